@@ -1,0 +1,78 @@
+# LeadMaster's recipes. `.ci/run` calls the same ones, so a green check here is a green check there.
+# Each recipe makes what it needs: after a fresh clone, `make test` is enough.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCKS  := requirements/bootstrap.txt requirements/build.txt requirements/dev.txt
+# The stamp carries the locks' fingerprint: a changed lock makes a new stamp, and so a new sync.
+STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' ' -f 1)
+SOURCE := daemon rules statemachines storage
+CHECKED := $(SOURCE) tests bench examples
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format docs docs-check bench cover wheel smoke lock audit clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
+	  awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+venv: $(STAMP) ## the environment, exactly as locked
+
+$(STAMP):
+	@python=$$(sh .ci/preflight) && $$python -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes \
+	  --build-constraints requirements/build.txt requirements/bootstrap.txt requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
+	  --build-constraints requirements/build.txt --editable .
+	@rm -f $(VENV)/.lock-* && touch $@
+
+demo: $(STAMP) ## the whole product on a simulated channel, in a throw-away folder
+	$(BIN)/leadmaster demo
+
+test: $(STAMP) ## the whole suite
+	$(BIN)/python -m pytest
+
+cover: $(STAMP) ## the whole suite, measured; fails under the share set in pyproject.toml
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(STAMP) ## style, types, import contracts, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+
+format: $(STAMP) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP) ## write the generated blocks of the docs anew
+	$(BIN)/cog -r -P @docs/generated.txt
+
+docs-check: $(STAMP) ## fail where a generated block is not what the code says
+	$(BIN)/cog --check --diff -P @docs/generated.txt
+
+bench: $(STAMP) ## the measurements of bench/
+	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+wheel: $(STAMP) ## dist/leadmaster-*.whl
+	rm -rf dist
+	$(BIN)/uv build --quiet --wheel --python $(BIN)/python --build-constraints requirements/build.txt
+
+smoke: wheel ## install the wheel in a new environment and start it from another folder
+	sh .ci/smoke
+
+lock: $(STAMP) ## resolve the dependencies anew; UPGRADE=--upgrade takes newer ones
+	sh .ci/lock $(UPGRADE)
+
+audit: $(STAMP) ## known vulnerabilities in the locked run-time packages
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.txt
+
+clean: ## remove what the recipes made
+	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +
