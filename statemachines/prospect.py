@@ -1,0 +1,84 @@
+"""The life of a prospect's technical validation, and the flag `validado_tecnicamente` it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from statemachine.states import States
+
+from statemachines.machine import Deadline, Machine
+
+VALIDITY_DAYS = 90
+
+
+class Validation(StrEnum):
+    """What is known about reaching this prospect on WhatsApp."""
+
+    UNCHECKED = "unchecked"
+    CHECKING = "checking"
+    VALIDATED = "validated"
+    NOT_REACHABLE = "not_reachable"
+    EXPIRED = "expired"
+    ERASED = "erased"
+
+
+class ValidationEvent(StrEnum):
+    """What changes a validation. Unknown is an answer of its own: it never becomes a no."""
+
+    CHECK_STARTED = "check_started"
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    UNKNOWN = "unknown"
+    BOUNCED = "bounced"
+    INBOUND_RECEIVED = "inbound_received"
+    AGED = "aged"
+    OPERATOR_VALIDATED = "operator_validated"
+    OPERATOR_REJECTED = "operator_rejected"
+    ERASED = "erased"
+
+
+VALIDATION_DEADLINES: Mapping[Validation, Deadline] = MappingProxyType(
+    {
+        Validation.CHECKING: Deadline(
+            300, ValidationEvent.UNKNOWN, "a check without an answer says nothing"
+        ),
+        Validation.VALIDATED: Deadline(
+            VALIDITY_DAYS * 86_400, ValidationEvent.AGED, "a validation holds for 90 days"
+        ),
+    },
+)
+
+
+class ValidationMachine(Machine[Validation]):
+    """Unchecked, checked, valid for a while; an operator's word counts from anywhere."""
+
+    s = States.from_enum(
+        Validation, initial=Validation.UNCHECKED, final=Validation.ERASED, use_enum_instance=True
+    )
+    _open = (s.UNCHECKED, s.CHECKING, s.VALIDATED, s.NOT_REACHABLE, s.EXPIRED)
+
+    check_started = s.CHECKING.from_(s.UNCHECKED, s.EXPIRED)
+    found = s.CHECKING.to(s.VALIDATED)
+    not_found = s.CHECKING.to(s.NOT_REACHABLE)
+    unknown = s.CHECKING.to(s.UNCHECKED)
+    bounced = s.VALIDATED.to(s.NOT_REACHABLE)
+    # They wrote to us: renewed. What is known to be unreachable needs an operator's word.
+    inbound_received = s.VALIDATED.from_(s.VALIDATED, s.EXPIRED)
+    aged = s.VALIDATED.to(s.EXPIRED)
+    operator_validated = s.VALIDATED.from_(*_open)
+    operator_rejected = s.NOT_REACHABLE.from_(*_open)
+    erased = s.ERASED.from_(*_open)
+
+
+def validado_tecnicamente_of(state: Validation) -> bool | None:
+    """Give the flag that the rules see: true, false, or None while it is not decided.
+
+    An expired validation is None, not false: it waits for a new check, it does not block.
+    """
+    if state is Validation.VALIDATED:
+        return True
+    if state is Validation.NOT_REACHABLE:
+        return False
+    return None

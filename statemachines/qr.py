@@ -1,0 +1,58 @@
+"""The life of one QR: a row of short-lived codes, until it is paired, expired or cancelled."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from statemachine.states import States
+
+from statemachines.machine import Machine
+
+CODES = 6
+FIRST_CODE_SECONDS = 60
+NEXT_CODE_SECONDS = 20
+PAIRING_WINDOW_SECONDS = FIRST_CODE_SECONDS + (CODES - 1) * NEXT_CODE_SECONDS
+
+
+def code_lifetime(index: int) -> int:
+    """Seconds for which code `index` can be scanned; the first code has index 1."""
+    return FIRST_CODE_SECONDS if index == 1 else NEXT_CODE_SECONDS
+
+
+class Qr(StrEnum):
+    """Where one attempt to link a phone stands. A new attempt is a new life."""
+
+    NONE = "none"
+    ISSUED = "issued"
+    REFRESHED = "refreshed"
+    SCANNED = "scanned"
+    PAIRED = "paired"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class QrEvent(StrEnum):
+    """What can happen to a QR; the shared names are those of ConnectionEvent."""
+
+    QR_ISSUED = "qr_issued"
+    SCANNED = "scanned"
+    PAIRED = "paired"
+    QR_EXHAUSTED = "qr_exhausted"
+    PAIRING_FAILED = "pairing_failed"
+    CANCELLED = "cancelled"
+
+
+class QrMachine(Machine[Qr]):
+    """none → issued → refreshed … → scanned → paired | expired | cancelled."""
+
+    s = States.from_enum(
+        Qr, initial=Qr.NONE, final={Qr.PAIRED, Qr.EXPIRED, Qr.CANCELLED}, use_enum_instance=True
+    )
+
+    qr_issued = s.NONE.to(s.ISSUED) | s.ISSUED.to(s.REFRESHED) | s.REFRESHED.to.itself()
+    scanned = s.SCANNED.from_(s.ISSUED, s.REFRESHED)
+    # A library may report the pairing without the scan that led to it.
+    paired = s.PAIRED.from_(s.SCANNED, s.ISSUED, s.REFRESHED)
+    qr_exhausted = s.EXPIRED.from_(s.ISSUED, s.REFRESHED)
+    pairing_failed = s.EXPIRED.from_(s.ISSUED, s.REFRESHED, s.SCANNED)
+    cancelled = s.CANCELLED.from_(s.NONE, s.ISSUED, s.REFRESHED, s.SCANNED)

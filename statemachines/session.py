@@ -1,0 +1,267 @@
+"""The life of a session: three flat machines side by side, connection, phone and sending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from statemachine.state import State
+from statemachine.states import States
+
+from statemachines.machine import Deadline, Machine
+from statemachines.qr import PAIRING_WINDOW_SECONDS
+
+
+class Connection(StrEnum):
+    """How far the session's way to WhatsApp is open."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    AWAITING_SCAN = "awaiting_scan"
+    PAIRING = "pairing"
+    CONNECTING = "connecting"
+    SYNCING = "syncing"
+    READY = "ready"
+    DEGRADED = "degraded"
+    BACKOFF = "backoff"
+    QR_EXPIRED = "qr_expired"
+    LOGGED_OUT = "logged_out"
+    BANNED_TEMPORARILY = "banned_temporarily"
+    BLOCKED = "blocked"
+    REPLACED = "replaced"
+    OUTDATED = "outdated"
+    FAILED = "failed"
+
+
+class ConnectionEvent(StrEnum):
+    """What moves a connection. A person's orders are imperative; facts are in the past tense."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    ACKNOWLEDGE = "acknowledge"
+
+    QR_ISSUED = "qr_issued"
+    QR_EXHAUSTED = "qr_exhausted"
+    SCANNED = "scanned"
+    PAIRED = "paired"
+    PAIRING_FAILED = "pairing_failed"
+    PASSKEY_REQUESTED = "passkey_requested"
+    DEVICE_FOUND = "device_found"
+    CONNECTED = "connected"
+    SYNCED = "synced"
+    KEEPALIVE_LOST = "keepalive_lost"
+    KEEPALIVE_RESTORED = "keepalive_restored"
+    DISCONNECTED = "disconnected"
+    STREAM_ERROR_UNKNOWN = "stream_error_unknown"
+    WORKER_DIED = "worker_died"
+    CRASHED_TOO_OFTEN = "crashed_too_often"
+
+    REPLACED_BY_OTHER = "replaced_by_other"
+    LOGGED_OUT_REMOTELY = "logged_out_remotely"
+    BLOCKED_BY_PLATFORM = "blocked_by_platform"
+    BANNED = "banned"
+    VERSION_REFUSED = "version_refused"
+    REFUSED = "refused"
+
+    DEADLINE_PASSED = "deadline_passed"
+    RETRY_DUE = "retry_due"
+    BAN_EXPIRED = "ban_expired"
+
+
+class Phone(StrEnum):
+    """Whether the phone that owns the account is still there."""
+
+    SEEN = "seen"
+    UNSEEN = "unseen"
+    UNLINKED = "unlinked"
+
+
+class PhoneEvent(StrEnum):
+    """What is learnt about the phone."""
+
+    PHONE_SEEN = "phone_seen"
+    PHONE_MISSED = "phone_missed"
+    PHONE_UNLINKED = "phone_unlinked"
+
+
+class Sending(StrEnum):
+    """What the platform lets this number send."""
+
+    ALL = "all"
+    REPLY_ONLY = "reply_only"
+    NONE = "none"
+
+
+class SendingEvent(StrEnum):
+    """What widens or narrows sending."""
+
+    RESTRICTED = "restricted"
+    RESTRICTION_ENDED = "restriction_ended"
+    SILENCED = "silenced"
+    REPLIES_ALLOWED = "replies_allowed"
+
+
+MOVING = frozenset(
+    {
+        Connection.STARTING,
+        Connection.AWAITING_SCAN,
+        Connection.PAIRING,
+        Connection.CONNECTING,
+        Connection.SYNCING,
+        Connection.DEGRADED,
+        Connection.BACKOFF,
+    },
+)
+"""On the way somewhere: none of these may last, each has a deadline."""
+
+ACTIVE = MOVING | {Connection.READY}
+"""The session has a transport open, or is about to open one again."""
+
+NEEDS_PERSON = frozenset(
+    {
+        Connection.QR_EXPIRED,
+        Connection.LOGGED_OUT,
+        Connection.BANNED_TEMPORARILY,
+        Connection.BLOCKED,
+        Connection.REPLACED,
+        Connection.OUTDATED,
+        Connection.FAILED,
+    },
+)
+"""Nothing goes on until a person acts (`failed` may be retried once before that)."""
+
+MUST_BE_ACKNOWLEDGED = frozenset({Connection.BANNED_TEMPORARILY, Connection.BLOCKED})
+"""Neither stop nor restart leads out of these: a person confirms first."""
+
+RESTING = NEEDS_PERSON | {Connection.STOPPED, Connection.READY}
+"""May last for ever."""
+
+CAN_SEND = frozenset({Connection.READY})
+"""A message may go to the wire."""
+
+PHONE_WARNING_DAYS = (3, 7, 10)
+PHONE_UNLINKED_AFTER_DAYS = 14
+
+DEADLINES: Mapping[Connection, Deadline] = MappingProxyType(
+    {
+        Connection.STARTING: Deadline(
+            60, ConnectionEvent.DEADLINE_PASSED, "the worker showed neither a code nor a login"
+        ),
+        Connection.AWAITING_SCAN: Deadline(
+            PAIRING_WINDOW_SECONDS, ConnectionEvent.QR_EXHAUSTED, "all codes are used up"
+        ),
+        Connection.PAIRING: Deadline(
+            60, ConnectionEvent.DEADLINE_PASSED, "respawn: the login is stored, it needs no new QR"
+        ),
+        Connection.CONNECTING: Deadline(
+            120, ConnectionEvent.DEADLINE_PASSED, "no connection: respawn after a growing delay"
+        ),
+        Connection.SYNCING: Deadline(
+            10, ConnectionEvent.DEADLINE_PASSED, "logged in; what is missed arrives later"
+        ),
+        Connection.DEGRADED: Deadline(
+            180, ConnectionEvent.DEADLINE_PASSED, "silent for too long: respawn"
+        ),
+        Connection.BACKOFF: Deadline(
+            None, ConnectionEvent.RETRY_DUE, "exponential with jitter, at most 15 minutes"
+        ),
+        Connection.FAILED: Deadline(
+            900, ConnectionEvent.RETRY_DUE, "one retry after a refusal, then a person"
+        ),
+        Connection.BANNED_TEMPORARILY: Deadline(
+            None, ConnectionEvent.BAN_EXPIRED, "the platform's expiry; then a person acknowledges"
+        ),
+    },
+)
+
+STREAM_ERROR_DEADLINE = Deadline(
+    10, ConnectionEvent.DEADLINE_PASSED, "the socket is up but logged out: respawn"
+)
+"""Stands in for the deadline of `degraded` after an unknown stream error."""
+
+
+def _named(states: States, wanted: Iterable[Connection]) -> list[State]:
+    """List the library's states for a set of ours, in the order of declaration."""
+    chosen = set(wanted)
+    return [states[place] for place, state in enumerate(Connection) if state in chosen]
+
+
+class ConnectionMachine(Machine[Connection]):
+    """From stopped to ready, and every way in which WhatsApp can end it."""
+
+    s = States.from_enum(Connection, initial=Connection.STOPPED, use_enum_instance=True)
+
+    # A person's orders. What must be acknowledged cannot be got round by stop and start.
+    start = s.STOPPED.to(s.STARTING)
+    stop = s.STOPPED.from_(*_named(s, ACTIVE | NEEDS_PERSON - MUST_BE_ACKNOWLEDGED))
+    restart = s.STARTING.from_(*_named(s, ACTIVE | NEEDS_PERSON - MUST_BE_ACKNOWLEDGED))
+    acknowledge = s.STOPPED.from_(*_named(s, NEEDS_PERSON))
+
+    # Linking a phone. A library may report the pairing without the scan that led to it.
+    qr_issued = s.STARTING.to(s.AWAITING_SCAN) | s.AWAITING_SCAN.to.itself()
+    qr_exhausted = s.AWAITING_SCAN.to(s.QR_EXPIRED)
+    scanned = s.AWAITING_SCAN.to(s.PAIRING)
+    paired = s.CONNECTING.from_(s.AWAITING_SCAN, s.PAIRING)
+    pairing_failed = s.QR_EXPIRED.from_(s.AWAITING_SCAN, s.PAIRING)
+    passkey_requested = s.FAILED.from_(s.AWAITING_SCAN, s.PAIRING)
+
+    # Logging in, and staying. Only a new login makes a doubtful one good again.
+    device_found = s.STARTING.to(s.CONNECTING)
+    connected = s.SYNCING.from_(s.STARTING, s.PAIRING, s.CONNECTING, s.DEGRADED, s.BACKOFF)
+    synced = s.SYNCING.to(s.READY)
+    keepalive_lost = s.READY.to(s.DEGRADED)
+    keepalive_restored = s.DEGRADED.to(s.READY, unless="login_lost")
+    stream_error_unknown = s.DEGRADED.from_(s.CONNECTING, s.SYNCING, s.READY, s.DEGRADED)
+    disconnected = s.BACKOFF.from_(*_named(s, ACTIVE))
+    worker_died = s.BACKOFF.from_(*_named(s, ACTIVE))
+    crashed_too_often = s.FAILED.from_(*_named(s, ACTIVE))
+
+    # The platform's verdicts. A ban or block is heard in every state: it must never be missed.
+    replaced_by_other = s.REPLACED.from_(*_named(s, ACTIVE))
+    logged_out_remotely = s.LOGGED_OUT.from_(*_named(s, ACTIVE))
+    version_refused = s.OUTDATED.from_(*_named(s, ACTIVE))
+    refused = s.FAILED.from_(*_named(s, ACTIVE))
+    banned = s.BANNED_TEMPORARILY.from_(*_named(s, set(Connection) - {Connection.BLOCKED}))
+    blocked_by_platform = s.BLOCKED.from_(*_named(s, Connection))
+
+    # Time.
+    deadline_passed = (
+        s.BACKOFF.from_(s.STARTING, s.CONNECTING)
+        | s.STARTING.from_(s.PAIRING, s.DEGRADED)
+        | s.SYNCING.to(s.READY)
+    )
+    retry_due = s.STARTING.from_(s.BACKOFF, s.FAILED)
+    ban_expired = s.BANNED_TEMPORARILY.to.itself()
+
+    login_lost = False
+
+    def on_stream_error_unknown(self) -> None:
+        """Remember that the socket is up without a login: a keep-alive proves nothing now."""
+        self.login_lost = True
+
+    def on_connected(self) -> None:
+        """End the doubt: this is a new login."""
+        self.login_lost = False
+
+
+class PhoneMachine(Machine[Phone]):
+    """Unlinked until a first pairing; seen and unseen while it is linked."""
+
+    s = States.from_enum(Phone, initial=Phone.UNLINKED, use_enum_instance=True)
+
+    phone_seen = s.SEEN.from_(s.UNLINKED, s.UNSEEN, s.SEEN)
+    phone_missed = s.SEEN.to(s.UNSEEN)
+    phone_unlinked = s.UNLINKED.from_(s.SEEN, s.UNSEEN)
+
+
+class SendingMachine(Machine[Sending]):
+    """What the platform's restriction signals leave open. After silence: replies first."""
+
+    s = States.from_enum(Sending, initial=Sending.ALL, use_enum_instance=True)
+
+    restricted = s.REPLY_ONLY.from_(s.ALL, s.REPLY_ONLY) | s.NONE.to.itself()
+    restriction_ended = s.REPLY_ONLY.to(s.ALL)
+    silenced = s.NONE.from_(s.ALL, s.REPLY_ONLY, s.NONE)
+    replies_allowed = s.NONE.to(s.REPLY_ONLY)
