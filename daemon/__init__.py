@@ -1,0 +1,1 @@
+"""The LeadMaster process: sessions, gate, outbox and the doors to them."""

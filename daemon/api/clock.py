@@ -1,0 +1,69 @@
+"""Time as a port: the daemon asks a clock, never the operating system."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """What every room may ask about time."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, for measuring durations."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after this many seconds of *this* clock."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return the machine's monotonic seconds."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running loop."""
+        await asyncio.sleep(max(0.0, seconds))
+
+
+class ScaledClock:
+    """A clock that starts at a chosen moment and runs at a chosen rate.
+
+    Only an installation whose sessions are all simulated may run on one: the
+    composition root refuses it otherwise.
+    """
+
+    def __init__(self, start: datetime, rate: float = 1.0) -> None:
+        if rate <= 0:
+            msg = f"a clock's rate must be above 0, not {rate}"
+            raise ValueError(msg)
+        self._start = start.astimezone(UTC)
+        self._rate = rate
+        self._origin = time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the chosen start plus the scaled time that has passed."""
+        return self._start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        """Return scaled seconds since this clock was made."""
+        return (time.monotonic() - self._origin) * self._rate
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for ``seconds`` of scaled time."""
+        await asyncio.sleep(max(0.0, seconds) / self._rate)

@@ -1,0 +1,59 @@
+"""Import sources: where rows of prospects come from (CSV is one; a stranger's plugin adds more)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """One data record: its number in the file (the first data record is 2) and its cells."""
+
+    record: int
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePreview:
+    """What was found before anything is imported: form, headers and the first rows.
+
+    ``mapping`` goes from our column (``phone``, ``name``, ``trade``,
+    ``cartera_origen``, ``permission``, ``data_date``, ``notes``, ``evidence``) to the file's header.
+    """
+
+    form: str
+    headers: Sequence[str]
+    mapping: Mapping[str, str]
+    rows: Sequence[ImportRow] = field(default_factory=tuple)
+
+
+class OpenedSource(Protocol):
+    """A file opened for import: a preview, and all of its rows in order."""
+
+    def preview(self) -> SourcePreview:
+        """Return form, headers, guessed mapping and the first rows."""
+        ...
+
+    def rows(self) -> Iterator[ImportRow]:
+        """Yield every data record once, in file order."""
+        ...
+
+
+class SourceUnreadable(Exception):
+    """The file can't be read as this source; the message says what, where, what to do."""
+
+
+OpenSource: TypeAlias = Callable[[Path], OpenedSource]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSource:
+    """An import source as its plugin declares it. ``suffixes`` are lower-case, with the dot."""
+
+    name: str
+    summary: str
+    suffixes: tuple[str, ...]
+    open: OpenSource

@@ -1,0 +1,24 @@
+"""What the gate asks a plugin, and the only answers it takes: stricter ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rules.verdict import Defer, DeferKind, Opinion, OpinionEffect
+
+__all__ = ["Defer", "DeferKind", "Opinion", "OpinionEffect", "Question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One message before the gate: its id, recipient (E.164), session, channel and facts.
+
+    ``facts`` is the snapshot that the rules will see, by vocabulary name; a copy.
+    """
+
+    message: str
+    recipient: str
+    session: str
+    channel: str
+    facts: Mapping[str, object]

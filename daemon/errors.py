@@ -1,0 +1,145 @@
+"""The error tree: every error a person can meet has a code, an HTTP status, a sentence and a hint."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LeadMasterError(Exception):
+    """An expected problem. ``str(error)`` is the sentence; ``hint`` says what to do.
+
+    Subclasses set ``code`` (stable, lower_snake) and ``status`` (HTTP). They
+    register themselves by code, so that a client can turn a code back into its class.
+    """
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    hint: str = ""
+    registry: ClassVar[dict[str, type[LeadMasterError]]] = {}
+
+    def __init__(self, sentence: str, *, hint: str = "") -> None:
+        super().__init__(sentence)
+        self.hint = hint or type(self).hint
+
+    def __init_subclass__(cls) -> None:
+        """Enter the class in the registry; a code may be used once only."""
+        super().__init_subclass__()
+        if cls.code in LeadMasterError.registry:
+            msg = f"error code {cls.code!r} is used twice"
+            raise TypeError(msg)
+        LeadMasterError.registry[cls.code] = cls
+
+    def to_problem(self) -> dict[str, object]:
+        """Return the fields of a problem document (RFC 9457), without request id."""
+        return {
+            "type": "about:blank",
+            "title": self.code.replace("_", " "),
+            "status": self.status,
+            "code": self.code,
+            "detail": str(self),
+            "hint": self.hint,
+        }
+
+
+class BadRequest(LeadMasterError):
+    """The request can't be understood or names something impossible."""
+
+    code = "bad_request"
+    status = 400
+    hint = "Check the value that the sentence names."
+
+
+class NotAllowed(LeadMasterError):
+    """Whoever asks may not do this here."""
+
+    code = "not_allowed"
+    status = 403
+    hint = "Use an account with the right to do this."
+
+
+class NotFound(LeadMasterError):
+    """There is no such thing."""
+
+    code = "not_found"
+    status = 404
+    hint = "List what is there and check the id."
+
+
+class Conflict(LeadMasterError):
+    """What is asked does not fit the present state."""
+
+    code = "conflict"
+    status = 409
+    hint = "Look at the present state and decide anew."
+
+
+class IdempotencyConflict(LeadMasterError):
+    """The idempotency key was used before, for another body."""
+
+    code = "idempotency_conflict"
+    status = 409
+    hint = "Use a new key for a new message; the same key only repeats the same one."
+
+
+class NumberRejected(LeadMasterError):
+    """A phone number can't be used."""
+
+    code = "number_rejected"
+    status = 422
+    hint = "Write the number in international form, such as +5491141234567."
+
+
+class ImportRejected(LeadMasterError):
+    """A file as a whole can't be imported."""
+
+    code = "import_rejected"
+    status = 422
+    hint = "Look at the preview, and name columns with --map where they were not recognised."
+
+
+class RulesRejected(LeadMasterError):
+    """Rule files have problems; the last good set stays."""
+
+    code = "rules_rejected"
+    status = 422
+    hint = "Mend the lines named, then run: leadmaster rules check"
+
+
+class SettingsRejected(LeadMasterError):
+    """The settings have problems; all of them are named at once."""
+
+    code = "settings_rejected"
+    status = 422
+    hint = "Mend leadmaster.toml or the environment at the keys named."
+
+
+class Unavailable(LeadMasterError):
+    """The daemon can't do this now; later it may."""
+
+    code = "unavailable"
+    status = 503
+    hint = "Try again in a moment; /ready names what is missing."
+
+
+class StorageFull(LeadMasterError):
+    """The disk is full: nothing new is accepted, and nothing is sent."""
+
+    code = "storage_full"
+    status = 507
+    hint = "Free disk space; nothing that was accepted is lost."
+
+
+class NotRunning(LeadMasterError):
+    """No daemon answers on the control socket."""
+
+    code = "not_running"
+    status = 503
+    hint = "Start it with: leadmaster run"
+
+
+class StartRefused(LeadMasterError):
+    """The daemon refuses to start, because it could not keep its promises."""
+
+    code = "start_refused"
+    status = 503
+    hint = "Run: leadmaster doctor"

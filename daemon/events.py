@@ -1,0 +1,199 @@
+"""Every event as a frozen dataclass: the vocabulary of the log, the bus and the WebSocket.
+
+An event is stored in the transaction that changes the state and published after
+its commit. :class:`SessionQrShown` alone is never stored: a QR is a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+
+EVENTS: dict[str, type[Event]] = {}
+"""Each event class by its type word, such as ``message.changed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at ``at`` to ``subject`` (the id that a reader filters by)."""
+
+    type: ClassVar[str] = ""
+    subject: str
+    at: datetime
+
+    def __init_subclass__(cls) -> None:
+        """Enter the class in :data:`EVENTS`."""
+        super(Event, cls).__init_subclass__()
+        if cls.type:
+            EVENTS[cls.type] = cls
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Return the event's own fields as plain JSON types."""
+        own: dict[str, Any] = msgspec.to_builtins(self)
+        del own["subject"], own["at"]
+        return own
+
+
+def revive(type_: str, subject: str, at: datetime, data: Mapping[str, Any]) -> Event:
+    """Return the event that was stored under this type word with this data."""
+    return msgspec.convert({**data, "subject": subject, "at": at}, EVENTS[type_])
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged(Event):
+    """A session's state, as people and clients read it (subject: the session's name)."""
+
+    type: ClassVar[str] = "session.changed"
+    state: str
+    status: str
+    phone_state: str
+    sending: str
+    desired: str
+    reason_code: str
+    sentence: str
+    user_action: str
+    since: datetime
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQrShown(Event):
+    """A pairing code is on show until ``expires_at``; never stored (subject: the session)."""
+
+    type: ClassVar[str] = "session.qr_shown"
+    code: str
+    index: int
+    maximum: int
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"SessionQrShown({self.subject!r}, {self.index} of {self.maximum})"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageChanged(Event):
+    """A message moved from ``previous`` to ``state``, and why (subject: the message id)."""
+
+    type: ClassVar[str] = "message.changed"
+    state: str
+    previous: str | None
+    reason_code: str
+    sentence: str
+    session: str
+    channel: str
+    contact: str
+    decision: str | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboundReceived(Event):
+    """A contact wrote to us; ``wish`` is what their words ask (subject: the inbound id)."""
+
+    type: ClassVar[str] = "inbound.received"
+    session: str
+    contact: str
+    prospect: str | None
+    wish: str
+    cancelled_messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSuppressed(Event):
+    """A contact is not to be written to again (subject: the contact id)."""
+
+    type: ClassVar[str] = "contact.suppressed"
+    source: str
+    reason: str
+    aliases: int
+    cancelled_messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContactReopened(Event):
+    """A suppression was lifted by the contact, or corrected (subject: the contact id)."""
+
+    type: ClassVar[str] = "contact.reopened"
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProspectChanged(Event):
+    """A prospect's validation or score changed (subject: the prospect id)."""
+
+    type: ClassVar[str] = "prospect.changed"
+    validation: str
+    validado_tecnicamente: bool | None
+    score_contactabilidad: int | None
+    permission: str
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFinished(Event):
+    """A list was imported (subject: the import id); counts are records."""
+
+    type: ClassVar[str] = "import.finished"
+    filename: str
+    accepted: int
+    duplicates: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendingHalted(Event):
+    """Nothing goes out any more until a person resumes (subject: ``installation``)."""
+
+    type: ClassVar[str] = "sending.halted"
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendingResumed(Event):
+    """A person lifted the halt (subject: ``installation``)."""
+
+    type: ClassVar[str] = "sending.resumed"
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesLoaded(Event):
+    """A rule set is live (subject: its hash)."""
+
+    type: ClassVar[str] = "rules.loaded"
+    format: str
+    engine: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateFaulted(Event):
+    """The gate could not judge and failed closed (subject: the message id)."""
+
+    type: ClassVar[str] = "gate.faulted"
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFailed(Event):
+    """A plugin's hook raised or ran out of time (subject: the plugin's name)."""
+
+    type: ClassVar[str] = "plugin.failed"
+    hook: str
+    sentence: str
+
+
+def field_names(kind: type[Event]) -> tuple[str, ...]:
+    """Return the data fields of an event class, in order, for the generated reference."""
+    return tuple(f.name for f in fields(kind) if f.name not in {"subject", "at"})

@@ -1,0 +1,201 @@
+"""The only file that touches pluggy's relay: one typed method for each hook.
+
+Built-in features come in by the same entry point as a stranger's plugin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from typing import TypeVar, cast
+
+import pluggy
+import structlog
+
+from daemon.api import PROJECT
+from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
+from daemon.api.imports import ImportSource
+from daemon.api.questions import Opinion, Question
+from daemon.api.signals import InboundMessage
+from daemon.api.transport import Channel
+from daemon.errors import StartRefused, Unavailable
+from daemon.events import Event
+from daemon.hookspecs import Hooks
+
+T = TypeVar("T")
+log = structlog.get_logger("plugins")
+
+GROUP = "leadmaster.plugins"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One plugin's answer to one call: a value, or why there is none."""
+
+    plugin: str
+    value: object = None
+    failure: str = ""
+
+
+class Plugins:
+    """The loaded plugins behind typed calls.
+
+    ``limit`` is how many seconds one implementation may take. ``on_failure`` hears
+    of each implementation that raised or ran late: plugin, hook, sentence.
+    """
+
+    def __init__(
+        self, *, limit: float = 2.0, on_failure: Callable[[str, str, str], None] | None = None
+    ) -> None:
+        self._pm = pluggy.PluginManager(PROJECT)
+        self._pm.add_hookspecs(Hooks)
+        self._limit = limit
+        self.on_failure = on_failure or (lambda _plugin, _hook, _sentence: None)
+
+    def load(
+        self, *, blocked: Iterable[str] = (), more: Mapping[str, object] | None = None
+    ) -> None:
+        """Load every installed plugin but the blocked, and ``more`` by name; refuse unknown hooks.
+
+        Raises :class:`StartRefused` naming the plugin that can't be loaded.
+        """
+        for name in blocked:
+            self._pm.set_blocked(name)
+        for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+            if not self._pm.is_blocked(point.name):
+                self._register(point.name, point.load)
+        for name, plugin in (more or {}).items():
+            self._register(name, partial(_itself, plugin))
+        try:
+            self._pm.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise StartRefused(
+                f"A plugin implements a hook that does not exist: {error}",
+                hint="Correct the hook's name, or block the plugin in [plugins] blocked.",
+            ) from error
+
+    def _register(self, name: str, load: Callable[[], object]) -> None:
+        try:
+            self._pm.register(load(), name=name)
+        except Exception as error:
+            raise StartRefused(
+                f"The plugin {name!r} can't be loaded: {type(error).__name__}: {error}",
+                hint=f"Mend or uninstall it, or block it: [plugins] blocked = [{name!r}]",
+            ) from error
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the loaded plugins, sorted."""
+        return tuple(sorted(name for name, plugin in self._pm.list_name_plugin() if plugin))
+
+    def channels(self) -> Mapping[str, Channel]:
+        """Return every declared channel by name; two of one name refuse the start."""
+        return self._declared("leadmaster_declare_channels", Channel)
+
+    def sources(self) -> Mapping[str, ImportSource]:
+        """Return every declared import source by name; two of one name refuse the start."""
+        return self._declared("leadmaster_declare_sources", ImportSource)
+
+    def _declared(self, hook: str, kind: type[T]) -> dict[str, T]:
+        found: dict[str, T] = {}
+        for plugin, call in self._implementations(hook):
+            try:
+                declared = list(cast("Iterable[T]", call()))
+            except Exception as error:
+                raise StartRefused(
+                    f"The plugin {plugin!r} failed in {hook}: {type(error).__name__}: {error}",
+                    hint=f"Mend or block it: [plugins] blocked = [{plugin!r}]",
+                ) from error
+            for each in declared:
+                name = str(getattr(each, "name", each))
+                if not isinstance(each, kind) or name in found:
+                    raise StartRefused(
+                        f"The plugin {plugin!r} declares {name!r}, which is taken or no {kind.__name__}."
+                    )
+                found[name] = each
+        return found
+
+    async def prepare(self, draft: Draft, sessions: Sequence[SessionChoice]) -> Prepared | None:
+        """Return the first plugin's prepared message; raise :class:`Unavailable` if one fails."""
+        hook = "leadmaster_prepare_message"
+        for name, call in self._implementations(hook):
+            answer = await self._ask(hook, name, call, draft=draft, sessions=sessions)
+            if answer.failure:
+                raise Unavailable(answer.failure, hint="Mend or block the plugin that is named.")
+            if isinstance(answer.value, Prepared):
+                return answer.value
+        return None
+
+    async def judge(self, question: Question) -> list[Answer]:
+        """Ask every plugin for its opinion, side by side; failures are answers too."""
+        return await self.acall("leadmaster_judge_message", question=question)
+
+    async def interpret(
+        self, inbound: InboundMessage, contact: ContactView
+    ) -> list[tuple[str, Sequence[InboundEffect]]]:
+        """Return each plugin's effects of an inbound; a failing plugin has none."""
+        answers = await self.acall("leadmaster_interpret_inbound", inbound=inbound, contact=contact)
+        return [
+            (answer.plugin, cast("Sequence[InboundEffect]", answer.value))
+            for answer in answers
+            if answer.value
+        ]
+
+    async def observe(self, event: Event) -> None:
+        """Show a committed event to every plugin; their errors change nothing."""
+        await self.acall("leadmaster_observe_event", event=event)
+
+    async def acall(self, hook: str, **arguments: object) -> list[Answer]:
+        """Call every implementation of an async hook side by side.
+
+        Each has its own time limit and its own error: none can stop, delay or
+        hide another. The answers come in the order of the plugins' names.
+        """
+        calls = (
+            self._ask(hook, name, call, **arguments)
+            for name, call in sorted(self._implementations(hook), key=lambda pair: pair[0])
+        )
+        return list(await asyncio.gather(*calls))
+
+    async def _ask(
+        self, hook: str, name: str, call: Callable[..., object], **arguments: object
+    ) -> Answer:
+        try:
+            async with asyncio.timeout(self._limit):
+                value = call(**arguments)
+                if inspect.isawaitable(value):
+                    value = await value
+        except TimeoutError:
+            failure = f"The plugin {name!r} did not answer {hook} within {self._limit:g} s."
+        except Exception as error:
+            log.exception("plugin_failed", plugin=name, hook=hook)
+            failure = f"The plugin {name!r} failed in {hook}: {type(error).__name__}."
+        else:
+            return Answer(name, value)
+        self.on_failure(name, hook, failure)
+        return Answer(name, failure=failure)
+
+    def _implementations(self, hook: str) -> list[tuple[str, Callable[..., object]]]:
+        """Return each plugin's implementation, in pluggy's calling order, taking what it names."""
+        relay = getattr(self._pm.hook, hook)
+        return [
+            (impl.plugin_name, _named_only(impl.function, impl.argnames))
+            for impl in reversed(relay.get_hookimpls())
+        ]
+
+
+def _itself(plugin: object) -> object:
+    return plugin
+
+
+def _named_only(function: Callable[..., object], names: Sequence[str]) -> Callable[..., object]:
+    """Let a plugin name only those arguments of a hook that it wants, as pluggy does."""
+
+    def call(**arguments: object) -> object:
+        return function(**{name: arguments[name] for name in names})
+
+    return call

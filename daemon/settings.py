@@ -1,0 +1,190 @@
+"""leadmaster.toml and the environment become frozen settings; all problems are named at once."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import msgspec
+
+from daemon.errors import SettingsRejected
+
+T = TypeVar("T")
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the settings file."""
+
+
+class DaemonSettings(Section, frozen=True):
+    """The process: where it keeps things and where it listens."""
+
+    state_dir: str = "/var/lib/leadmaster"
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 3012
+    control_socket: str = ""
+    """Empty: `control.sock` in the state folder."""
+    time_zone: str = "America/Argentina/Buenos_Aires"
+    default_region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "AR"
+    restore_stagger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.2
+    drain_seconds: Positive = 20.0
+
+
+class ClockSettings(Section, frozen=True):
+    """An injected clock; taken only where every session is simulated."""
+
+    start: datetime | None = None
+    rate: Positive = 1.0
+
+
+class PluginSettings(Section, frozen=True):
+    """Which plugins stay out, and how long one may take to answer."""
+
+    blocked: tuple[str, ...] = ()
+    limit_seconds: Positive = 2.0
+
+
+class RulesSettings(Section, frozen=True):
+    """Where the rule files are, and which engines judge."""
+
+    gate: tuple[str, ...] = ()
+    """Files of the gate; empty: the shipped ones."""
+    score: tuple[str, ...] = ()
+    engines: Annotated[str, msgspec.Meta(pattern="^(both|reference)$")] = "both"
+
+
+class PacingSettings(Section, frozen=True):
+    """Budgets of a phone number, in rolling 24 hours, over all channels."""
+
+    new_chats_first_week: Count = 3
+    new_chats_to_day_30: Count = 5
+    new_chats_later: Count = 10
+    new_chat_gap_minutes: Annotated[float, msgspec.Meta(ge=0)] = 15.0
+    manual_new_chats: Count = 5
+    messages_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 6
+    number_checks: Count = 30
+    number_check_min_age_days: Count = 14
+
+
+class SendingSettings(Section, frozen=True):
+    """Limits of one send and of one message's life."""
+
+    answer_seconds: Positive = 75.0
+    permit_minutes: Positive = 10.0
+    manual_lease_minutes: Positive = 10.0
+    approval_hours: Positive = 24.0
+    reply_expires_hours: Positive = 24.0
+    expires_days: Positive = 7.0
+    retries: Count = 5
+    gate_fault_retries: Count = 5
+    opt_out_confirmation: str = ""
+    """Text of the one confirmation after an opt-out; empty: none is sent."""
+
+
+class RetentionSettings(Section, frozen=True):
+    """How long data is kept, in days."""
+
+    events: Annotated[int, msgspec.Meta(ge=1)] = 30
+    bodies: Annotated[int, msgspec.Meta(ge=1)] = 180
+    never_contacted: Annotated[int, msgspec.Meta(ge=1)] = 90
+    decision_facts: Annotated[int, msgspec.Meta(ge=1)] = 180
+    strangers: Annotated[int, msgspec.Meta(ge=1)] = 30
+    uploads: Annotated[int, msgspec.Meta(ge=1)] = 7
+    validation: Annotated[int, msgspec.Meta(ge=1)] = 90
+
+
+class SimulatedSettings(Section, frozen=True):
+    """The in-process WhatsApp of demo, training and tests."""
+
+    seed: int = 1
+    script: str = ""
+    """A JSON file that says how contacts and the line behave; empty: everybody is friendly."""
+
+
+class Settings(Section, frozen=True):
+    """Everything an installation can set."""
+
+    daemon: DaemonSettings = DaemonSettings()
+    clock: ClockSettings = ClockSettings()
+    plugins: PluginSettings = PluginSettings()
+    rules: RulesSettings = RulesSettings()
+    pacing: PacingSettings = PacingSettings()
+    sending: SendingSettings = SendingSettings()
+    retention: RetentionSettings = RetentionSettings()
+    simulated: SimulatedSettings = SimulatedSettings()
+
+    @property
+    def state_dir(self) -> Path:
+        """Return the folder that holds everything this installation keeps."""
+        return Path(self.daemon.state_dir)
+
+    @property
+    def control_socket(self) -> Path:
+        """Return the path of the unix control socket."""
+        return Path(self.daemon.control_socket or self.state_dir / "control.sock")
+
+
+def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read settings: the file's, overruled by ``LEADMASTER_SECTION__KEY`` variables.
+
+    Raises :class:`SettingsRejected` with every problem and its key path.
+    """
+    environ = os.environ if environment is None else environment
+    tables: dict[str, Any] = _file(path) if path else {}
+    problems: list[str] = []
+    for name, section, key, value in _variables(environ):
+        if section not in Settings.__struct_fields__:
+            problems.append(f"{name}: there is no section {section!r}")
+            continue
+        tables.setdefault(section, {})
+        if isinstance(tables[section], dict):
+            tables[section][key] = value
+    sections = {
+        name: _section(name, kind, tables.pop(name, {}), problems)
+        for name, kind in get_type_hints(Settings).items()
+        if name in Settings.__struct_fields__
+    }
+    problems += [f"{name}: there is no such section" for name in tables]
+    if problems:
+        raise SettingsRejected("The settings have problems: " + "; ".join(problems))
+    return Settings(**sections)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsRejected(f"{path}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsRejected(f"{path}: not TOML: {error}") from error
+
+
+def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    for name, value in sorted(environ.items()):
+        if name.startswith("LEADMASTER_") and "__" in name:
+            section, key = name.removeprefix("LEADMASTER_").lower().split("__", 1)
+            yield name, section, key, value
+
+
+def _section(name: str, kind: type[T], table: object, problems: list[str]) -> T | None:
+    """Convert key by key, because the library stops at the first problem of a table."""
+    if not isinstance(table, dict):
+        problems.append(f"{name}: must be a table")
+        return None
+    hints = get_type_hints(kind, include_extras=True)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in hints:
+            problems.append(f"{name}.{key}: there is no such setting")
+            continue
+        try:
+            values[key] = msgspec.convert(value, hints[key], strict=not isinstance(value, str))
+        except msgspec.ValidationError as error:
+            problems.append(f"{name}.{key}: {error}")
+    return kind(**values)

@@ -1,0 +1,76 @@
+"""Dated evidence about a contact, append-only: permission, reach and intent derive from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+
+class EvidenceKind(StrEnum):
+    """What a piece of evidence speaks of; the values each may take are in brackets."""
+
+    PERMISSION = "permission"
+    """[opted_in, relationship, public_source, none]: how we may write, and the source says why."""
+    REFUSAL = "refusal"
+    """[refused]: they said no in any words that were no opt-out."""
+    INBOUND = "inbound"
+    """[the wish]: they wrote to us."""
+    OWN_MESSAGE = "own_message"
+    """[sent]: somebody typed to them on the phone itself."""
+    ON_WHATSAPP = "on_whatsapp"
+    """[yes, no, unknown]: a check's answer, an inbound, or an operator's word."""
+    VALIDATION = "validation"
+    """[validated, not_reachable, expired]: technical validation."""
+    BOUNCE = "bounce"
+    """[check_turned_no, undeliverable, undelivered_72h]"""
+    COMPLAINT = "complaint"
+    """[hostile_refusal, refused_marketing, block_signal]"""
+    INTENT = "intent"
+    """[none, weak, clear, asked]: the quote is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One dated piece of evidence, as stored."""
+
+    kind: EvidenceKind
+    value: str
+    at: datetime
+    source: str
+    quote: str
+
+
+def add(
+    tx: Tx,
+    contact: str,
+    kind: EvidenceKind,
+    value: str,
+    *,
+    at: datetime,
+    source: str,
+    quote: str = "",
+) -> None:
+    """Append one piece; ``source`` says where we have it from, in a few words."""
+    tx.execute(
+        "INSERT INTO evidence (contact, at, kind, value, source, quote) VALUES (?, ?, ?, ?, ?, ?)",
+        (contact, stamp(at), kind, value, source, quote),
+    )
+
+
+def of_contact(reader: Reader, contact: str) -> list[Evidence]:
+    """Return all evidence about a contact, newest first."""
+    rows = reader.all(
+        "SELECT kind, value, at, source, quote FROM evidence WHERE contact = ?"
+        " ORDER BY at DESC, id DESC",
+        (contact,),
+    )
+    return [
+        Evidence(
+            EvidenceKind(row["kind"]), row["value"], parse(row["at"]), row["source"], row["quote"]
+        )
+        for row in rows
+    ]

@@ -1,0 +1,67 @@
+"""Triggers derived from the message declaration: no code path can write an illegal life.
+
+They are made anew at every open, so they can never lag behind the declaration.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from statemachines.message import NEEDS_WIRE_ID, MessageState, sql_guard
+
+
+def _words(states: frozenset[MessageState]) -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+def _trigger(name: str, event: str, when: str, sentence: str) -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE {event} ON messages WHEN {when} "
+        f"BEGIN SELECT RAISE (ABORT, '{sentence}'); END"
+    )
+
+
+def triggers() -> dict[str, str]:
+    """Return the guards by name, as SQL."""
+    needs = (
+        f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND NEW.wire_id IS NULL)"
+        " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
+        " OR NEW.in_flight_key IS NULL))"
+        " OR (NEW.state IN ('taken', 'revealed')"
+        " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
+    )
+    guards = {
+        "messages_begin_queued": (
+            "INSERT",
+            "NEW.state <> 'queued'",
+            "a message begins as queued",
+        ),
+        "messages_move_legally": (
+            "UPDATE OF state",
+            f"NEW.state <> OLD.state AND NOT ({sql_guard('OLD.state', 'NEW.state')})",
+            "that move is not in the declaration of a message",
+        ),
+        "messages_hold_their_proof": (
+            "UPDATE",
+            needs,
+            "that state needs its proof: wire id, decision and permit, or taker and lease",
+        ),
+        "messages_keep_their_wire_id": (
+            "UPDATE OF wire_id",
+            "OLD.wire_id IS NOT NULL AND NEW.wire_id IS NOT OLD.wire_id",
+            "an acknowledged id is never changed",
+        ),
+        "messages_keep_their_text": (
+            "UPDATE OF text, body_hash, recipient",
+            "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient",
+            "text and recipient of a message are never changed",
+        ),
+    }
+    return {name: _trigger(name, *rest) for name, rest in guards.items()}
+
+
+def install(connection: sqlite3.Connection) -> None:
+    """Replace the guards in the open transaction of ``connection``."""
+    for name, statement in triggers().items():
+        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        connection.execute(statement)

@@ -1,0 +1,34 @@
+"""The numbered, append-only list of migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from sqlite_utils import Database as SqliteUtils
+from sqlite_utils import Migrations
+
+from storage import schema
+
+migrations = Migrations("leadmaster")
+
+
+def statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script one by one, triggers whole.
+
+    ``executescript`` would commit the migration's transaction first.
+    """
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement.strip()
+            statement = ""
+
+
+@migrations()
+def m001_first_tables(database: SqliteUtils) -> None:
+    """Create every table of version 1."""
+    for script in schema.TABLES:
+        for statement in statements(script):
+            database.conn.execute(statement)

@@ -1,0 +1,287 @@
+"""The tables of version 1, as SQL. A later change is a new migration, never an edit here.
+
+Which states a row may have, and which moves are legal, is not said here: storage/guards.py
+derives triggers for that from the declarations in statemachines/ at every open.
+"""
+
+from __future__ import annotations
+
+SESSIONS = """
+CREATE TABLE numbers (
+    phone TEXT PRIMARY KEY,              -- E.164; budgets belong to it and survive re-pairing
+    first_linked_at TEXT NOT NULL,
+    new_chats_stopped_at TEXT,           -- the breaker: replies go on, new chats do not
+    new_chats_stopped_because TEXT,
+    banned_at TEXT
+) STRICT;
+CREATE TABLE sessions (
+    name TEXT PRIMARY KEY,
+    channel TEXT NOT NULL,
+    phone TEXT REFERENCES numbers (phone),
+    time_zone TEXT NOT NULL,
+    options TEXT NOT NULL DEFAULT '{}',
+    desired TEXT NOT NULL DEFAULT 'off' CHECK (desired IN ('on', 'off')),
+    connection TEXT NOT NULL DEFAULT 'stopped',
+    phone_state TEXT NOT NULL DEFAULT 'seen',
+    sending TEXT NOT NULL DEFAULT 'all',
+    reason_code TEXT NOT NULL DEFAULT '',
+    since TEXT NOT NULL,
+    due_at TEXT,                         -- when the connection's deadline moves it on
+    sending_until TEXT,
+    banned_until TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0, -- reconnects in a row
+    created_at TEXT NOT NULL,
+    deleted_at TEXT
+) STRICT;
+CREATE TABLE session_history (
+    id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL REFERENCES sessions (name),
+    at TEXT NOT NULL,
+    region TEXT NOT NULL CHECK (region IN ('connection', 'phone', 'sending', 'desired')),
+    previous TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason_code TEXT NOT NULL
+) STRICT;
+CREATE INDEX session_history_by_session ON session_history (session, id);
+"""
+
+PEOPLE = """
+CREATE TABLE contacts (
+    id TEXT PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0, -- grows with every fact about them: a send compares it
+    merged_into TEXT REFERENCES contacts (id),
+    review_reason TEXT                   -- why commercial messages wait for a person, if they do
+) STRICT;
+CREATE TABLE aliases (
+    alias TEXT PRIMARY KEY,              -- E.164 in any of its forms, or a hidden id (LID)
+    alias_hash TEXT NOT NULL UNIQUE,
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    kind TEXT NOT NULL CHECK (kind IN ('phone', 'lid'))
+) STRICT;
+CREATE INDEX aliases_by_contact ON aliases (contact);
+CREATE TABLE suppressions (
+    alias_hash TEXT PRIMARY KEY,         -- keyed hash: holds after everything else is erased
+    contact TEXT REFERENCES contacts (id),
+    source TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    lifted_at TEXT,
+    lifted_because TEXT
+) STRICT;
+CREATE INDEX suppressions_by_contact ON suppressions (contact);
+CREATE TABLE evidence (
+    id INTEGER PRIMARY KEY,              -- append-only: permission, reach and intent derive from it
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    source TEXT NOT NULL,
+    quote TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX evidence_by_contact ON evidence (contact, kind, at);
+CREATE TABLE imports (
+    id TEXT PRIMARY KEY,
+    content_hash TEXT NOT NULL UNIQUE,   -- of file, mapping and options: twice changes nothing
+    source TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    options TEXT NOT NULL,
+    finished_at TEXT,
+    accepted INTEGER NOT NULL DEFAULT 0,
+    duplicates INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE import_records (
+    import TEXT NOT NULL REFERENCES imports (id),
+    record INTEGER NOT NULL,
+    outcome TEXT NOT NULL,               -- accepted, accepted_fixed_line, accepted_not_reachable, …
+    phone TEXT,
+    prospect TEXT,
+    reason_code TEXT NOT NULL DEFAULT '',
+    sentence TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (import, record)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE prospects (
+    id TEXT PRIMARY KEY,
+    contact TEXT NOT NULL UNIQUE REFERENCES contacts (id),
+    phone TEXT NOT NULL,                 -- E.164
+    whatsapp_id TEXT,
+    name TEXT NOT NULL DEFAULT '',
+    trade TEXT NOT NULL DEFAULT '',
+    notes TEXT NOT NULL DEFAULT '',
+    cartera_origen TEXT NOT NULL,        -- set at import, never changed
+    country TEXT,
+    line_type TEXT NOT NULL,
+    permission TEXT NOT NULL DEFAULT 'none',
+    intent TEXT NOT NULL DEFAULT 'none',
+    data_date TEXT,                      -- when the contact data was known to be true
+    on_whatsapp TEXT NOT NULL DEFAULT 'unknown' CHECK (on_whatsapp IN ('yes', 'no', 'unknown')),
+    checked_at TEXT,
+    check_attempts INTEGER NOT NULL DEFAULT 0,
+    validation TEXT NOT NULL DEFAULT 'unchecked',
+    validado_tecnicamente INTEGER CHECK (validado_tecnicamente IN (0, 1)),
+    validated_at TEXT,
+    expires_at TEXT,
+    score_contactabilidad INTEGER CHECK (score_contactabilidad BETWEEN 0 AND 100),
+    score_explanation TEXT,
+    import TEXT REFERENCES imports (id),
+    record INTEGER,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX prospects_by_validation ON prospects (validation, expires_at);
+CREATE TRIGGER prospects_keep_origin BEFORE UPDATE OF cartera_origen ON prospects
+WHEN NEW.cartera_origen <> OLD.cartera_origen
+BEGIN SELECT RAISE (ABORT, 'cartera_origen is set at import and never changed'); END;
+"""
+
+MESSAGES = """
+CREATE TABLE messages (
+    id TEXT PRIMARY KEY,
+    idempotency_key TEXT UNIQUE,
+    request_hash TEXT NOT NULL,          -- what the idempotency key was used for
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    recipient TEXT NOT NULL,             -- E.164
+    session TEXT NOT NULL REFERENCES sessions (name),
+    channel TEXT NOT NULL,
+    text TEXT NOT NULL,
+    body_hash TEXT NOT NULL,
+    template TEXT,
+    campaign TEXT,
+    kind TEXT NOT NULL DEFAULT 'commercial',
+    first_contact INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'queued',
+    reason_code TEXT NOT NULL DEFAULT '',
+    sentence TEXT NOT NULL DEFAULT '',
+    created_at TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    not_before TEXT,
+    not_after TEXT NOT NULL,             -- past it the message expires; it never fires late
+    due_at TEXT,                         -- when a deferred message is judged again, if a time ends it
+    waits_for TEXT,                      -- what else ends the deferral: checked, session, halt
+    needs_review INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, -- sends that were certainly refused
+    faults INTEGER NOT NULL DEFAULT 0,   -- gate faults in a row
+    unknown_checks INTEGER NOT NULL DEFAULT 0,
+    in_flight_key TEXT UNIQUE,           -- one message per contact on its way
+    decision TEXT,
+    permit TEXT,
+    wire_id TEXT,
+    sent_at TEXT,
+    taken_by TEXT,
+    lease_until TEXT
+) STRICT;
+CREATE UNIQUE INDEX messages_by_wire_id ON messages (session, wire_id) WHERE wire_id IS NOT NULL;
+CREATE INDEX messages_by_state ON messages (state, session, created_at);
+CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX messages_by_contact ON messages (contact, created_at);
+CREATE TABLE message_history (
+    id INTEGER PRIMARY KEY,
+    message TEXT NOT NULL REFERENCES messages (id),
+    at TEXT NOT NULL,
+    previous TEXT,
+    state TEXT NOT NULL,
+    reason_code TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    who TEXT NOT NULL
+) STRICT;
+CREATE INDEX message_history_by_message ON message_history (message, id);
+CREATE TABLE decisions (
+    id TEXT PRIMARY KEY,
+    message TEXT NOT NULL REFERENCES messages (id),
+    at TEXT NOT NULL,
+    phase TEXT NOT NULL CHECK (phase IN ('enqueue', 'release')),
+    ruleset TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    body_hash TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    document TEXT NOT NULL,              -- the whole decision: score, vetoes, contributions, engine …
+    facts TEXT NOT NULL,                 -- the snapshot it was judged on; text only as a hash
+    microseconds INTEGER NOT NULL
+) STRICT;
+CREATE INDEX decisions_by_message ON decisions (message, at);
+CREATE TABLE permits (
+    id TEXT PRIMARY KEY,
+    message TEXT NOT NULL REFERENCES messages (id),
+    decision TEXT NOT NULL UNIQUE REFERENCES decisions (id),
+    document TEXT NOT NULL,
+    redeemed_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE approvals (
+    id INTEGER PRIMARY KEY,
+    message TEXT NOT NULL REFERENCES messages (id),
+    body_hash TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX approvals_by_message ON approvals (message);
+CREATE TABLE spends (
+    id INTEGER PRIMARY KEY,              -- the ledger that rolling budgets are counted from
+    phone TEXT NOT NULL,                 -- whose budget (the number's, E.164, or the session's name)
+    kind TEXT NOT NULL CHECK (kind IN ('message', 'new_chat', 'manual_new_chat', 'check')),
+    session TEXT NOT NULL,
+    message TEXT,
+    at TEXT NOT NULL
+) STRICT;
+CREATE INDEX spends_by_phone ON spends (phone, kind, at);
+CREATE TABLE inbound (
+    id TEXT PRIMARY KEY,
+    session TEXT NOT NULL REFERENCES sessions (name),
+    wire_id TEXT NOT NULL,
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    at TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    text TEXT NOT NULL,
+    wish TEXT NOT NULL,
+    own INTEGER NOT NULL DEFAULT 0,      -- typed on the phone itself, by us, to them
+    UNIQUE (session, wire_id)
+) STRICT;
+CREATE INDEX inbound_by_contact ON inbound (contact, at);
+CREATE TABLE receipts (
+    session TEXT NOT NULL,
+    wire_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at TEXT NOT NULL,
+    message TEXT,                        -- null: a receipt for an id we do not know
+    PRIMARY KEY (session, wire_id, kind)
+) STRICT, WITHOUT ROWID;
+"""
+
+OPERATION = """
+CREATE TABLE halts (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    lifted_at TEXT,
+    lifted_by TEXT,
+    lifted_because TEXT
+) STRICT;
+CREATE UNIQUE INDEX halts_one_open ON halts (lifted_at IS NULL) WHERE lifted_at IS NULL;
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+CREATE INDEX audit_by_subject ON audit (subject, id);
+CREATE TABLE rulesets (
+    hash TEXT PRIMARY KEY,
+    format TEXT NOT NULL,
+    files TEXT NOT NULL,                 -- name and text of each file, so that any set can come back
+    loaded_at TEXT NOT NULL,
+    loaded_by TEXT NOT NULL
+) STRICT;
+"""
+
+TABLES = (SESSIONS, PEOPLE, MESSAGES, OPERATION)
