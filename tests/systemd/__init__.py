@@ -1,0 +1,1 @@
+"""The units, judged by systemd's own tools."""
