@@ -37,8 +37,8 @@ def triggers() -> dict[str, str]:
             "a message begins as queued",
         ),
         "messages_move_legally": (
-            "UPDATE OF state",
-            f"NEW.state <> OLD.state AND NOT ({sql_guard('OLD.state', 'NEW.state')})",
+            "UPDATE OF state, channel",
+            f"NEW.state <> OLD.state AND NOT ({sql_guard('OLD', 'NEW')})",
             "that move is not in the declaration of a message",
         ),
         "messages_hold_their_proof": (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rules.verdict import Defer, DeferKind, Opinion, OpinionEffect
+from rules.verdict import Defer, DeferKind, Effect, Opinion
 
-__all__ = ["Defer", "DeferKind", "Opinion", "OpinionEffect", "Question"]
+__all__ = ["Defer", "DeferKind", "Effect", "Opinion", "Question"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""Decisions, permits and approvals: why a message may go, kept for good."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from storage.times import parse, stamp
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """One look of the gate at one message. ``facts`` holds no text, only its hash."""
+
+    id: str
+    message: str
+    at: datetime
+    phase: str
+    ruleset: str
+    verdict: str
+    body_hash: str
+    recipient: str
+    document: Mapping[str, object]
+    facts: Mapping[str, object]
+    microseconds: int
+
+
+def add(tx: Tx, decision: DecisionRecord) -> None:
+    """Store a decision; it is never changed afterwards."""
+    tx.execute(
+        "INSERT INTO decisions (id, message, at, phase, ruleset, verdict, body_hash, recipient,"
+        " document, facts, microseconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            decision.id,
+            decision.message,
+            stamp(decision.at),
+            decision.phase,
+            decision.ruleset,
+            decision.verdict,
+            decision.body_hash,
+            decision.recipient,
+            _json(decision.document),
+            _json(decision.facts),
+            decision.microseconds,
+        ),
+    )
+
+
+def redeem(
+    tx: Tx,
+    *,
+    permit: str,
+    message: str,
+    decision: str,
+    document: str,
+    at: datetime,
+    expires_at: datetime,
+) -> None:
+    """Spend a permit. A second time fails on the primary key, a second permit of one decision too."""
+    tx.execute(
+        "INSERT INTO permits (id, message, decision, document, redeemed_at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (permit, message, decision, document, stamp(at), stamp(expires_at)),
+    )
+
+
+def approve(
+    tx: Tx,
+    *,
+    message: str,
+    body_hash: str,
+    recipient: str,
+    channel: str,
+    who: str,
+    reason: str,
+    at: datetime,
+    expires_at: datetime,
+) -> None:
+    """Record a person's approval of exactly this text to this recipient by this channel."""
+    tx.execute(
+        "INSERT INTO approvals (message, body_hash, recipient, channel, who, reason, at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (message, body_hash, recipient, channel, who, reason, stamp(at), stamp(expires_at)),
+    )
+
+
+def is_approved(
+    reader: Reader, *, message: str, body_hash: str, recipient: str, channel: str, at: datetime
+) -> bool:
+    """Tell whether an approval for exactly this message is in force."""
+    return bool(
+        reader.value(
+            "SELECT 1 FROM approvals WHERE message = ? AND body_hash = ? AND recipient = ?"
+            " AND channel = ? AND expires_at > ?",
+            (message, body_hash, recipient, channel, stamp(at)),
+        )
+    )
+
+
+def of_message(reader: Reader, message: str) -> list[DecisionRecord]:
+    """Return every decision on a message, oldest first."""
+    rows = reader.all("SELECT * FROM decisions WHERE message = ? ORDER BY at, id", (message,))
+    return [_record(row) for row in rows]
+
+
+def get(reader: Reader, decision: str) -> DecisionRecord | None:
+    """Return one decision, or None."""
+    row = reader.one("SELECT * FROM decisions WHERE id = ?", (decision,))
+    return _record(row) if row else None
+
+
+def counts(reader: Reader) -> dict[str, int]:
+    """Return how many decisions gave each verdict."""
+    rows = reader.all("SELECT verdict, count(*) AS n FROM decisions GROUP BY verdict")
+    return {row["verdict"]: row["n"] for row in rows}
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _record(row: sqlite3.Row) -> DecisionRecord:
+    return DecisionRecord(
+        id=row["id"],
+        message=row["message"],
+        at=parse(row["at"]),
+        phase=row["phase"],
+        ruleset=row["ruleset"],
+        verdict=row["verdict"],
+        body_hash=row["body_hash"],
+        recipient=row["recipient"],
+        document=json.loads(row["document"]),
+        facts=json.loads(row["facts"]),
+        microseconds=row["microseconds"],
+    )

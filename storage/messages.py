@@ -1,0 +1,298 @@
+"""Messages: how one enters, how it moves, and what is read of it.
+
+Every move goes through :func:`move`, which writes the new state, its history
+line and its event together; triggers (storage/guards.py) refuse what the
+declaration does not allow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from statemachines.message import CANCELLABLE, IN_FLIGHT, MessageState, is_legal
+from storage.errors import StorageError
+from storage.times import parse, stamp
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+    from storage.tx import Reader, Tx
+
+_TIMES = frozenset(
+    {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
+)
+_FLAGS = frozenset({"first_contact", "needs_review"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRecord:
+    """A message as stored. Times are aware UTC; ``text`` is what goes out, word for word."""
+
+    id: str
+    idempotency_key: str | None
+    request_hash: str
+    contact: str
+    recipient: str
+    session: str
+    channel: str
+    text: str
+    body_hash: str
+    template: str | None
+    campaign: str | None
+    kind: str
+    first_contact: bool
+    state: MessageState
+    reason_code: str
+    sentence: str
+    created_at: datetime
+    changed_at: datetime
+    not_before: datetime | None
+    not_after: datetime
+    due_at: datetime | None
+    waits_for: str | None
+    needs_review: bool
+    attempts: int
+    faults: int
+    unknown_checks: int
+    in_flight_key: str | None
+    decision: str | None
+    permit: str | None
+    wire_id: str | None
+    sent_at: datetime | None
+    taken_by: str | None
+    lease_until: datetime | None
+
+    def __repr__(self) -> str:
+        """Keep body and number out of logs."""
+        return f"MessageRecord({self.id!r}, {self.state.value})"
+
+
+_FIELDS = tuple(field.name for field in fields(MessageRecord))
+_COLUMNS = ", ".join(_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The event of a move, as stored; `MessageChanged` is its public form."""
+
+    at: datetime
+    subject: str
+    data: Mapping[str, object]
+    type: str = "message.changed"
+
+
+class MovedOn(StorageError):
+    """The message is no longer where the caller thought: somebody else moved it first."""
+
+    code = "moved_on"
+
+    def __init__(self, message: str, state: str, target: str) -> None:
+        """Say where it stands and where it could not go."""
+        super().__init__(
+            f"The message {message} is {state}, and can't become {target} from there.",
+            "Look at the message again; it has moved meanwhile.",
+        )
+        self.state = state
+
+
+def record(row: sqlite3.Row) -> MessageRecord:
+    """Turn a row with every column into a record."""
+    values = {name: _value(name, row[name]) for name in _FIELDS}
+    return MessageRecord(**values)
+
+
+def _value(name: str, stored: object) -> object:
+    if stored is None:
+        return None
+    if name in _TIMES:
+        return parse(str(stored))
+    if name in _FLAGS:
+        return bool(stored)
+    return MessageState(str(stored)) if name == "state" else stored
+
+
+def _stored(value: object) -> object:
+    return stamp(value) if isinstance(value, datetime) else value
+
+
+def insert(tx: Tx, message: MessageRecord, *, who: str) -> MessageRecord:
+    """Enter a queued message, with its first line of history and its event."""
+    marks = ", ".join("?" for _ in _FIELDS)
+    tx.execute(
+        f"INSERT INTO messages ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - our own column names
+        [_stored(getattr(message, name)) for name in _FIELDS],
+    )
+    _note(tx, message, previous=None, who=who)
+    return message
+
+
+def get(reader: Reader, message: str) -> MessageRecord | None:
+    """Return one message, or None."""
+    row = reader.one("SELECT * FROM messages WHERE id = ?", (message,))
+    return record(row) if row else None
+
+
+def must(reader: Reader, message: str) -> MessageRecord:
+    """Return one message that has to be there; a KeyError otherwise is a defect of the caller."""
+    found = get(reader, message)
+    if found is None:
+        raise KeyError(message)
+    return found
+
+
+def by_key(reader: Reader, key: str) -> MessageRecord | None:
+    """Return the message that was enqueued under this idempotency key, or None."""
+    row = reader.one("SELECT * FROM messages WHERE idempotency_key = ?", (key,))
+    return record(row) if row else None
+
+
+def move(
+    tx: Tx,
+    message: str,
+    target: MessageState,
+    *,
+    at: datetime,
+    reason_code: str,
+    sentence: str,
+    who: str,
+    **columns: object,
+) -> MessageRecord:
+    """Move a message and set ``columns`` with it; raise :class:`MovedOn` if that is not legal now.
+
+    What a state does not carry is cleared: the deferral when it is deferred no
+    more, the lease and the place in flight when it is in nobody's hands.
+    """
+    before = must(tx, message)
+    channel = str(columns.get("channel", before.channel))
+    if not is_legal(before.state, target, channel):
+        raise MovedOn(message, before.state, target)
+    changes: dict[str, object] = {
+        "state": target.value,
+        "changed_at": at,
+        "reason_code": reason_code,
+        "sentence": sentence,
+        **_cleared(before, target),
+        **columns,
+    }
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    tx.execute(
+        f"UPDATE messages SET {assignments} WHERE id = ?",  # noqa: S608 - our own column names
+        [*map(_stored, changes.values()), message],
+    )
+    after = must(tx, message)
+    _note(tx, after, previous=before.state, who=who)
+    return after
+
+
+def _cleared(before: MessageRecord, target: MessageState) -> dict[str, object]:
+    flying = target in IN_FLIGHT
+    key = (before.in_flight_key or before.contact) if flying else None
+    changes: dict[str, object] = {"in_flight_key": key}
+    if target is not MessageState.DEFERRED:
+        changes |= {"due_at": None, "waits_for": None}
+    if target not in {MessageState.TAKEN, MessageState.REVEALED, MessageState.IN_DOUBT}:
+        changes |= {"lease_until": None}
+    if target in {MessageState.CLEARED, MessageState.QUEUED}:
+        changes |= {"taken_by": None, "needs_review": 0}
+    return changes
+
+
+def _note(tx: Tx, message: MessageRecord, *, previous: MessageState | None, who: str) -> None:
+    tx.execute(
+        "INSERT INTO message_history (message, at, previous, state, reason_code, sentence, who)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            message.id,
+            stamp(message.changed_at),
+            previous,
+            message.state,
+            message.reason_code,
+            message.sentence,
+            who,
+        ),
+    )
+    tx.emit(
+        Changed(
+            message.changed_at,
+            message.id,
+            {
+                "state": message.state.value,
+                "previous": previous.value if previous else None,
+                "reason_code": message.reason_code,
+                "sentence": message.sentence,
+                "session": message.session,
+                "channel": message.channel,
+                "contact": message.contact,
+                "decision": message.decision,
+                "due_at": stamp(message.due_at) if message.due_at else None,
+            },
+        )
+    )
+
+
+def cancel_waiting(
+    tx: Tx,
+    contact: str,
+    *,
+    at: datetime,
+    reason_code: str,
+    sentence: str,
+    who: str,
+    commercial_only: bool,
+) -> int:
+    """Cancel everything of a contact that certainly has not left; return how many.
+
+    With ``commercial_only`` replies and confirmations stay.
+    """
+    kinds = "AND kind = 'commercial'" if commercial_only else "AND kind <> 'opt_out_confirmation'"
+    found = tx.all(
+        f"SELECT id FROM messages WHERE contact = ? {kinds} AND {_in(CANCELLABLE)}",  # noqa: S608
+        (contact,),
+    )
+    for row in found:
+        move(
+            tx,
+            row["id"],
+            MessageState.CANCELLED,
+            at=at,
+            reason_code=reason_code,
+            sentence=sentence,
+            who=who,
+        )
+    return len(found)
+
+
+def _in(states: Iterable[MessageState]) -> str:
+    words = ", ".join(f"'{state.value}'" for state in sorted(states))
+    return f"state IN ({words})"
+
+
+def history(reader: Reader, message: str) -> list[sqlite3.Row]:
+    """Return the lines of a message's life, oldest first."""
+    return reader.all(
+        "SELECT at, previous, state, reason_code, sentence, who FROM message_history"
+        " WHERE message = ? ORDER BY id",
+        (message,),
+    )
+
+
+def page(
+    reader: Reader, *, states: Iterable[MessageState] = (), after: str = "", limit: int = 50
+) -> list[MessageRecord]:
+    """Return messages, newest first, that come after the id ``after`` in that order."""
+    chosen = _in(states) if (states := tuple(states)) else "1"
+    rows = reader.all(
+        f"SELECT * FROM messages WHERE {chosen} AND (? = '' OR id < ?)"  # noqa: S608
+        " ORDER BY id DESC LIMIT ?",
+        (after, after, limit),
+    )
+    return [record(row) for row in rows]
+
+
+def counts(reader: Reader) -> dict[str, int]:
+    """Return how many messages stand in each state that has any."""
+    rows = reader.all("SELECT state, count(*) AS n FROM messages GROUP BY state")
+    return {row["state"]: row["n"] for row in rows}

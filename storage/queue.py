@@ -1,0 +1,174 @@
+"""What the outbox asks of the queue: who is next, what has waited enough, what is over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from statemachines.message import MessageState
+from storage.messages import MessageRecord, move, record
+from storage.times import parse, stamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader, Tx
+
+_CLOCK = "clock"
+_WAITING = "state IN ('queued', 'cleared', 'held', 'deferred')"
+_ON_ITS_WAY = "('sending', 'taken', 'revealed', 'in_doubt')"
+
+
+def to_judge(reader: Reader, limit: int) -> list[MessageRecord]:
+    """Return queued messages, replies first, then in the order they came."""
+    rows = reader.all(
+        "SELECT * FROM messages WHERE state = 'queued'"
+        " ORDER BY kind = 'commercial', created_at, id LIMIT ?",
+        (limit,),
+    )
+    return [record(row) for row in rows]
+
+
+def next_cleared(
+    reader: Reader, session: str, at: datetime, skip: tuple[str, ...] = ()
+) -> MessageRecord | None:
+    """Return the message that a session should send next, or None.
+
+    Replies go first. A contact who has one on its way, or in doubt, waits.
+    ``skip`` names messages that pacing holds back for now.
+    """
+    marks = ", ".join("?" for _ in skip)
+    row = reader.one(
+        f"SELECT * FROM messages AS m WHERE state = 'cleared' AND session = ?"  # noqa: S608
+        f" AND channel <> 'manual' AND (not_before IS NULL OR not_before <= ?) AND id NOT IN ({marks})"
+        " AND NOT EXISTS (SELECT 1 FROM messages AS o WHERE o.contact = m.contact"
+        f" AND o.state IN {_ON_ITS_WAY})"
+        " ORDER BY kind = 'commercial', created_at, id LIMIT 1",
+        (session, stamp(at), *skip),
+    )
+    return record(row) if row else None
+
+
+def contact_is_busy(reader: Reader, contact: str, but: str) -> bool:
+    """Tell whether another message of the contact is on its way or in doubt."""
+    return bool(
+        reader.value(
+            f"SELECT 1 FROM messages WHERE contact = ? AND id <> ? AND state IN {_ON_ITS_WAY}",
+            (contact, but),
+        )
+    )
+
+
+def requeue_due(tx: Tx, at: datetime) -> int:
+    """Put deferred messages whose time has come back before the gate; return how many."""
+    return _requeue(tx, at, "due_at <= ?", (stamp(at),), "due", "Its time has come.")
+
+
+def requeue_waiting(
+    tx: Tx, at: datetime, waits_for: str, *, session: str = "", contact: str = ""
+) -> int:
+    """Put deferred messages that wait for something that just happened back before the gate."""
+    return _requeue(
+        tx,
+        at,
+        "waits_for = ? AND (? = '' OR session = ?) AND (? = '' OR contact = ?)",
+        (waits_for, session, session, contact, contact),
+        f"{waits_for}_happened",
+        "What it waited for has happened.",
+    )
+
+
+def _requeue(
+    tx: Tx, at: datetime, where: str, params: tuple[object, ...], reason_code: str, sentence: str
+) -> int:
+    rows = tx.all(
+        f"SELECT id FROM messages WHERE state = 'deferred' AND {where} ORDER BY id",  # noqa: S608
+        params,
+    )
+    for row in rows:
+        move(
+            tx,
+            row["id"],
+            MessageState.QUEUED,
+            at=at,
+            reason_code=reason_code,
+            sentence=sentence,
+            who=_CLOCK,
+        )
+    return len(rows)
+
+
+def expire(tx: Tx, at: datetime) -> int:
+    """End every waiting message that is past its window; it never fires late."""
+    rows = tx.all(
+        f"SELECT id FROM messages WHERE {_WAITING} AND not_after <= ?",  # noqa: S608
+        (stamp(at),),
+    )
+    for row in rows:
+        move(
+            tx,
+            row["id"],
+            MessageState.EXPIRED,
+            at=at,
+            reason_code="past_its_window",
+            sentence="It could not go within its time, and is not sent late.",
+            who=_CLOCK,
+        )
+    return len(rows)
+
+
+def end_leases(tx: Tx, at: datetime) -> int:
+    """End manual leases that are over: unseen ones go back, revealed ones are in doubt."""
+    rows = tx.all(
+        "SELECT id, state FROM messages WHERE state IN ('taken', 'revealed') AND lease_until <= ?",
+        (stamp(at),),
+    )
+    for row in rows:
+        revealed = row["state"] == MessageState.REVEALED
+        move(
+            tx,
+            row["id"],
+            MessageState.IN_DOUBT if revealed else MessageState.CLEARED,
+            at=at,
+            reason_code="lease_over",
+            sentence="The link was shown and nobody said whether it was sent."
+            if revealed
+            else "Nobody finished it in time; it is free to be taken again.",
+            who=_CLOCK,
+        )
+    return len(rows)
+
+
+def doubt_all_sending(tx: Tx, at: datetime) -> int:
+    """Turn every ``sending`` into ``in_doubt``: after a crash nobody knows what left."""
+    rows = tx.all("SELECT id FROM messages WHERE state = 'sending'")
+    for row in rows:
+        move(
+            tx,
+            row["id"],
+            MessageState.IN_DOUBT,
+            at=at,
+            reason_code="daemon_stopped_while_sending",
+            sentence="The daemon stopped while this was on its way; it is not sent again.",
+            who="daemon",
+        )
+    return len(rows)
+
+
+def next_due(reader: Reader) -> datetime | None:
+    """Return the next moment at which the clock alone moves a message, or None."""
+    text = reader.value(
+        "SELECT min(t) FROM ("
+        " SELECT min(due_at) AS t FROM messages WHERE state = 'deferred'"
+        f" UNION ALL SELECT min(not_after) FROM messages WHERE {_WAITING}"
+        " UNION ALL SELECT min(lease_until) FROM messages WHERE state IN ('taken', 'revealed'))"
+    )
+    return parse(text) if text else None
+
+
+def waiting_contacts(reader: Reader, waits_for: str, limit: int) -> list[str]:
+    """Return contacts with messages that wait for something, longest waiting first."""
+    rows = reader.all(
+        "SELECT contact FROM messages WHERE state = 'deferred' AND waits_for = ?"
+        " GROUP BY contact ORDER BY min(created_at) LIMIT ?",
+        (waits_for, limit),
+    )
+    return [row["contact"] for row in rows]

@@ -1,0 +1,64 @@
+"""The ledger of budgets: what a phone number has spent, counted over rolling time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from storage.times import parse, stamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader, Tx
+
+
+class Spend(StrEnum):
+    """What can be spent. A first contact by hand has a budget of its own."""
+
+    MESSAGE = "message"
+    NEW_CHAT = "new_chat"
+    MANUAL_NEW_CHAT = "manual_new_chat"
+    CHECK = "check"
+
+
+def add(
+    tx: Tx, phone: str, kind: Spend, *, session: str, message: str | None, at: datetime
+) -> None:
+    """Book one spend of a number (``phone``: E.164, or the session's name before pairing)."""
+    tx.execute(
+        "INSERT INTO spends (phone, kind, session, message, at) VALUES (?, ?, ?, ?, ?)",
+        (phone, kind, session, message, stamp(at)),
+    )
+
+
+def refund(tx: Tx, message: str) -> None:
+    """Give back what was booked for a message that certainly did not leave."""
+    tx.execute("DELETE FROM spends WHERE message = ?", (message,))
+
+
+def count(reader: Reader, phone: str, kind: Spend, since: datetime) -> int:
+    """Return how many were spent after ``since``; dates in the future count too."""
+    n: int = reader.value(
+        "SELECT count(*) FROM spends WHERE phone = ? AND kind = ? AND at > ?",
+        (phone, kind, stamp(since)),
+    )
+    return n
+
+
+def count_of_session(reader: Reader, session: str, kind: Spend, since: datetime) -> int:
+    """Return how many one session spent after ``since``."""
+    n: int = reader.value(
+        "SELECT count(*) FROM spends WHERE session = ? AND kind = ? AND at > ?",
+        (session, kind, stamp(since)),
+    )
+    return n
+
+
+def nth_newest(reader: Reader, column: str, key: str, kind: Spend, n: int) -> datetime | None:
+    """Return when the ``n``-th newest spend was (1 is the newest), or None."""
+    owner = {"phone": "phone", "session": "session"}[column]
+    text = reader.value(
+        f"SELECT at FROM spends WHERE {owner} = ? AND kind = ? ORDER BY at DESC LIMIT 1 OFFSET ?",  # noqa: S608
+        (key, kind, n - 1),
+    )
+    return parse(text) if text else None
