@@ -1,0 +1,44 @@
+"""How a connection to the one database file is opened: the pragmas, for writing and reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+APPLICATION_ID: Final = 0x4C656164  # "Lead", at byte 68 of the file
+BUSY_MILLISECONDS: Final = 5_000
+_CHECKPOINT_PAGES: Final = 4_000  # 16 MB: only a net, the periodic checkpoint comes before it
+
+
+def connect_for_writing(path: Path) -> sqlite3.Connection:
+    """Open the connection that may change the file; every commit is on the disk when it returns.
+
+    `synchronous=FULL` is what makes an acknowledgement true after a power cut.
+    """
+    connection = _connect(path, mode="rw")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    return connection
+
+
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a connection that can not change the file."""
+    connection = _connect(path, mode="ro")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,  # transactions are begun and ended by us, never by the module
+        check_same_thread=False,  # a pool lends each connection to one thread at a time
+        timeout=BUSY_MILLISECONDS / 1000,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection

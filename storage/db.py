@@ -1,0 +1,152 @@
+"""The one database of a daemon: one thread writes, a few read, and every event is told in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlite_utils import Migrations
+
+from storage import event_log
+from storage.connections import connect_for_writing
+from storage.events import CommittedEvent
+from storage.folder import FolderLock, StateFolder
+from storage.identity import Identity
+from storage.opening import note_identity, nothing_more, prepare
+from storage.readers import Readers
+from storage.times import utc_now
+from storage.tx import Reader, Tx
+from storage.upgrade import InTransaction
+from storage.writer import Writer
+
+T = TypeVar("T")
+
+QUEUE_LIMIT: Final = 2_048  # waiting jobs of each lane
+TRIM_ROWS: Final = 500  # of the event log in one job
+
+
+class Database:
+    """What the daemon sees of storage. Make one with `Database.open`."""
+
+    def __init__(
+        self,
+        folder: StateFolder,
+        identity: Identity,
+        writer: Writer,
+        readers: Readers,
+        opened: contextlib.AsyncExitStack,
+    ) -> None:
+        """Take over what `open` has opened."""
+        self._folder = folder
+        self._identity = identity
+        self._writer = writer
+        self._readers = readers
+        self._opened = opened
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        migrations: Migrations,
+        on_events: Callable[[Sequence[CommittedEvent]], None],
+        at_open: InTransaction = nothing_more,
+        queue_limit: int = QUEUE_LIMIT,
+        now: Callable[[], datetime] = utc_now,
+    ) -> Database:
+        """Lock, examine and migrate the folder's database; make it where nothing ever ran.
+
+        `on_events` is called on the loop with the events of each commit, in the order of `seq`,
+        right before the callers of that commit get their answers. `at_open` runs in the
+        transaction of the migrations, at every open. Raises DatabaseRefused or WriteFailed.
+        """
+        state = StateFolder(folder)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(contextlib.closing(FolderLock(state)))
+            identity = await asyncio.to_thread(prepare, state, migrations, at_open, now())
+            connect = functools.partial(connect_for_writing, state.database)
+            where = str(state.database)
+            writer = Writer(connect, on_events, where=where, queue_limit=queue_limit)
+            await writer.start()
+            stack.push_async_callback(writer.close)
+            readers = Readers(state.database)
+            stack.push_async_callback(readers.close)
+            return cls(state, identity, writer, readers, stack.pop_all())
+
+    async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
+        """Run the job in the writer's thread; return its result once it is on the disk.
+
+        Waits when the queue is full. What the job raises is raised here, and only its own changes
+        are undone. Raises WriteFailed when the disk refused, Closed after `close`. A caller that
+        is cancelled does not stop a job that has its place in the queue.
+        """
+        return await self._writer.submit(job, urgent=urgent)
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """Run the query in a reader's thread, on one consistent committed state."""
+        return await self._readers.read(query)
+
+    async def close(self) -> None:
+        """Commit what waits, let queries end, note how far we came, let go of the folder."""
+        await self.note_high_water()
+        await self._opened.aclose()
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return self._folder.database
+
+    @property
+    def instance_id(self) -> str:
+        """This installation; the same after a restore."""
+        return self._identity.instance_id
+
+    @property
+    def epoch(self) -> int:
+        """How often a person has begun anew from a copy; event numbers compare within one."""
+        return self._identity.epoch
+
+    @property
+    def beat(self) -> float:
+        """`time.monotonic()` at the end of the last transaction, well or not."""
+        return self._writer.beat
+
+    @property
+    def commits(self) -> int:
+        """How many transactions have reached the disk since `open`."""
+        return self._writer.commits
+
+    async def checkpoint(self) -> None:
+        """Move committed changes from the write-ahead log into the file, and cut the log.
+
+        Most of the work is done beside the writer; it waits only for the last step.
+        """
+        await asyncio.to_thread(_checkpoint, self._folder)
+
+    async def trim_events(self, before: datetime) -> int:
+        """Forget the events from before that moment, in small jobs; return how many."""
+        total = 0
+        while gone := await self.write(lambda tx: event_log.trim(tx, before, TRIM_ROWS)):
+            total += gone
+        return total
+
+    async def high_water(self) -> int:
+        """Return the highest committed sequence number, 0 before the first event."""
+        return await self.read(event_log.high_water)
+
+    async def note_high_water(self) -> None:
+        """Write into the anchor how far we came, so that an older copy is recognised."""
+        await asyncio.to_thread(note_identity, self._folder)
+
+
+def _checkpoint(folder: StateFolder) -> None:
+    with contextlib.closing(connect_for_writing(folder.database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with contextlib.suppress(sqlite3.OperationalError):  # busy: the next one will do it
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

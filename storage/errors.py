@@ -1,0 +1,147 @@
+"""The errors of the storage room: each a stable code, a sentence and a hint."""
+
+# ruff: noqa: N818 - the names say what happened; that they are errors, their base class says
+
+from __future__ import annotations
+
+import sqlite3
+from typing import ClassVar, Final
+
+_DISK_FULL: Final = frozenset({sqlite3.SQLITE_FULL})
+_REFUSED_BY_DISK: Final = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+    }
+)
+_PRIMARY_CODE_MASK: Final = 0xFF  # SQLite keeps the detail in the higher bits
+
+
+class StorageError(Exception):
+    """Something the person who runs the daemon can act on.
+
+    `sentence` says what happened and where; `hint` says what to do.
+    """
+
+    code: ClassVar[str] = "storage"
+
+    def __init__(self, sentence: str, hint: str) -> None:
+        """Keep both halves apart, so that the command line can print them on two lines."""
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.hint = hint
+
+
+class DatabaseRefused(StorageError):
+    """The database must not be opened as it is; nothing was changed."""
+
+    code = "database_refused"
+
+
+class DatabaseNewer(DatabaseRefused):
+    """A later version of this program has migrated the file."""
+
+    code = "database_newer"
+
+
+class DatabaseForeign(DatabaseRefused):
+    """The file belongs to another program."""
+
+    code = "database_foreign"
+
+
+class DatabaseCorrupt(DatabaseRefused):
+    """The file was ours and is damaged."""
+
+    code = "database_corrupt"
+
+
+class DatabaseCloned(DatabaseRefused):
+    """The file is a copy, or older than what this folder has already seen."""
+
+    code = "database_cloned"
+
+
+class DatabaseMissing(DatabaseRefused):
+    """The folder has a history, but the file with it is gone."""
+
+    code = "database_missing"
+
+
+class DatabaseReadOnly(DatabaseRefused):
+    """The file or its folder can not be written."""
+
+    code = "database_read_only"
+
+
+class DatabaseInUse(DatabaseRefused):
+    """Another daemon has this folder open."""
+
+    code = "database_in_use"
+
+
+class SuppressionKeyLost(StorageError):
+    """The journal of opt-outs exists, but not the key that its hashes were made with."""
+
+    code = "suppression_key_lost"
+
+
+class WriteFailed(StorageError):
+    """The disk did not take a transaction: none of its jobs is acknowledged.
+
+    After a power cut an unacknowledged transaction may still turn out to be there; callers
+    must treat it like an answer that got lost, not like a proof of absence.
+    """
+
+    code = "write_failed"
+
+
+class DiskFull(WriteFailed):
+    """There was no room left."""
+
+    code = "disk_full"
+
+
+class DiskFault(WriteFailed):
+    """The disk, or the file on it, answered with an error."""
+
+    code = "io"
+
+
+class JobAborted(StorageError):
+    """A job ended by something that is no ordinary error (an exit, an interrupt)."""
+
+    code = "job_aborted"
+
+
+class Closed(StorageError):
+    """The database is closing or closed; the job was not started."""
+
+    code = "closed"
+
+    def __init__(self) -> None:
+        """Need no arguments: there is only one way to be closed."""
+        super().__init__(
+            "The database is closed, so nothing can be read from it or written to it.",
+            "Start the daemon again.",
+        )
+
+
+def disk_failure(error: BaseException, where: str) -> WriteFailed | None:
+    """Tell an SQLite error that the disk is to blame for from one that the job caused itself."""
+    primary = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK
+    if primary in _DISK_FULL:
+        return DiskFull(
+            f"The disk that holds {where} is full, so the change was not written.",
+            "Free some space on that disk; the daemon goes on by itself.",
+        )
+    if primary in _REFUSED_BY_DISK:
+        return DiskFault(
+            f"Writing to {where} failed ({error}), so the change was not written.",
+            "Check the disk and the kernel log, then run `leadmaster doctor`.",
+        )
+    return None

@@ -1,0 +1,48 @@
+"""The append-only log of what happened: replayed by cursor, trimmed from its beginning."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from storage.events import CommittedEvent
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+
+def after(reader: Reader, seq: int, limit: int) -> list[CommittedEvent]:
+    """Return at most `limit` events that follow `seq`, oldest first."""
+    rows = reader.all("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+    return [
+        CommittedEvent(
+            row["seq"], row["type"], parse(row["at"]), row["subject"], json.loads(row["data"])
+        )
+        for row in rows
+    ]
+
+
+def oldest(reader: Reader) -> int | None:
+    """Return the first sequence number that is still kept, or None when the log is empty."""
+    seq: int | None = reader.value("SELECT min(seq) FROM events")
+    return seq
+
+
+def high_water(reader: Reader) -> int:
+    """Return the highest sequence number ever given, 0 before the first; trimming keeps it."""
+    return reader.value("SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0
+
+
+def trim(tx: Tx, before: datetime, limit: int) -> int:
+    """Forget at most `limit` of the oldest events, up to the first that is not before `before`.
+
+    Only the beginning of the log goes, so that what remains has no holes even when the clock
+    once jumped. Returns how many went.
+    """
+    first_kept = tx.value(
+        "SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (stamp(before),)
+    )
+    return tx.execute(
+        "DELETE FROM events WHERE seq IN"
+        " (SELECT seq FROM events WHERE ?1 IS NULL OR seq < ?1 ORDER BY seq LIMIT ?2)",
+        (first_kept, limit),
+    ).rowcount

@@ -1,0 +1,71 @@
+"""What an event must offer to be stored, and how one is appended to the log."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from storage.times import stamp
+
+
+class StoredEvent(Protocol):
+    """What an event has to offer to be stored."""
+
+    @property
+    def type(self) -> str:
+        """Its name, in the past tense."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """When it happened; aware."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """The id of the thing that it happened to."""
+        ...
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """The rest, in plain JSON types."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event that storage itself tells, where a table function knows all there is to say."""
+
+    type: str
+    at: datetime
+    subject: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedEvent:
+    """An event with its place in the log. `seq` grows by one and is never given twice."""
+
+    seq: int
+    type: str
+    at: datetime
+    subject: str
+    data: Mapping[str, object]
+
+
+def append(connection: sqlite3.Connection, event: StoredEvent) -> CommittedEvent:
+    """Insert the event inside the running transaction."""
+    data = dict(event.data)
+    seq = connection.execute(
+        "INSERT INTO events (type, at, subject, data) VALUES (?, ?, ?, ?)",
+        (event.type, stamp(event.at), event.subject, _encoded(data)),
+    ).lastrowid
+    return CommittedEvent(seq or 0, event.type, event.at, event.subject, data)
+
+
+def _encoded(data: Mapping[str, object]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

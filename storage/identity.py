@@ -1,0 +1,132 @@
+"""Who a database is: the anchor beside it that a copy does not bring along."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from storage.errors import DatabaseCloned
+from storage.event_log import high_water
+from storage.folder import StateFolder, write_durably
+from storage.times import stamp
+from storage.tx import Reader, Tx
+
+MACHINE_ID: Final = Path("/etc/machine-id")
+HINT: Final = (
+    "If the original is still in use, leave this copy alone: both would write to the same people. "
+    "If this one takes its place, run `leadmaster doctor --adopt`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the database itself says: who it is and how far it has come."""
+
+    instance_id: str
+    epoch: int
+    high_water: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What the folder remembers: the same, and where the file lay.
+
+    A copy of the folder has another inode, a copy on another machine another machine id, and a
+    file from yesterday has come less far than `high_water`, a sequence number of events.
+    """
+
+    instance_id: str
+    epoch: int
+    high_water: int
+    inode: int
+    machine: str
+
+    def save(self, folder: StateFolder) -> None:
+        """Replace the anchor file; it is on the disk when this returns."""
+        write_durably(folder.anchor, (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+
+def load_anchor(folder: StateFolder) -> Anchor | None:
+    """Read the anchor; None when there is none. Raises DatabaseCloned when it is unreadable."""
+    try:
+        found = json.loads(folder.anchor.read_bytes())
+        return Anchor(**{field.name: found[field.name] for field in fields(Anchor)})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatabaseCloned(
+            f"{folder.anchor} is damaged, so nothing proves that {folder.database} is no copy.",
+            HINT,
+        ) from error
+
+
+def place_anchor(folder: StateFolder, identity: Identity) -> Anchor:
+    """Tie the identity to the file as it lies there now."""
+    anchor = Anchor(
+        identity.instance_id,
+        identity.epoch,
+        identity.high_water,
+        inode_of(folder),
+        machine_digest(),
+    )
+    anchor.save(folder)
+    return anchor
+
+
+def read_identity(reader: Reader) -> Identity | None:
+    """Ask the database who it is; None before its first epoch."""
+    row = reader.one("SELECT instance_id, epoch FROM epochs ORDER BY epoch DESC LIMIT 1")
+    if row is None:
+        return None
+    return Identity(row["instance_id"], row["epoch"], high_water(reader))
+
+
+def begin_epoch(tx: Tx, identity: Identity, at: datetime, reason: str) -> None:
+    """Write into the database who it is from now on, and why."""
+    tx.execute(
+        "INSERT INTO epochs (epoch, instance_id, at, reason) VALUES (?, ?, ?, ?)",
+        (identity.epoch, identity.instance_id, stamp(at), reason),
+    )
+
+
+def refuse_copy(folder: StateFolder, identity: Identity, anchor: Anchor | None) -> None:
+    """Raise DatabaseCloned, with every reason, unless this is the file that the anchor knows."""
+    reasons = (
+        ["no leadmaster.anchor lies beside it"]
+        if anchor is None
+        else _differences(identity, anchor, inode_of(folder), machine_digest())
+    )
+    if reasons:
+        raise DatabaseCloned(
+            f"{folder.database} is not the database that last ran here: {'; '.join(reasons)}.", HINT
+        )
+
+
+def inode_of(folder: StateFolder) -> int:
+    """Return the number that tells the database file from a copy of it."""
+    return folder.database.stat().st_ino
+
+
+def machine_digest(path: Path = MACHINE_ID) -> str:
+    """Return a digest of this machine's id (the id itself is not to be passed on); else ''."""
+    try:
+        return hashlib.sha256(b"leadmaster:" + path.read_bytes().strip()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _differences(identity: Identity, anchor: Anchor, inode: int, machine: str) -> list[str]:
+    checks = {
+        "it belongs to another installation": identity.instance_id != anchor.instance_id,
+        f"it is in epoch {identity.epoch}, not {anchor.epoch}": identity.epoch != anchor.epoch,
+        "the file was copied or moved in from elsewhere": inode != anchor.inode,
+        "it last ran on another machine": machine != anchor.machine,
+        f"it ends at event {identity.high_water}, though event {anchor.high_water} had happened": (
+            identity.high_water < anchor.high_water
+        ),
+    }
+    return [reason for reason, differs in checks.items() if differs]

@@ -1,0 +1,138 @@
+"""The checks before a database is opened: never an empty one in silence, never a wrong one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sqlite_utils import Migrations
+
+from storage.connections import APPLICATION_ID, connect_for_reading
+from storage.errors import DatabaseCorrupt, DatabaseForeign, DatabaseMissing, DatabaseReadOnly
+from storage.folder import StateFolder
+from storage.identity import Anchor, Identity, inode_of, load_anchor, read_identity, refuse_copy
+from storage.tx import Reader
+from storage.upgrade import refuse_newer
+
+_RESTORE: Final = "Put the last good backup back with `leadmaster restore`."
+
+
+def examine(folder: StateFolder, migrations: Sequence[Migrations]) -> Anchor | None:
+    """Raise the DatabaseRefused that fits; return the anchor, None where nothing ever ran."""
+    anchor = load_anchor(folder)
+    identity = examine_file(folder, migrations, anchor)
+    if identity is None:
+        _refuse_lost_history(folder, anchor)
+    else:
+        refuse_copy(folder, identity, anchor)
+    return anchor
+
+
+def examine_file(
+    folder: StateFolder, migrations: Sequence[Migrations], anchor: Anchor | None
+) -> Identity | None:
+    """Raise unless the file is writable, ours, whole and of a schema that we know.
+
+    Returns who it is; None when there is no file or nothing in it.
+    """
+    if not folder.database.exists():
+        return None
+    _refuse_read_only(folder)
+    with _reading(folder, anchor) as connection:
+        if _is_blank(connection):
+            return None
+        _refuse_damaged(folder, connection)
+        refuse_newer(folder, connection, migrations)
+        return read_identity(Reader(connection))
+
+
+@contextlib.contextmanager
+def _reading(folder: StateFolder, anchor: Anchor | None) -> Iterator[sqlite3.Connection]:
+    """Lend a connection that changes nothing; name what SQLite says about a bad file."""
+    known = anchor is not None and anchor.inode == inode_of(folder)
+    try:
+        with contextlib.closing(connect_for_reading(folder.database)) as connection:
+            if not known and not _is_blank(connection):
+                _refuse_foreign(folder, connection)
+            yield connection
+    except sqlite3.DatabaseError as error:
+        if not known and error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise DatabaseForeign(
+                f"{folder.database} is not an SQLite database.",
+                "Move that file away, or give the daemon another folder.",
+            ) from error
+        raise DatabaseCorrupt(
+            f"{folder.database} is damaged: SQLite says '{error}'.", _RESTORE
+        ) from error
+
+
+def _is_blank(connection: sqlite3.Connection) -> bool:
+    """Tell a file that nothing was ever written to, as a crash in the first second leaves it."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return tables == 0 and _application_id(connection) == 0
+
+
+def _application_id(connection: sqlite3.Connection) -> int:
+    found: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    return found
+
+
+def _refuse_foreign(folder: StateFolder, connection: sqlite3.Connection) -> None:
+    found = _application_id(connection)
+    if found != APPLICATION_ID:
+        raise DatabaseForeign(
+            f"{folder.database} is an SQLite database of another program (application id {found}).",
+            "Move that file away, or give the daemon another folder.",
+        )
+
+
+def _refuse_damaged(folder: StateFolder, connection: sqlite3.Connection) -> None:
+    found = _application_id(connection)
+    if found != APPLICATION_ID:
+        raise DatabaseCorrupt(
+            f"{folder.database} is damaged: its header says application {found}.", _RESTORE
+        )
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise DatabaseCorrupt(
+            f"{folder.database} is damaged: SQLite's check says '{verdict}'.", _RESTORE
+        )
+
+
+def _refuse_read_only(folder: StateFolder) -> None:
+    for path in (folder.path, folder.database):
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            raise DatabaseReadOnly(
+                f"{path} can not be written by the user that runs the daemon.",
+                "Give its ownership and write permission back; check that the disk is not mounted"
+                " read-only.",
+            )
+
+
+def _refuse_lost_history(folder: StateFolder, anchor: Anchor | None) -> None:
+    """Let an empty start pass only where no history is known.
+
+    The one known crash that leaves an anchor and no content is a first start that was cut: the
+    same file, and nothing had happened yet.
+    """
+    exists = folder.database.exists()
+    traces = [path for path in (folder.journal, folder.wal) if _has_content(path)]
+    if anchor is not None and not (
+        exists and anchor.high_water == 0 and anchor.inode == inode_of(folder)
+    ):
+        traces.insert(0, folder.anchor)
+    if traces:
+        raise DatabaseMissing(
+            f"{folder.database} is {'empty' if exists else 'not there'}, though "
+            f"{', '.join(path.name for path in traces)} beside it tell of one.",
+            f"{_RESTORE} To start anew, give the daemon an empty folder.",
+        )
+
+
+def _has_content(path: os.PathLike[str]) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(path).st_size > 0  # noqa: PTH116 - any path-like will do
+    return False

@@ -1,0 +1,105 @@
+"""Open the state folder, or accept a copy of it: every step from the checks to the anchor."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from sqlite_utils import Migrations
+
+from storage.connections import connect_for_reading
+from storage.errors import DatabaseCloned, DatabaseMissing
+from storage.folder import FolderLock, StateFolder, create_durably
+from storage.foundation import FOUNDATION
+from storage.identity import Identity, begin_epoch, load_anchor, place_anchor, read_identity
+from storage.integrity import examine, examine_file
+from storage.times import utc_now
+from storage.tx import Reader, Tx
+from storage.upgrade import InTransaction, upgrade
+
+
+def nothing_more(_connection: sqlite3.Connection) -> None:
+    """Stand for "no more to do" in a transaction."""
+
+
+def prepare(
+    folder: StateFolder, migrations: Migrations, at_open: InTransaction, at: datetime
+) -> Identity:
+    """Examine, make or migrate the database of a locked folder, and anchor it.
+
+    The anchor of a new database is placed before its first table, so that a crash in between
+    leaves something that the next start recognises and completes.
+    """
+    groups = (FOUNDATION, migrations)
+    anchor = examine(folder, groups)
+    if not folder.database.exists():
+        create_durably(folder.database)
+    if anchor is None:
+        anchor = place_anchor(folder, Identity(uuid.uuid4().hex, epoch=1, high_water=0))
+    first = Identity(anchor.instance_id, anchor.epoch, high_water=0)
+
+    def complete(connection: sqlite3.Connection) -> None:
+        if read_identity(Reader(connection)) is None:
+            begin_epoch(Tx(connection), first, at, "first start")
+        at_open(connection)
+
+    upgrade(folder, groups, at=at, complete=complete)
+    return note_identity(folder)
+
+
+def adopt(
+    path: Path,
+    reason: str,
+    *,
+    migrations: Migrations,
+    settle: Callable[[Tx], None],
+    at_open: InTransaction = nothing_more,
+    now: Callable[[], datetime] = utc_now,
+) -> Identity:
+    """Accept the database that lies in the folder as the true one, and begin a new epoch.
+
+    `settle` runs in the transaction that begins the epoch: what it does to live rows is there,
+    or the copy is still refused. Raises DatabaseRefused when the file itself is bad, and
+    DatabaseInUse while a daemon runs on it.
+    """
+    folder = StateFolder(path)
+    groups = (FOUNDATION, migrations)
+    with contextlib.closing(FolderLock(folder)):
+        epochs = [0]
+        anchor = None
+        with contextlib.suppress(DatabaseCloned):  # a damaged anchor is what a person overrules
+            anchor = load_anchor(folder)
+        if anchor is not None:
+            epochs.append(anchor.epoch)
+        found = examine_file(folder, groups, anchor)
+        if found is None:
+            raise DatabaseMissing(
+                f"There is no database in {folder.path} to adopt.",
+                "Put a backup there first with `leadmaster restore`.",
+            )
+        accepted = Identity(found.instance_id, max(*epochs, found.epoch) + 1, found.high_water)
+
+        def complete(connection: sqlite3.Connection) -> None:
+            begin_epoch(Tx(connection), accepted, now(), reason)
+            at_open(connection)
+            settle(Tx(connection))
+
+        upgrade(folder, groups, at=now(), complete=complete)
+        return note_identity(folder)
+
+
+def note_identity(folder: StateFolder) -> Identity:
+    """Write down in the anchor who the database is and how far it has come by now."""
+    with contextlib.closing(connect_for_reading(folder.database)) as connection:
+        identity = read_identity(Reader(connection))
+    if identity is None:
+        raise DatabaseMissing(
+            f"{folder.database} has lost its first epoch while it was open.",
+            "Put the last good backup back with `leadmaster restore`.",
+        )
+    place_anchor(folder, identity)
+    return identity

@@ -1,0 +1,59 @@
+"""A few threads that read, each with its own connection, and never wait for the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from storage.connections import connect_for_reading
+from storage.errors import Closed
+from storage.tx import Reader
+
+T = TypeVar("T")
+
+READERS: Final = 3
+CLOSE_SECONDS: Final = 5.0
+
+
+class Readers:
+    """Read-only connections, lent to one query at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open all connections at once: what is wrong with the file shows now, not later."""
+        self._connections = [connect_for_reading(path) for _ in range(READERS)]
+        self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        for connection in self._connections:
+            self._free.put(connection)
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="storage-reader")
+        self._closing = False
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """Run the query on one consistent, committed state. Raises Closed after `close`."""
+        if self._closing:
+            raise Closed
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, query)
+
+    async def close(self) -> None:
+        """Let running queries end, interrupt those that take longer than CLOSE_SECONDS."""
+        self._closing = True
+        ended = asyncio.create_task(asyncio.to_thread(self._threads.shutdown))
+        await asyncio.wait({ended}, timeout=CLOSE_SECONDS)
+        for connection in self._connections:
+            connection.interrupt()
+        await ended
+        for connection in self._connections:
+            connection.close()
+
+    def _ask(self, query: Callable[[Reader], T]) -> T:
+        connection = self._free.get()
+        try:
+            connection.execute("BEGIN")
+            return query(Reader(connection))
+        finally:
+            connection.rollback()
+            self._free.put(connection)

@@ -1,0 +1,59 @@
+"""What a query and a write job see of the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from storage import events
+from storage.events import CommittedEvent, StoredEvent
+
+Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
+Rows: TypeAlias = "list[sqlite3.Row]"
+Cell: TypeAlias = Any  # int, float, str, bytes or None: the query knows which
+
+
+class Reader:
+    """Questions to one consistent state of the database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Borrow a connection; whoever lends it begins and ends the transaction."""
+        self._connection = connection
+
+    def one(self, sql: str, params: Parameters = ()) -> sqlite3.Row | None:
+        """Return the first row, or None when there is none."""
+        row: sqlite3.Row | None = self._connection.execute(sql, params).fetchone()
+        return row
+
+    def all(self, sql: str, params: Parameters = ()) -> Rows:
+        """Return every row."""
+        return self._connection.execute(sql, params).fetchall()
+
+    def value(self, sql: str, params: Parameters = ()) -> Cell:
+        """Return the first column of the first row, or None when there is no row."""
+        row = self.one(sql, params)
+        return None if row is None else row[0]
+
+
+class Tx(Reader):
+    """One write job's view: everything it does is kept as a whole, or not at all."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Start with no news."""
+        super().__init__(connection)
+        self.emitted: list[CommittedEvent] = []
+
+    def execute(self, sql: str, params: Parameters = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._connection.execute(sql, params)
+
+    def execute_many(self, sql: str, rows: Iterable[Parameters]) -> int:
+        """Run one statement for each row; return how many rows it changed."""
+        return self._connection.executemany(sql, rows).rowcount
+
+    def emit(self, event: StoredEvent) -> int:
+        """Append an event and return its sequence number; it is published after the commit."""
+        committed = events.append(self._connection, event)
+        self.emitted.append(committed)
+        return committed.seq

@@ -1,0 +1,121 @@
+"""Bring the schema up to date: forward only, in one transaction, after a copy of the old file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from sqlite_utils import Database as SchemaDatabase
+from sqlite_utils import Migrations
+
+from storage.connections import APPLICATION_ID, connect_for_reading, connect_for_writing
+from storage.errors import DatabaseCorrupt, DatabaseNewer, disk_failure
+from storage.folder import PRIVATE_FOLDER, StateFolder, create_durably, sync_folder
+
+InTransaction: TypeAlias = Callable[[sqlite3.Connection], None]
+
+
+def refuse_newer(
+    folder: StateFolder, connection: sqlite3.Connection, migrations: Sequence[Migrations]
+) -> None:
+    """Raise DatabaseNewer when the file has been through a migration that this code lacks."""
+    known = {(group.name, step) for group in migrations for step in _pending(group, _nothing())}
+    unknown = [name for group, name in _applied(connection) if (group, name) not in known]
+    if unknown:
+        raise DatabaseNewer(
+            f"{folder.database} was migrated by a newer version (unknown: {', '.join(unknown)}).",
+            "Install that version again, or restore the backup made before it was installed.",
+        )
+
+
+def upgrade(
+    folder: StateFolder,
+    migrations: Sequence[Migrations],
+    *,
+    at: datetime,
+    complete: InTransaction,
+) -> None:
+    """Apply what is pending and call `complete`, all in one transaction.
+
+    A file that has been in use is copied to the folder's `backups` first. Foreign keys are off
+    while tables are rebuilt, and checked before the commit. Raises WriteFailed when the disk does.
+    """
+    with _writing(folder) as connection:
+        schema = SchemaDatabase(connection, execute_plugins=False, recursive_triggers=False)
+        pending = [step for group in migrations for step in _pending(group, schema)]
+        if pending and any(_applied(connection)):
+            _back_up(folder, pending[0], at)
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        for group in migrations:
+            group.apply(schema)
+        complete(connection)
+        _refuse_orphans(folder, connection)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextlib.contextmanager
+def _writing(folder: StateFolder) -> Iterator[sqlite3.Connection]:
+    """Lend the writing connection; closing it rolls back what was not committed."""
+    try:
+        with contextlib.closing(connect_for_writing(folder.database)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise disk_failure(error, str(folder.database)) or error from error
+
+
+def _back_up(folder: StateFolder, step: str, at: datetime) -> None:
+    """Copy the database as it was before the migration `step`."""
+    folder.backups.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    copy = folder.backups / f"before-{step}-{at:%Y%m%dT%H%M%SZ}.db"
+    draft = copy.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    create_durably(draft)
+    copy_database(folder.database, draft)
+    draft.replace(copy)
+    sync_folder(folder.backups)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database, in use or not, into an existing file; it is on the disk on return."""
+    with (
+        contextlib.closing(connect_for_reading(source)) as original,
+        contextlib.closing(sqlite3.connect(target)) as copy,
+    ):
+        original.backup(copy)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _refuse_orphans(folder: StateFolder, connection: sqlite3.Connection) -> None:
+    orphan = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if orphan is not None:
+        raise DatabaseCorrupt(
+            f"{folder.database}: row {orphan['rowid']} of table {orphan['table']} refers to a row"
+            f" of {orphan['parent']} that is not there.",
+            "Put the last good backup back with `leadmaster restore`.",
+        )
+
+
+def _pending(group: Migrations, schema: SchemaDatabase) -> list[str]:
+    return [step.name for step in group.pending(schema)]
+
+
+def _nothing() -> SchemaDatabase:
+    """An empty database, for which every migration is pending."""
+    return SchemaDatabase(memory=True, execute_plugins=False)
+
+
+def _applied(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    try:
+        rows = connection.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
+    except sqlite3.OperationalError:  # no such table: nothing was ever applied
+        return []
+    return [(row[0], row[1]) for row in rows]

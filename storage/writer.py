@@ -1,0 +1,233 @@
+"""The one thread that writes: it commits whatever is waiting as one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar, cast
+
+from storage.errors import Closed, DiskFault, JobAborted, WriteFailed, disk_failure
+from storage.events import CommittedEvent
+from storage.tx import Tx
+
+T = TypeVar("T")
+
+BATCH_JOBS: Final = 256  # of each lane, in one transaction
+BULK_SECONDS: Final = 0.020  # of bulk work in one transaction, so that an urgent job waits little
+CLOSE_SECONDS: Final = 10.0
+
+
+class _Lane:
+    """A queue with a bounded number of places; who finds none waits for one."""
+
+    def __init__(self, places: int) -> None:
+        self.waiting: deque[_Job] = deque()
+        self.places = asyncio.Semaphore(places)
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A caller's work and the answer that waits for the commit."""
+
+    work: Callable[[Tx], object]
+    lane: _Lane
+    answer: asyncio.Future[Any]
+    result: object = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Answer the caller and give the place to the next one (on the loop)."""
+        self.lane.places.release()
+        if self.answer.done():
+            return  # the caller was cancelled; the work is committed all the same
+        if self.error is None:
+            self.answer.set_result(self.result)
+        else:
+            self.answer.set_exception(self.error)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The jobs of one transaction and the news they bring."""
+
+    jobs: list[_Job] = field(default_factory=list)
+    events: list[CommittedEvent] = field(default_factory=list)
+    urgent_left: int = BATCH_JOBS
+    bulk_left: int = BATCH_JOBS
+    bulk_until: float | None = None
+    """When bulk work must end; its time starts with the first bulk job."""
+
+    def fail(self, error: WriteFailed) -> None:
+        """Take every success back; a job that failed by itself keeps its own error."""
+        self.events.clear()
+        for job in self.jobs:
+            job.error = job.error or error
+
+
+class Writer:
+    """Group commit: one BEGIN IMMEDIATE for all that waits, one SAVEPOINT for each job.
+
+    A job that fails loses its own changes and nobody else's. The urgent lane goes first. There is
+    no timer: while one batch is on its way to the disk, the next one gathers.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        publish: Callable[[Sequence[CommittedEvent]], None],
+        *,
+        where: str,
+        queue_limit: int,
+    ) -> None:
+        """`publish` is called on the loop, after the commit, right before the jobs' answers."""
+        self._connect = connect
+        self._publish = publish
+        self._where = where
+        self._urgent = _Lane(queue_limit)
+        self._bulk = _Lane(queue_limit)
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[sqlite3.Connection] = self._loop.create_future()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
+        self.commits = 0
+        """How many transactions have reached the disk."""
+        self.beat = time.monotonic()
+        """Monotonic seconds at which the last batch ended, well or not."""
+
+    async def start(self) -> None:
+        """Start the thread, which opens its own connection; raise what that raised."""
+        self._thread.start()
+        await self._started
+
+    async def submit(self, work: Callable[[Tx], T], *, urgent: bool) -> T:
+        """Wait for a place, then for the commit; return what the work returned.
+
+        Once it has a place the work is done, even if the caller is cancelled. Raises whatever the
+        work raised, WriteFailed when the disk refused, Closed when it came too late.
+        """
+        lane = self._urgent if urgent else self._bulk
+        await lane.places.acquire()
+        if self._closing:
+            lane.places.release()
+            raise Closed
+        job = _Job(work, lane, self._loop.create_future())
+        lane.waiting.append(job)
+        self._wake.set()
+        return cast("T", await job.answer)
+
+    async def close(self) -> None:
+        """Take no new work, commit what is waiting, end the thread.
+
+        Work that still holds the thread after CLOSE_SECONDS is interrupted.
+        """
+        self._closing = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self._started.result().interrupt()
+            await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            connection = self._connect()
+        except sqlite3.Error as error:
+            self._loop.call_soon_threadsafe(self._started.set_exception, error)
+            return
+        self._loop.call_soon_threadsafe(self._started.set_result, connection)
+        last_round = False
+        while not last_round:
+            self._wake.wait()
+            self._wake.clear()
+            last_round = self._closing  # read before draining: nothing is added once it is set
+            while self._commit_what_waits(connection):
+                pass
+        connection.close()
+
+    def _commit_what_waits(self, connection: sqlite3.Connection) -> bool:
+        """Do one transaction; tell whether there was anything to do."""
+        batch = _Batch()
+        job = self._next(batch)
+        if job is None:
+            return False
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            while job is not None:
+                self._do(connection, job, batch)
+                job = self._next(batch)
+            connection.execute("COMMIT")
+            self.commits += 1
+        except (sqlite3.Error, WriteFailed) as error:
+            connection.rollback()
+            batch.fail(self._failure(error))
+        self.beat = time.monotonic()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._settle, batch)
+        return True
+
+    def _next(self, batch: _Batch) -> _Job | None:
+        """Move the job that should be done next into the batch, if the batch has room for one."""
+        if self._urgent.waiting and batch.urgent_left:
+            batch.urgent_left -= 1
+            job = self._urgent.waiting.popleft()
+        elif self._bulk.waiting and batch.bulk_left:
+            now = time.monotonic()
+            batch.bulk_until = batch.bulk_until or now + BULK_SECONDS
+            if now > batch.bulk_until:
+                return None
+            batch.bulk_left -= 1
+            job = self._bulk.waiting.popleft()
+        else:
+            return None
+        batch.jobs.append(job)
+        return job
+
+    def _do(self, connection: sqlite3.Connection, job: _Job, batch: _Batch) -> None:
+        """Do one job in its own savepoint; raise only when the whole transaction is lost."""
+        tx = Tx(connection)
+        connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(tx)
+        except BaseException as error:
+            job.error = self._own_error(error)
+            if not connection.in_transaction:  # SQLite rolled everything back, not just this job
+                raise self._failure(error) from error
+            connection.execute("ROLLBACK TO job")
+        else:
+            batch.events += tx.emitted
+        connection.execute("RELEASE job")
+
+    def _own_error(self, error: BaseException) -> BaseException:
+        """Give what a job raised the shape in which its caller can be told."""
+        if isinstance(error, Exception) and not isinstance(error, StopIteration):
+            return disk_failure(error, self._where) or error
+        aborted = JobAborted(
+            f"A change to {self._where} was given up: the job ended by {type(error).__name__}.",
+            "Please report this; nothing of that change was written.",
+        )
+        aborted.__cause__ = error
+        return aborted
+
+    def _failure(self, error: BaseException) -> WriteFailed:
+        """Say why a whole batch is lost."""
+        if isinstance(error, WriteFailed):
+            return error
+        return disk_failure(error, self._where) or DiskFault(
+            f"A transaction on {self._where} was given up ({error}); nothing of it was written.",
+            "Try again; if it happens again, run `leadmaster doctor`.",
+        )
+
+    def _settle(self, batch: _Batch) -> None:
+        """Publish, then answer, in one turn of the loop."""
+        try:
+            if batch.events:
+                self._publish(batch.events)
+        finally:
+            for job in batch.jobs:
+                job.settle()
