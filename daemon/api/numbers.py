@@ -1,0 +1,224 @@
+"""Phone numbers: one canonical E.164 form, what kind of line it is, and its other spellings.
+
+The numbering-plan library is loaded at the first use, so that importing this module is cheap.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Final
+from urllib.parse import quote
+
+LIBRARIES: Final = ("rphonenumbers", "phonenumbers")
+"""The same interface twice: the fast one first, the reference where that is not installed."""
+
+_LONGEST_CELL: Final = 200
+_DIGITS_OF_A_NUMBER: Final = 6  # a part with fewer is a range or an extension, not a second number
+_SEPARATORS: Final = re.compile(r"[/,;|&\r\n]|\s(?:y|o|e|and|or)\s|(?<=\d)\s*(?=\+)", re.IGNORECASE)
+_EXTENSION: Final = re.compile(
+    r"[\s;,]*(?:ext|extn|x|int|interno|#)[.:=\s]*\d{1,6}\s*$", re.IGNORECASE
+)
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_AR_NINE_AND_FIFTEEN: Final = re.compile(r"\+549(?=\d{12}$)(\d{2,4}15\d{6,8})")
+_AR_FIFTEEN_ALONE: Final = re.compile(r"\+5415\d{6,8}")
+_MX_OLD_MOBILE: Final = re.compile(r"\+521(\d{10})")
+_BR_OLD_MOBILE: Final = re.compile(r"\+55(\d{2})([6-9]\d{7})")
+
+_SPELLINGS: Final = (
+    (re.compile(r"\+549?(\d{10})"), ("+54{}", "+549{}")),
+    (re.compile(r"\+521?(\d{10})"), ("+52{}", "+521{}")),
+    # Only lines that existed before the ninth digit came are known without it; they begin with 6-9.
+    (re.compile(r"\+55(\d{2})9?([6-9]\d{7})"), ("+55{}{}", "+55{}9{}")),
+)
+
+
+class LineType(StrEnum):
+    """What the numbering plan says of a line; the words are those of the rules' vocabulary."""
+
+    FIXED_LINE = "fixed_line"
+    MOBILE = "mobile"
+    FIXED_LINE_OR_MOBILE = "fixed_line_or_mobile"
+    TOLL_FREE = "toll_free"
+    PREMIUM_RATE = "premium_rate"
+    SHARED_COST = "shared_cost"
+    VOIP = "voip"
+    PERSONAL_NUMBER = "personal_number"
+    PAGER = "pager"
+    UAN = "uan"
+    VOICEMAIL = "voicemail"
+    UNKNOWN = "unknown"
+
+
+_LINE_TYPES: Final = dict(enumerate(LineType))
+"""The library counts its types from 0, in the order above; what it can't tell is 99."""
+
+REACHABLE: Final = frozenset({LineType.MOBILE, LineType.FIXED_LINE_OR_MOBILE})
+"""Lines that can plausibly have WhatsApp; a landline counts only once it was seen there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A valid number: canonical E.164, its kind of line, and its country (ISO 3166, or None)."""
+
+    e164: str
+    line_type: LineType
+    country: str | None
+
+    @property
+    def reachable(self) -> bool:
+        """Tell whether the numbering plan allows WhatsApp on this line."""
+        return self.line_type in REACHABLE
+
+
+class NumberUnusable(Exception):  # noqa: N818 - named for what is wrong, like every error here
+    """A text is no number that can be used; ``reason_code`` is stable, ``sentence`` names no digit.
+
+    Codes: ``empty``, ``several_numbers``, ``not_a_number``, ``unknown_country``,
+    ``area_code_missing``, ``too_short``, ``too_long``, ``not_in_plan``.
+    """
+
+    def __init__(self, reason_code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason_code = reason_code
+        self.sentence = sentence
+
+
+def parse(raw: str, region: str) -> PhoneNumber:
+    """Read a number as people write it; ``region`` (such as AR) is where one without + belongs.
+
+    Raises :class:`NumberUnusable`, and nothing else, for any text.
+    """
+    return parse_with(library(), raw, region)
+
+
+@lru_cache
+def library(names: Sequence[str] = LIBRARIES) -> Any:  # noqa: ANN401 - two untyped modules of one interface
+    """Return the first of these numbering-plan modules that is installed."""
+    *preferred, last = names
+    for name in preferred:
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    return import_module(last)
+
+
+def parse_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: ANN401 - see library()
+    """Do the work of :func:`parse` with the given numbering-plan module."""
+    text = _one_number(raw)
+    try:
+        number = plan.parse(text, region)
+        canonical = _canonical(plan.format_number(number, plan.PhoneNumberFormat.E164))
+        number = plan.parse(canonical, None)
+    except plan.NumberParseException as error:
+        raise _unreadable(plan, error, region) from None
+    if not plan.is_valid_number(number):
+        raise _invalid(plan, number, canonical)
+    return PhoneNumber(
+        plan.format_number(number, plan.PhoneNumberFormat.E164),
+        _LINE_TYPES.get(int(plan.number_type(number)), LineType.UNKNOWN),
+        plan.region_code_for_number(number),
+    )
+
+
+def aliases(e164: str) -> frozenset[str]:
+    """Return every form under which the same line is known, this one included.
+
+    Argentina with and without 9, Mexico with and without 1, Brazil with and without the
+    ninth digit. Every member of a set has the same set.
+    """
+    for pattern, forms in _SPELLINGS:
+        if match := pattern.fullmatch(e164):
+            return frozenset(form.format(*match.groups()) for form in forms)
+    return frozenset({e164})
+
+
+@lru_cache(maxsize=4096)
+def mask(e164: str) -> str:
+    """Return the number for logs and errors: four digits before the last four are hidden.
+
+    What is no number of a country keeps only its last four characters, if it is long enough.
+    """
+    plan = library()
+    try:
+        shown = plan.format_number(plan.parse(e164, None), plan.PhoneNumberFormat.INTERNATIONAL)
+    except plan.NumberParseException:
+        return "••••" + (e164[-4:] if len(e164) > 2 * 4 else "")
+    digits = [place for place, character in enumerate(shown) if character.isdigit()]
+    hidden = set(digits[-8:-4]) if len(digits) > 2 * 4 else set(digits)
+    return "".join("•" if place in hidden else each for place, each in enumerate(shown))
+
+
+def wa_link(e164: str, text: str = "") -> str:
+    """Return the link that opens a chat with this number, with ``text`` ready to send."""
+    query = f"?text={quote(text, safe='')}" if text else ""
+    return f"https://wa.me/{e164.removeprefix('+')}{query}"
+
+
+def _one_number(raw: str) -> str:
+    """Cut a cell down to the one number in it; a vanity word must never become digits."""
+    text = unicodedata.normalize("NFKC", raw).strip()
+    if not text:
+        raise NumberUnusable("empty", "There is no number.")
+    if len(text) > _LONGEST_CELL:
+        raise NumberUnusable("too_long", "The text is too long for a number.")
+    parts = [part for part in _SEPARATORS.split(text) if _digits(part) >= _DIGITS_OF_A_NUMBER]
+    if len(parts) > 1:
+        raise NumberUnusable(
+            "several_numbers", "The cell holds several numbers; give each a record of its own."
+        )
+    if text.lower().startswith("tel:"):
+        text = text.split(";", 1)[0]
+    start = re.search(r"[+\d]", text)
+    number = _EXTENSION.sub("", text[start.start() :]) if start else ""
+    if not number or _LETTER.search(number):
+        raise NumberUnusable("not_a_number", "The text is not a phone number.")
+    return number
+
+
+def _digits(text: str) -> int:
+    return sum(character.isdigit() for character in text)
+
+
+def _canonical(e164: str) -> str:
+    """Bring the spellings that a numbering plan calls invalid into the one that it knows."""
+    if match := _AR_NINE_AND_FIFTEEN.fullmatch(e164):
+        return f"+540{match[1]}"  # the library itself turns 0 … 15 … into 9
+    if match := _MX_OLD_MOBILE.fullmatch(e164):
+        return f"+52{match[1]}"
+    if match := _BR_OLD_MOBILE.fullmatch(e164):
+        return f"+55{match[1]}9{match[2]}"
+    return e164
+
+
+def _unreadable(plan: Any, error: Any, region: str) -> NumberUnusable:  # noqa: ANN401 - see library()
+    if error.error_type == plan.NumberParseException.INVALID_COUNTRY_CODE:
+        return NumberUnusable(
+            "unknown_country", f"No country has this code, and {region} does not make it a number."
+        )
+    if error.error_type == plan.NumberParseException.TOO_LONG:
+        return NumberUnusable("too_long", "The number has too many digits.")
+    return NumberUnusable("not_a_number", "The text is not a phone number.")
+
+
+def _invalid(plan: Any, number: Any, canonical: str) -> NumberUnusable:  # noqa: ANN401 - see library()
+    country = plan.region_code_for_country_code(number.country_code)
+    reason = plan.is_possible_number_with_reason(number)
+    if reason == plan.ValidationResult.IS_POSSIBLE_LOCAL_ONLY or _AR_FIFTEEN_ALONE.fullmatch(
+        canonical
+    ):
+        return NumberUnusable(
+            "area_code_missing",
+            f"The area code is missing; add it as numbers in {country} have it.",
+        )
+    if reason == plan.ValidationResult.TOO_SHORT:
+        return NumberUnusable("too_short", f"The number is too short for {country}.")
+    if reason == plan.ValidationResult.TOO_LONG:
+        return NumberUnusable("too_long", f"The number is too long for {country}.")
+    return NumberUnusable("not_in_plan", f"The numbering plan of {country} has no such number.")
