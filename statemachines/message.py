@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from statemachine.states import States
+from statemachine.transition_list import TransitionList
+
+from statemachines.machine import Machine
+
 MANUAL = "manual"
 """The channel by which an operator sends by hand; every other one is automatic."""
 
@@ -150,6 +155,13 @@ def _open_to(move: Move, channel: str | None) -> bool:
     return (move.channels is Channels.MANUAL) == (channel == MANUAL)
 
 
+_SQL_CHANNEL = {
+    Channels.ALL: "",
+    Channels.AUTOMATIC: f" AND {{new}}.channel <> '{MANUAL}'",
+    Channels.MANUAL: f" AND {{new}}.channel = '{MANUAL}'",
+}
+
+
 def sql_guard(old: str, new: str) -> str:
     """Give the legal moves as one SQL condition over two row names, for a trigger.
 
@@ -164,13 +176,6 @@ def sql_guard(old: str, new: str) -> str:
         if _listed(source, channels)
     ]
     return f"COALESCE({' OR '.join(cases)}, 0)"
-
-
-_SQL_CHANNEL = {
-    Channels.ALL: "",
-    Channels.AUTOMATIC: f" AND {{new}}.channel <> '{MANUAL}'",
-    Channels.MANUAL: f" AND {{new}}.channel = '{MANUAL}'",
-}
 
 
 def _listed(source: MessageState, channels: Channels) -> str:
@@ -199,3 +204,37 @@ CANCELLABLE = frozenset(
 
 NEEDS_WIRE_ID = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
 """Only with the id that a server acknowledged."""
+
+
+def _events(states: States) -> dict[str, TransitionList]:
+    """Turn the declaration into the library's events; an event has the name of its target."""
+    guards = {
+        Channels.ALL: {},
+        Channels.AUTOMATIC: {"unless": "by_hand"},
+        Channels.MANUAL: {"cond": "by_hand"},
+    }
+    named = {state.value: state for state in states}
+    events: dict[str, TransitionList] = {}
+    for move in MOVES:
+        step = named[move.source].to(named[move.target], **guards[move.channels])
+        events[move.target.value] = events.get(move.target.value, TransitionList()) | step
+    return events
+
+
+class MessageMachine(Machine[MessageState]):
+    """The same moves as a running machine: it draws them, and it proves the table right.
+
+    The daemon's hot path asks the table; a machine for each message would cost too much.
+    """
+
+    s = States.from_enum(
+        MessageState, initial=MessageState.QUEUED, final=FINAL, use_enum_instance=True
+    )
+    locals().update(_events(s))
+
+    channel: str | None = None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether an operator sends this message by hand."""
+        return self.channel == MANUAL

@@ -153,16 +153,18 @@ DEADLINES: Mapping[Connection, Deadline] = MappingProxyType(
             PAIRING_WINDOW_SECONDS, ConnectionEvent.QR_EXHAUSTED, "all codes are used up"
         ),
         Connection.PAIRING: Deadline(
-            60, ConnectionEvent.DEADLINE_PASSED, "respawn: the login is stored, it needs no new QR"
+            60,
+            ConnectionEvent.DEADLINE_PASSED,
+            "respawned; the login is stored, no new QR",
         ),
         Connection.CONNECTING: Deadline(
-            120, ConnectionEvent.DEADLINE_PASSED, "no connection: respawn after a growing delay"
+            120, ConnectionEvent.DEADLINE_PASSED, "no connection; respawned after a growing delay"
         ),
         Connection.SYNCING: Deadline(
             10, ConnectionEvent.DEADLINE_PASSED, "logged in; what is missed arrives later"
         ),
         Connection.DEGRADED: Deadline(
-            180, ConnectionEvent.DEADLINE_PASSED, "silent for too long: respawn"
+            180, ConnectionEvent.DEADLINE_PASSED, "silent for too long; respawned"
         ),
         Connection.BACKOFF: Deadline(
             None, ConnectionEvent.RETRY_DUE, "exponential with jitter, at most 15 minutes"
@@ -177,7 +179,7 @@ DEADLINES: Mapping[Connection, Deadline] = MappingProxyType(
 )
 
 STREAM_ERROR_DEADLINE = Deadline(
-    10, ConnectionEvent.DEADLINE_PASSED, "the socket is up but logged out: respawn"
+    10, ConnectionEvent.DEADLINE_PASSED, "the socket is up but logged out; respawned"
 )
 """Stands in for the deadline of `degraded` after an unknown stream error."""
 
@@ -186,6 +188,15 @@ def _named(states: States, wanted: Iterable[Connection]) -> list[State]:
     """List the library's states for a set of ours, in the order of declaration."""
     chosen = set(wanted)
     return [states[place] for place, state in enumerate(Connection) if state in chosen]
+
+
+SENDING_DEADLINES: Mapping[Sending, Deadline] = MappingProxyType(
+    {
+        Sending.REPLY_ONLY: Deadline(
+            None, SendingEvent.RESTRICTION_ENDED, "the end that the platform named, or a person's"
+        ),
+    },
+)
 
 
 class ConnectionMachine(Machine[Connection]):
@@ -207,12 +218,13 @@ class ConnectionMachine(Machine[Connection]):
     pairing_failed = s.QR_EXPIRED.from_(s.AWAITING_SCAN, s.PAIRING)
     passkey_requested = s.FAILED.from_(s.AWAITING_SCAN, s.PAIRING)
 
-    # Logging in, and staying. Only a new login makes a doubtful one good again.
+    # Logging in, and staying. Without a login (or after a restart, when nobody knows), only a new
+    # login leads from degraded to ready, never a keep-alive.
     device_found = s.STARTING.to(s.CONNECTING)
     connected = s.SYNCING.from_(s.STARTING, s.PAIRING, s.CONNECTING, s.DEGRADED, s.BACKOFF)
     synced = s.SYNCING.to(s.READY)
     keepalive_lost = s.READY.to(s.DEGRADED)
-    keepalive_restored = s.DEGRADED.to(s.READY, unless="login_lost")
+    keepalive_restored = s.DEGRADED.to(s.READY, cond="login_held")
     stream_error_unknown = s.DEGRADED.from_(s.CONNECTING, s.SYNCING, s.READY, s.DEGRADED)
     disconnected = s.BACKOFF.from_(*_named(s, ACTIVE))
     worker_died = s.BACKOFF.from_(*_named(s, ACTIVE))
@@ -235,15 +247,15 @@ class ConnectionMachine(Machine[Connection]):
     retry_due = s.STARTING.from_(s.BACKOFF, s.FAILED)
     ban_expired = s.BANNED_TEMPORARILY.to.itself()
 
-    login_lost = False
+    login_held = False
+
+    def on_keepalive_lost(self) -> None:
+        """Note that only silence is the matter: a keep-alive can make it good again."""
+        self.login_held = True
 
     def on_stream_error_unknown(self) -> None:
-        """Remember that the socket is up without a login: a keep-alive proves nothing now."""
-        self.login_lost = True
-
-    def on_connected(self) -> None:
-        """End the doubt: this is a new login."""
-        self.login_lost = False
+        """Note that the socket is up without a login: a keep-alive proves nothing now."""
+        self.login_held = False
 
 
 class PhoneMachine(Machine[Phone]):
