@@ -1,0 +1,164 @@
+"""What contacts' words ask of us: the rules, the shipped lists, and the sentences for bad lists."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon import wishes
+from daemon.api.effects import Wish
+from daemon.wishes import PhrasesRejected, fold, load
+
+DATA = Path(__file__).parents[1] / "data" / "optout_phrases.csv"
+SHIPPED = load()
+
+with DATA.open(encoding="utf-8", newline="") as file:
+    EXPECTED = [(row["text"], Wish(row["expected"])) for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize(("text", "wish"), EXPECTED)
+def test_every_phrase_of_the_data_file_is_read_as_it_says(text: str, wish: Wish) -> None:
+    """The product's own list of messages is the measure."""
+    assert SHIPPED.read(text) is wish
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("", Wish.NONE),
+        ("👍", Wish.NONE),
+        ("por favor, gracias", Wish.NONE),
+        ("¡Por favor, BAJA ya! Gracias 🙏", Wish.OPT_OUT),
+        ("\U0001d412\U0001d413\U0001d40e\U0001d40f", Wish.OPT_OUT),
+        ("S\u200bT\u200bO\u200bP", Wish.OPT_OUT),
+        ("stop stop STOP!!!", Wish.OPT_OUT),
+        ("don't text me", Wish.OPT_OUT),
+        ("Hola. Les pido que no me escriban, estoy de luto", Wish.OPT_OUT),
+        ("quiero darme de baja de esto", Wish.OPT_OUT),
+        ("Por favor sacame de la lista, gracias", Wish.OPT_OUT),
+        ("stop messaging me or I call the police", Wish.OPT_OUT),
+        ("alto", Wish.OPT_OUT),
+        ("alto, por favor", Wish.OPT_OUT),
+        ("alto precio", Wish.NONE),
+        ("la baja temporada", Wish.NONE),
+        ("para el lunes", Wish.NONE),
+        ("unstoppable cancellation", Wish.NONE),
+        ("Stop by tomorrow", Wish.REVIEW),
+        ("Hola, baja el precio y compro", Wish.REVIEW),
+        ("¿cómo hago para ir de baja?", Wish.REVIEW),
+        ("don't stop now", Wish.REVIEW),
+        ("UNSTOP", Wish.OPT_IN),
+        (" alta. ", Wish.OPT_IN),
+        ("alta calidad", Wish.NONE),
+        ("alta por favor", Wish.NONE),
+        ("No, muchas gracias", Wish.REFUSED),
+        ("Hola, no me interesa", Wish.REFUSED),
+        ("Gracias, pero no", Wish.REFUSED),
+        ("no me interesa el rojo, sí el azul", Wish.NONE),
+    ],
+)
+def test_the_rules_hold_beyond_the_data_file(text: str, wish: Wish) -> None:
+    """Whole words, whole messages, courtesy around them, and nothing by accident."""
+    assert SHIPPED.read(text) is wish
+
+
+@given(st.text())
+def test_any_text_has_a_wish(text: str) -> None:
+    """No text makes the reader raise."""
+    assert isinstance(SHIPPED.read(text), Wish)
+
+
+@given(st.text())
+def test_folding_twice_changes_nothing_more(text: str) -> None:
+    """What is folded stays as it is, and holds words only."""
+    folded = fold(text)
+    assert fold(folded) == folded
+    assert all(word.isalnum() for word in folded.split())
+
+
+@given(st.sampled_from(EXPECTED), st.sampled_from([" ", "!", "…", "🙏", "\u200d", "\n"]))
+def test_decoration_changes_no_wish(expected: tuple[str, Wish], mark: str) -> None:
+    """Punctuation, emoji and spaces around a message make no difference."""
+    text, wish = expected
+    assert SHIPPED.read(f"{mark}{text.upper()}{mark}") is wish
+
+
+def test_a_very_long_message_is_read_to_its_end() -> None:
+    """An opt-out behind a wall of text counts."""
+    assert SHIPPED.read("bla " * 20_000 + "please now " * 5_000) is Wish.NONE
+    assert SHIPPED.read("uno dos " * 20_000 + "no me escriban") is Wish.OPT_OUT
+
+
+def write(folder: Path, text: str) -> Path:
+    """Put a phrase file into a folder."""
+    path = folder / "phrases.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+GOOD = "[opt_out]\nBÁSTA\n[refusal]\nno more\n[opt_in]\nyes\n[refused]\nnope\n"
+
+
+def test_operators_can_bring_their_own_lists(tmp_path: Path) -> None:
+    """Their phrases replace the shipped ones, and are folded as messages are."""
+    own = load(write(tmp_path, "# ours\n\n" + GOOD))
+    assert [own.read(text) for text in ("basta!", "BAJA", "yes", "oh no more", "nope")] == [
+        Wish.OPT_OUT,
+        Wish.NONE,
+        Wish.OPT_IN,
+        Wish.OPT_OUT,
+        Wish.REFUSED,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("hello\n" + GOOD, ":1: there is no list []"),
+        (GOOD + "[stopp]\n", ":9: there is no list [stopp]"),
+        (GOOD + "🙏\n", ":9: '🙏' has no letter or digit"),
+        (GOOD + "[opt_in]\nbasta\n", ":10: 'basta' stands in [opt_out] too"),
+        ("[opt_out]\nstop\n", "the list [refusal] is missing or empty"),
+    ],
+)
+def test_a_bad_list_is_named_with_file_and_line(tmp_path: Path, text: str, sentence: str) -> None:
+    """What is wrong, and where."""
+    path = write(tmp_path, text)
+    with pytest.raises(PhrasesRejected) as caught:
+        load(path)
+    assert sentence in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_all_problems_of_a_file_are_named_at_once(tmp_path: Path) -> None:
+    """One look is enough to mend them all."""
+    with pytest.raises(PhrasesRejected) as caught:
+        load(write(tmp_path, GOOD + "!!\n[what]\n"))
+    assert ":9:" in str(caught.value)
+    assert ":10:" in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    """Missing, or not text."""
+    with pytest.raises(PhrasesRejected, match="can't be read"):
+        load(tmp_path / "none.txt")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(PhrasesRejected, match="can't be read"):
+        load(tmp_path / "bytes.txt")
+
+
+def test_the_shipped_phrases_all_mean_what_their_list_says() -> None:
+    """No shipped phrase is shadowed by another list."""
+    for line, name, phrase in wishes.entries(wishes.SHIPPED.read_text(encoding="utf-8")):
+        wanted = {
+            "opt_out": Wish.OPT_OUT,
+            "refusal": Wish.OPT_OUT,
+            "opt_in": Wish.OPT_IN,
+            "refused": Wish.REFUSED,
+        }.get(name)
+        if phrase and wanted:
+            assert SHIPPED.read(phrase) is wanted, f"{wishes.SHIPPED}:{line}: {phrase}"
