@@ -7,6 +7,7 @@ LOCKS  := requirements/bootstrap.txt requirements/build.txt requirements/dev.txt
 # The stamp carries the locks' fingerprint: a changed lock makes a new stamp, and so a new sync.
 STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' ' -f 1)
 SOURCE := daemon rules statemachines storage
+PAGES  := $(shell grep -rlF '[[[cog' docs --include=*.md) README.md
 CHECKED := $(SOURCE) tests bench examples
 
 .DEFAULT_GOAL := help
@@ -52,10 +53,11 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 docs: $(STAMP) ## write the generated blocks of the docs anew
-	$(BIN)/cog -r -P @docs/generated.txt
+	$(BIN)/python -m statemachines.drawing
+	$(BIN)/cog -r -I docs $(PAGES)
 
 docs-check: $(STAMP) ## fail where a generated block is not what the code says
-	$(BIN)/cog --check --diff -P @docs/generated.txt
+	$(BIN)/cog --check --diff -I docs $(PAGES)
 
 bench: $(STAMP) ## the measurements of bench/
 	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

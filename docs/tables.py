@@ -1,0 +1,157 @@
+"""Write the reference pages' tables from the code's own registries; cog puts them in place."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from daemon import settings
+from daemon.errors import LeadMasterError
+from daemon.events import EVENTS, Event, field_names
+from daemon.hookspecs import Hooks
+
+DOCS = Path(__file__).parent
+KINDS = {
+    "tutorial": "Learn it by doing",
+    "how-to": "Get one thing done",
+    "reference": "Look it up",
+    "explanation": "Understand why",
+}
+"""The four kinds of page, by folder, in the order in which a newcomer needs them."""
+
+NUMBERS = {msgspec.inspect.IntType: "whole number", msgspec.inspect.FloatType: "number"}
+WORDS = {
+    msgspec.inspect.StrType: "text",
+    msgspec.inspect.BoolType: "true or false",
+    msgspec.inspect.DateTimeType: "date and time",
+}
+
+
+def pages() -> str:
+    """List every page under its kind, by its own heading."""
+    blocks = []
+    for folder, heading in KINDS.items():
+        links = [
+            f"- [{_heading(page)}]({page.relative_to(DOCS).as_posix()})"
+            for page in sorted((DOCS / folder).glob("*.md"))
+        ]
+        if links:
+            blocks.append("\n".join([f"## {heading}", "", *links]))
+    return "\n\n".join(blocks)
+
+
+def events() -> str:
+    """Describe every event: its word, when it happens, and its data."""
+    return "\n\n".join(_event(word, EVENTS[word]) for word in sorted(EVENTS))
+
+
+def hooks() -> str:
+    """Describe every hook: how it is written, when it is called, what an error means."""
+    return "\n\n".join(_hook(name, spec) for name, spec in sorted(_hook_specs()))
+
+
+def errors() -> str:
+    """Tabulate every error code, with its HTTP status, its meaning and its hint."""
+    rows = [
+        (f"`{code}`", str(kind.status), _first_line(kind), kind.hint)
+        for code, kind in sorted(LeadMasterError.registry.items())
+        if kind.__module__.startswith("daemon.")
+    ]
+    return _table(("code", "HTTP", "what it says", "what to do"), rows)
+
+
+def settings_sections() -> str:
+    """Describe every setting: key, kind of value, default, and its meaning where it needs one."""
+    notes = _attribute_notes(settings)
+    blocks = []
+    for section in msgspec.structs.fields(settings.Settings):
+        rows = [
+            (
+                f"`{field.name}`",
+                _kind(msgspec.inspect.type_info(field.type)),
+                f"`{msgspec.json.encode(field.default).decode()}`",
+                notes.get((section.type.__name__, field.name), ""),
+            )
+            for field in msgspec.structs.fields(section.type)
+        ]
+        table = _table(("key", "value", "default", "note"), rows)
+        blocks.append(f"## `[{section.name}]`\n\n{_first_line(section.type)}\n\n{table}")
+    return "\n\n".join(blocks)
+
+
+def _event(word: str, kind: type[Event]) -> str:
+    types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    rows = [(f"`{name}`", f"`{types[name]}`") for name in field_names(kind)]
+    return f"## `{word}`\n\n{_first_line(kind)}\n\n{_table(('field', 'type'), rows)}"
+
+
+def _hook(name: str, spec: object) -> str:
+    assert callable(spec)
+    signature = str(inspect.signature(spec)).replace("'", "").replace("(self, ", "(")
+    word = "async def" if inspect.iscoroutinefunction(spec) else "def"
+    code = f"```python\n{word} {name}{signature.replace('(self)', '()')}\n```"
+    return f"## `{name}`\n\n{code}\n\n{inspect.getdoc(spec)}"
+
+
+def _hook_specs() -> Iterator[tuple[str, object]]:
+    return ((name, spec) for name, spec in vars(Hooks).items() if name.startswith("leadmaster_"))
+
+
+def _kind(info: msgspec.inspect.Type) -> str:
+    """Say in words what a value may be."""
+    match info:
+        case msgspec.inspect.UnionType():
+            named = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
+            return f"{' or '.join(map(_kind, named))}, or unset"
+        case msgspec.inspect.VarTupleType():
+            return f"list of {_kind(info.item_type)}"
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            return NUMBERS[type(info)] + _bounds(info)
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            return f"text like `{pattern}`".replace("|", "\\|")
+        case _:
+            return WORDS[type(info)]
+
+
+def _bounds(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
+    limits = (("over", info.gt), ("from", info.ge), ("under", info.lt), ("to", info.le))
+    said = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
+    return f" {' '.join(said)}" if said else ""
+
+
+def _attribute_notes(module: object) -> dict[tuple[str, str], str]:
+    """Return the strings that stand under attributes, by class and attribute."""
+    assert inspect.ismodule(module)
+    notes = {}
+    for kind in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(kind, ast.ClassDef):
+            continue
+        for field, note in zip(kind.body, kind.body[1:], strict=False):
+            match field, note:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    notes[kind.name, name] = " ".join(text.split())
+    return notes
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _first_line(kind: type) -> str:
+    text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+    return re.sub(r":\w+:`(\w+)`", r"`\1`", text)
+
+
+def _heading(page: Path) -> str:
+    first = page.read_text(encoding="utf-8").splitlines()[0]
+    return first.removeprefix("# ")
