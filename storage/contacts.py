@@ -1,0 +1,194 @@
+"""Contacts: one person behind every spelling of a number and every hidden id, and their merging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from storage.ids import new_id
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+
+class AliasKind(StrEnum):
+    """What kind of name an alias is."""
+
+    PHONE = "phone"
+    LID = "lid"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One name of a contact; ``hash`` is the suppression journal's keyed hash of ``text``."""
+
+    text: str
+    hash: str
+    kind: AliasKind
+
+    def __repr__(self) -> str:
+        """Keep the number out of logs."""
+        return f"Alias({self.kind.value})"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRecord:
+    """A contact as stored. ``review_reason`` is why commercial messages wait for a person."""
+
+    id: str
+    created_at: datetime
+    revision: int
+    merged_into: str | None
+    review_reason: str | None
+
+
+def resolve(tx: Tx, aliases: Sequence[Alias], at: datetime) -> str:
+    """Return the one contact that these aliases belong to; after it, all of them do.
+
+    Makes the contact, or the alias rows, where they are missing. Where the aliases belonged to
+    several contacts, these turn out to be one person: the younger are merged into the eldest.
+    """
+    known = _known(tx, aliases)
+    owners = sorted(set(known.values()), key=lambda owner: _age(tx, owner))
+    contact = owners[0] if owners else _create(tx, at)
+    for younger in owners[1:]:
+        _merge(tx, elder=contact, younger=younger)
+    missing = [alias for alias in aliases if alias.text not in known]
+    tx.execute_many(
+        "INSERT INTO aliases (alias, alias_hash, contact, kind) VALUES (?, ?, ?, ?)",
+        [(alias.text, alias.hash, contact, alias.kind) for alias in missing],
+    )
+    if owners and missing:
+        touch(tx, contact)
+    return contact
+
+
+def of_alias(reader: Reader, alias: str) -> str | None:
+    """Return the contact that has this alias, or None."""
+    contact: str | None = reader.value("SELECT contact FROM aliases WHERE alias = ?", (alias,))
+    return contact
+
+
+def aliases_of(reader: Reader, contact: str) -> list[Alias]:
+    """Return every alias of a contact, sorted by text."""
+    rows = reader.all(
+        "SELECT alias, alias_hash, kind FROM aliases WHERE contact = ? ORDER BY alias", (contact,)
+    )
+    return [Alias(row["alias"], row["alias_hash"], AliasKind(row["kind"])) for row in rows]
+
+
+def get(reader: Reader, contact: str) -> ContactRecord | None:
+    """Return one contact as stored, or None."""
+    row = reader.one("SELECT * FROM contacts WHERE id = ?", (contact,))
+    if row is None:
+        return None
+    return ContactRecord(
+        row["id"],
+        parse(row["created_at"]),
+        row["revision"],
+        row["merged_into"],
+        row["review_reason"],
+    )
+
+
+def current(reader: Reader, contact: str) -> str:
+    """Return the contact that this one was merged into, or itself."""
+    merged_into: str | None = reader.value(
+        "SELECT merged_into FROM contacts WHERE id = ?", (contact,)
+    )
+    return merged_into or contact
+
+
+def touch(tx: Tx, contact: str) -> None:
+    """Note that a fact about the contact changed: a send that was judged before is judged anew."""
+    tx.execute("UPDATE contacts SET revision = revision + 1 WHERE id = ?", (contact,))
+
+
+def revision(reader: Reader, contact: str) -> int:
+    """Return how often facts about the contact have changed."""
+    number: int = reader.value("SELECT revision FROM contacts WHERE id = ?", (contact,))
+    return number
+
+
+def set_review(tx: Tx, contact: str, reason: str | None) -> None:
+    """Hold commercial messages to the contact for a person, and say why; None ends that."""
+    tx.execute("UPDATE contacts SET review_reason = ? WHERE id = ?", (reason, contact))
+    touch(tx, contact)
+
+
+def _known(reader: Reader, aliases: Sequence[Alias]) -> dict[str, str]:
+    """Return the owner of each alias that has one."""
+    found = ((alias.text, of_alias(reader, alias.text)) for alias in aliases)
+    return {text: owner for text, owner in found if owner is not None}
+
+
+def _age(reader: Reader, contact: str) -> tuple[str, str]:
+    created: str = reader.value("SELECT created_at FROM contacts WHERE id = ?", (contact,))
+    return created, contact
+
+
+def _create(tx: Tx, at: datetime) -> str:
+    contact = new_id("con", at)
+    tx.execute("INSERT INTO contacts (id, created_at) VALUES (?, ?)", (contact, stamp(at)))
+    return contact
+
+
+def _merge(tx: Tx, *, elder: str, younger: str) -> None:
+    """Move everything of the younger contact to the elder.
+
+    ``messages.in_flight_key`` stays as it is: what is on its way was counted under the old name.
+    """
+    _merge_prospects(tx, elder, younger)
+    for table in ("aliases", "evidence", "inbound", "messages", "suppressions"):
+        tx.execute(
+            f"UPDATE {table} SET contact = ? WHERE contact = ?",  # noqa: S608 - our own table names
+            (elder, younger),
+        )
+    tx.execute(
+        "UPDATE contacts SET revision = 1 + max(revision, other), review_reason ="
+        " coalesce(review_reason, reason) FROM (SELECT revision AS other, review_reason AS reason"
+        " FROM contacts WHERE id = ?) WHERE contacts.id = ?",
+        (younger, elder),
+    )
+    tx.execute(
+        "UPDATE contacts SET merged_into = ?1 WHERE id = ?2 OR merged_into = ?2", (elder, younger)
+    )
+
+
+def _merge_prospects(tx: Tx, elder: str, younger: str) -> None:
+    """Give the elder the younger's prospect; where both have one, fold the younger's into it."""
+    kept, folded = (
+        tx.one("SELECT * FROM prospects WHERE contact = ?", (contact,))
+        for contact in (elder, younger)
+    )
+    if folded is None:
+        return
+    if kept is None:
+        tx.execute("UPDATE prospects SET contact = ? WHERE contact = ?", (elder, younger))
+        return
+    tx.execute(
+        "UPDATE prospects SET name = iif(name = '', :name, name),"
+        " trade = iif(trade = '', :trade, trade), notes = iif(notes = '', :notes, notes)"
+        " WHERE id = :kept",
+        {**{key: folded[key] for key in ("name", "trade", "notes")}, "kept": kept["id"]},
+    )
+    if (folded["checked_at"] or "") > (kept["checked_at"] or ""):
+        _copy_check(tx, source=folded["id"], target=kept["id"])
+    tx.execute(
+        "UPDATE import_records SET prospect = ? WHERE prospect = ?", (kept["id"], folded["id"])
+    )
+    tx.execute("DELETE FROM prospects WHERE id = ?", (folded["id"],))
+
+
+def _copy_check(tx: Tx, *, source: str, target: str) -> None:
+    """Let the later check speak for the merged prospect."""
+    columns = (
+        "on_whatsapp, whatsapp_id, checked_at, check_attempts, validation,"
+        " validado_tecnicamente, validated_at, expires_at"
+    )
+    tx.execute(
+        f"UPDATE prospects SET ({columns}) = (SELECT {columns} FROM prospects WHERE id = ?)"  # noqa: S608
+        " WHERE id = ?",
+        (source, target),
+    )
