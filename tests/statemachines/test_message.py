@@ -147,7 +147,8 @@ def test_sent_has_no_way_in_but_an_acknowledgement() -> None:
 
 def test_what_is_in_doubt_is_never_sent_again() -> None:
     """No chain of moves leads from in_doubt back to anything that sends."""
-    ahead, seen = [MessageState.IN_DOUBT], set()
+    ahead = [MessageState.IN_DOUBT]
+    seen: set[MessageState] = set()
     while ahead:
         following = targets(ahead.pop()) - seen
         seen |= following

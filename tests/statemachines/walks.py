@@ -35,7 +35,7 @@ class Kind(NamedTuple):
     @property
     def first(self) -> str:
         """The machine's initial state."""
-        return next(value for value, state in self.machine.states_map.items() if state.initial)
+        return next(state for state in self.states if self.machine.states_map[state].initial)
 
 
 KINDS = (
