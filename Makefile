@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 LOCKS  := requirements/bootstrap.txt requirements/build.txt requirements/dev.txt
 # The stamp carries the locks' fingerprint: a changed lock makes a new stamp, and so a new sync.
 STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' ' -f 1)
+PYTEST := python -m pytest
 SOURCE := daemon rules statemachines storage
 PAGES  := $(shell grep -rlF '[[[cog' docs --include=*.md) README.md
 CHECKED := $(SOURCE) tests bench examples
@@ -32,11 +33,11 @@ demo: $(STAMP) ## the whole product on a simulated channel, in a throw-away fold
 	$(BIN)/leadmaster demo
 
 test: $(STAMP) ## the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/$(PYTEST)
 
-cover: $(STAMP) ## the whole suite, measured; fails under the share set in pyproject.toml
+cover: $(STAMP) ## `make test`, measured; fails under the share set in pyproject.toml
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(MAKE) --no-print-directory test PYTEST="coverage run -m pytest"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -67,7 +68,11 @@ wheel: $(STAMP) ## dist/leadmaster-*.whl
 	$(BIN)/uv build --quiet --wheel --python $(BIN)/python --build-constraints requirements/build.txt
 
 smoke: wheel ## install the wheel in a new environment and start it from another folder
-	sh .ci/smoke
+	rm -rf build/smoke && $(BIN)/python -m venv --without-pip build/smoke
+	$(BIN)/uv pip install --quiet --python build/smoke/bin/python --require-hashes \
+	  --build-constraints requirements/build.txt -r requirements/run.txt
+	$(BIN)/uv pip install --quiet --python build/smoke/bin/python --no-deps dist/*.whl
+	build/smoke/bin/python -I .ci/smoke.py
 
 lock: $(STAMP) ## resolve the dependencies anew; UPGRADE=--upgrade takes newer ones
 	sh .ci/lock $(UPGRADE)
