@@ -23,9 +23,8 @@ class AuditEntry:
     detail: Mapping[str, object]
 
 
-def add(
+def add(  # noqa: PLR0917 - the order in which one tells it
     tx: Tx,
-    *,
     at: datetime,
     who: str,
     action: str,

@@ -1,0 +1,183 @@
+"""Imports: what was brought, by whom, and what became of each of its records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from storage.ids import new_id
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class Outcome(StrEnum):
+    """What became of a record."""
+
+    ACCEPTED = "accepted"
+    ACCEPTED_FIXED_LINE = "accepted_fixed_line"
+    ACCEPTED_NOT_REACHABLE = "accepted_not_reachable"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """An import as stored; ``finished_at`` is None until its last record is in."""
+
+    id: str
+    content_hash: str
+    source: str
+    filename: str
+    at: datetime
+    who: str
+    options: Mapping[str, object]
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOutcome:
+    """What became of one data record; the first in the file is number 2."""
+
+    record: int
+    outcome: Outcome
+    phone: str | None
+    prospect: str | None
+    reason_code: str = ""
+    sentence: str = ""
+
+
+def begin(
+    tx: Tx,
+    *,
+    content_hash: str,
+    source: str,
+    filename: str,
+    who: str,
+    options: Mapping[str, object],
+    at: datetime,
+) -> ImportRecord:
+    """Return the import of this content: the one that was begun before, or a new one."""
+    tx.execute(
+        "INSERT INTO imports (id, content_hash, source, filename, at, who, options)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (content_hash) DO NOTHING",
+        (
+            new_id("imp", at),
+            content_hash,
+            source,
+            filename,
+            stamp(at),
+            who,
+            json.dumps(dict(options), ensure_ascii=False, sort_keys=True),
+        ),
+    )
+    found = of_content(tx, content_hash)
+    if found is None:
+        raise KeyError(content_hash)
+    return found
+
+
+def of_content(reader: Reader, content_hash: str) -> ImportRecord | None:
+    """Return the import of this content, finished or not, or None."""
+    return _record(reader.one("SELECT * FROM imports WHERE content_hash = ?", (content_hash,)))
+
+
+def get(reader: Reader, import_id: str) -> ImportRecord | None:
+    """Return one import, or None."""
+    return _record(reader.one("SELECT * FROM imports WHERE id = ?", (import_id,)))
+
+
+def has_record(reader: Reader, import_id: str, record: int) -> bool:
+    """Tell whether a record was dealt with, in this run or in one that was cut short."""
+    return bool(
+        reader.value(
+            "SELECT 1 FROM import_records WHERE import = ? AND record = ?", (import_id, record)
+        )
+    )
+
+
+def add_record(tx: Tx, import_id: str, result: RecordOutcome) -> None:
+    """Note what became of a record."""
+    tx.execute(
+        "INSERT INTO import_records (import, record, outcome, phone, prospect, reason_code,"
+        " sentence) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            import_id,
+            result.record,
+            result.outcome,
+            result.phone,
+            result.prospect,
+            result.reason_code,
+            result.sentence,
+        ),
+    )
+
+
+def records(
+    reader: Reader, import_id: str, *, outcome: Outcome | None = None
+) -> list[RecordOutcome]:
+    """Return what became of the records, in file order; of one outcome only where it is given."""
+    rows = reader.all(
+        "SELECT * FROM import_records WHERE import = ?1 AND (?2 IS NULL OR outcome = ?2)"
+        " ORDER BY record",
+        (import_id, outcome),
+    )
+    return [
+        RecordOutcome(
+            row["record"],
+            Outcome(row["outcome"]),
+            row["phone"],
+            row["prospect"],
+            row["reason_code"],
+            row["sentence"],
+        )
+        for row in rows
+    ]
+
+
+def counts(reader: Reader, import_id: str) -> dict[Outcome, int]:
+    """Return how many records had each outcome; every outcome has its entry."""
+    rows = reader.all(
+        "SELECT outcome, count(*) AS n FROM import_records WHERE import = ? GROUP BY outcome",
+        (import_id,),
+    )
+    return dict.fromkeys(Outcome, 0) | {Outcome(row["outcome"]): row["n"] for row in rows}
+
+
+def finish(tx: Tx, import_id: str, *, at: datetime) -> dict[Outcome, int]:
+    """Call the import finished and return its counts."""
+    found = counts(tx, import_id)
+    duplicates, rejected = found[Outcome.DUPLICATE], found[Outcome.REJECTED]
+    tx.execute(
+        "UPDATE imports SET finished_at = ?, accepted = ?, duplicates = ?, rejected = ?"
+        " WHERE id = ?",
+        (
+            stamp(at),
+            sum(found.values()) - duplicates - rejected,
+            duplicates,
+            rejected,
+            import_id,
+        ),
+    )
+    return found
+
+
+def _record(row: sqlite3.Row | None) -> ImportRecord | None:
+    if row is None:
+        return None
+    return ImportRecord(
+        row["id"],
+        row["content_hash"],
+        row["source"],
+        row["filename"],
+        parse(row["at"]),
+        row["who"],
+        json.loads(row["options"]),
+        parse(row["finished_at"]) if row["finished_at"] else None,
+    )

@@ -1,0 +1,208 @@
+"""Prospects: one row for each contact that somebody brought, with what is derived from evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from statemachines.prospect import Validation
+from storage.ids import new_id
+from storage.times import parse, stamp
+from storage.tx import Cell, Reader, Tx
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_TIMES: Final = frozenset(
+    {"data_date", "checked_at", "validated_at", "expires_at", "created_at", "updated_at"}
+)
+_COLUMN_OF: Final = {"import_id": "import"}  # a keyword in Python
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProspectRecord:
+    """A prospect as stored. Times are aware UTC; ``score_explanation`` is JSON."""
+
+    id: str
+    contact: str
+    phone: str
+    whatsapp_id: str | None
+    name: str
+    trade: str
+    notes: str
+    cartera_origen: str
+    country: str | None
+    line_type: str
+    permission: str
+    intent: str
+    data_date: datetime | None
+    on_whatsapp: str
+    checked_at: datetime | None
+    check_attempts: int
+    validation: Validation
+    validado_tecnicamente: bool | None
+    validated_at: datetime | None
+    expires_at: datetime | None
+    score_contactabilidad: int | None
+    score_explanation: str | None
+    import_id: str | None
+    record: int | None
+    created_at: datetime
+    updated_at: datetime
+
+    def __repr__(self) -> str:
+        """Keep name and number out of logs."""
+        return f"ProspectRecord({self.id!r}, {self.validation.value})"
+
+
+_FIELDS: Final = tuple(field.name for field in fields(ProspectRecord))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProspect:
+    """What is known of a prospect when somebody brings it; the rest is found out later."""
+
+    contact: str
+    phone: str
+    cartera_origen: str
+    line_type: str
+    country: str | None = None
+    name: str = ""
+    trade: str = ""
+    notes: str = ""
+    data_date: datetime | None = None
+    import_id: str | None = None
+    record: int | None = None
+
+
+_NEW: Final = tuple(field.name for field in fields(NewProspect))
+
+
+def insert(tx: Tx, new: NewProspect, *, at: datetime) -> str:
+    """Enter a prospect and return its id. A contact has one prospect at most."""
+    values = {_column(name): _stored(getattr(new, name)) for name in _NEW}
+    values |= {"id": new_id("pro", at), "created_at": stamp(at), "updated_at": stamp(at)}
+    names, marks = ", ".join(values), ", ".join("?" for _ in values)
+    tx.execute(
+        f"INSERT INTO prospects ({names}) VALUES ({marks})",  # noqa: S608 - our own column names
+        list(values.values()),
+    )
+    return str(values["id"])
+
+
+def get(reader: Reader, prospect: str) -> ProspectRecord | None:
+    """Return one prospect, or None."""
+    return _record(reader.one("SELECT * FROM prospects WHERE id = ?", (prospect,)))
+
+
+def must(reader: Reader, prospect: str) -> ProspectRecord:
+    """Return one prospect that has to be there; a KeyError otherwise is a defect of the caller."""
+    found = get(reader, prospect)
+    if found is None:
+        raise KeyError(prospect)
+    return found
+
+
+def of_contact(reader: Reader, contact: str) -> ProspectRecord | None:
+    """Return the contact's prospect, or None."""
+    return _record(reader.one("SELECT * FROM prospects WHERE contact = ?", (contact,)))
+
+
+def search(
+    reader: Reader,
+    *,
+    text: str = "",
+    validation: Validation | None = None,
+    permission: str | None = None,
+    after: str = "",
+    limit: int = 50,
+) -> list[ProspectRecord]:
+    """Return prospects in the order they came, that follow the id ``after``.
+
+    ``text`` is part of a name, a trade, an origin or a number.
+    """
+    rows = reader.all(
+        "SELECT * FROM prospects WHERE id > :after"
+        " AND (:validation IS NULL OR validation = :validation)"
+        " AND (:permission IS NULL OR permission = :permission)"
+        " AND instr(lower(name || char(10) || trade || char(10) || cartera_origen || char(10)"
+        " || phone), lower(:text)) ORDER BY id LIMIT :limit",
+        {
+            "after": after,
+            "validation": validation,
+            "permission": permission,
+            "text": text or "+",  # which every number has
+            "limit": limit,
+        },
+    )
+    return [_built(row) for row in rows]
+
+
+def update(tx: Tx, prospect: str, *, at: datetime, **columns: object) -> None:
+    """Set columns by their field names; ``cartera_origen`` is refused by the database."""
+    changes = {_column(name): _stored(value) for name, value in columns.items()}
+    changes["updated_at"] = stamp(at)
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    tx.execute(
+        f"UPDATE prospects SET {assignments} WHERE id = ?",  # noqa: S608 - our own column names
+        [*changes.values(), prospect],
+    )
+
+
+def expired(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
+    """Return validated prospects whose validation has run out."""
+    rows = reader.all(
+        "SELECT * FROM prospects WHERE validation = 'validated' AND expires_at <= ?"
+        " ORDER BY expires_at LIMIT ?",
+        (stamp(at), limit),
+    )
+    return [_built(row) for row in rows]
+
+
+def checking_since(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
+    """Return prospects whose check began before a moment and never got an answer."""
+    rows = reader.all(
+        "SELECT * FROM prospects WHERE validation = 'checking' AND updated_at <= ?"
+        " ORDER BY updated_at LIMIT ?",
+        (stamp(before), limit),
+    )
+    return [_built(row) for row in rows]
+
+
+def awaited(reader: Reader, session: str, limit: int) -> list[ProspectRecord]:
+    """Return prospects whose messages through a session wait for a number check, oldest first."""
+    rows = reader.all(
+        "SELECT p.* FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"
+        " WHERE m.state = 'deferred' AND m.waits_for = 'checked' AND m.session = ?"
+        " AND p.validation IN ('unchecked', 'expired')"
+        " GROUP BY p.id ORDER BY min(m.created_at) LIMIT ?",
+        (session, limit),
+    )
+    return [_built(row) for row in rows]
+
+
+def _record(row: sqlite3.Row | None) -> ProspectRecord | None:
+    return None if row is None else _built(row)
+
+
+def _built(row: sqlite3.Row) -> ProspectRecord:
+    return ProspectRecord(**{name: _value(name, row[_column(name)]) for name in _FIELDS})
+
+
+def _column(name: str) -> str:
+    return _COLUMN_OF.get(name, name)
+
+
+def _value(name: str, stored: Cell) -> Cell:
+    if stored is None:
+        return None
+    if name in _TIMES:
+        return parse(stored)
+    if name == "validado_tecnicamente":
+        return bool(stored)
+    return Validation(stored) if name == "validation" else stored
+
+
+def _stored(value: object) -> object:
+    return stamp(value) if isinstance(value, datetime) else value

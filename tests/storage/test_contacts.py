@@ -1,0 +1,155 @@
+"""Contacts: one person, however the number is written, and however late we learn it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from storage import contacts, evidence, prospects
+from storage.contacts import Alias, AliasKind
+from storage.db import Database
+from storage.evidence import EvidenceKind
+from storage.tx import Tx
+from tests.helpers.database import opened_database
+
+AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
+MOBILE = Alias("+5491141234567", "h1", AliasKind.PHONE)
+LANDLINE = Alias("+541141234567", "h2", AliasKind.PHONE)
+LID = Alias("77@lid", "h3", AliasKind.LID)
+OTHER = Alias("+5491150000000", "h4", AliasKind.PHONE)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """Open a database for one test."""
+    async with opened_database(tmp_path) as opened:
+        yield opened
+
+
+def prospect(tx: Tx, contact: str, alias: Alias, *, name: str = "", trade: str = "") -> str:
+    """Enter a prospect of a contact."""
+    return prospects.insert(
+        tx,
+        prospects.NewProspect(
+            contact=contact,
+            phone=alias.text,
+            cartera_origen="feria",
+            line_type="mobile",
+            name=name,
+            trade=trade,
+        ),
+        at=AT,
+    )
+
+
+async def test_every_form_leads_to_one_contact(database: Database) -> None:
+    """A contact is found by each of its aliases, and made only once."""
+
+    def job(tx: Tx) -> tuple[str, str, str | None]:
+        first = contacts.resolve(tx, [MOBILE, LANDLINE], AT)
+        again = contacts.resolve(tx, [LANDLINE], AT)
+        return first, again, contacts.of_alias(tx, MOBILE.text)
+
+    first, again, found = await database.write(job)
+    assert first == again == found
+    assert first.startswith("con_")
+
+
+async def test_a_new_alias_is_news(database: Database) -> None:
+    """An alias learnt later joins the contact and raises its revision; a known one does not."""
+
+    def job(tx: Tx) -> tuple[int, int, list[Alias]]:
+        contact = contacts.resolve(tx, [MOBILE], AT)
+        contacts.resolve(tx, [MOBILE], AT)
+        before = contacts.revision(tx, contact)
+        contacts.resolve(tx, [MOBILE, LID], AT)
+        return before, contacts.revision(tx, contact), contacts.aliases_of(tx, contact)
+
+    assert await database.write(job) == (0, 1, [MOBILE, LID])
+
+
+async def test_two_contacts_that_share_an_alias_become_the_elder(database: Database) -> None:
+    """Everything of the younger moves to the elder, and the younger points to it."""
+
+    def job(tx: Tx) -> tuple[str, str]:
+        elder = contacts.resolve(tx, [LID], AT)
+        younger = contacts.resolve(tx, [MOBILE], AT + timedelta(days=1))
+        prospect(tx, younger, MOBILE)
+        evidence.add(tx, younger, EvidenceKind.PERMISSION, "none", at=AT, source="test")
+        contacts.set_review(tx, younger, "begins with a listed word")
+        assert contacts.resolve(tx, [MOBILE, LID], AT + timedelta(days=2)) == elder
+        return elder, younger
+
+    elder, younger = await database.write(job)
+    assert await database.read(lambda r: contacts.current(r, younger)) == elder
+    assert await database.read(lambda r: contacts.current(r, elder)) == elder
+    assert await database.read(lambda r: contacts.aliases_of(r, elder)) == [MOBILE, LID]
+    assert await database.read(lambda r: contacts.aliases_of(r, younger)) == []
+    assert len(await database.read(lambda r: evidence.of_contact(r, elder))) == 1
+    moved = await database.read(lambda r: prospects.of_contact(r, elder))
+    assert moved is not None
+    assert moved.phone == MOBILE.text
+    kept = await database.read(lambda r: contacts.get(r, elder))
+    assert kept is not None
+    assert kept.review_reason == "begins with a listed word"
+
+
+async def test_a_merge_raises_the_revision_above_both(database: Database) -> None:
+    """What was judged under either contact is judged anew."""
+
+    def job(tx: Tx) -> int:
+        contacts.resolve(tx, [LID], AT)
+        younger = contacts.resolve(tx, [MOBILE], AT + timedelta(days=1))
+        for _ in range(5):
+            contacts.touch(tx, younger)
+        return contacts.revision(tx, contacts.resolve(tx, [LID, MOBILE], AT))
+
+    assert await database.write(job) == 6
+
+
+async def test_a_chain_of_merges_ends_at_the_eldest(database: Database) -> None:
+    """Merged twice, a contact still leads to the one that is left."""
+
+    def job(tx: Tx) -> tuple[str, ...]:
+        eldest, middle, youngest = (
+            contacts.resolve(tx, [alias], AT + timedelta(days=day))
+            for day, alias in enumerate((LID, MOBILE, OTHER))
+        )
+        contacts.resolve(tx, [MOBILE, OTHER], AT)
+        contacts.resolve(tx, [LID, MOBILE], AT)
+        return eldest, contacts.current(tx, middle), contacts.current(tx, youngest)
+
+    eldest, of_middle, of_youngest = await database.write(job)
+    assert eldest == of_middle == of_youngest
+
+
+async def test_two_prospects_of_one_person_become_one(database: Database) -> None:
+    """The elder's prospect stays, its blanks are filled, and the later check speaks for it."""
+
+    def job(tx: Tx) -> str:
+        elder = contacts.resolve(tx, [MOBILE], AT)
+        younger = contacts.resolve(tx, [OTHER], AT + timedelta(days=1))
+        kept = prospect(tx, elder, MOBILE, name="Ana")
+        folded = prospect(tx, younger, OTHER, name="Ana López", trade="Panadería")
+        prospects.update(tx, folded, at=AT, on_whatsapp="yes", checked_at=AT)
+        contacts.resolve(tx, [MOBILE, OTHER], AT)
+        return kept
+
+    kept = await database.write(job)
+    left = await database.read(lambda r: prospects.search(r, limit=10))
+    assert [each.id for each in left] == [kept]
+    assert (left[0].name, left[0].trade, left[0].on_whatsapp) == ("Ana", "Panadería", "yes")
+
+
+async def test_an_unknown_name_is_nobody(database: Database) -> None:
+    """Asking for a stranger gives nothing and makes nothing."""
+    assert await database.read(lambda r: contacts.of_alias(r, "+1")) is None
+    assert await database.read(lambda r: contacts.get(r, "con_x")) is None
+
+
+def test_an_alias_does_not_show_its_number() -> None:
+    """The number stays out of logs."""
+    assert "5491141234567" not in repr(MOBILE)
