@@ -1,0 +1,39 @@
+"""What may be sent: rule files, two engines that must agree, verdicts that explain themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rules.judge import GateFault, Judge
+from rules.loader import load
+from rules.problems import Problem, RulesInvalid
+from rules.ruleset import RuleSet
+from rules.verdict import (
+    Decision,
+    Defer,
+    DeferKind,
+    Effect,
+    Opinion,
+    ScoreResult,
+    Verdict,
+)
+
+DEFAULTS = Path(__file__).parent / "defaults"
+"""The shipped rule files, `gate.yaml` and `score.yaml`, with their schemas beside them."""
+
+__all__ = [
+    "DEFAULTS",
+    "Decision",
+    "Defer",
+    "DeferKind",
+    "Effect",
+    "GateFault",
+    "Judge",
+    "Opinion",
+    "Problem",
+    "RuleSet",
+    "RulesInvalid",
+    "ScoreResult",
+    "Verdict",
+    "load",
+]

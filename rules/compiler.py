@@ -1,0 +1,162 @@
+"""Conditions → what the durable-rules engine is fed: small shards of plain conjunctions.
+
+Every test compares one integer with a constant. Orderings, equality and ranges of a fact are
+tested by the engine on two bounds, equal when the fact is known and as far apart as can be when
+it is not: "surely at least 5" asks the lower bound, "perhaps at least 5" the upper one. All other
+comparisons are computed before and sent as 0 false, 1 unknown, 2 true.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rules.conditions import Op, Truth, truth
+from rules.facts import FACTS
+from rules.normal_form import alternatives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rules.conditions import Condition, Leaf
+    from rules.normal_form import Literal
+    from rules.snapshot import Known
+
+SHARD_CONDITIONS = 48
+CANARY = "canary"
+SID = "1"  # the one state of the engine
+_GUARD = "g"
+_FARTHEST = 10**15  # beyond every fact in millionths, and well within the engine's 64 bits
+_LAST = 1_000_000  # priorities count upwards: the canary is drained last
+
+_ORDERINGS = {Op.GT: "$gt", Op.GTE: "$gte", Op.LT: "$lt", Op.LTE: "$lte"}
+_OPPOSITE = {"$gt": "$lte", "$lte": "$gt", "$lt": "$gte", "$gte": "$lt"}
+
+Test = tuple[str, str, int]
+"""(operator, key, constant); the operator `$eq` tests equality."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One small network of the engine, and how to state a decision's facts to it."""
+
+    definition: str
+    rules: Mapping[str, str]
+    bounds: tuple[tuple[str, str, str], ...]
+    codes: tuple[tuple[Leaf, str], ...]
+
+    def fact(self, values: Mapping[str, Known]) -> str:
+        """The one fact of a decision, as the JSON that is asserted and retracted."""
+        stated: dict[str, Any] = {"id": "1", "sid": SID, _GUARD: 1}
+        for name, low, high in self.bounds:
+            value = values.get(name)
+            stated[low] = -_FARTHEST if value is None else _integer(name, value)
+            stated[high] = _FARTHEST if value is None else stated[low]
+        for leaf, key in self.codes:
+            stated[key] = int(truth(leaf, values))
+        return json.dumps(stated)
+
+
+def compile_rules(rules: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, ...]:
+    """Shards that together fire each (id, condition, fires on unknown) exactly when it holds."""
+    shards = [_Draft()]
+    for rule_id, condition, fires_on_unknown in rules:
+        for alternative in alternatives(condition):
+            if not shards[-1].takes(alternative):
+                shards.append(_Draft())
+            shards[-1].add(rule_id, alternative, unknown=fires_on_unknown)
+    return tuple(shard.finished() for shard in shards)
+
+
+@dataclass
+class _Draft:
+    """A shard that is being filled."""
+
+    tests: dict[str, list[Test]] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, tuple[str, str]] = field(default_factory=dict)
+    codes: dict[Leaf, str] = field(default_factory=dict)
+    size: int = 1  # the canary's own guard
+
+    def takes(self, alternative: Iterable[Literal]) -> bool:
+        """Whether the alternative's tests, and its guard, still fit."""
+        added = 1 + sum(map(_tests_needed, alternative))
+        return self.size + added <= SHARD_CONDITIONS
+
+    def add(self, rule_id: str, alternative: Iterable[Literal], *, unknown: bool) -> None:
+        """One conjunction that fires `rule_id`."""
+        name = f"r{len(self.rules)}"
+        tests = [test for literal in alternative for test in self._tests(literal, unknown=unknown)]
+        self.rules[name] = rule_id
+        self.tests[name] = tests
+        self.size += 1 + len(tests)
+
+    def finished(self) -> Shard:
+        """The shard, with its guard in every rule and the canary that fires last."""
+        definition = {
+            name: _conjunction([("$eq", _GUARD, 1), *tests], priority=1)
+            for name, tests in self.tests.items()
+        }
+        definition[CANARY] = _conjunction([("$eq", _GUARD, 1)], priority=_LAST)
+        return Shard(
+            json.dumps(definition),
+            self.rules,
+            tuple((name, *keys) for name, keys in self.bounds.items()),
+            tuple(self.codes.items()),
+        )
+
+    def _tests(self, literal: Literal, *, unknown: bool) -> list[Test]:
+        leaf = literal.leaf
+        if _by_bounds(literal):
+            count = str(len(self.bounds))
+            low, high = self.bounds.setdefault(leaf.fact, (f"l{count}", f"h{count}"))
+            if unknown:
+                low, high = high, low
+            return _bound_tests(literal, low, high)
+        key = self.codes.setdefault(leaf, f"c{len(self.codes)}")
+        if literal.negated:
+            worst = Truth.UNKNOWN if unknown else Truth.FALSE
+            return [("$lte", key, int(worst))]
+        least = Truth.UNKNOWN if unknown else Truth.TRUE
+        return [("$gte", key, int(least))]
+
+
+def _by_bounds(literal: Literal) -> bool:
+    leaf = literal.leaf
+    if leaf.op in _ORDERINGS:
+        return True
+    plain = isinstance(leaf.operand, int) or FACTS[leaf.fact].values
+    return not literal.negated and (leaf.op is Op.BETWEEN or (leaf.op is Op.EQ and bool(plain)))
+
+
+def _tests_needed(literal: Literal) -> int:
+    """Equality and a range ask both bounds, everything else is one test."""
+    return 2 if _by_bounds(literal) and literal.leaf.op not in _ORDERINGS else 1
+
+
+def _bound_tests(literal: Literal, surely: str, perhaps: str) -> list[Test]:
+    """Tests on the bound that answers "at least", and on the one that answers "at most"."""
+    leaf = literal.leaf
+    if leaf.op in _ORDERINGS:
+        operator = _ORDERINGS[leaf.op]
+        if literal.negated:
+            operator = _OPPOSITE[operator]
+        key = surely if operator in ("$gt", "$gte") else perhaps
+        return [(operator, key, _integer(leaf.fact, leaf.operand))]
+    ends = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand, leaf.operand)
+    least, most = (_integer(leaf.fact, end) for end in ends)
+    return [("$gte", surely, least), ("$lte", perhaps, most)]
+
+
+def _integer(fact: str, value: object) -> int:
+    """A number or flag as it is; a word as its place among the fact's values."""
+    return value if isinstance(value, int) else FACTS[fact].values.index(str(value))
+
+
+def _conjunction(tests: Iterable[Test], priority: int) -> dict[str, Any]:
+    expressions = [
+        {key: constant} if operator == "$eq" else {operator: {key: constant}}
+        for operator, key, constant in tests
+    ]
+    return {"all": [{"m": {"$and": expressions}}], "pri": priority}

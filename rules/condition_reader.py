@@ -1,0 +1,88 @@
+"""The `when:` of a rule file → a condition tree, each name, operator and value checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.conditions import All, Any, Leaf, Not
+from rules.document import Listing, Section
+from rules.facts import FACTS, nearest
+from rules.operand_reader import OPERATORS, OperandReader
+from rules.problems import did_you_mean
+
+if TYPE_CHECKING:
+    from rules.conditions import Condition
+    from rules.document import Entry, Node
+    from rules.facts import Fact
+    from rules.problems import Place, Problems
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionReader:
+    """Reads conditions of one rule set; those of a score set name prospect facts alone."""
+
+    problems: Problems
+    operands: OperandReader
+    prospect_only: bool
+
+    def read(self, node: Node) -> Condition | None:
+        """The condition under a `when:`; None when it has problems."""
+        if not isinstance(node, Section) or not node.entries:
+            self.problems.add(
+                node.place, "A condition is a mapping such as {prospect.suppressed: true}"
+            )
+            return None
+        parts = [self._entry(entry) for entry in node.entries.values()]
+        sound = tuple(part for part in parts if part is not None)
+        if len(sound) < len(parts):
+            return None
+        return sound[0] if len(sound) == 1 else All(sound)
+
+    def fact(self, name: str, place: Place) -> Fact | None:
+        """The fact called `name`; None, with the problem noted, when a rule may not name it."""
+        fact = FACTS.get(name)
+        if fact is None:
+            near = nearest(name)
+            hint = f" (did you mean {near}?)" if near else ""
+            self.problems.add(place, f"There is no fact `{name}`{hint}")
+        elif self.prospect_only and not name.startswith("prospect."):
+            self.problems.add(place, f"A score reads prospect facts alone, not `{name}`")
+            return None
+        return fact
+
+    def _entry(self, entry: Entry) -> Condition | None:
+        if entry.key in ("all", "any"):
+            return self._combined(entry)
+        if entry.key == "not":
+            part = self.read(entry.value)
+            return None if part is None else Not(part)
+        return self._leaf(entry)
+
+    def _combined(self, entry: Entry) -> Condition | None:
+        if not isinstance(entry.value, Listing) or not entry.value.items:
+            self.problems.add(entry.place, f"`{entry.key}` takes a list of conditions")
+            return None
+        parts = [self.read(item) for item in entry.value.items]
+        sound = tuple(part for part in parts if part is not None)
+        if len(sound) < len(parts):
+            return None
+        return All(sound) if entry.key == "all" else Any(sound)
+
+    def _leaf(self, entry: Entry) -> Leaf | None:
+        name, bar, word = entry.key.partition("|")
+        fact = self.fact(name, entry.place)
+        if fact is None:
+            return None
+        allowed = OPERATORS[fact.type]
+        op = next((op for op in allowed if op == (word if bar else "eq")), None)
+        if op is None:
+            known = ", ".join(allowed)
+            hint = did_you_mean(word, allowed)
+            self.problems.add(
+                entry.place,
+                f"`{word}` is no operator for {name}, a {fact.type}{hint}: it takes {known}",
+            )
+            return None
+        operand = self.operands.read(fact, op, entry.value)
+        return None if operand is None else Leaf(fact.name, op, operand)

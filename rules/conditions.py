@@ -1,0 +1,135 @@
+"""Conditions as a tree, and what each means: three-valued (Kleene) at every node."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rules.snapshot import Known
+
+
+class Truth(IntEnum):
+    """False < unknown < true: `all` is the least of its parts, `any` the greatest."""
+
+    FALSE = 0
+    UNKNOWN = 1
+    TRUE = 2
+
+
+class Op(StrEnum):
+    """The operators of `fact|op: value`; without one it is `eq`."""
+
+    EQ = "eq"
+    NE = "ne"
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+    IN = "in"
+    NOT_IN = "not_in"
+    BETWEEN = "between"
+    MATCHES = "matches"
+    CONTAINS = "contains"
+    MISSING = "missing"
+
+
+Operand = (
+    int | str | tuple[int, int] | frozenset[int] | frozenset[str] | tuple[re.Pattern[str], ...]
+)
+"""What a fact is compared with: one value, both ends of a range, some values, or patterns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One comparison of one fact; numbers are in millionths, flags 0 or 1."""
+
+    fact: str
+    op: Op
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """True when each part is."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """True when one part is."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True when the part is false."""
+
+    part: Condition
+
+
+Condition = Leaf | All | Any | Not
+
+
+def leaves(condition: Condition) -> Iterator[Leaf]:
+    """Every comparison in the tree, in file order."""
+    if isinstance(condition, Leaf):
+        yield condition
+    elif isinstance(condition, Not):
+        yield from leaves(condition.part)
+    else:
+        for part in condition.parts:
+            yield from leaves(part)
+
+
+def truth(leaf: Leaf, values: Mapping[str, Known]) -> Truth:
+    """What one comparison says of the known values."""
+    value = values.get(leaf.fact)
+    if leaf.op is Op.MISSING:
+        return Truth.TRUE if (value is None) == bool(leaf.operand) else Truth.FALSE
+    if value is None:
+        return Truth.UNKNOWN
+    return Truth.TRUE if _holds(leaf, value) else Truth.FALSE
+
+
+def _holds(leaf: Leaf, value: Known) -> bool:
+    if isinstance(value, frozenset):
+        return _set_holds(leaf, value)
+    if isinstance(value, str) and leaf.op in (Op.MATCHES, Op.CONTAINS):
+        patterns = cast("tuple[re.Pattern[str], ...]", leaf.operand)
+        return any(pattern.search(value) for pattern in patterns)
+    if leaf.op in (Op.IN, Op.NOT_IN):
+        found = value in cast("frozenset[int | str]", leaf.operand)
+        return found is (leaf.op is Op.IN)
+    if leaf.op in (Op.EQ, Op.NE):
+        return (value == leaf.operand) is (leaf.op is Op.EQ)
+    return _order_holds(leaf, cast("int", value))
+
+
+def _set_holds(leaf: Leaf, names: frozenset[str]) -> bool:
+    wanted = leaf.operand if isinstance(leaf.operand, frozenset) else frozenset((leaf.operand,))
+    meets = not names.isdisjoint(wanted)
+    return meets is (leaf.op in (Op.EQ, Op.IN))
+
+
+def _order_holds(leaf: Leaf, value: int) -> bool:
+    if leaf.op is Op.BETWEEN:
+        low, high = cast("tuple[int, int]", leaf.operand)
+        return low <= value <= high
+    bound = cast("int", leaf.operand)
+    match leaf.op:
+        case Op.GT:
+            return value > bound
+        case Op.GTE:
+            return value >= bound
+        case Op.LT:
+            return value < bound
+        case Op.LTE:
+            return value <= bound
+    raise AssertionError(leaf.op)

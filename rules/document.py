@@ -1,0 +1,173 @@
+"""YAML text → a tree of plain values, each with its place; the only user of ruamel.yaml."""
+
+from __future__ import annotations
+
+import errno
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from rules.problems import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rules.problems import Problems
+
+_LARGEST_FILE = 1_048_576  # bytes; a rule file is a page or two
+_LONGEST_SHOWN = 40  # characters of a value quoted in a sentence
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value."""
+
+    place: Place
+    value: bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A YAML sequence."""
+
+    place: Place
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One `key: value` of a section; `place` is the key's."""
+
+    key: str
+    place: Place
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A YAML mapping, in file order."""
+
+    place: Place
+    entries: Mapping[str, Entry]
+
+    def get(self, key: str) -> Node | None:
+        """The value under `key`, or None."""
+        entry = self.entries.get(key)
+        return entry.value if entry else None
+
+
+Node = Scalar | Listing | Section
+
+
+def read_document(path: Path, problems: Problems) -> Section | None:
+    """Read one rule file; None, with the problems noted, when it is no YAML mapping."""
+    start = Place(str(path), 1, 1)
+    try:
+        tree = YAML().compose(_content(path))
+    except OSError as error:
+        problems.add(start, f"The file cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        problems.add(start, "The file is not UTF-8 text: save it as UTF-8")
+    except RecursionError:
+        problems.add(start, "The file is nested too deeply to be a rule file")
+    except (YAMLError, ValueError, NotImplementedError) as error:
+        problems.add(_marked(error, start), f"This is not valid YAML: {_sentence(error)}")
+    else:
+        node = None if tree is None else _Reader(str(path), problems).node(tree)
+        if isinstance(node, Section):
+            return node
+        problems.add(start, "A rule file is a mapping that starts with `format: …`")
+    return None
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_FILE + 1)
+    if len(content) > _LARGEST_FILE:
+        raise OSError(errno.EFBIG, "it is larger than 1 MiB, a rule file is a page or two")
+    return content.decode("utf-8-sig")
+
+
+def _marked(error: Exception, start: Place) -> Place:
+    mark = getattr(error, "problem_mark", None)
+    return start if mark is None else Place(start.file, mark.line + 1, mark.column + 1)
+
+
+def _sentence(error: Exception) -> str:
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+    return str(problem or "it could not be understood")
+
+
+class _Reader:
+    """Turns ruamel's nodes into ours; what a rule file does not need is a problem."""
+
+    def __init__(self, file: str, problems: Problems) -> None:
+        self._file = file
+        self._problems = problems
+        self._seen: set[int] = set()
+
+    def node(self, raw: Any) -> Node:  # noqa: ANN401 - ruamel's nodes are untyped
+        place = Place(self._file, raw.start_mark.line + 1, raw.start_mark.column + 1)
+        if raw.anchor or id(raw) in self._seen:
+            if id(raw) not in self._seen:
+                self._problems.add(place, "Anchors and aliases are not used in rule files")
+            self._seen.add(id(raw))
+            return Scalar(place, None)
+        if isinstance(raw, MappingNode):
+            return self._section(raw, place)
+        if isinstance(raw, SequenceNode):
+            return Listing(place, tuple(self.node(item) for item in raw.value))
+        return Scalar(place, self._scalar(raw, place))
+
+    def _section(self, raw: MappingNode, place: Place) -> Section:
+        entries: dict[str, Entry] = {}
+        for raw_key, raw_value in raw.value:
+            mark = raw_key.start_mark
+            at = Place(self._file, mark.line + 1, mark.column + 1)
+            if not isinstance(raw_key, ScalarNode):
+                self._problems.add(at, "A key must be a word")
+                continue
+            key = str(raw_key.value)
+            if key in entries:
+                first = entries[key].place.line
+                self._problems.add(at, f"`{key}` stands here a second time (first on line {first})")
+                continue
+            entries[key] = Entry(key, at, self.node(raw_value))
+        return Section(place, entries)
+
+    def _scalar(self, raw: ScalarNode, place: Place) -> bool | int | float | str | None:
+        text = str(raw.value)
+        match str(raw.tag).removeprefix(_TAG):
+            case "null":
+                return None
+            case "bool":
+                return text.lower() == "true"
+            case "int" | "float" as kind:
+                return self._number(text, kind, place)
+            case "str" | "timestamp":
+                return text
+            case tag:
+                self._problems.add(place, f"The tag `{tag}` is not used in rule files")
+                return None
+
+    def _number(self, text: str, kind: str, place: Place) -> float | None:
+        digits = text.lstrip("+-")
+        if len(digits) > 1 and digits[0] == "0" and digits.isdigit():
+            self._problems.add(place, f"`{text}` is read as a number: quote it, or drop the zero")
+            return None
+        try:
+            number = int(text, 0) if kind == "int" else float(text)
+            finite = math.isfinite(number)
+        except (ValueError, OverflowError):
+            number, finite = 0, False
+        if finite:
+            return number
+        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+        self._problems.add(place, f"`{shown}` is not a number that can be reckoned with")
+        return None

@@ -1,0 +1,124 @@
+"""durable-rules as a pure matcher: assert one fact, drain every action, retract, under one lock.
+
+Only the low-level module is used, with one fixed sid and id, no host, no timers, no state. A
+shard that misbehaves is rebuilt, and the decision it served is a fault, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rules.compiler import CANARY, SID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rules.compiler import Shard
+    from rules.snapshot import Known
+
+_MOST_ACTIONS = 256  # a shard of 48 conditions has far fewer rules
+
+
+def _engine_module() -> Any:  # noqa: ANN401 - the C extension is untyped
+    try:
+        return import_module("durable_rules_engine")
+    except ImportError:
+        return None
+
+
+_C: Any = _engine_module()
+
+available: bool = _C is not None
+"""Whether the C extension is there; it builds on Python 3.11 and 3.12, not from 3.13 on."""
+
+
+class EngineFault(Exception):  # noqa: N818 - a fault is a state of the gate, not an error of a call
+    """The engine did not answer as it must; the sentence says how."""
+
+
+class Matcher:
+    """The compiled shards of one rule set; safe to call from several threads."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        """Build every shard's network; raises `EngineFault` when the engine refuses one."""
+        if not available:
+            message = "durable-rules is not installed for this Python"
+            raise EngineFault(message)
+        self._lock = threading.Lock()
+        self._shards = tuple(shards)
+        self._handles: list[int | None] = [None] * len(self._shards)
+        self._used = [False] * len(self._shards)
+        for index in range(len(self._shards)):
+            self._build(index)
+
+    def fired(self, values: Mapping[str, Known]) -> frozenset[str]:
+        """The ids of the rules that fire on these values; raises `EngineFault`."""
+        with self._lock:
+            found: set[str] = set()
+            for index, shard in enumerate(self._shards):
+                found.update(self._fired_in(index, shard, values))
+            return frozenset(found)
+
+    def close(self) -> None:
+        """Give the networks back; closing twice is harmless, deciding afterwards is a fault."""
+        with self._lock:
+            for index in range(len(self._handles)):
+                self._drop(index, drained=True)
+
+    def _fired_in(self, index: int, shard: Shard, values: Mapping[str, Known]) -> list[str]:
+        handle = self._handles[index]
+        if handle is None:
+            message = f"Shard {index} of the rules is closed"
+            raise EngineFault(message)
+        fact = shard.fact(values)
+        self._used[index] = True
+        try:
+            actions = _drained(handle, fact)
+        except Exception as error:
+            self._rebuild(index)
+            message = f"The rules engine failed in shard {index}: {error}"
+            raise EngineFault(message) from error
+        if actions[-1:] != [CANARY]:
+            self._rebuild(index)
+            message = f"Shard {index} of the rules lost its canary: some rules did not run"
+            raise EngineFault(message)
+        return [shard.rules[action] for action in actions[:-1]]
+
+    def _build(self, index: int) -> None:
+        try:
+            # The name is hashed into the process's tables: it must be unique per network.
+            name = f"leadmaster-{id(self)}-{index}"
+            self._handles[index] = _C.create_ruleset(name, self._shards[index].definition)
+        except Exception as error:
+            message = f"The rules engine refused shard {index}: {error}"
+            raise EngineFault(message) from error
+
+    def _rebuild(self, index: int) -> None:
+        self._drop(index, drained=False)
+        self._build(index)
+
+    def _drop(self, index: int, *, drained: bool) -> None:
+        """Free one network; its state too (half a megabyte), but only where that is safe."""
+        handle, self._handles[index] = self._handles[index], None
+        if handle is None:
+            return
+        if drained and self._used[index]:
+            _C.delete_state(handle, SID)
+        self._used[index] = False
+        _C.delete_ruleset(handle)
+
+
+def _drained(handle: int, fact: str) -> list[str]:
+    """The names of all actions, in the order of their priority."""
+    _, state = _C.assert_fact(handle, fact)
+    started = _C.start_action_for_state(handle, state)
+    message = started[1] if started else None
+    actions: list[str] = []
+    while message and len(actions) < _MOST_ACTIONS:
+        actions.append(next(iter(json.loads(message))))
+        message = _C.complete_and_start_action(handle, state)
+    _C.retract_fact(handle, fact)
+    return actions

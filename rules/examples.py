@@ -1,0 +1,106 @@
+"""The examples beside the rules, run: what each expects, against what the judge says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.ruleset import Format
+
+if TYPE_CHECKING:
+    from rules.judge import Judge
+    from rules.ruleset import Example, RuleSet
+
+_ALLOWED = {
+    "prospect.score_contactabilidad": 80,
+    "prospect.validado_tecnicamente": True,
+    "prospect.cartera_origen": "feria_2026",
+    "prospect.validation_age_days": 3,
+    "prospect.on_whatsapp": "yes",
+    "prospect.line_type": "mobile",
+    "prospect.permission": "opted_in",
+    "prospect.intent": "clear",
+    "prospect.country": "AR",
+    "prospect.bounces": 0,
+    "prospect.complaints": 0,
+    "prospect.data_age_days": 10,
+    "prospect.days_since_inbound": 40,
+    "prospect.review": "none",
+    "prospect.suppressed": False,
+    "message.kind": "commercial",
+    "message.first_contact": True,
+    "message.approved": False,
+    "message.length": 140,
+    "message.links": 0,
+    "message.similarity": 0.2,
+    "message.duplicate": False,
+    "message.text": "Hola, ¿seguimos con el presupuesto?",
+    "history.sent_24h": 0,
+    "history.sent_7d": 0,
+    "history.sent_30d": 0,
+    "history.unanswered": 0,
+    "session.channel": "linked",
+    "session.state": "ready",
+    "session.sending": "all",
+    "session.number_age_days": 60,
+    "session.new_chats_24h": 0,
+    "session.window_open": True,
+    "session.answered_rate": 0.8,
+    "session.undelivered_rate": 0.0,
+    "session.complaint_rate": 0.0,
+    "clock.local_hour": 11,
+    "clock.weekday": "tue",
+    "clock.holiday": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One example with the parts of it that came out otherwise: name → (expected, got)."""
+
+    example: Example
+    wrong: dict[str, tuple[object, object]]
+
+
+def baseline(ruleset: RuleSet) -> dict[str, object]:
+    """Facts under which everything is allowed: every window of the set is open."""
+    return {**_ALLOWED, "clock.in_window": tuple(ruleset.windows)}
+
+
+def run_examples(judge: Judge) -> tuple[Outcome, ...]:
+    """Run every example of the judge's set; raises `GateFault` when its engines disagree."""
+    return tuple(_run(judge, example) for example in judge.ruleset.examples)
+
+
+def _run(judge: Judge, example: Example) -> Outcome:
+    facts = {**baseline(judge.ruleset), **example.given}
+    got = _scored(judge, facts) if judge.ruleset.format is Format.SCORE else _decided(judge, facts)
+    wrong = {
+        key: (expected, got[key])
+        for key, expected in example.expect.items()
+        if got[key] != expected
+    }
+    return Outcome(example, wrong)
+
+
+def _decided(judge: Judge, facts: dict[str, object]) -> dict[str, object]:
+    decision = judge.decide(facts)
+    rules = {rule.id for rule in judge.ruleset.scores}
+    return {
+        "verdict": decision.verdict,
+        "vetoes": frozenset(veto.id for veto in decision.vetoes),
+        "scores": frozenset(each.id for each in decision.contributions) & rules,
+        "score": decision.score,
+        "route": decision.route,
+        "needs_review": decision.needs_review,
+    }
+
+
+def _scored(judge: Judge, facts: dict[str, object]) -> dict[str, object]:
+    result = judge.score(facts)
+    rules = {rule.id for rule in judge.ruleset.scores}
+    return {
+        "score": result.score,
+        "band": result.band,
+        "scores": frozenset(each.id for each in result.contributions) & rules,
+    }

@@ -1,0 +1,256 @@
+"""The closed vocabulary: every fact a rule may name, with its type, range and meaning."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class FactType(StrEnum):
+    """What a fact's value is.
+
+    `names` is the one set: the windows that are open now. On it `in` and `not_in` test whether
+    the sets meet, `eq` and `ne` test membership of one name.
+    """
+
+    BOOL = "bool"
+    NUMBER = "number"
+    ENUM = "enum"
+    TEXT = "text"
+    NAMES = "names"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact: `low` and `high` are inclusive, in `unit`; a text's `high` is its longest length.
+
+    A `required` fact that is missing blocks the message. `only_defers` marks facts about the
+    session: they may make a message wait, never end it. A `hashed` fact is private text: a
+    stored snapshot holds its hash alone.
+    """
+
+    name: str
+    type: FactType
+    meaning: str
+    example: bool | float | str | tuple[str, ...]
+    values: tuple[str, ...] = ()
+    low: float = 0
+    high: float = 0
+    unit: str = ""
+    required: bool = False
+    only_defers: bool = False
+    hashed: bool = False
+
+
+_LONGEST_TEXT = 4_096
+_LONGEST_NAME = 200
+_MANY = 1_000_000
+_CENTURY_DAYS = 36_500
+
+
+def _flag(name: str, meaning: str, *, example: bool = False, required: bool = False) -> Fact:
+    return Fact(name, FactType.BOOL, meaning, example, required=required)
+
+
+def _one_of(
+    name: str, values: str, meaning: str, *, required: bool = False, only_defers: bool = False
+) -> Fact:
+    words = tuple(values.split())
+    return Fact(
+        name,
+        FactType.ENUM,
+        meaning,
+        words[0],
+        values=words,
+        required=required,
+        only_defers=only_defers,
+    )
+
+
+def _number(name: str, high: float, unit: str, meaning: str, *, example: float = 0) -> Fact:
+    return Fact(name, FactType.NUMBER, meaning, example, high=high, unit=unit)
+
+
+def _text(name: str, meaning: str, example: str, *, required: bool = False) -> Fact:
+    return Fact(name, FactType.TEXT, meaning, example, high=_LONGEST_NAME, required=required)
+
+
+_PROSPECT = (
+    Fact(
+        "prospect.score_contactabilidad",
+        FactType.NUMBER,
+        "How likely a WhatsApp message reaches this prospect and is answered",
+        80,
+        high=100,
+        unit="points",
+        required=True,
+    ),
+    _flag(
+        "prospect.validado_tecnicamente",
+        "The number passed technical validation, or an operator validated it; missing: undecided",
+        example=True,
+    ),
+    _text("prospect.cartera_origen", "Where the prospect came from, set at import", "feria_2026"),
+    _number("prospect.validation_age_days", _CENTURY_DAYS, "days", "Since the last validation"),
+    _one_of(
+        "prospect.on_whatsapp",
+        "yes no unknown",
+        "Known to be on WhatsApp: a check, an inbound of theirs, or an operator's validation",
+        required=True,
+    ),
+    _one_of(
+        "prospect.line_type",
+        "mobile fixed_line_or_mobile fixed_line voip toll_free premium_rate shared_cost"
+        " personal_number pager uan voicemail invalid unknown",
+        "What the numbering plan says the number is",
+    ),
+    _one_of(
+        "prospect.permission",
+        "conversation opted_in relationship public_source none refused",
+        "Who said that we may write to them",
+        required=True,
+    ),
+    _one_of("prospect.intent", "none weak clear asked", "Their evidenced intent to buy"),
+    _text("prospect.country", "Two-letter code of the number's country", "AR"),
+    _number("prospect.bounces", _MANY, "messages", "Bounces since the last validation"),
+    _number("prospect.complaints", _MANY, "complaints", "Complaints of theirs, ever"),
+    _number("prospect.data_age_days", _CENTURY_DAYS, "days", "Since their contact data was taken"),
+    _number(
+        "prospect.days_since_inbound",
+        _CENTURY_DAYS,
+        "days",
+        "Since they last wrote to us; missing: they never did",
+        example=12,
+    ),
+    _one_of(
+        "prospect.review",
+        "none waiting approved rejected",
+        "Where the prospect itself stands in the review queue",
+    ),
+    _flag(
+        "prospect.suppressed", "The contact, by any alias, is not to be written to", required=True
+    ),
+)
+
+_MESSAGE = (
+    _one_of(
+        "message.kind",
+        "reply transactional commercial opt_out_confirmation",
+        "What the message is, as we derived it, never as its sender declared it",
+        required=True,
+    ),
+    _flag("message.first_contact", "We never wrote to them before", required=True),
+    _flag("message.approved", "A person approved this very message: `review` becomes `allow`"),
+    _number("message.length", 65_536, "characters", "How long the text is", example=140),
+    _number("message.links", 1_000, "links", "Links in the text"),
+    Fact(
+        "message.similarity",
+        FactType.NUMBER,
+        "How like other recent sends the text is: 1 is the same",
+        0.2,
+        high=1,
+        unit="share",
+    ),
+    _flag("message.duplicate", "The same text already went, or is going, to this contact"),
+    Fact(
+        "message.text",
+        FactType.TEXT,
+        "The text itself; longer than the channel carries counts as unknown",
+        "Hola, ¿seguimos con el presupuesto?",
+        high=_LONGEST_TEXT,
+        hashed=True,
+    ),
+    _text("message.template", "The template's name; missing: free text", "recordatorio_turno"),
+)
+
+_HISTORY = (
+    _number("history.sent_24h", _MANY, "messages", "Sent to this contact in the last 24 hours"),
+    _number("history.sent_7d", _MANY, "messages", "Sent to this contact in the last 7 days"),
+    _number("history.sent_30d", _MANY, "messages", "Sent to this contact in the last 30 days"),
+    _number("history.unanswered", _MANY, "messages", "Sent in a row without an answer"),
+)
+
+_SESSION = (
+    _text("session.channel", "The transport that would carry it", "manual", required=True),
+    _one_of(
+        "session.state",
+        "ready stopped starting awaiting_scan pairing connecting syncing degraded backoff"
+        " qr_expired logged_out banned_temporarily blocked replaced outdated failed",
+        "The state of the session's connection",
+        only_defers=True,
+    ),
+    _one_of(
+        "session.sending",
+        "all reply_only none",
+        "What may leave by this channel now; `manual` needs no connection, so `all` unless banned",
+        only_defers=True,
+    ),
+)
+
+_SESSION_NUMBERS = tuple(
+    Fact(name, FactType.NUMBER, meaning, 0, high=high, unit=unit, only_defers=True)
+    for name, high, unit, meaning in (
+        ("session.number_age_days", _CENTURY_DAYS, "days", "Since our number was linked here"),
+        ("session.new_chats_24h", _MANY, "chats", "New chats of our number in 24 hours"),
+        ("session.answered_rate", 1, "share", "Of its last 20 first contacts, answered"),
+        ("session.undelivered_rate", 1, "share", "Of its last 20 first contacts, undelivered"),
+        ("session.complaint_rate", 1, "share", "Of its last 20 first contacts, complained"),
+    )
+)
+
+_CAMPAIGN = (
+    _text("campaign.name", "The campaign the message belongs to; missing: none", "otoño"),
+    _flag("campaign.automatic", "It sends by itself, without a person for each message"),
+    _number("campaign.sent", _MANY, "messages", "Sent by this campaign so far"),
+)
+
+_CLOCK = (
+    Fact(
+        "clock.local_hour",
+        FactType.NUMBER,
+        "Hour of the day where the recipient lives",
+        10,
+        high=23,
+        unit="hours",
+    ),
+    _one_of("clock.weekday", "mon tue wed thu fri sat sun", "Day where the recipient lives"),
+    _flag("clock.holiday", "A public holiday where the recipient lives"),
+    Fact(
+        "clock.in_window",
+        FactType.NAMES,
+        "The named windows that are open where the recipient lives; none open: an empty list",
+        ("business",),
+        required=True,
+    ),
+)
+
+FACTS = MappingProxyType(
+    {
+        fact.name: fact
+        for fact in (
+            *_PROSPECT,
+            *_MESSAGE,
+            *_HISTORY,
+            *_SESSION,
+            Fact(
+                "session.window_open",
+                FactType.BOOL,
+                "The channel's 24-hour window of free text is open",
+                example=True,
+                only_defers=True,
+            ),
+            *_SESSION_NUMBERS,
+            *_CAMPAIGN,
+            *_CLOCK,
+        )
+    }
+)
+
+REQUIRED = tuple(fact for fact in FACTS.values() if fact.required)
+
+
+def nearest(name: str) -> str | None:
+    """The fact whose name is most like `name`, for a did-you-mean; None when none is near."""
+    return next(iter(difflib.get_close_matches(name, FACTS, n=1, cutoff=0.6)), None)

@@ -1,0 +1,119 @@
+"""The one door to a verdict: both engines on every decision, and a fault when they disagree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from rules import engine as durable
+from rules.compiler import compile_rules
+from rules.decide import decision_of
+from rules.facts import FACTS
+from rules.reference import Reference
+from rules.ruleset import Format
+from rules.snapshot import known_values
+from rules.tally import tally
+from rules.verdict import ScoreResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rules.ruleset import RuleSet
+    from rules.snapshot import Known
+    from rules.verdict import Decision, Opinion
+
+BOTH = "durable-rules+reference"
+REFERENCE = "reference"
+
+
+class GateFault(Exception):  # noqa: N818 - a state of the gate, not an error of its caller
+    """No verdict can be trusted: `reason_code`, a `sentence`, and a `dump` to keep (no texts)."""
+
+    def __init__(self, reason_code: str, sentence: str, dump: Mapping[str, Any]) -> None:
+        """Keep what the alarm and the stored dump need."""
+        super().__init__(sentence)
+        self.reason_code = reason_code
+        self.sentence = sentence
+        self.dump = dict(dump)
+
+
+class Judge:
+    """Decides by one rule set. Pure: no clock, no chance, no I/O; the same facts, the same answer.
+
+    With `engines="both"` durable-rules and the reference evaluate every decision; where the C
+    extension is not installed the reference runs alone, and `engine` says so.
+    """
+
+    def __init__(self, ruleset: RuleSet, engines: Literal["both", "reference"] = "both") -> None:
+        """Compile the set for each engine; raises `GateFault` when durable-rules refuses it."""
+        self.ruleset = ruleset
+        self._reference = Reference(ruleset.conditions)
+        self._matcher: durable.Matcher | None = None
+        if engines == "both" and durable.available:
+            try:
+                self._matcher = durable.Matcher(compile_rules(ruleset.conditions))
+            except durable.EngineFault as fault:
+                raise self._fault("engine_fault", str(fault), {}) from fault
+        self.engine = REFERENCE if self._matcher is None else BOTH
+
+    def decide(self, facts: Mapping[str, object], opinions: Sequence[Opinion] = ()) -> Decision:
+        """The gate's answer on one message; raises `GateFault`, which means: not now, fail closed.
+
+        Facts that the vocabulary does not know are not read.
+        """
+        self._expect(Format.GATE)
+        values = known_values(self.ruleset.reads, facts)
+        return decision_of(self.ruleset, values, self._fired(values), opinions, self.engine)
+
+    def score(self, facts: Mapping[str, object]) -> ScoreResult:
+        """The score of one prospect; raises `GateFault`."""
+        self._expect(Format.SCORE)
+        values = known_values(self.ruleset.reads, facts)
+        result = tally(self.ruleset, values, self._fired(values))
+        assert result is not None  # noqa: S101 - the base of a score set is a number
+        missing = tuple(fact.name for fact in self.ruleset.reads if fact.name not in values)
+        return ScoreResult(
+            result.value,
+            result.raw,
+            result.band,
+            result.contributions,
+            missing,
+            self.ruleset.hash,
+            self.engine,
+        )
+
+    def close(self) -> None:
+        """Give the engine's memory back; the judge is not used afterwards."""
+        if self._matcher is not None:
+            self._matcher.close()
+
+    def _expect(self, kind: Format) -> None:
+        if self.ruleset.format is not kind:
+            message = f"This set is `{self.ruleset.format}`; `{kind}` was asked for"
+            raise ValueError(message)
+
+    def _fired(self, values: Mapping[str, Known]) -> frozenset[str]:
+        expected = self._reference.fired(values)
+        if self._matcher is None:
+            return expected
+        try:
+            got = self._matcher.fired(values)
+        except durable.EngineFault as fault:
+            raise self._fault("engine_fault", str(fault), values) from fault
+        if got != expected:
+            only = {"durable_rules": sorted(got - expected), "reference": sorted(expected - got)}
+            sentence = f"The two engines disagree on {', '.join(sorted(got ^ expected))}"
+            raise self._fault("engines_disagree", sentence, values, only=only)
+        return expected
+
+    def _fault(
+        self, code: str, sentence: str, values: Mapping[str, Known], **more: object
+    ) -> GateFault:
+        """A fault with all that is needed to repeat it, but no private text."""
+        shown = {
+            name: sorted(value) if isinstance(value, frozenset) else value
+            for name, value in values.items()
+            if not FACTS[name].hashed
+        }
+        return GateFault(
+            code, sentence, {"ruleset": self.ruleset.hash, "values": shown, "only": {}, **more}
+        )

@@ -1,0 +1,157 @@
+"""The value beside a `fact|op` key → what the fact is compared with, checked by its type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.conditions import Op
+from rules.document import Listing, Scalar, Section
+from rules.facts import FactType
+from rules.patterns import UnsafePatternError, compile_pattern, compile_phrase
+from rules.problems import did_you_mean
+from rules.snapshot import micro
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping, Sequence
+
+    from rules.conditions import Operand
+    from rules.document import Node
+    from rules.facts import Fact
+    from rules.problems import Place, Problems
+
+_SAME = (Op.EQ, Op.NE, Op.IN, Op.NOT_IN, Op.MISSING)
+OPERATORS: Mapping[FactType, tuple[Op, ...]] = {
+    FactType.BOOL: (Op.EQ, Op.NE, Op.MISSING),
+    FactType.NUMBER: (*_SAME, Op.GT, Op.GTE, Op.LT, Op.LTE, Op.BETWEEN),
+    FactType.ENUM: _SAME,
+    FactType.TEXT: (*_SAME, Op.MATCHES, Op.CONTAINS),
+    FactType.NAMES: _SAME,
+}
+"""Which operators make sense on which type of fact."""
+
+_LISTS = (Op.IN, Op.NOT_IN, Op.MATCHES, Op.CONTAINS)
+_SEARCHES = (Op.MATCHES, Op.CONTAINS)
+
+
+@dataclass(frozen=True, slots=True)
+class OperandReader:
+    """Reads values in a file set that declares these windows and lists."""
+
+    problems: Problems
+    windows: Sequence[str]
+    lists: Mapping[str, tuple[str, ...]]
+
+    def read(self, fact: Fact, op: Op, node: Node) -> Operand | None:
+        """What `op` compares `fact` with; None, with the problem noted, when it does not fit."""
+        if op is Op.MISSING:
+            return self._yes_or_no(node)
+        if op is Op.BETWEEN:
+            return self._range(fact, node)
+        if op in _SEARCHES:
+            return self._patterns(op, node)
+        if op in _LISTS:
+            return self._several(fact, op, node)
+        return self.value(fact, node)
+
+    def value(self, fact: Fact, node: Node) -> int | str | None:
+        """One value of `fact`; None, with the problem noted, when it is not one."""
+        raw = node.value if isinstance(node, Scalar) else None
+        read: int | str | None = None
+        match fact.type:
+            case FactType.BOOL:
+                read = int(raw) if isinstance(raw, bool) else None
+            case FactType.NUMBER:
+                read = _number(fact, raw)
+            case FactType.TEXT:
+                read = raw if isinstance(raw, str) and len(raw) <= fact.high else None
+            case FactType.ENUM:
+                return self._word(fact.name, fact.values, node.place, raw)
+            case FactType.NAMES:
+                return self._word(fact.name, self.windows, node.place, raw)
+        if read is None:
+            self.problems.add(node.place, f"{fact.name} is {_described(fact)}")
+        return read
+
+    def _yes_or_no(self, node: Node) -> int | None:
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return int(node.value)
+        self.problems.add(node.place, "`missing` takes true or false")
+        return None
+
+    def _range(self, fact: Fact, node: Node) -> tuple[int, int] | None:
+        ends = node.items if isinstance(node, Listing) else ()
+        match [self.value(fact, end) for end in ends]:
+            case [int(low), int(high)] if low <= high:
+                return low, high
+        self.problems.add(node.place, "`between` takes [lowest, highest], both included")
+        return None
+
+    def _several(self, fact: Fact, op: Op, node: Node) -> Operand | None:
+        values = [self.value(fact, item) for item in self._items(op, node)]
+        numbers = frozenset(value for value in values if isinstance(value, int))
+        words = frozenset(value for value in values if isinstance(value, str))
+        return None if None in values else numbers or words or None
+
+    def _patterns(self, op: Op, node: Node) -> Operand | None:
+        read = [self._pattern(op, item) for item in self._items(op, node)]
+        sound = tuple(pattern for pattern in read if pattern is not None)
+        return sound if sound and len(sound) == len(read) else None
+
+    def _pattern(self, op: Op, node: Node) -> re.Pattern[str] | None:
+        raw = node.value if isinstance(node, Scalar) else None
+        if not isinstance(raw, str) or not raw:
+            self.problems.add(node.place, f"`{op}` takes text, or a list of texts")
+            return None
+        try:
+            return compile_phrase(raw) if op is Op.CONTAINS else compile_pattern(raw)
+        except UnsafePatternError as error:
+            self.problems.add(node.place, str(error))
+            return None
+
+    def _items(self, op: Op, node: Node) -> tuple[Node, ...]:
+        if isinstance(node, Listing) and node.items:
+            return node.items
+        if isinstance(node, Section) and list(node.entries) == ["list"]:
+            return self._named_list(node)
+        if isinstance(node, Scalar) and op in _SEARCHES:
+            return (node,)
+        self.problems.add(
+            node.place, f"`{op}` takes a list of values, or {{list: NAME}} of one under `lists:`"
+        )
+        return ()
+
+    def _named_list(self, node: Section) -> tuple[Node, ...]:
+        name = node.get("list")
+        word = str(name.value) if isinstance(name, Scalar) else "…"
+        if word in self.lists:
+            return tuple(Scalar(node.place, item) for item in self.lists[word])
+        hint = did_you_mean(word, self.lists)
+        self.problems.add(node.place, f"There is no list `{word}` under `lists:`{hint}")
+        return ()
+
+    def _word(self, name: str, known: Sequence[str], place: Place, raw: object) -> str | None:
+        if isinstance(raw, str) and raw in known:
+            return raw
+        shown = str(raw).lower() if isinstance(raw, bool) else str(raw)
+        hint = did_you_mean(shown, known)
+        values = ", ".join(known) or "nothing: no window is declared under `windows:`"
+        self.problems.add(place, f"`{shown}` is no value of {name}{hint}: it knows {values}")
+        return None
+
+
+def _number(fact: Fact, raw: object) -> int | None:
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    return micro(raw) if fact.low <= raw <= fact.high else None
+
+
+def _described(fact: Fact) -> str:
+    match fact.type:
+        case FactType.BOOL:
+            return "true or false"
+        case FactType.NUMBER:
+            return f"a number of {fact.unit} from {fact.low:g} to {fact.high:g}"
+        case _:
+            return f"a text of at most {fact.high:g} characters"

@@ -1,0 +1,69 @@
+"""What is wrong with rule files: every problem with its place, collected before any is raised."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands in a rule file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        """`file:line`, as decisions and explanations show it."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a rule file, in a sentence a person can act on."""
+
+    file: str
+    line: int
+    column: int
+    sentence: str
+
+    def __str__(self) -> str:
+        """`file:line:column: sentence`, as editors and terminals link it."""
+        return f"{self.file}:{self.line}:{self.column}: {self.sentence}"
+
+
+class RulesInvalid(Exception):  # noqa: N818 - the name states a verdict on the files
+    """The files are no usable rule set; `problems` holds all that was found, in file order."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Keep `problems`, sorted by place."""
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Problems:
+    """Collects problems while the files are read."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._found: list[Problem] = []
+
+    def add(self, place: Place, sentence: str) -> None:
+        """Note one problem at `place`."""
+        self._found.append(Problem(place.file, place.line, place.column, sentence))
+
+    def raise_if_any(self) -> None:
+        """Raise `RulesInvalid` with everything collected, when there is anything."""
+        if self._found:
+            raise RulesInvalid(self._found)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` (did you mean …?)` with the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""

@@ -1,0 +1,201 @@
+"""A parsed rule set: what the files mean, with the place of each rule, and its content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rules.conditions import leaves
+from rules.facts import FACTS, REQUIRED
+from rules.snapshot import MICRO
+from rules.verdict import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rules.conditions import Condition
+    from rules.facts import Fact
+    from rules.problems import Place
+    from rules.verdict import Defer
+
+APPROVED = "message.approved"
+"""The fact by which a person's approval of one message enters."""
+
+
+class Format(StrEnum):
+    """The two kinds of set."""
+
+    GATE = "leadmaster/gate@1"
+    SCORE = "leadmaster/score@1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """Points on a straight line between two values of a fact (millionths), level outside."""
+
+    fact: str
+    start: int
+    start_points: int
+    end: int
+    end_points: int
+
+    @property
+    def lowest(self) -> int:
+        """The fewest points it can give."""
+        return min(self.start_points, self.end_points)
+
+    def points(self, value: int | None) -> Fraction | int:
+        """Points at `value`, exactly; over an unknown the lesser of 0 and the lowest."""
+        if value is None:
+            return min(0, self.lowest)
+        if value <= self.start:
+            return self.start_points
+        if value >= self.end:
+            return self.end_points
+        slope = Fraction(self.end_points - self.start_points, self.end - self.start)
+        return self.start_points + slope * (value - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Veto:
+    """One rule that outweighs every score; an unknown condition fires it unless told to skip."""
+
+    id: str
+    reason: str
+    when: Condition
+    effect: Effect
+    route: str | None
+    defer: Defer | None
+    fires_on_unknown: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRule:
+    """One rule that gives or takes points; `when` is None for a ramp that always counts."""
+
+    id: str
+    reason: str
+    when: Condition | None
+    points: int | Ramp
+    fires_on_unknown: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules whose points together count at most `cap`, gains and losses apart."""
+
+    name: str
+    rules: tuple[str, ...]
+    cap: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """From `start` points up the score is called `name`: in a gate, a verdict's."""
+
+    name: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Days (Monday is 0) and minutes of the day, by the recipient's own clock."""
+
+    name: str
+    days: frozenset[int]
+    opens: int
+    closes: int
+    holidays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A case that stands beside the rules: `given` changes the baseline of `rules.examples`."""
+
+    name: str
+    given: Mapping[str, object]
+    expect: Mapping[str, object]
+    place: Place
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Everything a set of files of one format says; `base` is points or the name of a fact."""
+
+    format: Format
+    base: int | str
+    minimum: int
+    maximum: int
+    bands: tuple[Band, ...]
+    windows: Mapping[str, Window]
+    vetoes: tuple[Veto, ...]
+    scores: tuple[ScoreRule, ...]
+    groups: tuple[Group, ...]
+    examples: tuple[Example, ...]
+    files: tuple[str, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of what the files mean: comments, examples, layout and paths do not count."""
+        meaning = {
+            field.name: _plain(getattr(self, field.name))
+            for field in fields(self)
+            if field.name not in ("examples", "files")
+        }
+        text = json.dumps(meaning, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def conditions(self) -> tuple[tuple[str, Condition, bool], ...]:
+        """Each conditional rule as (id, condition, does an unknown fire it)."""
+        rules: tuple[Veto | ScoreRule, ...] = (*self.vetoes, *self.scores)
+        return tuple(
+            (rule.id, rule.when, rule.fires_on_unknown) for rule in rules if rule.when is not None
+        )
+
+    @cached_property
+    def reads(self) -> tuple[Fact, ...]:
+        """The facts that a decision reads: those rules name, and those a gate requires."""
+        always = (*REQUIRED, FACTS[APPROVED]) if self.format is Format.GATE else ()
+        names = dict.fromkeys((*(fact.name for fact in always), *self._named()))
+        return tuple(FACTS[name] for name in names)
+
+    def _named(self) -> Iterator[str]:
+        if isinstance(self.base, str):
+            yield self.base
+        for _, condition, _ in self.conditions:
+            yield from (leaf.fact for leaf in leaves(condition))
+        yield from (rule.points.fact for rule in self.scores if isinstance(rule.points, Ramp))
+
+    def band(self, score: int) -> str:
+        """The name of the band that `score`, within the set's range, falls into."""
+        return next(band.name for band in self.bands if score >= band.start)
+
+
+def points_of(value: int) -> float:
+    """Millionths as points."""
+    return value // MICRO if value % MICRO == 0 else value / MICRO
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    """`value` as JSON of a stable order, places left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        kept = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "place"}
+        return {"is": type(value).__name__, **kept}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(_plain(each) for each in value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value.pattern if isinstance(value, re.Pattern) else value

@@ -1,0 +1,164 @@
+"""The sections of a combined document → a `RuleSet`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rules.condition_reader import ConditionReader
+from rules.document import Scalar, Section
+from rules.example_reader import read_examples
+from rules.facts import FACTS, FactType
+from rules.fields import Fields, named, sections, words
+from rules.operand_reader import OperandReader
+from rules.problems import did_you_mean
+from rules.rule_reader import MOST_POINTS, RuleReader
+from rules.ruleset import Band, Format, Group, RuleSet, ScoreRule, Veto
+from rules.verdict import Verdict
+from rules.window_reader import read_window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rules.problems import Problems
+
+_BAND_VERDICTS = (Verdict.ALLOW.value, Verdict.REVIEW.value, Verdict.BLOCK.value)
+
+
+class SetReader:
+    """Reads one document of `kind`; what does not fit is noted, and stops the load later."""
+
+    def __init__(self, kind: Format, document: Section, problems: Problems) -> None:
+        """Nothing is read yet."""
+        self._kind = kind
+        self._document = document
+        self._problems = problems
+
+    def read(self, files: tuple[str, ...]) -> RuleSet:
+        """The whole set; it is only fit for use when no problem was noted."""
+        node, problems = self._document.get, self._problems
+        base, low, high = self._score()
+        windows = {
+            name: read_window(name, each, problems)
+            for name, each in named(node("windows"), "windows", problems)
+        }
+        lists = {
+            name: tuple(word for word, _ in words(each, name, problems))
+            for name, each in named(node("lists"), "lists", problems)
+        }
+        operands = OperandReader(problems, tuple(windows), lists)
+        conditions = ConditionReader(problems, operands, self._kind is Format.SCORE)
+        rules = RuleReader(problems, conditions, tuple(windows))
+        vetoes, scores = self._rules(rules)
+        bands = self._bands(low, high)
+        return RuleSet(
+            format=self._kind,
+            base=base,
+            minimum=low,
+            maximum=high,
+            bands=bands,
+            windows=windows,
+            vetoes=vetoes,
+            scores=scores,
+            groups=self._groups(scores),
+            examples=read_examples(
+                node("tests"), operands, self._kind, _ids(vetoes, scores), [b.name for b in bands]
+            ),
+            files=files,
+        )
+
+    def _score(self) -> tuple[int | str, int, int]:
+        node = self._document.get("score")
+        if not isinstance(node, Section):
+            self._problems.add(
+                self._document.place if node is None else node.place,
+                "`score` is missing: {base: …, min: 0, max: 100}",
+            )
+            return 0, 0, 100
+        fields = Fields(node, ("base", "min", "max"), self._problems)
+        low = fields.whole("min", -MOST_POINTS, MOST_POINTS)
+        high = fields.whole("max", -MOST_POINTS, MOST_POINTS)
+        if low >= high:
+            fields.wrong("max", "`max` must be above `min`")
+        return self._base(fields), low, high
+
+    def _base(self, fields: Fields) -> int | str:
+        raw = fields.node("base")
+        if not isinstance(raw, Scalar) or not isinstance(raw.value, str):
+            return fields.whole("base", -MOST_POINTS, MOST_POINTS)
+        fact = FACTS.get(raw.value)
+        if fact is None or fact.type is not FactType.NUMBER or not fact.required:
+            names = [f.name for f in FACTS.values() if f.required and f.type is FactType.NUMBER]
+            hint = did_you_mean(raw.value, names)
+            fields.wrong("base", f"`base` is points, or a required number such as {names[0]}{hint}")
+        elif self._kind is Format.SCORE:
+            fields.wrong("base", "A score set starts from points, not from a fact")
+        return raw.value
+
+    def _bands(self, low: int, high: int) -> tuple[Band, ...]:
+        gate = self._kind is Format.GATE
+        section, key = ("thresholds", "verdict") if gate else ("bands", "band")
+        place = self._document.place
+        found: list[Band] = []
+        for each in sections(self._document.get(section), section, self._problems):
+            fields, place = Fields(each, (key, "from"), self._problems), each.place
+            name = fields.choice(key, _BAND_VERDICTS) if gate else fields.text(key)
+            start = fields.whole("from", low, high)
+            if found and start >= found[-1].start:
+                fields.wrong("from", f"`{section}` go from the top down: {start} is not lower")
+            if name in [band.name for band in found]:
+                fields.wrong(key, f"`{name}` stands here a second time")
+            found.append(Band(name, start))
+        if not found or found[-1].start != low:
+            self._problems.add(place, f"The last of `{section}` must start at min, {low}")
+        return tuple(found)
+
+    def _rules(self, reader: RuleReader) -> tuple[tuple[Veto, ...], tuple[ScoreRule, ...]]:
+        node, problems = self._document.get, self._problems
+        vetoes = [reader.veto(each) for each in sections(node("vetoes"), "vetoes", problems)]
+        scores = [reader.score(each) for each in sections(node("scores"), "scores", problems)]
+        sound_vetoes = tuple(each for each in vetoes if each is not None)
+        sound_scores = tuple(each for each in scores if each is not None)
+        self._unique((*sound_vetoes, *sound_scores))
+        return sound_vetoes, sound_scores
+
+    def _unique(self, rules: Sequence[Veto | ScoreRule]) -> None:
+        first: dict[str, Veto | ScoreRule] = {}
+        for rule in rules:
+            earlier = first.setdefault(rule.id, rule)
+            if earlier is not rule:
+                self._problems.add(
+                    rule.place, f"The id `{rule.id}` is taken: it stands at {earlier.place}"
+                )
+
+    def _groups(self, scores: Iterable[ScoreRule]) -> tuple[Group, ...]:
+        ids = [rule.id for rule in scores]
+        member: dict[str, str] = {}
+        groups: list[Group] = []
+        for name, node in named(self._document.get("groups"), "groups", self._problems):
+            if not isinstance(node, Section):
+                self._problems.add(node.place, "A group is {rules: [ID, …], cap: POINTS}")
+                continue
+            fields = Fields(node, ("rules", "cap"), self._problems)
+            rules = self._members(name, fields, ids, member)
+            groups.append(Group(name, rules, fields.whole("cap", 0, MOST_POINTS), node.place))
+        return tuple(groups)
+
+    def _members(
+        self, name: str, fields: Fields, ids: Sequence[str], member: dict[str, str]
+    ) -> tuple[str, ...]:
+        found = words(fields.node("rules"), "rules", self._problems)
+        if fields.node("rules") is None:
+            fields.wrong("rules", "A group names its rules")
+        for rule, place in found:
+            if rule not in ids:
+                hint = did_you_mean(rule, ids)
+                self._problems.add(place, f"There is no rule `{rule}` under `scores`{hint}")
+            elif rule in member:
+                self._problems.add(place, f"`{rule}` is in the group `{member[rule]}` already")
+            member[rule] = name
+        return tuple(rule for rule, _ in found)
+
+
+def _ids(*rules: Sequence[Veto | ScoreRule]) -> Mapping[str, tuple[str, ...]]:
+    vetoes, scores = rules
+    return {"vetoes": tuple(r.id for r in vetoes), "scores": tuple(r.id for r in scores)}

@@ -1,0 +1,71 @@
+"""Facts as they come → known values both engines read; what is not usable is left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from rules.facts import FactType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rules.facts import Fact
+
+MICRO = 1_000_000
+"""Numbers are whole millionths, so that 0.1 + 0.2 is 0.3 in each engine."""
+
+Known = int | str | frozenset[str]
+"""Numbers in millionths, flags as 0 or 1, words and texts as they are, names as a set."""
+
+
+def micro(number: float) -> int:
+    """`number` in whole millionths, to the nearest."""
+    return number * MICRO if isinstance(number, int) else round(number * MICRO)
+
+
+def known_values(facts: Iterable[Fact], given: Mapping[str, object]) -> dict[str, Known]:
+    """Keep what is known; a missing, out-of-range or wrongly typed fact is absent."""
+    values: dict[str, Known] = {}
+    for fact in facts:
+        raw = given.get(fact.name)
+        if raw is not None:
+            value = _READERS[fact.type](fact, raw)
+            if value is not None:
+                values[fact.name] = value
+    return values
+
+
+def _flag(_fact: Fact, raw: object) -> int | None:
+    return int(raw) if isinstance(raw, bool) else None
+
+
+def _number(fact: Fact, raw: object) -> int | None:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        return None
+    return micro(raw) if fact.low <= raw <= fact.high else None
+
+
+def _word(fact: Fact, raw: object) -> str | None:
+    return str(raw) if isinstance(raw, str) and raw in fact.values else None
+
+
+def _text(fact: Fact, raw: object) -> str | None:
+    return str(raw) if isinstance(raw, str) and len(raw) <= fact.high else None
+
+
+def _names(_fact: Fact, raw: object) -> frozenset[str] | None:
+    if isinstance(raw, str) or not isinstance(raw, Collection):
+        return None
+    names = [str(name) for name in raw if isinstance(name, str)]
+    return frozenset(names) if len(names) == len(raw) else None
+
+
+_READERS = {
+    FactType.BOOL: _flag,
+    FactType.NUMBER: _number,
+    FactType.ENUM: _word,
+    FactType.TEXT: _text,
+    FactType.NAMES: _names,
+}

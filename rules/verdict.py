@@ -1,0 +1,211 @@
+"""What the gate answers: verdict, reasons, points, and where each rule stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rules.problems import Place
+
+
+class Verdict(StrEnum):
+    """What becomes of a message."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    BLOCK = "block"
+    DEFER = "defer"
+    ROUTE = "route"
+
+
+class Effect(StrEnum):
+    """What a veto, or a plugin's opinion, does; `route` is for rule files alone."""
+
+    BLOCK = "block"
+    ROUTE = "route"
+    DEFER = "defer"
+    HOLD = "hold"
+
+
+class DeferKind(StrEnum):
+    """What a deferred message waits for."""
+
+    UNTIL_WINDOW = "until_window"
+    UNTIL_CHECKED = "until_checked"
+    UNTIL_SESSION_CAN_SEND = "until_session_can_send"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """One thing to wait for: `window` names a window, `seconds` is for a duration."""
+
+    kind: DeferKind
+    window: str | None = None
+    seconds: int | None = None
+
+    def __str__(self) -> str:
+        """The wait as a rule file writes it."""
+        if self.kind is DeferKind.UNTIL_WINDOW:
+            return f"until_window({self.window})"
+        return f"{self.seconds}s" if self.kind is DeferKind.DURATION else self.kind.value
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A plugin's word on one message: it may block, defer or hold it, never allow it."""
+
+    source: str
+    effect: Effect
+    reason: str
+    defer: Defer | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no plugin may say; raises `ValueError`."""
+        if self.effect is Effect.ROUTE:
+            message = f"{self.source}: an opinion blocks, defers or holds; it never routes"
+            raise ValueError(message)
+        if (self.effect is Effect.DEFER) is (self.defer is None):
+            message = f"{self.source}: an opinion that defers, and no other, says until when"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A veto that fired, and what it does."""
+
+    id: str
+    effect: Effect
+    reason: str
+    place: Place
+    route: str | None = None
+    defer: Defer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """Points of one rule; for a group's cap, the points taken back, at the group's place."""
+
+    id: str
+    points: float
+    reason: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Points from base to whole number: `raw` is the sum before clamping and rounding down."""
+
+    base: float
+    value: int
+    raw: float
+    band: str
+    contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """What a score set says of one prospect."""
+
+    score: int
+    raw: float
+    band: str
+    contributions: tuple[Contribution, ...]
+    missing: tuple[str, ...]
+    ruleset: str
+    engine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "score": self.score,
+            "raw": self.raw,
+            "band": self.band,
+            "contributions": [_plain_contribution(each) for each in self.contributions],
+            "missing": list(self.missing),
+            "ruleset": self.ruleset,
+            "engine": self.engine,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The gate's whole answer on one message.
+
+    `score` is None when the base fact was missing. `needs_review` says that a deferred or routed
+    message will want a person's approval later. `missing` names the facts that rules read and
+    that were unknown. `ruleset` is the set's content hash. `sentence` is for people.
+    """
+
+    verdict: Verdict
+    reason_code: str
+    sentence: str
+    route: str | None
+    defers: tuple[Defer, ...]
+    needs_review: bool
+    score: int | None
+    raw: float | None
+    base: float | None
+    band: str | None
+    vetoes: tuple[Fired, ...]
+    contributions: tuple[Contribution, ...]
+    missing: tuple[str, ...]
+    opinions: tuple[Opinion, ...]
+    ruleset: str
+    engine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "verdict": self.verdict.value,
+            "reason_code": self.reason_code,
+            "sentence": self.sentence,
+            "route": self.route,
+            "defers": [_plain_defer(each) for each in self.defers],
+            "needs_review": self.needs_review,
+            "score": self.score,
+            "raw": self.raw,
+            "base": self.base,
+            "band": self.band,
+            "vetoes": [_plain_veto(each) for each in self.vetoes],
+            "contributions": [_plain_contribution(each) for each in self.contributions],
+            "missing": list(self.missing),
+            "opinions": [_plain_opinion(each) for each in self.opinions],
+            "ruleset": self.ruleset,
+            "engine": self.engine,
+        }
+
+
+def _plain_defer(defer: Defer) -> dict[str, Any]:
+    return {"kind": defer.kind.value, "window": defer.window, "seconds": defer.seconds}
+
+
+def _plain_veto(veto: Fired) -> dict[str, Any]:
+    return {
+        "id": veto.id,
+        "effect": veto.effect.value,
+        "reason": veto.reason,
+        "route": veto.route,
+        "defer": None if veto.defer is None else _plain_defer(veto.defer),
+        "at": str(veto.place),
+    }
+
+
+def _plain_contribution(contribution: Contribution) -> dict[str, Any]:
+    return {
+        "id": contribution.id,
+        "points": contribution.points,
+        "reason": contribution.reason,
+        "at": str(contribution.place),
+    }
+
+
+def _plain_opinion(opinion: Opinion) -> dict[str, Any]:
+    return {
+        "source": opinion.source,
+        "effect": opinion.effect.value,
+        "reason": opinion.reason,
+        "defer": None if opinion.defer is None else _plain_defer(opinion.defer),
+    }
