@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ T = TypeVar("T")
 
 QUEUE_LIMIT: Final = 2_048  # waiting jobs of each lane
 TRIM_ROWS: Final = 500  # of the event log in one job
+CHECKPOINT_PATIENCE: Final = 50  # milliseconds
 
 
 class Database:
@@ -72,6 +72,7 @@ class Database:
             identity = await asyncio.to_thread(prepare, state, migrations, at_open, now())
             connect = functools.partial(connect_for_writing, state.database)
             where = str(state.database)
+            stack.push_async_callback(asyncio.to_thread, note_identity, state)
             writer = Writer(connect, on_events, where=where, queue_limit=queue_limit)
             await writer.start()
             stack.push_async_callback(writer.close)
@@ -93,8 +94,7 @@ class Database:
         return await self._readers.read(query)
 
     async def close(self) -> None:
-        """Commit what waits, let queries end, note how far we came, let go of the folder."""
-        await self.note_high_water()
+        """Let queries end, commit what waits, note how far we came, let go of the folder."""
         await self._opened.aclose()
 
     @property
@@ -148,5 +148,6 @@ class Database:
 def _checkpoint(folder: StateFolder) -> None:
     with contextlib.closing(connect_for_writing(folder.database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        with contextlib.suppress(sqlite3.OperationalError):  # busy: the next one will do it
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # the last step keeps the writer out while it waits for readers: better next time than long
+        connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

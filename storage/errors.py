@@ -4,21 +4,23 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from typing import ClassVar, Final
 
-_DISK_FULL: Final = frozenset({sqlite3.SQLITE_FULL})
-_REFUSED_BY_DISK: Final = frozenset(
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FAULTY: Final = frozenset({errno.EIO, errno.EROFS})
+_SQLITE_FAULTY: Final = frozenset(
     {
-        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_BUSY,
     }
 )
-_PRIMARY_CODE_MASK: Final = 0xFF  # SQLite keeps the detail in the higher bits
+_PRIMARY_CODE: Final = 0xFF  # SQLite keeps the detail in the higher bits
 
 
 class StorageError(Exception):
@@ -131,17 +133,33 @@ class Closed(StorageError):
         )
 
 
-def disk_failure(error: BaseException, where: str) -> WriteFailed | None:
-    """Tell an SQLite error that the disk is to blame for from one that the job caused itself."""
-    primary = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK
-    if primary in _DISK_FULL:
+def disk_failure(error: BaseException, where: object) -> WriteFailed | None:
+    """Tell an error that the disk is to blame for from one that a job caused itself (None)."""
+    if _is_full(error):
         return DiskFull(
             f"The disk that holds {where} is full, so the change was not written.",
             "Free some space on that disk; the daemon goes on by itself.",
         )
-    if primary in _REFUSED_BY_DISK:
+    if _is_faulty(error):
         return DiskFault(
             f"Writing to {where} failed ({error}), so the change was not written.",
             "Check the disk and the kernel log, then run `leadmaster doctor`.",
         )
     return None
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return _sqlite_code(error) == sqlite3.SQLITE_FULL
+
+
+def _is_faulty(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FAULTY
+    return _sqlite_code(error) in _SQLITE_FAULTY
+
+
+def _sqlite_code(error: BaseException) -> int:
+    # the module raises some errors by itself; those have no code of SQLite's
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE

@@ -41,6 +41,11 @@ class StateFolder:
         return self.path / "suppressions.journal"
 
     @property
+    def suppression_key(self) -> Path:
+        """The key of the hashes in that journal and in the database."""
+        return self.path / "suppressions.key"
+
+    @property
     def backups(self) -> Path:
         """Copies made before migrations."""
         return self.path / "backups"

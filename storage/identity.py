@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -77,11 +78,16 @@ def place_anchor(folder: StateFolder, identity: Identity) -> Anchor:
     return anchor
 
 
-def read_identity(reader: Reader) -> Identity | None:
-    """Ask the database who it is; None before its first epoch."""
+def has_identity(reader: Reader) -> bool:
+    """Tell whether the database has begun its first epoch."""
+    return bool(reader.value("SELECT count(*) FROM epochs"))
+
+
+def read_identity(reader: Reader) -> Identity:
+    """Ask the database who it is. Raises an SQLite error when it does not know."""
     row = reader.one("SELECT instance_id, epoch FROM epochs ORDER BY epoch DESC LIMIT 1")
     if row is None:
-        return None
+        raise sqlite3.DatabaseError("it does not know which installation it belongs to")
     return Identity(row["instance_id"], row["epoch"], high_water(reader))
 
 

@@ -41,29 +41,28 @@ def examine_file(
     if not folder.database.exists():
         return None
     _refuse_read_only(folder)
-    with _reading(folder, anchor) as connection:
+    ours = anchor is not None and anchor.inode == inode_of(folder)
+    with _named_errors(folder, ours=ours), _reading(folder) as connection:
         if _is_blank(connection):
             return None
+        _refuse_foreign(folder, connection, ours=ours)
         _refuse_damaged(folder, connection)
         refuse_newer(folder, connection, migrations)
         return read_identity(Reader(connection))
 
 
+def _reading(folder: StateFolder) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(connect_for_reading(folder.database))
+
+
 @contextlib.contextmanager
-def _reading(folder: StateFolder, anchor: Anchor | None) -> Iterator[sqlite3.Connection]:
-    """Lend a connection that changes nothing; name what SQLite says about a bad file."""
-    known = anchor is not None and anchor.inode == inode_of(folder)
+def _named_errors(folder: StateFolder, *, ours: bool) -> Iterator[None]:
+    """Say what SQLite's complaint means: a file that the anchor knows is damaged, not foreign."""
     try:
-        with contextlib.closing(connect_for_reading(folder.database)) as connection:
-            if not known and not _is_blank(connection):
-                _refuse_foreign(folder, connection)
-            yield connection
+        yield
     except sqlite3.DatabaseError as error:
-        if not known and error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            raise DatabaseForeign(
-                f"{folder.database} is not an SQLite database.",
-                "Move that file away, or give the daemon another folder.",
-            ) from error
+        if not ours and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+            raise _foreign(f"{folder.database} is not an SQLite database.") from error
         raise DatabaseCorrupt(
             f"{folder.database} is damaged: SQLite says '{error}'.", _RESTORE
         ) from error
@@ -80,21 +79,22 @@ def _application_id(connection: sqlite3.Connection) -> int:
     return found
 
 
-def _refuse_foreign(folder: StateFolder, connection: sqlite3.Connection) -> None:
+def _refuse_foreign(folder: StateFolder, connection: sqlite3.Connection, *, ours: bool) -> None:
     found = _application_id(connection)
-    if found != APPLICATION_ID:
-        raise DatabaseForeign(
-            f"{folder.database} is an SQLite database of another program (application id {found}).",
-            "Move that file away, or give the daemon another folder.",
+    if found == APPLICATION_ID:
+        return
+    if ours:
+        raise DatabaseCorrupt(
+            f"{folder.database} is damaged: its header names application {found}.", _RESTORE
         )
+    raise _foreign(f"{folder.database} is the database of another program (application {found}).")
+
+
+def _foreign(sentence: str) -> DatabaseForeign:
+    return DatabaseForeign(sentence, "Move that file away, or give the daemon another folder.")
 
 
 def _refuse_damaged(folder: StateFolder, connection: sqlite3.Connection) -> None:
-    found = _application_id(connection)
-    if found != APPLICATION_ID:
-        raise DatabaseCorrupt(
-            f"{folder.database} is damaged: its header says application {found}.", _RESTORE
-        )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise DatabaseCorrupt(

@@ -11,12 +11,20 @@ from pathlib import Path
 
 from sqlite_utils import Migrations
 
-from storage.connections import connect_for_reading
-from storage.errors import DatabaseCloned, DatabaseMissing
+from storage.connections import connect_for_writing
+from storage.errors import DatabaseCloned, DatabaseMissing, disk_failure
 from storage.folder import FolderLock, StateFolder, create_durably
 from storage.foundation import FOUNDATION
-from storage.identity import Identity, begin_epoch, load_anchor, place_anchor, read_identity
+from storage.identity import (
+    Identity,
+    begin_epoch,
+    has_identity,
+    load_anchor,
+    place_anchor,
+    read_identity,
+)
 from storage.integrity import examine, examine_file
+from storage.journal import suppression_key
 from storage.times import utc_now
 from storage.tx import Reader, Tx
 from storage.upgrade import InTransaction, upgrade
@@ -36,6 +44,7 @@ def prepare(
     """
     groups = (FOUNDATION, migrations)
     anchor = examine(folder, groups)
+    suppression_key(folder)  # before the database: one without the other is a loss, not a start
     if not folder.database.exists():
         create_durably(folder.database)
     if anchor is None:
@@ -43,7 +52,7 @@ def prepare(
     first = Identity(anchor.instance_id, anchor.epoch, high_water=0)
 
     def complete(connection: sqlite3.Connection) -> None:
-        if read_identity(Reader(connection)) is None:
+        if not has_identity(Reader(connection)):
             begin_epoch(Tx(connection), first, at, "first start")
         at_open(connection)
 
@@ -81,6 +90,7 @@ def adopt(
                 f"There is no database in {folder.path} to adopt.",
                 "Put a backup there first with `leadmaster restore`.",
             )
+        suppression_key(folder)
         accepted = Identity(found.instance_id, max(*epochs, found.epoch) + 1, found.high_water)
 
         def complete(connection: sqlite3.Connection) -> None:
@@ -93,13 +103,15 @@ def adopt(
 
 
 def note_identity(folder: StateFolder) -> Identity:
-    """Write down in the anchor who the database is and how far it has come by now."""
-    with contextlib.closing(connect_for_reading(folder.database)) as connection:
-        identity = read_identity(Reader(connection))
-    if identity is None:
-        raise DatabaseMissing(
-            f"{folder.database} has lost its first epoch while it was open.",
-            "Put the last good backup back with `leadmaster restore`.",
-        )
-    place_anchor(folder, identity)
+    """Write down in the anchor who the database is and how far it has come by now.
+
+    The connection is one that may write: the last one to close moves what is left in the
+    write-ahead log into the file, so that after a clean stop the file alone is the database.
+    """
+    try:
+        with contextlib.closing(connect_for_writing(folder.database)) as connection:
+            identity = read_identity(Reader(connection))
+        place_anchor(folder, identity)
+    except (sqlite3.Error, OSError) as error:
+        raise disk_failure(error, folder.anchor) or error from error
     return identity

@@ -23,13 +23,14 @@ CLOSE_SECONDS: Final = 5.0
 class Readers:
     """Read-only connections, lent to one query at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, close_seconds: float = CLOSE_SECONDS) -> None:
         """Open all connections at once: what is wrong with the file shows now, not later."""
         self._connections = [connect_for_reading(path) for _ in range(READERS)]
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for connection in self._connections:
             self._free.put(connection)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="storage-reader")
+        self._close_seconds = close_seconds
         self._closing = False
 
     async def read(self, query: Callable[[Reader], T]) -> T:
@@ -39,10 +40,10 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, query)
 
     async def close(self) -> None:
-        """Let running queries end, interrupt those that take longer than CLOSE_SECONDS."""
+        """Let running queries end, interrupt those that take longer than `close_seconds`."""
         self._closing = True
         ended = asyncio.create_task(asyncio.to_thread(self._threads.shutdown))
-        await asyncio.wait({ended}, timeout=CLOSE_SECONDS)
+        await asyncio.wait({ended}, timeout=self._close_seconds)
         for connection in self._connections:
             connection.interrupt()
         await ended

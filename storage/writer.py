@@ -84,11 +84,13 @@ class Writer:
         *,
         where: str,
         queue_limit: int,
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         """`publish` is called on the loop, after the commit, right before the jobs' answers."""
         self._connect = connect
         self._publish = publish
         self._where = where
+        self._close_seconds = close_seconds
         self._urgent = _Lane(queue_limit)
         self._bulk = _Lane(queue_limit)
         self._loop = asyncio.get_running_loop()
@@ -125,14 +127,14 @@ class Writer:
     async def close(self) -> None:
         """Take no new work, commit what is waiting, end the thread.
 
-        Work that still holds the thread after CLOSE_SECONDS is interrupted.
+        Work that still holds the thread after `close_seconds` is interrupted.
         """
         self._closing = True
         self._wake.set()
-        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        await asyncio.to_thread(self._thread.join, self._close_seconds)
         if self._thread.is_alive():
             self._started.result().interrupt()
-            await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+            await asyncio.to_thread(self._thread.join, self._close_seconds)
 
     def _run(self) -> None:
         try:

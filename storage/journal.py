@@ -1,0 +1,149 @@
+"""The opt-outs a second time, in a file of their own that outlives any restored database.
+
+Each line is one JSON object with a number and a checksum, so that a line that was cut, changed or
+taken out is noticed. People appear as keyed hashes only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from storage.errors import SuppressionKeyLost, disk_failure
+from storage.folder import StateFolder, create_durably
+from storage.times import parse, stamp
+
+KEY_BYTES: Final = 32
+_CHECKSUM_DIGITS: Final = 16
+
+
+class JournalAction(StrEnum):
+    """What a line says about an alias."""
+
+    SUPPRESSED = "suppressed"
+    LIFTED = "lifted"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One alias, as `SuppressionJournal.hash` made it, and what was decided about it when."""
+
+    alias_hash: str
+    action: JournalAction
+    at: datetime
+    source: str
+
+
+class SuppressionJournal:
+    """Append-only, on the disk before it answers, read back after a restore.
+
+    Write an opt-out inside the job that stores it: the line is then there before the commit, and
+    no committed opt-out can be missing here. Write a lifted one only after its commit. One thread
+    at a time; open it once the database is open, which holds the folder for this process.
+
+    Opening cuts off a last line that a crash left unfinished (`torn` tells). `damaged` holds the
+    numbers of lines that can not be read or are gone; the others are still good. Raises
+    SuppressionKeyLost when the key of these hashes is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        state = StateFolder(folder)
+        self._path = state.journal
+        self._key = suppression_key(state)
+        content = self._content()
+        whole = content[: content.rfind(b"\n") + 1]
+        self.torn = whole != content
+        if self.torn:
+            os.truncate(self._path, len(whole))
+        numbers = {number for number, _ in _readable(whole)}
+        self._last = max(whole.count(b"\n"), *numbers, 0)
+        self.damaged = tuple(sorted(set(range(1, self._last + 1)) - numbers))
+
+    def hash(self, alias: str) -> str:
+        """Return the keyed hash (HMAC-SHA256, hexadecimal) under which an alias is stored."""
+        return hmac.new(self._key, alias.encode(), hashlib.sha256).hexdigest()
+
+    def entries(self) -> list[JournalEntry]:
+        """Return every readable entry, oldest first."""
+        return [entry for _, entry in _readable(self._content())]
+
+    def append(self, entries: Sequence[JournalEntry]) -> None:
+        """Put all the entries on the disk. Raises WriteFailed, and keeps none, if it is refused."""
+        lines = [_line(number, entry) for number, entry in enumerate(entries, self._last + 1)]
+        if not self._path.exists():
+            create_durably(self._path)
+        size = self._path.stat().st_size
+        try:
+            _append_durably(self._path, b"".join(lines))
+        except OSError as error:
+            os.truncate(self._path, size)
+            raise disk_failure(error, self._path) or error from error
+        self._last += len(lines)
+
+    def _content(self) -> bytes:
+        return self._path.read_bytes() if self._path.exists() else b""
+
+
+def suppression_key(folder: StateFolder) -> bytes:
+    """Read the key; make it where nothing ever ran. Raises SuppressionKeyLost elsewhere.
+
+    A new key would match none of the hashes that the old one made: everyone who opted out would
+    look like a stranger.
+    """
+    path = folder.suppression_key
+    if not path.exists() and not folder.journal.exists() and not folder.database.exists():
+        create_durably(path, secrets.token_bytes(KEY_BYTES))
+    key = path.read_bytes() if path.exists() else b""
+    if len(key) != KEY_BYTES:
+        raise SuppressionKeyLost(
+            f"{path} is {'damaged' if key else 'not there'}, so nobody who opted out would be "
+            "recognised.",
+            "Put suppressions.key back from a backup; every backup has it.",
+        )
+    return key
+
+
+def _readable(content: bytes) -> list[tuple[int, JournalEntry]]:
+    parsed = (_parsed(line) for line in content.splitlines())
+    return [line for line in parsed if line is not None]
+
+
+def _parsed(line: bytes) -> tuple[int, JournalEntry] | None:
+    """Read one line; None when it is not, to the letter, one that was written here."""
+    try:
+        found = json.loads(line)
+        entry = JournalEntry(
+            found["alias"], JournalAction(found["action"]), parse(found["at"]), found["source"]
+        )
+        number = int(found["line"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (number, entry) if _line(number, entry) == line + b"\n" else None
+
+
+def _line(number: int, entry: JournalEntry) -> bytes:
+    said = {
+        "line": number,
+        "at": stamp(entry.at),
+        "action": entry.action,
+        "alias": entry.alias_hash,
+        "source": entry.source,
+    }
+    checksum = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:_CHECKSUM_DIGITS]
+    return json.dumps({**said, "checksum": checksum}).encode() + b"\n"
+
+
+def _append_durably(path: Path, content: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

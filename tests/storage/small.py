@@ -1,0 +1,87 @@
+"""A small schema, a small event and an open database, for the tests of this room."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlite_utils import Database as SchemaDatabase
+from sqlite_utils import Migrations
+
+from storage.db import QUEUE_LIMIT, Database
+from storage.events import CommittedEvent
+from storage.tx import Reader, Tx
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+MIGRATIONS = Migrations("small")
+
+
+@MIGRATIONS()
+def m001_notes(db: SchemaDatabase) -> None:
+    """Make two tables, the second of which refers to the first."""
+    db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT")
+    db.execute("CREATE TABLE marks (note INTEGER NOT NULL REFERENCES notes (id)) STRICT")
+
+
+@dataclass(frozen=True)
+class NoteAdded:
+    """An event like those of the daemon."""
+
+    subject: str
+    at: datetime = NOON
+    type: str = "note_added"
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+def noting(text: str) -> Callable[[Tx], int]:
+    """Return a job that adds a note, tells of it, and returns the event's number."""
+
+    def job(tx: Tx) -> int:
+        tx.execute("INSERT INTO notes (text) VALUES (?)", (text,))
+        return tx.emit(NoteAdded(text, data={"text": text}))
+
+    return job
+
+
+def texts(reader: Reader) -> list[str]:
+    """Return all notes in the order of their making."""
+    return [row["text"] for row in reader.all("SELECT text FROM notes ORDER BY id")]
+
+
+def ignore(_events: Sequence[CommittedEvent]) -> None:
+    """Stand for a subscriber that does not care."""
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    folder: Path,
+    *,
+    migrations: Migrations = MIGRATIONS,
+    events: list[CommittedEvent] | None = None,
+    queue_limit: int = QUEUE_LIMIT,
+) -> AsyncIterator[Database]:
+    """Open a database, collect its events, close it."""
+    on_events = ignore if events is None else events.extend
+    database = await Database.open(
+        folder, migrations=migrations, on_events=on_events, queue_limit=queue_limit
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def filled(folder: Path, *words: str) -> None:
+    """Leave a closed database with these notes."""
+    async with opened(folder) as database:
+        for word in words:
+            await database.write(noting(word))
+
+
+def straight(path: Path) -> contextlib.closing[sqlite3.Connection]:
+    """Open the file behind the room's back."""
+    return contextlib.closing(sqlite3.connect(path))
