@@ -1,0 +1,57 @@
+"""Headers as people name them, Spanish or English, become our columns."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+KNOWN: Final[Mapping[str, Sequence[str]]] = {
+    "phone": (
+        *("whatsapp", "wsp", "celular", "cel", "movil", "telefono celular", "telefono movil"),
+        *("mobile", "mobile phone", "cell", "cell phone", "telefono", "tel", "numero"),
+        *("numero de telefono", "nro de telefono", "phone", "phone number", "telephone"),
+    ),
+    "name": (
+        *("nombre", "nombre y apellido", "nombre completo", "nombre comercial", "razon social"),
+        *("contacto", "cliente", "empresa", "name", "full name", "contact", "company"),
+    ),
+    "trade": ("rubro", "actividad", "categoria", "sector", "trade", "industry", "category"),
+    "cartera_origen": (
+        *("cartera origen", "cartera de origen", "cartera", "origen", "fuente", "procedencia"),
+        *("origin", "source"),
+    ),
+    "permission": (
+        *("consentimiento", "permiso", "autorizacion", "opt in", "optin", "consent", "permission"),
+    ),
+    "evidence": (
+        *("evidencia", "prueba", "evidencia de consentimiento", "como se obtuvo"),
+        *("evidence", "proof", "consent evidence"),
+    ),
+    "data_date": (
+        *("ultimo contacto", "fecha de ultimo contacto", "fecha de contacto", "fecha"),
+        *("last contact", "last contacted", "date"),
+    ),
+    "notes": ("notas", "nota", "observaciones", "comentarios", "notes", "comments", "remarks"),
+}
+"""The names of each column, the best first: a mobile is preferred where a list has both."""
+
+
+def guess(headers: Sequence[str]) -> dict[str, str]:
+    """Return which header holds which column; a column without one is left out."""
+    by_name: dict[str, str] = {}
+    for header in headers:
+        by_name.setdefault(fold(header), header)
+    found = {
+        column: next((by_name[name] for name in names if name in by_name), None)
+        for column, names in KNOWN.items()
+    }
+    return {column: header for column, header in found.items() if header is not None}
+
+
+def fold(text: str) -> str:
+    """Return a text without case, accents and punctuation."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(each for each in plain if not unicodedata.combining(each))
+    return " ".join(re.findall(r"[a-z0-9]+", letters))
