@@ -1,0 +1,88 @@
+"""Suppression lists as CSV: take one in, give ours out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from daemon.api import numbers
+from daemon.errors import ImportRejected
+from daemon.suppression.keeping import Suppression
+from storage.suppressions import Source
+
+HEADER = ("alias", "source", "reason", "at", "alias_hash")
+_ALIAS_HEADERS = frozenset(
+    {"alias", "phone", "number", "numero", "número", "telefono", "teléfono", "celular", "whatsapp"}
+)
+_BATCH = 500
+_HIDDEN_ID = "@lid"
+
+
+@dataclass(slots=True)
+class ListResult:
+    """What an import did; counts are records. ``rejected`` has record numbers and sentences."""
+
+    added: int = 0
+    already: int = 0
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+
+async def import_csv(
+    suppression: Suppression, text: str, *, region: str, reason: str, who: str
+) -> ListResult:
+    """Suppress every number of a list, each with all of its aliases.
+
+    The numbers stand in the column whose header names them, else in the first; ``region`` is for
+    those without +. A bad record is rejected with its number (the first is 1) and the rest goes in.
+    Raises :class:`ImportRejected` where there is no record at all.
+    """
+    result = ListResult()
+    records = enumerate(_cells(text), start=1)
+    while batch := list(islice(records, _BATCH)):
+        targets: list[str] = []
+        for record, cell in batch:
+            try:
+                targets.append(_alias(cell, region))
+            except numbers.NumberUnusable as error:
+                result.rejected.append((record, error.sentence))
+        done = await suppression.suppress_all(targets, source=Source.IMPORT, reason=reason, who=who)
+        result.added += sum(each.new > 0 for each in done)
+        result.already += sum(each.new == 0 for each in done)
+    if not (result.added or result.already or result.rejected):
+        raise ImportRejected("The list holds no number.", hint="Give one number a line.")
+    return result
+
+
+async def export_csv(suppression: Suppression) -> str:
+    """Return all that is in force; a name that was erased is given by its hash alone."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(HEADER)
+    async for record in suppression.all():
+        row = (record.source.value, record.reason, record.at.isoformat(), record.alias_hash)
+        writer.writerow((record.alias or "", *row))
+    return out.getvalue()
+
+
+def _cells(text: str) -> Iterator[str]:
+    """Yield the number cell of each record that has one."""
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=delimiter)
+    header = [cell.strip().lower() for cell in next(rows, [])]
+    column = next((place for place, name in enumerate(header) if name in _ALIAS_HEADERS), 0)
+    if header and header[column] not in _ALIAS_HEADERS:
+        yield header[column]
+    for row in rows:
+        if len(row) > column and row[column].strip():
+            yield row[column].strip()
+
+
+def _alias(cell: str, region: str) -> str:
+    """Return a hidden id as it is, and a number in E.164."""
+    if cell.endswith(_HIDDEN_ID):
+        return cell
+    return numbers.parse(cell, region).e164

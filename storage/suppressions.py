@@ -1,0 +1,201 @@
+"""Suppressions: whom we never write to again, by the keyed hash of every alias.
+
+A row is never deleted. It outlives the contact's data, and the journal has it a second time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from storage.journal import JournalAction, JournalEntry, SuppressionJournal
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+_ACTIVE_OF_CONTACT = (
+    "lifted_at IS NULL AND (contact = ?1"
+    " OR alias_hash IN (SELECT alias_hash FROM aliases WHERE contact = ?1))"
+)
+
+
+class Source(StrEnum):
+    """Whose word a suppression is. The contact's own is the strongest: no correction undoes it."""
+
+    CONTACT = "contact"
+    OPERATOR = "operator"
+    IMPORT = "import"
+
+
+CORRECTABLE = frozenset({Source.OPERATOR, Source.IMPORT})
+"""Ours to correct, because the mistake can only have been ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRecord:
+    """One suppressed alias. ``contact`` is None where we hold nothing but the hash.
+
+    ``alias`` is the name itself, where the contact's data is still held.
+    """
+
+    alias_hash: str
+    contact: str | None
+    source: Source
+    reason: str
+    at: datetime
+    lifted_at: datetime | None
+    lifted_because: str | None
+    alias: str | None
+
+    def __repr__(self) -> str:
+        """Keep the number out of logs."""
+        return f"SuppressionRecord({self.contact!r}, {self.source.value})"
+
+
+def is_suppressed(reader: Reader, contact: str) -> bool:
+    """Tell whether any alias that the contact has by now is suppressed."""
+    found = reader.value(f"SELECT 1 FROM suppressions WHERE {_ACTIVE_OF_CONTACT}", (contact,))
+    return found is not None
+
+
+def of_contact(reader: Reader, contact: str) -> list[SuppressionRecord]:
+    """Return the suppressions in force on a contact, oldest first."""
+    return _select(reader, f"WHERE {_ACTIVE_OF_CONTACT} ORDER BY at, alias_hash", (contact,))
+
+
+def of_hashes(reader: Reader, hashes: Iterable[str]) -> list[SuppressionRecord]:
+    """Return the suppressions in force on these aliases, whether a contact is known or not."""
+    found = (_of_hash(reader, each) for each in hashes)
+    return [record for record in found if record and record.lifted_at is None]
+
+
+def page(reader: Reader, *, after: str = "", limit: int = 500) -> list[SuppressionRecord]:
+    """Return suppressions in force, in the order of their hashes, that come after ``after``."""
+    return _select(
+        reader,
+        "WHERE lifted_at IS NULL AND suppressions.alias_hash > ?"
+        " ORDER BY suppressions.alias_hash LIMIT ?",
+        (after, limit),
+    )
+
+
+def suppress(
+    tx: Tx,
+    journal: SuppressionJournal,
+    hashes: Sequence[str],
+    *,
+    contact: str | None,
+    source: Source,
+    reason: str,
+    at: datetime,
+) -> int:
+    """Suppress these aliases; return how many of them were not suppressed before.
+
+    What is in force stays as it is, but the contact's own word replaces an operator's or a
+    list's. The journal has the new ones on the disk before this transaction is committed.
+    """
+    before = {each: _of_hash(tx, each) for each in hashes}
+    changed = [each for each, record in before.items() if _changes(record, source)]
+    fresh = [each for each in changed if (old := before[each]) is None or old.lifted_at]
+    for each in changed:
+        _put(tx, each, contact=contact, source=source, reason=reason, at=at)
+    if changed:
+        journal.append(
+            [JournalEntry(each, JournalAction.SUPPRESSED, at, source) for each in changed]
+        )
+    return len(fresh)
+
+
+def lift(tx: Tx, hashes: Sequence[str], *, at: datetime, because: str) -> None:
+    """Lift the suppression of these aliases. The journal hears of it after the commit."""
+    tx.execute_many(
+        "UPDATE suppressions SET lifted_at = ?, lifted_because = ?"
+        " WHERE alias_hash = ? AND lifted_at IS NULL",
+        [(stamp(at), because, each) for each in hashes],
+    )
+
+
+def put_back(tx: Tx, entries: Iterable[JournalEntry], *, reason: str) -> list[str]:
+    """Write what the journal knows and the table lost; return the hashes that were missing.
+
+    A lifting that the table knows and the journal does not is a lifting all the same: it is
+    written there only after its commit.
+    """
+    last = {entry.alias_hash: entry for entry in entries}
+    missing = [entry for entry in last.values() if _is_missing(tx, entry)]
+    for entry in missing:
+        _put(
+            tx,
+            entry.alias_hash,
+            contact=owner(tx, entry.alias_hash),
+            source=Source(entry.source),
+            reason=reason,
+            at=entry.at,
+        )
+    return [entry.alias_hash for entry in missing]
+
+
+def owner(reader: Reader, alias_hash: str) -> str | None:
+    """Return the contact that has the alias with this hash, or None."""
+    contact: str | None = reader.value(
+        "SELECT contact FROM aliases WHERE alias_hash = ?", (alias_hash,)
+    )
+    return contact
+
+
+def _is_missing(reader: Reader, entry: JournalEntry) -> bool:
+    if entry.action is not JournalAction.SUPPRESSED:
+        return False
+    record = _of_hash(reader, entry.alias_hash)
+    if record is None:
+        return True
+    return record.lifted_at is not None and record.lifted_at <= entry.at
+
+
+def _changes(record: SuppressionRecord | None, source: Source) -> bool:
+    """A new word changes what is not in force, and the contact's own replaces a weaker one."""
+    if record is None or record.lifted_at:
+        return True
+    return source is Source.CONTACT and record.source is not Source.CONTACT
+
+
+def _put(
+    tx: Tx, alias_hash: str, *, contact: str | None, source: Source, reason: str, at: datetime
+) -> None:
+    tx.execute(
+        "INSERT INTO suppressions (alias_hash, contact, source, reason, at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (alias_hash) DO UPDATE SET contact = coalesce(excluded.contact, contact),"
+        " source = excluded.source, reason = excluded.reason, at = excluded.at,"
+        " lifted_at = NULL, lifted_because = NULL",
+        (alias_hash, contact, source, reason, stamp(at)),
+    )
+
+
+def _of_hash(reader: Reader, alias_hash: str) -> SuppressionRecord | None:
+    found = _select(reader, "WHERE suppressions.alias_hash = ?", (alias_hash,))
+    return found[0] if found else None
+
+
+def _select(reader: Reader, where: str, params: Sequence[object]) -> list[SuppressionRecord]:
+    rows = reader.all(
+        "SELECT suppressions.*, (SELECT alias FROM aliases"
+        f" WHERE aliases.alias_hash = suppressions.alias_hash) AS alias FROM suppressions {where}",
+        params,
+    )
+    return [_record(row) for row in rows]
+
+
+def _record(row: sqlite3.Row) -> SuppressionRecord:
+    lifted_at = row["lifted_at"]
+    return SuppressionRecord(
+        row["alias_hash"],
+        row["contact"],
+        Source(row["source"]),
+        row["reason"],
+        parse(row["at"]),
+        parse(lifted_at) if lifted_at else None,
+        row["lifted_because"],
+        row["alias"],
+    )
