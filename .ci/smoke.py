@@ -47,7 +47,7 @@ def check_daemon(folder: Path) -> None:
             "LEADMASTER_DAEMON__PORT": "0",
         }
         with subprocess.Popen(
-            [COMMAND, "run", "--state-dir", folder / "state"], env=environment
+            [COMMAND, "--state-dir", folder / "state", "run"], env=environment
         ) as daemon:
             try:
                 said = b""

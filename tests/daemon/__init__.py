@@ -1,0 +1,1 @@
+"""The daemon: gate, outbox, sessions, plugins and doors."""

@@ -1,0 +1,1 @@
+"""Whole ways through the real daemon, as its people walk them."""

@@ -1,0 +1,1 @@
+"""The rules: reading, both engines, verdicts."""
