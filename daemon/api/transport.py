@@ -55,6 +55,13 @@ class Unknown:
 SendResult: TypeAlias = Acknowledged | Refused | Unknown
 
 
+class CannotOpen(Exception):
+    """A line can't be opened as it is configured; the message says what, where, what to do.
+
+    Raise it from a channel's ``open``: the session fails at once, because trying again is no use.
+    """
+
+
 class OnWhatsApp(StrEnum):
     """The three answers of a number check; unknown never becomes no."""
 

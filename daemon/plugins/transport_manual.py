@@ -1,0 +1,15 @@
+"""The manual channel: an operator sends with their own hands, so there is no line to open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from daemon.api import hookimpl
+from daemon.api.transport import Channel
+
+
+@hookimpl
+def leadmaster_declare_channels() -> Sequence[Channel]:
+    """Declare the channel."""
+    summary = "An operator opens a link and sends from their own phone"
+    return [Channel("manual", summary, open=None, connects=False)]

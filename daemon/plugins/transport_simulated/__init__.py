@@ -1,0 +1,33 @@
+"""The simulated channel: a WhatsApp in the process, deterministic under a seed and a clock.
+
+The options of a session are ``seed`` (default 1), ``script`` (a JSON file, see ``script.py``) and
+``phone`` (the number of the phone that scans the code; default: one that the seed gives).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from daemon.api import hookimpl
+from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
+from daemon.plugins.transport_simulated.line import SimulatedLine
+from daemon.plugins.transport_simulated.script import load
+
+NAME = "simulated"
+
+
+@hookimpl
+def leadmaster_declare_channels() -> Sequence[Channel]:
+    """Declare the channel."""
+    summary = "A WhatsApp in the process, for demo, training and tests"
+    return [Channel(NAME, summary, open_line, simulated=True)]
+
+
+async def open_line(context: OpenContext) -> Transport:
+    """Open a line as the session's options say; raise :class:`CannotOpen` for a bad option."""
+    options = context.session.options
+    seed = options.get("seed", 1)
+    if not isinstance(seed, int):
+        raise CannotOpen(f"simulated.seed: must be a whole number, not {seed!r}.")
+    context.session.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return SimulatedLine(context, load(str(options.get("script") or "")), seed)

@@ -1,0 +1,191 @@
+"""How the simulated WhatsApp behaves, read from a JSON file and checked key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+
+from daemon.api.transport import CannotOpen, OnWhatsApp
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the script; a key that it does not know is an error, never ignored."""
+
+
+class Pairing(StrEnum):
+    """What becomes of a scanned code."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    PASSKEY = "passkey"
+
+
+class Deed(StrEnum):
+    """What may happen to the line."""
+
+    DISCONNECT = "disconnect"
+    SERVER_ERROR = "server_error"
+    SILENCE = "silence"
+    RESTORE = "restore"
+    STREAM_ERROR = "stream_error"
+    BAN = "ban"
+    BLOCK = "block"
+    LOG_OUT = "log_out"
+    REPLACE = "replace"
+    OUTDATE = "outdate"
+    REFUSE = "refuse"
+    RESTRICT = "restrict"
+    REOPEN = "reopen"
+    DIE = "die"
+    WRITE = "write"
+    TYPE = "type"
+
+
+class Reply(Part, frozen=True):
+    """What a contact writes back, ``after`` seconds after our message was delivered.
+
+    ``from_lid``: the sender is the contact's hidden id; ``hide_phone``: the number is not told.
+    """
+
+    text: str
+    after: Seconds = 2.0
+    from_lid: bool = False
+    hide_phone: bool = False
+
+
+class Behaviour(Part, frozen=True):
+    """How contacts behave. Delays are seconds, each counted from the step before.
+
+    ``refuse`` is the code of a refusal ("463" also closes new chats); ``drop_ack`` means that the
+    message arrives and its acknowledgement does not; a rate is the share of *contacts* who do so.
+    """
+
+    on_whatsapp: OnWhatsApp = OnWhatsApp.YES
+    ack_delay: Seconds = 0.4
+    drop_ack: bool = False
+    refuse: str | None = None
+    retryable: bool = False
+    deliver_after: Seconds = 1.5
+    deliver_rate: Rate = 1.0
+    fail_after: Seconds | None = None
+    read_after: Seconds = 5.0
+    read_rate: Rate = 1.0
+    reply: Reply | None = None
+    reply_rate: Rate = 1.0
+
+
+class LineEvent(Part, frozen=True):
+    """Something that happens once, ``at`` seconds after the session was ready for the first time.
+
+    ``session``: only to the session of this name. ``seconds``: how long a ban or a restriction
+    lasts. ``code``: of a refused connection; of a ban, its own code. ``contact`` and ``text``: who
+    writes (``write``), or to whom the owner types on the phone (``type``).
+    """
+
+    at: Seconds
+    do: Deed
+    session: str | None = None
+    seconds: Seconds = 3600.0
+    code: int | None = None
+    contact: Phone | None = None
+    text: str = ""
+    from_lid: bool = False
+
+
+class Script(Part, frozen=True):
+    """The whole world of a line. ``scan_after`` null: nobody ever scans the code."""
+
+    scan_after: Seconds | None = 3.0
+    pairing: Pairing = Pairing.ACCEPT
+    line: tuple[LineEvent, ...] = ()
+    defaults: Behaviour = Behaviour()
+    contacts: dict[str, Behaviour] = {}
+
+
+def load(path: str) -> Script:
+    """Read the script; an empty path is the friendly world.
+
+    Raises :class:`CannotOpen` with a sentence that names file and key.
+    """
+    if not path:
+        return Script()
+    try:
+        document = msgspec.json.decode(Path(path).read_bytes())
+    except OSError as error:
+        raise CannotOpen(f"{path}: the script can't be read: {error.strerror}.") from error
+    except msgspec.DecodeError as error:
+        raise CannotOpen(f"{path}: the script is no JSON: {error}.") from error
+    try:
+        return _script(document)
+    except msgspec.ValidationError as error:
+        raise CannotOpen(f"{path}: {error}.") from error
+
+
+def _script(document: object) -> Script:
+    tables = dict(_table("script", document))
+    defaults = _table("defaults", tables.pop("defaults", {}))
+    contacts = _table("contacts", tables.pop("contacts", {}))
+    line = _list("line", tables.pop("line", []))
+    return Script(
+        **_values("", Script, tables),
+        defaults=Behaviour(**_values("defaults.", Behaviour, defaults)),
+        contacts={phone: _contact(phone, defaults, own) for phone, own in contacts.items()},
+        line=tuple(_line_event(index, each) for index, each in enumerate(line)),
+    )
+
+
+def _contact(phone: str, defaults: Mapping[str, object], own: object) -> Behaviour:
+    where = f"contacts.{phone}"
+    _convert(where, phone, Phone)
+    return Behaviour(**_values(f"{where}.", Behaviour, {**defaults, **_table(where, own)}))
+
+
+def _line_event(index: int, given: object) -> LineEvent:
+    where = f"line[{index}]"
+    table = _table(where, given)
+    if not {"at", "do"} <= set(table):
+        raise msgspec.ValidationError(f"{where}: needs at (seconds) and do (what happens)")
+    event = LineEvent(**_values(f"{where}.", LineEvent, table))
+    if event.do in {Deed.WRITE, Deed.TYPE} and event.contact is None:
+        raise msgspec.ValidationError(f"{where}.contact: {event.do} needs a phone number")
+    return event
+
+
+def _values(where: str, kind: type[Part], table: Mapping[str, object]) -> dict[str, Any]:
+    """Convert key by key, so that the sentence can name the key."""
+    hints = get_type_hints(kind, include_extras=True)
+    values = {}
+    for key, value in table.items():
+        if key not in hints:
+            known = ", ".join(hints)
+            raise msgspec.ValidationError(f"{where}{key}: there is no such key; there are {known}")
+        values[key] = _convert(where + key, value, hints[key])
+    return values
+
+
+def _convert(where: str, value: object, kind: object) -> object:
+    try:
+        converted: object = msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"{where}: {error}") from error
+    return converted
+
+
+def _table(where: str, value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise msgspec.ValidationError(f"{where}: must be an object")
+    return value
+
+
+def _list(where: str, value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise msgspec.ValidationError(f"{where}: must be a list")
+    return value

@@ -1,0 +1,106 @@
+"""What lies on the disk beside a simulated line: its login, what it sent, what it has told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from daemon.api.permit import Permit
+from daemon.plugins.transport_simulated.journal import Journal
+
+WIRE = "wire.jsonl"
+TOLD = "told.jsonl"
+LOGIN = "login.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that reached its contact. The text itself is not kept, only its hash."""
+
+    wire_id: str
+    message: str
+    recipient: str
+    body: str
+    permit: str
+    at: datetime
+
+
+class Wire:
+    """The far end of the line: a message is sent when it is written here, and not before.
+
+    A permit that brought one message here never brings another, restarts or not.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._journal = Journal(folder / WIRE)
+        self._sent = [msgspec.convert(record, Sent) for record in self._journal]
+        self._permits = {sent.permit for sent in self._sent}
+
+    @property
+    def sent(self) -> Sequence[Sent]:
+        """Return everything that was sent, oldest first."""
+        return tuple(self._sent)
+
+    def has(self, permit: Permit) -> bool:
+        """Return whether this permit was used for a message that was sent."""
+        return permit.id in self._permits
+
+    def take(self, sent: Sent) -> None:
+        """Carry a message to its contact; return when that is on the disk."""
+        self._journal.append(msgspec.to_builtins(sent))
+        self._sent.append(sent)
+        self._permits.add(sent.permit)
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        self._journal.close()
+
+
+class Told:
+    """What the line remembers across restarts: what it has told, and when things began."""
+
+    def __init__(self, folder: Path) -> None:
+        self._journal = Journal(folder / TOLD)
+        self._at = {str(record["key"]): record["at"] for record in self._journal}
+
+    def at(self, key: str) -> datetime | None:
+        """Return the moment that was noted under ``key``, or None."""
+        noted = self._at.get(key)
+        return None if noted is None else msgspec.convert(noted, datetime)
+
+    def note(self, key: str, at: datetime) -> None:
+        """Remember a moment under ``key``; a later one replaces it."""
+        self._journal.append({"key": key, "at": at})
+        self._at[key] = at.isoformat()
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        self._journal.close()
+
+
+class Login:
+    """The stored login: with it a session resumes without a code."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOGIN
+
+    def phone(self) -> str | None:
+        """Return the number that is linked, or None when there is no login."""
+        if not self._path.exists():
+            return None
+        return str(msgspec.json.decode(self._path.read_bytes())["phone"])
+
+    def store(self, phone: str) -> None:
+        """Keep the login in a file that nobody else can read."""
+        draft = self._path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_bytes(msgspec.json.encode({"phone": phone}))
+        draft.replace(self._path)
+
+    def forget(self) -> None:
+        """Remove the login. Idempotent."""
+        self._path.unlink(missing_ok=True)
