@@ -22,7 +22,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="leadmaster-smoke-") as folder:
         os.chdir(folder)
         for arguments in (["--help"], ["--version"], ["rules", "check"]):
-            answer = subprocess.run([COMMAND, *arguments], check=True, capture_output=True)
+            answer = subprocess.run([COMMAND, *arguments], check=True, stdout=subprocess.PIPE)
             print(f"leadmaster {' '.join(arguments)}: {len(answer.stdout)} bytes")
         check_daemon(Path(folder))
 

@@ -1,0 +1,1 @@
+"""The doors of the daemon: one file for each resource, and what they share."""
