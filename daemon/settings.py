@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 
@@ -56,7 +56,7 @@ class RulesSettings(Section, frozen=True):
     gate: tuple[str, ...] = ()
     """Files of the gate; empty: the shipped ones."""
     score: tuple[str, ...] = ()
-    engines: Annotated[str, msgspec.Meta(pattern="^(both|reference)$")] = "both"
+    engines: Literal["both", "reference"] = "both"
 
 
 class PacingSettings(Section, frozen=True):

@@ -37,7 +37,7 @@ def triggers() -> dict[str, str]:
             "a message begins as queued",
         ),
         "messages_move_legally": (
-            "UPDATE OF state, channel",
+            "UPDATE OF state",
             f"NEW.state <> OLD.state AND NOT ({sql_guard('OLD', 'NEW')})",
             "that move is not in the declaration of a message",
         ),
@@ -45,6 +45,11 @@ def triggers() -> dict[str, str]:
             "UPDATE",
             needs,
             "that state needs its proof: wire id, decision and permit, or taker and lease",
+        ),
+        "messages_change_channel_before_the_gate": (
+            "UPDATE OF channel",
+            "NEW.channel <> OLD.channel AND NEW.state <> 'queued'",
+            "a message changes its channel only to be judged again",
         ),
         "messages_keep_their_wire_id": (
             "UPDATE OF wire_id",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-    from storage.tx import Reader, Tx
+    from storage.tx import Cell, Reader, Tx
 
 _TIMES = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
@@ -56,7 +56,6 @@ class MessageRecord:
     needs_review: bool
     attempts: int
     faults: int
-    unknown_checks: int
     in_flight_key: str | None
     decision: str | None
     permit: str | None
@@ -104,7 +103,7 @@ def record(row: sqlite3.Row) -> MessageRecord:
     return MessageRecord(**values)
 
 
-def _value(name: str, stored: object) -> object:
+def _value(name: str, stored: Cell) -> Cell:
     if stored is None:
         return None
     if name in _TIMES:

@@ -137,6 +137,20 @@ def end_leases(tx: Tx, at: datetime) -> int:
     return len(rows)
 
 
+def return_taken(tx: Tx, at: datetime, *, who: str) -> None:
+    """Give every taken message back, because sending was halted."""
+    for row in tx.all("SELECT id FROM messages WHERE state = 'taken'"):
+        move(
+            tx,
+            row["id"],
+            MessageState.CLEARED,
+            at=at,
+            reason_code="halted",
+            sentence="Sending was halted; the message went back.",
+            who=who,
+        )
+
+
 def doubt_all_sending(tx: Tx, at: datetime) -> int:
     """Turn every ``sending`` into ``in_doubt``: after a crash nobody knows what left."""
     rows = tx.all("SELECT id FROM messages WHERE state = 'sending'")
@@ -164,6 +178,24 @@ def next_due(reader: Reader) -> datetime | None:
     return parse(text) if text else None
 
 
+def began_between(reader: Reader, since: datetime, at: datetime) -> list[str]:
+    """Return the sessions with a cleared message whose ``not_before`` came in this stretch."""
+    rows = reader.all(
+        "SELECT DISTINCT session FROM messages"
+        " WHERE state = 'cleared' AND not_before > ? AND not_before <= ?",
+        (stamp(since), stamp(at)),
+    )
+    return [row["session"] for row in rows]
+
+
+def sessions_wanting(reader: Reader, contact: str) -> list[str]:
+    """Return the sessions with a cleared message for a contact who has just become free."""
+    rows = reader.all(
+        "SELECT DISTINCT session FROM messages WHERE state = 'cleared' AND contact = ?", (contact,)
+    )
+    return [row["session"] for row in rows]
+
+
 def waiting_contacts(reader: Reader, waits_for: str, limit: int) -> list[str]:
     """Return contacts with messages that wait for something, longest waiting first."""
     rows = reader.all(
@@ -172,3 +204,32 @@ def waiting_contacts(reader: Reader, waits_for: str, limit: int) -> list[str]:
         (waits_for, limit),
     )
     return [row["contact"] for row in rows]
+
+
+def for_review(reader: Reader, limit: int) -> list[MessageRecord]:
+    """Return what needs a person's word, longest waiting first, deferred ones included."""
+    rows = reader.all(
+        "SELECT * FROM messages WHERE state = 'held' OR (state = 'deferred' AND needs_review = 1)"
+        " ORDER BY created_at, id LIMIT ?",
+        (limit,),
+    )
+    return [record(row) for row in rows]
+
+
+def by_hand(reader: Reader, limit: int) -> list[MessageRecord]:
+    """Return what a person may take, or has taken, longest waiting first."""
+    rows = reader.all(
+        "SELECT * FROM messages WHERE channel = 'manual'"
+        " AND state IN ('cleared', 'taken', 'revealed', 'in_doubt') ORDER BY created_at, id LIMIT ?",
+        (limit,),
+    )
+    return [record(row) for row in rows]
+
+
+def open_of(reader: Reader, operator: str) -> str | None:
+    """Return the message that an operator has taken and not finished, or None."""
+    message: str | None = reader.value(
+        "SELECT id FROM messages WHERE state IN ('taken', 'revealed') AND taken_by = ?",
+        (operator,),
+    )
+    return message

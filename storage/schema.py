@@ -164,7 +164,6 @@ CREATE TABLE messages (
     needs_review INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, -- sends that were certainly refused
     faults INTEGER NOT NULL DEFAULT 0,   -- gate faults in a row
-    unknown_checks INTEGER NOT NULL DEFAULT 0,
     in_flight_key TEXT UNIQUE,           -- one message per contact on its way
     decision TEXT,
     permit TEXT,

@@ -1,0 +1,69 @@
+"""What no rule file can lift: checked in code after the rules, and again when `sending` commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from daemon.consent import Permission
+from rules import Decision, Defer, Verdict
+from rules.verdict import DeferKind
+
+MANUAL = "manual"
+CONFIRMATION = "opt_out_confirmation"
+_ANSWERS = frozenset({"reply", CONFIRMATION})
+_CLOSED = frozenset({Permission.NONE, Permission.REFUSED})
+
+
+def under(decision: Decision, facts: Mapping[str, object]) -> Decision:
+    """Return the decision, made stricter where a promise of the product asks for it.
+
+    The shipped rules say the same things, with reasons and examples; this holds where
+    an operator's file has forgotten or removed them.
+    """
+    if blocked := _block(facts):
+        if decision.verdict is Verdict.BLOCK:
+            return decision
+        return _replaced(decision, Verdict.BLOCK, *blocked)
+    if decision.verdict is Verdict.BLOCK:
+        return decision
+    by_machine = facts["session.channel"] != MANUAL
+    if by_machine and _is(facts, Permission.PUBLIC_SOURCE) and not _answers(facts):
+        if decision.verdict is Verdict.ROUTE and decision.route == MANUAL:
+            return decision
+        sentence = "Found, not asked: a person writes to them, not a machine"
+        routed = _replaced(decision, Verdict.ROUTE, "floor_public_source", sentence)
+        return replace(routed, route=MANUAL)
+    if facts.get("prospect.validado_tecnicamente") is None and _would_go(decision):
+        sentence = "Whether the number can be reached is not decided yet"
+        waiting = _replaced(decision, Verdict.DEFER, "floor_not_validated", sentence)
+        return replace(waiting, defers=(Defer(DeferKind.UNTIL_CHECKED),))
+    return decision
+
+
+def _block(facts: Mapping[str, object]) -> tuple[str, str] | None:
+    if facts["prospect.suppressed"] is not False and facts["message.kind"] != CONFIRMATION:
+        return "floor_suppressed", "The contact is not to be written to"
+    if facts.get("prospect.validado_tecnicamente") is False:
+        return "floor_not_reachable", "The number is known not to be reachable"
+    if facts["prospect.permission"] in _CLOSED and not _answers(facts):
+        return "floor_no_permission", "Nobody told us that we may write"
+    return None
+
+
+def _answers(facts: Mapping[str, object]) -> bool:
+    return facts["message.kind"] in _ANSWERS
+
+
+def _is(facts: Mapping[str, object], permission: Permission) -> bool:
+    return facts["prospect.permission"] == permission.value
+
+
+def _would_go(decision: Decision) -> bool:
+    return decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}
+
+
+def _replaced(decision: Decision, verdict: Verdict, code: str, sentence: str) -> Decision:
+    return replace(
+        decision, verdict=verdict, reason_code=code, sentence=sentence, route=None, defers=()
+    )

@@ -1,0 +1,183 @@
+"""What somebody asks to be sent, and how it enters the queue: durably, once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from daemon.aliases import Aliases
+from daemon.api import numbers
+from daemon.api.clock import Clock
+from daemon.api.effects import Draft, Prepared, SessionChoice
+from daemon.errors import BadRequest, IdempotencyConflict, NumberRejected
+from daemon.new_message import new_message
+from daemon.pacing import Pacing
+from daemon.plugin_manager import Plugins
+from daemon.settings import Settings
+from storage import circumstances, contacts, messages, sessions
+from storage.db import Database
+from storage.messages import MessageRecord
+from storage.tx import Reader, Tx
+
+LONGEST_TEXT = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """A message as asked for. ``to`` is a number as people write it; times are aware."""
+
+    to: str
+    text: str
+    session: str | None = None
+    channel: str | None = None
+    template: str | None = None
+    campaign: str | None = None
+    key: str | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what an idempotency key stands for: everything asked but the key."""
+        asked = msgspec.json.encode(replace(self, key=None), order="sorted")
+        return hashlib.sha256(asked).hexdigest()
+
+
+class Intake:
+    """Turns requests into queued messages."""
+
+    def __init__(
+        self,
+        database: Database,
+        plugins: Plugins,
+        pacing: Pacing,
+        aliases: Aliases,
+        clock: Clock,
+        settings: Settings,
+        on_queued: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._plugins = plugins
+        self._pacing = pacing
+        self._aliases = aliases
+        self._clock = clock
+        self._settings = settings
+        self._on_queued = on_queued
+
+    async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
+        """Store a message as ``queued`` and return it; the same key and body return the same one.
+
+        Raises :class:`NumberRejected`, :class:`BadRequest`, or
+        :class:`IdempotencyConflict` when the key was used for something else.
+        """
+        _check(request)
+        if (known := await self._known(request)) is not None:
+            return known
+        try:
+            number = numbers.parse(request.to, self._settings.daemon.default_region)
+        except numbers.NumberUnusable as error:
+            raise NumberRejected(f"to: {error.sentence}") from error
+        prepared = await self._prepare(request, number.e164)
+        at = self._clock.now()
+        message = self._message(request, prepared, number.e164, at)
+        stored = await self._database.write(
+            lambda tx: self._insert(tx, request, message, at, who), urgent=False
+        )
+        self._on_queued()
+        return stored
+
+    async def _known(self, request: SendRequest) -> MessageRecord | None:
+        if request.key is None:
+            return None
+        key = request.key
+        found = await self._database.read(lambda reader: messages.by_key(reader, key))
+        return _same(found, request) if found else None
+
+    async def _prepare(self, request: SendRequest, recipient: str) -> Prepared:
+        draft = Draft(
+            recipient,
+            request.text,
+            request.session,
+            request.channel,
+            request.template,
+            request.campaign,
+        )
+        choices = await self._database.read(self._choices)
+        prepared = await self._plugins.prepare(draft, choices)
+        if prepared is None:
+            named = f"the session {request.session!r}" if request.session else "any session"
+            raise BadRequest(
+                f"session: nothing can take this message through {named}.",
+                hint="Add a session with: leadmaster sessions add",
+            )
+        return prepared
+
+    def _choices(self, reader: Reader) -> list[SessionChoice]:
+        now = self._clock.now()
+        return [
+            SessionChoice(
+                name=session.name,
+                channel=session.channel,
+                phone=session.phone,
+                ready=session.connection == "ready",
+                new_chats_left=self._pacing.new_chats_left(
+                    reader, circumstances.of_session(reader, session.name, now), now
+                ),
+            )
+            for session in sessions.everyone(reader)
+        ]
+
+    def _insert(
+        self, tx: Tx, request: SendRequest, message: MessageRecord, at: datetime, who: str
+    ) -> MessageRecord:
+        """Look at the key again inside the transaction: two callers may have come at once."""
+        if request.key and (found := messages.by_key(tx, request.key)):
+            return _same(found, request)
+        contact = contacts.resolve(tx, self._aliases.of_phone(message.recipient), at)
+        return messages.insert(tx, replace(message, contact=contact), who=who)
+
+    def _message(
+        self, request: SendRequest, prepared: Prepared, recipient: str, at: datetime
+    ) -> MessageRecord:
+        begins = max(at, request.not_before or at)
+        return new_message(
+            at=at,
+            contact="",
+            recipient=recipient,
+            session=prepared.session,
+            channel=prepared.channel,
+            text=prepared.text,
+            kind="commercial",
+            not_after=request.not_after
+            or begins + timedelta(days=self._settings.sending.expires_days),
+            key=request.key,
+            request_hash=request.fingerprint,
+            template=request.template,
+            campaign=request.campaign,
+            not_before=request.not_before,
+        )
+
+
+def _same(found: MessageRecord, request: SendRequest) -> MessageRecord:
+    if found.request_hash != request.fingerprint:
+        raise IdempotencyConflict(
+            f"The key was used for another message, {found.id}, with another recipient or text."
+        )
+    return found
+
+
+def _check(request: SendRequest) -> None:
+    if not request.text.strip():
+        raise BadRequest("text: there is nothing to send.", hint="Give the message a text.")
+    if len(request.text) > LONGEST_TEXT:
+        raise BadRequest(
+            f"text: {len(request.text)} characters are more than a message carries.",
+            hint=f"Keep it within {LONGEST_TEXT}.",
+        )
+    begins, ends = request.not_before, request.not_after
+    if begins and ends and ends <= begins:
+        raise BadRequest("not_after: it ends before it may begin.", hint="Swap the two times.")

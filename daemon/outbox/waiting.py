@@ -1,0 +1,42 @@
+"""Waiting for news or for a moment of the injected clock, whichever comes first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from daemon.api.clock import Clock
+
+
+class Bell:
+    """Rung by news, waited for by one task. A ring while nobody waits is kept."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake the waiting task, now or at its next wait."""
+        self._rung.set()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Return when rung, or after ``seconds`` of the clock; None waits for a ring alone."""
+        if seconds is None:
+            await self._rung.wait()
+        else:
+            await self._either(seconds)
+        self._rung.clear()
+
+    async def _either(self, seconds: float) -> None:
+        waits = {
+            asyncio.ensure_future(self._rung.wait()),
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            for each in waits:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await each

@@ -1,0 +1,60 @@
+"""Where a recipient lives, as far as a number tells, and what the clock says there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from rules import RuleSet, windows
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The IANA zones that a number may be in, its country, and the zone to fall back on."""
+
+    zones: tuple[str, ...]
+    country: str | None
+    default_zone: str
+
+    def clock_facts(self, ruleset: RuleSet, at: datetime) -> dict[str, object]:
+        """Return the ``clock.*`` facts; hour and day are those of the first zone."""
+        local = at.astimezone(ZoneInfo(self.zones[0] if self.zones else self.default_zone))
+        return {
+            "clock.local_hour": local.hour,
+            "clock.weekday": _WEEKDAYS[local.weekday()],
+            "clock.holiday": windows.is_holiday(local.date(), self.country),
+            "clock.in_window": sorted(
+                windows.open_windows(
+                    ruleset.windows, at, self.zones, self.country, self.default_zone
+                )
+            ),
+        }
+
+    def next_opening(self, ruleset: RuleSet, window: str, at: datetime) -> datetime | None:
+        """Return when a named window opens next there; None when it never does within a year."""
+        return windows.next_opening(
+            ruleset.windows[window], at, self.zones, self.country, self.default_zone
+        )
+
+
+def of(phone: str, default_zone: str) -> Place:
+    """Return the place of an E.164 number; ``default_zone`` is the session's."""
+    zones, country = _zones_and_country(phone)
+    return Place(zones, country, default_zone)
+
+
+@lru_cache(maxsize=4096)
+def _zones_and_country(phone: str) -> tuple[tuple[str, ...], str | None]:
+    """Load the library only here: most processes of ours never ask where a number lives."""
+    import phonenumbers  # noqa: PLC0415
+    from phonenumbers import timezone  # noqa: PLC0415
+
+    number = phonenumbers.parse(phone, None)
+    found: Sequence[str] = timezone.time_zones_for_number(number)
+    known = tuple(zone for zone in found if zone != timezone.UNKNOWN_TIMEZONE)
+    return known, phonenumbers.region_code_for_number(number)

@@ -1,0 +1,109 @@
+"""The review queue: held messages, and what a person decides about each, with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from daemon.api.clock import Clock
+from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.settings import SendingSettings
+from statemachines.message import MessageState
+from storage import audit, contacts, decisions, messages, queue
+from storage.db import Database
+from storage.messages import MessageRecord
+from storage.tx import Tx
+
+
+class Review:
+    """Approve or reject. An approval is for one message as it is: text, recipient, channel."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: SendingSettings,
+        on_decided: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._on_decided = on_decided
+
+    async def list(self, limit: int = 100) -> list[MessageRecord]:
+        """Return what waits for a person, longest waiting first."""
+        return await self._database.read(lambda reader: queue.for_review(reader, limit))
+
+    async def approve(self, message: str, who: str, reason: str) -> MessageRecord:
+        """Approve a message; a held one goes before the gate again, a deferred one keeps waiting.
+
+        The approval lifts `review` alone: no veto, no low score. It ends with its time.
+        """
+        at, given = self._clock.now(), _given(reason)
+        until = at + timedelta(hours=self._settings.approval_hours)
+
+        def job(tx: Tx) -> MessageRecord:
+            found = _reviewable(tx, message)
+            decisions.approve(
+                tx,
+                message=found.id,
+                body_hash=found.body_hash,
+                recipient=found.recipient,
+                channel=found.channel,
+                who=who,
+                reason=given,
+                at=at,
+                expires_at=until,
+            )
+            audit.add(tx, at=at, who=who, action="approve", subject=message, reason=given)
+            contacts.set_review(tx, found.contact, None)
+            if found.state is MessageState.DEFERRED:
+                return found
+            return messages.move(
+                tx,
+                message,
+                MessageState.QUEUED,
+                at=at,
+                reason_code="approved",
+                sentence=given,
+                who=who,
+                faults=0,
+            )
+
+        after = await self._database.write(job)
+        self._on_decided()
+        return after
+
+    async def reject(self, message: str, who: str, reason: str) -> MessageRecord:
+        """Reject a held or deferred message: it never goes."""
+        at, given = self._clock.now(), _given(reason)
+
+        def job(tx: Tx) -> MessageRecord:
+            _reviewable(tx, message)
+            audit.add(tx, at=at, who=who, action="reject", subject=message, reason=given)
+            return messages.move(
+                tx,
+                message,
+                MessageState.BLOCKED,
+                at=at,
+                reason_code="rejected",
+                sentence=given,
+                who=who,
+            )
+
+        return await self._database.write(job)
+
+
+def _reviewable(tx: Tx, message: str) -> MessageRecord:
+    found = messages.get(tx, message)
+    if found is None:
+        raise NotFound(f"There is no message {message}.")
+    if found.state not in {MessageState.HELD, MessageState.DEFERRED}:
+        raise Conflict(f"The message {message} is {found.state}; only what waits can be decided.")
+    return found
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
+    return reason.strip()
