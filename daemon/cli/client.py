@@ -1,0 +1,156 @@
+"""The client's end of the control socket: plain HTTP over AF_UNIX, from the standard library."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from daemon.errors import LeadMasterError, NotAllowed, NotRunning, Unavailable
+
+ANSWER_SECONDS: Final = 90.0
+_ERROR: Final = 400
+
+
+class Refused(LeadMasterError):
+    """The daemon refused with a code that the client has no class for."""
+
+    code = "refused"
+
+    def __init__(self, code: str, status: int, sentence: str, hint: str) -> None:
+        super().__init__(sentence, hint=hint)
+        self._told: dict[str, object] = {"code": code, "status": status}
+
+    def to_problem(self) -> dict[str, object]:
+        """Return the problem with the daemon's own code and status."""
+        return super().to_problem() | self._told
+
+
+class Client:
+    """Asks the daemon behind one control socket. Each request is a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, *parts: str, **query: object) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer to a question; raise the daemon's error as the class it had."""
+        return self._ask("GET", _target(parts, query))
+
+    def post(self, *parts: str, **body: object) -> Any:  # noqa: ANN401 - JSON
+        """Give an order; fields that are None are left out of its body."""
+        return self._ask("POST", _target(parts, {}), _filled(body))
+
+    def delete(self, *parts: str) -> Any:  # noqa: ANN401 - JSON
+        """Give the order to remove something."""
+        return self._ask("DELETE", _target(parts, {}))
+
+    def upload(self, content: bytes, *parts: str, **query: object) -> Any:  # noqa: ANN401 - JSON
+        """Send a file's bytes."""
+        return self._ask("POST", _target(parts, query), content)
+
+    def stream(self, *parts: str, **query: object) -> Iterator[dict[str, Any]]:
+        """Yield the lines of an endless answer; ends when the daemon shuts its doors."""
+        connection = self._connect(None)
+        try:
+            response = self._send(connection, "GET", _target(parts, query), None)
+            while line := _line(response):
+                if line.strip():
+                    yield json.loads(line)
+        finally:
+            connection.close()
+
+    def _ask(
+        self, method: str, target: str, body: Mapping[str, object] | bytes | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        connection = self._connect(ANSWER_SECONDS)
+        try:
+            return json.loads(self._send(connection, method, target, body).read() or b"null")
+        except TimeoutError as error:
+            raise Unavailable(f"The daemon did not answer within {ANSWER_SECONDS:g} s.") from error
+        except (OSError, HTTPException) as error:
+            raise _gone(self._path) from error
+        finally:
+            connection.close()
+
+    def _send(
+        self,
+        connection: HTTPConnection,
+        method: str,
+        target: str,
+        body: Mapping[str, object] | bytes | None,
+    ) -> HTTPResponse:
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        connection.request(method, target, content, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        if response.status >= _ERROR:
+            raise _error(response.status, response.read())
+        return response
+
+    def _connect(self, seconds: float | None) -> HTTPConnection:
+        connection = HTTPConnection("leadmaster", timeout=seconds)
+        connection.sock = _open(self._path, seconds)
+        return connection
+
+
+def _open(path: Path, seconds: float | None) -> socket.socket:
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    line.settimeout(seconds)
+    try:
+        line.connect(str(path))
+    except PermissionError as error:
+        line.close()
+        raise NotAllowed(
+            f"The control socket {path} is not open to this user.",
+            hint="Run the command as root, or as the user that runs the daemon.",
+        ) from error
+    except OSError as error:
+        line.close()
+        raise NotRunning(f"No daemon answers on {path}.") from error
+    return line
+
+
+def _gone(path: Path) -> NotRunning:
+    return NotRunning(
+        f"The daemon on {path} went away before it answered.",
+        hint="Look at its log; then ask again: a repeated order with --key is done once.",
+    )
+
+
+def _line(response: HTTPResponse) -> bytes:
+    """Return the next line; nothing when the stream ends, however it ends."""
+    try:
+        return response.readline()
+    except (OSError, HTTPException):
+        return b""
+
+
+def _target(parts: tuple[str, ...], query: Mapping[str, object]) -> str:
+    path = "/".join(quote(part, safe="") for part in parts)
+    text = urlencode({key: _word(value) for key, value in _filled(query).items()}, doseq=True)
+    return f"/v1/{path}?{text}" if text else f"/v1/{path}"
+
+
+def _word(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _filled(fields: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _error(status: int, content: bytes) -> LeadMasterError:
+    """Turn a problem document back into the error that it was."""
+    try:
+        problem = json.loads(content)
+        code, sentence = str(problem["code"]), str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return Unavailable(f"The daemon answered with {status} and no explanation.")
+    known = LeadMasterError.registry.get(code)
+    hint = str(problem.get("hint", ""))
+    if known is None or known is Refused:
+        return Refused(code, status, sentence, hint)
+    return known(sentence, hint=hint)

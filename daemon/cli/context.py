@@ -1,0 +1,69 @@
+"""What every command starts from: where the daemon is, and how to print."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from daemon.cli.client import Client
+    from daemon.settings import Settings
+
+DEFAULT_CONFIG: Final = Path("/etc/leadmaster/leadmaster.toml")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The global options."""
+
+    config: Path | None = None
+    state_dir: Path | None = None
+    socket: Path | None = None
+
+    def settings(self) -> Settings:
+        """Return the settings: file, then environment, then options."""
+        from daemon import settings
+
+        overruled = {
+            "LEADMASTER_DAEMON__STATE_DIR": self.state_dir,
+            "LEADMASTER_DAEMON__CONTROL_SOCKET": self.socket,
+        }
+        given = {name: str(value) for name, value in overruled.items() if value}
+        config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+        return settings.load(config, {**os.environ, **given})
+
+    def client(self) -> Client:
+        """Return a client of the daemon that these options mean."""
+        from daemon.cli.client import Client
+
+        if self.socket:
+            return Client(self.socket)
+        return Client(self.settings().control_socket)
+
+
+pass_here = click.make_pass_decorator(Here)
+
+as_json = click.option(
+    "--json", "json_", is_flag=True, help="Print the daemon's answer as JSON, for programs."
+)
+
+
+def listing(command: F) -> F:
+    """Add the options of every list: how many, and from where on."""
+    command = click.option("--after", default=None, help="Go on after this id (`next` in JSON).")(
+        command
+    )
+    return click.option(
+        "--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="How many."
+    )(command)
+
+
+def reason(required: bool = True) -> Callable[[F], F]:  # noqa: FBT001, FBT002
+    """Return the option for a person's reason, which is kept in the audit."""
+    return click.option("--reason", required=required, help="Why; it is kept in the audit.")

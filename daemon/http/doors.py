@@ -1,0 +1,123 @@
+"""The two doors: the public one on TCP and the control socket. Who opens one, closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from daemon.errors import StartRefused, Unavailable
+from daemon.http import control, health, v1
+from daemon.http.problems import problems
+from daemon.http.streams import OPEN, close_streams
+from daemon.http.vitals import VITALS, Vitals
+from daemon.settings import Settings
+
+BODY_LIMIT: Final = 1 << 20
+ANSWER_SECONDS: Final = 60.0
+_CLOSE_SECONDS: Final = 3.0
+
+
+def public_application(vitals: Vitals) -> web.Application:
+    """Return what TCP shows: health, readiness and figures, to anybody who reaches it."""
+    application = _application(vitals, problems, in_time)
+    application.add_routes(health.routes)
+    return application
+
+
+def control_application(vitals: Vitals, allowed: frozenset[int] | None = None) -> web.Application:
+    """Return the whole interface, for `allowed` users (root and our own where None)."""
+    peers = control.peers_only(control.owners() if allowed is None else allowed)
+    application = _application(vitals, problems, peers, in_time)
+    application.add_routes(health.routes)
+    application.add_routes(v1.routes)
+    return application
+
+
+def _application(vitals: Vitals, *middlewares: Middleware) -> web.Application:
+    application = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
+    application[VITALS] = vitals
+    application[OPEN] = set()
+    application.on_shutdown.append(close_streams)
+    return application
+
+
+@web.middleware
+async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let no request take for ever but those that are meant to."""
+    if getattr(request.match_info.handler, "endless", False):
+        return await handler(request)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await handler(request)
+    except TimeoutError as error:
+        raise Unavailable(f"This took longer than {ANSWER_SECONDS:g} s.") from error
+
+
+@contextlib.asynccontextmanager
+async def public_door(
+    settings: Settings, vitals: Vitals, passed: int | None = None
+) -> AsyncIterator[None]:
+    """Serve the public application on `passed`, a socket of the service manager, or bind one.
+
+    Raises :class:`StartRefused` where the address is taken.
+    """
+    listener = _inherited(passed) if passed is not None else _bound(settings)
+    async with _serving(public_application(vitals), listener):
+        host, port = listener.getsockname()[:2]
+        vitals.doors["http"] = f"http://{host}:{port}"
+        yield
+        del vitals.doors["http"]
+
+
+@contextlib.asynccontextmanager
+async def control_door(path: Path, vitals: Vitals) -> AsyncIterator[None]:
+    """Serve everything on the control socket at `path`; the file goes with the door."""
+    listener = control.bind(path)
+    try:
+        async with _serving(control_application(vitals), listener):
+            vitals.doors["control"] = str(path)
+            yield
+            del vitals.doors["control"]
+    finally:
+        control.unbind(path)
+
+
+@contextlib.asynccontextmanager
+async def _serving(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _inherited(descriptor: int) -> socket.socket:
+    listener = socket.socket(fileno=descriptor)
+    listener.setblocking(False)
+    return listener
+
+
+def _bound(settings: Settings) -> socket.socket:
+    host, port = settings.daemon.host, settings.daemon.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartRefused(
+            f"The address {host}:{port} can't be opened: {error.strerror or error}.",
+            hint="Stop what listens there, or set [daemon] port to another.",
+        ) from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,88 @@
+"""What the doors ask of the house: its rooms, as the composition root hands them in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from daemon.api.clock import Clock
+from daemon.bus import Bus
+from daemon.halt import Halt
+from daemon.imports import Imports
+from daemon.manual import Manual
+from daemon.outbox import Outbox
+from daemon.review import Review
+from daemon.sessions import Sessions
+from daemon.settings import Settings
+from daemon.suppression import Suppression
+from daemon.validation import Validation
+from storage.db import Database
+
+
+class House(Protocol):
+    """The rooms behind the doors. `daemon.app.House` is one."""
+
+    @property
+    def settings(self) -> Settings:
+        """Everything that was set."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The house's time."""
+        ...
+
+    @property
+    def database(self) -> Database:
+        """The one file."""
+        ...
+
+    @property
+    def bus(self) -> Bus:
+        """News, as it is committed."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """The phones."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages on their way out."""
+        ...
+
+    @property
+    def review(self) -> Review:
+        """Messages that wait for a person's word."""
+        ...
+
+    @property
+    def manual(self) -> Manual:
+        """Messages that a person sends by hand."""
+        ...
+
+    @property
+    def halt(self) -> Halt:
+        """The stop of everything."""
+        ...
+
+    @property
+    def validation(self) -> Validation:
+        """Number checks, and an operator's word."""
+        ...
+
+    @property
+    def imports(self) -> Imports:
+        """Lists of prospects on their way in."""
+        ...
+
+    @property
+    def suppression(self) -> Suppression:
+        """Who is not to be written to."""
+        ...
+
+    @property
+    def started_at(self) -> datetime:
+        """When the house was opened."""
+        ...

@@ -1,0 +1,53 @@
+"""`/v1/manual`: assisted sends, taken by one operator at a time."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from daemon.http.bodies import Because, answer, body
+from daemon.http.control import WHO
+from daemon.http.vitals import house_of
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/manual")
+async def list_(request: web.Request) -> web.Response:
+    """Return what may be taken and what is taken."""
+    return answer({"items": await house_of(request).manual.list(), "next": None})
+
+
+@routes.post("/v1/manual/{id}/take")
+async def take(request: web.Request) -> web.Response:
+    """Take a message for the length of a lease; one at a time."""
+    wanted = request.match_info["id"]
+    return answer(await house_of(request).manual.take(wanted, request[WHO]))
+
+
+@routes.post("/v1/manual/{id}/reveal")
+async def reveal(request: web.Request) -> web.Response:
+    """Return the link that opens the chat; from here on its taker says how it ended."""
+    wanted = request.match_info["id"]
+    link = await house_of(request).manual.reveal(wanted, request[WHO])
+    return answer({"message": wanted, "link": link})
+
+
+@routes.post("/v1/manual/{id}/confirm")
+async def confirm(request: web.Request) -> web.Response:
+    """Hear from the taker that it was sent."""
+    wanted = request.match_info["id"]
+    return answer(await house_of(request).manual.confirm(wanted, request[WHO]))
+
+
+@routes.post("/v1/manual/{id}/cancel")
+async def cancel(request: web.Request) -> web.Response:
+    """Hear from the taker that it was not sent and shall not be."""
+    asked, wanted = await body(request, Because), request.match_info["id"]
+    return answer(await house_of(request).manual.cancel(wanted, request[WHO], asked.reason))
+
+
+@routes.post("/v1/manual/{id}/return")
+async def give_back(request: web.Request) -> web.Response:
+    """Give a message back unseen."""
+    wanted = request.match_info["id"]
+    return answer(await house_of(request).manual.give_back(wanted, request[WHO]))

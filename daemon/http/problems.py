@@ -1,0 +1,95 @@
+"""Every error of the doors as one problem document (RFC 9457), made in this one place."""
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from daemon.errors import LeadMasterError
+from storage.errors import Closed, DiskFull, StorageError, WriteFailed
+
+log = structlog.get_logger("http")
+
+REQUEST_ID: Final = "X-Request-Id"
+_STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
+    DiskFull: 507,
+    WriteFailed: 503,
+    Closed: 503,
+}
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with its code, sentence, hint and the id of this request."""
+    request_id = f"req_{secrets.token_hex(8)}"
+    try:
+        response = await handler(request)
+    except LeadMasterError as error:
+        response = problem(request_id, error.to_problem())
+    except StorageError as error:
+        response = problem(request_id, _of_storage(error))
+    except msgspec.ValidationError as error:
+        response = problem(request_id, _document(400, "bad_request", f"{error}."))
+    except web.HTTPException as error:
+        response = problem(request_id, _of_http(error, request))
+    except Exception:
+        # The traceback stays in the log; the id in the answer is how to find it there.
+        log.exception("request_failed", request_id=request_id, method=request.method)
+        response = problem(request_id, _internal(request_id))
+    if not response.prepared:
+        response.headers[REQUEST_ID] = request_id
+    return response
+
+
+def problem(request_id: str, document: dict[str, object]) -> web.Response:
+    """Return the document as a response of its own status."""
+    status = document["status"]
+    return web.Response(
+        body=msgspec.json.encode({**document, "request_id": request_id}),
+        status=status if isinstance(status, int) else 500,
+        content_type="application/problem+json",
+    )
+
+
+def _document(status: int, code: str, detail: str, hint: str = "") -> dict[str, object]:
+    return {
+        "type": "about:blank",
+        "title": code.replace("_", " "),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "hint": hint,
+    }
+
+
+def _of_storage(error: StorageError) -> dict[str, object]:
+    status = next(
+        (status for kind, status in _STORAGE_STATUS.items() if isinstance(error, kind)), 500
+    )
+    return _document(status, error.code, error.sentence, error.hint)
+
+
+def _of_http(error: web.HTTPException, request: web.Request) -> dict[str, object]:
+    """Translate the library's own refusals: no such route, wrong method, body too large."""
+    code = HTTPStatus(error.status).phrase.lower().replace(" ", "_").replace("-", "_")
+    return _document(
+        error.status,
+        code,
+        f"{request.method} {request.path}: {error.reason}.",
+        "See docs/reference.",
+    )
+
+
+def _internal(request_id: str) -> dict[str, object]:
+    return _document(
+        500,
+        "internal",
+        "The daemon failed at this request; nothing of it was kept.",
+        f"Look for {request_id} in the daemon's log and report what stands there.",
+    )

@@ -1,0 +1,112 @@
+"""Streams of newline-delimited JSON: first the log, then live, without holes between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from daemon.bus import Bus, Lagged, Published, Subscription
+from storage import event_log
+from storage.db import Database
+from storage.events import CommittedEvent
+
+HEARTBEAT_SECONDS: Final = 15.0
+LOG_PAGE: Final = 200
+LAGGED: Final = "stream.lagged"
+"""The type of the last line to a listener who fell behind; its `seq` is where to go on."""
+OPEN: Final = web.AppKey("open_streams", set[Subscription])
+"""The subscriptions of streams under way, so that a shutdown can end them at once."""
+
+Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
+
+
+def endless(handler: Handled) -> Handled:
+    """Mark a handler whose answer goes on for as long as somebody listens: no time limit."""
+    handler.__dict__["endless"] = True
+    return handler
+
+
+async def close_streams(app: web.Application) -> None:
+    """End every stream, so that a shutdown does not wait for listeners."""
+    under_way = app[OPEN]
+    for subscription in tuple(under_way):
+        subscription.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(request: web.Request, bus: Bus) -> AsyncIterator[Subscription]:
+    """Lend a subscription that ends with the request, and when the daemon shuts its doors."""
+    subscription = bus.subscribe()
+    request.app[OPEN].add(subscription)
+    try:
+        yield subscription
+    finally:
+        request.app[OPEN].discard(subscription)
+        subscription.close()
+
+
+async def send_lines(
+    request: web.Request, subscription: Subscription, lines: AsyncIterator[dict[str, Any]]
+) -> web.StreamResponse:
+    """Write each item as a line; an empty one now and then shows that both ends live."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    beating = asyncio.create_task(_heartbeat(response, subscription))
+    try:
+        async for line in lines:
+            await response.write(msgspec.json.encode(line) + b"\n")
+        await response.write_eof()
+    except ConnectionError:
+        return response  # the listener has gone: nothing is left to say
+    finally:
+        beating.cancel()
+    return response
+
+
+async def _heartbeat(response: web.StreamResponse, subscription: Subscription) -> None:
+    try:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await response.write(b"\n")
+    except ConnectionError:
+        subscription.close()
+
+
+async def from_log_then_live(
+    database: Database, subscription: Subscription, after: int
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield every stored event past `after`, in order, then those that happen from now on.
+
+    The subscription must have begun before: what is in both is told once. A listener who
+    fell behind is told so and finds the rest by asking again with the last seq.
+    """
+    seq = after
+    while events := await database.read(partial(event_log.after, seq=seq, limit=LOG_PAGE)):
+        for event in events:
+            yield as_line(event)
+        seq = events[-1].seq
+    try:
+        async for published in subscription:
+            if published.seq is not None and published.seq > seq:
+                seq = published.seq
+                yield as_line(published)
+    except Lagged:
+        yield {"type": LAGGED, "seq": seq}
+
+
+def as_line(told: CommittedEvent | Published) -> dict[str, Any]:
+    """Return an event in its public form, whether it comes from the log or the bus."""
+    event = told.event if isinstance(told, Published) else told
+    return {
+        "seq": told.seq,
+        "type": event.type,
+        "at": event.at,
+        "subject": event.subject,
+        "data": event.data,
+    }

@@ -1,0 +1,108 @@
+"""How the daemon logs: JSON lines or a console, and never a body, a secret or a whole number."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+SECRET_KEYS: Final = frozenset(
+    {
+        "body",
+        "text",
+        "quote",
+        "qr",
+        "qr_code",
+        "code",
+        "token",
+        "secret",
+        "password",
+        "authorization",
+    }
+)
+"""Values under these names are never logged, whoever logs them and however deep they lie."""
+
+_NUMBER: Final = re.compile(r"\+\d[\d ().-]{6,20}\d|(?<![\w.-])\d{10,15}(?![\w.-])")
+_KEPT_IN_FRONT: Final = 2
+_KEPT_AT_END: Final = 4
+
+
+def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send all logs, ours and the libraries', to `stream` (standard error where None).
+
+    A terminal gets coloured lines, anything else one JSON object a line.
+    """
+    out = stream or sys.stderr
+    own: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=own,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                drop_secrets,
+                mask_numbers,
+                _renderer(out),
+            ],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *own,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def _renderer(out: TextIO) -> Processor:
+    if out.isatty():
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+
+
+def drop_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out every value whose name says that it is nobody's business."""
+    return {key: _without_secrets(value) for key, value in event.items() if key not in SECRET_KEYS}
+
+
+def mask_numbers(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep of each phone number only its beginning and its last four digits."""
+    return {key: _masked(value) for key, value in event.items()}
+
+
+def _without_secrets(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
+    if isinstance(value, Mapping):
+        return {
+            key: _without_secrets(each) for key, each in value.items() if key not in SECRET_KEYS
+        }
+    if isinstance(value, list | tuple):
+        return [_without_secrets(each) for each in value]
+    return value
+
+
+def _masked(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
+    if isinstance(value, Mapping):
+        return {key: _masked(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(each) for each in value]
+    return _NUMBER.sub(_shortened, value) if isinstance(value, str) else value
+
+
+def _shortened(found: re.Match[str]) -> str:
+    digits = re.sub(r"\D", "", found.group())
+    sign = "+" if found.group().startswith("+") else ""
+    return f"{sign}{digits[:_KEPT_IN_FRONT]}••••{digits[-_KEPT_AT_END:]}"

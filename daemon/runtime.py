@@ -1,0 +1,156 @@
+"""The process: signals, the word to the service manager, the watchdog, and the drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Protocol
+
+import structlog
+
+from daemon.notify import Notifier, listen_fds
+from daemon.settings import Settings
+
+log = structlog.get_logger("runtime")
+
+LAG_SAMPLE_SECONDS: Final = 0.5
+STATUS_SECONDS: Final = 5.0
+
+
+class Service(Protocol):
+    """What runs between start and end."""
+
+    async def status(self) -> str:
+        """Return one line for the service manager's status."""
+        ...
+
+    async def stalls(self) -> Sequence[object]:
+        """Return what hangs; while there is something, the watchdog is not fed."""
+        ...
+
+    def closing(self) -> None:
+        """Hear that the end begins, before anything is closed."""
+        ...
+
+
+class LoopLag:
+    """By how much the event loop runs late, sampled twice a second."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due = self._loop.time()
+        self._last = 0.0
+
+    def seconds(self) -> float:
+        """Return the lag of the last sample, or of the one that is overdue if that is more."""
+        return max(self._last, self._loop.time() - self._due, 0.0)
+
+    async def watch(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            self._due = self._loop.time() + LAG_SAMPLE_SECONDS
+            await asyncio.sleep(LAG_SAMPLE_SECONDS)
+            self._last = self._loop.time() - self._due
+
+
+OpenService = Callable[[Settings, Mapping[str, int], LoopLag], AbstractAsyncContextManager[Service]]
+"""Opens everything and closes it again, mirror-image; gets the sockets passed by systemd."""
+
+
+class Runtime:
+    """One life of the daemon: open, say READY, wait for the end, drain."""
+
+    def __init__(
+        self, settings: Settings, open_service: OpenService, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self._settings = settings
+        self._open = open_service
+        self._passed = listen_fds(environ)
+        self._notifier = Notifier.from_env(environ)
+        self._ending = asyncio.Event()
+        self._ready = False
+
+    async def run(self) -> None:
+        """Live until SIGTERM or SIGINT; raise what keeps the service from opening.
+
+        The drain takes at most `drain_seconds`; a second signal hastens it.
+        """
+        life = asyncio.create_task(self._live(), name="life")
+        with self._signals(life):
+            try:
+                await life
+            except asyncio.CancelledError:
+                if not self._ending.is_set():
+                    raise
+                log.warning("drain_cut_short")
+
+    async def _live(self) -> None:
+        lag = LoopLag()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(_background(lag.watch()))
+            service = await stack.enter_async_context(self._open(self._settings, self._passed, lag))
+            self._ready = True
+            self._notifier.ready(await service.status())
+            log.info("ready")
+            stack.enter_context(_background(self._report(service)))
+            stack.enter_context(_background(self._feed(service)))
+            await self._ending.wait()
+            self._notifier.stopping()
+            log.info("stopping")
+            service.closing()
+
+    async def _report(self, service: Service) -> None:
+        """Keep the line that `systemctl status` shows true."""
+        while True:
+            await asyncio.sleep(STATUS_SECONDS)
+            self._notifier.status(await service.status())
+
+    async def _feed(self, service: Service) -> None:
+        """Feed the watchdog for as long as nothing hangs; from the loop, so a stuck one starves."""
+        interval = self._notifier.watchdog_interval()
+        while interval is not None:
+            if found := await service.stalls():
+                log.error("watchdog_not_fed", stalls=[str(each) for each in found])
+            else:
+                self._notifier.watchdog()
+            await asyncio.sleep(interval)
+
+    @contextlib.contextmanager
+    def _signals(self, life: asyncio.Task[None]) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, life)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    def _end(self, life: asyncio.Task[None]) -> None:
+        """Begin to drain; cut short what is still starting, and what was told twice."""
+        if self._ending.is_set() or not self._ready:
+            self._ending.set()
+            life.cancel()
+            return
+        self._ending.set()
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._settings.daemon.drain_seconds, life.cancel)
+
+    def _reload(self) -> None:
+        """Stay alive: a hang-up asks for a reload, and there is nothing to reload yet."""
+        log.info("reload_asked")
+
+
+@contextlib.contextmanager
+def _background(work: Coroutine[Any, Any, None]) -> Iterator[None]:
+    """Run a coroutine beside the block and end it with the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
