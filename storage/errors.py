@@ -1,7 +1,5 @@
 """The errors of the storage room: each a stable code, a sentence and a hint."""
 
-# ruff: noqa: N818 - the names say what happened; that they are errors, their base class says
-
 from __future__ import annotations
 
 import errno
@@ -9,7 +7,7 @@ import sqlite3
 from typing import ClassVar, Final
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FAULTY: Final = frozenset({errno.EIO, errno.EROFS})
+_FAULTY: Final = frozenset({errno.EACCES, errno.EIO, errno.EPERM, errno.EROFS})
 _SQLITE_FAULTY: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,

@@ -18,6 +18,8 @@ from storage.tx import Reader
 from storage.upgrade import refuse_newer
 
 _RESTORE: Final = "Put the last good backup back with `leadmaster restore`."
+_WRITE_VERSION_AT: Final = 18  # https://sqlite.org/fileformat.html#file_format_version_numbers
+_WRITE_VERSIONS: Final = (1, 2)  # rollback journal, write-ahead log
 
 
 def examine(folder: StateFolder, migrations: Sequence[Migrations]) -> Anchor | None:
@@ -95,6 +97,13 @@ def _foreign(sentence: str) -> DatabaseForeign:
 
 
 def _refuse_damaged(folder: StateFolder, connection: sqlite3.Connection) -> None:
+    with folder.database.open("rb") as file:
+        write_version = file.read(_WRITE_VERSION_AT + 1)[-1]
+    if write_version not in _WRITE_VERSIONS:  # SQLite would read such a file, and never write it
+        raise DatabaseCorrupt(
+            f"{folder.database} is damaged: its header asks for file format {write_version}.",
+            _RESTORE,
+        )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise DatabaseCorrupt(

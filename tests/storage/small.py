@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,16 @@ def m001_notes(db: SchemaDatabase) -> None:
     """Make two tables, the second of which refers to the first."""
     db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT")
     db.execute("CREATE TABLE marks (note INTEGER NOT NULL REFERENCES notes (id)) STRICT")
+
+
+NEWER = Migrations("small")
+NEWER()(m001_notes)
+
+
+@NEWER()
+def m002_colours(db: SchemaDatabase) -> None:
+    """Change the first table, as a later version would."""
+    db.execute("ALTER TABLE notes ADD COLUMN colour TEXT")
 
 
 @dataclass(frozen=True)
@@ -85,3 +96,14 @@ async def filled(folder: Path, *words: str) -> None:
 def straight(path: Path) -> contextlib.closing[sqlite3.Connection]:
     """Open the file behind the room's back."""
     return contextlib.closing(sqlite3.connect(path))
+
+
+@contextlib.contextmanager
+def no_file_grows_beyond(size: int) -> Iterator[None]:
+    """Make the kernel refuse to write past a size, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import resource
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,16 @@ from storage.errors import Closed, DiskFault, DiskFull, JobAborted, WriteFailed
 from storage.events import CommittedEvent
 from storage.tx import Tx
 from storage.writer import BATCH_JOBS, Writer
-from tests.storage.small import MIGRATIONS, filled, ignore, noting, opened, straight, texts
+from tests.storage.small import (
+    MIGRATIONS,
+    filled,
+    ignore,
+    no_file_grows_beyond,
+    noting,
+    opened,
+    straight,
+    texts,
+)
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
 
@@ -219,17 +227,6 @@ async def test_a_cancelled_caller_does_not_cut_a_transaction(tmp_path: Path) -> 
         await stays
         assert await database.read(texts) == ["gone", "stays"]
         assert [event.subject for event in events] == ["gone", "stays"]
-
-
-@contextlib.contextmanager
-def no_file_grows_beyond(size: int) -> Iterator[None]:
-    """Make the kernel refuse to write past a size, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_a_refused_commit_fails_its_whole_batch_and_the_writer_lives_on(

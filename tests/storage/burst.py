@@ -1,0 +1,31 @@
+"""A process that writes as fast as it can and says which writes were acknowledged, until killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from tests.storage.small import noting, opened
+
+PRODUCERS = 8
+
+
+async def burst(folder: Path) -> None:
+    """Write for ever; one line on the standard output for each acknowledgement."""
+    async with opened(folder) as database:
+
+        async def produce(producer: int) -> None:
+            number = 0
+            while True:
+                word = f"{producer}-{number}"
+                await database.write(noting(word), urgent=producer % 2 == 0)
+                os.write(sys.stdout.fileno(), f"{word}\n".encode())
+                number += 1
+
+        await asyncio.gather(*map(produce, range(PRODUCERS)))
+
+
+if __name__ == "__main__":
+    asyncio.run(burst(Path(sys.argv[1])))

@@ -1,0 +1,232 @@
+"""Before it is opened: foreign, damaged, read-only, missing and newer files are refused."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.connections import APPLICATION_ID
+from storage.db import Database
+from storage.errors import (
+    DatabaseCorrupt,
+    DatabaseForeign,
+    DatabaseInUse,
+    DatabaseMissing,
+    DatabaseNewer,
+    DatabaseReadOnly,
+    StorageError,
+    SuppressionKeyLost,
+)
+from tests.storage.small import MIGRATIONS, NEWER, filled, ignore, noting, opened, straight, texts
+
+NOBODY = 65534
+
+
+async def refused(folder: Path, kind: type[StorageError]) -> StorageError:
+    """Open the folder; return the refusal, which must name the place and say what to do."""
+    with pytest.raises(kind) as caught:
+        await Database.open(folder, migrations=MIGRATIONS, on_events=ignore)
+    assert str(folder) in caught.value.sentence
+    assert caught.value.hint.endswith(".")
+    return caught.value
+
+
+def flipped(content: bytes, *places: int) -> bytes:
+    """Return the content with every bit of some bytes turned over."""
+    changed = bytearray(content)
+    for place in places:
+        changed[place] ^= 0xFF
+    return bytes(changed)
+
+
+async def test_a_new_folder_becomes_a_new_database(tmp_path: Path) -> None:
+    """Where nothing ever ran, an empty database is right."""
+    async with opened(tmp_path / "a" / "b") as database:
+        assert await database.read(texts) == []
+        assert await database.read(lambda r: r.value("PRAGMA application_id")) == APPLICATION_ID
+
+
+async def test_a_second_daemon_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    """One folder, one daemon."""
+    async with opened(tmp_path) as database:
+        assert (await refused(tmp_path, DatabaseInUse)).code == "database_in_use"
+        assert await database.write(noting("still here")) == 1
+
+
+async def test_a_refused_open_lets_go_of_the_folder(tmp_path: Path) -> None:
+    """Once the cause is mended the same process can open it."""
+    (tmp_path / "leadmaster.db").write_bytes(b"not a database at all" * 100)
+    await refused(tmp_path, DatabaseForeign)
+    (tmp_path / "leadmaster.db").unlink()
+    await filled(tmp_path, "fine")
+
+
+async def test_a_file_that_is_no_database_is_foreign(tmp_path: Path) -> None:
+    """It is left as it is."""
+    file = tmp_path / "leadmaster.db"
+    file.write_bytes(b"Dear diary, " * 500)
+    assert (await refused(tmp_path, DatabaseForeign)).code == "database_foreign"
+    assert file.read_bytes() == b"Dear diary, " * 500
+
+
+@pytest.mark.parametrize("application_id", [0, 42])
+async def test_another_programs_database_is_foreign(tmp_path: Path, application_id: int) -> None:
+    """An SQLite file that we did not make is not migrated."""
+    with straight(tmp_path / "leadmaster.db") as connection:
+        connection.execute("CREATE TABLE recipes (name)")
+        connection.execute(f"PRAGMA application_id = {application_id}")
+    before = (tmp_path / "leadmaster.db").read_bytes()
+    await refused(tmp_path, DatabaseForeign)
+    assert (tmp_path / "leadmaster.db").read_bytes() == before
+
+
+async def test_no_flipped_byte_of_the_header_is_taken_for_a_good_database(tmp_path: Path) -> None:
+    """Each byte either does not matter, and all data are there, or the file is refused."""
+    await filled(tmp_path, "one", "two")
+    file = tmp_path / "leadmaster.db"
+    good = file.read_bytes()
+    refusals = 0
+    for place in range(100):
+        file.write_bytes(flipped(good, place))
+        try:
+            async with opened(tmp_path) as database:
+                assert await database.read(texts) == ["one", "two"]
+        except DatabaseCorrupt:
+            refusals += 1
+    assert refusals > 30
+
+
+async def test_damaged_pages_are_found(tmp_path: Path) -> None:
+    """Bytes flipped where a table's rows are laid out are reported as damage, with the way out."""
+    await filled(tmp_path, *(str(n) for n in range(50)))
+    file = tmp_path / "leadmaster.db"
+    good = file.read_bytes()
+    with straight(file) as connection:
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    for page in range(1, len(good) // size):
+        file.write_bytes(flipped(good, *range(page * size, page * size + 8)))
+        error = await refused(tmp_path, DatabaseCorrupt)
+        assert error.code == "database_corrupt"
+        assert "leadmaster restore" in error.hint
+
+
+async def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
+    """Half a file is not opened."""
+    await filled(tmp_path, "one")
+    file = tmp_path / "leadmaster.db"
+    os.truncate(file, file.stat().st_size // 2)
+    await refused(tmp_path, DatabaseCorrupt)
+
+
+async def test_a_database_that_lost_who_it_is_is_damaged(tmp_path: Path) -> None:
+    """Without its epochs it can not be told from a copy."""
+    await filled(tmp_path, "one")
+    with straight(tmp_path / "leadmaster.db") as connection:
+        connection.execute("DELETE FROM epochs")
+        connection.commit()
+    await refused(tmp_path, DatabaseCorrupt)
+
+
+@pytest.mark.parametrize(
+    "trace", ["leadmaster.anchor", "suppressions.journal", "leadmaster.db-wal"]
+)
+async def test_a_deleted_database_is_missed(tmp_path: Path, trace: str) -> None:
+    """As long as anything tells of it, no empty one takes its place."""
+    (tmp_path / "seen").mkdir()
+    await filled(tmp_path / "seen", "one")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    content = (tmp_path / "seen" / "leadmaster.anchor").read_bytes()
+    (folder / trace).write_bytes(content)
+    error = await refused(folder, DatabaseMissing)
+    assert trace in error.sentence
+    assert not (folder / "leadmaster.db").exists()
+
+
+async def test_an_emptied_database_is_missed(tmp_path: Path) -> None:
+    """A file of no bytes, where events had happened, is not filled anew."""
+    await filled(tmp_path, "one")
+    os.truncate(tmp_path / "leadmaster.db", 0)
+    assert "empty" in (await refused(tmp_path, DatabaseMissing)).sentence
+
+
+async def test_a_first_start_that_was_cut_is_completed(tmp_path: Path) -> None:
+    """A crash before the first table leaves an anchor and an empty file: no history is lost."""
+    await filled(tmp_path)
+    os.truncate(tmp_path / "leadmaster.db", 0)
+    await filled(tmp_path, "one")
+    async with opened(tmp_path) as database:
+        assert await database.read(texts) == ["one"]
+
+
+async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """An older program does not touch what a newer one has migrated."""
+    async with opened(tmp_path, migrations=NEWER):
+        pass
+    before = (tmp_path / "leadmaster.db").read_bytes()
+    error = await refused(tmp_path, DatabaseNewer)
+    assert error.code == "database_newer"
+    assert "m002_colours" in error.sentence
+    assert (tmp_path / "leadmaster.db").read_bytes() == before
+
+
+async def test_a_database_without_its_key_is_refused(tmp_path: Path) -> None:
+    """A new key would match no stored hash, so none is made."""
+    await filled(tmp_path, "one")
+    (tmp_path / "suppressions.key").unlink()
+    assert (await refused(tmp_path, SuppressionKeyLost)).code == "suppression_key_lost"
+    assert not (tmp_path / "suppressions.key").exists()
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """Give a folder that an unprivileged user can reach (tmp_path is root's alone)."""
+    with tempfile.TemporaryDirectory(prefix="leadmaster-") as name:
+        path = Path(name)
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+        yield path
+
+
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Be a user whom modes stop: root ignores them."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@contextlib.contextmanager
+def mode(path: Path, bits: int) -> Iterator[None]:
+    """Give a path other rights for a while."""
+    path.chmod(bits)
+    try:
+        yield
+    finally:
+        path.chmod(0o700)
+
+
+@pytest.mark.parametrize(("name", "bits"), [("leadmaster.db", 0o400), (".", 0o500)])
+async def test_a_read_only_database_is_refused(shared: Path, name: str, bits: int) -> None:
+    """What can not be written is found out before anything is promised."""
+    with unprivileged():
+        await filled(shared, "one")
+        with mode(shared / name, bits):
+            error = await refused(shared, DatabaseReadOnly)
+        assert error.code == "database_read_only"
+        await filled(shared, "two")
+
+
+async def test_a_folder_that_can_not_be_made_is_read_only(shared: Path) -> None:
+    """The first start in a place that is not ours is refused with that place's name."""
+    with unprivileged(), mode(shared, 0o500):
+        await refused(shared / "state", DatabaseReadOnly)
