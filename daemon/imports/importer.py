@@ -1,0 +1,212 @@
+"""Lists of prospects on their way in: preview, import, report. One import runs at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+
+from daemon.aliases import Aliases
+from daemon.api.clock import Clock
+from daemon.api.imports import ImportRow
+from daemon.api.numbers import aliases as number_forms
+from daemon.errors import ImportRejected, NotFound
+from daemon.events import ImportFinished
+from daemon.imports import lines
+from daemon.imports.child import Child
+from daemon.imports.intake import Intake
+from daemon.imports.options import ImportOptions
+from daemon.imports.reading import ReadRecord
+from daemon.imports.reports import ImportPreview, ImportReport, report_of
+from daemon.plugin_manager import Plugins
+from daemon.scoring import Scoring
+from daemon.settings import Settings
+from storage import imports
+from storage.db import Database
+from storage.imports import ImportRecord, Outcome, RecordOutcome
+from storage.tx import Reader, Tx
+
+OnProgress: TypeAlias = Callable[[int, int | None], None]
+_JOB: Final = 25
+"""Records in one write job: few, because an urgent job waits for the one that runs."""
+
+
+class Imports:
+    """What the doors ask of imports."""
+
+    def __init__(  # noqa: PLR0917 - rooms in the order in which the house builds them
+        self,
+        database: Database,
+        plugins: Plugins,
+        scoring: Scoring,
+        aliases: Aliases,
+        clock: Clock,
+        settings: Settings,
+        *,
+        child: Child | None = None,
+    ) -> None:
+        self._database = database
+        self._sources = plugins.sources()
+        self._intake = Intake(aliases, scoring)
+        self._clock = clock
+        self._settings = settings
+        self._child = child or Child()
+        self._one_at_a_time = asyncio.Lock()
+
+    async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
+        """Read the whole file and say what an import would do; nothing is written."""
+        counts = Counter(dict.fromkeys(Outcome, 0))
+        seen: set[str] = set()
+        async with self._child.reading(self._request(path, options)) as reading:
+            async for records in reading.batches:
+                counts.update(
+                    await self._database.read(partial(self._foretell, records=records, seen=seen))
+                )
+        return ImportPreview(
+            form=reading.opened.form,
+            headers=reading.opened.headers,
+            mapping=reading.opened.mapping,
+            rows=tuple(ImportRow(number, cells) for number, cells in reading.opened.rows),
+            total=reading.opened.total,
+            counts=counts,
+        )
+
+    async def run(
+        self,
+        path: Path,
+        options: ImportOptions,
+        who: str,
+        on_progress: OnProgress = lambda _done, _total: None,
+    ) -> ImportReport:
+        """Import a file; return what became of its records.
+
+        The same file, mapping and options a second time change nothing: the first report comes
+        back, ``repeated``. One that was cut short goes on. ``on_progress`` hears done and total.
+        Raises :class:`ImportRejected` with what was wrong; what was taken till then stays, and
+        the import is not called finished.
+        """
+        request = self._request(path, options)
+        async with self._one_at_a_time, self._child.reading(request) as reading:
+            into = await self._begin(path, request, reading.opened, who)
+            if into.finished_at is not None:
+                return await self.report(into.id, repeated=True)
+            done = 0
+            async for records in reading.batches:
+                for start in range(0, len(records), _JOB):
+                    job = records[start : start + _JOB]
+                    await self._database.write(
+                        partial(self._intake.take, into=into, records=job, at=self._clock.now())
+                    )
+                    done += len(job)
+                    on_progress(done, reading.opened.total)
+        await self._database.write(partial(self._finish, into=into))
+        return await self.report(into.id)
+
+    async def report(self, import_id: str, *, repeated: bool = False) -> ImportReport:
+        """Return what became of an import's records so far; raise NotFound for an unknown one."""
+        report = await self._database.read(
+            partial(report_of, import_id=import_id, repeated=repeated)
+        )
+        if report is None:
+            raise NotFound(f"There is no import {import_id!r}.")
+        return report
+
+    async def rejects(self, import_id: str) -> Sequence[RecordOutcome]:
+        """Return the records that were rejected, in file order, with their reasons."""
+        await self.report(import_id)
+        return await self._database.read(
+            partial(imports.records, import_id=import_id, outcome=Outcome.REJECTED)
+        )
+
+    def _request(self, path: Path, options: ImportOptions) -> lines.Request:
+        if not path.is_file():
+            raise ImportRejected(f"{path} is no file.", hint="Check the path.")
+        return lines.Request(
+            path=str(path.absolute()),
+            source=self._source(path, options),
+            options=options,
+            region=options.region or self._settings.daemon.default_region,
+            today=self._clock.now().date(),
+            blocked=self._settings.plugins.blocked,
+        )
+
+    def _source(self, path: Path, options: ImportOptions) -> str:
+        if options.source in self._sources:
+            return str(options.source)
+        suffix = path.suffix.lower()
+        fitting = [name for name, source in self._sources.items() if suffix in source.suffixes]
+        if options.source is None and fitting:
+            return fitting[0]
+        known = "; ".join(
+            f"{name} ({', '.join(source.suffixes)})" for name, source in self._sources.items()
+        )
+        raise ImportRejected(
+            f"No import source is called {options.source!r}."
+            if options.source
+            else f"No import source reads files that end in {suffix!r}.",
+            hint=f"There are: {known}.",
+        )
+
+    async def _begin(
+        self, path: Path, request: lines.Request, opened: lines.Opened, who: str
+    ) -> ImportRecord:
+        told = {
+            "source": request.source,
+            "region": request.region,
+            "mapping": opened.mapping,
+            "options": msgspec.to_builtins(request.options),
+        }
+        content_hash = await asyncio.to_thread(_hash, path, told)
+        return await self._database.write(
+            partial(
+                imports.begin,
+                content_hash=content_hash,
+                source=request.source,
+                filename=path.name,
+                who=who,
+                options=told,
+                at=self._clock.now(),
+            )
+        )
+
+    def _finish(self, tx: Tx, into: ImportRecord) -> None:
+        now = self._clock.now()
+        counts = imports.finish(tx, into.id, at=now)
+        duplicates, rejected = counts[Outcome.DUPLICATE], counts[Outcome.REJECTED]
+        tx.emit(
+            ImportFinished(
+                subject=into.id,
+                at=now,
+                filename=into.filename,
+                accepted=sum(counts.values()) - duplicates - rejected,
+                duplicates=duplicates,
+                rejected=rejected,
+            )
+        )
+
+    def _foretell(
+        self, reader: Reader, records: Sequence[ReadRecord], seen: set[str]
+    ) -> Counter[Outcome]:
+        """Count what would become of records; ``seen`` are the lines that came before them."""
+        counts: Counter[Outcome] = Counter()
+        for record in records:
+            forms = number_forms(record.phone) if record.phone else frozenset()
+            again = not seen.isdisjoint(forms)
+            counts[Outcome.DUPLICATE if again else self._intake.outcome(reader, record)] += 1
+            seen |= forms
+        return counts
+
+
+def _hash(path: Path, told: object) -> str:
+    """Return what makes two imports the same: the file's bytes, its mapping and the options."""
+    digest = hashlib.sha256(msgspec.json.encode(told, order="sorted"))
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,40 @@
+"""The sample list, whole: 600 records as a person would bring them, and what must become of each."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from daemon.imports import ImportOptions
+from storage import imports
+from storage.imports import Outcome
+from tests.helpers.importing import import_room
+
+DATA = Path(__file__).parents[1] / "data"
+SAMPLE = DATA / "prospects_es.csv"
+REACHED = frozenset({Outcome.ACCEPTED, Outcome.ACCEPTED_FIXED_LINE, Outcome.ACCEPTED_NOT_REACHABLE})
+
+
+def expected() -> list[tuple[int, str, str | None]]:
+    """Return record, outcome and number of each record."""
+    with (DATA / "prospects_es.expected.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            (int(row["record"]), row["expected"], row["e164"] or None)
+            for row in csv.DictReader(file)
+        ]
+
+
+async def test_every_record_is_what_the_expected_file_says(tmp_path: Path) -> None:
+    """Outcome and number of all 600 records are right, in the real child process."""
+    async with import_room(tmp_path) as room:
+        heard: list[tuple[int, int | None]] = []
+        report = await room.imports.run(
+            SAMPLE, ImportOptions(region="AR"), "ana", lambda *at: heard.append(at)
+        )
+        told = await room.database.read(lambda reader: imports.records(reader, report.id))
+        assert [(each.record, each.outcome.value, each.phone) for each in told] == expected()
+        assert heard[-1] == (600, 600)
+        assert all(each.sentence for each in told if each.outcome is Outcome.REJECTED)
+        assert {each.phone for each in await room.prospects()} == {
+            each.phone for each in told if each.outcome in REACHED
+        }
