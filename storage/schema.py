@@ -22,11 +22,12 @@ CREATE TABLE sessions (
     options TEXT NOT NULL DEFAULT '{}',
     desired TEXT NOT NULL DEFAULT 'off' CHECK (desired IN ('on', 'off')),
     connection TEXT NOT NULL DEFAULT 'stopped',
-    phone_state TEXT NOT NULL DEFAULT 'seen',
+    phone_state TEXT NOT NULL DEFAULT 'unlinked',
     sending TEXT NOT NULL DEFAULT 'all',
     reason_code TEXT NOT NULL DEFAULT '',
     since TEXT NOT NULL,
     due_at TEXT,                         -- when the connection's deadline moves it on
+    phone_seen_at TEXT,                  -- when the phone that owns the account was last online
     sending_until TEXT,
     banned_until TEXT,
     attempts INTEGER NOT NULL DEFAULT 0, -- reconnects in a row
@@ -248,9 +249,12 @@ CREATE TABLE receipts (
     wire_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     at TEXT NOT NULL,
+    reason_code TEXT NOT NULL DEFAULT '',
+    contact TEXT REFERENCES contacts (id), -- null: a recipient we hold nothing about
     message TEXT,                        -- null: a receipt for an id we do not know
     PRIMARY KEY (session, wire_id, kind)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX receipts_by_contact ON receipts (contact) WHERE contact IS NOT NULL;
 """
 
 OPERATION = """

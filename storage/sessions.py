@@ -1,0 +1,164 @@
+"""Sessions and the phone numbers behind them: one row each, and the story of every move."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from sqlite3 import Row
+from typing import Any
+
+from statemachines.session import Connection, Phone, Sending
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session as stored. ``due_at`` is when the connection's deadline moves it on.
+
+    ``reason_code`` is that of the last change of any region; ``since`` is when the connection
+    entered its state; ``attempts`` counts reconnects without a minute of stable uptime.
+    """
+
+    name: str
+    channel: str
+    phone: str | None
+    time_zone: str
+    options: Mapping[str, object]
+    desired: str
+    connection: Connection
+    phone_state: Phone
+    sending: Sending
+    reason_code: str
+    since: datetime
+    created_at: datetime
+    due_at: datetime | None = None
+    phone_seen_at: datetime | None = None
+    sending_until: datetime | None = None
+    banned_until: datetime | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One move of one region of a session."""
+
+    at: datetime
+    region: str
+    previous: str
+    state: str
+    reason_code: str
+
+
+REGIONS = (
+    ("connection", "connection"),
+    ("phone", "phone_state"),
+    ("sending", "sending"),
+    ("desired", "desired"),
+)
+"""The word in the history, and the column, of everything whose moves are told."""
+
+_COLUMNS = tuple(field.name for field in fields(SessionRecord))
+_NEVER_CHANGED = {"name", "channel", "time_zone", "options", "created_at"}
+_CHANGING = tuple(column for column in _COLUMNS if column not in _NEVER_CHANGED)
+_MOMENTS = {
+    "since", "created_at", "due_at", "phone_seen_at", "sending_until", "banned_until"
+}  # fmt: skip
+
+
+def insert(tx: Tx, record: SessionRecord) -> None:
+    """Store a new session, and its number where it already has one."""
+    if record.phone:
+        link_number(tx, record.phone, record.created_at)
+    names = ", ".join(_COLUMNS)
+    places = ", ".join(f":{column}" for column in _COLUMNS)
+    tx.execute(
+        f"INSERT INTO sessions ({names}) VALUES ({places})",  # noqa: S608 - our own column names
+        _row(record),
+    )
+
+
+def save(tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime) -> None:
+    """Store what a change made of a session, with a line of history for each region that moved."""
+    if after.phone and after.phone != before.phone:
+        link_number(tx, after.phone, at)
+    settings = ", ".join(f"{column} = :{column}" for column in _CHANGING)
+    tx.execute(
+        f"UPDATE sessions SET {settings} WHERE name = :name",  # noqa: S608 - our own column names
+        _row(after),
+    )
+    for region, column in REGIONS:
+        previous, state = getattr(before, column), getattr(after, column)
+        if previous != state:
+            tx.execute(
+                "INSERT INTO session_history (session, at, region, previous, state, reason_code)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (after.name, stamp(at), region, previous, state, after.reason_code),
+            )
+
+
+def get(reader: Reader, name: str) -> SessionRecord | None:
+    """Return a session that was not deleted, or None."""
+    row = reader.one("SELECT * FROM sessions WHERE name = ? AND deleted_at IS NULL", (name,))
+    return None if row is None else _record(row)
+
+
+def every(reader: Reader) -> list[SessionRecord]:
+    """Return all sessions that were not deleted, in the order in which they were made."""
+    rows = reader.all("SELECT * FROM sessions WHERE deleted_at IS NULL ORDER BY created_at, name")
+    return [_record(row) for row in rows]
+
+
+def name_was_used(reader: Reader, name: str) -> bool:
+    """Return whether a session of this name exists or ever existed: messages still point to it."""
+    return reader.one("SELECT 1 FROM sessions WHERE name = ?", (name,)) is not None
+
+
+def mark_deleted(tx: Tx, name: str, at: datetime) -> None:
+    """Take a session out of every list; its row stays, because its messages point to it."""
+    tx.execute("UPDATE sessions SET deleted_at = ? WHERE name = ?", (stamp(at), name))
+
+
+def history(reader: Reader, name: str) -> list[HistoryEntry]:
+    """Return every move of a session, oldest first."""
+    rows = reader.all("SELECT * FROM session_history WHERE session = ? ORDER BY id", (name,))
+    return [
+        HistoryEntry(
+            parse(row["at"]), row["region"], row["previous"], row["state"], row["reason_code"]
+        )
+        for row in rows
+    ]
+
+
+def link_number(tx: Tx, phone: str, at: datetime) -> None:
+    """Make a number known. Its age and its stops survive every new pairing."""
+    tx.execute(
+        "INSERT INTO numbers (phone, first_linked_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (phone, stamp(at)),
+    )
+
+
+def note_ban(tx: Tx, phone: str, at: datetime) -> None:
+    """Record that the platform banned a number; a later ban replaces an earlier one."""
+    tx.execute("UPDATE numbers SET banned_at = ? WHERE phone = ?", (stamp(at), phone))
+
+
+def _row(record: SessionRecord) -> dict[str, Any]:
+    row: dict[str, Any] = {column: getattr(record, column) for column in _COLUMNS}
+    row["options"] = json.dumps(dict(record.options))
+    for column in _MOMENTS:
+        row[column] = None if row[column] is None else stamp(row[column])
+    return row
+
+
+def _record(row: Row) -> SessionRecord:
+    values = {column: row[column] for column in _COLUMNS}
+    for column in _MOMENTS:
+        values[column] = None if values[column] is None else parse(values[column])
+    values["options"] = json.loads(values["options"])
+    values["connection"] = Connection(values["connection"])
+    values["phone_state"] = Phone(values["phone_state"])
+    values["sending"] = Sending(values["sending"])
+    return SessionRecord(**values)
