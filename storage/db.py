@@ -14,6 +14,7 @@ from sqlite_utils import Migrations
 
 from storage import event_log
 from storage.connections import connect_for_writing
+from storage.errors import disk_failures_named
 from storage.events import CommittedEvent
 from storage.folder import FolderLock, StateFolder
 from storage.identity import Identity
@@ -69,6 +70,7 @@ class Database:
         state = StateFolder(folder)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.closing(FolderLock(state)))
+            stack.enter_context(disk_failures_named(folder))
             identity = await asyncio.to_thread(prepare, state, migrations, at_open, now())
             connect = functools.partial(connect_for_writing, state.database)
             where = str(state.database)

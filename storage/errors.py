@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sqlite3
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -144,6 +146,18 @@ def disk_failure(error: BaseException, where: object) -> WriteFailed | None:
             "Check the disk and the kernel log, then run `leadmaster doctor`.",
         )
     return None
+
+
+@contextlib.contextmanager
+def disk_failures_named(where: object) -> Iterator[None]:
+    """Turn what the disk refuses inside the block into WriteFailed; let other errors pass."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        failure = disk_failure(error, where)
+        if failure is None:
+            raise
+        raise failure from error
 
 
 def _is_full(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Migrations
 
 from storage.connections import connect_for_writing
-from storage.errors import DatabaseCloned, DatabaseMissing, disk_failure
+from storage.errors import DatabaseCloned, DatabaseMissing, disk_failures_named
 from storage.folder import FolderLock, StateFolder, create_durably
 from storage.foundation import FOUNDATION
 from storage.identity import (
@@ -77,7 +77,7 @@ def adopt(
     """
     folder = StateFolder(path)
     groups = (FOUNDATION, migrations)
-    with contextlib.closing(FolderLock(folder)):
+    with contextlib.closing(FolderLock(folder)), disk_failures_named(path):
         epochs = [0]
         anchor = None
         with contextlib.suppress(DatabaseCloned):  # a damaged anchor is what a person overrules
@@ -108,10 +108,8 @@ def note_identity(folder: StateFolder) -> Identity:
     The connection is one that may write: the last one to close moves what is left in the
     write-ahead log into the file, so that after a clean stop the file alone is the database.
     """
-    try:
+    with disk_failures_named(folder.anchor):
         with contextlib.closing(connect_for_writing(folder.database)) as connection:
             identity = read_identity(Reader(connection))
         place_anchor(folder, identity)
-    except (sqlite3.Error, OSError) as error:
-        raise disk_failure(error, folder.anchor) or error from error
     return identity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from sqlite_utils import Database as SchemaDatabase
 from sqlite_utils import Migrations
 
 from storage.connections import APPLICATION_ID, connect_for_reading, connect_for_writing
-from storage.errors import DatabaseCorrupt, DatabaseNewer, disk_failure
+from storage.errors import DatabaseCorrupt, DatabaseNewer
 from storage.folder import PRIVATE_FOLDER, StateFolder, create_durably, sync_folder
 
 InTransaction: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -43,9 +43,9 @@ def upgrade(
     """Apply what is pending and call `complete`, all in one transaction.
 
     A file that has been in use is copied to the folder's `backups` first. Foreign keys are off
-    while tables are rebuilt, and checked before the commit. Raises WriteFailed when the disk does.
+    while tables are rebuilt, and checked before the commit.
     """
-    with _writing(folder) as connection:
+    with contextlib.closing(connect_for_writing(folder.database)) as connection:
         schema = SchemaDatabase(connection, execute_plugins=False, recursive_triggers=False)
         pending = [step for group in migrations for step in _pending(group, schema)]
         if pending and any(_applied(connection)):
@@ -59,16 +59,6 @@ def upgrade(
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-@contextlib.contextmanager
-def _writing(folder: StateFolder) -> Iterator[sqlite3.Connection]:
-    """Lend the writing connection; closing it rolls back what was not committed."""
-    try:
-        with contextlib.closing(connect_for_writing(folder.database)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise disk_failure(error, str(folder.database)) or error from error
 
 
 def _back_up(folder: StateFolder, step: str, at: datetime) -> None:

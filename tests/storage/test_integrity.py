@@ -21,6 +21,7 @@ from storage.errors import (
     DatabaseReadOnly,
     StorageError,
     SuppressionKeyLost,
+    WriteFailed,
 )
 from tests.storage.small import MIGRATIONS, NEWER, filled, ignore, noting, opened, straight, texts
 
@@ -230,3 +231,11 @@ async def test_a_folder_that_can_not_be_made_is_read_only(shared: Path) -> None:
     """The first start in a place that is not ours is refused with that place's name."""
     with unprivileged(), mode(shared, 0o500):
         await refused(shared / "state", DatabaseReadOnly)
+
+
+async def test_an_anchor_that_can_not_be_read_is_told_in_a_sentence(shared: Path) -> None:
+    """Files of another owner are no traceback."""
+    with unprivileged():
+        await filled(shared, "one")
+        with mode(shared / "leadmaster.anchor", 0o000):
+            assert "Permission denied" in (await refused(shared, WriteFailed)).sentence

@@ -1,76 +1,24 @@
-"""The writer: group commit, isolation of jobs, lanes, back-pressure, and disks that refuse."""
+"""The writer: group commit, isolation of jobs, lanes and back-pressure."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import sqlite3
-import threading
 import time
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from storage.connections import connect_for_writing
-from storage.db import Database
-from storage.errors import Closed, DiskFault, DiskFull, JobAborted, WriteFailed
+from storage.errors import DiskFault, JobAborted
 from storage.events import CommittedEvent
 from storage.tx import Tx
-from storage.writer import BATCH_JOBS, Writer
+from storage.writer import BATCH_JOBS
+from tests.storage.holding import held, turns
 from tests.storage.small import (
-    MIGRATIONS,
-    filled,
-    ignore,
-    no_file_grows_beyond,
     noting,
     opened,
-    straight,
     texts,
 )
-
-ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
-
-
-class Gate:
-    """A job that holds the writer until it is let go, so that others gather behind it."""
-
-    def __init__(self) -> None:
-        self._entered = threading.Event()
-        self._open = threading.Event()
-
-    def __call__(self, _tx: Tx) -> None:
-        """Wait in the writer's thread."""
-        self._entered.set()
-        assert self._open.wait(10)
-
-    async def entered(self) -> None:
-        """Wait until the writer is held."""
-        assert await asyncio.to_thread(self._entered.wait, 10)
-
-    def open(self) -> None:
-        """Let the writer go."""
-        self._open.set()
-
-
-@contextlib.asynccontextmanager
-async def held(database: Database, *, urgent: bool = False) -> AsyncIterator[None]:
-    """Hold the writer inside; let it go at the end, whatever becomes of its transaction."""
-    gate = Gate()
-    holding = asyncio.create_task(database.write(gate, urgent=urgent))
-    await gate.entered()
-    try:
-        yield
-    finally:
-        gate.open()
-        await asyncio.gather(holding, return_exceptions=True)
-
-
-async def turns(count: int = 5) -> None:
-    """Let tasks that can run, run."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def test_what_waits_is_committed_together(tmp_path: Path) -> None:
@@ -227,162 +175,3 @@ async def test_a_cancelled_caller_does_not_cut_a_transaction(tmp_path: Path) -> 
         await stays
         assert await database.read(texts) == ["gone", "stays"]
         assert [event.subject for event in events] == ["gone", "stays"]
-
-
-async def test_a_refused_commit_fails_its_whole_batch_and_the_writer_lives_on(
-    tmp_path: Path,
-) -> None:
-    """Nobody is told "written", no event is told, and the next transaction works."""
-    events: list[CommittedEvent] = []
-    async with opened(tmp_path, events=events) as database:
-        await database.write(noting("before"))
-        wal = database.path.with_name(database.path.name + "-wal")
-        with no_file_grows_beyond(wal.stat().st_size):
-            async with held(database):
-                jobs = [asyncio.create_task(database.write(noting(word))) for word in ("a", "b")]
-                await turns()
-            outcomes = await asyncio.gather(*jobs, return_exceptions=True)
-        assert all(isinstance(outcome, WriteFailed) for outcome in outcomes)
-        assert await database.read(texts) == ["before"]
-        assert await database.write(noting("after")) == 2
-        assert [event.seq for event in events] == [1, 2]
-
-
-async def test_a_job_that_finds_the_disk_full_says_so(tmp_path: Path) -> None:
-    """A caller hears `disk_full` and what to do, not SQLite's words."""
-
-    def too_much(tx: Tx) -> None:
-        tx.execute(f"PRAGMA max_page_count = {tx.value('PRAGMA page_count')}")
-        tx.execute("INSERT INTO notes (text) VALUES (hex(zeroblob(100000)))")
-
-    async with opened(tmp_path) as database:
-        with pytest.raises(DiskFull) as caught:
-            await database.write(too_much)
-        assert caught.value.code == "disk_full"
-        assert str(tmp_path) in caught.value.sentence
-        assert "Free some space" in caught.value.hint
-
-
-@contextlib.asynccontextmanager
-async def second_writer(database: Database, queue_limit: int = 8) -> AsyncIterator[Writer]:
-    """Write to the same file as another program would: without patience for a lock."""
-
-    def impatient() -> sqlite3.Connection:
-        connection = connect_for_writing(database.path)
-        connection.execute("PRAGMA busy_timeout = 0")
-        return connection
-
-    writer = Writer(
-        impatient,
-        ignore,
-        where=str(database.path),
-        queue_limit=queue_limit,
-        close_seconds=0.05,
-    )
-    await writer.start()
-    try:
-        yield writer
-    finally:
-        await writer.close()
-
-
-async def test_a_lock_held_by_another_program_fails_the_job(tmp_path: Path) -> None:
-    """When the transaction can not even begin, the caller is told, and the writer lives on."""
-    async with opened(tmp_path) as database, second_writer(database) as writer:
-        async with held(database):
-            with pytest.raises(DiskFault, match="locked"):
-                await writer.submit(noting("never"), urgent=False)
-        await writer.submit(noting("then"), urgent=False)
-        assert await database.read(texts) == ["then"]
-
-
-async def test_closing_commits_what_has_a_place_and_refuses_the_rest(tmp_path: Path) -> None:
-    """Who has a place is served; who waits for one, or comes later, is told Closed."""
-    async with opened(tmp_path) as database, second_writer(database, queue_limit=2) as writer:
-        gate = Gate()
-        holding = asyncio.create_task(writer.submit(gate, urgent=False))
-        await gate.entered()
-        placed = asyncio.create_task(writer.submit(noting("placed"), urgent=False))
-        waiting = asyncio.create_task(writer.submit(noting("waiting"), urgent=False))
-        await turns()
-        closing = asyncio.create_task(writer.close())
-        await turns()
-        gate.open()
-        await asyncio.gather(closing, holding, placed)
-        with pytest.raises(Closed):
-            await waiting
-        with pytest.raises(Closed):
-            await writer.submit(noting("late"), urgent=True)
-        assert await database.read(texts) == ["placed"]
-
-
-async def test_closing_interrupts_a_job_without_end(tmp_path: Path) -> None:
-    """A statement that never ends is cut, its caller is told, and the daemon can stop."""
-    async with opened(tmp_path) as database, second_writer(database) as writer:
-        endless = asyncio.create_task(writer.submit(lambda tx: tx.value(ENDLESS), urgent=False))
-        await turns()
-        await writer.close()
-        with pytest.raises((sqlite3.OperationalError, WriteFailed), match="interrupted"):
-            await endless
-        assert await database.read(texts) == []
-
-
-async def test_a_writer_that_can_not_connect_says_so_at_the_start(tmp_path: Path) -> None:
-    """What opening the connection raises comes out of `start`."""
-
-    def nowhere() -> sqlite3.Connection:
-        return connect_for_writing(tmp_path / "nowhere" / "leadmaster.db")
-
-    writer = Writer(nowhere, ignore, where="nowhere", queue_limit=1)
-    with pytest.raises(sqlite3.OperationalError):
-        await writer.start()
-
-
-async def test_the_beat_moves_with_every_transaction(tmp_path: Path) -> None:
-    """A no-op job is enough to tell the watchdog that the writer lives, and it costs no commit."""
-    async with opened(tmp_path) as database:
-        before = database.beat
-        await database.write(lambda _tx: None, urgent=True)
-        assert before < database.beat <= time.monotonic()
-
-
-async def test_a_failing_subscriber_does_not_swallow_answers(tmp_path: Path) -> None:
-    """When `on_events` raises, the callers are answered and the loop hears of the error."""
-
-    def broken(_events: Sequence[CommittedEvent]) -> None:
-        raise LookupError("a subscriber's own defect")
-
-    heard: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(
-        lambda _loop, context: heard.append(context["exception"])
-    )
-    database = await Database.open(tmp_path, migrations=MIGRATIONS, on_events=broken)
-    assert await database.write(noting("one")) == 1
-    await database.close()
-    assert [type(error) for error in heard] == [LookupError]
-
-
-def test_a_loop_that_is_gone_does_not_disturb_the_writer(tmp_path: Path) -> None:
-    """A transaction that ends after its loop is committed, though nobody is left to be told."""
-    path = tmp_path / "leadmaster.db"
-    asyncio.run(filled(tmp_path))
-    gate = Gate()
-
-    def held_note(tx: Tx) -> None:
-        noting("kept")(tx)
-        gate(tx)
-
-    async def leave() -> Writer:
-        connect = functools.partial(connect_for_writing, path)
-        writer = Writer(connect, ignore, where=str(path), queue_limit=1)
-        await writer.start()
-        abandoned = asyncio.create_task(writer.submit(held_note, urgent=False))
-        await gate.entered()
-        abandoned.cancel()
-        return writer
-
-    writer = asyncio.run(leave())
-    gate.open()
-    asyncio.run(writer.close())
-    with straight(path) as connection:
-        assert connection.execute("SELECT text FROM notes").fetchall() == [("kept",)]
