@@ -58,8 +58,9 @@ def triggers() -> dict[str, str]:
         ),
         "messages_keep_their_text": (
             "UPDATE OF text, body_hash, recipient",
-            "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient",
-            "text and recipient of a message are never changed",
+            "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
+            " OR NEW.text NOT IN (OLD.text, '')",
+            "text and recipient of a message are never changed, the text only forgotten",
         ),
     }
     return {name: _trigger(name, *rest) for name, rest in guards.items()}

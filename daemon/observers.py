@@ -1,0 +1,74 @@
+"""Shows committed events to the plugins that observe, and records plugins that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.bus import Bus, Lagged
+from daemon.events import PluginFailed
+from daemon.plugin_manager import Plugins
+from storage.db import Database
+from storage.errors import StorageError
+
+log = structlog.get_logger("plugins")
+
+_MOST_EVENTS = 4096
+_MOST_FAILURES = 256
+
+
+class Observers:
+    """One task that tells the plugins what was committed, and one that stores their failures."""
+
+    def __init__(self, plugins: Plugins, bus: Bus, database: Database, clock: Clock) -> None:
+        self._plugins = plugins
+        self._bus = bus
+        self._database = database
+        self._clock = clock
+        self._failures: asyncio.Queue[PluginFailed] = asyncio.Queue(_MOST_FAILURES)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Observe for as long as the block lasts."""
+        self._plugins.on_failure = self._failed
+        tasks = [
+            asyncio.create_task(self._tell(), name="observers"),
+            asyncio.create_task(self._record(), name="plugin-failures"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tell(self) -> None:
+        """Tell each stored event in order; a plugin too slow for the stream loses what it missed."""
+        while True:
+            subscription = self._bus.subscribe(_MOST_EVENTS)
+            try:
+                async for published in subscription:
+                    # A plugin that fails on being told that it failed would never stop failing.
+                    if published.seq is not None and not isinstance(published.event, PluginFailed):
+                        await self._plugins.observe(published.event)
+            except Lagged:
+                log.warning("observers_lagged", events=_MOST_EVENTS)
+            finally:
+                subscription.close()
+
+    def _failed(self, plugin: str, hook: str, sentence: str) -> None:
+        event = PluginFailed(subject=plugin, at=self._clock.now(), hook=hook, sentence=sentence)
+        with contextlib.suppress(asyncio.QueueFull):  # the log has it; the table can do without
+            self._failures.put_nowait(event)
+
+    async def _record(self) -> None:
+        while True:
+            event = await self._failures.get()
+            try:
+                await self._database.write(lambda tx, event=event: tx.emit(event))
+            except StorageError as error:
+                log.warning("plugin_failure_not_stored", code=error.code)

@@ -1,0 +1,56 @@
+"""The retention sweep: each kind of data goes when its days are over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.settings import RetentionSettings
+from storage import retention
+from storage.db import Database
+from storage.tx import Tx
+
+log = structlog.get_logger("retention")
+
+_ROWS = 500
+"""How many rows one job takes, so that an opt-out never waits behind a sweep."""
+
+Sweep = Callable[[Tx, datetime, int], int]
+
+
+class Retention:
+    """Forgets by the settings; a sweep that was missed is made up for by the next."""
+
+    def __init__(self, database: Database, clock: Clock, settings: RetentionSettings) -> None:
+        self._database = database
+        self._clock = clock
+        self._sweeps: tuple[tuple[str, Sweep, int], ...] = (
+            ("strangers", retention.forget_strangers, settings.strangers),
+            ("never_contacted", retention.forget_never_contacted, settings.never_contacted),
+            ("bodies", retention.blank_bodies, settings.bodies),
+            ("decisions", retention.pseudonymise_decisions, settings.decision_facts),
+        )
+        self._events = timedelta(days=settings.events)
+
+    async def sweep(self) -> dict[str, int]:
+        """Forget everything that is over; return how much of each kind went."""
+        now = self._clock.now()
+        gone = {
+            name: await self._forget(sweep, now - timedelta(days=days))
+            for name, sweep, days in self._sweeps
+        }
+        log.info("retention_swept", **gone)
+        return gone
+
+    async def trim_events(self) -> int:
+        """Cut the event log; clients that lag behind it start over from a snapshot."""
+        return await self._database.trim_events(self._clock.now() - self._events)
+
+    async def _forget(self, sweep: Sweep, before: datetime) -> int:
+        total = 0
+        while went := await self._database.write(lambda tx: sweep(tx, before, _ROWS)):
+            total += went
+        return total

@@ -1,0 +1,79 @@
+"""Forgetting on time: what is no longer needed loses its words, its numbers, or itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from statemachines.message import SETTLED
+from storage.times import stamp
+
+if TYPE_CHECKING:
+    from storage.tx import Tx
+
+_SETTLED = ", ".join(f"'{state.value}'" for state in sorted(SETTLED))
+_NEVER_IN_TOUCH = (
+    "SELECT p.contact FROM prospects AS p WHERE p.created_at < ?"
+    " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact)"
+    " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = p.contact) LIMIT ?"
+)
+
+
+def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
+    """Remove the words of settled messages, of inbound and of quotes; return how many rows."""
+    cut = (stamp(before), limit)
+    return (
+        tx.execute(
+            "UPDATE messages SET text = '' WHERE id IN (SELECT id FROM messages"
+            f" WHERE text <> '' AND state IN ({_SETTLED}) AND changed_at < ? LIMIT ?)",  # noqa: S608
+            cut,
+        ).rowcount
+        + tx.execute(
+            "UPDATE inbound SET text = '' WHERE id IN"
+            " (SELECT id FROM inbound WHERE text <> '' AND at < ? LIMIT ?)",
+            cut,
+        ).rowcount
+        + tx.execute(
+            "UPDATE evidence SET quote = '' WHERE id IN"
+            " (SELECT id FROM evidence WHERE quote <> '' AND at < ? LIMIT ?)",
+            cut,
+        ).rowcount
+    )
+
+
+def forget_strangers(tx: Tx, before: datetime, limit: int) -> int:
+    """Remove what people who are no prospects wrote to us; return how many messages went."""
+    return tx.execute(
+        "DELETE FROM inbound WHERE id IN (SELECT i.id FROM inbound AS i WHERE i.at < ?"
+        " AND NOT EXISTS (SELECT 1 FROM prospects AS p WHERE p.contact = i.contact) LIMIT ?)",
+        (stamp(before), limit),
+    ).rowcount
+
+
+def forget_never_contacted(tx: Tx, before: datetime, limit: int) -> int:
+    """Erase prospects with whom nothing was ever exchanged; return how many.
+
+    A suppression of theirs stays, by its keyed hash alone.
+    """
+    contacts = [row["contact"] for row in tx.all(_NEVER_IN_TOUCH, (stamp(before), limit))]
+    for contact in contacts:
+        tx.execute(
+            "UPDATE import_records SET phone = NULL, prospect = NULL WHERE prospect IN"
+            " (SELECT id FROM prospects WHERE contact = ?)",
+            (contact,),
+        )
+        tx.execute("UPDATE suppressions SET contact = NULL WHERE contact = ?", (contact,))
+        for table in ("prospects", "evidence", "aliases"):
+            tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))  # noqa: S608
+        tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
+        tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))
+    return len(contacts)
+
+
+def pseudonymise_decisions(tx: Tx, before: datetime, limit: int) -> int:
+    """Take the number out of old decisions; facts and verdict stay. Return how many."""
+    return tx.execute(
+        "UPDATE decisions SET recipient = '' WHERE id IN"
+        " (SELECT id FROM decisions WHERE recipient <> '' AND at < ? LIMIT ?)",
+        (stamp(before), limit),
+    ).rowcount
