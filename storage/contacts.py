@@ -140,7 +140,7 @@ def _merge(tx: Tx, *, elder: str, younger: str) -> None:
     ``messages.in_flight_key`` stays as it is: what is on its way was counted under the old name.
     """
     _merge_prospects(tx, elder, younger)
-    for table in ("aliases", "evidence", "inbound", "messages", "suppressions"):
+    for table in ("aliases", "evidence", "inbound", "messages", "receipts", "suppressions"):
         tx.execute(
             f"UPDATE {table} SET contact = ? WHERE contact = ?",  # noqa: S608 - our own table names
             (elder, younger),
