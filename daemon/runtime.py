@@ -19,6 +19,8 @@ log = structlog.get_logger("runtime")
 
 LAG_SAMPLE_SECONDS: Final = 0.5
 STATUS_SECONDS: Final = 5.0
+CLOSE_SECONDS: Final = 5.0
+"""What closing doors and database may take beyond the drain of what is on the wire."""
 
 
 class Service(Protocol):
@@ -77,7 +79,7 @@ class Runtime:
     async def run(self) -> None:
         """Live until SIGTERM or SIGINT; raise what keeps the service from opening.
 
-        The drain takes at most `drain_seconds`; a second signal hastens it.
+        The drain takes at most `drain_seconds`, and closing a little more; a second signal hastens.
         """
         life = asyncio.create_task(self._live(), name="life")
         with self._signals(life):
@@ -139,7 +141,7 @@ class Runtime:
             return
         self._ending.set()
         loop = asyncio.get_running_loop()
-        loop.call_later(self._settings.daemon.drain_seconds, life.cancel)
+        loop.call_later(self._settings.daemon.drain_seconds + CLOSE_SECONDS, life.cancel)
 
     def _reload(self) -> None:
         """Stay alive: a hang-up asks for a reload, and there is nothing to reload yet."""

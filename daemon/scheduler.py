@@ -7,12 +7,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from functools import partial
+from typing import Final, Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from daemon.outbox import Outbox
+from daemon.retention import Retention
+from daemon.validation import Validation
+from storage.db import Database
+
 log = structlog.get_logger("scheduler")
+
+HOUR: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,46 @@ class Job:
     name: str
     seconds: float
     work: Callable[[], Awaitable[object]]
+
+
+class Rooms(Protocol):
+    """The rooms that the jobs call into."""
+
+    @property
+    def database(self) -> Database:
+        """The one file."""
+        ...
+
+    @property
+    def retention(self) -> Retention:
+        """What is forgotten, and when."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """What expires, and what falls due."""
+        ...
+
+    @property
+    def validation(self) -> Validation:
+        """Which numbers must be checked again."""
+        ...
+
+
+def jobs_of(rooms: Rooms) -> tuple[Job, ...]:
+    """Return the periodic jobs of a house."""
+
+    async def expiries() -> None:
+        rooms.outbox.wake()
+
+    return (
+        Job("expiries", 60, expiries),
+        Job("high_water", 60, rooms.database.note_high_water),
+        Job("checkpoint", 5 * 60, rooms.database.checkpoint),
+        Job("validation_sweep", 15 * 60, rooms.validation.sweep),
+        Job("event_trim", HOUR, rooms.retention.trim_events),
+        Job("retention", 6 * HOUR, rooms.retention.sweep),
+    )
 
 
 @contextlib.asynccontextmanager

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
 from daemon.errors import LeadMasterError, NotAllowed, NotRunning, Unavailable
 
+Json: TypeAlias = Any
+"""What a JSON document turns into; its shape is the daemon's and stands in its reference."""
 ANSWER_SECONDS: Final = 90.0
 _ERROR: Final = 400
 
@@ -36,27 +38,41 @@ class Client:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def get(self, *parts: str, **query: object) -> Any:  # noqa: ANN401 - JSON
+    def get(self, *parts: str, **query: object) -> Json:
         """Return the answer to a question; raise the daemon's error as the class it had."""
         return self._ask("GET", _target(parts, query))
 
-    def post(self, *parts: str, **body: object) -> Any:  # noqa: ANN401 - JSON
+    def post(self, *parts: str, **body: object) -> Json:
         """Give an order; fields that are None are left out of its body."""
-        return self._ask("POST", _target(parts, {}), _filled(body))
+        return self._ask("POST", _target(parts, {}), _encoded(body))
 
-    def delete(self, *parts: str) -> Any:  # noqa: ANN401 - JSON
+    def send(
+        self, to: str, text: str, *, key: str | None = None, wait: bool = False, **route: object
+    ) -> Json:
+        """Enqueue a message; with `wait`, return it once the gate has judged it."""
+        target = _target(("messages",), {"wait": "verdict" if wait else None})
+        return self._ask("POST", target, _encoded({"to": to, "text": text, **route}), key)
+
+    def delete(self, *parts: str) -> Json:
         """Give the order to remove something."""
         return self._ask("DELETE", _target(parts, {}))
 
-    def upload(self, content: bytes, *parts: str, **query: object) -> Any:  # noqa: ANN401 - JSON
+    def upload(self, content: bytes, *parts: str, **query: object) -> Json:
         """Send a file's bytes."""
         return self._ask("POST", _target(parts, query), content)
 
     def stream(self, *parts: str, **query: object) -> Iterator[dict[str, Any]]:
         """Yield the lines of an endless answer; ends when the daemon shuts its doors."""
+        return self._lines("GET", _target(parts, query), None)
+
+    def follow(self, *parts: str, **body: object) -> Iterator[dict[str, Any]]:
+        """Give an order and yield the lines that tell how it goes."""
+        return self._lines("POST", _target(parts, {}), _encoded(body))
+
+    def _lines(self, method: str, target: str, body: bytes | None) -> Iterator[dict[str, Any]]:
         connection = self._connect(None)
         try:
-            response = self._send(connection, "GET", _target(parts, query), None)
+            response = self._send(connection, method, target, body)
             while line := _line(response):
                 if line.strip():
                     yield json.loads(line)
@@ -64,11 +80,12 @@ class Client:
             connection.close()
 
     def _ask(
-        self, method: str, target: str, body: Mapping[str, object] | bytes | None = None
-    ) -> Any:  # noqa: ANN401 - JSON
+        self, method: str, target: str, body: bytes | None = None, key: str | None = None
+    ) -> Json:
         connection = self._connect(ANSWER_SECONDS)
         try:
-            return json.loads(self._send(connection, method, target, body).read() or b"null")
+            response = self._send(connection, method, target, body, key)
+            return json.loads(response.read() or b"null")
         except TimeoutError as error:
             raise Unavailable(f"The daemon did not answer within {ANSWER_SECONDS:g} s.") from error
         except (OSError, HTTPException) as error:
@@ -81,13 +98,16 @@ class Client:
         connection: HTTPConnection,
         method: str,
         target: str,
-        body: Mapping[str, object] | bytes | None,
+        body: bytes | None,
+        key: str | None = None,
     ) -> HTTPResponse:
-        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        connection.request(method, target, content, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        connection.request(method, target, body, headers)
         response = connection.getresponse()
         if response.status >= _ERROR:
-            raise _error(response.status, response.read())
+            raise _answered(response.status, response.read())
         return response
 
     def _connect(self, seconds: float | None) -> HTTPConnection:
@@ -142,15 +162,21 @@ def _filled(fields: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _error(status: int, content: bytes) -> LeadMasterError:
-    """Turn a problem document back into the error that it was."""
+def _encoded(body: Mapping[str, object]) -> bytes:
+    return json.dumps(_filled(body)).encode()
+
+
+def _answered(status: int, content: bytes) -> LeadMasterError:
     try:
-        problem = json.loads(content)
-        code, sentence = str(problem["code"]), str(problem["detail"])
+        return error_of(json.loads(content))
     except (ValueError, KeyError, TypeError):
         return Unavailable(f"The daemon answered with {status} and no explanation.")
+
+
+def error_of(problem: Mapping[str, Any]) -> LeadMasterError:
+    """Turn a problem document back into the error that it was."""
+    code, sentence, hint = str(problem["code"]), str(problem["detail"]), str(problem["hint"])
     known = LeadMasterError.registry.get(code)
-    hint = str(problem.get("hint", ""))
     if known is None or known is Refused:
-        return Refused(code, status, sentence, hint)
+        return Refused(code, int(problem["status"]), sentence, hint)
     return known(sentence, hint=hint)

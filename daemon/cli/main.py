@@ -82,9 +82,7 @@ for _command in (
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status: 0, 1 the daemon's fault, 2 the user's."""
     try:
-        outcome = leadmaster.main(list(arguments), "leadmaster", standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
+        return _run(arguments)
     except click.ClickException as error:
         return _misused(error)
     except (click.Abort, KeyboardInterrupt):
@@ -93,11 +91,25 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _nobody_reads()
     except LeadMasterError as error:
-        problem = error.to_problem()
-        explain(str(problem["code"]), str(error), error.hint)
-        status = problem["status"]
-        return FAILED if isinstance(status, int) and status >= _SERVER_ERROR else REFUSED
+        return _refused(error)
+    except OSError as error:
+        explain("file", f"{error.filename or 'a file'}: {error.strerror or error}.", "")
+        return REFUSED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        outcome = leadmaster.main(list(arguments), "leadmaster", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     return outcome if isinstance(outcome, int) else 0
+
+
+def _refused(error: LeadMasterError) -> int:
+    problem = error.to_problem()
+    explain(str(problem["code"]), str(error), error.hint)
+    status = problem["status"]
+    return FAILED if isinstance(status, int) and status >= _SERVER_ERROR else REFUSED
 
 
 def _misused(error: click.ClickException) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,8 +14,10 @@ from daemon.cli.context import Here, pass_here
 from daemon.cli.screen import explain
 
 if TYPE_CHECKING:
+    from daemon.app import House
     from daemon.http.vitals import Vitals
     from daemon.runtime import LoopLag, Service
+    from daemon.scheduler import Job
     from daemon.settings import Settings
 
 REFUSED: Final = 2
@@ -82,6 +85,22 @@ class _Served:
         self._vitals.closing = True
 
 
+def _jobs(house: House) -> list[Job]:
+    """Return the rooms' jobs, and the one of the doors: uploads are kept for some days only."""
+    from daemon.http.uploads import Uploads
+    from daemon.scheduler import HOUR, Job, jobs_of
+
+    uploads = Uploads(house.settings.state_dir)
+    days = house.settings.retention.uploads
+
+    async def forget() -> None:
+        import asyncio
+
+        await asyncio.to_thread(uploads.forget, house.clock.now() - timedelta(days=days))
+
+    return [*jobs_of(house), Job("uploads", HOUR, forget)]
+
+
 @contextlib.asynccontextmanager
 async def service(
     settings: Settings, passed: Mapping[str, int], lag: LoopLag
@@ -89,7 +108,6 @@ async def service(
     """Open the doors around the house; close them in the opposite order."""
     from daemon import scheduler
     from daemon.app import House
-    from daemon.cli.jobs import jobs_of
     from daemon.http.doors import control_door, public_door
     from daemon.http.vitals import Vitals
 
@@ -99,6 +117,6 @@ async def service(
         house = await stack.enter_async_context(House.open(settings))
         vitals.house = house
         await stack.enter_async_context(vitals.tally.listening(house.bus))
-        await stack.enter_async_context(scheduler.running(jobs_of(house)))
+        await stack.enter_async_context(scheduler.running(_jobs(house)))
         await stack.enter_async_context(control_door(settings.control_socket, vitals))
         yield _Served(vitals)

@@ -12,6 +12,7 @@ from daemon.imports import Imports
 from daemon.manual import Manual
 from daemon.outbox import Outbox
 from daemon.review import Review
+from daemon.rulebook import Rulebook
 from daemon.sessions import Sessions
 from daemon.settings import Settings
 from daemon.suppression import Suppression
@@ -80,6 +81,11 @@ class House(Protocol):
     @property
     def suppression(self) -> Suppression:
         """Who is not to be written to."""
+        ...
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rule sets in force."""
         ...
 
     @property

@@ -57,7 +57,7 @@ class Wanted(Page, frozen=True):
 class Settlement(Body, frozen=True):
     """How a message in doubt ended, on a person's word."""
 
-    state: Literal["sent", "failed", "cancelled", "confirmed_by_hand"]
+    state: Literal["failed", "cancelled", "confirmed_by_hand"]
     reason: Reason
 
 

@@ -13,11 +13,13 @@ from aiohttp.typedefs import Handler
 
 from daemon.errors import LeadMasterError
 from storage.errors import Closed, DiskFull, StorageError, WriteFailed
+from storage.messages import MovedOn
 
 log = structlog.get_logger("http")
 
 REQUEST_ID: Final = "X-Request-Id"
 _STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
+    MovedOn: 409,
     DiskFull: 507,
     WriteFailed: 503,
     Closed: 503,
@@ -30,21 +32,28 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     request_id = f"req_{secrets.token_hex(8)}"
     try:
         response = await handler(request)
-    except LeadMasterError as error:
-        response = problem(request_id, error.to_problem())
-    except StorageError as error:
-        response = problem(request_id, _of_storage(error))
-    except msgspec.ValidationError as error:
-        response = problem(request_id, _document(400, "bad_request", f"{error}."))
     except web.HTTPException as error:
         response = problem(request_id, _of_http(error, request))
-    except Exception:
-        # The traceback stays in the log; the id in the answer is how to find it there.
-        log.exception("request_failed", request_id=request_id, method=request.method)
-        response = problem(request_id, _internal(request_id))
+    except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a document
+        response = problem(request_id, described(error, request_id))
     if not response.prepared:
         response.headers[REQUEST_ID] = request_id
     return response
+
+
+def described(error: Exception, request_id: str) -> dict[str, object]:
+    """Return an error as a problem; what nobody expected goes to the log, whole, and no further."""
+    if isinstance(error, LeadMasterError):
+        return error.to_problem()
+    if isinstance(error, StorageError):
+        return _of_storage(error)
+    log.error("request_failed", request_id=request_id, exc_info=error)
+    return _document(
+        500,
+        "internal",
+        "The daemon failed at this request; nothing of it was kept.",
+        f"Look for {request_id} in the daemon's log and report what stands there.",
+    )
 
 
 def problem(request_id: str, document: dict[str, object]) -> web.Response:
@@ -83,13 +92,4 @@ def _of_http(error: web.HTTPException, request: web.Request) -> dict[str, object
         code,
         f"{request.method} {request.path}: {error.reason}.",
         "See docs/reference.",
-    )
-
-
-def _internal(request_id: str) -> dict[str, object]:
-    return _document(
-        500,
-        "internal",
-        "The daemon failed at this request; nothing of it was kept.",
-        f"Look for {request_id} in the daemon's log and report what stands there.",
     )

@@ -1,0 +1,154 @@
+"""What the doctor looks at: each check is one question, answered in one sentence."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from daemon.errors import LeadMasterError
+from daemon.rulebook import Rulebook
+from daemon.settings import Settings
+from storage.errors import StorageError
+from storage.folder import StateFolder
+from storage.foundation import FOUNDATION
+from storage.integrity import examine
+from storage.migrations import migrations
+
+FREE_BYTES: Final = 200 << 20
+UNITS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
+_BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_OTHERS: Final = 0o077
+_VERIFY_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer: whether all is well, what was seen, and what to do if it is not."""
+
+    check: str
+    ok: bool
+    sentence: str
+    hint: str = ""
+
+
+def examined(settings: Settings) -> list[Finding]:
+    """Return every finding, in the order in which trouble should be mended."""
+    return [finding for check in CHECKS for finding in check(settings)]
+
+
+def versions(_settings: Settings) -> Iterator[Finding]:
+    """What runs here."""
+    both = f"leadmaster {version('leadmaster')}, Python {platform.python_version()}"
+    yield Finding("versions", ok=True, sentence=both)
+
+
+def modes(settings: Settings) -> Iterator[Finding]:
+    """Whether the state folder is the daemon's alone."""
+    if not settings.state_dir.exists():
+        sentence = f"{settings.state_dir} is not there yet; the first start makes it."
+        yield Finding("modes", ok=True, sentence=sentence)
+        return
+    loose = [path for path in _private(settings.state_dir) if _mode(path) & _OTHERS]
+    yield from (
+        Finding("modes", ok=False, sentence=f"{path} is open to others.", hint=f"chmod go= {path}")
+        for path in loose
+    )
+    if not loose:
+        sentence = f"{settings.state_dir} is the daemon's alone."
+        yield Finding("modes", ok=True, sentence=sentence)
+
+
+def _private(folder: Path) -> list[Path]:
+    return [folder, *(path for path in sorted(folder.iterdir()) if path.is_file())]
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Whether the database is there, ours, whole, known, and no copy."""
+    folder = StateFolder(settings.state_dir)
+    try:
+        anchor = examine(folder, (FOUNDATION, migrations))
+    except StorageError as error:
+        yield Finding("database", ok=False, sentence=error.sentence, hint=error.hint)
+        return
+    seen = f"{folder.database} is whole." if anchor else "There is no database yet."
+    yield Finding("database", ok=True, sentence=seen)
+
+
+def clock(_settings: Settings) -> Iterator[Finding]:
+    """Whether the machine's clock can be true."""
+    now = datetime.now(UTC)
+    yield Finding(
+        "clock",
+        ok=now > _BUILT,
+        sentence=f"The clock says {now:%Y-%m-%d %H:%M:%S} UTC.",
+        hint="" if now > _BUILT else "Set the clock: budgets and quiet hours depend on it.",
+    )
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Whether there is room."""
+    free = shutil.disk_usage(_existing(settings.state_dir)).free
+    yield Finding(
+        "disk",
+        ok=free > FREE_BYTES,
+        sentence=f"{free >> 20} MB are free for {settings.state_dir}.",
+        hint="" if free > FREE_BYTES else "Free some space: a full disk stops all sending.",
+    )
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def rules(settings: Settings) -> Iterator[Finding]:
+    """Whether the rule sets load, and by which engines they are judged."""
+    try:
+        book = Rulebook.load(settings.rules)
+    except LeadMasterError as error:
+        yield Finding("rules", ok=False, sentence=str(error), hint=error.hint)
+        return
+    seen = f"Gate {book.gate.ruleset.hash[:12]}, score {book.score.ruleset.hash[:12]}"
+    yield Finding("rules", ok=True, sentence=f"{seen}, engine {book.gate.engine}.")
+
+
+def unit(_settings: Settings) -> Iterator[Finding]:
+    """Whether systemd accepts the unit, where both are installed."""
+    found = next((path for each in UNITS if (path := each / "leadmaster.service").exists()), None)
+    tool = shutil.which("systemd-analyze")
+    if found is None or tool is None:
+        missing = "unit" if found is None else "systemd-analyze"
+        yield Finding("unit", ok=True, sentence=f"There is no {missing} here to verify.")
+        return
+    done = subprocess.run(  # noqa: S603 - our own unit, by the system's own tool
+        [tool, "verify", os.fspath(found)],
+        capture_output=True,
+        text=True,
+        timeout=_VERIFY_SECONDS,
+        check=False,
+    )
+    said = " ".join(done.stderr.split())
+    yield Finding("unit", ok=done.returncode == 0, sentence=said or f"{found} is accepted.")
+
+
+CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
+    versions,
+    modes,
+    disk,
+    clock,
+    database,
+    rules,
+    unit,
+)

@@ -1,0 +1,133 @@
+"""The import of a list at the terminal: preview, question, progress, report, rejects."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.client import Client, error_of
+from daemon.cli.screen import console, print_json, print_table, say
+from daemon.errors import NotRunning
+
+SHOWN_REJECTS = 20
+
+
+def options_of(
+    mapped: Iterable[str],
+    *,
+    region: str | None,
+    origin: str | None,
+    permission: str | None,
+    consent_statement: str | None,
+) -> dict[str, Any]:
+    """Return the import's options as the daemon takes them; what was not given is left out."""
+    pairs = [each.partition("=") for each in mapped]
+    if bad := next((column for column, sign, _ in pairs if not sign), None):
+        raise click.BadParameter(f"{bad!r} is not COLUMN=HEADER", param_hint="--map")
+    options = {
+        "mapping": {column: header for column, _, header in pairs} or None,
+        "region": region,
+        "cartera_origen": origin,
+        "permission": permission,
+        "statement": consent_statement,
+    }
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def import_file(
+    client: Client,
+    path: Path,
+    options: Mapping[str, Any],
+    *,
+    yes: bool,
+    rejects: Path | None,
+    json_: bool,
+) -> None:
+    """Hand the file to the daemon and show each step; nothing is imported without a yes."""
+    upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
+    if not json_:
+        print_preview(client.post("imports", "preview", upload=upload, options=options))
+    if not yes and not click.confirm("Import this?", default=False, err=json_):
+        raise click.Abort
+    report = _run(client, upload, options, quiet=json_)
+    rejected = client.get("imports", report["id"], "rejects")["items"]
+    if rejects:
+        _write_rejects(rejects, rejected)
+    if json_:
+        print_json(report)
+        return
+    print_report(report, rejected, rejects)
+
+
+def print_preview(preview: Mapping[str, Any]) -> None:
+    """Show the file's form, which header was taken for what, the first rows, and what would be."""
+    say(f"{preview['form']}; {preview['total']} records")
+    guessed = [{"ours": ours, "header": header} for ours, header in preview["mapping"].items()]
+    print_table(guessed, {"ours": "column", "header": "header of the file"}, empty="")
+    rows = [{"record": row["record"], **row["cells"]} for row in preview["rows"]]
+    columns = {"record": "record", **{header: header for header in preview["headers"]}}
+    print_table(rows, columns, empty="The file has no rows.")
+    say(f"It would give: {_counted(preview['counts'])}")
+
+
+def print_report(
+    report: Mapping[str, Any], rejected: list[dict[str, Any]], kept: Path | None
+) -> None:
+    """Show what became of the records, and why some were rejected."""
+    if report["repeated"]:
+        say("This very file was imported before; nothing has changed.")
+    say(f"{report['id']}: {_counted(report['counts'])}")
+    columns = {"record": "record", "reason_code": "reason", "sentence": "what is wrong"}
+    if rejected:
+        print_table(rejected[:SHOWN_REJECTS], columns, empty="")
+    if kept:
+        say(f"{len(rejected)} rejects are in {kept}")
+    elif len(rejected) > SHOWN_REJECTS:
+        say(f"{len(rejected) - SHOWN_REJECTS} more; all of them: --rejects FILE")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    return told or "nothing"
+
+
+def _run(client: Client, upload: str, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Follow the import to its end; a bar on a terminal, nothing in a pipe."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("importing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console(stderr=True),
+        disable=quiet or not sys.stderr.isatty(),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("importing", total=None)
+        for line in client.follow("imports", upload=upload, options=options):
+            if line["type"] == "progress":
+                bar.update(task, completed=line["done"], total=line["total"])
+            elif line["type"] == "finished":
+                report: dict[str, Any] = line["report"]
+                return report
+            else:
+                raise error_of(line["problem"])
+    raise NotRunning(
+        "The daemon went away during the import.",
+        hint="Import the same file again: it goes on where it stopped.",
+    )
+
+
+def _write_rejects(path: Path, rejected: list[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(
+            file, ("record", "reason_code", "sentence"), extrasaction="ignore", lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(rejected)

@@ -1,0 +1,120 @@
+"""`leadmaster send` and `queue`: ask for a message, see what becomes of it and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from daemon.cli.context import Here, as_json, listing, pass_here, reason
+from daemon.cli.screen import print_facts, print_json, print_table, say
+from daemon.cli.story import print_story
+
+_NOT_BEFORE = "Not before this moment, such as 2026-03-02T14:00:00Z."
+
+
+@click.command()
+@click.argument("to")
+@click.argument("text")
+@click.option("--session", default=None, help="Through this session; else the best one.")
+@click.option("--channel", default=None, help="By this channel; manual is by hand.")
+@click.option("--key", default=None, help="Idempotency key: the same one never sends twice.")
+@click.option("--not-before", default=None, help=_NOT_BEFORE)
+@click.option("--wait", is_flag=True, help="Wait for the gate's verdict.")
+@as_json
+@pass_here
+def send(
+    here: Here, /, *, to: str, text: str, key: str | None, wait: bool, json_: bool, **route: str
+) -> None:
+    """Ask for TEXT to be sent to the number TO. The gate decides whether it goes."""
+    message = here.client().send(to, text, key=key, wait=wait, **route)
+    if json_:
+        print_json(message)
+    else:
+        say(f"{message['id']}: {message['state']} — {message['sentence']}")
+
+
+@click.group()
+def queue() -> None:
+    """See every message, and why it stands where it stands."""
+
+
+@queue.command("list")
+@click.option("--state", default=None, help="One state, or several with commas.")
+@listing
+@as_json
+@pass_here
+def list_(here: Here, *, state: str | None, limit: int, after: str | None, json_: bool) -> None:
+    """Show messages, newest first."""
+    found = here.client().get("messages", state=state, limit=limit, after=after)
+    if json_:
+        print_json(found)
+        return
+    print_table(
+        found["items"],
+        {
+            "id": "message",
+            "state": "state",
+            "recipient": "to",
+            "session": "session",
+            "changed_at": "since",
+            "sentence": "why",
+        },
+        empty="There is no such message. Send one: leadmaster send NUMBER TEXT",
+    )
+    if found["next"]:
+        say(f"There are more: --after {found['next']}")
+
+
+@queue.command()
+@click.argument("message")
+@as_json
+@pass_here
+def show(here: Here, *, message: str, json_: bool) -> None:
+    """Tell a message's whole story: every move, every decision, each with its why."""
+    story = here.client().get("messages", message)
+    if json_:
+        print_json(story)
+    else:
+        _print(story)
+
+
+def _print(story: dict[str, Any]) -> None:
+    message = story["message"]
+    names = ("id", "state", "recipient", "session", "channel", "kind", "text", "due_at", "wire_id")
+    print_facts((name, message[name]) for name in names)
+    print_story(story["history"])
+    for decision in story["decisions"][-1:]:
+        say("The gate's last word:")
+        from daemon.cli.rules import print_decision
+
+        print_decision(decision)
+
+
+@queue.command()
+@click.argument("message")
+@reason()
+@as_json
+@pass_here
+def cancel(here: Here, *, message: str, reason: str, json_: bool) -> None:
+    """Cancel a message that has not left."""
+    _tell(here.client().post("messages", message, "cancel", reason=reason), json_=json_)
+
+
+@queue.command()
+@click.argument("message")
+@click.argument("state", type=click.Choice(["failed", "cancelled", "confirmed_by_hand"]))
+@reason()
+@as_json
+@pass_here
+def settle(here: Here, *, message: str, state: str, reason: str, json_: bool) -> None:
+    """Say how a message in doubt ended; it is never sent again by itself."""
+    answer = here.client().post("messages", message, "settle", state=state, reason=reason)
+    _tell(answer, json_=json_)
+
+
+def _tell(message: dict[str, Any], *, json_: bool) -> None:
+    if json_:
+        print_json(message)
+    else:
+        say(f"{message['id']}: {message['state']} — {message['sentence']}")

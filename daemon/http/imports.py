@@ -1,0 +1,97 @@
+"""`/v1/imports`: hand a file in, see what it would do, import it, read the report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from daemon.http.bodies import Body, Query, answer, body, query
+from daemon.http.control import WHO
+from daemon.http.house import House
+from daemon.http.problems import described
+from daemon.http.streams import endless, listening, send_lines
+from daemon.http.uploads import Uploads
+from daemon.http.vitals import house_of
+from daemon.imports import ImportOptions
+
+routes = web.RouteTableDef()
+CHUNK = 1 << 18
+
+
+class Named(Query, frozen=True):
+    """The name of the file that is handed in."""
+
+    filename: str
+
+
+class Wanted(Body, frozen=True):
+    """An upload, and how it is to be read."""
+
+    upload: str
+    options: ImportOptions = ImportOptions()
+
+
+@routes.post("/v1/uploads")
+@endless
+async def upload(request: web.Request) -> web.StreamResponse:
+    """Take in the file that is the request's body; return its id."""
+    named, uploads = query(request, Named), _uploads(house_of(request))
+    kept = await uploads.keep(named.filename, request.content.iter_chunked(CHUNK))
+    return answer({"upload": kept, "filename": named.filename}, status=201)
+
+
+@routes.post("/v1/imports/preview")
+@endless
+async def preview(request: web.Request) -> web.StreamResponse:
+    """Return what an import would do: form, headers, mapping, first rows, counts."""
+    asked, house = await body(request, Wanted), house_of(request)
+    path = _uploads(house).path(asked.upload)
+    return answer(await house.imports.preview(path, asked.options))
+
+
+@routes.post("/v1/imports")
+@endless
+async def import_(request: web.Request) -> web.StreamResponse:
+    """Import an upload; stream `progress` lines, then `finished` with the report, or `refused`."""
+    asked, house = await body(request, Wanted), house_of(request)
+    _uploads(house).path(asked.upload)
+    async with listening(request, house.bus) as subscription:
+        return await send_lines(request, subscription, _imported(house, asked, request[WHO]))
+
+
+async def _imported(house: House, asked: Wanted, who: str) -> AsyncIterator[dict[str, Any]]:
+    """Run the import as a task of its own: it goes on when nobody listens any more."""
+    progress: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def tell(done: int, total: int | None) -> None:
+        progress.put_nowait({"type": "progress", "done": done, "total": total})
+
+    path = _uploads(house).path(asked.upload)
+    running = asyncio.create_task(house.imports.run(path, asked.options, who, tell))
+    running.add_done_callback(lambda _task: progress.put_nowait(None))
+    while (line := await progress.get()) is not None:
+        yield line
+    try:
+        yield {"type": "finished", "report": running.result()}
+    except Exception as error:  # noqa: BLE001 - the status line has long been sent
+        yield {"type": "refused", "problem": described(error, "import")}
+
+
+@routes.get("/v1/imports/{id}")
+async def report(request: web.Request) -> web.Response:
+    """Return what became of an import's records."""
+    return answer(await house_of(request).imports.report(request.match_info["id"]))
+
+
+@routes.get("/v1/imports/{id}/rejects")
+async def rejects(request: web.Request) -> web.Response:
+    """Return the rejected records, in file order, with their reasons."""
+    found = await house_of(request).imports.rejects(request.match_info["id"])
+    return answer({"items": found, "next": None})
+
+
+def _uploads(house: House) -> Uploads:
+    return Uploads(house.settings.state_dir)

@@ -1,0 +1,78 @@
+"""Files on their way to an import: kept in the state folder for a while, under an id."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from daemon.errors import BadRequest, ImportRejected, NotFound
+
+FILE_LIMIT: Final = 64 << 20
+_ID: Final = re.compile(r"up_[0-9a-f]{16}")
+_UNSAFE: Final = re.compile(r"[^\w.() -]+")
+_LONGEST_NAME: Final = 120
+
+
+class Uploads:
+    """The uploads of one installation, each a file under its own name in a folder of its own."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir / "uploads"
+
+    async def keep(self, name: str, chunks: AsyncIterator[bytes]) -> str:
+        """Store a file and return its id; raise :class:`ImportRejected` past `FILE_LIMIT` bytes."""
+        upload = f"up_{secrets.token_hex(8)}"
+        path = await asyncio.to_thread(self._make_room, upload, name)
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > FILE_LIMIT:
+                await asyncio.to_thread(shutil.rmtree, path.parent)
+                raise ImportRejected(
+                    f"The file is larger than {FILE_LIMIT >> 20} MB.",
+                    hint="Split it into several files.",
+                )
+            await asyncio.to_thread(_append, path, chunk)
+        return upload
+
+    def path(self, upload: str) -> Path:
+        """Return where an upload lies; raise :class:`NotFound` for one that is not there."""
+        folder = self._folder / upload
+        if not _ID.fullmatch(upload) or not folder.is_dir():
+            raise NotFound(
+                f"There is no upload {upload}.", hint="Uploads are kept for some days only."
+            )
+        return next(folder.iterdir())
+
+    def forget(self, before: datetime) -> int:
+        """Delete the uploads from before a moment; return how many."""
+        old = [
+            folder
+            for folder in self._folder.glob("up_*")
+            if folder.stat().st_mtime < before.timestamp()
+        ]
+        for folder in old:
+            shutil.rmtree(folder)
+        return len(old)
+
+    def _make_room(self, upload: str, name: str) -> Path:
+        """Return an empty private file under the name's harmless part."""
+        plain = _UNSAFE.sub("_", Path(name).name).strip()[-_LONGEST_NAME:]
+        if not plain.strip("._ "):
+            raise BadRequest("filename: it is empty.", hint="Give the file's name: ?filename=…")
+        folder = self._folder / upload
+        folder.mkdir(mode=0o700, parents=True)
+        path = folder / plain
+        path.touch(mode=0o600)
+        return path
+
+
+def _append(path: Path, chunk: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(chunk)
