@@ -67,8 +67,10 @@ class Observers:
 
     async def _record(self) -> None:
         while True:
-            event = await self._failures.get()
-            try:
-                await self._database.write(lambda tx, event=event: tx.emit(event))
-            except StorageError as error:
-                log.warning("plugin_failure_not_stored", code=error.code)
+            await self._store(await self._failures.get())
+
+    async def _store(self, event: PluginFailed) -> None:
+        try:
+            await self._database.write(lambda tx: tx.emit(event))
+        except StorageError as error:
+            log.warning("plugin_failure_not_stored", code=error.code)

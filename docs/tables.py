@@ -15,6 +15,7 @@ from daemon import settings
 from daemon.errors import LeadMasterError
 from daemon.events import EVENTS, Event, field_names
 from daemon.hookspecs import Hooks
+from rules.facts import FACTS, Fact, FactType
 
 DOCS = Path(__file__).parent
 KINDS = {
@@ -83,6 +84,31 @@ def settings_sections() -> str:
         table = _table(("key", "value", "default", "note"), rows)
         blocks.append(f"## `[{section.name}]`\n\n{_first_line(section.type)}\n\n{table}")
     return "\n\n".join(blocks)
+
+
+def facts() -> str:
+    """Tabulate the vocabulary of the rules, group by group."""
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for name, fact in FACTS.items():
+        mark = "required" if fact.required else ""
+        row = (f"`{name}`", _values(fact), mark, fact.meaning)
+        groups.setdefault(name.split(".")[0], []).append(row)
+    head = ("fact", "values", "", "meaning")
+    return "\n\n".join(f"## `{group}`\n\n{_table(head, rows)}" for group, rows in groups.items())
+
+
+def _values(fact: Fact) -> str:
+    match fact.type:
+        case FactType.BOOL:
+            return "true or false"
+        case FactType.ENUM:
+            return ", ".join(f"`{value}`" for value in fact.values)
+        case FactType.NUMBER:
+            return f"{fact.low:g} to {fact.high:g} {fact.unit}"
+        case FactType.TEXT:
+            return f"text, {fact.high:g} characters at most"
+        case FactType.NAMES:
+            return "a set of names"
 
 
 def _event(word: str, kind: type[Event]) -> str:
