@@ -170,18 +170,6 @@ def checking_since(reader: Reader, before: datetime, limit: int) -> list[Prospec
     return [_built(row) for row in rows]
 
 
-def awaited(reader: Reader, session: str, limit: int) -> list[ProspectRecord]:
-    """Return prospects whose messages through a session wait for a number check, oldest first."""
-    rows = reader.all(
-        "SELECT p.* FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"
-        " WHERE m.state = 'deferred' AND m.waits_for = 'checked' AND m.session = ?"
-        " AND p.validation IN ('unchecked', 'expired')"
-        " GROUP BY p.id ORDER BY min(m.created_at) LIMIT ?",
-        (session, limit),
-    )
-    return [_built(row) for row in rows]
-
-
 def _record(row: sqlite3.Row | None) -> ProspectRecord | None:
     return None if row is None else _built(row)
 

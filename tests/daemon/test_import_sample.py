@@ -1,4 +1,4 @@
-"""The sample list, whole: 600 records as a person would bring them, and what must become of each."""
+"""The sample list, whole: 600 records as a person would bring them, and what becomes of each."""
 
 from __future__ import annotations
 

@@ -1,0 +1,7 @@
+"""Technical validation: whether a prospect's number reaches them, and how we know."""
+
+from __future__ import annotations
+
+from daemon.validation.room import NumberChecks, Validation
+
+__all__ = ["NumberChecks", "Validation"]

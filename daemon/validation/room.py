@@ -1,0 +1,253 @@
+"""Technical validation: number checks within their budget, an operator's word, and expiry."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+
+from daemon.aliases import Aliases
+from daemon.api.clock import Clock
+from daemon.api.transport import NumberAnswer, OnWhatsApp
+from daemon.errors import BadRequest, Conflict, NotFound, Unavailable
+from daemon.outbox.waiting import Bell
+from daemon.scoring import Scoring
+from daemon.settings import Settings
+from daemon.validation.moves import Moves
+from statemachines.machine import IllegalMove
+from statemachines.prospect import VALIDATION_DEADLINES
+from statemachines.prospect import Validation as State
+from storage import audit, checks, halts, prospects, spends
+from storage.checks import Asker
+from storage.db import Database
+from storage.prospects import ProspectRecord
+from storage.spends import Spend
+from storage.tx import Reader, Tx
+
+log = structlog.get_logger("validation")
+
+CACHED: Final = timedelta(days=7)
+"""For so long a no is taken as it is; a yes holds for as long as the validation does."""
+RETRY: Final = timedelta(minutes=10)
+"""So long after an unknown answer the next question may come."""
+_DAY: Final = timedelta(hours=24)
+_LOOK_SECONDS: Final = 60.0
+_AT_ONCE: Final = 10  # numbers in one question
+_SWEPT: Final = 500  # prospects in one sweep
+_CHECKABLE: Final = frozenset({State.UNCHECKED, State.EXPIRED})
+
+
+class NumberChecks(Protocol):
+    """What is needed of the sessions: one that asks through its line."""
+
+    async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Ask through the session of this name."""
+        ...
+
+
+async def nobody_waits(_contact: str) -> None:
+    """Stand for the outbox until it is there."""
+
+
+class Validation:
+    """What the doors, the outbox and the scheduler ask of validation.
+
+    ``on_checked`` hears of each contact whose number got an answer, whatever it was.
+    """
+
+    def __init__(  # noqa: PLR0917 - rooms in the order in which the house builds them
+        self,
+        database: Database,
+        sessions: NumberChecks,
+        scoring: Scoring,
+        aliases: Aliases,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._moves = Moves(scoring, aliases, timedelta(days=settings.retention.validation))
+        self._clock = clock
+        self._pacing = settings.pacing
+        self._bell = Bell(clock)
+        self.on_checked: Callable[[str], Awaitable[None]] = nobody_waits
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Check what is waited for, beside the block."""
+        task = asyncio.create_task(self._serve(), name="validation")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Look again at who waits for a check."""
+        self._bell.ring()
+
+    async def check(self, prospect: str, who: str) -> OnWhatsApp:
+        """Ask whether a prospect's number is on WhatsApp, unless the answer is fresh.
+
+        Raises NotFound; Conflict where only an operator's word can help; Unavailable where no
+        session may ask now.
+        """
+        found = await self._found(prospect)
+        if _is_known(found, self._clock.now()):
+            return OnWhatsApp(found.on_whatsapp)
+        if found.validation not in _CHECKABLE:
+            raise Conflict(
+                f"The prospect is {found.validation.value}; a check can't change that.",
+                hint="Validate by hand if you know better.",
+            )
+        asked = await self._ask([found.id], who)
+        if not asked:
+            raise Unavailable(
+                "No session may check a number now.",
+                hint=f"It takes one that is ready, with checks left of its"
+                f" {self._pacing.number_checks} in 24 h, whose number has been linked for"
+                f" {self._pacing.number_check_min_age_days} days.",
+            )
+        return asked[found.id]
+
+    async def check_waiting(self) -> int:
+        """Check those whose messages wait for it, as far as budgets reach; return how many."""
+        done = 0
+        while True:
+            before = self._clock.now() - RETRY
+            waiting = await self._database.read(
+                partial(checks.awaited, asked_before=before, limit=_AT_ONCE)
+            )
+            asked = await self._ask(waiting, "outbox") if waiting else {}
+            if not asked:
+                return done
+            done += len(asked)
+
+    async def set_by_hand(self, prospect: str, *, validated: bool, who: str, reason: str) -> None:
+        """Take an operator's word that a number does, or does not, reach the prospect.
+
+        It expires like any other validation. Raises NotFound, BadRequest without a reason, and
+        Conflict for a prospect whose data is erased.
+        """
+        if not reason.strip():
+            raise BadRequest("A reason is missing.", hint="Say how you know; it is kept.")
+        found = await self._found(prospect)
+        now = self._clock.now()
+
+        def job(tx: Tx) -> None:
+            self._moves.by_hand(
+                tx,
+                prospects.must(tx, found.id),
+                validated=validated,
+                who=who,
+                reason=reason,
+                now=now,
+            )
+            audit.add(tx, now, who, "validate_by_hand", found.id, reason, {"validated": validated})
+
+        try:
+            await self._database.write(job, urgent=True)
+        except IllegalMove as error:
+            raise Conflict("The prospect's data is erased.") from error
+        await self.on_checked(found.contact)
+
+    async def sweep(self) -> int:
+        """Let old validations and unanswered checks lapse; return how many did."""
+        now = self._clock.now()
+        patience = VALIDATION_DEADLINES[State.CHECKING].seconds or 0
+
+        def job(tx: Tx) -> list[ProspectRecord]:
+            lapsed = prospects.expired(tx, now, _SWEPT) + prospects.checking_since(
+                tx, now - timedelta(seconds=patience), _SWEPT
+            )
+            for prospect in lapsed:
+                self._moves.lapse(tx, prospect, now)
+            return lapsed
+
+        lapsed = await self._database.write(job)
+        for contact in await self._database.read(checks.waiting_in_vain):
+            await self.on_checked(contact)
+        self.wake()
+        return len(lapsed)
+
+    async def _serve(self) -> None:
+        while True:
+            try:
+                await self.check_waiting()
+            except Exception:
+                log.exception("checks_failed")
+            await self._bell.wait(_LOOK_SECONDS)
+
+    async def _found(self, prospect: str) -> ProspectRecord:
+        found = await self._database.read(partial(prospects.get, prospect=prospect))
+        if found is None:
+            raise NotFound(f"There is no prospect {prospect}.")
+        return found
+
+    async def _ask(self, wanted: Sequence[str], who: str) -> Mapping[str, OnWhatsApp]:
+        """Ask about as many prospects as one session's budget allows; return the answers."""
+        asker, asked = await self._database.write(partial(self._begin, wanted=wanted, who=who))
+        if asker is None or not asked:
+            return {}
+        told = await self._answers(asker, [prospect.phone for prospect in asked])
+        now = self._clock.now()
+
+        def settle(tx: Tx) -> None:
+            for prospect in asked:
+                self._moves.settle(tx, prospect.id, told[prospect.phone], now)
+
+        await self._database.write(settle, urgent=True)
+        for prospect in asked:
+            await self.on_checked(prospect.contact)
+        return {prospect.id: told[prospect.phone].answer for prospect in asked}
+
+    def _begin(
+        self, tx: Tx, wanted: Sequence[str], who: str
+    ) -> tuple[Asker | None, list[ProspectRecord]]:
+        """Choose the session, book its budget and note what is asked, before the wire."""
+        asker, left = self._asker(tx)
+        if asker is None:
+            return None, []
+        now = self._clock.now()
+        found = [prospects.get(tx, each) for each in wanted]
+        asked = [each for each in found if each and each.validation in _CHECKABLE][:left]
+        for prospect in asked:
+            spends.add(tx, asker.phone, Spend.CHECK, session=asker.session, message=None, at=now)
+            self._moves.begin(tx, prospect, now)
+            audit.add(tx, now, who, "check_number", prospect.id)
+        return asker, asked
+
+    def _asker(self, reader: Reader) -> tuple[Asker | None, int]:
+        """Return the first session that may ask, and how often; none while sending is halted."""
+        now = self._clock.now()
+        old_enough = timedelta(days=self._pacing.number_check_min_age_days)
+        if halts.current(reader) is not None:
+            return None, 0
+        for asker in checks.askers(reader):
+            spent = spends.count(reader, asker.phone, Spend.CHECK, now - _DAY)
+            left = self._pacing.number_checks - spent
+            if left > 0 and now - asker.linked_at >= old_enough:
+                return asker, left
+        return None, 0
+
+    async def _answers(self, asker: Asker, phones: Sequence[str]) -> Mapping[str, NumberAnswer]:
+        """Return an answer for each number; whatever goes wrong is an unknown, never a no."""
+        unknown = {phone: NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones}
+        try:
+            told = await self._sessions.check_numbers(asker.session, phones)
+        except Exception:
+            log.exception("check_failed", session=asker.session, numbers=len(phones))
+            return unknown
+        return unknown | {answer.phone: answer for answer in told if answer.phone in unknown}
+
+
+def _is_known(prospect: ProspectRecord, now: datetime) -> bool:
+    """Tell whether there is an answer that is not asked for again: valid still, or a recent no."""
+    if prospect.validation is State.NOT_REACHABLE and prospect.on_whatsapp == OnWhatsApp.NO:
+        return prospect.checked_at is not None and now - prospect.checked_at < CACHED
+    return prospect.validation is State.VALIDATED

@@ -1,0 +1,58 @@
+"""Number checks: which phone numbers could ask now, and whose answers are waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.times import parse, stamp
+from storage.tx import Reader
+
+_MANUAL = "manual"  # a person's own phone, to which there is no line
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A session with an open line, and since when its number is linked here."""
+
+    session: str
+    phone: str
+    linked_at: datetime
+
+
+def askers(reader: Reader) -> list[Asker]:
+    """Return the sessions that have a line open, the longest linked first; none of a banned one."""
+    rows = reader.all(
+        "SELECT s.name, s.phone, n.first_linked_at FROM sessions AS s"
+        " JOIN numbers AS n ON n.phone = s.phone"
+        " WHERE s.connection = 'ready' AND s.deleted_at IS NULL AND n.banned_at IS NULL"
+        " AND s.channel <> ? ORDER BY n.first_linked_at, s.name",
+        (_MANUAL,),
+    )
+    return [Asker(row["name"], row["phone"], parse(row["first_linked_at"])) for row in rows]
+
+
+def awaited(reader: Reader, *, asked_before: datetime, limit: int) -> list[str]:
+    """Return prospects whose messages wait for a check, in the order of the oldest message.
+
+    Those who were asked about after ``asked_before`` are left out: the answer was no answer.
+    """
+    rows = reader.all(
+        "SELECT p.id FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"
+        " WHERE m.state = 'deferred' AND m.waits_for = 'checked'"
+        " AND p.validation IN ('unchecked', 'expired')"
+        " AND (p.checked_at IS NULL OR p.checked_at <= ?)"
+        " GROUP BY p.id ORDER BY min(m.created_at), p.id LIMIT ?",
+        (stamp(asked_before), limit),
+    )
+    return [row["id"] for row in rows]
+
+
+def waiting_in_vain(reader: Reader) -> list[str]:
+    """Return contacts whose messages wait for a check although the answer is there."""
+    rows = reader.all(
+        "SELECT DISTINCT m.contact FROM messages AS m JOIN prospects AS p ON p.contact = m.contact"
+        " WHERE m.state = 'deferred' AND m.waits_for = 'checked'"
+        " AND p.validation IN ('validated', 'not_reachable')"
+    )
+    return [row["contact"] for row in rows]
