@@ -156,6 +156,14 @@ async def test_an_emptied_database_is_missed(tmp_path: Path) -> None:
     assert "empty" in (await refused(tmp_path, DatabaseMissing)).sentence
 
 
+async def test_another_empty_file_in_its_place_is_no_cut_start(tmp_path: Path) -> None:
+    """Only the very file that the anchor knows may still be empty."""
+    await filled(tmp_path)
+    (tmp_path / "touched").touch()
+    (tmp_path / "touched").replace(tmp_path / "leadmaster.db")
+    await refused(tmp_path, DatabaseMissing)
+
+
 async def test_a_first_start_that_was_cut_is_completed(tmp_path: Path) -> None:
     """A crash before the first table leaves an anchor and an empty file: no history is lost."""
     await filled(tmp_path)

@@ -101,7 +101,7 @@ async def test_a_job_that_ends_the_transaction_fails_its_batch_honestly(tmp_path
             first = asyncio.create_task(database.write(noting("first")))
             second = asyncio.create_task(database.write(give_up))
             await turns()
-        with pytest.raises(DiskFault):
+        with pytest.raises(DiskFault, match="UNIQUE constraint failed"):
             await first
         with pytest.raises(sqlite3.IntegrityError):
             await second

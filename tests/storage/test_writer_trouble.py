@@ -52,6 +52,20 @@ async def test_a_refused_commit_fails_its_whole_batch_and_the_writer_lives_on(
         assert [event.seq for event in events] == [1, 2]
 
 
+async def test_a_commit_that_a_deferred_reference_refuses_is_rolled_back(tmp_path: Path) -> None:
+    """A commit can also fail with the transaction still open: it does not leak into the next."""
+
+    def orphan(tx: Tx) -> None:
+        tx.execute("PRAGMA defer_foreign_keys = ON")
+        tx.execute("INSERT INTO marks VALUES (99)")
+
+    async with opened(tmp_path) as database:
+        with pytest.raises(DiskFault, match="FOREIGN KEY"):
+            await database.write(orphan)
+        await database.write(noting("after"))
+        assert await database.read(texts) == ["after"]
+
+
 async def test_a_job_that_finds_the_disk_full_says_so(tmp_path: Path) -> None:
     """A caller hears `disk_full` and what to do, not SQLite's words."""
 
