@@ -1,0 +1,1 @@
+"""The heart: the gate, the outbox, and the people who decide beside them."""

@@ -1,0 +1,394 @@
+"""A small house: the real heart of the daemon on a real database, and a wire that tests script."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TypeVar
+
+from daemon.aliases import Aliases
+from daemon.api.permit import PermitSigner, PermitVerifier
+from daemon.gate import Gate
+from daemon.halt import Halt
+from daemon.manual import Manual
+from daemon.outbox import Outbox, SendRequest
+from daemon.outbox.desk import Desk
+from daemon.outbox.dispatch import Dispatch
+from daemon.outbox.requests import Intake
+from daemon.pacing import Pacing
+from daemon.plugin_manager import GROUP, Plugins
+from daemon.plugins import sender
+from daemon.review import Review
+from daemon.rulebook import Rulebook
+from daemon.scoring import Scoring
+from daemon.settings import PacingSettings, RulesSettings, SendingSettings, Settings
+from daemon.suppression import Source, Suppression
+from statemachines.message import MessageState
+from statemachines.prospect import Validation
+from statemachines.session import Connection, Phone, Sending
+from storage import contacts, decisions, evidence, guards, messages, prospects, sessions
+from storage.db import Database
+from storage.decisions import DecisionRecord
+from storage.events import CommittedEvent
+from storage.evidence import EvidenceKind
+from storage.ids import new_id
+from storage.journal import SuppressionJournal
+from storage.messages import MessageRecord
+from storage.migrations import migrations
+from storage.prospects import NewProspect
+from storage.sessions import SessionRecord
+from storage.times import stamp
+from storage.tx import Reader, Tx
+from tests.helpers.clock import FakeClock
+from tests.helpers.wire import FakeWire
+
+T = TypeVar("T")
+
+ANA = "+5491145550001"
+ANA_OLD_FORM = "+541145550001"
+BETO = "+5491145550002"
+OUR_NUMBER = "+5491144440000"
+NO_VETOES = """\
+format: leadmaster/gate@1
+score: {base: 100, min: 0, max: 100}
+thresholds:
+  - {verdict: allow, from: 1}
+  - {verdict: block, from: 0}
+"""
+"""What a careless operator could write: everything goes."""
+
+UNHURRIED = PacingSettings(
+    new_chats_first_week=1000,
+    new_chats_to_day_30=1000,
+    new_chats_later=1000,
+    new_chat_gap_minutes=0,
+    manual_new_chats=1000,
+    messages_per_minute=1000,
+)
+"""Budgets that never stand in the way of a test about something else."""
+
+
+def phone(number: int) -> str:
+    """Return one of many mobile numbers in Buenos Aires."""
+    return f"+54911{45_560_000 + number}"
+
+
+class WatchedDatabase(Database):
+    """A database that tells whether it is at work, so that a fake clock waits for it."""
+
+    underway = 0
+
+    async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
+        """Write, counted."""
+        self.underway += 1
+        try:
+            return await super().write(job, urgent=urgent)
+        finally:
+            self.underway -= 1
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """Read, counted."""
+        self.underway += 1
+        try:
+            return await super().read(query)
+        finally:
+            self.underway -= 1
+
+
+@dataclass
+class SmallHouse:
+    """The heart and what it stands on. ``published`` holds every committed event."""
+
+    clock: FakeClock
+    settings: Settings
+    database: WatchedDatabase
+    plugins: Plugins
+    rulebook: Rulebook
+    aliases: Aliases
+    suppression: Suppression
+    scoring: Scoring
+    signer: PermitSigner
+    gate: Gate
+    pacing: Pacing
+    desk: Desk
+    outbox: Outbox
+    review: Review
+    manual: Manual
+    halt: Halt
+    wire: FakeWire
+    published: list[CommittedEvent] = field(default_factory=list)
+    check_wishes: int = 0
+
+    async def session(
+        self,
+        name: str = "main",
+        *,
+        channel: str = "simulated",
+        number: str | None = OUR_NUMBER,
+        linked_days: float = 100,
+        time_zone: str = "America/Argentina/Buenos_Aires",
+    ) -> None:
+        """Enter a ready session whose number has been linked for some days."""
+        at = self.clock.now() - timedelta(days=linked_days)
+        record = SessionRecord(
+            name=name,
+            channel=channel,
+            phone=number,
+            time_zone=time_zone,
+            options={},
+            desired="on",
+            connection=Connection.READY,
+            phone_state=Phone.SEEN,
+            sending=Sending.ALL,
+            reason_code="",
+            since=at,
+            created_at=at,
+        )
+        await self.database.write(lambda tx: sessions.insert(tx, record))
+
+    async def contact(self, number: str) -> str:
+        """Make or find the contact of a number."""
+        at = self.clock.now()
+        return await self.database.write(
+            lambda tx: contacts.resolve(tx, self.aliases.of_phone(number), at)
+        )
+
+    async def prospect(
+        self,
+        number: str = ANA,
+        *,
+        permission: str | None = "opted_in",
+        on_whatsapp: str = "yes",
+        validation: Validation = Validation.VALIDATED,
+        line_type: str = "mobile",
+        data_days: float = 0,
+    ) -> str:
+        """Enter a prospect that everything speaks for, but for what a test changes."""
+        at = self.clock.now()
+        known = {Validation.VALIDATED: True, Validation.NOT_REACHABLE: False}
+
+        def job(tx: Tx) -> str:
+            contact = contacts.resolve(tx, self.aliases.of_phone(number), at)
+            new = NewProspect(
+                contact=contact,
+                phone=number,
+                cartera_origen="feria_2026",
+                line_type=line_type,
+                country="AR",
+                data_date=at - timedelta(days=data_days),
+            )
+            prospect = prospects.insert(tx, new, at=at)
+            flag = known.get(validation)
+            prospects.update(
+                tx,
+                prospect,
+                at=at,
+                on_whatsapp=on_whatsapp,
+                validation=validation.value,
+                validado_tecnicamente=None if flag is None else int(flag),
+                validated_at=at if flag else None,
+                expires_at=at + timedelta(days=90) if flag else None,
+            )
+            if permission:
+                evidence.add(
+                    tx, contact, EvidenceKind.PERMISSION, permission, at=at, source="test"
+                )
+            self.scoring.refresh(tx, contact, at, reason_code="test", sentence="Made for a test.")
+            return contact
+
+        return await self.database.write(job)
+
+    async def evidence(
+        self, contact: str, kind: EvidenceKind, value: str, *, at: datetime | None = None
+    ) -> None:
+        """Add a piece of evidence, as the rooms that learn something do."""
+        now = self.clock.now()
+
+        def job(tx: Tx) -> None:
+            evidence.add(tx, contact, kind, value, at=at or now, source="test")
+            self.scoring.refresh(tx, contact, now, reason_code="test", sentence="A test says so.")
+
+        await self.database.write(job)
+
+    async def inbound(self, contact: str, wish: str = "none") -> None:
+        """Let a contact write to us: the row, its evidence, and what waited is withdrawn."""
+        at = self.clock.now()
+
+        def job(tx: Tx) -> None:
+            wire_id = new_id("inb", at)
+            tx.execute(
+                "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
+                " VALUES (?1, 'main', ?1, ?2, ?3, ?3, 'Hola', ?4)",
+                (wire_id, contact, stamp(at), wish),
+            )
+            evidence.add(tx, contact, EvidenceKind.INBOUND, wish, at=at, source="test")
+            messages.cancel_waiting(
+                tx,
+                contact,
+                at=at,
+                reason_code="they_wrote",
+                sentence="They wrote to us.",
+                who="inbound",
+                commercial_only=True,
+            )
+            self.scoring.refresh(tx, contact, at, reason_code="test", sentence="They wrote.")
+
+        await self.database.write(job)
+
+    async def suppress(self, number: str) -> None:
+        """Enter an opt-out that an operator heard of."""
+        await self.suppression.suppress(
+            number, source=Source.OPERATOR, reason="asked by phone", who="eva"
+        )
+
+    async def execute(self, sql: str, *params: object) -> None:
+        """Change rows behind everybody's back."""
+        await self.database.write(lambda tx: tx.execute(sql, params))
+
+    async def rows(self, sql: str, *params: object) -> list[tuple[object, ...]]:
+        """Return plain rows."""
+        return await self.database.read(
+            lambda reader: [tuple(row) for row in reader.all(sql, params)]
+        )
+
+    async def enqueue(self, to: str = ANA, text: str = "Hola, Ana", **more: object) -> str:
+        """Enqueue a message and return its id, before the gate looks."""
+        request = SendRequest(**{"to": to, "text": text, **more})  # type: ignore[arg-type]
+        return (await self.outbox.enqueue(request, "eva")).id
+
+    async def post(self, to: str = ANA, text: str = "Hola, Ana", **more: object) -> str:
+        """Enqueue a message and wait until nothing moves any more."""
+        message = await self.enqueue(to, text, **more)
+        await self.clock.settle()
+        return message
+
+    async def message(self, message: str) -> MessageRecord:
+        """Return a message as it stands."""
+        return await self.database.read(lambda reader: messages.must(reader, message))
+
+    async def state(self, message: str) -> MessageState:
+        """Return where a message stands."""
+        return (await self.message(message)).state
+
+    async def decisions(self, message: str) -> list[DecisionRecord]:
+        """Return the decisions on a message, oldest first."""
+        return await self.database.read(lambda reader: decisions.of_message(reader, message))
+
+    async def path(self, message: str) -> list[str]:
+        """Return the states that a message went through."""
+        rows = await self.database.read(lambda reader: messages.history(reader, message))
+        return [row["state"] for row in rows]
+
+
+@contextlib.asynccontextmanager
+async def small_house(
+    folder: Path,
+    *,
+    clock: FakeClock | None = None,
+    wire: FakeWire | None = None,
+    pacing: PacingSettings = UNHURRIED,
+    sending: SendingSettings | None = None,
+    rules: RulesSettings | None = None,
+    rulebook: Rulebook | None = None,
+    plugins: Mapping[str, object] | None = None,
+    plugin_limit: float = 0.1,
+    started: bool = True,
+) -> AsyncIterator[SmallHouse]:
+    """Open (or open again) the house of a folder; on the way out it drops everything at once.
+
+    Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
+    """
+    clock = clock or FakeClock()
+    wire = wire or FakeWire(clock)
+    settings = Settings(
+        pacing=pacing, sending=sending or SendingSettings(), rules=rules or RulesSettings()
+    )
+    loaded = Plugins(limit=plugin_limit)
+    installed = [point.name for point in entry_points(group=GROUP)]
+    loaded.load(blocked=installed, more={"the_sender": sender, **(plugins or {})})
+    published: list[CommittedEvent] = []
+    database = await WatchedDatabase.open(
+        folder, migrations=migrations, on_events=published.extend, at_open=guards.install
+    )
+    assert isinstance(database, WatchedDatabase)
+    clock.busy = [lambda: database.underway > 0]
+    house = _furnished(
+        clock, settings, database, loaded, rulebook or Rulebook.load(settings.rules), wire, folder
+    )
+    house.published = published
+    try:
+        if started:
+            await house.outbox.start(await database.read(_names))
+        yield house
+    finally:
+        await house.outbox.stop(0)
+        await database.close()
+
+
+def _furnished(
+    clock: FakeClock,
+    settings: Settings,
+    database: WatchedDatabase,
+    plugins: Plugins,
+    rulebook: Rulebook,
+    wire: FakeWire,
+    folder: Path,
+) -> SmallHouse:
+    """Build the rooms as the composition root does."""
+    journal = SuppressionJournal(folder)
+    aliases = Aliases(journal.hash)
+    signer = PermitSigner()
+    wire.verifier = PermitVerifier(signer.public_key)
+    gate = Gate(database, plugins, rulebook, signer, clock)
+    pacing = Pacing(settings.pacing)
+    desk = Desk(database, gate, settings.sending)
+    outbox = Outbox(
+        database,
+        desk,
+        lambda on_queued: Intake(database, plugins, pacing, aliases, clock, settings, on_queued),
+        lambda session: Dispatch(
+            session,
+            database=database,
+            gate=gate,
+            desk=desk,
+            pacing=pacing,
+            wire=wire,
+            clock=clock,
+            settings=settings.sending,
+        ),
+        clock,
+    )
+    house = SmallHouse(
+        clock=clock,
+        settings=settings,
+        database=database,
+        plugins=plugins,
+        rulebook=rulebook,
+        aliases=aliases,
+        suppression=Suppression(database, journal, aliases, clock),
+        scoring=Scoring(rulebook.score),
+        signer=signer,
+        gate=gate,
+        pacing=pacing,
+        desk=desk,
+        outbox=outbox,
+        review=Review(database, clock, settings.sending, outbox.wake),
+        manual=Manual(database, gate, desk, pacing, clock, settings.sending),
+        halt=Halt(database, clock),
+        wire=wire,
+    )
+    house.halt.on_resume = outbox.wake
+
+    def wished() -> None:
+        house.check_wishes += 1
+
+    desk.on_check_wanted = wished
+    return house
+
+
+def _names(reader: Reader) -> list[str]:
+    return [session.name for session in sessions.every(reader)]
