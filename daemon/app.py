@@ -197,7 +197,7 @@ async def _channels(
     harmless = {
         name: each for name, each in channels.items() if each.simulated or not each.connects
     }
-    for session in await database.read(sessions.everyone):
+    for session in await database.read(sessions.every):
         if session.channel not in harmless:
             raise StartRefused(
                 f"The session {session.name!r} is {session.channel}, and the clock is injected.",

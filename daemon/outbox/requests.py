@@ -128,7 +128,7 @@ class Intake:
                     reader, circumstances.of_session(reader, session.name, now), now
                 ),
             )
-            for session in sessions.everyone(reader)
+            for session in sessions.every(reader)
         ]
 
     def _insert(
