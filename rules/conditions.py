@@ -130,6 +130,5 @@ def _order_holds(leaf: Leaf, value: int) -> bool:
             return value >= bound
         case Op.LT:
             return value < bound
-        case Op.LTE:
+        case _:
             return value <= bound
-    raise AssertionError(leaf.op)

@@ -58,7 +58,7 @@ def decision_of(
         band=None if score is None else score.band,
         vetoes=vetoes,
         contributions=() if score is None else score.contributions,
-        missing=tuple(fact.name for fact in ruleset.reads if fact.name not in values),
+        missing=ruleset.missing(values),
         opinions=tuple(opinions),
         ruleset=ruleset.hash,
         engine=engine,

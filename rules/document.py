@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from rules.problems import Place
@@ -69,7 +70,9 @@ def read_document(path: Path, problems: Problems) -> Section | None:
     """Read one rule file; None, with the problems noted, when it is no YAML mapping."""
     start = Place(str(path), 1, 1)
     try:
-        tree = YAML().compose(_content(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # anchors are refused below
+            tree = YAML().compose(_content(path))
     except OSError as error:
         problems.add(start, f"The file cannot be read: {error.strerror}")
     except UnicodeDecodeError:

@@ -35,7 +35,7 @@ available: bool = _C is not None
 """Whether the C extension is there; it builds on Python 3.11 and 3.12, not from 3.13 on."""
 
 
-class EngineFault(Exception):  # noqa: N818 - a fault is a state of the gate, not an error of a call
+class EngineFault(Exception):
     """The engine did not answer as it must; the sentence says how."""
 
 
@@ -89,9 +89,7 @@ class Matcher:
 
     def _build(self, index: int) -> None:
         try:
-            # The name is hashed into the process's tables: it must be unique per network.
-            name = f"leadmaster-{id(self)}-{index}"
-            self._handles[index] = _C.create_ruleset(name, self._shards[index].definition)
+            self._handles[index] = _C.create_ruleset("rules", self._shards[index].definition)
         except Exception as error:
             message = f"The rules engine refused shard {index}: {error}"
             raise EngineFault(message) from error

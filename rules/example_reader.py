@@ -101,7 +101,7 @@ def _expected(
                 expected[key] = fields.flag(key)
             case "score":
                 expected[key] = fields.whole(key, -_FARTHEST, _FARTHEST)
-            case "vetoes" | "scores":
+            case _:
                 expected[key] = _fired(key, fields, ids[key])
     return expected
 

@@ -81,7 +81,7 @@ def _what_would_change_it(decision: Decision, ruleset: RuleSet) -> str:
             return f"waiting: {', '.join(map(str, decision.defers))}{later}"
         case Verdict.REVIEW:
             return f"a person's approval{_points_to_allow(decision, ruleset)}"
-        case Verdict.BLOCK:
+        case _:
             return _what_would_unblock_it(decision, ruleset)
 
 

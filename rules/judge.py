@@ -15,17 +15,21 @@ from rules.tally import tally
 from rules.verdict import ScoreResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from rules.compiler import Shard
+    from rules.conditions import Condition
     from rules.ruleset import RuleSet
     from rules.snapshot import Known
     from rules.verdict import Decision, Opinion
+
+    Compiler = Callable[[Sequence[tuple[str, Condition, bool]]], tuple[Shard, ...]]
 
 BOTH = "durable-rules+reference"
 REFERENCE = "reference"
 
 
-class GateFault(Exception):  # noqa: N818 - a state of the gate, not an error of its caller
+class GateFault(Exception):
     """No verdict can be trusted: `reason_code`, a `sentence`, and a `dump` to keep (no texts)."""
 
     def __init__(self, reason_code: str, sentence: str, dump: Mapping[str, Any]) -> None:
@@ -43,14 +47,19 @@ class Judge:
     extension is not installed the reference runs alone, and `engine` says so.
     """
 
-    def __init__(self, ruleset: RuleSet, engines: Literal["both", "reference"] = "both") -> None:
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        engines: Literal["both", "reference"] = "both",
+        compiler: Compiler = compile_rules,
+    ) -> None:
         """Compile the set for each engine; raises `GateFault` when durable-rules refuses it."""
         self.ruleset = ruleset
         self._reference = Reference(ruleset.conditions)
         self._matcher: durable.Matcher | None = None
         if engines == "both" and durable.available:
             try:
-                self._matcher = durable.Matcher(compile_rules(ruleset.conditions))
+                self._matcher = durable.Matcher(compiler(ruleset.conditions))
             except durable.EngineFault as fault:
                 raise self._fault("engine_fault", str(fault), {}) from fault
         self.engine = REFERENCE if self._matcher is None else BOTH
@@ -70,13 +79,12 @@ class Judge:
         values = known_values(self.ruleset.reads, facts)
         result = tally(self.ruleset, values, self._fired(values))
         assert result is not None  # noqa: S101 - the base of a score set is a number
-        missing = tuple(fact.name for fact in self.ruleset.reads if fact.name not in values)
         return ScoreResult(
             result.value,
             result.raw,
             result.band,
             result.contributions,
-            missing,
+            self.ruleset.missing(values),
             self.ruleset.hash,
             self.engine,
         )

@@ -29,8 +29,10 @@ def load(paths: Sequence[Path]) -> RuleSet:
     sound = [document for document in documents if document is not None]
     if not paths:
         problems.add(Place("rules", 1, 1), "No rule file was named")
-    problems.raise_if_any()
     kind = _format(sound, problems)
+    if kind is None or len(sound) < len(documents):
+        # What the sections mean, or lack, cannot be told from the rest.
+        raise problems.invalid()
     for document in sound:
         _check_keys(document, kind, problems)
     ruleset = SetReader(kind, combine(sound, problems), problems).read(tuple(map(str, paths)))
@@ -68,8 +70,8 @@ def _joined_sections(entry: Entry, first: Section, second: Section, problems: Pr
     return Entry(entry.key, entry.place, Section(first.place, joined))
 
 
-def _format(documents: Sequence[Section], problems: Problems) -> Format:
-    """The format all files share; raises `RulesInvalid` when there is none."""
+def _format(documents: Sequence[Section], problems: Problems) -> Format | None:
+    """The format all files share; None, with the problems noted, when there is none."""
     found: list[Format] = []
     known = [each.value for each in Format]
     for document in documents:
@@ -84,8 +86,7 @@ def _format(documents: Sequence[Section], problems: Problems) -> Format:
             problems.add(
                 _at(node, document), f"`format` is one of {', '.join(known)}, not `{word}`{hint}"
             )
-    problems.raise_if_any()
-    return found[0]
+    return found[0] if len(found) == len(documents) and len(set(found)) == 1 else None
 
 
 def _at(node: Node | None, document: Section) -> Place:

@@ -68,7 +68,7 @@ class OperandReader:
                 read = raw if isinstance(raw, str) and len(raw) <= fact.high else None
             case FactType.ENUM:
                 return self._word(fact.name, fact.values, node.place, raw)
-            case FactType.NAMES:
+            case _:
                 return self._word(fact.name, self.windows, node.place, raw)
         if read is None:
             self.problems.add(node.place, f"{fact.name} is {_described(fact)}")
@@ -152,6 +152,6 @@ def _described(fact: Fact) -> str:
         case FactType.BOOL:
             return "true or false"
         case FactType.NUMBER:
-            return f"a number of {fact.unit} from {fact.low:g} to {fact.high:g}"
+            return f"a number of {fact.unit} from {fact.low} to {fact.high}"
         case _:
-            return f"a text of at most {fact.high:g} characters"
+            return f"a text of at most {fact.high} characters"

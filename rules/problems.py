@@ -37,7 +37,7 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {self.sentence}"
 
 
-class RulesInvalid(Exception):  # noqa: N818 - the name states a verdict on the files
+class RulesInvalid(Exception):
     """The files are no usable rule set; `problems` holds all that was found, in file order."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -57,10 +57,14 @@ class Problems:
         """Note one problem at `place`."""
         self._found.append(Problem(place.file, place.line, place.column, sentence))
 
+    def invalid(self) -> RulesInvalid:
+        """The exception that holds everything collected."""
+        return RulesInvalid(self._found)
+
     def raise_if_any(self) -> None:
         """Raise `RulesInvalid` with everything collected, when there is anything."""
         if self._found:
-            raise RulesInvalid(self._found)
+            raise self.invalid()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -59,7 +59,7 @@ class RuleReader:
         fields = Fields(section, _SCORE, self.problems)
         rule_id, reason = self._id(fields), fields.text("reason")
         points = self._points(fields)
-        always = isinstance(points, Ramp) and fields.node("when") is None
+        always = isinstance(fields.node("points"), Section) and fields.node("when") is None
         when = None if always else self._when(fields)
         if points is None or (when is None and not always):
             return None
@@ -189,7 +189,7 @@ class RuleReader:
                     return micro(value), points
         fields.wrong(
             key,
-            f"`{key}` is [value, points]: {fact.name} from {fact.low:g} to {fact.high:g},"
+            f"`{key}` is [value, points]: {fact.name} from {fact.low} to {fact.high},"
             f" and whole points up to {MOST_POINTS}",
         )
         return None

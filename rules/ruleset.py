@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from rules.conditions import leaves
 from rules.facts import FACTS, REQUIRED
-from rules.snapshot import MICRO
 from rules.verdict import Effect
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from rules.conditions import Condition
     from rules.facts import Fact
     from rules.problems import Place
+    from rules.snapshot import Known
     from rules.verdict import Defer
 
 APPROVED = "message.approved"
@@ -177,14 +177,14 @@ class RuleSet:
             yield from (leaf.fact for leaf in leaves(condition))
         yield from (rule.points.fact for rule in self.scores if isinstance(rule.points, Ramp))
 
+    def missing(self, values: Mapping[str, Known]) -> tuple[str, ...]:
+        """The facts that are read and not known; no approval is simply none."""
+        names = (fact.name for fact in self.reads)
+        return tuple(name for name in names if name not in values and name != APPROVED)
+
     def band(self, score: int) -> str:
         """The name of the band that `score`, within the set's range, falls into."""
         return next(band.name for band in self.bands if score >= band.start)
-
-
-def points_of(value: int) -> float:
-    """Millionths as points."""
-    return value // MICRO if value % MICRO == 0 else value / MICRO
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON

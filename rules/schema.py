@@ -192,5 +192,5 @@ def _type(fact: Fact) -> Schema:
             return {"enum": list(fact.values)}
         case FactType.TEXT:
             return {"type": "string", "maxLength": int(fact.high)}
-        case FactType.NAMES:
+        case _:
             return {"type": "string", "pattern": r"^\w+$"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -42,8 +41,9 @@ def _flag(_fact: Fact, raw: object) -> int | None:
 
 
 def _number(fact: Fact, raw: object) -> int | None:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
+    # Nothing but a comparison: it holds for no NaN, and an endless integer cannot break it.
     return micro(raw) if fact.low <= raw <= fact.high else None
 
 

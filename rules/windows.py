@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _FARTHEST_DAYS = 400  # a window that does not open within a year never does
 _MINUTE = timedelta(minutes=1)
-_LONGEST_GAP_MINUTES = 24 * 60  # a whole day was skipped once, where the date line was moved
 
 
 def is_holiday(day: date, country: str | None) -> bool:
@@ -105,9 +104,7 @@ def _existing(local: datetime) -> datetime:
     if moment.astimezone(clock).replace(tzinfo=None) == wall:
         return moment
     moment = local.replace(fold=1).astimezone(UTC)
-    for _ in range(_LONGEST_GAP_MINUTES):
-        if moment.astimezone(clock).replace(tzinfo=None) >= wall:
-            break
+    while moment.astimezone(clock).replace(tzinfo=None) < wall:
         moment += _MINUTE
     return moment
 

@@ -1,0 +1,275 @@
+"""durable-rules contained: canary, rebuild, shards, threads, and a judge that trusts no engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from rules import DEFAULTS, GateFault, Judge, RuleSet, load
+from rules.compiler import SHARD_CONDITIONS, Shard, compile_rules
+from rules.conditions import All, Any, Condition, Leaf, Not, Op
+from rules.engine import EngineFault, Matcher, available
+from rules.examples import run_examples
+from rules.snapshot import known_values, micro
+from tests.rules.support import GATE_HEAD, facts, loaded
+
+pytestmark = pytest.mark.skipif(not available, reason="durable-rules builds on Python < 3.13 only")
+
+Rule = tuple[str, Condition, bool]
+
+
+def _links(op: Op, number: int) -> Leaf:
+    return Leaf("message.links", op, micro(number))
+
+
+RULES: list[Rule] = [("few", _links(Op.LT, 3), False), ("many", _links(Op.GTE, 3), True)]
+TWO = {"message.links": micro(2)}
+
+
+def test_the_rules_that_hold_fire() -> None:
+    """And no others."""
+    matcher = Matcher(compile_rules(RULES))
+    assert matcher.fired(TWO) == {"few"}
+    assert matcher.fired({"message.links": micro(3)}) == {"many"}
+    assert matcher.fired({}) == {"many"}
+
+
+def test_a_shard_without_its_canary_is_a_fault() -> None:
+    """Rules may have been skipped, so nothing of that decision is believed."""
+    (shard,) = compile_rules(RULES)
+    silent = replace(shard, definition=shard.definition.replace('"canary"', '"r9"'))
+    matcher = Matcher([replace(silent, rules={**shard.rules, "r9": "x"})])
+    with pytest.raises(EngineFault, match="lost its canary"):
+        matcher.fired(TWO)
+
+
+def test_a_canary_that_does_not_fire_is_a_fault() -> None:
+    """Its guard is not met: the network is not the one that was built."""
+    (shard,) = compile_rules(RULES)
+    deaf = replace(shard, definition=shard.definition.replace('{"g": 1}', '{"g": 2}'))
+    with pytest.raises(EngineFault, match="lost its canary"):
+        Matcher([deaf]).fired(TWO)
+
+
+def test_after_a_fault_the_shard_is_built_anew() -> None:
+    """One bad decision does not spoil the next."""
+    matcher = Matcher([cast("Shard", _Moody(compile_rules(RULES)[0]))])
+    with pytest.raises(EngineFault, match="failed in shard 0"):
+        matcher.fired(TWO)
+    assert matcher.fired(TWO) == {"few"}
+
+
+class _Moody:
+    """A shard that states its first decision in words the engine refuses."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.definition, self.rules, self._shard = shard.definition, shard.rules, shard
+        self._facts = iter(["not json"])
+
+    def fact(self, values: dict[str, int]) -> str:
+        return next(self._facts, self._shard.fact(values))
+
+
+def test_a_definition_the_engine_refuses_is_a_fault() -> None:
+    """Told when the set is compiled, not at the first message."""
+    broken = Shard("not json", {}, (), ())
+    with pytest.raises(EngineFault, match="refused shard 0"):
+        Matcher([broken])
+
+
+def test_a_closed_matcher_decides_nothing() -> None:
+    """Closing twice is harmless."""
+    matcher = Matcher(compile_rules(RULES))
+    matcher.fired(TWO)
+    matcher.close()
+    matcher.close()
+    with pytest.raises(EngineFault, match="closed"):
+        matcher.fired(TWO)
+
+
+def test_no_shard_has_more_than_48_conditions() -> None:
+    """With the guard of each rule and the canary's counted."""
+    leaves = tuple(_links(Op.EQ, number) for number in range(20))
+    rules: list[Rule] = [(f"r{n}", All(leaves), True) for n in range(9)]
+    rules += [(f"s{n}", Any(leaves), False) for n in range(9)]
+    shards = compile_rules(rules)
+    assert len(shards) > 9
+    for shard in shards:
+        assert _conditions(shard) <= SHARD_CONDITIONS
+    assert Matcher(shards).fired(TWO) == {f"s{n}" for n in range(9)}
+
+
+def _conditions(shard: Shard) -> int:
+    comparisons = shard.definition.count('"$lte"') + shard.definition.count('"$gte"')
+    return comparisons + shard.definition.count('"g"')
+
+
+def test_only_integers_reach_the_engine() -> None:
+    """No text, no fraction, no flag of JSON's own."""
+    gate = load([DEFAULTS / "gate.yaml"])
+    given = facts(Judge(gate), message__similarity=0.912345)
+    for shard in compile_rules(gate.conditions):
+        stated = json.loads(shard.fact(known_values(gate.reads, given)))
+        assert {type(value) for key, value in stated.items() if key not in ("id", "sid")} == {int}
+
+
+def test_many_threads_get_the_right_answers() -> None:
+    """One lock: threads on one network would silently skip rules."""
+    matcher = Matcher(compile_rules(RULES))
+
+    def ask(number: int) -> bool:
+        expected = {"few"} if number % 5 < 3 else {"many"}
+        return matcher.fired({"message.links": micro(number % 5)}) == expected
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(4_000)))
+
+
+Rules = Sequence[Rule]
+
+
+def _forget_unknowns(rules: Rules) -> tuple[Shard, ...]:
+    return compile_rules([(rule, condition, False) for rule, condition, _ in rules])
+
+
+def _forget_a_rule(rules: Rules) -> tuple[Shard, ...]:
+    return compile_rules(rules[1:])
+
+
+def _negate(rules: Rules) -> tuple[Shard, ...]:
+    return compile_rules([(rule, Not(condition), unknown) for rule, condition, unknown in rules])
+
+
+def _any_for_all(rules: Rules) -> tuple[Shard, ...]:
+    return compile_rules(
+        [(rule, Any(c.parts) if isinstance(c, All) else c, u) for rule, c, u in rules]
+    )
+
+
+def _off_by_one(rules: Rules) -> tuple[Shard, ...]:
+    return tuple(
+        replace(shard, definition=shard.definition.replace("$gte", "$gt"))
+        for shard in compile_rules(rules)
+    )
+
+
+@pytest.mark.parametrize(
+    "mutation", [_forget_unknowns, _forget_a_rule, _negate, _any_for_all, _off_by_one]
+)
+def test_a_compiler_that_is_wrong_is_caught(mutation: object) -> None:
+    """The examples beside the shipped rules show each planted mistake as a disagreement."""
+    ruleset = load([DEFAULTS / "gate.yaml"])
+    judge = Judge(ruleset, compiler=mutation)  # type: ignore[arg-type]
+    with pytest.raises(GateFault, match="The two engines disagree on"):
+        run_examples(judge)
+
+
+GATE = GATE_HEAD + "vetoes: [{id: it, reason: r, when: {message.text|contains: casino}}]\n"
+
+
+def test_a_disagreement_is_a_fault_with_a_dump_that_holds_no_text() -> None:
+    """It says which rule, which engine, which set and which facts, and keeps the text out."""
+    judge = Judge(loaded(GATE), compiler=_negate)
+    with pytest.raises(GateFault) as caught:
+        judge.decide(facts(judge, message__text="el casino"))
+    fault = caught.value
+    assert (fault.reason_code, fault.sentence) == (
+        "engines_disagree",
+        "The two engines disagree on it",
+    )
+    assert fault.dump["only"] == {"durable_rules": [], "reference": ["it"]}
+    assert fault.dump["ruleset"] == judge.ruleset.hash
+    assert fault.dump["values"]["clock.in_window"] == ["business"]
+    assert "casino" not in repr(fault.dump)
+
+
+def test_an_engine_that_fails_is_a_fault() -> None:
+    """The decision is not made by the other engine alone."""
+
+    def silent(rules: Rules) -> tuple[Shard, ...]:
+        (shard,) = compile_rules(rules)
+        return (replace(shard, definition=shard.definition.replace('{"g": 1}', '{"g": 2}')),)
+
+    judge = Judge(loaded(GATE), compiler=silent)
+    with pytest.raises(GateFault) as caught:
+        judge.decide(facts(judge))
+    assert caught.value.reason_code == "engine_fault"
+
+
+def test_a_set_the_engine_refuses_is_a_fault_at_once() -> None:
+    """Before any message is judged by it."""
+    with pytest.raises(GateFault, match="refused shard 0"):
+        Judge(loaded(GATE), compiler=lambda _: (Shard("{", {}, (), ()),))
+
+
+def test_the_reference_alone_says_so() -> None:
+    """In each decision, so that the status can show it."""
+    judge = Judge(loaded(GATE), "reference")
+    assert judge.decide(facts(judge)).engine == judge.engine == "reference"
+    judge.close()
+
+
+def _child(program: str) -> str:
+    """What a program prints in a process of its own, which the engine may kill."""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
+
+
+def test_without_the_extension_the_reference_decides_alone() -> None:
+    """As on Python 3.13 and later, where it cannot be built."""
+    program = (
+        "import sys; sys.modules['durable_rules_engine'] = None\n"
+        "from rules import DEFAULTS, Judge, load\n"
+        "from rules.engine import EngineFault, Matcher, available\n"
+        "judge = Judge(load([DEFAULTS / 'gate.yaml']))\n"
+        "try: Matcher([])\n"
+        "except EngineFault as fault: print(available, judge.engine, fault)\n"
+    )
+    assert _child(program) == "False reference durable-rules is not installed for this Python"
+
+
+MEMORY = """
+from pathlib import Path
+from rules import DEFAULTS, Judge, load
+from rules.examples import baseline
+ruleset = load([DEFAULTS / "gate.yaml"])
+facts = baseline(ruleset)
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+def reload():
+    judge = Judge(ruleset)
+    judge.decide(facts)
+    judge.close()
+def decide(judge=Judge(ruleset)):
+    judge.decide(facts)
+for work, times in ((reload, 300), (decide, 10_000)):
+    for _ in range(50):
+        work()
+    before = resident()
+    for _ in range(times):
+        work()
+    print(resident() - before < 4_000_000)
+"""
+
+
+def test_memory_stays_flat_over_reloads_and_decisions() -> None:
+    """A closed set gives its networks and states back, a decision leaves nothing behind."""
+    assert _child(MEMORY).split() == ["True", "True"]
+
+
+def test_the_same_rules_may_be_loaded_twice_at_the_same_time() -> None:
+    """While a new set is tried the old one goes on."""
+    ruleset: RuleSet = loaded(GATE)
+    old, new = Judge(ruleset), Judge(ruleset)
+    given = facts(old, message__text="casino")
+    assert old.decide(given) == new.decide(given)
+    new.close()
+    assert old.decide(given).vetoes

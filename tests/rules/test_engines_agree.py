@@ -1,0 +1,139 @@
+"""Random rules over hostile facts: both engines, and the definition itself, always agree."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.compiler import compile_rules
+from rules.conditions import All, Any, Condition, Leaf, Not, Op, Truth, truth
+from rules.engine import Matcher, available
+from rules.facts import FACTS, FactType
+from rules.normal_form import TooLargeError, alternatives
+from rules.operand_reader import OPERATORS
+from rules.patterns import compile_phrase
+from rules.reference import Reference
+from rules.snapshot import Known, known_values, micro
+
+pytestmark = pytest.mark.skipif(not available, reason="durable-rules builds on Python < 3.13 only")
+
+NAMES = (
+    "prospect.score_contactabilidad",
+    "prospect.suppressed",
+    "prospect.validado_tecnicamente",
+    "prospect.on_whatsapp",
+    "prospect.permission",
+    "prospect.data_age_days",
+    "prospect.cartera_origen",
+    "message.similarity",
+    "message.text",
+    "clock.in_window",
+)
+WORDS = ("casino", "business", "", "Ñandú\n\x00", "5", "evening")
+
+
+def _number(name: str) -> st.SearchStrategy[float]:
+    high = FACTS[name].high
+    return st.sampled_from([0, 1, high, high / 2, 0.5, 1e-07, 0.1 + 0.2]).filter(
+        lambda number: number <= high
+    )
+
+
+def _one_value(name: str) -> st.SearchStrategy[int | str]:
+    fact = FACTS[name]
+    match fact.type:
+        case FactType.BOOL:
+            return st.integers(0, 1)
+        case FactType.NUMBER:
+            return _number(name).map(micro)
+        case FactType.ENUM:
+            return st.sampled_from(fact.values)
+        case FactType.TEXT | FactType.NAMES:
+            return st.sampled_from(WORDS)
+
+
+@st.composite
+def _leaf(draw: st.DrawFn) -> Leaf:
+    name = draw(st.sampled_from(NAMES))
+    op = draw(st.sampled_from(OPERATORS[FACTS[name].type]))
+    match op:
+        case Op.MISSING:
+            return Leaf(name, op, draw(st.integers(0, 1)))
+        case Op.BETWEEN:
+            low, high = sorted([draw(_number(name)), draw(_number(name))])
+            return Leaf(name, op, (micro(low), micro(high)))
+        case Op.IN | Op.NOT_IN:
+            values = draw(st.lists(_one_value(name), min_size=1, max_size=3))
+            return Leaf(name, op, frozenset(values))  # type: ignore[arg-type]
+        case Op.MATCHES | Op.CONTAINS:
+            words = draw(st.lists(st.sampled_from(WORDS[:2]), min_size=1, max_size=2))
+            return Leaf(name, op, tuple(map(compile_phrase, words)))
+        case _:
+            return Leaf(name, op, draw(_one_value(name)))
+
+
+def _larger(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    several = st.lists(parts, min_size=1, max_size=3).map(tuple)
+    return st.one_of(several.map(All), several.map(Any), parts.map(Not))
+
+
+def _fits(condition: Condition) -> bool:
+    try:
+        alternatives(condition)
+    except TooLargeError:
+        return False
+    return True
+
+
+LEAVES: st.SearchStrategy[Condition] = _leaf()
+CONDITIONS = st.recursive(LEAVES, _larger, max_leaves=8).filter(_fits)
+RULE_SETS = st.lists(st.tuples(CONDITIONS, st.booleans()), min_size=1, max_size=6)
+HOSTILE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 200),
+    st.sampled_from(
+        [10**400, -(2**63), float("nan"), float("inf"), 1e-07, 0.3, 1e308, b"x", [], {}]
+    ),
+    st.sampled_from(WORDS),
+    st.sampled_from(["yes", "unknown", "none", "refused", ["business"], ["evening", 5], ()]),
+)
+FACT_SETS = st.lists(
+    st.fixed_dictionaries({name: st.one_of(HOSTILE, _one_value(name)) for name in NAMES}),
+    min_size=1,
+    max_size=4,
+)
+
+
+def _defined(condition: Condition, values: dict[str, Known]) -> Truth:
+    """Kleene's logic, word for word."""
+    match condition:
+        case Leaf():
+            return truth(condition, values)
+        case Not(part):
+            return Truth(2 - _defined(part, values))
+        case All(parts):
+            return min(_defined(part, values) for part in parts)
+        case Any(parts):
+            return max(_defined(part, values) for part in parts)
+
+
+@settings(max_examples=400, deadline=None)
+@given(RULE_SETS, FACT_SETS)
+def test_both_engines_fire_what_the_definition_says(
+    drawn: list[tuple[Condition, bool]], given_facts: list[dict[str, object]]
+) -> None:
+    """Whatever the rules, whatever the facts, whatever was decided before."""
+    rules = [(f"r{n}", condition, unknown) for n, (condition, unknown) in enumerate(drawn)]
+    matcher, reference = Matcher(compile_rules(rules)), Reference(rules)
+    for each in given_facts:
+        values = known_values([FACTS[name] for name in NAMES], each)
+        expected = {
+            rule
+            for rule, condition, unknown in rules
+            if _defined(condition, values) >= (Truth.UNKNOWN if unknown else Truth.TRUE)
+        }
+        assert reference.fired(values) == expected
+        assert matcher.fired(values) == expected
+    matcher.close()

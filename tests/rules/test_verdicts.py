@@ -1,0 +1,247 @@
+"""From fired rules to a verdict: precedence, approval, opinions, required facts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rules import Decision, Defer, DeferKind, Effect, Opinion, Verdict
+from rules.facts import REQUIRED
+from tests.rules.support import facts, gate, score
+
+# Each veto fires on a number of unanswered messages of its own, or on 9.
+RULES = """
+vetoes:
+  - {id: ends, reason: it ends here, when: {history.unanswered|in: [1, 9]}}
+  - {id: goes, reason: it goes by hand, when: {history.unanswered|in: [2, 8, 9]}, route: manual}
+  - {id: waits, reason: it waits, when: {history.unanswered|in: [3, 7, 8, 9]}, defer: 2h}
+  - {id: opens, reason: closed, when: {history.unanswered: 7}, defer: until_window(business)}
+  - {id: looks, reason: look at it, when: {history.unanswered|in: [4, 7, 8, 9]}, hold: true}
+"""
+TWO_HOURS = Defer(DeferKind.DURATION, seconds=7_200)
+BUSINESS = Defer(DeferKind.UNTIL_WINDOW, window="business")
+
+
+def _decision(
+    unanswered: int, *opinions: Opinion, score_: float | None = 80, **changes: object
+) -> Decision:
+    judge = gate(RULES)
+    changes = {
+        "history__unanswered": unanswered,
+        "prospect__score_contactabilidad": score_,
+        **changes,
+    }
+    return judge.decide(facts(judge, **changes), opinions)
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "verdict", "code"),
+    [
+        (0, Verdict.ALLOW, "allowed"),
+        (1, Verdict.BLOCK, "ends"),
+        (2, Verdict.ROUTE, "goes"),
+        (3, Verdict.DEFER, "waits"),
+        (4, Verdict.REVIEW, "looks"),
+        (7, Verdict.DEFER, "waits"),
+        (8, Verdict.ROUTE, "goes"),
+        (9, Verdict.BLOCK, "ends"),
+    ],
+)
+def test_block_then_route_then_defer_then_hold(
+    unanswered: int, verdict: Verdict, code: str
+) -> None:
+    """The strictest effect decides, and gives the decision its code."""
+    decision = _decision(unanswered)
+    assert (decision.verdict, decision.reason_code) == (verdict, code)
+
+
+def test_every_veto_that_fired_is_told() -> None:
+    """The decision lists all of them, not just the one that decided."""
+    assert [veto.id for veto in _decision(9).vetoes] == ["ends", "goes", "waits", "looks"]
+
+
+def test_a_deferred_message_waits_for_all_its_reasons() -> None:
+    """Each wait is listed once."""
+    assert _decision(7).defers == (TWO_HOURS, BUSINESS)
+
+
+def test_a_blocked_message_waits_for_nothing_and_goes_nowhere() -> None:
+    """Route and waits belong to the verdicts that use them."""
+    decision = _decision(9)
+    assert (decision.route, decision.defers) == (None, ())
+    assert _decision(2).route == "manual"
+
+
+@pytest.mark.parametrize(
+    ("points", "verdict"),
+    [
+        (100, Verdict.ALLOW),
+        (70, Verdict.ALLOW),
+        (69.99, Verdict.REVIEW),
+        (50, Verdict.REVIEW),
+        (49.99, Verdict.BLOCK),
+        (0, Verdict.BLOCK),
+    ],
+)
+def test_without_a_veto_the_band_decides(points: float, verdict: Verdict) -> None:
+    """A band begins exactly at its threshold; the score is rounded down first."""
+    decision = _decision(0, score_=points)
+    assert (decision.verdict, decision.band) == (verdict, verdict.value)
+
+
+def test_an_approval_turns_review_into_allow_and_adds_no_points() -> None:
+    """A person's approval of this message lifts the review band."""
+    decision = _decision(0, score_=55, message__approved=True)
+    assert (decision.verdict, decision.score) == (Verdict.ALLOW, 55)
+    assert decision.reason_code == "approved"
+
+
+def test_an_approval_lifts_a_hold() -> None:
+    """A held message that was looked at goes on."""
+    assert _decision(4, message__approved=True).verdict is Verdict.ALLOW
+
+
+def test_an_approval_lifts_a_plugins_hold() -> None:
+    """A plugin asked for a look, and somebody looked."""
+    opinion = Opinion("stranger", Effect.HOLD, "odd")
+    assert _decision(0, opinion).verdict is Verdict.REVIEW
+    assert _decision(0, opinion, message__approved=True).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize("unanswered", [1, 2, 3])
+def test_an_approval_touches_no_veto(unanswered: int) -> None:
+    """Blocked, re-routed and deferred stay what they are."""
+    approved = _decision(unanswered, message__approved=True)
+    assert approved.verdict is _decision(unanswered).verdict
+
+
+def test_an_approval_does_not_reach_the_block_band() -> None:
+    """Below review nobody can approve, held or not."""
+    assert _decision(0, score_=49, message__approved=True).verdict is Verdict.BLOCK
+    assert _decision(4, score_=49, message__approved=True).verdict is Verdict.BLOCK
+
+
+def test_a_hold_sends_to_review_whatever_the_score() -> None:
+    """A hold looks before the score does."""
+    assert _decision(4, score_=100).verdict is Verdict.REVIEW
+    assert _decision(4, score_=10).verdict is Verdict.REVIEW
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "points", "expected"), [(7, 80, True), (3, 60, True), (3, 80, False)]
+)
+def test_a_deferred_message_that_will_need_review_says_so(
+    unanswered: int, points: int, *, expected: bool
+) -> None:
+    """So that it shows in the queue already: a hold, or a score in the review band."""
+    assert _decision(unanswered, score_=points).needs_review is expected
+
+
+def test_what_was_approved_needs_no_second_review() -> None:
+    """An approved message that must wait is not shown again."""
+    assert not _decision(7, message__approved=True).needs_review
+
+
+def test_neither_allowed_nor_blocked_messages_need_review() -> None:
+    """Their fate is sealed."""
+    assert not _decision(0).needs_review
+    assert not _decision(9).needs_review
+
+
+@pytest.mark.parametrize(
+    ("opinion", "verdict"),
+    [
+        (Opinion("p", Effect.BLOCK, "no"), Verdict.BLOCK),
+        (Opinion("p", Effect.DEFER, "later", TWO_HOURS), Verdict.DEFER),
+        (Opinion("p", Effect.HOLD, "look"), Verdict.REVIEW),
+    ],
+)
+def test_a_plugins_opinion_is_one_more_veto(opinion: Opinion, verdict: Verdict) -> None:
+    """It blocks, defers or holds what the rules allow."""
+    decision = _decision(0, opinion)
+    assert (decision.verdict, decision.reason_code) == (verdict, "plugin_opinion")
+    assert decision.opinions == (opinion,)
+
+
+def test_an_opinion_cannot_soften_a_veto() -> None:
+    """What the rules block stays blocked."""
+    assert _decision(1, Opinion("p", Effect.HOLD, "look")).reason_code == "ends"
+
+
+def test_a_plugins_wait_is_added_to_the_rules_waits() -> None:
+    """All of them must end."""
+    other = Defer(DeferKind.DURATION, seconds=5)
+    assert _decision(3, Opinion("p", Effect.DEFER, "later", other)).defers == (TWO_HOURS, other)
+
+
+def test_an_opinion_never_routes() -> None:
+    """Where a message goes is not a plugin's to say."""
+    with pytest.raises(ValueError, match="never routes"):
+        Opinion("p", Effect.ROUTE, "there")
+
+
+def test_only_a_deferring_opinion_says_until_when() -> None:
+    """A wait without an end, or an end without a wait, is a mistake of the plugin."""
+    with pytest.raises(ValueError, match="until when"):
+        Opinion("p", Effect.DEFER, "later")
+    with pytest.raises(ValueError, match="until when"):
+        Opinion("p", Effect.BLOCK, "no", TWO_HOURS)
+
+
+@pytest.mark.parametrize("name", [fact.name for fact in REQUIRED])
+def test_a_required_fact_that_is_missing_blocks(name: str) -> None:
+    """Even an approved message, whatever the rules say of missing facts."""
+    judge = gate("")
+    given = {**facts(judge, message__approved=True), name: None}
+    decision = judge.decide(given)
+    assert (decision.verdict, decision.reason_code) == (Verdict.BLOCK, "required_fact_missing")
+    assert name in decision.missing
+    assert name in decision.sentence
+
+
+def test_without_its_base_there_is_no_score() -> None:
+    """The score is not guessed."""
+    decision = _decision(0, score_=None)
+    assert (decision.score, decision.raw, decision.band) == (None, None, None)
+
+
+def test_missing_facts_that_rules_read_are_listed() -> None:
+    """And only those."""
+    decision = _decision(None, history__sent_24h=None)  # type: ignore[arg-type]
+    assert decision.missing == ("history.unanswered",)
+
+
+def test_facts_the_vocabulary_does_not_know_are_not_read() -> None:
+    """A stored snapshot of another version can still be judged."""
+    judge = gate("")
+    assert judge.decide({**facts(judge), "prospect.shoe_size": 43}).verdict is Verdict.ALLOW
+
+
+def test_a_decision_is_plain_json() -> None:
+    """With everything that is stored: hash, engine, route, places, waits, opinions."""
+    decision = _decision(7, Opinion("p", Effect.DEFER, "later", TWO_HOURS))
+    plain: dict[str, Any] = json.loads(json.dumps(decision.to_dict()))
+    assert plain["verdict"] == "defer"
+    assert plain["defers"][1] == {"kind": "until_window", "window": "business", "seconds": None}
+    assert plain["vetoes"][0]["at"].endswith(":13")
+    assert plain["opinions"][0]["defer"]["seconds"] == 7_200
+    assert len(plain["ruleset"]) == 64
+    assert plain["engine"] == "durable-rules+reference"
+
+
+def test_the_same_facts_give_the_same_decision() -> None:
+    """Whatever was decided in between."""
+    judge = gate(RULES)
+    first = judge.decide(facts(judge, history__unanswered=7))
+    judge.decide(facts(judge, history__unanswered=9))
+    assert judge.decide(facts(judge, history__unanswered=7)) == first
+
+
+def test_a_gate_does_not_score_and_a_score_set_does_not_decide() -> None:
+    """Asking the wrong set is a mistake of the caller, told at once."""
+    with pytest.raises(ValueError, match="score@1"):
+        gate("").score({})
+    with pytest.raises(ValueError, match="gate@1"):
+        score("").decide({})
