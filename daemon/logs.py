@@ -70,7 +70,8 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
 
 def _renderer(out: TextIO) -> Processor:
     if out.isatty():
-        return structlog.dev.ConsoleRenderer()
+        # The plain form: a pretty traceback shows local variables, and with them bodies.
+        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
 
 

@@ -40,9 +40,10 @@ class Service(Protocol):
 
 
 class LoopLag:
-    """By how much the event loop runs late, sampled twice a second."""
+    """By how much the event loop runs late, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample_seconds: float = LAG_SAMPLE_SECONDS) -> None:
+        self._sample = sample_seconds
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time()
         self._last = 0.0
@@ -54,8 +55,8 @@ class LoopLag:
     async def watch(self) -> None:
         """Sample until cancelled."""
         while True:
-            self._due = self._loop.time() + LAG_SAMPLE_SECONDS
-            await asyncio.sleep(LAG_SAMPLE_SECONDS)
+            self._due = self._loop.time() + self._sample
+            await asyncio.sleep(self._sample)
             self._last = self._loop.time() - self._due
 
 

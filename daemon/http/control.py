@@ -20,7 +20,7 @@ from daemon.errors import NotAllowed, StartRefused
 _MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
-WHO: Final = "who"
+WHO: Final = web.RequestKey("who", str)
 """The key under which a request carries the name of whoever makes it."""
 
 
@@ -30,14 +30,18 @@ def bind(path: Path) -> socket.socket:
     A file that a dead daemon left is replaced. Raises :class:`StartRefused` where a
     living one answers, or the path can't be used.
     """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         _clear(path)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Set before it has a name, so that there is no moment at which others could connect.
         os.fchmod(listener.fileno(), _MODE)
         listener.bind(str(path))
+    except StartRefused:
+        listener.close()
+        raise
     except OSError as error:
+        listener.close()
         raise StartRefused(
             f"The control socket {path} can't be opened: {error.strerror or error}.",
             hint="Give the folder to the daemon's user, or name another with --socket.",
@@ -90,7 +94,7 @@ def peers_only(allowed: frozenset[int]) -> Middleware:
                 "The control socket obeys root and the daemon's own user only.",
                 hint="Run the command as root, or as the user that runs the daemon.",
             )
-        request[WHO] = _name_of(uid)
+        request[WHO] = name_of(uid)
         return await handler(request)
 
     return check_peer
@@ -106,7 +110,8 @@ def _peer(request: web.Request) -> int:
     return uid
 
 
-def _name_of(uid: int) -> str:
+def name_of(uid: int) -> str:
+    """Return a user's name, or the number where no password file knows it."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -1,0 +1,116 @@
+"""Logs carry no body, no secret and no whole number, whoever writes them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon import logs
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Log into memory, and give the default back afterwards."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    out = io.StringIO()
+    logs.configure(stream=out)
+    yield out
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def line(stream: io.StringIO) -> dict[str, Any]:
+    """Return the last line as a document."""
+    document: dict[str, Any] = json.loads(stream.getvalue().splitlines()[-1])
+    return document
+
+
+def test_a_line_is_json_with_level_logger_and_utc_time(stream: io.StringIO) -> None:
+    """What is no terminal gets one JSON object a line."""
+    structlog.get_logger("rooms").info("opened", door=3)
+    found = line(stream)
+    assert (found["event"], found["level"], found["logger"]) == ("opened", "info", "rooms")
+    assert found["door"] == 3
+    assert found["timestamp"].endswith("Z")
+
+
+def test_secrets_are_left_out_at_any_depth(stream: io.StringIO) -> None:
+    """A value named as a secret is not logged, in a mapping or a list either."""
+    structlog.get_logger().info("x", body="hola", nested={"qr": "2@abc", "list": [{"token": "t"}]})
+    assert line(stream)["nested"] == {"list": [{}]}
+    assert not {"hola", "2@abc"} & set(stream.getvalue().split('"'))
+
+
+@pytest.mark.parametrize(
+    "number", ["+5491141234567", "+54 9 11 4123-4567", "5491141234567", "+1 (202) 555-0123"]
+)
+def test_numbers_are_masked_in_words_and_values(stream: io.StringIO, number: str) -> None:
+    """Of a number only two digits in front and four at the end stay."""
+    structlog.get_logger().info(f"to {number} now", to=[number], deep={"to": number})
+    assert number not in stream.getvalue()
+    assert line(stream)["event"].endswith(f"••••{number[-4:]} now")
+
+
+def test_ids_and_times_are_not_mistaken_for_numbers(stream: io.StringIO) -> None:
+    """What only looks like digits stays whole."""
+    kept = ["msg_01JQ8ZK3V5N2M4P6R8T0WXYZAB", "2026-03-02T14:00:00.123Z", "412"]
+    structlog.get_logger().info("x", kept=kept)
+    assert line(stream)["kept"] == kept
+
+
+def test_tracebacks_are_masked_too(stream: io.StringIO) -> None:
+    """An exception's message may hold a number; the log does not."""
+    try:
+        raise ValueError("bad +5491141234567")  # noqa: TRY301 - the log needs a real one
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert "+54••••4567" in line(stream)["exception"]
+    assert "41234567" not in stream.getvalue()
+
+
+def test_libraries_log_through_the_same_filter(stream: io.StringIO) -> None:
+    """A line of a library gets the same form and the same masks."""
+    logging.getLogger("aiohttp").warning("call from %s", "+5491141234567")
+    assert line(stream)["event"] == "call from +54••••4567"
+    assert line(stream)["logger"] == "aiohttp"
+
+
+class Terminal(io.StringIO):
+    """A stream at which somebody looks."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_a_terminal_gets_lines_for_people_without_local_variables() -> None:
+    """Where somebody looks, no JSON is written; a traceback shows no values either."""
+    handlers, out = logging.root.handlers[:], Terminal()
+    logs.configure(stream=out)
+    secret = "hola" + "mundo"
+    try:
+        raise ValueError(len(secret))  # noqa: TRY301 - the log needs a real one
+    except ValueError:
+        structlog.get_logger().exception("hello")
+    logging.root.handlers[:] = handlers
+    structlog.reset_defaults()
+    assert "hello" in out.getvalue()
+    assert "ValueError" in out.getvalue()
+    assert not out.getvalue().startswith("{")
+    assert secret not in out.getvalue()
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{9,14}", fullmatch=True), st.text(max_size=10))
+def test_no_international_number_survives(number: str, around: str) -> None:
+    """Whatever stands around it, an E.164 number never comes through whole."""
+    masked = logs.mask_numbers(None, "info", {"event": f"{around} {number} {around}"})
+    assert number not in masked["event"]

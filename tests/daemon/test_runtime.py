@@ -1,0 +1,207 @@
+"""The process's life: READY when open, STOPPING before anything closes, signals, the watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import StartRefused
+from daemon.runtime import LoopLag, Runtime
+from daemon.settings import DaemonSettings, Settings
+
+
+class Small:
+    """A service that writes down what happens to it, and can hang at either end."""
+
+    def __init__(self) -> None:
+        self.story: list[str] = []
+        self.ailing: list[str] = []
+        self.ready = asyncio.Event()
+        self.opening = asyncio.Event()
+        self.hang_opening = False
+        self.hang_closing = False
+
+    async def status(self) -> str:
+        """Say that all is well."""
+        self.ready.set()
+        return "1 of 1 sessions ready"
+
+    async def stalls(self) -> Sequence[object]:
+        """Return what hangs."""
+        return self.ailing
+
+    def closing(self) -> None:
+        """Hear that the end begins."""
+        self.story.append("closing")
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self, _settings: Settings, passed: Mapping[str, int], _lag: LoopLag
+    ) -> AsyncIterator[Small]:
+        """Open and close, as the runtime asks."""
+        self.story.append(f"open {dict(passed)}")
+        self.opening.set()
+        if self.hang_opening:
+            await asyncio.Event().wait()
+        try:
+            yield self
+        finally:
+            if self.hang_closing:
+                await asyncio.Event().wait()
+            self.story.append("closed")
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """Stand where systemd stands."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.setblocking(False)
+        yield receiver
+
+
+async def heard(manager: socket.socket) -> str:
+    """Return the next word that the daemon sends."""
+    async with asyncio.timeout(5):
+        return (await asyncio.get_running_loop().sock_recv(manager, 4096)).decode()
+
+
+def runtime(small: Small, environ: Mapping[str, str] | None = None, drain: float = 5) -> Runtime:
+    """Return a runtime around the small service."""
+    settings = Settings(daemon=DaemonSettings(drain_seconds=drain))
+    return Runtime(settings, small.open, environ or {})
+
+
+def kill(number: int) -> None:
+    """Send ourselves a signal, as systemd or a terminal would."""
+    os.kill(os.getpid(), number)
+
+
+async def ended(life: asyncio.Task[None]) -> None:
+    """Wait for the end of a life, but not for ever."""
+    async with asyncio.timeout(5):
+        await life
+
+
+async def test_ready_is_said_when_open_and_stopping_before_the_close(
+    manager: socket.socket,
+) -> None:
+    """The service manager hears READY with a status, then STOPPING; then everything closes."""
+    small = Small()
+    environ = {"NOTIFY_SOCKET": manager.getsockname()}
+    life = asyncio.create_task(runtime(small, environ).run())
+    assert await heard(manager) == "READY=1\nSTATUS=1 of 1 sessions ready"
+    kill(signal.SIGTERM)
+    await ended(life)
+    assert await heard(manager) == "STOPPING=1"
+    assert small.story == ["open {}", "closing", "closed"]
+
+
+async def test_a_hang_up_does_not_end_the_daemon() -> None:
+    """SIGHUP asks for a reload; the daemon lives on."""
+    small = Small()
+    life = asyncio.create_task(runtime(small).run())
+    await small.ready.wait()
+    kill(signal.SIGHUP)
+    await asyncio.sleep(0.02)
+    assert not life.done()
+    kill(signal.SIGINT)
+    await ended(life)
+
+
+async def test_a_second_signal_hastens_the_end() -> None:
+    """A close that hangs is cut by asking twice."""
+    small = Small()
+    small.hang_closing = True
+    life = asyncio.create_task(runtime(small).run())
+    await small.ready.wait()
+    kill(signal.SIGTERM)
+    await asyncio.sleep(0.02)
+    assert not life.done()
+    kill(signal.SIGTERM)
+    await ended(life)
+    assert small.story[-1] == "closing"
+
+
+async def test_a_signal_while_opening_ends_the_start() -> None:
+    """A start that hangs, in a long migration for example, can be interrupted."""
+    small = Small()
+    small.hang_opening = True
+    life = asyncio.create_task(runtime(small).run())
+    await small.opening.wait()
+    kill(signal.SIGTERM)
+    await ended(life)
+    assert small.story == ["open {}"]
+
+
+async def test_a_refused_start_is_raised_as_it_is() -> None:
+    """What keeps the service from opening reaches whoever runs it."""
+
+    @contextlib.asynccontextmanager
+    async def refuse(
+        _settings: Settings, _passed: Mapping[str, int], _lag: LoopLag
+    ) -> AsyncIterator[Small]:
+        raise StartRefused("The port is taken.")
+        yield Small()
+
+    with pytest.raises(StartRefused, match="taken"):
+        await Runtime(Settings(), refuse, {}).run()
+
+
+async def test_a_cancelled_life_is_not_taken_for_a_drain() -> None:
+    """Only a signal ends the daemon well; a cancellation from outside goes on."""
+    small = Small()
+    life = asyncio.create_task(runtime(small).run())
+    await small.ready.wait()
+    life.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ended(life)
+
+
+async def test_the_watchdog_is_fed_only_while_nothing_hangs(manager: socket.socket) -> None:
+    """A stall starves the watchdog, and its end feeds it again."""
+    small = Small()
+    small.ailing = ["the writer"]
+    environ = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "20000"}
+    life = asyncio.create_task(runtime(small, environ).run())
+    assert (await heard(manager)).startswith("READY=1")
+    await asyncio.sleep(0.05)
+    with pytest.raises(BlockingIOError):
+        manager.recv(4096)
+    small.ailing = []
+    assert await heard(manager) == "WATCHDOG=1"
+    kill(signal.SIGTERM)
+    await ended(life)
+
+
+async def test_sockets_for_another_process_are_left_alone() -> None:
+    """LISTEN_FDS that are not meant for this process do not reach the service."""
+    small = Small()
+    life = asyncio.create_task(runtime(small, {"LISTEN_PID": "1", "LISTEN_FDS": "1"}).run())
+    await small.ready.wait()
+    kill(signal.SIGTERM)
+    await ended(life)
+    assert small.story[0] == "open {}"
+
+
+async def test_a_blocked_loop_shows_as_lag() -> None:
+    """A turn of the loop that takes long is seen, at the sample that it delays."""
+    lag = LoopLag(sample_seconds=0.02)
+    watch = asyncio.create_task(lag.watch())
+    await asyncio.sleep(0)
+    before = lag.seconds()
+    time.sleep(0.1)  # noqa: ASYNC251 - the very fault that is to be seen
+    overdue = lag.seconds()
+    await asyncio.sleep(0.001)
+    watch.cancel()
+    assert before == 0.0
+    assert overdue > 0.0
+    assert lag.seconds() > 0.0

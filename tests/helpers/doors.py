@@ -1,0 +1,102 @@
+"""A whole house behind its real doors, in this process: a unix socket, and TCP on port 0."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiohttp
+
+from daemon.app import House
+from daemon.http.doors import control_door, public_door
+from daemon.http.vitals import Vitals
+from daemon.settings import ClockSettings, DaemonSettings, PacingSettings, Settings
+
+Json: TypeAlias = Any
+DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
+"""A Tuesday morning in Buenos Aires: every window is open."""
+
+GENEROUS = PacingSettings(
+    new_chats_first_week=1000,
+    new_chat_gap_minutes=0,
+    manual_new_chats=1000,
+    messages_per_minute=1000,
+    number_checks=1000,
+    number_check_min_age_days=0,
+)
+
+
+def settings_for(folder: Path, **daemon: Json) -> Settings:
+    """Return settings for a test's own folder: daytime, generous budgets, any free port."""
+    return Settings(
+        daemon=DaemonSettings(state_dir=str(folder), port=0, drain_seconds=1, **daemon),
+        clock=ClockSettings(start=DAYTIME),
+        pacing=GENEROUS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came: its status, its document, its headers."""
+
+    status: int
+    document: Json
+    headers: Mapping[str, str]
+
+
+class Caller:
+    """Speaks to a door like any client."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self.session = session
+        self.base = base
+
+    async def get(self, path: str) -> Reply:
+        """Ask."""
+        return await self.call("GET", path)
+
+    async def post(self, path: str, **body: Json) -> Reply:
+        """Order."""
+        return await self.call("POST", path, json=body)
+
+    async def call(self, method: str, path: str, **options: Json) -> Reply:
+        """Make any request; what is no JSON comes back as text."""
+        async with self.session.request(method, self.base + path, **options) as response:
+            text = await response.text()
+            json_ = "json" in response.content_type
+            document = await response.json(content_type=None) if json_ else text
+            return Reply(response.status, document, dict(response.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The open doors, and the house behind them."""
+
+    house: House
+    vitals: Vitals
+    control: Caller
+    public: Caller
+
+
+@contextlib.asynccontextmanager
+async def doors(settings: Settings) -> AsyncIterator[Doors]:
+    """Open a house and its doors, in the order in which `leadmaster run` does."""
+    vitals = Vitals(lambda: 0.0)
+    path = settings.control_socket
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(public_door(settings, vitals))
+        house = await stack.enter_async_context(House.open(settings))
+        vitals.house = house
+        await stack.enter_async_context(vitals.tally.listening(house.bus))
+        await stack.enter_async_context(control_door(path, vitals))
+        unix = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
+        )
+        tcp = await stack.enter_async_context(aiohttp.ClientSession())
+        yield Doors(
+            house, vitals, Caller(unix, "http://leadmaster"), Caller(tcp, vitals.doors["http"])
+        )
