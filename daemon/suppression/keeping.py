@@ -22,6 +22,7 @@ from storage.suppressions import CORRECTABLE, Source, SuppressionRecord
 from storage.tx import Reader, Tx
 
 _CONTACT_PREFIX = "con_"
+OPTED_IN = "said that we may write"
 _REPLAYED = "put back from the journal"
 
 
@@ -156,9 +157,20 @@ class Suppression:
         return Person(hashes, contact)
 
     def enter(
-        self, tx: Tx, person: Person, *, source: Source, reason: str, who: str, at: datetime
+        self,
+        tx: Tx,
+        person: Person,
+        *,
+        source: Source,
+        reason: str,
+        who: str,
+        at: datetime,
+        said_at: datetime | None = None,
     ) -> Suppressed:
-        """Suppress a person in this transaction: journal, table, and all that waits cancelled."""
+        """Suppress a person in this transaction: journal, table, and all that waits cancelled.
+
+        ``said_at`` is when they said so, where that was before ``at``.
+        """
         new = suppressions.suppress(
             tx,
             self._journal,
@@ -166,7 +178,7 @@ class Suppression:
             contact=person.contact,
             source=source,
             reason=reason,
-            at=at,
+            at=said_at or at,
         )
         cancelled = _cancel(tx, person.contact, at) if person.contact else 0
         if new:
@@ -202,10 +214,18 @@ class Suppression:
             return False
         person = self.person(tx, contact)
         word = max(in_force, key=lambda record: record.source is Source.CONTACT)
-        self.enter(tx, person, source=word.source, reason=word.reason, who="daemon", at=at)
+        self.enter(
+            tx,
+            person,
+            source=word.source,
+            reason=word.reason,
+            who="daemon",
+            at=at,
+            said_at=word.at,
+        )
         return True
 
-    def reopen(self, tx: Tx, contact: str, *, quote: str, at: datetime) -> list[str]:
+    def reopen(self, tx: Tx, contact: str, *, at: datetime) -> list[str]:
         """Lift everything on a contact who opted in at ``at``, after they were suppressed.
 
         Returns the hashes: give them to :meth:`note_lifted` once this transaction is committed.
@@ -214,7 +234,7 @@ class Suppression:
         if not in_force or any(record.at >= at for record in in_force):
             return []
         person = self.person(tx, contact)
-        return _lift(tx, person, in_force, source="contact", reason=quote, who="contact", at=at)
+        return _lift(tx, person, in_force, source="contact", reason=OPTED_IN, who="contact", at=at)
 
     async def note_lifted(self, hashes: Sequence[str]) -> None:
         """Tell the journal of a lifting, after its commit; nothing to tell is fine.

@@ -176,12 +176,10 @@ async def test_their_own_later_opt_in_reopens(people: People) -> None:
     await people.clock.advance(60)
     at = people.clock.now()
     early = await people.database.write(
-        lambda tx: people.suppression.reopen(tx, contact, quote="ALTA", at=suppressed_at)
+        lambda tx: people.suppression.reopen(tx, contact, at=suppressed_at)
     )
     assert early == []
-    hashes = await people.database.write(
-        lambda tx: people.suppression.reopen(tx, contact, quote="ALTA", at=at)
-    )
+    hashes = await people.database.write(lambda tx: people.suppression.reopen(tx, contact, at=at))
     await people.suppression.note_lifted(hashes)
     assert len(hashes) == 2
     assert not await is_suppressed(people, ANA)
@@ -211,9 +209,7 @@ async def test_a_crash_between_a_lifting_and_its_journal_line_is_harmless(people
     await suppress(people, contact, Source.CONTACT)
     await people.clock.advance(5)
     at = people.clock.now()
-    await people.database.write(
-        lambda tx: people.suppression.reopen(tx, contact, quote="START", at=at)
-    )
+    await people.database.write(lambda tx: people.suppression.reopen(tx, contact, at=at))
     assert await people.suppression.replay() == 0
     assert not await is_suppressed(people, ANA)
 

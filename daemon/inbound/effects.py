@@ -1,0 +1,119 @@
+"""What plugins make of an inbound: collected before the transaction, committed within it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.api.effects import (
+    AddNote,
+    AskReview,
+    ContactView,
+    InboundEffect,
+    QueueReply,
+    SetIntent,
+)
+from daemon.api.signals import InboundMessage
+from daemon.new_message import new_message
+from daemon.plugin_manager import Plugins
+from storage import contacts, evidence, messages, prospects, sessions
+from storage.evidence import EvidenceKind
+from storage.tx import Tx
+
+log = structlog.get_logger("inbound")
+
+_HOOK = "leadmaster_interpret_inbound"
+_KINDS = (SetIntent, AskReview, QueueReply, AddNote)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The inbound that effects belong to, as it is being stored."""
+
+    contact: str
+    session: str
+    recipient: str | None
+    """Where an answer goes: E.164; None while only a hidden id is known."""
+    at: datetime
+    now: datetime
+
+
+async def collect(
+    plugins: Plugins, inbound: InboundMessage, contact: ContactView
+) -> list[tuple[str, InboundEffect]]:
+    """Ask every plugin; what is no effect is refused, and costs that plugin's effects only."""
+    found: list[tuple[str, InboundEffect]] = []
+    for plugin, effects in await plugins.interpret(inbound, contact):
+        if _all_sound(effects):
+            found += [(plugin, effect) for effect in effects]
+        else:
+            plugins.on_failure(plugin, _HOOK, f"The plugin {plugin!r} returned what is no effect.")
+    return found
+
+
+def _all_sound(effects: object) -> bool:
+    """A plugin is a stranger's code: its answer has the promised type only if it has."""
+    return isinstance(effects, Sequence) and all(isinstance(each, _KINDS) for each in effects)
+
+
+def commit(
+    tx: Tx, said: Said, effects: Iterable[tuple[str, InboundEffect]], *, reply_expires: timedelta
+) -> None:
+    """Write every effect, in the order of the plugins' names."""
+    for plugin, effect in effects:
+        match effect:
+            case SetIntent(intent, quote):
+                _set_intent(tx, said, intent.value, quote, plugin)
+            case AskReview(reason):
+                contacts.set_review(tx, said.contact, reason)
+            case QueueReply(text):
+                queue_reply(
+                    tx,
+                    said,
+                    text,
+                    kind="reply",
+                    who=plugin,
+                    not_after=said.now + reply_expires,
+                )
+            case AddNote(text):
+                _add_note(tx, said, text)
+
+
+def queue_reply(tx: Tx, said: Said, text: str, *, kind: str, who: str, not_after: datetime) -> bool:
+    """Queue an answer through the session that they wrote to; the gate judges it like any other.
+
+    Returns False where it can't be addressed: no number is known yet, or the session is gone.
+    """
+    session = sessions.get(tx, said.session)
+    if said.recipient is None or session is None:
+        log.warning("answer_without_address", session=said.session, plugin=who)
+        return False
+    answer = new_message(
+        at=said.now,
+        contact=said.contact,
+        recipient=said.recipient,
+        session=session.name,
+        channel=session.channel,
+        text=text,
+        kind=kind,
+        not_after=not_after,
+    )
+    messages.insert(tx, answer, who=who)
+    return True
+
+
+def _set_intent(tx: Tx, said: Said, intent: str, quote: str, plugin: str) -> None:
+    evidence.add(
+        tx, said.contact, EvidenceKind.INTENT, intent, at=said.at, source=plugin, quote=quote
+    )
+    if prospect := prospects.of_contact(tx, said.contact):
+        prospects.update(tx, prospect.id, at=said.now, intent=intent)
+
+
+def _add_note(tx: Tx, said: Said, text: str) -> None:
+    if prospect := prospects.of_contact(tx, said.contact):
+        notes = f"{prospect.notes}\n{text}".strip()
+        prospects.update(tx, prospect.id, at=said.now, notes=notes)

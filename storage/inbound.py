@@ -1,0 +1,104 @@
+"""What contacts wrote to us, and what was typed to them on the phone itself: each stored once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from statemachines.message import MessageState
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+_LEFT = tuple(
+    state.value
+    for state in (
+        MessageState.SENT,
+        MessageState.DELIVERED,
+        MessageState.READ,
+        MessageState.IN_DOUBT,
+        MessageState.CONFIRMED_BY_HAND,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundRecord:
+    """A message of a conversation that we did not send. ``own``: the account's owner typed it.
+
+    ``at`` is when it was written, never later than ``received_at``. ``wish`` is what its words
+    ask; an own one has no text and asks nothing.
+    """
+
+    id: str
+    session: str
+    wire_id: str
+    contact: str
+    at: datetime
+    received_at: datetime
+    text: str
+    wish: str
+    own: bool = False
+
+    def __repr__(self) -> str:
+        """Keep the body out of logs."""
+        return f"InboundRecord({self.id!r}, {self.wish})"
+
+
+def insert(tx: Tx, record: InboundRecord) -> None:
+    """Store one; the pair of session and wire id may come once only."""
+    tx.execute(
+        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish, own)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            record.id,
+            record.session,
+            record.wire_id,
+            record.contact,
+            stamp(record.at),
+            stamp(record.received_at),
+            record.text,
+            record.wish,
+            int(record.own),
+        ),
+    )
+
+
+def is_known(reader: Reader, session: str, wire_id: str) -> bool:
+    """Tell whether this message was stored before: transports repeat themselves."""
+    found = reader.value(
+        "SELECT 1 FROM inbound WHERE session = ? AND wire_id = ?", (session, wire_id)
+    )
+    return found is not None
+
+
+def of_contact(reader: Reader, contact: str, *, limit: int = 20) -> list[InboundRecord]:
+    """Return the latest of a contact's conversation, newest first."""
+    rows = reader.all(
+        "SELECT * FROM inbound WHERE contact = ? ORDER BY at DESC, id DESC LIMIT ?",
+        (contact, limit),
+    )
+    return [
+        InboundRecord(
+            id=row["id"],
+            session=row["session"],
+            wire_id=row["wire_id"],
+            contact=row["contact"],
+            at=parse(row["at"]),
+            received_at=parse(row["received_at"]),
+            text=row["text"],
+            wish=row["wish"],
+            own=bool(row["own"]),
+        )
+        for row in rows
+    ]
+
+
+def is_new_chat(reader: Reader, contact: str) -> bool:
+    """Tell whether nothing ever went between us and them, in either direction."""
+    marks = ", ".join("?" for _ in _LEFT)
+    found = reader.value(
+        "SELECT 1 FROM inbound WHERE contact = ?"  # noqa: S608 - our own words
+        f" UNION ALL SELECT 1 FROM messages WHERE contact = ? AND state IN ({marks}) LIMIT 1",
+        (contact, contact, *_LEFT),
+    )
+    return found is None
