@@ -74,7 +74,7 @@ class _Served:
         house = self._vitals.house
         if house is None:
             return "starting"
-        views = await house.sessions.views()
+        views = house.sessions.views()
         ready = sum(view.state == "ready" for view in views)
         halted = ", sending is halted" if await house.halt.state() else ""
         doors = ", ".join(self._vitals.doors.values())

@@ -21,7 +21,7 @@ async def exposition(house: House, tally: Tally, lag: float) -> bytes:
     registry = CollectorRegistry()
     queues = await house.database.read(messages.counts)
     verdicts = await house.database.read(decisions.counts)
-    views = await house.sessions.views()
+    views = house.sessions.views()
     connections = Counter(str(view.state) for view in views)
     _gauges(registry, "messages", "Messages in each state.", "state", queues)
     _gauges(registry, "sessions", "Sessions in each connection state.", "state", connections)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from daemon.bus import Lagged, Subscription
@@ -25,7 +24,7 @@ ORDERS = frozenset({"start", "stop", "restart", "logout", "acknowledge"})
 class NewSession(Body, frozen=True):
     """A session to add. `options` are the channel's own."""
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    name: str
     channel: str
     time_zone: str = ""
     options: Mapping[str, Any] = {}
@@ -34,7 +33,7 @@ class NewSession(Body, frozen=True):
 @routes.get("/v1/sessions")
 async def list_(request: web.Request) -> web.Response:
     """Return every session as people and clients read it."""
-    return answer({"items": await house_of(request).sessions.views(), "next": None})
+    return answer({"items": house_of(request).sessions.views(), "next": None})
 
 
 @routes.post("/v1/sessions")
@@ -42,14 +41,16 @@ async def create(request: web.Request) -> web.Response:
     """Add a session; it stays off until it is started."""
     asked, house = await body(request, NewSession), house_of(request)
     zone = asked.time_zone or house.settings.daemon.time_zone
-    await house.sessions.create(asked.name, asked.channel, zone, asked.options)
-    return answer(await house.sessions.view(asked.name), status=201)
+    made = await house.sessions.create(
+        asked.name, asked.channel, zone, asked.options, who=request[WHO]
+    )
+    return answer(made, status=201)
 
 
 @routes.get("/v1/sessions/{name}")
 async def get(request: web.Request) -> web.Response:
     """Return one session."""
-    return answer(await house_of(request).sessions.view(request.match_info["name"]))
+    return answer(house_of(request).sessions.view(request.match_info["name"]))
 
 
 @routes.post(f"/v1/sessions/{{name}}/{{order:{'|'.join(sorted(ORDERS))}}}")
@@ -57,7 +58,7 @@ async def order(request: web.Request) -> web.Response:
     """Carry out an order; start and stop are idempotent. Returns the session after it."""
     name, sessions = request.match_info["name"], house_of(request).sessions
     await getattr(sessions, request.match_info["order"])(name, request[WHO])
-    return answer(await sessions.view(name))
+    return answer(sessions.view(name))
 
 
 @routes.delete("/v1/sessions/{name}")
@@ -72,7 +73,7 @@ async def delete(request: web.Request) -> web.Response:
 async def qr(request: web.Request) -> web.Response:
     """Return the pairing code on show; 404 while there is none."""
     name, house = request.match_info["name"], house_of(request)
-    await house.sessions.view(name)
+    house.sessions.view(name)
     shown = house.sessions.qr(name)
     if shown is None:
         raise NotFound(
@@ -90,14 +91,14 @@ async def pairing(request: web.Request) -> web.StreamResponse:
     """Stream a pairing: the state and the code as they are, then each change."""
     name, house = request.match_info["name"], house_of(request)
     async with listening(request, house.bus) as subscription:
-        await house.sessions.view(name)
+        house.sessions.view(name)
         return await send_lines(request, subscription, _pairing(house, name, subscription))
 
 
 async def _pairing(
     house: House, name: str, subscription: Subscription
 ) -> AsyncIterator[dict[str, Any]]:
-    yield {"type": SessionChanged.type, "data": await house.sessions.view(name)}
+    yield {"type": SessionChanged.type, "data": house.sessions.view(name)}
     if shown := house.sessions.qr(name):
         yield {"type": SessionQrShown.type, "data": _code(shown, house)}
     try:

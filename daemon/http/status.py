@@ -28,7 +28,7 @@ async def status(request: web.Request) -> web.Response:
             "blockers": await vitals.blockers(),
             "halt": await house.halt.state(),
             "messages": await house.database.read(messages.counts),
-            "sessions": await house.sessions.views(),
+            "sessions": house.sessions.views(),
             "seq": await house.database.high_water(),
         }
     )
