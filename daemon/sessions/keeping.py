@@ -1,0 +1,92 @@
+"""The stored side of one session: row, history, audit and event in one write job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.events import SessionChanged
+from daemon.sessions.surroundings import Surroundings
+from daemon.sessions.words import changed
+from statemachines.session import Connection
+from storage import audit, sessions
+from storage.sessions import SessionRecord
+from storage.tx import Tx
+
+log = structlog.get_logger("sessions")
+
+STORE_AGAIN = timedelta(seconds=1)
+
+
+class Keeper:
+    """Holds what a session is, and what of it is on the disk.
+
+    What the platform did to us is so whether the disk took it or not: it counts at once, it is
+    stored again every second, and until then nothing may be sent.
+    """
+
+    def __init__(self, record: SessionRecord, around: Surroundings) -> None:
+        self.record = record
+        self.store_again_at: datetime | None = None
+        self._stored = record
+        self._around = around
+
+    @property
+    def is_stored(self) -> bool:
+        """Return whether the disk knows what we know."""
+        return self.record == self._stored
+
+    def take_back(self, record: SessionRecord) -> None:
+        """Return to an earlier record: what a person asked for could not be stored."""
+        self.record = record
+        if self.is_stored:
+            self.store_again_at = None
+
+    async def keep(
+        self,
+        record: SessionRecord,
+        at: datetime,
+        *,
+        sentence: str = "",
+        who: str = "",
+        action: str = "",
+    ) -> None:
+        """Store ``record``. A person's change that fails raises; any other is tried again."""
+        self.record = record
+        if self.is_stored and not who:
+            self.store_again_at = None
+            return
+        stored = self._stored
+
+        def job(tx: Tx) -> None:
+            _store(tx, stored, record, at, sentence)
+            if who:
+                audit.add(tx, at=at, who=who, action=action, subject=record.name)
+
+        try:
+            await self._around.database.write(job, urgent=True)
+        except Exception as error:
+            self.store_again_at = at + STORE_AGAIN
+            if who:
+                raise
+            log.warning("session_not_stored", session=record.name, error=type(error).__name__)
+        else:
+            self._stored, self.store_again_at = record, None
+
+
+def _store(
+    tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime, sentence: str
+) -> None:
+    sessions.save(tx, before, after, at)
+    banned = Connection.BANNED_TEMPORARILY
+    if after.connection is banned and before.connection is not banned and after.phone:
+        sessions.note_ban(tx, after.phone, at)
+    event = changed(after, at)
+    if event != changed(before, at):
+        tx.emit(_with(event, sentence))
+
+
+def _with(event: SessionChanged, sentence: str) -> SessionChanged:
+    return replace(event, sentence=sentence) if sentence else event

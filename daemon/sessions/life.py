@@ -1,0 +1,244 @@
+"""What an event makes of a session: its machines, its deadlines, its new row. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from daemon.sessions import backoff
+from daemon.sessions.hearing import DEADLINE_REASONS, Heard
+from statemachines.machine import fire, restore
+from statemachines.session import (
+    DEADLINES,
+    MUST_BE_ACKNOWLEDGED,
+    STREAM_ERROR_DEADLINE,
+    Connection,
+    ConnectionEvent,
+    ConnectionMachine,
+    Phone,
+    PhoneEvent,
+    PhoneMachine,
+    Sending,
+    SendingEvent,
+    SendingMachine,
+)
+from storage.sessions import SessionRecord
+
+CRASHES = 5
+CRASH_WINDOW = timedelta(minutes=10)
+BAN_WITHOUT_EXPIRY = timedelta(hours=24)
+REPLY_ONLY_AFTER_BAN = timedelta(days=14)
+PERSONS_ORDERS = frozenset(
+    {
+        ConnectionEvent.START,
+        ConnectionEvent.STOP,
+        ConnectionEvent.RESTART,
+        ConnectionEvent.ACKNOWLEDGE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """The three regions of one session, side by side."""
+
+    connection: ConnectionMachine
+    phone: PhoneMachine
+    sending: SendingMachine
+
+    @classmethod
+    def of(cls, record: SessionRecord) -> Machines:
+        """Build the machines in the stored states; no entry action runs."""
+        return cls(
+            restore(ConnectionMachine, record.connection),
+            restore(PhoneMachine, record.phone_state),
+            restore(SendingMachine, record.sending),
+        )
+
+
+class Life:
+    """One session's machines and the record that they stand for.
+
+    Each method returns the record after an event and changes nothing else but the machines;
+    :meth:`accept` makes a record the present one, :meth:`revert` takes the machines back.
+    An illegal event raises ``IllegalMove`` and leaves everything as it was.
+    """
+
+    def __init__(self, record: SessionRecord, rng: Random) -> None:
+        self.record = record
+        self._rng = rng
+        self._machines = Machines.of(record)
+        self._retried = False
+        self._crashes: deque[datetime] = deque(maxlen=CRASHES)
+
+    def accept(self, record: SessionRecord) -> None:
+        """Take a record that an event led to as the present one."""
+        self.record = record
+
+    def revert(self) -> None:
+        """Put machines that an event moved without a record back to the present record."""
+        record = self.record
+        if self.states() != (record.connection, record.phone_state, record.sending):
+            self._machines = Machines.of(record)
+
+    def states(self) -> tuple[Connection, Phone, Sending]:
+        """Return where the three machines stand."""
+        machines = self._machines
+        return (
+            machines.connection.model.state,
+            machines.phone.model.state,
+            machines.sending.model.state,
+        )
+
+    # Connection.
+
+    def hear(self, heard: Heard, now: datetime) -> SessionRecord:
+        """Move the connection, and the other regions as far as the event concerns them."""
+        if heard.event is ConnectionEvent.WORKER_DIED and self._crashes_too_often(now):
+            heard = Heard(ConnectionEvent.CRASHED_TOO_OFTEN, "crashed_too_often")
+        before = self.record
+        state = fire(self._machines.connection, heard.event)
+        if heard.event in PERSONS_ORDERS:
+            self._begin_anew()
+        after = replace(
+            before,
+            connection=state,
+            reason_code=heard.reason_code,
+            since=before.since if state is before.connection else now,
+            due_at=self._due_at(heard, state, now),
+            attempts=self._attempts(heard, state),
+        )
+        return self._consequences(heard, after, now)
+
+    def restart_after_daemon(self, now: datetime, at: datetime) -> SessionRecord:
+        """Return the record of a session whose line ended with the daemon: it reconnects ``at``.
+
+        That is no crash of its own, and a backoff that stands is not shortened.
+        """
+        before = self.record
+        if before.connection is Connection.BACKOFF:
+            return replace(before, due_at=max(before.due_at or at, at))
+        state = fire(self._machines.connection, ConnectionEvent.WORKER_DIED)
+        return replace(
+            before, connection=state, reason_code="daemon_restarted", since=now, due_at=at
+        )
+
+    def deadline(self, now: datetime) -> SessionRecord:
+        """Return the record after the connection's deadline."""
+        state = self.record.connection
+        event = ConnectionEvent(DEADLINES[state].event)
+        return self.hear(Heard(event, DEADLINE_REASONS[state]), now)
+
+    def stable(self) -> SessionRecord | None:
+        """Return the record with the backoff reset, or None where there is nothing to reset."""
+        self._begin_anew()
+        return replace(self.record, attempts=0) if self.record.attempts else None
+
+    def _begin_anew(self) -> None:
+        self._retried = False
+        self._crashes.clear()
+
+    def _crashes_too_often(self, now: datetime) -> bool:
+        self._crashes.append(now)
+        recent = [crash for crash in self._crashes if now - crash < CRASH_WINDOW]
+        return len(recent) >= CRASHES
+
+    def _attempts(self, heard: Heard, state: Connection) -> int:
+        if heard.event in PERSONS_ORDERS:
+            return 0
+        return self.record.attempts + (state is Connection.BACKOFF)
+
+    def _due_at(self, heard: Heard, state: Connection, now: datetime) -> datetime | None:
+        due = self._fresh_due_at(heard, state, now)
+        stands = self.record.due_at if state is self.record.connection else None
+        if heard.event is ConnectionEvent.BANNED:
+            return max(due or now, stands or now)  # a ban heard again is never shortened
+        return min(due, stands) if due and stands else due
+
+    def _fresh_due_at(self, heard: Heard, state: Connection, now: datetime) -> datetime | None:
+        if state is Connection.BACKOFF:
+            return now + timedelta(seconds=backoff.delay(self.record.attempts, self._rng))
+        if state is Connection.BANNED_TEMPORARILY:
+            expired = heard.event is ConnectionEvent.BAN_EXPIRED
+            return None if expired else heard.until or now + BAN_WITHOUT_EXPIRY
+        if state is Connection.FAILED and not self._may_retry(heard):
+            return None
+        deadline = DEADLINES.get(state)
+        if heard.event is ConnectionEvent.STREAM_ERROR_UNKNOWN:
+            deadline = STREAM_ERROR_DEADLINE
+        if deadline is None or deadline.seconds is None:
+            return None
+        return now + timedelta(seconds=deadline.seconds)
+
+    def _may_retry(self, heard: Heard) -> bool:
+        """Say whether a failed session comes back once: after a refusal, the first time."""
+        refused = heard.reason_code == "connection_refused"
+        first, self._retried = refused and not self._retried, True
+        return first
+
+    def _consequences(self, heard: Heard, after: SessionRecord, now: datetime) -> SessionRecord:
+        """Carry an event of the connection over to the other regions."""
+        event = heard.event
+        if event is ConnectionEvent.BANNED:
+            after = replace(after, banned_until=after.due_at)
+        if event in {ConnectionEvent.BANNED, ConnectionEvent.BLOCKED_BY_PLATFORM}:
+            sending = fire(self._machines.sending, SendingEvent.SILENCED)
+            after = replace(after, sending=sending, sending_until=None)
+        if event in {ConnectionEvent.BLOCKED_BY_PLATFORM, ConnectionEvent.LOGGED_OUT_REMOTELY}:
+            after = self.unlinked(after)
+        confirmed = self.record.connection in MUST_BE_ACKNOWLEDGED
+        if event is ConnectionEvent.ACKNOWLEDGE and confirmed:
+            sending = fire(self._machines.sending, SendingEvent.REPLIES_ALLOWED)
+            until = now + REPLY_ONLY_AFTER_BAN
+            after = replace(after, sending=sending, sending_until=until, banned_until=None)
+        return after
+
+    # Phone.
+
+    def linked(self, record: SessionRecord, phone: str, now: datetime) -> SessionRecord:
+        """Return ``record`` with the number that was just linked."""
+        state = fire(self._machines.phone, PhoneEvent.PHONE_SEEN)
+        return replace(record, phone=phone, phone_state=state, phone_seen_at=now)
+
+    def unlinked(self, record: SessionRecord) -> SessionRecord:
+        """Return ``record`` without a linked phone; the number stays known."""
+        if self._machines.phone.model.state is Phone.UNLINKED:
+            return record
+        state = fire(self._machines.phone, PhoneEvent.PHONE_UNLINKED)
+        return replace(record, phone_state=state, phone_seen_at=None)
+
+    def seen(self, at: datetime) -> SessionRecord:
+        """Return the record after the phone was online; an unlinked phone is not ours."""
+        record = self.record
+        if record.phone_state is Phone.UNLINKED:
+            return record
+        state = fire(self._machines.phone, PhoneEvent.PHONE_SEEN)
+        reason = "phone_seen" if state is not record.phone_state else record.reason_code
+        latest = max(at, record.phone_seen_at or at)
+        return replace(record, phone_state=state, phone_seen_at=latest, reason_code=reason)
+
+    def missed(self, days: int) -> SessionRecord:
+        """Return the record after so many days without the phone: a warning."""
+        state = self.record.phone_state
+        if state is Phone.SEEN:
+            state = fire(self._machines.phone, PhoneEvent.PHONE_MISSED)
+        return replace(self.record, phone_state=state, reason_code=f"phone_unseen_{days}_days")
+
+    # Sending.
+
+    def restricted(self, reason_code: str, until: datetime | None) -> SessionRecord:
+        """Return the record with new chats closed; an end that is known is never drawn nearer."""
+        record = self.record
+        state = fire(self._machines.sending, SendingEvent.RESTRICTED)
+        if record.sending is Sending.REPLY_ONLY and record.sending_until and until:
+            until = max(until, record.sending_until)
+        if state is Sending.NONE:
+            until = record.sending_until
+        return replace(record, sending=state, sending_until=until, reason_code=reason_code)
+
+    def reopened(self, reason_code: str) -> SessionRecord:
+        """Return the record with new chats open again."""
+        state = fire(self._machines.sending, SendingEvent.RESTRICTION_ENDED)
+        return replace(self.record, sending=state, sending_until=None, reason_code=reason_code)

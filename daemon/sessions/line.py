@@ -1,0 +1,162 @@
+"""One open line of a session: opens a transport, reads its signals, bounds its calls, closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.api.permit import Permit, PermitRefused
+from daemon.api.signals import Signal, TransportDied
+from daemon.api.transport import (
+    CannotOpen,
+    NumberAnswer,
+    OnWhatsApp,
+    OpenContext,
+    OpenTransport,
+    Outgoing,
+    Refused,
+    SendResult,
+    Transport,
+    Unknown,
+)
+from daemon.sessions.hearing import LineNotOpened, LineOpened
+
+T = TypeVar("T")
+log = structlog.get_logger("sessions")
+
+CLOSE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
+"""How long an orderly close waits for what is on the wire already."""
+
+NOT_CONNECTED = Refused("not_connected", "The session has no line; nothing was sent.", True)
+
+
+class Line:
+    """A transport's whole life, from the moment it is made to :meth:`close`.
+
+    ``hear`` is awaited for each signal before the next one is taken. Whatever
+    the transport does wrong becomes a :class:`TransportDied`.
+    """
+
+    def __init__(
+        self,
+        open_transport: OpenTransport,
+        context: OpenContext,
+        hear: Callable[[Line, Signal], Awaitable[None]],
+    ) -> None:
+        self._open = open_transport
+        self._context = context
+        self._clock: Clock = context.clock
+        self._hear = hear
+        self._transport: Transport | None = None
+        self._closing = asyncio.Event()
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._reading = asyncio.create_task(self._live())
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
+        """Send; a line that closes meanwhile leaves the message in doubt."""
+        transport = self._transport
+        if transport is None or self._closing.is_set():
+            return NOT_CONNECTED
+        in_doubt = Unknown("line_closed", "The line was closed before the server answered.")
+        try:
+            return await self._unless_closed(transport.send(permit, outgoing), in_doubt)
+        except PermitRefused as refused:
+            log.warning("permit_refused", message=outgoing.message, reason=refused.reason_code)
+            return Refused(refused.reason_code, str(refused))
+        except Exception as fault:  # noqa: BLE001 - a stranger's transport; what it did is unknown
+            log.warning("transport_failed", call="send", error=type(fault).__name__)
+            return Unknown("transport_failed", f"The transport failed: {type(fault).__name__}.")
+
+    async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Ask about numbers; a line that is closed or fails knows nothing."""
+        unknown = [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
+        transport = self._transport
+        if transport is None or self._closing.is_set():
+            return unknown
+        try:
+            return await self._unless_closed(transport.check_numbers(phones), unknown)
+        except Exception as fault:  # noqa: BLE001 - as above
+            log.warning("transport_failed", call="check_numbers", error=type(fault).__name__)
+            return unknown
+
+    async def logout(self) -> None:
+        """Unlink the device, as far as the line can; bounded."""
+        if self._transport is not None:
+            await within(self._clock, CLOSE_SECONDS, self._transport.logout())
+
+    async def close(self, *, orderly: bool = False) -> None:
+        """End the line: bounded, idempotent, and never raises.
+
+        ``orderly`` gives what is on the wire a moment to be acknowledged.
+        """
+        if orderly and self._calls and not self._closing.is_set():
+            await within(self._clock, GRACE_SECONDS, _all_of(set(self._calls)))
+        self._closing.set()
+        self._reading.cancel()
+        await asyncio.wait({self._reading})
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await within(self._clock, CLOSE_SECONDS, transport.close())
+
+    async def _live(self) -> None:
+        try:
+            self._transport = await self._open(self._context)
+            await self._hear(self, LineOpened())
+            await self._transport.connect()
+            async for signal in self._transport.signals():
+                await self._hear(self, signal)
+        except CannotOpen as error:
+            log.warning("channel_not_opened", session=self._context.session.name, error=str(error))
+            await self._hear(self, LineNotOpened(str(error)))
+        except Exception as fault:  # noqa: BLE001 - as above
+            kind = type(fault).__name__
+            log.warning("line_failed", session=self._context.session.name, error=kind)
+            await self._hear(self, TransportDied(kind))
+        else:
+            await self._hear(self, TransportDied("the stream of signals ended"))
+
+    async def _unless_closed(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
+        """Return what ``call`` returns, or ``otherwise`` when the line closes before."""
+        task = asyncio.create_task(call)
+        closing = asyncio.create_task(self._closing.wait())
+        self._calls.add(task)
+        try:
+            await asyncio.wait({task, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else otherwise
+        finally:
+            self._calls.discard(task)
+            task.cancel()
+            closing.cancel()
+
+
+async def unlink(open_transport: OpenTransport, context: OpenContext) -> None:
+    """Unlink the device of a session that has no line now."""
+    transport = await open_transport(context)
+    try:
+        await transport.logout()
+    finally:
+        await transport.close()
+
+
+async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, Any]) -> None:
+    """Let ``work`` run for at most so many seconds of the clock; its errors are logged."""
+    task = asyncio.create_task(work)
+    timer = asyncio.create_task(clock.sleep(seconds))
+    try:
+        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        if task.done() and (error := task.exception()):
+            log.warning("line_did_not_close_well", error=type(error).__name__)
+
+
+async def _all_of(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.wait(tasks)

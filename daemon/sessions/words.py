@@ -1,0 +1,199 @@
+"""What people and clients read of a session: the one map from state and reason to words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from daemon.events import SessionChanged
+from statemachines.session import PHONE_UNLINKED_AFTER_DAYS, Connection, Phone, Sending
+from storage.sessions import SessionRecord
+
+
+class UserAction(StrEnum):
+    """What a person should do now."""
+
+    SCAN_QR = "scan_qr"
+    RESTART_PAIRING = "restart_pairing"
+    OPEN_PHONE = "open_phone"
+    WAIT_UNTIL = "wait_until"
+    ACKNOWLEDGE = "acknowledge"
+    UPGRADE = "upgrade"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A state for clients of WAHA, in a sentence, and as a call to act."""
+
+    status: str
+    sentence: str
+    action: UserAction
+
+
+_A = UserAction
+
+STATES: Mapping[Connection, Words] = MappingProxyType(
+    {
+        Connection.STOPPED: Words("STOPPED", "Stopped.", _A.NONE),
+        Connection.STARTING: Words("STARTING", "Starting.", _A.NONE),
+        Connection.AWAITING_SCAN: Words(
+            "SCAN_QR_CODE", "Scan the code with the phone, under Linked devices.", _A.SCAN_QR
+        ),
+        Connection.PAIRING: Words("STARTING", "The code was scanned; pairing.", _A.NONE),
+        Connection.CONNECTING: Words("STARTING", "Connecting with the stored login.", _A.NONE),
+        Connection.SYNCING: Words("STARTING", "Connected; catching up.", _A.NONE),
+        Connection.READY: Words("WORKING", "Ready.", _A.NONE),
+        Connection.DEGRADED: Words(
+            "STARTING", "The line is silent; nothing is sent until it answers.", _A.NONE
+        ),
+        Connection.BACKOFF: Words(
+            "STARTING", "Not connected; the next attempt is at {deadline}.", _A.WAIT_UNTIL
+        ),
+        Connection.QR_EXPIRED: Words(
+            "FAILED",
+            "Nobody scanned the code in time; start again to get a new one.",
+            _A.RESTART_PAIRING,
+        ),
+        Connection.LOGGED_OUT: Words(
+            "FAILED",
+            "The phone unlinked this device; link it again with a new code.",
+            _A.RESTART_PAIRING,
+        ),
+        Connection.BANNED_TEMPORARILY: Words(
+            "FAILED", "WhatsApp banned the number until {deadline}; nothing is sent.", _A.WAIT_UNTIL
+        ),
+        Connection.BLOCKED: Words(
+            "FAILED", "WhatsApp blocked the account; confirm that you have seen it.", _A.ACKNOWLEDGE
+        ),
+        Connection.REPLACED: Words(
+            "FAILED",
+            "Another program took this login over; decide which one is to have it, "
+            "then start again.",
+            _A.ACKNOWLEDGE,
+        ),
+        Connection.OUTDATED: Words(
+            "FAILED", "WhatsApp refuses this version: upgrade the library.", _A.UPGRADE
+        ),
+        Connection.FAILED: Words(
+            "FAILED", "The session failed; look into it, then start again.", _A.ACKNOWLEDGE
+        ),
+    }
+)
+"""Every state's words. The two PASSKEY words of WAHA are reserved."""
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "created": "Created; start it to link a phone.",
+        "daemon_restarted": "The daemon restarted; connecting again at {deadline}.",
+        "stopped_by_person": "Stopped by a person.",
+        "logged_out_by_person": "Unlinked by a person; the next start shows a new code.",
+        "acknowledged": "Confirmed by a person; start it when you are ready.",
+        "login_missing": "The stored login is gone; link the phone again with a new code.",
+        "pairing_refused": "The phone refused the pairing; start again to get a new code.",
+        "passkey_requested": "The phone asks for a passkey, which this channel can't give.",
+        "pairing_timed_out": "The pairing took too long; starting again.",
+        "start_timed_out": "The channel showed neither a code nor a login; again at {deadline}.",
+        "connect_timed_out": "No connection in time; again at {deadline}.",
+        "keepalive_lost": "WhatsApp does not answer; nothing is sent until it does.",
+        "line_silent": "Nothing was heard for 45 seconds; nothing is sent until the line answers.",
+        "stream_error": "WhatsApp ended the login on an open line; a new one is made in a moment.",
+        "silent_too_long": "The line stayed silent; connecting anew.",
+        "disconnected": "The connection was lost; the next attempt is at {deadline}.",
+        "server_trouble": "WhatsApp has trouble; the next attempt is at {deadline}.",
+        "worker_died": "The channel's worker died; a new one starts at {deadline}.",
+        "crashed_too_often": "The channel's worker died five times in ten minutes; look into it.",
+        "channel_not_opened": "The channel can't be opened as it is configured; see the log.",
+        "connection_refused": "WhatsApp refused the connection{retry}.",
+        "banned_too_many_unknown_people": (
+            "WhatsApp banned the number until {deadline}: too many messages to people "
+            "who do not know it."
+        ),
+        "banned_blocked_by_people": (
+            "WhatsApp banned the number until {deadline}: too many people blocked it."
+        ),
+        "banned_groups": "WhatsApp banned the number until {deadline}: its use of groups.",
+        "banned_same_message": (
+            "WhatsApp banned the number until {deadline}: the same message to too many people."
+        ),
+        "banned_broadcast": "WhatsApp banned the number until {deadline}: its use of broadcasts.",
+        "ban_expired": "The ban is over; confirm that you have seen it.",
+        "phone_seen": "The phone was online again.",
+        "sending_reopened": "New chats are open again.",
+        "restriction_ended": "The restriction is over; new chats are open again.",
+    }
+)
+"""Sentences for reasons that say more than their state; the rest have the state's."""
+
+RESTRICTION = "New chats are closed {until}; replies still go."
+MISSING_PHONE = (
+    "The phone was not online since {seen}; open WhatsApp on it, "
+    "or it is unlinked about {unlinked}."
+)
+
+
+def describe(record: SessionRecord) -> Words:
+    """Return the words for a session as it stands."""
+    state = STATES[record.connection]
+    sentences = [_fill(REASONS.get(record.reason_code, state.sentence), record)]
+    action = state.action
+    waits = record.connection in {Connection.FAILED, Connection.BANNED_TEMPORARILY}
+    if waits:
+        action = _A.WAIT_UNTIL if record.due_at else _A.ACKNOWLEDGE
+    if record.connection is Connection.READY and record.sending is Sending.REPLY_ONLY:
+        sentences.append(_restriction(record))
+        action = _A.WAIT_UNTIL if record.sending_until else _A.ACKNOWLEDGE
+    if record.phone_state is Phone.UNSEEN and record.phone_seen_at:
+        sentences.append(_missing_phone(record, record.phone_seen_at))
+        action = _A.OPEN_PHONE if action is _A.NONE else action
+    return Words(state.status, " ".join(sentences), action)
+
+
+def changed(record: SessionRecord, at: datetime, sentence: str | None = None) -> SessionChanged:
+    """Return the event that tells of a session as it stands."""
+    words = describe(record)
+    return SessionChanged(
+        subject=record.name,
+        at=at,
+        state=record.connection,
+        status=words.status,
+        phone_state=record.phone_state,
+        sending=record.sending,
+        desired=record.desired,
+        reason_code=record.reason_code,
+        sentence=sentence or words.sentence,
+        user_action=words.action,
+        since=record.since,
+        deadline=record.due_at,
+    )
+
+
+def _fill(sentence: str, record: SessionRecord) -> str:
+    due = record.due_at
+    return sentence.format(
+        deadline=_moment(due, record) if due else "once",
+        retry=f"; one more attempt at {_moment(due, record)}" if due else " again; look into it",
+    )
+
+
+def _restriction(record: SessionRecord) -> str:
+    until = record.sending_until
+    end = f"until {_moment(until, record)}" if until else "until WhatsApp or a person opens them"
+    return RESTRICTION.format(until=end)
+
+
+def _missing_phone(record: SessionRecord, seen: datetime) -> str:
+    unlinked = seen + timedelta(days=PHONE_UNLINKED_AFTER_DAYS)
+    return MISSING_PHONE.format(seen=_day(seen, record), unlinked=_day(unlinked, record))
+
+
+def _moment(at: datetime, record: SessionRecord) -> str:
+    return at.astimezone(ZoneInfo(record.time_zone)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _day(at: datetime, record: SessionRecord) -> str:
+    return at.astimezone(ZoneInfo(record.time_zone)).strftime("%Y-%m-%d")

@@ -1,0 +1,1 @@
+"""Sessions: the actor, its words, its stored life."""

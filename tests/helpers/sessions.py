@@ -1,0 +1,233 @@
+"""Sessions over a real database, with lines that a test holds in its own hands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from daemon.api.permit import Permit, PermitVerifier
+from daemon.api.signals import Connected, Paired, QrIssued, Scanned, Signal, Synced
+from daemon.api.transport import (
+    Acknowledged,
+    Channel,
+    NumberAnswer,
+    OnWhatsApp,
+    OpenContext,
+    Outgoing,
+    SendResult,
+    Transport,
+)
+from daemon.bus import Bus, Subscription
+from daemon.events import SessionQrShown
+from daemon.plugins import transport_manual, transport_simulated
+from daemon.sessions import Sessions, SessionView
+from storage import guards
+from storage import sessions as rows
+from storage.db import Database
+from storage.event_log import CommittedEvent
+from storage.migrations import migrations
+from storage.sessions import SessionRecord
+from storage.tx import Tx
+from tests.helpers.clock import FakeClock
+from tests.helpers.lines import Pen
+
+T = TypeVar("T")
+PHONE = "+5491100000001"
+NAME = "ventas"
+
+
+class CountingDatabase(Database):
+    """A database that knows whether one of its threads works, so that time can wait for it."""
+
+    under_way = 0
+
+    async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
+        """Write, and be busy until it is done."""
+        self.under_way += 1
+        try:
+            return await super().write(job, urgent=urgent)
+        finally:
+            self.under_way -= 1
+
+
+class Puppet:
+    """A transport that reports what a test says, and remembers what it was asked."""
+
+    def __init__(self, context: OpenContext) -> None:
+        self.context = context
+        self.connected = False
+        self.closed = False
+        self.logged_out = False
+        self.sent: list[Outgoing] = []
+        self.answer: SendResult | Exception | None = Acknowledged("wire-1", context.clock.now())
+        self.close_hangs = False
+        self._queue: asyncio.Queue[Signal | Exception | None] = asyncio.Queue()
+
+    def say(self, *signals: Signal | Exception) -> None:
+        """Report signals; an exception is raised out of the stream."""
+        for signal in signals:
+            self._queue.put_nowait(signal)
+
+    def end(self) -> None:
+        """Let the stream end without a word."""
+        self._queue.put_nowait(None)
+
+    async def signals(self) -> AsyncIterator[Signal]:
+        """Yield what the test said."""
+        while (signal := await self._queue.get()) is not None:
+            if isinstance(signal, Exception):
+                raise signal
+            yield signal
+
+    async def connect(self) -> None:
+        """Remember it."""
+        self.connected = True
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:  # noqa: ARG002
+        """Give the answer that the test chose; None: never."""
+        self.sent.append(outgoing)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is None:
+            await asyncio.Event().wait()
+        assert self.answer is not None
+        return self.answer
+
+    async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Say yes to everything, or fail as sending does."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [NumberAnswer(phone, OnWhatsApp.YES) for phone in phones]
+
+    async def logout(self) -> None:
+        """Remember it."""
+        self.logged_out = True
+
+    async def close(self) -> None:
+        """Remember it; hang if the test wants that."""
+        self.closed = True
+        if self.close_hangs:
+            await asyncio.Event().wait()
+
+
+@dataclass
+class Room:
+    """The sessions of a test and everything around them."""
+
+    clock: FakeClock
+    database: CountingDatabase
+    sessions: Sessions
+    news: Subscription
+    events: list[CommittedEvent]
+    pen: Pen
+    opened: list[Puppet] = field(default_factory=list)
+    stored: list[tuple[str, Signal]] = field(default_factory=list)
+    ready: list[str] = field(default_factory=list)
+    fail_to_open: list[Exception] = field(default_factory=list)
+    fail_to_store: list[Exception] = field(default_factory=list)
+
+    @property
+    def puppet(self) -> Puppet:
+        """Return the line that was opened last."""
+        return self.opened[-1]
+
+    @property
+    def view(self) -> SessionView:
+        """Return session ``ventas`` as it stands."""
+        return self.sessions.view(NAME)
+
+    async def row(self) -> SessionRecord:
+        """Return the row of session ``ventas``."""
+        record = await self.database.read(lambda reader: rows.get(reader, NAME))
+        assert record is not None
+        return record
+
+    async def says(self, *signals: Signal | Exception) -> None:
+        """Let the open line report, and the session act on it."""
+        self.puppet.say(*signals)
+        await self.clock.settle()
+
+    async def begun(self, channel: str = "puppet", **options: object) -> None:
+        """Make and start session ``ventas``."""
+        await self.sessions.create(NAME, channel, "America/Bogota", options)
+        await self.sessions.start(NAME, "ana")
+        await self.clock.settle()
+
+    async def paired(self) -> None:
+        """Bring session ``ventas`` to ready, through a code."""
+        await self.begun()
+        await self.says(QrIssued("secret", 1, 6, 60), Scanned(), Paired(PHONE))
+        await self.says(Connected(), Synced())
+
+    async def open(self, context: OpenContext) -> Transport:
+        """Open a puppet, or fail as the test wants."""
+        if self.fail_to_open:
+            raise self.fail_to_open.pop(0)
+        self.opened.append(Puppet(context))
+        return self.puppet
+
+    async def store(self, session: str, signal: Signal) -> None:
+        """Store a signal that must not be lost, or fail as the test wants."""
+        if self.fail_to_store:
+            raise self.fail_to_store.pop(0)
+        self.stored.append((session, signal))
+
+    def reasons(self) -> list[str]:
+        """Return the reason codes of everything that was told of sessions."""
+        return [str(event.data["reason_code"]) for event in self.events]
+
+    async def shown(self) -> list[SessionQrShown]:
+        """Return the codes that went over the bus so far."""
+        self.news.close()
+        return [each.event async for each in self.news if isinstance(each.event, SessionQrShown)]
+
+
+@contextlib.asynccontextmanager
+async def sessions_room(
+    folder: Path,
+    clock: FakeClock | None = None,
+    *,
+    options: Mapping[str, Mapping[str, object]] | None = None,
+    pen: Pen | None = None,
+    seed: int = 7,
+) -> AsyncIterator[Room]:
+    """Open sessions over the database in ``folder``; nothing is restored yet."""
+    clock = clock or FakeClock()
+    events: list[CommittedEvent] = []
+    database = await CountingDatabase.open(
+        folder, migrations=migrations, on_events=events.extend, at_open=guards.install
+    )
+    assert isinstance(database, CountingDatabase)
+    bus, pen = Bus(), pen or Pen(clock)
+    room = Room(clock, database, None, bus.subscribe(), events, pen)  # type: ignore[arg-type]
+    channels = {
+        channel.name: channel
+        for plugin in (transport_simulated, transport_manual)
+        for channel in plugin.leadmaster_declare_channels()
+    }
+    room.sessions = Sessions(
+        clock=clock,
+        database=database,
+        bus=bus,
+        verifier=PermitVerifier(pen.signer.public_key),
+        channels={**channels, "puppet": Channel("puppet", "", room.open)},
+        folder=folder / "sessions",
+        rng=Random(seed),  # noqa: S311 - jitter, not secrets
+        on_inbound=room.store,
+        on_receipt=room.store,
+        on_own=room.store,
+        on_lid=room.store,
+        on_ready=room.ready.append,
+        channel_options=options,
+    )
+    clock.busy.append(lambda: database.under_way > 0)
+    try:
+        yield room
+    finally:
+        await room.sessions.close()
+        await database.close()
