@@ -6,7 +6,11 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 
+import msgspec
+
+from daemon import wishes
 from daemon.aliases import Aliases
 from daemon.api.clock import Clock, ScaledClock, SystemClock
 from daemon.api.permit import PermitSigner, PermitVerifier
@@ -39,6 +43,18 @@ from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
 from storage.migrations import migrations
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every room stands on."""
+
+    settings: Settings
+    clock: Clock
+    plugins: Plugins
+    rulebook: Rulebook
+    bus: Bus
+    database: Database
 
 
 @dataclass(slots=True)
@@ -92,12 +108,13 @@ class House:
                 at_open=guards.install,
             )
             stack.push_async_callback(database.close)
-            house = await _furnish(settings, clock, plugins, rulebook, bus, database)
-            await stack.enter_async_context(house._living())
+            ground = _Ground(settings, clock, plugins, rulebook, bus, database)
+            house = await _furnish(ground)
+            await stack.enter_async_context(house.living())
             yield house
 
     @contextlib.asynccontextmanager
-    async def _living(self) -> AsyncIterator[None]:
+    async def living(self) -> AsyncIterator[None]:
         """Recover, restore and serve; then drain what is on the wire before the lines close."""
         at = self.clock.now()
         await self.suppression.replay()
@@ -106,40 +123,49 @@ class House:
             await stack.enter_async_context(
                 Observers(self.plugins, self.bus, self.database, self.clock).running()
             )
-            names = [view.name for view in await self.sessions.views()]
-            await self.outbox.start(names)
+            await self.outbox.start()
             stack.push_async_callback(self.sessions.close)
             stack.push_async_callback(self.outbox.stop, self.settings.daemon.drain_seconds)
             await self.sessions.restore()
+            for view in self.sessions.views():
+                self.outbox.serve(view.name)
             await stack.enter_async_context(self.validation.running())
             yield
 
 
-async def _furnish(
-    settings: Settings,
-    clock: Clock,
-    plugins: Plugins,
-    rulebook: Rulebook,
-    bus: Bus,
-    database: Database,
-) -> House:
-    """Build the rooms, each from those below it."""
-    channels = await _channels(plugins, settings, database)
+async def _furnish(ground: _Ground) -> House:
+    """Build the rooms, each from those below it; news that comes up is wired last."""
+    settings, clock, database, plugins = (
+        ground.settings,
+        ground.clock,
+        ground.database,
+        ground.plugins,
+    )
     journal = SuppressionJournal(settings.state_dir)
     aliases = Aliases(journal.hash)
     suppression = Suppression(database, journal, aliases, clock)
-    scoring = Scoring(rulebook.score)
+    scoring = Scoring(ground.rulebook.score)
     signer = PermitSigner()
-    gate = Gate(database, plugins, rulebook, signer, clock)
+    gate = Gate(database, plugins, ground.rulebook, signer, clock)
     pacing = Pacing(settings.pacing)
     desk = Desk(database, gate, settings.sending)
-    inbound = InboundDesk(database, plugins, suppression, scoring, aliases, clock)
-    lines = Sessions(
-        database, bus, channels, PermitVerifier(signer.public_key), inbound, clock, settings
+    outbox = Outbox(
+        database, desk, Intake(database, plugins, pacing, aliases, clock, settings), clock
     )
-
-    def dispatch(session: str) -> Dispatch:
-        return Dispatch(
+    inbound = InboundDesk(
+        database=database,
+        plugins=plugins,
+        suppression=suppression,
+        scoring=scoring,
+        aliases=aliases,
+        wishes=wishes.load(),
+        clock=clock,
+        settings=settings,
+        wake=outbox.wake,
+    )
+    lines = await _lines(ground, inbound, PermitVerifier(signer.public_key))
+    outbox.connect(
+        lambda session: Dispatch(
             session,
             database=database,
             gate=gate,
@@ -149,17 +175,9 @@ async def _furnish(
             clock=clock,
             settings=settings.sending,
         )
-
-    outbox = Outbox(
-        database,
-        desk,
-        lambda on_queued: Intake(database, plugins, pacing, aliases, clock, settings, on_queued),
-        dispatch,
-        clock,
     )
     validation = Validation(database, lines, scoring, aliases, clock, settings)
     halt = Halt(database, clock)
-    inbound.on_changed = outbox.wake
     lines.on_ready = outbox.session_ready
     desk.on_check_wanted = validation.wake
     validation.on_checked = outbox.contact_checked
@@ -168,9 +186,9 @@ async def _furnish(
         settings=settings,
         clock=clock,
         database=database,
-        bus=bus,
+        bus=ground.bus,
         plugins=plugins,
-        rulebook=rulebook,
+        rulebook=ground.rulebook,
         aliases=aliases,
         suppression=suppression,
         scoring=scoring,
@@ -187,17 +205,35 @@ async def _furnish(
     )
 
 
-async def _channels(
-    plugins: Plugins, settings: Settings, database: Database
-) -> Mapping[str, Channel]:
+async def _lines(ground: _Ground, inbound: InboundDesk, verifier: PermitVerifier) -> Sessions:
+    """Build the sessions: the only room that reaches a transport."""
+    settings = ground.settings
+    return Sessions(
+        clock=ground.clock,
+        database=ground.database,
+        bus=ground.bus,
+        verifier=verifier,
+        channels=await _channels(ground),
+        folder=settings.state_dir / "sessions",
+        rng=Random(),  # noqa: S311 - spreads reconnects, protects nothing
+        on_inbound=inbound.inbound,
+        on_receipt=inbound.receipt,
+        on_own=inbound.own,
+        on_lid=inbound.lid,
+        channel_options={"simulated": msgspec.to_builtins(settings.simulated)},
+        stagger_seconds=settings.daemon.restore_stagger_seconds,
+    )
+
+
+async def _channels(ground: _Ground) -> Mapping[str, Channel]:
     """Return the channels that may be used here; an injected clock allows simulated ones alone."""
-    channels = plugins.channels()
-    if settings.clock.start is None:
+    channels = ground.plugins.channels()
+    if ground.settings.clock.start is None:
         return channels
     harmless = {
         name: each for name, each in channels.items() if each.simulated or not each.connects
     }
-    for session in await database.read(sessions.every):
+    for session in await ground.database.read(sessions.every):
         if session.channel not in harmless:
             raise StartRefused(
                 f"The session {session.name!r} is {session.channel}, and the clock is injected.",

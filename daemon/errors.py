@@ -1,4 +1,4 @@
-"""The error tree: every error a person can meet has a code, an HTTP status, a sentence and a hint."""
+"""The error tree: every error a person can meet has a code, a status, a sentence and a hint."""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ from storage.prospects import ProspectRecord
 
 Facts: TypeAlias = dict[str, object]
 
-_LINK = re.compile(r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|net|org|ar|mx|br|cl|co|io|me)\b", re.I)
+_LINK = re.compile(
+    r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|net|org|ar|mx|br|cl|co|io|me)\b", re.IGNORECASE
+)
 _WORD = re.compile(r"\w+")
 _SHINGLE = 3
 _CONFIRMATION = "opt_out_confirmation"
@@ -36,7 +38,7 @@ def of_prospect(
         return facts
     inbound = _newest(evidence, EvidenceKind.INBOUND)
     return facts | {
-        "prospect.validado_tecnicamente": prospect.validado_tecnicamente,
+        "prospect.validado_tecnicamente": validado_of(prospect, at),
         "prospect.validation_age_days": _days(prospect.validated_at, at),
         "prospect.on_whatsapp": str(prospect.on_whatsapp),
         "prospect.intent": str(prospect.intent),
@@ -48,6 +50,12 @@ def of_prospect(
         "prospect.data_age_days": _days(prospect.data_date, at),
         "prospect.days_since_inbound": _days(inbound.at if inbound else None, at),
     }
+
+
+def validado_of(prospect: ProspectRecord, at: datetime) -> bool | None:
+    """Return `validado_tecnicamente` as of now: what has run out holds for nobody, swept or not."""
+    over = prospect.expires_at is not None and prospect.expires_at <= at
+    return None if prospect.validado_tecnicamente and over else prospect.validado_tecnicamente
 
 
 def of_message(message: MessageRecord, around: Circumstances) -> Facts:

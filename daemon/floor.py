@@ -21,20 +21,16 @@ def under(decision: Decision, facts: Mapping[str, object]) -> Decision:
     The shipped rules say the same things, with reasons and examples; this holds where
     an operator's file has forgotten or removed them.
     """
-    if blocked := _block(facts):
-        if decision.verdict is Verdict.BLOCK:
-            return decision
-        return _replaced(decision, Verdict.BLOCK, *blocked)
     if decision.verdict is Verdict.BLOCK:
         return decision
-    by_machine = facts["session.channel"] != MANUAL
-    if by_machine and _is(facts, Permission.PUBLIC_SOURCE) and not _answers(facts):
-        if decision.verdict is Verdict.ROUTE and decision.route == MANUAL:
-            return decision
+    if blocked := _block(facts):
+        return _replaced(decision, Verdict.BLOCK, *blocked)
+    if _for_a_person(facts) and (decision.verdict, decision.route) != (Verdict.ROUTE, MANUAL):
         sentence = "Found, not asked: a person writes to them, not a machine"
         routed = _replaced(decision, Verdict.ROUTE, "floor_public_source", sentence)
         return replace(routed, route=MANUAL)
-    if facts.get("prospect.validado_tecnicamente") is None and _would_go(decision):
+    undecided = facts.get("prospect.validado_tecnicamente") is None
+    if undecided and decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}:
         sentence = "Whether the number can be reached is not decided yet"
         waiting = _replaced(decision, Verdict.DEFER, "floor_not_validated", sentence)
         return replace(waiting, defers=(Defer(DeferKind.UNTIL_CHECKED),))
@@ -55,12 +51,10 @@ def _answers(facts: Mapping[str, object]) -> bool:
     return facts["message.kind"] in _ANSWERS
 
 
-def _is(facts: Mapping[str, object], permission: Permission) -> bool:
-    return facts["prospect.permission"] == permission.value
-
-
-def _would_go(decision: Decision) -> bool:
-    return decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}
+def _for_a_person(facts: Mapping[str, object]) -> bool:
+    by_machine = facts["session.channel"] != MANUAL
+    found = facts["prospect.permission"] == Permission.PUBLIC_SOURCE
+    return by_machine and found and not _answers(facts)
 
 
 def _replaced(decision: Decision, verdict: Verdict, code: str, sentence: str) -> Decision:

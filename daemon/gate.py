@@ -18,7 +18,7 @@ import rules
 from daemon import facts, floor, places
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitSigner
-from daemon.api.questions import Effect, Opinion, Question
+from daemon.api.questions import Defer, DeferKind, Effect, Opinion, Question
 from daemon.plugin_manager import Answer, Plugins
 from daemon.rulebook import Rulebook
 from storage import circumstances
@@ -29,6 +29,9 @@ from storage.ids import new_id
 from storage.messages import MessageRecord
 
 log = structlog.get_logger("gate")
+
+_SHORTEST_WAIT = timedelta(seconds=1)
+"""A deferral that ends at once, as a plugin may ask for, must not keep the gate spinning."""
 
 
 class Phase(StrEnum):
@@ -99,13 +102,18 @@ class Gate:
         """Judge a message as things are now. Raises only what storage raises."""
         at = self._clock.now()
         around = await self._database.read(lambda reader: circumstances.around(reader, message, at))
-        known = self._facts(message, around)
-        answers = await self._plugins.judge(
-            Question(message.id, message.recipient, message.session, message.channel, dict(known))
-        )
-        begun = time.perf_counter()
-        outcome = self._judge(known, answers, around)
-        microseconds = round((time.perf_counter() - begun) * 1e6)
+        known: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
+        until, microseconds = None, 0
+        try:
+            known = self._facts(message, around)
+            answers = await self._plugins.judge(_question(message, known))
+            begun = time.perf_counter()
+            outcome = self._judge(known, answers, around)
+            microseconds = round((time.perf_counter() - begun) * 1e6)
+            until = self._until(outcome, message, around)
+        except Exception as error:
+            log.exception("gate_failed", message=message.id)
+            outcome = self._fault("gate_failed", f"The gate failed: {type(error).__name__}.", {})
         return Look(
             message=message,
             phase=phase,
@@ -115,7 +123,7 @@ class Gate:
             outcome=outcome,
             ruleset=self._rulebook.gate.ruleset.hash,
             microseconds=microseconds,
-            until=self._until(outcome, message, around),
+            until=until,
         )
 
     def permit(self, look: Look, decision: str, valid: timedelta) -> Permit:
@@ -152,7 +160,7 @@ class Gate:
         try:
             return self._rulebook.score.score(known).score
         except rules.GateFault as fault:
-            log.error("score_faulted", reason_code=fault.reason_code)
+            log.exception("score_faulted", reason_code=fault.reason_code)
             return None
 
     def _judge(
@@ -163,7 +171,7 @@ class Gate:
             return self._fault("plugin_opinion_missing", late.failure, {"plugin": late.plugin})
         opinions = _core_opinions(known, around)
         for answer in answers:
-            if isinstance(answer.value, Opinion):
+            if isinstance(answer.value, Opinion) and _is_sound(answer.value):
                 opinions.append(answer.value)
             elif answer.value is not None:
                 sentence = f"The plugin {answer.plugin!r} gave an answer that is no opinion."
@@ -172,9 +180,6 @@ class Gate:
             decision = self._rulebook.gate.decide(known, opinions)
         except rules.GateFault as fault:
             return self._fault(fault.reason_code, fault.sentence, fault.dump)
-        except Exception as error:
-            log.exception("gate_failed")
-            return self._fault("gate_failed", f"The gate failed: {type(error).__name__}.", {})
         return floor.under(decision, known)
 
     def _fault(self, reason_code: str, sentence: str, dump: Mapping[str, object]) -> Fault:
@@ -196,7 +201,20 @@ class Gate:
             for defer in outcome.defers
             if defer.window is not None or defer.seconds is not None
         )
-        return max((end for end in ends if end is not None), default=None)
+        last = max((end for end in ends if end is not None), default=None)
+        return None if last is None else max(last, around.at + _SHORTEST_WAIT)
+
+
+def _question(message: MessageRecord, known: facts.Facts) -> Question:
+    return Question(message.id, message.recipient, message.session, message.channel, dict(known))
+
+
+def _is_sound(opinion: Opinion) -> bool:
+    """Tell whether its words are ours: a plain "block" would be no effect, and block nothing."""
+    defer = opinion.defer
+    return isinstance(opinion.effect, Effect) and (
+        defer is None or (isinstance(defer, Defer) and isinstance(defer.kind, DeferKind))
+    )
 
 
 def _core_opinions(known: Mapping[str, object], around: Circumstances) -> list[Opinion]:

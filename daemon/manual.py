@@ -17,11 +17,12 @@ from statemachines.message import MessageState
 from storage import messages, queue
 from storage.db import Database
 from storage.ids import new_id
-from storage.messages import MessageRecord
+from storage.messages import MessageRecord, MovedOn
 from storage.tx import Tx
 
 _WHY_NOT = {
     "halted": "Sending is halted.",
+    "not_its_time": "Its time has not come yet, or is over.",
     "contact_busy": "Another message to this contact is on its way, or in doubt.",
     "manual_new_chat_budget": "Today's new chats by hand of this number are spent.",
     "no_manual_new_chats": "This number has no budget for new chats by hand.",
@@ -124,7 +125,10 @@ class Manual:
                 tx, message, target, at=at, reason_code=code, sentence=sentence, who=who
             )
 
-        return await self._database.write(job)
+        try:
+            return await self._database.write(job)
+        except MovedOn as moved:
+            raise Conflict(str(moved)) from moved
 
     def _check_taker(self, tx: Tx, message: str, who: str, at: datetime) -> None:
         found = messages.get(tx, message)

@@ -47,7 +47,7 @@ class Observers:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tell(self) -> None:
-        """Tell each stored event in order; a plugin too slow for the stream loses what it missed."""
+        """Tell each stored event in order; whoever is too slow for the stream loses a part."""
         while True:
             subscription = self._bus.subscribe(_MOST_EVENTS)
             try:

@@ -19,7 +19,7 @@ import structlog
 from daemon.api import PROJECT
 from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
 from daemon.api.imports import ImportSource
-from daemon.api.questions import Opinion, Question
+from daemon.api.questions import Question
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
@@ -114,7 +114,8 @@ class Plugins:
                 name = str(getattr(each, "name", each))
                 if not isinstance(each, kind) or name in found:
                     raise StartRefused(
-                        f"The plugin {plugin!r} declares {name!r}, which is taken or no {kind.__name__}."
+                        f"The plugin {plugin!r} declares {name!r},"
+                        f" which is taken or no {kind.__name__}."
                     )
                 found[name] = each
         return found
@@ -171,6 +172,10 @@ class Plugins:
                     value = await value
         except TimeoutError:
             failure = f"The plugin {name!r} did not answer {hook} within {self._limit:g} s."
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            failure = f"The plugin {name!r} was cancelled in {hook}, and not by us."
         except Exception as error:
             log.exception("plugin_failed", plugin=name, hook=hook)
             failure = f"The plugin {name!r} failed in {hook}: {type(error).__name__}."
@@ -186,6 +191,12 @@ class Plugins:
             (impl.plugin_name, _named_only(impl.function, impl.argnames))
             for impl in reversed(relay.get_hookimpls())
         ]
+
+
+def _is_being_cancelled() -> bool:
+    """Tell our own end from a cancellation that leaked out of a plugin's tasks."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _itself(plugin: object) -> object:

@@ -63,5 +63,5 @@ def _judge(
     paths = [Path(name) for name in files] or [shipped]
     try:
         return rules.Judge(rules.load(paths), engines)
-    except rules.RulesInvalid as error:
+    except (rules.RulesInvalid, rules.GateFault) as error:
         raise RulesRejected(str(error)) from error

@@ -23,7 +23,7 @@ class AuditEntry:
     detail: Mapping[str, object]
 
 
-def add(  # noqa: PLR0917 - the order in which one tells it
+def add(
     tx: Tx,
     at: datetime,
     who: str,

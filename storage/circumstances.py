@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from storage.tx import Reader
 
 _LEFT = "('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+_LEFT_AT = "coalesce(sent_at, changed_at)"
+"""When a message left: a receipt that came later does not make it younger."""
+
 _SIMILAR_TO = 50
 """How many of the latest texts to others a commercial message is compared with."""
 
@@ -118,7 +121,7 @@ def _history(reader: Reader, message: MessageRecord, at: datetime) -> MessageHis
         since = stamp(at - timedelta(days=days))
         n: int = reader.value(
             "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
-            f" AND state IN {_LEFT} AND changed_at > ?",
+            f" AND state IN {_LEFT} AND {_LEFT_AT} > ?",
             (message.contact, message.id, since),
         )
         return n
@@ -128,7 +131,7 @@ def _history(reader: Reader, message: MessageRecord, at: datetime) -> MessageHis
     )
     unanswered = reader.value(
         "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
-        f" AND state IN {_LEFT} AND coalesce(sent_at, changed_at) > ?",
+        f" AND state IN {_LEFT} AND {_LEFT_AT} > ?",
         (message.contact, message.id, answered or ""),
     )
     duplicate = reader.value(
@@ -139,7 +142,7 @@ def _history(reader: Reader, message: MessageRecord, at: datetime) -> MessageHis
     )
     texts = reader.all(
         "SELECT text FROM messages WHERE contact <> ? AND kind = 'commercial'"
-        f" AND state IN {_LEFT} AND changed_at > ? ORDER BY changed_at DESC LIMIT ?",
+        f" AND state IN {_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
         (message.contact, stamp(at - timedelta(days=1)), _SIMILAR_TO),
     )
     return MessageHistory(

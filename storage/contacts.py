@@ -142,7 +142,7 @@ def _merge(tx: Tx, *, elder: str, younger: str) -> None:
     _merge_prospects(tx, elder, younger)
     for table in ("aliases", "evidence", "inbound", "messages", "receipts", "suppressions"):
         tx.execute(
-            f"UPDATE {table} SET contact = ? WHERE contact = ?",  # noqa: S608 - our own table names
+            f"UPDATE {table} SET contact = ? WHERE contact = ?",
             (elder, younger),
         )
     tx.execute(
@@ -188,7 +188,7 @@ def _copy_check(tx: Tx, *, source: str, target: str) -> None:
         " validado_tecnicamente, validated_at, expires_at"
     )
     tx.execute(
-        f"UPDATE prospects SET ({columns}) = (SELECT {columns} FROM prospects WHERE id = ?)"  # noqa: S608
+        f"UPDATE prospects SET ({columns}) = (SELECT {columns} FROM prospects WHERE id = ?)"
         " WHERE id = ?",
         (source, target),
     )

@@ -64,7 +64,7 @@ def redeem(
     at: datetime,
     expires_at: datetime,
 ) -> None:
-    """Spend a permit. A second time fails on the primary key, a second permit of one decision too."""
+    """Spend a permit. A second time fails, and so does a second permit of one decision."""
     tx.execute(
         "INSERT INTO permits (id, message, decision, document, redeemed_at, expires_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -86,8 +86,8 @@ def approve(
 ) -> None:
     """Record a person's approval of exactly this text to this recipient by this channel."""
     tx.execute(
-        "INSERT INTO approvals (message, body_hash, recipient, channel, who, reason, at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO approvals (message, body_hash, recipient, channel, who, reason, at,"
+        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (message, body_hash, recipient, channel, who, reason, stamp(at), stamp(expires_at)),
     )
 
@@ -115,6 +115,13 @@ def get(reader: Reader, decision: str) -> DecisionRecord | None:
     """Return one decision, or None."""
     row = reader.one("SELECT * FROM decisions WHERE id = ?", (decision,))
     return _record(row) if row else None
+
+
+def was_routed(reader: Reader, message: str) -> bool:
+    """Tell whether a message was sent to another channel before."""
+    return bool(
+        reader.value("SELECT 1 FROM decisions WHERE message = ? AND verdict = 'route'", (message,))
+    )
 
 
 def counts(reader: Reader) -> dict[str, int]:

@@ -24,7 +24,7 @@ def _trigger(name: str, event: str, when: str, sentence: str) -> str:
 def triggers() -> dict[str, str]:
     """Return the guards by name, as SQL."""
     needs = (
-        f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND NEW.wire_id IS NULL)"
+        f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND coalesce(NEW.wire_id, '') = '')"
         " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
         " OR NEW.in_flight_key IS NULL))"
         " OR (NEW.state IN ('taken', 'revealed')"
@@ -58,8 +58,10 @@ def triggers() -> dict[str, str]:
         ),
         "messages_keep_their_text": (
             "UPDATE OF text, body_hash, recipient",
-            "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
-            " OR NEW.text NOT IN (OLD.text, '')",
+            (
+                "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
+                " OR NEW.text NOT IN (OLD.text, '')"
+            ),
             "text and recipient of a message are never changed, the text only forgotten",
         ),
     }

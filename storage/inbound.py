@@ -97,7 +97,7 @@ def is_new_chat(reader: Reader, contact: str) -> bool:
     """Tell whether nothing ever went between us and them, in either direction."""
     marks = ", ".join("?" for _ in _LEFT)
     found = reader.value(
-        "SELECT 1 FROM inbound WHERE contact = ?"  # noqa: S608 - our own words
+        "SELECT 1 FROM inbound WHERE contact = ?"
         f" UNION ALL SELECT 1 FROM messages WHERE contact = ? AND state IN ({marks}) LIMIT 1",
         (contact, contact, *_LEFT),
     )

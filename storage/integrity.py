@@ -143,5 +143,5 @@ def _refuse_lost_history(folder: StateFolder, anchor: Anchor | None) -> None:
 
 def _has_content(path: os.PathLike[str]) -> bool:
     with contextlib.suppress(FileNotFoundError):
-        return os.stat(path).st_size > 0  # noqa: PTH116 - any path-like will do
+        return os.stat(path).st_size > 0
     return False

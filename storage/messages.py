@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from statemachines.message import CANCELLABLE, IN_FLIGHT, MessageState, is_legal
+from storage import spends
 from storage.errors import StorageError
 from storage.times import parse, stamp
 
@@ -25,6 +26,9 @@ _TIMES = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
 )
 _FLAGS = frozenset({"first_contact", "needs_review"})
+_CERTAINLY_NOT_SENT = frozenset(
+    {MessageState.CLEARED, MessageState.DEFERRED, MessageState.FAILED, MessageState.CANCELLED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +125,7 @@ def insert(tx: Tx, message: MessageRecord, *, who: str) -> MessageRecord:
     """Enter a queued message, with its first line of history and its event."""
     marks = ", ".join("?" for _ in _FIELDS)
     tx.execute(
-        f"INSERT INTO messages ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - our own column names
+        f"INSERT INTO messages ({_COLUMNS}) VALUES ({marks})",
         [_stored(getattr(message, name)) for name in _FIELDS],
     )
     _note(tx, message, previous=None, who=who)
@@ -162,7 +166,8 @@ def move(
     """Move a message and set ``columns`` with it; raise :class:`MovedOn` if that is not legal now.
 
     What a state does not carry is cleared: the deferral when it is deferred no
-    more, the lease and the place in flight when it is in nobody's hands.
+    more, the lease and the place in flight when it is in nobody's hands. What
+    comes back from there unsent gets its budget back.
     """
     before = must(tx, message)
     channel = str(columns.get("channel", before.channel))
@@ -178,9 +183,11 @@ def move(
     }
     assignments = ", ".join(f"{name} = ?" for name in changes)
     tx.execute(
-        f"UPDATE messages SET {assignments} WHERE id = ?",  # noqa: S608 - our own column names
+        f"UPDATE messages SET {assignments} WHERE id = ?",
         [*map(_stored, changes.values()), message],
     )
+    if before.state in IN_FLIGHT and target in _CERTAINLY_NOT_SENT:
+        spends.refund(tx, message)
     after = must(tx, message)
     _note(tx, after, previous=before.state, who=who)
     return after
@@ -200,18 +207,11 @@ def _cleared(before: MessageRecord, target: MessageState) -> dict[str, object]:
 
 
 def _note(tx: Tx, message: MessageRecord, *, previous: MessageState | None, who: str) -> None:
+    why = message.reason_code, message.sentence
     tx.execute(
         "INSERT INTO message_history (message, at, previous, state, reason_code, sentence, who)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            message.id,
-            stamp(message.changed_at),
-            previous,
-            message.state,
-            message.reason_code,
-            message.sentence,
-            who,
-        ),
+        (message.id, stamp(message.changed_at), previous, message.state, *why, who),
     )
     tx.emit(
         Changed(
@@ -248,7 +248,7 @@ def cancel_waiting(
     """
     kinds = "AND kind = 'commercial'" if commercial_only else "AND kind <> 'opt_out_confirmation'"
     found = tx.all(
-        f"SELECT id FROM messages WHERE contact = ? {kinds} AND {_in(CANCELLABLE)}",  # noqa: S608
+        f"SELECT id FROM messages WHERE contact = ? {kinds} AND {_in(CANCELLABLE)}",
         (contact,),
     )
     for row in found:
@@ -284,8 +284,7 @@ def page(
     """Return messages, newest first, that come after the id ``after`` in that order."""
     chosen = _in(states) if (states := tuple(states)) else "1"
     rows = reader.all(
-        f"SELECT * FROM messages WHERE {chosen} AND (? = '' OR id < ?)"  # noqa: S608
-        " ORDER BY id DESC LIMIT ?",
+        f"SELECT * FROM messages WHERE {chosen} AND (? = '' OR id < ?) ORDER BY id DESC LIMIT ?",
         (after, after, limit),
     )
     return [record(row) for row in rows]

@@ -85,7 +85,7 @@ def insert(tx: Tx, new: NewProspect, *, at: datetime) -> str:
     values |= {"id": new_id("pro", at), "created_at": stamp(at), "updated_at": stamp(at)}
     names, marks = ", ".join(values), ", ".join("?" for _ in values)
     tx.execute(
-        f"INSERT INTO prospects ({names}) VALUES ({marks})",  # noqa: S608 - our own column names
+        f"INSERT INTO prospects ({names}) VALUES ({marks})",
         list(values.values()),
     )
     return str(values["id"])
@@ -145,7 +145,7 @@ def update(tx: Tx, prospect: str, *, at: datetime, **columns: object) -> None:
     changes["updated_at"] = stamp(at)
     assignments = ", ".join(f"{name} = ?" for name in changes)
     tx.execute(
-        f"UPDATE prospects SET {assignments} WHERE id = ?",  # noqa: S608 - our own column names
+        f"UPDATE prospects SET {assignments} WHERE id = ?",
         [*changes.values(), prospect],
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from statemachines.message import MessageState
+from storage import receipts
 from storage.messages import MessageRecord, move, record
 from storage.times import parse, stamp
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _CLOCK = "clock"
 _WAITING = "state IN ('queued', 'cleared', 'held', 'deferred')"
 _ON_ITS_WAY = "('sending', 'taken', 'revealed', 'in_doubt')"
+_LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand')"
 
 
 def to_judge(reader: Reader, limit: int) -> list[MessageRecord]:
@@ -37,8 +39,9 @@ def next_cleared(
     """
     marks = ", ".join("?" for _ in skip)
     row = reader.one(
-        f"SELECT * FROM messages AS m WHERE state = 'cleared' AND session = ?"  # noqa: S608
-        f" AND channel <> 'manual' AND (not_before IS NULL OR not_before <= ?) AND id NOT IN ({marks})"
+        "SELECT * FROM messages AS m WHERE state = 'cleared' AND session = ?"
+        " AND channel <> 'manual' AND (not_before IS NULL OR not_before <= ?)"
+        f" AND id NOT IN ({marks})"
         " AND NOT EXISTS (SELECT 1 FROM messages AS o WHERE o.contact = m.contact"
         f" AND o.state IN {_ON_ITS_WAY})"
         " ORDER BY kind = 'commercial', created_at, id LIMIT 1",
@@ -80,7 +83,7 @@ def _requeue(
     tx: Tx, at: datetime, where: str, params: tuple[object, ...], reason_code: str, sentence: str
 ) -> int:
     rows = tx.all(
-        f"SELECT id FROM messages WHERE state = 'deferred' AND {where} ORDER BY id",  # noqa: S608
+        f"SELECT id FROM messages WHERE state = 'deferred' AND {where} ORDER BY id",
         params,
     )
     for row in rows:
@@ -99,7 +102,7 @@ def _requeue(
 def expire(tx: Tx, at: datetime) -> int:
     """End every waiting message that is past its window; it never fires late."""
     rows = tx.all(
-        f"SELECT id FROM messages WHERE {_WAITING} AND not_after <= ?",  # noqa: S608
+        f"SELECT id FROM messages WHERE {_WAITING} AND not_after <= ?",
         (stamp(at),),
     )
     for row in rows:
@@ -152,8 +155,11 @@ def return_taken(tx: Tx, at: datetime, *, who: str) -> None:
 
 
 def doubt_all_sending(tx: Tx, at: datetime) -> int:
-    """Turn every ``sending`` into ``in_doubt``: after a crash nobody knows what left."""
-    rows = tx.all("SELECT id FROM messages WHERE state = 'sending'")
+    """Turn every ``sending`` into ``in_doubt``: after a crash nobody knows what left.
+
+    But where a receipt came before the crash, it tells.
+    """
+    rows = tx.all("SELECT id, contact FROM messages WHERE state = 'sending'")
     for row in rows:
         move(
             tx,
@@ -164,6 +170,7 @@ def doubt_all_sending(tx: Tx, at: datetime) -> int:
             sentence="The daemon stopped while this was on its way; it is not sent again.",
             who="daemon",
         )
+        receipts.settle_doubt(tx, row["contact"], at)
     return len(rows)
 
 
@@ -220,7 +227,8 @@ def by_hand(reader: Reader, limit: int) -> list[MessageRecord]:
     """Return what a person may take, or has taken, longest waiting first."""
     rows = reader.all(
         "SELECT * FROM messages WHERE channel = 'manual'"
-        " AND state IN ('cleared', 'taken', 'revealed', 'in_doubt') ORDER BY created_at, id LIMIT ?",
+        " AND state IN ('cleared', 'taken', 'revealed', 'in_doubt')"
+        " ORDER BY created_at, id LIMIT ?",
         (limit,),
     )
     return [record(row) for row in rows]

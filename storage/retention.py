@@ -25,7 +25,7 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
     return (
         tx.execute(
             "UPDATE messages SET text = '' WHERE id IN (SELECT id FROM messages"
-            f" WHERE text <> '' AND state IN ({_SETTLED}) AND changed_at < ? LIMIT ?)",  # noqa: S608
+            f" WHERE text <> '' AND state IN ({_SETTLED}) AND changed_at < ? LIMIT ?)",
             cut,
         ).rowcount
         + tx.execute(
@@ -64,7 +64,7 @@ def forget_never_contacted(tx: Tx, before: datetime, limit: int) -> int:
         )
         tx.execute("UPDATE suppressions SET contact = NULL WHERE contact = ?", (contact,))
         for table in ("prospects", "evidence", "aliases"):
-            tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))  # noqa: S608
+            tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))
         tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
         tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))
     return len(contacts)

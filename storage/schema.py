@@ -97,7 +97,7 @@ CREATE TABLE imports (
 CREATE TABLE import_records (
     import TEXT NOT NULL REFERENCES imports (id),
     record INTEGER NOT NULL,
-    outcome TEXT NOT NULL,               -- accepted, accepted_fixed_line, accepted_not_reachable, …
+    outcome TEXT NOT NULL,               -- accepted, duplicate, rejected, and their kinds
     phone TEXT,
     prospect TEXT,
     reason_code TEXT NOT NULL DEFAULT '',
@@ -160,7 +160,7 @@ CREATE TABLE messages (
     changed_at TEXT NOT NULL,
     not_before TEXT,
     not_after TEXT NOT NULL,             -- past it the message expires; it never fires late
-    due_at TEXT,                         -- when a deferred message is judged again, if a time ends it
+    due_at TEXT,                         -- when a deferred message is judged again, if a time says
     waits_for TEXT,                      -- what else ends the deferral: checked, session, halt
     needs_review INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, -- sends that were certainly refused
@@ -197,7 +197,7 @@ CREATE TABLE decisions (
     verdict TEXT NOT NULL,
     body_hash TEXT NOT NULL,
     recipient TEXT NOT NULL,
-    document TEXT NOT NULL,              -- the whole decision: score, vetoes, contributions, engine …
+    document TEXT NOT NULL,              -- the decision whole: score, vetoes, contributions
     facts TEXT NOT NULL,                 -- the snapshot it was judged on; text only as a hash
     microseconds INTEGER NOT NULL
 ) STRICT;
@@ -224,7 +224,7 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_message ON approvals (message);
 CREATE TABLE spends (
     id INTEGER PRIMARY KEY,              -- the ledger that rolling budgets are counted from
-    phone TEXT NOT NULL,                 -- whose budget (the number's, E.164, or the session's name)
+    phone TEXT NOT NULL,                 -- whose budget: the number's, or the session's name
     kind TEXT NOT NULL CHECK (kind IN ('message', 'new_chat', 'manual_new_chat', 'check')),
     session TEXT NOT NULL,
     message TEXT,
@@ -281,7 +281,7 @@ CREATE INDEX audit_by_subject ON audit (subject, id);
 CREATE TABLE rulesets (
     hash TEXT PRIMARY KEY,
     format TEXT NOT NULL,
-    files TEXT NOT NULL,                 -- name and text of each file, so that any set can come back
+    files TEXT NOT NULL,                 -- name and text of each, so that any set can come back
     loaded_at TEXT NOT NULL,
     loaded_by TEXT NOT NULL
 ) STRICT;

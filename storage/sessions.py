@@ -75,7 +75,7 @@ def insert(tx: Tx, record: SessionRecord) -> None:
     names = ", ".join(_COLUMNS)
     places = ", ".join(f":{column}" for column in _COLUMNS)
     tx.execute(
-        f"INSERT INTO sessions ({names}) VALUES ({places})",  # noqa: S608 - our own column names
+        f"INSERT INTO sessions ({names}) VALUES ({places})",
         _row(record),
     )
 
@@ -86,7 +86,7 @@ def save(tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime) -> N
         link_number(tx, after.phone, at)
     settings = ", ".join(f"{column} = :{column}" for column in _CHANGING)
     tx.execute(
-        f"UPDATE sessions SET {settings} WHERE name = :name",  # noqa: S608 - our own column names
+        f"UPDATE sessions SET {settings} WHERE name = :name",
         _row(after),
     )
     for region, column in REGIONS:

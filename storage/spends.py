@@ -58,7 +58,7 @@ def nth_newest(reader: Reader, column: str, key: str, kind: Spend, n: int) -> da
     """Return when the ``n``-th newest spend was (1 is the newest), or None."""
     owner = {"phone": "phone", "session": "session"}[column]
     text = reader.value(
-        f"SELECT at FROM spends WHERE {owner} = ? AND kind = ? ORDER BY at DESC LIMIT 1 OFFSET ?",  # noqa: S608
+        f"SELECT at FROM spends WHERE {owner} = ? AND kind = ? ORDER BY at DESC LIMIT 1 OFFSET ?",
         (key, kind, n - 1),
     )
     return parse(text) if text else None

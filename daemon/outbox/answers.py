@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from daemon.api.transport import Acknowledged, Refused, SendResult, Unknown
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
-from storage import messages, receipts, spends
+from storage import messages, receipts
 from storage.messages import MessageRecord
 from storage.tx import Tx
 
@@ -35,9 +35,9 @@ def settle(
         case Acknowledged(wire_id, acknowledged_at):
             return _sent(tx, message, wire_id, acknowledged_at, at)
         case Unknown(reason_code, sentence):
-            return _move(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
+            after = _move(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
+            return receipts.settle_doubt(tx, after.contact, at) or after
         case Refused(reason_code, sentence, retryable):
-            spends.refund(tx, message.id)
             if waits_for:
                 return _move(
                     tx,

@@ -56,9 +56,10 @@ class Desk:
 
     async def write_down(self, look: Look) -> MessageRecord | None:
         """Store the decision and move the message; None when somebody moved it meanwhile."""
-        ruling = self._ruling(look)
+        wanted = self._ruling(look)
 
         def job(tx: Tx) -> MessageRecord:
+            ruling = _out_of_circles(tx, look, wanted)
             decision = new_id("dec", look.at)
             decisions.add(tx, record_of(look, decision))
             if isinstance(look.outcome, Fault):
@@ -119,10 +120,10 @@ class Desk:
         kinds = [defer.kind for defer in decision.defers]
         waits_for = next((word for kind, word in _WAITS.items() if kind in kinds), None)
         prospect = look.around.prospect
-        if waits_for == _WAITS[DeferKind.UNTIL_CHECKED] and prospect is not None:
-            if prospect.check_attempts >= _UNKNOWN_ANSWERS:
-                sentence = "Three checks could not tell whether the number is on WhatsApp"
-                return Ruling(MessageState.HELD, "still_unknown", sentence, {"faults": 0})
+        asked = prospect.check_attempts if prospect is not None else 0
+        if waits_for == _WAITS[DeferKind.UNTIL_CHECKED] and asked >= _UNKNOWN_ANSWERS:
+            sentence = "Three checks could not tell whether the number is on WhatsApp"
+            return Ruling(MessageState.HELD, "still_unknown", sentence, {"faults": 0})
         columns: dict[str, object] = {
             "waits_for": waits_for,
             "due_at": None if waits_for else look.until,
@@ -139,3 +140,14 @@ class Desk:
         wait = timedelta(minutes=2 ** (faults - 1))
         columns: dict[str, object] = {"faults": faults, "due_at": at + wait, "waits_for": None}
         return Ruling(MessageState.DEFERRED, "gate_fault", fault.sentence, columns)
+
+
+def _out_of_circles(tx: Tx, look: Look, ruling: Ruling) -> Ruling:
+    """Hold what rules would re-route again and again: a message changes its channel once."""
+    route = ruling.columns.get("channel")
+    if route is None or (
+        route != look.message.channel and not decisions.was_routed(tx, look.message.id)
+    ):
+        return ruling
+    sentence = "The rules send it from channel to channel; a person has to decide"
+    return Ruling(MessageState.HELD, "routed_in_circles", sentence, {"faults": 0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -17,10 +18,10 @@ from daemon.outbox.answers import settle
 from daemon.outbox.desk import Desk
 from daemon.outbox.release import Release, Stale
 from daemon.outbox.waiting import Bell
-from daemon.pacing import Pacing
+from daemon.pacing import Pacing, Slot
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
-from storage import halts, queue
+from storage import circumstances, halts, queue
 from storage.db import Database
 from storage.errors import WriteFailed
 from storage.ids import new_id
@@ -30,15 +31,28 @@ from storage.tx import Reader, Tx
 log = structlog.get_logger("outbox")
 
 _IDLE_SECONDS = 300.0
+_STALE_SECONDS = 1.0
 _WRITE_RETRY_SECONDS = 1.0
 
 
 class Wire(Protocol):
     """What the outbox needs of sessions: whether one can send, and the sending itself."""
 
-    def can_send(self, name: str, new_chat: bool) -> bool: ...  # noqa: FBT001
+    def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the only question
+        """Tell whether the session could put a message, or one to a new chat, on the wire now."""
+        ...
 
-    async def send(self, name: str, permit: Permit, outgoing: Outgoing) -> SendResult: ...
+    async def send(self, name: str, permit: Permit, outgoing: Outgoing) -> SendResult:
+        """Put a message on the wire of this session; raise ``PermitRefused`` for no permit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose turn it is; where it is nobody's, ``wait`` is the seconds until it may be."""
+
+    message: MessageRecord | None
+    wait: float
 
 
 class Dispatch:
@@ -84,53 +98,45 @@ class Dispatch:
             if not self._stopping:
                 await self.bell.wait(wait)
 
-    async def _send_what_may_go(self) -> float | None:
+    async def _send_what_may_go(self) -> float:
         """Send until nothing may go now; return how many seconds until something may."""
-        held_back: dict[str, datetime | None] = {}
+        stale: set[str] = set()
         while not self._stopping and self._wire.can_send(self.session, new_chat=False):
-            message = await self._next(tuple(held_back))
-            if message is None:
-                break
-            slot = await self._attempt(message)
-            if slot is not None:
-                held_back[message.id] = slot
-        return self._wait_for(held_back)
+            turn = await self._turn(tuple(stale))
+            if turn.message is None:
+                return min(turn.wait, _STALE_SECONDS) if stale else turn.wait
+            if not await self._attempt(turn.message):
+                stale.add(turn.message.id)
+        return _IDLE_SECONDS
 
-    async def _next(self, skip: tuple[str, ...]) -> MessageRecord | None:
+    async def _turn(self, skip: tuple[str, ...]) -> Turn:
+        """Ask pacing first: only what has a slot is worth the gate's second look."""
         now = self._clock.now()
+        new_chats = self._wire.can_send(self.session, new_chat=True)
 
-        def query(reader: Reader) -> MessageRecord | None:
-            halted = halts.current(reader)
-            return None if halted else queue.next_cleared(reader, self.session, now, skip)
+        def query(reader: Reader) -> Turn:
+            if halts.current(reader):
+                return Turn(None, _IDLE_SECONDS)
+            session = circumstances.of_session(reader, self.session, now)
+            known, new = (
+                self._pacing.slot(reader, session, now, first_contact=first, by_hand=False)
+                for first in (False, True)
+            )
+            if not known.is_open(now):
+                return Turn(None, _seconds_to(known, now))
+            message = queue.next_cleared(
+                reader, self.session, now, new_chats=new_chats and new.is_open(now), skip=skip
+            )
+            return Turn(message, _seconds_to(new, now))
 
         return await self._database.read(query)
 
-    def _wait_for(self, held_back: dict[str, datetime | None]) -> float:
-        """Return the seconds until the first message held back by pacing may go."""
-        moments = [at for at in held_back.values() if at is not None]
-        if not moments:
-            return _IDLE_SECONDS
-        return max(0.0, (min(moments) - self._clock.now()).total_seconds())
-
-    async def _attempt(self, message: MessageRecord) -> datetime | None:
-        """Take one message as far as it gets; return its next slot when pacing holds it back."""
+    async def _attempt(self, message: MessageRecord) -> bool:
+        """Take one message as far as it gets; False when something changed while the gate looked."""
         look = await self._gate.look(message, Phase.RELEASE)
         if not look.allows:
             await self._desk.write_down(look)
-            return None
-        if look.first_contact and not self._wire.can_send(self.session, new_chat=True):
-            return look.at + timedelta(seconds=_IDLE_SECONDS)
-        slot = await self._database.read(
-            lambda reader: self._pacing.slot(
-                reader,
-                look.around.session,
-                look.at,
-                first_contact=look.first_contact,
-                by_hand=False,
-            )
-        )
-        if not slot.is_open(look.at):
-            return slot.at or look.at + timedelta(seconds=_IDLE_SECONDS)
+            return True
         decision = new_id("dec", look.at)
         valid = timedelta(minutes=self._settings.permit_minutes)
         release = Release(look, decision, self._gate.permit(look, decision, valid))
@@ -146,10 +152,9 @@ class Dispatch:
             )
         except (Stale, MovedOn) as stale:
             log.info("release_stale", message=message.id, reason=str(stale))
-            await asyncio.sleep(0)
-            return None
+            return False
         await self._to_the_wire(sending, release.permit)
-        return None
+        return True
 
     async def _to_the_wire(self, message: MessageRecord, permit: Permit) -> None:
         """Hand a committed message to the transport, once, and write its answer down."""
@@ -165,6 +170,8 @@ class Dispatch:
         limit = asyncio.ensure_future(self._clock.sleep(self._settings.answer_seconds))
         try:
             await asyncio.wait({sending, limit}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.cancelled():
+                return Unknown("line_ended", "The line ended before an answer came.")
             if sending.done():
                 return sending.result()
             seconds = self._settings.answer_seconds
@@ -198,7 +205,19 @@ class Dispatch:
             except MovedOn as moved:
                 log.warning("answer_too_late", message=message.id, state=moved.state)
                 return
+            except Exception as error:
+                log.exception("answer_unusable", message=message.id)
+                if isinstance(result, Unknown):
+                    raise
+                result = Unknown("answer_unusable", f"Its answer says nothing: {error}.")
             else:
                 for session in wanting:
                     self.on_contact_free(session)
                 return
+
+
+def _seconds_to(slot: Slot, now: datetime) -> float:
+    """Return how long until a slot opens; an open one, and one without a time, is looked at later."""
+    if slot.at is None or slot.at <= now:
+        return _IDLE_SECONDS
+    return (slot.at - now).total_seconds()

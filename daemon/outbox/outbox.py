@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
@@ -39,27 +39,25 @@ _LONGEST_WAIT_SECONDS = 5.0
 class Outbox:
     """Everything that happens to a message between "accepted" and "answered"."""
 
-    def __init__(
-        self,
-        database: Database,
-        desk: Desk,
-        intake: Callable[[Callable[[], None]], Intake],
-        dispatch: Callable[[str], Dispatch],
-        clock: Clock,
-    ) -> None:
+    def __init__(self, database: Database, desk: Desk, intake: Intake, clock: Clock) -> None:
         self._database = database
         self._desk = desk
-        self._dispatch = dispatch
+        self._intake = intake
         self._clock = clock
         self._judging = Bell(clock)
         self._timing = Bell(clock)
+        self._make: Callable[[str], Dispatch] | None = None
         self._dispatches: dict[str, Dispatch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._intake = intake(self._judging.ring)
+        self._came_back: set[str] = set()
         self.beat = time.monotonic()
         desk.on_cleared = self.wake
 
-    async def start(self, sessions: Iterable[str]) -> None:
+    def connect(self, make: Callable[[str], Dispatch]) -> None:
+        """Learn how to send through a session: the sessions are built after the outbox."""
+        self._make = make
+
+    async def start(self) -> None:
         """Recover from a crash first: whatever was on its way is in doubt. Then begin."""
         at = self._clock.now()
         doubtful = await self._database.write(lambda tx: queue.doubt_all_sending(tx, at))
@@ -67,14 +65,12 @@ class Outbox:
             log.warning("in_doubt_after_restart", messages=doubtful)
         self._tasks["judge"] = asyncio.create_task(self._judge(), name="outbox-judge")
         self._tasks["clockwork"] = asyncio.create_task(self._keep_time(), name="outbox-clockwork")
-        for session in sessions:
-            self.serve(session)
         self._judging.ring()
 
     def serve(self, session: str) -> None:
         """Send through this session from now on. Idempotent."""
-        if session not in self._dispatches:
-            dispatch = self._dispatches[session] = self._dispatch(session)
+        if session not in self._dispatches and self._make is not None:
+            dispatch = self._dispatches[session] = self._make(session)
             dispatch.on_contact_free = self._ring
             self._tasks[f"session {session}"] = asyncio.create_task(
                 dispatch.run(), name=f"outbox-{session}"
@@ -98,7 +94,9 @@ class Outbox:
 
     async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
         """Accept a message; see :meth:`Intake.enqueue`."""
-        return await self._intake.enqueue(request, who)
+        message = await self._intake.enqueue(request, who)
+        self._judging.ring()
+        return message
 
     def wake(self, session: str | None = None) -> None:
         """Look again at what may go through one session, or through all; and what is to judge."""
@@ -111,13 +109,10 @@ class Outbox:
         if dispatch := self._dispatches.get(session):
             dispatch.bell.ring()
 
-    async def session_ready(self, session: str) -> None:
-        """Judge again what waited for this session, and send."""
-        at = self._clock.now()
+    def session_ready(self, session: str) -> None:
+        """Hear that a session can send again: send, and judge again what waited for it."""
+        self._came_back.add(session)
         self.serve(session)
-        await self._database.write(
-            lambda tx: queue.requeue_waiting(tx, at, "session", session=session)
-        )
         self.wake(session)
 
     async def contact_checked(self, contact: str) -> None:
@@ -206,10 +201,16 @@ class Outbox:
             await self._timing.wait(wait)
 
     async def _move_on(self, since: datetime, at: datetime) -> None:
-        moved = await self._database.write(
-            lambda tx: queue.expire(tx, at) + queue.end_leases(tx, at) + queue.requeue_due(tx, at)
-        )
-        if moved:
+        came_back, self._came_back = self._came_back, set()
+
+        def job(tx: Tx) -> int:
+            waited = sum(
+                queue.requeue_waiting(tx, at, "session", session=session) for session in came_back
+            )
+            over = queue.expire(tx, at) + queue.end_leases(tx, at)
+            return waited + over + queue.requeue_due(tx, at)
+
+        if await self._database.write(job):
             self._judging.ring()
         for session in await self._database.read(
             lambda reader: queue.began_between(reader, since, at)

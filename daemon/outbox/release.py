@@ -6,11 +6,13 @@ changed meanwhile makes the look stale, and the message is judged again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
+from daemon import facts
 from daemon.api.permit import Permit
 from daemon.floor import CONFIRMATION, MANUAL
 from daemon.gate import Look, record_of
@@ -54,7 +56,7 @@ class Release:
         look, at = self.look, self.look.at
         message = look.message
         by_hand = message.channel == MANUAL
-        if reason := _stale(tx, look) or _paced(tx, look, pacing, by_hand=by_hand):
+        if reason := next(_stale(tx, look), "") or _paced(tx, look, pacing, by_hand=by_hand):
             raise Stale(reason)
         decisions.add(tx, record_of(look, self.decision))
         decisions.redeem(
@@ -91,25 +93,26 @@ class Release:
         )
 
 
-def _stale(tx: Tx, look: Look) -> str:
-    """Return why a look no longer holds, or nothing. The floor is looked at once more here."""
+def _stale(tx: Tx, look: Look) -> Iterator[str]:
+    """Yield why a look no longer holds. The floor is looked at once more here."""
     seen, now = look.message, messages.must(tx, look.message.id)
     if (now.state, now.channel, now.contact) != (MessageState.CLEARED, seen.channel, seen.contact):
-        return "message_moved"
+        yield "message_moved"
     if halts.current(tx):
-        return "halted"
+        yield "halted"
+    if not (seen.not_before or look.at) <= look.at < seen.not_after:
+        yield "not_its_time"
     if contacts.revision(tx, seen.contact) != look.around.revision:
-        return "contact_changed"
+        yield "contact_changed"
     if suppressions.is_suppressed(tx, seen.contact) and now.kind != CONFIRMATION:
-        return "suppressed"
+        yield "suppressed"
     prospect = prospects.of_contact(tx, seen.contact)
-    if prospect is None or prospect.validado_tecnicamente is not True:
-        return "not_validated"
+    if prospect is None or facts.validado_of(prospect, look.at) is not True:
+        yield "not_validated"
     if queue.contact_is_busy(tx, seen.contact, but=seen.id):
-        return "contact_busy"
+        yield "contact_busy"
     if look.facts["message.approved"] and not _approved(tx, seen, look.at):
-        return "approval_over"
-    return ""
+        yield "approval_over"
 
 
 def _approved(tx: Tx, message: MessageRecord, at: datetime) -> bool:

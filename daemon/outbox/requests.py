@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -58,7 +57,6 @@ class Intake:
         aliases: Aliases,
         clock: Clock,
         settings: Settings,
-        on_queued: Callable[[], None],
     ) -> None:
         self._database = database
         self._plugins = plugins
@@ -66,7 +64,6 @@ class Intake:
         self._aliases = aliases
         self._clock = clock
         self._settings = settings
-        self._on_queued = on_queued
 
     async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
         """Store a message as ``queued`` and return it; the same key and body return the same one.
@@ -84,11 +81,7 @@ class Intake:
         prepared = await self._prepare(request, number.e164)
         at = self._clock.now()
         message = self._message(request, prepared, number.e164, at)
-        stored = await self._database.write(
-            lambda tx: self._insert(tx, request, message, at, who), urgent=False
-        )
-        self._on_queued()
-        return stored
+        return await self._database.write(lambda tx: self._insert(tx, request, message, at, who))
 
     async def _known(self, request: SendRequest) -> MessageRecord | None:
         if request.key is None:

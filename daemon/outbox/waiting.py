@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from daemon.api.clock import Clock
 
@@ -37,6 +36,4 @@ class Bell:
         finally:
             for each in waits:
                 each.cancel()
-            for each in waits:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await each
+            await asyncio.gather(*waits, return_exceptions=True)

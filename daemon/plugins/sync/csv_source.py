@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections import Counter
@@ -88,11 +89,10 @@ def _delimiter(text: str) -> str:
 
 def _fit(text: str, delimiter: str) -> tuple[float, int]:
     """Measure a delimiter: the share of records like the header, then how many cells that has."""
-    try:
-        sample = list(islice(_read(text, delimiter), _SAMPLED_RECORDS))
-    except SourceUnreadable:
-        return 0.0, 0
-    widths = [len(record) for record in sample if record]
+    widths: list[int] = []
+    with contextlib.suppress(SourceUnreadable):  # what comes before still shows the delimiter
+        widths.extend(len(record) for record in islice(_read(text, delimiter), _SAMPLED_RECORDS))
+    widths = [width for width in widths if width]
     if not widths or widths[0] == 1:
         return 0.0, 1
     return Counter(widths)[widths[0]] / len(widths), widths[0]
