@@ -106,6 +106,15 @@ def test_no_shard_has_more_than_48_conditions() -> None:
     assert Matcher(shards).fired(TWO) == {f"s{n}" for n in range(9)}
 
 
+def test_thousands_of_conditions_neither_hang_nor_kill_the_engine() -> None:
+    """In one network they would hang it for ever, holding the interpreter's lock."""
+    choices = Any(tuple(_links(Op.EQ, number) for number in range(64)))
+    matcher = Matcher(compile_rules([(f"r{n}", choices, n % 2 == 0) for n in range(20)]))
+    assert len(matcher.fired({"message.links": micro(63)})) == 20
+    assert matcher.fired({"message.links": micro(64)}) == frozenset()
+    assert len(matcher.fired({})) == 10
+
+
 def _conditions(shard: Shard) -> int:
     comparisons = shard.definition.count('"$lte"') + shard.definition.count('"$gte"')
     return comparisons + shard.definition.count('"g"')
