@@ -99,6 +99,20 @@ class RetentionSettings(Section, frozen=True):
     validation: Annotated[int, msgspec.Meta(ge=1)] = 90
 
 
+class AuthSettings(Section, frozen=True):
+    """Signing in: how long it holds, and the address that people open."""
+
+    public_url: str = ""
+    """What sign-in links begin with, such as `https://leads.example.org`; empty: the daemon's own
+    address."""
+    sign_in_idle_hours: Positive = 12.0
+    """A browser that was not used for so long must sign in again."""
+    sign_in_days: Positive = 7.0
+    """A browser must sign in again after this, used or not."""
+    token_days: Positive = 90.0
+    """The longest life of a token; a key that was rotated out verifies for as long."""
+
+
 class SimulatedSettings(Section, frozen=True):
     """The in-process WhatsApp of demo, training and tests."""
 
@@ -117,6 +131,7 @@ class Settings(Section, frozen=True):
     pacing: PacingSettings = PacingSettings()
     sending: SendingSettings = SendingSettings()
     retention: RetentionSettings = RetentionSettings()
+    auth: AuthSettings = AuthSettings()
     simulated: SimulatedSettings = SimulatedSettings()
 
     @property

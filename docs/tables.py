@@ -139,6 +139,8 @@ def _kind(info: msgspec.inspect.Type) -> str:
             return f"list of {_kind(info.item_type)}"
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
             return NUMBERS[type(info)] + _bounds(info)
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
         case msgspec.inspect.StrType(pattern=str(pattern)):
             return f"text like `{pattern}`".replace("|", "\\|")
         case _:
