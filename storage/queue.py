@@ -30,22 +30,28 @@ def to_judge(reader: Reader, limit: int) -> list[MessageRecord]:
 
 
 def next_cleared(
-    reader: Reader, session: str, at: datetime, skip: tuple[str, ...] = ()
+    reader: Reader,
+    session: str,
+    at: datetime,
+    *,
+    new_chats: bool = True,
+    skip: tuple[str, ...] = (),
 ) -> MessageRecord | None:
     """Return the message that a session should send next, or None.
 
-    Replies go first. A contact who has one on its way, or in doubt, waits.
-    ``skip`` names messages that pacing holds back for now.
+    Replies go first. A contact who has one on its way, or in doubt, waits. Without
+    ``new_chats`` only those who have had a message of ours, or wrote to us, are considered.
     """
     marks = ", ".join("?" for _ in skip)
     row = reader.one(
         "SELECT * FROM messages AS m WHERE state = 'cleared' AND session = ?"
-        " AND channel <> 'manual' AND (not_before IS NULL OR not_before <= ?)"
-        f" AND id NOT IN ({marks})"
-        " AND NOT EXISTS (SELECT 1 FROM messages AS o WHERE o.contact = m.contact"
-        f" AND o.state IN {_ON_ITS_WAY})"
+        " AND channel <> 'manual' AND coalesce(not_before, '') <= ? AND not_after > ?"
+        " AND (? OR first_contact = 0 OR EXISTS (SELECT 1 FROM messages AS o"
+        f" WHERE o.contact = m.contact AND o.state IN {_LEFT}))"
+        f" AND id NOT IN ({marks}) AND NOT EXISTS (SELECT 1 FROM messages AS o"
+        f" WHERE o.contact = m.contact AND o.state IN {_ON_ITS_WAY})"
         " ORDER BY kind = 'commercial', created_at, id LIMIT 1",
-        (session, stamp(at), *skip),
+        (session, stamp(at), stamp(at), new_chats, *skip),
     )
     return record(row) if row else None
 

@@ -12,7 +12,7 @@ from daemon.settings import SendingSettings
 from rules import Decision, Verdict
 from rules.verdict import DeferKind
 from statemachines.message import MessageState
-from storage import decisions, messages, queue
+from storage import circumstances, contacts, decisions, messages, queue
 from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord, MovedOn
@@ -37,6 +37,10 @@ class Ruling:
     columns: Mapping[str, object] = field(default_factory=dict)
 
 
+class Changed(Exception):
+    """What the gate looked at has changed meanwhile: the message is judged again."""
+
+
 class Desk:
     """Judges every queued message once, in order; a release that is not allowed ends here too."""
 
@@ -55,10 +59,12 @@ class Desk:
         return len(waiting)
 
     async def write_down(self, look: Look) -> MessageRecord | None:
-        """Store the decision and move the message; None when somebody moved it meanwhile."""
+        """Store the decision and move the message; None when it, or the facts, moved meanwhile."""
         wanted = self._ruling(look)
 
         def job(tx: Tx) -> MessageRecord:
+            if _has_changed(tx, look):
+                raise Changed
             ruling = _out_of_circles(tx, look, wanted)
             decision = new_id("dec", look.at)
             decisions.add(tx, record_of(look, decision))
@@ -87,7 +93,7 @@ class Desk:
 
         try:
             after = await self._database.write(job)
-        except MovedOn:
+        except (MovedOn, Changed):
             return None
         self._tell(after)
         return after
@@ -140,6 +146,17 @@ class Desk:
         wait = timedelta(minutes=2 ** (faults - 1))
         columns: dict[str, object] = {"faults": faults, "due_at": at + wait, "waits_for": None}
         return Ruling(MessageState.DEFERRED, "gate_fault", fault.sentence, columns)
+
+
+def _has_changed(tx: Tx, look: Look) -> bool:
+    """Tell whether a look is out of date: it could defer to something that has just happened."""
+    seen = look.around.session
+    now = circumstances.of_session(tx, seen.name, look.at)
+    return (now.connection, now.sending, now.banned) != (
+        seen.connection,
+        seen.sending,
+        seen.banned,
+    ) or contacts.revision(tx, look.around.contact) != look.around.revision
 
 
 def _out_of_circles(tx: Tx, look: Look, ruling: Ruling) -> Ruling:

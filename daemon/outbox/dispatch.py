@@ -132,11 +132,10 @@ class Dispatch:
         return await self._database.read(query)
 
     async def _attempt(self, message: MessageRecord) -> bool:
-        """Take one message as far as it gets; False when something changed while the gate looked."""
+        """Take one message as far as it gets; False when its facts changed meanwhile."""
         look = await self._gate.look(message, Phase.RELEASE)
         if not look.allows:
-            await self._desk.write_down(look)
-            return True
+            return await self._desk.write_down(look) is not None
         decision = new_id("dec", look.at)
         valid = timedelta(minutes=self._settings.permit_minutes)
         release = Release(look, decision, self._gate.permit(look, decision, valid))
@@ -217,7 +216,7 @@ class Dispatch:
 
 
 def _seconds_to(slot: Slot, now: datetime) -> float:
-    """Return how long until a slot opens; an open one, and one without a time, is looked at later."""
+    """Return how long until a slot opens; where it is open, or no time is known, a while."""
     if slot.at is None or slot.at <= now:
         return _IDLE_SECONDS
     return (slot.at - now).total_seconds()

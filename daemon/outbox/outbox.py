@@ -210,7 +210,12 @@ class Outbox:
             over = queue.expire(tx, at) + queue.end_leases(tx, at)
             return waited + over + queue.requeue_due(tx, at)
 
-        if await self._database.write(job):
+        try:
+            moved = await self._database.write(job)
+        except BaseException:
+            self._came_back |= came_back
+            raise
+        if moved:
             self._judging.ring()
         for session in await self._database.read(
             lambda reader: queue.began_between(reader, since, at)

@@ -194,9 +194,7 @@ class SmallHouse:
                 expires_at=at + timedelta(days=90) if flag else None,
             )
             if permission:
-                evidence.add(
-                    tx, contact, EvidenceKind.PERMISSION, permission, at=at, source="test"
-                )
+                evidence.add(tx, contact, EvidenceKind.PERMISSION, permission, at=at, source="test")
             self.scoring.refresh(tx, contact, at, reason_code="test", sentence="Made for a test.")
             return contact
 
@@ -322,7 +320,9 @@ async def small_house(
     house.published = published
     try:
         if started:
-            await house.outbox.start(await database.read(_names))
+            await house.outbox.start()
+            for name in await database.read(_names):
+                house.outbox.serve(name)
         yield house
     finally:
         await house.outbox.stop(0)
@@ -346,10 +346,9 @@ def _furnished(
     gate = Gate(database, plugins, rulebook, signer, clock)
     pacing = Pacing(settings.pacing)
     desk = Desk(database, gate, settings.sending)
-    outbox = Outbox(
-        database,
-        desk,
-        lambda on_queued: Intake(database, plugins, pacing, aliases, clock, settings, on_queued),
+    intake = Intake(database, plugins, pacing, aliases, clock, settings)
+    outbox = Outbox(database, desk, intake, clock)
+    outbox.connect(
         lambda session: Dispatch(
             session,
             database=database,
@@ -359,8 +358,7 @@ def _furnished(
             wire=wire,
             clock=clock,
             settings=settings.sending,
-        ),
-        clock,
+        )
     )
     house = SmallHouse(
         clock=clock,
