@@ -12,17 +12,24 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from daemon.api import hookimpl
 from daemon.api.effects import Draft
+from daemon.api.permit import PermitSigner
 from daemon.api.questions import Effect, Opinion, Question
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
 from daemon.events import SendingHalted
+from daemon.gate import Fault, Gate, Phase
 from daemon.plugin_manager import Plugins
+from daemon.rulebook import Rulebook
+from daemon.settings import RulesSettings
+from rules.verdict import Verdict
+from storage import messages
+from tests.helpers.people import opened_desk, opened_people
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "leadmaster-stranger"
@@ -257,3 +264,46 @@ async def test_an_observer_that_fails_changes_nothing() -> None:
     at = datetime(2026, 3, 3, tzinfo=UTC)
     await plugins.observe(SendingHalted(subject="installation", at=at, who="eva", reason="x"))
     assert [plugin for plugin, _, _ in heard] == ["watcher"]
+
+
+async def looked_at(folder: Path, answer: Callable[[], object]) -> str:
+    """Return what the real gate says of a reply that all rules allow, with a plugin beside it."""
+    async with opened_people(folder) as people:
+        desk = opened_desk(people)
+        prospect = await desk.read_prospect(await desk.prospect())
+        await desk.writes("hola, ¿precio?")
+        message = await people.message(prospect.phone, kind="reply")
+        await people.database.write(
+            lambda tx: tx.execute("UPDATE sessions SET connection = 'ready'")
+        )
+        gate = Gate(
+            people.database,
+            loaded(beside=Judge(answer)),
+            Rulebook.load(RulesSettings(engines="reference")),
+            PermitSigner(),
+            people.clock,
+        )
+        queued = await people.database.read(lambda reader: messages.must(reader, message))
+        look = await gate.look(queued, Phase.ENQUEUE)
+        return look.outcome.reason_code if isinstance(look.outcome, Fault) else look.outcome.verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (lambda: None, "allow"),
+        (lambda: Opinion("beside", Effect.HOLD, "look"), "review"),
+        (lambda: Opinion("beside", Effect.BLOCK, "no"), "block"),
+        (boom, "plugin_opinion_missing"),
+        (lambda: asyncio.sleep(10), "plugin_opinion_missing"),
+        (lambda: Verdict.ALLOW, "plugin_opinion_invalid"),
+        (lambda: True, "plugin_opinion_invalid"),
+        (lambda: {"effect": "allow"}, "plugin_opinion_invalid"),
+        (lambda: Opinion("beside", cast("Effect", "allow"), "go"), "plugin_opinion_invalid"),
+    ],
+)
+async def test_a_plugin_beside_the_gate_can_only_be_stricter(
+    tmp_path: Path, answer: Callable[[], object], outcome: str
+) -> None:
+    """Silence changes nothing, a word holds or blocks, and everything else is a gate fault."""
+    assert await looked_at(tmp_path, answer) == outcome
