@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rules.problems import Problems
 
 _LARGEST_FILE = 1_048_576  # bytes; a rule file is a page or two
+_DEEPEST = 40  # levels; all that read the tree may then walk it by calling themselves
+_TOO_DEEP = f"This is nested too deeply: a rule file has at most {_DEEPEST} levels"
 _LONGEST_SHOWN = 40  # characters of a value quoted in a sentence
 _TAG = "tag:yaml.org,2002:"
 
@@ -78,7 +80,7 @@ def read_document(path: Path, problems: Problems) -> Section | None:
     except UnicodeDecodeError:
         problems.add(start, "The file is not UTF-8 text: save it as UTF-8")
     except RecursionError:
-        problems.add(start, "The file is nested too deeply to be a rule file")
+        problems.add(start, _TOO_DEEP)
     except (YAMLError, ValueError, NotImplementedError) as error:
         problems.add(_marked(error, start), f"This is not valid YAML: {_sentence(error)}")
     else:
@@ -115,20 +117,23 @@ class _Reader:
         self._problems = problems
         self._seen: set[int] = set()
 
-    def node(self, raw: Any) -> Node:  # noqa: ANN401 - ruamel's nodes are untyped
+    def node(self, raw: Any, depth: int = 0) -> Node:  # noqa: ANN401 - ruamel's nodes are untyped
         place = Place(self._file, raw.start_mark.line + 1, raw.start_mark.column + 1)
+        if depth > _DEEPEST:
+            self._problems.add(place, _TOO_DEEP)
+            return Scalar(place, None)
         if raw.anchor or id(raw) in self._seen:
             if id(raw) not in self._seen:
                 self._problems.add(place, "Anchors and aliases are not used in rule files")
             self._seen.add(id(raw))
             return Scalar(place, None)
         if isinstance(raw, MappingNode):
-            return self._section(raw, place)
+            return self._section(raw, place, depth)
         if isinstance(raw, SequenceNode):
-            return Listing(place, tuple(self.node(item) for item in raw.value))
+            return Listing(place, tuple(self.node(item, depth + 1) for item in raw.value))
         return Scalar(place, self._scalar(raw, place))
 
-    def _section(self, raw: MappingNode, place: Place) -> Section:
+    def _section(self, raw: MappingNode, place: Place, depth: int) -> Section:
         entries: dict[str, Entry] = {}
         for raw_key, raw_value in raw.value:
             mark = raw_key.start_mark
@@ -141,7 +146,7 @@ class _Reader:
                 first = entries[key].place.line
                 self._problems.add(at, f"`{key}` stands here a second time (first on line {first})")
                 continue
-            entries[key] = Entry(key, at, self.node(raw_value))
+            entries[key] = Entry(key, at, self.node(raw_value, depth + 1))
         return Section(place, entries)
 
     def _scalar(self, raw: ScalarNode, place: Place) -> bool | int | float | str | None:
