@@ -40,7 +40,7 @@ _JOB: Final = 25
 class Imports:
     """What the doors ask of imports."""
 
-    def __init__(  # noqa: PLR0917 - rooms in the order in which the house builds them
+    def __init__(
         self,
         database: Database,
         plugins: Plugins,

@@ -60,7 +60,7 @@ class Validation:
     ``on_checked`` hears of each contact whose number got an answer, whatever it was.
     """
 
-    def __init__(  # noqa: PLR0917 - rooms in the order in which the house builds them
+    def __init__(
         self,
         database: Database,
         sessions: NumberChecks,

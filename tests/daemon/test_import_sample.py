@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from daemon.imports import ImportOptions
+from daemon.imports.child import Child
 from storage import imports
 from storage.imports import Outcome
 from tests.helpers.importing import import_room
@@ -26,7 +27,7 @@ def expected() -> list[tuple[int, str, str | None]]:
 
 async def test_every_record_is_what_the_expected_file_says(tmp_path: Path) -> None:
     """Outcome and number of all 600 records are right, in the real child process."""
-    async with import_room(tmp_path) as room:
+    async with import_room(tmp_path, child=Child()) as room:
         heard: list[tuple[int, int | None]] = []
         report = await room.imports.run(
             SAMPLE, ImportOptions(region="AR"), "ana", lambda *at: heard.append(at)

@@ -1,0 +1,137 @@
+"""One record: what its cells are understood as, and what is held to be less than it says."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.api.imports import ImportRow
+from daemon.errors import ImportRejected
+from daemon.imports import Granted, ImportOptions
+from daemon.imports.reading import date_said, permission_said, read
+
+TODAY = date(2026, 11, 20)
+MAPPING = {
+    "phone": "Tel",
+    "name": "Nombre",
+    "permission": "Permiso",
+    "evidence": "Prueba",
+    "data_date": "Fecha",
+    "cartera_origen": "Origen",
+}
+
+
+def cells(**given_: str) -> ImportRow:
+    """Return record 2 with these cells."""
+    return ImportRow(2, {"Tel": "+5491141234567", **given_})
+
+
+@pytest.mark.parametrize(
+    ("said", "evidence", "granted", "remark"),
+    [
+        ("sí", "", Granted.PUBLIC_SOURCE, "consent_without_evidence"),
+        ("si", "form of 2026-05-01", Granted.OPTED_IN, ""),
+        (" SÍ. ", "form", Granted.OPTED_IN, ""),
+        ("relación previa", "", Granted.RELATIONSHIP, ""),
+        ("no", "form", Granted.REFUSED, ""),
+        ("No, gracias", "", Granted.REFUSED, ""),
+        ("baja", "", Granted.REFUSED, ""),
+        ("", "form", Granted.PUBLIC_SOURCE, ""),
+        ("ninguno", "", Granted.NONE, ""),
+        ("fuente pública", "", Granted.PUBLIC_SOURCE, ""),
+        ("quizás", "form", Granted.NONE, "permission_not_understood"),
+        ("noviembre", "", Granted.NONE, "permission_not_understood"),
+    ],
+)
+def test_what_a_word_grants(said: str, evidence: str, granted: Granted, remark: str) -> None:
+    """A yes counts with evidence only; a no always; what is not understood grants nothing."""
+    found, reason_code, sentence = permission_said(said, evidence, Granted.PUBLIC_SOURCE)
+    assert (found, reason_code) == (granted, remark)
+    assert bool(sentence) is bool(remark)
+
+
+@given(st.text(max_size=30), st.sampled_from(list(Granted)))
+def test_no_word_opts_in_without_evidence(said: str, default: Granted) -> None:
+    """Whatever a cell says, it is no opt-in unless somebody says how it was obtained."""
+    granted, _, _ = permission_said(said, "", default)
+    assert granted is not Granted.OPTED_IN or default is Granted.OPTED_IN
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("2026-11-01", date(2026, 11, 1)),
+        ("15/10/2026", date(2026, 10, 15)),
+        ("1/2/2026", date(2026, 2, 1)),
+        ("hace mucho", None),
+        ("10/15/2026", None),
+        ("2026-02-30", None),
+        ("15/10/26", None),
+        ("2026-11-01 10:00", None),
+        ("2026-11-21", date(2026, 11, 21)),
+        ("2026-11-22", None),
+        ("", None),
+    ],
+)
+def test_dates_are_read_strictly(said: str, found: date | None) -> None:
+    """ISO or dd/mm/yyyy; anything else, and the future, is unknown."""
+    assert date_said(said, TODAY) == found
+
+
+@given(st.text(max_size=20) | st.from_regex(r"\d{1,4}[-/]\d{1,2}[-/]\d{1,4}", fullmatch=True))
+def test_no_text_breaks_the_dates(said: str) -> None:
+    """Every text is a date up to tomorrow, or unknown."""
+    found = date_said(said, TODAY)
+    assert found is None or found <= date(2026, 11, 21)
+
+
+def test_a_whole_record() -> None:
+    """Every mapped cell has its place."""
+    row = cells(Nombre=" Ana ", Permiso="sí", Prueba="form", Fecha="2026-11-01", Origen="feria")
+    found = read(row, MAPPING, ImportOptions(), region="AR", today=TODAY)
+    assert (found.record, found.phone, found.name) == (2, "+5491141234567", "Ana")
+    assert (found.permission, found.said, found.evidence) == (Granted.OPTED_IN, "sí", "form")
+    assert (found.data_date, found.cartera_origen) == (date(2026, 11, 1), "feria")
+
+
+def test_what_holds_for_all() -> None:
+    """The import's own origin, permission and statement stand in for, or above, the cells."""
+    options = ImportOptions(
+        cartera_origen="padrón 2026", permission=Granted.NONE, statement="signed at the fair"
+    )
+    blank = read(cells(Origen="feria"), MAPPING, options, region="AR", today=TODAY)
+    assert (blank.cartera_origen, blank.permission) == ("padrón 2026", Granted.NONE)
+    yes = read(cells(Permiso="sí"), MAPPING, options, region="AR", today=TODAY)
+    assert (yes.permission, yes.evidence) == (Granted.OPTED_IN, "signed at the fair")
+
+
+def test_a_record_without_a_number_is_rejected_with_the_reason() -> None:
+    """Nothing is raised; the reason is in the result."""
+    found = read(cells(Tel="s/n"), MAPPING, ImportOptions(), region="AR", today=TODAY)
+    assert (found.phone, found.reason_code) == (None, "not_a_number")
+    assert found.sentence
+
+
+def test_options_that_can_not_be_meant_are_refused() -> None:
+    """An unknown column, and an opt-in of a whole list without a word on how."""
+    with pytest.raises(ImportRejected, match="no column 'telefono'"):
+        ImportOptions(mapping={"telefono": "Tel"})
+    with pytest.raises(ImportRejected, match="without a word"):
+        ImportOptions(permission=Granted.OPTED_IN)
+    assert ImportOptions(permission=Granted.OPTED_IN, statement="form").statement == "form"
+
+
+def test_a_mapping_names_headers_that_are_there() -> None:
+    """A corrected guess counts; a header that is not there, and no number at all, are refused."""
+    headers = ("A", "B")
+    assert ImportOptions(mapping={"phone": "B"}).mapped(headers, {"name": "A"}) == {
+        "name": "A",
+        "phone": "B",
+    }
+    with pytest.raises(ImportRejected, match="no header 'C'"):
+        ImportOptions(mapping={"phone": "C"}).mapped(headers, {})
+    with pytest.raises(ImportRejected, match="phone number"):
+        ImportOptions().mapped(headers, {"name": "A"})
