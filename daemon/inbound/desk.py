@@ -197,10 +197,21 @@ class InboundDesk:
     def _join(self, tx: Tx, signal: LidLearned, now: datetime) -> None:
         """Nothing is made for a pair of strangers: private contacts are none of ours."""
         names = self._aliases.of_sender(signal.lid, signal.phone)
-        if _find(tx, names) is None:
+        found = _find(tx, names)
+        if found is None:
             return
+        before = contacts.revision(tx, found)
         contact = contacts.resolve(tx, names, now)
+        if contact == found and contacts.revision(tx, contact) == before:
+            return  # known already: platforms tell it with every message
         self._suppression.cover(tx, contact, at=now)
+        self._story.scoring.refresh(
+            tx,
+            contact,
+            now,
+            reason_code="name_learned",
+            sentence="A hidden id and a number turned out to be one person.",
+        )
 
 
 def _view(reader: Reader, names: tuple[Alias, ...], push_name: str, now: datetime) -> ContactView:

@@ -155,6 +155,23 @@ async def test_a_suppressed_person_who_shows_a_new_name_stays_suppressed(desk: D
     assert [r.alias for r in await desk.people.suppression.check(LID) if r.alias == LID] == [LID]
 
 
+async def test_what_a_hidden_id_said_counts_for_the_prospect_it_turns_out_to_be(
+    desk: Desk,
+) -> None:
+    """The refusal came before anybody knew whose it was; hearing the pair again changes nothing."""
+    prospect = await desk.prospect()
+    await desk.people.clock.advance(1)
+    await desk.writes("no, gracias", sender=LID)
+    assert (await desk.read_prospect(prospect)).permission == "none"
+    await desk.desk.lid("main", LidLearned(LID, ANA))
+    after = await desk.read_prospect(prospect)
+    assert after.permission == "refused"
+    revision = await desk.people.database.read(lambda r: contacts.revision(r, after.contact))
+    await desk.desk.lid("main", LidLearned(LID, ANA))
+    again = await desk.people.database.read(lambda r: contacts.revision(r, after.contact))
+    assert again == revision
+
+
 async def test_two_strangers_of_the_phones_owner_are_none_of_ours(desk: Desk) -> None:
     """Their pair makes no contact."""
     await desk.desk.lid("main", LidLearned(LID, BETO))
