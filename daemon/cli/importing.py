@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,14 @@ def import_file(
     options: Mapping[str, Any],
     *,
     yes: bool,
-    rejects: Path | None,
-    json_: bool,
+    rejects: Path | None = None,
+    json_: bool = False,
+    shown: int = SHOWN_REJECTS,
 ) -> None:
-    """Hand the file to the daemon and show each step; nothing is imported without a yes."""
+    """Hand the file to the daemon and show each step; nothing is imported without a yes.
+
+    At most `shown` rejects are listed; all of them go to the file `rejects`.
+    """
     upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
     if not json_:
         print_preview(client.post("imports", "preview", upload=upload, options=options))
@@ -61,7 +65,11 @@ def import_file(
     if json_:
         print_json(report)
         return
-    print_report(report, rejected, rejects)
+    print_report(report, rejected[:shown])
+    if rejects:
+        say(f"{len(rejected)} rejects are in {rejects}")
+    elif len(rejected) > shown:
+        say(f"{len(rejected) - shown} more; all of them: --rejects FILE")
 
 
 def print_preview(preview: Mapping[str, Any]) -> None:
@@ -75,20 +83,14 @@ def print_preview(preview: Mapping[str, Any]) -> None:
     say(f"It would give: {_counted(preview['counts'])}")
 
 
-def print_report(
-    report: Mapping[str, Any], rejected: list[dict[str, Any]], kept: Path | None
-) -> None:
-    """Show what became of the records, and why some were rejected."""
+def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:
+    """Show what became of the records, and why these were rejected."""
     if report["repeated"]:
         say("This very file was imported before; nothing has changed.")
     say(f"{report['id']}: {_counted(report['counts'])}")
     columns = {"record": "record", "reason_code": "reason", "sentence": "what is wrong"}
     if rejected:
-        print_table(rejected[:SHOWN_REJECTS], columns, empty="")
-    if kept:
-        say(f"{len(rejected)} rejects are in {kept}")
-    elif len(rejected) > SHOWN_REJECTS:
-        say(f"{len(rejected) - SHOWN_REJECTS} more; all of them: --rejects FILE")
+        print_table(rejected, columns, empty="")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

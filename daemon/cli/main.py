@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from daemon.cli import (
+    demo,
     doctor,
     halt,
     manual,
@@ -63,6 +64,7 @@ def leadmaster(
 
 for _command in (
     serve.run,
+    demo.demo,
     doctor.doctor,
     sessions.sessions,
     messages.send,

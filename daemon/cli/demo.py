@@ -1,0 +1,192 @@
+"""`leadmaster demo`: the whole product in a minute, on simulated phones, in a throw-away folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from daemon.cli.screen import print_table, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from daemon.cli.cast import Part
+    from daemon.cli.client import Client
+    from daemon.cli.news import News
+    from daemon.cli.stage import Stage
+
+SAMPLE: Final = Path(__file__).parent / "sample" / "prospects_es.csv"
+STATEMENT: Final = "ticked the box on our web form"
+_PATIENCE: Final = 30.0
+_ROLES: Final = (
+    "asks",
+    "opts out",
+    "reads",
+    "is not there",
+    "sleeps",
+    "was a customer",
+    "was found",
+    "said no",
+)
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Keep the folder, to look at it afterwards.")
+@click.option("--rate", type=click.FloatRange(0.5, 20), default=1.0, help="How fast time goes.")
+def demo(*, keep: bool, rate: float) -> None:
+    """See it work: import, pair, send, hold, defer, block, answer, opt out, break and mend.
+
+    Everything is simulated and nothing leaves this machine; it takes about a minute.
+    """
+    from daemon.cli.stage import staged
+
+    with staged(keep=keep, rate=rate) as stage:
+        _scene(1, f"A daemon of its own; its clock says {stage.start:%A %d %B, %H:%M} UTC")
+        say(f"   folder {stage.folder}" + ("" if keep else ", deleted at the end"))
+        _play(stage)
+        if keep:
+            say(f"\nThe folder stays: leadmaster --config {stage.folder}/leadmaster.toml run")
+
+
+def _play(stage: Stage) -> None:
+    from daemon.cli.cast import chosen, names_of, script_for
+    from daemon.cli.news import News
+
+    client = stage.client
+    _import(client)
+    parts = chosen(client)
+    _pair(client, stage.write_script(script_for(parts)))
+    news = News(client, names_of(parts.values()))
+    messages = _send(client, parts, news)
+    _by_person(client, messages, news)
+    _answers(client, parts, messages, news)
+    _break(client, parts, news)
+    _summary(client)
+
+
+def _import(client: Client) -> None:
+    from daemon.cli.importing import import_file
+
+    _scene(2, f"A list of prospects, {SAMPLE.name}: what is in it, and what would be rejected")
+    import_file(client, SAMPLE, {"statement": STATEMENT}, yes=True, shown=4)
+
+
+def _pair(client: Client, script: str) -> None:
+    from daemon.cli.cast import SALES, SUPPORT
+    from daemon.cli.qr import follow
+
+    for number, name in enumerate((SALES, SUPPORT)):
+        _scene(3 + number, f"The phone of {name} is linked; the virtual phone scans the code")
+        options = {"script": script, "seed": 7 + number}
+        client.post("sessions", name=name, channel="simulated", options=options)
+        client.post("sessions", name, "start")
+        follow(client, name)
+
+
+def _send(client: Client, parts: Mapping[str, Part], news: News) -> dict[str, dict[str, Any]]:
+    """Queue a message for each part; unknown numbers are checked first, then judged again."""
+    _scene(5, "Eight messages are queued. The gate judges each; a number not known is checked")
+    messages = {role: _enqueue(client, parts[role], news) for role in _ROLES}
+    for message in messages.values():
+        _expect(news, partial(_is_settled, message["id"]))
+    return messages
+
+
+def _enqueue(client: Client, part: Part, news: News) -> dict[str, Any]:
+    message: dict[str, Any] = client.send(part.phone, part.text, session=part.session)
+    news.know(message)
+    return message
+
+
+def _is_settled(message: str, event: Mapping[str, Any]) -> bool:
+    """Tell whether the message has come to rest, for the time being."""
+    if event["subject"] != message:
+        return False
+    data = event["data"]
+    manual = data["state"] == "cleared" and data["channel"] == "manual"
+    waits = data["state"] == "deferred" and data["due_at"] is not None
+    return manual or waits or data["state"] in {"held", "blocked", "failed", "delivered", "read"}
+
+
+def _by_person(client: Client, messages: Mapping[str, Mapping[str, Any]], news: News) -> None:
+    _scene(6, "A person decides: one message is approved, one is sent by hand")
+    held, found = messages["was a customer"]["id"], messages["was found"]["id"]
+    client.post("review", held, "approve", reason="I know them; they asked to be called")
+    client.post("manual", found, "take")
+    link = client.post("manual", found, "reveal")["link"]
+    say(f"   the chat opens with {link.partition('?')[0]}")
+    client.post("manual", found, "confirm")
+    _wait(news, held, {"delivered", "read"})
+
+
+def _answers(
+    client: Client,
+    parts: Mapping[str, Part],
+    messages: Mapping[str, Mapping[str, Any]],
+    news: News,
+) -> None:
+    from daemon.cli.cast import Part
+
+    _scene(7, "Answers come in. BAJA suppresses a person under every name that they have")
+    _wait(news, messages["asks"]["id"], {"read"})
+    _expect(news, lambda event: event["type"] == "contact.suppressed")
+    gone = parts["opts out"]
+    other_form = gone.phone.replace("+549", "+54", 1)
+    again = Part(
+        gone.role, gone.name, other_form, "¿Seguro? Último aviso del taller.", gone.session
+    )
+    message = _enqueue(client, again, news)
+    _wait(news, message["id"], {"blocked"})
+
+
+def _break(
+    client: Client,
+    parts: Mapping[str, Part],
+    news: News,
+) -> None:
+    from daemon.cli.cast import SALES
+
+    _scene(8, "The line breaks. What is queued waits, and says so; then the phone is back")
+    _expect(news, lambda event: _is_down(event, SALES))
+    message = _enqueue(client, parts["waits"], news)
+    _wait(news, message["id"], {"read"})
+
+
+def _is_down(event: Mapping[str, Any], session: str) -> bool:
+    return bool(event["subject"] == session and event["data"].get("state") == "backoff")
+
+
+def _wait(news: News, message: str, states: set[str]) -> None:
+    _expect(
+        news,
+        lambda event: event["subject"] == message and event["data"].get("state") in states,
+    )
+
+
+def _expect(news: News, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Wait for the story to go on; say so where it takes too long, and go on all the same."""
+    if not news.wait_for(wanted, _PATIENCE):
+        say(f"   (nothing of it for {_PATIENCE:g} s; the story goes on without it)")
+
+
+def _summary(client: Client) -> None:
+    _scene(9, "What became of it")
+    found = client.get("messages", limit=50)["items"]
+    columns = {"state": "state", "channel": "by", "recipient": "to", "sentence": "why"}
+    print_table(found, columns, empty="")
+    counts = Counter(message["state"] for message in found)
+    say("   " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    say(
+        "\nNext, with a daemon of your own:\n"
+        "   leadmaster --state-dir ./state run\n"
+        "   leadmaster --state-dir ./state sessions add ventas --channel simulated --start\n"
+        "   leadmaster --state-dir ./state sessions qr ventas"
+    )
+
+
+def _scene(number: int, title: str) -> None:
+    say(f"\n{number}. {title}")

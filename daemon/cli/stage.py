@@ -1,0 +1,130 @@
+"""A real daemon in a folder of its own, for as long as a demonstration lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from daemon.cli.client import Client
+from daemon.errors import NotRunning, StartRefused
+
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 15.0
+OPENING_HOUR_UTC: Final = 14  # 11:00 in Buenos Aires, and still night shift's end in Mexico
+_SATURDAY: Final = 5
+_SETTINGS: Final = """\
+# The settings of a demonstration: simulated phones, a clock in business hours, wide budgets.
+[daemon]
+state_dir = "{folder}"
+port = 0
+drain_seconds = 3
+
+[clock]
+start = {start}
+rate = {rate}
+
+[pacing]
+new_chats_first_week = 500
+new_chat_gap_minutes = 0
+messages_per_minute = 120
+manual_new_chats = 50
+number_checks = 500
+number_check_min_age_days = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The daemon of a demonstration: its folder, its clock's start, and a client of it."""
+
+    folder: Path
+    start: datetime
+    client: Client
+
+    def write_script(self, script: Mapping[str, Any]) -> str:
+        """Store what the virtual phones will do; return the path for the sessions' options."""
+        path = self.folder / "script.json"
+        path.write_text(json.dumps(script, ensure_ascii=False, indent=1), encoding="utf-8")
+        return str(path)
+
+
+@contextlib.contextmanager
+def staged(*, keep: bool, rate: float) -> Iterator[Stage]:
+    """Start a daemon in a new folder; stop it and, unless `keep`, delete the folder."""
+    folder = Path(tempfile.mkdtemp(prefix="leadmaster-demo-"))
+    start = next_working_day(datetime.now(UTC))
+    settings = folder / "leadmaster.toml"
+    settings.write_text(
+        _SETTINGS.format(folder=folder, start=f"{start:%Y-%m-%dT%H:%M:%SZ}", rate=float(rate)),
+        encoding="utf-8",
+    )
+    signal.signal(signal.SIGTERM, _end_in_order)
+    try:
+        with _running(settings, folder / "daemon.log") as process:
+            client = Client(folder / "control.sock")
+            _await_ready(process, client, folder / "daemon.log")
+            yield Stage(folder, start, client)
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_in_order(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Turn SIGTERM into an exit that stops the daemon and deletes the folder on its way."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+def next_working_day(now: datetime) -> datetime:
+    """Return 14:00 UTC of the first coming day on which Argentina works."""
+    from holidays import country_holidays
+
+    closed = country_holidays("AR")
+    day = now.replace(hour=OPENING_HOUR_UTC, minute=0, second=0, microsecond=0)
+    day += timedelta(days=1)
+    while day.weekday() >= _SATURDAY or day.date() in closed:
+        day += timedelta(days=1)
+    return day
+
+
+@contextlib.contextmanager
+def _running(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the daemon in a process group of its own: Ctrl-C is ours, and we stop it in order."""
+    command = [sys.executable, "-m", "daemon", "--config", str(settings), "run"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await_ready(process: subprocess.Popen[bytes], client: Client, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise StartRefused(f"The daemon did not start: {' '.join(said[-2:])}")
+        with contextlib.suppress(NotRunning):
+            client.get("status")
+            return
+        time.sleep(0.05)
+    raise StartRefused(f"The daemon was not ready within {START_SECONDS:g} s.")
