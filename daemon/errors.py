@@ -105,6 +105,14 @@ class RulesRejected(LeadMasterError):
     hint = "Mend the lines named, then run: leadmaster rules check"
 
 
+class PhrasesRejected(LeadMasterError):
+    """The phrase lists have problems; all of them are named at once, each with file and line."""
+
+    code = "phrases_rejected"
+    status = 422
+    hint = "Mend the lines named; the shipped file, daemon/phrases.txt, shows every list."
+
+
 class SettingsRejected(LeadMasterError):
     """The settings have problems; all of them are named at once."""
 

@@ -11,21 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.api.effects import Wish
-from daemon.errors import LeadMasterError
+from daemon.errors import PhrasesRejected
 
 SHIPPED = Path(__file__).with_name("phrases.txt")
 
 _LISTS = ("opt_out", "refusal", "courtesy", "only_alone", "review", "opt_in", "refused")
 _MAY_BE_EMPTY = frozenset({"courtesy", "only_alone", "review"})
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼ"))  # noqa: RUF001 - the marks that people type
-
-
-class PhrasesRejected(LeadMasterError):
-    """The phrase lists have problems; all of them are named at once, each with file and line."""
-
-    code = "phrases_rejected"
-    status = 422
-    hint = "Mend the lines named; the shipped file, daemon/phrases.txt, shows every list."
 
 
 @dataclass(frozen=True, slots=True)

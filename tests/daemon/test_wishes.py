@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from daemon import wishes
 from daemon.api.effects import Wish
-from daemon.wishes import PhrasesRejected, fold, load
+from daemon.errors import PhrasesRejected
+from daemon.wishes import fold, load
 
 DATA = Path(__file__).parents[1] / "data" / "optout_phrases.csv"
 SHIPPED = load()
