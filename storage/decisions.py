@@ -107,7 +107,7 @@ def is_approved(
 
 def of_message(reader: Reader, message: str) -> list[DecisionRecord]:
     """Return every decision on a message, oldest first."""
-    rows = reader.all("SELECT * FROM decisions WHERE message = ? ORDER BY at, id", (message,))
+    rows = reader.all("SELECT * FROM decisions WHERE message = ? ORDER BY rowid", (message,))
     return [_record(row) for row in rows]
 
 

@@ -61,6 +61,16 @@ class FakeClock:
         self._passed = target
         await self.settle()
 
+    async def leap(self, seconds: float) -> None:
+        """Move on at once, as a machine does that was suspended: whoever was due wakes late."""
+        await self.settle()
+        self._passed += round(seconds * MICROSECONDS)
+        while self._sleepers and self._sleepers[0][0] <= self._passed:
+            _, _, woken = heapq.heappop(self._sleepers)
+            if not woken.done():
+                woken.set_result(None)
+        await self.settle()
+
     async def settle(self) -> None:
         """Return when no task can go on without time passing or the outside world acting."""
         loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -315,7 +316,7 @@ async def small_house(
     assert isinstance(database, WatchedDatabase)
     clock.busy = [lambda: database.underway > 0]
     house = _furnished(
-        clock, settings, database, loaded, rulebook or Rulebook.load(settings.rules), wire, folder
+        clock, settings, database, loaded, rulebook or _loaded(settings.rules), wire, folder
     )
     house.published = published
     try:
@@ -327,6 +328,12 @@ async def small_house(
     finally:
         await house.outbox.stop(0)
         await database.close()
+
+
+@functools.cache
+def _loaded(settings: RulesSettings) -> Rulebook:
+    """Load a rule set once: it is pure, and compiling it takes longer than most tests."""
+    return Rulebook.load(settings)
 
 
 def _furnished(

@@ -21,6 +21,7 @@ class Say(StrEnum):
     RETRY = "retry"
     UNKNOWN = "unknown"
     SILENCE = "silence"
+    SLOW = "slow"
     RAISE = "raise"
     CANCELLED = "cancelled"
     NONSENSE = "nonsense"
@@ -83,6 +84,8 @@ class FakeWire:
                 return Refused("refused", "The server refused it.", retryable=said is Say.RETRY)
             case Say.UNKNOWN:
                 return Unknown("line_lost", "The line broke before an answer came.")
+            case Say.SLOW:
+                await self.clock.sleep(1)
             case Say.SILENCE:
                 await asyncio.Event().wait()
             case Say.RAISE:
@@ -95,6 +98,10 @@ class FakeWire:
                 return Acknowledged("", self.clock.now())
         wire_id = "wire-1" if said is Say.SAME_ID else f"wire-{len(self.sends)}"
         return Acknowledged(wire_id, self.clock.now())
+
+    def forget_the_gate(self) -> None:
+        """Trust another key than the gate's from now on."""
+        self.verifier = PermitVerifier(PermitSigner().public_key)
 
     def texts(self) -> list[str]:
         """Return the texts that reached the wire, in order."""
