@@ -77,20 +77,14 @@ def begin(
             json.dumps(dict(options), ensure_ascii=False, sort_keys=True),
         ),
     )
-    found = of_content(tx, content_hash)
-    if found is None:
-        raise KeyError(content_hash)
-    return found
-
-
-def of_content(reader: Reader, content_hash: str) -> ImportRecord | None:
-    """Return the import of this content, finished or not, or None."""
-    return _record(reader.one("SELECT * FROM imports WHERE content_hash = ?", (content_hash,)))
+    (row,) = tx.all("SELECT * FROM imports WHERE content_hash = ?", (content_hash,))
+    return _record(row)
 
 
 def get(reader: Reader, import_id: str) -> ImportRecord | None:
     """Return one import, or None."""
-    return _record(reader.one("SELECT * FROM imports WHERE id = ?", (import_id,)))
+    row = reader.one("SELECT * FROM imports WHERE id = ?", (import_id,))
+    return None if row is None else _record(row)
 
 
 def has_record(reader: Reader, import_id: str, record: int) -> bool:
@@ -168,9 +162,7 @@ def finish(tx: Tx, import_id: str, *, at: datetime) -> dict[Outcome, int]:
     return found
 
 
-def _record(row: sqlite3.Row | None) -> ImportRecord | None:
-    if row is None:
-        return None
+def _record(row: sqlite3.Row) -> ImportRecord:
     return ImportRecord(
         row["id"],
         row["content_hash"],

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -61,9 +61,10 @@ class Child:
 
     async def _next(self, process: Process) -> lines.Answer:
         """Return the next answer; the child's refusal is raised."""
+        stdout = cast("asyncio.StreamReader", process.stdout)  # it was asked for as a pipe
         try:
             async with asyncio.timeout(self._silence):
-                line = await process.stdout.readline() if process.stdout else b""
+                line = await stdout.readline()
         except TimeoutError:
             raise _broken(f"said nothing for {self._silence:g} s") from None
         if not line.endswith(b"\n"):
@@ -86,12 +87,11 @@ class Reading:
 
 
 async def _ask(process: Process, request: lines.Request) -> None:
-    if process.stdin is None:
-        return
+    stdin = cast("asyncio.StreamWriter", process.stdin)  # it was asked for as a pipe
     with contextlib.suppress(ConnectionError):  # it died at once: reading will say so
-        process.stdin.write(lines.encode(request))
-        await process.stdin.drain()
-        process.stdin.close()
+        stdin.write(lines.encode(request))
+        await stdin.drain()
+        stdin.close()
 
 
 def _broken(what: str) -> ImportRejected:

@@ -105,7 +105,7 @@ class Imports:
                     )
                     done += len(job)
                     on_progress(done, reading.opened.total)
-        await self._database.write(partial(self._finish, into=into))
+            await self._database.write(partial(self._finish, into=into))
         return await self.report(into.id)
 
     async def report(self, import_id: str, *, repeated: bool = False) -> ImportReport:

@@ -176,6 +176,12 @@ async def test_what_can_not_be_imported_is_refused_with_a_sentence(room: ImportR
         await room.imports.rejects("imp_x")
 
 
+async def test_the_source_can_be_named(room: ImportRoom) -> None:
+    """A file with an ending of its own is read by the source that somebody names."""
+    report = await room.bring(f"tel\n{ANA}\n", name="x.dat", options=ImportOptions(source="csv"))
+    assert (report.source, report.accepted) == ("csv", 1)
+
+
 async def test_an_unreadable_end_imports_nothing(room: ImportRoom) -> None:
     """The file is read to its end before the first record is taken."""
     with pytest.raises(ImportRejected):
@@ -186,7 +192,7 @@ async def test_an_unreadable_end_imports_nothing(room: ImportRoom) -> None:
 async def test_imports_queue_up(room: ImportRoom) -> None:
     """Two at once do not mix: the second finds the first one's work done."""
     text = HEADER + f"Ana;{ANA};feria;;\n"
-    reports = await asyncio.gather(room.bring(text), room.bring(text))
+    reports = await asyncio.gather(room.bring(text), room.bring(text, name="copy.csv"))
     assert sorted(report.repeated for report in reports) == [False, True]
 
 

@@ -55,6 +55,7 @@ def test_every_vector(case: dict[str, str]) -> None:
         return
     number = parse(case["raw"], case["default_region"])
     assert (number.e164, number.line_type) == (case["e164"], EXPECTED_TYPE[case["expected"]])
+    assert number.reachable is case["expected"].startswith("mobile")
 
 
 @pytest.mark.parametrize(

@@ -381,7 +381,7 @@ async def test_an_unknown_is_asked_again_later(checks: Checks) -> None:
 
 
 async def test_it_runs_beside_and_hears_the_bell(checks: Checks) -> None:
-    """Running, it looks when woken, and survives a failure of its own."""
+    """Running, it looks when woken."""
     checks.room.clock.busy.append(lambda: not checks.woken)
     async with checks.validation.running():
         await checks.wait_for_check(ANA)
@@ -389,6 +389,27 @@ async def test_it_runs_beside_and_hears_the_bell(checks: Checks) -> None:
         checks.validation.wake()
         await checks.room.clock.settle()
     assert (await checks.of(ANA)).validation is State.VALIDATED
+
+
+async def test_a_failure_does_not_end_it(checks: Checks) -> None:
+    """Whoever hears of an answer may fail; the next look finds who is still waiting."""
+    heard: list[str] = []
+
+    async def fail_once(contact: str) -> None:
+        heard.append(contact)
+        if len(heard) == 1:
+            raise OSError
+
+    checks.validation.on_checked = fail_once
+    await checks.wait_for_check(ANA)
+    checks.room.clock.busy.append(lambda: not heard)
+    async with checks.validation.running():
+        await checks.room.clock.settle()
+        checks.room.clock.busy[:] = [lambda: len(heard) < 2]
+        await checks.wait_for_check(BETO)
+        checks.validation.wake()
+        await checks.room.clock.settle()
+    assert len(heard) == 2
 
 
 async def test_a_check_that_a_crash_cut_short_lapses(checks: Checks) -> None:

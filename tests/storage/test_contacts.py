@@ -144,6 +144,22 @@ async def test_two_prospects_of_one_person_become_one(database: Database) -> Non
     assert (left[0].name, left[0].trade, left[0].on_whatsapp) == ("Ana", "Panadería", "yes")
 
 
+async def test_an_older_check_does_not_speak_for_both(database: Database) -> None:
+    """What the kept prospect knows stays where the other's check is older."""
+
+    def job(tx: Tx) -> None:
+        for day, alias in enumerate((MOBILE, OTHER)):
+            kept = prospect(tx, contacts.resolve(tx, [alias], AT + timedelta(days=day)), alias)
+            checked = AT - timedelta(days=day)
+            answer = ("yes", "no")[day]
+            prospects.update(tx, kept, at=AT, on_whatsapp=answer, checked_at=checked)
+        contacts.resolve(tx, [MOBILE, OTHER], AT)
+
+    await database.write(job)
+    (left,) = await database.read(prospects.search)
+    assert (left.on_whatsapp, left.checked_at) == ("yes", AT)
+
+
 async def test_an_unknown_name_is_nobody(database: Database) -> None:
     """Asking for a stranger gives nothing and makes nothing."""
     assert await database.read(lambda r: contacts.of_alias(r, "+1")) is None

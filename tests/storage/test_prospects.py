@@ -1,0 +1,212 @@
+"""Prospects, imports, checks and the audit, as rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from statemachines.prospect import Validation
+from storage import audit, checks, contacts, imports, prospects
+from storage.audit import AuditEntry
+from storage.contacts import Alias, AliasKind
+from storage.db import Database
+from storage.imports import Outcome, RecordOutcome
+from storage.prospects import NewProspect, ProspectRecord
+from storage.tx import Tx
+from tests.helpers.database import opened_database
+
+AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
+PHONES = ("+5491141234567", "+5491141234568", "+5493514809397")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """Open a database for one test."""
+    async with opened_database(tmp_path) as opened:
+        yield opened
+
+
+def three(tx: Tx) -> list[str]:
+    """Enter three prospects, one after the other."""
+    return [
+        prospects.insert(
+            tx,
+            NewProspect(
+                contact=contacts.resolve(tx, [Alias(phone, f"h{n}", AliasKind.PHONE)], AT),
+                phone=phone,
+                name=f"Ana {n}",
+                trade=("Panadería", "Gimnasio", "Panadería")[n],
+                cartera_origen="feria",
+                line_type="mobile",
+                data_date=AT,
+            ),
+            at=AT + timedelta(seconds=n),
+        )
+        for n, phone in enumerate(PHONES)
+    ]
+
+
+def names(found: list[ProspectRecord]) -> list[str]:
+    """Return the names of prospects."""
+    return [each.name for each in found]
+
+
+async def test_a_prospect_comes_back_as_it_went_in(database: Database) -> None:
+    """Times are aware, the state is a word of the machine, and what is unknown is None."""
+    first, *_ = await database.write(three)
+    found = await database.read(lambda r: prospects.must(r, first))
+    assert (found.name, found.data_date, found.created_at) == ("Ana 0", AT, AT)
+    assert (found.validation, found.validado_tecnicamente) == (Validation.UNCHECKED, None)
+    assert (found.permission, found.on_whatsapp, found.import_id) == ("none", "unknown", None)
+    assert PHONES[0] not in repr(found)
+
+
+async def test_nobody_is_found_where_nobody_is(database: Database) -> None:
+    """An unknown id is None, or a defect where it has to be there."""
+    assert await database.read(lambda r: prospects.get(r, "pro_x")) is None
+    with pytest.raises(KeyError):
+        await database.read(lambda r: prospects.must(r, "pro_x"))
+
+
+async def test_a_search_narrows_and_pages(database: Database) -> None:
+    """Part of a text, a state, a permission; page by page in the order they came."""
+    first, *_ = await database.write(three)
+    await database.write(
+        lambda tx: prospects.update(tx, first, at=AT, validation="validated", permission="opted_in")
+    )
+    assert names(await database.read(lambda r: prospects.search(r, text="panader"))) == [
+        "Ana 0",
+        "Ana 2",
+    ]
+    assert names(await database.read(lambda r: prospects.search(r, text="93514"))) == ["Ana 2"]
+    assert names(
+        await database.read(lambda r: prospects.search(r, validation=Validation.VALIDATED))
+    ) == ["Ana 0"]
+    assert names(await database.read(lambda r: prospects.search(r, permission="none"))) == [
+        "Ana 1",
+        "Ana 2",
+    ]
+    assert names(await database.read(lambda r: prospects.search(r, after=first, limit=1))) == [
+        "Ana 1"
+    ]
+
+
+async def test_the_origin_is_never_changed(database: Database) -> None:
+    """The database itself refuses, whoever asks."""
+    first, *_ = await database.write(three)
+    with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+        await database.write(
+            lambda tx: prospects.update(tx, first, at=AT, cartera_origen="somewhere else")
+        )
+
+
+async def test_who_has_expired(database: Database) -> None:
+    """Only validated prospects past their date, the longest past first."""
+    first, second, third = await database.write(three)
+
+    def job(tx: Tx) -> None:
+        for prospect, hours in ((first, 1), (second, 2), (third, -1)):
+            prospects.update(
+                tx,
+                prospect,
+                at=AT,
+                validation="validated",
+                expires_at=AT - timedelta(hours=hours),
+            )
+
+    await database.write(job)
+    assert names(await database.read(lambda r: prospects.expired(r, AT, 9))) == ["Ana 1", "Ana 0"]
+
+
+async def test_a_banned_or_closed_line_asks_nothing(database: Database) -> None:
+    """Who may ask has a line open, a number, and no ban; the longest linked goes first."""
+
+    def job(tx: Tx) -> None:
+        for n, (channel, connection, banned) in enumerate(
+            [
+                ("simulated", "ready", None),
+                ("manual", "ready", None),
+                ("simulated", "backoff", None),
+                ("simulated", "ready", "2026-11-01T00:00:00.000Z"),
+                ("simulated", "ready", None),
+            ]
+        ):
+            linked = f"2026-10-0{9 - n}T00:00:00.000Z"
+            tx.execute(
+                "INSERT INTO numbers VALUES (?, ?, NULL, NULL, ?)", (f"+{n}", linked, banned)
+            )
+            tx.execute(
+                "INSERT INTO sessions (name, channel, phone, time_zone, connection, since,"
+                " created_at) VALUES (?, ?, ?, 'UTC', ?, ?, ?)",
+                (f"s{n}", channel, f"+{n}", connection, linked, linked),
+            )
+
+    await database.write(job)
+    assert [each.session for each in await database.read(checks.askers)] == ["s4", "s0"]
+
+
+async def test_an_import_is_begun_once(database: Database) -> None:
+    """The same content leads to the same import, with what was first said of it."""
+
+    def job(tx: Tx, who: str) -> imports.ImportRecord:
+        return imports.begin(
+            tx,
+            content_hash="abc",
+            source="csv",
+            filename="list.csv",
+            who=who,
+            options={"region": "AR"},
+            at=AT,
+        )
+
+    first = await database.write(lambda tx: job(tx, "ana"))
+    again = await database.write(lambda tx: job(tx, "beto"))
+    assert first == again
+    assert (again.who, again.options, again.finished_at) == ("ana", {"region": "AR"}, None)
+    assert await database.read(lambda r: imports.get(r, "imp_x")) is None
+
+
+async def test_an_import_counts_its_records_when_it_ends(database: Database) -> None:
+    """Each outcome has its count; accepted are all that became a prospect."""
+
+    def job(tx: Tx) -> str:
+        begun = imports.begin(
+            tx, content_hash="a", source="csv", filename="f", who="ana", options={}, at=AT
+        )
+        for record, outcome in enumerate(Outcome, 2):
+            imports.add_record(tx, begun.id, RecordOutcome(record, outcome, None, None, "x", "X."))
+        counts = imports.finish(tx, begun.id, at=AT)
+        assert counts == dict.fromkeys(Outcome, 1)
+        assert imports.has_record(tx, begun.id, 2)
+        assert not imports.has_record(tx, begun.id, 99)
+        row = tx.one("SELECT accepted, duplicates, rejected FROM imports")
+        assert row is not None
+        assert tuple(row) == (3, 1, 1)
+        return begun.id
+
+    begun = await database.write(job)
+    finished = await database.read(lambda r: imports.get(r, begun))
+    assert finished is not None
+    assert finished.finished_at == AT
+    assert await database.read(lambda r: imports.records(r, begun, outcome=Outcome.REJECTED)) == [
+        RecordOutcome(6, Outcome.REJECTED, None, None, "x", "X.")
+    ]
+
+
+async def test_the_audit_keeps_what_was_said(database: Database) -> None:
+    """Entries about one thing come back in the order in which they were made."""
+
+    def job(tx: Tx) -> None:
+        audit.add(tx, AT, "ana", "halt", "installation", "smoke", {"floor": 2})
+        audit.add(tx, AT, "ana", "check_number", "pro_1")
+        audit.add(tx, AT, "beto", "resume", "installation", "it was toast")
+
+    await database.write(job)
+    assert await database.read(lambda r: audit.of_subject(r, "installation")) == [
+        AuditEntry(AT, "ana", "halt", "installation", "smoke", {"floor": 2}),
+        AuditEntry(AT, "beto", "resume", "installation", "it was toast", {}),
+    ]
