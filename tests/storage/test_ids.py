@@ -31,3 +31,10 @@ def test_ids_of_one_moment_differ() -> None:
     """Eighty random bits tell apart what was made in the same millisecond."""
     at = datetime(2026, 3, 2, tzinfo=UTC)
     assert len({new_id("msg", at) for _ in range(1000)}) == 1000
+
+
+def test_ids_of_one_moment_sort_as_they_were_given() -> None:
+    """What was queued first in a millisecond stays first."""
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    given = [new_id("msg", at) for _ in range(1000)]
+    assert given == sorted(given)

@@ -1,0 +1,129 @@
+"""The real daemon as a process of its own, and the real command line that talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from daemon.cli.client import Client
+from daemon.errors import LeadMasterError
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 60.0
+_BETWEEN_LOOKS = 0.05
+
+
+def eventually(look: Callable[[], T | None], what: str) -> T:
+    """Return the first true answer of ``look``; fail with ``what`` when none comes."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < ends:
+        if found := look():
+            return found
+        time.sleep(_BETWEEN_LOOKS)
+    raise AssertionError(f"never came: {what}")
+
+
+@dataclass
+class RealDaemon:
+    """One installation in a folder. ``settings`` are the lines of its leadmaster.toml."""
+
+    folder: Path
+    settings: str
+    process: subprocess.Popen[bytes] | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state_dir(self) -> Path:
+        """Return the state folder."""
+        return self.folder / "state"
+
+    @property
+    def log(self) -> Path:
+        """Return the file that the daemon's output goes to."""
+        return self.folder / "daemon.log"
+
+    @property
+    def client(self) -> Client:
+        """Return a client of the control socket."""
+        return Client(self.state_dir / "control.sock")
+
+    def start(self) -> None:
+        """Start the process and return once it is ready."""
+        config = self.folder / "leadmaster.toml"
+        config.write_text(self.settings, encoding="utf-8")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                [*self._command(), "run"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=self._environment(),
+                cwd=self.folder,
+            )
+        eventually(self._ready, f"readiness; the log says:\n{self.log.read_text()[-3000:]}")
+
+    def _ready(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"the daemon ended:\n{self.log.read_text()[-3000:]}")
+        with contextlib.suppress(LeadMasterError, OSError):
+            return self.client.get("status") is not None
+        return False
+
+    def kill(self) -> None:
+        """Kill the process as a power cut would."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """Ask the process to end; return its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def cli(self, *words: str, expect: int = 0) -> str:
+        """Run the real command line and return what it printed; fail on another exit status."""
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            [*self._command(), *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            env=self._environment(),
+            check=False,
+        )
+        assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def ask(self, *words: str) -> Any:  # noqa: ANN401 - the daemon's JSON
+        """Run the command line with ``--json`` and return the document."""
+        return json.loads(self.cli(*words, "--json"))
+
+    def _command(self) -> list[str]:
+        config = str(self.folder / "leadmaster.toml")
+        return [sys.executable, "-m", "daemon", "--config", config]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "NO_COLOR": "1", **self.environ}
+
+
+@contextlib.contextmanager
+def running(folder: Path, settings: str) -> Iterator[RealDaemon]:
+    """Start a daemon and end it with the block, whatever happened."""
+    daemon = RealDaemon(folder, settings)
+    daemon.start()
+    try:
+        yield daemon
+    finally:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait(10)
