@@ -110,7 +110,9 @@ class Mailbox:
 
     def _refuse_all(self) -> None:
         while not self._jobs.empty():
-            self._fail(self._jobs.get_nowait(), Unavailable(f"The session {self._name} is closed."))
+            job = self._jobs.get_nowait()
+            if job.answer is not None:
+                self._fail(job, Unavailable(f"The session {self._name} is closed."))
 
 
 def _ends_now() -> bool:

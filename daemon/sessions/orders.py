@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from daemon.errors import Conflict
-from daemon.sessions.hearing import DEADLINE_REASONS, Heard
+from daemon.sessions.hearing import Heard
 from daemon.sessions.line import CLOSE_SECONDS, unlink, within
 from daemon.sessions.session import Session
 from statemachines.session import (
@@ -82,17 +82,19 @@ async def acknowledge(session: Session, who: str) -> None:
 async def restore(session: Session, at: datetime) -> None:
     """Go on from the stored state after the daemon restarted; who was connected dials ``at``.
 
-    A code that ran out meanwhile stays run out.
+    A code that ran out meanwhile stays run out; who is switched off stops.
     """
     record, now = session.record, session.now()
-    if record.connection in ACTIVE and record.desired == ON:
-        over = record.due_at is not None and record.due_at <= now
-        if record.connection is Connection.AWAITING_SCAN and over:
-            reason = DEADLINE_REASONS[record.connection]
-            after = session.life.hear(Heard(ConnectionEvent.QR_EXHAUSTED, reason), now)
-        else:
-            after = session.life.restart_after_daemon(now, at)
-        await session.commit(after)
+    if record.connection not in ACTIVE:
+        return
+    over = record.due_at is not None and record.due_at <= now
+    if record.desired == OFF:
+        after = _stopped(session, "stopped_by_person")
+    elif record.connection is Connection.AWAITING_SCAN and over:
+        after = session.life.deadline(now)
+    else:
+        after = session.life.restart_after_daemon(now, at)
+    await session.commit(after)
 
 
 def _begun(session: Session) -> SessionRecord:

@@ -104,6 +104,16 @@ class Sessions:
         session = self._sessions.get(name)
         return session is not None and session.can_send(new_chat=new_chat)
 
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """Return, by session, how many signals and timers ended in an error of our own."""
+        return {name: session.failures for name, session in self._sessions.items()}
+
+    @property
+    def awake(self) -> int:
+        """Return how many sessions have a task of their own now; at rest a session is a row."""
+        return sum(session.awake for session in self._sessions.values())
+
     # What a person asks. Each returns when it is stored; twice is as good as once.
 
     async def create(

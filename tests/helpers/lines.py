@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -14,7 +14,14 @@ from typing import TypeVar
 
 from daemon.api.permit import Permit, PermitSigner, PermitVerifier, body_hash
 from daemon.api.signals import Signal
-from daemon.api.transport import OpenContext, Outgoing, SendResult, SessionInfo, Transport
+from daemon.api.transport import (
+    NumberAnswer,
+    OpenContext,
+    Outgoing,
+    SendResult,
+    SessionInfo,
+    Transport,
+)
 from daemon.plugins.transport_simulated import open_line
 from tests.helpers.clock import FakeClock
 
@@ -78,6 +85,12 @@ class HeldLine:
                 break
             await self.clock.advance(0.1)
         return await sending
+
+    async def check(self, *phones: str) -> Sequence[NumberAnswer]:
+        """Ask about numbers; the clock advances until the answer is there."""
+        checking = asyncio.create_task(self.transport.check_numbers(phones))
+        await self.clock.advance(1)
+        return await checking
 
 
 def write_script(folder: Path, script: Mapping[str, object]) -> str:

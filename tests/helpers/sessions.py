@@ -29,6 +29,7 @@ from daemon.sessions import Sessions, SessionView
 from storage import guards
 from storage import sessions as rows
 from storage.db import Database
+from storage.errors import DiskFull
 from storage.event_log import CommittedEvent
 from storage.migrations import migrations
 from storage.sessions import SessionRecord
@@ -45,9 +46,13 @@ class CountingDatabase(Database):
     """A database that knows whether one of its threads works, so that time can wait for it."""
 
     under_way = 0
+    refuses = False
+    """Whether the disk is full."""
 
     async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Write, and be busy until it is done."""
+        if self.refuses:
+            raise DiskFull("The disk is full.", "Free some space.")
         self.under_way += 1
         try:
             return await super().write(job, urgent=urgent)

@@ -28,7 +28,7 @@ async def test_codes_last_60_and_then_five_times_20_seconds(tmp_path: Path) -> N
     async with held_line(tmp_path, clock, {"scan_after": None}) as line:
         await line.transport.connect()
         await clock.advance(0.5)
-        shown = []
+        shown: list[int] = []
         for second in range(170):
             shown += [second] * (len(line.of(QrIssued)) - len(shown))
             if line.of(QrExhausted):

@@ -1,0 +1,158 @@
+"""Whatever happens in whatever order: never stuck, never two tasks, the row is the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from daemon.api.signals import (
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    KeepAlive,
+    KeepAliveLost,
+    KeepAliveRestored,
+    Paired,
+    PairingFailed,
+    PhoneSeen,
+    QrExhausted,
+    QrIssued,
+    Scanned,
+    SendingReopened,
+    SendingRestricted,
+    Signal,
+    StreamErrorUnknown,
+    Synced,
+    TransportDied,
+)
+from daemon.errors import LeadMasterError
+from daemon.sessions.hearing import REFUSALS
+from statemachines.session import MOVING, Connection
+from tests.helpers.clock import MIDDAY
+from tests.helpers.sessions import NAME, PHONE, Room, sessions_room
+
+SIGNALS: list[Signal] = [
+    QrIssued("secret", 1, 6, 60),
+    QrExhausted(),
+    Scanned(),
+    Paired(PHONE),
+    PairingFailed(),
+    PairingFailed(passkey_requested=True),
+    Connected(),
+    Synced(),
+    KeepAlive(),
+    KeepAliveLost(),
+    KeepAliveRestored(),
+    Disconnected(),
+    StreamErrorUnknown(),
+    TransportDied(),
+    PhoneSeen(MIDDAY),
+    SendingRestricted("reach_out_timelock"),
+    SendingRestricted("new_chat_cap", MIDDAY + timedelta(hours=1)),
+    SendingReopened(),
+    ConnectionRefused(499),
+    *(ConnectionRefused(code) for code in REFUSALS),
+]
+GOOD_WAY: list[Signal] = [SIGNALS[0], Scanned(), Paired(PHONE), Connected(), Synced()]
+ORDERS = ("start", "stop", "restart", "logout", "acknowledge")
+STEPS = st.one_of(
+    st.sampled_from(SIGNALS).map(lambda signal: [signal]),
+    st.just(GOOD_WAY),
+    st.sampled_from(ORDERS),
+    st.sampled_from([0.5, 5.0, 50.0, 200.0, 1000.0, 90000.0]),
+)
+PERSON = ("acknowledge", "restart")
+
+
+async def step(room: Room, what: list[Signal] | str | float) -> None:
+    """Do one thing to session ``ventas``."""
+    if isinstance(what, float):
+        await room.clock.advance(what)
+    elif isinstance(what, str):
+        try:
+            asked = asyncio.create_task(getattr(room.sessions, what)(NAME, "ana"))
+            await room.clock.advance(20)
+            await asked
+        except LeadMasterError:
+            return
+    elif room.opened:
+        await room.says(*what)
+
+
+async def holds(room: Room) -> None:
+    """Check what must be true at every moment."""
+    view, row = room.view, await room.row()
+    session = room.sessions._sessions[NAME]  # noqa: SLF001 - the machines are nobody's business
+    assert session.life.states() == (row.connection, row.phone_state, row.sending)
+    assert (view.state, view.deadline) == (row.connection, row.due_at)
+    assert sum(not puppet.closed for puppet in room.opened) <= 1
+    tasks = [task for task in asyncio.all_tasks() if task.get_name() == f"session {NAME}"]
+    assert len(tasks) <= 1
+    if view.state in MOVING:
+        assert view.deadline is not None
+        assert session.awake
+    if view.state in {"banned_temporarily", "blocked"}:
+        assert view.sending == "none"
+    assert not room.sessions.can_send(NAME, new_chat=False) or view.state == "ready"
+
+
+async def comes_up(room: Room) -> None:
+    """Show that a person and a good line bring the session to ready from wherever it is."""
+    for _ in range(6):
+        for order in PERSON:
+            await step(room, order)
+        await room.clock.advance(25 * 3600.0 if room.view.state == "banned_temporarily" else 1)
+        if room.opened:
+            await room.says(*GOOD_WAY)
+        if room.view.state == "ready":
+            return
+    raise AssertionError(room.view.state)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=st.lists(STEPS, max_size=14))
+def test_no_order_of_things_gets_a_session_stuck(steps: list[list[Signal] | str | float]) -> None:
+    """After anything, the row is the machine, and there is a way back to ready."""
+
+    async def life() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with sessions_room(Path(folder)) as room:
+                await room.begun()
+                for each in steps:
+                    await step(room, each)
+                    await holds(room)
+                assert room.sessions.failures[NAME] == 0
+                await comes_up(room)
+                await holds(room)
+
+    asyncio.run(life())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=st.lists(STEPS, max_size=8))
+def test_every_stored_state_survives_a_restart(steps: list[list[Signal] | str | float]) -> None:
+    """A killed daemon goes on from whatever it had stored, and nothing moves by itself to ready."""
+
+    async def life() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with sessions_room(Path(folder)) as room:
+                await room.begun()
+                for each in steps:
+                    await step(room, each)
+                before, clock = await room.row(), room.clock
+            clock.busy.clear()
+            async with sessions_room(Path(folder), clock) as room:
+                await room.sessions.restore()
+                after = await room.row()
+                assert after.connection is not Connection.READY
+                assert (after.desired, after.phone, after.sending) == (
+                    before.desired, before.phone, before.sending
+                )  # fmt: skip
+                await comes_up(room)
+
+    asyncio.run(life())
