@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -45,7 +45,9 @@ _CHECKABLE: Final = frozenset({State.UNCHECKED, State.EXPIRED})
 class NumberChecks(Protocol):
     """What is needed of the sessions: one that asks through its line."""
 
-    async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+    def check_numbers(
+        self, name: str, phones: Sequence[str]
+    ) -> Coroutine[Any, Any, Sequence[NumberAnswer]]:
         """Ask through the session of this name."""
         ...
 
@@ -74,6 +76,7 @@ class Validation:
         self._moves = Moves(scoring, aliases, timedelta(days=settings.retention.validation))
         self._clock = clock
         self._pacing = settings.pacing
+        self._answer_seconds = settings.sending.answer_seconds
         self._bell = Bell(clock)
         self.on_checked: Callable[[str], Awaitable[None]] = nobody_waits
 
@@ -238,11 +241,17 @@ class Validation:
     async def _answers(self, asker: Asker, phones: Sequence[str]) -> Mapping[str, NumberAnswer]:
         """Return an answer for each number; whatever goes wrong is an unknown, never a no."""
         unknown = {phone: NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones}
+        asking = asyncio.ensure_future(self._sessions.check_numbers(asker.session, phones))
+        patience = asyncio.ensure_future(self._clock.sleep(self._answer_seconds))
         try:
-            told = await self._sessions.check_numbers(asker.session, phones)
+            await asyncio.wait({asking, patience}, return_when=asyncio.FIRST_COMPLETED)
+            told = asking.result() if asking.done() else ()
         except Exception:
             log.exception("check_failed", session=asker.session, numbers=len(phones))
             return unknown
+        finally:
+            asking.cancel()
+            patience.cancel()
         return unknown | {answer.phone: answer for answer in told if answer.phone in unknown}
 
 

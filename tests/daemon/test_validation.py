@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -347,6 +348,21 @@ async def test_another_number_helps_out(tmp_path: Path) -> None:
         await checks.check(ANA)
         await checks.check(BETO)
         assert [name for name, _ in checks.line.asked] == ["main", "second"]
+
+
+async def test_a_line_that_never_answers_is_given_up(checks: Checks) -> None:
+    """After the time that a send may take, silence is an unknown."""
+    asked = asyncio.Event()
+
+    async def silent(_name: str, _phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        asked.set()
+        return await asyncio.get_running_loop().create_future()
+
+    checks.line.check_numbers = silent  # type: ignore[method-assign]
+    checking = asyncio.create_task(checks.check(ANA))
+    await asked.wait()
+    await checks.room.clock.advance(SETTINGS.sending.answer_seconds)
+    assert await checking is OnWhatsApp.UNKNOWN
 
 
 async def test_a_halt_stops_checks_too(checks: Checks) -> None:
