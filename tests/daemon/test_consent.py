@@ -50,6 +50,7 @@ def on_record(value: str, hours_ago: float = 1000) -> Evidence:
         ([inbound(24), on_record("opted_in")], Permission.OPTED_IN),
         ([inbound(24), on_record("public_source")], Permission.RELATIONSHIP),
         (refusal(1), Permission.REFUSED),
+        ([*refusal(1), inbound(1)], Permission.REFUSED),
         ([*refusal(2), inbound(1)], Permission.CONVERSATION),
         ([*refusal(30), inbound(29)], Permission.REFUSED),
         ([*refusal(30), on_record("opted_in", 1)], Permission.REFUSED),

@@ -115,6 +115,36 @@ async def test_what_is_known_not_to_be_reachable_needs_an_operators_word(desk: D
     assert after.on_whatsapp == "yes"
 
 
+async def test_an_old_message_that_arrives_late_shortens_no_validation(desk: Desk) -> None:
+    """The newer one counts."""
+    prospect = await desk.prospect()
+    await desk.writes("hola")
+    fresh = (await desk.read_prospect(prospect)).expires_at
+    await desk.writes("de hace días", age=timedelta(days=3))
+    assert (await desk.read_prospect(prospect)).expires_at == fresh
+
+
+async def test_a_reply_that_waited_for_a_number_check_waits_no_longer(desk: Desk) -> None:
+    """They wrote: there is nothing left to check."""
+    await desk.prospect()
+    reply = await desk.people.message(ANA, kind="reply")
+    at = desk.people.clock.now()
+    await desk.people.database.write(
+        lambda tx: messages.move(
+            tx,
+            reply,
+            MessageState.DEFERRED,
+            at=at,
+            reason_code="not_checked_yet",
+            sentence="Not checked.",
+            who="gate",
+            waits_for="checked",
+        )
+    )
+    await desk.writes("hola")
+    assert await desk.people.state(reply) is MessageState.QUEUED
+
+
 async def test_any_inbound_cancels_what_we_wanted_to_sell_them(desk: Desk) -> None:
     """Replies stay; the event tells the number."""
     sale, reply = await desk.people.message(ANA), await desk.people.message(ANA, kind="reply")
@@ -225,6 +255,17 @@ async def test_an_old_opt_in_that_arrives_late_lifts_nothing(desk: Desk) -> None
     await desk.writes("BAJA")
     await desk.writes("ALTA", age=timedelta(hours=1))
     assert await desk.people.suppression.check(ANA)
+
+
+async def test_an_opt_in_counts_from_the_opt_out_and_not_from_a_name_learned_later(
+    desk: Desk,
+) -> None:
+    """Stop, start, and only then the hidden id becomes known: the start is the last word."""
+    await desk.writes("BAJA")
+    await desk.people.clock.advance(600)
+    await desk.desk.lid("main", LidLearned(LID, ANA))
+    await desk.writes("ALTA", age=timedelta(minutes=5))
+    assert not await desk.people.suppression.check(ANA)
 
 
 async def test_a_refusal_closes_until_they_write_again(desk: Desk) -> None:

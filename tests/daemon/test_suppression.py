@@ -98,6 +98,14 @@ async def test_who_is_not_suppressed_is_not_covered(people: People) -> None:
     assert not await is_suppressed(people, ANA)
 
 
+async def test_suppressing_makes_every_open_decision_stale(people: People) -> None:
+    """What was judged a moment ago is judged again before it may go."""
+    contact = await people.contact(ANA)
+    before = await people.database.read(lambda r: contacts.revision(r, contact))
+    await suppress(people, ANA)
+    assert await people.database.read(lambda r: contacts.revision(r, contact)) > before
+
+
 async def test_a_number_without_a_contact_is_suppressed_by_its_hash_alone(people: People) -> None:
     """A do-not-call list makes no contacts, and binds the contact that is made later."""
     await suppress(people, ANA, Source.IMPORT)
