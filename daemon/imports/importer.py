@@ -33,7 +33,7 @@ from storage.imports import ImportRecord, Outcome, RecordOutcome
 from storage.tx import Reader, Tx
 
 OnProgress: TypeAlias = Callable[[int, int | None], None]
-_JOB: Final = 25
+_JOB: Final = 10
 """Records in one write job: few, because an urgent job waits for the one that runs."""
 
 

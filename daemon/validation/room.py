@@ -22,7 +22,7 @@ from daemon.validation.moves import Moves
 from statemachines.machine import IllegalMove
 from statemachines.prospect import VALIDATION_DEADLINES
 from statemachines.prospect import Validation as State
-from storage import audit, checks, halts, prospects, spends
+from storage import audit, checks, contacts, halts, prospects, spends
 from storage.checks import Asker
 from storage.db import Database
 from storage.prospects import ProspectRecord
@@ -200,13 +200,13 @@ class Validation:
         told = await self._answers(asker, [prospect.phone for prospect in asked])
         now = self._clock.now()
 
-        def settle(tx: Tx) -> None:
+        def settle(tx: Tx) -> list[str]:
             for prospect in asked:
                 self._moves.settle(tx, prospect.id, told[prospect.phone], now)
+            return [contacts.current(tx, prospect.contact) for prospect in asked]
 
-        await self._database.write(settle, urgent=True)
-        for prospect in asked:
-            await self.on_checked(prospect.contact)
+        for contact in await self._database.write(settle, urgent=True):
+            await self.on_checked(contact)
         return {prospect.id: told[prospect.phone].answer for prospect in asked}
 
     def _begin(

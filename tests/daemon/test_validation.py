@@ -259,6 +259,7 @@ async def test_a_hidden_id_joins_the_contact(checks: Checks) -> None:
     await checks.check(ANA)
     after = await checks.of(ANA)
     assert after.contact == elder
+    assert checks.woken == [elder]
     assert after.validation is State.VALIDATED
     assert await checks.room.database.read(lambda r: contacts.of_alias(r, LID)) == elder
 
