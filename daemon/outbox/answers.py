@@ -37,33 +37,29 @@ def settle(
         case Unknown(reason_code, sentence):
             after = _move(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
             return receipts.settle_doubt(tx, after.contact, at) or after
-        case Refused(reason_code, sentence, retryable):
+        case Refused():
             if waits_for:
-                return _move(
-                    tx,
-                    message,
-                    MessageState.DEFERRED,
-                    at,
-                    reason_code,
-                    sentence,
-                    waits_for=waits_for,
-                )
-            attempts = message.attempts + 1
-            if retryable and attempts <= settings.retries:
-                due = at + retry_wait(message.id, attempts)
-                return _move(
-                    tx,
-                    message,
-                    MessageState.DEFERRED,
-                    at,
-                    reason_code,
-                    sentence,
-                    attempts=attempts,
-                    due_at=due,
-                )
-            return _move(
-                tx, message, MessageState.FAILED, at, reason_code, sentence, attempts=attempts
-            )
+                return _defer(tx, message, result, at, waits_for=waits_for)
+            return _refused(tx, message, result, at, settings.retries)
+
+
+def _refused(
+    tx: Tx, message: MessageRecord, result: Refused, at: datetime, retries: int
+) -> MessageRecord:
+    """Try again later, so many times; then it has failed, with the last reason."""
+    attempts = message.attempts + 1
+    if result.retryable and attempts <= retries:
+        due = at + retry_wait(message.id, attempts)
+        return _defer(tx, message, result, at, attempts=attempts, due_at=due)
+    target, code, sentence = MessageState.FAILED, result.reason_code, result.sentence
+    return _move(tx, message, target, at, code, sentence, attempts=attempts)
+
+
+def _defer(
+    tx: Tx, message: MessageRecord, result: Refused, at: datetime, **columns: object
+) -> MessageRecord:
+    target, code, sentence = MessageState.DEFERRED, result.reason_code, result.sentence
+    return _move(tx, message, target, at, code, sentence, **columns)
 
 
 def retry_wait(message: str, attempts: int) -> timedelta:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
+
 from daemon.events import GateFaulted
 from daemon.gate import Fault, Gate, Look, Phase, record_of
 from daemon.settings import SendingSettings
@@ -17,6 +19,8 @@ from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord, MovedOn
 from storage.tx import Tx
+
+log = structlog.get_logger("outbox")
 
 GATE = "gate"
 _BATCH = 32
@@ -52,11 +56,24 @@ class Desk:
         self.on_check_wanted: Callable[[], None] = lambda: None
 
     async def judge_waiting(self) -> int:
-        """Judge a batch of queued messages; return how many there were."""
+        """Judge a batch of queued messages; return how many could be judged.
+
+        One that can't be does not stand in the others' way; its error is raised when it is alone.
+        """
         waiting = await self._database.read(lambda reader: queue.to_judge(reader, _BATCH))
+        failed: Exception | None = None
+        judged = 0
         for message in waiting:
-            await self.write_down(await self._gate.look(message, Phase.ENQUEUE))
-        return len(waiting)
+            try:
+                await self.write_down(await self._gate.look(message, Phase.ENQUEUE))
+            except Exception as error:
+                log.exception("judging_failed", message=message.id)
+                failed = error
+            else:
+                judged += 1
+        if failed is not None and not judged:
+            raise failed
+        return judged
 
     async def write_down(self, look: Look) -> MessageRecord | None:
         """Store the decision and move the message; None when it, or the facts, moved meanwhile."""

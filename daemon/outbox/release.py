@@ -58,16 +58,7 @@ class Release:
         by_hand = message.channel == MANUAL
         if reason := next(_stale(tx, look), "") or _paced(tx, look, pacing, by_hand=by_hand):
             raise Stale(reason)
-        decisions.add(tx, record_of(look, self.decision))
-        decisions.redeem(
-            tx,
-            permit=self.permit.id,
-            message=message.id,
-            decision=self.decision,
-            document=msgspec.json.encode(self.permit).decode(),
-            at=at,
-            expires_at=self.permit.expires_at,
-        )
+        self._redeem(tx)
         pacing.book(
             tx,
             look.around.session,
@@ -90,6 +81,19 @@ class Release:
             first_contact=int(look.first_contact),
             faults=0,
             **columns,
+        )
+
+    def _redeem(self, tx: Tx) -> None:
+        """Store the decision and spend the permit; a second time the tables refuse both."""
+        decisions.add(tx, record_of(self.look, self.decision))
+        decisions.redeem(
+            tx,
+            permit=self.permit.id,
+            message=self.permit.message,
+            decision=self.decision,
+            document=msgspec.json.encode(self.permit).decode(),
+            at=self.look.at,
+            expires_at=self.permit.expires_at,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -31,9 +30,9 @@ def verifier(signer: PermitSigner) -> PermitVerifier:
 
 
 @pytest.fixture
-def permit(signer: PermitSigner) -> Iterator[Permit]:
+def permit(signer: PermitSigner) -> Permit:
     """A signed permit for Ana, valid for ten minutes."""
-    yield signer.sign(
+    return signer.sign(
         Permit(
             id="per_1",
             message="msg_1",

@@ -1,0 +1,370 @@
+"""The gate on real prospects: its five verdicts, its faults, and what it stores."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rules
+from daemon.api import hookimpl
+from daemon.api.questions import Defer, DeferKind, Effect, Opinion, Question
+from daemon.errors import RulesRejected
+from daemon.gate import Phase
+from daemon.rulebook import Rulebook
+from daemon.settings import RulesSettings
+from rules.compiler import Shard, compile_rules
+from rules.conditions import Condition
+from statemachines.message import MessageState
+from statemachines.prospect import Validation
+from storage import contacts
+from storage.evidence import EvidenceKind
+from tests.helpers.heart import ANA, BETO, SmallHouse, small_house
+
+S = MessageState
+PLACELESS = "+80012345678"
+"""An international freephone number: no zone, no country."""
+
+
+@pytest.mark.parametrize(
+    ("made", "state", "code"),
+    [
+        ({}, S.SENT, "acknowledged"),
+        ({"permission": "relationship"}, S.HELD, "first_time_relationship"),
+        ({"data_days": 400, "line_type": "fixed_line"}, S.SENT, "acknowledged"),
+        ({"permission": None}, S.BLOCKED, "no_permission"),
+        ({"permission": "refused"}, S.BLOCKED, "no_permission"),
+        ({"validation": Validation.NOT_REACHABLE}, S.BLOCKED, "not_valid"),
+        ({"on_whatsapp": "unknown"}, S.DEFERRED, "not_checked_yet"),
+        ({"line_type": "voip", "data_days": 400}, S.BLOCKED, "score_too_low"),
+        ({"permission": "public_source"}, S.CLEARED, "allowed"),
+    ],
+)
+async def test_each_prospect_gets_the_verdict_of_the_shipped_rules(
+    house: SmallHouse, made: dict[str, Any], state: MessageState, code: str
+) -> None:
+    """Allow, hold, block, defer and re-route, from rows alone."""
+    await house.prospect(BETO, **made)
+    message = await house.message(await house.post(BETO))
+    assert (message.state, message.reason_code) == (state, code)
+
+
+async def test_a_stranger_without_a_prospect_is_blocked(house: SmallHouse) -> None:
+    """Whatever is required and not known stops the message."""
+    message = await house.message(await house.post(BETO))
+    assert (message.state, message.reason_code) == (S.BLOCKED, "required_fact_missing")
+
+
+async def test_the_explanation_is_stored_with_points_places_and_opinions(
+    house: SmallHouse,
+) -> None:
+    """Score, raw sum, vetoes, contributions with file and line, missing facts, engine, hash."""
+    await house.prospect(BETO, permission="relationship")
+    message = await house.post(BETO)
+    [stored] = await house.decisions(message)
+    document = stored.document
+    assert document["verdict"] == stored.verdict == "review"
+    assert document["score"] == 80
+    vetoes: Any = document["vetoes"]
+    assert vetoes[0]["id"] == "first_time_relationship"
+    assert "gate.yaml" in json.dumps(vetoes[0])
+    assert {"raw", "contributions", "missing", "opinions", "engine", "ruleset"} <= set(document)
+    assert stored.ruleset == house.rulebook.gate.ruleset.hash
+    assert stored.microseconds >= 0
+
+
+async def test_a_snapshot_holds_the_texts_hash_and_never_the_text(house: SmallHouse) -> None:
+    """Decisions are kept longer than bodies."""
+    message = await house.post(text="Palabras muy privadas")
+    for stored in await house.decisions(message):
+        kept = json.dumps([stored.facts, stored.document], ensure_ascii=False)
+        assert "privadas" not in kept
+        assert stored.facts["message.text"] == f"sha256:{stored.body_hash}"
+        assert ANA not in kept
+
+
+async def test_the_same_snapshot_and_hash_give_the_same_verdict_always(house: SmallHouse) -> None:
+    """A stored decision can be repeated from what was stored with it."""
+    for number, made in enumerate(
+        ({}, {"permission": "relationship"}, {"permission": None}, {"on_whatsapp": "unknown"})
+    ):
+        to = f"+549114555100{number}"
+        await house.prospect(to, **made)  # type: ignore[arg-type]
+        [first, *_] = await house.decisions(await house.post(to, f"Hola número {number}"))
+        again = house.rulebook.gate.decide(first.facts).to_dict()
+        assert json.loads(json.dumps(again)) == first.document
+
+
+async def test_the_score_is_computed_anew_whatever_the_column_says(house: SmallHouse) -> None:
+    """The column is the last value; the gate trusts the evidence."""
+    await house.execute("UPDATE prospects SET score_contactabilidad = 5")
+    [first, *_] = await house.decisions(await house.post())
+    assert first.facts["prospect.score_contactabilidad"] == 80
+
+
+async def test_a_contact_whose_words_a_person_should_read_is_held(house: SmallHouse) -> None:
+    """The core's own opinion, with the reason that the listener gave; approval ends it."""
+    contact = await house.contact(ANA)
+    await house.database.write(lambda tx: contacts.set_review(tx, contact, "Baja el precio?"))
+    message = await house.post()
+    found = await house.message(message)
+    assert (found.state, found.sentence) == (S.HELD, "Baja el precio?")
+    await house.review.approve(message, "eva", "she wants to buy")
+    await house.clock.settle()
+    assert await house.state(message) is S.SENT
+
+
+class Plugin:
+    """A plugin that answers what it is told to."""
+
+    def __init__(self, answer: object = None, error: BaseException | None = None) -> None:
+        self.answer = answer
+        self.error = error
+        self.seen: list[Question] = []
+
+    @hookimpl
+    async def leadmaster_judge_message(self, question: Question) -> object:
+        """Answer, raise, or keep silent."""
+        self.seen.append(question)
+        if self.error is not None:
+            raise self.error
+        if self.answer == "late":
+            await asyncio.sleep(1)
+        return self.answer
+
+
+async def judged_by(tmp_path: Path, plugin: Plugin) -> tuple[MessageState, str]:
+    """Post a message that only this plugin may object to."""
+    async with small_house(tmp_path, plugins={"strict": plugin}, plugin_limit=0.02) as house:
+        await house.session()
+        house.outbox.serve("main")
+        await house.prospect()
+        posted = await house.post()
+        if plugin.answer == "late":
+            await asyncio.sleep(0.05)  # the limit of a plugin is real time
+            await house.clock.settle()
+        message = await house.message(posted)
+        assert house.wire.sends == [] or message.state is S.SENT
+        return message.state, message.reason_code
+
+
+@pytest.mark.parametrize(
+    ("opinion", "expected"),
+    [
+        (None, (S.SENT, "acknowledged")),
+        (Opinion("strict", Effect.BLOCK, "No"), (S.BLOCKED, "plugin_opinion")),
+        (Opinion("strict", Effect.HOLD, "Look"), (S.HELD, "plugin_opinion")),
+        (
+            Opinion("strict", Effect.DEFER, "Later", Defer(DeferKind.DURATION, seconds=60)),
+            (S.DEFERRED, "plugin_opinion"),
+        ),
+    ],
+)
+async def test_a_plugin_may_only_be_stricter(
+    tmp_path: Path, opinion: Opinion | None, expected: tuple[MessageState, str]
+) -> None:
+    """Block, hold or defer; no opinion is no objection."""
+    assert await judged_by(tmp_path, Plugin(opinion)) == expected
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        Plugin("late"),
+        Plugin(error=RuntimeError("broken")),
+        Plugin(error=asyncio.CancelledError()),
+        Plugin("allow"),
+        Plugin(Opinion("strict", "block", "No")),  # type: ignore[arg-type]
+        Plugin(Opinion("strict", Effect.DEFER, "x", Defer(DeferKind.UNTIL_WINDOW, "nowhere"))),
+        Plugin(Opinion("strict", Effect.DEFER, "x", "tomorrow")),  # type: ignore[arg-type]
+    ],
+    ids=["late", "raises", "cancelled", "nonsense", "word", "window", "defer"],
+)
+async def test_a_plugin_that_cannot_be_understood_is_a_fault_that_waits(
+    tmp_path: Path, plugin: Plugin
+) -> None:
+    """Late, raising, or answering nonsense: nothing goes, and nothing is lost."""
+    assert await judged_by(tmp_path, plugin) == (S.DEFERRED, "gate_fault")
+
+
+async def test_a_deferral_that_ends_at_once_waits_a_second_all_the_same(tmp_path: Path) -> None:
+    """No plugin makes the gate spin."""
+    at_once = Opinion("strict", Effect.DEFER, "x", Defer(DeferKind.DURATION, seconds=0))
+    plugin = Plugin(at_once)
+    async with small_house(tmp_path, plugins={"strict": plugin}) as house:
+        await house.session()
+        await house.prospect()
+        await house.post()
+        await house.clock.advance(10)
+        assert len(plugin.seen) <= 11
+
+
+async def test_a_plugin_sees_the_facts_and_cannot_change_them(tmp_path: Path) -> None:
+    """It gets a copy: what it does with it changes no verdict."""
+
+    class Liar(Plugin):
+        @hookimpl
+        async def leadmaster_judge_message(self, question: Question) -> object:
+            """Try to make somebody else's facts better."""
+            self.seen.append(question)
+            question.facts["prospect.permission"] = "opted_in"  # type: ignore[index]
+            return None
+
+    liar = Liar()
+    async with small_house(tmp_path, plugins={"liar": liar}) as house:
+        await house.session()
+        await house.prospect(permission=None)
+        assert await house.state(await house.post()) is S.BLOCKED
+    assert liar.seen[0].recipient == ANA
+
+
+async def test_a_fault_waits_longer_each_time_five_times_and_then_asks_a_person(
+    tmp_path: Path,
+) -> None:
+    """1, 2, 4, 8, 16 minutes; each is stored as a block with its own code, and told."""
+    plugin = Plugin(error=RuntimeError("broken"))
+    async with small_house(tmp_path, plugins={"strict": plugin}) as house:
+        await house.session()
+        house.outbox.serve("main")
+        await house.prospect()
+        message = await house.post()
+        for times, minutes in enumerate((1, 2, 4, 8, 16), start=1):
+            found = await house.message(message)
+            assert (found.state, found.faults) == (S.DEFERRED, times)
+            assert found.due_at == found.changed_at + timedelta(minutes=minutes)
+            await house.clock.leap(minutes * 60)
+            await house.clock.advance(1)
+        found = await house.message(message)
+        assert (found.state, found.reason_code) == (S.HELD, "plugin_opinion_missing")
+        stored = await house.decisions(message)
+        assert [each.verdict for each in stored] == ["block"] * 6
+        assert stored[0].document["reason_code"] == "plugin_opinion_missing"
+        assert sum(event.type == "gate.faulted" for event in house.published) == 6
+        assert house.gate.faults == 6
+        plugin.error = None
+        await house.review.approve(message, "eva", "the plugin is mended")
+        await house.clock.settle()
+        assert await house.state(message) is S.SENT
+
+
+def broken() -> Rulebook:
+    """Return a rulebook whose engine forgets rules: the two engines disagree."""
+
+    def forgetful(conditions: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, ...]:
+        return compile_rules([each for each in conditions if each[0] != "closed"])
+
+    shipped = rules.load([rules.DEFAULTS / "gate.yaml"])
+    score = rules.load([rules.DEFAULTS / "score.yaml"])
+    gate = rules.Judge(shipped, compiler=forgetful)
+    return Rulebook(gate, rules.Judge(score, compiler=forgetful))
+
+
+async def test_engines_that_disagree_let_nothing_through(tmp_path: Path) -> None:
+    """A compiler that forgets a veto is caught by the second engine."""
+    async with small_house(tmp_path, rulebook=broken()) as house:
+        await house.session()
+        house.outbox.serve("main")
+        await house.prospect()
+        await house.clock.leap(8 * 3600)  # at night, when the forgotten rule speaks
+        message = await house.message(await house.post())
+        assert (message.state, message.reason_code) == (S.DEFERRED, "gate_fault")
+        [stored] = await house.decisions(message.id)
+        assert stored.document["reason_code"] == "engines_disagree"
+        assert "closed" in json.dumps(stored.document["fault"])
+
+
+async def test_a_row_that_the_gate_cannot_read_is_a_fault_of_that_message_alone(
+    house: SmallHouse,
+) -> None:
+    """A session with an impossible time zone stops its own messages, not the queue."""
+    await house.session("odd", number=None, time_zone="Nowhere/Land")
+    stuck = await house.enqueue(PLACELESS, "one", session="odd")
+    fine = await house.post()
+    assert await house.state(fine) is S.SENT
+    found = await house.message(stuck)
+    assert (found.state, found.reason_code) == (S.DEFERRED, "gate_fault")
+    assert "ZoneInfoNotFoundError" in found.sentence
+
+
+async def test_a_row_that_nobody_can_read_does_not_stand_in_the_queues_way(
+    house: SmallHouse,
+) -> None:
+    """It stays queued, and is tried again; what came after it goes."""
+    beto = await house.prospect(BETO)
+    await house.execute(
+        "INSERT INTO evidence (contact, at, kind, value, source) VALUES (?, 'x', 'y', 'z', 't')",
+        beto,
+    )
+    stuck = await house.enqueue(BETO, "something else altogether")
+    fine = await house.post()
+    assert await house.state(fine) is S.SENT
+    assert await house.state(stuck) is S.QUEUED
+    await house.execute("DELETE FROM evidence WHERE kind = 'y'")
+    await house.clock.advance(6)
+    assert await house.state(stuck) is S.SENT
+
+
+def test_a_rule_file_with_problems_is_refused_with_their_places(tmp_path: Path) -> None:
+    """Line and column of each, and the last good set stays where it was."""
+    file = tmp_path / "gate.yaml"
+    file.write_text("format: leadmaster/gate@1\nscore: {base: prospect.nothing}\n")
+    with pytest.raises(RulesRejected, match=r"gate\.yaml:2:"):
+        Rulebook.load(RulesSettings(gate=(str(file),)))
+
+
+async def test_both_sets_are_kept_by_their_hash_with_their_text(house: SmallHouse) -> None:
+    """What a decision's hash points to can always be read; loading twice keeps one."""
+    for _ in range(2):
+        await house.database.write(
+            lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+        )
+    kept = dict(await house.rows("SELECT hash, files FROM rulesets"))  # type: ignore[arg-type]
+    assert set(kept) == {
+        house.rulebook.gate.ruleset.hash,
+        house.rulebook.score.ruleset.hash,
+    }
+    assert "first_time_relationship" in str(kept[house.rulebook.gate.ruleset.hash])
+    assert sum(event.type == "rules.loaded" for event in house.published) == 4
+
+
+async def test_the_column_follows_the_evidence_and_says_so(house: SmallHouse) -> None:
+    """An inbound brings score and permission up, in its own transaction, with one event."""
+    contact = await house.contact(ANA)
+    before = len([e for e in house.published if e.type == "prospect.changed"])
+    await house.evidence(contact, EvidenceKind.INBOUND, "none")
+    [(score, permission)] = await house.rows(
+        "SELECT score_contactabilidad, permission FROM prospects"
+    )
+    assert (score, permission) == (100, "conversation")
+    await house.database.write(
+        lambda tx: house.scoring.refresh(
+            tx, contact, house.clock.now(), reason_code="again", sentence="Nothing new."
+        )
+    )
+    changed = [event for event in house.published if event.type == "prospect.changed"]
+    assert len(changed) == before + 1
+    assert changed[-1].data["score_contactabilidad"] == 100
+
+
+async def test_scoring_a_contact_without_a_prospect_only_makes_open_looks_stale(
+    house: SmallHouse,
+) -> None:
+    """There is no column to keep; the revision grows all the same."""
+    contact = await house.contact(BETO)
+    await house.evidence(contact, EvidenceKind.REFUSAL, "refused")
+    assert await house.rows("SELECT revision FROM contacts WHERE id = ?", contact) == [(1,)]
+
+
+async def test_a_look_changes_nothing(house: SmallHouse) -> None:
+    """The gate reads, asks and signs; writing is the desk's."""
+    message = await house.message(await house.post())
+    before = await house.database.high_water()
+    look = await house.gate.look(replace(message, text="Otra cosa"), Phase.ENQUEUE)
+    assert look.allows in {True, False}
+    assert await house.database.high_water() == before
