@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from functools import cached_property
 from random import Random
 
 import msgspec
@@ -45,41 +44,36 @@ from storage.journal import SuppressionJournal
 from storage.migrations import migrations
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What every room stands on."""
-
-    settings: Settings
-    clock: Clock
-    plugins: Plugins
-    rulebook: Rulebook
-    bus: Bus
-    database: Database
-
-
-@dataclass(slots=True)
 class House:
-    """Every room of a running daemon. Doors and journeys reach them here, by name."""
+    """Every room of a running daemon, by name. Each is built once, from the rooms it names.
 
-    settings: Settings
-    clock: Clock
-    database: Database
-    bus: Bus
-    plugins: Plugins
-    rulebook: Rulebook
-    aliases: Aliases
-    suppression: Suppression
-    scoring: Scoring
-    gate: Gate
-    sessions: Sessions
-    outbox: Outbox
-    review: Review
-    manual: Manual
-    halt: Halt
-    validation: Validation
-    imports: Imports
-    retention: Retention
-    started_at: datetime
+    Make one with :meth:`open`. Doors and journeys reach the rooms here.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        plugins: Plugins,
+        rulebook: Rulebook,
+        bus: Bus,
+        database: Database,
+        channels: Mapping[str, Channel],
+    ) -> None:
+        """Take the ground that the rooms stand on, and wire the news that comes up from them."""
+        self.settings = settings
+        self.clock = clock
+        self.plugins = plugins
+        self.rulebook = rulebook
+        self.bus = bus
+        self.database = database
+        self.channels = channels
+        self.started_at = clock.now()
+        self.outbox.connect(self._dispatch)
+        self.sessions.on_ready = self.outbox.session_ready
+        self.desk.on_check_wanted = self.validation.wake
+        self.validation.on_checked = self.outbox.contact_checked
+        self.halt.on_resume = self.outbox.wake
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -95,9 +89,9 @@ class House:
         Raises :class:`StartRefused`, :class:`RulesRejected` or ``DatabaseRefused`` with one
         sentence where the daemon could not keep its promises.
         """
-        clock = clock or _clock(settings.clock)
         plugins = Plugins(limit=settings.plugins.limit_seconds)
         plugins.load(blocked=settings.plugins.blocked, more=more_plugins)
+        plugins.sources()  # two of one name are refused now, not at the first import
         rulebook = Rulebook.load(settings.rules)
         bus = Bus()
         async with contextlib.AsyncExitStack() as stack:
@@ -108,21 +102,21 @@ class House:
                 at_open=guards.install,
             )
             stack.push_async_callback(database.close)
-            ground = _Ground(settings, clock, plugins, rulebook, bus, database)
-            house = await _furnish(ground)
-            await stack.enter_async_context(house.living())
+            channels = await _channels(plugins, settings, database)
+            time = clock or _clock(settings.clock)
+            house = cls(settings, time, plugins, rulebook, bus, database, channels)
+            await stack.enter_async_context(house._living())
             yield house
 
     @contextlib.asynccontextmanager
-    async def living(self) -> AsyncIterator[None]:
+    async def _living(self) -> AsyncIterator[None]:
         """Recover, restore and serve; then drain what is on the wire before the lines close."""
         at = self.clock.now()
         await self.suppression.replay()
         await self.database.write(lambda tx: self.rulebook.store(tx, at=at, who="daemon"))
+        observers = Observers(self.plugins, self.bus, self.database, self.clock)
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(
-                Observers(self.plugins, self.bus, self.database, self.clock).running()
-            )
+            await stack.enter_async_context(observers.running())
             await self.outbox.start()
             stack.push_async_callback(self.sessions.close)
             stack.push_async_callback(self.outbox.stop, self.settings.daemon.drain_seconds)
@@ -132,108 +126,152 @@ class House:
             await stack.enter_async_context(self.validation.running())
             yield
 
+    # People.
 
-async def _furnish(ground: _Ground) -> House:
-    """Build the rooms, each from those below it; news that comes up is wired last."""
-    settings, clock, database, plugins = (
-        ground.settings,
-        ground.clock,
-        ground.database,
-        ground.plugins,
-    )
-    journal = SuppressionJournal(settings.state_dir)
-    aliases = Aliases(journal.hash)
-    suppression = Suppression(database, journal, aliases, clock)
-    scoring = Scoring(ground.rulebook.score)
-    signer = PermitSigner()
-    gate = Gate(database, plugins, ground.rulebook, signer, clock)
-    pacing = Pacing(settings.pacing)
-    desk = Desk(database, gate, settings.sending)
-    outbox = Outbox(
-        database, desk, Intake(database, plugins, pacing, aliases, clock, settings), clock
-    )
-    inbound = InboundDesk(
-        database=database,
-        plugins=plugins,
-        suppression=suppression,
-        scoring=scoring,
-        aliases=aliases,
-        wishes=wishes.load(),
-        clock=clock,
-        settings=settings,
-        wake=outbox.wake,
-    )
-    lines = await _lines(ground, inbound, PermitVerifier(signer.public_key))
-    outbox.connect(
-        lambda session: Dispatch(
-            session,
-            database=database,
-            gate=gate,
-            desk=desk,
-            pacing=pacing,
-            wire=lines,
-            clock=clock,
-            settings=settings.sending,
+    @cached_property
+    def _journal(self) -> SuppressionJournal:
+        return SuppressionJournal(self.settings.state_dir)
+
+    @cached_property
+    def aliases(self) -> Aliases:
+        """Every form under which a line is known."""
+        return Aliases(self._journal.hash)
+
+    @cached_property
+    def suppression(self) -> Suppression:
+        """Who is not to be written to."""
+        return Suppression(self.database, self._journal, self.aliases, self.clock)
+
+    @cached_property
+    def scoring(self) -> Scoring:
+        """What a prospect's evidence amounts to."""
+        return Scoring(self.rulebook.score)
+
+    @cached_property
+    def inbound(self) -> InboundDesk:
+        """What people write to us, and what receipts say."""
+        return InboundDesk(
+            database=self.database,
+            plugins=self.plugins,
+            suppression=self.suppression,
+            scoring=self.scoring,
+            aliases=self.aliases,
+            wishes=wishes.load(),
+            clock=self.clock,
+            settings=self.settings,
+            wake=self.outbox.wake,
         )
-    )
-    validation = Validation(database, lines, scoring, aliases, clock, settings)
-    halt = Halt(database, clock)
-    lines.on_ready = outbox.session_ready
-    desk.on_check_wanted = validation.wake
-    validation.on_checked = outbox.contact_checked
-    halt.on_resume = outbox.wake
-    return House(
-        settings=settings,
-        clock=clock,
-        database=database,
-        bus=ground.bus,
-        plugins=plugins,
-        rulebook=ground.rulebook,
-        aliases=aliases,
-        suppression=suppression,
-        scoring=scoring,
-        gate=gate,
-        sessions=lines,
-        outbox=outbox,
-        review=Review(database, clock, settings.sending, outbox.wake),
-        manual=Manual(database, gate, desk, pacing, clock, settings.sending),
-        halt=halt,
-        validation=validation,
-        imports=Imports(database, plugins, scoring, aliases, clock, settings),
-        retention=Retention(database, clock, settings.retention),
-        started_at=clock.now(),
-    )
+
+    @cached_property
+    def imports(self) -> Imports:
+        """Lists of prospects on their way in."""
+        return Imports(
+            self.database, self.plugins, self.scoring, self.aliases, self.clock, self.settings
+        )
+
+    @cached_property
+    def validation(self) -> Validation:
+        """Number checks, and an operator's word."""
+        return Validation(
+            self.database, self.sessions, self.scoring, self.aliases, self.clock, self.settings
+        )
+
+    @cached_property
+    def retention(self) -> Retention:
+        """What is forgotten, and when."""
+        return Retention(self.database, self.clock, self.settings.retention)
+
+    # The way out.
+
+    @cached_property
+    def _signer(self) -> PermitSigner:
+        return PermitSigner()
+
+    @cached_property
+    def gate(self) -> Gate:
+        """The judge in front of every send."""
+        return Gate(self.database, self.plugins, self.rulebook, self._signer, self.clock)
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """When a message may go."""
+        return Pacing(self.settings.pacing)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where the gate's word is written down."""
+        return Desk(self.database, self.gate, self.settings.sending)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Messages on their way out."""
+        intake = Intake(
+            self.database, self.plugins, self.pacing, self.aliases, self.clock, self.settings
+        )
+        return Outbox(self.database, self.desk, intake, self.clock)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The phones: the only room that reaches a transport."""
+        return Sessions(
+            clock=self.clock,
+            database=self.database,
+            bus=self.bus,
+            verifier=PermitVerifier(self._signer.public_key),
+            channels=self.channels,
+            folder=self.settings.state_dir / "sessions",
+            rng=Random(),  # noqa: S311 - spreads reconnects, protects nothing
+            on_inbound=self.inbound.inbound,
+            on_receipt=self.inbound.receipt,
+            on_own=self.inbound.own,
+            on_lid=self.inbound.lid,
+            channel_options={"simulated": msgspec.to_builtins(self.settings.simulated)},
+            stagger_seconds=self.settings.daemon.restore_stagger_seconds,
+        )
+
+    def _dispatch(self, session: str) -> Dispatch:
+        return Dispatch(
+            session,
+            database=self.database,
+            gate=self.gate,
+            desk=self.desk,
+            pacing=self.pacing,
+            wire=self.sessions,
+            clock=self.clock,
+            settings=self.settings.sending,
+        )
+
+    # A person's word.
+
+    @cached_property
+    def review(self) -> Review:
+        """Messages that wait for a person."""
+        return Review(self.database, self.clock, self.settings.sending, self.outbox.wake)
+
+    @cached_property
+    def manual(self) -> Manual:
+        """Messages that a person sends by hand."""
+        return Manual(
+            self.database, self.gate, self.desk, self.pacing, self.clock, self.settings.sending
+        )
+
+    @cached_property
+    def halt(self) -> Halt:
+        """The stop of everything."""
+        return Halt(self.database, self.clock)
 
 
-async def _lines(ground: _Ground, inbound: InboundDesk, verifier: PermitVerifier) -> Sessions:
-    """Build the sessions: the only room that reaches a transport."""
-    settings = ground.settings
-    return Sessions(
-        clock=ground.clock,
-        database=ground.database,
-        bus=ground.bus,
-        verifier=verifier,
-        channels=await _channels(ground),
-        folder=settings.state_dir / "sessions",
-        rng=Random(),  # noqa: S311 - spreads reconnects, protects nothing
-        on_inbound=inbound.inbound,
-        on_receipt=inbound.receipt,
-        on_own=inbound.own,
-        on_lid=inbound.lid,
-        channel_options={"simulated": msgspec.to_builtins(settings.simulated)},
-        stagger_seconds=settings.daemon.restore_stagger_seconds,
-    )
-
-
-async def _channels(ground: _Ground) -> Mapping[str, Channel]:
+async def _channels(
+    plugins: Plugins, settings: Settings, database: Database
+) -> Mapping[str, Channel]:
     """Return the channels that may be used here; an injected clock allows simulated ones alone."""
-    channels = ground.plugins.channels()
-    if ground.settings.clock.start is None:
+    channels = plugins.channels()
+    if settings.clock.start is None:
         return channels
     harmless = {
         name: each for name, each in channels.items() if each.simulated or not each.connects
     }
-    for session in await ground.database.read(sessions.every):
+    for session in await database.read(sessions.every):
         if session.channel not in harmless:
             raise StartRefused(
                 f"The session {session.name!r} is {session.channel}, and the clock is injected.",

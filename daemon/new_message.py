@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from daemon.api.permit import body_hash
-from statemachines.message import MessageState
 from storage.ids import new_id
 from storage.messages import MessageRecord
 
@@ -40,24 +39,8 @@ def new_message(
         template=template,
         campaign=campaign,
         kind=kind,
-        first_contact=False,
-        state=MessageState.QUEUED,
-        reason_code="queued",
-        sentence="Waiting for the gate.",
         created_at=at,
         changed_at=at,
         not_before=not_before,
         not_after=not_after,
-        due_at=None,
-        waits_for=None,
-        needs_review=False,
-        attempts=0,
-        faults=0,
-        in_flight_key=None,
-        decision=None,
-        permit=None,
-        wire_id=None,
-        sent_at=None,
-        taken_by=None,
-        lease_until=None,
     )

@@ -6,6 +6,7 @@ They are made anew at every open, so they can never lag behind the declaration.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 from statemachines.message import NEEDS_WIRE_ID, MessageState, sql_guard
 
@@ -21,51 +22,56 @@ def _trigger(name: str, event: str, when: str, sentence: str) -> str:
     )
 
 
+_PROOFLESS = (
+    f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND NEW.wire_id IS NULL)"
+    " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
+    " OR NEW.in_flight_key IS NULL))"
+    " OR (NEW.state IN ('taken', 'revealed')"
+    " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
+)
+_REWRITTEN = (
+    "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
+    " OR NEW.text NOT IN (OLD.text, '')"
+)
+
+GUARDS: Mapping[str, tuple[str, str, str]] = {
+    "messages_begin_queued": (
+        "INSERT",
+        "NEW.state <> 'queued'",
+        "a message begins as queued",
+    ),
+    "messages_move_legally": (
+        "UPDATE OF state",
+        f"NEW.state <> OLD.state AND NOT ({sql_guard('OLD', 'NEW')})",
+        "that move is not in the declaration of a message",
+    ),
+    "messages_hold_their_proof": (
+        "UPDATE",
+        _PROOFLESS,
+        "that state needs its proof: wire id, decision and permit, or taker and lease",
+    ),
+    "messages_change_channel_before_the_gate": (
+        "UPDATE OF channel",
+        "NEW.channel <> OLD.channel AND NEW.state <> 'queued'",
+        "a message changes its channel only to be judged again",
+    ),
+    "messages_keep_their_wire_id": (
+        "UPDATE OF wire_id",
+        "OLD.wire_id IS NOT NULL AND NEW.wire_id IS NOT OLD.wire_id",
+        "an acknowledged id is never changed",
+    ),
+    "messages_keep_their_text": (
+        "UPDATE OF text, body_hash, recipient",
+        _REWRITTEN,
+        "text and recipient of a message are never changed, the text only forgotten",
+    ),
+}
+"""Each guard by name: which statements it watches, what it refuses, and what it says."""
+
+
 def triggers() -> dict[str, str]:
     """Return the guards by name, as SQL."""
-    needs = (
-        f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND coalesce(NEW.wire_id, '') = '')"
-        " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
-        " OR NEW.in_flight_key IS NULL))"
-        " OR (NEW.state IN ('taken', 'revealed')"
-        " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
-    )
-    guards = {
-        "messages_begin_queued": (
-            "INSERT",
-            "NEW.state <> 'queued'",
-            "a message begins as queued",
-        ),
-        "messages_move_legally": (
-            "UPDATE OF state",
-            f"NEW.state <> OLD.state AND NOT ({sql_guard('OLD', 'NEW')})",
-            "that move is not in the declaration of a message",
-        ),
-        "messages_hold_their_proof": (
-            "UPDATE",
-            needs,
-            "that state needs its proof: wire id, decision and permit, or taker and lease",
-        ),
-        "messages_change_channel_before_the_gate": (
-            "UPDATE OF channel",
-            "NEW.channel <> OLD.channel AND NEW.state <> 'queued'",
-            "a message changes its channel only to be judged again",
-        ),
-        "messages_keep_their_wire_id": (
-            "UPDATE OF wire_id",
-            "OLD.wire_id IS NOT NULL AND NEW.wire_id IS NOT OLD.wire_id",
-            "an acknowledged id is never changed",
-        ),
-        "messages_keep_their_text": (
-            "UPDATE OF text, body_hash, recipient",
-            (
-                "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
-                " OR NEW.text NOT IN (OLD.text, '')"
-            ),
-            "text and recipient of a message are never changed, the text only forgotten",
-        ),
-    }
-    return {name: _trigger(name, *rest) for name, rest in guards.items()}
+    return {name: _trigger(name, *guard) for name, guard in GUARDS.items()}
 
 
 def install(connection: sqlite3.Connection) -> None:

@@ -36,37 +36,37 @@ class MessageRecord:
     """A message as stored. Times are aware UTC; ``text`` is what goes out, word for word."""
 
     id: str
-    idempotency_key: str | None
-    request_hash: str
     contact: str
     recipient: str
     session: str
     channel: str
     text: str
     body_hash: str
-    template: str | None
-    campaign: str | None
-    kind: str
-    first_contact: bool
-    state: MessageState
-    reason_code: str
-    sentence: str
     created_at: datetime
     changed_at: datetime
-    not_before: datetime | None
     not_after: datetime
-    due_at: datetime | None
-    waits_for: str | None
-    needs_review: bool
-    attempts: int
-    faults: int
-    in_flight_key: str | None
-    decision: str | None
-    permit: str | None
-    wire_id: str | None
-    sent_at: datetime | None
-    taken_by: str | None
-    lease_until: datetime | None
+    kind: str = "commercial"
+    not_before: datetime | None = None
+    idempotency_key: str | None = None
+    request_hash: str = ""
+    template: str | None = None
+    campaign: str | None = None
+    first_contact: bool = False
+    state: MessageState = MessageState.QUEUED
+    reason_code: str = "queued"
+    sentence: str = "Waiting for the gate."
+    due_at: datetime | None = None
+    waits_for: str | None = None
+    needs_review: bool = False
+    attempts: int = 0
+    faults: int = 0
+    in_flight_key: str | None = None
+    decision: str | None = None
+    permit: str | None = None
+    wire_id: str | None = None
+    sent_at: datetime | None = None
+    taken_by: str | None = None
+    lease_until: datetime | None = None
 
     def __repr__(self) -> str:
         """Keep body and number out of logs."""
