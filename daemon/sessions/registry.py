@@ -18,7 +18,7 @@ from daemon.api.permit import Permit, PermitVerifier
 from daemon.api.signals import InboundMessage, LidLearned, OwnMessage, Receipt
 from daemon.api.transport import Channel, NumberAnswer, Outgoing, SendResult
 from daemon.bus import Bus
-from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
 from daemon.events import SessionQrShown
 from daemon.sessions import orders
 from daemon.sessions.session import Session
@@ -167,11 +167,14 @@ class Sessions:
     # Boot and shutdown.
 
     async def restore(self) -> None:
-        """Take over every stored session. Those that were connected dial again, one by one."""
+        """Take over every stored session. Those that were connected dial again, one by one.
+
+        Raises :class:`StartRefused` for a session whose channel no plugin brings.
+        """
         records = await self._around.database.read(rows.every)
         for record in records:
             if record.channel not in self._around.channels:
-                raise BadRequest(
+                raise StartRefused(
                     f"The session {record.name} belongs to the channel {record.channel!r}, which"
                     " no plugin brings.",
                     hint="Install or unblock the plugin of that channel.",

@@ -29,6 +29,7 @@ from daemon.api.transport import (
 )
 from daemon.events import SessionQrShown
 from daemon.sessions.alarm import Alarm
+from daemon.sessions.delivery import deliver
 from daemon.sessions.hearing import Heard, LineNotOpened, LineOpened, heard
 from daemon.sessions.keeping import Keeper
 from daemon.sessions.life import Life
@@ -51,9 +52,6 @@ from storage.sessions import SessionRecord
 log = structlog.get_logger("sessions")
 
 WITHOUT_LINE = NEEDS_PERSON | {Connection.STOPPED, Connection.BACKOFF}
-DELIVERY_PAUSES = (1.0, 5.0, 15.0)
-"""Seconds between tries to store what came in, before the line is given up."""
-
 SEEN_STEP = timedelta(hours=1)
 """A phone that is online all day is not written down more often."""
 
@@ -99,10 +97,6 @@ class Session:
     def qr(self) -> SessionQrShown | None:
         """Return the code that can be scanned now, or None."""
         return self._pairing.current(self.around.clock.now())
-
-    def pairing(self) -> str:
-        """Return where the present or last attempt to link a phone stands."""
-        return self._pairing.state
 
     def can_send(self, *, new_chat: bool) -> bool:
         """Return whether a message may go to the wire now."""
@@ -221,24 +215,9 @@ class Session:
             self._last_frame = self.around.clock.now()
         sink = self.around.sinks.get(type(signal))
         if sink is not None:
-            await self._deliver(partial(sink, self._name, signal))
+            await deliver(partial(sink, self._name, signal), self.around.clock, self._name)
         elif not isinstance(signal, KeepAlive) or self.record.connection is Connection.DEGRADED:
             await self._mailbox.post(partial(self._take, line, signal))
-
-    async def _deliver(self, store: Callable[[], Awaitable[object]]) -> None:
-        """Store what came in, or give the line up: who can't hear an opt-out must not send.
-
-        What was not stored is told again by the next line.
-        """
-        for pause in DELIVERY_PAUSES:
-            try:
-                await store()
-            except Exception as error:  # noqa: BLE001 - a full disk, a fault: all the same to the line
-                log.warning("signal_not_stored", session=self._name, error=type(error).__name__)
-                await self.around.clock.sleep(pause)
-            else:
-                return
-        await store()
 
     async def _take(self, line: Line, signal: Signal) -> None:
         """Let one signal of the present line have its effect."""

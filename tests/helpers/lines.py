@@ -95,6 +95,7 @@ class HeldLine:
 
 def write_script(folder: Path, script: Mapping[str, object]) -> str:
     """Write a script file and return its path."""
+    folder.mkdir(exist_ok=True)
     path = folder / "script.json"
     path.write_text(json.dumps(script))
     return str(path)

@@ -30,7 +30,7 @@ from storage import guards
 from storage import sessions as rows
 from storage.db import Database
 from storage.errors import DiskFull
-from storage.event_log import CommittedEvent
+from storage.events import CommittedEvent
 from storage.migrations import migrations
 from storage.sessions import SessionRecord
 from storage.tx import Tx

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daemon.api.signals import Connected, QrIssued, Synced
-from daemon.errors import BadRequest
+from daemon.errors import StartRefused
 from statemachines.session import ACTIVE, NEEDS_PERSON, Connection, Phone, Sending
 from storage import sessions as rows
 from storage.sessions import SessionRecord
+from storage.tx import Tx
 from tests.helpers.clock import MIDDAY, FakeClock
 from tests.helpers.sessions import NAME, PHONE, Room, sessions_room
 
@@ -41,7 +43,11 @@ async def killed_in(folder: Path, *records: SessionRecord) -> None:
     """Leave a database behind as a killed daemon would."""
     async with sessions_room(folder) as room:
         for record in records:
-            await room.database.write(lambda tx, record=record: rows.insert(tx, record))
+            await room.database.write(partial(_insert, record))
+
+
+def _insert(record: SessionRecord, tx: Tx) -> None:
+    rows.insert(tx, record)
 
 
 async def advance_to(room: Room, moment: datetime) -> None:
@@ -160,7 +166,7 @@ async def test_a_session_whose_channel_is_missing_stops_the_start(tmp_path: Path
     """The sentence names both."""
     await killed_in(tmp_path, stored(Connection.READY, channel="pigeon"))
     async with sessions_room(tmp_path) as room:
-        with pytest.raises(BadRequest, match=r"ventas.*pigeon"):
+        with pytest.raises(StartRefused, match=r"ventas.*pigeon"):
             await room.sessions.restore()
 
 

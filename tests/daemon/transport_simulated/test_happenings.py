@@ -51,11 +51,11 @@ async def test_a_deed_is_told_and_the_line_is_down(
     clock = FakeClock()
     async with held_line(tmp_path, clock, {"line": [{"at": 10, **event}]}) as line:
         await line.transport.connect()
-        await clock.advance(4.9)
+        await clock.advance(5)
         assert line.of(Synced)
-        await clock.advance(9)
+        await clock.advance(9.9)
         assert signal not in line.told
-        await clock.advance(1)
+        await clock.advance(0.1)
         assert line.told[-1] == signal
         result = await line.send()
         assert isinstance(result, Refused)
@@ -93,7 +93,7 @@ async def test_a_ban_lasts_over_new_lines_until_it_ends(tmp_path: Path) -> None:
     script = {"line": [{"at": 1, "do": "ban", "code": 104, "seconds": 600}]}
     async with held_line(tmp_path, clock, script) as line:
         await line.transport.connect()
-        await clock.advance(5.5)
+        await clock.advance(6)
         (ban,) = line.of(ConnectionRefused)
         assert (ban.code, ban.ban_code) == (402, 104)
         assert ban.until is not None

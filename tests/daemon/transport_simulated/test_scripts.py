@@ -1,4 +1,4 @@
-"""The script's form: what is wrong is named with its file and its key; the seed decides the rest."""
+"""The script's form: what is wrong is named with file and key; the seed decides the rest."""
 
 from __future__ import annotations
 
@@ -91,7 +91,6 @@ async def transcript(folder: Path, seed: int) -> list[Signal | object]:
         "defaults": {"read_rate": 0.5, "reply": {"text": "Gracias"}, "reply_rate": 0.5},
         "line": [{"at": 300, "do": "write", "contact": BRUNO, "text": "Hola"}],
     }
-    folder.mkdir()
     async with held_line(folder, clock, script, seed=seed, pen=Pen(clock)) as line:
         await line.transport.connect()
         await clock.advance(100)
