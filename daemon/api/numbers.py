@@ -76,7 +76,7 @@ class PhoneNumber:
         return self.line_type in REACHABLE
 
 
-class NumberUnusable(Exception):  # noqa: N818 - named for what is wrong, like every error here
+class NumberUnusable(Exception):
     """A text is no number that can be used; ``reason_code`` is stable, ``sentence`` names no digit.
 
     Codes: ``empty``, ``several_numbers``, ``not_a_number``, ``unknown_country``,

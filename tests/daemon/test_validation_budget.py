@@ -39,6 +39,16 @@ async def test_the_budget_is_the_numbers(tmp_path: Path) -> None:
         await checks.check(ANA)
 
 
+async def test_a_budget_ends_in_the_middle_of_a_question(tmp_path: Path) -> None:
+    """Two wait and one check is left: one is asked about, the other waits on."""
+    settings = Settings(pacing=PacingSettings(number_checks=1))
+    async with opened(tmp_path, settings=settings) as checks:
+        for phone in (ANA, BETO):
+            await checks.wait_for_check(phone)
+        assert await checks.validation.check_waiting() == 1
+        assert [phones for _, phones in checks.line.asked] == [(ANA,)]
+
+
 async def test_a_young_number_asks_nothing(tmp_path: Path) -> None:
     """None in a number's first 14 days here."""
     async with opened(tmp_path, days=13) as checks:

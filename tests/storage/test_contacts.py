@@ -97,6 +97,58 @@ async def test_two_contacts_that_share_an_alias_become_the_elder(database: Datab
     assert kept.review_reason == "begins with a listed word"
 
 
+TABLES = ("messages", "inbound", "receipts", "suppressions")
+
+
+def rows_of(tx: Tx, contact: str) -> None:
+    """Give a contact a row in every table that names one, by hand."""
+    now = "2026-11-02T12:00:00.000Z"
+    tx.execute(
+        "INSERT INTO sessions (name, channel, time_zone, since, created_at)"
+        " VALUES ('main', 'simulated', 'UTC', ?1, ?1)",
+        (now,),
+    )
+    tx.execute(
+        "INSERT INTO messages (id, request_hash, contact, recipient, session, channel, text,"
+        " body_hash, created_at, changed_at, not_after, in_flight_key)"
+        " VALUES ('msg_1', '', ?1, '', 'main', 'simulated', '', '', ?2, ?2, ?2, ?1)",
+        (contact, now),
+    )
+    tx.execute(
+        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
+        " VALUES ('inb_1', 'main', 'w', ?1, ?2, ?2, '', 'none')",
+        (contact, now),
+    )
+    tx.execute(
+        "INSERT INTO receipts (session, wire_id, kind, at, contact)"
+        " VALUES ('main', 'w', 'read', ?2, ?1)",
+        (contact, now),
+    )
+    tx.execute(
+        "INSERT INTO suppressions (alias_hash, contact, source, reason, at)"
+        " VALUES ('h2', ?1, 'contact', 'BAJA', ?2)",
+        (contact, now),
+    )
+
+
+async def test_a_merge_leaves_nothing_behind(database: Database) -> None:
+    """Messages, inbound, receipts and suppressions follow; a place in flight keeps its name."""
+
+    def job(tx: Tx) -> tuple[str, str]:
+        elder = contacts.resolve(tx, [LID], AT)
+        younger = contacts.resolve(tx, [MOBILE], AT + timedelta(days=1))
+        rows_of(tx, younger)
+        contacts.resolve(tx, [LID, MOBILE], AT)
+        return elder, younger
+
+    elder, younger = await database.write(job)
+    for table in TABLES:
+        query = f"SELECT contact FROM {table}"
+        assert await database.read(lambda r, query=query: r.value(query)) == elder, table
+    key = await database.read(lambda r: r.value("SELECT in_flight_key FROM messages"))
+    assert key == younger
+
+
 async def test_a_merge_raises_the_revision_above_both(database: Database) -> None:
     """What was judged under either contact is judged anew."""
 
