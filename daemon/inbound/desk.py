@@ -96,10 +96,9 @@ class InboundDesk:
         await self._store(lambda tx: self._note_receipt(tx, session, signal, self._clock.now()))
         self._wake()
 
-    async def lid(self, session: str, signal: LidLearned) -> None:
+    async def lid(self, _session: str, signal: LidLearned) -> None:
         """Learn that a hidden id and a number are one person; a suppression of either holds."""
         await self._store(lambda tx: self._join(tx, signal, self._clock.now()))
-        log.debug("lid_learned", session=session)
 
     async def _store(self, job: Callable[[Tx], T]) -> T:
         """Write in the urgent lane, until the disk takes it."""

@@ -1,0 +1,121 @@
+"""Suppression holds whatever the order in which names are learned and stops are said."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.api.signals import LidLearned
+from daemon.suppression import Source
+from statemachines.message import CANCELLABLE
+from storage import messages
+from tests.helpers.people import ANA, ANA_OLD_FORM, LID, Desk, opened_desk, opened_people
+
+
+class Step(Enum):
+    """One thing that may happen around one person with a number and a hidden id."""
+
+    MESSAGE_QUEUED = auto()
+    WROTE_FROM_HIDDEN_ID = auto()
+    WROTE_WITH_BOTH_NAMES = auto()
+    SAID_STOP_FROM_NUMBER = auto()
+    SAID_STOP_FROM_HIDDEN_ID = auto()
+    OPERATOR_SUPPRESSED_NUMBER = auto()
+    PAIR_LEARNED = auto()
+    RESTARTED_WITHOUT_TABLE = auto()
+
+
+STOPS = {Step.SAID_STOP_FROM_NUMBER, Step.OPERATOR_SUPPRESSED_NUMBER}
+
+
+@dataclass
+class Model:
+    """What must be true, by the simplest reckoning."""
+
+    number_known: bool = False
+    hidden_id_known: bool = False
+    joined: bool = False
+    number_stopped: bool = False
+    hidden_id_stopped: bool = False
+
+    def take(self, step: Step) -> None:
+        """Follow one step."""
+        S = Step  # noqa: N806 - an abbreviation for this table
+        self.number_known |= step in {
+            S.MESSAGE_QUEUED,
+            S.WROTE_WITH_BOTH_NAMES,
+            S.SAID_STOP_FROM_NUMBER,
+        }
+        self.hidden_id_known |= step in {
+            S.WROTE_FROM_HIDDEN_ID,
+            S.WROTE_WITH_BOTH_NAMES,
+            S.SAID_STOP_FROM_HIDDEN_ID,
+        }
+        told = step is S.PAIR_LEARNED and (self.number_known or self.hidden_id_known)
+        self.joined |= told or step is S.WROTE_WITH_BOTH_NAMES
+        self.number_stopped |= step in {S.SAID_STOP_FROM_NUMBER, S.OPERATOR_SUPPRESSED_NUMBER}
+        self.hidden_id_stopped |= step is S.SAID_STOP_FROM_HIDDEN_ID
+        if self.joined:
+            self.number_known = self.hidden_id_known = True
+            either = self.number_stopped or self.hidden_id_stopped
+            self.number_stopped = self.hidden_id_stopped = either
+
+
+async def take(desk: Desk, step: Step) -> None:
+    """Let one step happen to the real rooms."""
+    match step:
+        case Step.MESSAGE_QUEUED:
+            await desk.people.message(ANA)
+        case Step.WROTE_FROM_HIDDEN_ID:
+            await desk.writes("hola", sender=LID)
+        case Step.WROTE_WITH_BOTH_NAMES:
+            await desk.writes("hola", sender=LID, phone=ANA)
+        case Step.SAID_STOP_FROM_NUMBER:
+            await desk.writes("STOP", sender=ANA_OLD_FORM)
+        case Step.SAID_STOP_FROM_HIDDEN_ID:
+            await desk.writes("STOP", sender=LID)
+        case Step.OPERATOR_SUPPRESSED_NUMBER:
+            await desk.people.suppression.suppress(
+                ANA, source=Source.OPERATOR, reason="phoned us", who="eva"
+            )
+        case Step.PAIR_LEARNED:
+            await desk.desk.lid("main", LidLearned(LID, ANA))
+        case Step.RESTARTED_WITHOUT_TABLE:
+            await desk.people.database.write(lambda tx: tx.execute("DELETE FROM suppressions"))
+            await desk.people.suppression.replay()
+
+
+async def live(steps: list[Step]) -> None:
+    """Walk the steps, and compare after each one."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with opened_people(Path(folder)) as people:
+            desk, model = opened_desk(people), Model()
+            for step in steps:
+                before = model.number_stopped
+                await take(desk, step)
+                model.take(step)
+                check = people.suppression.check
+                assert bool(await check(ANA)) is model.number_stopped, step
+                assert bool(await check(ANA_OLD_FORM)) is model.number_stopped, step
+                assert bool(await check(LID)) is model.hidden_id_stopped, step
+                if step in STOPS or model.number_stopped > before:
+                    assert await waiting(desk) == 0, step
+
+
+async def waiting(desk: Desk) -> int:
+    """Return how many messages could still go out."""
+    found = await desk.people.database.read(lambda r: messages.page(r, states=CANCELLABLE))
+    return len(found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(Step), min_size=1, max_size=8))
+def test_a_stop_reaches_every_name_in_any_order(steps: list[Step]) -> None:
+    """Names joined before or after it, by the platform or by a message, over a lost table."""
+    asyncio.run(live(steps))
