@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,9 +68,12 @@ class Caller:
         """Make any request; what is no JSON comes back as text."""
         async with self.session.request(method, self.base + path, **options) as response:
             text = await response.text()
-            json_ = "json" in response.content_type
-            document = await response.json(content_type=None) if json_ else text
-            return Reply(response.status, document, dict(response.headers))
+            document: Json = text
+            if response.content_type == "application/x-ndjson":
+                document = [json.loads(line) for line in text.splitlines() if line]
+            elif response.content_type.endswith("json"):
+                document = json.loads(text)
+            return Reply(response.status, document, response.headers.copy())
 
 
 @dataclass(frozen=True, slots=True)
