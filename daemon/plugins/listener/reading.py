@@ -43,7 +43,7 @@ _PHRASES: dict[Intent, tuple[str, ...]] = {
         "i will take it",
     ),
     Intent.WEAK: (
-        "mas informacion",
+        "mas informacion",  # codespell:ignore informacion
         "mas info",
         "contame mas",
         "cuentame mas",
