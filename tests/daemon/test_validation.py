@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from daemon.api.transport import NumberAnswer, OnWhatsApp
+from daemon.api.transport import OnWhatsApp
 from daemon.errors import BadRequest, Conflict, NotFound
 from statemachines.prospect import Validation as State
 from storage import audit, contacts, prospects
@@ -119,13 +119,13 @@ async def test_a_word_that_came_first_stands(checks: Checks) -> None:
     """An answer that comes after an operator's word changes nothing."""
     prospect = await checks.of(ANA)
 
-    async def meanwhile(_name: str, _phones: Sequence[str]) -> Sequence[NumberAnswer]:
+    async def she_calls() -> None:
         await checks.validation.set_by_hand(
             prospect.id, validated=True, who="ana", reason="she called"
         )
-        return [NumberAnswer(ANA, OnWhatsApp.NO)]
 
-    checks.line.check_numbers = meanwhile  # type: ignore[method-assign]
+    checks.line.say(ANA, "no")
+    checks.line.meanwhile = she_calls
     await checks.check(ANA)
     assert (await checks.of(ANA)).validation is State.VALIDATED
 

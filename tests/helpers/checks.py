@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,10 @@ OURS = "+5491150001111"
 LID = "998877665544332@lid"
 
 
+async def nothing() -> None:
+    """Happen while an answer is on its way."""
+
+
 @dataclass
 class ScriptedLine:
     """Stands at the port where sessions ask: answers as it was told, and remembers questions."""
@@ -35,10 +39,12 @@ class ScriptedLine:
     answers: dict[str, NumberAnswer] = field(default_factory=dict)
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     broken: bool = False
+    meanwhile: Callable[[], Awaitable[object]] = nothing
 
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Answer in the reverse order, and only what it knows."""
         self.asked.append((name, tuple(phones)))
+        await self.meanwhile()
         if self.broken:
             raise OSError
         return [self.answers[phone] for phone in reversed(phones) if phone in self.answers]
