@@ -25,9 +25,10 @@ class Part:
 
     role: str
     name: str
+    contact: str
     phone: str
     text: str
-    session: str = SALES
+    session: str
 
 
 _LINES: Final[Mapping[str, tuple[str, str]]] = {
@@ -68,31 +69,26 @@ _WANTED: Final[Mapping[str, tuple[str, str]]] = {
 
 def chosen(client: Client) -> dict[str, Part]:
     """Return the part that each role is given to, from the prospects that were imported."""
-    free = {permission: _prospects(client, permission) for permission, _ in _WANTED.values()}
-    return {role: _give(role, *wanted, free) for role, wanted in _WANTED.items()}
+    parts: dict[str, Part] = {}
+    for role, (permission, prefix) in _WANTED.items():
+        people = client.get("prospects", permission=permission, limit=_PAGE)["items"]
+        taken = {part.name for part in parts.values()}
+        fitting = (
+            person
+            for person in people
+            if person["phone"].startswith(prefix) and person["name"] and person["name"] not in taken
+        )
+        if (person := next(fitting, None)) is None:
+            raise NotFound(f"The sample has nobody with {permission} and a {prefix} number.")
+        parts[role] = _part(role, person)
+    return parts
 
 
-def _prospects(client: Client, permission: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.get("prospects", permission=permission, limit=_PAGE)[
-        "items"
-    ]
-    return found
-
-
-def _give(
-    role: str, permission: str, prefix: str, free: Mapping[str, list[dict[str, Any]]]
-) -> Part:
-    """Take the first who fits off the list, so that nobody plays twice."""
-    fitting = (person for person in free[permission] if person["phone"].startswith(prefix))
-    person = next(fitting, None)
-    if person is None:
-        raise NotFound(f"The sample list has nobody with {permission} and a {prefix} number.")
-    free[permission].remove(person)
+def _part(role: str, person: Mapping[str, Any]) -> Part:
     session, text = _LINES[role]
-    name = str(person["name"]).split()[0] if person["name"] else "amigo"
-    return Part(
-        role, person["name"] or person["phone"], person["phone"], text.format(name=name), session
-    )
+    name = str(person["name"])
+    text = text.format(name=name.partition(" ")[0])
+    return Part(role, name, person["contact"], person["phone"], text, session)
 
 
 def script_for(parts: Mapping[str, Part]) -> dict[str, Any]:
@@ -114,5 +110,5 @@ def _replies(text: str, **how: object) -> dict[str, Any]:
 
 
 def names_of(parts: Iterable[Part]) -> dict[str, str]:
-    """Return each number's name, for lines that people read."""
-    return {part.phone: part.name for part in parts}
+    """Return what each contact is called, for lines that people read."""
+    return {part.contact: part.name for part in parts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -90,15 +91,14 @@ def _pair(client: Client, script: str) -> None:
 def _send(client: Client, parts: Mapping[str, Part], news: News) -> dict[str, dict[str, Any]]:
     """Queue a message for each part; unknown numbers are checked first, then judged again."""
     _scene(5, "Eight messages are queued. The gate judges each; a number not known is checked")
-    messages = {role: _enqueue(client, parts[role], news) for role in _ROLES}
+    messages = {role: _enqueue(client, parts[role]) for role in _ROLES}
     for message in messages.values():
         _expect(news, partial(_is_settled, message["id"]))
     return messages
 
 
-def _enqueue(client: Client, part: Part, news: News) -> dict[str, Any]:
+def _enqueue(client: Client, part: Part) -> dict[str, Any]:
     message: dict[str, Any] = client.send(part.phone, part.text, session=part.session)
-    news.know(message)
     return message
 
 
@@ -129,17 +129,13 @@ def _answers(
     messages: Mapping[str, Mapping[str, Any]],
     news: News,
 ) -> None:
-    from daemon.cli.cast import Part
-
     _scene(7, "Answers come in. BAJA suppresses a person under every name that they have")
     _wait(news, messages["asks"]["id"], {"read"})
     _expect(news, lambda event: event["type"] == "contact.suppressed")
     gone = parts["opts out"]
     other_form = gone.phone.replace("+549", "+54", 1)
-    again = Part(
-        gone.role, gone.name, other_form, "¿Seguro? Último aviso del taller.", gone.session
-    )
-    message = _enqueue(client, again, news)
+    again = replace(gone, phone=other_form, text="¿Seguro? Último aviso del taller.")
+    message = _enqueue(client, again)
     _wait(news, message["id"], {"blocked"})
 
 
@@ -152,7 +148,7 @@ def _break(
 
     _scene(8, "The line breaks. What is queued waits, and says so; then the phone is back")
     _expect(news, lambda event: _is_down(event, SALES))
-    message = _enqueue(client, parts["waits"], news)
+    message = _enqueue(client, parts["waits"])
     _wait(news, message["id"], {"read"})
 
 
