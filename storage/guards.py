@@ -23,7 +23,7 @@ def _trigger(name: str, event: str, when: str, sentence: str) -> str:
 
 
 _PROOFLESS = (
-    f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND NEW.wire_id IS NULL)"
+    f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND coalesce(NEW.wire_id, '') = '')"
     " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
     " OR NEW.in_flight_key IS NULL))"
     " OR (NEW.state IN ('taken', 'revealed')"

@@ -160,7 +160,7 @@ async def test_what_changes_between_the_look_and_the_commit_stops_the_message(
     meddler.act = lambda: meddling(meddled, contact)
     message = await meddled.post()
     await meddled.clock.advance(5)
-    assert meddler.act is None, "the second look took place"
+    assert meddler.questions >= 2, "the second look took place"
     assert meddled.wire.sends == []
     assert await meddled.state(message) is not S.SENT
     assert await meddled.rows("SELECT * FROM permits") == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 
 import pytest
 
@@ -46,7 +48,13 @@ def permit(signer: PermitSigner) -> Permit:
     )
 
 
-def refused(verifier: PermitVerifier, permit: Permit, minutes: float = 0, **other: str) -> str:
+def refused(
+    verifier: PermitVerifier,
+    permit: Permit,
+    other: Mapping[str, str] = MappingProxyType({}),
+    *,
+    minutes: float = 0,
+) -> str:
     """Present a permit for a send and return why it was refused."""
     asked = {"recipient": ANA, "text": TEXT, "session": "main", **other}
     with pytest.raises(PermitRefused) as caught:
@@ -72,7 +80,7 @@ def test_a_permit_is_for_nothing_else(
     permit: Permit, verifier: PermitVerifier, other: dict[str, str], code: str
 ) -> None:
     """Another text, recipient or session is refused, and the permit is not used up by it."""
-    assert refused(verifier, permit, **other) == code
+    assert refused(verifier, permit, other) == code
     verifier.redeem(permit, recipient=ANA, text=TEXT, session="main", now=MIDDAY)
 
 
