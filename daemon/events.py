@@ -21,15 +21,20 @@ EVENTS: dict[str, type[Event]] = {}
 class Event:
     """Something that happened at ``at`` to ``subject`` (the id that a reader filters by)."""
 
-    type: ClassVar[str] = ""
+    word: ClassVar[str] = ""
     subject: str
     at: datetime
 
     def __init_subclass__(cls) -> None:
         """Enter the class in :data:`EVENTS`."""
         super(Event, cls).__init_subclass__()
-        if cls.type:
-            EVENTS[cls.type] = cls
+        if cls.word:
+            EVENTS[cls.word] = cls
+
+    @property
+    def type(self) -> str:
+        """Return the event's word, such as ``message.changed``."""
+        return self.word
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -48,7 +53,7 @@ def revive(type_: str, subject: str, at: datetime, data: Mapping[str, Any]) -> E
 class SessionChanged(Event):
     """A session's state, as people and clients read it (subject: the session's name)."""
 
-    type: ClassVar[str] = "session.changed"
+    word: ClassVar[str] = "session.changed"
     state: str
     status: str
     phone_state: str
@@ -65,7 +70,7 @@ class SessionChanged(Event):
 class SessionQrShown(Event):
     """A pairing code is on show until ``expires_at``; never stored (subject: the session)."""
 
-    type: ClassVar[str] = "session.qr_shown"
+    word: ClassVar[str] = "session.qr_shown"
     code: str
     index: int
     maximum: int
@@ -80,7 +85,7 @@ class SessionQrShown(Event):
 class MessageChanged(Event):
     """A message moved from ``previous`` to ``state``, and why (subject: the message id)."""
 
-    type: ClassVar[str] = "message.changed"
+    word: ClassVar[str] = "message.changed"
     state: str
     previous: str | None
     reason_code: str
@@ -96,7 +101,7 @@ class MessageChanged(Event):
 class InboundReceived(Event):
     """A contact wrote to us; ``wish`` is what their words ask (subject: the inbound id)."""
 
-    type: ClassVar[str] = "inbound.received"
+    word: ClassVar[str] = "inbound.received"
     session: str
     contact: str
     prospect: str | None
@@ -108,7 +113,7 @@ class InboundReceived(Event):
 class ContactSuppressed(Event):
     """A contact is not to be written to again (subject: the contact id)."""
 
-    type: ClassVar[str] = "contact.suppressed"
+    word: ClassVar[str] = "contact.suppressed"
     source: str
     reason: str
     aliases: int
@@ -119,7 +124,7 @@ class ContactSuppressed(Event):
 class ContactReopened(Event):
     """A suppression was lifted by the contact, or corrected (subject: the contact id)."""
 
-    type: ClassVar[str] = "contact.reopened"
+    word: ClassVar[str] = "contact.reopened"
     source: str
     reason: str
 
@@ -128,7 +133,7 @@ class ContactReopened(Event):
 class ProspectChanged(Event):
     """A prospect's validation or score changed (subject: the prospect id)."""
 
-    type: ClassVar[str] = "prospect.changed"
+    word: ClassVar[str] = "prospect.changed"
     validation: str
     validado_tecnicamente: bool | None
     score_contactabilidad: int | None
@@ -141,7 +146,7 @@ class ProspectChanged(Event):
 class ImportFinished(Event):
     """A list was imported (subject: the import id); counts are records."""
 
-    type: ClassVar[str] = "import.finished"
+    word: ClassVar[str] = "import.finished"
     filename: str
     accepted: int
     duplicates: int
@@ -152,7 +157,7 @@ class ImportFinished(Event):
 class SendingHalted(Event):
     """Nothing goes out any more until a person resumes (subject: ``installation``)."""
 
-    type: ClassVar[str] = "sending.halted"
+    word: ClassVar[str] = "sending.halted"
     who: str
     reason: str
 
@@ -161,7 +166,7 @@ class SendingHalted(Event):
 class SendingResumed(Event):
     """A person lifted the halt (subject: ``installation``)."""
 
-    type: ClassVar[str] = "sending.resumed"
+    word: ClassVar[str] = "sending.resumed"
     who: str
     reason: str
 
@@ -170,7 +175,7 @@ class SendingResumed(Event):
 class RulesLoaded(Event):
     """A rule set is live (subject: its hash)."""
 
-    type: ClassVar[str] = "rules.loaded"
+    word: ClassVar[str] = "rules.loaded"
     format: str
     engine: str
     files: tuple[str, ...]
@@ -180,7 +185,7 @@ class RulesLoaded(Event):
 class GateFaulted(Event):
     """The gate could not judge and failed closed (subject: the message id)."""
 
-    type: ClassVar[str] = "gate.faulted"
+    word: ClassVar[str] = "gate.faulted"
     reason_code: str
     sentence: str
 
@@ -189,7 +194,7 @@ class GateFaulted(Event):
 class PluginFailed(Event):
     """A plugin's hook raised or ran out of time (subject: the plugin's name)."""
 
-    type: ClassVar[str] = "plugin.failed"
+    word: ClassVar[str] = "plugin.failed"
     hook: str
     sentence: str
 

@@ -47,7 +47,7 @@ def of_prospect(
         "prospect.country": prospect.country,
         "prospect.bounces": _since_validation(evidence, prospect.validated_at),
         "prospect.complaints": sum(e.kind is EvidenceKind.COMPLAINT for e in evidence),
-        "prospect.data_age_days": _days(prospect.data_date, at),
+        "prospect.data_age_days": _whole_days(prospect.data_date, at),
         "prospect.days_since_inbound": _days(inbound.at if inbound else None, at),
     }
 
@@ -140,6 +140,12 @@ def _since_validation(evidence: Sequence[Evidence], validated_at: datetime | Non
 
 def _days(then: datetime | None, at: datetime) -> float | None:
     return None if then is None else max(0.0, (at - then) / timedelta(days=1))
+
+
+def _whole_days(then: datetime | None, at: datetime) -> int | None:
+    """Count days begun and ended: the date of contact data has no hour."""
+    days = _days(then, at)
+    return None if days is None else int(days)
 
 
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:

@@ -160,7 +160,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
         tables.setdefault(section, {})
         if isinstance(tables[section], dict):
             tables[section][key] = value
-    sections = {
+    sections: dict[str, Any] = {
         name: _section(name, kind, tables.pop(name, {}), problems)
         for name, kind in get_type_hints(Settings).items()
         if name in Settings.__struct_fields__

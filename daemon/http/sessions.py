@@ -98,9 +98,9 @@ async def pairing(request: web.Request) -> web.StreamResponse:
 async def _pairing(
     house: House, name: str, subscription: Subscription
 ) -> AsyncIterator[dict[str, Any]]:
-    yield {"type": SessionChanged.type, "data": house.sessions.view(name)}
+    yield {"type": SessionChanged.word, "data": house.sessions.view(name)}
     if shown := house.sessions.qr(name):
-        yield {"type": SessionQrShown.type, "data": _code(shown, house)}
+        yield {"type": SessionQrShown.word, "data": _code(shown, house)}
     try:
         async for published in subscription:
             event = published.event
