@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlite_utils import Database as SqliteUtils
 from sqlite_utils import Migrations
 
-from storage import schema
+from storage import schema, schema_auth
 
 migrations = Migrations("leadmaster")
 
@@ -30,5 +30,13 @@ def statements(script: str) -> Iterator[str]:
 def m001_first_tables(database: SqliteUtils) -> None:
     """Create every table of version 1."""
     for script in schema.TABLES:
+        for statement in statements(script):
+            database.conn.execute(statement)
+
+
+@migrations()
+def m002_auth(database: SqliteUtils) -> None:
+    """Create the tables of users, tokens and sign-ins."""
+    for script in schema_auth.TABLES:
         for statement in statements(script):
             database.conn.execute(statement)

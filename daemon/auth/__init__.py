@@ -1,0 +1,9 @@
+"""Users, tokens and scopes: who may come in, by which way, and what they may do."""
+
+from __future__ import annotations
+
+from daemon.auth.auth import Auth
+from daemon.auth.identity import Identity, Way
+from daemon.auth.scopes import ALL_SCOPES, ROLE_SCOPES, Role, Scope
+
+__all__ = ["ALL_SCOPES", "ROLE_SCOPES", "Auth", "Identity", "Role", "Scope", "Way"]

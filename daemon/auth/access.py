@@ -1,0 +1,121 @@
+"""What each door and each topic asks for: the one table that checks, tests and docs read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from daemon.auth.scopes import Scope
+
+_PATTERN: Final = re.compile(r"\{(\w+):[^{}]*\}")
+
+ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
+    {
+        ("GET", "/health"): None,
+        ("GET", "/ready"): Scope.METRICS_READ,
+        ("GET", "/metrics"): Scope.METRICS_READ,
+        # Signing in, and what one may do with one's own sign-in.
+        ("GET", "/v1/sign-in"): None,
+        ("POST", "/v1/sign-in"): None,
+        ("DELETE", "/v1/sign-in"): None,
+        ("POST", "/v1/sign-in/link"): None,
+        ("POST", "/v1/sign-in/password"): None,
+        ("POST", "/v1/sign-in/token"): None,
+        ("POST", "/v1/sign-in-links"): Scope.ADMIN,
+        ("GET", "/v1/users"): Scope.ADMIN,
+        ("POST", "/v1/users"): Scope.ADMIN,
+        ("POST", "/v1/users/{name}/password"): Scope.ADMIN,
+        ("POST", "/v1/users/{name}/role"): Scope.ADMIN,
+        ("POST", "/v1/users/{name}/disable"): Scope.ADMIN,
+        ("POST", "/v1/users/{name}/enable"): Scope.ADMIN,
+        ("POST", "/v1/users/{name}/revoke"): Scope.ADMIN,
+        ("GET", "/v1/tokens"): Scope.ADMIN,
+        ("POST", "/v1/tokens"): Scope.ADMIN,
+        ("DELETE", "/v1/tokens/{id}"): Scope.ADMIN,
+        ("POST", "/v1/keys/rotate"): Scope.ADMIN,
+        ("GET", "/v1/status"): Scope.SESSIONS_READ,
+        ("GET", "/v1/events"): Scope.EVENTS_READ,
+        ("GET", "/v1/halt"): Scope.SESSIONS_READ,
+        ("POST", "/v1/halt"): Scope.MESSAGES_WRITE,
+        ("POST", "/v1/resume"): Scope.MESSAGES_WRITE,
+        ("GET", "/v1/sessions"): Scope.SESSIONS_READ,
+        ("POST", "/v1/sessions"): Scope.SESSIONS_WRITE,
+        ("GET", "/v1/sessions/{name}"): Scope.SESSIONS_READ,
+        ("DELETE", "/v1/sessions/{name}"): Scope.SESSIONS_WRITE,
+        ("POST", "/v1/sessions/{name}/{order}"): Scope.SESSIONS_WRITE,
+        ("GET", "/v1/sessions/{name}/qr"): Scope.SESSIONS_PAIR,
+        ("GET", "/v1/sessions/{name}/pairing"): Scope.SESSIONS_PAIR,
+        ("GET", "/v1/messages"): Scope.MESSAGES_READ,
+        ("POST", "/v1/messages"): Scope.MESSAGES_WRITE,
+        ("GET", "/v1/messages/{id}"): Scope.MESSAGES_READ,
+        ("GET", "/v1/messages/{id}/explain"): Scope.MESSAGES_READ,
+        ("POST", "/v1/messages/{id}/cancel"): Scope.MESSAGES_WRITE,
+        ("POST", "/v1/messages/{id}/settle"): Scope.MESSAGES_WRITE,
+        ("GET", "/v1/decisions/{id}"): Scope.MESSAGES_READ,
+        ("GET", "/v1/review"): Scope.MESSAGES_READ,
+        ("POST", "/v1/review/{id}/approve"): Scope.REVIEW_WRITE,
+        ("POST", "/v1/review/{id}/reject"): Scope.REVIEW_WRITE,
+        ("GET", "/v1/manual"): Scope.MESSAGES_READ,
+        ("POST", "/v1/manual/{id}/take"): Scope.MESSAGES_WRITE,
+        ("POST", "/v1/manual/{id}/reveal"): Scope.MESSAGES_WRITE,
+        ("POST", "/v1/manual/{id}/confirm"): Scope.MESSAGES_WRITE,
+        ("POST", "/v1/manual/{id}/cancel"): Scope.MESSAGES_WRITE,
+        ("POST", "/v1/manual/{id}/return"): Scope.MESSAGES_WRITE,
+        ("POST", "/v1/uploads"): Scope.PROSPECTS_WRITE,
+        ("POST", "/v1/imports/preview"): Scope.PROSPECTS_WRITE,
+        ("POST", "/v1/imports"): Scope.PROSPECTS_WRITE,
+        ("GET", "/v1/imports/{id}"): Scope.PROSPECTS_READ,
+        ("GET", "/v1/imports/{id}/rejects"): Scope.PROSPECTS_READ,
+        ("GET", "/v1/prospects"): Scope.PROSPECTS_READ,
+        ("GET", "/v1/prospects/{id}"): Scope.PROSPECTS_READ,
+        ("POST", "/v1/prospects/{id}/check"): Scope.PROSPECTS_WRITE,
+        ("POST", "/v1/prospects/{id}/validate"): Scope.REVIEW_WRITE,
+        ("GET", "/v1/suppressions"): Scope.PROSPECTS_READ,
+        ("POST", "/v1/suppressions"): Scope.PROSPECTS_WRITE,
+        ("POST", "/v1/suppressions/lift"): Scope.PROSPECTS_WRITE,
+        ("GET", "/v1/rules"): Scope.RULES_READ,
+    }
+)
+"""The scope that each route asks for, by method and path template; None: anybody may knock.
+
+A route without a row is served to nobody.
+"""
+
+TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
+    {
+        "session.changed": Scope.SESSIONS_READ,
+        "session.qr_shown": Scope.SESSIONS_PAIR,
+        "message.changed": Scope.MESSAGES_READ,
+        "gate.faulted": Scope.MESSAGES_READ,
+        "inbound.received": Scope.MESSAGES_READ,
+        "contact.suppressed": Scope.PROSPECTS_READ,
+        "contact.reopened": Scope.PROSPECTS_READ,
+        "prospect.changed": Scope.PROSPECTS_READ,
+        "import.finished": Scope.PROSPECTS_READ,
+        "sending.halted": Scope.EVENTS_READ,
+        "sending.resumed": Scope.EVENTS_READ,
+        "plugin.failed": Scope.EVENTS_READ,
+        "rules.loaded": Scope.RULES_READ,
+    }
+)
+"""The scope that a listener of the stream needs to be told an event, by the event's type."""
+
+
+def template(path: str) -> str:
+    """Return a path as it stands in the table: `{order:start|stop}` is `{order}`."""
+    return _PATTERN.sub(r"{\1}", path)
+
+
+def required(method: str, path: str) -> Scope | None:
+    """Return the scope that a route asks for; None: nothing, it is open to anybody.
+
+    Raises LookupError for a route without a row: a door that nobody thought about stays shut.
+    """
+    return ROUTE_SCOPES["GET" if method == "HEAD" else method, template(path)]
+
+
+def readable(scopes: frozenset[Scope]) -> frozenset[str]:
+    """Return the types of events that these scopes may hear of."""
+    return frozenset(topic for topic, scope in TOPIC_SCOPES.items() if scope in scopes)

@@ -1,0 +1,151 @@
+"""Tokens for programs: made with no more rights than their maker's, checked, listed, revoked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from daemon.api.clock import Clock
+from daemon.auth import claims
+from daemon.auth.claims import Claims
+from daemon.auth.identity import Identity, Way
+from daemon.auth.keys import Keys
+from daemon.auth.refusals import ScopeMissing, TokenExpired, TokenRevoked
+from daemon.auth.scopes import ROLE_SCOPES, Role, Scope
+from daemon.errors import BadRequest, NotFound
+from storage import audit, tokens, users
+from storage.db import Database
+from storage.errors import WriteFailed
+from storage.ids import new_id
+from storage.tokens import TokenRecord
+from storage.tx import Tx
+
+_COARSE: Final = timedelta(minutes=10)
+"""How often a token's use is written down at most."""
+_KEPT: Final = timedelta(days=30)
+"""How long an expired token is still listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token on the one occasion on which it is shown, and what is kept of it."""
+
+    token: str = field(repr=False)
+    record: TokenRecord
+
+
+class Tokens:
+    """Makes and checks tokens. `longest` is the longest life that one may have."""
+
+    def __init__(self, database: Database, clock: Clock, keys: Keys, longest: timedelta) -> None:
+        self._database = database
+        self._clock = clock
+        self._keys = keys
+        self._longest = longest
+        self._audience = f"leadmaster:{database.instance_id}"
+
+    async def make(
+        self, maker: Identity, user: str, name: str, scopes: Collection[Scope], life: timedelta
+    ) -> NewToken:
+        """Make a token that acts for `user`, which nobody will see again.
+
+        Raises :class:`ScopeMissing` where it would have a scope that maker or user have not,
+        :class:`NotFound` without such a user, :class:`BadRequest` for a life that is too long.
+        """
+        if not scopes:
+            raise BadRequest("scopes: a token needs at least one.")
+        if not timedelta() < life <= self._longest:
+            raise BadRequest(f"A token lives up to {self._longest / timedelta(days=1):g} days.")
+        for scope in sorted(scopes):
+            maker.require(scope)
+        now = self._clock.now().replace(microsecond=0)
+        words = tuple(sorted(scopes))
+        record = TokenRecord(
+            new_id("tok", now), user, name, words, maker.who, made_at=now, expires_at=now + life
+        )
+        await self._database.write(lambda tx: _keep(tx, record))
+        return NewToken(claims.sign(self._said(record), self._keys.kid, self._keys.private), record)
+
+    async def verify(self, token: str) -> Identity:
+        """Return who a token acts for; raise one of the errors of a token.
+
+        Its scopes are those it was made with, as far as its user's role has them today.
+        """
+        said = claims.read(token, self._audience, self._clock.now(), self._keys.verifying)
+        return await self.standing(said.jti, said.sub)
+
+    async def standing(self, token: str, user: str) -> Identity:
+        """Return the identity of a token by its id.
+
+        Raises :class:`TokenRevoked` or :class:`TokenExpired`.
+        """
+        found = await self._database.read(lambda reader: tokens.standing(reader, token, user))
+        if found is None:
+            raise TokenRevoked("The token was revoked.")
+        if found.token.expires_at <= self._clock.now():
+            raise TokenExpired("The token's life is over.")
+        await self._note_use(found.token)
+        mine = ROLE_SCOPES[Role(found.role)]
+        scopes = mine.intersection(map(Scope, found.token.scopes))
+        return Identity(f"{user}/{found.token.name}", user, scopes, Way.TOKEN, token)
+
+    async def list(self, *, after: str, limit: int) -> list[TokenRecord]:
+        """Return at most `limit` tokens past the one named, oldest first."""
+        return await self._database.read(
+            lambda reader: tokens.page(reader, after=after, limit=limit)
+        )
+
+    async def revoke(self, token: str, who: str) -> TokenRecord:
+        """Revoke a token by its id; idempotent. Raises :class:`NotFound`."""
+        now = self._clock.now()
+
+        def job(tx: Tx) -> TokenRecord:
+            if tokens.revoke(tx, token, now):
+                audit.add(tx, now, who, "revoke_token", token)
+            found = tokens.get(tx, token)
+            if found is None:
+                raise NotFound(f"There is no token {token[:40]}.")
+            return found
+
+        return await self._database.write(job)
+
+    def _said(self, record: TokenRecord) -> Claims:
+        return Claims(
+            iss=claims.ISSUER,
+            aud=self._audience,
+            sub=record.user,
+            jti=record.id,
+            scope=" ".join(record.scopes),
+            iat=int(record.made_at.timestamp()),
+            exp=int(record.expires_at.timestamp()),
+        )
+
+    async def _note_use(self, token: TokenRecord) -> None:
+        now = self._clock.now()
+        if token.last_used_at is None or now - token.last_used_at >= _COARSE:
+            with contextlib.suppress(WriteFailed):  # a full disk must not shut anybody out
+                await self._database.write(lambda tx: tokens.note_use(tx, token.id, now))
+
+
+def _keep(tx: Tx, record: TokenRecord) -> None:
+    """Store a token for a user who may have its scopes."""
+    user = users.get(tx, record.user)
+    if user is None or user.disabled_at is not None:
+        raise NotFound(f"There is no user {record.user} who can have tokens.")
+    if excess := set(record.scopes) - ROLE_SCOPES[Role(user.role)]:
+        raise ScopeMissing(
+            f"{user.name} is {user.role}, which does not have {', '.join(sorted(excess))}."
+        )
+    tokens.forget_expired(tx, record.made_at - _KEPT)
+    tokens.insert(tx, record)
+    audit.add(
+        tx,
+        record.made_at,
+        record.made_by,
+        "make_token",
+        record.id,
+        detail={"user": user.name, "name": record.name, "scopes": list(record.scopes)},
+    )

@@ -1,0 +1,151 @@
+"""Users: made, given a role and a password, disabled. Each step is audited."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from daemon.api.clock import Clock
+from daemon.auth.passwords import Passwords
+from daemon.auth.scopes import Role
+from daemon.errors import BadRequest, Conflict, NotFound
+from storage import audit, sign_ins, tokens, users
+from storage.db import Database
+from storage.tx import Reader, Tx
+from storage.users import UserRecord
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+
+
+class Users:
+    """The people who may come in."""
+
+    def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
+        self._database = database
+        self._clock = clock
+        self._passwords = passwords
+
+    async def list(self) -> list[UserRecord]:
+        """Return all users by name, the disabled ones too."""
+        return await self._database.read(users.every)
+
+    async def get(self, name: str) -> UserRecord:
+        """Return a user, disabled or not; raise :class:`NotFound`."""
+        return await self._database.read(lambda reader: _present(reader, name))
+
+    async def create(
+        self, name: str, role: Role, who: str, *, password: str | None = None
+    ) -> UserRecord:
+        """Add a user; without a password they come in by link.
+
+        Raises :class:`BadRequest`, :class:`PasswordRefused`, or :class:`Conflict` where the name
+        is taken, also by somebody who is disabled.
+        """
+        if not _NAME.fullmatch(name):
+            raise BadRequest(
+                f"name: {name[:40]!r} can't be a user's name.",
+                hint="Take up to 32 small letters, digits, points, hyphens or underscores.",
+            )
+        hashed = None if password is None else await self._passwords.hash(password, name)
+        now = self._clock.now()
+
+        def job(tx: Tx) -> UserRecord:
+            if not users.insert(tx, name, role, hashed, now):
+                raise Conflict(f"There is a user {name} already.")
+            audit.add(tx, now, who, "create_user", name, detail={"role": role})
+            return _present(tx, name)
+
+        return await self._database.write(job)
+
+    async def set_password(self, name: str, password: str, who: str) -> UserRecord:
+        """Set a new password and sign the user out everywhere; tokens stay.
+
+        Raises :class:`NotFound` or :class:`PasswordRefused`.
+        """
+        await self.get(name)
+        hashed = await self._passwords.hash(password, name)
+
+        def step(tx: Tx) -> None:
+            users.set_password(tx, name, hashed)
+            sign_ins.end_all(tx, name)
+
+        return await self._change(name, who, "set_password", step)
+
+    async def set_role(self, name: str, role: Role, who: str) -> UserRecord:
+        """Give a user another role; it holds at once, for tokens too.
+
+        Raises :class:`NotFound`, or :class:`Conflict` where nobody would be administrator.
+        """
+
+        def step(tx: Tx) -> None:
+            if role is not Role.ADMIN:
+                _keep_an_admin(tx, name)
+            users.set_role(tx, name, role)
+
+        return await self._change(name, who, "set_role", step, {"role": role})
+
+    async def disable(self, name: str, who: str) -> UserRecord:
+        """Shut a user out at once: no sign-in, no browser, no token. Idempotent.
+
+        Raises :class:`NotFound`, or :class:`Conflict` where nobody would be administrator.
+        """
+
+        def step(tx: Tx) -> None:
+            _keep_an_admin(tx, name)
+            now = self._clock.now()
+            users.set_disabled(tx, name, now)
+            sign_ins.end_all(tx, name)
+            tokens.revoke_all(tx, name, now)
+
+        return await self._change(name, who, "disable_user", step)
+
+    async def enable(self, name: str, who: str) -> UserRecord:
+        """Let a user come in again; what was revoked stays revoked. Raises :class:`NotFound`."""
+        return await self._change(
+            name, who, "enable_user", lambda tx: users.set_disabled(tx, name, None)
+        )
+
+    async def revoke(self, name: str, who: str) -> UserRecord:
+        """Revoke all of a user's tokens and sign them out everywhere. Raises :class:`NotFound`."""
+
+        def step(tx: Tx) -> None:
+            sign_ins.end_all(tx, name)
+            tokens.revoke_all(tx, name, self._clock.now())
+
+        return await self._change(name, who, "revoke_user", step)
+
+    async def _change(
+        self,
+        name: str,
+        who: str,
+        action: str,
+        step: Callable[[Tx], None],
+        detail: dict[str, object] | None = None,
+    ) -> UserRecord:
+        """Do one step to a user who is there, with its line in the audit."""
+
+        def job(tx: Tx) -> UserRecord:
+            _present(tx, name)
+            step(tx)
+            audit.add(tx, self._clock.now(), who, action, name, detail=detail)
+            return _present(tx, name)
+
+        return await self._database.write(job)
+
+
+def _present(reader: Reader, name: str) -> UserRecord:
+    found = users.get(reader, name)
+    if found is None:
+        raise NotFound(f"There is no user {name}.")
+    return found
+
+
+def _keep_an_admin(tx: Tx, name: str) -> None:
+    """Raise :class:`Conflict` where the last administrator would go."""
+    user = _present(tx, name)
+    is_admin = user.role == Role.ADMIN and user.disabled_at is None
+    if is_admin and users.count_active(tx, Role.ADMIN) == 1:
+        raise Conflict(
+            f"{name} is the only administrator.", hint="Make somebody else administrator first."
+        )

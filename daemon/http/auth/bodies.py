@@ -1,0 +1,28 @@
+"""Bodies that carry secrets, which never show them, and answers that nobody may keep."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+
+from daemon.http.bodies import Body, answer
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class SecretBody(Body, frozen=True):
+    """A body with a secret in it."""
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"{type(self).__name__}(…)"
+
+
+def private(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
+    """Answer with something that no cache may keep."""
+    response = answer(thing, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response

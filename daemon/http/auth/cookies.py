@@ -1,0 +1,40 @@
+"""The one cookie: given at sign-in, read at each request, taken back at sign-out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from daemon.http.auth.peer import is_secure
+
+_NAME: Final = "leadmaster"
+_PREFIX: Final = "__Host-"
+"""With it a browser takes the cookie over TLS only, from this host only, for this host only."""
+
+
+def secret_of(request: web.Request) -> str | None:
+    """Return what the browser's cookie says, or None where it has none."""
+    return request.cookies.get(_name(request))
+
+
+def give(request: web.Request, response: web.Response, secret: str, lasts: datetime) -> None:
+    """Let the browser keep a secret that its scripts can't read and other sites can't use."""
+    response.set_cookie(
+        _name(request),
+        secret,
+        expires=f"{lasts:%a, %d %b %Y %H:%M:%S GMT}",
+        httponly=True,
+        secure=is_secure(request),
+        samesite="Strict",
+    )
+
+
+def take_back(request: web.Request, response: web.Response) -> None:
+    """Let the browser forget its secret."""
+    response.del_cookie(_name(request), httponly=True, secure=is_secure(request), samesite="Strict")
+
+
+def _name(request: web.Request) -> str:
+    return f"{_PREFIX if is_secure(request) else ''}{_NAME}"

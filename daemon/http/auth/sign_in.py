@@ -1,0 +1,134 @@
+"""`/v1/sign-in`: signing in with a password or a link, looking who one is, signing out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+
+from daemon.auth import ROLE_SCOPES, Identity, Role, Way
+from daemon.auth.scopes import parse_scopes
+from daemon.auth.secret import csrf_token
+from daemon.auth.sign_ins import NewSignIn
+from daemon.errors import BadRequest
+from daemon.http.auth.bodies import Name, Secret, SecretBody, private
+from daemon.http.auth.cookies import give, secret_of, take_back
+from daemon.http.auth.forgery import refuse_forged
+from daemon.http.auth.identify import auth_of, identify
+from daemon.http.auth.peer import address_of
+from daemon.http.bodies import body
+
+routes = web.RouteTableDef()
+
+_TOKEN_LIFE: Final = timedelta(minutes=15)
+_TOKEN_NAME: Final = "sign-in"  # noqa: S105 - what such tokens are listed as
+
+
+class Credentials(SecretBody, frozen=True):
+    """A user's name and password."""
+
+    user: Name
+    password: Secret
+
+
+class TokenWish(Credentials, frozen=True):
+    """Credentials, and the scopes that are wanted; none: all that the role has."""
+
+    scopes: tuple[str, ...] = ()
+
+
+class Link(SecretBody, frozen=True):
+    """What stood behind the # of a sign-in link."""
+
+    link: Secret
+
+
+class PasswordChange(SecretBody, frozen=True):
+    """One's own password, and the one to come."""
+
+    current: Secret
+    new: Secret
+
+
+@routes.get("/v1/sign-in")
+async def who_am_i(request: web.Request) -> web.Response:
+    """Return who is signed in, with what scopes; `csrf` is what pages send along with changes."""
+    identity = await identify(request)
+    secret = secret_of(request) if identity.way is Way.BROWSER else None
+    return private(
+        {
+            "user": identity.user,
+            "who": identity.who,
+            "way": identity.way,
+            "scopes": sorted(identity.scopes),
+            "csrf": csrf_token(secret) if secret else None,
+        }
+    )
+
+
+@routes.post("/v1/sign-in")
+async def sign_in(request: web.Request) -> web.Response:
+    """Sign this browser in; 401 for a wrong name or password, 429 after too many of them."""
+    given = await body(request, Credentials)
+    address = address_of(request)
+    fresh = await auth_of(request).sign_ins.by_password(given.user, given.password, address)
+    return _signed_in(request, fresh)
+
+
+@routes.post("/v1/sign-in/link")
+async def sign_in_by_link(request: web.Request) -> web.Response:
+    """Spend a one-time link and sign this browser in; 401 where it was spent before."""
+    given = await body(request, Link)
+    return _signed_in(
+        request, await auth_of(request).sign_ins.by_link(given.link, address_of(request))
+    )
+
+
+@routes.delete("/v1/sign-in")
+async def sign_out(request: web.Request) -> web.Response:
+    """Sign this browser out; idempotent."""
+    if (secret := secret_of(request)) is not None:
+        refuse_forged(request, secret)
+        await auth_of(request).sign_ins.end(secret)
+    return _signed_out(request)
+
+
+@routes.post("/v1/sign-in/password")
+async def change_password(request: web.Request) -> web.Response:
+    """Change one's own password; every browser of the user is signed out, this one too."""
+    identity = await identify(request)
+    if identity.way is not Way.BROWSER:
+        raise BadRequest("A token can't change a password.", hint="Sign in in a browser.")
+    given, auth = await body(request, PasswordChange), auth_of(request)
+    await auth.guard.check(identity.user, given.current, address_of(request))
+    await auth.users.set_password(identity.user, given.new, identity.who)
+    return _signed_out(request)
+
+
+@routes.post("/v1/sign-in/token")
+async def token(request: web.Request) -> web.Response:
+    """Return a token that lives for a quarter of an hour, for programs that ask a person."""
+    given, auth = await body(request, TokenWish), auth_of(request)
+    user = await auth.guard.check(given.user, given.password, address_of(request))
+    mine = ROLE_SCOPES[Role(user.role)]
+    made = await auth.tokens.make(
+        Identity(user.name, user.name, mine, Way.BROWSER),
+        user.name,
+        _TOKEN_NAME,
+        parse_scopes(given.scopes) or mine,
+        _TOKEN_LIFE,
+    )
+    return private({"token": made.token, "record": made.record}, status=201)
+
+
+def _signed_in(request: web.Request, fresh: NewSignIn) -> web.Response:
+    response = private({"user": fresh.user, "csrf": fresh.csrf, "ends_at": fresh.ends_at})
+    give(request, response, fresh.secret, fresh.ends_at)
+    return response
+
+
+def _signed_out(request: web.Request) -> web.Response:
+    response = private({"user": None})
+    take_back(request, response)
+    return response

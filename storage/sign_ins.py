@@ -1,0 +1,91 @@
+"""The `sign_ins` and `sign_in_links` tables: browsers that are signed in, and links that sign in.
+
+What a cookie or a link says is never here, only its hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.times import parse, stamp
+from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRecord:
+    """A browser that is signed in, and the present role of its user, who is not disabled."""
+
+    id_hash: str
+    user: str
+    role: str
+    last_used_at: datetime
+    ends_at: datetime
+
+
+def begin(
+    tx: Tx, id_hash: str, user: str, at: datetime, idle_until: datetime, ends_at: datetime
+) -> None:
+    """Sign a browser in; the rows of those that are over go on the way."""
+    tx.execute("DELETE FROM sign_ins WHERE idle_until <= ?1 OR ends_at <= ?1", (stamp(at),))
+    tx.execute(
+        "INSERT INTO sign_ins (id_hash, user, began_at, last_used_at, idle_until, ends_at)"
+        " VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
+        (id_hash, user, stamp(at), stamp(idle_until), stamp(ends_at)),
+    )
+
+
+def current(reader: Reader, id_hash: str, at: datetime) -> SignInRecord | None:
+    """Return the sign-in that this hash belongs to while it holds, else None."""
+    row = reader.one(
+        "SELECT s.*, u.role FROM sign_ins AS s JOIN users AS u ON u.name = s.user"
+        " WHERE s.id_hash = ?1 AND s.idle_until > ?2 AND s.ends_at > ?2 AND u.disabled_at IS NULL",
+        (id_hash, stamp(at)),
+    )
+    if row is None:
+        return None
+    return SignInRecord(
+        row["id_hash"], row["user"], row["role"], parse(row["last_used_at"]), parse(row["ends_at"])
+    )
+
+
+def note_use(tx: Tx, id_hash: str, at: datetime, idle_until: datetime) -> None:
+    """Remember a use, from which the time of not being used counts anew."""
+    tx.execute(
+        "UPDATE sign_ins SET last_used_at = ?, idle_until = ? WHERE id_hash = ?",
+        (stamp(at), stamp(idle_until), id_hash),
+    )
+
+
+def end(tx: Tx, id_hash: str) -> bool:
+    """Sign a browser out; return False where it was not signed in."""
+    return bool(tx.execute("DELETE FROM sign_ins WHERE id_hash = ?", (id_hash,)).rowcount)
+
+
+def end_all(tx: Tx, user: str) -> int:
+    """Sign a user out everywhere, and spoil their links; return how many browsers it was."""
+    tx.execute("DELETE FROM sign_in_links WHERE user = ?", (user,))
+    return tx.execute("DELETE FROM sign_ins WHERE user = ?", (user,)).rowcount
+
+
+def add_link(
+    tx: Tx, id_hash: str, user: str, made_by: str, at: datetime, expires_at: datetime
+) -> None:
+    """Keep a new link; those that have expired go on the way."""
+    tx.execute("DELETE FROM sign_in_links WHERE expires_at <= ?", (stamp(at),))
+    tx.execute(
+        "INSERT INTO sign_in_links (id_hash, user, made_by, made_at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (id_hash, user, made_by, stamp(at), stamp(expires_at)),
+    )
+
+
+def spend_link(tx: Tx, id_hash: str, at: datetime) -> str | None:
+    """Spend a link and return its user; None where it is unknown, spent, expired or disabled."""
+    row = tx.execute(
+        "UPDATE sign_in_links SET spent_at = ?1 WHERE id_hash = ?2 AND spent_at IS NULL"
+        " AND expires_at > ?1 AND user IN (SELECT name FROM users WHERE disabled_at IS NULL)"
+        " RETURNING user",
+        (stamp(at), id_hash),
+    ).fetchone()
+    return row["user"] if row else None
