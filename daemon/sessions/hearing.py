@@ -84,6 +84,9 @@ REFUSALS: dict[int, Heard] = {
 }
 """By the platform's code; any other code is trouble on its side, and we come back later."""
 
+NEVER_MISSED = frozenset({402, 403, 406})
+"""Codes of bans and blocks: they count even when the line that told them is closed already."""
+
 BAN_REASONS = {
     101: "banned_too_many_unknown_people",
     102: "banned_blocked_by_people",
@@ -123,6 +126,11 @@ def heard(signal: Signal, connection: Connection) -> Heard | None:
     if isinstance(signal, Paired) and connection is Connection.STARTING:
         return Heard(ConnectionEvent.DEVICE_FOUND, "login_found")
     return SIGNALS.get(type(signal))
+
+
+def outlives_its_line(signal: Signal) -> bool:
+    """Return whether a signal counts although its line was closed before it could be taken."""
+    return isinstance(signal, ConnectionRefused) and signal.code in NEVER_MISSED
 
 
 def _refusal(signal: ConnectionRefused) -> Heard:

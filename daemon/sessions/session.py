@@ -30,7 +30,7 @@ from daemon.api.transport import (
 from daemon.events import SessionQrShown
 from daemon.sessions.alarm import Alarm
 from daemon.sessions.delivery import deliver
-from daemon.sessions.hearing import Heard, LineNotOpened, LineOpened, heard
+from daemon.sessions.hearing import Heard, LineNotOpened, LineOpened, heard, outlives_its_line
 from daemon.sessions.keeping import Keeper
 from daemon.sessions.life import Life
 from daemon.sessions.line import NOT_CONNECTED, Line
@@ -221,7 +221,7 @@ class Session:
 
     async def _take(self, line: Line, signal: Signal) -> None:
         """Let one signal of the present line have its effect."""
-        if line is not self.line:
+        if line is not self.line and not outlives_its_line(signal):
             return
         try:
             await self._understand(signal)

@@ -71,6 +71,7 @@ class Puppet:
         self.sent: list[Outgoing] = []
         self.answer: SendResult | Exception | None = Acknowledged("wire-1", context.clock.now())
         self.close_hangs = False
+        self.close_fails: Exception | None = None
         self._queue: asyncio.Queue[Signal | Exception | None] = asyncio.Queue()
 
     def say(self, *signals: Signal | Exception) -> None:
@@ -114,8 +115,10 @@ class Puppet:
         self.logged_out = True
 
     async def close(self) -> None:
-        """Remember it; hang if the test wants that."""
+        """Remember it; hang or fail if the test wants that."""
         self.closed = True
+        if self.close_fails:
+            raise self.close_fails
         if self.close_hangs:
             await asyncio.Event().wait()
 

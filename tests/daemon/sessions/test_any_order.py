@@ -114,7 +114,7 @@ async def comes_up(room: Room) -> None:
     raise AssertionError(room.view.state)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEPS, max_size=14))
 def test_no_order_of_things_gets_a_session_stuck(steps: list[list[Signal] | str | float]) -> None:
     """After anything, the row is the machine, and there is a way back to ready."""
@@ -133,7 +133,7 @@ def test_no_order_of_things_gets_a_session_stuck(steps: list[list[Signal] | str 
     asyncio.run(life())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEPS, max_size=8))
 def test_every_stored_state_survives_a_restart(steps: list[list[Signal] | str | float]) -> None:
     """A killed daemon goes on from whatever it had stored, and nothing moves by itself to ready."""

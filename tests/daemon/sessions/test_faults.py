@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api.permit import PermitRefused
+from daemon.api.permit import PermitRefused, PermitVerifier
 from daemon.api.signals import (
     Connected,
     ConnectionRefused,
@@ -21,10 +21,20 @@ from daemon.api.signals import (
     Signal,
     Synced,
 )
-from daemon.api.transport import Acknowledged, OnWhatsApp, Refused, SendResult, Unknown
+from daemon.api.transport import (
+    Acknowledged,
+    OnWhatsApp,
+    OpenContext,
+    Refused,
+    SendResult,
+    SessionInfo,
+    Transport,
+    Unknown,
+)
+from daemon.sessions.line import Line
 from storage.errors import WriteFailed
-from tests.helpers.clock import MIDDAY
-from tests.helpers.lines import ANA
+from tests.helpers.clock import MIDDAY, FakeClock
+from tests.helpers.lines import ANA, Pen
 from tests.helpers.sessions import NAME, Room, sessions_room
 
 BAJA = InboundMessage("in-1", "1234@lid", ANA, "BAJA", MIDDAY)
@@ -237,5 +247,36 @@ async def test_a_caller_who_gives_up_a_send_gives_up_the_call(tmp_path: Path) ->
         sending.cancel()
         await room.clock.settle()
         assert sending.cancelled()
+        await room.sessions.stop(NAME, "ana")
+        assert room.view.state == "stopped"
+
+
+async def test_a_line_that_is_not_open_yet_knows_and_sends_nothing(tmp_path: Path) -> None:
+    """A slow worker is no reason to guess."""
+    clock = FakeClock()
+    never = asyncio.Event()
+
+    async def slow(_: OpenContext) -> Transport:
+        await never.wait()
+        raise AssertionError
+
+    async def hear(_: Line, __: Signal) -> None:
+        raise AssertionError
+
+    pen = Pen(clock)
+    info = SessionInfo(NAME, paired=True, phone=None, folder=tmp_path)
+    line = Line(slow, OpenContext(info, clock, PermitVerifier(pen.signer.public_key)), hear)
+    assert isinstance(await line.send(*pen.permit()), Refused)
+    assert [each.answer for each in await line.check_numbers([ANA])] == [OnWhatsApp.UNKNOWN]
+    await line.logout()
+    await line.close()
+    await line.close()
+
+
+async def test_a_transport_that_fails_to_close_is_left_behind(tmp_path: Path) -> None:
+    """Its error is logged, and the session goes on."""
+    async with sessions_room(tmp_path) as room:
+        await room.paired()
+        room.puppet.close_fails = OSError("broken pipe")
         await room.sessions.stop(NAME, "ana")
         assert room.view.state == "stopped"

@@ -247,3 +247,27 @@ async def test_a_verdict_of_the_platform_ends_the_line_until_a_person_acts(
         assert len(room.opened) == 1
         assert not room.sessions.can_send(NAME, new_chat=False)
         assert view.desired == "on"
+
+
+async def test_a_closed_line_has_no_say_except_about_a_ban(tmp_path: Path) -> None:
+    """What was queued behind the cut is stale; a ban or a block is never missed."""
+    async with sessions_room(tmp_path) as room:
+        await room.paired()
+        await room.says(Disconnected(), ConnectionRefused(440), TransportDied())
+        assert (room.view.state, room.view.attempts) == ("backoff", 1)
+        await back(room)
+        await room.says(Disconnected(), ConnectionRefused(402, 101))
+        assert (room.view.state, room.view.sending) == ("banned_temporarily", "none")
+
+
+async def test_a_start_by_hand_forgets_the_waits_before_it(tmp_path: Path) -> None:
+    """A person who starts again is not made to wait for old troubles."""
+    async with sessions_room(tmp_path) as room:
+        await room.paired()
+        for _ in range(3):
+            await room.says(Disconnected())
+            await back(room)
+        assert room.view.attempts == 3
+        await room.sessions.restart(NAME, "ana")
+        await room.clock.settle()
+        assert room.view.attempts == 0
