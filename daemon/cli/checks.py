@@ -26,6 +26,7 @@ from storage.migrations import migrations
 FREE_BYTES: Final = 200 << 20
 UNITS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_PRIVATE: Final = ("*.db*", "*.anchor", "*.journal", "*.key", "*.sock", "sessions", "uploads")
 _OTHERS: Final = 0o077
 _VERIFY_SECONDS: Final = 30
 
@@ -68,7 +69,8 @@ def modes(settings: Settings) -> Iterator[Finding]:
 
 
 def _private(folder: Path) -> list[Path]:
-    return [folder, *(path for path in sorted(folder.iterdir()) if path.is_file())]
+    """Return what holds people's data or secrets; the settings may be read by anybody."""
+    return [folder, *(path for each in _PRIVATE for path in sorted(folder.glob(each)))]
 
 
 def _mode(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -90,8 +89,6 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        return _nobody_reads()
     except LeadMasterError as error:
         return _refused(error)
     except OSError as error:
@@ -119,9 +116,3 @@ def _misused(error: click.ClickException) -> int:
     name = context.command_path if context else "leadmaster"
     explain("usage", error.format_message(), f"Try: {name} --help")
     return REFUSED
-
-
-def _nobody_reads() -> int:
-    """End quietly when the pipe we print to has closed, and keep Python from complaining."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

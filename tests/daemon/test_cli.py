@@ -1,0 +1,522 @@
+"""The commands as real processes against a real daemon: words, tables, JSON, errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+Json: TypeAlias = Any
+PHONE = "+5491141234567"
+LIST = (
+    "Nombre;Teléfono;Origen;Consentimiento\nAna Paz;+5491141234567;feria;relación previa\nX;no;f;\n"
+)
+SETTINGS = """
+[daemon]
+state_dir = "{folder}"
+port = 0
+drain_seconds = 1
+[clock]
+start = 2026-03-03T14:00:00Z
+rate = 20.0
+[pacing]
+new_chats_first_week = 500
+new_chat_gap_minutes = 0
+manual_new_chats = 50
+number_checks = 500
+number_check_min_age_days = 0
+"""
+SCRIPT = {"scan_after": 4, "defaults": {"ack_delay": 0.1, "deliver_after": 0.1, "read_after": 0.1}}
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command did."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Json:
+        """Return what it printed as JSON."""
+        return json.loads(self.out)
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of `leadmaster` with these arguments."""
+    return [sys.executable, "-m", "daemon", *arguments]
+
+
+def run(*arguments: str, text: str = "", **environ: str) -> Ran:
+    """Run a command to its end."""
+    done = subprocess.run(
+        command(*arguments),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environ},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A running daemon, and how to ask it."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def __call__(self, *arguments: str, text: str = "", **environ: str) -> Ran:
+        """Run a command that must succeed."""
+        ran = self.refused(*arguments, text=text, **environ)
+        assert ran.status == 0, ran.err
+        return ran
+
+    def refused(self, *arguments: str, text: str = "", **environ: str) -> Ran:
+        """Run a command that may fail."""
+        return run("--state-dir", str(self.folder), *arguments, text=text, **environ)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Return a folder with a short path and the settings of a demonstration."""
+    with tempfile.TemporaryDirectory(prefix="lm-") as name:
+        path = Path(name)
+        (path / "leadmaster.toml").write_text(SETTINGS.format(folder=path), encoding="utf-8")
+        (path / "script.json").write_text(json.dumps(SCRIPT), encoding="utf-8")
+        yield path
+
+
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    """Start a daemon on the folder and wait until its control socket answers."""
+    process = subprocess.Popen(
+        command("--config", str(folder / "leadmaster.toml"), "run"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    until = time.monotonic() + 30
+    while run("--state-dir", str(folder), "halt", "--help").status or not _answers(folder):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+    return process
+
+
+def _answers(folder: Path) -> bool:
+    return run("--state-dir", str(folder), "sessions", "list").status == 0
+
+
+def ended(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, bytes]:
+    """End a daemon with a signal; return its exit status and what it logged."""
+    with process:
+        process.send_signal(number)
+        _, log = process.communicate(timeout=30)
+    return process.returncode, log
+
+
+@pytest.fixture(scope="module")
+def here(folder: Path) -> Iterator[Here]:
+    """Return a daemon with one linked session and a short list of prospects."""
+    process = started(folder)
+    daemon = Here(folder, process)
+    options = json.dumps({"script": str(folder / "script.json")})
+    daemon("sessions", "add", "ventas", "--options", options, "--start")
+    daemon("sessions", "qr", "ventas")
+    (folder / "lista.csv").write_text(LIST, encoding="utf-8")
+    daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
+    yield daemon
+    assert ended(process)[0] == 0
+
+
+def test_help_names_every_command() -> None:
+    """The first screen shows what there is."""
+    ran = run("--help")
+    for word in ("run", "demo", "doctor", "sessions", "send", "queue", "prospects", "review"):
+        assert f"\n  {word} " in ran.out
+    assert run("--version").out.startswith("leadmaster ")
+
+
+def test_help_loads_no_server_and_no_tables() -> None:
+    """The client's path knows neither aiohttp nor the database, and rich only to draw."""
+    code = (
+        "import sys; from daemon.cli.main import run; run(['--help']);"
+        "import daemon.cli.client;"
+        "print(sorted({'aiohttp', 'rich', 'sqlite3', 'msgspec', 'structlog', 'asyncio'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_command_loads_no_server(here: Here) -> None:
+    """A table is drawn without the server's libraries."""
+    code = (
+        "import sys; from daemon.cli.main import run;"
+        f"run(['--socket', {str(here.folder / 'control.sock')!r}, 'sessions', 'list']);"
+        "print('aiohttp' in sys.modules, 'sqlite3' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_no_daemon_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
+    """Where nobody answers, the user learns how to start it."""
+    ran = run("--state-dir", str(tmp_path), "sessions", "list")
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.splitlines() == [
+        f"not_running: No daemon answers on {tmp_path}/control.sock.",
+        "hint: Start it with: leadmaster run",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fly"],
+        ["queue", "settle", "msg_x", "flying", "--reason", "x"],
+        ["sessions", "add", "x", "--options", "{"],
+        ["sessions", "add", "x", "--options", "[]"],
+        ["prospects", "import", "/nowhere.csv"],
+        ["--config", "/nowhere.toml", "sessions", "list"],
+    ],
+)
+def test_a_wrong_call_is_exit_2_with_a_hint(arguments: list[str]) -> None:
+    """What the user got wrong is said in two lines."""
+    ran = run(*arguments)
+    assert ran.status == 2
+    assert len(ran.err.splitlines()) == 2
+    assert ran.err.splitlines()[1].startswith("hint: ")
+
+
+def test_settings_name_every_problem(tmp_path: Path) -> None:
+    """A start with bad settings is refused with all of them, exit 2."""
+    config = tmp_path / "bad.toml"
+    config.write_text('[daemon]\nport = "x"\n[nonsense]\na = 1\n', encoding="utf-8")
+    ran = run("--config", str(config), "run")
+    assert ran.status == 2
+    assert "daemon.port" in ran.err
+    assert "nonsense" in ran.err
+
+
+def test_sessions_are_listed_in_the_servers_words(here: Here) -> None:
+    """The table shows state and sentence; JSON is the daemon's answer."""
+    assert "ready" in here("sessions", "list").out
+    session = here("sessions", "list", "--json").document["items"][0]
+    assert (session["name"], session["state"], session["sentence"]) == ("ventas", "ready", "Ready.")
+
+
+def test_a_qr_is_drawn_and_followed_to_ready(here: Here) -> None:
+    """In a pipe each code is drawn once and each state is a line; it ends when linked."""
+    options = json.dumps({"script": str(here.folder / "script.json"), "seed": 9})
+    added = here("sessions", "add", "soporte", "--options", options)
+    assert added.out.startswith("soporte: stopped")
+    here("sessions", "start", "soporte", "--json")
+    said = here("sessions", "qr", "soporte").out
+    assert "code 1 of 6" in said
+    assert "▄" in said
+    assert said.splitlines()[-1] == "soporte: ready — Ready."
+    assert here("sessions", "stop", "soporte").out.startswith("soporte: stopped")
+    assert here("sessions", "delete", "soporte", "--yes").out == "soporte: deleted\n"
+
+
+def test_a_code_can_be_shown_once_or_as_json(here: Here) -> None:
+    """`--once` draws the present code; without one there is a sentence."""
+    options = json.dumps({"script": str(here.folder / "never.json")})
+    (here.folder / "never.json").write_text('{"scan_after": null}', encoding="utf-8")
+    here("sessions", "add", "tercera", "--options", options, "--start", "--json")
+    until = time.monotonic() + 10
+    while here.refused("sessions", "qr", "tercera", "--once").status:
+        assert time.monotonic() < until
+    assert here("sessions", "qr", "tercera", "--json").document["code"]
+    here("sessions", "delete", "tercera", "--yes", "--json")
+    assert here.refused("sessions", "qr", "ventas", "--once").status == 2
+
+
+def test_deleting_asks_first(here: Here) -> None:
+    """Without a yes nothing is deleted, and Ctrl-C's cousin is one word."""
+    ran = here.refused("sessions", "delete", "ventas", text="n\n")
+    assert (ran.status, ran.err.splitlines()[-1]) == (130, "interrupted")
+    assert here("sessions", "list", "--json").document["items"]
+
+
+def test_a_message_is_held_explained_and_rejected(here: Here) -> None:
+    """From the send to the story: each step says what is and why."""
+    sent = here("send", PHONE, "Hola Ana", "--wait", "--key", "a1", "--json").document
+    again = here("send", PHONE, "Hola Ana", "--key", "a1").out
+    assert again.startswith(sent["id"])
+    _await_state(here, sent["id"], "held")
+    assert sent["id"] in here("review", "list").out
+    story = here("queue", "show", sent["id"]).out
+    assert "An old acquaintance" in story
+    assert "first_time_relationship" in story
+    assert "points" not in here("queue", "list", "--state", "sent").out
+    assert "first_time_relationship" in here("rules", "explain", sent["id"]).out
+    decision = here("rules", "explain", sent["id"], "--json").document
+    assert here("rules", "explain", decision["id"], "--json").document == decision
+    told = here("review", "reject", sent["id"], "--reason", "not now, please")
+    assert told.out.startswith(f"{sent['id']}: blocked")
+    gone = here.refused("queue", "cancel", sent["id"], "--reason", "too late")
+    assert (gone.status, gone.err.partition(":")[0]) == (2, "conflict")
+
+
+def _await_state(here: Here, message: str, state: str) -> None:
+    until = time.monotonic() + 15
+    while here("queue", "show", message, "--json").document["message"]["state"] != state:
+        assert time.monotonic() < until
+
+
+def test_a_message_waits_and_is_cancelled(here: Here) -> None:
+    """What has not left can be cancelled, and only what is in doubt be settled."""
+    sent = here("send", PHONE, "Otra cosa, Ana", "--wait", "--json").document
+    _await_state(here, sent["id"], "held")
+    settled = here.refused("queue", "settle", sent["id"], "failed", "--reason", "I think so")
+    assert settled.status == 2
+    assert "cancelled" in here("queue", "cancel", sent["id"], "--reason", "not needed").out
+    listed = here("queue", "list", "--state", "cancelled", "--limit", "1", "--json").document
+    assert listed["items"][0]["id"] == sent["id"]
+
+
+def test_a_message_is_approved_and_sent(here: Here) -> None:
+    """A person's approval of this very message lets it go, and it is read."""
+    sent = here("send", PHONE, "¿Nos vemos el jueves, Ana?", "--wait", "--json").document
+    _await_state(here, sent["id"], "held")
+    approved = here("review", "approve", sent["id"], "--reason", "I know her", "--json").document
+    assert approved["id"] == sent["id"]
+    _await_state(here, sent["id"], "read")
+    assert "WhatsApp acknowledged it" in here("queue", "show", sent["id"]).out
+
+
+def test_an_import_asks_reports_and_writes_its_rejects(here: Here, tmp_path: Path) -> None:
+    """Preview, question, report; the rejects go to a file; a no imports nothing."""
+    file = tmp_path / "otra.csv"
+    file.write_text("quien;numero\nEva;+5491141230001\nNo;nada\n", encoding="utf-8")
+    declined = here.refused("prospects", "import", str(file), text="n\n")
+    assert declined.status == 130
+    rejects = tmp_path / "rejects.csv"
+    arguments = ("--map", "phone=numero", "--map", "name=quien", "--origin", "feria")
+    said = here(
+        "prospects", "import", str(file), *arguments, "--rejects", str(rejects), text="y\n"
+    ).out
+    assert "1 accepted" in said
+    assert "1 rejected" in said
+    assert rejects.read_text(encoding="utf-8").startswith("record,reason_code,sentence\n3,")
+    again = here("prospects", "import", str(file), *arguments, "--yes")
+    assert "imported before" in again.out
+    report = here("prospects", "import", str(file), *arguments, "--yes", "--json").document
+    assert report["repeated"] is True
+
+
+def test_an_import_that_makes_no_sense_is_refused(here: Here, tmp_path: Path) -> None:
+    """A wrong map is the user's error; a file without numbers names its headers."""
+    file = tmp_path / "x.csv"
+    file.write_text("a;b\n1;2\n", encoding="utf-8")
+    wrong = here.refused("prospects", "import", str(file), "--map", "phone")
+    assert (wrong.status, wrong.err.partition(":")[0]) == (2, "usage")
+    refused = here.refused("prospects", "import", str(file), "--yes")
+    assert (refused.status, refused.err.partition(":")[0]) == (2, "import_rejected")
+    quiet = here.refused("prospects", "import", str(file), "--yes", "--json")
+    assert quiet.status == 2
+
+
+def test_prospects_are_listed_shown_checked_and_validated(here: Here) -> None:
+    """A prospect by number: score, evidence, a check and an operator's word."""
+    assert "Ana Paz" in here("prospects", "list", "--text", "ana").out
+    shown = here("prospects", "show", PHONE).out
+    for word in ("score_contactabilidad", "relationship", "evidence"):
+        assert word in shown
+    assert here("prospects", "show", PHONE, "--json").document["suppressed"] is False
+    told = here("prospects", "validate", PHONE, "--reason", "I called her").out
+    assert "validated" in told
+    assert "on WhatsApp" in here("prospects", "check", PHONE).out
+    first = here("prospects", "list", "--limit", "1")
+    assert "There are more: --after" in first.out
+    assert here.refused("prospects", "show", "pro_none").status == 2
+
+
+def test_suppressing_listing_and_lifting(here: Here) -> None:
+    """An operator's entry can be corrected; the table says since when and why."""
+    other = "+5491141230009"
+    here("suppress", "add", other, "--reason", "asked by phone")
+    assert "asked by phone" in here("suppress", "list").out
+    here("suppress", "lift", other, "--reason", "wrong person")
+    again = here.refused("suppress", "lift", other, "--reason", "wrong person", "--json")
+    assert again.status == 2
+    assert here("suppress", "add", other, "--reason", "asked", "--json").document["new"] >= 1
+    assert here("suppress", "lift", other, "--reason", "a mistake", "--json").status == 0
+
+
+def test_by_hand_from_take_to_confirmed(here: Here, tmp_path: Path) -> None:
+    """A number that was found, not asked, is written to by a person."""
+    file = tmp_path / "guia.csv"
+    file.write_text("phone\n+5491141235001\n+5491141235002\n", encoding="utf-8")
+    here("prospects", "import", str(file), "--yes")
+    assert "Nothing is to be sent by hand" in here("manual", "list").out
+    sent = here("send", "+5491141235001", "Buenas, vimos su local", "--json").document
+    _await_state(here, sent["id"], "cleared")
+    assert sent["id"] in here("manual", "list").out
+    assert "Yours until" in here("manual", "take", sent["id"]).out
+    assert "confirmed" not in here("manual", "return", sent["id"]).out
+    here("manual", "take", sent["id"], "--json")
+    assert "https://wa.me/" in here("manual", "reveal", sent["id"]).out
+    assert "confirmed_by_hand" in here("manual", "confirm", sent["id"]).out
+    other = here("send", "+5491141235002", "Buenas tardes a todos", "--json").document
+    _await_state(here, other["id"], "cleared")
+    here("manual", "take", other["id"])
+    link = here("manual", "reveal", other["id"], "--json").document["link"]
+    assert link.startswith("https://wa.me/")
+    assert "cancelled" in here("manual", "cancel", other["id"], "--reason", "closed shop").out
+
+
+def test_halt_and_resume(here: Here) -> None:
+    """The stop says who and why, and how to lift it."""
+    assert "leadmaster resume" in here("halt", "a drill").out
+    assert here("halt", "another", "--json").document["reason"] == "a drill"
+    assert "resumed" in here("resume", "over").out
+    assert here.refused("resume", "over", "--json").status == 2
+
+
+def test_tail_tells_the_log(here: Here) -> None:
+    """From the beginning, narrowed, ended after so many; words or JSON lines."""
+    words = here("tail", "--after", "0", "--until", "5").out
+    assert len(words.splitlines()) >= 5
+    said = here("tail", "--after", "0", "--until", "2", "--type", "session.changed", "--json").out
+    assert {json.loads(line)["type"] for line in said.splitlines()} == {"session.changed"}
+    assert here.refused("tail", "--type", "no.such").status == 2
+
+
+def tailing(here: Here) -> subprocess.Popen[str]:
+    """Begin a tail and wait for its first line."""
+    process = subprocess.Popen(
+        command("--state-dir", str(here.folder), "tail", "--after", "0", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline()
+    return process
+
+
+def test_ctrl_c_is_one_line_and_130(here: Here) -> None:
+    """An interrupted tail ends at once, without a traceback."""
+    with tailing(here) as process:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors.strip()) == (130, "interrupted")
+
+
+def test_a_closed_pipe_is_no_complaint(here: Here) -> None:
+    """`leadmaster … | head` ends without a word."""
+    with tailing(here) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        here("halt", "wakes the tail")
+        here("resume", "it is awake")
+        assert process.stderr.read() == ""
+
+
+def test_a_narrow_pipe_breaks_no_id(here: Here) -> None:
+    """COLUMNS narrows a table in a pipe; no colours go there."""
+    narrow = here("sessions", "list", COLUMNS="60").out
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert "\x1b[" not in narrow
+
+
+def test_rules_are_checked_without_a_daemon(tmp_path: Path) -> None:
+    """The shipped sets are good; a bad file is named with its line, exit 2."""
+    assert run("rules", "check").out.count("ok: ") == 2
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("format: leadmaster/gate@1\nvetos: []\n", encoding="utf-8")
+    ran = run("rules", "check", str(bad))
+    assert (ran.status, ran.err.partition(":")[0]) == (2, "rules_rejected")
+    assert "bad.yaml" in ran.err
+    shipped = run("rules", "check", "rules/defaults/gate.yaml", "--json").document
+    assert shipped["ok"] is True
+
+
+def test_a_second_daemon_is_refused_in_a_sentence(here: Here) -> None:
+    """The folder is taken: exit 2, one sentence and a hint, and the first lives on."""
+    ran = run("--config", str(here.folder / "leadmaster.toml"), "run")
+    assert ran.status == 2
+    assert "Another daemon is running" in ran.err
+    assert here("sessions", "list").status == 0
+
+
+def test_the_doctor_finds_a_healthy_house_and_an_open_file(here: Here) -> None:
+    """All is ok while it runs; a file that others may read is ILL, exit 1."""
+    healthy = here("doctor", "--json").document
+    assert "is the daemon's alone" in here("doctor").out
+    assert {finding["check"] for finding in healthy["findings"]} >= {"database", "rules", "disk"}
+    loose = here.folder / "leadmaster.db"
+    before = loose.stat().st_mode
+    loose.chmod(0o644)
+    try:
+        ill = here.refused("doctor")
+    finally:
+        loose.chmod(before)
+    assert ill.status == 1
+    assert "is open to others" in ill.out
+
+
+def test_a_copied_database_is_refused_until_adopted(short_folder: Path) -> None:
+    """A copy is a sentence and exit 2; --adopt takes it, halted, with nothing waiting."""
+    original, copy = short_folder / "a", short_folder / "b"
+    for folder in (original, copy):
+        folder.mkdir()
+        text = SETTINGS.format(folder=folder)
+        (folder / "leadmaster.toml").write_text(text, encoding="utf-8")
+    process = started(original)
+    here = Here(original, process)
+    here("sessions", "add", "ventas")
+    (original / "l.csv").write_text(LIST, encoding="utf-8")
+    here("prospects", "import", str(original / "l.csv"), "--yes", "--json")
+    waiting = here("send", PHONE, "Hola", "--json").document["id"]
+    status, log = ended(process)
+    assert (status, b"Hola" in log, b"41234567" in log) == (0, False, False)
+    for name in ("leadmaster.db", "suppressions.journal", "suppressions.key"):
+        if (original / name).exists():
+            (copy / name).write_bytes((original / name).read_bytes())
+    refused = run("--config", str(copy / "leadmaster.toml"), "run")
+    assert refused.status == 2
+    assert "doctor --adopt" in refused.err
+    sick = run("--state-dir", str(copy), "doctor")
+    assert sick.status == 1
+    adopted = run("--state-dir", str(copy), "doctor", "--adopt", "the old machine burnt down")
+    assert (adopted.status, "sending is halted" in adopted.out) == (0, True)
+    again = started(copy)
+    there = Here(copy, again)
+    story = there("queue", "show", waiting, "--json").document
+    assert story["message"]["state"] == "cancelled"
+    assert story["history"][-1]["reason_code"] == "database_adopted"
+    assert there("resume", "all is well").status == 0
+    assert ended(again, signal.SIGINT)[0] == 0
+
+
+def test_kill_9_and_a_start_on_the_same_socket(short_folder: Path) -> None:
+    """What a killed daemon left behind does not stop the next one."""
+    text = SETTINGS.format(folder=short_folder)
+    (short_folder / "leadmaster.toml").write_text(text, encoding="utf-8")
+    first = started(short_folder)
+    assert ended(first, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert (short_folder / "control.sock").exists()
+    second = started(short_folder)
+    assert ended(second)[0] == 0
+    assert not (short_folder / "control.sock").exists()
