@@ -1,0 +1,308 @@
+"""Whatever happens in whatever order: every wire send has its one stored `allow`, and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from daemon.api.permit import body_hash
+from daemon.errors import LeadMasterError
+from daemon.settings import PacingSettings
+from statemachines.message import NEEDS_WIRE_ID, MessageState
+from storage.evidence import EvidenceKind
+from storage.receipts import ReceiptRecord, note
+from tests.helpers.clock import FakeClock
+from tests.helpers.heart import SmallHouse, phone, small_house
+from tests.helpers.wire import CERTAINLY_NOT_SENT, FakeWire, Say
+
+PERMISSIONS = ("opted_in", "opted_in", "relationship", "public_source")
+PERSONS = st.integers(0, len(PERMISSIONS) - 1)
+TIGHT = PacingSettings(new_chats_later=3, new_chat_gap_minutes=5, messages_per_minute=2)
+WAITS = st.sampled_from([1, 30, 80, 400, 3600, 14 * 3600])
+
+
+def old_form(number: str) -> str:
+    """Return the number without its mobile 9: the same line under another name."""
+    return number.replace("+549", "+54", 1)
+
+
+class Heart(RuleBasedStateMachine):
+    """A house under arbitrary events, and what must hold after each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.clock = FakeClock()
+        self.wire = FakeWire(self.clock)
+        self.accepted: dict[str, tuple[str, str]] = {}
+        self.closed: set[str] = set()  # who is suppressed or not reachable
+        self.halted = False
+        self.seen = 0  # how many sends were checked
+
+    def run(self, work: Callable[[SmallHouse], Coroutine[Any, Any, object]]) -> None:
+        """Do one thing, let everything settle, and compare what left with what was allowed."""
+        closed, halted = set(self.closed), self.halted
+
+        async def step() -> None:
+            with contextlib.suppress(LeadMasterError):  # a refusal is an answer
+                await work(self.house)
+            await self.clock.settle()
+
+        self.runner.run(step())
+        for sent in self.wire.sends[self.seen :]:
+            assert old_form(sent.outgoing.recipient) not in closed
+            assert not (halted and self.halted)
+        self.seen = len(self.wire.sends)
+
+    async def open(self) -> None:
+        """Open the house of the folder, as a new process does."""
+        self.stack = contextlib.AsyncExitStack()
+        self.house = await self.stack.enter_async_context(
+            small_house(Path(self.folder.name), clock=self.clock, wire=self.wire, pacing=TIGHT)
+        )
+
+    @initialize()
+    def begin(self) -> None:
+        """One session, four people."""
+
+        async def furnish() -> None:
+            await self.open()
+            await self.house.session()
+            self.house.outbox.serve("main")
+            for number, permission in enumerate(PERMISSIONS):
+                await self.house.prospect(phone(number), permission=permission)
+
+        self.runner.run(furnish())
+
+    @rule(person=PERSONS, old=st.booleans())
+    def enqueue(self, person: int, *, old: bool) -> None:
+        """Somebody asks for a message, under either form of the number."""
+        number = phone(person)
+        n = len(self.accepted)
+        text = f"asunto{n} {n} detalle{n} cierre{n}"
+
+        async def work(house: SmallHouse) -> None:
+            asked = old_form(number) if old else number
+            self.accepted[await house.enqueue(asked, text)] = asked, text
+
+        self.run(work)
+
+    @rule(yes=st.booleans())
+    def decide(self, *, yes: bool) -> None:
+        """A person decides on the first message in the review queue."""
+
+        async def work(house: SmallHouse) -> None:
+            for message in (await house.review.list())[:1]:
+                act = house.review.approve if yes else house.review.reject
+                await act(message.id, "eva", "I looked")
+
+        self.run(work)
+
+    @rule(person=PERSONS, wish=st.sampled_from(["none", "refused"]))
+    def write_to_us(self, person: int, wish: str) -> None:
+        """They write; a refusal is evidence too."""
+
+        async def work(house: SmallHouse) -> None:
+            contact = await house.contact(old_form(phone(person)))
+            await house.inbound(contact, wish)
+            if wish == "refused":
+                await house.evidence(contact, EvidenceKind.REFUSAL, wish)
+
+        self.run(work)
+
+    @rule(person=PERSONS)
+    def opt_out(self, person: int) -> None:
+        """They are suppressed, under the other form of their number."""
+        self.run(lambda house: house.suppress(old_form(phone(person))))
+        self.closed.add(old_form(phone(person)))
+
+    @rule(person=PERSONS)
+    def bounce(self, person: int) -> None:
+        """Their number turns out wrong."""
+        sql = "UPDATE prospects SET validado_tecnicamente = 0 WHERE phone = ?"
+        self.run(lambda house: house.execute(sql, phone(person)))
+        self.closed.add(old_form(phone(person)))
+
+    @rule()
+    def halt(self) -> None:
+        """Somebody presses the red button."""
+        self.run(lambda house: house.halt.halt("eva", "an alarm"))
+        self.halted = True
+
+    @precondition(lambda self: self.halted)
+    @rule()
+    def resume(self) -> None:
+        """Somebody lifts the halt."""
+        self.halted = False
+        self.run(lambda house: house.halt.resume("eva", "all clear"))
+
+    @rule(said=st.sampled_from(list(Say)))
+    def prepare_an_answer(self, said: Say) -> None:
+        """The wire will answer like this next."""
+        self.wire.script.append(said)
+
+    @rule()
+    def fail_or_mend_the_line(self) -> None:
+        """The session goes, or comes back."""
+        self.wire.up = not self.wire.up
+
+        async def work(house: SmallHouse) -> None:
+            if self.wire.up:
+                house.outbox.session_ready("main")
+
+        self.run(work)
+
+    @rule(seconds=WAITS)
+    def wait(self, seconds: float) -> None:
+        """Time passes, second by second or in one leap."""
+
+        async def work(_house: SmallHouse) -> None:
+            await (self.clock.advance if seconds < 500 else self.clock.leap)(seconds)
+
+        self.run(work)
+
+    @rule(kind=st.sampled_from(["delivered", "read", "failed"]), number=st.integers(1, 6))
+    def receive_a_receipt(self, kind: str, number: int) -> None:
+        """The platform speaks of an id, known or not yet."""
+        at = self.clock.now()
+        receipt = ReceiptRecord(session="main", wire_id=f"wire-{number}", kind=kind, at=at)
+        self.run(lambda house: house.database.write(lambda tx: note(tx, receipt, at)))
+
+    @rule(confirmed=st.booleans())
+    def settle_a_doubt(self, *, confirmed: bool) -> None:
+        """A person says what became of the first message in doubt."""
+        target = MessageState.FAILED if confirmed else MessageState.CANCELLED
+
+        async def work(house: SmallHouse) -> None:
+            for row in (await house.rows("SELECT id FROM messages WHERE state = 'in_doubt'"))[:1]:
+                await house.outbox.settle(str(row[0]), target, "eva", "I asked them")
+
+        self.run(work)
+
+    @rule(seen=st.booleans())
+    def take_one_by_hand(self, *, seen: bool) -> None:
+        """An operator takes a message, and sends it or gives it back."""
+
+        async def work(house: SmallHouse) -> None:
+            for message in (await house.manual.list())[:1]:
+                await house.manual.take(message.id, "eva")
+                if seen:
+                    await house.manual.reveal(message.id, "eva")
+                    await house.manual.confirm(message.id, "eva")
+
+        self.run(work)
+
+    @rule()
+    def crash(self) -> None:
+        """The process dies in the middle of whatever it does, and another one begins."""
+
+        async def again(_house: SmallHouse) -> None:
+            await self.stack.aclose()
+            await self.open()
+
+        self.run(again)
+
+    @invariant()
+    def every_send_has_its_one_allow(self) -> None:
+        """One permit, one decision, for exactly that text and recipient, and never used twice."""
+        allowed = {
+            permit: tuple(rest)
+            for permit, *rest in self.rows(
+                "SELECT p.id, d.message, d.verdict, d.phase, d.recipient, d.body_hash"
+                " FROM permits AS p JOIN decisions AS d ON d.id = p.decision"
+            )
+        }
+        used = [sent.permit.id for sent in self.wire.sends]
+        assert len(used) == len(set(used))
+        for sent in self.wire.sends:
+            out = sent.outgoing
+            assert self.accepted[out.message] == (out.recipient, out.text)
+            assert allowed[sent.permit.id] == (
+                out.message,
+                "allow",
+                "release",
+                out.recipient,
+                body_hash(out.text),
+            )
+
+    @invariant()
+    def nothing_goes_twice(self) -> None:
+        """But where the first was certainly not sent."""
+        may_have_left: set[str] = set()
+        for sent in self.wire.sends:
+            assert sent.outgoing.message not in may_have_left
+            if sent.said not in CERTAINLY_NOT_SENT:
+                may_have_left.add(sent.outgoing.message)
+
+    @invariant()
+    def sent_needs_the_wires_id(self) -> None:
+        """The id on the row is the one that the wire gave for that very message."""
+        given = {
+            f"wire-{number}": sent.outgoing.message
+            for number, sent in enumerate(self.wire.sends, start=1)
+        }
+        marks = ", ".join(f"'{state}'" for state in NEEDS_WIRE_ID)
+        for message, wire_id in self.rows(
+            f"SELECT id, wire_id FROM messages WHERE state IN ({marks})"
+        ):
+            assert wire_id == "wire-1" or given[str(wire_id)] == message
+
+    @invariant()
+    def nothing_accepted_is_lost(self) -> None:
+        """Every message is there, and its history ends where it stands."""
+        assert {row[0] for row in self.rows("SELECT id FROM messages")} == set(self.accepted)
+        assert (
+            self.rows(
+                "SELECT id FROM messages AS m WHERE state <> (SELECT state FROM message_history"
+                " WHERE message = m.id ORDER BY id DESC LIMIT 1)"
+            )
+            == []
+        )
+
+    @invariant()
+    def one_per_contact_is_on_its_way(self) -> None:
+        """Over all names and channels."""
+        assert (
+            self.rows(
+                "SELECT contact FROM messages WHERE state IN ('sending', 'taken', 'revealed')"
+                " GROUP BY contact HAVING count(*) > 1"
+            )
+            == []
+        )
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """Ask the database."""
+        if not hasattr(self, "house"):
+            return []
+        return self.runner.run(self.house.rows(sql))
+
+    def teardown(self) -> None:
+        """Close what is open."""
+        if hasattr(self, "stack"):
+            self.runner.run(self.stack.aclose())
+        self.runner.close()
+        self.folder.cleanup()
+
+
+TestHeart = Heart.TestCase
+TestHeart.settings = settings(
+    max_examples=25,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
