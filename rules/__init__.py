@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rules.files import RuleFile, read_files, rule_files
 from rules.judge import GateFault, Judge
-from rules.loader import load
+from rules.loader import load, load_over
 from rules.problems import Problem, RulesInvalid
-from rules.ruleset import RuleSet
+from rules.ruleset import Format, RuleSet
 from rules.verdict import (
     Decision,
     Defer,
@@ -27,13 +28,18 @@ __all__ = [
     "Defer",
     "DeferKind",
     "Effect",
+    "Format",
     "GateFault",
     "Judge",
     "Opinion",
     "Problem",
+    "RuleFile",
     "RuleSet",
     "RulesInvalid",
     "ScoreResult",
     "Verdict",
     "load",
+    "load_over",
+    "read_files",
+    "rule_files",
 ]

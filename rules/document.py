@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
@@ -16,11 +15,10 @@ from rules.problems import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from rules.files import RuleFile
     from rules.problems import Problems
 
-_LARGEST_FILE = 1_048_576  # bytes; a rule file is a page or two
 _DEEPEST = 40  # levels; all that read the tree may then walk it by calling themselves
 _TOO_DEEP = f"This is nested too deeply: a rule file has at most {_DEEPEST} levels"
 _LONGEST_SHOWN = 40  # characters of a value quoted in a sentence
@@ -54,10 +52,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A YAML mapping, in file order."""
+    """A YAML mapping, in file order; a document knows the files that it was made of."""
 
     place: Place
     entries: Mapping[str, Entry]
+    files: tuple[str, ...] = ()
 
     def get(self, key: str) -> Node | None:
         """The value under `key`, or None."""
@@ -68,35 +67,23 @@ class Section:
 Node = Scalar | Listing | Section
 
 
-def read_document(path: Path, problems: Problems) -> Section | None:
-    """Read one rule file; None, with the problems noted, when it is no YAML mapping."""
-    start = Place(str(path), 1, 1)
+def read_document(file: RuleFile, problems: Problems) -> Section | None:
+    """Read one file's text; None, with the problems noted, when it is no YAML mapping."""
+    start = Place(file.path, 1, 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # anchors are refused below
-            tree = YAML().compose(_content(path))
-    except OSError as error:
-        problems.add(start, f"The file cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
-        problems.add(start, "The file is not UTF-8 text: save it as UTF-8")
+            tree = YAML().compose(file.text)
     except RecursionError:
         problems.add(start, _TOO_DEEP)
     except (YAMLError, ValueError, NotImplementedError) as error:
         problems.add(_marked(error, start), f"This is not valid YAML: {_sentence(error)}")
     else:
-        node = None if tree is None else _Reader(str(path), problems).node(tree)
+        node = None if tree is None else _Reader(file.path, problems).node(tree)
         if isinstance(node, Section):
-            return node
+            return replace(node, files=(file.path,))
         problems.add(start, "A rule file is a mapping that starts with `format: …`")
     return None
-
-
-def _content(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_LARGEST_FILE + 1)
-    if len(content) > _LARGEST_FILE:
-        raise OSError(errno.EFBIG, "it is larger than 1 MiB, a rule file is a page or two")
-    return content.decode("utf-8-sig")
 
 
 def _marked(error: Exception, start: Place) -> Place:

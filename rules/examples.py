@@ -56,10 +56,19 @@ _ALLOWED = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One example with the parts of it that came out otherwise: name → (expected, got)."""
+    """One example: what came out otherwise (name → expected, got), and the rules that fired."""
 
     example: Example
     wrong: dict[str, tuple[object, object]]
+    fired: frozenset[str]
+
+    def diff(self) -> list[str]:
+        """What was expected and what came, line by line; empty when it came out as it should."""
+        return [
+            line
+            for name, (expected, got) in self.wrong.items()
+            for line in (f"- {name}: {_shown(expected)}", f"+ {name}: {_shown(got)}")
+        ]
 
 
 def baseline(ruleset: RuleSet) -> dict[str, object]:
@@ -80,7 +89,20 @@ def _run(judge: Judge, example: Example) -> Outcome:
         for key, expected in example.expect.items()
         if got[key] != expected
     }
-    return Outcome(example, wrong)
+    return Outcome(example, wrong, _ids(got.get("vetoes")) | _ids(got["scores"]))
+
+
+def _ids(fired: object) -> frozenset[str]:
+    return fired if isinstance(fired, frozenset) else frozenset()
+
+
+def _shown(value: object) -> str:
+    """A value as a rule file writes it."""
+    if isinstance(value, frozenset):
+        return f"[{', '.join(sorted(value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
 
 
 def _decided(judge: Judge, facts: dict[str, object]) -> dict[str, object]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules.document import Entry, Listing, Scalar, Section, read_document
+from rules.files import read_files
+from rules.overlay import laid_over
 from rules.problems import Place, Problems, did_you_mean
 from rules.ruleset import Format, RuleSet
 from rules.sections import SetReader
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rules.document import Node
+    from rules.files import RuleFile
 
-_COMMON = ("format", "score", "lists", "scores", "groups", "tests")
+_COMMON = ("format", "override", "score", "lists", "scores", "groups", "tests")
 _KEYS = {
     Format.GATE: (*_COMMON, "thresholds", "windows", "vetoes"),
     Format.SCORE: (*_COMMON, "bands"),
@@ -25,19 +28,52 @@ _KEYS = {
 def load(paths: Sequence[Path]) -> RuleSet:
     """Read rule files of one format as one set; raises `RulesInvalid` with all the problems."""
     problems = Problems()
-    documents = [read_document(path, problems) for path in paths]
-    sound = [document for document in documents if document is not None]
-    if not paths:
+    files = read_files(paths)
+    documents = _documents(files, problems)
+    if not files:
         problems.add(Place("rules", 1, 1), "No rule file was named")
-    kind = _format(sound, problems)
-    if kind is None or len(sound) < len(documents):
+    kind = _one_format(documents, problems)
+    if kind is None or len(documents) < len(files):
         # What the sections mean, or lack, cannot be told from the rest.
         raise problems.invalid()
-    for document in sound:
-        _check_keys(document, kind, problems)
-    ruleset = SetReader(kind, combine(sound, problems), problems).read(tuple(map(str, paths)))
+    ruleset = _read(kind, documents, problems)
     problems.raise_if_any()
     return ruleset
+
+
+def load_over(shipped: Sequence[RuleFile], own: Sequence[RuleFile]) -> dict[Format, RuleSet]:
+    """The set of each format, an operator's files laid over those that are shipped.
+
+    A file of a new name adds, one of the same name merges key by key, and one that says
+    `override: true` replaces. Raises `RulesInvalid` with all the problems of all files.
+    """
+    problems = Problems()
+    below, above = _documents(shipped, problems), _documents(own, problems)
+    problems.raise_if_any()
+    kinds = {id(each): _format(each, problems) for each in (*below, *above)}
+    problems.raise_if_any()
+    sets: dict[Format, RuleSet] = {}
+    for kind in Format:
+        documents = laid_over(
+            [each for each in below if kinds[id(each)] is kind],
+            [each for each in above if kinds[id(each)] is kind],
+        )
+        if documents:
+            sets[kind] = _read(kind, documents, problems)
+    problems.raise_if_any()
+    return sets
+
+
+def _documents(files: Sequence[RuleFile], problems: Problems) -> list[Section]:
+    found = [read_document(file, problems) for file in files]
+    return [document for document in found if document is not None]
+
+
+def _read(kind: Format, documents: Sequence[Section], problems: Problems) -> RuleSet:
+    for document in documents:
+        _check_keys(document, kind, problems)
+    files = tuple(dict.fromkeys(file for each in documents for file in each.files))
+    return SetReader(kind, combine(documents, problems), problems).read(files)
 
 
 def combine(documents: Sequence[Section], problems: Problems) -> Section:
@@ -57,7 +93,7 @@ def _joined(first: Entry, second: Entry, problems: Problems) -> Entry:
             return Entry(first.key, first.place, joined)
         case Section() as one, Section() as other if first.key in ("windows", "lists", "groups"):
             return _joined_sections(first, one, other, problems)
-    if first.key != "format":
+    if first.key not in ("format", "override"):
         problems.add(second.place, f"`{first.key}` stands already at {first.place}")
     return first
 
@@ -70,23 +106,26 @@ def _joined_sections(entry: Entry, first: Section, second: Section, problems: Pr
     return Entry(entry.key, entry.place, Section(first.place, joined))
 
 
-def _format(documents: Sequence[Section], problems: Problems) -> Format | None:
+def _one_format(documents: Sequence[Section], problems: Problems) -> Format | None:
     """The format all files share; None, with the problems noted, when there is none."""
-    found: list[Format] = []
+    found = [_format(document, problems) for document in documents]
+    for document, kind in zip(documents, found, strict=True):
+        if kind is not None and found[0] is not None and kind is not found[0]:
+            place = _at(document.get("format"), document)
+            problems.add(place, f"The other files are `{found[0]}`")
+    return found[0] if len(set(found)) == 1 else None
+
+
+def _format(document: Section, problems: Problems) -> Format | None:
+    node = document.get("format")
+    word = node.value if isinstance(node, Scalar) else None
     known = [each.value for each in Format]
-    for document in documents:
-        node = document.get("format")
-        word = node.value if isinstance(node, Scalar) else None
-        if word in known:
-            found.append(Format(str(word)))
-            if found[-1] is not found[0]:
-                problems.add(_at(node, document), f"The other files are `{found[0]}`")
-        else:
-            hint = did_you_mean(str(word), known)
-            problems.add(
-                _at(node, document), f"`format` is one of {', '.join(known)}, not `{word}`{hint}"
-            )
-    return found[0] if len(found) == len(documents) and len(set(found)) == 1 else None
+    if word in known:
+        return Format(str(word))
+    hint = did_you_mean(str(word), known)
+    sentence = f"`format` is one of {', '.join(known)}, not `{word}`{hint}"
+    problems.add(_at(node, document), sentence)
+    return None
 
 
 def _at(node: Node | None, document: Section) -> Place:
@@ -98,3 +137,8 @@ def _check_keys(document: Section, kind: Format, problems: Problems) -> None:
         if key not in _KEYS[kind]:
             hint = did_you_mean(key, _KEYS[kind])
             problems.add(entry.place, f"`{key}` is no part of a `{kind}` file{hint}")
+    override = document.get("override")
+    if override is not None and not (
+        isinstance(override, Scalar) and isinstance(override.value, bool)
+    ):
+        problems.add(override.place, "`override` is true or false")

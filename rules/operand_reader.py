@@ -37,11 +37,16 @@ _SEARCHES = (Op.MATCHES, Op.CONTAINS)
 
 @dataclass(frozen=True, slots=True)
 class OperandReader:
-    """Reads values in a file set that declares these windows and lists."""
+    """Reads values in a file set that declares these windows and lists.
+
+    A word of a list keeps its own place: a problem with it is one line of the list.
+    """
 
     problems: Problems
     windows: Sequence[str]
-    lists: Mapping[str, tuple[str, ...]]
+    lists: Mapping[str, Sequence[tuple[str, Place]]]
+    used: set[str]
+    """Names of the lists that were asked for; filled while reading."""
 
     def read(self, fact: Fact, op: Op, node: Node) -> Operand | None:
         """What `op` compares `fact` with; None, with the problem noted, when it does not fit."""
@@ -126,7 +131,8 @@ class OperandReader:
         name = node.get("list")
         word = str(name.value) if isinstance(name, Scalar) else "…"
         if word in self.lists:
-            return tuple(Scalar(node.place, item) for item in self.lists[word])
+            self.used.add(word)
+            return tuple(Scalar(place, item) for item, place in self.lists[word])
         hint = did_you_mean(word, self.lists)
         self.problems.add(node.place, f"There is no list `{word}` under `lists:`{hint}")
         return ()

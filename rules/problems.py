@@ -23,6 +23,10 @@ class Place:
         return f"{self.file}:{self.line}"
 
 
+NOWHERE = Place("", 0, 0)
+"""The place of what stands in no file."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One mistake in a rule file, in a sentence a person can act on."""
@@ -41,8 +45,8 @@ class RulesInvalid(Exception):
     """The files are no usable rule set; `problems` holds all that was found, in file order."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        """Keep `problems`, sorted by place."""
-        self.problems = tuple(sorted(problems))
+        """Keep `problems`, each once, sorted by place."""
+        self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
 
 

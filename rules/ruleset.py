@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rules.conditions import leaves
 from rules.facts import FACTS, REQUIRED
+from rules.problems import NOWHERE, Place
 from rules.verdict import Effect
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from rules.conditions import Condition
     from rules.facts import Fact
-    from rules.problems import Place
     from rules.snapshot import Known
     from rules.verdict import Defer
 
@@ -105,6 +105,7 @@ class Band:
 
     name: str
     start: int
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,17 @@ class Window:
     opens: int
     closes: int
     holidays: bool
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class WordList:
+    """Words under one name, and whether a rule uses them."""
+
+    name: str
+    words: tuple[str, ...]
+    used: bool
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +154,19 @@ class RuleSet:
     scores: tuple[ScoreRule, ...]
     groups: tuple[Group, ...]
     examples: tuple[Example, ...]
+    lists: Mapping[str, WordList]
     files: tuple[str, ...]
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of what the files mean: comments, examples, layout and paths do not count."""
+        """SHA-256 of what the files mean: comments, examples, layout and paths do not count.
+
+        A list counts where a rule uses it: its words stand in that rule's condition.
+        """
         meaning = {
-            field.name: _plain(getattr(self, field.name))
+            field.name: plain(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in ("examples", "files")
+            if field.name not in ("examples", "lists", "files")
         }
         text = json.dumps(meaning, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -187,15 +203,15 @@ class RuleSet:
         return next(band.name for band in self.bands if score >= band.start)
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    """`value` as JSON of a stable order, places left out."""
+def plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    """`value` as JSON of a stable order, places left out: what a rule means."""
     if is_dataclass(value) and not isinstance(value, type):
-        kept = {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "place"}
+        kept = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name != "place"}
         return {"is": type(value).__name__, **kept}
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, frozenset):
-        return sorted(_plain(each) for each in value)
+        return sorted(plain(each) for each in value)
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return value.pattern if isinstance(value, re.Pattern) else value

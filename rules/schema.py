@@ -1,4 +1,8 @@
-"""JSON Schemas of both formats, generated from the vocabulary, for completion in editors."""
+"""JSON Schemas of both formats, generated from the vocabulary, for completion in editors.
+
+A file may change a few fields of what is shipped, so little is required; but a rule that gives a
+reason is a whole one.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +37,11 @@ def schema(kind: Format) -> Schema:
         **_mapping(
             {
                 "format": {"const": kind.value},
+                "override": {"type": "boolean"},
                 "score": _score(facts, gate=gate),
                 "lists": {"type": "object", "additionalProperties": _list_of(_TEXT)},
                 "scores": _list_of(_score_rule(facts)),
-                "groups": {"type": "object", "additionalProperties": _GROUP},
+                "groups": {"type": "object", "additionalProperties": _or_null(_GROUP)},
                 "tests": _list_of(_example(facts, gate=gate)),
                 **(_gate_sections() if gate else {"bands": _bands("band", _TEXT)}),
             },
@@ -64,6 +69,11 @@ def _mapping(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
     }
 
 
+def _or_null(item: Schema) -> Schema:
+    """What `null` may take away again."""
+    return {"anyOf": [item, {"type": "null"}]}
+
+
 def _list_of(item: Schema) -> Schema:
     return {"type": "array", "items": item}
 
@@ -72,15 +82,13 @@ def _some_of(item: Schema) -> Schema:
     return {"type": "array", "items": item, "minItems": 1}
 
 
-_GROUP = _mapping(
-    {"rules": _some_of(_ID), "cap": {**_POINTS, "minimum": 0}}, required=("rules", "cap")
-)
+_GROUP = _mapping({"rules": _some_of(_ID), "cap": {**_POINTS, "minimum": 0}})
 
 
 def _score(facts: list[Fact], *, gate: bool) -> Schema:
     names = [f.name for f in facts if f.required and f.type is FactType.NUMBER]
     base: Schema = {"anyOf": [_POINTS, {"enum": names}]} if gate else _POINTS
-    return _mapping({"base": base, "min": _POINTS, "max": _POINTS}, required=("base", "min", "max"))
+    return _mapping({"base": base, "min": _POINTS, "max": _POINTS})
 
 
 def _bands(key: str, name: Schema) -> Schema:
@@ -91,7 +99,7 @@ def _gate_sections() -> Schema:
     verdicts = [Verdict.ALLOW.value, Verdict.REVIEW.value, Verdict.BLOCK.value]
     return {
         "thresholds": _bands("verdict", {"enum": verdicts}),
-        "windows": {"type": "object", "additionalProperties": _window()},
+        "windows": {"type": "object", "additionalProperties": _or_null(_window())},
         "vetoes": _list_of(_veto()),
     }
 
@@ -100,7 +108,7 @@ def _window() -> Schema:
     clock = {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"}
     days = {"anyOf": [{"type": "string"}, _some_of({"enum": list(DAYS)})]}
     fields: Schema = {"days": days, "from": clock, "to": clock, "holidays": {"type": "boolean"}}
-    return _mapping(fields, required=("days", "from", "to"))
+    return _mapping(fields)
 
 
 def _rule(properties: Schema, required: tuple[str, ...]) -> Schema:
@@ -108,16 +116,17 @@ def _rule(properties: Schema, required: tuple[str, ...]) -> Schema:
         "id": _ID,
         "reason": _TEXT,
         "when": _WHEN,
-        "if_missing": {"enum": ["fire", "skip"]},
+        "if_missing": {"enum": ["fire", "skip", None]},
     }
-    return _mapping({**common, **properties}, required=("id", "reason", *required))
+    whole = {"dependentRequired": {"reason": list(required)}}
+    return {**_mapping({**common, **properties}, required=("id",)), **whole}
 
 
 def _veto() -> Schema:
     effects: Schema = {
-        "defer": {"type": "string", "pattern": _DEFER},
-        "route": _TEXT,
-        "hold": {"type": "boolean"},
+        "defer": _or_null({"type": "string", "pattern": _DEFER}),
+        "route": _or_null(_TEXT),
+        "hold": {"type": ["boolean", "null"]},
     }
     return _rule(effects, required=("when",))
 
@@ -129,7 +138,11 @@ def _score_rule(facts: list[Fact]) -> Schema:
         {"ramp": {"enum": numbers}, "from": end, "to": end}, required=("ramp", "from", "to")
     )
     rule = _rule({"points": {"anyOf": [_POINTS, ramp]}}, required=("points",))
-    rule["anyOf"] = [{"required": ["when"]}, {"properties": {"points": {"type": "object"}}}]
+    rule["anyOf"] = [
+        {"required": ["when"]},
+        {"properties": {"points": {"type": "object"}}},
+        {"not": {"required": ["reason"]}},
+    ]
     return rule
 
 
@@ -143,7 +156,7 @@ def _example(facts: list[Fact], *, gate: bool) -> Schema:
     else:
         expect["band"] = _TEXT
     fields = {"name": _TEXT, "given": _mapping(given), "expect": _mapping(expect)}
-    return _mapping(fields, required=("name", "given", "expect"))
+    return _mapping(fields, required=("name",))
 
 
 def _given(fact: Fact) -> Schema:

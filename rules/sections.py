@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules.condition_reader import ConditionReader
-from rules.document import Scalar, Section
+from rules.document import Listing, Scalar, Section
 from rules.example_reader import read_examples
 from rules.facts import FACTS, FactType
 from rules.fields import Fields, named, sections, words
 from rules.operand_reader import OperandReader
 from rules.problems import did_you_mean
 from rules.rule_reader import MOST_POINTS, RuleReader
-from rules.ruleset import Band, Format, Group, RuleSet, ScoreRule, Veto
+from rules.ruleset import Band, Format, Group, RuleSet, ScoreRule, Veto, WordList
 from rules.verdict import Verdict
 from rules.window_reader import read_window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from rules.problems import Problems
+    from rules.document import Node
+    from rules.problems import Place, Problems
 
 _BAND_VERDICTS = (Verdict.ALLOW.value, Verdict.REVIEW.value, Verdict.BLOCK.value)
 
@@ -41,14 +42,14 @@ class SetReader:
             name: read_window(name, each, problems)
             for name, each in named(node("windows"), "windows", problems)
         }
-        lists = {
-            name: tuple(word for word, _ in words(each, name, problems))
-            for name, each in named(node("lists"), "lists", problems)
-        }
-        operands = OperandReader(problems, tuple(windows), lists)
+        named_lists = dict(named(node("lists"), "lists", problems))
+        lists = {name: words(each, name, problems) for name, each in named_lists.items()}
+        used: set[str] = set()
+        operands = OperandReader(problems, tuple(windows), lists, used)
         conditions = ConditionReader(problems, operands, self._kind is Format.SCORE)
         rules = RuleReader(problems, conditions, tuple(windows))
         vetoes, scores = self._rules(rules)
+        ids = {section: self._written_ids(section) for section in ("vetoes", "scores")}
         bands = self._bands(low, high)
         return RuleSet(
             format=self._kind,
@@ -59,10 +60,11 @@ class SetReader:
             windows=windows,
             vetoes=vetoes,
             scores=scores,
-            groups=self._groups(scores),
+            groups=self._groups(ids["scores"]),
             examples=read_examples(
-                node("tests"), operands, self._kind, _ids(vetoes, scores), [b.name for b in bands]
+                node("tests"), operands, self._kind, ids, [b.name for b in bands]
             ),
+            lists=_word_lists(named_lists, lists, used),
             files=files,
         )
 
@@ -107,7 +109,7 @@ class SetReader:
                 fields.wrong("from", f"`{section}` go from the top down: {start} is not lower")
             if name in [band.name for band in found]:
                 fields.wrong(key, f"`{name}` stands here a second time")
-            found.append(Band(name, start))
+            found.append(Band(name, start, each.place))
         if not found or found[-1].start != low:
             self._problems.add(place, f"The last of `{section}` must start at min, {low}")
         return tuple(found)
@@ -130,8 +132,14 @@ class SetReader:
                     rule.place, f"The id `{rule.id}` is taken: it stands at {earlier.place}"
                 )
 
-    def _groups(self, scores: Iterable[ScoreRule]) -> tuple[Group, ...]:
-        ids = [rule.id for rule in scores]
+    def _written_ids(self, section: str) -> tuple[str, ...]:
+        """The ids that stand there, of rules with problems too: who names one is not wrong."""
+        node = self._document.get(section)
+        items = node.items if isinstance(node, Listing) else ()
+        found = [item.get("id") for item in items if isinstance(item, Section)]
+        return tuple(str(each.value) for each in found if isinstance(each, Scalar))
+
+    def _groups(self, ids: Sequence[str]) -> tuple[Group, ...]:
         member: dict[str, str] = {}
         groups: list[Group] = []
         for name, node in named(self._document.get("groups"), "groups", self._problems):
@@ -159,6 +167,10 @@ class SetReader:
         return tuple(rule for rule, _ in found)
 
 
-def _ids(*rules: Sequence[Veto | ScoreRule]) -> Mapping[str, tuple[str, ...]]:
-    vetoes, scores = rules
-    return {"vetoes": tuple(r.id for r in vetoes), "scores": tuple(r.id for r in scores)}
+def _word_lists(
+    nodes: Mapping[str, Node], lists: Mapping[str, list[tuple[str, Place]]], used: set[str]
+) -> dict[str, WordList]:
+    return {
+        name: WordList(name, tuple(word for word, _ in found), name in used, nodes[name].place)
+        for name, found in lists.items()
+    }

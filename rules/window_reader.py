@@ -22,12 +22,12 @@ def read_window(name: str, node: Node, problems: Problems) -> Window:
     """The window called `name`; on public holidays it is closed unless `holidays: true`."""
     if not isinstance(node, Section):
         problems.add(node.place, 'A window is {days: mon-fri, from: "09:30", to: "18:30"}')
-        return Window(name, frozenset(), 0, 0, holidays=False)
+        return Window(name, frozenset(), 0, 0, holidays=False, place=node.place)
     fields = Fields(node, ("days", "from", "to", "holidays"), problems)
     opens, closes = _minutes(fields, "from"), _minutes(fields, "to")
     if None not in (opens, closes) and (opens or 0) >= (closes or 0):
         fields.wrong("to", "A window closes after it opens, on the same day")
-    return Window(name, _days(fields), opens or 0, closes or 0, fields.flag("holidays"))
+    return Window(name, _days(fields), opens or 0, closes or 0, fields.flag("holidays"), node.place)
 
 
 def _minutes(fields: Fields, key: str) -> int | None:

@@ -119,7 +119,7 @@ def _defined(condition: Condition, values: dict[str, Known]) -> Truth:
             return max(_defined(part, values) for part in parts)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(RULE_SETS, FACT_SETS)
 def test_both_engines_fire_what_the_definition_says(
     drawn: list[tuple[Condition, bool]], given_facts: list[dict[str, object]]

@@ -177,6 +177,22 @@ def test_the_schema_marks_what_the_loader_refuses(rules: str) -> None:
     assert _errors(Format.GATE, f"{GATE_HEAD}{rules}\n")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "scores: [{id: unanswered, points: -20}]",
+        "vetoes: [{id: closed, defer: null, hold: true}]",
+        'windows: {business: {to: "17:00"}, night: null}',
+        "groups: {fatigue: {cap: 30}}",
+        "tests: [{name: not answered, expect: {verdict: block}}]",
+        "override: true",
+    ],
+)
+def test_the_schema_takes_a_file_that_changes_a_few_fields(change: str) -> None:
+    """An operator's file of the same name says only what is different."""
+    assert _errors(Format.GATE, f"format: leadmaster/gate@1\n{change}\n") == []
+
+
 def test_the_score_schema_knows_prospect_facts_alone() -> None:
     """As the loader does."""
     rule = "{id: a, reason: r, points: 5, when: {message.links: 1}}"

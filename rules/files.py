@@ -1,0 +1,62 @@
+"""Rule files as they stand on the disk, read once: what was checked is what goes live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from rules.problems import Place, Problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LARGEST_FILE = 1_048_576  # bytes; a rule file is a page or two
+_ENDINGS = frozenset({".yaml", ".yml"})
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """One file's path, as problems and decisions show it, and its text."""
+
+    path: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """The name by which a file of the operator's meets one that is shipped."""
+        return PurePath(self.path).name
+
+
+def rule_files(path: Path) -> tuple[Path, ...]:
+    """The rule files that a path means: itself, or those in the folder, by name.
+
+    Hidden files, and the copies that editors leave behind, are none.
+    """
+    if not path.is_dir():
+        return (path,)
+    found = (each for each in path.iterdir() if each.suffix in _ENDINGS and each.is_file())
+    return tuple(sorted(each for each in found if not each.name.startswith(".")))
+
+
+def read_files(paths: Iterable[Path]) -> tuple[RuleFile, ...]:
+    """Read files as UTF-8 text; raises `RulesInvalid` with all that can't be read."""
+    problems = Problems()
+    found = [_read(path, problems) for path in paths]
+    problems.raise_if_any()
+    return tuple(file for file in found if file is not None)
+
+
+def _read(path: Path, problems: Problems) -> RuleFile | None:
+    start = Place(str(path), 1, 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) <= _LARGEST_FILE:
+            return RuleFile(str(path), content.decode("utf-8-sig"))
+        problems.add(start, "The file is larger than 1 MiB, a rule file is a page or two")
+    except OSError as error:
+        problems.add(start, f"The file cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        problems.add(start, "The file is not UTF-8 text: save it as UTF-8")
+    return None

@@ -1,0 +1,123 @@
+"""What is right in a rule set and yet is hardly meant: nothing here stops it from going live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.conditions import leaves
+from rules.examples import run_examples
+from rules.facts import FACTS
+from rules.problems import Problem
+from rules.ruleset import Ramp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rules.judge import Judge
+    from rules.problems import Place
+    from rules.ruleset import RuleSet, ScoreRule, Veto
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The lowest and highest score that these rules can give, whatever the facts.
+
+    Rules that exclude each other are not recognised: the true reach may be narrower, never wider.
+    """
+
+    lowest: int
+    highest: int
+
+
+def lint(judge: Judge) -> tuple[Problem, ...]:
+    """Thresholds, windows and lists that nothing reaches, and rules that no example shows.
+
+    Runs the examples, so it raises `GateFault` where the engines disagree on one.
+    """
+    ruleset = judge.ruleset
+    found = (*_bands(ruleset), *_windows(ruleset), *_lists(ruleset), *_uncovered(judge))
+    return tuple(sorted(found))
+
+
+def reach(ruleset: RuleSet) -> Reach:
+    """How low and how high a score can come."""
+    low, high = _base(ruleset)
+    ends = {rule.id: _points(rule) for rule in ruleset.scores}
+    for group in ruleset.groups:
+        members = [ends.pop(rule) for rule in group.rules]
+        low += max(sum(min(least, 0) for least, _ in members), -group.cap)
+        high += min(sum(max(most, 0) for _, most in members), group.cap)
+    low += sum(least for least, _ in ends.values())
+    high += sum(most for _, most in ends.values())
+    return Reach(_clamped(low, ruleset), _clamped(high, ruleset))
+
+
+def _base(ruleset: RuleSet) -> tuple[int, int]:
+    if isinstance(ruleset.base, int):
+        return ruleset.base, ruleset.base
+    fact = FACTS[ruleset.base]
+    return int(fact.low), int(fact.high)
+
+
+def _points(rule: ScoreRule) -> tuple[int, int]:
+    """The least and most that a rule adds; one with a condition may also add nothing."""
+    points = rule.points
+    ends = [points] if isinstance(points, int) else [points.start_points, points.end_points]
+    if isinstance(points, Ramp):
+        ends.append(min(0, points.lowest))  # over an unknown value
+    if rule.when is not None:
+        ends.append(0)
+    return min(ends), max(ends)
+
+
+def _clamped(points: int, ruleset: RuleSet) -> int:
+    return min(max(points, ruleset.minimum), ruleset.maximum)
+
+
+def _bands(ruleset: RuleSet) -> Iterator[Problem]:
+    extent, above = reach(ruleset), ruleset.maximum + 1
+    for band in ruleset.bands:
+        if band.start > extent.highest:
+            yield _at(
+                band.place,
+                f"`{band.name}` starts at {band.start}, and no score comes above {extent.highest}",
+            )
+        elif above <= extent.lowest:
+            yield _at(
+                band.place,
+                f"`{band.name}` ends below {above}, and no score comes below {extent.lowest}",
+            )
+        above = band.start
+
+
+def _windows(ruleset: RuleSet) -> Iterator[Problem]:
+    named = {veto.defer.window for veto in ruleset.vetoes if veto.defer is not None}
+    for _, when, _ in ruleset.conditions:
+        for leaf in leaves(when):
+            if isinstance(leaf.operand, str):
+                named.add(leaf.operand)
+            elif isinstance(leaf.operand, frozenset):
+                named |= {word for word in leaf.operand if isinstance(word, str)}
+    for window in ruleset.windows.values():
+        if window.name not in named:
+            yield _at(window.place, f"No rule asks for the window `{window.name}`")
+
+
+def _lists(ruleset: RuleSet) -> Iterator[Problem]:
+    for each in ruleset.lists.values():
+        if not each.used:
+            yield _at(each.place, f"No rule uses the list `{each.name}`")
+
+
+def _uncovered(judge: Judge) -> Iterator[Problem]:
+    """Rules that fire in no example: nobody would see them break."""
+    fired = {name for outcome in run_examples(judge) for name in outcome.fired}
+    rules: tuple[Veto | ScoreRule, ...] = (*judge.ruleset.vetoes, *judge.ruleset.scores)
+    for rule in rules:
+        if rule.id not in fired:
+            yield _at(rule.place, f"No example under `tests` shows `{rule.id}` at work")
+
+
+def _at(place: Place, sentence: str) -> Problem:
+    return Problem(place.file, place.line, place.column, sentence)
