@@ -19,9 +19,7 @@ def address_of(request: web.Request) -> str:
 
 
 def is_secure(request: web.Request) -> bool:
-    """Whether the client speaks TLS, to us or to the proxy on this machine."""
-    if request.secure:
-        return True
+    """Whether the client speaks TLS: to the proxy on this machine, for the daemon speaks none."""
     told = request.headers.get("X-Forwarded-Proto", "").lower()
     return told == "https" and _is_near(request, _peer_address(request))
 

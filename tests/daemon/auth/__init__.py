@@ -1,0 +1,1 @@
+"""Tests of daemon/auth and of the door's side of it."""

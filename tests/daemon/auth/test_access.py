@@ -1,0 +1,73 @@
+"""The table of scopes: every door and every topic has its row, and no row is for nothing."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+
+from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES, readable, required, template
+from daemon.auth.scopes import ALL_SCOPES, ROLE_SCOPES, Role, Scope, parse_scopes
+from daemon.errors import BadRequest
+from daemon.events import EVENTS
+from daemon.http import auth, health, v1
+
+ROUTES = [
+    (route.method, template(route.path))
+    for route in (*health.routes, *v1.routes, *auth.routes, *auth.control_routes)
+    if isinstance(route, web.RouteDef)
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_route_has_a_row(method: str, path: str) -> None:
+    """A route that nobody gave a scope fails here, before it is served to nobody."""
+    assert (method, path) in ROUTE_SCOPES
+
+
+def test_no_row_is_left_over() -> None:
+    """A row whose route is gone would be documented for nothing."""
+    assert set(ROUTE_SCOPES) - set(ROUTES) == set()
+
+
+def test_only_health_and_signing_in_are_open() -> None:
+    """Everything else asks who comes."""
+    open_ = {path for (_, path), scope in ROUTE_SCOPES.items() if scope is None}
+    assert {path for path in open_ if path.split("/")[:3] != ["", "v1", "sign-in"]} == {"/health"}
+
+
+def test_every_topic_has_a_row() -> None:
+    """An event that nobody gave a scope would reach everybody or nobody."""
+    assert set(TOPIC_SCOPES) == set(EVENTS)
+
+
+def test_pairing_codes_are_for_those_who_may_pair() -> None:
+    """To read sessions is not to take one over."""
+    assert "session.qr_shown" not in readable(ROLE_SCOPES[Role.VIEWER])
+    assert "session.qr_shown" in readable(frozenset({Scope.SESSIONS_PAIR}))
+
+
+def test_a_route_without_a_row_is_not_open() -> None:
+    """What the table does not know is an error, not a yes."""
+    with pytest.raises(LookupError):
+        required("GET", "/v1/forgotten")
+
+
+def test_patterns_in_paths_do_not_matter() -> None:
+    """A path is found as its handler wrote it, and as the router names it."""
+    written = "/v1/sessions/{name}/{order:start|stop}"
+    assert required("POST", written) is required("POST", "/v1/sessions/{name}/{order}")
+    assert required("HEAD", "/v1/rules") is Scope.RULES_READ
+
+
+def test_each_role_has_more_than_the_one_before() -> None:
+    """Viewer, operator, admin: each is a larger set."""
+    viewer, operator, admin = (ROLE_SCOPES[role] for role in Role)
+    assert viewer < operator < admin == ALL_SCOPES
+    assert {scope for scope in viewer if not scope.endswith(":read")} == set()
+
+
+def test_unknown_scopes_are_named() -> None:
+    """A misspelt scope is refused with the list of those there are."""
+    with pytest.raises(BadRequest, match="rules:rite") as caught:
+        parse_scopes(["rules:read", "rules:rite"])
+    assert "rules:write" in caught.value.hint

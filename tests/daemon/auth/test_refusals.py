@@ -1,0 +1,333 @@
+"""Every way in which a request can be refused, over a real server: one code each."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from daemon.auth import Role, Scope
+from tests.helpers.auth import PASSWORD, AuthHouse
+
+Forge = Callable[[AuthHouse, str], Awaitable[str]]
+
+
+def said(token: str) -> dict[str, Any]:
+    """Return what a token says, unchecked."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def resigned(house: AuthHouse, token: str, without: str = "", **changes: object) -> str:
+    """Return a token that says something else, well signed by the house's own key."""
+    keys = house.auth.keys
+    claims = {name: value for name, value in said(token).items() if name != without} | changes
+    return jwt.encode(claims, keys.private, algorithm="EdDSA", headers={"kid": keys.kid})
+
+
+def part(value: dict[str, Any]) -> str:
+    """Return one part of a token."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+async def garbage(_house: AuthHouse, _token: str) -> str:
+    """No token at all."""
+    return "not-a-token"
+
+
+async def not_ascii(_house: AuthHouse, token: str) -> str:
+    """Letters that no token has."""
+    return f"{token}ñ"
+
+
+async def endless(_house: AuthHouse, token: str) -> str:
+    """Longer than any token of ours."""
+    return token + "A" * 5000
+
+
+async def unsigned(_house: AuthHouse, token: str) -> str:
+    """`alg: none`, and nothing where the signature was."""
+    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{token.split('.')[1]}."
+
+
+async def shared_secret(house: AuthHouse, token: str) -> str:
+    """HS256, with the public key as the secret: the classic confusion."""
+    public = house.auth.keys.private.public_key().public_bytes_raw()
+    return jwt.encode(said(token), public, algorithm="HS256", headers={"kid": house.auth.keys.kid})
+
+
+async def strangers_key(_house: AuthHouse, token: str) -> str:
+    """A key that this house never had."""
+    key = Ed25519PrivateKey.generate()
+    return jwt.encode(said(token), key, algorithm="EdDSA", headers={"kid": "0" * 16})
+
+
+async def strangers_signature(house: AuthHouse, token: str) -> str:
+    """A stranger's signature under our key's name."""
+    key, kid = Ed25519PrivateKey.generate(), house.auth.keys.kid
+    return jwt.encode(said(token), key, algorithm="EdDSA", headers={"kid": kid})
+
+
+async def no_kid(house: AuthHouse, token: str) -> str:
+    """Well signed, but it does not say by which key."""
+    return jwt.encode(said(token), house.auth.keys.private, algorithm="EdDSA")
+
+
+async def tampered(_house: AuthHouse, token: str) -> str:
+    """More scopes written in, under the old signature."""
+    head, _, signature = token.split(".")
+    return f"{head}.{part(said(token) | {'scope': 'admin'})}.{signature}"
+
+
+async def wrong_audience(house: AuthHouse, token: str) -> str:
+    """Made for another installation."""
+    return resigned(house, token, aud="leadmaster:another")
+
+
+async def many_audiences(house: AuthHouse, token: str) -> str:
+    """Made for us and for somebody else too."""
+    return resigned(house, token, aud=[said(token)["aud"], "another"])
+
+
+async def wrong_issuer(house: AuthHouse, token: str) -> str:
+    """Made by another service."""
+    return resigned(house, token, iss="somebody")
+
+
+async def no_expiry(house: AuthHouse, token: str) -> str:
+    """It would live for ever."""
+    return resigned(house, token, without="exp")
+
+
+async def no_scope(house: AuthHouse, token: str) -> str:
+    """A claim of our own is missing."""
+    return resigned(house, token, without="scope")
+
+
+async def odd_expiry(house: AuthHouse, token: str) -> str:
+    """An expiry that is no time."""
+    return resigned(house, token, exp="tomorrow")
+
+
+async def somebody_else(house: AuthHouse, token: str) -> str:
+    """Another user's name on a token that was made for this one."""
+    return resigned(house, token, sub=await house.user("eva"))
+
+
+async def never_made(house: AuthHouse, token: str) -> str:
+    """Well signed, but there is no row for it."""
+    return resigned(house, token, jti="tok_unknown")
+
+
+async def expired(house: AuthHouse, token: str) -> str:
+    """Its hour is over, to the second."""
+    await house.clock.advance(3600)
+    return token
+
+
+async def said_to_live_on(house: AuthHouse, token: str) -> str:
+    """It says that it lives for longer than its row."""
+    await house.clock.advance(3600)
+    return resigned(house, token, exp=said(token)["exp"] + 9999)
+
+
+async def revoked(house: AuthHouse, token: str) -> str:
+    """Revoked by its id."""
+    await house.auth.tokens.revoke(said(token)["jti"], "root")
+    return token
+
+
+async def user_revoked(house: AuthHouse, token: str) -> str:
+    """All of its user's were revoked."""
+    await house.auth.users.revoke("ana", "root")
+    return token
+
+
+async def user_disabled(house: AuthHouse, token: str) -> str:
+    """Its user was disabled, and let in again: what was revoked stays so."""
+    await house.auth.users.disable("ana", "root")
+    await house.auth.users.enable("ana", "root")
+    return token
+
+
+async def rotated_at_once(house: AuthHouse, token: str) -> str:
+    """Its key was thrown away."""
+    await house.auth.keys.rotate("root", at_once=True)
+    return token
+
+
+TOKENS: list[tuple[Forge, int, str]] = [
+    (garbage, 401, "token_unreadable"),
+    (not_ascii, 401, "token_unreadable"),
+    (endless, 401, "token_unreadable"),
+    (no_expiry, 401, "token_unreadable"),
+    (no_scope, 401, "token_unreadable"),
+    (odd_expiry, 401, "token_unreadable"),
+    (unsigned, 401, "token_algorithm_refused"),
+    (shared_secret, 401, "token_algorithm_refused"),
+    (strangers_key, 401, "token_key_unknown"),
+    (strangers_signature, 401, "token_key_unknown"),
+    (no_kid, 401, "token_key_unknown"),
+    (tampered, 401, "token_key_unknown"),
+    (rotated_at_once, 401, "token_key_unknown"),
+    (wrong_audience, 401, "token_for_elsewhere"),
+    (many_audiences, 401, "token_for_elsewhere"),
+    (wrong_issuer, 401, "token_for_elsewhere"),
+    (expired, 401, "token_expired"),
+    (said_to_live_on, 401, "token_expired"),
+    (revoked, 401, "token_revoked"),
+    (user_revoked, 401, "token_revoked"),
+    (user_disabled, 401, "token_revoked"),
+    (somebody_else, 401, "token_revoked"),
+    (never_made, 401, "token_revoked"),
+]
+
+
+@pytest.mark.parametrize(
+    ("forge", "status", "code"), TOKENS, ids=[forge.__name__ for forge, *_ in TOKENS]
+)
+async def test_a_token_that_is_not_good_is_refused(
+    house: AuthHouse, forge: Forge, status: int, code: str
+) -> None:
+    """Each fault has its code; the answer is a problem document without the token in it."""
+    await house.user()
+    await house.user("zoe")
+    good = await house.token("ana")
+    assert (await house.bearer(good).call("GET", "/v1/sessions")).status == 200
+    bad = await forge(house, good)
+    reply = await house.bearer(bad).call("GET", "/v1/sessions")
+    assert (reply.status, reply.code) == (status, code)
+    assert reply.document["hint"]
+    assert reply.headers["WWW-Authenticate"].startswith("Bearer")
+    assert bad not in json.dumps(reply.document)
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "unauthorized"),
+        ({"Authorization": "Basic YW5hOmFuYQ=="}, "unauthorized"),
+        ({"Authorization": "Bearer"}, "token_unreadable"),
+        ({"Cookie": "leadmaster=unknown"}, "sign_in_over"),
+        ({"Cookie": "__Host-leadmaster=unknown"}, "unauthorized"),
+        ({"Cookie": "__Host-leadmaster=x", "X-Forwarded-Proto": "https"}, "sign_in_over"),
+        ({"Sec-WebSocket-Protocol": "leadmaster.v1, leadmaster.token.x"}, "token_unreadable"),
+        ({"Sec-WebSocket-Protocol": "leadmaster.v1"}, "unauthorized"),
+    ],
+)
+async def test_whoever_says_nothing_good_is_a_stranger(
+    house: AuthHouse, headers: dict[str, str], code: str
+) -> None:
+    """No credentials, odd ones, or those of a sign-in that never was."""
+    for path in ("/v1/sessions", "/v1/nowhere"):
+        reply = await house.public.call("GET", path, headers)
+        assert (reply.status, reply.code) == (401, code)
+
+
+async def test_anybody_may_ask_for_health(house: AuthHouse) -> None:
+    """The one door that is open; a bad token does not shut it."""
+    assert (await house.public.call("GET", "/health")).status == 200
+    assert (await house.bearer("bad").call("GET", "/health")).status == 200
+
+
+async def test_a_scope_that_is_missing_is_named(house: AuthHouse) -> None:
+    """Known, but not allowed: 403 with the scope that it takes."""
+    await house.user()
+    client = house.bearer(await house.token("ana", Scope.SESSIONS_READ))
+    reply = await client.call("GET", "/v1/rules")
+    assert (reply.status, reply.code) == (403, "scope_missing")
+    assert "rules:read" in reply.document["detail"]
+    assert "ana/crm" in reply.document["detail"]
+
+
+async def test_a_lesser_role_takes_the_scope_from_its_tokens(house: AuthHouse) -> None:
+    """A token never has more than its user has today."""
+    await house.user()
+    await house.user("eva")
+    client = house.bearer(await house.token("eva", Scope.MESSAGES_WRITE, Scope.RULES_READ))
+    assert (await client.call("POST", "/v1/halt")).status == 200
+    await house.auth.users.set_role("eva", Role.VIEWER, "ana")
+    assert (await client.call("POST", "/v1/halt")).code == "scope_missing"
+    reply = await client.call("GET", "/v1/rules")
+    assert reply.document == {"who": "eva/crm", "scopes": ["rules:read"], "way": "token"}
+
+
+async def test_what_is_not_there_is_told_to_those_who_are_known(house: AuthHouse) -> None:
+    """404 and 405 come after the question who asks."""
+    await house.user()
+    client = house.bearer(await house.token("ana"))
+    assert (await client.call("GET", "/v1/nowhere")).status == 404
+    assert (await client.call("PUT", "/v1/sessions")).status == 405
+
+
+async def test_a_route_without_a_row_is_served_to_nobody(house: AuthHouse) -> None:
+    """Not even an administrator's token opens a door that the table forgot."""
+    await house.user()
+    client = house.bearer(await house.token("ana", Scope.ADMIN))
+    assert (await client.call("GET", "/v1/forgotten")).code == "internal"
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "expected"),
+    [
+        ("POST", {}, "200"),
+        ("GET", {"Origin": "", "X-CSRF-Token": ""}, "200"),
+        ("POST", {"X-CSRF-Token": ""}, "csrf_refused"),
+        ("POST", {"X-CSRF-Token": "0" * 64}, "csrf_refused"),
+        ("POST", {"X-CSRF-Token": "ñ"}, "csrf_refused"),
+        ("POST", {"Origin": ""}, "origin_refused"),
+        ("POST", {"Origin": "null"}, "origin_refused"),
+        ("POST", {"Origin": "https://evil.example"}, "origin_refused"),
+        ("POST", {"X-Forwarded-Proto": "https"}, "unauthorized"),
+    ],
+)
+async def test_a_change_by_cookie_must_come_from_our_page(
+    house: AuthHouse, method: str, changes: dict[str, str], expected: str
+) -> None:
+    """Origin and CSRF token both; reading needs neither; a cookie of http is none over TLS."""
+    client = await house.browser(await house.user())
+    path = "/v1/halt" if method == "POST" else "/v1/rules"
+    reply = await client.call(method, path, changes)
+    assert (reply.code or str(reply.status)) == expected
+
+
+async def test_the_csrf_token_is_bound_to_the_sign_in(house: AuthHouse) -> None:
+    """Another sign-in's token is worth nothing, even the same user's."""
+    one = await house.browser(await house.user())
+    other = await house.browser("ana")
+    mixed = {"X-CSRF-Token": other.headers["X-CSRF-Token"]}
+    assert (await one.call("POST", "/v1/halt", mixed)).code == "csrf_refused"
+
+
+async def test_other_sites_can_not_sign_a_browser_in(house: AuthHouse) -> None:
+    """A form elsewhere would sign people in under an account of its own."""
+    await house.user()
+    elsewhere = house.public.with_(Origin="https://evil.example")
+    reply = await elsewhere.call("POST", "/v1/sign-in", user="ana", password=PASSWORD)
+    assert (reply.status, reply.code) == (403, "origin_refused")
+    assert not reply.cookie
+
+
+async def test_a_token_goes_before_a_cookie(house: AuthHouse) -> None:
+    """A program that sends both needs no CSRF token."""
+    browser = await house.browser(await house.user())
+    token = await house.token("ana", Scope.MESSAGES_WRITE)
+    reply = await browser.call(
+        "POST", "/v1/halt", {"Authorization": f"Bearer {token}", "Origin": "https://x.example"}
+    )
+    assert reply.document["way"] == "token"
+
+
+async def test_the_control_socket_may_do_everything(house: AuthHouse) -> None:
+    """Whoever the kernel vouches for needs no token, and is named in the audit."""
+    reply = await house.control.call("POST", "/v1/halt")
+    assert reply.document["way"] == "control"
+    assert "admin" in reply.document["scopes"]
+    created = await house.control.call("POST", "/v1/users", name="ana", role="admin")
+    assert created.status == 201
+    assert (await house.control.call("GET", "/v1/sign-in")).document["csrf"] is None
