@@ -152,7 +152,8 @@ def _merge(tx: Tx, *, elder: str, younger: str) -> None:
         (younger, elder),
     )
     tx.execute(
-        "UPDATE contacts SET merged_into = ?1 WHERE id = ?2 OR merged_into = ?2", (elder, younger)
+        "UPDATE contacts SET merged_into = :elder WHERE :younger IN (id, merged_into)",
+        {"elder": elder, "younger": younger},
     )
 
 

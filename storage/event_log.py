@@ -43,6 +43,6 @@ def trim(tx: Tx, before: datetime, limit: int) -> int:
     )
     return tx.execute(
         "DELETE FROM events WHERE seq IN"
-        " (SELECT seq FROM events WHERE ?1 IS NULL OR seq < ?1 ORDER BY seq LIMIT ?2)",
-        (first_kept, limit),
+        " (SELECT seq FROM events WHERE :kept IS NULL OR seq < :kept ORDER BY seq LIMIT :limit)",
+        {"kept": first_kept, "limit": limit},
     ).rowcount

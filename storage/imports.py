@@ -118,9 +118,10 @@ def records(
 ) -> list[RecordOutcome]:
     """Return what became of the records, in file order; of one outcome only where it is given."""
     rows = reader.all(
-        "SELECT * FROM import_records WHERE import = ?1 AND (?2 IS NULL OR outcome = ?2)"
+        "SELECT * FROM import_records WHERE import = :import"
+        " AND (:outcome IS NULL OR outcome = :outcome)"
         " ORDER BY record",
-        (import_id, outcome),
+        {"import": import_id, "outcome": outcome},
     )
     return [
         RecordOutcome(

@@ -27,11 +27,11 @@ def begin(
     tx: Tx, id_hash: str, user: str, at: datetime, idle_until: datetime, ends_at: datetime
 ) -> None:
     """Sign a browser in; the rows of those that are over go on the way."""
-    tx.execute("DELETE FROM sign_ins WHERE idle_until <= ?1 OR ends_at <= ?1", (stamp(at),))
+    tx.execute("DELETE FROM sign_ins WHERE min(idle_until, ends_at) <= ?", (stamp(at),))
     tx.execute(
         "INSERT INTO sign_ins (id_hash, user, began_at, last_used_at, idle_until, ends_at)"
-        " VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
-        (id_hash, user, stamp(at), stamp(idle_until), stamp(ends_at)),
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (id_hash, user, stamp(at), stamp(at), stamp(idle_until), stamp(ends_at)),
     )
 
 
@@ -39,7 +39,7 @@ def current(reader: Reader, id_hash: str, at: datetime) -> SignInRecord | None:
     """Return the sign-in that this hash belongs to while it holds, else None."""
     row = reader.one(
         "SELECT s.*, u.role FROM sign_ins AS s JOIN users AS u ON u.name = s.user"
-        " WHERE s.id_hash = ?1 AND s.idle_until > ?2 AND s.ends_at > ?2 AND u.disabled_at IS NULL",
+        " WHERE s.id_hash = ? AND min(s.idle_until, s.ends_at) > ? AND u.disabled_at IS NULL",
         (id_hash, stamp(at)),
     )
     if row is None:
@@ -83,9 +83,9 @@ def add_link(
 def spend_link(tx: Tx, id_hash: str, at: datetime) -> str | None:
     """Spend a link and return its user; None where it is unknown, spent, expired or disabled."""
     row = tx.execute(
-        "UPDATE sign_in_links SET spent_at = ?1 WHERE id_hash = ?2 AND spent_at IS NULL"
-        " AND expires_at > ?1 AND user IN (SELECT name FROM users WHERE disabled_at IS NULL)"
+        "UPDATE sign_in_links SET spent_at = :at WHERE id_hash = :link AND spent_at IS NULL"
+        " AND expires_at > :at AND user IN (SELECT name FROM users WHERE disabled_at IS NULL)"
         " RETURNING user",
-        (stamp(at), id_hash),
+        {"at": stamp(at), "link": id_hash},
     ).fetchone()
     return row["user"] if row else None

@@ -13,11 +13,11 @@ from enum import StrEnum
 
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.times import parse, stamp
-from storage.tx import Reader, Tx
+from storage.tx import Parameters, Reader, Tx
 
 _ACTIVE_OF_CONTACT = (
-    "lifted_at IS NULL AND (contact = ?1"
-    " OR alias_hash IN (SELECT alias_hash FROM aliases WHERE contact = ?1))"
+    "lifted_at IS NULL AND (contact = :contact"
+    " OR alias_hash IN (SELECT alias_hash FROM aliases WHERE contact = :contact))"
 )
 
 
@@ -56,13 +56,17 @@ class SuppressionRecord:
 
 def is_suppressed(reader: Reader, contact: str) -> bool:
     """Tell whether any alias that the contact has by now is suppressed."""
-    found = reader.value(f"SELECT 1 FROM suppressions WHERE {_ACTIVE_OF_CONTACT}", (contact,))
+    found = reader.value(
+        f"SELECT 1 FROM suppressions WHERE {_ACTIVE_OF_CONTACT}", {"contact": contact}
+    )
     return found is not None
 
 
 def of_contact(reader: Reader, contact: str) -> list[SuppressionRecord]:
     """Return the suppressions in force on a contact, oldest first."""
-    return _select(reader, f"WHERE {_ACTIVE_OF_CONTACT} ORDER BY at, alias_hash", (contact,))
+    return _select(
+        reader, f"WHERE {_ACTIVE_OF_CONTACT} ORDER BY at, alias_hash", {"contact": contact}
+    )
 
 
 def of_hashes(reader: Reader, hashes: Iterable[str]) -> list[SuppressionRecord]:
@@ -178,7 +182,7 @@ def _of_hash(reader: Reader, alias_hash: str) -> SuppressionRecord | None:
     return found[0] if found else None
 
 
-def _select(reader: Reader, where: str, params: Sequence[object]) -> list[SuppressionRecord]:
+def _select(reader: Reader, where: str, params: Parameters) -> list[SuppressionRecord]:
     rows = reader.all(
         "SELECT suppressions.*, (SELECT alias FROM aliases"
         f" WHERE aliases.alias_hash = suppressions.alias_hash) AS alias FROM suppressions {where}",

@@ -24,7 +24,7 @@ def refuse_newer(
     folder: StateFolder, connection: sqlite3.Connection, migrations: Sequence[Migrations]
 ) -> None:
     """Raise DatabaseNewer when the file has been through a migration that this code lacks."""
-    known = {(group.name, step) for group in migrations for step in _pending(group, _nothing())}
+    known = _known(migrations)
     unknown = [name for group, name in _applied(connection) if (group, name) not in known]
     if unknown:
         raise DatabaseNewer(
@@ -98,9 +98,11 @@ def _pending(group: Migrations, schema: SchemaDatabase) -> list[str]:
     return [step.name for step in group.pending(schema)]
 
 
-def _nothing() -> SchemaDatabase:
-    """An empty database, for which every migration is pending."""
-    return SchemaDatabase(memory=True, execute_plugins=False)
+def _known(migrations: Sequence[Migrations]) -> set[tuple[str, str]]:
+    """Every step that this code has: for an empty database each of them is pending."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
+        schema = SchemaDatabase(nothing, execute_plugins=False)
+        return {(group.name, step) for group in migrations for step in _pending(group, schema)}
 
 
 def _applied(connection: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -221,8 +221,8 @@ class SmallHouse:
             wire_id = new_id("inb", at)
             tx.execute(
                 "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
-                " VALUES (?1, 'main', ?1, ?2, ?3, ?3, 'Hola', ?4)",
-                (wire_id, contact, stamp(at), wish),
+                " VALUES (:id, 'main', :id, :contact, :at, :at, 'Hola', :wish)",
+                {"id": wire_id, "contact": contact, "at": stamp(at), "wish": wish},
             )
             evidence.add(tx, contact, EvidenceKind.INBOUND, wish, at=at, source="test")
             messages.cancel_waiting(

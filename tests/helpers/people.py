@@ -97,8 +97,8 @@ async def opened_people(folder: Path) -> AsyncIterator[People]:
 def _session(tx: Tx) -> None:
     tx.execute(
         "INSERT OR IGNORE INTO sessions (name, channel, time_zone, since, created_at)"
-        " VALUES ('main', 'simulated', 'America/Argentina/Buenos_Aires', ?1, ?1)",
-        ("2026-03-01T00:00:00.000Z",),
+        " VALUES ('main', 'simulated', 'America/Argentina/Buenos_Aires', :now, :now)",
+        {"now": "2026-03-01T00:00:00.000Z"},
     )
 
 

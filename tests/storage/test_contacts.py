@@ -102,32 +102,33 @@ TABLES = ("messages", "inbound", "receipts", "suppressions")
 
 def rows_of(tx: Tx, contact: str) -> None:
     """Give a contact a row in every table that names one, by hand."""
-    now = "2026-11-02T12:00:00.000Z"
+    at = {"contact": contact, "now": "2026-11-02T12:00:00.000Z"}
     tx.execute(
         "INSERT INTO sessions (name, channel, time_zone, since, created_at)"
-        " VALUES ('main', 'simulated', 'UTC', ?1, ?1)",
-        (now,),
+        " VALUES ('main', 'simulated', 'UTC', :now, :now)",
+        at,
     )
     tx.execute(
         "INSERT INTO messages (id, request_hash, contact, recipient, session, channel, text,"
         " body_hash, created_at, changed_at, not_after, in_flight_key)"
-        " VALUES ('msg_1', '', ?1, '', 'main', 'simulated', '', '', ?2, ?2, ?2, ?1)",
-        (contact, now),
+        " VALUES ('msg_1', '', :contact, '', 'main', 'simulated', '', '',"
+        " :now, :now, :now, :contact)",
+        at,
     )
     tx.execute(
         "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
-        " VALUES ('inb_1', 'main', 'w', ?1, ?2, ?2, '', 'none')",
-        (contact, now),
+        " VALUES ('inb_1', 'main', 'w', :contact, :now, :now, '', 'none')",
+        at,
     )
     tx.execute(
         "INSERT INTO receipts (session, wire_id, kind, at, contact)"
-        " VALUES ('main', 'w', 'read', ?2, ?1)",
-        (contact, now),
+        " VALUES ('main', 'w', 'read', :now, :contact)",
+        at,
     )
     tx.execute(
         "INSERT INTO suppressions (alias_hash, contact, source, reason, at)"
-        " VALUES ('h2', ?1, 'contact', 'BAJA', ?2)",
-        (contact, now),
+        " VALUES ('h2', :contact, 'contact', 'BAJA', :now)",
+        at,
     )
 
 
