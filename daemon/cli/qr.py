@@ -1,4 +1,4 @@
-"""Pairing codes in the terminal: drawn, counted down, replaced as they rotate, until linked."""
+"""Pairing codes in the terminal: drawn, counted down, drawn anew as they rotate, until linked."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import segno
 
-from daemon.cli.screen import console
-
 if TYPE_CHECKING:
-    from rich.live import Live
-
     from daemon.cli.client import Client
 
 TICK_SECONDS: Final = 0.5
@@ -29,7 +25,7 @@ def drawn(code: str) -> str:
     """Return a code as blocks of text, small enough for an 80 by 24 terminal."""
     out = io.StringIO()
     segno.make(code, error="l", micro=False).terminal(out, compact=True, border=2)
-    return out.getvalue()
+    return out.getvalue().rstrip("\n")
 
 
 @dataclass(slots=True)
@@ -70,16 +66,27 @@ class Pairing:
 
 
 def follow(client: Client, name: str) -> None:
-    """Show a pairing until it is over: redrawn in place on a terminal, line by line in a pipe."""
-    lines = _lines(client, name)
-    pairing = Pairing(name)
-    if sys.stdout.isatty():
-        from rich.live import Live
+    """Show a pairing until it is over: each code as it comes, and below it what is.
 
-        with Live(console=console(), auto_refresh=False, transient=False) as live:
-            _redraw(live, lines, pairing)
-    else:
-        _print_lines(lines, pairing)
+    On a terminal the line below counts down in place; in a pipe each change is a line.
+    """
+    lines, pairing, live = _lines(client, name), Pairing(name), sys.stdout.isatty()
+    drawn_last = ""
+    while not pairing.over:
+        line = _next(lines, TICK_SECONDS if live else None)
+        if line is None:
+            break
+        if line:
+            pairing.hear(line)
+        if pairing.code and pairing.code != drawn_last:
+            drawn_last = pairing.code
+            print(f"\n{drawn_last}")
+        if live:
+            print(f"\r\x1b[K{pairing.line}", end="", flush=True)
+        elif line:
+            print(pairing.line, flush=True)
+    if live:
+        print()
 
 
 Lines = queue.SimpleQueue[dict[str, Any] | Exception | None]
@@ -102,33 +109,14 @@ def _lines(client: Client, name: str) -> Lines:
 
 
 def _next(lines: Lines, seconds: float | None) -> dict[str, Any] | None:
-    """Return the next line, None at the end; raise what the reading raised, or `queue.Empty`."""
-    line = lines.get(timeout=seconds)
+    """Return the next line, an empty one when none came in time, None at the end.
+
+    Raises what the reading raised.
+    """
+    try:
+        line = lines.get(timeout=seconds)
+    except queue.Empty:
+        return {}
     if isinstance(line, Exception):
         raise line
     return line
-
-
-def _redraw(live: Live, lines: Lines, pairing: Pairing) -> None:
-    from rich.text import Text
-
-    while not pairing.over:
-        try:
-            line = _next(lines, TICK_SECONDS)
-        except queue.Empty:
-            line = {}
-        if line is None:
-            return
-        if line:
-            pairing.hear(line)
-        live.update(Text.from_ansi(pairing.code + "\n" + pairing.line), refresh=True)
-
-
-def _print_lines(lines: Lines, pairing: Pairing) -> None:
-    shown = ""
-    while not pairing.over and (line := _next(lines, None)) is not None:
-        pairing.hear(line)
-        if pairing.code and pairing.code != shown:
-            shown = pairing.code
-            print(shown)
-        print(pairing.line, flush=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REFUSED: Final = 2
 FAULT: Final = 3
+_PRIVATE: Final = 0o077
+"""The umask of a daemon: whatever it makes, it makes for itself alone."""
 
 
 @click.command()
@@ -34,6 +36,7 @@ def run(here: Here, *, verbose: bool) -> int:
     """
     import asyncio
     import logging
+    import os
 
     import structlog
 
@@ -42,6 +45,7 @@ def run(here: Here, *, verbose: bool) -> int:
     from daemon.runtime import Runtime
     from storage.errors import StorageError
 
+    os.umask(_PRIVATE)
     logs.configure(level=logging.DEBUG if verbose else logging.INFO)
     try:
         asyncio.run(Runtime(here.settings(), service).run())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,6 +17,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+
+from daemon.cli.client import Client
+from daemon.errors import NotRunning
 
 Json: TypeAlias = Any
 PHONE = "+5491141234567"
@@ -109,14 +114,17 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
     )
     until = time.monotonic() + 30
-    while run("--state-dir", str(folder), "halt", "--help").status or not _answers(folder):
+    while not _answers(folder):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
+        time.sleep(0.05)
     return process
 
 
 def _answers(folder: Path) -> bool:
-    return run("--state-dir", str(folder), "sessions", "list").status == 0
+    with contextlib.suppress(NotRunning):
+        return bool(Client(folder / "control.sock").get("status"))
+    return False
 
 
 def ended(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, bytes]:
@@ -224,7 +232,8 @@ def test_sessions_are_listed_in_the_servers_words(here: Here) -> None:
 
 def test_a_qr_is_drawn_and_followed_to_ready(here: Here) -> None:
     """In a pipe each code is drawn once and each state is a line; it ends when linked."""
-    options = json.dumps({"script": str(here.folder / "script.json"), "seed": 9})
+    (here.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
+    options = json.dumps({"script": str(here.folder / "slow.json"), "seed": 9})
     added = here("sessions", "add", "soporte", "--options", options)
     assert added.out.startswith("soporte: stopped")
     here("sessions", "start", "soporte", "--json")
@@ -234,6 +243,26 @@ def test_a_qr_is_drawn_and_followed_to_ready(here: Here) -> None:
     assert said.splitlines()[-1] == "soporte: ready — Ready."
     assert here("sessions", "stop", "soporte").out.startswith("soporte: stopped")
     assert here("sessions", "delete", "soporte", "--yes").out == "soporte: deleted\n"
+
+
+def test_on_a_terminal_the_code_is_redrawn_in_place(here: Here) -> None:
+    """Somebody who looks sees the countdown, and the code goes when it was scanned."""
+    (here.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
+    options = json.dumps({"script": str(here.folder / "slow.json"), "seed": 11})
+    here("sessions", "add", "cuarta", "--options", options, "--start")
+    ours, theirs = pty.openpty()
+    following = command("--state-dir", str(here.folder), "sessions", "qr", "cuarta")
+    with subprocess.Popen(following, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end has closed: all was read
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+    os.close(ours)
+    here("sessions", "delete", "cuarta", "--yes")
+    assert process.returncode == 0
+    assert b"s left" in seen
+    assert "ready — Ready.".encode() in seen
 
 
 def test_a_code_can_be_shown_once_or_as_json(here: Here) -> None:
@@ -277,9 +306,11 @@ def test_a_message_is_held_explained_and_rejected(here: Here) -> None:
 
 
 def _await_state(here: Here, message: str, state: str) -> None:
+    client = Client(here.folder / "control.sock")
     until = time.monotonic() + 15
-    while here("queue", "show", message, "--json").document["message"]["state"] != state:
-        assert time.monotonic() < until
+    while (found := client.get("messages", message)["message"]["state"]) != state:
+        assert time.monotonic() < until, f"{found}, not {state}"
+        time.sleep(0.05)
 
 
 def test_a_message_waits_and_is_cancelled(here: Here) -> None:
@@ -462,7 +493,8 @@ def test_a_second_daemon_is_refused_in_a_sentence(here: Here) -> None:
 
 def test_the_doctor_finds_a_healthy_house_and_an_open_file(here: Here) -> None:
     """All is ok while it runs; a file that others may read is ILL, exit 1."""
-    healthy = here("doctor", "--json").document
+    healthy = here.refused("doctor", "--json").document
+    assert [finding for finding in healthy["findings"] if not finding["ok"]] == []
     assert "is the daemon's alone" in here("doctor").out
     assert {finding["check"] for finding in healthy["findings"]} >= {"database", "rules", "disk"}
     loose = here.folder / "leadmaster.db"
