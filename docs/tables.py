@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from daemon import settings
+from daemon.auth import ROLE_SCOPES, Scope, refusals
+from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES
 from daemon.errors import LeadMasterError
 from daemon.events import EVENTS, Event, field_names
 from daemon.hookspecs import Hooks
@@ -59,12 +61,38 @@ def hooks() -> str:
 
 def errors() -> str:
     """Tabulate every error code, with its HTTP status, its meaning and its hint."""
+    assert refusals, "imported for the errors that it adds to the registry"
     rows = [
         (f"`{code}`", str(kind.status), _first_line(kind), kind.hint)
         for code, kind in sorted(LeadMasterError.registry.items())
         if kind.__module__.startswith("daemon.")
     ]
     return _table(("code", "HTTP", "what it says", "what to do"), rows)
+
+
+def roles() -> str:
+    """Tabulate which role has which scope."""
+    head = ("scope", *(f"`{role}`" for role in ROLE_SCOPES))
+    rows = [
+        (f"`{scope}`", *("yes" if scope in has else "" for has in ROLE_SCOPES.values()))
+        for scope in Scope
+    ]
+    return _table(head, rows)
+
+
+def routes() -> str:
+    """Tabulate the scope that each route asks for."""
+    rows = [
+        (f"`{method} {path}`", f"`{scope}`" if scope else "none")
+        for (method, path), scope in ROUTE_SCOPES.items()
+    ]
+    return _table(("route", "scope"), rows)
+
+
+def topics() -> str:
+    """Tabulate the scope that it takes to hear of each event."""
+    rows = [(f"`{topic}`", f"`{scope}`") for topic, scope in sorted(TOPIC_SCOPES.items())]
+    return _table(("event", "scope"), rows)
 
 
 def settings_sections() -> str:
