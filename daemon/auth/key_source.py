@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from daemon.errors import Conflict, StartRefused
+from storage.errors import disk_failures_named
 from storage.folder import create_durably, write_durably
 
 CREDENTIAL: Final = "jwt_secret"
@@ -66,9 +67,13 @@ class KeyFile:
         self._path = path
 
     def read(self) -> Ed25519PrivateKey:
-        """Return the key, a new one where there is no file; raise :class:`StartRefused`."""
+        """Return the key, a new one where there is no file.
+
+        Raises :class:`StartRefused`, or ``WriteFailed`` where the disk refuses.
+        """
         if not self._path.exists():
-            create_durably(self._path, _pem(Ed25519PrivateKey.generate()))
+            with disk_failures_named(self._path):
+                create_durably(self._path, _pem(Ed25519PrivateKey.generate()))
         if self._path.stat().st_mode & _OTHERS:
             raise StartRefused(
                 f"{self._path} can be read by others, who could sign in as anybody.",
@@ -78,9 +83,10 @@ class KeyFile:
         return _key(self._path)
 
     def renew(self) -> Ed25519PrivateKey:
-        """Replace the file as a whole."""
+        """Replace the file as a whole; raise ``WriteFailed`` where the disk refuses."""
         fresh = Ed25519PrivateKey.generate()
-        write_durably(self._path, _pem(fresh))
+        with disk_failures_named(self._path):
+            write_durably(self._path, _pem(fresh))
         return fresh
 
 

@@ -7,24 +7,29 @@ import hmac
 import secrets
 from typing import Final
 
-_BYTES: Final = 32
+_LENGTH: Final = 32
 
 
 def new_secret() -> str:
     """Return 256 random bits that fit in a URL or a cookie."""
-    return secrets.token_urlsafe(_BYTES)
+    return secrets.token_urlsafe(_LENGTH)
 
 
 def hashed(secret: str) -> str:
     """Return what is stored of a secret. It is random and long, so that no slow hash is needed."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(_bytes(secret)).hexdigest()
 
 
 def csrf_token(secret: str) -> str:
     """Return what a page must send along with a cookie: bound to it, and no way back to it."""
-    return hmac.new(secret.encode(), b"csrf", hashlib.sha256).hexdigest()
+    return hmac.new(_bytes(secret), b"csrf", hashlib.sha256).hexdigest()
 
 
 def same(given: str, expected: str) -> bool:
     """Compare in constant time."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(_bytes(given), _bytes(expected))
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes that a header had, also those that are no text."""
+    return text.encode(errors="surrogateescape")

@@ -15,7 +15,9 @@ from daemon.auth import Auth
 from daemon.auth.key_source import CREDENTIAL, KEY_FILE, KeyFile, key_source
 from daemon.auth.refusals import TokenKeyUnknown
 from daemon.errors import Conflict, StartRefused
+from storage.errors import DiskFull
 from tests.helpers.auth import AuthHouse
+from tests.storage.small import no_file_grows_beyond
 
 DAY = 24 * 3600.0
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -50,6 +52,16 @@ def test_the_key_file_never_replaces_another(tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileExistsError):
         KeyFile(path).read()
+
+
+async def test_a_full_disk_leaves_the_old_key(house: AuthHouse) -> None:
+    """Nothing is rotated by half: the old key signs, now and after a restart."""
+    kid = house.auth.keys.kid
+    with no_file_grows_beyond(10), pytest.raises(DiskFull):
+        await house.auth.keys.rotate("root")
+    assert house.auth.keys.kid == kid
+    assert (await reopened(house)).keys.kid == kid
+    assert await house.auth.keys.rotate("root") != kid
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
@@ -227,6 +228,35 @@ async def test_whoever_says_nothing_good_is_a_stranger(
     for path in ("/v1/sessions", "/v1/nowhere"):
         reply = await house.public.call("GET", path, headers)
         assert (reply.status, reply.code) == (401, code)
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        (b"Authorization: Bearer \xff\xfe", b"token_unreadable"),
+        (b"Cookie: leadmaster=\xff\xfe", b"sign_in_over"),
+        (b"Cookie: leadmaster=%s\r\nX-CSRF-Token: \xff\r\nOrigin: %s", b"csrf_refused"),
+        (b"Cookie: leadmaster=%s\r\nX-CSRF-Token: x\r\nOrigin: %s\xff", b"origin_refused"),
+    ],
+)
+async def test_bytes_that_are_no_text_are_refused_like_text(
+    house: AuthHouse, headers: bytes, code: bytes
+) -> None:
+    """What no client of ours would send is no fault of the daemon's."""
+    browser = await house.browser(await house.user())
+    if b"%s" in headers:
+        secret = browser.headers["Cookie"].partition("=")[2]
+        headers %= (secret.encode(), house.public.base.encode())
+    host, port = house.public.base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /v1/halt HTTP/1.1\r\nHost: %s:%s\r\nConnection: close\r\n%s\r\n\r\n"
+        % (host.encode(), port.encode(), headers)
+    )
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert b'"code":"%s"' % code in answer
 
 
 async def test_anybody_may_ask_for_health(house: AuthHouse) -> None:
