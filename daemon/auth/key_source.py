@@ -92,7 +92,7 @@ class KeyFile:
 
 def _key(path: Path) -> Ed25519PrivateKey:
     try:
-        content = path.read_bytes().strip()
+        content = path.read_bytes()  # a random byte at either end may look like a blank
         found = (
             serialization.load_pem_private_key(content, password=None)
             if content.startswith(b"-----BEGIN")

@@ -123,7 +123,7 @@ async def test_the_daemon_changes_no_credential(house: AuthHouse, tmp_path: Path
     """Rotation belongs to whoever holds it; replaced there, the old key's tokens stay good."""
     await house.user()
     before = await house.token("ana")
-    (tmp_path / CREDENTIAL).write_bytes(os.urandom(32))
+    (tmp_path / CREDENTIAL).write_bytes(b"\n" + os.urandom(30) + b" ")
     auth = await reopened(house, tmp_path)
     with pytest.raises(Conflict, match=CREDENTIAL):
         await auth.keys.rotate("root")
