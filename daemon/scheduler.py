@@ -80,7 +80,8 @@ async def running(jobs: Iterable[Job]) -> AsyncIterator[None]:
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
     for job in jobs:
-        trigger = IntervalTrigger(seconds=job.seconds, timezone=UTC)
+        # The library's annotation says int; it hands the number to a timedelta.
+        trigger = IntervalTrigger(seconds=job.seconds, timezone=UTC)  # pyright: ignore[reportArgumentType]
         scheduler.add_job(partial(_contained, job), trigger, id=job.name, name=job.name)
     scheduler.start()
     try:
