@@ -20,7 +20,6 @@ class SignInRecord:
     user: str
     role: str
     last_used_at: datetime
-    ends_at: datetime
 
 
 def begin(
@@ -44,9 +43,7 @@ def current(reader: Reader, id_hash: str, at: datetime) -> SignInRecord | None:
     )
     if row is None:
         return None
-    return SignInRecord(
-        row["id_hash"], row["user"], row["role"], parse(row["last_used_at"]), parse(row["ends_at"])
-    )
+    return SignInRecord(row["id_hash"], row["user"], row["role"], parse(row["last_used_at"]))
 
 
 def note_use(tx: Tx, id_hash: str, at: datetime, idle_until: datetime) -> None:

@@ -123,16 +123,15 @@ class SignIns:
         return NewSignIn(user, secret, csrf_token(secret), self._clock.now() + self._longest)
 
     def _begin(self, tx: Tx, fresh: NewSignIn, now: datetime, way: str, address: str) -> None:
-        idle_until = min(now + self._idle, fresh.ends_at)
-        sign_ins.begin(tx, hashed(fresh.secret), fresh.user, now, idle_until, fresh.ends_at)
+        id_hash, idle_until = hashed(fresh.secret), now + self._idle
+        sign_ins.begin(tx, id_hash, fresh.user, now, idle_until, fresh.ends_at)
         users.note_sign_in(tx, fresh.user, now)
         detail = {"way": way, "address": address}
         audit.add(tx, now, fresh.user, "sign_in", fresh.user, detail=detail)
 
     async def _note_use(self, found: SignInRecord, now: datetime) -> None:
         if now - found.last_used_at >= _COARSE:
-            idle_until = min(now + self._idle, found.ends_at)
             with contextlib.suppress(WriteFailed):  # a full disk must not shut anybody out
                 await self._database.write(
-                    lambda tx: sign_ins.note_use(tx, found.id_hash, now, idle_until)
+                    lambda tx: sign_ins.note_use(tx, found.id_hash, now, now + self._idle)
                 )

@@ -99,6 +99,19 @@ async def test_every_order_goes_over_http_and_into_the_audit(house: AuthHouse) -
     ]
 
 
+async def test_disabling_ends_what_enabling_does_not_bring_back(house: AuthHouse) -> None:
+    """A browser and a link of before stay worthless; the user signs in anew."""
+    await house.user("ana")
+    eva = await house.browser(await house.user("eva"))
+    link = await house.auth.sign_ins.make_link("eva", "ana")
+    await house.auth.users.disable("eva", "ana")
+    await house.auth.users.enable("eva", "ana")
+    assert (await eva.call("GET", "/v1/rules")).code == "sign_in_over"
+    spent = await house.public.call("POST", "/v1/sign-in/link", link=link.secret)
+    assert spent.code == "link_spent"
+    assert (await (await house.browser("eva")).call("GET", "/v1/rules")).status == 200
+
+
 async def test_nobody_is_not_found(house: AuthHouse) -> None:
     """Orders about a user who is not there are 404, and leave no trace."""
     await house.user()
