@@ -105,9 +105,17 @@ class Dispatch:
             turn = await self._turn(tuple(stale))
             if turn.message is None:
                 return min(turn.wait, _STALE_SECONDS) if stale else turn.wait
-            if not await self._attempt(turn.message):
+            if not await self._attempt_safely(turn.message):
                 stale.add(turn.message.id)
         return _IDLE_SECONDS
+
+    async def _attempt_safely(self, message: MessageRecord) -> bool:
+        """Let a message that can't be handled stand in nobody's way; it is tried again."""
+        try:
+            return await self._attempt(message)
+        except Exception:
+            log.exception("attempt_failed", message=message.id)
+            return False
 
     async def _turn(self, skip: tuple[str, ...]) -> Turn:
         """Ask pacing first: only what has a slot is worth the gate's second look."""
@@ -208,7 +216,9 @@ class Dispatch:
                 log.exception("answer_unusable", message=message.id)
                 if isinstance(result, Unknown):
                     raise
-                result = Unknown("answer_unusable", f"Its answer says nothing: {error}.")
+                result = Unknown(
+                    "answer_unusable", f"Its answer can't be used: {type(error).__name__}."
+                )
             else:
                 for session in wanting:
                     self.on_contact_free(session)

@@ -34,6 +34,7 @@ from statemachines.session import Connection, Phone, Sending
 from storage import contacts, decisions, evidence, guards, messages, prospects, sessions
 from storage.db import Database
 from storage.decisions import DecisionRecord
+from storage.errors import DiskFault
 from storage.events import CommittedEvent
 from storage.evidence import EvidenceKind
 from storage.ids import new_id
@@ -79,12 +80,18 @@ def phone(number: int) -> str:
 
 
 class WatchedDatabase(Database):
-    """A database that tells whether it is at work, so that a fake clock waits for it."""
+    """A database that tells whether it is at work, so that a fake clock waits for it.
+
+    While ``refusing`` is set its disk takes nothing, in the words that storage has for that.
+    """
 
     underway = 0
+    refusing = False
 
     async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Write, counted."""
+        if self.refusing:
+            raise DiskFault("The disk takes nothing.", "Mend the disk.")
         self.underway += 1
         try:
             return await super().write(job, urgent=urgent)

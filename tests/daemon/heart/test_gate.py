@@ -23,8 +23,9 @@ from rules.compiler import Shard, compile_rules
 from rules.conditions import Condition
 from statemachines.message import MessageState
 from statemachines.prospect import Validation
-from storage import contacts
+from storage import contacts, decisions
 from storage.evidence import EvidenceKind
+from tests.helpers.engines import needs_both_engines
 from tests.helpers.heart import ANA, BETO, SmallHouse, small_house
 
 S = MessageState
@@ -265,6 +266,7 @@ def broken() -> Rulebook:
     return Rulebook(gate, rules.Judge(score, compiler=forgetful))
 
 
+@needs_both_engines
 async def test_engines_that_disagree_let_nothing_through(tmp_path: Path) -> None:
     """A compiler that forgets a veto is caught by the second engine."""
     async with small_house(tmp_path, rulebook=broken()) as house:
@@ -368,3 +370,34 @@ async def test_a_look_changes_nothing(house: SmallHouse) -> None:
     look = await house.gate.look(replace(message, text="Otra cosa"), Phase.ENQUEUE)
     assert look.allows in {True, False}
     assert await house.database.high_water() == before
+
+
+async def test_a_score_that_nobody_can_compute_blocks_and_keeps_the_column(tmp_path: Path) -> None:
+    """The score's engines disagree: unknown, not zero, and not yesterday's."""
+
+    def forgetful(conditions: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, ...]:
+        return compile_rules([each for each in conditions if each[0] != "on_whatsapp"])
+
+    gate = rules.Judge(rules.load([rules.DEFAULTS / "gate.yaml"]))
+    score = rules.Judge(rules.load([rules.DEFAULTS / "score.yaml"]), compiler=forgetful)
+    async with small_house(tmp_path, rulebook=Rulebook(gate, score)) as house:
+        await house.session()
+        await house.prospect()
+        [(column, permission)] = await house.rows(
+            "SELECT score_contactabilidad, permission FROM prospects"
+        )
+        assert (column, permission) == (None, "opted_in")
+        message = await house.message(await house.post())
+        assert (message.state, message.reason_code) == (S.BLOCKED, "required_fact_missing")
+
+
+async def test_a_decision_can_be_asked_for_by_its_id_and_counted(house: SmallHouse) -> None:
+    """What a message's row points to."""
+    message = await house.message(await house.post())
+    assert message.decision is not None
+    wanted = message.decision
+    found = await house.database.read(lambda reader: decisions.get(reader, wanted))
+    assert found is not None
+    assert found.message == message.id
+    assert await house.database.read(lambda reader: decisions.get(reader, "dec_0")) is None
+    assert await house.database.read(decisions.counts) == {"allow": 2}

@@ -213,3 +213,80 @@ async def test_a_forged_permit_is_a_certain_refusal(house: SmallHouse) -> None:
     assert (await house.message(message)).reason_code == "permit_forged"
     assert await house.state(message) is S.FAILED
     assert house.wire.sends == []
+
+
+async def test_an_answer_that_the_disk_refuses_is_kept_until_it_takes_it(
+    house: SmallHouse,
+) -> None:
+    """A full disk makes no doubt of what was acknowledged."""
+    house.wire.script.append(Say.SLOW)
+    message = await house.post()
+    house.database.refusing = True
+    await house.clock.advance(3)
+    assert await house.state(message) is S.SENDING
+    house.database.refusing = False
+    await house.clock.advance(1)
+    assert await house.state(message) is S.SENT
+    assert len(house.wire.sends) == 1
+
+
+async def test_an_answer_after_somebody_settled_the_message_changes_nothing(
+    house: SmallHouse,
+) -> None:
+    """A receipt, or a person, was quicker."""
+    house.wire.script.append(Say.SLOW)
+    message = await house.post()
+    await house.execute("UPDATE messages SET state = 'failed' WHERE id = ?", message)
+    await house.clock.advance(2)
+    assert await house.state(message) is S.FAILED
+
+
+async def test_a_cleared_message_that_nobody_can_read_stands_in_nobodys_way(
+    house: SmallHouse,
+) -> None:
+    """Its contact's rows are broken: the others go, and it is tried again."""
+    house.wire.up = False
+    beto = await house.prospect("+5491145550002")
+    broken = await house.post("+5491145550002", "¿Cómo va el presupuesto?")
+    fine = await house.post()
+    await house.execute(
+        "INSERT INTO evidence (contact, at, kind, value, source) VALUES (?, 'x', 'y', 'z', 't')",
+        beto,
+    )
+    house.wire.up = True
+    house.outbox.session_ready("main")
+    await house.clock.settle()
+    assert (await house.state(fine), await house.state(broken)) == (S.SENT, S.CLEARED)
+    await house.execute("DELETE FROM evidence WHERE kind = 'y'")
+    await house.clock.advance(2)
+    assert await house.state(broken) is S.SENT
+
+
+async def test_the_daemon_goes_on_when_the_disk_does(house: SmallHouse) -> None:
+    """Judge, clockwork and dispatch outlive a disk that refuses for a while."""
+    house.wire.up = False
+    message = await house.post()
+    house.database.refusing = True
+    house.wire.up = True
+    house.outbox.session_ready("main")
+    await house.clock.advance(20)
+    assert await house.state(message) is S.CLEARED
+    house.database.refusing = False
+    await house.clock.advance(6)
+    assert await house.state(message) is S.SENT
+
+
+async def test_what_waited_for_a_session_is_not_forgotten_by_a_failed_write(
+    house: SmallHouse,
+) -> None:
+    """The session came back while the disk refused: its messages are judged again all the same."""
+    await house.execute("UPDATE sessions SET sending = 'none'")
+    message = await house.post()
+    assert await house.state(message) is S.DEFERRED
+    await house.execute("UPDATE sessions SET sending = 'all'")
+    house.database.refusing = True
+    house.outbox.session_ready("main")
+    await house.clock.advance(1)
+    house.database.refusing = False
+    await house.clock.advance(6)
+    assert await house.state(message) is S.SENT
