@@ -42,7 +42,7 @@ class Deadline:
     why: str
 
 
-class UnknownState(ValueError):  # noqa: N818 - it says what it found
+class UnknownState(ValueError):
     """A stored value that names no state of the machine: another version, or an edited row."""
 
     def __init__(self, machine: type[Machine[Any]], value: object) -> None:
@@ -55,7 +55,7 @@ class UnknownState(ValueError):  # noqa: N818 - it says what it found
         )
 
 
-class IllegalMove(ValueError):  # noqa: N818 - it says what was tried
+class IllegalMove(ValueError):
     """An event that the machine does not accept in its present state; the state is unchanged."""
 
     def __init__(self, machine: type[Machine[Any]], state: StrEnum, event: str) -> None:

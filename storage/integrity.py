@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from sqlite_utils import Migrations
@@ -141,7 +142,7 @@ def _refuse_lost_history(folder: StateFolder, anchor: Anchor | None) -> None:
         )
 
 
-def _has_content(path: os.PathLike[str]) -> bool:
+def _has_content(path: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
-        return os.stat(path).st_size > 0
+        return path.stat().st_size > 0
     return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +14,6 @@ from rules.operand_reader import OPERATORS
 from rules.patterns import compile_phrase
 from rules.reference import Reference
 from rules.snapshot import Known, known_values, micro
-
-pytestmark = pytest.mark.skipif(not available, reason="durable-rules builds on Python < 3.13 only")
 
 NAMES = (
     "prospect.score_contactabilidad",
@@ -126,7 +123,8 @@ def test_both_engines_fire_what_the_definition_says(
 ) -> None:
     """Whatever the rules, whatever the facts, whatever was decided before."""
     rules = [(f"r{n}", condition, unknown) for n, (condition, unknown) in enumerate(drawn)]
-    matcher, reference = Matcher(compile_rules(rules)), Reference(rules)
+    reference = Reference(rules)
+    matcher = Matcher(compile_rules(rules)) if available else None
     for each in given_facts:
         values = known_values([FACTS[name] for name in NAMES], each)
         expected = {
@@ -135,5 +133,6 @@ def test_both_engines_fire_what_the_definition_says(
             if _defined(condition, values) >= (Truth.UNKNOWN if unknown else Truth.TRUE)
         }
         assert reference.fired(values) == expected
-        assert matcher.fired(values) == expected
-    matcher.close()
+        assert matcher is None or matcher.fired(values) == expected
+    if matcher:
+        matcher.close()

@@ -24,7 +24,7 @@ def test_an_allowed_message_shows_its_score_and_its_rules() -> None:
         "  +80  where it starts",
     ]
     assert lines[3].startswith("  -10  stale: How old the validation is (gate.yaml:")
-    assert lines[-1].endswith("decided by durable-rules+reference")
+    assert lines[-1].endswith(f"decided by {Judge(GATE).engine}")
 
 
 def test_a_blocked_message_shows_which_veto_ends_it() -> None:
