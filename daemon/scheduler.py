@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, Protocol
 
 import structlog
@@ -40,17 +40,17 @@ class Rooms(Protocol):
         """The one file."""
         ...
 
-    @property
+    @cached_property
     def retention(self) -> Retention:
         """What is forgotten, and when."""
         ...
 
-    @property
+    @cached_property
     def outbox(self) -> Outbox:
         """What expires, and what falls due."""
         ...
 
-    @property
+    @cached_property
     def validation(self) -> Validation:
         """Which numbers must be checked again."""
         ...

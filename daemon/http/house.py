@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from daemon.api.clock import Clock
@@ -43,42 +44,42 @@ class House(Protocol):
         """News, as it is committed."""
         ...
 
-    @property
+    @cached_property
     def sessions(self) -> Sessions:
         """The phones."""
         ...
 
-    @property
+    @cached_property
     def outbox(self) -> Outbox:
         """Messages on their way out."""
         ...
 
-    @property
+    @cached_property
     def review(self) -> Review:
         """Messages that wait for a person's word."""
         ...
 
-    @property
+    @cached_property
     def manual(self) -> Manual:
         """Messages that a person sends by hand."""
         ...
 
-    @property
+    @cached_property
     def halt(self) -> Halt:
         """The stop of everything."""
         ...
 
-    @property
+    @cached_property
     def validation(self) -> Validation:
         """Number checks, and an operator's word."""
         ...
 
-    @property
+    @cached_property
     def imports(self) -> Imports:
         """Lists of prospects on their way in."""
         ...
 
-    @property
+    @cached_property
     def suppression(self) -> Suppression:
         """Who is not to be written to."""
         ...
