@@ -64,8 +64,8 @@ class Hooks(Protocol):
         """Return effects of a message that a contact wrote to us.
 
         Called once for each inbound, before it is stored; the effects are committed in the same
-        transaction. Opt-outs are the core's and need no plugin. An error or a late answer loses
-        only this plugin's effects, never the inbound.
+        transaction. An opt-out is not shown to plugins first: it is the core's own, and no plugin
+        can delay it. An error or a late answer loses only this plugin's effects, never the inbound.
         """
 
     @hookspec

@@ -53,25 +53,17 @@ class Release:
 
         ``target`` is ``sending``, or ``taken`` by hand.
         """
-        look, at = self.look, self.look.at
-        message = look.message
-        by_hand = message.channel == MANUAL
+        look = self.look
+        by_hand = look.message.channel == MANUAL
         if reason := next(_stale(tx, look), "") or _paced(tx, look, pacing, by_hand=by_hand):
             raise Stale(reason)
         self._redeem(tx)
-        pacing.book(
-            tx,
-            look.around.session,
-            message.id,
-            at,
-            first_contact=look.first_contact,
-            by_hand=by_hand,
-        )
+        self._book(tx, pacing, by_hand=by_hand)
         return messages.move(
             tx,
-            message.id,
+            look.message.id,
             target,
-            at=at,
+            at=look.at,
             reason_code="allowed",
             sentence=sentence,
             who=who,
@@ -81,6 +73,17 @@ class Release:
             first_contact=int(look.first_contact),
             faults=0,
             **columns,
+        )
+
+    def _book(self, tx: Tx, pacing: Pacing, *, by_hand: bool) -> None:
+        """Take the message's place in its session's pace."""
+        pacing.book(
+            tx,
+            self.look.around.session,
+            self.look.message.id,
+            self.look.at,
+            first_contact=self.look.first_contact,
+            by_hand=by_hand,
         )
 
     def _redeem(self, tx: Tx) -> None:

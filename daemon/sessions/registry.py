@@ -41,6 +41,7 @@ class Sessions:
     ``on_inbound`` and its sisters store what a line reports and are awaited before its next
     signal is taken; ``on_ready`` is told the name of each session that can send again.
     ``channel_options`` are the settings of a channel, which a session's own options overrule.
+    ``refused`` counts, by session, the signals that could not be made anything of.
     """
 
     def __init__(
@@ -63,7 +64,6 @@ class Sessions:
     ) -> None:
         self.on_ready = on_ready
         self.refused: Counter[str] = Counter()
-        """By session: signals that could not be made anything of."""
         self._stagger = timedelta(seconds=stagger_seconds)
         self._sessions: dict[str, Session] = {}
         self._around = Surroundings(

@@ -191,17 +191,7 @@ class Suppression:
                 reason=reason,
                 detail={"source": source.value, "aliases": len(person.hashes)},
             )
-        if new and person.contact:
-            tx.emit(
-                ContactSuppressed(
-                    subject=person.contact,
-                    at=at,
-                    source=source.value,
-                    reason=reason,
-                    aliases=len(person.hashes),
-                    cancelled_messages=cancelled,
-                )
-            )
+            _tell(tx, person, cancelled, source=source, reason=reason, at=at)
         return Suppressed(person.contact, new, cancelled)
 
     def cover(self, tx: Tx, contact: str, *, at: datetime) -> bool:
@@ -271,6 +261,23 @@ def _in_force(reader: Reader, person: Person) -> list[SuppressionRecord]:
     if person.contact:
         return suppressions.of_contact(reader, person.contact)
     return suppressions.of_hashes(reader, person.hashes)
+
+
+def _tell(
+    tx: Tx, person: Person, cancelled: int, *, source: Source, reason: str, at: datetime
+) -> None:
+    """Make the event, where there is a contact that it can be about."""
+    if person.contact:
+        tx.emit(
+            ContactSuppressed(
+                subject=person.contact,
+                at=at,
+                source=source.value,
+                reason=reason,
+                aliases=len(person.hashes),
+                cancelled_messages=cancelled,
+            )
+        )
 
 
 def _cancel(tx: Tx, contact: str, at: datetime) -> int:
