@@ -22,6 +22,7 @@ class Refused(LeadMasterError):
     """The daemon refused with a code that the client has no class for."""
 
     code = "refused"
+    hint = "Use the command line that came with the daemon; it knows all of its words."
 
     def __init__(self, code: str, status: int, sentence: str, hint: str) -> None:
         super().__init__(sentence, hint=hint)

@@ -15,6 +15,7 @@ from daemon.cli.screen import console, print_json, print_table, say
 from daemon.errors import NotRunning
 
 SHOWN_REJECTS = 20
+_REJECT = ("record", "reason_code", "sentence")
 
 
 def options_of(
@@ -128,8 +129,6 @@ def _run(client: Client, upload: str, options: Mapping[str, Any], *, quiet: bool
 
 def _write_rejects(path: Path, rejected: list[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(
-            file, ("record", "reason_code", "sentence"), extrasaction="ignore", lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(rejected)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_REJECT)
+        writer.writerows([reject[column] for column in _REJECT] for reject in rejected)

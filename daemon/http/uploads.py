@@ -22,20 +22,21 @@ _LONGEST_NAME: Final = 120
 class Uploads:
     """The uploads of one installation, each a file under its own name in a folder of its own."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, limit: int = FILE_LIMIT) -> None:
         self._folder = state_dir / "uploads"
+        self._limit = limit
 
     async def keep(self, name: str, chunks: AsyncIterator[bytes]) -> str:
-        """Store a file and return its id; raise :class:`ImportRejected` past `FILE_LIMIT` bytes."""
+        """Store a file and return its id; raise :class:`ImportRejected` past the limit."""
         upload = f"up_{secrets.token_hex(8)}"
         path = await asyncio.to_thread(self._make_room, upload, name)
         size = 0
         async for chunk in chunks:
             size += len(chunk)
-            if size > FILE_LIMIT:
+            if size > self._limit:
                 await asyncio.to_thread(shutil.rmtree, path.parent)
                 raise ImportRejected(
-                    f"The file is larger than {FILE_LIMIT >> 20} MB.",
+                    f"The file is larger than {self._limit:,} bytes.",
                     hint="Split it into several files.",
                 )
             await asyncio.to_thread(_append, path, chunk)

@@ -423,6 +423,13 @@ def test_by_hand_from_take_to_confirmed(here: Here, tmp_path: Path) -> None:
     assert "cancelled" in here("manual", "cancel", other["id"], "--reason", "closed shop").out
 
 
+def test_every_list_is_json_for_programs(here: Here) -> None:
+    """Each list answers with `items` and `next`, whatever is in it."""
+    for words in (("review",), ("manual",), ("suppress",), ("prospects",), ("queue",)):
+        document = here(*words, "list", "--json").document
+        assert document.keys() == {"items", "next"}, words
+
+
 def test_halt_and_resume(here: Here) -> None:
     """The stop says who and why, and how to lift it."""
     assert "leadmaster resume" in here("halt", "a drill").out

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import aiohttp
 import pytest
 
 from daemon.bus import Bus
-from daemon.errors import StartRefused
-from daemon.events import SendingHalted
+from daemon.errors import ImportRejected, NotFound, StartRefused
+from daemon.events import GateFaulted, PluginFailed, SendingHalted
 from daemon.http.doors import public_door
 from daemon.http.streams import from_log_then_live
+from daemon.http.tally import Tally
+from daemon.http.uploads import Uploads
 from daemon.http.vitals import Vitals
 from tests.helpers.database import opened_database
 from tests.helpers.doors import DAYTIME, Caller, Doors, doors, settings_for
@@ -389,6 +392,44 @@ async def test_an_upload_needs_a_name(api: Caller, name: str) -> None:
     """A name that names nothing, or another folder, is refused."""
     reply = await api.call("POST", f"/v1/uploads?filename={name}", data=b"x")
     assert reply.status == 400
+
+
+async def test_an_upload_past_the_limit_leaves_nothing(tmp_path: Path) -> None:
+    """A file that is too large is refused on the way, and what came is deleted."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x" * 6
+        yield b"x" * 6
+
+    uploads = Uploads(tmp_path, limit=10)
+    with pytest.raises(ImportRejected, match="larger"):
+        await uploads.keep("lista.csv", chunks())
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+async def test_uploads_are_forgotten_after_their_days(tmp_path: Path) -> None:
+    """What is older than the moment goes; the rest stays."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    uploads = Uploads(tmp_path)
+    kept = await uploads.keep("lista.csv", chunks())
+    assert uploads.forget(DAYTIME - timedelta(days=9000)) == 0
+    assert uploads.path(kept).read_bytes() == b"x"
+    assert uploads.forget(datetime.now(UTC) + timedelta(days=1)) == 1
+    with pytest.raises(NotFound):
+        uploads.path(kept)
+
+
+def test_faults_are_counted_by_what_failed() -> None:
+    """Gate faults by reason, plugin failures by plugin, everything by type."""
+    tally = Tally()
+    tally.count(GateFaulted("msg_1", DAYTIME, "engines_disagree", "They disagree."))
+    tally.count(PluginFailed("listener", DAYTIME, "hook", "It raised."))
+    assert tally.gate_faults == {"engines_disagree": 1}
+    assert tally.plugin_failures == {"listener": 1}
+    assert tally.events == {"gate.faulted": 1, "plugin.failed": 1}
 
 
 @pytest.mark.parametrize("upload", ["up_0123456789abcdef", "../../etc", "x"])
