@@ -145,7 +145,7 @@ class House:
     @cached_property
     def scoring(self) -> Scoring:
         """What a prospect's evidence amounts to."""
-        return Scoring(self.rulebook.score)
+        return Scoring(self.rulebook)
 
     @cached_property
     def inbound(self) -> InboundDesk:

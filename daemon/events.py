@@ -179,6 +179,27 @@ class RulesLoaded(Event):
     format: str
     engine: str
     files: tuple[str, ...]
+    how: str = "loaded"
+    who: str = "daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class RulesRejected(Event):
+    """Changed rule files have problems; the live set stays (subject: the gate's live hash)."""
+
+    word: ClassVar[str] = "rules.rejected"
+    problems: tuple[str, ...]
+    """`file:line:column: sentence` of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesAwaitingAcceptance(Event):
+    """Changed rule files are sound, and wait for a person (subject: the hash to accept)."""
+
+    word: ClassVar[str] = "rules.awaiting_acceptance"
+    format: str
+    changes: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

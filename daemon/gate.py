@@ -20,11 +20,10 @@ from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitSigner
 from daemon.api.questions import Defer, DeferKind, Effect, Opinion, Question
 from daemon.plugin_manager import Answer, Plugins
-from daemon.rulebook import Rulebook
+from daemon.rulebook import Judges, Rulebook
 from storage import circumstances
 from storage.circumstances import Circumstances
 from storage.db import Database
-from storage.decisions import DecisionRecord
 from storage.ids import new_id
 from storage.messages import MessageRecord
 
@@ -66,6 +65,7 @@ class Look:
     ruleset: str
     microseconds: int
     until: datetime | None = None
+    shadow: rules.Decision | None = None
 
     @property
     def allows(self) -> bool:
@@ -102,15 +102,17 @@ class Gate:
         """Judge a message as things are now. Raises only what storage raises."""
         at = self._clock.now()
         around = await self._database.read(lambda reader: circumstances.around(reader, message, at))
+        judges = self._rulebook.judges  # one rule set from here to the end, whatever is swapped in
         known: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
-        until, microseconds = None, 0
+        until, microseconds, shadow = None, 0, None
         try:
-            known = self._facts(message, around)
+            known = self._facts(judges, message, around)
             answers = await self._plugins.judge(_question(message, known))
             begun = time.perf_counter()
-            outcome = self._judge(known, answers, around)
+            outcome = self._judge(judges, known, answers, around)
             microseconds = round((time.perf_counter() - begun) * 1e6)
-            until = self._until(outcome, message, around)
+            until = _until(judges, outcome, message, around)
+            shadow = self._shadow(outcome, message, known, around)
         except Exception as error:
             log.exception("gate_failed", message=message.id)
             outcome = self._fault("gate_failed", f"The gate failed: {type(error).__name__}.", {})
@@ -121,9 +123,10 @@ class Gate:
             around=around,
             facts=known,
             outcome=outcome,
-            ruleset=self._rulebook.gate.ruleset.hash,
+            ruleset=judges.gate.ruleset.hash,
             microseconds=microseconds,
             until=until,
+            shadow=shadow,
         )
 
     def permit(self, look: Look, decision: str, valid: timedelta) -> Permit:
@@ -144,27 +147,43 @@ class Gate:
         )
         return self._signer.sign(unsigned)
 
-    def _facts(self, message: MessageRecord, around: Circumstances) -> facts.Facts:
+    def _facts(self, judges: Judges, message: MessageRecord, around: Circumstances) -> facts.Facts:
         known = facts.of_prospect(
             around.prospect, around.evidence, suppressed=around.suppressed, at=around.at
         )
         known |= facts.of_message(message, around)
         place = places.of(message.recipient, around.session.time_zone)
-        known |= place.clock_facts(self._rulebook.gate.ruleset, around.at)
+        known |= place.clock_facts(judges.gate.ruleset, around.at)
         if around.prospect is not None:
-            known["prospect.score_contactabilidad"] = self._score(known)
+            known["prospect.score_contactabilidad"] = _score(judges, known)
         return known
 
-    def _score(self, known: Mapping[str, object]) -> int | None:
-        """Return the score as of now; a fault leaves it unknown, which blocks."""
+    def _shadow(
+        self,
+        outcome: rules.Decision | Fault,
+        message: MessageRecord,
+        known: facts.Facts,
+        around: Circumstances,
+    ) -> rules.Decision | None:
+        """Return what the shadow would have said of the same facts; its trouble is nobody's."""
+        shadow = self._rulebook.shadow
+        if shadow is None or isinstance(outcome, Fault):
+            return None
         try:
-            return self._rulebook.score.score(known).score
-        except rules.GateFault as fault:
-            log.exception("score_faulted", reason_code=fault.reason_code)
+            place = places.of(message.recipient, around.session.time_zone)
+            seen = {**known, **place.clock_facts(shadow.gate.ruleset, around.at)}
+            seen["prospect.score_contactabilidad"] = _score(shadow, known)
+            return floor.under(shadow.gate.decide(seen, outcome.opinions), seen)
+        except Exception:
+            log.exception("shadow_failed", message=message.id)
             return None
 
     def _judge(
-        self, known: Mapping[str, object], answers: Sequence[Answer], around: Circumstances
+        self,
+        judges: Judges,
+        known: Mapping[str, object],
+        answers: Sequence[Answer],
+        around: Circumstances,
     ) -> rules.Decision | Fault:
         late = next((answer for answer in answers if answer.failure), None)
         if late:
@@ -177,7 +196,7 @@ class Gate:
                 sentence = f"The plugin {answer.plugin!r} gave an answer that is no opinion."
                 return self._fault("plugin_opinion_invalid", sentence, {"plugin": answer.plugin})
         try:
-            decision = self._rulebook.gate.decide(known, opinions)
+            decision = judges.gate.decide(known, opinions)
         except rules.GateFault as fault:
             return self._fault(fault.reason_code, fault.sentence, fault.dump)
         return floor.under(decision, known)
@@ -187,22 +206,35 @@ class Gate:
         log.error("gate_faulted", reason_code=reason_code)
         return Fault(reason_code, sentence, dump)
 
-    def _until(
-        self, outcome: rules.Decision | Fault, message: MessageRecord, around: Circumstances
-    ) -> datetime | None:
-        """Return when the last of a decision's timed deferrals ends, if any does."""
-        if isinstance(outcome, Fault):
-            return None
-        place = places.of(message.recipient, around.session.time_zone)
-        ends = (
-            place.next_opening(self._rulebook.gate.ruleset, defer.window, around.at)
-            if defer.window is not None
-            else around.at + timedelta(seconds=defer.seconds or 0)
-            for defer in outcome.defers
-            if defer.window is not None or defer.seconds is not None
-        )
-        last = max((end for end in ends if end is not None), default=None)
-        return None if last is None else max(last, around.at + _SHORTEST_WAIT)
+
+def _score(judges: Judges, known: Mapping[str, object]) -> int | None:
+    """Return the score as of now; a fault leaves it unknown, which blocks."""
+    try:
+        return judges.score.score(known).score
+    except rules.GateFault as fault:
+        log.exception("score_faulted", reason_code=fault.reason_code)
+        return None
+
+
+def _until(
+    judges: Judges,
+    outcome: rules.Decision | Fault,
+    message: MessageRecord,
+    around: Circumstances,
+) -> datetime | None:
+    """Return when the last of a decision's timed deferrals ends, if any does."""
+    if isinstance(outcome, Fault):
+        return None
+    place = places.of(message.recipient, around.session.time_zone)
+    ends = (
+        place.next_opening(judges.gate.ruleset, defer.window, around.at)
+        if defer.window is not None
+        else around.at + timedelta(seconds=defer.seconds or 0)
+        for defer in outcome.defers
+        if defer.window is not None or defer.seconds is not None
+    )
+    last = max((end for end in ends if end is not None), default=None)
+    return None if last is None else max(last, around.at + _SHORTEST_WAIT)
 
 
 def _question(message: MessageRecord, known: facts.Facts) -> Question:
@@ -222,32 +254,3 @@ def _core_opinions(known: Mapping[str, object], around: Circumstances) -> list[O
     if around.review_reason and known["message.kind"] == "commercial":
         return [Opinion("core", Effect.HOLD, around.review_reason)]
     return []
-
-
-def record_of(look: Look, decision: str) -> DecisionRecord:
-    """Return what is stored of a look, under the id ``decision``."""
-    outcome = look.outcome
-    if isinstance(outcome, Fault):
-        verdict = rules.Verdict.BLOCK.value
-        document: dict[str, object] = {
-            "verdict": verdict,
-            "reason_code": outcome.reason_code,
-            "sentence": outcome.sentence,
-            "fault": outcome.dump,
-            "ruleset": look.ruleset,
-        }
-    else:
-        verdict, document = outcome.verdict.value, outcome.to_dict()
-    return DecisionRecord(
-        id=decision,
-        message=look.message.id,
-        at=look.at,
-        phase=look.phase,
-        ruleset=look.ruleset,
-        verdict=verdict,
-        body_hash=look.message.body_hash,
-        recipient=look.message.recipient,
-        document=document,
-        facts=facts.for_storage(look.facts, look.message.body_hash),
-        microseconds=look.microseconds,
-    )

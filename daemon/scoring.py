@@ -12,6 +12,7 @@ import rules
 from daemon import facts
 from daemon.consent import permission_of
 from daemon.events import ProspectChanged
+from daemon.rulebook import Rulebook
 from storage import contacts, evidence, prospects, suppressions
 from storage.evidence import Evidence
 from storage.prospects import ProspectRecord
@@ -23,13 +24,13 @@ log = structlog.get_logger("scoring")
 class Scoring:
     """Keeps the columns of a prospect in step with what is known of its contact."""
 
-    def __init__(self, judge: rules.Judge) -> None:
-        self._judge = judge
+    def __init__(self, rulebook: Rulebook) -> None:
+        self._rulebook = rulebook
 
     def score(self, known: Mapping[str, object]) -> rules.ScoreResult | None:
         """Return ``score_contactabilidad`` for these facts, or None when the engines fault."""
         try:
-            return self._judge.score(known)
+            return self._rulebook.score.score(known)
         except rules.GateFault as fault:
             log.error("score_faulted", reason_code=fault.reason_code)
             return None

@@ -58,7 +58,13 @@ class RulesSettings(Section, frozen=True):
     score: tuple[str, ...] = ()
     engines: Literal["both", "reference"] = "both"
 
+    dir: str = "/etc/leadmaster/rules.d"
+    """The operator's own files, laid over those; a save there is tried, and goes live."""
+    shadow: str = ""
+    """A folder that is judged beside the live one and never obeyed; empty: none."""
 
+    trial_seconds: Positive = 20.0
+    """How long trying a changed folder may take before it is given up."""
 class PacingSettings(Section, frozen=True):
     """Budgets of a phone number, in rolling 24 hours, over all channels."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rules.files import RuleFile, read_files, rule_files
 from rules.judge import GateFault, Judge
-from rules.loader import load, load_over
+from rules.loader import load, load_sets
 from rules.problems import Problem, RulesInvalid
 from rules.ruleset import Format, RuleSet
 from rules.verdict import (
@@ -39,7 +39,7 @@ __all__ = [
     "ScoreResult",
     "Verdict",
     "load",
-    "load_over",
+    "load_sets",
     "read_files",
     "rule_files",
 ]

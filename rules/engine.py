@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,11 @@ class EngineFault(Exception):
 
 
 class Matcher:
-    """The compiled shards of one rule set; safe to call from several threads."""
+    """The compiled shards of one rule set; safe to call from several threads.
+
+    A matcher that nobody holds any more gives its networks back: a set that was swapped out lives
+    exactly as long as the last decision that was begun with it.
+    """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         """Build every shard's network; raises `EngineFault` when the engine refuses one."""
@@ -51,6 +56,8 @@ class Matcher:
         self._shards = tuple(shards)
         self._handles: list[int | None] = [None] * len(self._shards)
         self._used = [False] * len(self._shards)
+        self._forgotten = weakref.finalize(self, _free, self._handles, self._used)
+        self._forgotten.atexit = False
         for index in range(len(self._shards)):
             self._build(index)
 
@@ -65,8 +72,7 @@ class Matcher:
     def close(self) -> None:
         """Give the networks back; closing twice is harmless, deciding afterwards is a fault."""
         with self._lock:
-            for index in range(len(self._handles)):
-                self._drop(index, drained=True)
+            _free(self._handles, self._used)
 
     def _fired_in(self, index: int, shard: Shard, values: Mapping[str, Known]) -> list[str]:
         handle = self._handles[index]
@@ -95,18 +101,24 @@ class Matcher:
             raise EngineFault(message) from error
 
     def _rebuild(self, index: int) -> None:
-        self._drop(index, drained=False)
+        _drop(self._handles, self._used, index, drained=False)
         self._build(index)
 
-    def _drop(self, index: int, *, drained: bool) -> None:
-        """Free one network; its state too (half a megabyte), but only where that is safe."""
-        handle, self._handles[index] = self._handles[index], None
-        if handle is None:
-            return
-        if drained and self._used[index]:
-            _C.delete_state(handle, SID)
-        self._used[index] = False
-        _C.delete_ruleset(handle)
+
+def _free(handles: list[int | None], used: list[bool]) -> None:
+    for index in range(len(handles)):
+        _drop(handles, used, index, drained=True)
+
+
+def _drop(handles: list[int | None], used: list[bool], index: int, *, drained: bool) -> None:
+    """Free one network; its state too (half a megabyte), but only where that is safe."""
+    handle, handles[index] = handles[index], None
+    if handle is None:
+        return
+    if drained and used[index]:
+        _C.delete_state(handle, SID)
+    used[index] = False
+    _C.delete_ruleset(handle)
 
 
 def _drained(handle: int, fact: str) -> list[str]:

@@ -62,6 +62,13 @@ class Outcome:
     wrong: dict[str, tuple[object, object]]
     fired: frozenset[str]
 
+    def sentences(self) -> list[str]:
+        """What came out otherwise, each in a few words."""
+        return [
+            f"{name} should be {_shown(expected)}, is {_shown(got)}"
+            for name, (expected, got) in self.wrong.items()
+        ]
+
     def diff(self) -> list[str]:
         """What was expected and what came, line by line; empty when it came out as it should."""
         return [
@@ -78,10 +85,11 @@ def baseline(ruleset: RuleSet) -> dict[str, object]:
 
 def run_examples(judge: Judge) -> tuple[Outcome, ...]:
     """Run every example of the judge's set; raises `GateFault` when its engines disagree."""
-    return tuple(_run(judge, example) for example in judge.ruleset.examples)
+    return tuple(run_example(judge, example) for example in judge.ruleset.examples)
 
 
-def _run(judge: Judge, example: Example) -> Outcome:
+def run_example(judge: Judge, example: Example) -> Outcome:
+    """Run one example; raises `GateFault` when the engines disagree on it."""
     facts = {**baseline(judge.ruleset), **example.given}
     got = _scored(judge, facts) if judge.ruleset.format is Format.SCORE else _decided(judge, facts)
     wrong = {

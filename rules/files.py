@@ -17,10 +17,14 @@ _ENDINGS = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """One file's path, as problems and decisions show it, and its text."""
+    """One file's path, as problems and decisions show it, and its text.
+
+    An operator's `own` file lies over the shipped ones.
+    """
 
     path: str
     text: str
+    own: bool = False
 
     @property
     def name(self) -> str:
@@ -39,21 +43,21 @@ def rule_files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(each for each in found if not each.name.startswith(".")))
 
 
-def read_files(paths: Iterable[Path]) -> tuple[RuleFile, ...]:
+def read_files(paths: Iterable[Path], *, own: bool = False) -> tuple[RuleFile, ...]:
     """Read files as UTF-8 text; raises `RulesInvalid` with all that can't be read."""
     problems = Problems()
-    found = [_read(path, problems) for path in paths]
+    texts = [(str(path), _read(path, problems)) for path in paths]
     problems.raise_if_any()
-    return tuple(file for file in found if file is not None)
+    return tuple(RuleFile(path, text, own) for path, text in texts if text is not None)
 
 
-def _read(path: Path, problems: Problems) -> RuleFile | None:
+def _read(path: Path, problems: Problems) -> str | None:
     start = Place(str(path), 1, 1)
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) <= _LARGEST_FILE:
-            return RuleFile(str(path), content.decode("utf-8-sig"))
+            return content.decode("utf-8-sig")
         problems.add(start, "The file is larger than 1 MiB, a rule file is a page or two")
     except OSError as error:
         problems.add(start, f"The file cannot be read: {error.strerror}")

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.conditions import leaves
-from rules.examples import run_examples
 from rules.facts import FACTS
 from rules.problems import Problem
 from rules.ruleset import Ramp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from rules.judge import Judge
+    from rules.examples import Outcome
     from rules.problems import Place
     from rules.ruleset import RuleSet, ScoreRule, Veto
 
@@ -30,13 +29,17 @@ class Reach:
     highest: int
 
 
-def lint(judge: Judge) -> tuple[Problem, ...]:
+def lint(ruleset: RuleSet, outcomes: Iterable[Outcome]) -> tuple[Problem, ...]:
     """Thresholds, windows and lists that nothing reaches, and rules that no example shows.
 
-    Runs the examples, so it raises `GateFault` where the engines disagree on one.
+    `outcomes` are those of the set's own examples.
     """
-    ruleset = judge.ruleset
-    found = (*_bands(ruleset), *_windows(ruleset), *_lists(ruleset), *_uncovered(judge))
+    found = (
+        *_bands(ruleset),
+        *_windows(ruleset),
+        *_lists(ruleset),
+        *_uncovered(ruleset, outcomes),
+    )
     return tuple(sorted(found))
 
 
@@ -110,10 +113,10 @@ def _lists(ruleset: RuleSet) -> Iterator[Problem]:
             yield _at(each.place, f"No rule uses the list `{each.name}`")
 
 
-def _uncovered(judge: Judge) -> Iterator[Problem]:
+def _uncovered(ruleset: RuleSet, outcomes: Iterable[Outcome]) -> Iterator[Problem]:
     """Rules that fire in no example: nobody would see them break."""
-    fired = {name for outcome in run_examples(judge) for name in outcome.fired}
-    rules: tuple[Veto | ScoreRule, ...] = (*judge.ruleset.vetoes, *judge.ruleset.scores)
+    fired = {name for outcome in outcomes for name in outcome.fired}
+    rules: tuple[Veto | ScoreRule, ...] = (*ruleset.vetoes, *ruleset.scores)
     for rule in rules:
         if rule.id not in fired:
             yield _at(rule.place, f"No example under `tests` shows `{rule.id}` at work")

@@ -36,30 +36,35 @@ def load(paths: Sequence[Path]) -> RuleSet:
     if kind is None or len(documents) < len(files):
         # What the sections mean, or lack, cannot be told from the rest.
         raise problems.invalid()
-    ruleset = _read(kind, documents, problems)
+    ruleset = _read(kind, documents, files, problems)
     problems.raise_if_any()
     return ruleset
 
 
-def load_over(shipped: Sequence[RuleFile], own: Sequence[RuleFile]) -> dict[Format, RuleSet]:
-    """The set of each format, an operator's files laid over those that are shipped.
+def load_sets(files: Sequence[RuleFile]) -> dict[Format, RuleSet]:
+    """The set of each format, an operator's own files laid over those that are shipped.
 
     A file of a new name adds, one of the same name merges key by key, and one that says
     `override: true` replaces. Raises `RulesInvalid` with all the problems of all files.
     """
     problems = Problems()
-    below, above = _documents(shipped, problems), _documents(own, problems)
+    documents = _documents(files, problems)
     problems.raise_if_any()
-    kinds = {id(each): _format(each, problems) for each in (*below, *above)}
+    kinds = [_format(document, problems) for document in documents]
     problems.raise_if_any()
     sets: dict[Format, RuleSet] = {}
     for kind in Format:
-        documents = laid_over(
-            [each for each in below if kinds[id(each)] is kind],
-            [each for each in above if kinds[id(each)] is kind],
-        )
-        if documents:
-            sets[kind] = _read(kind, documents, problems)
+        mine = [
+            (file.own, document)
+            for file, document, each in zip(files, documents, kinds, strict=True)
+            if each is kind
+        ]
+        if mine:
+            laid = laid_over(
+                [document for own, document in mine if not own],
+                [document for own, document in mine if own],
+            )
+            sets[kind] = _read(kind, laid, files, problems)
     problems.raise_if_any()
     return sets
 
@@ -69,11 +74,14 @@ def _documents(files: Sequence[RuleFile], problems: Problems) -> list[Section]:
     return [document for document in found if document is not None]
 
 
-def _read(kind: Format, documents: Sequence[Section], problems: Problems) -> RuleSet:
+def _read(
+    kind: Format, documents: Sequence[Section], files: Sequence[RuleFile], problems: Problems
+) -> RuleSet:
     for document in documents:
         _check_keys(document, kind, problems)
-    files = tuple(dict.fromkeys(file for each in documents for file in each.files))
-    return SetReader(kind, combine(documents, problems), problems).read(files)
+    used = {path for document in documents for path in document.files}
+    sources = tuple(file for file in files if file.path in used)
+    return SetReader(kind, combine(documents, problems), problems).read(sources)
 
 
 def combine(documents: Sequence[Section], problems: Problems) -> Section:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rules.conditions import Condition
     from rules.facts import Fact
+    from rules.files import RuleFile
     from rules.snapshot import Known
     from rules.verdict import Defer
 
@@ -155,7 +156,12 @@ class RuleSet:
     groups: tuple[Group, ...]
     examples: tuple[Example, ...]
     lists: Mapping[str, WordList]
-    files: tuple[str, ...]
+    sources: tuple[RuleFile, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of the files that it was made of."""
+        return tuple(source.path for source in self.sources)
 
     @cached_property
     def hash(self) -> str:
@@ -166,7 +172,7 @@ class RuleSet:
         meaning = {
             field.name: plain(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in ("examples", "lists", "files")
+            if field.name not in ("examples", "lists", "sources")
         }
         text = json.dumps(meaning, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rules.document import Node
+    from rules.files import RuleFile
     from rules.problems import Place, Problems
 
 _BAND_VERDICTS = (Verdict.ALLOW.value, Verdict.REVIEW.value, Verdict.BLOCK.value)
@@ -34,7 +35,7 @@ class SetReader:
         self._document = document
         self._problems = problems
 
-    def read(self, files: tuple[str, ...]) -> RuleSet:
+    def read(self, sources: tuple[RuleFile, ...]) -> RuleSet:
         """The whole set; it is only fit for use when no problem was noted."""
         node, problems = self._document.get, self._problems
         base, low, high = self._score()
@@ -65,7 +66,7 @@ class SetReader:
                 node("tests"), operands, self._kind, ids, [b.name for b in bands]
             ),
             lists=_word_lists(named_lists, lists, used),
-            files=files,
+            sources=sources,
         )
 
     def _score(self) -> tuple[int | str, int, int]:

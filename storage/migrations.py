@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlite_utils import Database as SqliteUtils
 from sqlite_utils import Migrations
 
-from storage import schema, schema_auth
+from storage import schema, schema_auth, schema_rules
 
 migrations = Migrations("leadmaster")
 
@@ -38,5 +38,13 @@ def m001_first_tables(database: SqliteUtils) -> None:
 def m002_auth(database: SqliteUtils) -> None:
     """Create the tables of users, tokens and sign-ins."""
     for script in schema_auth.TABLES:
+        for statement in statements(script):
+            database.conn.execute(statement)
+
+
+@migrations()
+def m003_rules(database: SqliteUtils) -> None:
+    """Create the history of live rule sets, and the shadow's decisions."""
+    for script in schema_rules.TABLES:
         for statement in statements(script):
             database.conn.execute(statement)

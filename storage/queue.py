@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from statemachines.message import MessageState
 from storage import receipts
-from storage.messages import MessageRecord, move, record
+from storage.messages import MessageRecord, move, must, record
 from storage.times import parse, stamp
 
 if TYPE_CHECKING:
@@ -85,12 +85,26 @@ def requeue_waiting(
     )
 
 
+def requeue_all(tx: Tx, at: datetime) -> int:
+    """Put everything deferred or cleared back before the gate, because the rules changed."""
+    return _requeue(
+        tx, at, "1", (), "rules_changed", "The rules changed; it is judged anew.", cleared=True
+    )
+
+
 def _requeue(
-    tx: Tx, at: datetime, where: str, params: tuple[object, ...], reason_code: str, sentence: str
+    tx: Tx,
+    at: datetime,
+    where: str,
+    params: tuple[object, ...],
+    reason_code: str,
+    sentence: str,
+    *,
+    cleared: bool = False,
 ) -> int:
+    states = "('deferred', 'cleared')" if cleared else "('deferred')"
     rows = tx.all(
-        f"SELECT id FROM messages WHERE state = 'deferred' AND {where} ORDER BY id",
-        params,
+        f"SELECT id FROM messages WHERE state IN {states} AND {where} ORDER BY id", params
     )
     for row in rows:
         move(
@@ -227,6 +241,15 @@ def for_review(reader: Reader, limit: int) -> list[MessageRecord]:
         (limit,),
     )
     return [record(row) for row in rows]
+
+
+def lease(tx: Tx, message: str, who: str | None, until: datetime | None) -> MessageRecord:
+    """Note who looks at a waiting message, and until when; its state stays as it is."""
+    tx.execute(
+        "UPDATE messages SET taken_by = ?, lease_until = ? WHERE id = ?",
+        (who, until and stamp(until), message),
+    )
+    return must(tx, message)
 
 
 def by_hand(reader: Reader, limit: int) -> list[MessageRecord]:

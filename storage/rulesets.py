@@ -1,27 +1,140 @@
-"""Every rule set that was ever live, with its files: what a stored decision's hash points to."""
+"""Every rule set that was ever live, with its files, and the history of which one was when."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from storage.times import stamp
+from storage.times import parse, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import sqlite3
+    from collections.abc import Sequence
 
-    from storage.tx import Tx
+    from storage.tx import Reader, Tx
+
+
+class How(StrEnum):
+    """How a set went live."""
+
+    LOADED = "loaded"
+    ACCEPTED = "accepted"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of a set; an operator's `own` ones lie over those that are shipped."""
+
+    path: str
+    text: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSetRecord:
+    """A set as it was when it first went live."""
+
+    hash: str
+    format: str
+    files: tuple[StoredFile, ...]
+    loaded_at: datetime
+    loaded_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WentLive:
+    """One change of the live set of a format; `previous` is None for the first."""
+
+    at: datetime
+    format: str
+    hash: str
+    previous: str | None
+    how: How
+    who: str
+    reason: str
 
 
 def add(
-    tx: Tx, *, hash_: str, format_: str, files: Mapping[str, str], at: datetime, who: str
+    tx: Tx, *, hash_: str, format_: str, files: Sequence[StoredFile], at: datetime, who: str
 ) -> bool:
-    """Keep a set (file name → text) by its hash; return False where it was known already."""
+    """Keep a set by its hash; return False where it was known already."""
+    plain = [[file.path, file.text, file.own] for file in files]
     return bool(
         tx.execute(
             "INSERT OR IGNORE INTO rulesets (hash, format, files, loaded_at, loaded_by)"
             " VALUES (?, ?, ?, ?, ?)",
-            (hash_, format_, json.dumps(dict(files), ensure_ascii=False), stamp(at), who),
+            (hash_, format_, json.dumps(plain, ensure_ascii=False), stamp(at), who),
         ).rowcount
+    )
+
+
+def find(reader: Reader, hash_: str, limit: int = 2) -> list[RuleSetRecord]:
+    """Return the sets whose hash begins like this, `limit` at most."""
+    rows = reader.all(
+        "SELECT * FROM rulesets WHERE substr(hash, 1, ?) = ? ORDER BY hash LIMIT ?",
+        (len(hash_), hash_, limit),
+    )
+    return [_record(row) for row in rows]
+
+
+def went_live(
+    tx: Tx, *, at: datetime, format_: str, hash_: str, how: How, who: str, reason: str = ""
+) -> bool:
+    """Note that a set is live now; return False where it was live already."""
+    last = live(tx, format_)
+    if last is not None and last.hash == hash_:
+        return False
+    tx.execute(
+        "INSERT INTO ruleset_history (at, format, hash, previous, how, who, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (stamp(at), format_, hash_, None if last is None else last.hash, how, who, reason),
+    )
+    return True
+
+
+def live(reader: Reader, format_: str) -> WentLive | None:
+    """Return the last change of a format's live set, None before the first."""
+    row = reader.one(
+        "SELECT * FROM ruleset_history WHERE format = ? ORDER BY id DESC LIMIT 1", (format_,)
+    )
+    return None if row is None else _went_live(row)
+
+
+def history(reader: Reader, limit: int) -> list[WentLive]:
+    """Return the changes of the live sets, newest first."""
+    rows = reader.all("SELECT * FROM ruleset_history ORDER BY id DESC LIMIT ?", (limit,))
+    return [_went_live(row) for row in rows]
+
+
+def _record(row: sqlite3.Row) -> RuleSetRecord:
+    return RuleSetRecord(
+        hash=row["hash"],
+        format=row["format"],
+        files=_files(row["files"]),
+        loaded_at=parse(row["loaded_at"]),
+        loaded_by=row["loaded_by"],
+    )
+
+
+def _files(text: str) -> tuple[StoredFile, ...]:
+    """Read the files of a set; those that version 1 stored, by name alone, were all shipped."""
+    found = json.loads(text)
+    if isinstance(found, dict):
+        return tuple(StoredFile(path, each, own=False) for path, each in found.items())
+    return tuple(StoredFile(path, each, own) for path, each, own in found)
+
+
+def _went_live(row: sqlite3.Row) -> WentLive:
+    return WentLive(
+        at=parse(row["at"]),
+        format=row["format"],
+        hash=row["hash"],
+        previous=row["previous"],
+        how=How(row["how"]),
+        who=row["who"],
+        reason=row["reason"],
     )

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.events import GateFaulted
-from daemon.gate import Fault, Gate, Look, Phase, record_of
+from daemon.gate import Fault, Gate, Look, Phase
+from daemon.outbox.records import keep
 from daemon.settings import SendingSettings
 from rules import Decision, Verdict
 from rules.verdict import DeferKind
@@ -84,7 +85,7 @@ class Desk:
                 raise Changed
             ruling = _out_of_circles(tx, look, wanted)
             decision = new_id("dec", look.at)
-            decisions.add(tx, record_of(look, decision))
+            keep(tx, look, decision)
             if isinstance(look.outcome, Fault):
                 tx.emit(
                     GateFaulted(

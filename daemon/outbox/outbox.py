@@ -123,6 +123,12 @@ class Outbox:
         )
         self.wake()
 
+    async def rules_changed(self) -> None:
+        """Judge anew what was deferred or cleared by rules that are not live any more."""
+        at = self._clock.now()
+        await self._database.write(lambda tx: queue.requeue_all(tx, at))
+        self.wake()
+
     async def cancel(self, message: str, who: str, reason: str) -> MessageRecord:
         """Cancel a message that has not left; raise :class:`Conflict` for one that may have."""
         return await self._decide(message, MessageState.CANCELLED, who, reason, "cancelled")

@@ -15,7 +15,8 @@ import msgspec
 from daemon import facts
 from daemon.api.permit import Permit
 from daemon.floor import CONFIRMATION, MANUAL
-from daemon.gate import Look, record_of
+from daemon.gate import Look
+from daemon.outbox.records import keep
 from daemon.pacing import Pacing
 from statemachines.message import MessageState
 from storage import contacts, decisions, halts, messages, prospects, queue, suppressions
@@ -88,7 +89,7 @@ class Release:
 
     def _redeem(self, tx: Tx) -> None:
         """Store the decision and spend the permit; a second time the tables refuse both."""
-        decisions.add(tx, record_of(self.look, self.decision))
+        keep(tx, self.look, self.decision)
         decisions.redeem(
             tx,
             permit=self.permit.id,

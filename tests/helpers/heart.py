@@ -387,7 +387,7 @@ def _furnished(
         rulebook=rulebook,
         aliases=aliases,
         suppression=Suppression(database, journal, aliases, clock),
-        scoring=Scoring(rulebook.score),
+        scoring=Scoring(rulebook),
         signer=signer,
         gate=gate,
         pacing=pacing,

@@ -102,7 +102,7 @@ async def import_room(folder: Path, *, child: Child | None = None) -> AsyncItera
     state = folder / "state"
     async with opened_database(state, published) as database:
         aliases = Aliases(SuppressionJournal(state).hash)
-        scoring = Scoring(Rulebook.load(RulesSettings()).score)
+        scoring = Scoring(Rulebook.load(RulesSettings()))
         imports = Imports(
             database, plugins, scoring, aliases, clock, SETTINGS, child=child or ReadHere()
         )

@@ -181,7 +181,7 @@ def opened_desk(
         database=people.database,
         plugins=plugins,
         suppression=people.suppression,
-        scoring=Scoring(Rulebook.load(RulesSettings(engines="reference")).score),
+        scoring=Scoring(Rulebook.load(RulesSettings(engines="reference"))),
         aliases=people.aliases,
         wishes=wishes.load(),
         clock=people.clock,

@@ -7,7 +7,7 @@ import pytest
 from rules import DEFAULTS, RuleSet
 from rules.diff import differences
 from rules.files import RuleFile, read_files, rule_files
-from rules.loader import load_over
+from rules.loader import load_sets
 from rules.ruleset import Format
 
 SHIPPED = read_files(rule_files(DEFAULTS))
@@ -15,8 +15,8 @@ FORMAT = "format: leadmaster/gate@1\n"
 
 
 def _with(text: str) -> RuleSet:
-    own = [RuleFile("rules.d/gate.yaml", FORMAT + text)] if text else []
-    return load_over(SHIPPED, own)[Format.GATE]
+    own = [RuleFile("rules.d/gate.yaml", FORMAT + text, own=True)] if text else []
+    return load_sets([*SHIPPED, *own])[Format.GATE]
 
 
 def _changes(text: str, before: str = "") -> list[tuple[str, bool]]:

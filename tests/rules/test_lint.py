@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rules import DEFAULTS, Judge, load
+from rules import DEFAULTS, Judge, Problem, RuleSet, load
+from rules.examples import run_examples
 from rules.lint import Reach, lint, reach
 from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded
 
 
+def _lint(ruleset: RuleSet) -> tuple[Problem, ...]:
+    return lint(ruleset, run_examples(Judge(ruleset)))
+
+
 def _warnings(text: str) -> list[str]:
-    return [f"{each.line}: {each.sentence}" for each in lint(Judge(loaded(text)))]
+    return [f"{each.line}: {each.sentence}" for each in _lint(loaded(text))]
 
 
 def _scores(rules: str, more: str = "") -> str:
@@ -24,7 +29,7 @@ def _rule(name: str, points: object) -> str:
 @pytest.mark.parametrize("name", ["gate.yaml", "score.yaml"])
 def test_the_shipped_sets_give_no_warning(name: str) -> None:
     """They are the example of how it is done."""
-    assert lint(Judge(load([DEFAULTS / name]))) == ()
+    assert _lint(load([DEFAULTS / name])) == ()
 
 
 def test_the_reach_of_the_shipped_score_is_its_whole_range() -> None:

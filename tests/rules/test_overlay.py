@@ -8,7 +8,7 @@ import pytest
 
 from rules import DEFAULTS, Judge, RulesInvalid
 from rules.files import RuleFile, read_files, rule_files
-from rules.loader import load_over
+from rules.loader import load_sets
 from rules.ruleset import Format, RuleSet
 from tests.rules.support import GATE_HEAD, SCORE_HEAD, facts
 
@@ -17,7 +17,7 @@ FORMAT = "format: leadmaster/gate@1\n"
 
 
 def _over(text: str, name: str = "gate.yaml") -> RuleSet:
-    return load_over(SHIPPED, [RuleFile(f"rules.d/{name}", text)])[Format.GATE]
+    return load_sets([*SHIPPED, RuleFile(f"rules.d/{name}", text, own=True)])[Format.GATE]
 
 
 def _problems(text: str, name: str = "gate.yaml") -> list[str]:
@@ -28,7 +28,7 @@ def _problems(text: str, name: str = "gate.yaml") -> list[str]:
 
 def test_nothing_of_ones_own_leaves_the_shipped_sets() -> None:
     """Both formats, each from its file."""
-    sets = load_over(SHIPPED, [])
+    sets = load_sets(SHIPPED)
     assert set(sets) == set(Format)
     assert [Path(file).name for file in sets[Format.SCORE].files] == ["score.yaml"]
 
@@ -37,7 +37,7 @@ def test_a_file_of_a_new_name_adds() -> None:
     """Its veto stands beside the shipped ones, at its own place."""
     text = FORMAT + "vetoes: [{id: no_links, reason: r, when: {message.links|gte: 1}}]\n"
     added = _over(text, "ours.yaml")
-    shipped = load_over(SHIPPED, [])[Format.GATE]
+    shipped = load_sets(SHIPPED)[Format.GATE]
     assert [veto.id for veto in added.vetoes] == [*(v.id for v in shipped.vetoes), "no_links"]
     assert str(added.vetoes[-1].place) == "rules.d/ours.yaml:2"
     assert added.files[-1] == "rules.d/ours.yaml"
@@ -52,7 +52,7 @@ def test_a_file_of_the_same_name_merges_key_by_key() -> None:
         + "scores: [{id: unanswered, points: -20}]\n"
     )
     merged = _over(text)
-    shipped = load_over(SHIPPED, [])[Format.GATE]
+    shipped = load_sets(SHIPPED)[Format.GATE]
     assert [(band.name, band.start) for band in merged.bands] == [
         ("allow", 75),
         ("review", 50),
@@ -132,11 +132,11 @@ def test_what_cannot_be_merged_is_taken_as_it_is_and_refused() -> None:
 def test_problems_of_all_files_are_told_together() -> None:
     """Of both formats, in one run."""
     own = [
-        RuleFile("rules.d/gate.yaml", FORMAT + "vetos: []\n"),
-        RuleFile("rules.d/score.yaml", "format: leadmaster/score@1\nbonds: []\n"),
+        RuleFile("rules.d/gate.yaml", FORMAT + "vetos: []\n", own=True),
+        RuleFile("rules.d/score.yaml", "format: leadmaster/score@1\nbonds: []\n", own=True),
     ]
     with pytest.raises(RulesInvalid) as caught:
-        load_over(SHIPPED, own)
+        load_sets([*SHIPPED, *own])
     assert [str(problem) for problem in caught.value.problems] == [
         (
             "rules.d/gate.yaml:2:1: `vetos` is no part of a `leadmaster/gate@1` file "
@@ -151,7 +151,7 @@ def test_problems_of_all_files_are_told_together() -> None:
 
 def test_files_alone_make_the_sets_that_they_hold() -> None:
     """One format is enough."""
-    sets = load_over([], [RuleFile("a.yaml", SCORE_HEAD)])
+    sets = load_sets([RuleFile("a.yaml", SCORE_HEAD)])
     assert list(sets) == [Format.SCORE]
 
 

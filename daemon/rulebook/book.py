@@ -1,0 +1,123 @@
+"""The rule sets in force, each behind its judge: what the gate and the score are asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import rules
+from daemon.errors import RulesRejected
+from daemon.events import RulesLoaded
+from daemon.rulebook import folder
+from daemon.settings import RulesSettings
+from storage import rulesets
+from storage.rulesets import How, StoredFile
+from storage.tx import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """The gate's judge and the score's: one look takes both, and keeps them to its end."""
+
+    gate: rules.Judge
+    score: rules.Judge
+
+    @classmethod
+    def of(cls, files: Sequence[rules.RuleFile], settings: RulesSettings) -> Judges:
+        """Compile the sets that these files make; raises :class:`RulesRejected` with places."""
+        try:
+            sets = folder.both(rules.load_sets(files))
+            judge = partial(rules.Judge, engines=settings.engines)
+            return cls(judge(sets.gate), judge(sets.score))
+        except (rules.RulesInvalid, rules.GateFault) as error:
+            raise RulesRejected(str(error)) from error
+
+    @classmethod
+    def beside(cls, files: Sequence[rules.RuleFile]) -> Judges:
+        """Compile a shadow's sets for the second engine alone; raises ``RulesInvalid``."""
+        sets = folder.both(rules.load_sets(files))
+        return cls(rules.Judge(sets.gate, "reference"), rules.Judge(sets.score, "reference"))
+
+    def means_the_same(self, other: Judges) -> bool:
+        """Tell whether both sets of both say the same, whatever files they come from."""
+        return self.hashes == other.hashes
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """The content hashes of gate and score."""
+        return self.gate.ruleset.hash, self.score.ruleset.hash
+
+    def store(
+        self, tx: Tx, *, at: datetime, who: str, how: How = How.LOADED, reason: str = ""
+    ) -> None:
+        """Keep both sets by hash, with their files, and note and tell that they are live."""
+        for judge in (self.gate, self.score):
+            ruleset = judge.ruleset
+            rulesets.add(
+                tx,
+                hash_=ruleset.hash,
+                format_=str(ruleset.format),
+                files=[StoredFile(each.path, each.text, each.own) for each in ruleset.sources],
+                at=at,
+                who=who,
+            )
+            rulesets.went_live(
+                tx,
+                at=at,
+                format_=str(ruleset.format),
+                hash_=ruleset.hash,
+                how=how,
+                who=who,
+                reason=reason,
+            )
+            tx.emit(
+                RulesLoaded(
+                    subject=ruleset.hash,
+                    at=at,
+                    format=str(ruleset.format),
+                    engine=judge.engine,
+                    files=tuple(ruleset.files),
+                    how=how.value,
+                    who=who,
+                )
+            )
+
+
+class Rulebook:
+    """Holds the judges that are live, and those of the shadow, which nobody obeys.
+
+    Swapping is one assignment: whoever took the old judges goes on with them.
+    """
+
+    def __init__(self, gate: rules.Judge, score: rules.Judge) -> None:
+        self.judges = Judges(gate, score)
+        self.shadow: Judges | None = None
+
+    @classmethod
+    def load(cls, settings: RulesSettings) -> Rulebook:
+        """Load the sets under the operator's folder: those of the settings, else the shipped ones.
+
+        Raises :class:`RulesRejected` with file, line and column of every problem.
+        """
+        try:
+            files = folder.shipped(settings)
+        except rules.RulesInvalid as error:
+            raise RulesRejected(str(error)) from error
+        judges = Judges.of(files, settings)
+        return cls(judges.gate, judges.score)
+
+    @property
+    def gate(self) -> rules.Judge:
+        """The live judge of messages."""
+        return self.judges.gate
+
+    @property
+    def score(self) -> rules.Judge:
+        """The live judge of prospects."""
+        return self.judges.score
+
+    def store(self, tx: Tx, *, at: datetime, who: str) -> None:
+        """Keep the live sets by hash, with their files, and say that they are live."""
+        self.judges.store(tx, at=at, who=who)

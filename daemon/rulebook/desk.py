@@ -1,0 +1,218 @@
+"""The rules' desk: tries what an operator saved, and decides whether it goes live, waits, or not.
+
+The live set changes in one step, and only after a throwaway child has checked, compiled and run
+the new one. Whatever fails, the last good set stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+import rules
+from daemon.api.clock import Clock
+from daemon.errors import Conflict, NotFound, RulesRejected
+from daemon.events import RulesAwaitingAcceptance
+from daemon.events import RulesRejected as RulesWereRejected
+from daemon.rulebook import folder, past
+from daemon.rulebook.book import Judges, Rulebook
+from daemon.rulebook.lines import Tried
+from daemon.rulebook.state import (
+    Rejected,
+    RulesState,
+    Waiting,
+    changes_between,
+    live_set,
+    waiting_for,
+)
+from daemon.rulebook.trial import Trial
+from daemon.settings import RulesSettings
+from rules.diff import Change
+from storage import audit
+from storage.db import Database
+from storage.rulesets import How
+from storage.tx import Tx
+
+log = structlog.get_logger("rules")
+
+_SHOWN_PROBLEMS = 50  # of a folder that is wrong all over
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    judges: Judges
+    waiting: Waiting
+
+
+class RuleDesk:
+    """Changes the rulebook, one change at a time; `on_swap` is awaited after each."""
+
+    def __init__(
+        self,
+        database: Database,
+        rulebook: Rulebook,
+        clock: Clock,
+        settings: RulesSettings,
+        trial: Trial | None = None,
+    ) -> None:
+        self._database = database
+        self._rulebook = rulebook
+        self._clock = clock
+        self._settings = settings
+        self._trial = trial or Trial(settings.trial_seconds, settings.engines)
+        self._one_at_a_time = asyncio.Lock()
+        self._candidate: _Candidate | None = None
+        self._rejected: Rejected | None = None
+        self._warnings: tuple[str, ...] = ()
+        self._shadow_problems: tuple[str, ...] = ()
+        self.on_swap: Callable[[], Awaitable[None]] = _nobody_minds
+
+    def state(self) -> RulesState:
+        """Return what is live, what waits, and what was refused last."""
+        judges, shadow = self._rulebook.judges, self._rulebook.shadow
+        return RulesState(
+            gate=live_set(judges.gate),
+            score=live_set(judges.score),
+            folder=self._settings.dir,
+            waiting=None if self._candidate is None else self._candidate.waiting,
+            rejected=self._rejected,
+            warnings=self._warnings,
+            shadow=None if shadow is None else live_set(shadow.gate),
+            shadow_problems=self._shadow_problems,
+        )
+
+    async def restore(self) -> None:
+        """Put the last accepted sets in force, and then what the folder says, if that may be."""
+        files = await self._database.read(lambda reader: past.last_accepted(reader, self._rulebook))
+        try:
+            self._rulebook.judges = Judges.of(files, self._settings)
+        except RulesRejected as error:
+            # An older version accepted what this one can't read: the shipped rules hold.
+            log.warning("accepted_rules_unreadable", sentence=str(error))
+        judges, at = self._rulebook.judges, self._clock.now()
+        await self._database.write(lambda tx: judges.store(tx, at=at, who="daemon"))
+        await self.reload("daemon")
+
+    async def reload(self, who: str) -> RulesState:
+        """Try the folder as it stands: it goes live, waits for a person, or is refused."""
+        async with self._one_at_a_time:
+            await self._reload_shadow()
+            try:
+                files = await asyncio.to_thread(folder.live, self._settings)
+            except rules.RulesInvalid as error:
+                await self._reject(list(map(str, error.problems)))
+                return self.state()
+            tried = await self._trial.of(files)
+            if tried.problems:
+                await self._reject(list(map(str, tried.problems)))
+            else:
+                await self._take(await asyncio.to_thread(Judges.of, files, self._settings), who)
+                self._warnings = tuple(map(str, tried.warnings))
+            return self.state()
+
+    async def accept(self, hash_: str, who: str, reason: str) -> RulesState:
+        """Let what waits go live; raise :class:`NotFound` where nothing of that hash waits."""
+        async with self._one_at_a_time:
+            found = self._candidate
+            if found is None or not found.waiting.hash.startswith(hash_):
+                raise NotFound(
+                    f"No rules of the hash {hash_} wait to be accepted.",
+                    hint="leadmaster rules status shows what waits.",
+                )
+            await self._swap(found.judges, How.ACCEPTED, who, reason)
+            return self.state()
+
+    async def rollback(self, hash_: str, who: str, reason: str) -> RulesState:
+        """Put a set that was live before in force again; the other format's stays as it is.
+
+        Raises :class:`NotFound`, :class:`Conflict` where several begin like that or it is live
+        already, and :class:`RulesRejected` where it does not pass its trial any more.
+        """
+        async with self._one_at_a_time:
+            files = await self._database.read(
+                lambda reader: past.with_stored(reader, self._rulebook, hash_)
+            )
+            tried = await self._trial.of(files)
+            if tried.problems:
+                raise RulesRejected("\n".join(map(str, tried.problems)))
+            judges = await asyncio.to_thread(Judges.of, files, self._settings)
+            if judges.means_the_same(self._rulebook.judges):
+                raise Conflict(f"The rules {hash_} are live already.")
+            await self._swap(judges, How.ROLLED_BACK, who, reason)
+            return self.state()
+
+    async def _take(self, judges: Judges, who: str) -> None:
+        live = self._rulebook.judges
+        changes = changes_between(live, judges)
+        self._rejected = None
+        if judges.means_the_same(live):
+            self._candidate = None
+        elif any(change.weighty for change in changes) or await self._was_undone(judges):
+            await self._let_wait(judges, changes)
+        else:
+            await self._swap(judges, How.LOADED, who, "")
+
+    async def _was_undone(self, judges: Judges) -> bool:
+        """Tell whether a person rolled these very rules back: they do not return by themselves."""
+        return await self._database.read(lambda reader: past.was_undone(reader, judges.hashes))
+
+    async def _let_wait(self, judges: Judges, changes: Sequence[Change]) -> None:
+        at = self._clock.now()
+        waiting = waiting_for(self._rulebook.judges, judges, tuple(changes), at)
+        known = self._candidate is not None and self._candidate.waiting.hash == waiting.hash
+        self._candidate = _Candidate(judges, waiting)
+        if known:
+            return
+        log.info("rules_awaiting_acceptance", hash=waiting.hash, changes=list(waiting.changes))
+        side = judges.gate if waiting.hash == waiting.gate else judges.score
+        event = RulesAwaitingAcceptance(
+            subject=waiting.hash,
+            at=at,
+            format=str(side.ruleset.format),
+            changes=waiting.changes,
+            files=waiting.files,
+        )
+        await self._database.write(lambda tx: tx.emit(event))
+
+    async def _swap(self, judges: Judges, how: How, who: str, reason: str) -> None:
+        at = self._clock.now()
+
+        def job(tx: Tx) -> None:
+            judges.store(tx, at=at, who=who, how=how, reason=reason)
+            if how is not How.LOADED:
+                subject, detail = judges.hashes[0], {"score": judges.hashes[1]}
+                audit.add(tx, at, who, f"rules_{how}", subject, reason, detail)
+
+        await self._database.write(job)
+        self._rulebook.judges = judges
+        self._candidate = self._rejected = None
+        log.info("rules_live", gate=judges.hashes[0], score=judges.hashes[1], how=how, who=who)
+        await self.on_swap()
+
+    async def _reject(self, problems: Sequence[str]) -> None:
+        shown, known = tuple(problems[:_SHOWN_PROBLEMS]), self._rejected
+        at = self._clock.now()
+        self._rejected = Rejected(at, shown)
+        if known is not None and known.problems == shown:
+            return
+        log.warning("rules_rejected", problems=list(shown))
+        event = RulesWereRejected(subject=self._rulebook.gate.ruleset.hash, at=at, problems=shown)
+        await self._database.write(lambda tx: tx.emit(event))
+
+    async def _reload_shadow(self) -> None:
+        """Try the shadow's folder; it is judged by the second engine alone, so it costs little."""
+        try:
+            files = await asyncio.to_thread(folder.shadow, self._settings)
+            tried = await self._trial.of(files) if files else Tried()
+            self._shadow_problems = tuple(map(str, tried.problems))
+            if not tried.problems:
+                self._rulebook.shadow = Judges.beside(files) if files else None
+        except rules.RulesInvalid as error:
+            self._shadow_problems = tuple(map(str, error.problems))
+
+
+async def _nobody_minds() -> None:
+    """Hear that the live rules changed."""

@@ -1,0 +1,76 @@
+"""Tries changed rule files in a throwaway child: what hangs there does not hang the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+from typing import Final, cast
+
+import msgspec
+
+import rules
+from daemon.rulebook import lines
+
+WORKER: Final = (sys.executable, "-m", "daemon.rulebook.worker")
+_LONGEST_LINE: Final = 16 * 2**20
+
+
+class Trial:
+    """A way to try rule files: check, compile, run their examples in both engines."""
+
+    def __init__(
+        self, seconds: float, engines: lines.Engines, command: Sequence[str] = WORKER
+    ) -> None:
+        self._seconds = seconds
+        self._engines = engines
+        self._command = command
+
+    async def of(self, files: Sequence[rules.RuleFile]) -> lines.Tried:
+        """Return what came of it; a child that hangs or dies is a problem at its last place."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LONGEST_LINE
+        )
+        at = lines.Stage("reading", _start(files), 1, 1)
+        try:
+            async with asyncio.timeout(self._seconds):
+                await _ask(process, lines.Request(tuple(map(lines.plain, files)), self._engines))
+                while isinstance(answer := await _next(process), lines.Stage):
+                    at = answer
+                return answer or _failed(at, "the process that tried them died")
+        except TimeoutError:
+            return _failed(at, f"it took longer than {self._seconds:g} s")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _start(files: Sequence[rules.RuleFile]) -> str:
+    """Return the file that is most likely to blame before the child has named a place."""
+    own = [file.path for file in files if file.own]
+    return (own or [file.path for file in files] or ["rules"])[-1]
+
+
+async def _ask(process: Process, request: lines.Request) -> None:
+    stdin = cast("asyncio.StreamWriter", process.stdin)  # it was asked for as a pipe
+    with contextlib.suppress(ConnectionError):  # it died at once: reading will say so
+        stdin.write(lines.encode(request))
+        await stdin.drain()
+        stdin.close()
+
+
+async def _next(process: Process) -> lines.Answer | None:
+    stdout = cast("asyncio.StreamReader", process.stdout)
+    line = await stdout.readline()
+    try:
+        return lines.decode_answer(line) if line.endswith(b"\n") else None
+    except msgspec.MsgspecError:
+        return None
+
+
+def _failed(at: lines.Stage, what: str) -> lines.Tried:
+    sentence = f"The rules could not be tried: {what}, while {at.stage} here"
+    return lines.Tried(problems=(lines.Remark(at.file, at.line, at.column, sentence),))

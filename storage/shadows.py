@@ -1,0 +1,89 @@
+"""What a shadow of the rules would have said of each decision: kept, counted, never obeyed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from storage.times import parse, stamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One decision that a shadow would have made otherwise."""
+
+    decision: str
+    message: str
+    prospect: str | None
+    at: datetime
+    live: str
+    shadow: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How often a shadow was asked, and how often it said otherwise."""
+
+    asked: int
+    differed: int
+    flips: Mapping[str, int]
+    """`live → shadow` to how often."""
+
+
+def add(
+    tx: Tx,
+    *,
+    decision: str,
+    at: datetime,
+    ruleset: str,
+    verdict: str,
+    live: str,
+    document: Mapping[str, object],
+) -> None:
+    """Keep what the shadow says of a decision that is stored in the same transaction."""
+    tx.execute(
+        "INSERT INTO shadow_decisions (decision, at, ruleset, verdict, live, document)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (decision, stamp(at), ruleset, verdict, live, json.dumps(document, ensure_ascii=False)),
+    )
+
+
+def standing(reader: Reader, ruleset: str) -> Standing:
+    """Return the counts of one shadow set."""
+    rows = reader.all(
+        "SELECT live, verdict, count(*) AS n FROM shadow_decisions WHERE ruleset = ?"
+        " GROUP BY live, verdict ORDER BY n DESC",
+        (ruleset,),
+    )
+    flips = {f"{r['live']} → {r['verdict']}": r["n"] for r in rows if r["live"] != r["verdict"]}
+    return Standing(sum(row["n"] for row in rows), sum(flips.values()), flips)
+
+
+def disagreements(reader: Reader, ruleset: str, limit: int) -> list[Disagreement]:
+    """Return the newest decisions that the shadow would have made otherwise."""
+    rows = reader.all(
+        "SELECT s.*, d.message, p.id AS prospect FROM shadow_decisions AS s"
+        " JOIN decisions AS d ON d.id = s.decision JOIN messages AS m ON m.id = d.message"
+        " LEFT JOIN prospects AS p ON p.contact = m.contact"
+        " WHERE s.ruleset = ? AND (s.verdict = s.live) = 0 ORDER BY s.at DESC LIMIT ?",
+        (ruleset, limit),
+    )
+    return [
+        Disagreement(
+            decision=row["decision"],
+            message=row["message"],
+            prospect=row["prospect"],
+            at=parse(row["at"]),
+            live=row["live"],
+            shadow=row["verdict"],
+            sentence=json.loads(row["document"])["sentence"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,73 @@
+"""A set on trial: what keeps it from going live, and what is only remarked."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rules import DEFAULTS, Judge, load
+from rules.compiler import Shard, compile_rules
+from rules.problems import Place
+from rules.trial import try_out
+from tests.rules.support import SCORE_HEAD, loaded
+
+RULE = "scores: [{id: a, points: 60, reason: r, when: {prospect.bounces|gte: 1}}]\n"
+EXAMPLE = "tests: [{name: n, given: {prospect.bounces: 1}, expect: {score: 60}}]\n"
+
+
+def test_the_shipped_sets_pass() -> None:
+    """Every example, in both engines, without a remark."""
+    trial = try_out([load([DEFAULTS / "gate.yaml"]), load([DEFAULTS / "score.yaml"])])
+    assert (trial.problems, trial.warnings) == ((), ())
+    assert len(trial.outcomes) > 30
+
+
+def test_a_failing_example_is_a_problem_at_its_line() -> None:
+    """With what was expected and what came."""
+    example = "tests:\n  - {name: n, given: {}, expect: {score: 60, band: good, scores: []}}\n"
+    trial = try_out([loaded(SCORE_HEAD + example)])
+    assert [(each.line, each.sentence) for each in trial.problems] == [
+        (5, "The example `n` fails: score should be 60, is 0; band should be good, is bad")
+    ]
+    assert trial.outcomes[0].diff() == ["- score: 60", "+ score: 0", "- band: good", "+ band: bad"]
+
+
+def test_it_tells_how_far_it_came() -> None:
+    """So that whoever waits can name the place where it hangs."""
+    heard: list[tuple[str, int]] = []
+
+    def told(stage: str, at: Place) -> None:
+        heard.append((stage, at.line))
+
+    example = "tests:\n  - {name: n, given: {}, expect: {score: 0}}\n"
+    try_out([loaded(SCORE_HEAD + example)], told=told)
+    assert heard == [("compiling", 1), ("examples", 5)]
+
+
+def test_remarks_do_not_stop_a_set() -> None:
+    """They come with it."""
+    trial = try_out([loaded(SCORE_HEAD)])
+    assert trial.problems == ()
+    assert [each.sentence for each in trial.warnings] == [
+        "`good` starts at 50, and no score comes above 0"
+    ]
+
+
+def test_engines_that_disagree_on_an_example_are_a_problem_at_its_line() -> None:
+    """Which of them is right does not matter: nobody may rely on either."""
+    trial = try_out(
+        [loaded(SCORE_HEAD + RULE + EXAMPLE)],
+        partial(Judge, compiler=lambda _rules: compile_rules([])),
+    )
+    assert [(each.line, each.sentence) for each in trial.problems] == [
+        (5, "The example `n`: The two engines disagree on a")
+    ]
+
+
+def test_a_set_that_an_engine_refuses_is_a_problem_of_its_last_file() -> None:
+    """Its examples are not run."""
+    refused = partial(Judge, compiler=lambda _rules: (Shard("{", {}, (), ()),))
+    trial = try_out([loaded(SCORE_HEAD + RULE + EXAMPLE)], refused)
+    assert [each.sentence.partition(":")[0] for each in trial.problems] == [
+        "The rules can't be compiled"
+    ]
+    assert trial.outcomes == ()
