@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import BadRequest, Conflict, LeadMasterError, NotAllowed, NotFound
+from daemon.errors import BadRequest, Conflict, NotAllowed, NotFound
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
 from statemachines.prospect import Validation
 from storage import prospects
 from tests.helpers.heart import ANA, BETO, SmallHouse, phone, small_house
+from tests.helpers.wire import Say
 
 S = MessageState
 
@@ -85,14 +86,18 @@ async def test_one_message_at_a_time_for_an_operator(house: SmallHouse) -> None:
 
 
 async def test_two_operators_cannot_take_the_same_message(house: SmallHouse) -> None:
-    """Whoever is first has it."""
-    message = await by_hand(house)
+    """Whoever is first has it; the other is told that it changed under their hands."""
+    await house.inbound(await house.prospect(BETO))  # no new chat: no budget stands in the way
+    await house.session("hand", channel="manual")
+    message = await house.post(BETO, "Sí, el jueves", session="hand")
     answers = await asyncio.gather(
         house.manual.take(message, "eva"),
         house.manual.take(message, "leo"),
         return_exceptions=True,
     )
-    assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "MessageRecord"]
+    [lost] = [answer for answer in answers if isinstance(answer, Exception)]
+    assert isinstance(lost, Conflict)
+    assert "changed meanwhile" in str(lost)
     assert await house.rows("SELECT count(*) FROM permits") == [(1,)]
 
 
@@ -269,22 +274,16 @@ async def test_before_its_time_nobody_takes_a_message(house: SmallHouse) -> None
         await house.manual.take(message, "eva")
 
 
-async def test_a_contact_with_a_message_on_its_way_is_not_written_to_by_hand(
+async def test_a_contact_with_a_message_in_doubt_is_not_written_to_by_hand(
     house: SmallHouse,
 ) -> None:
-    """One at a time, over all channels."""
-    message = await by_hand(house)
-    await house.execute(
-        "INSERT INTO messages (id, request_hash, contact, recipient, session, channel, text,"
-        " body_hash, created_at, changed_at, not_after) SELECT 'msg_9', '', contact, recipient,"
-        " session, 'simulated', 'x', 'x', created_at, changed_at, not_after FROM messages"
-    )
-    for state, more in (
-        ("cleared", ""),
-        ("sending", ", decision = 'd', permit = 'p', in_flight_key = 'k'"),
-        ("in_doubt", ", in_flight_key = NULL"),
-    ):
-        await house.execute(f"UPDATE messages SET state = '{state}'{more} WHERE id = 'msg_9'")
-    with pytest.raises(LeadMasterError):
+    """One at a time, over all channels, until somebody settles the doubt."""
+    await house.inbound(await house.prospect(BETO))
+    await house.session("hand", channel="manual")
+    house.wire.script.append(Say.UNKNOWN)
+    doubtful = await house.post(BETO, "Sí, el jueves", session="main")
+    message = await house.post(BETO, "¿A qué hora le queda bien?", session="hand")
+    with pytest.raises(Conflict, match="in doubt"):
         await house.manual.take(message, "eva")
-    assert await house.rows("SELECT count(*) FROM permits") == [(0,)]
+    await house.outbox.settle(doubtful, S.FAILED, "eva", "their phone shows nothing")
+    assert (await house.manual.take(message, "eva")).state is S.TAKEN
