@@ -51,6 +51,11 @@ class Subscription:
         if self._lagged:
             raise Lagged
 
+    @property
+    def waiting(self) -> int:
+        """Return how many events are queued, the end of the iteration counted as one."""
+        return self._queue.qsize()
+
     def close(self) -> None:
         """Stop receiving; an iteration under way ends after what is queued."""
         self._bus.forget(self)

@@ -1,0 +1,81 @@
+"""The door of the stream: the handshake before a connection, and the close after it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from daemon.errors import BadRequest
+from daemon.http.auth.identify import IDENTITY
+from daemon.http.vitals import house_of
+from daemon.http.ws.connection import Connection
+from daemon.http.ws.endings import Ending
+from daemon.http.ws.interest import start_of
+from daemon.http.ws.limits import MESSAGE_BYTES, PROTOCOL, Limits
+from daemon.http.ws.listener import Listener
+from daemon.http.ws.messages import wanted_of
+from daemon.http.ws.room import Room
+
+_ROOM: Final = web.AppKey("stream", Room)
+
+
+def open_stream(application: web.Application, limits: Limits | None = None) -> None:
+    """Let a door serve the stream; at its shutdown every client is closed with 1012."""
+    room = Room(limits or Limits())
+    application[_ROOM] = room
+
+    async def close(_application: web.Application) -> None:
+        await room.close()
+
+    application.on_shutdown.append(close)
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """Serve the stream to one client; what is wrong before it begins is a problem document.
+
+    Whoever the handshake did not name signs in with the first message.
+    """
+    _require_protocol(request)
+    room, house, wanted = request.app[_ROOM], house_of(request), wanted_of(request)
+    identity = request.get(IDENTITY)
+    if identity is not None:
+        start_of(wanted, identity.scopes)
+    socket = web.WebSocketResponse(
+        protocols=(PROTOCOL,),
+        heartbeat=room.limits.ping,
+        timeout=room.limits.close,
+        max_msg_size=MESSAGE_BYTES,
+        compress=False,  # it costs 100 KiB for each client, and a copy of each frame
+    )
+    sink = await socket.prepare(request)
+    line = request.transport
+    if sink is None or line is None:
+        return socket  # gone before the first word
+    listener = Listener(line, sink.drain, room.limits.queue)
+    ending = await Connection(request, socket, listener, room, house, identity).live(wanted)
+    await _close(socket, line, ending, room.limits.linger)
+    return socket
+
+
+async def _close(
+    socket: web.WebSocketResponse, line: asyncio.Transport, ending: Ending, linger: float
+) -> None:
+    """Say why; who does not read even that is cut off, or it would keep its buffer for ever."""
+    asyncio.get_running_loop().call_later(linger, line.abort)
+    await socket.close(code=ending.code, message=ending.reason.encode(), drain=False)
+
+
+def _require_protocol(request: web.Request) -> None:
+    """Raise :class:`BadRequest` unless the client offers our protocol in the first such header.
+
+    The library looks at no other; and where it finds nothing that it knows, it logs the offer,
+    and with it a token.
+    """
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    if PROTOCOL not in map(str.strip, offered):
+        raise BadRequest(
+            f"The client does not offer the subprotocol {PROTOCOL}.",
+            hint=f"Send Sec-WebSocket-Protocol: {PROTOCOL}, and the token after a comma.",
+        )

@@ -1,0 +1,39 @@
+"""How many, how much and how long: the bounds of the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PROTOCOL: Final = "leadmaster.v1"
+"""The subprotocol that a client must offer, and the one that the server chooses."""
+HIGH_WATER: Final = 64 << 10
+"""Bytes in a connection's own buffer from which on frames wait in the listener's queue."""
+MESSAGE_BYTES: Final = 16 << 10
+"""The longest message that a client may send; a longer one closes with 1009."""
+MISTAKES: Final = 8
+"""How many messages that can't be understood are answered; the next one closes with 1008."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds that a test may want smaller; times are seconds."""
+
+    clients: int = 1000
+    strangers: int = 100
+    """How many may be connected that have not signed in yet."""
+    queue: int = 512
+    """How many frames may wait for one client; with more it is closed with 1013."""
+    bus: int = 8192
+    """How many events may wait for all of us; what is lost is read from the log."""
+    ping: float = 20.0
+    sign_in: float = 10.0
+    """How long a client that did not say who it is may take to send `sign_in`."""
+    through: float = 5.0
+    """How often a narrowed client hears how far the log has gone without it."""
+    recheck: float = 30.0
+    """How often we look whether a token was revoked, or a user's role changed."""
+    close: float = 2.0
+    """How long a client may take to answer a close."""
+    linger: float = 5.0
+    """How long what is on its way may take after the close; then the line is cut."""
