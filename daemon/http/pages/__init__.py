@@ -1,0 +1,1 @@
+"""The console: pages that read, in the server's own words; every change goes through `/v1`."""

@@ -1,0 +1,65 @@
+"""`/audit`: what people did, when, to what and why; newest first, page by page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import web
+
+from daemon.http.bodies import Limit, Query, query
+from daemon.http.pages.shell import page, piece, told
+from daemon.http.vitals import house_of
+from storage import listings
+
+routes = web.RouteTableDef()
+
+_PAGES: Final = {"msg_": "/messages/"}
+"""Where a subject has a page of its own, by how its id begins."""
+
+
+class Wanted(Query, frozen=True):
+    """Which entries: somebody's, of one action, about one subject; older than `before`."""
+
+    who: str = ""
+    action: str = ""
+    subject: str = ""
+    before: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limit: Limit = 50
+
+
+@routes.get("/audit")
+@told
+async def list_(request: web.Request) -> web.StreamResponse:
+    """Show the audit; a filter or the next page asks for the list alone."""
+    wanted, house = query(request, Wanted), house_of(request)
+    found = await house.database.read(
+        lambda reader: listings.audit_page(
+            reader,
+            who=wanted.who,
+            action=wanted.action,
+            subject=wanted.subject.strip(),
+            before=wanted.before or None,
+            limit=wanted.limit + 1,
+        )
+    )
+    people, actions = await house.database.read(listings.audit_words)
+    shown = found[: wanted.limit]
+    values = {
+        "found": shown,
+        "wanted": wanted,
+        "next": shown[-1].number if len(found) > wanted.limit else 0,
+        "link": _link,
+    }
+    if "HX-Request" in request.headers:
+        return piece(request, "pieces/audit_list.html", **values)
+    return await page(
+        request, "audit.html", here="audit", people=people, actions=actions, **values
+    )
+
+
+def _link(subject: str) -> str:
+    """Return the path of a subject's own page; empty where it has none."""
+    found = (page for prefix, page in _PAGES.items() if subject.startswith(prefix))
+    path = next(found, "")
+    return path + subject if path else ""

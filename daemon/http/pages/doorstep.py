@@ -1,0 +1,44 @@
+"""`/sign-in`, and the way to it: a browser that is nobody's is led there instead of refused."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from daemon.auth.refusals import Unauthorized
+from daemon.http.pages.shell import bare
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/sign-in")
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """Ask for name and password; a link's secret behind the # is spent without asking."""
+    return bare(request, "sign_in.html", back=_own(request.query.get("back", "/")))
+
+
+@web.middleware
+async def show_to_the_door(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Lead a browser that asks for a page, and is nobody's, to where it can sign in.
+
+    Stands outside `authenticated`. Programs, and whoever asks for data, get the refusal.
+    """
+    try:
+        return await handler(request)
+    except Unauthorized:
+        if request.method != "GET" or not _wants_page(request):
+            raise
+        raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs)}") from None
+
+
+def _wants_page(request: web.Request) -> bool:
+    accepts = "text/html" in request.headers.get("Accept", "")
+    return accepts and not request.path.startswith("/v1/") and "HX-Request" not in request.headers
+
+
+def _own(path: str) -> str:
+    """Return a path of ours to go back to; the first page for anything that leads elsewhere."""
+    harmless = path.startswith("/") and not path.startswith(("//", "/\\", "/sign-in"))
+    return path if harmless else "/"

@@ -1,0 +1,61 @@
+"""The day's funnel as a picture: one smooth shape whose height tells how many came how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+from storage.listings import Funnel
+
+STEP_WIDTH: Final = 120
+HEIGHT: Final = 96
+_THINNEST: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the way: its word's key, how many came so far, and its share of the first."""
+
+    key: str
+    count: int
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The steps, and the outline of the shape in a box of `width` by `height`."""
+
+    steps: tuple[Step, ...]
+    outline: str
+    width: int
+    height: int
+
+
+def picture(found: Funnel) -> Picture:
+    """Return the picture of a day; shares are whole percents of what was asked for."""
+    counts = [(field.name, int(getattr(found, field.name))) for field in fields(found)]
+    most = max(1, *(count for _, count in counts))
+    steps = tuple(
+        Step(name, count, round(100 * count / found.asked) if found.asked else 0)
+        for name, count in counts
+    )
+    heights = [max(_THINNEST, HEIGHT * step.count / most) for step in steps]
+    return Picture(steps, _outline(heights), STEP_WIDTH * len(steps), HEIGHT)
+
+
+def _outline(heights: list[float]) -> str:
+    """Return the path: along the top from left to right, back along the bottom."""
+    middle = HEIGHT / 2
+    top = [(place * STEP_WIDTH, middle - height / 2) for place, height in enumerate(heights)]
+    top.append((len(heights) * STEP_WIDTH, top[-1][1]))
+    bottom = [(x, HEIGHT - y) for x, y in reversed(top)]
+    return f"M{_curve(top)} L{_curve(bottom)} Z"
+
+
+def _curve(points: list[tuple[float, float]]) -> str:
+    """Return a line that leaves and meets each point level."""
+    parts = [f"{points[0][0]:g} {points[0][1]:.1f}"]
+    for (x, y), (next_x, next_y) in zip(points, points[1:], strict=False):
+        half = (x + next_x) / 2
+        parts.append(f"C{half:g} {y:.1f} {half:g} {next_y:.1f} {next_x:g} {next_y:.1f}")
+    return " ".join(parts)

@@ -1,0 +1,88 @@
+"""A life as one vertical line: each thing that happened, when, why, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from daemon.http.pages import tones
+from daemon.http.pages.tones import Tone
+from daemon.sessions.words import REASONS, STATES
+from statemachines.message import MessageState
+from statemachines.session import Connection, Phone, Sending
+from storage.inbound import InboundRecord
+from storage.sessions import HistoryEntry
+from storage.times import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One thing that happened. `key` names its word; `sentence` is the server's; `quote` theirs."""
+
+    at: datetime
+    tone: Tone
+    key: str
+    state: str
+    sentence: str = ""
+    who: str = ""
+    quote: str = ""
+
+
+def of_message(
+    history: Sequence[Mapping[str, Any]], answers: Sequence[InboundRecord]
+) -> list[Beat]:
+    """Return a message's life, oldest first, with what they wrote after it was asked for."""
+    moves = [
+        Beat(
+            at=parse(row["at"]),
+            tone=tones.MESSAGES[MessageState(row["state"])],
+            key=f"message.{row['state']}",
+            state=row["state"],
+            sentence=row["sentence"],
+            who=row["who"],
+        )
+        for row in history
+    ]
+    begun = moves[0].at if moves else None
+    theirs = [
+        Beat(each.at, Tone.READY, "story.answered", each.wish, quote=each.text)
+        for each in answers
+        if begun is not None and each.at >= begun and not each.own
+    ]
+    return sorted([*moves, *theirs], key=lambda beat: beat.at)
+
+
+def of_session(entries: Sequence[HistoryEntry]) -> list[Beat]:
+    """Return a session's life, newest first: what is looked for is what happened last."""
+    return [_move(entry) for entry in reversed(entries)]
+
+
+def _move(entry: HistoryEntry) -> Beat:
+    return Beat(
+        at=entry.at,
+        tone=_tone(entry.region, entry.state),
+        key=f"{entry.region}.{entry.state}",
+        state=entry.state,
+        sentence=_sentence(entry),
+    )
+
+
+def _tone(region: str, state: str) -> Tone:
+    match region:
+        case "connection":
+            return tones.CONNECTIONS[Connection(state)]
+        case "phone":
+            return tones.PHONES[Phone(state)]
+        case "sending":
+            return tones.SENDING[Sending(state)]
+        case _:
+            return Tone.OFF
+
+
+def _sentence(entry: HistoryEntry) -> str:
+    """Return why, where the words hold no moment: a deadline of then would mislead now."""
+    own = STATES[Connection(entry.state)].sentence if entry.region == "connection" else ""
+    said = REASONS.get(entry.reason_code, own)
+    return "" if "{" in said else said

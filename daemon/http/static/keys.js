@@ -1,0 +1,73 @@
+// The keyboard: g and a letter go somewhere, j and k move, a control's own letter presses it.
+import { openDialog } from "./dialogs.js";
+
+const CHORD = 1500;
+let begun = 0;
+
+export function startKeys() {
+  const choice = document.getElementById("keys-on");
+  choice.checked = localStorage.getItem("keys") !== "off";
+  choice.addEventListener("change", () => {
+    localStorage.setItem("keys", choice.checked ? "on" : "off");
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!choice.checked || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
+    if (press(event.key)) event.preventDefault();
+  });
+}
+
+function isTyping({ target }) {
+  return Boolean(target.closest?.("input, select, textarea, dialog[open]"));
+}
+
+function press(key) {
+  const chord = performance.now() - begun < CHORD;
+  begun = 0;
+  if (chord) return click(`[data-go="${CSS.escape(key)}"]`);
+  switch (key) {
+    case "g":
+      begun = performance.now();
+      return true;
+    case "j":
+      return move(1);
+    case "k":
+      return move(-1);
+    case "/":
+      return focus(document.querySelector("[data-search]"));
+    case "?":
+      document.getElementById("help").showModal();
+      return true;
+    case "H":
+      openDialog("/pieces/halt");
+      return true;
+    case "Enter":
+      return open();
+    default:
+      return click(`[data-shortcut="${CSS.escape(key)}"]`);
+  }
+}
+
+function click(selector) {
+  const found = [...document.querySelectorAll(selector)].find((each) => each.checkVisibility());
+  found?.click();
+  return Boolean(found);
+}
+
+function focus(element) {
+  element?.focus();
+  return Boolean(element);
+}
+
+function move(step) {
+  const rows = [...document.querySelectorAll("main [data-row]")];
+  const here = rows.findIndex((row) => row.contains(document.activeElement));
+  return focus(rows[Math.min(rows.length - 1, Math.max(0, here + step))]);
+}
+
+// A row that is a link opens by itself; in any other one, its first link does.
+function open() {
+  const row = document.activeElement?.matches("[data-row]:not(a)") && document.activeElement;
+  const link = row && row.querySelector("a[href]");
+  link?.click();
+  return Boolean(link);
+}

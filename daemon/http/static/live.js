@@ -1,0 +1,91 @@
+// Keeps the page live: a piece that names an event in data-live is fetched anew when it is heard.
+// Without a stream the page says so, since when, and shows what it knows as no longer fresh.
+import { now, timeOfDay } from "./clock.js";
+import { house, word } from "./house.js";
+import { listen } from "./stream.js";
+
+const LEAST_BETWEEN = 400;
+const RETRIES = [500, 1000, 2000, 4000, 8000];
+let seq = house.seq;
+let lost = null;
+let failures = 0;
+const resting = new WeakMap();
+
+export function startLive() {
+  connect();
+  document.body.addEventListener("htmx:beforeSwap", keepOpen);
+  document.body.addEventListener("htmx:afterSettle", ({ target }) => announce(target));
+  window.addEventListener("offline", () => stop?.());
+  window.addEventListener("pagehide", () => stop?.());
+  window.addEventListener("pageshow", ({ persisted }) => persisted && connect());
+}
+
+let stop = null;
+
+function connect() {
+  stop = listen({ after: seq, onOpen: opened, onEvent: heard, onEnd: ended });
+}
+
+function opened() {
+  show("live", word("live"));
+  document.body.classList.remove("stale");
+  if (lost !== null) document.querySelectorAll("[data-live]").forEach(refresh);
+  lost = null;
+  failures = 0;
+}
+
+function ended() {
+  lost ??= now();
+  show("off", word("not_live", { at: timeOfDay(lost) }));
+  document.body.classList.add("stale");
+  setTimeout(connect, RETRIES[Math.min(failures++, RETRIES.length - 1)]);
+}
+
+function heard(event) {
+  if (event.seq) seq = event.seq;
+  for (const piece of document.querySelectorAll("[data-live]")) {
+    const topics = piece.dataset.live.split(" ");
+    if (topics.some((topic) => topic === event.type || topic === `${event.type}:${event.subject}`)) {
+      refresh(piece);
+    }
+  }
+}
+
+// Fetches a piece at once, and however much is heard, again only a little later.
+export function refresh(piece) {
+  const state = resting.get(piece);
+  if (state) {
+    state.again = true;
+    return;
+  }
+  resting.set(piece, { again: false });
+  htmx.trigger(piece, "refresh");
+  setTimeout(() => {
+    const { again } = resting.get(piece);
+    resting.delete(piece);
+    if (again && piece.isConnected) refresh(piece);
+  }, LEAST_BETWEEN);
+}
+
+function show(state, said) {
+  const place = document.getElementById("live");
+  if (!place || (place.dataset.state === state && state === "live")) return;
+  place.dataset.state = state;
+  place.querySelector(".live-words").textContent = said;
+}
+
+// What a person has opened stays open when its piece is fetched anew.
+function keepOpen({ detail, target }) {
+  const open = [...target.querySelectorAll("details[open][id]")].map((element) => element.id);
+  if (!open.length) return;
+  target.addEventListener("htmx:afterSwap", () => {
+    open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+  }, { once: true });
+}
+
+function announce(target) {
+  const said = target.querySelector("[data-announce]")?.dataset.announce ?? "";
+  if (!target.dataset.live || !said || target.dataset.said === said) return;
+  target.dataset.said = said;
+  document.getElementById("announcer").textContent = said;
+}

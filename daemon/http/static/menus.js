@@ -1,0 +1,14 @@
+// Menus close when a person turns to something else.
+export function startMenus() {
+  document.addEventListener("click", ({ target }) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(target) || target.closest("[data-dialog], [data-show]")) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", ({ key }) => {
+    const menu = key === "Escape" && document.querySelector("details.menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}

@@ -1,0 +1,25 @@
+// Countdown rings: the seconds of a pairing code, drawn by the second; at nought its card is asked again.
+import { refresh } from "./live.js";
+
+const EVERY = 250;
+const ASK_AGAIN = 1000;
+const ends = new WeakMap();
+
+export function startRings() {
+  setInterval(() => document.querySelectorAll("[data-countdown]").forEach(draw), EVERY);
+}
+
+function draw(element) {
+  if (!ends.has(element)) {
+    ends.set(element, { at: performance.now() + Number(element.dataset.countdown) * 1000, asked: 0 });
+  }
+  const end = ends.get(element);
+  const left = Math.max(0, (end.at - performance.now()) / 1000);
+  const share = Math.min(1, left / Number(element.dataset.of));
+  element.querySelector(".ring-left").setAttribute("stroke-dashoffset", String(100 * (1 - share)));
+  element.querySelector(".countdown-seconds").textContent = String(Math.ceil(left));
+  if (left === 0 && performance.now() - end.asked > ASK_AGAIN) {
+    end.asked = performance.now();
+    refresh(element.closest("[data-live]"));
+  }
+}

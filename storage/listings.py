@@ -1,0 +1,202 @@
+"""What pages list: messages by word, the audit by page, what waits for a person, a day's way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from statemachines.message import MessageState
+from storage.audit import AuditEntry
+from storage.messages import MessageRecord, record
+from storage.times import parse, stamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
+
+_LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+_ARRIVED = "('sent', 'delivered', 'read', 'confirmed_by_hand')"
+_FEWEST_DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMessage:
+    """A message, and the name of whom it is for; empty where none is known."""
+
+    message: MessageRecord
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many of something wait, and since when the first does."""
+
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """An entry of the audit with its number, by which a list goes on."""
+
+    number: int
+    entry: AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """How far the messages that were asked for since a moment have come."""
+
+    asked: int
+    allowed: int
+    sent: int
+    delivered: int
+    read: int
+    answered: int
+
+
+def messages_like(
+    reader: Reader,
+    *,
+    states: Sequence[MessageState] = (),
+    text: str = "",
+    session: str = "",
+    after: str = "",
+    limit: int = 50,
+) -> list[ListedMessage]:
+    """Return messages, newest first, past the id `after`.
+
+    `text` is part of a name, of the words, or of a number (three digits or more); or an id.
+    """
+    digits = "".join(filter(str.isdigit, text))
+    number = f"%{digits}%" if len(digits) >= _FEWEST_DIGITS else ""
+    marks = ", ".join("?" for _ in states)
+    rows = reader.all(
+        "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
+        " LEFT JOIN prospects AS p ON p.contact = m.contact"
+        f" WHERE ({'1' if not states else f'm.state IN ({marks})'})"
+        " AND (? = '' OR m.session = ?) AND (? = '' OR m.id < ?)"
+        " AND (? = '' OR m.id = ? OR m.text LIKE ? ESCAPE '!' OR p.name LIKE ? ESCAPE '!'"
+        " OR (? <> '' AND m.recipient LIKE ?))"
+        " ORDER BY m.id DESC LIMIT ?",
+        (
+            *(state.value for state in states),
+            *(session, session, after, after),
+            *(text, text, _part(text), _part(text), number, number),
+            limit,
+        ),
+    )
+    return [ListedMessage(record(row), row["prospect_name"]) for row in rows]
+
+
+def _part(text: str) -> str:
+    """Return the pattern of a text that contains this one, letter by letter."""
+    for special in "!%_":
+        text = text.replace(special, f"!{special}")
+    return f"%{text}%"
+
+
+def name_of(reader: Reader, contact: str) -> str:
+    """Return the name of a contact's prospect; empty where there is none."""
+    return reader.value("SELECT name FROM prospects WHERE contact = ?", (contact,)) or ""
+
+
+def standing(reader: Reader, states: Sequence[MessageState], *, channel: str = "") -> Waiting:
+    """Return how many messages stand in any of these states, and since when the first does."""
+    marks = ", ".join("?" for _ in states)
+    row = reader.one(
+        "SELECT count(*) AS n, min(changed_at) AS since FROM messages"
+        f" WHERE state IN ({marks}) AND (? = '' OR channel = ?)",
+        (*(state.value for state in states), channel, channel),
+    )
+    return _waiting(row)
+
+
+def of_session(reader: Reader, session: str, states: Sequence[MessageState]) -> int:
+    """Return how many messages of a session stand in any of these states."""
+    marks = ", ".join("?" for _ in states)
+    n: int = reader.value(
+        f"SELECT count(*) FROM messages WHERE session = ? AND state IN ({marks})",
+        (session, *(state.value for state in states)),
+    )
+    return n
+
+
+def unanswered(reader: Reader, *, session: str = "") -> Waiting:
+    """Return how many people wrote last, are not suppressed, and wait for our answer."""
+    row = reader.one(
+        "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
+        " FROM inbound WHERE own = 0 AND (?1 = '' OR session = ?1) GROUP BY contact) AS theirs"
+        " WHERE NOT EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = theirs.contact"
+        " AND s.lifted_at IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM inbound AS o WHERE o.contact = theirs.contact"
+        " AND o.own = 1 AND o.at > last)"
+        " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = theirs.contact"
+        f" AND m.state IN {_LEFT} AND coalesce(m.sent_at, m.changed_at) > last)",
+        (session,),
+    )
+    return _waiting(row)
+
+
+def _waiting(row: object) -> Waiting:
+    count, since = tuple(row) if row is not None else (0, None)  # type: ignore[arg-type]
+    return Waiting(count, parse(since) if since else None)
+
+
+def funnel(reader: Reader, since: datetime) -> Funnel:
+    """Return how far the messages asked for since then have come; read implies delivered."""
+    row = reader.one(
+        "SELECT count(*) AS asked,"
+        " coalesce(sum(EXISTS (SELECT 1 FROM message_history AS h WHERE h.message = m.id"
+        " AND h.state = 'cleared')), 0) AS allowed,"
+        f" coalesce(sum(state IN {_ARRIVED}), 0) AS sent,"
+        " coalesce(sum(state IN ('delivered', 'read')), 0) AS delivered,"
+        " coalesce(sum(state = 'read'), 0) AS read,"
+        f" coalesce(sum(state IN {_ARRIVED} AND EXISTS (SELECT 1 FROM inbound AS i"
+        " WHERE i.contact = m.contact AND i.own = 0"
+        " AND i.at >= coalesce(m.sent_at, m.changed_at))), 0) AS answered"
+        " FROM messages AS m WHERE created_at >= ?",
+        (stamp(since),),
+    )
+    return Funnel(*tuple(row)) if row else Funnel(0, 0, 0, 0, 0, 0)
+
+
+def audit_page(
+    reader: Reader,
+    *,
+    who: str = "",
+    action: str = "",
+    subject: str = "",
+    before: int | None = None,
+    limit: int = 50,
+) -> list[AuditLine]:
+    """Return entries of the audit, newest first, older than the number `before`."""
+    rows = reader.all(
+        "SELECT * FROM audit WHERE (?1 = '' OR who = ?1) AND (?2 = '' OR action = ?2)"
+        " AND (?3 = '' OR subject = ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5",
+        (who, action, subject, before, limit),
+    )
+    return [
+        AuditLine(
+            row["id"],
+            AuditEntry(
+                at=parse(row["at"]),
+                who=row["who"],
+                action=row["action"],
+                subject=row["subject"],
+                reason=row["reason"],
+                detail=json.loads(row["detail"]),
+            ),
+        )
+        for row in rows
+    ]
+
+
+def audit_words(reader: Reader) -> tuple[list[str], list[str]]:
+    """Return who ever acted, and what was ever done, each in order: what a filter offers."""
+    return (
+        [row[0] for row in reader.all("SELECT DISTINCT who FROM audit ORDER BY who")],
+        [row[0] for row in reader.all("SELECT DISTINCT action FROM audit ORDER BY action")],
+    )

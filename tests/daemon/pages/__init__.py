@@ -1,0 +1,1 @@
+"""The pages as documents: their words, their tones, their numbers."""
