@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
+import daemon
 from daemon import settings
-from daemon.auth import ROLE_SCOPES, Scope, refusals
+from daemon.auth import ROLE_SCOPES, Scope
 from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES
 from daemon.errors import LeadMasterError
 from daemon.events import EVENTS, Event, field_names
@@ -61,7 +64,9 @@ def hooks() -> str:
 
 def errors() -> str:
     """Tabulate every error code, with its HTTP status, its meaning and its hint."""
-    assert refusals, "imported for the errors that it adds to the registry"
+    for module in pkgutil.walk_packages(daemon.__path__, "daemon."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)  # adds its errors to the registry
     rows = [
         (f"`{code}`", str(kind.status), _first_line(kind), kind.hint)
         for code, kind in sorted(LeadMasterError.registry.items())
