@@ -31,7 +31,7 @@ from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
 from daemon.retention import Retention
 from daemon.review import Review
-from daemon.rulebook import Rulebook
+from daemon.rulebook import RuleDesk, Rulebook, RuleWatch
 from daemon.scoring import Scoring
 from daemon.sessions import Sessions
 from daemon.settings import ClockSettings, Settings
@@ -78,6 +78,7 @@ class House:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
+        self.rule_desk.on_swap = self.outbox.rules_changed
         cls,
         settings: Settings,
         *,
@@ -113,7 +114,7 @@ class House:
         """Recover, restore and serve; then drain what is on the wire before the lines close."""
         at = self.clock.now()
         await self.suppression.replay()
-        await self.database.write(lambda tx: self.rulebook.store(tx, at=at, who="daemon"))
+        await self.rule_desk.restore()
         observers = Observers(self.plugins, self.bus, self.database, self.clock)
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(observers.running())
@@ -131,6 +132,18 @@ class House:
     @cached_property
     def _journal(self) -> SuppressionJournal:
         return SuppressionJournal(self.settings.state_dir)
+    # The rules.
+
+    @cached_property
+    def rule_desk(self) -> RuleDesk:
+        """What changes the rules in force."""
+        return RuleDesk(self.database, self.rulebook, self.clock, self.settings.rules)
+
+    @cached_property
+    def rule_watch(self) -> RuleWatch:
+        """What sees a rule file saved."""
+        return RuleWatch(self.rule_desk, self.settings.rules)
+
 
     @cached_property
     def aliases(self) -> Aliases:

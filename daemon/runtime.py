@@ -34,6 +34,10 @@ class Service(Protocol):
         """Return what hangs; while there is something, the watchdog is not fed."""
         ...
 
+    def reload(self) -> None:
+        """Hear a hang-up: look again at what an operator may have changed; return at once."""
+        ...
+
     def closing(self) -> None:
         """Hear that the end begins, before anything is closed."""
         ...
@@ -76,6 +80,7 @@ class Runtime:
         self._notifier = Notifier.from_env(environ)
         self._ending = asyncio.Event()
         self._ready = False
+        self._reload: Callable[[], None] = _nothing_to_reload
 
     async def run(self) -> None:
         """Live until SIGTERM or SIGINT; raise what keeps the service from opening.
@@ -97,6 +102,7 @@ class Runtime:
             stack.enter_context(_background(lag.watch()))
             service = await stack.enter_async_context(self._open(self._settings, self._passed, lag))
             self._ready = True
+            self._reload = service.reload
             self._notifier.ready(await service.status())
             log.info("ready")
             stack.enter_context(_background(self._report(service)))
@@ -127,7 +133,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, life)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         try:
             yield
         finally:
@@ -144,9 +150,14 @@ class Runtime:
         loop = asyncio.get_running_loop()
         loop.call_later(self._settings.daemon.drain_seconds + CLOSE_SECONDS, life.cancel)
 
-    def _reload(self) -> None:
-        """Stay alive: a hang-up asks for a reload, and there is nothing to reload yet."""
+    def _hung_up(self) -> None:
+        """Stay alive: a hang-up asks for a reload."""
         log.info("reload_asked")
+        self._reload()
+
+
+def _nothing_to_reload() -> None:
+    """Hear a hang-up before anything is open: what is opened next is read anew anyway."""
 
 
 @contextlib.contextmanager

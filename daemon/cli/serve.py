@@ -84,6 +84,11 @@ class _Served:
         doors = ", ".join(self._vitals.doors.values())
         return f"{ready} of {len(views)} sessions ready{halted}; {doors}"
 
+    def reload(self) -> None:
+        """Try the rules' folder again."""
+        if self._vitals.house is not None:
+            self._vitals.house.rule_watch.ask()
+
     def closing(self) -> None:
         """Turn `/ready` to 503 before anything ends."""
         self._vitals.closing = True

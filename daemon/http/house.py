@@ -13,7 +13,7 @@ from daemon.imports import Imports
 from daemon.manual import Manual
 from daemon.outbox import Outbox
 from daemon.review import Review
-from daemon.rulebook import Rulebook
+from daemon.rulebook import RuleDesk, Rulebook, RuleWatch
 from daemon.sessions import Sessions
 from daemon.settings import Settings
 from daemon.suppression import Suppression
@@ -93,3 +93,13 @@ class House(Protocol):
     def started_at(self) -> datetime:
         """When the house was opened."""
         ...
+    @property
+    def rule_desk(self) -> RuleDesk:
+        """What changes them."""
+        ...
+
+    @property
+    def rule_watch(self) -> RuleWatch:
+        """What sees a rule file saved."""
+        ...
+

@@ -45,6 +45,11 @@ class Judges:
         return self.hashes == other.hashes
 
     @property
+    def sources(self) -> frozenset[rules.RuleFile]:
+        """Every file that either set was made of."""
+        return frozenset((*self.gate.ruleset.sources, *self.score.ruleset.sources))
+
+    @property
     def hashes(self) -> tuple[str, str]:
         """The content hashes of gate and score."""
         return self.gate.ruleset.hash, self.score.ruleset.hash

@@ -38,6 +38,10 @@ class Small:
         """Return what hangs."""
         return self.ailing
 
+    def reload(self) -> None:
+        """Hear a hang-up."""
+        self.story.append("reload")
+
     def closing(self) -> None:
         """Hear that the end begins."""
         self.story.append("closing")
@@ -113,6 +117,7 @@ async def test_a_hang_up_does_not_end_the_daemon() -> None:
     kill(signal.SIGHUP)
     await asyncio.sleep(0.02)
     assert not life.done()
+    assert small.story.count("reload") == 1
     kill(signal.SIGINT)
     await ended(life)
 
