@@ -74,11 +74,11 @@ class House:
         self.desk.on_check_wanted = self.validation.wake
         self.validation.on_checked = self.outbox.contact_checked
         self.halt.on_resume = self.outbox.wake
+        self.rule_desk.on_swap = self.outbox.rules_changed
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        self.rule_desk.on_swap = self.outbox.rules_changed
         cls,
         settings: Settings,
         *,
@@ -112,7 +112,6 @@ class House:
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncIterator[None]:
         """Recover, restore and serve; then drain what is on the wire before the lines close."""
-        at = self.clock.now()
         await self.suppression.replay()
         await self.rule_desk.restore()
         observers = Observers(self.plugins, self.bus, self.database, self.clock)
@@ -125,13 +124,9 @@ class House:
             for view in self.sessions.views():
                 self.outbox.serve(view.name)
             await stack.enter_async_context(self.validation.running())
+            await stack.enter_async_context(self.rule_watch.running())
             yield
 
-    # People.
-
-    @cached_property
-    def _journal(self) -> SuppressionJournal:
-        return SuppressionJournal(self.settings.state_dir)
     # The rules.
 
     @cached_property
@@ -144,6 +139,11 @@ class House:
         """What sees a rule file saved."""
         return RuleWatch(self.rule_desk, self.settings.rules)
 
+    # People.
+
+    @cached_property
+    def _journal(self) -> SuppressionJournal:
+        return SuppressionJournal(self.settings.state_dir)
 
     @cached_property
     def aliases(self) -> Aliases:

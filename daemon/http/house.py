@@ -90,10 +90,6 @@ class House(Protocol):
         ...
 
     @property
-    def started_at(self) -> datetime:
-        """When the house was opened."""
-        ...
-    @property
     def rule_desk(self) -> RuleDesk:
         """What changes them."""
         ...
@@ -103,3 +99,7 @@ class House(Protocol):
         """What sees a rule file saved."""
         ...
 
+    @property
+    def started_at(self) -> datetime:
+        """When the house was opened."""
+        ...
