@@ -20,8 +20,8 @@ class ImportRow:
 class SourcePreview:
     """What was found before anything is imported: form, headers and the first rows.
 
-    ``mapping`` goes from our column (``phone``, ``name``, ``trade``,
-    ``cartera_origen``, ``permission``, ``data_date``, ``notes``, ``evidence``) to the file's header.
+    ``mapping`` goes from our column (``phone``, ``name``, ``trade``, ``cartera_origen``,
+    ``permission``, ``data_date``, ``notes``, ``evidence``) to the file's header.
     """
 
     form: str
