@@ -50,6 +50,8 @@ class News:
         data, subject = event["data"], event["subject"]
         name = self._names.get(data.get("contact", subject), "somebody")
         match event["type"]:
+            case "message.changed" if data["state"] == data["previous"] == "queued":
+                return _told(name, f"→ {data['channel']}", escape(data["sentence"]))
             case "message.changed" if data["previous"] and data["state"] != "queued":
                 return _told(name, data["state"], escape(data["sentence"]))
             case "session.changed" if data["state"] in {"backoff", "ready"}:
@@ -67,4 +69,4 @@ class News:
 
 def _told(who: str, state: str, words: str) -> str:
     colour = COLOURS.get(state, "magenta")
-    return f"   [bold]{who:<16}[/] [{colour}]{state:<10}[/] {words}"
+    return f"   [bold]{who:<16}[/] [{colour}]{state:<17}[/] {words}"
