@@ -306,7 +306,7 @@ async def small_house(
     rules: RulesSettings | None = None,
     rulebook: Rulebook | None = None,
     plugins: Mapping[str, object] | None = None,
-    plugin_limit: float = 0.1,
+    plugin_limit: float = 30,
     started: bool = True,
 ) -> AsyncIterator[SmallHouse]:
     """Open (or open again) the house of a folder; on the way out it drops everything at once.

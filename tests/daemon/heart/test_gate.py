@@ -142,7 +142,8 @@ class Plugin:
 
 async def judged_by(tmp_path: Path, plugin: Plugin) -> tuple[MessageState, str]:
     """Post a message that only this plugin may object to."""
-    async with small_house(tmp_path, plugins={"strict": plugin}, plugin_limit=0.02) as house:
+    limit = 0.02 if plugin.answer == "late" else 30.0
+    async with small_house(tmp_path, plugins={"strict": plugin}, plugin_limit=limit) as house:
         await house.session()
         house.outbox.serve("main")
         await house.prospect()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api import hookimpl
 from daemon.errors import BadRequest, Conflict, IdempotencyConflict, NotFound, NumberRejected
 from daemon.settings import RulesSettings
 from statemachines.message import MessageState
@@ -142,6 +143,31 @@ async def test_one_message_per_contact_is_on_its_way(house: SmallHouse) -> None:
     house.wire.script.append(Say.ACK)
     await house.clock.advance(76)
     assert house.wire.texts() == ["one"], "a doubt blocks the contact until somebody settles it"
+
+
+class Counter:
+    """A plugin without an opinion that counts how often the gate looks."""
+
+    looks = 0
+
+    @hookimpl
+    async def leadmaster_judge_message(self) -> None:
+        """Count."""
+        self.looks += 1
+
+
+async def test_who_waits_for_another_message_costs_the_gate_no_look(tmp_path: Path) -> None:
+    """A doubt may last for days; nobody asks about the next message meanwhile."""
+    counter = Counter()
+    async with small_house(tmp_path, plugins={"counter": counter}) as house:
+        await house.session()
+        house.outbox.serve("main")
+        await house.inbound(await house.prospect())
+        house.wire.script.append(Say.UNKNOWN)
+        await house.post(text="one")
+        await house.post(text="another thing")
+        await house.clock.advance(600)
+        assert counter.looks == 3
 
 
 async def test_two_sessions_cannot_race_on_one_contact_under_two_names(house: SmallHouse) -> None:
