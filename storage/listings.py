@@ -14,6 +14,8 @@ from storage.messages import MessageRecord, record
 from storage.times import parse, stamp
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from storage.tx import Reader
 
 _LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
@@ -35,6 +37,15 @@ class Waiting:
 
     count: int
     since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What a session sent since a moment: messages, to how many people, and how many answered."""
+
+    sent: int
+    people: int
+    answered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,18 @@ def of_session(reader: Reader, session: str, states: Sequence[MessageState]) -> 
     return n
 
 
+def lately(reader: Reader, session: str, since: datetime) -> Lately:
+    """Return what a session sent since then, and how many of these people wrote after it."""
+    row = reader.one(
+        "SELECT count(*) AS sent, count(DISTINCT contact) AS people,"
+        " count(DISTINCT CASE WHEN EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = m.contact"
+        " AND i.own = 0 AND i.at >= m.sent_at) THEN contact END) AS answered"
+        " FROM messages AS m WHERE session = ? AND sent_at >= ?",
+        (session, stamp(since)),
+    )
+    return Lately(*tuple(row)) if row else Lately(0, 0, 0)
+
+
 def unanswered(reader: Reader, *, session: str = "") -> Waiting:
     """Return how many people wrote last, are not suppressed, and wait for our answer."""
     row = reader.one(
@@ -140,9 +163,10 @@ def unanswered(reader: Reader, *, session: str = "") -> Waiting:
     return _waiting(row)
 
 
-def _waiting(row: object) -> Waiting:
-    count, since = tuple(row) if row is not None else (0, None)  # type: ignore[arg-type]
-    return Waiting(count, parse(since) if since else None)
+def _waiting(row: sqlite3.Row | None) -> Waiting:
+    if row is None or row["since"] is None:
+        return Waiting(0, None)
+    return Waiting(row["n"], parse(row["since"]))
 
 
 def funnel(reader: Reader, since: datetime) -> Funnel:

@@ -18,14 +18,14 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from daemon.app import House
 from daemon.auth import ALL_SCOPES, Identity, Way
 from daemon.auth.scopes import Scope
-from daemon.http import v1
+from daemon.http import health, v1, ws
 from daemon.http.auth.identify import know
 from daemon.http.pages import console
 from daemon.http.problems import problems
 from daemon.http.streams import OPEN, close_streams
 from daemon.http.vitals import VITALS, Vitals
 from daemon.settings import Settings
-from tests.helpers.doors import Caller
+from tests.helpers.doors import Caller, Json
 
 CHROMIUM: Final = "/usr/bin/chromium"
 FLAGS: Final = (
@@ -54,23 +54,27 @@ class Console:
         """Stop serving, as a daemon does that is restarted."""
         await self.runner.cleanup()
 
-    async def ready(self, name: str = "ventas", **options: Any) -> None:
+    async def ready(self, name: str = "ventas", **options: Json) -> None:
         """Add a session and wait until it is ready."""
         await self.started(name, **options)
         await self.state_of(name, {"ready"})
 
-    async def started(self, name: str, **options: Any) -> None:
+    async def started(self, name: str, **options: Json) -> None:
         """Add a session and start it."""
         await self.api.post("/v1/sessions", name=name, channel="simulated", options=options)
         await self.api.post(f"/v1/sessions/{name}/start")
 
     async def state_of(self, name: str, wanted: Iterable[str]) -> None:
         """Wait until a session is in one of these states."""
-        async with asyncio.timeout(20):
-            while self.house.sessions.view(name).state not in set(wanted):
-                await asyncio.sleep(0.02)
+        news = self.house.bus.subscribe()
+        try:
+            async with asyncio.timeout(20):
+                while self.house.sessions.view(name).state not in set(wanted):
+                    await anext(aiter(news))
+        finally:
+            news.close()
 
-    async def import_list(self, content: bytes, **options: Any) -> None:
+    async def import_list(self, content: bytes, **options: Json) -> None:
         """Bring a list in."""
         upload = await self.api.call("POST", "/v1/uploads?filename=l.csv", data=content)
         order = {"upload": upload.document["upload"], "options": options}
@@ -89,7 +93,8 @@ def application(vitals: Vitals, scopes: frozenset[Scope] = ALL_SCOPES) -> web.Ap
     made[VITALS] = vitals
     made[OPEN] = set()
     made.on_shutdown.append(close_streams)
-    made.add_routes([*v1.routes, *console.routes])
+    ws.open_stream(made)
+    made.add_routes([*health.routes, *v1.routes, *console.routes])
     return made
 
 
@@ -125,7 +130,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @contextlib.asynccontextmanager
 async def looking(
-    browser: Browser, console: Console, path: str = "/", **options: Any
+    browser: Browser, console: Console, path: str = "/", **options: Json
 ) -> AsyncIterator[Page]:
     """Open a page; the test fails for anything that its console or its policy complains of."""
     context: BrowserContext = await browser.new_context(

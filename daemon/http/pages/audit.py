@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -45,7 +45,7 @@ async def list_(request: web.Request) -> web.StreamResponse:
     )
     people, actions = await house.database.read(listings.audit_words)
     shown = found[: wanted.limit]
-    values = {
+    values: dict[str, Any] = {
         "found": shown,
         "wanted": wanted,
         "next": shown[-1].number if len(found) > wanted.limit else 0,
@@ -53,9 +53,7 @@ async def list_(request: web.Request) -> web.StreamResponse:
     }
     if "HX-Request" in request.headers:
         return piece(request, "pieces/audit_list.html", **values)
-    return await page(
-        request, "audit.html", here="audit", people=people, actions=actions, **values
-    )
+    return await page(request, "audit.html", here="audit", people=people, actions=actions, **values)
 
 
 def _link(subject: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Final
 
 from storage.listings import Funnel
@@ -10,6 +12,7 @@ from storage.listings import Funnel
 STEP_WIDTH: Final = 120
 HEIGHT: Final = 96
 _THINNEST: Final = 2.0
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +49,18 @@ def picture(found: Funnel) -> Picture:
 def _outline(heights: list[float]) -> str:
     """Return the path: along the top from left to right, back along the bottom."""
     middle = HEIGHT / 2
-    top = [(place * STEP_WIDTH, middle - height / 2) for place, height in enumerate(heights)]
+    top: list[Point] = [
+        (place * STEP_WIDTH, middle - height / 2) for place, height in enumerate(heights)
+    ]
     top.append((len(heights) * STEP_WIDTH, top[-1][1]))
     bottom = [(x, HEIGHT - y) for x, y in reversed(top)]
     return f"M{_curve(top)} L{_curve(bottom)} Z"
 
 
-def _curve(points: list[tuple[float, float]]) -> str:
+def _curve(points: Sequence[Point]) -> str:
     """Return a line that leaves and meets each point level."""
     parts = [f"{points[0][0]:g} {points[0][1]:.1f}"]
-    for (x, y), (next_x, next_y) in zip(points, points[1:], strict=False):
+    for (x, y), (next_x, next_y) in pairwise(points):
         half = (x + next_x) / 2
         parts.append(f"C{half:g} {y:.1f} {half:g} {next_y:.1f} {next_x:g} {next_y:.1f}")
     return " ".join(parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from daemon.errors import BadRequest, NotFound
@@ -36,7 +38,7 @@ async def list_(request: web.Request) -> web.StreamResponse:
     return await page(request, "messages.html", here="messages", **values)
 
 
-async def _found(request: web.Request) -> dict[str, object]:
+async def _found(request: web.Request) -> dict[str, Any]:
     wanted, house = query(request, Wanted), house_of(request)
     states = _states(wanted.state)
     found = await house.database.read(
@@ -88,7 +90,7 @@ async def consequence(request: web.Request) -> web.StreamResponse:
     return piece(request, "pieces/cancel_message.html", message=request.match_info["id"])
 
 
-async def _one(request: web.Request) -> dict[str, object]:
+async def _one(request: web.Request) -> dict[str, Any]:
     house, now = house_of(request), shell_of(request).now
     wanted = request.match_info["id"]
     values = await house.database.read(lambda reader: _read(reader, house, wanted))
@@ -99,7 +101,7 @@ async def _one(request: web.Request) -> dict[str, object]:
     return {**values, "forecast": wait, "cancellable": message.state in CANCELLABLE}
 
 
-def _read(reader: Reader, house: House, wanted: str) -> dict[str, object]:
+def _read(reader: Reader, house: House, wanted: str) -> dict[str, Any]:
     message = messages.get(reader, wanted)
     if message is None:
         return {"message": None}
@@ -109,9 +111,7 @@ def _read(reader: Reader, house: House, wanted: str) -> dict[str, object]:
     return {
         "message": message,
         "name": listings.name_of(reader, message.contact),
-        "beats": story.of_message(
-            [dict(row) for row in messages.history(reader, wanted)], answers
-        ),
+        "beats": story.of_message([dict(row) for row in messages.history(reader, wanted)], answers),
         "verdict": verdict.of_decision(looks[-1].document, ruleset) if looks else None,
         "judged_at": looks[-1].at if looks else None,
         "looks": len(looks),

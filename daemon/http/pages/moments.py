@@ -30,7 +30,9 @@ def relative(at: datetime, now: datetime, words: Language) -> str:
 
 def exact(at: datetime, zone: ZoneInfo) -> str:
     """Return the whole moment in the house's own time, with its zone."""
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key.rpartition('/')[2].replace('_', ' ')}"
+    return (
+        f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key.rpartition('/')[2].replace('_', ' ')}"
+    )
 
 
 def clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from aiohttp import web
 
@@ -25,6 +26,8 @@ ORDERS = frozenset({"stop", "restart", "logout", "delete"})
 """Orders whose consequence is told before they are carried out."""
 LINKING = frozenset({Connection.PAIRING, Connection.CONNECTING, Connection.SYNCING})
 _STORY_LENGTH = 60
+LATELY = timedelta(hours=72)
+"""What is looked back on when a number is banned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ async def show(request: web.Request) -> web.StreamResponse:
     entries = await house.database.read(lambda reader: sessions.history(reader, name))
     waiting = await house.database.read(lambda r: listings.of_session(r, name, WAITING))
     open_chats = await house.database.read(lambda r: listings.unanswered(r, session=name))
+    since = shell_of(request).now - LATELY
+    lately = await house.database.read(lambda r: listings.lately(r, name, since))
     return await page(
         request,
         "session.html",
@@ -76,6 +81,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         beats=story.of_session(entries[-_STORY_LENGTH:]),
         waiting=waiting,
         open_chats=open_chats,
+        lately=lately,
         banned=card.view.state is Connection.BANNED_TEMPORARILY,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import jinja2
@@ -28,17 +28,9 @@ from daemon.http.vitals import house_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-    )
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": POLICY,
@@ -145,6 +137,7 @@ async def page(
         "here": here,
         "halt": await house.halt.state(),
         "seq": await house.database.high_water(),
+        "epoch": house.database.epoch,
         "csrf": csrf_token(secret) if secret else "",
         "theme": _theme(request),
         "rate": house.settings.clock.rate if house.settings.clock.start else 1.0,
@@ -166,7 +159,7 @@ def html(template: str, status: int = 200, **values: object) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
 
 
-def bare(request: web.Request, template: str, **values: Any) -> web.Response:
+def bare(request: web.Request, template: str, **values: object) -> web.Response:
     """Return a page for somebody who has not signed in: nothing of the house is in it."""
     words = words_of(request)
     return html(template, t=words, theme=_theme(request), **values)

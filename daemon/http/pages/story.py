@@ -19,7 +19,10 @@ from storage.times import parse
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One thing that happened. `key` names its word; `sentence` is the server's; `quote` theirs."""
+    """One thing that happened. `key` names its word; `sentence` is the server's; `quote` theirs.
+
+    `path` is where more of it stands; `score` is what a prospect had from here on.
+    """
 
     at: datetime
     tone: Tone
@@ -28,6 +31,8 @@ class Beat:
     sentence: str = ""
     who: str = ""
     quote: str = ""
+    path: str = ""
+    score: int | None = None
 
 
 def of_message(
@@ -59,11 +64,15 @@ def of_session(entries: Sequence[HistoryEntry]) -> list[Beat]:
     return [_move(entry) for entry in reversed(entries)]
 
 
+_TABLES = {"phone": "story", "sending": "story"}
+"""Where a region's words stand, if not under its own name: in a story they must say of what."""
+
+
 def _move(entry: HistoryEntry) -> Beat:
     return Beat(
         at=entry.at,
         tone=_tone(entry.region, entry.state),
-        key=f"{entry.region}.{entry.state}",
+        key=f"{_TABLES.get(entry.region, entry.region)}.{entry.state}",
         state=entry.state,
         sentence=_sentence(entry),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 
@@ -61,7 +62,9 @@ class Today:
     def _rest(self, words: Language) -> str:
         if self.answers.count:
             return words("today.rest.answers", n=self.answers.count)
-        return words("today.rest.lines", n=len(self.lines)) if self.lines else words("today.rest.no")
+        return (
+            words("today.rest.lines", n=len(self.lines)) if self.lines else words("today.rest.no")
+        )
 
 
 def read(reader: Reader, house: House, midnight: datetime, now: datetime) -> Today:
@@ -77,7 +80,7 @@ def read(reader: Reader, house: House, midnight: datetime, now: datetime) -> Tod
     )
 
 
-async def _values(request: web.Request) -> dict[str, object]:
+async def _values(request: web.Request) -> dict[str, Any]:
     house, shell = house_of(request), shell_of(request)
     now = shell.now
     midnight = now.astimezone(shell.zone).replace(hour=0, minute=0, second=0, microsecond=0)

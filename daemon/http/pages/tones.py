@@ -50,9 +50,7 @@ MESSAGES: Mapping[MessageState, Tone] = MappingProxyType(
         **dict.fromkeys(
             (_M.CLEARED, _M.SENT, _M.DELIVERED, _M.READ, _M.CONFIRMED_BY_HAND), Tone.READY
         ),
-        **dict.fromkeys(
-            (_M.QUEUED, _M.DEFERRED, _M.SENDING, _M.TAKEN, _M.REVEALED), Tone.WAITING
-        ),
+        **dict.fromkeys((_M.QUEUED, _M.DEFERRED, _M.SENDING, _M.TAKEN, _M.REVEALED), Tone.WAITING),
         **dict.fromkeys((_M.HELD, _M.IN_DOUBT), Tone.NEEDS_YOU),
         **dict.fromkeys((_M.BLOCKED, _M.FAILED), Tone.STOPPED),
         **dict.fromkeys((_M.CANCELLED, _M.EXPIRED), Tone.OFF),

@@ -6,6 +6,7 @@ export const house = {
   now: Date.parse(meta.now),
   rate: Number(meta.rate ?? 1),
   seq: Number(meta.seq ?? 0),
+  epoch: Number(meta.epoch ?? 0),
   csrf: meta.csrf ?? "",
   zone: meta.zone,
 };

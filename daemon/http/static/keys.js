@@ -2,7 +2,7 @@
 import { openDialog } from "./dialogs.js";
 
 const CHORD = 1500;
-let begun = 0;
+let begun = -Infinity;
 
 export function startKeys() {
   const choice = document.getElementById("keys-on");
@@ -22,7 +22,7 @@ function isTyping({ target }) {
 
 function press(key) {
   const chord = performance.now() - begun < CHORD;
-  begun = 0;
+  begun = -Infinity;
   if (chord) return click(`[data-go="${CSS.escape(key)}"]`);
   switch (key) {
     case "g":

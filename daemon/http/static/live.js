@@ -6,10 +6,11 @@ import { listen } from "./stream.js";
 
 const LEAST_BETWEEN = 400;
 const RETRIES = [500, 1000, 2000, 4000, 8000];
-let seq = house.seq;
+const place = { after: house.seq, epoch: house.epoch };
+const resting = new WeakMap();
+let stop = null;
 let lost = null;
 let failures = 0;
-const resting = new WeakMap();
 
 export function startLive() {
   connect();
@@ -20,35 +21,42 @@ export function startLive() {
   window.addEventListener("pageshow", ({ persisted }) => persisted && connect());
 }
 
-let stop = null;
-
 function connect() {
-  stop = listen({ after: seq, onOpen: opened, onEvent: heard, onEnd: ended });
+  stop = listen(place, { onOpen: opened, onEvent: heard, onResync: begunAnew, onEnd: ended });
 }
 
 function opened() {
   show("live", word("live"));
   document.body.classList.remove("stale");
-  if (lost !== null) document.querySelectorAll("[data-live]").forEach(refresh);
+  if (lost !== null) refreshAll();
   lost = null;
   failures = 0;
 }
 
-function ended() {
+function begunAnew({ seq, epoch }) {
+  Object.assign(place, { after: seq, epoch });
+  refreshAll();
+}
+
+async function ended() {
   lost ??= now();
   show("off", word("not_live", { at: timeOfDay(lost) }));
   document.body.classList.add("stale");
   setTimeout(connect, RETRIES[Math.min(failures++, RETRIES.length - 1)]);
+  const signedIn = await fetch("/v1/sign-in", { cache: "no-store" }).catch(() => null);
+  if (signedIn?.status === 401) location.reload(); // which leads to where one can sign in
 }
 
-function heard(event) {
-  if (event.seq) seq = event.seq;
+function heard({ seq, type, subject }) {
+  if (seq) place.after = seq;
   for (const piece of document.querySelectorAll("[data-live]")) {
     const topics = piece.dataset.live.split(" ");
-    if (topics.some((topic) => topic === event.type || topic === `${event.type}:${event.subject}`)) {
-      refresh(piece);
-    }
+    if (topics.some((topic) => topic === type || topic === `${type}:${subject}`)) refresh(piece);
   }
+}
+
+function refreshAll() {
+  document.querySelectorAll("[data-live]").forEach(refresh);
 }
 
 // Fetches a piece at once, and however much is heard, again only a little later.

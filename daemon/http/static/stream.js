@@ -1,35 +1,38 @@
-// The event stream as lines over HTTP. Whoever listens is told each event, and when it opens or ends.
-const SILENCE = 25_000; // the server writes an empty line every 15 s
+// The event stream, `leadmaster.v1` over a WebSocket. Whoever listens is told each event, when the
+// stream is open, when what it missed can't be told (so that all is fetched anew), and when it ends.
+const PROTOCOL = "leadmaster.v1";
+const PROBE_EVERY = 10_000;
+const PROBE_LIMIT = 2_000;
 
-// Listens from `after` on until it ends; returns a function that ends it.
-export function listen({ after, onOpen, onEvent, onEnd }) {
-  const abort = new AbortController();
-  let watch;
-  const heard = () => {
-    clearTimeout(watch);
-    watch = setTimeout(() => abort.abort(), SILENCE);
+// Listens from a place in the log on; returns a function that ends it.
+export function listen(place, { onOpen, onEvent, onResync, onEnd }) {
+  const address = new URL("/v1/events", location.href);
+  address.protocol = location.protocol.replace("http", "ws");
+  address.search = new URLSearchParams(place);
+  const socket = new WebSocket(address, PROTOCOL);
+  const probing = setInterval(() => probe(socket), PROBE_EVERY);
+  let over = false;
+  const end = () => {
+    if (over) return;
+    over = true;
+    clearInterval(probing);
+    socket.close();
+    onEnd();
   };
-  read(`/v1/events?after=${after}`, abort.signal, heard, onOpen, onEvent)
-    .catch(() => undefined)
-    .finally(() => {
-      clearTimeout(watch);
-      onEnd();
-    });
-  return () => abort.abort();
+  socket.addEventListener("close", end);
+  socket.addEventListener("silent", end);
+  socket.addEventListener("message", ({ data }) => {
+    const said = JSON.parse(data);
+    if (said.frame === "subscribed") onOpen();
+    else if (said.frame === "snapshot") onResync(said);
+    else if (said.frame === "event" || said.frame === "qr") onEvent(said);
+  });
+  return end;
 }
 
-async function read(path, signal, heard, onOpen, onEvent) {
-  heard();
-  const response = await fetch(path, { signal, cache: "no-store" });
-  if (!response.ok) return;
-  onOpen();
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = ""; ;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    heard();
-    const lines = (rest + value).split("\n");
-    rest = lines.pop();
-    lines.filter(Boolean).forEach((line) => onEvent(JSON.parse(line)));
-  }
+// A line that broke without a word is noticed by asking something else of the same server.
+async function probe(socket) {
+  const answer = await fetch("/health", { signal: AbortSignal.timeout(PROBE_LIMIT), cache: "no-store" })
+    .catch(() => null);
+  if (!answer) socket.dispatchEvent(new Event("silent"));
 }

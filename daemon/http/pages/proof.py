@@ -1,0 +1,104 @@
+"""Evidence as people read it: what is known, since when, from whom; and what proves a permission."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from daemon.api.effects import Wish
+from daemon.consent import Permission
+from daemon.http.pages.tones import Tone
+from storage.evidence import Evidence, EvidenceKind
+
+_K, _T = EvidenceKind, Tone
+
+TONES: Mapping[tuple[EvidenceKind, str], Tone] = MappingProxyType(
+    {
+        (_K.PERMISSION, "opted_in"): _T.READY,
+        (_K.PERMISSION, "relationship"): _T.READY,
+        (_K.PERMISSION, "public_source"): _T.NEEDS_YOU,
+        (_K.PERMISSION, "none"): _T.STOPPED,
+        (_K.REFUSAL, "refused"): _T.STOPPED,
+        (_K.OWN_MESSAGE, "sent"): _T.WAITING,
+        (_K.ON_WHATSAPP, "yes"): _T.READY,
+        (_K.ON_WHATSAPP, "no"): _T.STOPPED,
+        (_K.ON_WHATSAPP, "unknown"): _T.OFF,
+        (_K.VALIDATION, "validated"): _T.READY,
+        (_K.VALIDATION, "not_reachable"): _T.STOPPED,
+        (_K.VALIDATION, "expired"): _T.OFF,
+        (_K.BOUNCE, "check_turned_no"): _T.STOPPED,
+        (_K.BOUNCE, "undeliverable"): _T.STOPPED,
+        (_K.BOUNCE, "undelivered_72h"): _T.STOPPED,
+        (_K.COMPLAINT, "hostile_refusal"): _T.STOPPED,
+        (_K.COMPLAINT, "refused_marketing"): _T.STOPPED,
+        (_K.COMPLAINT, "block_signal"): _T.STOPPED,
+        (_K.INTENT, "none"): _T.OFF,
+        (_K.INTENT, "weak"): _T.WAITING,
+        (_K.INTENT, "clear"): _T.READY,
+        (_K.INTENT, "asked"): _T.READY,
+    }
+)
+"""Each piece of evidence that has words of its own; what a plugin adds has those of its kind."""
+
+PERMISSIONS: Mapping[str, Tone] = MappingProxyType(
+    {
+        Permission.CONVERSATION: _T.READY,
+        Permission.OPTED_IN: _T.READY,
+        Permission.RELATIONSHIP: _T.READY,
+        Permission.PUBLIC_SOURCE: _T.NEEDS_YOU,
+        Permission.NONE: _T.STOPPED,
+        Permission.REFUSED: _T.STOPPED,
+    }
+)
+_REFUSING = frozenset({Wish.REFUSED.value, Wish.OPT_OUT.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of evidence. `key` names its words; `source` and `quote` are as stored."""
+
+    at: datetime
+    tone: Tone
+    key: str
+    source: str
+    quote: str
+
+
+def pieces(found: Sequence[Evidence]) -> list[Piece]:
+    """Return evidence for the page, in the order given; what they wrote is in the conversation."""
+    return [
+        Piece(each.at, tone_of(each), key_of(each), each.source, each.quote)
+        for each in found
+        if each.kind is not EvidenceKind.INBOUND
+    ]
+
+
+def key_of(each: Evidence) -> str:
+    """Return the key of a piece's words."""
+    value = each.value if (each.kind, each.value) in TONES else "other"
+    return f"proof.{each.kind}.{value}"
+
+
+def tone_of(each: Evidence) -> Tone:
+    """Return a piece's tone; what is not known beforehand says nothing by its colour."""
+    return TONES.get((each.kind, each.value), Tone.OFF)
+
+
+def proof_of(permission: Permission, found: Sequence[Evidence]) -> Evidence | None:
+    """Return the newest piece that a permission stands on; None where nobody said anything."""
+    return next((each for each in found if _proves(permission, each)), None)
+
+
+def _proves(permission: Permission, each: Evidence) -> bool:
+    theirs = each.kind is EvidenceKind.INBOUND
+    match permission:
+        case Permission.REFUSED:
+            return each.kind is EvidenceKind.REFUSAL or (theirs and each.value in _REFUSING)
+        case Permission.CONVERSATION:
+            return theirs
+        case Permission.RELATIONSHIP if theirs:
+            return True
+        case _:
+            return each.kind is EvidenceKind.PERMISSION and each.value == permission
