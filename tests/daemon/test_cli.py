@@ -106,8 +106,9 @@ def folder() -> Iterator[Path]:
         yield path
 
 
-def started(folder: Path) -> subprocess.Popen[bytes]:
-    """Start a daemon on the folder and wait until its control socket answers."""
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a daemon and wait until its control socket answers; leave none behind."""
     process = subprocess.Popen(
         command("--config", str(folder / "leadmaster.toml"), "run"),
         stdout=subprocess.PIPE,
@@ -118,7 +119,12 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
-    return process
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def _answers(folder: Path) -> bool:
@@ -138,15 +144,15 @@ def ended(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tup
 @pytest.fixture(scope="module")
 def here(folder: Path) -> Iterator[Here]:
     """Return a daemon with one linked session and a short list of prospects."""
-    process = started(folder)
-    daemon = Here(folder, process)
-    options = json.dumps({"script": str(folder / "script.json")})
-    daemon("sessions", "add", "ventas", "--options", options, "--start")
-    daemon("sessions", "qr", "ventas")
-    (folder / "lista.csv").write_text(LIST, encoding="utf-8")
-    daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
-    yield daemon
-    assert ended(process)[0] == 0
+    with running(folder) as process:
+        daemon = Here(folder, process)
+        options = json.dumps({"script": str(folder / "script.json")})
+        daemon("sessions", "add", "ventas", "--options", options, "--start")
+        daemon("sessions", "qr", "ventas")
+        (folder / "lista.csv").write_text(LIST, encoding="utf-8")
+        daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
+        yield daemon
+        assert ended(process)[0] == 0
 
 
 def test_help_names_every_command() -> None:
@@ -530,13 +536,13 @@ def test_a_copied_database_is_refused_until_adopted(short_folder: Path) -> None:
         folder.mkdir()
         text = SETTINGS.format(folder=folder)
         (folder / "leadmaster.toml").write_text(text, encoding="utf-8")
-    process = started(original)
-    here = Here(original, process)
-    here("sessions", "add", "ventas")
-    (original / "l.csv").write_text(LIST, encoding="utf-8")
-    here("prospects", "import", str(original / "l.csv"), "--yes", "--json")
-    waiting = here("send", PHONE, "Hola", "--json").document["id"]
-    status, log = ended(process)
+    with running(original) as process:
+        here = Here(original, process)
+        here("sessions", "add", "ventas")
+        (original / "l.csv").write_text(LIST, encoding="utf-8")
+        here("prospects", "import", str(original / "l.csv"), "--yes", "--json")
+        waiting = here("send", PHONE, "Hola", "--json").document["id"]
+        status, log = ended(process)
     assert (status, b"Hola" in log, b"41234567" in log) == (0, False, False)
     for name in ("leadmaster.db", "suppressions.journal", "suppressions.key"):
         if (original / name).exists():
@@ -548,22 +554,22 @@ def test_a_copied_database_is_refused_until_adopted(short_folder: Path) -> None:
     assert sick.status == 1
     adopted = run("--state-dir", str(copy), "doctor", "--adopt", "the old machine burnt down")
     assert (adopted.status, "sending is halted" in adopted.out) == (0, True)
-    again = started(copy)
-    there = Here(copy, again)
-    story = there("queue", "show", waiting, "--json").document
-    assert story["message"]["state"] == "cancelled"
-    assert story["history"][-1]["reason_code"] == "database_adopted"
-    assert there("resume", "all is well").status == 0
-    assert ended(again, signal.SIGINT)[0] == 0
+    with running(copy) as again:
+        there = Here(copy, again)
+        story = there("queue", "show", waiting, "--json").document
+        assert story["message"]["state"] == "cancelled"
+        assert story["history"][-1]["reason_code"] == "database_adopted"
+        assert there("resume", "all is well").status == 0
+        assert ended(again, signal.SIGINT)[0] == 0
 
 
 def test_kill_9_and_a_start_on_the_same_socket(short_folder: Path) -> None:
     """What a killed daemon left behind does not stop the next one."""
     text = SETTINGS.format(folder=short_folder)
     (short_folder / "leadmaster.toml").write_text(text, encoding="utf-8")
-    first = started(short_folder)
-    assert ended(first, signal.SIGKILL)[0] == -signal.SIGKILL
+    with running(short_folder) as first:
+        assert ended(first, signal.SIGKILL)[0] == -signal.SIGKILL
     assert (short_folder / "control.sock").exists()
-    second = started(short_folder)
-    assert ended(second)[0] == 0
+    with running(short_folder) as second:
+        assert ended(second)[0] == 0
     assert not (short_folder / "control.sock").exists()
