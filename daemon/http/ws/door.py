@@ -18,13 +18,14 @@ from daemon.http.ws.listener import Listener
 from daemon.http.ws.messages import wanted_of
 from daemon.http.ws.room import Room
 
-_ROOM: Final = web.AppKey("stream", Room)
+ROOM: Final = web.AppKey("stream", Room)
+"""Who is connected to a door."""
 
 
 def open_stream(application: web.Application, limits: Limits | None = None) -> None:
     """Let a door serve the stream; at its shutdown every client is closed with 1012."""
     room = Room(limits or Limits())
-    application[_ROOM] = room
+    application[ROOM] = room
 
     async def close(_application: web.Application) -> None:
         await room.close()
@@ -38,7 +39,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     Whoever the handshake did not name signs in with the first message.
     """
     _require_protocol(request)
-    room, house, wanted = request.app[_ROOM], house_of(request), wanted_of(request)
+    room, house, wanted = request.app[ROOM], house_of(request), wanted_of(request)
     identity = request.get(IDENTITY)
     if identity is not None:
         start_of(wanted, identity.scopes)

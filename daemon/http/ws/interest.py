@@ -14,7 +14,7 @@ from daemon.auth.refusals import ScopeMissing
 from daemon.errors import BadRequest
 from daemon.events import SessionQrShown
 
-Place = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Place = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Names = Annotated[
     tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(max_length=1000)
 ]

@@ -36,6 +36,11 @@ class Room:
         with _place(self._strangers, listener, self.limits.strangers):
             yield
 
+    @property
+    def connected(self) -> int:
+        """How many are connected, signed in or not."""
+        return len(self._listeners) + len(self._strangers)
+
     async def hub(self, house: House) -> Hub:
         """Return the hub, opened; a new one where the old one hears nothing any more."""
         async with self._opening:

@@ -1,0 +1,1 @@
+"""The status stream over real sockets."""

@@ -1,0 +1,261 @@
+"""The news for many: in order and whole for each, and no client is felt by another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from daemon.auth import Scope
+from daemon.http.ws import Limits
+from tests.helpers.stream import Ear, Frame, StreamHouse, seqs, stream_house
+
+MANY = 200
+BIG = "x" * 100_000
+"""A reason so long that a few dozen fill every buffer of a line that nobody reads."""
+
+
+@pytest.fixture
+async def narrow(short_folder: Path) -> AsyncIterator[StreamHouse]:
+    """Open a stream with little room for anything."""
+    limits = Limits(queue=8, bus=16, through=0.05)
+    async with stream_house(short_folder, limits) as opened:
+        yield opened
+
+
+async def test_two_hundred_clients_hear_everything_in_order(
+    stream: StreamHouse, token: str
+) -> None:
+    """Bursts as large as a commit can be reach each of 200 clients without a hole."""
+    async with AsyncExitStack() as stack:
+        ears = [await stack.enter_async_context(stream.listening(token)) for _ in range(MANY)]
+        start = await stream.house.database.high_water()
+        hearing = [asyncio.create_task(ear.events(120)) for ear in ears]
+        for size in (1, 19, 100):
+            await stream.happen(size)
+        heard = await asyncio.gather(*hearing)
+    expected = list(range(start + 1, start + 121))
+    assert all(seqs(frames) == expected for frames in heard)
+
+
+async def test_reconnecting_in_the_middle_of_a_burst_loses_and_doubles_nothing(
+    stream: StreamHouse, token: str
+) -> None:
+    """Clients that hang up at any event and resume from it have heard the log as it is."""
+    total, rng = 300, Random(7)  # noqa: S311 - any order will do
+    start, epoch = await stream.house.database.high_water(), stream.house.database.epoch
+
+    async def restless(patience: int) -> list[int]:
+        heard: list[int] = []
+        after = start
+        while len(heard) < total:
+            async with stream.connected(token, f"?after={after}&epoch={epoch}") as ear:
+                more = await ear.events(min(patience, total - len(heard)))
+            heard += seqs(more)
+            after = heard[-1]
+        return heard
+
+    async def burst() -> None:
+        for index in range(0, total, 20):
+            await stream.happen(20, index)
+
+    clients = [restless(rng.randrange(10, 80)) for _ in range(12)]
+    _, *heard = await asyncio.gather(burst(), *clients)
+    assert all(each == list(range(start + 1, start + total + 1)) for each in heard)
+
+
+async def test_a_stream_begun_in_a_burst_goes_on_from_its_snapshot(
+    stream: StreamHouse, token: str
+) -> None:
+    """Whoever comes while much happens hears each event past the snapshot's seq, once."""
+
+    async def late() -> tuple[int, list[int]]:
+        async with stream.connected(token) as ear:
+            snapshot = (await ear.until("snapshot"))[-1]
+            return snapshot["seq"], seqs(await ear.events(10))
+
+    async def burst() -> None:
+        for _ in range(60):
+            await stream.happen(5)
+
+    running = asyncio.create_task(burst())
+    for seq, heard in await asyncio.gather(*(late() for _ in range(12))):
+        assert heard == list(range(seq + 1, seq + 11))
+    await running
+
+
+async def test_what_the_bus_has_no_room_for_comes_from_the_log(narrow: StreamHouse) -> None:
+    """A commit larger than the bus holds reaches listeners whole."""
+    async with narrow.listening(await narrow.token()) as ear:
+        start = await narrow.house.database.high_water()
+        await narrow.happen(500)
+        await narrow.happen(3)
+        assert seqs(await ear.events(503)) == list(range(start + 1, start + 504))
+
+
+async def test_a_client_that_never_reads_is_closed_and_the_others_go_on(
+    narrow: StreamHouse,
+) -> None:
+    """It gets 1013 once its queue is full; the others hear all, while its line stays clogged."""
+    token = await narrow.token()
+    async with AsyncExitStack() as stack:
+        ears = [await stack.enter_async_context(narrow.listening(token)) for _ in range(3)]
+        deaf = await stack.enter_async_context(narrow.deaf(token))
+        start = await narrow.house.database.high_water()
+        hearing = [asyncio.create_task(ear.events(120)) for ear in ears]
+        for _ in range(120):
+            await narrow.emit(narrow.halted(BIG))
+        for heard in await asyncio.gather(*hearing):
+            assert seqs(heard) == list(range(start + 1, start + 121))
+        code, told = await deaf.end()
+    assert code == 1013
+    said = seqs([frame for frame in told if frame["frame"] == "event"])
+    assert said == list(range(start + 1, start + 1 + len(said))), "what it was told has no hole"
+    assert len(said) < 120
+
+
+async def test_a_client_that_reads_slowly_is_kept(stream: StreamHouse) -> None:
+    """Waiting frames come as soon as the line takes more, in their order."""
+    token = await stream.token()
+    async with stream.deaf(token) as slow:
+        start = await stream.house.database.high_water()
+        for _ in range(80):
+            await stream.emit(stream.halted(BIG))
+        assert seqs(await slow.events(80)) == list(range(start + 1, start + 81))
+        await stream.happen()
+        assert seqs(await slow.events(1)) == [start + 81]
+
+
+async def test_a_narrowed_client_hears_its_topics_and_how_far_the_rest_came(
+    narrow: StreamHouse,
+) -> None:
+    """Topics choose; `through` says that what lies between was not for this client."""
+    await narrow.house.sessions.create("ventas", "simulated", "America/Bogota")
+    async with narrow.connected(await narrow.token(), "?topics=session.changed") as ear:
+        assert (await ear.until("subscribed"))[-1]["topics"] == ["session.changed"]
+        await narrow.happen(4)
+        end = await narrow.house.database.high_water()
+        assert (await ear.next()) == {"frame": "through", "through_seq": end}
+        await narrow.house.sessions.start("ventas", "ana")
+        (event,) = await ear.events(1)
+    assert (event["type"], event["subject"]) == ("session.changed", "ventas")
+
+
+async def test_sessions_narrow_what_is_about_a_session_and_nothing_else(
+    stream: StreamHouse, token: str
+) -> None:
+    """Another session's changes are not told; a halt, which is about none, is."""
+    for name in ("ventas", "cobros"):
+        await stream.house.sessions.create(name, "manual", "America/Bogota")
+    async with stream.listening(token, "?sessions=ventas") as ear:
+        await stream.house.sessions.start("cobros", "ana")
+        await stream.house.sessions.start("ventas", "ana")
+        await stream.happen()
+        subjects = [(await ear.events(1))[0]["subject"]]
+        while subjects[-1] != "installation":
+            subjects.append((await ear.events(1))[0]["subject"])
+    assert set(subjects) == {"ventas", "installation"}
+
+
+async def test_subscribe_narrows_from_where_the_client_is(stream: StreamHouse, token: str) -> None:
+    """Who wants less gets no snapshot again; `through_seq` is the place of the change."""
+    async with stream.listening(token) as ear:
+        await stream.happen()
+        (event,) = await ear.events(1)
+        await ear.say("subscribe", topics=["sending.resumed"])
+        subscribed = await ear.next()
+        assert subscribed == {
+            "frame": "subscribed",
+            "topics": ["sending.resumed"],
+            "sessions": None,
+            "through_seq": event["seq"],
+        }
+        await stream.house.halt.halt("ana", "a storm")
+        await stream.house.halt.resume("ana", "it is over")
+        assert [each["type"] for each in await ear.events(1)] == ["sending.resumed"]
+
+
+async def test_subscribe_to_more_brings_a_fresh_snapshot(stream: StreamHouse, token: str) -> None:
+    """What the client did not follow it would not know: it begins anew."""
+    async with stream.listening(token, "?topics=sending.resumed&sessions=ventas") as ear:
+        await stream.happen(2)
+        await ear.say("subscribe", sessions=["ventas"])
+        frames = await ear.until("subscribed")
+        assert [frame["frame"] for frame in frames] == ["snapshot", "subscribed"]
+        assert frames[0]["seq"] == await stream.house.database.high_water()
+
+
+async def test_subscribe_can_go_back_in_the_log(stream: StreamHouse, token: str) -> None:
+    """With after and epoch the past of the new topics is told first."""
+    start, epoch = await stream.house.database.high_water(), stream.house.database.epoch
+    async with stream.listening(token, "?topics=sending.resumed") as ear:
+        await stream.happen(2)
+        await ear.say("subscribe", topics=["sending.halted"], after=start, epoch=epoch)
+        *events, subscribed = await ear.until("subscribed")
+    assert seqs(events) == [start + 1, start + 2]
+    assert subscribed["through_seq"] == start + 2
+
+
+async def test_each_topic_has_its_scope(stream: StreamHouse) -> None:
+    """A token hears what its scopes cover, and may not ask for more by name."""
+    few = await stream.token(Scope.EVENTS_READ, Scope.SESSIONS_READ)
+    async with stream.listening(few) as ear:
+        await stream.house.sessions.create("ventas", "manual", "America/Bogota")
+        await ear.say("subscribe", topics=["message.changed"])
+        event, error = await ear.next(), await ear.next()
+    assert event["type"] == "session.changed"
+    assert (error["frame"], error["code"]) == ("error", "scope_missing")
+    assert "messages:read" in error["sentence"]
+
+
+async def test_pairing_codes_go_only_to_who_may_pair(stream: StreamHouse) -> None:
+    """A code has no seq, says how long it lasts, and reaches nobody without `sessions:pair`."""
+    pair = await stream.token(Scope.EVENTS_READ, Scope.SESSIONS_READ, Scope.SESSIONS_PAIR)
+    read = await stream.token(Scope.EVENTS_READ, Scope.SESSIONS_READ)
+    await stream.house.sessions.create("ventas", "simulated", "America/Bogota")
+    async with stream.listening(pair) as may, stream.listening(read) as may_not:
+        await stream.house.sessions.start("ventas", "ana")
+        code = (await may.until("qr"))[-1]
+        seen = await _until_scanning(may_not)
+        async with stream.connected(pair) as late:
+            again = (await late.until("qr"))[-1]
+    assert "seq" not in code
+    assert code["subject"] == "ventas"
+    assert 0 < code["seconds_left"] <= 60
+    assert again["data"]["code"] == code["data"]["code"]
+    assert code["data"]["code"] not in str(seen)
+    assert {frame["frame"] for frame in seen} == {"event"}
+
+
+async def _until_scanning(ear: Ear) -> list[Frame]:
+    found = [await ear.next()]
+    while found[-1]["data"]["state"] != "awaiting_scan":
+        found.append(await ear.next())
+    return found
+
+
+async def test_a_client_that_hangs_up_is_forgotten(stream: StreamHouse, token: str) -> None:
+    """Its seat and its place in the fan-out are free again."""
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(stream.listening(token))
+        assert stream.room.connected == 3
+    await stream.emptied()
+
+
+async def test_a_burst_while_nobody_listens_costs_nothing_later(
+    stream: StreamHouse, token: str
+) -> None:
+    """The hub moves on alone; who comes then begins where it is."""
+    async with stream.listening(token):
+        pass
+    await stream.emptied()
+    await stream.happen(50)
+    async with stream.connected(token) as ear:
+        snapshot = (await ear.until("snapshot"))[-1]
+        await stream.happen()
+        assert seqs(await ear.events(1)) == [snapshot["seq"] + 1]
