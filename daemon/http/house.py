@@ -7,13 +7,16 @@ from functools import cached_property
 from typing import Protocol
 
 from daemon.api.clock import Clock
+from daemon.auth import Auth
 from daemon.bus import Bus
 from daemon.halt import Halt
 from daemon.imports import Imports
 from daemon.manual import Manual
 from daemon.outbox import Outbox
+from daemon.plugin_manager import Plugins
+from daemon.prospects import Prospects
 from daemon.review import Review
-from daemon.rulebook import RuleDesk, Rulebook, RuleWatch
+from daemon.rulebook import Rulebook, RuleDesk, RuleWatch
 from daemon.sessions import Sessions
 from daemon.settings import Settings
 from daemon.suppression import Suppression
@@ -30,6 +33,11 @@ class House(Protocol):
         ...
 
     @property
+    def auth(self) -> Auth:
+        """Who may come in, by which way."""
+        ...
+
+    @property
     def clock(self) -> Clock:
         """The house's time."""
         ...
@@ -37,6 +45,11 @@ class House(Protocol):
     @property
     def database(self) -> Database:
         """The one file."""
+        ...
+
+    @property
+    def plugins(self) -> Plugins:
+        """What the installation was given: channels, sources, hooks."""
         ...
 
     @property
@@ -72,6 +85,11 @@ class House(Protocol):
     @cached_property
     def validation(self) -> Validation:
         """Number checks, and an operator's word."""
+        ...
+
+    @property
+    def prospects(self) -> Prospects:
+        """Prospects that a person enters or corrects."""
         ...
 
     @cached_property
