@@ -151,14 +151,15 @@ def unanswered(reader: Reader, *, session: str = "") -> Waiting:
     """Return how many people wrote last, are not suppressed, and wait for our answer."""
     row = reader.one(
         "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
-        " FROM inbound WHERE own = 0 AND (?1 = '' OR session = ?1) GROUP BY contact) AS theirs"
+        " FROM inbound WHERE own = 0 AND (:session = '' OR session = :session)"
+        " GROUP BY contact) AS theirs"
         " WHERE NOT EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = theirs.contact"
         " AND s.lifted_at IS NULL)"
         " AND NOT EXISTS (SELECT 1 FROM inbound AS o WHERE o.contact = theirs.contact"
         " AND o.own = 1 AND o.at > last)"
         " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = theirs.contact"
         f" AND m.state IN {_LEFT} AND coalesce(m.sent_at, m.changed_at) > last)",
-        (session,),
+        {"session": session},
     )
     return _waiting(row)
 
@@ -198,9 +199,10 @@ def audit_page(
 ) -> list[AuditLine]:
     """Return entries of the audit, newest first, older than the number `before`."""
     rows = reader.all(
-        "SELECT * FROM audit WHERE (?1 = '' OR who = ?1) AND (?2 = '' OR action = ?2)"
-        " AND (?3 = '' OR subject = ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5",
-        (who, action, subject, before, limit),
+        "SELECT * FROM audit WHERE (:who = '' OR who = :who)"
+        " AND (:action = '' OR action = :action) AND (:subject = '' OR subject = :subject)"
+        " AND (:before IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit",
+        {"who": who, "action": action, "subject": subject, "before": before, "limit": limit},
     )
     return [
         AuditLine(
