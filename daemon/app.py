@@ -14,6 +14,7 @@ from daemon.aliases import Aliases
 from daemon.api.clock import Clock, ScaledClock, SystemClock
 from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.api.transport import Channel
+from daemon.auth import Auth
 from daemon.bus import Bus
 from daemon.errors import StartRefused
 from daemon.events import revive
@@ -29,6 +30,7 @@ from daemon.outbox.dispatch import Dispatch
 from daemon.outbox.requests import Intake
 from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
+from daemon.prospects import Prospects
 from daemon.retention import Retention
 from daemon.review import Review
 from daemon.rulebook import RuleDesk, Rulebook, RuleWatch
@@ -59,6 +61,7 @@ class House:
         bus: Bus,
         database: Database,
         channels: Mapping[str, Channel],
+        auth: Auth,
     ) -> None:
         """Take the ground that the rooms stand on, and wire the news that comes up from them."""
         self.settings = settings
@@ -68,6 +71,7 @@ class House:
         self.bus = bus
         self.database = database
         self.channels = channels
+        self.auth = auth
         self.started_at = clock.now()
         self.outbox.connect(self._dispatch)
         self.sessions.on_ready = self.outbox.session_ready
@@ -105,7 +109,8 @@ class House:
             stack.push_async_callback(database.close)
             channels = await _channels(plugins, settings, database)
             time = clock or _clock(settings.clock)
-            house = cls(settings, time, plugins, rulebook, bus, database, channels)
+            auth = await Auth.open(database, time, settings)
+            house = cls(settings, time, plugins, rulebook, bus, database, channels, auth)
             await stack.enter_async_context(house._living())
             yield house
 
@@ -180,6 +185,13 @@ class House:
         """Lists of prospects on their way in."""
         return Imports(
             self.database, self.plugins, self.scoring, self.aliases, self.clock, self.settings
+        )
+
+    @cached_property
+    def prospects(self) -> Prospects:
+        """Prospects that a person enters or corrects."""
+        return Prospects(
+            self.database, self.scoring, self.aliases, self.clock, self.settings.daemon
         )
 
     @cached_property

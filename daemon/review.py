@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from daemon.api.clock import Clock
 from daemon.errors import BadRequest, Conflict, NotFound
@@ -34,6 +34,31 @@ class Review:
         """Return what waits for a person, longest waiting first."""
         return await self._database.read(lambda reader: queue.for_review(reader, limit))
 
+    async def take(self, message: str, who: str) -> MessageRecord:
+        """Take a message to look at, so that nobody else decides it meanwhile; no duty to.
+
+        Again by the same person it lengthens the lease. Raises :class:`Conflict` while another
+        person has it. What was taken may still be withdrawn, and expires like the rest.
+        """
+        at = self._clock.now()
+        until = at + timedelta(minutes=self._settings.manual_lease_minutes)
+
+        def job(tx: Tx) -> MessageRecord:
+            _reviewable(tx, message, who, at)
+            return queue.lease(tx, message, who, until)
+
+        return await self._database.write(job, urgent=True)
+
+    async def give_back(self, message: str, who: str) -> MessageRecord:
+        """Let others decide a message again. Raises :class:`Conflict` while another has it."""
+        at = self._clock.now()
+
+        def job(tx: Tx) -> MessageRecord:
+            _reviewable(tx, message, who, at)
+            return queue.lease(tx, message, None, None)
+
+        return await self._database.write(job, urgent=True)
+
     async def approve(self, message: str, who: str, reason: str) -> MessageRecord:
         """Approve a message; a held one goes before the gate again, a deferred one keeps waiting.
 
@@ -43,7 +68,7 @@ class Review:
         until = at + timedelta(hours=self._settings.approval_hours)
 
         def job(tx: Tx) -> MessageRecord:
-            found = _reviewable(tx, message)
+            found = _reviewable(tx, message, who, at)
             decisions.approve(
                 tx,
                 message=found.id,
@@ -79,7 +104,7 @@ class Review:
         at, given = self._clock.now(), _given(reason)
 
         def job(tx: Tx) -> MessageRecord:
-            _reviewable(tx, message)
+            _reviewable(tx, message, who, at)
             audit.add(tx, at=at, who=who, action="reject", subject=message, reason=given)
             return messages.move(
                 tx,
@@ -94,12 +119,16 @@ class Review:
         return await self._database.write(job)
 
 
-def _reviewable(tx: Tx, message: str) -> MessageRecord:
+def _reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:
+    """Return a message that this person may decide; raise NotFound or Conflict."""
     found = messages.get(tx, message)
     if found is None:
         raise NotFound(f"There is no message {message}.")
     if found.state not in {MessageState.HELD, MessageState.DEFERRED}:
         raise Conflict(f"The message {message} is {found.state}; only what waits can be decided.")
+    leased = found.lease_until is not None and found.lease_until > at
+    if leased and found.taken_by != who:
+        raise Conflict(f"{found.taken_by} looks at it just now.", hint="Take the next one.")
     return found
 
 

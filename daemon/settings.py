@@ -28,6 +28,8 @@ class DaemonSettings(Section, frozen=True):
     state_dir: str = "/var/lib/leadmaster"
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 3012
+    open_to_network: bool = False
+    """Listen on a `host` that other machines reach, although the daemon itself speaks no TLS."""
     control_socket: str = ""
     """Empty: `control.sock` in the state folder."""
     time_zone: str = "America/Argentina/Buenos_Aires"
@@ -56,15 +58,15 @@ class RulesSettings(Section, frozen=True):
     gate: tuple[str, ...] = ()
     """Files of the gate; empty: the shipped ones."""
     score: tuple[str, ...] = ()
-    engines: Literal["both", "reference"] = "both"
-
     dir: str = "/etc/leadmaster/rules.d"
     """The operator's own files, laid over those; a save there is tried, and goes live."""
     shadow: str = ""
     """A folder that is judged beside the live one and never obeyed; empty: none."""
-
+    engines: Literal["both", "reference"] = "both"
     trial_seconds: Positive = 20.0
     """How long trying a changed folder may take before it is given up."""
+
+
 class PacingSettings(Section, frozen=True):
     """Budgets of a phone number, in rolling 24 hours, over all channels."""
 

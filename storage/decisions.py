@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,7 +12,6 @@ from storage.times import parse, stamp
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
 
     from storage.tx import Reader, Tx
 
@@ -114,6 +114,44 @@ def of_message(reader: Reader, message: str) -> list[DecisionRecord]:
 def get(reader: Reader, decision: str) -> DecisionRecord | None:
     """Return one decision, or None."""
     row = reader.one("SELECT * FROM decisions WHERE id = ?", (decision,))
+    return _record(row) if row else None
+
+
+def search(
+    reader: Reader,
+    *,
+    message: str = "",
+    verdict: str = "",
+    phase: str = "",
+    ruleset: str = "",
+    after: str = "",
+    limit: int = 50,
+) -> list[DecisionRecord]:
+    """Return decisions, newest first, past the id ``after``; ``ruleset`` is how a hash begins."""
+    rows = reader.all(
+        "SELECT * FROM decisions WHERE (:message = '' OR message = :message)"
+        " AND (:verdict = '' OR verdict = :verdict) AND (:phase = '' OR phase = :phase)"
+        " AND substr(ruleset, 1, length(:ruleset)) = :ruleset"
+        " AND (:after = '' OR id < :after) ORDER BY id DESC LIMIT :limit",
+        {
+            "message": message,
+            "verdict": verdict,
+            "phase": phase,
+            "ruleset": ruleset,
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [_record(row) for row in rows]
+
+
+def last_of_contact(reader: Reader, contact: str) -> DecisionRecord | None:
+    """Return the newest decision on any message to a contact, or None."""
+    row = reader.one(
+        "SELECT d.* FROM decisions AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE m.contact = ? ORDER BY d.at DESC, d.rowid DESC LIMIT 1",
+        (contact,),
+    )
     return _record(row) if row else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,20 +78,26 @@ def of_contact(reader: Reader, contact: str, *, limit: int = 20) -> list[Inbound
         "SELECT * FROM inbound WHERE contact = ? ORDER BY at DESC, id DESC LIMIT ?",
         (contact, limit),
     )
-    return [
-        InboundRecord(
-            id=row["id"],
-            session=row["session"],
-            wire_id=row["wire_id"],
-            contact=row["contact"],
-            at=parse(row["at"]),
-            received_at=parse(row["received_at"]),
-            text=row["text"],
-            wish=row["wish"],
-            own=bool(row["own"]),
-        )
-        for row in rows
-    ]
+    return [_record(row) for row in rows]
+
+
+def page(
+    reader: Reader,
+    *,
+    contact: str = "",
+    session: str = "",
+    wish: str = "",
+    after: str = "",
+    limit: int = 50,
+) -> list[InboundRecord]:
+    """Return what contacts wrote, newest first, past the id ``after``; own words are left out."""
+    rows = reader.all(
+        "SELECT * FROM inbound WHERE own = 0 AND (:contact = '' OR contact = :contact)"
+        " AND (:session = '' OR session = :session) AND (:wish = '' OR wish = :wish)"
+        " AND (:after = '' OR id < :after) ORDER BY id DESC LIMIT :limit",
+        {"contact": contact, "session": session, "wish": wish, "after": after, "limit": limit},
+    )
+    return [_record(row) for row in rows]
 
 
 def is_new_chat(reader: Reader, contact: str) -> bool:
@@ -102,3 +109,17 @@ def is_new_chat(reader: Reader, contact: str) -> bool:
         (contact, contact, *_LEFT),
     )
     return found is None
+
+
+def _record(row: sqlite3.Row) -> InboundRecord:
+    return InboundRecord(
+        id=row["id"],
+        session=row["session"],
+        wire_id=row["wire_id"],
+        contact=row["contact"],
+        at=parse(row["at"]),
+        received_at=parse(row["received_at"]),
+        text=row["text"],
+        wish=row["wish"],
+        own=bool(row["own"]),
+    )

@@ -136,7 +136,13 @@ def search(
             "limit": limit,
         },
     )
-    return [_built(row) for row in rows]
+    return [built(row) for row in rows]
+
+
+def counts(reader: Reader) -> dict[str, int]:
+    """Return how many prospects stand in each state of validation that has any."""
+    rows = reader.all("SELECT validation, count(*) AS n FROM prospects GROUP BY validation")
+    return {row["validation"]: row["n"] for row in rows}
 
 
 def update(tx: Tx, prospect: str, *, at: datetime, **columns: object) -> None:
@@ -157,7 +163,7 @@ def expired(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
         " ORDER BY expires_at LIMIT ?",
         (stamp(at), limit),
     )
-    return [_built(row) for row in rows]
+    return [built(row) for row in rows]
 
 
 def checking_since(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
@@ -167,14 +173,15 @@ def checking_since(reader: Reader, before: datetime, limit: int) -> list[Prospec
         " ORDER BY updated_at LIMIT ?",
         (stamp(before), limit),
     )
-    return [_built(row) for row in rows]
+    return [built(row) for row in rows]
 
 
 def _record(row: sqlite3.Row | None) -> ProspectRecord | None:
-    return None if row is None else _built(row)
+    return None if row is None else built(row)
 
 
-def _built(row: sqlite3.Row) -> ProspectRecord:
+def built(row: sqlite3.Row) -> ProspectRecord:
+    """Return the record of a row with every column."""
     return ProspectRecord(**{name: _value(name, row[_column(name)]) for name in _FIELDS})
 
 

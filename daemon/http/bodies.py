@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -11,7 +12,8 @@ from aiohttp import web
 from daemon.errors import BadRequest
 
 T = TypeVar("T")
-PAGE_LIMIT = 200
+PAGE_LIMIT: Final = 200
+_TAG_DIGITS: Final = 32
 Limit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT)]
 Reason = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 
@@ -37,6 +39,17 @@ class Page(Query, frozen=True):
     limit: Limit = 50
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What a route answers."""
+
+
+class Listing(Answer, Generic[T], frozen=True):
+    """One page of a list; `next` is the `after` of the page that follows, null at the end."""
+
+    items: Sequence[T]
+    next: str | None
+
+
 async def body(request: web.Request, kind: type[T]) -> T:
     """Return the request's body as `kind`; raise :class:`BadRequest` naming the field."""
     raw = await request.read()
@@ -49,9 +62,13 @@ async def body(request: web.Request, kind: type[T]) -> T:
 
 
 def query(request: web.Request, kind: type[T]) -> T:
-    """Return the request's query as `kind`; raise :class:`BadRequest` naming the field."""
+    """Return the request's query as `kind`; raise :class:`BadRequest` naming the field.
+
+    A field that is left empty, as forms do, counts as left out.
+    """
+    given = {name: value for name, value in request.query.items() if value}
     try:
-        return msgspec.convert(dict(request.query), kind, strict=False)
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The query can't be taken: {error}.") from error
 
@@ -63,8 +80,30 @@ def answer(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any
     )
 
 
-def page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> web.Response:
-    """Return one page; `next` is the cursor of its last item, null where the list ends."""
-    more = len(items) > limit
+def tagged(request: web.Request, thing: Any) -> web.Response:  # noqa: ANN401 - any record
+    """Answer with an ETag, or with 304 and nothing where the client has just that already."""
+    response = answer(thing)
+    body_ = response.body if isinstance(response.body, bytes) else b""
+    tag = hashlib.sha256(body_).hexdigest()[:_TAG_DIGITS]
+    known = request.if_none_match or ()
+    if any(each.value in {tag, "*"} for each in known):
+        response = web.Response(status=304)
+    response.headers["ETag"] = f'W/"{tag}"'
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def listing(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> Listing[T]:
+    """Return one page of what was read with `limit + 1`: the one too many tells of a next page."""
     shown = items[:limit]
-    return answer({"items": shown, "next": cursor(shown[-1]) if more else None})
+    return Listing(shown, cursor(shown[-1]) if len(items) > limit else None)
+
+
+def page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> web.Response:
+    """Answer with one page; `next` is the cursor of its last item, null where the list ends."""
+    return answer(listing(items, limit, cursor))
+
+
+def whole(items: Sequence[T]) -> web.Response:
+    """Answer with a list that is never long enough to be cut into pages."""
+    return answer(Listing(items, None))

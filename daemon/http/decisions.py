@@ -1,18 +1,52 @@
-"""`/v1/decisions/{id}`: one look of the gate, with the facts that it was judged on."""
+"""`/v1/decisions`: what the gate decided, with the facts that it judged on."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from aiohttp import web
 
 from daemon.errors import NotFound
-from daemon.http.bodies import answer
+from daemon.http.bodies import Listing, Page, answer, page, query
+from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from rules import Verdict
 from storage import decisions
+from storage.decisions import DecisionRecord
 
 routes = web.RouteTableDef()
 
 
+class Wanted(Page, frozen=True):
+    """Which decisions to list; `ruleset` is a hash, or how it begins."""
+
+    message: str = ""
+    verdict: Verdict | None = None
+    phase: Literal["enqueue", "release"] | None = None
+    ruleset: str = ""
+
+
+@routes.get("/v1/decisions")
+@operation(Listing[DecisionRecord], query=Wanted)
+async def list_(request: web.Request) -> web.Response:
+    """Return decisions, newest first."""
+    wanted = query(request, Wanted)
+    found = await house_of(request).database.read(
+        lambda reader: decisions.search(
+            reader,
+            message=wanted.message,
+            verdict=wanted.verdict or "",
+            phase=wanted.phase or "",
+            ruleset=wanted.ruleset,
+            after=wanted.after,
+            limit=wanted.limit + 1,
+        )
+    )
+    return page(found, wanted.limit, lambda decision: decision.id)
+
+
 @routes.get("/v1/decisions/{id}")
+@operation(DecisionRecord, refuses=(NotFound,))
 async def get(request: web.Request) -> web.Response:
     """Return one decision as it was stored."""
     wanted = request.match_info["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from daemon.auth import Auth
 from daemon.errors import StartRefused, Unavailable
-from daemon.http import control, health, v1
+from daemon.http import auth, control, health, reference, v1, ws
+from daemon.http.compression import compressed
+from daemon.http.pages import console, doorstep
 from daemon.http.problems import problems
 from daemon.http.streams import OPEN, close_streams
-from daemon.http.vitals import VITALS, Vitals
+from daemon.http.vitals import VITALS, Vitals, opened
 from daemon.settings import Settings
 
 BODY_LIMIT: Final = 1 << 20
@@ -25,26 +29,33 @@ _CLOSE_SECONDS: Final = 3.0
 
 
 def public_application(vitals: Vitals) -> web.Application:
-    """Return what TCP shows: health, readiness and figures, to anybody who reaches it."""
-    application = _application(vitals, problems, in_time)
-    application.add_routes(health.routes)
+    """Return what TCP shows: health to anybody, all else to whoever proves that they may."""
+    application = _application(
+        vitals, problems, doorstep.show_to_the_door, compressed, auth.authenticated, in_time
+    )
+    application.add_routes([*health.routes, *v1.routes, *auth.routes])
+    application.add_routes([*reference.routes, *console.routes])
     return application
 
 
 def control_application(vitals: Vitals, allowed: frozenset[int] | None = None) -> web.Application:
     """Return the whole interface, for `allowed` users (root and our own where None)."""
     peers = control.peers_only(control.owners() if allowed is None else allowed)
-    application = _application(vitals, problems, peers, in_time)
-    application.add_routes(health.routes)
-    application.add_routes(v1.routes)
+    application = _application(vitals, problems, peers, auth.as_owner, in_time)
+    application.add_routes([*health.routes, *v1.routes, *auth.routes, *auth.control_routes])
     return application
 
 
 def _application(vitals: Vitals, *middlewares: Middleware) -> web.Application:
+    def auth_room() -> Auth:
+        return opened(vitals).auth
+
     application = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     application[VITALS] = vitals
     application[OPEN] = set()
+    auth.open_to(application, auth_room)
     application.on_shutdown.append(close_streams)
+    ws.open_stream(application)
     return application
 
 
@@ -66,7 +77,7 @@ async def public_door(
 ) -> AsyncIterator[None]:
     """Serve the public application on `passed`, a socket of the service manager, or bind one.
 
-    Raises :class:`StartRefused` where the address is taken.
+    Raises :class:`StartRefused` where the address is taken, or wider than was said to be meant.
     """
     listener = _inherited(passed) if passed is not None else _bound(settings)
     async with _serving(public_application(vitals), listener):
@@ -108,6 +119,11 @@ def _inherited(descriptor: int) -> socket.socket:
 
 def _bound(settings: Settings) -> socket.socket:
     host, port = settings.daemon.host, settings.daemon.port
+    if not (settings.daemon.open_to_network or _is_loopback(host)):
+        raise StartRefused(
+            f"[daemon] host = {host!r} can be reached from other machines, without TLS.",
+            hint="Keep 127.0.0.1 and put nginx in front; or set [daemon] open_to_network = true.",
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -121,3 +137,10 @@ def _bound(settings: Settings) -> socket.socket:
         ) from error
     listener.setblocking(False)
     return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from daemon.http.bodies import Because, answer, body
+from daemon.errors import Conflict
+from daemon.http.bodies import Answer, Because, answer, body
 from daemon.http.control import WHO
+from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from storage.halts import HaltRecord
 
 routes = web.RouteTableDef()
 
 
+class HaltState(Answer, frozen=True):
+    """The halt in force; null where messages may go."""
+
+    halt: HaltRecord | None
+
+
 @routes.get("/v1/halt")
+@operation(HaltState)
 async def state(request: web.Request) -> web.Response:
     """Return the halt in force, null where there is none."""
-    return answer({"halt": await house_of(request).halt.state()})
+    return answer(HaltState(await house_of(request).halt.state()))
 
 
 @routes.post("/v1/halt")
+@operation(HaltRecord, body=Because)
 async def halt(request: web.Request) -> web.Response:
     """Stop everything that would go out; a second halt leaves the first as it is."""
     asked = await body(request, Because)
@@ -25,8 +36,9 @@ async def halt(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/resume")
+@operation(HaltState, body=Because, refuses=(Conflict,))
 async def resume(request: web.Request) -> web.Response:
     """Lift the halt; 409 where there is none."""
     asked = await body(request, Because)
     await house_of(request).halt.resume(request[WHO], asked.reason)
-    return answer({"halt": None})
+    return answer(HaltState(None))

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Literal
 
 from aiohttp import web
 
-from daemon.http.bodies import answer
-from daemon.http.vitals import VITALS, house_of
+from daemon.http.bodies import Answer, answer
+from daemon.http.openapi import operation
+from daemon.http.vitals import VITALS, Blocker, house_of
+from storage.halts import HaltRecord
 
 routes = web.RouteTableDef()
 
 
+class Alive(Answer, frozen=True):
+    """The process lives and its loop turns."""
+
+    status: Literal["alive"]
+    version: str
+
+
+class Readiness(Answer, frozen=True):
+    """Whether messages are judged and sent, and each reason why not. A halt blocks nothing."""
+
+    ready: bool
+    blockers: Sequence[Blocker]
+    halt: HaltRecord | None
+
+
 @routes.get("/health")
+@operation(Alive)
 async def health(_request: web.Request) -> web.Response:
     """Answer: the process lives and its loop turns."""
-    return answer({"status": "alive", "version": version("leadmaster")})
+    return answer(Alive("alive", version("leadmaster")))
 
 
 @routes.get("/ready")
+@operation(Readiness, otherwise={503: Readiness})
 async def ready(request: web.Request) -> web.Response:
     """Answer 200 when messages are judged and sent, else 503 and each reason why not.
 
@@ -27,11 +48,11 @@ async def ready(request: web.Request) -> web.Response:
     vitals = request.app[VITALS]
     blockers = await vitals.blockers()
     halt = None if blockers or vitals.house is None else await vitals.house.halt.state()
-    document = {"ready": not blockers, "blockers": blockers, "halt": halt}
-    return answer(document, status=503 if blockers else 200)
+    return answer(Readiness(not blockers, blockers, halt), status=503 if blockers else 200)
 
 
 @routes.get("/metrics")
+@operation(str, gives=("text/plain",))
 async def metrics(request: web.Request) -> web.Response:
     """Answer figures in Prometheus' text format; the library is loaded at the first call."""
     from daemon.http import figures  # noqa: PLC0415 - most installations never ask

@@ -8,14 +8,17 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.http.bodies import Body, Query, answer, body, query
+from daemon.errors import ImportRejected, NotFound
+from daemon.http.bodies import Answer, Body, Listing, Query, answer, body, query, whole
 from daemon.http.control import WHO
 from daemon.http.house import House
+from daemon.http.openapi import BYTES, LINES, operation
 from daemon.http.problems import described
 from daemon.http.streams import endless, listening, send_lines
 from daemon.http.uploads import Uploads
 from daemon.http.vitals import house_of
-from daemon.imports import ImportOptions
+from daemon.imports import ImportOptions, ImportPreview, ImportReport
+from storage.imports import RecordOutcome
 
 routes = web.RouteTableDef()
 CHUNK = 1 << 18
@@ -34,16 +37,25 @@ class Wanted(Body, frozen=True):
     options: ImportOptions = ImportOptions()
 
 
+class Uploaded(Answer, frozen=True):
+    """A file that was taken in, by its id."""
+
+    upload: str
+    filename: str
+
+
 @routes.post("/v1/uploads")
+@operation(Uploaded, status=201, query=Named, body=bytes, takes=BYTES, refuses=(ImportRejected,))
 @endless
 async def upload(request: web.Request) -> web.StreamResponse:
     """Take in the file that is the request's body; return its id."""
     named, uploads = query(request, Named), _uploads(house_of(request))
     kept = await uploads.keep(named.filename, request.content.iter_chunked(CHUNK))
-    return answer({"upload": kept, "filename": named.filename}, status=201)
+    return answer(Uploaded(kept, named.filename), status=201)
 
 
 @routes.post("/v1/imports/preview")
+@operation(ImportPreview, body=Wanted, refuses=(NotFound, ImportRejected))
 @endless
 async def preview(request: web.Request) -> web.StreamResponse:
     """Return what an import would do: form, headers, mapping, first rows, counts."""
@@ -53,6 +65,7 @@ async def preview(request: web.Request) -> web.StreamResponse:
 
 
 @routes.post("/v1/imports")
+@operation(dict[str, Any], body=Wanted, refuses=(NotFound, ImportRejected), gives=(LINES,))
 @endless
 async def import_(request: web.Request) -> web.StreamResponse:
     """Import an upload; stream `progress` lines, then `finished` with the report, or `refused`."""
@@ -81,16 +94,18 @@ async def _imported(house: House, asked: Wanted, who: str) -> AsyncIterator[dict
 
 
 @routes.get("/v1/imports/{id}")
+@operation(ImportReport, refuses=(NotFound,))
 async def report(request: web.Request) -> web.Response:
     """Return what became of an import's records."""
     return answer(await house_of(request).imports.report(request.match_info["id"]))
 
 
 @routes.get("/v1/imports/{id}/rejects")
+@operation(Listing[RecordOutcome], refuses=(NotFound,))
 async def rejects(request: web.Request) -> web.Response:
     """Return the rejected records, in file order, with their reasons."""
     found = await house_of(request).imports.rejects(request.match_info["id"])
-    return answer({"items": found, "next": None})
+    return whole(found)
 
 
 def _uploads(house: House) -> Uploads:

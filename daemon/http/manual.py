@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from daemon.http.bodies import Because, answer, body
+from daemon.errors import Conflict, NotAllowed, NotFound
+from daemon.http.bodies import Answer, Because, Listing, answer, body, whole
 from daemon.http.control import WHO
+from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from storage.messages import MessageRecord
 
 routes = web.RouteTableDef()
 
 
+class Revealed(Answer, frozen=True):
+    """The link that opens the chat with the text in it."""
+
+    message: str
+    link: str
+
+
 @routes.get("/v1/manual")
+@operation(Listing[MessageRecord])
 async def list_(request: web.Request) -> web.Response:
     """Return what may be taken and what is taken."""
-    return answer({"items": await house_of(request).manual.list(), "next": None})
+    return whole(await house_of(request).manual.list())
 
 
 @routes.post("/v1/manual/{id}/take")
+@operation(MessageRecord, refuses=(NotFound, Conflict))
 async def take(request: web.Request) -> web.Response:
     """Take a message for the length of a lease; one at a time."""
     wanted = request.match_info["id"]
@@ -25,14 +37,16 @@ async def take(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/manual/{id}/reveal")
+@operation(Revealed, refuses=(NotFound, Conflict, NotAllowed))
 async def reveal(request: web.Request) -> web.Response:
     """Return the link that opens the chat; from here on its taker says how it ended."""
     wanted = request.match_info["id"]
     link = await house_of(request).manual.reveal(wanted, request[WHO])
-    return answer({"message": wanted, "link": link})
+    return answer(Revealed(wanted, link))
 
 
 @routes.post("/v1/manual/{id}/confirm")
+@operation(MessageRecord, refuses=(NotFound, Conflict, NotAllowed))
 async def confirm(request: web.Request) -> web.Response:
     """Hear from the taker that it was sent."""
     wanted = request.match_info["id"]
@@ -40,6 +54,7 @@ async def confirm(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/manual/{id}/cancel")
+@operation(MessageRecord, body=Because, refuses=(NotFound, Conflict, NotAllowed))
 async def cancel(request: web.Request) -> web.Response:
     """Hear from the taker that it was not sent and shall not be."""
     asked, wanted = await body(request, Because), request.match_info["id"]
@@ -47,6 +62,7 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/manual/{id}/return")
+@operation(MessageRecord, refuses=(NotFound, Conflict, NotAllowed))
 async def give_back(request: web.Request) -> web.Response:
     """Give a message back unseen."""
     wanted = request.match_info["id"]

@@ -32,8 +32,12 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     request_id = f"req_{secrets.token_hex(8)}"
     try:
         response = await handler(request)
+    except web.HTTPRedirection:
+        raise
     except web.HTTPException as error:
         response = problem(request_id, _of_http(error, request))
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
     except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a document
         response = problem(request_id, described(error, request_id))
     if not response.prepared:

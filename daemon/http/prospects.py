@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
+import msgspec
 from aiohttp import web
 
 from daemon.api import numbers
-from daemon.errors import BadRequest, NotFound
-from daemon.http.bodies import Body, Page, Reason, answer, body, page, query
+from daemon.consent import Permission
+from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected, Unavailable
+from daemon.http.bodies import (
+    Answer,
+    Body,
+    Listing,
+    Page,
+    Reason,
+    answer,
+    body,
+    listing,
+    query,
+    tagged,
+)
 from daemon.http.control import WHO
 from daemon.http.house import House
+from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from daemon.prospects import Entry
 from statemachines.prospect import Validation
 from storage import contacts, evidence, prospects, suppressions
+from storage.evidence import Evidence
 from storage.prospects import ProspectRecord
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
+
+Line = Annotated[str, msgspec.Meta(max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=4000)]
+Phone = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
 
 
 class Wanted(Page, frozen=True):
     """Which prospects to list; `text` is part of name, trade, origin or number."""
 
     text: str = ""
-    validation: str = ""
-    permission: str = ""
+    validation: Validation | None = None
+    permission: Permission | None = None
+
+
+class NewProspect(Body, frozen=True):
+    """A prospect by hand. `statement` says how they agreed; an opt-in needs one."""
+
+    phone: Phone
+    cartera_origen: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    permission: Literal["opted_in", "relationship", "public_source", "none", "refused"] = "none"
+    statement: Line = ""
+    name: Line = ""
+    trade: Line = ""
+    notes: Text = ""
+
+
+class Correction(Body, frozen=True):
+    """What to put right, and why; what is left out stays. `cartera_origen` never changes."""
+
+    reason: Reason
+    phone: Phone | None = None
+    name: Line | None = None
+    trade: Line | None = None
+    notes: Text | None = None
 
 
 class Word(Body, frozen=True):
@@ -37,40 +79,79 @@ class Word(Body, frozen=True):
     reason: Reason
 
 
+class Dossier(Answer, frozen=True):
+    """All that is known of a prospect; `score` explains itself, null before it was computed."""
+
+    prospect: ProspectRecord
+    suppressed: bool
+    score: dict[str, Any] | None
+    evidence: Sequence[Evidence]
+
+
 @routes.get("/v1/prospects")
+@operation(Listing[ProspectRecord], query=Wanted, tagged=True)
 async def list_(request: web.Request) -> web.Response:
     """Return prospects in the order they came."""
     wanted = query(request, Wanted)
-    validation = _validation(wanted.validation)
     found = await house_of(request).database.read(
         lambda reader: prospects.search(
             reader,
             text=wanted.text,
-            validation=validation,
-            permission=wanted.permission or None,
+            validation=wanted.validation,
+            permission=wanted.permission,
             after=wanted.after,
             limit=wanted.limit + 1,
         )
     )
-    return page(found, wanted.limit, lambda prospect: prospect.id)
+    return tagged(request, listing(found, wanted.limit, lambda prospect: prospect.id))
 
 
-def _validation(word: str) -> Validation | None:
-    try:
-        return Validation(word) if word else None
-    except ValueError as error:
-        known = ", ".join(Validation)
-        raise BadRequest(f"validation: {error}.", hint=f"The states are: {known}.") from error
+@routes.post("/v1/prospects")
+@operation(ProspectRecord, status=201, body=NewProspect, refuses=(NumberRejected, Conflict))
+async def create(request: web.Request) -> web.Response:
+    """Enter one prospect; 409 where the person is there already, in any form of the number."""
+    asked = await body(request, NewProspect)
+    fields = {**msgspec.structs.asdict(asked), "permission": Permission(asked.permission)}
+    made = await house_of(request).prospects.create(Entry(**fields), request[WHO])
+    return answer(made, status=201)
 
 
 @routes.get("/v1/prospects/{id}")
+@operation(Dossier, refuses=(NotFound,), tagged=True)
 async def get(request: web.Request) -> web.Response:
     """Return one prospect with its evidence and its score explained; the id may be a number."""
     house, wanted = house_of(request), request.match_info["id"]
-    return answer(await house.database.read(lambda reader: _dossier(reader, wanted, house)))
+    return tagged(
+        request, await house.database.read(lambda reader: _dossier(reader, wanted, house))
+    )
+
+
+@routes.patch("/v1/prospects/{id}")
+@operation(ProspectRecord, body=Correction, refuses=(NotFound, NumberRejected, Conflict))
+async def correct(request: web.Request) -> web.Response:
+    """Put a name, a trade, notes or a number right.
+
+    A number that turns out to be another line loses what was found out about the wrong one, and
+    what waits for it is cancelled; 409 where the old number opted out or talked with us.
+    """
+    asked, house, who = await body(request, Correction), house_of(request), request[WHO]
+    prospect = await _found(house, request.match_info["id"])
+    texts = {
+        name: value
+        for name in ("name", "trade", "notes")
+        if (value := getattr(asked, name)) is not None
+    }
+    if not texts and asked.phone is None:
+        raise BadRequest("There is nothing to put right.", hint="Give phone, name, trade or notes.")
+    if asked.phone is not None:
+        prospect = await house.prospects.renumber(prospect.id, asked.phone, who, asked.reason)
+    if texts:
+        prospect = await house.prospects.describe(prospect.id, who, asked.reason, texts)
+    return answer(prospect)
 
 
 @routes.post("/v1/prospects/{id}/validate")
+@operation(ProspectRecord, body=Word, refuses=(NotFound, Conflict))
 async def validate(request: web.Request) -> web.Response:
     """Take an operator's word, with a reason; it expires like any other validation."""
     asked, house = await body(request, Word), house_of(request)
@@ -83,6 +164,7 @@ async def validate(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/prospects/{id}/check")
+@operation(ProspectRecord, refuses=(NotFound, Conflict, Unavailable))
 async def check(request: web.Request) -> web.Response:
     """Ask WhatsApp about the number, within the budget of a ready session."""
     house = house_of(request)
@@ -111,11 +193,12 @@ def _by_number(reader: Reader, wanted: str, house: House) -> ProspectRecord | No
     return prospects.of_contact(reader, contact) if contact else None
 
 
-def _dossier(reader: Reader, wanted: str, house: House) -> Mapping[str, Any]:
+def _dossier(reader: Reader, wanted: str, house: House) -> Dossier:
     prospect = _prospect(reader, wanted, house)
-    return {
-        "prospect": prospect,
-        "suppressed": suppressions.is_suppressed(reader, prospect.contact),
-        "score": json.loads(prospect.score_explanation or "null"),
-        "evidence": evidence.of_contact(reader, prospect.contact),
-    }
+    score: Mapping[str, Any] | None = json.loads(prospect.score_explanation or "null")
+    return Dossier(
+        prospect=prospect,
+        suppressed=suppressions.is_suppressed(reader, prospect.contact),
+        score=dict(score) if score else None,
+        evidence=evidence.of_contact(reader, prospect.contact),
+    )

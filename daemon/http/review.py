@@ -4,20 +4,43 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from daemon.http.bodies import Because, answer, body
+from daemon.errors import Conflict, NotFound
+from daemon.http.bodies import Because, Listing, answer, body, whole
 from daemon.http.control import WHO
+from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from storage.messages import MessageRecord
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/v1/review")
+@operation(Listing[MessageRecord])
 async def list_(request: web.Request) -> web.Response:
-    """Return what is held, oldest first."""
-    return answer({"items": await house_of(request).review.list(), "next": None})
+    """Return what waits for a person, longest waiting first; `taken_by` looks at it just now."""
+    return whole(await house_of(request).review.list())
+
+
+@routes.post("/v1/review/{id}/take")
+@operation(MessageRecord, refuses=(NotFound, Conflict))
+async def take(request: web.Request) -> web.Response:
+    """Take a message to decide about, until its lease ends; 409 where another person has it.
+
+    Taking it again makes the lease longer. Nobody has to take: it keeps two people apart.
+    """
+    return answer(await house_of(request).review.take(request.match_info["id"], request[WHO]))
+
+
+@routes.post("/v1/review/{id}/return")
+@operation(MessageRecord, refuses=(NotFound, Conflict))
+async def give_back(request: web.Request) -> web.Response:
+    """Give a message back undecided; idempotent."""
+    wanted = request.match_info["id"]
+    return answer(await house_of(request).review.give_back(wanted, request[WHO]))
 
 
 @routes.post("/v1/review/{id}/approve")
+@operation(MessageRecord, body=Because, refuses=(NotFound, Conflict))
 async def approve(request: web.Request) -> web.Response:
     """Approve exactly this text to this recipient; the gate judges it once more."""
     asked, wanted = await body(request, Because), request.match_info["id"]
@@ -25,6 +48,7 @@ async def approve(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/review/{id}/reject")
+@operation(MessageRecord, body=Because, refuses=(NotFound, Conflict))
 async def reject(request: web.Request) -> web.Response:
     """Reject a held or deferred message: it is blocked."""
     asked, wanted = await body(request, Because), request.match_info["id"]

@@ -1,20 +1,21 @@
-"""`/v1/sessions`: phones, their orders, and their pairing codes."""
+"""`/v1/sessions`: phones, and what they are told to do."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from daemon.bus import Lagged, Subscription
-from daemon.errors import NotFound
-from daemon.events import SessionChanged, SessionQrShown
-from daemon.http.bodies import Body, answer, body
+from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.http.bodies import Answer, Body, Listing, answer, body, whole
 from daemon.http.control import WHO
-from daemon.http.house import House
-from daemon.http.streams import endless, listening, send_lines
+from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from daemon.sessions.view import SessionView
+from storage import sessions as rows
+from storage.sessions import HistoryEntry
 
 routes = web.RouteTableDef()
 
@@ -30,13 +31,21 @@ class NewSession(Body, frozen=True):
     options: Mapping[str, Any] = {}
 
 
+class Deleted(Answer, frozen=True):
+    """What is not there any more."""
+
+    deleted: str
+
+
 @routes.get("/v1/sessions")
+@operation(Listing[SessionView])
 async def list_(request: web.Request) -> web.Response:
     """Return every session as people and clients read it."""
-    return answer({"items": house_of(request).sessions.views(), "next": None})
+    return whole(house_of(request).sessions.views())
 
 
 @routes.post("/v1/sessions")
+@operation(SessionView, status=201, body=NewSession, refuses=(Conflict,))
 async def create(request: web.Request) -> web.Response:
     """Add a session; it stays off until it is started."""
     asked, house = await body(request, NewSession), house_of(request)
@@ -48,12 +57,14 @@ async def create(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/sessions/{name}")
+@operation(SessionView, refuses=(NotFound,))
 async def get(request: web.Request) -> web.Response:
     """Return one session."""
     return answer(house_of(request).sessions.view(request.match_info["name"]))
 
 
 @routes.post(f"/v1/sessions/{{name}}/{{order:{'|'.join(sorted(ORDERS))}}}")
+@operation(SessionView, refuses=(NotFound, Conflict, BadRequest))
 async def order(request: web.Request) -> web.Response:
     """Carry out an order; start and stop are idempotent. Returns the session after it."""
     name, sessions = request.match_info["name"], house_of(request).sessions
@@ -62,58 +73,27 @@ async def order(request: web.Request) -> web.Response:
 
 
 @routes.delete("/v1/sessions/{name}")
+@operation(Deleted, refuses=(NotFound, Conflict))
 async def delete(request: web.Request) -> web.Response:
-    """Delete a session and its login; messages and history stay."""
-    name = request.match_info["name"]
-    await house_of(request).sessions.delete(name, request[WHO])
-    return answer({"deleted": name})
+    """Delete a session and its login; messages and history stay. Idempotent."""
+    name, house = request.match_info["name"], house_of(request)
+    if not await _is_deleted(request, name):
+        await house.sessions.delete(name, request[WHO])
+    return answer(Deleted(name))
 
 
-@routes.get("/v1/sessions/{name}/qr")
-async def qr(request: web.Request) -> web.Response:
-    """Return the pairing code on show; 404 while there is none."""
+async def _is_deleted(request: web.Request, name: str) -> bool:
+    """Tell whether there was such a session once, and is none any more."""
+    house = house_of(request)
+    if any(view.name == name for view in house.sessions.views()):
+        return False
+    return await house.database.read(lambda reader: rows.name_was_used(reader, name))
+
+
+@routes.get("/v1/sessions/{name}/history")
+@operation(Listing[HistoryEntry], refuses=(NotFound,))
+async def history(request: web.Request) -> web.Response:
+    """Return every move of a session's regions, oldest first."""
     name, house = request.match_info["name"], house_of(request)
     house.sessions.view(name)
-    shown = house.sessions.qr(name)
-    if shown is None:
-        raise NotFound(
-            f"The session {name} shows no code just now.",
-            hint=f"Start it with: leadmaster sessions start {name}",
-        )
-    response = answer(_code(shown, house))
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-@routes.get("/v1/sessions/{name}/pairing")
-@endless
-async def pairing(request: web.Request) -> web.StreamResponse:
-    """Stream a pairing: the state and the code as they are, then each change."""
-    name, house = request.match_info["name"], house_of(request)
-    async with listening(request, house.bus) as subscription:
-        house.sessions.view(name)
-        return await send_lines(request, subscription, _pairing(house, name, subscription))
-
-
-async def _pairing(
-    house: House, name: str, subscription: Subscription
-) -> AsyncIterator[dict[str, Any]]:
-    yield {"type": SessionChanged.word, "data": house.sessions.view(name)}
-    if shown := house.sessions.qr(name):
-        yield {"type": SessionQrShown.word, "data": _code(shown, house)}
-    try:
-        async for published in subscription:
-            event = published.event
-            if event.subject != name:
-                continue
-            if isinstance(event, SessionQrShown):
-                yield {"type": event.type, "data": _code(event, house)}
-            elif isinstance(event, SessionChanged):
-                yield {"type": event.type, "data": event.data}
-    except Lagged:
-        return
-
-
-def _code(shown: SessionQrShown, house: House) -> dict[str, Any]:
-    left = (shown.expires_at - house.clock.now()).total_seconds()
-    return {**shown.data, "seconds_left": max(0.0, round(left, 1))}
+    return whole(await house.database.read(partial(rows.history, name=name)))

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from importlib.metadata import version
 
 from aiohttp import web
 
-from daemon.http.bodies import answer
-from daemon.http.vitals import VITALS, house_of
+from daemon.http.bodies import Answer, answer
+from daemon.http.openapi import operation
+from daemon.http.vitals import VITALS, Blocker, house_of
+from daemon.sessions.view import SessionView
 from storage import messages
+from storage.halts import HaltRecord
 
 routes = web.RouteTableDef()
 
 
+class Status(Answer, frozen=True):
+    """The house at a glance; `seq` is the number of the last event in `epoch`."""
+
+    version: str
+    instance: str
+    epoch: int
+    started_at: datetime
+    now: datetime
+    doors: Mapping[str, str]
+    blockers: Sequence[Blocker]
+    halt: HaltRecord | None
+    messages: Mapping[str, int]
+    sessions: Sequence[SessionView]
+    seq: int
+
+
 @routes.get("/v1/status")
+@operation(Status)
 async def status(request: web.Request) -> web.Response:
     """Return version, times, doors, halt, sessions, queue depths, and what blocks readiness."""
     house, vitals = house_of(request), request.app[VITALS]
     return answer(
-        {
-            "version": version("leadmaster"),
-            "instance": house.database.instance_id,
-            "epoch": house.database.epoch,
-            "started_at": house.started_at,
-            "now": house.clock.now(),
-            "doors": vitals.doors,
-            "blockers": await vitals.blockers(),
-            "halt": await house.halt.state(),
-            "messages": await house.database.read(messages.counts),
-            "sessions": house.sessions.views(),
-            "seq": await house.database.high_water(),
-        }
+        Status(
+            version=version("leadmaster"),
+            instance=house.database.instance_id,
+            epoch=house.database.epoch,
+            started_at=house.started_at,
+            now=house.clock.now(),
+            doors=vitals.doors,
+            blockers=await vitals.blockers(),
+            halt=await house.halt.state(),
+            messages=await house.database.read(messages.counts),
+            sessions=house.sessions.views(),
+            seq=await house.database.high_water(),
+        )
     )

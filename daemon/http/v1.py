@@ -5,31 +5,43 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.http import (
+    audit,
     decisions,
+    enqueue,
     events,
+    exports,
     halt,
     imports,
+    inbound,
     manual,
     messages,
+    pairing,
     prospects,
     review,
     rules,
     sessions,
+    stats,
     status,
     suppressions,
 )
 
 routes: list[web.AbstractRouteDef] = [
     *status.routes,
+    *stats.routes,
     *halt.routes,
     *sessions.routes,
+    *pairing.routes,
+    *enqueue.routes,
     *messages.routes,
+    *inbound.routes,
     *review.routes,
     *manual.routes,
     *imports.routes,
     *prospects.routes,
     *suppressions.routes,
+    *exports.routes,
     *decisions.routes,
     *rules.routes,
+    *audit.routes,
     *events.routes,
 ]

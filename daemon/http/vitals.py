@@ -97,7 +97,11 @@ VITALS: Final = web.AppKey("vitals", Vitals)
 
 def house_of(request: web.Request) -> House:
     """Return the house behind this door; raise :class:`Unavailable` while there is none."""
-    house = request.app[VITALS].house
-    if house is None:
+    return opened(request.app[VITALS])
+
+
+def opened(vitals: Vitals) -> House:
+    """Return the house; raise :class:`Unavailable` while there is none."""
+    if vitals.house is None:
         raise Unavailable("The daemon is starting or ending, so nothing is served just now.")
-    return house
+    return vitals.house

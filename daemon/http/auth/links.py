@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from aiohttp import web
 
+from daemon.errors import NotFound
 from daemon.http.auth.bodies import Name, private
 from daemon.http.auth.identify import auth_of, identity_of
-from daemon.http.bodies import Body, body
+from daemon.http.bodies import Answer, Body, body
+from daemon.http.openapi import operation
 from daemon.http.vitals import VITALS
 
 routes = web.RouteTableDef()
@@ -18,7 +22,16 @@ class Whose(Body, frozen=True):
     user: Name
 
 
+class NewLink(Answer, frozen=True):
+    """An address that signs in whoever opens it first."""
+
+    user: str
+    url: str
+    expires_at: datetime
+
+
 @routes.post("/v1/sign-in-links")
+@operation(NewLink, status=201, body=Whose, refuses=(NotFound,))
 async def make(request: web.Request) -> web.Response:
     """Return a link that signs in once, within ten minutes.
 
@@ -27,11 +40,5 @@ async def make(request: web.Request) -> web.Response:
     given, auth = await body(request, Whose), auth_of(request)
     link = await auth.sign_ins.make_link(given.user, identity_of(request).who)
     base = auth.public_url or request.app[VITALS].doors.get("http", "")
-    return private(
-        {
-            "user": link.user,
-            "url": f"{base}/sign-in#{link.secret}",
-            "expires_at": link.expires_at,
-        },
-        status=201,
-    )
+    url = f"{base}/sign-in#{link.secret}"
+    return private(NewLink(link.user, url, link.expires_at), status=201)

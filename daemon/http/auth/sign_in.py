@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from aiohttp import web
 
 from daemon.auth import ROLE_SCOPES, Identity, Role, Way
+from daemon.auth.refusals import (
+    CsrfRefused,
+    LinkSpent,
+    OriginRefused,
+    PasswordRefused,
+    ScopeMissing,
+    SignInFailed,
+    SignInOver,
+    Throttled,
+    Unauthorized,
+)
 from daemon.auth.scopes import parse_scopes
 from daemon.auth.secret import csrf_token
 from daemon.auth.sign_ins import NewSignIn
@@ -17,7 +29,9 @@ from daemon.http.auth.cookies import give, secret_of, take_back
 from daemon.http.auth.forgery import refuse_forged
 from daemon.http.auth.identify import auth_of, identify
 from daemon.http.auth.peer import address_of
-from daemon.http.bodies import body
+from daemon.http.auth.tokens import NewToken
+from daemon.http.bodies import Answer, body
+from daemon.http.openapi import operation
 
 routes = web.RouteTableDef()
 
@@ -51,23 +65,49 @@ class PasswordChange(SecretBody, frozen=True):
     new: Secret
 
 
+class SignedIn(Answer, frozen=True):
+    """A browser that is signed in; its pages send `csrf` along with every change."""
+
+    user: str
+    csrf: str
+    ends_at: datetime
+
+
+class SignedOut(Answer, frozen=True):
+    """A browser that is nobody's."""
+
+    user: None = None
+
+
+class Whoever(Answer, frozen=True):
+    """Who makes this request, how they came in, and what they may do."""
+
+    user: str
+    who: str
+    way: Way
+    scopes: Sequence[str]
+    csrf: str | None
+
+
 @routes.get("/v1/sign-in")
+@operation(Whoever, refuses=(Unauthorized, SignInOver))
 async def who_am_i(request: web.Request) -> web.Response:
     """Return who is signed in, with what scopes; `csrf` is what pages send along with changes."""
     identity = await identify(request)
     secret = secret_of(request) if identity.way is Way.BROWSER else None
     return private(
-        {
-            "user": identity.user,
-            "who": identity.who,
-            "way": identity.way,
-            "scopes": sorted(identity.scopes),
-            "csrf": csrf_token(secret) if secret else None,
-        }
+        Whoever(
+            user=identity.user,
+            who=identity.who,
+            way=identity.way,
+            scopes=sorted(identity.scopes),
+            csrf=csrf_token(secret) if secret else None,
+        )
     )
 
 
 @routes.post("/v1/sign-in")
+@operation(SignedIn, body=Credentials, refuses=(SignInFailed, OriginRefused, Throttled))
 async def sign_in(request: web.Request) -> web.Response:
     """Sign this browser in; 401 for a wrong name or password, 429 after too many of them."""
     given = await body(request, Credentials)
@@ -77,6 +117,7 @@ async def sign_in(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/sign-in/link")
+@operation(SignedIn, body=Link, refuses=(LinkSpent, OriginRefused))
 async def sign_in_by_link(request: web.Request) -> web.Response:
     """Spend a one-time link and sign this browser in; 401 where it was spent before."""
     given = await body(request, Link)
@@ -86,6 +127,7 @@ async def sign_in_by_link(request: web.Request) -> web.Response:
 
 
 @routes.delete("/v1/sign-in")
+@operation(SignedOut, refuses=(OriginRefused, CsrfRefused))
 async def sign_out(request: web.Request) -> web.Response:
     """Sign this browser out; idempotent."""
     if (secret := secret_of(request)) is not None:
@@ -95,6 +137,11 @@ async def sign_out(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/sign-in/password")
+@operation(
+    SignedOut,
+    body=PasswordChange,
+    refuses=(Unauthorized, SignInFailed, CsrfRefused, PasswordRefused, Throttled),
+)
 async def change_password(request: web.Request) -> web.Response:
     """Change one's own password; every browser of the user is signed out, this one too."""
     identity = await identify(request)
@@ -107,6 +154,7 @@ async def change_password(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/sign-in/token")
+@operation(NewToken, status=201, body=TokenWish, refuses=(SignInFailed, ScopeMissing, Throttled))
 async def token(request: web.Request) -> web.Response:
     """Return a token that lives for a quarter of an hour, for programs that ask a person."""
     given, auth = await body(request, TokenWish), auth_of(request)
@@ -119,16 +167,16 @@ async def token(request: web.Request) -> web.Response:
         parse_scopes(given.scopes) or mine,
         _TOKEN_LIFE,
     )
-    return private({"token": made.token, "record": made.record}, status=201)
+    return private(NewToken(made.token, made.record), status=201)
 
 
 def _signed_in(request: web.Request, fresh: NewSignIn) -> web.Response:
-    response = private({"user": fresh.user, "csrf": fresh.csrf, "ends_at": fresh.ends_at})
+    response = private(SignedIn(fresh.user, fresh.csrf, fresh.ends_at))
     give(request, response, fresh.secret, fresh.ends_at)
     return response
 
 
 def _signed_out(request: web.Request) -> web.Response:
-    response = private({"user": None})
+    response = private(SignedOut())
     take_back(request, response)
     return response

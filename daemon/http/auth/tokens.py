@@ -8,11 +8,14 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
+from daemon.auth.refusals import ScopeMissing
 from daemon.auth.scopes import parse_scopes
-from daemon.errors import BadRequest
+from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.http.auth.bodies import private
 from daemon.http.auth.identify import auth_of, identity_of
-from daemon.http.bodies import Body, Page, answer, body, page, query
+from daemon.http.bodies import Answer, Body, Listing, Page, answer, body, page, query
+from daemon.http.openapi import operation
+from storage.tokens import TokenRecord
 
 routes = web.RouteTableDef()
 
@@ -35,7 +38,21 @@ class Rotation(Body, frozen=True):
     at_once: bool = False
 
 
+class NewToken(Answer, frozen=True):
+    """A token on the one occasion on which it is shown, and what is kept of it."""
+
+    token: str
+    record: TokenRecord
+
+
+class Rotated(Answer, frozen=True):
+    """The id of the key that signs from now on."""
+
+    kid: str
+
+
 @routes.get("/v1/tokens")
+@operation(Listing[TokenRecord], query=Page)
 async def list_(request: web.Request) -> web.Response:
     """Return the tokens, the revoked and the lately expired too; never what they say."""
     wanted = query(request, Page)
@@ -44,6 +61,7 @@ async def list_(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/tokens")
+@operation(NewToken, status=201, body=NewServiceToken, refuses=(NotFound, ScopeMissing))
 async def make(request: web.Request) -> web.Response:
     """Make a token and show it this once; 403 for a scope that its maker or user has not."""
     asked, maker = await body(request, NewServiceToken), identity_of(request)
@@ -53,10 +71,11 @@ async def make(request: web.Request) -> web.Response:
     made = await auth_of(request).tokens.make(
         maker, user, asked.name, parse_scopes(asked.scopes), timedelta(hours=asked.hours)
     )
-    return private({"token": made.token, "record": made.record}, status=201)
+    return private(NewToken(made.token, made.record), status=201)
 
 
 @routes.delete("/v1/tokens/{id}")
+@operation(TokenRecord, refuses=(NotFound,))
 async def revoke(request: web.Request) -> web.Response:
     """Revoke a token at once; idempotent."""
     tokens = auth_of(request).tokens
@@ -64,9 +83,10 @@ async def revoke(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/keys/rotate")
+@operation(Rotated, body=Rotation, refuses=(Conflict,))
 async def rotate(request: web.Request) -> web.Response:
     """Sign with a new key from now on; 409 where the service manager holds the key."""
     asked = await body(request, Rotation)
     keys = auth_of(request).keys
     kid = await keys.rotate(identity_of(request).who, at_once=asked.at_once)
-    return answer({"kid": kid})
+    return answer(Rotated(kid))

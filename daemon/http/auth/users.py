@@ -8,9 +8,12 @@ import msgspec
 from aiohttp import web
 
 from daemon.auth import Role
+from daemon.auth.refusals import PasswordRefused
+from daemon.errors import Conflict, NotFound
 from daemon.http.auth.bodies import Name, Secret, SecretBody
 from daemon.http.auth.identify import auth_of, identity_of
-from daemon.http.bodies import Body, answer, body
+from daemon.http.bodies import Body, Listing, answer, body, whole
+from daemon.http.openapi import operation
 from storage.users import UserRecord
 
 routes = web.RouteTableDef()
@@ -48,13 +51,15 @@ class NewRole(Body, frozen=True):
 
 
 @routes.get("/v1/users")
+@operation(Listing[UserView])
 async def list_(request: web.Request) -> web.Response:
     """Return every user, the disabled ones too."""
     found = await auth_of(request).users.list()
-    return answer({"items": [_view(user) for user in found], "next": None})
+    return whole([_view(user) for user in found])
 
 
 @routes.post("/v1/users")
+@operation(UserView, status=201, body=NewUser, refuses=(Conflict, PasswordRefused))
 async def create(request: web.Request) -> web.Response:
     """Add a user. The first one is made over the control socket: nobody else has the scope."""
     asked = await body(request, NewUser)
@@ -65,6 +70,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/users/{name}/password")
+@operation(UserView, body=NewPassword, refuses=(NotFound, PasswordRefused))
 async def set_password(request: web.Request) -> web.Response:
     """Set a user's password and sign them out everywhere; their tokens stay."""
     asked = await body(request, NewPassword)
@@ -73,6 +79,7 @@ async def set_password(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/users/{name}/role")
+@operation(UserView, body=NewRole, refuses=(NotFound, Conflict))
 async def set_role(request: web.Request) -> web.Response:
     """Give a user another role; 409 where nobody would be administrator."""
     asked = await body(request, NewRole)
@@ -81,18 +88,21 @@ async def set_role(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/users/{name}/disable")
+@operation(UserView, refuses=(NotFound, Conflict))
 async def disable(request: web.Request) -> web.Response:
     """Shut a user out at once; idempotent; 409 where nobody would be administrator."""
     return answer(_view(await auth_of(request).users.disable(_name(request), _who(request))))
 
 
 @routes.post("/v1/users/{name}/enable")
+@operation(UserView, refuses=(NotFound,))
 async def enable(request: web.Request) -> web.Response:
     """Let a user come in again; what was revoked stays revoked."""
     return answer(_view(await auth_of(request).users.enable(_name(request), _who(request))))
 
 
 @routes.post("/v1/users/{name}/revoke")
+@operation(UserView, refuses=(NotFound,))
 async def revoke(request: web.Request) -> web.Response:
     """Revoke all of a user's tokens and sign them out everywhere."""
     return answer(_view(await auth_of(request).users.revoke(_name(request), _who(request))))

@@ -9,11 +9,19 @@ from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES, readable, required, t
 from daemon.auth.scopes import ALL_SCOPES, ROLE_SCOPES, Role, Scope, parse_scopes
 from daemon.errors import BadRequest
 from daemon.events import EVENTS
-from daemon.http import auth, health, v1
+from daemon.http import auth, health, reference, v1
+from daemon.http.pages import console
 
 ROUTES = [
     (route.method, template(route.path))
-    for route in (*health.routes, *v1.routes, *auth.routes, *auth.control_routes)
+    for route in (
+        *health.routes,
+        *v1.routes,
+        *auth.routes,
+        *auth.control_routes,
+        *reference.routes,
+        *console.routes,
+    )
     if isinstance(route, web.RouteDef)
 ]
 
@@ -30,9 +38,13 @@ def test_no_row_is_left_over() -> None:
 
 
 def test_only_health_and_signing_in_are_open() -> None:
-    """Everything else asks who comes."""
+    """Everything else asks who comes; the page to sign in on needs its stylesheet."""
     open_ = {path for (_, path), scope in ROUTE_SCOPES.items() if scope is None}
-    assert {path for path in open_ if path.split("/")[:3] != ["", "v1", "sign-in"]} == {"/health"}
+    assert {path for path in open_ if path.split("/")[:3] != ["", "v1", "sign-in"]} == {
+        "/health",
+        "/sign-in",
+        "/static/{version}/{name}",
+    }
 
 
 def test_every_topic_has_a_row() -> None:

@@ -89,17 +89,17 @@ async def test_health_says_alive(open_doors: Doors) -> None:
 
 async def test_ready_is_200_when_everything_is_open(open_doors: Doors) -> None:
     """With migrations, rules, outbox and sockets there is no blocker."""
-    reply = await open_doors.public.get("/ready")
+    reply = await open_doors.control.get("/ready")
     assert (reply.status, reply.document["blockers"]) == (200, [])
 
 
 async def test_ready_names_what_is_missing(open_doors: Doors) -> None:
     """Before the house is open, and while it closes, 503 and the reasons."""
     house, open_doors.vitals.house = open_doors.vitals.house, None
-    starting = await open_doors.public.get("/ready")
+    starting = await open_doors.control.get("/ready")
     open_doors.vitals.house = house
     open_doors.vitals.closing = True
-    closing = await open_doors.public.get("/ready")
+    closing = await open_doors.control.get("/ready")
     assert starting.status == closing.status == 503
     codes = [blocker["code"] for blocker in starting.document["blockers"]]
     assert codes == ["migrations", "rules", "outbox"]
@@ -112,7 +112,7 @@ async def test_ready_names_what_hangs(open_doors: Doors) -> None:
     vitals.lag = lambda: 60.0
     open_doors.house.outbox.beat -= 3600
     vitals.doors.pop("control")
-    blockers = (await open_doors.public.get("/ready")).document["blockers"]
+    blockers = (await open_doors.control.get("/ready")).document["blockers"]
     assert {blocker["code"] for blocker in blockers} == {"loop", "outbox", "sockets"}
     assert {stall.code for stall in await vitals.stalls()} == {"loop", "outbox"}
     vitals.doors["control"] = ""
@@ -121,7 +121,7 @@ async def test_ready_names_what_hangs(open_doors: Doors) -> None:
 async def test_a_closed_database_blocks_readiness(open_doors: Doors) -> None:
     """A writer that refuses is named by its own code, and is no hang."""
     await open_doors.house.database.close()
-    blockers = (await open_doors.public.get("/ready")).document["blockers"]
+    blockers = (await open_doors.control.get("/ready")).document["blockers"]
     assert [blocker["code"] for blocker in blockers] == ["closed"]
     assert await open_doors.vitals.stalls() == []
 
@@ -129,24 +129,50 @@ async def test_a_closed_database_blocks_readiness(open_doors: Doors) -> None:
 async def test_a_halt_is_shown_and_blocks_nothing(open_doors: Doors) -> None:
     """A person's order is no fault of the daemon."""
     await open_doors.control.post("/v1/halt", reason="a drill")
-    reply = await open_doors.public.get("/ready")
+    reply = await open_doors.control.get("/ready")
     assert (reply.status, reply.document["halt"]["reason"]) == (200, "a drill")
 
 
 async def test_metrics_tell_states_and_faults(open_doors: Doors) -> None:
     """The figures are Prometheus' text, with queues, sessions, verdicts, writer and lag."""
     await open_doors.control.post("/v1/sessions", name="ventas", channel="simulated")
-    reply = await open_doors.public.get("/metrics")
+    reply = await open_doors.control.get("/metrics")
     assert reply.status == 200
     assert 'leadmaster_sessions{state="stopped"} 1.0' in reply.document
     for name in ("event_loop_lag_seconds", "halted 0.0", "writer_commits_total"):
         assert f"leadmaster_{name}" in reply.document
 
 
-async def test_the_public_door_shows_nothing_else(open_doors: Doors) -> None:
-    """What needs a right is not on TCP; the answer is a problem like any other."""
-    reply = await open_doors.public.get("/v1/status")
-    assert (reply.status, reply.document["code"]) == (404, "not_found")
+@pytest.mark.parametrize("path", ["/v1/status", "/ready", "/metrics", "/docs", "/v1/nowhere"])
+async def test_the_public_door_asks_who_comes(open_doors: Doors, path: str) -> None:
+    """What needs a right is refused to strangers; they are not told what there is."""
+    reply = await open_doors.public.get(path)
+    assert (reply.status, reply.document["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "leads.example.org"])  # noqa: S104
+async def test_a_wider_address_must_be_meant(short_folder: Path, host: str) -> None:
+    """Nobody opens the daemon to a network by mistake; the refusal names the setting."""
+    settings = settings_for(short_folder, host=host)
+    with pytest.raises(StartRefused, match="other machines") as refused:
+        async with public_door(settings, Vitals(lambda: 0.0)):
+            pass
+    assert "open_to_network" in refused.value.hint
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2"])
+async def test_any_address_of_this_machine_will_do(short_folder: Path, host: str) -> None:
+    """A loopback address is nobody else's, by number or by name."""
+    vitals = Vitals(lambda: 0.0)
+    async with public_door(settings_for(short_folder, host=host), vitals):
+        assert vitals.doors["http"].startswith("http://127.0.0.")
+
+
+async def test_who_means_it_may_listen_wider(short_folder: Path) -> None:
+    """With the setting a wide address is opened."""
+    settings = settings_for(short_folder, host="0.0.0.0", open_to_network=True)  # noqa: S104
+    async with public_door(settings, Vitals(lambda: 0.0)):
+        pass
 
 
 async def test_an_address_in_use_refuses_the_start(open_doors: Doors, short_folder: Path) -> None:

@@ -1,0 +1,40 @@
+"""`/v1/inbound`: what contacts wrote to us, and what their words ask."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from daemon.api.effects import Wish
+from daemon.http.bodies import Listing, Page, page, query
+from daemon.http.openapi import operation
+from daemon.http.vitals import house_of
+from storage import inbound
+from storage.inbound import InboundRecord
+
+routes = web.RouteTableDef()
+
+
+class Wanted(Page, frozen=True):
+    """Whose words to list, through which session, asking what."""
+
+    contact: str = ""
+    session: str = ""
+    wish: Wish | None = None
+
+
+@routes.get("/v1/inbound")
+@operation(Listing[InboundRecord], query=Wanted)
+async def list_(request: web.Request) -> web.Response:
+    """Return what contacts wrote, newest first."""
+    wanted = query(request, Wanted)
+    found = await house_of(request).database.read(
+        lambda reader: inbound.page(
+            reader,
+            contact=wanted.contact,
+            session=wanted.session,
+            wish=wanted.wish or "",
+            after=wanted.after,
+            limit=wanted.limit + 1,
+        )
+    )
+    return page(found, wanted.limit, lambda record: record.id)

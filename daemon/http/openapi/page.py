@@ -1,0 +1,48 @@
+"""`/docs`: the OpenAPI document as one page, rendered here; it asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from daemon.http.openapi.words import by_tag, kind
+
+_FOLDER: Final = Path(__file__).parent
+_STYLE: Final = (_FOLDER / "docs.css").read_text(encoding="utf-8")
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "private, no-cache",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Return the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["kind"] = lambda schema: Markup(kind(schema, _link))  # noqa: S704 - ours
+    return environment.get_template("docs.html").render(
+        document=document,
+        groups=by_tag(document),
+        schemas=sorted(document["components"]["schemas"].items()),
+        style=Markup(_STYLE),  # noqa: S704 - a file of ours
+    )
+
+
+def _link(name: str) -> str:
+    return f'<a href="#{name}">{name}</a>'

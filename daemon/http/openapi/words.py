@@ -1,0 +1,64 @@
+"""Schemas in words: what a value may be, as a page says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from daemon.http.openapi.document import REF
+
+_WORDS: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "object",
+}
+_LIMITS: Final = {
+    "minLength": "from {} characters",
+    "maxLength": "up to {} characters",
+    "minimum": "from {}",
+    "maximum": "up to {}",
+    "exclusiveMinimum": "over {}",
+    "pattern": "like {}",
+    "minItems": "from {}",
+    "maxItems": "up to {}",
+}
+
+
+def kind(schema: Mapping[str, Any], link: Callable[[str], str]) -> str:
+    """Say what a value may be; `link` turns the name of a described type into what is shown."""
+    match schema:
+        case {"$ref": reference}:
+            said = link(reference.removeprefix(REF))
+        case {"anyOf": choices}:
+            said = " or ".join(kind(each, link) for each in choices)
+        case {"enum": values}:
+            said = " or ".join(str(value) for value in values)
+        case {"prefixItems": parts}:
+            said = f"list of {', '.join(kind(part, link) for part in parts)}"
+        case {"type": "array"}:
+            said = f"list of {kind(schema.get('items', {}), link)}{_limits(schema)}"
+        case {"format": "date-time"}:
+            said = "date and time"
+        case {"additionalProperties": {"type": _} | {"$ref": _} as inner}:
+            said = f"object of {kind(inner, link)}"
+        case _:
+            said = _WORDS.get(str(schema.get("type")), "anything") + _limits(schema)
+    return said
+
+
+def _limits(schema: Mapping[str, Any]) -> str:
+    said = [words.format(schema[key]) for key, words in _LIMITS.items() if key in schema]
+    return f", {', '.join(said)}" if said else ""
+
+
+def by_tag(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the operations under what they are about, each with its method and path."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path, methods in document["paths"].items():
+        for method, said in methods.items():
+            whole = {**said, "method": method.upper(), "path": path}
+            groups.setdefault(said["tags"][0], []).append(whole)
+    return groups
