@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from daemon.http.pages.forecast import forecast
 from daemon.http.pages.shell import page, piece, shell_of, told
 from daemon.http.vitals import house_of
 from statemachines.message import CANCELLABLE, MessageState
-from storage import decisions, inbound, listings, messages
+from storage import decisions, inbound, listings, messages, prospects
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
@@ -58,6 +59,11 @@ async def _found(request: web.Request) -> dict[str, Any]:
         "counts": await house.database.read(messages.counts),
         "next": shown[-1].message.id if len(found) > wanted.limit else "",
     }
+
+
+def _reach(reader: Reader, contact: str) -> Any:  # noqa: ANN401 - the document as it was stored
+    prospect = prospects.of_contact(reader, contact)
+    return json.loads(prospect.score_explanation or "null") if prospect else None
 
 
 def _states(words: str) -> list[MessageState]:
@@ -112,7 +118,9 @@ def _read(reader: Reader, house: House, wanted: str) -> dict[str, Any]:
         "message": message,
         "name": listings.name_of(reader, message.contact),
         "beats": story.of_message([dict(row) for row in messages.history(reader, wanted)], answers),
-        "verdict": verdict.of_decision(looks[-1].document, ruleset) if looks else None,
+        "verdict": verdict.of_decision(looks[-1].document, ruleset, _reach(reader, message.contact))
+        if looks
+        else None,
         "judged_at": looks[-1].at if looks else None,
         "looks": len(looks),
     }

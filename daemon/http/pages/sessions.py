@@ -9,6 +9,7 @@ from aiohttp import web
 
 from daemon.auth.scopes import Scope
 from daemon.errors import NotFound
+from daemon.http.house import House
 from daemon.http.pages import budgets, pairing, story
 from daemon.http.pages.budgets import Budget
 from daemon.http.pages.pairing import Code
@@ -68,7 +69,6 @@ async def show(request: web.Request) -> web.StreamResponse:
     """Show one session with its story; of a banned one, all that helps to end the ban well."""
     house, name = house_of(request), request.match_info["name"]
     card = await card_of(request, house.sessions.view(name))
-    entries = await house.database.read(lambda reader: sessions.history(reader, name))
     waiting = await house.database.read(lambda r: listings.of_session(r, name, WAITING))
     open_chats = await house.database.read(lambda r: listings.unanswered(r, session=name))
     since = shell_of(request).now - LATELY
@@ -78,12 +78,17 @@ async def show(request: web.Request) -> web.StreamResponse:
         "session.html",
         here="sessions",
         card=card,
-        beats=story.of_session(entries[-_STORY_LENGTH:]),
+        beats=await _beats(house, name),
         waiting=waiting,
         open_chats=open_chats,
         lately=lately,
         banned=card.view.state is Connection.BANNED_TEMPORARILY,
     )
+
+
+async def _beats(house: House, name: str) -> list[story.Beat]:
+    entries = await house.database.read(lambda reader: sessions.history(reader, name))
+    return story.of_session(entries[-_STORY_LENGTH:])
 
 
 @routes.get("/pieces/sessions/new")
@@ -102,6 +107,14 @@ async def card(request: web.Request) -> web.StreamResponse:
     """Show one session's card as it is now."""
     view = house_of(request).sessions.view(request.match_info["name"])
     return piece(request, "pieces/session_card.html", card=await card_of(request, view))
+
+
+@routes.get("/pieces/sessions/{name}/story")
+@told
+async def story_again(request: web.Request) -> web.StreamResponse:
+    """Show what happened to one session, as of now."""
+    house, name = house_of(request), request.match_info["name"]
+    return piece(request, "pieces/session_story.html", beats=await _beats(house, name))
 
 
 @routes.get("/pieces/sessions/{name}/{order}")

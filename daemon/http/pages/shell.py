@@ -161,8 +161,7 @@ def html(template: str, status: int = 200, **values: object) -> web.Response:
 
 def bare(request: web.Request, template: str, **values: object) -> web.Response:
     """Return a page for somebody who has not signed in: nothing of the house is in it."""
-    words = words_of(request)
-    return html(template, t=words, theme=_theme(request), **values)
+    return html(template, 200, t=words_of(request), theme=_theme(request), **values)
 
 
 def told(handler: Handler) -> Handler:

@@ -76,13 +76,17 @@ class Shown:
     ruleset: str
 
 
-def of_decision(document: Document, ruleset: RuleSet) -> Shown:
-    """Return a stored decision; thresholds only where its rule set is still the live one."""
+def of_decision(document: Document, ruleset: RuleSet, reach: Document | None = None) -> Shown:
+    """Return a stored decision; thresholds only where its rule set is still the live one.
+
+    `reach` is the stored score that the decision began with: told point by point where it is
+    still the same, else as one sum.
+    """
     live = document["ruleset"] == ruleset.hash
     word, score = document["verdict"], document.get("score")
     base = document.get("base")
     scale = _Scale(ruleset)
-    bars = [] if base is None else [Bar("", "", base, *scale.span(0, base))]
+    bars = _begin(scale, base, reach)
     bars += scale.bars(document.get("contributions", ()), base or 0)
     return Shown(
         word=word,
@@ -120,6 +124,11 @@ def of_score(document: Document, ruleset: RuleSet) -> Shown:
     )
 
 
+def thresholds_of(ruleset: RuleSet) -> tuple[Threshold, ...]:
+    """Return where a set's bands begin on the scale, from the top."""
+    return _Scale(ruleset).thresholds()
+
+
 class _Scale:
     """From points to percent of the bar."""
 
@@ -151,7 +160,15 @@ class _Scale:
         return found
 
 
-_EFFECTS: Final = {
+def _begin(scale: _Scale, base: float | None, reach: Document | None) -> list[Bar]:
+    if base is None:
+        return []
+    if reach is not None and reach["score"] == base:
+        return scale.bars([each for each in reach["contributions"] if each["points"]], 0)
+    return [Bar("", "", base, *scale.span(0, base))]
+
+
+EFFECTS: Final = {
     "block": Tone.STOPPED,
     "route": Tone.NEEDS_YOU,
     "defer": Tone.WAITING,
@@ -161,16 +178,14 @@ _EFFECTS: Final = {
 
 def _vetoes(document: Document) -> list[Stop]:
     return [
-        Stop(
-            each["id"], each["effect"], each["reason"], _EFFECTS[each["effect"]], short(each["at"])
-        )
+        Stop(each["id"], each["effect"], each["reason"], EFFECTS[each["effect"]], short(each["at"]))
         for each in document.get("vetoes", ())
     ]
 
 
 def _opinions(document: Document) -> list[Stop]:
     return [
-        Stop(each["source"], each["effect"], each["reason"], _EFFECTS[each["effect"]])
+        Stop(each["source"], each["effect"], each["reason"], EFFECTS[each["effect"]])
         for each in document.get("opinions", ())
     ]
 

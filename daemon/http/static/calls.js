@@ -1,15 +1,19 @@
 // Gives orders to /v1: a form with data-call sends its fields as JSON, and tells what came of it.
 // data-undo: so many seconds pass first, in which the order can be taken back.
-import { closeDialog } from "./dialogs.js";
+// data-regret: what is done at once is put right by the dialog at this path.
+// Whoever minds hears "order" events: held, undone, given (with the answer), refused.
+import { closeDialog, openDialog } from "./dialogs.js";
 import { house, word } from "./house.js";
 import { toast } from "./toasts.js";
+
+const REGRET = 10;
 
 export function startCalls() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.dataset.call) return;
     event.preventDefault();
-    const order = orderOf(form);
+    const order = orderOf(form, event.submitter);
     if (form.dataset.undo) hold(form, order);
     else send(form, order);
   });
@@ -26,27 +30,40 @@ export async function call(method, path, body, keepalive = false) {
   return answer;
 }
 
-function orderOf(form) {
-  const body = Object.fromEntries(new FormData(form));
+// Fields with data-optional are left out while empty; those with data-json are no text.
+function orderOf(form, submitter) {
+  const body = Object.fromEntries(new FormData(form, submitter));
+  for (const field of form.querySelectorAll("[data-optional]")) {
+    if (!field.value.trim()) delete body[field.name];
+  }
+  for (const field of form.querySelectorAll("[data-json]")) {
+    if (field.name in body) body[field.name] = JSON.parse(body[field.name]);
+  }
   const method = form.dataset.method ?? "POST";
   return { method, path: form.dataset.call, body, next: fill(form.dataset.andThen, body) };
 }
 
-function fill(path, values) {
-  return path?.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name]));
+function fill(text, values) {
+  return text?.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name]));
 }
 
 async function carryOut({ method, path, body, next }, keepalive = false) {
-  await call(method, path, body, keepalive);
+  const answer = await call(method, path, body, keepalive);
   if (next) await call("POST", next, {}, keepalive);
+  return answer;
+}
+
+function tellAll(stage, form, answer = null) {
+  document.dispatchEvent(new CustomEvent("order", { detail: { stage, form, answer } }));
 }
 
 async function send(form, order) {
   const button = form.querySelector("button:not([type=button])");
   button.disabled = true;
   try {
-    await carryOut(order);
+    const answer = await carryOut(order);
     finished(form);
+    tellAll("given", form, answer);
   } catch (problem) {
     tell(form, problem);
   } finally {
@@ -55,8 +72,10 @@ async function send(form, order) {
 }
 
 function finished(form) {
+  const { done, regret } = form.dataset;
   closeDialog(form);
-  if (form.dataset.done) toast(form.dataset.done);
+  if (done && regret) toast(done, { seconds: REGRET, onUndo: () => openDialog(regret) });
+  else if (done) toast(done);
   if (form.dataset.then) location.assign(form.dataset.then);
 }
 
@@ -67,14 +86,24 @@ function hold(form, order) {
   const leave = () => carryOut(order, true);
   const commit = () => {
     removeEventListener("pagehide", leave);
-    carryOut(order).catch(({ detail, hint }) => toast(`${detail} ${hint}`));
+    carryOut(order).then(
+      (answer) => tellAll("given", form, answer),
+      ({ detail, hint }) => {
+        toast(`${detail} ${hint}`);
+        tellAll("refused", form);
+      },
+    );
   };
   addEventListener("pagehide", leave, { once: true });
   toast(said, {
     seconds: Number(form.dataset.undo),
-    onUndo: () => removeEventListener("pagehide", leave),
+    onUndo: () => {
+      removeEventListener("pagehide", leave);
+      tellAll("undone", form);
+    },
     onEnd: commit,
   });
+  tellAll("held", form);
 }
 
 function tell(form, { detail, hint }) {

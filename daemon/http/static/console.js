@@ -2,11 +2,14 @@
 import { startCalls } from "./calls.js";
 import { startClock } from "./clock.js";
 import { startDialogs } from "./dialogs.js";
+import { startImports } from "./imports.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
+import { startManual } from "./manual.js";
 import { startMenus } from "./menus.js";
 import { startNumbers } from "./numbers.js";
 import { startPreferences } from "./preferences.js";
+import { startReview } from "./review.js";
 import { startRings } from "./rings.js";
 
 startClock();
@@ -17,4 +20,7 @@ startCalls();
 startNumbers();
 startKeys();
 startRings();
+startImports();
+startManual();
+startReview();
 startLive();
