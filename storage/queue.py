@@ -223,16 +223,6 @@ def sessions_wanting(reader: Reader, contact: str) -> list[str]:
     return [row["session"] for row in rows]
 
 
-def waiting_contacts(reader: Reader, waits_for: str, limit: int) -> list[str]:
-    """Return contacts with messages that wait for something, longest waiting first."""
-    rows = reader.all(
-        "SELECT contact FROM messages WHERE state = 'deferred' AND waits_for = ?"
-        " GROUP BY contact ORDER BY min(created_at) LIMIT ?",
-        (waits_for, limit),
-    )
-    return [row["contact"] for row in rows]
-
-
 def for_review(reader: Reader, limit: int) -> list[MessageRecord]:
     """Return what needs a person's word, longest waiting first, deferred ones included."""
     rows = reader.all(

@@ -45,15 +45,6 @@ def count(reader: Reader, phone: str, kind: Spend, since: datetime) -> int:
     return n
 
 
-def count_of_session(reader: Reader, session: str, kind: Spend, since: datetime) -> int:
-    """Return how many one session spent after ``since``."""
-    n: int = reader.value(
-        "SELECT count(*) FROM spends WHERE session = ? AND kind = ? AND at > ?",
-        (session, kind, stamp(since)),
-    )
-    return n
-
-
 def nth_newest(reader: Reader, column: str, key: str, kind: Spend, n: int) -> datetime | None:
     """Return when the ``n``-th newest spend was (1 is the newest), or None."""
     owner = {"phone": "phone", "session": "session"}[column]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from daemon import floor
 from daemon.api import hookimpl
 from daemon.api.questions import Question
+from daemon.new_message import new_message
 from rules import Decision, Judge, Verdict
 from statemachines.message import MessageState
 from statemachines.prospect import Validation
-from storage import contacts
+from storage import contacts, messages
 from storage.evidence import EvidenceKind
 from tests.daemon.heart.rules import written
-from tests.helpers.heart import BETO, NO_VETOES, SmallHouse, small_house
+from tests.helpers.heart import ANA, BETO, NO_VETOES, SmallHouse, small_house
 from tests.rules.support import facts, loaded
 
 S = MessageState
@@ -233,3 +235,26 @@ def test_what_the_rules_say_more_strictly_stays_as_they_said_it() -> None:
     blocked = judge.decide(low)
     assert blocked.verdict is Verdict.BLOCK
     assert floor.under(blocked, low) is blocked
+
+
+async def test_the_one_confirmation_of_an_opt_out_reaches_who_opted_out(house: SmallHouse) -> None:
+    """Made by the core, at any hour, and nothing else goes to them."""
+    contact = await house.contact(ANA)
+    await house.suppress(ANA)
+    await house.clock.leap(8 * 3600)
+    at = house.clock.now()
+    confirmation = new_message(
+        at=at,
+        contact=contact,
+        recipient=ANA,
+        session="main",
+        channel="simulated",
+        text="Listo: no le escribimos más.",
+        kind="opt_out_confirmation",
+        not_after=at + timedelta(minutes=5),
+    )
+    await house.database.write(lambda tx: messages.insert(tx, confirmation, who="core"))
+    house.outbox.wake()
+    await house.clock.settle()
+    assert await house.state(confirmation.id) is S.SENT
+    assert await house.state(await house.post()) is S.BLOCKED
