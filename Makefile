@@ -8,8 +8,8 @@ LOCKS  := requirements/bootstrap.txt requirements/build.txt requirements/dev.txt
 STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' ' -f 1)
 PYTEST := python -m pytest
 SOURCE := daemon rules statemachines storage
-PAGES  := $(shell grep -rlF '[[[cog' docs --include=*.md) README.md
-CHECKED := $(SOURCE) tests bench examples
+PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=events.py) README.md
+CHECKED := $(SOURCE) tests bench clients examples
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint format docs docs-check bench cover wheel smoke lock audit clean

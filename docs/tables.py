@@ -72,7 +72,7 @@ def errors() -> str:
         for code, kind in sorted(LeadMasterError.registry.items())
         if kind.__module__.startswith("daemon.")
     ]
-    return _table(("code", "HTTP", "what it says", "what to do"), rows)
+    return table(("code", "HTTP", "what it says", "what to do"), rows)
 
 
 def roles() -> str:
@@ -82,7 +82,7 @@ def roles() -> str:
         (f"`{scope}`", *("yes" if scope in has else "" for has in ROLE_SCOPES.values()))
         for scope in Scope
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def routes() -> str:
@@ -91,13 +91,13 @@ def routes() -> str:
         (f"`{method} {path}`", f"`{scope}`" if scope else "none")
         for (method, path), scope in ROUTE_SCOPES.items()
     ]
-    return _table(("route", "scope"), rows)
+    return table(("route", "scope"), rows)
 
 
 def topics() -> str:
     """Tabulate the scope that it takes to hear of each event."""
     rows = [(f"`{topic}`", f"`{scope}`") for topic, scope in sorted(TOPIC_SCOPES.items())]
-    return _table(("event", "scope"), rows)
+    return table(("event", "scope"), rows)
 
 
 def settings_sections() -> str:
@@ -114,8 +114,8 @@ def settings_sections() -> str:
             )
             for field in msgspec.structs.fields(section.type)
         ]
-        table = _table(("key", "value", "default", "note"), rows)
-        blocks.append(f"## `[{section.name}]`\n\n{_first_line(section.type)}\n\n{table}")
+        keys = table(("key", "value", "default", "note"), rows)
+        blocks.append(f"## `[{section.name}]`\n\n{_first_line(section.type)}\n\n{keys}")
     return "\n\n".join(blocks)
 
 
@@ -127,7 +127,7 @@ def facts() -> str:
         row = (f"`{name}`", _values(fact), mark, fact.meaning)
         groups.setdefault(name.split(".")[0], []).append(row)
     head = ("fact", "values", "", "meaning")
-    return "\n\n".join(f"## `{group}`\n\n{_table(head, rows)}" for group, rows in groups.items())
+    return "\n\n".join(f"## `{group}`\n\n{table(head, rows)}" for group, rows in groups.items())
 
 
 def _values(fact: Fact) -> str:
@@ -147,7 +147,7 @@ def _values(fact: Fact) -> str:
 def _event(word: str, kind: type[Event]) -> str:
     types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
     rows = [(f"`{name}`", f"`{types[name]}`") for name in field_names(kind)]
-    return f"## `{word}`\n\n{_first_line(kind)}\n\n{_table(('field', 'type'), rows)}"
+    return f"## `{word}`\n\n{_first_line(kind)}\n\n{table(('field', 'type'), rows)}"
 
 
 def _hook(name: str, spec: object) -> str:
@@ -203,7 +203,8 @@ def _attribute_notes(module: object) -> dict[tuple[str, str], str]:
     return notes
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Write a Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -1,0 +1,238 @@
+"""What the daemon tells: every event and the parts of a snapshot. Written by `make docs`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened `at` to `subject`; `seq` is its place in the log of `epoch`.
+
+    A pairing code has no place: it is never stored.
+    """
+
+    subject: str
+    at: datetime
+    seq: int | None = None
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownEvent(Event):
+    """An event of a newer daemon than this client knows, as it came."""
+
+    type: str
+    data: dict[str, Any]
+
+
+# [[[cog
+# import wire
+# cog.outl(wire.client_types())
+# ]]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """One session now. Moments are aware UTC; `status` is the word that clients of WAHA know."""
+
+    name: str
+    channel: str
+    phone: str | None
+    time_zone: str
+    state: str
+    status: str
+    phone_state: str
+    sending: str
+    desired: str
+    reason_code: str
+    sentence: str
+    user_action: str
+    since: datetime
+    deadline: datetime | None
+    sending_until: datetime | None
+    banned_until: datetime | None
+    phone_seen_at: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Who stopped sending, when and why."""
+
+    at: datetime
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactReopened(Event):
+    """A suppression was lifted by the contact, or corrected (subject: the contact id)."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactSuppressed(Event):
+    """A contact is not to be written to again (subject: the contact id)."""
+
+    source: str
+    reason: str
+    aliases: int
+    cancelled_messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFaulted(Event):
+    """The gate could not judge and failed closed (subject: the message id)."""
+
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFinished(Event):
+    """A list was imported (subject: the import id); counts are records."""
+
+    filename: str
+    accepted: int
+    duplicates: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundReceived(Event):
+    """A contact wrote to us; `wish` is what their words ask (subject: the inbound id)."""
+
+    session: str
+    contact: str
+    prospect: str | None
+    wish: str
+    cancelled_messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageChanged(Event):
+    """A message moved from `previous` to `state`, and why (subject: the message id)."""
+
+    state: str
+    previous: str | None
+    reason_code: str
+    sentence: str
+    session: str
+    channel: str
+    contact: str
+    decision: str | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginFailed(Event):
+    """A plugin's hook raised or ran out of time (subject: the plugin's name)."""
+
+    hook: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProspectChanged(Event):
+    """A prospect's validation or score changed (subject: the prospect id)."""
+
+    validation: str
+    validado_tecnicamente: bool | None
+    score_contactabilidad: int | None
+    permission: str
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesAwaitingAcceptance(Event):
+    """Changed rule files are sound, and wait for a person (subject: the hash to accept)."""
+
+    format: str
+    changes: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesLoaded(Event):
+    """A rule set is live (subject: its hash)."""
+
+    format: str
+    engine: str
+    files: tuple[str, ...]
+    how: str = "loaded"
+    who: str = "daemon"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesRejected(Event):
+    """Changed rule files have problems; the live set stays (subject: the gate's live hash)."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingHalted(Event):
+    """Nothing goes out any more until a person resumes (subject: `installation`)."""
+
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingResumed(Event):
+    """A person lifted the halt (subject: `installation`)."""
+
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanged(Event):
+    """A session's state, as people and clients read it (subject: the session's name)."""
+
+    state: str
+    status: str
+    phone_state: str
+    sending: str
+    desired: str
+    reason_code: str
+    sentence: str
+    user_action: str
+    since: datetime
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionQrShown(Event):
+    """A pairing code is on show until `expires_at`; never stored (subject: the session)."""
+
+    code: str
+    index: int
+    maximum: int
+    expires_at: datetime
+    seconds_left: float = 0.0
+
+
+BY_TYPE: dict[str, type[Event]] = {
+    "contact.reopened": ContactReopened,
+    "contact.suppressed": ContactSuppressed,
+    "gate.faulted": GateFaulted,
+    "import.finished": ImportFinished,
+    "inbound.received": InboundReceived,
+    "message.changed": MessageChanged,
+    "plugin.failed": PluginFailed,
+    "prospect.changed": ProspectChanged,
+    "rules.awaiting_acceptance": RulesAwaitingAcceptance,
+    "rules.loaded": RulesLoaded,
+    "rules.rejected": RulesRejected,
+    "sending.halted": SendingHalted,
+    "sending.resumed": SendingResumed,
+    "session.changed": SessionChanged,
+    "session.qr_shown": SessionQrShown,
+}
+"""Each class by the word that stands in a frame's `type`."""
+# [[[end]]]

@@ -1,0 +1,63 @@
+"""A TCP relay in front of a server, which a test can cut, keep shut, and point elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+_CHUNK = 1 << 16
+
+
+@dataclass
+class Relay:
+    """Passes bytes on to `target` (``http://host:port``) for as long as it is `up`."""
+
+    target: str
+    up: bool = True
+    url: str = ""
+    accepted: int = 0
+    _lines: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def cut(self) -> None:
+        """Break every connection, as a lost network does."""
+        for line in tuple(self._lines):
+            line.transport.abort()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection until either side ends."""
+        self.accepted += 1
+        if not self.up:
+            writer.transport.abort()
+            return
+        where = urlsplit(self.target)
+        far_reader, far_writer = await asyncio.open_connection(where.hostname, where.port)
+        self._lines |= {writer, far_writer}
+        try:
+            await asyncio.gather(_carry(reader, far_writer), _carry(far_reader, writer))
+        finally:
+            self._lines -= {writer, far_writer}
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(_CHUNK):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def relay(target: str) -> AsyncIterator[Relay]:
+    """Open a relay on a port of its own."""
+    opened = Relay(target)
+    server = await asyncio.start_server(opened.serve, "127.0.0.1", 0)
+    opened.url = "http://{}:{}".format(*server.sockets[0].getsockname()[:2])
+    try:
+        yield opened
+    finally:
+        server.close()
+        opened.cut()
+        await server.wait_closed()
