@@ -13,6 +13,7 @@ from rules.facts import FACTS
 from statemachines.message import MessageState
 from storage.evidence import EvidenceKind
 from storage.receipts import ReceiptRecord, note
+from storage.times import stamp
 from tests.helpers.heart import ANA, BETO, SmallHouse
 from tests.helpers.wire import Say
 
@@ -165,7 +166,15 @@ async def test_unanswered_counts_since_their_last_word(house: SmallHouse) -> Non
     await house.post()
     assert (await known(house, text="¿Y?"))["history.unanswered"] == 1
     await house.clock.advance(60)
-    await house.inbound(await house.contact(ANA))
+    contact = await house.contact(ANA)
+    await house.execute(
+        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish, own)"
+        " VALUES ('inb_1', 'main', 'own', ?1, ?2, ?2, '', 'none', 1)",
+        contact,
+        stamp(house.clock.now()),
+    )
+    assert (await known(house, text="¿Y?"))["history.unanswered"] == 1, "we typed that ourselves"
+    await house.inbound(contact)
     assert (await known(house, text="¿Y?"))["history.unanswered"] == 0
 
 
