@@ -76,19 +76,18 @@ def show(here: Here, *, message: str, json_: bool) -> None:
     if json_:
         print_json(story)
     else:
-        _print(story)
+        _print(here, story)
 
 
-def _print(story: dict[str, Any]) -> None:
+def _print(here: Here, story: dict[str, Any]) -> None:
     message = story["message"]
     names = ("id", "state", "recipient", "session", "channel", "kind", "text", "due_at", "wire_id")
     print_facts((name, message[name]) for name in names)
     print_story(story["history"])
-    for decision in story["decisions"][-1:]:
+    if story["decisions"]:
         say("The gate's last word:")
-        from daemon.cli.rules import print_decision
-
-        print_decision(decision)
+        for line in here.client().get("rules", "explain", message["id"])["lines"]:
+            say(f"  {line}")
 
 
 @queue.command()

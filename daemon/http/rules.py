@@ -1,29 +1,132 @@
-"""`/v1/rules`: which rule sets are in force, and what stands in them."""
+"""`/v1/rules`: what is in force, what waits for a person, and the shadow beside it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
+import msgspec
 from aiohttp import web
 
-from daemon.http.bodies import answer
+from daemon.errors import BadRequest, Conflict, NotFound, RulesRejected
+from daemon.hindsight.explaining import Explanation, explained, parsed
+from daemon.http.bodies import Answer, Because, Limit, Query, answer, body, query
+from daemon.http.control import WHO
+from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
-from rules import Judge
+from daemon.rulebook.state import LiveSet, RulesState
+from storage import rulesets, shadows
+from storage.rulesets import RuleSetRecord, WentLive
+from storage.shadows import Disagreement, Standing
 
 routes = web.RouteTableDef()
 
 
+class Chosen(Because, frozen=True):
+    """A rule set, by its hash or how that begins, and why it is chosen."""
+
+    hash: Annotated[str, msgspec.Meta(min_length=4, max_length=64, pattern="^[0-9a-f]+$")]
+
+
+class Newest(Query, frozen=True):
+    """How many to return, newest first."""
+
+    limit: Limit = 50
+
+
+class History(Answer, frozen=True):
+    """Every change of the live sets, newest first."""
+
+    items: list[WentLive]
+
+
+class ShadowReport(Answer, frozen=True):
+    """How the shadow does: how often it was asked, how often and how it would have differed."""
+
+    shadow: LiveSet | None
+    standing: Standing | None
+    examples: list[Disagreement]
+
+
 @routes.get("/v1/rules")
+@operation(RulesState)
 async def active(request: web.Request) -> web.Response:
-    """Return the live sets: hash, format, engine and files."""
-    book = house_of(request).rulebook
-    return answer({"gate": _described(book.gate), "score": _described(book.score)})
+    """Return the live sets, what waits to be accepted, and what was refused last."""
+    return answer(house_of(request).rule_desk.state())
 
 
-def _described(judge: Judge) -> dict[str, Any]:
-    return {
-        "hash": judge.ruleset.hash,
-        "format": str(judge.ruleset.format),
-        "engine": judge.engine,
-        "files": list(judge.ruleset.files),
-    }
+@routes.get("/v1/rules/history")
+@operation(History, query=Newest)
+async def history(request: web.Request) -> web.Response:
+    """Return which set went live when, by whom, and why."""
+    asked = query(request, Newest)
+    found = await house_of(request).database.read(
+        lambda reader: rulesets.history(reader, asked.limit)
+    )
+    return answer(History(found))
+
+
+@routes.get("/v1/rules/sets/{hash}")
+@operation(RuleSetRecord, refuses=(NotFound,))
+async def stored(request: web.Request) -> web.Response:
+    """Return a set that was live, with its files as they were."""
+    wanted = request.match_info["hash"]
+    found = await house_of(request).database.read(lambda reader: rulesets.find(reader, wanted, 1))
+    if not found:
+        raise NotFound(f"No rules of the hash {wanted} were ever live.")
+    return answer(found[0])
+
+
+@routes.post("/v1/rules/reload")
+@operation(RulesState)
+async def reload(request: web.Request) -> web.Response:
+    """Try the operator's folder now; what came of it is the answer."""
+    return answer(await house_of(request).rule_desk.reload(request[WHO]))
+
+
+@routes.post("/v1/rules/accept")
+@operation(RulesState, body=Chosen, refuses=(NotFound,))
+async def accept(request: web.Request) -> web.Response:
+    """Let the rules that wait go live."""
+    asked = await body(request, Chosen)
+    desk = house_of(request).rule_desk
+    return answer(await desk.accept(asked.hash, request[WHO], asked.reason))
+
+
+@routes.post("/v1/rules/rollback")
+@operation(RulesState, body=Chosen, refuses=(NotFound, Conflict, RulesRejected))
+async def rollback(request: web.Request) -> web.Response:
+    """Put rules that were live before in force again."""
+    asked = await body(request, Chosen)
+    desk = house_of(request).rule_desk
+    return answer(await desk.rollback(asked.hash, request[WHO], asked.reason))
+
+
+@routes.get("/v1/rules/shadow")
+@operation(ShadowReport, query=Newest)
+async def shadow(request: web.Request) -> web.Response:
+    """Return how often the shadow would have decided otherwise, with the newest examples."""
+    asked, house = query(request, Newest), house_of(request)
+    found = house.rule_desk.state().shadow
+    if found is None:
+        return answer(ShadowReport(None, None, []))
+    return answer(
+        ShadowReport(
+            found,
+            await house.database.read(lambda reader: shadows.standing(reader, found.hash)),
+            await house.database.read(
+                lambda reader: shadows.disagreements(reader, found.hash, asked.limit)
+            ),
+        )
+    )
+
+
+@routes.get("/v1/rules/explain/{subject}")
+@operation(Explanation, refuses=(BadRequest, NotFound))
+async def explain(request: web.Request) -> web.Response:
+    """Explain a message's, a prospect's or one decision; each `FACT=VALUE` supposes otherwise."""
+    house, subject = house_of(request), request.match_info["subject"]
+    what_if = parsed(dict(request.query))
+    found = await house.database.read(
+        lambda reader: explained(reader, house.rulebook, subject, what_if, house.clock.now())
+    )
+    return answer(found)

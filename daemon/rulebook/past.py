@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import rules
 from daemon.errors import Conflict, NotFound
@@ -49,6 +50,37 @@ def was_undone(reader: Reader, hashes: Sequence[str]) -> bool:
         change is not None and change.how is How.ROLLED_BACK and change.previous in hashes
         for change in changes
     )
+
+
+def gate_of(reader: Reader, hash_: str) -> rules.RuleSet | None:
+    """Return a gate that was live before, None where it is unknown or can't be read any more."""
+    stored = rulesets.find(reader, hash_)
+    try:
+        return rules.load_sets(_files(stored[0])).get(rules.Format.GATE) if stored else None
+    except rules.RulesInvalid:
+        return None
+
+
+def live_score(reader: Reader) -> str | None:
+    """Return the hash of the score set that is live, None before the first."""
+    last = rulesets.live(reader, str(rules.Format.SCORE))
+    return None if last is None else last.hash
+
+
+def opinions(document: Mapping[str, Any]) -> tuple[rules.Opinion, ...]:
+    """Return the opinions of plugins that a stored decision took into account."""
+    return tuple(
+        rules.Opinion(
+            each["source"], rules.Effect(each["effect"]), each["reason"], _defer(each["defer"])
+        )
+        for each in document.get("opinions", ())
+    )
+
+
+def _defer(plain: Mapping[str, Any] | None) -> rules.Defer | None:
+    if plain is None:
+        return None
+    return rules.Defer(rules.DeferKind(plain["kind"]), plain["window"], plain["seconds"])
 
 
 def _files(record: RuleSetRecord) -> Sequence[rules.RuleFile]:

@@ -1,0 +1,115 @@
+"""`rules status`, `reload`, `accept`, `rollback`, `history` and `shadow`: what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from daemon.cli.context import Here, as_json, pass_here, reason
+from daemon.cli.screen import print_json, print_table, say
+
+REFUSED = 2
+_HASH = 12  # characters of a hash that a person sees, and may type
+
+
+@click.command()
+@as_json
+@pass_here
+def status(here: Here, *, json_: bool) -> None:
+    """Show the rules in force, what waits for a person, and what was refused."""
+    _show(here.client().get("rules"), json_=json_)
+
+
+@click.command()
+@as_json
+@pass_here
+def reload(here: Here, *, json_: bool) -> int:
+    """Try the operator's folder now, as a save there does; exits with 2 where it is refused."""
+    state = here.client().post("rules", "reload")
+    _show(state, json_=json_)
+    return REFUSED if state["rejected"] else 0
+
+
+@click.command()
+@click.argument("hash_", metavar="HASH")
+@reason()
+@as_json
+@pass_here
+def accept(here: Here, *, hash_: str, reason: str, json_: bool) -> None:
+    """Let the rules that wait under HASH go live."""
+    _show(here.client().post("rules", "accept", hash=hash_, reason=reason), json_=json_)
+
+
+@click.command()
+@click.argument("hash_", metavar="HASH")
+@reason()
+@as_json
+@pass_here
+def rollback(here: Here, *, hash_: str, reason: str, json_: bool) -> None:
+    """Put the rules of HASH, which were live before, in force again."""
+    _show(here.client().post("rules", "rollback", hash=hash_, reason=reason), json_=json_)
+
+
+@click.command()
+@as_json
+@pass_here
+def history(here: Here, *, json_: bool) -> None:
+    """List which rules went live when, by whom, and why."""
+    items = here.client().get("rules", "history")["items"]
+    if json_:
+        print_json(items)
+        return
+    rows = [{**item, "hash": item["hash"][:_HASH]} for item in items]
+    columns = {key: key for key in ("at", "format", "hash", "how", "who", "reason")}
+    print_table(rows, columns, empty="Nothing went live yet.")
+
+
+@click.command()
+@as_json
+@pass_here
+def shadow(here: Here, *, json_: bool) -> None:
+    """Show how often the shadow rules would have decided otherwise."""
+    report = here.client().get("rules", "shadow")
+    if json_:
+        print_json(report)
+        return
+    if report["shadow"] is None:
+        say("There is no shadow: name its folder in [rules] shadow.")
+        return
+    standing = report["standing"]
+    share = standing["differed"] / standing["asked"] if standing["asked"] else 0
+    say(
+        f"shadow {report['shadow']['hash'][:_HASH]}: asked {standing['asked']} times,"
+        f" {standing['differed']} otherwise ({share:.1%})"
+    )
+    for flip, count in standing["flips"].items():
+        say(f"  {count:>6}  {flip}")
+    columns = {key: key for key in ("message", "live", "shadow", "sentence")}
+    if report["examples"]:
+        print_table(report["examples"], columns, empty="")
+
+
+def _show(state: Mapping[str, Any], *, json_: bool) -> None:
+    if json_:
+        print_json(state)
+        return
+    for side in ("gate", "score"):
+        live = state[side]
+        say(f"{side} {live['hash'][:_HASH]}, {live['engine']}, {', '.join(live['files'])}")
+    if waiting := state["waiting"]:
+        say(f"waiting for a person since {waiting['at'][:19]}: {waiting['hash'][:_HASH]}")
+        for change in waiting["changes"]:
+            say(f"  {change}")
+        say(f"  leadmaster rules accept {waiting['hash'][:_HASH]} --reason …")
+    if rejected := state["rejected"]:
+        say(f"refused at {rejected['at'][:19]}, the rules above go on:")
+        for problem in rejected["problems"]:
+            say(f"  {problem}")
+    for warning in state["warnings"]:
+        say(f"warning: {warning}")
+    if shadow := state["shadow"]:
+        say(f"shadow {shadow['hash'][:_HASH]}, never obeyed")
+    for problem in state["shadow_problems"]:
+        say(f"shadow: {problem}")

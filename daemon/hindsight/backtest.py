@@ -1,0 +1,206 @@
+"""Other rules over past decisions: how many would come out otherwise, which, and by which rules."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+import rules
+from daemon import floor
+from daemon.api.numbers import mask
+from daemon.hindsight.report import Flip, Progress, Report, Request, RuleFlips
+from daemon.rulebook import past
+from daemon.rulebook.folder import Sets
+from rules.replay import Replay
+from storage import backtests
+from storage.backtests import Past
+from storage.tx import Reader
+
+ALLOW = rules.Verdict.ALLOW.value
+_SCORE, _TEXT = "prospect.score_contactabilidad", "message.text"
+_STEP = 5  # points of a bar in the histogram of scores
+_SAMPLES = 200  # decisions that durable-rules is asked about too
+_CHUNK = 500
+_facts = msgspec.json.Decoder(dict[str, Any])
+
+
+@dataclass(slots=True)
+class _Found:
+    before: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    flips: Counter[str] = field(default_factory=Counter)
+    scores_before: Counter[int] = field(default_factory=Counter)
+    scores_after: Counter[int] = field(default_factory=Counter)
+    allows: Counter[str] = field(default_factory=Counter)
+    stops: Counter[str] = field(default_factory=Counter)
+    turned: list[Flip] = field(default_factory=list)
+    left_out: int = 0
+    checked: int = 0
+    disagreed: int = 0
+
+
+class Backtest:
+    """One comparison of a candidate with the decisions of a database."""
+
+    def __init__(self, reader: Reader, sets: Sets, request: Request) -> None:
+        self._reader = reader
+        self._sets = sets
+        self._request = request
+        self._gate, self._score = Replay(sets.gate), Replay(sets.score)
+        self._both = rules.Judge(sets.gate, request.engines)
+        self._judge = rules.Judge(sets.gate, "reference")
+        self._texts = any(fact.name == _TEXT for fact in sets.gate.reads)
+        self._scored_anew = past.live_score(reader) not in (None, sets.score.hash)
+        self._found = _Found()
+
+    def run(self) -> Iterator[Progress | Report]:
+        """Yield how far it has come, and the report at last."""
+        begun = time.perf_counter()
+        total = backtests.count(self._reader, self._request.since)
+        every, done = max(1, total // _SAMPLES), 0
+        for page in backtests.pages(self._reader, self._request.since, texts=self._texts):
+            for row in page:
+                self._compare(row, sample=done % every == 0)
+                done += 1
+            yield Progress(done, total)
+        yield self._report(done, time.perf_counter() - begun)
+
+    def _compare(self, row: Past, *, sample: bool) -> None:
+        found = self._found
+        facts = _facts.decode(row.facts)
+        if self._texts:
+            if not row.text:
+                found.left_out += 1
+                return
+            facts[_TEXT] = row.text
+        if self._scored_anew and facts.get(_SCORE) is not None:
+            facts[_SCORE] = self._score.decide(facts).score
+        opinions = past.opinions(_facts.decode(row.opinions)) if row.opinions else ()
+        before = row.verdict
+        after, score = self._gate.decide(facts, opinions)
+        if sample:
+            self._check(facts, opinions, after)
+        if after != before:
+            after = self._flipped(row, facts, opinions)
+        found.before[before] += 1
+        found.after[after] += 1
+        if row.score is not None:
+            found.scores_before[row.score // _STEP] += 1
+        if score is not None:
+            found.scores_after[score // _STEP] += 1
+
+    def _check(
+        self, facts: Mapping[str, object], opinions: Sequence[rules.Opinion], after: str
+    ) -> None:
+        """Ask both engines about this one; a fault is a disagreement."""
+        self._found.checked += 1
+        try:
+            agrees = self._both.decide(facts, opinions).verdict == after
+        except rules.GateFault:
+            agrees = False
+        self._found.disagreed += not agrees
+
+    def _flipped(
+        self,
+        row: Past,
+        facts: Mapping[str, object],
+        opinions: Sequence[rules.Opinion],
+    ) -> str:
+        """Note a flip with its reasons; judged whole, since what no rule can lift may undo it."""
+        decision = floor.under(self._judge.decide(facts, opinions), facts)
+        before, after = row.verdict, decision.verdict.value
+        if before == after:
+            return before
+        self._found.flips[f"{before} → {after}"] += 1
+        if ALLOW in (before, after):
+            self._turned(row, decision)
+        return after
+
+    def _turned(self, row: Past, decision: rules.Decision) -> None:
+        """Note which rules had a part in a flip to or from allow."""
+        found, allows = self._found, decision.verdict == ALLOW
+        old = _facts.decode(backtests.document_of(self._reader, row.id))
+        because = _responsible(old, decision)
+        (found.allows if allows else found.stops).update(because)
+        found.turned.append(
+            Flip(
+                decision=row.id,
+                before=row.verdict,
+                after=decision.verdict.value,
+                score_before=row.score,
+                score_after=decision.score,
+                because=because,
+                sentence=decision.sentence,
+            )
+        )
+
+    def _report(self, done: int, seconds: float) -> Report:
+        found = self._found
+        turned = self._named()
+        more = [flip for flip in turned if flip.after == ALLOW]
+        less = [flip for flip in turned if flip.before == ALLOW]
+        named = sorted({*found.allows, *found.stops})
+        by_rule = [RuleFlips(rule, found.allows[rule], found.stops[rule]) for rule in named]
+        bars = max((*found.scores_before, *found.scores_after, 100 // _STEP)) + 1
+        half = self._request.examples // 2
+        return Report(
+            gate=self._sets.gate.hash,
+            score=self._sets.score.hash,
+            since=self._request.since,
+            decisions=done - found.left_out,
+            left_out=found.left_out,
+            before=dict(found.before),
+            after=dict(found.after),
+            flips=dict(found.flips.most_common()),
+            allows_more=len(more),
+            allows_less=len(less),
+            by_rule=tuple(sorted(by_rule, key=lambda each: -each.allows - each.stops)),
+            more=_outcomes(more),
+            less=_outcomes(less),
+            examples=(*more[-half:], *less[-half:]),
+            scores_before=tuple(found.scores_before[bar] for bar in range(bars)),
+            scores_after=tuple(found.scores_after[bar] for bar in range(bars)),
+            checked=found.checked,
+            disagreed=found.disagreed,
+            seconds=round(seconds, 3),
+        )
+
+    def _named(self) -> list[Flip]:
+        """Return the flips with the people they are about, oldest first."""
+        turned = self._found.turned
+        people: dict[str, backtests.Became] = {}
+        for start in range(0, len(turned), _CHUNK):
+            chunk = [flip.decision for flip in turned[start : start + _CHUNK]]
+            people |= {each.decision: each for each in backtests.became(self._reader, chunk)}
+        return [_about(flip, people[flip.decision]) for flip in turned]
+
+
+def _about(flip: Flip, whom: backtests.Became) -> Flip:
+    words = ("answered", "complained", "bounced")
+    return msgspec.structs.replace(
+        flip,
+        message=whom.message,
+        prospect=whom.prospect,
+        name=whom.name,
+        phone=mask(whom.phone),
+        state=whom.state,
+        became=tuple(word for word in words if getattr(whom, word)),
+    )
+
+
+def _outcomes(flips: Sequence[Flip]) -> dict[str, int]:
+    return dict(Counter(word for flip in flips for word in flip.became))
+
+
+def _responsible(old: Mapping[str, Any], new: rules.Decision) -> tuple[str, ...]:
+    """Return the rules of which only one side speaks, or each speaks differently."""
+    before = {(veto["id"], veto["effect"]) for veto in old.get("vetoes", ())}
+    before |= {(part["id"], part["points"]) for part in old.get("contributions", ())}
+    after: set[tuple[str, object]] = {(veto.id, veto.effect.value) for veto in new.vetoes}
+    after |= {(part.id, part.points) for part in new.contributions}
+    return tuple(sorted({rule for rule, _ in before ^ after})) or ("thresholds",)

@@ -1,0 +1,168 @@
+"""Why a message got its verdict, in plain lines, and what it would be if a fact changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import rules
+from daemon import facts, floor
+from daemon.errors import BadRequest, NotFound
+from daemon.rulebook import Rulebook, past
+from rules.explain import explain, explain_score
+from rules.facts import FACTS, Fact, FactType, nearest
+from rules.snapshot import known_values
+from storage import decisions, evidence, messages, prospects, suppressions
+from storage.decisions import DecisionRecord
+from storage.tx import Reader
+
+_SCORE = "prospect.score_contactabilidad"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Lines for people, and what they were made from; `decision` is None for a bare prospect.
+
+    `changed` holds the facts that were supposed to be otherwise.
+    """
+
+    subject: str
+    decision: str | None
+    verdict: str | None
+    score: int | None
+    ruleset: str
+    lines: tuple[str, ...]
+    changed: Mapping[str, object]
+
+
+def explained(
+    reader: Reader,
+    rulebook: Rulebook,
+    subject: str,
+    what_if: Mapping[str, object],
+    at: datetime,
+) -> Explanation:
+    """Explain the last decision on a message or a prospect, or one decision by its id.
+
+    A decision is explained by the rules that made it; with `what_if`, the live rules judge its
+    facts anew, with these instead. Raises :class:`NotFound`.
+    """
+    record = _decision(reader, subject)
+    if record is None:
+        return _of_prospect(reader, rulebook, subject, what_if, at)
+    if "fault" in record.document:
+        return _fault(subject, record)
+    gate = rulebook.gate.ruleset if what_if else _set_of(reader, rulebook, record.ruleset)
+    known = _facts(reader, rulebook, record, what_if)
+    opinions = past.opinions(record.document)
+    decision = floor.under(rules.Judge(gate, "reference").decide(known, opinions), known)
+    return Explanation(
+        subject=subject,
+        decision=record.id,
+        verdict=decision.verdict.value,
+        score=decision.score,
+        ruleset=decision.ruleset,
+        lines=tuple(explain(decision, gate)),
+        changed=dict(what_if),
+    )
+
+
+def parsed(words: Mapping[str, str]) -> dict[str, object]:
+    """Return facts and values as a person writes them: `yes`, `3`, `none`; empty is missing.
+
+    Raises :class:`BadRequest` with the nearest fact, or with what the fact may be.
+    """
+    return {name: _value(name, word) for name, word in words.items()}
+
+
+def _value(name: str, word: str) -> object:
+    fact = FACTS.get(name)
+    if fact is None:
+        near = nearest(name)
+        raise BadRequest(
+            f"There is no fact {name}.", hint=f"Did you mean {near}?" if near else "See the facts."
+        )
+    if not word:
+        return None
+    value = _typed(fact, word)
+    if not known_values([fact], {name: value}):
+        values = ", ".join(fact.values) or f"{fact.low:g} to {fact.high:g}"
+        raise BadRequest(f"{word} is no value of {name}.", hint=f"It knows: {values}")
+    return value
+
+
+def _typed(fact: Fact, word: str) -> object:
+    match fact.type:
+        case FactType.BOOL:
+            return {"true": True, "yes": True, "false": False, "no": False}.get(word, word)
+        case FactType.NUMBER:
+            try:
+                return float(word)
+            except ValueError:
+                return word
+        case FactType.NAMES:
+            return [] if word == "none" else word.split(",")
+        case _:
+            return word
+
+
+def _decision(reader: Reader, subject: str) -> DecisionRecord | None:
+    """Return the decision that is meant; None for a prospect on whom there is none yet."""
+    if subject.startswith("dec_"):
+        found = decisions.get(reader, subject)
+    elif subject.startswith("msg_"):
+        found = next(iter(decisions.of_message(reader, subject)[::-1]), None)
+    else:
+        prospect = prospects.get(reader, subject)
+        if prospect is None:
+            raise NotFound(f"There is no prospect {subject}.")
+        return decisions.last_of_contact(reader, prospect.contact)
+    if found is None:
+        raise NotFound(f"There is no decision on {subject}.")
+    return found
+
+
+def _set_of(reader: Reader, rulebook: Rulebook, hash_: str) -> rules.RuleSet:
+    """Return the gate that made a decision; the live one where it can't be read any more."""
+    live = rulebook.gate.ruleset
+    return live if live.hash == hash_ else past.gate_of(reader, hash_) or live
+
+
+def _facts(
+    reader: Reader, rulebook: Rulebook, record: DecisionRecord, what_if: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the facts of a decision with its text, and with what is supposed to be otherwise."""
+    message = messages.get(reader, record.message)
+    known = {**record.facts, "message.text": message.text if message else None, **what_if}
+    if _SCORE not in what_if and any(name.startswith("prospect.") for name in what_if):
+        known[_SCORE] = rulebook.score.score(known).score
+    return known
+
+
+def _of_prospect(
+    reader: Reader, rulebook: Rulebook, subject: str, what_if: Mapping[str, object], at: datetime
+) -> Explanation:
+    prospect = prospects.must(reader, subject)
+    known = facts.of_prospect(
+        prospect,
+        evidence.of_contact(reader, prospect.contact),
+        suppressed=suppressions.is_suppressed(reader, prospect.contact),
+        at=at,
+    )
+    result = rulebook.score.score({**known, **what_if})
+    return Explanation(
+        subject=subject,
+        decision=None,
+        verdict=None,
+        score=result.score,
+        ruleset=result.ruleset,
+        lines=tuple(explain_score(result, rulebook.score.ruleset)),
+        changed=dict(what_if),
+    )
+
+
+def _fault(subject: str, record: DecisionRecord) -> Explanation:
+    sentence = f"The gate could not judge, and let nothing through: {record.document['sentence']}"
+    lines = (sentence, f"rules {record.ruleset[:12]}")
+    return Explanation(subject, record.id, record.verdict, None, record.ruleset, lines, {})

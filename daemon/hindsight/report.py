@@ -1,0 +1,116 @@
+"""What a backtest found, as it travels from the child to whoever asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from daemon.rulebook.lines import Engines, PlainFile
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Compare these files with what was decided in the database since then."""
+
+    database: str
+    since: datetime
+    files: tuple[PlainFile, ...]
+    engines: Engines
+    examples: int
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """How far it has come."""
+
+    done: int
+    total: int
+
+
+class RuleFlips(msgspec.Struct, frozen=True):
+    """How many decisions one rule had a part in flipping, towards and away from allow."""
+
+    rule: str
+    allows: int
+    stops: int
+
+
+class Flip(msgspec.Struct, frozen=True):
+    """One decision that would come out otherwise, whom it is about, and what came after."""
+
+    decision: str
+    before: str
+    after: str
+    score_before: int | None
+    score_after: int | None
+    because: tuple[str, ...]
+    sentence: str
+    message: str = ""
+    prospect: str | None = None
+    name: str = ""
+    phone: str = ""
+    """Masked."""
+    state: str = ""
+    became: tuple[str, ...] = ()
+    """Of `answered`, `complained` and `bounced`, those that hold."""
+
+
+class Report(msgspec.Struct, frozen=True, tag="report"):
+    """The whole comparison. Scores are counted in steps of five points, from the lowest."""
+
+    gate: str
+    score: str
+    since: datetime
+    decisions: int
+    left_out: int
+    """Their text is forgotten, and a rule reads it."""
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    flips: Mapping[str, int]
+    """`before → after` to how many."""
+    allows_more: int
+    allows_less: int
+    by_rule: tuple[RuleFlips, ...]
+    more: Mapping[str, int]
+    """Of those newly allowed: how many answered, complained, bounced afterwards."""
+    less: Mapping[str, int]
+    """Of those allowed no more."""
+    examples: tuple[Flip, ...]
+    scores_before: tuple[int, ...]
+    scores_after: tuple[int, ...]
+    checked: int
+    """Decisions that durable-rules was asked about as well."""
+    disagreed: int
+    seconds: float
+
+    @property
+    def share_more(self) -> float:
+        """Newly allowed, of all decisions."""
+        return self.allows_more / self.decisions if self.decisions else 0.0
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """It could not be done, and why."""
+
+    sentence: str
+
+
+Answer = Progress | Report | Refused
+_answers = msgspec.json.Decoder(Answer)
+_requests = msgspec.json.Decoder(Request)
+
+
+def encode(message: Request | Answer) -> bytes:
+    """Return one line."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def decode_request(line: bytes) -> Request:
+    """Read what the child is asked."""
+    return _requests.decode(line)
+
+
+def decode_answer(line: bytes) -> Answer:
+    """Read what the child answers; raises ``msgspec.MsgspecError``."""
+    answer: Answer = _answers.decode(line)
+    return answer

@@ -1,0 +1,118 @@
+"""Past decisions in bulk, for rules that are to be compared with them; and what became of each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage.connections import connect_for_reading
+from storage.times import stamp
+from storage.tx import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PAGE = 2_000
+_SCORE = "nullif(substr(d.document, instr(d.document, '\"score\":') + 8, 4), 'null')"
+"""The document is JSON of ours with sorted keys: its own score is the first key of that name."""
+
+_JUDGED = "d.at >= ? AND instr(d.document, '\"fault\":') = 0"
+"""Faults are no judgement of any rules; a string in JSON can't hold the bare quotes."""
+
+
+class Past(NamedTuple):
+    """One decision: its facts as JSON; its document too where a plugin had an opinion."""
+
+    row: int
+    id: str
+    verdict: str
+    score: int | None
+    facts: str
+    opinions: str | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """Whom a decision was about, and what came after it."""
+
+    decision: str
+    message: str
+    state: str
+    prospect: str | None
+    name: str
+    phone: str
+    answered: bool
+    complained: bool
+    bounced: bool
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """Lend one consistent state of a database that another process may be writing."""
+    with contextlib.closing(connect_for_reading(path)) as connection:
+        connection.execute("BEGIN")
+        yield Reader(connection)
+
+
+def count(reader: Reader, since: datetime) -> int:
+    """Return how many decisions there are to compare with."""
+    return int(
+        reader.value(f"SELECT count(*) FROM decisions AS d WHERE {_JUDGED}", (stamp(since),))
+    )
+
+
+def pages(reader: Reader, since: datetime, *, texts: bool) -> Iterator[list[Past]]:
+    """Yield decisions, oldest first, some at a time; their messages' texts only if asked for."""
+    text, join = (
+        ("m.text", "JOIN messages AS m ON m.id = d.message") if texts else ("NULL AS text", "")
+    )
+    after = 0
+    while rows := reader.all(
+        f"SELECT d.rowid, d.id, d.verdict, CAST({_SCORE} AS INTEGER), d.facts,"
+        " CASE WHEN instr(d.document, '\"opinions\":[]') THEN NULL ELSE d.document END"
+        f" AS opinions, {text} FROM decisions AS d {join}"
+        f" WHERE d.rowid > ? AND {_JUDGED} ORDER BY d.rowid LIMIT {_PAGE}",
+        (after, stamp(since)),
+    ):
+        found = [Past(*row) for row in rows]
+        yield found
+        after = found[-1].row
+
+
+def document_of(reader: Reader, decision: str) -> str:
+    """Return what was stored of a decision, as JSON."""
+    return str(reader.value("SELECT document FROM decisions WHERE id = ?", (decision,)))
+
+
+def became(reader: Reader, decisions: Sequence[str]) -> list[Became]:
+    """Return what came after each of these decisions, in no order."""
+    marks = ", ".join("?" for _ in decisions)
+    seen = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = m.contact AND e.at > d.at"
+    rows = reader.all(
+        "SELECT d.id, d.message, m.state, p.id AS prospect, coalesce(p.name, '') AS name,"
+        f" m.recipient, {seen} AND e.kind = 'inbound') AS answered,"
+        f" {seen} AND e.kind = 'complaint') AS complained,"
+        f" {seen} AND e.kind = 'bounce') AS bounced"
+        " FROM decisions AS d JOIN messages AS m ON m.id = d.message"
+        f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE d.id IN ({marks})",
+        tuple(decisions),
+    )
+    return [
+        Became(
+            decision=row["id"],
+            message=row["message"],
+            state=row["state"],
+            prospect=row["prospect"],
+            name=row["name"],
+            phone=row["recipient"],
+            answered=bool(row["answered"]),
+            complained=bool(row["complained"]),
+            bounced=bool(row["bounced"]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,119 @@
+"""The fast replay says what the judge says, whatever the rules, the facts and the opinions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules import DEFAULTS, Defer, DeferKind, Effect, Judge, Opinion, load
+from rules.examples import baseline
+from rules.facts import FACTS, FactType
+from rules.replay import Replay
+from rules.ruleset import Format, RuleSet
+from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded
+
+CAPPED = GATE_HEAD + (
+    "scores:\n"
+    "  - {id: a, reason: r, "
+    "points: {ramp: prospect.validation_age_days, from: [3, 7], to: [9, -7]}}\n"
+    "  - {id: b, reason: r, points: 30, when: {prospect.bounces|gte: 1}}\n"
+    "groups: {g: {rules: [a, b], cap: 20}}\n"
+)
+RAMPS = GATE_HEAD + (
+    "vetoes:\n"
+    "  - {id: allowed, reason: r, when: {message.links|gte: 2}, hold: true}\n"
+    "  - {id: text, reason: r, when: {message.text|contains: casino}}\n"
+    "scores:\n"
+    "  - {id: a, reason: r, points: {ramp: prospect.data_age_days, from: [0, 9], to: [7, -20]}}\n"
+    "  - {id: b, reason: r, points: {ramp: prospect.bounces, from: [0, -5], to: [3, -30]},\n"
+    "     when: {prospect.intent|in: [weak, none]}}\n"
+    "  - {id: c, reason: r, points: 13, when: {prospect.intent: asked}}\n"
+    "  - {id: d, reason: r, points: -40, when: {message.duplicate: true}}\n"
+    "groups: {g: {rules: [c, d], cap: 15}}\n"
+)
+SETS = {
+    "gate": load([DEFAULTS / "gate.yaml"]),
+    "score": load([DEFAULTS / "score.yaml"]),
+    "capped": loaded(CAPPED),
+    "ramps": loaded(RAMPS),
+    "points": loaded(
+        SCORE_HEAD + "scores: [{id: a, reason: r, points: {ramp: prospect.bounces, "
+        "from: [0, 0], to: [9, 90]}}]\ngroups: {g: {rules: [a], cap: 30}}\n"
+    ),
+}
+OPINIONS = st.sampled_from(
+    [
+        (),
+        (Opinion("p", Effect.HOLD, "r"),),
+        (Opinion("p", Effect.BLOCK, "r"), Opinion("q", Effect.HOLD, "r")),
+        (Opinion("p", Effect.DEFER, "r", Defer(DeferKind.DURATION, seconds=60)),),
+    ]
+)
+
+
+def _values(name: str) -> st.SearchStrategy[object]:
+    fact = FACTS[name]
+    match fact.type:
+        case FactType.BOOL:
+            usual: st.SearchStrategy[object] = st.booleans()
+        case FactType.NUMBER:
+            usual = st.one_of(st.floats(0, min(fact.high, 120)), st.integers(0, 100))
+        case FactType.ENUM:
+            usual = st.sampled_from(fact.values)
+        case FactType.TEXT:
+            usual = st.sampled_from(["hola", "El Casino", "AR", "manual", "linked"])
+        case FactType.NAMES:
+            usual = st.sampled_from([["business"], [], ("business", "night"), ["night"]])
+    hostile: st.SearchStrategy[object] = st.sampled_from(
+        [None, {}, [[]], float("nan"), 10**30, "?", b"x", -1, True, 1]
+    )
+    return st.one_of(usual, usual, usual, hostile)
+
+
+FACT_SETS = st.fixed_dictionaries({}, optional={name: _values(name) for name in FACTS})
+
+
+@pytest.mark.parametrize("name", SETS)
+@settings(max_examples=120, deadline=None)
+@given(changes=st.lists(FACT_SETS, min_size=1, max_size=5), opinions=OPINIONS)
+def test_the_replay_says_what_the_judge_says(
+    name: str, changes: list[dict[str, object]], opinions: tuple[Opinion, ...]
+) -> None:
+    """One replay for several decisions, since it remembers."""
+    ruleset = SETS[name]
+    judge, replay = Judge(ruleset, "reference"), Replay(ruleset)
+    for changed in changes:
+        facts = {**baseline(ruleset), **changed}
+        assert replay.decide(facts, opinions) == _judged(judge, ruleset, facts, opinions)
+
+
+def _judged(
+    judge: Judge, ruleset: RuleSet, facts: dict[str, object], opinions: tuple[Opinion, ...]
+) -> tuple[str, int | None]:
+    if ruleset.format is Format.SCORE:
+        result = judge.score(facts)
+        return result.band, result.score
+    decision = judge.decide(facts, opinions)
+    return decision.verdict.value, decision.score
+
+
+def test_equal_looks_are_judged_once() -> None:
+    """A ramp's value, or one that no rule tells apart, makes no new look."""
+    replay = Replay(SETS["gate"])
+    facts = baseline(SETS["gate"])
+    for age in range(100):
+        replay.decide({**facts, "prospect.validation_age_days": age, "message.length": age})
+    assert replay.looks == 1
+    replay.decide({**facts, "message.duplicate": True})
+    assert replay.looks == 2
+
+
+def test_what_is_remembered_of_texts_is_bounded() -> None:
+    """Each message has its own text; forgetting them changes no answer."""
+    replay = Replay(SETS["ramps"])
+    facts = baseline(SETS["ramps"])
+    for number in range(50_100):
+        replay.decide({**facts, "message.text": f"text {number}"})
+    assert replay.looks == 1
+    assert replay.decide({**facts, "message.text": "casino"}).verdict == "block"
