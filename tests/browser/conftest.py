@@ -1,0 +1,34 @@
+"""A console for each test, and a browser to look at it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.harness import Console, chromium, opened
+from tests.helpers.doors import settings_for
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return an empty folder whose path is short enough for a unix socket in it."""
+    with tempfile.TemporaryDirectory(prefix="lm-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+async def console(folder: Path) -> AsyncIterator[Console]:
+    """Open a house with its console."""
+    async with opened(settings_for(folder)) as made:
+        yield made
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Start a Chromium."""
+    async with chromium() as started:
+        yield started

@@ -1,0 +1,216 @@
+"""What a person does and sees: link a phone, watch it drop, stop everything, read why."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, expect
+
+from storage import audit, messages
+from tests.browser.harness import PHONE, Console, looking, script_at
+
+PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
+TWO_SECONDS = 2_000
+
+
+async def live(page: Page) -> None:
+    """Wait until the page hears the stream."""
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+async def test_a_phone_is_linked_without_reload(
+    console: Console, browser: Browser, folder: Path
+) -> None:
+    """The code appears, its ring counts down, it is scanned, and the card settles to ready."""
+    script = script_at(folder, {"scan_after": 2.5})
+    await console.api.post(
+        "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
+    )
+    async with looking(browser, console, "/sessions") as page:
+        await live(page)
+        await page.evaluate("window.sameDocument = true")
+        await page.get_by_role("button", name="Start").click()
+        await expect(page.locator(".pairing-code svg")).to_be_visible()
+        await expect(page.get_by_text("Code 1 of 6")).to_be_visible()
+        seconds = page.locator(".countdown-seconds")
+        first = await seconds.inner_text()
+        await expect(seconds).not_to_have_text(first)
+        assert int(await seconds.inner_text()) < int(first)
+        await expect(page.locator('[data-state="ready"]')).to_be_visible(timeout=15_000)
+        await expect(page.locator(".pairing-code")).to_have_count(0)
+        assert await page.evaluate("window.sameDocument")
+
+
+async def test_a_scanned_code_fills_its_ring(
+    console: Console, browser: Browser, folder: Path
+) -> None:
+    """Between the scan and ready the card says that the phone is being linked."""
+    script = script_at(folder, {"scan_after": 1.0})
+    async with looking(browser, console, "/sessions") as page:
+        await live(page)
+        await console.api.post(
+            "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
+        )
+        await page.goto("/sessions/ventas")
+        await live(page)
+        await page.get_by_role("button", name="Start").click()
+        await expect(page.locator(".linking .ring.full")).to_be_visible(timeout=10_000)
+        await expect(page.locator('.session [data-state="ready"]')).to_be_visible(timeout=10_000)
+
+
+async def test_a_session_that_drops_is_seen_within_two_seconds(
+    console: Console, browser: Browser, folder: Path
+) -> None:
+    """Whoever looks sees it at once, in the server's words, with when it tries again."""
+    line = [{"at": 3.0, "do": "disconnect"}]
+    await console.ready("ventas", script=script_at(folder, {"scan_after": 0.1, "line": line}))
+    async with looking(browser, console, "/sessions/ventas") as page:
+        await live(page)
+        await console.state_of("ventas", {"backoff"})
+        pill = page.locator('.session [data-state="backoff"]')
+        await expect(pill).to_be_visible(timeout=TWO_SECONDS)
+        said = console.house.sessions.view("ventas").sentence
+        await expect(page.locator(".session .status-sentence")).to_have_text(said)
+
+
+async def test_a_broken_stream_is_said_and_mended(console: Console, browser: Browser) -> None:
+    """Nothing stale looks fresh: since when, and that it tries again; then all is fetched anew."""
+    async with looking(browser, console, "/sessions") as page:
+        await live(page)
+        await page.context.set_offline(True)
+        await page.evaluate("dispatchEvent(new Event('offline'))")
+        status = page.locator("#live")
+        await expect(status).to_have_text(
+            re.compile(r"Not live since \d\d:\d\d, trying again"), timeout=TWO_SECONDS
+        )
+        await expect(page.locator("body.stale")).to_have_count(1)
+        await page.context.set_offline(False)
+        await expect(status).to_have_text("Live", timeout=20_000)
+        await expect(page.locator("body.stale")).to_have_count(0)
+
+
+async def test_a_daemon_that_stops_is_noticed_within_two_seconds(
+    console: Console, browser: Browser
+) -> None:
+    """The server closes the stream on its way out, and the page says since when."""
+    async with looking(browser, console, "/") as page:
+        await live(page)
+        await console.cut()
+        await expect(page.locator("#live")).to_contain_text("Not live", timeout=TWO_SECONDS)
+
+
+async def test_everything_is_stopped_and_goes_on(console: Console, browser: Browser) -> None:
+    """Shift and h ask; enter stops; every page says so; going on needs a reason."""
+    async with looking(browser, console, "/messages") as page:
+        await live(page)
+        await page.keyboard.press("Shift+H")
+        dialog = page.locator("#dialog")
+        await expect(dialog).to_be_visible()
+        await expect(dialog).to_contain_text("Nothing goes out, replies included")
+        await page.keyboard.press("Enter")
+        banner = page.locator("#halt-banner")
+        await expect(banner).to_contain_text("ana stopped all sending")
+        await banner.get_by_role("button", name="Resume").click()
+        resume = dialog.get_by_role("button", name="Resume sending")
+        await resume.click()
+        await expect(dialog).to_be_visible()  # without a reason nothing happens
+        assert await console.house.halt.state() is not None
+        await dialog.get_by_label("Why is it safe to go on?").fill("it was a drill")
+        await resume.click()
+        await expect(banner).to_be_empty()
+        assert await console.house.halt.state() is None
+
+
+async def test_a_message_is_cancelled_unless_it_is_taken_back(
+    console: Console, browser: Browser
+) -> None:
+    """For ten seconds nothing is sent to the server; a page that is left decides at once."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    await console.import_list(PEOPLE, statement="ticked the box")
+    order = {"to": "+5491141234567", "text": "Hola", "not_before": "2026-03-05T14:00:00Z"}
+    reply = await console.api.call("POST", "/v1/messages?wait=verdict", json=order)
+    identity = reply.document["id"]
+    async with looking(browser, console, f"/messages/{identity}") as page:
+        await live(page)
+        for taken_back in (True, False):
+            await page.get_by_role("button", name="Cancel message").click()
+            await page.locator("#dialog input").fill("changed my mind")
+            await page.locator("#dialog .danger").click()
+            undo = page.get_by_role("button", name=re.compile("Undo"))
+            await expect(undo).to_be_visible()
+            found = await console.house.database.read(lambda r: messages.must(r, identity))
+            assert found.state != "cancelled"
+            if taken_back:
+                await undo.click()
+                await expect(undo).to_have_count(0)
+        await page.goto("/messages")
+        await expect(page.locator('[data-state="cancelled"]')).to_be_visible()
+
+
+async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) -> None:
+    """G and a letter go to a page, / to the search, ? to the help; j and k move, enter opens."""
+    for name in ("ventas", "soporte"):
+        await console.api.post("/v1/sessions", name=name, channel="simulated")
+    async with looking(browser, console, "/") as page:
+        await live(page)
+        await page.keyboard.press("g")
+        await page.keyboard.press("m")
+        await page.wait_for_url("**/messages")
+        await page.keyboard.press("/")
+        await expect(page.locator("#search")).to_be_focused()
+        await page.keyboard.press("g")  # typed, not obeyed
+        await page.keyboard.press("t")
+        await expect(page.locator("#search")).to_have_value("gt")
+        await page.goto("/sessions")
+        await page.keyboard.press("?")
+        await expect(page.locator("#help")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        await page.keyboard.press("k")
+        await expect(page.locator("#session-ventas")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/sessions/ventas")
+
+
+async def test_a_number_is_masked_until_asked(console: Console, browser: Browser) -> None:
+    """A press shows it, and the audit says who pressed."""
+    await console.ready()
+    phone = console.house.sessions.view("ventas").phone
+    assert phone is not None
+    async with looking(browser, console, "/sessions") as page:
+        await live(page)
+        assert phone not in await page.content()
+        await page.locator(".reveal").click()
+        await expect(page.locator(".reveal")).to_have_text(phone)
+    entries = await console.house.database.read(lambda r: audit.of_subject(r, "ventas"))
+    assert entries[-1].action == "number_revealed"
+
+
+async def test_a_session_is_added_from_a_phone(console: Console, browser: Browser) -> None:
+    """At the width of a phone everything is reached, and nothing leaves the screen sideways."""
+    async with looking(browser, console, "/", viewport=PHONE, has_touch=True) as page:
+        await live(page)
+        await page.get_by_role("link", name="Add a session").click()
+        await page.get_by_role("button", name="Add a session").click()
+        await page.get_by_label("Name").fill("ventas")
+        await page.get_by_role("button", name="Add and link").click()
+        await expect(page.locator("#session-ventas")).to_be_visible()
+        await expect(page.locator(".pairing-code svg")).to_be_visible()
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["width"]
+
+
+async def test_a_problem_is_said_where_it_happened(console: Console, browser: Browser) -> None:
+    """The server's sentence and its hint stand in the form, which keeps what was typed."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    async with looking(browser, console, "/sessions") as page:
+        await live(page)
+        await page.get_by_role("button", name="Add a session").click()
+        await page.get_by_label("Name").fill("ventas")
+        await page.get_by_role("button", name="Add and link").click()
+        problem = page.locator("#dialog .problem")
+        await expect(problem).to_contain_text("The name 'ventas' is taken")
+        await expect(problem).to_contain_text("Choose another name.")
+        await expect(page.get_by_label("Name")).to_have_value("ventas")
