@@ -68,9 +68,12 @@ def query(request: web.Request, kind: type[T]) -> T:
     """
     given = {name: value for name, value in request.query.items() if value}
     try:
-        return msgspec.convert(given, kind, strict=False)
+        taken = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The query can't be taken: {error}.") from error
+    if null := next((name for name in given if getattr(taken, name, name) is None), None):
+        raise BadRequest(f"The query can't be taken: {null} is null; leave it out instead.")
+    return taken
 
 
 def answer(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record

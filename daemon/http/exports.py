@@ -1,4 +1,4 @@
-"""Exports as CSV: prospects, and the suppressed. Spreadsheets open them without running anything."""
+"""Exports as CSV: prospects, and the suppressed. No cell is a formula for a spreadsheet."""
 
 from __future__ import annotations
 
