@@ -1,6 +1,6 @@
-"""Triggers derived from the message declaration: no code path can write an illegal life.
+"""Triggers: no code path can write an illegal life of a message, or rewrite what was decided.
 
-They are made anew at every open, so they can never lag behind the declaration.
+They are made anew at every open, so they can never lag behind the declaration of a message.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ def _words(states: frozenset[MessageState]) -> str:
     return ", ".join(f"'{state}'" for state in sorted(states))
 
 
-def _trigger(name: str, event: str, when: str, sentence: str) -> str:
+def _trigger(name: str, event: str, when: str, sentence: str, table: str = "messages") -> str:
     return (
-        f"CREATE TRIGGER {name} BEFORE {event} ON messages WHEN {when} "
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {when} "
         f"BEGIN SELECT RAISE (ABORT, '{sentence}'); END"
     )
 
@@ -69,9 +69,25 @@ GUARDS: Mapping[str, tuple[str, str, str]] = {
 """Each guard by name: which statements it watches, what it refuses, and what it says."""
 
 
+APPEND_ONLY: Mapping[str, str] = {
+    "decisions": "UPDATE OF id, message, at, phase, ruleset, verdict, body_hash, document, facts",
+    "permits": "UPDATE",
+    "message_history": "UPDATE",
+    "audit": "UPDATE",
+}
+"""Tables whose rows are never deleted, and what of them is never changed.
+
+(A decision's number is taken out when its days are over; everything else of it stays.)
+"""
+
+
 def triggers() -> dict[str, str]:
     """Return the guards by name, as SQL."""
-    return {name: _trigger(name, *guard) for name, guard in GUARDS.items()}
+    found = {name: _trigger(name, *guard) for name, guard in GUARDS.items()}
+    for table, update in APPEND_ONLY.items():
+        for name, event in ((f"{table}_stay", "DELETE"), (f"{table}_stay_as_they_are", update)):
+            found[name] = _trigger(name, event, "TRUE", "what was decided is kept as it was", table)
+    return found
 
 
 def install(connection: sqlite3.Connection) -> None:
