@@ -1,0 +1,131 @@
+"""Each route of the public door, over a real socket, with every kind of bad credentials."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from daemon.auth import ALL_SCOPES, Identity, Role, Scope, Way
+from daemon.auth.access import ROUTE_SCOPES, required
+from daemon.http import auth, health, reference, v1
+from daemon.http.openapi import operation_of
+from daemon.http.pages import console
+from tests.helpers.doors import Doors, Reply, doors, settings_for
+
+ROUTES = [
+    (route.method, route.path)
+    for route in (*health.routes, *v1.routes, *auth.routes, *reference.routes, *console.routes)
+    if isinstance(route, web.RouteDef)
+]
+GUARDED = [route for route in ROUTES if required(*route) is not None]
+OWNER = Identity("root", "", ALL_SCOPES, Way.CONTROL)
+PARTS = re.compile(r"\{(\w+)(?::(\w+)[^{}]*)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """An open house, and tokens that each are bad in one way."""
+
+    open_doors: Doors
+    lesser: dict[Scope, str]
+    bad: dict[str, str]
+
+    async def knock(self, method: str, path: str, token: str = "") -> Reply:
+        """Ask a route for something, with a token or without."""
+        address = PARTS.sub(lambda part: part[2] or "x", path)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return await self.open_doors.public.call(method, address, headers=headers)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def strangers() -> AsyncIterator[Strangers]:
+    """Open a house, and make every kind of token that must not be believed."""
+    with tempfile.TemporaryDirectory(prefix="lm-") as folder:
+        async with doors(settings_for(Path(folder))) as opened:
+            yield await met(opened)
+
+
+async def met(opened: Doors) -> Strangers:
+    """Return the strangers at an open house's doors."""
+    room = opened.house.auth
+    await room.users.create("ana", Role.ADMIN, "root")
+
+    async def token(scopes: frozenset[Scope], life: timedelta = timedelta(hours=1)) -> str:
+        return (await room.tokens.make(OWNER, "ana", "crm", scopes, life)).token
+
+    lesser = {scope: await token(ALL_SCOPES - {scope}) for scope in Scope}
+    revoked = await token(ALL_SCOPES)
+    said = jwt.decode(revoked, options={"verify_signature": False})
+    signed = {"algorithm": "EdDSA", "headers": {"kid": room.keys.kid}}
+    await room.tokens.revoke(said["jti"], "root")
+    return Strangers(
+        opened,
+        lesser,
+        {
+            "token_revoked": revoked,
+            "token_expired": jwt.encode({**said, "exp": 1}, room.keys.private, **signed),
+            "token_for_elsewhere": jwt.encode(
+                {**said, "aud": "leadmaster:another"}, room.keys.private, **signed
+            ),
+            "token_algorithm_refused": jwt.encode(said, None, algorithm="none"),
+            "token_unreadable": "nonsense",
+        },
+    )
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+async def test_nobody_comes_in_without_the_right(
+    strangers: Strangers, method: str, path: str
+) -> None:
+    """No token, expired, another audience, `alg: none`, revoked: 401; without the scope: 403."""
+    reply = await strangers.knock(method, path)
+    assert (reply.status, reply.document["code"]) == (401, "unauthorized")
+    for code, token in strangers.bad.items():
+        reply = await strangers.knock(method, path, token)
+        assert (reply.status, reply.document["code"]) == (401, code)
+    scope = required(method, path)
+    assert scope is not None
+    reply = await strangers.knock(method, path, strangers.lesser[scope])
+    assert (reply.status, reply.document["code"]) == (403, "scope_missing")
+    assert scope in reply.document["detail"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_links_are_made_on_the_control_socket_alone(strangers: Strangers) -> None:
+    """Whoever has every scope, but comes by TCP, finds no such door."""
+    token = strangers.lesser[Scope.METRICS_READ]
+    reply = await strangers.knock("POST", "/v1/sign-in-links", token)
+    assert reply.status == 404
+
+
+def test_every_route_for_programs_is_described() -> None:
+    """What has no declaration would be missing in the description."""
+    served = (*health.routes, *v1.routes, *auth.routes, *auth.control_routes)
+    assert [
+        f"{route.method} {route.path}"
+        for route in served
+        if isinstance(route, web.RouteDef) and operation_of(route.handler) is None
+    ] == []
+
+
+def test_only_what_signs_in_is_open() -> None:
+    """The routes without a scope are few, and known."""
+    assert {path for (_, path), scope in ROUTE_SCOPES.items() if scope is None} == {
+        "/health",
+        "/sign-in",
+        "/static/{version}/{name}",
+        "/v1/sign-in",
+        "/v1/sign-in/link",
+        "/v1/sign-in/password",
+        "/v1/sign-in/token",
+    }
