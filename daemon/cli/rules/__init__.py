@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.rules import changing, checking, explaining
-from daemon.cli.rules import backtesting as backtesting
+from daemon.cli.rules import backtesting, changing, checking, explaining
 
 
 @click.group()

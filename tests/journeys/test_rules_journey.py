@@ -1,0 +1,217 @@
+"""A gate keeper's day: six edits of a running daemon's rule files, and what each came to.
+
+After each the active hash, the event, the command line and the interface say the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.cli.client import Client
+from tests.helpers.process import RealDaemon, eventually, running
+
+SETTINGS = """
+[daemon]
+state_dir = "{folder}/state"
+port = 0
+[clock]
+start = 2026-03-03T15:00:00Z
+rate = 20.0
+[rules]
+dir = "{folder}/rules.d"
+trial_seconds = 30.0
+"""
+FORMAT = "format: leadmaster/gate@1\n"
+GOOD = (
+    FORMAT + "vetoes:\n"
+    "  - {id: no_links, reason: Links scare people, when: {message.links|gte: 3}}\n"
+    "tests:\n"
+    "  - {name: three links, given: {message.links: 3}, expect: {vetoes: [no_links]}}\n"
+)
+RELAXED = (
+    FORMAT + "vetoes:\n"
+    "  - {id: closed, when: {message.duplicate: true}}\n"
+    "tests:\n"
+    "  - {name: at night it waits for the morning, expect: {verdict: allow, vetoes: []}}\n"
+    "  - name: what must wait and be looked at shows in the queue already\n"
+    "    expect: {verdict: review, vetoes: [first_time_relationship]}\n"
+    "  - {name: the same text twice is once too often, expect: {vetoes: [duplicate, closed]}}\n"
+    "  - {name: whether it is a duplicate is not known, expect: {vetoes: [duplicate, closed]}}\n"
+)
+WRONG = [
+    ("vetoes: [\n", "gate.yaml:2:1: This is not valid YAML"),
+    (
+        FORMAT + "vetoes:\n  - {id: x, reason: r, when: {prospect.permision: none}}\n",
+        "gate.yaml:3:31: There is no fact `prospect.permision` (did you mean prospect.permission?)",
+    ),
+    (
+        FORMAT + "scores:\n  - {id: unanswered, points: -90}\n",
+        "The example `not answered` fails: score should be 65, is 55",
+    ),
+    (
+        FORMAT + "vetoes:\n  - {id: x, reason: r, when: {message.text|matches: '(a|a)*b'}}\n",
+        "gate.yaml:3:53: `(a|a)*b` could search for ever",
+    ),
+]
+
+
+@dataclass
+class Keeper:
+    """Somebody with an editor and a terminal beside a running daemon."""
+
+    daemon: RealDaemon
+
+    def save(self, text: str) -> None:
+        """Save the file as most editors do: write beside it, rename over it."""
+        folder = self.daemon.folder / "rules.d"
+        (folder / ".gate.yaml.swp").write_text(text, encoding="utf-8")
+        (folder / ".gate.yaml.swp").rename(folder / "gate.yaml")
+
+    @property
+    def client(self) -> Client:
+        """Return what asks the daemon."""
+        return self.daemon.client
+
+    def state(self) -> dict[str, Any]:
+        """Return what the interface says of the rules."""
+        found: dict[str, Any] = self.client.get("rules")
+        return found
+
+    def events(self, word: str) -> list[dict[str, Any]]:
+        """Return the stored events of one kind."""
+        lines: list[dict[str, Any]] = []
+        for line in self.client.stream("events", after=0):
+            if line["seq"] >= self.client.get("status")["seq"]:
+                lines.append(line)
+                break
+            lines.append(line)
+        return [line for line in lines if line["type"] == word]
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[Keeper]:
+    """A running daemon, and nothing in the operator's folder yet."""
+    (tmp_path / "rules.d").mkdir()
+    with running(tmp_path, SETTINGS.format(folder=tmp_path)) as daemon:
+        yield Keeper(daemon)
+
+
+def _refused(keeper: Keeper, sentence: str) -> bool:
+    rejected = keeper.state()["rejected"]
+    return rejected is not None and any(sentence in problem for problem in rejected["problems"])
+
+
+def test_a_day_of_edits(keeper: Keeper) -> None:
+    """Four that are wrong, one that a person must accept, one that is good, and one undone."""
+    shipped = keeper.state()["gate"]["hash"]
+    for number, (text, sentence) in enumerate(WRONG, 1):
+        keeper.save(text)
+        eventually(partial(_refused, keeper, sentence), f"a refusal: {sentence}")
+        assert keeper.state()["gate"]["hash"] == shipped
+        rejected = keeper.events("rules.rejected")
+        assert len(rejected) == number
+        assert rejected[-1]["subject"] == shipped
+        assert any(sentence in each for each in rejected[-1]["data"]["problems"])
+        assert sentence in keeper.daemon.cli("rules", "check", expect=2)
+        said = keeper.daemon.cli("rules", "status")
+        assert sentence in said
+        assert f"gate {shipped[:12]}" in said
+
+    keeper.save(RELAXED)
+    waiting = eventually(lambda: keeper.state()["waiting"], "rules that wait")
+    assert keeper.state()["gate"]["hash"] == shipped
+    assert keeper.events("rules.awaiting_acceptance")[-1]["subject"] == waiting["hash"]
+    assert "! vetoes closed: when:" in keeper.daemon.cli("rules", "diff")
+    accept = ("rules", "accept", waiting["hash"][:12], "--reason", "a night fair")
+    assert f"gate {waiting['hash'][:12]}" in keeper.daemon.cli(*accept)
+    assert keeper.state()["gate"]["hash"] == waiting["hash"]
+    assert keeper.events("rules.loaded")[-2]["data"]["how"] == "accepted"
+
+    back = ("rules", "rollback", shipped[:12], "--reason", "the fair is over", "--json")
+    undone = json.loads(keeper.daemon.cli(*back))
+    assert (undone["gate"]["hash"], undone["waiting"]) == (shipped, None)
+
+    keeper.save(GOOD)
+    eventually(
+        lambda: any("gate.yaml" in file for file in _own_files(keeper)), "the good file, live"
+    )
+    live = keeper.state()["gate"]["hash"]
+    assert live not in (shipped, waiting["hash"])
+    assert keeper.events("rules.loaded")[-2]["subject"] == live
+    assert "examples, in both engines" in keeper.daemon.cli("rules", "test")
+    history = keeper.daemon.ask("rules", "history")
+    assert [each["how"] for each in history if each["format"].startswith("leadmaster/gate")] == [
+        "loaded",
+        "rolled_back",
+        "accepted",
+        "loaded",
+    ]
+
+
+def _own_files(keeper: Keeper) -> list[str]:
+    return [file for file in keeper.state()["gate"]["files"] if "rules.d" in file]
+
+
+def test_each_decision_names_the_rules_that_made_it(keeper: Keeper) -> None:
+    """What was deferred is judged anew after a change, each look by one set, and says which."""
+    folder = keeper.daemon.folder
+    list_file = folder / "list.csv"
+    list_file.write_text(
+        "Nombre;Teléfono;Origen;Consentimiento\nAna Paz;+5491141234567;feria;relación previa\n",
+        encoding="utf-8",
+    )
+    keeper.daemon.cli("prospects", "import", str(list_file), "--yes")
+    keeper.daemon.cli("sessions", "add", "ventas", "--channel", "simulated")
+    sent = keeper.daemon.ask("send", "+5491141234567", "Hola", "--session", "ventas", "--wait")
+    before = keeper.state()["gate"]["hash"]
+    first = keeper.client.get("messages", sent["id"])["decisions"]
+    assert {each["ruleset"] for each in first} == {before}
+
+    keeper.save(GOOD)
+    after = eventually(
+        lambda: _own_files(keeper) and keeper.state()["gate"]["hash"], "the good file, live"
+    )
+
+    def judged_anew() -> bool:
+        stories = keeper.client.get("messages", sent["id"])["decisions"]
+        return any(each["ruleset"] == after for each in stories)
+
+    eventually(judged_anew, "a decision by the new rules")
+    lines = keeper.daemon.cli("rules", "explain", sent["id"])
+    assert f"rules {after[:12]}" in lines
+    supposed = keeper.daemon.cli("rules", "explain", sent["id"], "--what-if", "message.links=3")
+    assert "no_links blocks" in supposed
+
+    oldest = keeper.client.get("messages", sent["id"])["decisions"][0]
+    assert f"rules {before[:12]}" in keeper.daemon.cli("rules", "explain", oldest["id"])
+
+    report = keeper.daemon.ask("rules", "backtest", "--rules", str(folder / "rules.d"))
+    assert report["decisions"] >= 2
+    assert (report["flips"], report["disagreed"]) == ({}, 0)
+
+
+def test_a_file_that_takes_too_long_does_not_stop_the_daemon(tmp_path: Path) -> None:
+    """It is given up, told, and meanwhile everything answers."""
+    (tmp_path / "rules.d").mkdir()
+    hurried = SETTINGS.replace("trial_seconds = 30.0", "trial_seconds = 0.05")
+    with running(tmp_path, hurried.format(folder=tmp_path)) as daemon:
+        keeper = Keeper(daemon)
+        shipped = keeper.state()["gate"]["hash"]
+        keeper.save(GOOD)
+        answers = 0
+
+        def given_up() -> bool:
+            nonlocal answers
+            answers += daemon.client.get("status") is not None
+            return _refused(keeper, "it took longer than 0.05 s")
+
+        eventually(given_up, "the trial given up")
+        assert answers > 0
+        assert keeper.state()["gate"]["hash"] == shipped
