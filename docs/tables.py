@@ -102,7 +102,7 @@ def topics() -> str:
 
 def settings_sections() -> str:
     """Describe every setting: key, kind of value, default, and its meaning where it needs one."""
-    notes = _attribute_notes(settings)
+    notes = attribute_notes(settings)
     blocks = []
     for section in msgspec.structs.fields(settings.Settings):
         rows = [
@@ -186,7 +186,7 @@ def _bounds(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     return f" {' '.join(said)}" if said else ""
 
 
-def _attribute_notes(module: object) -> dict[tuple[str, str], str]:
+def attribute_notes(module: object) -> dict[tuple[str, str], str]:
     """Return the strings that stand under attributes, by class and attribute."""
     assert inspect.ismodule(module)
     notes = {}

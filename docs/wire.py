@@ -7,10 +7,11 @@ import inspect
 import re
 
 from aiohttp import WSCloseCode
-from tables import table
+from tables import attribute_notes, table
 
 from daemon.events import EVENTS, Event, SessionQrShown
 from daemon.http.ws import endings
+from daemon.http.ws import limits as limits_module
 from daemon.http.ws.limits import Limits
 from daemon.http.ws.replay import SENTENCES
 from daemon.sessions import SessionView
@@ -40,8 +41,12 @@ def closes() -> str:
 
 def limits() -> str:
     """Tabulate the bounds."""
-    rows = [(f"`{field.name}`", f"{field.default:g}") for field in dataclasses.fields(Limits)]
-    return table(("bound", "value"), rows)
+    notes = attribute_notes(limits_module)
+    rows = [
+        (f"`{field.name}`", f"{field.default:g}", notes["Limits", field.name])
+        for field in dataclasses.fields(Limits)
+    ]
+    return table(("bound", "value", "meaning"), rows)
 
 
 def client_types() -> str:

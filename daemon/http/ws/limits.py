@@ -17,22 +17,24 @@ MISTAKES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds that a test may want smaller; times are seconds."""
+    """The bounds of one door, which a test may want smaller; times are seconds."""
 
     clients: int = 1000
+    """How many may listen at once."""
     strangers: int = 100
-    """How many may be connected that have not signed in yet."""
+    """How many more may be connected that have not signed in yet."""
     queue: int = 512
     """How many frames may wait for one client; with more it is closed with 1013."""
     bus: int = 8192
-    """How many events may wait for all of us; what is lost is read from the log."""
+    """How many events may wait for all; what has no room is read from the log."""
     ping: float = 20.0
+    """How long a line may be silent until it is asked for a sign of life."""
     sign_in: float = 10.0
     """How long a client that did not say who it is may take to send `sign_in`."""
     through: float = 5.0
     """How often a narrowed client hears how far the log has gone without it."""
     recheck: float = 30.0
-    """How often we look whether a token was revoked, or a user's role changed."""
+    """How often it is looked whether a token was revoked, or a user's role changed."""
     close: float = 2.0
     """How long a client may take to answer a close."""
     linger: float = 5.0

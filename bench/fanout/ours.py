@@ -1,0 +1,62 @@
+"""The stream under measure: a whole house behind its public door, and events on its bus."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from datetime import timedelta
+
+from orders import obey
+
+from daemon.app import House
+from daemon.auth import ALL_SCOPES, Identity, Role, Way
+from daemon.events import MessageChanged
+from daemon.http.doors import public_door
+from daemon.http.vitals import Vitals
+from daemon.settings import DaemonSettings, Settings
+
+OWNER = Identity("root", "", ALL_SCOPES, Way.CONTROL)
+
+
+def event(house: House, number: int, last: int, size: int) -> MessageChanged:
+    """Return a message's change as they are; `contact` holds the time, `decision` the end."""
+    return MessageChanged(
+        subject=f"msg_{number:026}",
+        at=house.clock.now(),
+        state="sent",
+        previous="sending",
+        reason_code="acknowledged",
+        sentence="WhatsApp acknowledged the message." + "." * size,
+        session="ventas",
+        channel="simulated",
+        contact=f"t{time.monotonic_ns():020}",
+        decision="the-end" if number == last else "dec_01J8ZZZZZZZZZZZZZZZZZZZZZZ",
+    )
+
+
+async def main() -> None:
+    """Open the house and obey."""
+    with tempfile.TemporaryDirectory(prefix="lm-") as folder:
+        settings = Settings(daemon=DaemonSettings(state_dir=folder, port=0))
+        vitals = Vitals(lambda: 0.0)
+        async with public_door(settings, vitals), House.open(settings) as house:
+            vitals.house = house
+            await house.auth.users.create("ana", Role.ADMIN, "root")
+            made = await house.auth.tokens.make(
+                OWNER, "ana", "bench", ALL_SCOPES, timedelta(hours=1)
+            )
+
+            async def send(count: int, burst: int, size: int, pause: float) -> None:
+                for number in range(count):
+                    # Without a seq: the log, which clients that come later ask, has none of it.
+                    house.bus.publish(event(house, number, count - 1, size))
+                    if number % burst == burst - 1:
+                        await asyncio.sleep(pause)
+
+            offer = f"leadmaster.v1, leadmaster.token.{made.token}"
+            await obey(f"{vitals.doors['http']}/v1/events {offer}", send)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,237 @@
+"""The fan-out by itself, where the log and the bus are made to disagree for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from daemon.auth import ALL_SCOPES
+from daemon.bus import Bus
+from daemon.events import Event
+from daemon.http.ws.endings import FAILED, RESTARTING, TOO_SLOW, Ending
+from daemon.http.ws.frames import framed
+from daemon.http.ws.hub import Hub
+from daemon.http.ws.interest import Wanted
+from daemon.http.ws.limits import HIGH_WATER, Limits
+from daemon.http.ws.listener import Listener
+from daemon.http.ws.messages import message_of
+from daemon.http.ws.stream import Stream
+from storage import event_log
+from storage.events import Note
+from tests.helpers.stream import StreamHouse
+
+
+class Line(asyncio.WriteTransport):
+    """A line that takes everything, or fills up; a test reads what was said on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = bytearray()
+        self.full = False
+        self.room = asyncio.Event()
+        self.room.set()
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        """Take it."""
+        self.said += data
+
+    def get_write_buffer_size(self) -> int:
+        """Tell how much waits."""
+        return HIGH_WATER if self.full else 0
+
+    async def drained(self) -> None:
+        """Return when there is room."""
+        await self.room.wait()
+
+    def frames(self) -> list[dict[str, Any]]:
+        """Return what was said."""
+        found, left = [], bytes(self.said)
+        while left:
+            size, head = left[1], 2
+            if size == 126:
+                size, head = int.from_bytes(left[2:4], "big"), 4
+            elif size == 127:
+                size, head = int.from_bytes(left[2:10], "big"), 10
+            found.append(msgspec.json.decode(left[head : head + size]))
+            left = left[head + size :]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unspeakable(Event):
+    """An event that no JSON can tell: a defect of ours."""
+
+    thing: object
+
+
+class Ends:
+    """What a hub says when it can't go on."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[Ending] = asyncio.Queue()
+
+    async def next(self) -> Ending:
+        """Return it."""
+        async with asyncio.timeout(10):
+            return await self.said.get()
+
+
+@pytest.fixture
+def bus(stream: StreamHouse) -> Bus:
+    """Give the house a bus on which nothing happens but what a test publishes."""
+    stream.house.bus = Bus()
+    return stream.house.bus
+
+
+@pytest.fixture
+def ends() -> Ends:
+    """Return where a hub's end is told."""
+    return Ends()
+
+
+@pytest.fixture
+async def hub(stream: StreamHouse, bus: Bus, ends: Ends) -> AsyncIterator[Hub]:
+    """Open a hub on the quiet bus."""
+    assert bus.subscribers == 0
+    opened = Hub(stream.house, Limits(bus=4), ends.said.put_nowait)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def begun(stream: StreamHouse, hub: Hub, line: Line) -> asyncio.Task[None]:
+    """Begin a stream on a line; return its writing task."""
+    listener = Listener(line, line.drained, 4)
+    Stream(stream.house, hub, listener, ALL_SCOPES).begin(Wanted())
+    return asyncio.create_task(listener.write())
+
+
+async def said(line: Line, kind: str) -> dict[str, Any]:
+    """Return the first frame of a kind once it is there."""
+    async with asyncio.timeout(10):
+        while True:
+            for frame in line.frames():
+                if frame["frame"] == kind:
+                    return frame
+            await asyncio.sleep(0.005)
+
+
+async def test_a_snapshot_ahead_of_the_news_waits_for_them(
+    stream: StreamHouse, hub: Hub, bus: Bus
+) -> None:
+    """What the snapshot has in it already is not told again when the bus brings it."""
+    before = hub.seq
+    happened = [stream.halted("one"), stream.halted("two")]
+    await stream.emit(*happened)
+    line = Line()
+    writing = begun(stream, hub, line)
+    assert (await said(line, "snapshot"))["seq"] == before + 2
+    for seq, event in enumerate(happened, before + 1):
+        bus.publish(event, seq)
+    assert (await said(line, "subscribed"))["through_seq"] == before + 2
+    assert [frame["frame"] for frame in line.frames()] == ["hello", "snapshot", "subscribed"]
+    writing.cancel()
+
+
+async def test_what_bus_and_log_both_lost_ends_the_stream(
+    stream: StreamHouse, hub: Hub, bus: Bus, ends: Ends
+) -> None:
+    """Nobody is told less than everything: they are told to come back, and then why."""
+    before = hub.seq
+    await stream.happen(20)
+    horizon = stream.house.clock.now().replace(year=2030)
+    await stream.house.database.write(lambda tx: event_log.trim(tx, horizon, 1_000))
+    for index in range(20):
+        bus.publish(stream.halted("x"), before + 1 + index)
+    assert await ends.next() == RESTARTING
+    assert not hub.alive
+
+
+async def test_an_event_that_can_not_be_told_is_our_fault_and_logged(
+    stream: StreamHouse, hub: Hub, bus: Bus, ends: Ends
+) -> None:
+    """Listeners get 1011, and the log says where."""
+    line = Line()
+    writing = begun(stream, hub, line)
+    await said(line, "subscribed")
+    with capture_logs() as logged:
+        bus.publish(Unspeakable(subject="x", at=stream.house.clock.now(), thing=object()), None)
+        assert await ends.next() == FAILED
+    assert [each["event"] for each in logged] == ["stream_failed"]
+    writing.cancel()
+
+
+async def test_a_burst_larger_than_a_batch_is_told_whole(
+    stream: StreamHouse, hub: Hub, bus: Bus
+) -> None:
+    """Pieces follow each other, and what overflowed the bus is found in the log."""
+    line = Line()
+    writing = begun(stream, hub, line)
+    start = (await said(line, "subscribed"))["through_seq"]
+    happened = [stream.halted(str(index)) for index in range(300)]
+    await stream.emit(*happened)
+    for seq, event in enumerate(happened, start + 1):
+        bus.publish(event, seq)
+    await asyncio.wait_for(hub.reached(start + 300), 10)
+    told = [frame["seq"] for frame in line.frames() if frame["frame"] == "event"]
+    assert told == list(range(start + 1, start + 301))
+    writing.cancel()
+
+
+async def test_a_full_line_holds_its_own_frames_back(stream: StreamHouse) -> None:
+    """They go out in order when there is room; one more than the limit ends the listener."""
+    line = Line()
+    listener = Listener(line, line.drained, limit=4)
+    writing = asyncio.create_task(listener.write())
+    frames = [framed({"frame": str(index)}) for index in range(9)]
+    line.full = True
+    line.room.clear()
+    for frame in frames[:4]:
+        listener.offer(frame)
+    assert not line.said
+    line.room.set()
+    await asyncio.wait_for(listener.drained(), 10)
+    assert bytes(line.said) == b"".join(frames[:4])
+    line.room.clear()
+    for frame in frames[4:]:
+        listener.offer(frame)
+    assert listener.ended.result() == TOO_SLOW
+    listener.offer(frames[0])
+    listener.end(FAILED)
+    assert listener.ended.result() == TOO_SLOW, "the first reason counts"
+    writing.cancel()
+    assert stream.room.connected == 0
+
+
+def test_frames_of_every_length_are_framed_as_the_standard_says() -> None:
+    """Three ways to write a length: in one byte, in two, in eight."""
+    line = Line()
+    texts = ["", "x" * 100, "x" * 1_000, "x" * 70_000]
+    for text in texts:
+        line.write(framed({"frame": text}))
+    assert [frame["frame"] for frame in line.frames()] == texts
+
+
+def test_a_message_with_a_token_does_not_show_it() -> None:
+    """Not even to whoever prints it."""
+    message = message_of('{"frame":"sign_in","token":"secret"}')
+    assert "secret" not in repr(message)
+
+
+async def test_what_an_older_version_stored_is_told_in_its_words(
+    stream: StreamHouse, token: str
+) -> None:
+    """A stored event that no class fits any more is told as it stands in the log."""
+    start, epoch = await stream.house.database.high_water(), stream.house.database.epoch
+    at = stream.house.clock.now()
+    old = Note("sending.halted", at, "installation", {"by": "ana"})
+    await stream.house.database.write(lambda tx: tx.emit(old))
+    async with stream.connected(token, f"?after={start}&epoch={epoch}") as ear:
+        (event,) = await ear.events(1)
+    assert event["data"] == {"by": "ana"}
