@@ -195,6 +195,7 @@ async def test_a_session_is_added_from_a_phone(console: Console, browser: Browse
         await page.get_by_role("link", name="Add a session").click()
         await page.get_by_role("button", name="Add a session").click()
         await page.get_by_label("Name").fill("ventas")
+        await page.get_by_label("How it reaches WhatsApp").select_option("simulated")
         await page.get_by_role("button", name="Add and link").click()
         await expect(page.locator("#session-ventas")).to_be_visible()
         await expect(page.locator(".pairing-code svg")).to_be_visible()

@@ -96,7 +96,8 @@ async def _beats(house: House, name: str) -> list[story.Beat]:
 async def new(request: web.Request) -> web.StreamResponse:
     """Ask what a new session is called and how it reaches WhatsApp."""
     house = house_of(request)
-    channels = sorted(house.plugins.channels())
+    found = house.plugins.channels()
+    channels = sorted(found, key=lambda name: (not found[name].connects, name))
     zone = house.settings.daemon.time_zone
     return piece(request, "pieces/new_session.html", channels=channels, time_zone=zone)
 

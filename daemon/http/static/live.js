@@ -59,8 +59,10 @@ function refreshAll() {
   document.querySelectorAll("[data-live]").forEach(refresh);
 }
 
-// Fetches a piece at once, and however much is heard, again only a little later.
+// Fetches a piece at once, and however much is heard, again only a little later. A list that
+// somebody has gone on in (data-later) keeps its place instead.
 export function refresh(piece) {
+  if (piece.querySelector("[data-later]")) return;
   const state = resting.get(piece);
   if (state) {
     state.again = true;
@@ -71,7 +73,8 @@ export function refresh(piece) {
   setTimeout(() => {
     const { again } = resting.get(piece);
     resting.delete(piece);
-    if (again && piece.isConnected) refresh(piece);
+    const there = piece.isConnected ? piece : document.getElementById(piece.id);
+    if (again && there) refresh(there);
   }, LEAST_BETWEEN);
 }
 
