@@ -6,6 +6,7 @@ from aiohttp import web
 
 from daemon.http import (
     audit,
+    backtests,
     decisions,
     enqueue,
     events,
@@ -42,6 +43,7 @@ routes: list[web.AbstractRouteDef] = [
     *exports.routes,
     *decisions.routes,
     *rules.routes,
+    *backtests.routes,
     *audit.routes,
     *events.routes,
 ]

@@ -21,6 +21,7 @@ from storage.db import Database
 from storage.events import CommittedEvent
 from storage.migrations import migrations
 from storage.rulesets import How
+from storage.tx import Tx
 from tests.helpers.clock import FakeClock
 
 FORMAT = "format: leadmaster/gate@1\n"
@@ -120,7 +121,7 @@ async def test_a_failing_example_keeps_the_last_good_set(tmp_path: Path) -> None
         assert state.rejected is not None
         assert "The example `not answered` fails: score should be 65" in state.rejected.problems[0]
         [event] = small.told("rules.rejected")
-        assert (event.subject, tuple(event.data["problems"])) == (before, state.rejected.problems)
+        assert (event.subject, event.data["problems"]) == (before, list(state.rejected.problems))
 
 
 @pytest.mark.parametrize(
@@ -298,7 +299,7 @@ async def test_accepted_rules_that_can_not_be_read_any_more_leave_the_shipped_on
         assert small.live == shipped
 
 
-def _strange(tx: rulesets.Tx) -> None:
+def _strange(tx: Tx) -> None:
     at = FakeClock().now()
     files = [rulesets.StoredFile("old.yaml", FORMAT + "vetos: []\n", own=False)]
     rulesets.add(tx, hash_="abcd", format_="leadmaster/gate@1", files=files, at=at, who="x")

@@ -8,6 +8,7 @@ from rules import DEFAULTS, Judge, load
 from rules.compiler import Shard, compile_rules
 from rules.problems import Place
 from rules.trial import try_out
+from tests.helpers.engines import needs_both_engines
 from tests.rules.support import SCORE_HEAD, loaded
 
 RULE = "scores: [{id: a, points: 60, reason: r, when: {prospect.bounces|gte: 1}}]\n"
@@ -52,6 +53,7 @@ def test_remarks_do_not_stop_a_set() -> None:
     ]
 
 
+@needs_both_engines
 def test_engines_that_disagree_on_an_example_are_a_problem_at_its_line() -> None:
     """Which of them is right does not matter: nobody may rely on either."""
     trial = try_out(
@@ -63,6 +65,7 @@ def test_engines_that_disagree_on_an_example_are_a_problem_at_its_line() -> None
     ]
 
 
+@needs_both_engines
 def test_a_set_that_an_engine_refuses_is_a_problem_of_its_last_file() -> None:
     """Its examples are not run."""
     refused = partial(Judge, compiler=lambda _rules: (Shard("{", {}, (), ()),))

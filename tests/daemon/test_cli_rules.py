@@ -1,0 +1,111 @@
+"""`leadmaster rules` without a daemon: check, test, and the misuses that are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from daemon.cli import main
+
+FORMAT = "format: leadmaster/gate@1\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An operator's folder that the settings name."""
+    (tmp_path / "rules.d").mkdir()
+    (tmp_path / "leadmaster.toml").write_text(f'[rules]\ndir = "{tmp_path}/rules.d"\n')
+    return tmp_path
+
+
+def _run(folder: Path, *words: str) -> int:
+    return main.run(["--config", str(folder / "leadmaster.toml"), "rules", *words])
+
+
+def test_the_live_folder_is_checked_where_nothing_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reach of the scores and the files, and a warning that stops nothing."""
+    (folder / "rules.d" / "ours.yaml").write_text(
+        FORMAT + "vetoes:\n  - {id: many, reason: r, when: {message.links|gte: 9}}\n"
+    )
+    assert _run(folder, "check") == 0
+    said = capsys.readouterr().out
+    assert "ours.yaml:3:5: warning: No example under `tests` shows `many` at work" in said
+    assert "ok: leadmaster/gate@1" in said
+    assert "scores from 0 to 100" in said
+
+
+def test_a_problem_is_one_line_and_exits_with_2(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File, line, column, and what was meant."""
+    (folder / "rules.d" / "gate.yaml").write_text(FORMAT + "vetos: []\n")
+    assert _run(folder, "check") == 2
+    assert "gate.yaml:2:1: `vetos` is no part of" in capsys.readouterr().err
+
+
+def test_failing_examples_are_shown_as_a_diff(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was expected, and what came; `check` tells them too, since a save would."""
+    (folder / "rules.d" / "gate.yaml").write_text(
+        FORMAT + "tests: [{name: not answered, expect: {verdict: block, scores: [stale]}}]\n"
+    )
+    assert _run(folder, "test") == 2
+    said = capsys.readouterr().out
+    assert "gate.yaml:2: not answered" in said
+    assert "    - verdict: block\n    + verdict: review\n" in said
+    assert "    - scores: [stale]\n    + scores: [stale, unanswered]\n" in said
+    assert said.endswith("1 wrong\n")
+    assert _run(folder, "check") == 2
+    assert "The example `not answered` fails" in capsys.readouterr().out
+
+
+def test_the_examples_pass_in_both_engines(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And are counted."""
+    assert _run(folder, "test") == 0
+    assert "examples, in both engines" in capsys.readouterr().out
+
+
+def test_a_file_alone_is_a_set_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Over the shipped rules it adds; alone it lacks what a set needs."""
+    ours = folder / "ours.yaml"
+    ours.write_text(FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n")
+    assert _run(folder, "check", str(ours), "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], len(document["sets"]), len(document["warnings"])) == (True, 2, 1)
+    assert _run(folder, "check", str(ours), "--alone") == 2
+    assert "`score` is missing" in capsys.readouterr().err
+    assert _run(folder, "test", str(ours), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["problems"] == []
+
+
+def test_a_file_that_can_not_be_read_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As every other problem."""
+    (folder / "rules.d" / "gate.yaml").write_bytes(b"\xff\xfe")
+    assert _run(folder, "check") == 2
+    assert "gate.yaml:1:1: The file is not UTF-8 text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("explain", "msg_1", "--what-if", "prospect.intent"), "--what-if takes FACT=VALUE"),
+        (("backtest", "--since", "soon"), "soon is no stretch of time: write 30d, 12h or 4w"),
+        (("backtest", "--fail-if-allows-more", "some"), "some is no share: write 5%"),
+        (("accept", "abcd"), "Missing option '--reason'"),
+    ],
+)
+def test_misuse_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    """In one line, with exit status 2."""
+    assert _run(folder, *words) == 2
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,316 @@
+"""Decisions asked about afterwards: why, what if, what others would say, what a shadow said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import rules
+from daemon.errors import BadRequest, NotFound
+from daemon.hindsight import page, report
+from daemon.hindsight.child import backtested
+from daemon.hindsight.explaining import Explanation, explained, parsed
+from daemon.rulebook import Judges, Rulebook, folder
+from daemon.rulebook.lines import plain
+from daemon.settings import RulesSettings
+from rules.compiler import compile_rules
+from storage import shadows
+from storage.evidence import EvidenceKind
+from tests.helpers.heart import ANA, BETO, SmallHouse, small_house
+
+FORMAT = "format: leadmaster/gate@1\n"
+STRICTER = FORMAT + "vetoes: [{id: no_hello, reason: r, when: {message.text|contains: Hola}}]\n"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[SmallHouse]:
+    """A house with one session, Ana, and a rulebook of its own that a test may change."""
+    book = Rulebook.load(RulesSettings())
+    async with small_house(tmp_path, rulebook=book) as opened:
+        await opened.session()
+        opened.outbox.serve("main")
+        await opened.prospect()
+        yield opened
+
+
+def _files(text: str = "") -> tuple[rules.RuleFile, ...]:
+    own = (rules.RuleFile("rules.d/gate.yaml", text, own=True),) if text else ()
+    return (*folder.shipped(RulesSettings()), *own)
+
+
+async def _explain(house: SmallHouse, subject: str, **what_if: object) -> Explanation:
+    supposed = {name.replace("__", "."): value for name, value in what_if.items()}
+    return await house.database.read(
+        lambda reader: explained(reader, house.rulebook, subject, supposed, house.clock.now())
+    )
+
+
+async def _backtest(
+    house: SmallHouse, text: str = "", *, score: str = ""
+) -> report.Report | report.Refused:
+    files = [*_files(text)]
+    if score:
+        files.append(rules.RuleFile("rules.d/score.yaml", score, own=True))
+    request = report.Request(
+        database=str(house.database.path),
+        since=house.clock.now() - timedelta(days=30),
+        files=tuple(map(plain, files)),
+        engines="both",
+        examples=20,
+    )
+    answers = [answer async for answer in backtested(request)]
+    assert not isinstance(answers[-1], report.Progress)
+    return answers[-1]
+
+
+async def test_a_message_is_explained_by_the_rules_that_decided(house: SmallHouse) -> None:
+    """The last word of the gate, in lines that a person reads."""
+    message = await house.post()
+    found = await _explain(house, message)
+    assert found.verdict == "allow"
+    assert found.lines[0].startswith("allow: Nothing speaks against it")
+    assert found.lines[-1].startswith(f"rules {house.rulebook.gate.ruleset.hash[:12]}")
+
+
+async def test_a_decision_of_older_rules_is_explained_by_those(house: SmallHouse) -> None:
+    """Although others are live by now."""
+    message = await house.post()
+    await house.database.write(
+        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    )
+    then = house.rulebook.gate.ruleset.hash
+    house.rulebook.judges = Judges.of(_files(STRICTER), RulesSettings())
+    found = await _explain(house, message)
+    assert (found.ruleset, found.verdict) == (then, "allow")
+    supposed = await _explain(house, message, message__links=0)
+    assert (supposed.ruleset != then, supposed.verdict) == (True, "block")
+
+
+async def test_what_if_judges_the_same_facts_but_for_those(house: SmallHouse) -> None:
+    """The score follows the prospect's facts, unless it is itself supposed."""
+    message = await house.post()
+    held = await _explain(house, message, prospect__permission="refused")
+    assert (held.verdict, held.changed) == ("block", {"prospect.permission": "refused"})
+    unknown = await _explain(house, message, prospect__on_whatsapp="unknown")
+    assert unknown.score is not None
+    assert unknown.score < 60
+    told = await _explain(house, message, prospect__score_contactabilidad=12)
+    assert told.score == 12
+
+
+async def test_a_prospect_is_explained_by_its_last_decision_or_its_score(
+    house: SmallHouse,
+) -> None:
+    """Who was never judged has a score all the same."""
+    [(prospect,)] = await house.rows("SELECT id FROM prospects")
+    bare = await _explain(house, str(prospect))
+    assert (bare.decision, bare.verdict) == (None, None)
+    assert "on_whatsapp" in " ".join(bare.lines)
+    await house.post()
+    assert (await _explain(house, str(prospect))).verdict == "allow"
+
+
+@pytest.mark.parametrize("subject", ["msg_none", "dec_none", "pro_none"])
+async def test_what_is_not_there_is_told(house: SmallHouse, subject: str) -> None:
+    """By its id."""
+    with pytest.raises(NotFound, match=subject):
+        await _explain(house, subject)
+
+
+async def test_a_fault_explains_itself(house: SmallHouse) -> None:
+    """There is no score to show: nothing was judged."""
+    forgetful = rules.Judge(house.rulebook.gate.ruleset, compiler=lambda _: compile_rules([]))
+    house.rulebook.judges = Judges(forgetful, house.rulebook.score)
+    await house.clock.leap(8 * 3600)  # at night, when a forgotten rule speaks
+    found = await _explain(house, await house.post())
+    assert "could not judge, and let nothing through: The two engines disagree" in found.lines[0]
+    assert found.score is None
+
+
+def test_supposed_facts_are_read_by_their_type() -> None:
+    """As a person types them; nothing means missing."""
+    assert parsed(
+        {
+            "prospect.suppressed": "yes",
+            "message.links": "3",
+            "clock.in_window": "none",
+            "prospect.on_whatsapp": "unknown",
+            "prospect.intent": "",
+        }
+    ) == {
+        "prospect.suppressed": True,
+        "message.links": 3.0,
+        "clock.in_window": [],
+        "prospect.on_whatsapp": "unknown",
+        "prospect.intent": None,
+    }
+    assert parsed({"clock.in_window": "business,night"}) == {
+        "clock.in_window": ["business", "night"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "hint"),
+    [
+        ("prospect.intnet", "weak", "Did you mean prospect.intent?"),
+        ("zzz", "1", "See the facts."),
+        ("prospect.intent", "strong", "It knows: none, weak, clear, asked"),
+        ("message.links", "many", "It knows: 0 to 1000"),
+    ],
+)
+def test_what_can_not_be_supposed_is_told(name: str, word: str, hint: str) -> None:
+    """With the nearest fact, or what it may be."""
+    with pytest.raises(BadRequest) as caught:
+        parsed({name: word})
+    assert caught.value.hint == hint
+
+
+async def test_the_same_rules_flip_nothing(house: SmallHouse) -> None:
+    """And durable-rules says the same."""
+    await house.post()
+    found = await _backtest(house)
+    assert isinstance(found, report.Report)
+    assert found.decisions == 2
+    assert (found.flips, found.by_rule, found.disagreed) == ({}, (), 0)
+    assert found.checked == found.decisions
+    assert found.before == found.after
+    assert found.scores_before == found.scores_after
+
+
+async def test_a_flip_names_the_person_the_rule_and_what_became_of_it(house: SmallHouse) -> None:
+    """So that whoever tunes a rule sees whom it would have stopped."""
+    await house.post()
+    contact = await house.contact(ANA)
+    await house.clock.advance(60)
+    await house.evidence(contact, EvidenceKind.INBOUND, "none")
+    found = await _backtest(house, STRICTER)
+    assert isinstance(found, report.Report)
+    assert found.flips == {"allow → block": found.allows_less}
+    assert found.allows_more == 0
+    assert [(each.rule, each.allows) for each in found.by_rule] == [("no_hello", 0)]
+    assert found.less == {"answered": found.allows_less}
+    flip = found.examples[0]
+    assert (flip.before, flip.after, flip.because) == ("allow", "block", ("no_hello",))
+    assert "••••" in flip.phone
+    assert flip.became == ("answered",)
+
+
+async def test_a_threshold_is_named_where_no_rule_is_to_blame(house: SmallHouse) -> None:
+    """The points are the same; the bar is higher."""
+    await house.post()
+    found = await _backtest(house, FORMAT + "thresholds: [{verdict: allow, from: 99}]\n")
+    assert isinstance(found, report.Report)
+    assert [each.rule for each in found.by_rule] == ["thresholds"]
+
+
+async def test_other_points_of_the_score_count_too(house: SmallHouse) -> None:
+    """The candidate's own score set scores each prospect anew."""
+    await house.post()
+    await house.database.write(
+        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    )
+    poorer = "format: leadmaster/score@1\nscores: [{id: on_whatsapp, points: 1}]\n"
+    found = await _backtest(house, score=poorer)
+    assert isinstance(found, report.Report)
+    assert found.allows_less == found.before["allow"]
+
+
+async def test_what_no_rule_can_lift_stays_in_force(house: SmallHouse) -> None:
+    """A file without any veto does not flip a block of the code's own floor."""
+    beto = await house.prospect(BETO)
+    await house.evidence(beto, EvidenceKind.REFUSAL, "refused")
+    await house.post(BETO)
+    found = await _backtest(
+        house,
+        rules.DEFAULTS.joinpath("gate.yaml")
+        .read_text()
+        .replace(
+            "when: {prospect.suppressed: true, message.kind|ne: opt_out_confirmation}",
+            "when: {message.links|gte: 999}",
+        )
+        .split("\ntests:")[0]
+        .replace("[none, refused]", "[none]"),
+    )
+    assert isinstance(found, report.Report)
+    assert found.allows_more == 0
+
+
+async def test_a_forgotten_text_is_left_out_where_a_rule_reads_it(house: SmallHouse) -> None:
+    """And counted."""
+    await house.post()
+    await house.execute("UPDATE messages SET text = ''")
+    found = await _backtest(house, STRICTER)
+    assert isinstance(found, report.Report)
+    assert (found.decisions, found.left_out > 0) == (0, True)
+    assert found.share_more == 0
+
+
+async def test_rules_that_can_not_be_read_are_refused(house: SmallHouse) -> None:
+    """With their line."""
+    found = await _backtest(house, FORMAT + "vetos: []\n")
+    assert isinstance(found, report.Refused)
+    assert "rules.d/gate.yaml:2:1" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [("", "died"), ("import time; time.sleep(9)", "said nothing for 0.3 s")],
+)
+async def test_a_child_that_dies_or_falls_silent_is_told(program: str, sentence: str) -> None:
+    """Whoever waits is not kept waiting."""
+    request = report.Request("nowhere", datetime.now(UTC), (), "both", 0)
+    command = (sys.executable, "-c", program)
+    answers = [each async for each in backtested(request, command, silence_seconds=0.3)]
+    [found] = answers
+    assert isinstance(found, report.Refused)
+    assert sentence in found.sentence
+
+
+async def test_a_report_is_one_page_that_loads_nothing(house: SmallHouse) -> None:
+    """Names are escaped, plots are SVG, and no address stands in it."""
+    await house.post()
+    await house.execute("UPDATE prospects SET name = '<b>Ana</b>'")
+    found = await _backtest(house, STRICTER)
+    assert isinstance(found, report.Report)
+    text = page.page(msgspec.to_builtins(found))
+    assert text.count("<svg") >= 3
+    assert "&lt;b&gt;Ana&lt;/b&gt;" in text
+    assert "http" not in text
+    empty = page.page(msgspec.to_builtins(await _backtest(house)))
+    assert "nothing is allowed or stopped" in empty
+
+
+async def test_a_shadow_is_asked_and_never_obeyed(house: SmallHouse) -> None:
+    """What it would have said stands beside the decision, and is counted."""
+    house.rulebook.shadow = Judges.beside(_files(STRICTER))
+    message = await house.post()
+    assert (await house.message(message)).state == "sent"
+    hash_ = house.rulebook.shadow.gate.ruleset.hash
+    standing = await house.database.read(lambda reader: shadows.standing(reader, hash_))
+    assert standing.asked == standing.differed == len(await house.decisions(message))
+    assert standing.flips == {"allow → block": standing.asked}
+    examples = await house.database.read(lambda r: shadows.disagreements(r, hash_, 5))
+    assert (examples[0].message, examples[0].live, examples[0].shadow) == (
+        message,
+        "allow",
+        "block",
+    )
+
+
+async def test_after_a_change_of_rules_what_waits_is_judged_anew(house: SmallHouse) -> None:
+    """Deferred at night by the old rules; the new ones know no night."""
+    await house.clock.leap(8 * 3600)
+    message = await house.post()
+    assert (await house.message(message)).state == "deferred"
+    open_always = FORMAT + "vetoes: [{id: closed, when: {message.links|gte: 999}}]\n"
+    house.rulebook.judges = Judges.of(_files(open_always), RulesSettings())
+    await house.outbox.rules_changed()
+    await house.clock.settle()
+    assert (await house.message(message)).state == "sent"
+    hashes = {each.ruleset for each in await house.decisions(message)}
+    assert len(hashes) == 2
