@@ -83,7 +83,7 @@ class Review:
             audit.add(tx, at=at, who=who, action="approve", subject=message, reason=given)
             contacts.set_review(tx, found.contact, None)
             if found.state is MessageState.DEFERRED:
-                return found
+                return queue.looked_at(tx, message)
             return messages.move(
                 tx,
                 message,

@@ -242,6 +242,15 @@ def lease(tx: Tx, message: str, who: str | None, until: datetime | None) -> Mess
     return must(tx, message)
 
 
+def looked_at(tx: Tx, message: str) -> MessageRecord:
+    """Note that a person has decided about a message that goes on waiting for something else."""
+    tx.execute(
+        "UPDATE messages SET needs_review = 0, taken_by = NULL, lease_until = NULL WHERE id = ?",
+        (message,),
+    )
+    return must(tx, message)
+
+
 def by_hand(reader: Reader, limit: int) -> list[MessageRecord]:
     """Return what a person may take, or has taken, longest waiting first."""
     rows = reader.all(

@@ -53,9 +53,9 @@ def _sessions(views: list[SessionView]) -> Iterator[Line]:
 
 def _messages(reader: Reader) -> Iterator[Line]:
     queues = (
-        ("held", (MessageState.HELD,), "", "/messages?state=held"),
+        ("held", (MessageState.HELD,), "", "/review"),
         ("in_doubt", (MessageState.IN_DOUBT,), "", "/messages?state=in_doubt"),
-        ("by_hand", (MessageState.CLEARED,), MANUAL, "/messages?state=cleared"),
+        ("by_hand", (MessageState.CLEARED,), MANUAL, "/manual"),
     )
     for key, states, channel, path in queues:
         yield from _line(key, listings.standing(reader, states, channel=channel), path)

@@ -14,7 +14,7 @@ from storage import listings
 
 routes = web.RouteTableDef()
 
-_PAGES: Final = {"msg_": "/messages/"}
+_PAGES: Final = {"msg_": "/messages/", "pro_": "/prospects/", "imp_": "/prospects/imports/"}
 """Where a subject has a page of its own, by how its id begins."""
 
 

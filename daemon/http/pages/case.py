@@ -67,6 +67,11 @@ class Case:
             return self.message.recipient
         return self.person.prospect.phone if self.person.prospect else ""
 
+    @property
+    def number_why(self) -> str:
+        """Return the key of why a number waits; a message says it in the server's own sentence."""
+        return why_by_hand(self.person.prospect) if self.person.prospect else ""
+
 
 def person_of(reader: Reader, contact: str, now: datetime) -> Person:
     """Return what is known of a contact."""
@@ -98,7 +103,7 @@ def _of_message(
     reader: Reader, ruleset: RuleSet, message: MessageRecord, who: str, now: datetime
 ) -> Case:
     looks = decisions.of_message(reader, message.id)
-    other = _other(message, who, now)
+    other = somebody_else(message, who, now)
     return Case(
         id=message.id,
         person=person_of(reader, message.contact, now),
@@ -138,7 +143,7 @@ def why_by_hand(prospect: ProspectRecord) -> str:
     return "review.why.still_unknown" if asked else "review.why.landline"
 
 
-def _other(message: MessageRecord, who: str, now: datetime) -> str:
+def somebody_else(message: MessageRecord, who: str, now: datetime) -> str:
     """Return who else looks at a message just now; empty where nobody does."""
     leased = message.lease_until is not None and message.lease_until > now
     return message.taken_by or "" if leased and message.taken_by != who else ""

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from daemon.http.pages import assets, audit, doorstep, halting, messages, reveal, sessions, today
+from daemon.http.pages import (
+    assets,
+    audit,
+    deeds,
+    doorstep,
+    halting,
+    imports,
+    manual,
+    messages,
+    prospects,
+    reveal,
+    review,
+    rules,
+    sessions,
+    today,
+)
 
 routes: list[web.AbstractRouteDef] = [
     *assets.routes,
     *doorstep.routes,
     *today.routes,
     *sessions.routes,
+    *review.routes,
+    *imports.routes,
+    *prospects.routes,
+    *deeds.routes,
     *messages.routes,
+    *manual.routes,
+    *rules.routes,
     *audit.routes,
     *halting.routes,
     *reveal.routes,

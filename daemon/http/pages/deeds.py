@@ -14,7 +14,6 @@ from storage import contacts, lives, prospects
 
 routes = web.RouteTableDef()
 
-ABOUT_PROSPECTS: Final = frozenset({"validate", "correct", "check"})
 ABOUT_CONTACTS: Final = frozenset({"suppress", "lift"})
 
 
@@ -24,17 +23,27 @@ class Within(Query, frozen=True):
     case: str = ""
 
 
-@routes.get("/pieces/prospects/{id}/{deed}")
+@routes.get("/pieces/prospects/{id}/validate")
 @told
-async def about_prospect(request: web.Request) -> web.StreamResponse:
-    """Ask before a prospect is validated, corrected or checked."""
-    wanted, deed = request.match_info["id"], request.match_info["deed"]
-    found = await house_of(request).database.read(lambda reader: prospects.get(reader, wanted))
-    if found is None or deed not in ABOUT_PROSPECTS:
-        raise NotFound(f"There is nothing to {deed} about {wanted}.")
-    waiting = await house_of(request).database.read(lambda r: lives.waiting(r, found.contact))
+async def validate(request: web.Request) -> web.StreamResponse:
+    """Ask whether a number reaches its prospect."""
+    return await _about_prospect(request, "pieces/validate.html")
+
+
+@routes.get("/pieces/prospects/{id}/correct")
+@told
+async def correct(request: web.Request) -> web.StreamResponse:
+    """Ask what is to be put right."""
+    return await _about_prospect(request, "pieces/correct.html")
+
+
+async def _about_prospect(request: web.Request, template: str) -> web.Response:
+    house, wanted = house_of(request), request.match_info["id"]
+    found = await house.database.read(lambda reader: prospects.get(reader, wanted))
+    if found is None:
+        raise NotFound(f"There is no prospect {wanted}.")
+    waiting = await house.database.read(lambda reader: lives.waiting(reader, found.contact))
     case = query(request, Within).case
-    template = f"pieces/{deed}.html"
     return piece(request, template, prospect=found, waiting=waiting, case=case)
 
 

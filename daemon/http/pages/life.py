@@ -29,7 +29,7 @@ _SPOKEN: Final = frozenset({EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE})
 
 def of_prospect(reader: Reader, prospect: ProspectRecord) -> list[Beat]:
     """Return everything that happened with a prospect, newest first."""
-    beats = [
+    causes_first = [
         *_brought(prospect),
         *_found_out(reader, prospect.contact),
         *_scored(reader, prospect.id),
@@ -37,16 +37,20 @@ def of_prospect(reader: Reader, prospect: ProspectRecord) -> list[Beat]:
         *_wrote(reader, prospect.contact),
         *_done(reader, prospect),
     ]
-    return sorted(beats, key=lambda beat: beat.at, reverse=True)
+    return sorted(causes_first, key=lambda beat: beat.at)[::-1]
 
 
 def _brought(prospect: ProspectRecord) -> Iterator[Beat]:
     if prospect.import_id is not None:
-        yield Beat(prospect.created_at, Tone.OFF, "life.imported", "imported")
+        yield Beat(prospect.created_at, Tone.OFF, "life.imported", "imported", path=_list(prospect))
+
+
+def _list(prospect: ProspectRecord) -> str:
+    return f"/prospects/imports/{prospect.import_id}"
 
 
 def _found_out(reader: Reader, contact: str) -> Iterator[Beat]:
-    for each in evidence.of_contact(reader, contact):
+    for each in reversed(evidence.of_contact(reader, contact)):
         if each.kind not in _SPOKEN:
             tone, key = proof.tone_of(each), proof.key_of(each)
             yield Beat(each.at, tone, key, each.value, each.source, quote=each.quote)
@@ -59,7 +63,9 @@ def _scored(reader: Reader, prospect: str) -> Iterator[Beat]:
 
 def _moved(move: Move) -> Beat:
     if move.reason_code == _APPROVED:
-        return Beat(move.at, Tone.READY, "life.approved", _APPROVED, who=move.who, quote=move.sentence)
+        return Beat(
+            move.at, Tone.READY, "life.approved", _APPROVED, who=move.who, quote=move.sentence
+        )
     return Beat(
         at=move.at,
         tone=tones.MESSAGES[move.state],

@@ -1,4 +1,4 @@
-"""Evidence as people read it: what is known, since when, from whom; and what proves a permission."""
+"""Evidence as people read it: what is known, since when, from whom; what proves a permission."""
 
 from __future__ import annotations
 
@@ -42,16 +42,6 @@ TONES: Mapping[tuple[EvidenceKind, str], Tone] = MappingProxyType(
 )
 """Each piece of evidence that has words of its own; what a plugin adds has those of its kind."""
 
-PERMISSIONS: Mapping[str, Tone] = MappingProxyType(
-    {
-        Permission.CONVERSATION: _T.READY,
-        Permission.OPTED_IN: _T.READY,
-        Permission.RELATIONSHIP: _T.READY,
-        Permission.PUBLIC_SOURCE: _T.NEEDS_YOU,
-        Permission.NONE: _T.STOPPED,
-        Permission.REFUSED: _T.STOPPED,
-    }
-)
 _REFUSING = frozenset({Wish.REFUSED.value, Wish.OPT_OUT.value})
 
 

@@ -10,15 +10,13 @@ from aiohttp import web
 
 from daemon.auth.scopes import Scope
 from daemon.errors import NotFound
-from daemon.http.bodies import Query, query
 from daemon.http.control import WHO
-from daemon.http.pages.case import Case, case_of, why_by_hand
+from daemon.http.pages.case import Case, case_of, somebody_else, why_by_hand
 from daemon.http.pages.shell import Shell, page, piece, shell_of, told
 from daemon.http.vitals import house_of
 from statemachines.message import MessageState
 from storage import cases, messages
 from storage.cases import Queue
-from storage.messages import MessageRecord
 
 routes = web.RouteTableDef()
 
@@ -30,7 +28,7 @@ WORDS: Final = frozenset({"approve", "reject"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case in the queue. `why` is the server's sentence, or the key of a word of the page."""
+    """One case in the queue; `why` is a sentence in the language of whoever looks."""
 
     id: str
     name: str
@@ -40,20 +38,28 @@ class Row:
     taken_by: str = ""
 
 
-class Chosen(Query, frozen=True):
-    """Which case is open beside the queue."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The queue: messages first, then numbers; longest waiting first. Counts are of all."""
 
-    case: str = ""
+    held: list[Row]
+    numbers: list[Row]
+    held_in_all: int
+    numbers_in_all: int
+
+    @property
+    def first(self) -> str:
+        """Return the case to begin with; empty where nothing waits."""
+        return next((row.id for row in (*self.held, *self.numbers)), "")
 
 
 @routes.get("/review")
 @told
 async def first(request: web.Request) -> web.StreamResponse:
     """Show the queue, and the case that has waited longest."""
-    rows = await _queue(request)
-    wanted = next((row.id for row in (*rows["held"], *rows["numbers"])), "")
-    case = await _case(request, wanted) if wanted else None
-    return await page(request, "review.html", here="review", case=case, chosen=False, **rows)
+    rows = await _rows(request)
+    case = await _case(request, rows.first) if rows.first else None
+    return await page(request, "review.html", here="review", rows=rows, case=case, chosen=False)
 
 
 @routes.get("/review/{id}")
@@ -61,21 +67,20 @@ async def first(request: web.Request) -> web.StreamResponse:
 async def one(request: web.Request) -> web.StreamResponse:
     """Show one case, with the queue beside it."""
     case = await _case(request, request.match_info["id"])
-    rows = await _queue(request)
-    return await page(request, "review.html", here="review", case=case, chosen=True, **rows)
+    rows = await _rows(request)
+    return await page(request, "review.html", here="review", rows=rows, case=case, chosen=True)
 
 
 @routes.get("/pieces/review/queue")
 @told
 async def queue(request: web.Request) -> web.StreamResponse:
     """Show the queue as it is now."""
-    chosen = query(request, Chosen).case
-    return piece(request, "pieces/review_queue.html", at=chosen, **await _queue(request))
+    return piece(request, "pieces/review_queue.html", rows=await _rows(request), case=None)
 
 
 @routes.get("/pieces/review/cases/{id}")
 @told
-async def case(request: web.Request) -> web.StreamResponse:
+async def show(request: web.Request) -> web.StreamResponse:
     """Show one case as it is now."""
     found = await _case(request, request.match_info["id"])
     return piece(request, "pieces/review_case.html", case=found)
@@ -98,15 +103,16 @@ async def _case(request: web.Request, wanted: str) -> Case:
     return await house.database.read(lambda reader: case_of(reader, house, wanted, who, now))
 
 
-async def _queue(request: web.Request) -> dict[str, list[Row]]:
+async def _rows(request: web.Request) -> Rows:
     house, shell = house_of(request), shell_of(request)
     found = await house.database.read(lambda reader: cases.queue(reader, MOST))
-    return {
-        "held": _held(found, shell, request[WHO]),
-        "numbers": _numbers(found, shell) if shell.may(Scope.PROSPECTS_READ) else [],
-        "held_in_all": found.messages_in_all,
-        "numbers_in_all": found.numbers_in_all,
-    }
+    known = shell.may(Scope.PROSPECTS_READ)
+    return Rows(
+        held=_held(found, shell, request[WHO]),
+        numbers=_numbers(found, shell) if known else [],
+        held_in_all=found.messages_in_all,
+        numbers_in_all=found.numbers_in_all if known else 0,
+    )
 
 
 def _held(found: Queue, shell: Shell, who: str) -> list[Row]:
@@ -117,15 +123,10 @@ def _held(found: Queue, shell: Shell, who: str) -> list[Row]:
             listed.message.recipient,
             shell.words.say(listed.message.sentence),
             listed.message.changed_at,
-            _looking(listed.message, who, shell.now),
+            somebody_else(listed.message, who, shell.now),
         )
         for listed in found.messages
     ]
-
-
-def _looking(message: MessageRecord, who: str, now: datetime) -> str:
-    leased = message.lease_until is not None and message.lease_until > now
-    return message.taken_by or "" if leased and message.taken_by != who else ""
 
 
 def _numbers(found: Queue, shell: Shell) -> list[Row]:

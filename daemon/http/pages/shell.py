@@ -55,7 +55,11 @@ class Place:
 NAVIGATION: Final = (
     Place("today", "/", "t", Scope.SESSIONS_READ),
     Place("sessions", "/sessions", "s", Scope.SESSIONS_READ),
+    Place("review", "/review", "r", Scope.MESSAGES_READ),
+    Place("prospects", "/prospects", "p", Scope.PROSPECTS_READ),
     Place("messages", "/messages", "m", Scope.MESSAGES_READ),
+    Place("manual", "/manual", "h", Scope.MESSAGES_READ),
+    Place("rules", "/rules", "u", Scope.RULES_READ),
     Place("audit", "/audit", "a", Scope.ADMIN),
 )
 """The rail, in order; on a phone the first four stand at the bottom of the screen."""

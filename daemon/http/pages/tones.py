@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from daemon.consent import Permission
 from daemon.sessions.view import SessionView
 from statemachines.message import MessageState
+from statemachines.prospect import Validation
 from statemachines.session import Connection, Phone, Sending
 
 
@@ -70,6 +72,26 @@ SENDING: Mapping[Sending, Tone] = MappingProxyType(
 )
 PHONES: Mapping[Phone, Tone] = MappingProxyType(
     {Phone.SEEN: Tone.READY, Phone.UNSEEN: Tone.NEEDS_YOU, Phone.UNLINKED: Tone.OFF}
+)
+
+VALIDATIONS: Mapping[Validation, Tone] = MappingProxyType(
+    {
+        Validation.UNCHECKED: Tone.OFF,
+        Validation.CHECKING: Tone.WAITING,
+        Validation.VALIDATED: Tone.READY,
+        Validation.NOT_REACHABLE: Tone.STOPPED,
+        Validation.EXPIRED: Tone.NEEDS_YOU,
+        Validation.ERASED: Tone.OFF,
+    }
+)
+PERMISSIONS: Mapping[Permission, Tone] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (Permission.CONVERSATION, Permission.OPTED_IN, Permission.RELATIONSHIP), Tone.READY
+        ),
+        Permission.PUBLIC_SOURCE: Tone.NEEDS_YOU,
+        **dict.fromkeys((Permission.NONE, Permission.REFUSED), Tone.STOPPED),
+    }
 )
 
 

@@ -36,15 +36,15 @@ function orderOf(form, submitter) {
   for (const field of form.querySelectorAll("[data-optional]")) {
     if (!field.value.trim()) delete body[field.name];
   }
-  for (const field of form.querySelectorAll("[data-json]")) {
-    if (field.name in body) body[field.name] = JSON.parse(body[field.name]);
+  for (const name of new Set([...form.querySelectorAll("[data-json]")].map((each) => each.name))) {
+    body[name] = JSON.parse(body[name]);
   }
   const method = form.dataset.method ?? "POST";
   return { method, path: form.dataset.call, body, next: fill(form.dataset.andThen, body) };
 }
 
-function fill(text, values) {
-  return text?.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name]));
+function fill(path, values) {
+  return path?.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name]));
 }
 
 async function carryOut({ method, path, body, next }, keepalive = false) {

@@ -7,6 +7,8 @@ export function startDialogs() {
     if (opener) openDialog(opener.dataset.dialog);
     const shown = target.closest("[data-show]");
     if (shown) document.getElementById(shown.dataset.show).showModal();
+    const answer = target.closest("[data-fill]");
+    if (answer) fill(answer);
     if (target.closest("[data-close]")) target.closest("dialog").close();
     if (target instanceof HTMLDialogElement) target.close(); // the ground beside it
   });
@@ -19,6 +21,13 @@ export async function openDialog(path) {
   if (place.open) return;
   place.showModal();
   place.querySelector("[data-select]")?.select();
+}
+
+// Fills an answer that is often given into the field before it.
+function fill(answer) {
+  const field = answer.closest("form").elements.namedItem("reason");
+  field.value = answer.textContent;
+  field.focus();
 }
 
 // Closes the dialog that this element stands in, if it stands in one.

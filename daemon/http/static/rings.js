@@ -17,9 +17,15 @@ function draw(element) {
   const left = Math.max(0, (end.at - performance.now()) / 1000);
   const share = Math.min(1, left / Number(element.dataset.of));
   element.querySelector(".ring-left").setAttribute("stroke-dashoffset", String(100 * (1 - share)));
-  element.querySelector(".countdown-seconds").textContent = String(Math.ceil(left));
+  element.querySelector(".countdown-seconds").textContent = said(Math.ceil(left));
   if (left === 0 && performance.now() - end.asked > ASK_AGAIN) {
     end.asked = performance.now();
     refresh(element.closest("[data-live]"));
   }
+}
+
+// Seconds as they are; from a minute on as 9:05.
+function said(seconds) {
+  if (seconds < 60) return String(seconds);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }

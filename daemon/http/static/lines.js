@@ -1,0 +1,11 @@
+// Reads an answer that comes line by line, each a JSON document; empty lines only show that it lives.
+export async function readLines(response, onLine) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    lines.filter(Boolean).forEach((line) => onLine(JSON.parse(line)));
+  }
+}

@@ -1,0 +1,75 @@
+"""The directory of prospects as a page lists it: newest first, found by name, trade or number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from storage.imports import ImportRecord, Outcome, counts, get
+from storage.prospects import ProspectRecord, built
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
+
+_FEWEST_DIGITS: Final = 3
+_SUPPRESSED: Final = (
+    "EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = p.contact AND s.lifted_at IS NULL)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A prospect, and whether they asked not to be written to."""
+
+    prospect: ProspectRecord
+    suppressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastImport:
+    """A list that was brought in, and what became of its records."""
+
+    record: ImportRecord
+    counts: dict[Outcome, int]
+
+
+def search(
+    reader: Reader,
+    *,
+    text: str = "",
+    validation: str = "",
+    permission: str = "",
+    import_: str = "",
+    after: str = "",
+    limit: int = 50,
+) -> list[Entry]:
+    """Return prospects, newest first, past the id `after`.
+
+    `text` is part of a name, a trade or an origin, or digits of a number, however it is written.
+    """
+    digits = "".join(filter(str.isdigit, text))
+    rows = reader.all(
+        f"SELECT p.*, {_SUPPRESSED} AS suppressed FROM prospects AS p"
+        " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"
+        " AND (:permission = '' OR permission = :permission)"
+        " AND (:import = '' OR import = :import) AND (:text = '' OR id = :text"
+        " OR instr(lower(name || char(10) || trade || char(10) || cartera_origen), lower(:text))"
+        " OR (:digits <> '' AND instr(phone, :digits))) ORDER BY id DESC LIMIT :limit",
+        {
+            "after": after,
+            "validation": validation,
+            "permission": permission,
+            "import": import_,
+            "text": text,
+            "digits": digits if len(digits) >= _FEWEST_DIGITS else "",
+            "limit": limit,
+        },
+    )
+    return [Entry(built(row), bool(row["suppressed"])) for row in rows]
+
+
+def imports(reader: Reader, limit: int = 20) -> list[PastImport]:
+    """Return the lists that were brought in, newest first."""
+    rows = reader.all("SELECT id FROM imports ORDER BY id DESC LIMIT ?", (limit,))
+    found = (get(reader, row["id"]) for row in rows)
+    return [PastImport(each, counts(reader, each.id)) for each in found if each]
