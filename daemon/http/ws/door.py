@@ -50,10 +50,12 @@ async def serve(request: web.Request) -> web.StreamResponse:
         max_msg_size=MESSAGE_BYTES,
         compress=False,  # it costs 100 KiB for each client, and a copy of each frame
     )
-    sink = await socket.prepare(request)
-    line = request.transport
-    if sink is None or line is None:
-        return socket  # gone before the first word
+    try:
+        sink, line = await socket.prepare(request), request.transport
+    except ConnectionError:
+        return socket
+    if line is None:
+        return socket
     listener = Listener(line, sink.drain, room.limits.queue)
     ending = await Connection(request, socket, listener, room, house, identity).live(wanted)
     await _close(socket, line, ending, room.limits.linger)

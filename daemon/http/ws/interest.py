@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
@@ -12,13 +12,11 @@ from daemon.auth import Scope
 from daemon.auth.access import TOPIC_SCOPES, readable
 from daemon.auth.refusals import ScopeMissing
 from daemon.errors import BadRequest
-from daemon.events import SessionQrShown
 
 Place = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Names = Annotated[
     tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(max_length=1000)
 ]
-STORED: Final = frozenset(TOPIC_SCOPES) - {SessionQrShown.word}
 
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,11 +48,6 @@ class Interest:
         if other.sessions is None:
             return True
         return self.sessions is not None and self.sessions <= other.sessions
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether some stored events are not told, so that seqs have gaps."""
-        return self.sessions is not None or not self.topics >= STORED
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 
 from daemon.auth import Role, Scope
 from daemon.http.ws import Limits
-from tests.helpers.raw_socket import CLOSE, PING, raw_socket
+from tests.helpers.raw_socket import CLOSE, PING, masked, raw_socket
 from tests.helpers.stream import Ear, StreamHouse, seqs, stream_house
 
 OFFER = "Sec-WebSocket-Protocol: "
@@ -195,6 +196,33 @@ async def test_the_server_pings_and_gives_up_on_the_silent(quick: StreamHouse) -
         assert (await silent.end())[0] is None
         await quick.happen()
         assert (await reading)["frame"] == "event"
+
+
+async def test_a_clogged_line_that_asks_for_more_is_given_up_too(quick: StreamHouse) -> None:
+    """Nothing of it is left once its pings go unanswered, whatever it still waits for."""
+    async with quick.deaf(await quick.token()) as deaf:
+        for _ in range(80):
+            await quick.emit(quick.halted("x" * 100_000))
+        for session in ("a", "b", "c"):
+            subscribe = json.dumps({"frame": "subscribe", "sessions": [session]})
+            deaf.writer.write(masked(subscribe.encode()))
+        await quick.emptied()
+
+
+async def test_a_defect_of_ours_ends_one_connection_and_is_logged(
+    stream: StreamHouse, token: str
+) -> None:
+    """The client gets 1011, the log the whole story, and the others go on."""
+    async with stream.listening(token) as other:
+        rules = stream.house.rulebook
+        del stream.house.rulebook
+        with capture_logs() as logged:
+            async with stream.connected(token) as ear:
+                assert (await ear.end())[0] == 1011
+        stream.house.rulebook = rules
+        await stream.happen()
+        assert len(await other.events(1)) == 1
+    assert [each["event"] for each in logged] == ["stream_failed"]
 
 
 async def test_a_revoked_token_ends_its_streams(quick: StreamHouse) -> None:
