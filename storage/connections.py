@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,27 +11,29 @@ APPLICATION_ID: Final = 0x4C656164  # "Lead", at byte 68 of the file
 BUSY_MILLISECONDS: Final = 5_000
 _CHECKPOINT_PAGES: Final = 4_000  # 16 MB: only a net, the periodic checkpoint comes before it
 
+_ALWAYS: Final = ("foreign_keys = ON", "trusted_schema = OFF")
+_WRITING: Final = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+)
+
 
 def connect_for_writing(path: Path) -> sqlite3.Connection:
     """Open the connection that may change the file; every commit is on the disk when it returns.
 
     `synchronous=FULL` is what makes an acknowledgement true after a power cut.
     """
-    connection = _connect(path, mode="rw")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    return connection
+    return _connect(path, "rw", (*_ALWAYS, *_WRITING))
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
     """Open a connection that can not change the file."""
-    connection = _connect(path, mode="ro")
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    return _connect(path, "ro", (*_ALWAYS, "query_only = ON"))
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, pragmas: Sequence[str]) -> sqlite3.Connection:
+    """Open and set up a connection; on a file that can't be set up, leave none behind."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -39,6 +42,10 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         timeout=BUSY_MILLISECONDS / 1000,
     )
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA trusted_schema = OFF")
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from storage.messages import MovedOn
 log = structlog.get_logger("http")
 
 REQUEST_ID: Final = "X-Request-Id"
+_WORDS: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
     MovedOn: 409,
     DiskFull: 507,
@@ -89,8 +90,11 @@ def _of_storage(error: StorageError) -> dict[str, object]:
 
 
 def _of_http(error: web.HTTPException, request: web.Request) -> dict[str, object]:
-    """Translate the library's own refusals: no such route, wrong method, body too large."""
-    code = HTTPStatus(error.status).phrase.lower().replace(" ", "_").replace("-", "_")
+    """Translate the library's own refusals: no such route, wrong method, body too large.
+
+    The code is the library's name for it: the status's own words depend on Python's version.
+    """
+    code = _WORDS.sub("_", type(error).__name__.removeprefix("HTTP")).lower()
     return _document(
         error.status,
         code,

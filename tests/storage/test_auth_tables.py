@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -37,12 +38,9 @@ def token(name: str, user: str = "ana") -> TokenRecord:
 
 def test_the_tables_came_by_a_migration_of_their_own() -> None:
     """A database of version 1 gets them; nothing of version 1 was edited."""
-    names = [step.name for step in migrations.pending(_nothing())]
-    assert names[:2] == ["m001_first_tables", "m002_auth"]
-
-
-def _nothing() -> SchemaDatabase:
-    return SchemaDatabase(memory=True, execute_plugins=False)
+    with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
+        pending = migrations.pending(SchemaDatabase(nothing, execute_plugins=False))
+    assert [step.name for step in pending][:2] == ["m001_first_tables", "m002_auth"]
 
 
 async def test_a_name_is_taken_once(database: Database) -> None:

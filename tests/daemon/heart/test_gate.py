@@ -372,6 +372,7 @@ async def test_a_look_changes_nothing(house: SmallHouse) -> None:
     assert await house.database.high_water() == before
 
 
+@needs_both_engines
 async def test_a_score_that_nobody_can_compute_blocks_and_keeps_the_column(tmp_path: Path) -> None:
     """The score's engines disagree: unknown, not zero, and not yesterday's."""
 
