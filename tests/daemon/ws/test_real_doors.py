@@ -6,7 +6,6 @@ from pathlib import Path
 
 from leadmaster_client import EventStream, Snapshot
 from leadmaster_client.events import SendingHalted
-
 from tests.helpers.doors import doors, settings_for
 from tests.helpers.stream import Ear
 
