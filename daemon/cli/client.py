@@ -58,6 +58,14 @@ class Client:
         """Give the order to remove something."""
         return self._ask("DELETE", _target(parts, {}))
 
+    def patch(self, *parts: str, **body: object) -> Json:
+        """Put something right; fields that are None are left out of the body."""
+        return self._ask("PATCH", _target(parts, {}), _encoded(body))
+
+    def download(self, *parts: str, **query: object) -> bytes:
+        """Return an answer that is no JSON, as it came."""
+        return self._raw("GET", _target(parts, query))
+
     def upload(self, content: bytes, *parts: str, **query: object) -> Json:
         """Send a file's bytes."""
         return self._ask("POST", _target(parts, query), content)
@@ -83,10 +91,14 @@ class Client:
     def _ask(
         self, method: str, target: str, body: bytes | None = None, key: str | None = None
     ) -> Json:
+        return json.loads(self._raw(method, target, body, key) or b"null")
+
+    def _raw(
+        self, method: str, target: str, body: bytes | None = None, key: str | None = None
+    ) -> bytes:
         connection = self._connect(ANSWER_SECONDS)
         try:
-            response = self._send(connection, method, target, body, key)
-            return json.loads(response.read() or b"null")
+            return self._send(connection, method, target, body, key).read()
         except TimeoutError as error:
             raise Unavailable(f"The daemon did not answer within {ANSWER_SECONDS:g} s.") from error
         except (OSError, HTTPException) as error:

@@ -23,8 +23,11 @@ from daemon.cli import (
     sessions,
     suppressions,
     tail,
+    tokens,
+    users,
 )
 from daemon.cli.context import Here
+from daemon.cli.open import open_
 from daemon.cli.screen import explain
 from daemon.errors import LeadMasterError
 
@@ -76,6 +79,9 @@ for _command in (
     halt.halt,
     halt.resume,
     suppressions.suppress,
+    users.users,
+    tokens.tokens,
+    open_,
 ):
     leadmaster.add_command(_command)
 

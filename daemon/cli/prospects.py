@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from daemon.cli.context import Here, as_json, listing, pass_here, reason
-from daemon.cli.screen import print_facts, print_json, print_table, say
+from daemon.cli.screen import give_out, print_facts, print_json, print_table, say
 
 
 @click.group()
@@ -127,6 +127,48 @@ def validate(here: Here, *, prospect: str, not_reachable: bool, reason: str, jso
 def check(here: Here, *, prospect: str, json_: bool) -> None:
     """Ask WhatsApp whether the number is there: yes, no, or unknown."""
     _tell(here.client().post("prospects", prospect, "check"), json_=json_)
+
+
+@prospects.command()
+@click.argument("phone")
+@click.option("--name", default=None, help="Who they are.")
+@click.option("--trade", default=None, help="What they do.")
+@click.option("--origin", required=True, help="cartera_origen: where they come from.")
+@click.option("--permission", default=None, help="Such as relationship; without it, none.")
+@click.option("--statement", default=None, help="How they agreed; an opt-in needs it.")
+@as_json
+@pass_here
+def add(here: Here, /, *, phone: str, origin: str, json_: bool, **known: str | None) -> None:
+    """Enter one prospect by hand."""
+    answer = here.client().post("prospects", phone=phone, cartera_origen=origin, **known)
+    _tell(answer, json_=json_)
+
+
+@prospects.command()
+@click.argument("prospect")
+@click.option("--phone", default=None, help="The right number.")
+@click.option("--name", default=None, help="The right name.")
+@click.option("--trade", default=None, help="The right trade.")
+@click.option("--notes", default=None, help="New notes, in place of the old.")
+@reason()
+@as_json
+@pass_here
+def correct(here: Here, /, *, prospect: str, json_: bool, **right: str | None) -> None:
+    """Put a number, a name, a trade or the notes right; the rest stays."""
+    _tell(here.client().patch("prospects", prospect, **right), json_=json_)
+
+
+@prospects.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--text", default=None, help="Part of a name, trade, origin or number.")
+@click.option("--validation", default=None, help="Only in this state, such as validated.")
+@click.option("--permission", default=None, help="Only with this permission.")
+@as_json
+@pass_here
+def export(here: Here, /, *, file: Path | None, json_: bool, **wanted: str | None) -> None:
+    """Write prospects to FILE as CSV, or to the screen."""
+    content = here.client().download("exports", "prospects.csv", **wanted)
+    give_out(content, file, json_=json_)
 
 
 def _tell(prospect: dict[str, Any], *, json_: bool) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -52,6 +53,23 @@ def print_json(thing: object) -> None:
 def print_line(thing: object) -> None:
     """Print one document on one line, at once."""
     print(json.dumps(thing, ensure_ascii=False), flush=True)
+
+
+def give_out(content: bytes, path: Path | None, *, json_: bool) -> None:
+    """Write a CSV file that its owner alone may read, or print it; as JSON, its records."""
+    import csv
+    import io
+
+    records = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    if path is not None:
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    if json_:
+        print_json(records)
+    elif path is None:
+        sys.stdout.write(content.decode())
+    else:
+        say(f"{len(records)} records are in {path}")
 
 
 def print_table(

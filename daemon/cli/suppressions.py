@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from daemon.cli.context import Here, as_json, listing, pass_here, reason
-from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.screen import give_out, print_json, print_table, say
 
 
 @click.group()
@@ -42,6 +44,49 @@ def list_(here: Here, *, limit: int, after: str | None, json_: bool) -> None:
         {"contact": "contact", "at": "since", "source": "source", "reason": "why"},
         empty="Nobody is suppressed.",
     )
+
+
+@suppress.command()
+@click.argument("phone")
+@as_json
+@pass_here
+def check(here: Here, *, phone: str, json_: bool) -> None:
+    """Tell whether a person is suppressed, in whatever form the number is written."""
+    found = here.client().get("suppressions", "check", phone=phone)
+    if json_:
+        print_json(found)
+        return
+    columns = {"at": "since", "source": "source", "reason": "why"}
+    print_table(found["records"], columns, empty="They are not suppressed.")
+
+
+@suppress.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--region", default=None, help="Two letters: where numbers without + belong.")
+@reason()
+@as_json
+@pass_here
+def import_(here: Here, *, file: Path, region: str | None, reason: str, json_: bool) -> None:
+    """Suppress every number of FILE, such as a do-not-call register; one number a line."""
+    client = here.client()
+    upload = client.upload(file.read_bytes(), "uploads", filename=file.name)["upload"]
+    done = client.post("suppressions", "import", upload=upload, region=region, reason=reason)
+    if json_:
+        print_json(done)
+        return
+    say(f"{done['added']} suppressed, {done['already']} were already.")
+    rejected = [{"record": record, "sentence": said} for record, said in done["rejected"]]
+    if rejected:
+        print_table(rejected, {"record": "record", "sentence": "what is wrong"}, empty="")
+
+
+@suppress.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@as_json
+@pass_here
+def export(here: Here, *, file: Path | None, json_: bool) -> None:
+    """Write everybody who is suppressed to FILE as CSV, or to the screen."""
+    give_out(here.client().download("exports", "suppressions.csv"), file, json_=json_)
 
 
 @suppress.command()

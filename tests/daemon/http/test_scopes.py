@@ -65,18 +65,20 @@ async def met(opened: Doors) -> Strangers:
     lesser = {scope: await token(ALL_SCOPES - {scope}) for scope in Scope}
     revoked = await token(ALL_SCOPES)
     said = jwt.decode(revoked, options={"verify_signature": False})
-    signed = {"algorithm": "EdDSA", "headers": {"kid": room.keys.kid}}
+
+    def forged(**changes: object) -> str:
+        kid = {"kid": room.keys.kid}
+        return jwt.encode({**said, **changes}, room.keys.private, "EdDSA", kid)
+
     await room.tokens.revoke(said["jti"], "root")
     return Strangers(
         opened,
         lesser,
         {
             "token_revoked": revoked,
-            "token_expired": jwt.encode({**said, "exp": 1}, room.keys.private, **signed),
-            "token_for_elsewhere": jwt.encode(
-                {**said, "aud": "leadmaster:another"}, room.keys.private, **signed
-            ),
-            "token_algorithm_refused": jwt.encode(said, None, algorithm="none"),
+            "token_expired": forged(exp=1),
+            "token_for_elsewhere": forged(aud="leadmaster:another"),
+            "token_algorithm_refused": jwt.encode(said, "", algorithm="none"),
             "token_unreadable": "nonsense",
         },
     )
