@@ -139,6 +139,26 @@ async def test_a_snapshot_ahead_of_the_news_waits_for_them(
     writing.cancel()
 
 
+async def test_what_came_before_the_hub_knew_where_it_is_is_not_told_twice(
+    stream: StreamHouse, bus: Bus, ends: Ends
+) -> None:
+    """News that the bus kept while the log was asked are in the snapshot already."""
+    opened = Hub(stream.house, Limits(), ends.said.put_nowait)
+    early, late = stream.halted("early"), stream.halted("late")
+    await stream.emit(early)
+    seq = await stream.house.database.high_water()
+    bus.publish(early, seq)
+    await opened.open()
+    line = Line()
+    writing = begun(stream, opened, line)
+    await said(line, "subscribed")
+    bus.publish(late, seq + 1)
+    await said(line, "event")
+    assert [frame["seq"] for frame in line.frames() if frame["frame"] == "event"] == [seq + 1]
+    writing.cancel()
+    await opened.close()
+
+
 async def test_what_bus_and_log_both_lost_ends_the_stream(
     stream: StreamHouse, hub: Hub, bus: Bus, ends: Ends
 ) -> None:
