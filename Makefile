@@ -12,7 +12,7 @@ PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=event
 CHECKED := $(SOURCE) tests bench clients examples
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format docs docs-check bench cover wheel smoke lock audit clean
+.PHONY: help venv demo test lint format docs docs-check bench soak-rules cover wheel smoke lock audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -62,6 +62,9 @@ docs-check: $(STAMP) ## fail where a generated block is not what the code says
 
 bench: $(STAMP) ## the measurements of bench/
 	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+soak-rules: $(STAMP) ## memory of the rules over 200,000 decisions and 1,000 reloads
+	$(BIN)/python bench/soak_rules.py
 
 wheel: $(STAMP) ## dist/leadmaster-*.whl
 	rm -rf dist

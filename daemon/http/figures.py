@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from daemon.http.house import House
 from daemon.http.tally import Tally
+from daemon.rulebook.state import RulesState
 from storage import decisions, messages
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -28,6 +29,7 @@ async def exposition(house: House, tally: Tally, lag: float) -> bytes:
     _gauge(registry, "event_loop_lag_seconds", "By how much the event loop runs late.", lag)
     _gauge(registry, "event_subscribers", "Listeners on the bus.", house.bus.subscribers)
     _gauge(registry, "halted", "1 while sending is halted.", int(bool(await house.halt.state())))
+    _rules(registry, house.rule_desk.state())
     registry.register(
         _Counts(
             ("decisions", "Decisions of the gate by verdict.", "verdict", verdicts),
@@ -38,6 +40,16 @@ async def exposition(house: House, tally: Tally, lag: float) -> bytes:
         )
     )
     return generate_latest(registry)
+
+
+def _rules(registry: CollectorRegistry, state: RulesState) -> None:
+    """The hash is a label: a change of rules is a step in every graph beside it."""
+    live = {state.gate.hash: 1, state.score.hash: 1}
+    _gauges(registry, "rules_live", "1 for each rule set in force.", "hash", live)
+    waiting = int(state.waiting is not None)
+    _gauge(registry, "rules_waiting", "1 while changed rules wait for a person.", waiting)
+    problems = 0 if state.rejected is None else len(state.rejected.problems)
+    _gauge(registry, "rules_problems", "Problems of files that could not go live.", problems)
 
 
 class _Counts(Collector):

@@ -11,11 +11,21 @@ from aiohttp import web
 from daemon.http.bodies import Answer, answer
 from daemon.http.openapi import operation
 from daemon.http.vitals import VITALS, Blocker, house_of
+from daemon.rulebook.state import RulesState
 from daemon.sessions.view import SessionView
 from storage import messages
 from storage.halts import HaltRecord
 
 routes = web.RouteTableDef()
+
+
+class RulesAtAGlance(Answer, frozen=True):
+    """The hashes in force, the one that waits for a person, and how many problems were refused."""
+
+    gate: str
+    score: str
+    waiting: str | None
+    problems: int
 
 
 class Status(Answer, frozen=True):
@@ -31,6 +41,7 @@ class Status(Answer, frozen=True):
     halt: HaltRecord | None
     messages: Mapping[str, int]
     sessions: Sequence[SessionView]
+    rules: RulesAtAGlance
     seq: int
 
 
@@ -51,6 +62,16 @@ async def status(request: web.Request) -> web.Response:
             halt=await house.halt.state(),
             messages=await house.database.read(messages.counts),
             sessions=house.sessions.views(),
+            rules=_rules(house.rule_desk.state()),
             seq=await house.database.high_water(),
         )
+    )
+
+
+def _rules(state: RulesState) -> RulesAtAGlance:
+    return RulesAtAGlance(
+        gate=state.gate.hash,
+        score=state.score.hash,
+        waiting=None if state.waiting is None else state.waiting.hash,
+        problems=0 if state.rejected is None else len(state.rejected.problems),
     )
