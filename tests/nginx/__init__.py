@@ -1,0 +1,1 @@
+"""The shipped nginx configuration, in front of a real daemon and behind a real nginx."""
