@@ -16,7 +16,6 @@ from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.api.transport import Channel
 from daemon.auth import Auth
 from daemon.bus import Bus
-from daemon.errors import StartRefused
 from daemon.events import revive
 from daemon.gate import Gate
 from daemon.halt import Halt
@@ -33,13 +32,14 @@ from daemon.plugin_manager import Plugins
 from daemon.prospects import Prospects
 from daemon.retention import Retention
 from daemon.review import Review
-from daemon.rulebook import RuleDesk, Rulebook, RuleWatch
+from daemon.rulebook import Rulebook, RuleDesk, RuleWatch
 from daemon.scoring import Scoring
 from daemon.sessions import Sessions
+from daemon.sessions.channels import usable_channels
 from daemon.settings import ClockSettings, Settings
 from daemon.suppression import Suppression
 from daemon.validation import Validation
-from storage import guards, sessions
+from storage import guards
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
@@ -107,7 +107,7 @@ class House:
                 at_open=guards.install,
             )
             stack.push_async_callback(database.close)
-            channels = await _channels(plugins, settings, database)
+            channels = await usable_channels(plugins, settings, database)
             time = clock or _clock(settings.clock)
             auth = await Auth.open(database, time, settings)
             house = cls(settings, time, plugins, rulebook, bus, database, channels, auth)
@@ -284,25 +284,6 @@ class House:
     def halt(self) -> Halt:
         """The stop of everything."""
         return Halt(self.database, self.clock)
-
-
-async def _channels(
-    plugins: Plugins, settings: Settings, database: Database
-) -> Mapping[str, Channel]:
-    """Return the channels that may be used here; an injected clock allows simulated ones alone."""
-    channels = plugins.channels()
-    if settings.clock.start is None:
-        return channels
-    harmless = {
-        name: each for name, each in channels.items() if each.simulated or not each.connects
-    }
-    for session in await database.read(sessions.every):
-        if session.channel not in harmless:
-            raise StartRefused(
-                f"The session {session.name!r} is {session.channel}, and the clock is injected.",
-                hint="Remove [clock] start: only simulated sessions may run on an injected clock.",
-            )
-    return harmless
 
 
 def _clock(settings: ClockSettings) -> Clock:
