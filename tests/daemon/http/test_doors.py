@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,54 +21,12 @@ from daemon.http.streams import from_log_then_live
 from daemon.http.tally import Tally
 from daemon.http.uploads import Uploads
 from daemon.http.vitals import Vitals
+from tests.daemon.http.streams import is_ready, lines_until, ready_session
 from tests.helpers.database import opened_database
 from tests.helpers.doors import DAYTIME, Caller, Doors, doors, settings_for
 
 PHONE = "+5491141234567"
 SAMPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\nX;nada;feria;no\n"
-
-
-@pytest.fixture
-async def open_doors(short_folder: Path) -> AsyncIterator[Doors]:
-    """Open a house with both doors."""
-    async with doors(settings_for(short_folder)) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def api(open_doors: Doors) -> Caller:
-    """Return a caller on the control socket."""
-    return open_doors.control
-
-
-async def lines_until(
-    caller: Caller,
-    path: str,
-    wanted: Callable[[dict[str, Any]], bool],
-    meanwhile: Callable[[], Awaitable[object]] | None = None,
-) -> list[dict[str, Any]]:
-    """Read a stream up to the line that is wanted, doing something once it has begun."""
-    found: list[dict[str, Any]] = []
-    async with asyncio.timeout(20), caller.session.get(caller.base + path) as response:
-        if meanwhile is not None:
-            await meanwhile()
-        async for line in response.content:
-            found += [json.loads(line)] if line.strip() else []
-            if found and wanted(found[-1]):
-                return found
-    return found
-
-
-def is_ready(line: dict[str, Any]) -> bool:
-    """Tell whether a line of a pairing says that the phone is linked."""
-    return bool(line["data"].get("state") == "ready")
-
-
-async def ready_session(api: Caller, name: str = "ventas") -> None:
-    """Add a session whose phone scans after a while, and wait until it is ready."""
-    await api.post("/v1/sessions", name=name, channel="simulated")
-    await api.post(f"/v1/sessions/{name}/start")
-    await lines_until(api, f"/v1/sessions/{name}/pairing", is_ready)
 
 
 async def imported(api: Caller, text: str = SAMPLE) -> dict[str, Any]:

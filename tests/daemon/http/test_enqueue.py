@@ -1,0 +1,79 @@
+"""Many messages at once: each is stored whole or not at all, and each has its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daemon.bus import Bus
+from daemon.events import SendingHalted
+from tests.helpers.doors import DAYTIME, Caller, Doors
+
+PHONE = "+5491141234567"
+OTHER = "+5491141234568"
+
+
+def order(phone: str = PHONE, **more: str) -> dict[str, Any]:
+    """Return a message to send."""
+    return {"to": phone, "text": "Hola", **more}
+
+
+async def test_each_item_has_its_own_result(api: Caller) -> None:
+    """What can't be taken does not keep the others out; the order is the one that was given."""
+    await api.post("/v1/sessions", name="ventas", channel="simulated")
+    batch = [order(), order("nobody"), order(OTHER, text=" ")]
+    reply = await api.call("POST", "/v1/messages?wait=verdict", json=batch)
+    assert reply.status == 202
+    first, second, third = reply.document["items"]
+    assert (first["status"], first["problem"]) == (202, None)
+    assert first["message"]["state"] != "queued"
+    assert (second["status"], second["problem"]["code"]) == (422, "number_rejected")
+    assert (third["status"], third["problem"]["code"]) == (400, "bad_request")
+    assert len((await api.get("/v1/messages")).document["items"]) == 1
+
+
+async def test_a_batch_again_is_the_same_messages(api: Caller) -> None:
+    """Each item's own key makes a repeated batch harmless; another text under it is refused."""
+    await api.post("/v1/sessions", name="ventas", channel="simulated")
+    batch = [order(key="a"), order(OTHER, key="b")]
+    first = (await api.call("POST", "/v1/messages", json=batch)).document["items"]
+    batch[1]["text"] = "Chau"
+    again = (await api.call("POST", "/v1/messages", json=batch)).document["items"]
+    assert again[0]["message"]["id"] == first[0]["message"]["id"]
+    assert again[1]["problem"]["code"] == "idempotency_conflict"
+
+
+async def test_one_key_can_not_stand_for_many(api: Caller) -> None:
+    """The header is for one message; a list says so."""
+    headers = {"Idempotency-Key": "k"}
+    reply = await api.call("POST", "/v1/messages", json=[order()], headers=headers)
+    assert (reply.status, "key" in reply.document["hint"]) == (400, True)
+
+
+async def test_a_list_has_bounds(api: Caller) -> None:
+    """Nothing, or more than five hundred, is refused as a whole."""
+    for batch in ([], [order()] * 501):
+        assert (await api.call("POST", "/v1/messages", json=batch)).status == 400
+
+
+async def test_who_waits_is_answered_even_when_news_are_lost(open_doors: Doors) -> None:
+    """In a flood of other news the answer is the message as it stands."""
+    api, bus = open_doors.control, open_doors.house.bus
+    await api.post("/v1/sessions", name="ventas", channel="simulated")
+    news = bus.subscribe()
+    asking = asyncio.create_task(
+        api.call("POST", "/v1/messages?wait=verdict", json=[order(), order(OTHER)])
+    )
+    async for published in news:
+        if published.event.type == "message.changed":
+            break
+    news.close()
+    flood(bus)
+    items = (await asking).document["items"]
+    assert all(item["message"]["id"] for item in items)
+
+
+def flood(bus: Bus) -> None:
+    """Publish more than any listener has room for."""
+    for _ in range(5000):
+        bus.publish(SendingHalted(subject="installation", at=DAYTIME, who="x", reason="x"))
