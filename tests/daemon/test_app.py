@@ -53,7 +53,7 @@ async def test_an_injected_clock_is_refused_beside_a_real_session(tmp_path: Path
     by_the_wall = Settings(daemon=settings.daemon, clock=ClockSettings())
     plugins = {"pigeons": RealChannel()}
     async with House.open(by_the_wall, more_plugins=plugins) as house:
-        await house.sessions.create("coo", "pigeon", "America/Bogota")
+        await house.sessions.create("dove", "pigeon", "America/Bogota")
     with pytest.raises(StartRefused, match="clock is injected"):
         async with House.open(settings, more_plugins=plugins):
             pytest.fail("it opened")
