@@ -16,7 +16,7 @@ from tests.browser.test_console import PEOPLE, live
 AXE: Final = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(
     encoding="utf-8"
 )
-LOOKS: Final = {
+LOOKS: Final[dict[str, dict[str, Any]]] = {
     "light": {"viewport": LAPTOP, "color_scheme": "light"},
     "dark": {"viewport": LAPTOP, "color_scheme": "dark"},
     "phone": {"viewport": PHONE, "has_touch": True, "color_scheme": "light"},
@@ -56,7 +56,7 @@ async def test_axe_finds_nothing_serious(
 ) -> None:
     """Names, roles, contrast and order hold on each page, in its dialogs and in a halt."""
     paths = await furnished(console, folder)
-    options: dict[str, Any] = dict(LOOKS[look])
+    options = LOOKS[look]
     async with looking(browser, console, "/", **options) as page:
         found = []
         for path in paths:
@@ -81,7 +81,7 @@ async def test_targets_are_large_enough_and_nothing_leaves_the_screen(
 ) -> None:
     """What is pressed is at least 44 px high, a word to unfold 24; no page scrolls sideways."""
     paths = await furnished(console, folder)
-    options: dict[str, Any] = dict(LOOKS[look])
+    options = LOOKS[look]
     small = """() => [...document.querySelectorAll('button, select, summary, input, nav a')]
         .filter((each) => each.checkVisibility() && !each.closest('.choices, .check'))
         .filter((each) => each.getBoundingClientRect().height

@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon.auth.refusals import Unauthorized
+from daemon.errors import LeadMasterError
 from daemon.http.pages.shell import bare
 
 routes = web.RouteTableDef()
@@ -27,14 +28,14 @@ async def show_to_the_door(request: web.Request, handler: Handler) -> web.Stream
     """
     try:
         return await handler(request)
-    except Unauthorized:
-        if request.method != "GET" or not _wants_page(request):
+    except LeadMasterError as error:
+        if error.status != Unauthorized.status or not _wants_page(request):
             raise
         raise web.HTTPSeeOther(f"/sign-in?back={quote(request.path_qs)}") from None
 
 
 def _wants_page(request: web.Request) -> bool:
-    accepts = "text/html" in request.headers.get("Accept", "")
+    accepts = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
     return accepts and not request.path.startswith("/v1/") and "HX-Request" not in request.headers
 
 

@@ -16,6 +16,7 @@ export function startLive() {
   connect();
   document.body.addEventListener("htmx:beforeSwap", keepOpen);
   document.body.addEventListener("htmx:afterSettle", ({ target }) => announce(target));
+  document.body.addEventListener("htmx:responseError", ({ detail }) => leaveIf(detail.xhr.status));
   window.addEventListener("offline", () => stop?.());
   window.addEventListener("pagehide", () => stop?.());
   window.addEventListener("pageshow", ({ persisted }) => persisted && connect());
@@ -44,7 +45,12 @@ async function ended() {
   document.body.classList.add("stale");
   setTimeout(connect, RETRIES[Math.min(failures++, RETRIES.length - 1)]);
   const signedIn = await fetch("/v1/sign-in", { cache: "no-store" }).catch(() => null);
-  if (signedIn?.status === 401) location.reload(); // which leads to where one can sign in
+  leaveIf(signedIn?.status);
+}
+
+// Whoever is nobody any more is led to where one can sign in, by asking for the page again.
+function leaveIf(status) {
+  if (status === 401) location.reload();
 }
 
 function heard({ seq, type, subject }) {

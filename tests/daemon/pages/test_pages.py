@@ -10,7 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from daemon.auth import ROLE_SCOPES, Role
-from daemon.auth.refusals import Unauthorized
+from daemon.auth.refusals import SignInOver, Unauthorized
+from daemon.errors import LeadMasterError
 from daemon.http.pages.doorstep import show_to_the_door
 from daemon.http.pages.shell import NAVIGATION, POLICY
 from statemachines.message import MessageState
@@ -185,11 +186,14 @@ async def test_what_is_not_there_is_told_as_a_page(console: Console, path: str) 
     assert "error" not in re.sub(r"<[^>]+>", "", reply.document).lower()
 
 
-async def test_a_browser_without_a_sign_in_is_led_to_the_door() -> None:
+@pytest.mark.parametrize("refusal", [Unauthorized, SignInOver])
+async def test_a_browser_without_a_sign_in_is_led_to_the_door(
+    refusal: type[LeadMasterError],
+) -> None:
     """A page is; data, changes and programs get the refusal. And it leads back, to us alone."""
 
     async def refuse(_request: web.Request) -> web.StreamResponse:
-        raise Unauthorized("Nobody is signed in.")
+        raise refusal("Nobody is signed in.")
 
     page = make_mocked_request("GET", "/messages?text=ana", headers={"Accept": "text/html"})
     with pytest.raises(web.HTTPSeeOther) as led:
@@ -197,7 +201,7 @@ async def test_a_browser_without_a_sign_in_is_led_to_the_door() -> None:
     assert led.value.location == "/sign-in?back=/messages%3Ftext%3Dana"
     for method, path in (("GET", "/v1/status"), ("POST", "/messages")):
         refused = make_mocked_request(method, path, headers={"Accept": "text/html"})
-        with pytest.raises(Unauthorized):
+        with pytest.raises(refusal):
             await show_to_the_door(refused, refuse)
 
 
