@@ -31,6 +31,7 @@ class Hooks(Protocol):
 
         Two plugins may not declare the same name; an error stops the start with one sentence.
         """
+        ...
 
     @hookspec
     def leadmaster_declare_sources(self) -> Sequence[ImportSource]:
@@ -38,6 +39,7 @@ class Hooks(Protocol):
 
         Called once, at start, and once in the child process of each import.
         """
+        ...
 
     @hookspec(firstresult=True)
     async def leadmaster_prepare_message(
@@ -67,6 +69,7 @@ class Hooks(Protocol):
         transaction. An opt-out is not shown to plugins first: it is the core's own, and no plugin
         can delay it. An error or a late answer loses only this plugin's effects, never the inbound.
         """
+        ...
 
     @hookspec
     async def leadmaster_observe_event(self, event: Event) -> None:

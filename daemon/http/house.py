@@ -87,7 +87,7 @@ class House(Protocol):
         """Number checks, and an operator's word."""
         ...
 
-    @property
+    @cached_property
     def prospects(self) -> Prospects:
         """Prospects that a person enters or corrects."""
         ...
@@ -107,12 +107,12 @@ class House(Protocol):
         """The rule sets in force."""
         ...
 
-    @property
+    @cached_property
     def rule_desk(self) -> RuleDesk:
         """What changes them."""
         ...
 
-    @property
+    @cached_property
     def rule_watch(self) -> RuleWatch:
         """What sees a rule file saved."""
         ...

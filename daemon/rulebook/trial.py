@@ -25,7 +25,7 @@ class Trial:
         self, seconds: float, engines: lines.Engines, command: Sequence[str] = WORKER
     ) -> None:
         self._seconds = seconds
-        self._engines = engines
+        self._engines: lines.Engines = engines
         self._command = command
 
     async def of(self, files: Sequence[rules.RuleFile]) -> lines.Tried:
