@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 
 from daemon.app import House
 from daemon.auth import ALL_SCOPES, Identity, Way
@@ -37,8 +37,8 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-LAPTOP: Final = {"width": 1280, "height": 860}
-PHONE: Final = {"width": 390, "height": 844}
+LAPTOP: Final[ViewportSize] = {"width": 1280, "height": 860}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
 
 @dataclass(slots=True)

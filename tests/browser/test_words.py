@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from playwright.async_api import Browser, expect
 
@@ -67,13 +68,13 @@ def path_to(target: MessageState, channel: str) -> list[MessageState]:
 def lead(message: str, target: MessageState, channel: str, tx: Tx) -> None:
     """Lead a message to a state, with the proof that each step on the way asks for."""
     for step in path_to(target, channel):
-        proof: dict[str, object] = {
+        proofs: dict[MessageState, dict[str, Any]] = {
             MessageState.SENDING: {"decision": "dec_1", "permit": f"per_{target}"},
             MessageState.SENT: {"wire_id": f"wire_{target}", "sent_at": DAYTIME},
             MessageState.TAKEN: {"taken_by": "ana", "lease_until": DAYTIME + timedelta(days=1)},
-        }.get(step, {})
+        }
         why = {"reason_code": "led", "sentence": "Led there.", "who": "test"}
-        messages.move(tx, message, step, at=DAYTIME, **why, **proof)
+        messages.move(tx, message, step, at=DAYTIME, **why, **proofs.get(step, {}))
 
 
 async def test_every_state_of_a_message_has_one_word(console: Console, browser: Browser) -> None:
@@ -93,10 +94,10 @@ async def test_every_state_of_a_message_has_one_word(console: Console, browser: 
     assert {row.id: row.state for row in rows} == rest
     assert set(rest.values()) == set(MessageState)
     async with looking(browser, console, "/messages") as page:
-        for identity, state in rest.items():
+        for identity, word in rest.items():
             pill = page.locator(f"#row-{identity} [data-state]")
-            await expect(pill).to_have_attribute("data-state", state)
-            await expect(pill).to_have_text(ENGLISH(f"message.{state}"))
+            await expect(pill).to_have_attribute("data-state", word)
+            await expect(pill).to_have_text(ENGLISH(f"message.{word}"))
 
 
 async def listed(console: Console) -> list[dict[str, str]]:

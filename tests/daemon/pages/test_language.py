@@ -29,7 +29,10 @@ WORDS = (
     *(f"line.session.{action}" for action in UserAction if action is not UserAction.NONE),
 )
 RULESETS = [rules.load([rules.DEFAULTS / name]) for name in ("gate.yaml", "score.yaml")]
-RULE_REASONS = sorted({rule.reason for each in RULESETS for rule in (*each.vetoes, *each.scores)})
+RULE_REASONS = sorted(
+    {veto.reason for each in RULESETS for veto in each.vetoes}
+    | {rule.reason for each in RULESETS for rule in each.scores}
+)
 SESSION_SENTENCES = sorted(
     {
         *(words.sentence for words in STATES.values()),

@@ -27,7 +27,7 @@ POINTS = some.floats(-60, 60, allow_nan=False)
 
 def document(word: str = "allow", **more: object) -> dict[str, object]:
     """Return a decision as it is stored."""
-    plain = {
+    plain: dict[str, object] = {
         "verdict": word,
         "reason_code": "",
         "sentence": "",
