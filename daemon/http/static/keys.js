@@ -59,15 +59,15 @@ function focus(element) {
 }
 
 function move(step) {
-  const rows = [...document.querySelectorAll("main [data-row]")];
+  const rows = [...document.querySelectorAll("main [data-row]")].filter((row) => row.checkVisibility());
   const here = rows.findIndex((row) => row.contains(document.activeElement));
   return focus(rows[Math.min(rows.length - 1, Math.max(0, here + step))]);
 }
 
-// A row that is a link opens by itself; in any other one, its first link does.
+// A row that is a link opens by itself; in any other one, its first link or fold does.
 function open() {
-  const row = document.activeElement?.matches("[data-row]:not(a)") && document.activeElement;
-  const link = row && row.querySelector("a[href]");
+  const row = document.activeElement?.closest("[data-row]:not(a)");
+  const link = row === document.activeElement ? row?.querySelector("a[href], summary") : null;
   link?.click();
   return Boolean(link);
 }

@@ -43,6 +43,7 @@ function settle(target) {
     document.getElementById("announcer").textContent = target.querySelector("h2")?.textContent ?? "";
   }
   if (target.id === "case" || target.id === "review-queue") arrange();
+  if (target.id === "review-queue" && !caseIn()) openFirst();
 }
 
 // Hides what is decided here and not yet carried out, and marks the row of the open case.
@@ -63,6 +64,12 @@ function openNext(after) {
   );
   if (next) open(next.dataset.case);
   else empty();
+}
+
+// What comes in while nothing is open is opened, where there is room for it beside the queue.
+function openFirst() {
+  const first = rows().find((row) => !decided.has(row.dataset.case));
+  if (first && document.getElementById("case").checkVisibility()) open(first.dataset.case);
 }
 
 function open(id) {
