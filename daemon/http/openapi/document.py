@@ -68,7 +68,7 @@ class Described:
     def words(self) -> tuple[str, str]:
         """Return the first sentence of the handler's docstring, and the whole of it."""
         text = " ".join((inspect.getdoc(self.handler) or "").split())
-        return re.split(r"(?<=[.;:]) ", text)[0].rstrip(".;:"), text
+        return re.split(r"(?<=[.;]) ", text)[0].rstrip(".;"), text
 
     @property
     def tag(self) -> str:
