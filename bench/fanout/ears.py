@@ -40,7 +40,7 @@ class Ear:
         """Read what is there; tell whether the mark was in it."""
         data = self.line.recv(_CHUNK)
         if not data:
-            raise ConnectionError("the server hung up")
+            sys.exit(f"the server hung up after {self.tail!r}")
         if self.heard is not None:
             self.heard.append(data)
         found = mark in self.tail + data

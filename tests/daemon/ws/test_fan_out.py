@@ -118,6 +118,20 @@ async def test_a_client_that_never_reads_is_closed_and_the_others_go_on(
     assert len(said) < 120
 
 
+async def test_a_line_that_is_never_read_is_cut_in_the_end(short_folder: Path) -> None:
+    """Its buffer does not stay for ever, waiting for somebody to read the goodbye."""
+    limits = Limits(queue=8, close=0.05, linger=0.05)
+    async with (
+        stream_house(short_folder, limits) as stream,
+        stream.deaf(await stream.token()) as deaf,
+    ):
+        for _ in range(120):
+            await stream.emit(stream.halted(BIG))
+        await stream.emptied()
+        await asyncio.sleep(0.2)
+        assert (await deaf.end())[0] is None
+
+
 async def test_a_client_that_reads_slowly_is_kept(stream: StreamHouse) -> None:
     """Waiting frames come as soon as the line takes more, in their order."""
     token = await stream.token()
@@ -223,12 +237,17 @@ async def test_pairing_codes_go_only_to_who_may_pair(stream: StreamHouse) -> Non
         seen = await _until_scanning(may_not)
         async with stream.connected(pair) as late:
             again = (await late.until("qr"))[-1]
+        async with stream.connected(read) as late:
+            unseen = await late.until("subscribed")
+            await stream.happen()
+            unseen += await late.until("event")
     assert "seq" not in code
     assert code["subject"] == "ventas"
     assert 0 < code["seconds_left"] <= 60
     assert again["data"]["code"] == code["data"]["code"]
     assert code["data"]["code"] not in str(seen)
     assert {frame["frame"] for frame in seen} == {"event"}
+    assert "qr" not in {frame["frame"] for frame in unseen}
 
 
 async def _until_scanning(ear: Ear) -> list[Frame]:

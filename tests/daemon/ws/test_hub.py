@@ -139,24 +139,28 @@ async def test_a_snapshot_ahead_of_the_news_waits_for_them(
     writing.cancel()
 
 
-async def test_what_came_before_the_hub_knew_where_it_is_is_not_told_twice(
-    stream: StreamHouse, bus: Bus, ends: Ends
+async def test_what_happens_while_the_lost_is_looked_up_is_not_told_twice(
+    stream: StreamHouse, hub: Hub, bus: Bus
 ) -> None:
-    """News that the bus kept while the log was asked are in the snapshot already."""
-    opened = Hub(stream.house, Limits(), ends.said.put_nowait)
-    early, late = stream.halted("early"), stream.halted("late")
-    await stream.emit(early)
-    seq = await stream.house.database.high_water()
-    bus.publish(early, seq)
-    await opened.open()
+    """Events that both the log and the bus bring are told once."""
     line = Line()
-    writing = begun(stream, opened, line)
-    await said(line, "subscribed")
-    bus.publish(late, seq + 1)
-    await said(line, "event")
-    assert [frame["seq"] for frame in line.frames() if frame["frame"] == "event"] == [seq + 1]
+    writing = begun(stream, hub, line)
+    start = (await said(line, "subscribed"))["through_seq"]
+    happened = [stream.halted(str(index)) for index in range(9)]
+    await stream.emit(*happened)
+    for seq, event in enumerate(happened[:5], start + 1):
+        bus.publish(event, seq)
+    assert bus.subscribers == 0, "five are more than the bus holds"
+    while not bus.subscribers:  # noqa: ASYNC110 - the bus tells nobody
+        await asyncio.sleep(0)
+    for seq, event in enumerate(happened[5:8], start + 6):
+        bus.publish(event, seq)
+    await asyncio.wait_for(hub.reached(start + 9), 10)
+    bus.publish(stream.halted("last"), start + 10)
+    await asyncio.wait_for(hub.reached(start + 10), 10)
+    told = [frame["seq"] for frame in line.frames() if frame["frame"] == "event"]
+    assert told == list(range(start + 1, start + 11))
     writing.cancel()
-    await opened.close()
 
 
 async def test_what_bus_and_log_both_lost_ends_the_stream(
@@ -212,12 +216,15 @@ async def test_a_full_line_holds_its_own_frames_back(stream: StreamHouse) -> Non
     frames = [framed({"frame": str(index)}) for index in range(9)]
     line.full = True
     line.room.clear()
-    for frame in frames[:4]:
+    for frame in frames[:3]:
         listener.offer(frame)
-    assert not line.said
+    line.full = False
+    listener.offer(frames[3])
+    assert not line.said, "nothing overtakes what waits"
     line.room.set()
     await asyncio.wait_for(listener.drained(), 10)
     assert bytes(line.said) == b"".join(frames[:4])
+    line.full = True
     line.room.clear()
     for frame in frames[4:]:
         listener.offer(frame)
