@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 
 import rules
 from daemon.errors import BadRequest, NotFound
-from daemon.hindsight import page, report
+from daemon.hindsight import page, report, worker
 from daemon.hindsight.child import backtested
 from daemon.hindsight.explaining import Explanation, explained, parsed
 from daemon.rulebook import Judges, Rulebook, folder
@@ -63,9 +64,11 @@ async def _backtest(
         engines="both",
         examples=20,
     )
-    answers = [answer async for answer in backtested(request)]
-    assert not isinstance(answers[-1], report.Progress)
-    return answers[-1]
+    answers = io.BytesIO()
+    worker.main(io.BytesIO(report.encode(request)), answers)
+    last = report.decode_answer(answers.getvalue().splitlines()[-1])
+    assert not isinstance(last, report.Progress)
+    return last
 
 
 async def test_a_message_is_explained_by_the_rules_that_decided(house: SmallHouse) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import rules
 from daemon import events
 from daemon.errors import Conflict, NotFound, RulesRejected
-from daemon.rulebook import Rulebook, RuleDesk
+from daemon.rulebook import Rulebook, RuleDesk, folder, lines, worker
 from daemon.rulebook.trial import Trial
 from daemon.settings import RulesSettings
 from storage import audit, guards, rulesets
@@ -21,7 +24,7 @@ from storage.db import Database
 from storage.events import CommittedEvent
 from storage.migrations import migrations
 from storage.rulesets import How
-from storage.tx import Tx
+from storage.tx import Reader, Tx
 from tests.helpers.clock import FakeClock
 
 FORMAT = "format: leadmaster/gate@1\n"
@@ -121,7 +124,7 @@ async def test_a_failing_example_keeps_the_last_good_set(tmp_path: Path) -> None
         assert state.rejected is not None
         assert "The example `not answered` fails: score should be 65" in state.rejected.problems[0]
         [event] = small.told("rules.rejected")
-        assert (event.subject, event.data["problems"]) == (before, list(state.rejected.problems))
+        assert (event.subject, event.data) == (before, {"problems": state.rejected.problems})
 
 
 @pytest.mark.parametrize(
@@ -339,3 +342,36 @@ async def test_both_formats_are_needed() -> None:
     settings = RulesSettings(gate=(str(events.__file__),))
     with pytest.raises(RulesRejected):
         Rulebook.load(settings)
+
+
+def test_the_child_answers_line_by_line() -> None:
+    """How far it is, then what came of it; files that make no rulebook are its answer too."""
+    files = folder.shipped(RulesSettings())
+    for text, problems in (("", 0), (FORMAT + "vetos: []\n", 1)):
+        own = [rules.RuleFile("rules.d/gate.yaml", text, own=True)] if text else []
+        asked = lines.Request(tuple(map(lines.plain, (*files, *own))), "reference")
+        answers = io.BytesIO()
+        worker.main(io.BytesIO(lines.encode(asked)), answers)
+        *stages, last = map(lines.decode_answer, answers.getvalue().splitlines())
+        assert all(isinstance(stage, lines.Stage) for stage in stages)
+        assert isinstance(last, lines.Tried)
+        assert len(last.problems) == problems
+        assert (last.examples > 0) is (problems == 0)
+
+
+def test_a_rulebook_needs_both_formats() -> None:
+    """One file of one format is half of it."""
+    with pytest.raises(rules.RulesInvalid, match=r"score\.yaml is missing"):
+        folder.both(rules.load_sets(folder.shipped(RulesSettings())[:1]))
+
+
+def test_sets_that_version_1_stored_can_be_read(tmp_path: Path) -> None:
+    """It kept files by name alone, and they were all shipped."""
+    connection = sqlite3.connect(tmp_path / "old.db")
+    connection.row_factory = sqlite3.Row
+    connection.execute("CREATE TABLE rulesets (hash, format, files, loaded_at, loaded_by)")
+    row = ("abcd", "f", '{"gate.yaml": "text"}', "2026-01-01T00:00:00.000Z", "daemon")
+    connection.execute("INSERT INTO rulesets VALUES (?, ?, ?, ?, ?)", row)
+    [found] = rulesets.find(Reader(connection), "ab")
+    assert found.files == (rulesets.StoredFile("gate.yaml", "text", own=False),)
+    connection.close()

@@ -97,8 +97,13 @@ def test_hundreds_of_conditions_under_one_node_hang_it_for_ever() -> None:
 
 
 def test_a_text_matches_a_number() -> None:
-    """`""` is taken for 5; we send integers alone."""
-    ended = _direct("print(actions(*[(h := ruleset({'r': rule({'x': 5})})), tell(h, x='')[1]]))")
+    """`""` is taken for the number that lay there before; we send integers alone."""
+    ended = _direct(
+        "handle = ruleset({'r': rule({'x': 5})})\n"
+        "_, state = tell(handle, x=5)\n"
+        "engine.retract_fact(handle, json.dumps({'id': '1', 'sid': '1', 'x': 5}))\n"
+        "print(actions(handle, tell(handle, x='')[1]))"
+    )
     assert ended.said == "['r']"
     assert not _fired(Leaf("prospect.country", Op.EQ, "AR"), prospect__country="")
 
