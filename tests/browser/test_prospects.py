@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, FilePayload, expect
 
 from statemachines.message import MessageState
 from storage import audit, directory, prospects
@@ -21,7 +22,7 @@ LIST = (
     "Beto;no tiene;feria;sí\n"
     "Carla;+5491141234568;feria;no\n"
 ).encode()
-FILE = {"name": "feria.csv", "mimeType": "text/csv", "buffer": LIST}
+FILE = FilePayload(name="feria.csv", mimeType="text/csv", buffer=LIST)
 
 
 async def test_a_list_is_seen_before_it_is_stored_and_its_rejects_are_kept(
@@ -45,7 +46,8 @@ async def test_a_list_is_seen_before_it_is_stored_and_its_rejects_are_kept(
         await expect(page.locator(".reject-row")).to_contain_text("The text is not a phone number.")
         async with page.expect_download() as download:
             await page.get_by_role("link", name="Download as CSV").click()
-        content = Path(await (await download.value).path()).read_text(encoding="utf-8")
+        path = await (await download.value).path()
+        content = await asyncio.to_thread(path.read_text, encoding="utf-8")
         assert content.splitlines()[0] == "record,reason_code,sentence"
         assert content.splitlines()[1].startswith("3,not_a_number,")
         await page.get_by_role("link", name="See its prospects").click()
@@ -57,7 +59,8 @@ async def test_a_list_without_a_number_column_says_so_and_can_be_told(
     console: Console, browser: Browser
 ) -> None:
     """What was not recognised is named by a person, and the preview follows."""
-    odd = {**FILE, "buffer": b"quien;donde\nAna;+5491141234567\n"}
+    content = b"quien;donde\nAna;+5491141234567\n"
+    odd = FilePayload(name="odd.csv", mimeType="text/csv", buffer=content)
     async with looking(browser, console, "/prospects/import") as page:
         await page.set_input_files("input[type=file]", files=[odd])
         await expect(page.locator("#preview .problem")).to_contain_text("phone number")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -17,6 +16,7 @@ from storage.messages import MessageRecord
 from tests.browser.harness import PHONE, Console, looking, script_at
 from tests.browser.test_access import LOOKS, found_by_axe
 from tests.browser.test_console import live
+from tests.helpers.doors import Json
 
 HEADER = "Nombre;Teléfono;Origen;Consentimiento\n"
 ANA = "Ana;+5491141234567;feria;relación previa\n"
@@ -40,6 +40,15 @@ async def held(console: Console, folder: Path, *people: str) -> list[str]:
     return found
 
 
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(20):
+        while True:
+            if await is_so():
+                return
+            await asyncio.sleep(0.02)
+
+
 async def reached(
     console: Console, message: str, states: Collection[MessageState]
 ) -> MessageRecord:
@@ -56,7 +65,7 @@ LEFT = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
 
 
 @contextlib.asynccontextmanager
-async def reviewing(browser: Browser, console: Console, **options: Any) -> AsyncIterator[Page]:
+async def reviewing(browser: Browser, console: Console, **options: Json) -> AsyncIterator[Page]:
     """Open the review, with a clock of the page that a test can turn forward."""
     async with looking(browser, console, "/sign-in", **options) as page:
         await page.clock.install()
@@ -164,9 +173,11 @@ async def test_two_operators_do_not_collide(
 
 async def leased(console: Console, message: str, who: str | None) -> None:
     """Wait until somebody has a message, or nobody."""
-    async with asyncio.timeout(10):
-        while (await reached(console, message, set(MessageState))).taken_by != who:
-            await asyncio.sleep(0.02)
+
+    async def is_so() -> bool:
+        return (await reached(console, message, set(MessageState))).taken_by == who
+
+    await until(is_so)
 
 
 async def test_a_suppression_is_at_once_and_its_undo_a_correction(
@@ -191,25 +202,21 @@ async def test_a_suppression_is_at_once_and_its_undo_a_correction(
     assert [entry.action for entry in entries] == ["suppress", "lift_suppression"]
 
 
-async def test_a_landline_waits_for_a_persons_word(
-    console: Console, browser: Browser, folder: Path
-) -> None:
+async def test_a_landline_waits_for_a_persons_word(console: Console, browser: Browser) -> None:
     """It stands in the queue without any message; v and enter validate it."""
     await console.import_list((HEADER + LANDLINE).encode())
     async with reviewing(browser, console) as page:
         await expect(page.locator("#case")).to_contain_text("A landline")
         await decide(page, "v")
         await page.clock.run_for(PAST_UNDO)
-        async with asyncio.timeout(10):
-            while (await carla(console)).validado_tecnicamente is not True:
-                await asyncio.sleep(0.02)
+        await until(lambda: is_known(console, validado_tecnicamente=True))
         await expect(page.get_by_text("That was the last one")).to_be_visible()
 
 
-async def carla(console: Console) -> prospects.ProspectRecord:
-    """Return the one prospect."""
+async def is_known(console: Console, **fields: object) -> bool:
+    """Tell whether the one prospect has these fields."""
     (found,) = await console.house.database.read(prospects.search)
-    return found
+    return all(getattr(found, name) == value for name, value in fields.items())
 
 
 async def test_what_comes_in_while_nothing_is_open_opens_by_itself(
@@ -232,9 +239,7 @@ async def test_a_name_is_put_right_and_the_case_stays(
         await page.locator("#dialog input[name=name]").fill("Ana María")
         await page.keyboard.press("Enter")
         await page.clock.run_for(PAST_UNDO)
-        async with asyncio.timeout(10):
-            while (await carla(console)).name != "Ana María":
-                await asyncio.sleep(0.02)
+        await until(lambda: is_known(console, name="Ana María"))
         await expect(page.locator(".decisions")).to_be_visible()
 
 

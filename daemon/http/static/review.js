@@ -19,7 +19,8 @@ export function startReview() {
   });
   addEventListener("pagehide", () => release(true));
   setInterval(() => leased && take(leased), RENEW);
-  settle(document.getElementById("case"));
+  lease();
+  arrange();
 }
 
 // Follows a decision about a case: held and given end it; undone and refused bring it back.
