@@ -45,6 +45,7 @@ RELAXED = (
     "  - {name: the same text twice is once too often, expect: {vetoes: [duplicate, closed]}}\n"
     "  - {name: whether it is a duplicate is not known, expect: {vetoes: [duplicate, closed]}}\n"
 )
+LAX = FORMAT + "vetoes:\n  - {id: first_time_relationship, when: {message.links|gte: 99}}\n"
 WRONG = [
     ("vetoes: [\n", "gate.yaml:2:1: This is not valid YAML"),
     (
@@ -192,9 +193,32 @@ def test_each_decision_names_the_rules_that_made_it(keeper: Keeper) -> None:
     oldest = keeper.client.get("messages", sent["id"])["decisions"][0]
     assert f"rules {before[:12]}" in keeper.daemon.cli("rules", "explain", oldest["id"])
 
+    [prospect] = keeper.client.get("prospects")["items"]
+    keeper.daemon.cli("prospects", "validate", prospect["id"], "--reason", "she told us")
+    eventually(
+        lambda: keeper.client.get("messages", sent["id"])["message"]["state"] == "held",
+        "an old acquaintance held for a person",
+    )
     report = keeper.daemon.ask("rules", "backtest", "--rules", str(folder / "rules.d"))
     assert report["decisions"] >= 2
     assert (report["flips"], report["disagreed"]) == ({}, 0)
+    _asks_what_laxer_rules_would_do(keeper, folder)
+
+
+def _asks_what_laxer_rules_would_do(keeper: Keeper, folder: Path) -> None:
+    """It is told by name and in a page; above the limit the exit status is 1."""
+    (folder / "lax").mkdir()
+    (folder / "lax" / "gate.yaml").write_text(LAX, encoding="utf-8")
+    words = ("rules", "backtest", "--rules", str(folder / "lax"), "--since", "4w")
+    page = folder / "report.html"
+    limit = ("--fail-if-allows-more", "1%", "--html", str(page))
+    said = keeper.daemon.cli(*words, *limit, expect=1)
+    assert "review → allow" in said
+    assert "Ana Paz" in said
+    assert "first_time_relationship" in page.read_text(encoding="utf-8")
+    assert "There is no shadow" in keeper.daemon.cli("rules", "shadow")
+    assert "gate " in keeper.daemon.cli("rules", "reload")
+    assert "loaded" in keeper.daemon.cli("rules", "history")
 
 
 def test_a_file_that_takes_too_long_does_not_stop_the_daemon(tmp_path: Path) -> None:
