@@ -47,6 +47,13 @@ _SECURITY: Final = {
         "Over TLS the cookie is called `__Host-leadmaster`.",
     },
 }
+_SUBJECTS: Final = {
+    **dict.fromkeys(("ready", "metrics", "status", "stats"), "health"),
+    "resume": "halt",
+    "uploads": "imports",
+    "keys": "tokens",
+}
+"""Words of paths that belong to another word's subject."""
 Document = dict[str, Any]
 
 
@@ -72,8 +79,9 @@ class Described:
 
     @property
     def tag(self) -> str:
-        """Return what the route is about: the first word of its path."""
-        return next(part for part in self.path.split("/") if part and part != "v1")
+        """Return what the route is about: the first word of its path, or that word's subject."""
+        word = next(part for part in self.path.split("/") if part and part != "v1")
+        return _SUBJECTS.get(word, word)
 
     @property
     def name(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from daemon.http.openapi.words import by_tag, kind
 
@@ -36,12 +37,18 @@ def render(document: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["kind"] = lambda schema: Markup(kind(schema, _link))  # noqa: S704 - ours
+    environment.filters["prose"] = _prose
     return environment.get_template("docs.html").render(
         document=document,
         groups=by_tag(document),
         schemas=sorted(document["components"]["schemas"].items()),
         style=Markup(_STYLE),  # noqa: S704 - a file of ours
     )
+
+
+def _prose(text: str) -> Markup:
+    """Return a docstring's words, with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def _link(name: str) -> str:
