@@ -74,7 +74,7 @@ class House:
         self.auth = auth
         self.started_at = clock.now()
         self.outbox.connect(self._dispatch)
-        self.sessions.on_ready = self.outbox.session_ready
+        self.sessions.on_ready = self._session_ready
         self.desk.on_check_wanted = self.validation.wake
         self.validation.on_checked = self.outbox.contact_checked
         self.halt.on_resume = self.outbox.wake
@@ -253,6 +253,11 @@ class House:
             channel_options={"simulated": msgspec.to_builtins(self.settings.simulated)},
             stagger_seconds=self.settings.daemon.restore_stagger_seconds,
         )
+
+    def _session_ready(self, session: str) -> None:
+        """A session can send and ask again: what waited for either goes on."""
+        self.outbox.session_ready(session)
+        self.validation.wake()
 
     def _dispatch(self, session: str) -> Dispatch:
         return Dispatch(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import pluggy
 import structlog
@@ -27,6 +27,7 @@ from daemon.events import Event
 from daemon.hookspecs import Hooks
 
 T = TypeVar("T")
+Outcome: TypeAlias = tuple[object, BaseException | None]
 log = structlog.get_logger("plugins")
 
 GROUP = "leadmaster.plugins"
@@ -54,6 +55,7 @@ class Plugins:
         self._pm = pluggy.PluginManager(PROJECT)
         self._pm.add_hookspecs(Hooks)
         self._limit = limit
+        self._runaways: set[asyncio.Task[Outcome]] = set()
         self.on_failure = on_failure or (lambda _plugin, _hook, _sentence: None)
 
     def load(
@@ -165,24 +167,28 @@ class Plugins:
     async def _ask(
         self, hook: str, name: str, call: Callable[..., object], **arguments: object
     ) -> Answer:
+        """Ask in a task of its own: a plugin that ignores its cancellation is left behind."""
+        asked = asyncio.create_task(_outcome(call, arguments), name=f"plugin-{name}")
         try:
-            async with asyncio.timeout(self._limit):
-                value = call(**arguments)
-                if inspect.isawaitable(value):
-                    value = await value
-        except TimeoutError:
+            await asyncio.wait({asked}, timeout=self._limit)
+        finally:
+            self._let_go(asked)
+        if not asked.done():
             failure = f"The plugin {name!r} did not answer {hook} within {self._limit:g} s."
-        except asyncio.CancelledError:
-            if _is_being_cancelled():
-                raise
-            failure = f"The plugin {name!r} was cancelled in {hook}, and not by us."
-        except Exception as error:
-            log.exception("plugin_failed", plugin=name, hook=hook)
+        elif (error := asked.result()[1]) is not None:
+            log.error("plugin_failed", plugin=name, hook=hook, exc_info=error)
             failure = f"The plugin {name!r} failed in {hook}: {type(error).__name__}."
         else:
-            return Answer(name, value)
+            return Answer(name, asked.result()[0])
         self.on_failure(name, hook, failure)
         return Answer(name, failure=failure)
+
+    def _let_go(self, asked: asyncio.Task[Outcome]) -> None:
+        """Ask a late plugin to end, and remember it until it does."""
+        if not asked.done():
+            self._runaways.add(asked)
+            asked.add_done_callback(self._runaways.discard)
+            asked.cancel()
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., object]]]:
         """Return each plugin's implementation, in pluggy's calling order, taking what it names."""
@@ -193,10 +199,13 @@ class Plugins:
         ]
 
 
-def _is_being_cancelled() -> bool:
-    """Tell our own end from a cancellation that leaked out of a plugin's tasks."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def _outcome(call: Callable[..., object], arguments: Mapping[str, object]) -> Outcome:
+    """Return what a plugin answered, or what it raised, an exit or a cancellation included."""
+    try:
+        value = call(**arguments)
+        return (await value if inspect.isawaitable(value) else value), None
+    except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001
+        return None, error
 
 
 def _itself(plugin: object) -> object:

@@ -55,6 +55,21 @@ GUARDS: Mapping[str, tuple[str, str, str]] = {
         "NEW.channel <> OLD.channel AND NEW.state <> 'queued'",
         "a message changes its channel only to be judged again",
     ),
+    "messages_keep_their_session": (
+        "UPDATE OF session",
+        "NEW.session <> OLD.session",
+        "a message stays with the session it was judged for",
+    ),
+    "messages_are_not_replaced": (
+        "INSERT",
+        "EXISTS (SELECT 1 FROM messages WHERE id = NEW.id)",
+        "a message is entered once",
+    ),
+    "messages_stay": (
+        "DELETE",
+        "TRUE",
+        "a message is never deleted, only its words are forgotten",
+    ),
     "messages_keep_their_wire_id": (
         "UPDATE OF wire_id",
         "OLD.wire_id IS NOT NULL AND NEW.wire_id IS NOT OLD.wire_id",

@@ -34,6 +34,7 @@ class NewSignIn:
     secret: str = field(repr=False)
     csrf: str = field(repr=False)
     ends_at: datetime
+    lasts: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ class SignIns:
 
     def _fresh(self, user: str) -> NewSignIn:
         secret = new_secret()
-        return NewSignIn(user, secret, csrf_token(secret), self._clock.now() + self._longest)
+        ends_at = self._clock.now() + self._longest
+        return NewSignIn(user, secret, csrf_token(secret), ends_at, self._longest)
 
     def _begin(self, tx: Tx, fresh: NewSignIn, now: datetime, way: str, address: str) -> None:
         id_hash, idle_until = hashed(fresh.secret), now + self._idle

@@ -84,6 +84,27 @@ def chosen(client: Client) -> dict[str, Part]:
     return parts
 
 
+def left_to_do(client: Client) -> list[Part]:
+    """Return messages that a visitor finds waiting: some to decide on, one to send by hand."""
+    wanted = (("was a customer", "relationship", 3), ("was found", "public_source", 2))
+    known = {message["contact"] for message in client.get("messages", limit=_PAGE)["items"]}
+    parts: list[Part] = []
+    for role, permission, count in wanted:
+        people = client.get("prospects", permission=permission, limit=_PAGE)["items"]
+        fresh = [
+            person
+            for person in people
+            if person["contact"] not in known and person["name"] and _is_argentine_mobile(person)
+        ]
+        parts += [_part(role, person) for person in fresh[:count]]
+    return parts
+
+
+def _is_argentine_mobile(person: Mapping[str, Any]) -> bool:
+    """Only there it is office hours by the demonstration's clock."""
+    return str(person["phone"]).startswith("+549")
+
+
 def _part(role: str, person: Mapping[str, Any]) -> Part:
     session, text = _LINES[role]
     name = str(person["name"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import threading
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = Path(__file__).parent / "sample" / "prospects_es.csv"
 STATEMENT: Final = "ticked the box on our web form"
+VISITOR: Final = "visitor"
 _PATIENCE: Final = 30.0
 _ROLES: Final = (
     "asks",
@@ -38,22 +42,60 @@ _ROLES: Final = (
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep the folder, to look at it afterwards.")
 @click.option("--rate", type=click.FloatRange(0.5, 20), default=1.0, help="How fast time goes.")
-def demo(*, keep: bool, rate: float) -> None:
+@click.option(
+    "--stay/--no-stay", default=None, help="Stay for you to try it; on a terminal it does."
+)
+def demo(*, keep: bool, rate: float, stay: bool | None) -> None:
     """See it work: import, pair, send, hold, defer, block, answer, opt out, break and mend.
 
-    Everything is simulated and nothing leaves this machine; it takes about a minute.
+    Everything is simulated and nothing leaves this machine. It takes about a minute, and then it
+    is yours to try until Ctrl-C.
     """
     from daemon.cli.stage import staged
 
     with staged(keep=keep, rate=rate) as stage:
         _scene(1, f"A daemon of its own; its clock says {stage.start:%A %d %B, %H:%M} UTC")
         say(f"   folder {stage.folder}" + ("" if keep else ", deleted at the end"))
-        _play(stage)
+        _invite(stage.client)
+        news = _play(stage)
+        if sys.stdout.isatty() if stay is None else stay:
+            _your_turn(stage, news)
         if keep:
             say(f"\nThe folder stays: leadmaster --config {stage.folder}/leadmaster.toml run")
 
 
-def _play(stage: Stage) -> None:
+def _invite(client: Client) -> None:
+    """Let a visitor in: a user of the demonstration's own, and a link that is good for once."""
+    client.post("users", name=VISITOR, role="admin")
+    say(f"   the console: {_link(client)}")
+    say("   (open it in a browser; the link works once, for ten minutes)")
+
+
+def _link(client: Client) -> str:
+    url: str = client.post("sign-in-links", user=VISITOR)["url"]
+    return url
+
+
+def _your_turn(stage: Stage, news: News) -> None:
+    """Leave something to do, say how, and wait for the visitor to end it."""
+    from daemon.cli.cast import left_to_do, names_of
+
+    parts = left_to_do(stage.client)
+    news.meet(names_of(parts))
+    for part in parts:
+        _enqueue(stage.client, part)
+    _scene(10, "Your turn: link a phone, validate prospects, send one by hand, stop everything")
+    say(
+        f"   the console: {_link(stage.client)}\n"
+        f"   commands:    leadmaster --config {stage.folder}/leadmaster.toml queue list\n"
+        "   Ctrl-C ends the demonstration."
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    say("\nThat was it.")
+
+
+def _play(stage: Stage) -> News:
     from daemon.cli.cast import chosen, names_of, script_for
     from daemon.cli.news import News
 
@@ -67,6 +109,7 @@ def _play(stage: Stage) -> None:
     _answers(client, parts, messages, news)
     _break(client, parts, news)
     _summary(client)
+    return news
 
 
 def _import(client: Client) -> None:

@@ -21,11 +21,15 @@ class News:
     def __init__(self, client: Client, names: Mapping[str, str]) -> None:
         """`names` says what each contact, by its id, is called."""
         self._client = client
-        self._names = names
+        self._names = dict(names)
         self._heard: list[Told] = []
         self._more = threading.Condition()
         self._screen = console()
         threading.Thread(target=self._read, daemon=True, name="news").start()
+
+    def meet(self, names: Mapping[str, str]) -> None:
+        """Learn what more contacts are called."""
+        self._names |= names
 
     def wait_for(self, wanted: Callable[[Told], bool], seconds: float) -> bool:
         """Wait until such an event was heard, from the beginning on; False when it never came."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -16,11 +17,12 @@ from daemon.cli.screen import explain
 if TYPE_CHECKING:
     from daemon.app import House
     from daemon.http.vitals import Vitals
-    from daemon.runtime import LoopLag, Service
+    from daemon.runtime import LoopLag, Runtime, Service
     from daemon.scheduler import Job
     from daemon.settings import Settings
 
 REFUSED: Final = 2
+STUBBORN_SECONDS: Final = 2.0
 FAULT: Final = 3
 _PRIVATE: Final = 0o077
 """The umask of a daemon: whatever it makes, it makes for itself alone."""
@@ -36,7 +38,6 @@ def run(here: Here, *, verbose: bool) -> int:
     """
     import asyncio
     import logging
-    import os
 
     import structlog
 
@@ -48,7 +49,7 @@ def run(here: Here, *, verbose: bool) -> int:
     os.umask(_PRIVATE)
     logs.configure(level=logging.DEBUG if verbose else logging.INFO)
     try:
-        asyncio.run(Runtime(here.settings(), service).run())
+        asyncio.run(_to_the_end(Runtime(here.settings(), service)))
     except LeadMasterError as error:
         return _refused(error.code, str(error), error.hint)
     except StorageError as error:
@@ -58,6 +59,25 @@ def run(here: Here, *, verbose: bool) -> int:
         explain("fault", "The daemon failed; the log above says where.", "Please report it.")
         return FAULT
     return 0
+
+
+async def _to_the_end(runtime: Runtime) -> None:
+    """Live, and then end even where a plugin's task ignores that it was told to."""
+    import asyncio
+
+    import structlog
+
+    await runtime.run()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        _, stubborn = await asyncio.wait(others, timeout=STUBBORN_SECONDS)
+        if stubborn:
+            names = sorted(task.get_name() for task in stubborn)
+            structlog.get_logger("runtime").error("tasks_left_behind", tasks=names)
+            sys.stdout.flush()
+            os._exit(0)
 
 
 def _refused(code: str, sentence: str, hint: str) -> int:

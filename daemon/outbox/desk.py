@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -55,6 +56,8 @@ class Desk:
         self._settings = settings
         self.on_cleared: Callable[[str], None] = lambda _session: None
         self.on_check_wanted: Callable[[], None] = lambda: None
+        self.busy_since: float | None = None
+        """Since when (`time.monotonic()`) the message at hand is being judged; None between two."""
 
     async def judge_waiting(self) -> int:
         """Judge a batch of queued messages; return how many could be judged.
@@ -65,6 +68,7 @@ class Desk:
         failed: Exception | None = None
         judged = 0
         for message in waiting:
+            self.busy_since = time.monotonic()
             try:
                 await self.write_down(await self._gate.look(message, Phase.ENQUEUE))
             except Exception as error:
@@ -72,6 +76,8 @@ class Desk:
                 failed = error
             else:
                 judged += 1
+            finally:
+                self.busy_since = None
         if failed is not None and not judged:
             raise failed
         return judged

@@ -50,7 +50,7 @@ class Outbox:
         self._dispatches: dict[str, Dispatch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._came_back: set[str] = set()
-        self.beat = time.monotonic()
+        self._beat = time.monotonic()
         desk.on_cleared = self.wake
 
     def connect(self, make: Callable[[str], Dispatch]) -> None:
@@ -75,6 +75,11 @@ class Outbox:
             self._tasks[f"session {session}"] = asyncio.create_task(
                 dispatch.run(), name=f"outbox-{session}"
             )
+
+    @property
+    def beat(self) -> float:
+        """Return when (`time.monotonic()`) both the clockwork and the judging were last alive."""
+        return min(self._beat, self._desk.busy_since or self._beat)
 
     async def stop(self, seconds: float) -> None:
         """Begin nothing new, await what is on the wire for ``seconds``, then cut."""
@@ -182,7 +187,7 @@ class Outbox:
         while True:
             try:
                 while await self._desk.judge_waiting():
-                    self.beat = time.monotonic()
+                    self._beat = time.monotonic()
             except Exception:
                 log.exception("judging_failed")
                 await self._judging.wait(_LONGEST_WAIT_SECONDS)
@@ -193,7 +198,7 @@ class Outbox:
         """Move what the clock alone moves: due, expired, begun, leases over."""
         since = self._clock.now()
         while True:
-            self.beat = time.monotonic()
+            self._beat = time.monotonic()
             wait = _LONGEST_WAIT_SECONDS
             try:
                 at = self._clock.now()

@@ -117,6 +117,8 @@ def _stale(tx: Tx, look: Look) -> Iterator[str]:
     prospect = prospects.of_contact(tx, seen.contact)
     if prospect is None or facts.validado_of(prospect, look.at) is not True:
         yield "not_validated"
+    if contacts.of_alias(tx, seen.recipient) != seen.contact:
+        yield "recipient_is_somebody_else"
     if queue.contact_is_busy(tx, seen.contact, but=seen.id):
         yield "contact_busy"
     if look.facts["message.approved"] and not _approved(tx, seen, look.at):

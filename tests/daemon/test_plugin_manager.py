@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
@@ -60,10 +61,37 @@ async def test_answers_come_by_name_each_with_its_own_failure() -> None:
     broken, cancelled, late, good = await plugins.judge(QUESTION)
     assert good == Answer("d_good", OPINION)
     assert "RuntimeError" in broken.failure
-    assert "was cancelled" in cancelled.failure
+    assert "CancelledError" in cancelled.failure
     assert "within 0.05 s" in late.failure
     assert sorted(name for name, _, _ in failures) == ["a_broken", "b_cancelled", "c_late"]
     assert all("+549" not in sentence for _, _, sentence in failures)
+
+
+async def test_a_plugin_that_ignores_its_end_holds_up_nobody() -> None:
+    """The limit holds also for one that swallows its cancellation."""
+    gone = asyncio.Event()
+
+    class Deaf:
+        @hookimpl
+        async def leadmaster_judge_message(self, question: Question) -> None:
+            """Take no hint until the test is over."""
+            assert question is QUESTION
+            while not gone.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await gone.wait()
+
+    plugins, failures = loaded(deaf=Deaf())
+    (answer,) = await plugins.judge(QUESTION)
+    assert "within 0.05 s" in answer.failure
+    assert [name for name, _, _ in failures] == ["deaf"]
+    gone.set()
+
+
+async def test_a_plugin_that_exits_ends_only_its_own_answer() -> None:
+    """`SystemExit` in a plugin is a failing opinion, not the end of the daemon."""
+    plugins, _ = loaded(quitter=Judge(error=SystemExit(3)))
+    (answer,) = await plugins.judge(QUESTION)
+    assert "SystemExit" in answer.failure
 
 
 async def test_they_are_asked_side_by_side() -> None:

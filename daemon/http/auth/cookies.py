@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
@@ -19,12 +19,15 @@ def secret_of(request: web.Request) -> str | None:
     return request.cookies.get(_name(request))
 
 
-def give(request: web.Request, response: web.Response, secret: str, lasts: datetime) -> None:
-    """Let the browser keep a secret that its scripts can't read and other sites can't use."""
+def give(request: web.Request, response: web.Response, secret: str, lasts: timedelta) -> None:
+    """Let the browser keep a secret that its scripts can't read and other sites can't use.
+
+    It lasts so long by the browser's own clock, which need not be the daemon's.
+    """
     response.set_cookie(
         _name(request),
         secret,
-        expires=f"{lasts:%a, %d %b %Y %H:%M:%S GMT}",
+        max_age=int(lasts.total_seconds()),
         httponly=True,
         secure=is_secure(request),
         samesite="Strict",

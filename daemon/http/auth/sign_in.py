@@ -172,7 +172,7 @@ async def token(request: web.Request) -> web.Response:
 
 def _signed_in(request: web.Request, fresh: NewSignIn) -> web.Response:
     response = private(SignedIn(fresh.user, fresh.csrf, fresh.ends_at))
-    give(request, response, fresh.secret, fresh.ends_at)
+    give(request, response, fresh.secret, fresh.lasts)
     return response
 
 
