@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from daemon.http.pages.imports import ORDER, veiled
 from daemon.imports.options import COLUMNS
+from statemachines.message import MessageState
 from storage import directory, prospects
 from storage.prospects import ProspectRecord
+from storage.times import stamp
+from storage.tx import Tx
 from tests.browser.harness import Console
+from tests.browser.test_review import ANA, held, reached
 from tests.daemon.pages.test_pages import FROM_HTMX, got
 
 LIST = (
@@ -35,7 +41,7 @@ async def person(console: Console, name: str) -> ProspectRecord:
         ("text=gimn", ["Carla"]),
         ("text=4123-4567", ["Ana"]),
         ("text=WEB", ["Dora", "Carla"]),
-        ("text=41", ["Dora", "Carla", "Ana"][:0]),
+        ("text=41", []),
         ("permission=refused", ["Carla"]),
         ("validation=validated", []),
     ],
@@ -85,6 +91,39 @@ async def test_a_life_is_told_from_the_list_to_the_last_word(console: Console) -
     assert places == sorted(places)
     assert "signed at the fair" in story
     assert "+5491141234567" not in shown
+
+
+async def test_messages_and_answers_stand_in_the_life(console: Console, short_folder: Path) -> None:
+    """Held, approved by whom and why, read; then their words, and what was typed on the phone."""
+    (message,) = await held(console, short_folder, ANA)
+    await console.house.review.approve(message, "eva", "I know her")
+    await reached(console, message, {MessageState.READ})
+    ana = await person(console, "Ana")
+    for own, text in ((0, "¿Cuánto cuesta?"), (1, "")):
+        sql = (
+            "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish, own)"
+            f" VALUES ('inb_{own}', 'ventas', 'w{own}', ?, ?, ?, ?, 'none', {own})"
+        )
+        at = stamp(console.house.clock.now())
+        values = (ana.contact, at, at, text)
+        await console.house.database.write(partial(Tx.execute, sql=sql, params=values))
+    shown = (await got(console, f"/prospects/{ana.id}")).document
+    story = shown[shown.index('class="story"') :]
+    told = ["They wrote", "Read", "Approved", "I know her", "Held", "Imported"]
+    places = [story.index(words) for words in told]
+    assert places == sorted(places)
+    assert "¿Cuánto cuesta?" in story
+    assert "We wrote, on the phone itself" in story
+    assert f'href="/messages/{message}"' in story
+
+
+async def test_one_entered_by_hand_was_never_imported(console: Console) -> None:
+    """Its life begins with whoever entered it."""
+    order = {"phone": "+5491141234567", "cartera_origen": "a call", "name": "Ana"}
+    made = await console.api.call("POST", "/v1/prospects", json=order)
+    shown = (await got(console, f"/prospects/{made.document['id']}")).document
+    assert "Entered by hand" in shown
+    assert "Imported" not in shown
 
 
 async def test_their_own_word_is_nobodys_to_correct(console: Console) -> None:

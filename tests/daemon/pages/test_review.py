@@ -119,9 +119,7 @@ async def test_an_approved_one_that_waits_leaves_the_queue(
 
 async def test_nobody_is_offered_what_they_may_not_do(short_folder: Path) -> None:
     """A viewer sees the case whole, and not one button of decision."""
-    async with opened(
-        settings_for(short_folder), ROLE_SCOPES[Role.VIEWER] | {"messages:write"}
-    ) as console:
+    async with opened(settings_for(short_folder)) as console:
         await console.import_list((HEADER + LANDLINE).encode())
         (carla,) = await console.house.database.read(prospects.search)
     async with opened(settings_for(short_folder), ROLE_SCOPES[Role.VIEWER]) as console:
