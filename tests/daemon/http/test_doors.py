@@ -67,7 +67,7 @@ async def test_ready_names_what_hangs(open_doors: Doors) -> None:
     """A late loop, an outbox that stands still and a missing socket block readiness."""
     vitals = open_doors.vitals
     vitals.lag = lambda: 60.0
-    open_doors.house.outbox.beat -= 3600
+    open_doors.house.desk.busy_since = open_doors.house.outbox.beat - 3600
     vitals.doors.pop("control")
     blockers = (await open_doors.control.get("/ready")).document["blockers"]
     assert {blocker["code"] for blocker in blockers} == {"loop", "outbox", "sockets"}
