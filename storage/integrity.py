@@ -18,7 +18,9 @@ from storage.identity import Anchor, Identity, inode_of, load_anchor, read_ident
 from storage.tx import Reader
 from storage.upgrade import refuse_newer
 
-_RESTORE: Final = "Put the last good backup back with `leadmaster restore`."
+_RESTORE: Final = (
+    "Put the last good copy of the folder back, then run `leadmaster doctor --adopt REASON`."
+)
 _WRITE_VERSION_AT: Final = 18  # https://sqlite.org/fileformat.html#file_format_version_numbers
 _WRITE_VERSIONS: Final = (1, 2)  # rollback journal, write-ahead log
 
@@ -63,7 +65,7 @@ def _named_errors(folder: StateFolder, *, ours: bool) -> Iterator[None]:
     """Say what SQLite's complaint means: a file that the anchor knows is damaged, not foreign."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names in it are text no more
         if not ours and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
             raise _foreign(f"{folder.database} is not an SQLite database.") from error
         raise DatabaseCorrupt(

@@ -107,7 +107,7 @@ def suppression_key(folder: StateFolder) -> bytes:
         raise SuppressionKeyLost(
             f"{path} is {'damaged' if key else 'not there'}, so nobody who opted out would be "
             "recognised.",
-            "Put suppressions.key back from a backup; every backup has it.",
+            "Put suppressions.key back from a copy of the folder: without it no opt-out is known.",
         )
     return key
 

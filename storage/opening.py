@@ -88,7 +88,7 @@ def adopt(
         if found is None:
             raise DatabaseMissing(
                 f"There is no database in {folder.path} to adopt.",
-                "Put a backup there first with `leadmaster restore`.",
+                "Put a good copy of the folder there first, then try again.",
             )
         suppression_key(folder)
         accepted = Identity(found.instance_id, max(*epochs, found.epoch) + 1, found.high_water)

@@ -54,6 +54,8 @@ def import_file(
 
     At most `shown` rejects are listed; all of them go to the file `rejects`.
     """
+    if rejects:
+        rejects.touch(mode=0o600)  # a file that can't be written is told before anything happens
     upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
     if not json_:
         print_preview(client.post("imports", "preview", upload=upload, options=options))

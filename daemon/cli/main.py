@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -88,6 +89,9 @@ for _command in (
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status: 0, 1 the daemon's fault, 2 the user's."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that a terminal lacks is no failure
     try:
         return _run(arguments)
     except click.ClickException as error:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH: Final = 160
+_SIGNS: Final = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+"""Control characters become the pictures that Unicode has for them."""
 COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("ready", "cleared", "sent", "delivered", "read", "confirmed_by_hand", "allow"), "green"
@@ -29,10 +35,20 @@ COLOURS: Final[Mapping[str, str]] = {
 def console(*, stderr: bool = False) -> Console:
     """Return a console as wide as the terminal; a pipe gets plain text of a fixed width."""
     from rich.console import Console
+    from rich.text import Text
+
+    class Screen(Console):
+        def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401 - rich's own options
+            return super().render_str(visible(text), **how)
 
     stream = sys.stderr if stderr else sys.stdout
     width = shutil.get_terminal_size().columns if stream.isatty() else _pipe_width()
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+    return Screen(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+
+
+def visible(text: str) -> str:
+    """Return text with its control characters as signs: a name must not steer a terminal."""
+    return text.translate(_SIGNS)
 
 
 def _pipe_width() -> int:
@@ -42,7 +58,7 @@ def _pipe_width() -> int:
 
 def say(sentence: str) -> None:
     """Print one line of plain words."""
-    print(sentence)
+    print(visible(sentence))
 
 
 def print_json(thing: object) -> None:

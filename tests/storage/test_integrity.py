@@ -113,7 +113,7 @@ async def test_damaged_pages_are_found(tmp_path: Path) -> None:
         file.write_bytes(flipped(good, *range(page * size, page * size + 8)))
         error = await refused(tmp_path, DatabaseCorrupt)
         assert error.code == "database_corrupt"
-        assert "leadmaster restore" in error.hint
+        assert "leadmaster doctor --adopt" in error.hint
 
 
 async def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
