@@ -90,7 +90,7 @@ def _refuse_orphans(folder: StateFolder, connection: sqlite3.Connection) -> None
         raise DatabaseCorrupt(
             f"{folder.database}: row {orphan['rowid']} of table {orphan['table']} refers to a row"
             f" of {orphan['parent']} that is not there.",
-            "Put the last good copy of the folder back, then run `leadmaster doctor --adopt REASON`.",
+            "Put the last good copy back, then run `leadmaster doctor --adopt REASON`.",
         )
 
 
