@@ -22,6 +22,7 @@ from daemon.cli import (
     rules,
     serve,
     sessions,
+    status,
     suppressions,
     tail,
     tokens,
@@ -68,6 +69,7 @@ def leadmaster(
 for _command in (
     serve.run,
     demo.demo,
+    status.status,
     doctor.doctor,
     sessions.sessions,
     messages.send,

@@ -8,6 +8,7 @@ import click
 
 from daemon.cli.context import Here, as_json, listing, pass_here, reason
 from daemon.cli.screen import print_facts, print_json, print_table, say
+from daemon.cli.status import note_halt
 from daemon.cli.story import print_story
 
 _NOT_BEFORE = "Not before this moment, such as 2026-03-02T14:00:00Z."
@@ -62,6 +63,7 @@ def list_(here: Here, *, state: str | None, limit: int, after: str | None, json_
         },
         empty="There is no such message. Send one: leadmaster send NUMBER TEXT",
     )
+    note_halt(here.client())
     if found["next"]:
         say(f"There are more: --after {found['next']}")
 
@@ -84,6 +86,7 @@ def _print(here: Here, story: dict[str, Any]) -> None:
     names = ("id", "state", "recipient", "session", "channel", "kind", "text", "due_at", "wire_id")
     print_facts((name, message[name]) for name in names)
     print_story(story["history"])
+    note_halt(here.client())
     if story["decisions"]:
         say("The gate's last word:")
         for line in here.client().get("rules", "explain", message["id"])["lines"]:

@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.context import Here, as_json, pass_here
 from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.status import note_halt
 
 
 @click.group()
@@ -40,6 +41,7 @@ def list_(here: Here, *, json_: bool) -> None:
         },
         empty="There is no session yet. Add one: leadmaster sessions add NAME --channel simulated",
     )
+    note_halt(here.client())
 
 
 @sessions.command()

@@ -441,6 +441,9 @@ def test_halt_and_resume(here: Here) -> None:
     """The stop says who and why, and how to lift it."""
     assert "leadmaster resume" in here("halt", "a drill").out
     assert here("halt", "another", "--json").document["reason"] == "a drill"
+    assert "halted since" in here("status").out
+    assert "a drill" in here("queue", "list").out
+    assert here("status", "--json").document["halt"]["reason"] == "a drill"
     assert "resumed" in here("resume", "over").out
     assert here.refused("resume", "over", "--json").status == 2
 
