@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.consent import Permission
@@ -156,7 +157,7 @@ async def test_every_question_tells_its_consequence(console: Console, short_fold
     for path, words in (
         (f"/pieces/review/cases/{message}/approve", "then out through ventas"),
         (f"/pieces/review/cases/{message}/reject", "It is blocked and never goes"),
-        (f"/pieces/prospects/{ana.id}/validate", "1 waiting message will be blocked"),
+        (f"/pieces/prospects/{ana.id}/validate", escape("1 waiting message can't go any more")),
         (f"/pieces/prospects/{ana.id}/correct", "cancels 1 waiting message"),
         (f"/pieces/contacts/{ana.contact}/suppress?case={message}", "Cancels 1 waiting message"),
         (f"/pieces/contacts/{ana.contact}/lift", "Cancelled messages stay cancelled"),
