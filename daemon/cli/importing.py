@@ -84,6 +84,10 @@ def print_preview(preview: Mapping[str, Any]) -> None:
     columns = {"record": "record", **{header: header for header in preview["headers"]}}
     print_table(rows, columns, empty="The file has no rows.")
     say(f"It would give: {_counted(preview['counts'])}")
+    for sentence, count in preview["remarks"].items():
+        say(f"{count} of them: {sentence}")
+    if preview["remarks"]:
+        say("How a consent was obtained is said with --consent-statement, or in a column.")
 
 
 def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:

@@ -62,9 +62,11 @@ class Imports:
     async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
         """Read the whole file and say what an import would do; nothing is written."""
         counts = Counter(dict.fromkeys(Outcome, 0))
+        remarks: Counter[str] = Counter()
         seen: set[str] = set()
         async with self._child.reading(self._request(path, options)) as reading:
             async for records in reading.batches:
+                remarks.update(each.sentence for each in records if each.phone and each.sentence)
                 counts.update(
                     await self._database.read(partial(self._foretell, records=records, seen=seen))
                 )
@@ -75,6 +77,7 @@ class Imports:
             rows=tuple(ImportRow(number, cells) for number, cells in reading.opened.rows),
             total=reading.opened.total,
             counts=counts,
+            remarks=remarks,
         )
 
     async def run(

@@ -14,7 +14,10 @@ from storage.tx import Reader
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """What an import would do. ``mapping`` goes from our column to the file's header."""
+    """What an import would do. ``mapping`` goes from our column to the file's header.
+
+    ``remarks`` counts records that would be held to be less than they say, by the sentence why.
+    """
 
     form: str
     headers: Sequence[str]
@@ -22,6 +25,7 @@ class ImportPreview:
     rows: Sequence[ImportRow]
     total: int
     counts: Mapping[Outcome, int]
+    remarks: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,17 @@ async def test_a_preview_foretells_and_writes_nothing(room: ImportRoom) -> None:
     assert counted(dict(again.counts)) == {"duplicate": 3, "rejected": 1}
 
 
+async def test_a_preview_says_what_a_yes_is_worth_without_evidence(room: ImportRoom) -> None:
+    """Whoever imports learns before it that a bare yes counts as found, not as agreed."""
+    path = room.folder / "list.csv"
+    path.write_text(HEADER + f"Ana;{ANA};f;sí;\n", encoding="utf-8")
+    bare = await room.imports.preview(path, ImportOptions())
+    assert list(bare.remarks.values()) == [1]
+    assert "not how that was obtained" in next(iter(bare.remarks))
+    told = await room.imports.preview(path, ImportOptions(statement="the form on our page"))
+    assert dict(told.remarks) == {}
+
+
 async def test_what_can_not_be_imported_is_refused_with_a_sentence(room: ImportRoom) -> None:
     """No file, no source for it, an unknown source, no number, and a broken file."""
     with pytest.raises(ImportRejected, match="no file"):
