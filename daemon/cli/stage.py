@@ -76,6 +76,9 @@ def staged(*, keep: bool, rate: float) -> Iterator[Stage]:
             client = Client(folder / "control.sock")
             _await_ready(process, client, folder / "daemon.log")
             yield Stage(folder, start, client)
+    except StartRefused:
+        keep = True  # the log in it says why
+        raise
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -121,10 +124,11 @@ def _await_ready(process: subprocess.Popen[bytes], client: Client, log: Path) ->
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise StartRefused(f"The daemon did not start: {' '.join(said[-2:])}")
+            raise StartRefused("The daemon did not start.", hint=f"Its log says why: {log}")
         with contextlib.suppress(NotRunning):
             client.get("status")
             return
         time.sleep(0.05)
-    raise StartRefused(f"The daemon was not ready within {START_SECONDS:g} s.")
+    raise StartRefused(
+        f"The daemon was not ready within {START_SECONDS:g} s.", hint=f"Its log: {log}"
+    )
