@@ -61,7 +61,7 @@ class RealDaemon:
         config = self.folder / "leadmaster.toml"
         config.write_text(self.settings, encoding="utf-8")
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            self.process = subprocess.Popen(
                 [*self._command(), "run"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -93,7 +93,7 @@ class RealDaemon:
 
     def cli(self, *words: str, expect: int = 0) -> str:
         """Run the real command line and return what it printed; fail on another exit status."""
-        done = subprocess.run(  # noqa: S603 - our own interpreter
+        done = subprocess.run(
             [*self._command(), *words],
             capture_output=True,
             text=True,
