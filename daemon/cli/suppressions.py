@@ -41,7 +41,7 @@ def list_(here: Here, *, limit: int, after: str | None, json_: bool) -> None:
         return
     print_table(
         found["items"],
-        {"contact": "contact", "at": "since", "source": "source", "reason": "why"},
+        {"alias": "whom", "at": "since", "source": "source", "reason": "why"},
         empty="Nobody is suppressed.",
     )
 
