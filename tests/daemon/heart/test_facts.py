@@ -169,9 +169,9 @@ async def test_unanswered_counts_since_their_last_word(house: SmallHouse) -> Non
     contact = await house.contact(ANA)
     await house.execute(
         "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish, own)"
-        " VALUES ('inb_1', 'main', 'own', ?1, ?2, ?2, '', 'none', 1)",
+        " VALUES ('inb_1', 'main', 'own', ?, ?, ?, '', 'none', 1)",
         contact,
-        stamp(house.clock.now()),
+        *[stamp(house.clock.now())] * 2,
     )
     assert (await known(house, text="¿Y?"))["history.unanswered"] == 1, "we typed that ourselves"
     await house.inbound(contact)
