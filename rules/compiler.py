@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rules.conditions import Op, Truth, truth
@@ -48,14 +49,24 @@ class Shard:
 
     def fact(self, values: Mapping[str, Known]) -> str:
         """The one fact of a decision, as the JSON that is asserted and retracted."""
-        stated: dict[str, Any] = {"id": "1", "sid": SID, _GUARD: 1}
-        for name, low, high in self.bounds:
+        stated: list[int] = []
+        for name, _low, _high in self.bounds:
             value = values.get(name)
-            stated[low] = -_FARTHEST if value is None else _integer(name, value)
-            stated[high] = _FARTHEST if value is None else stated[low]
-        for leaf, key in self.codes:
-            stated[key] = int(truth(leaf, values))
-        return json.dumps(stated)
+            if value is None:
+                stated += (-_FARTHEST, _FARTHEST)
+            else:
+                number = _integer(name, value)
+                stated += (number, number)
+        stated += [truth(leaf, values) for leaf, _ in self.codes]
+        return self._form % tuple(stated)
+
+    @cached_property
+    def _form(self) -> str:
+        """The JSON of a fact with its integers left open: bounds first, then codes."""
+        keys = [key for _, *ends in self.bounds for key in ends]
+        keys += [key for _, key in self.codes]
+        fixed = json.dumps({"id": "1", "sid": SID, _GUARD: 1})
+        return fixed[:-1] + "".join(f', "{key}": %d' for key in keys) + "}"
 
 
 def compile_rules(rules: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, ...]:

@@ -34,7 +34,7 @@ def decision_of(
     engine: str,
 ) -> Decision:
     """The decision on one message, from what is known and which rules fired."""
-    vetoes = _vetoes(ruleset, fired)
+    vetoes = tuple([veto for veto in ruleset.spoken if veto.id in fired])
     said: tuple[Fired | Opinion, ...] = (*vetoes, *opinions)
     score = tally(ruleset, values, fired)
     approved = values.get(APPROVED) == 1
@@ -62,14 +62,6 @@ def decision_of(
         opinions=tuple(opinions),
         ruleset=ruleset.hash,
         engine=engine,
-    )
-
-
-def _vetoes(ruleset: RuleSet, fired: AbstractSet[str]) -> tuple[Fired, ...]:
-    return tuple(
-        Fired(veto.id, veto.effect, veto.reason, veto.place, veto.route, veto.defer)
-        for veto in ruleset.vetoes
-        if veto.id in fired
     )
 
 

@@ -6,7 +6,6 @@ shard that misbehaves is rebuilt, and the decision it served is a fault, never a
 
 from __future__ import annotations
 
-import json
 import threading
 import weakref
 from importlib import import_module
@@ -122,13 +121,17 @@ def _drop(handles: list[int | None], used: list[bool], index: int, *, drained: b
 
 
 def _drained(handle: int, fact: str) -> list[str]:
-    """The names of all actions, in the order of their priority."""
+    """The names of all actions, in the order of their priority.
+
+    An action comes as `{"name": …}` around a copy of the whole fact. Our names need no escapes:
+    parsing all of it for each rule that fires would cost more than all else of a decision.
+    """
     _, state = _C.assert_fact(handle, fact)
     started = _C.start_action_for_state(handle, state)
     message = started[1] if started else None
     actions: list[str] = []
     while message and len(actions) < _MOST_ACTIONS:
-        actions.append(next(iter(json.loads(message))))
+        actions.append(message.split('"', 2)[1])
         message = _C.complete_and_start_action(handle, state)
     _C.retract_fact(handle, fact)
     return actions

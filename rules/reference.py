@@ -7,9 +7,11 @@ plain integers here (0 false, 1 unknown, 2 true), so that a decision costs micro
 from __future__ import annotations
 
 import operator
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from rules.conditions import All, Leaf, Not, Op
+from rules.facts import FACTS, FactType
 
 if TYPE_CHECKING:
     import re
@@ -59,7 +61,8 @@ def _all(parts: Sequence[Evaluate]) -> Evaluate:
             found = part(values)
             if found == _FALSE:
                 return _FALSE
-            least = min(least, found)
+            if found == _UNKNOWN:
+                least = _UNKNOWN
         return least
 
     return evaluate
@@ -72,7 +75,8 @@ def _any(parts: Sequence[Evaluate]) -> Evaluate:
             found = part(values)
             if found == _TRUE:
                 return _TRUE
-            most = max(most, found)
+            if found == _UNKNOWN:
+                most = _UNKNOWN
         return most
 
     return evaluate
@@ -96,18 +100,18 @@ def _comparison(leaf: Leaf) -> Evaluate:
 
 
 _ORDERINGS: Mapping[Op, Callable[[int, int], bool]] = {
-    Op.GT: operator.gt,
-    Op.GTE: operator.ge,
-    Op.LT: operator.lt,
-    Op.LTE: operator.le,
+    Op.GT: operator.lt,
+    Op.GTE: operator.le,
+    Op.LT: operator.gt,
+    Op.LTE: operator.ge,
 }
+"""What holds of (bound, value), the bound first, so that it can be bound without a lambda."""
 
 
 def _predicate(leaf: Leaf) -> Predicate:
     op, operand = leaf.op, leaf.operand
     if op in _ORDERINGS:
-        compare, bound = _ORDERINGS[op], cast("int", operand)
-        return lambda value: compare(cast("int", value), bound)
+        return cast("Predicate", partial(_ORDERINGS[op], cast("int", operand)))
     if op is Op.BETWEEN:
         low, high = cast("tuple[int, int]", operand)
         return lambda value: low <= cast("int", value) <= high
@@ -115,11 +119,9 @@ def _predicate(leaf: Leaf) -> Predicate:
         patterns = cast("tuple[re.Pattern[str], ...]", operand)
         return lambda value: any(each.search(cast("str", value)) for each in patterns)
     wanted = operand if isinstance(operand, frozenset) else frozenset((operand,))
+    if FACTS[leaf.fact].type is FactType.NAMES:
+        apart = cast("Predicate", wanted.isdisjoint)
+        return apart if op in (Op.NE, Op.NOT_IN) else lambda value: not apart(value)
     if op in (Op.EQ, Op.IN):
-        return lambda value: _among(value, wanted)
-    return lambda value: not _among(value, wanted)
-
-
-def _among(value: Known, wanted: frozenset[object]) -> bool:
-    """Whether the value is wanted; of a set of names, whether one of them is."""
-    return not value.isdisjoint(wanted) if isinstance(value, frozenset) else value in wanted
+        return wanted.__contains__
+    return lambda value: value not in wanted

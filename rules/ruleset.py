@@ -8,14 +8,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
-from fractions import Fraction
 from functools import cached_property
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from rules.conditions import leaves
 from rules.facts import FACTS, REQUIRED
 from rules.problems import NOWHERE, Place
-from rules.verdict import Effect
+from rules.snapshot import MICRO
+from rules.verdict import Contribution, Effect, Fired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,16 +53,17 @@ class Ramp:
         """The fewest points it can give."""
         return min(self.start_points, self.end_points)
 
-    def points(self, value: int | None) -> Fraction | int:
-        """Points at `value`, exactly; over an unknown the lesser of 0 and the lowest."""
+    def points(self, value: int | None, scale: int) -> int:
+        """Points at `value` times `scale`; over an unknown the lesser of 0 and the lowest.
+
+        Exact, since `scale` is a multiple of the ramp's length.
+        """
         if value is None:
-            return min(0, self.lowest)
-        if value <= self.start:
-            return self.start_points
-        if value >= self.end:
-            return self.end_points
-        slope = Fraction(self.end_points - self.start_points, self.end - self.start)
-        return self.start_points + slope * (value - self.start)
+            return min(0, self.lowest) * scale
+        length = self.end - self.start
+        inside = min(max(value, self.start), self.end) - self.start
+        rise = (self.end_points - self.start_points) * inside * (scale // length)
+        return self.start_points * scale + rise
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +201,36 @@ class RuleSet:
             yield from (leaf.fact for leaf in leaves(condition))
         yield from (rule.points.fact for rule in self.scores if isinstance(rule.points, Ramp))
 
+    @cached_property
+    def scale(self) -> int:
+        """What points are multiplied by, so that every sum of them is a whole number."""
+        ramps = (rule.points for rule in self.scores if isinstance(rule.points, Ramp))
+        return lcm(MICRO, *(ramp.end - ramp.start for ramp in ramps))
+
+    @cached_property
+    def fixed(self) -> Mapping[str, Contribution]:
+        """What each rule of fixed points says whenever it fires."""
+        return {
+            rule.id: Contribution(rule.id, rule.points, rule.reason, rule.place)
+            for rule in self.scores
+            if isinstance(rule.points, int)
+        }
+
+    @cached_property
+    def spoken(self) -> tuple[Fired, ...]:
+        """What each veto says whenever it fires, in their order."""
+        return tuple(
+            Fired(veto.id, veto.effect, veto.reason, veto.place, veto.route, veto.defer)
+            for veto in self.vetoes
+        )
+
+    @cached_property
+    def _sought(self) -> tuple[str, ...]:
+        return tuple(fact.name for fact in self.reads if fact.name != APPROVED)
+
     def missing(self, values: Mapping[str, Known]) -> tuple[str, ...]:
         """The facts that are read and not known; no approval is simply none."""
-        names = (fact.name for fact in self.reads)
-        return tuple(name for name in names if name not in values and name != APPROVED)
+        return tuple([name for name in self._sought if name not in values])
 
     def band(self, score: int) -> str:
         """The name of the band that `score`, within the set's range, falls into."""

@@ -1,9 +1,10 @@
-"""Rules that fired → points: capped by group, clamped, rounded down, all of it explained."""
+"""Rules that fired → points: capped by group, clamped, rounded down, all of it explained.
+
+Points are reckoned as whole numbers, times the set's `scale`: exact, and without fractions.
+"""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import floor
 from typing import TYPE_CHECKING, cast
 
 from rules.ruleset import Ramp
@@ -17,55 +18,57 @@ if TYPE_CHECKING:
     from rules.ruleset import Group, RuleSet, ScoreRule
     from rules.snapshot import Known
 
-    Points = dict[str, Fraction | int]
-
 
 def tally(ruleset: RuleSet, values: Mapping[str, Known], fired: AbstractSet[str]) -> Score | None:
     """The score of these values; None when the base fact is not known."""
-    base = _base(ruleset, values)
+    base, scale = base_points(ruleset, values), ruleset.scale
     if base is None:
         return None
     counted = [rule for rule in ruleset.scores if rule.when is None or rule.id in fired]
-    points = {rule.id: _points(rule, values) for rule in counted}
+    points = {rule.id: _points(rule, values, scale) for rule in counted}
+    fixed = ruleset.fixed
     contributions = [
-        Contribution(rule.id, _shown(points[rule.id]), rule.reason, rule.place) for rule in counted
+        fixed.get(rule.id)
+        or Contribution(rule.id, _shown(points[rule.id], scale), rule.reason, rule.place)
+        for rule in counted
     ]
     raw = base + sum(points.values())
     for group in ruleset.groups:
-        taken_back = _beyond_cap(group, points)
+        taken_back = beyond_cap(group, points, scale)
         if taken_back:
             reason = f"The group {group.name} counts at most {group.cap} points either way"
-            shown = _shown(-taken_back)
+            shown = _shown(-taken_back, scale)
             contributions.append(Contribution(group.name, shown, reason, group.place))
             raw -= taken_back
-    value = floor(min(max(raw, ruleset.minimum), ruleset.maximum))
-    return Score(_shown(base), value, _shown(raw), ruleset.band(value), tuple(contributions))
+    value = min(max(raw // scale, ruleset.minimum), ruleset.maximum)
+    band = ruleset.band(value)
+    return Score(_shown(base, scale), value, _shown(raw, scale), band, tuple(contributions))
 
 
-def _base(ruleset: RuleSet, values: Mapping[str, Known]) -> Fraction | int | None:
+def base_points(ruleset: RuleSet, values: Mapping[str, Known]) -> int | None:
+    """What the rules' points are added to, scaled; None when it is a fact that is not known."""
     if isinstance(ruleset.base, int):
-        return ruleset.base
+        return ruleset.base * ruleset.scale
     value = cast("int | None", values.get(ruleset.base))
-    return None if value is None else _whole_if_it_is(Fraction(value, MICRO))
+    return None if value is None else value * (ruleset.scale // MICRO)
 
 
-def _points(rule: ScoreRule, values: Mapping[str, Known]) -> Fraction | int:
-    if isinstance(rule.points, Ramp):
-        return rule.points.points(cast("int | None", values.get(rule.points.fact)))
-    return rule.points
-
-
-def _beyond_cap(group: Group, points: Points) -> Fraction | int:
-    """What the group's gains exceed its cap by, less what its losses do."""
+def beyond_cap(group: Group, points: Mapping[str, int], scale: int) -> int:
+    """What the group's gains exceed its cap by, less what its losses do; all of it scaled."""
     members = [points[rule] for rule in group.rules if rule in points]
+    cap = group.cap * scale
     gains = sum(each for each in members if each > 0)
     losses = sum(each for each in members if each < 0)
-    return max(gains - group.cap, 0) + min(losses + group.cap, 0)
+    return max(gains - cap, 0) + min(losses + cap, 0)
 
 
-def _whole_if_it_is(points: Fraction) -> Fraction | int:
-    return points.numerator if points.denominator == 1 else points
+def _points(rule: ScoreRule, values: Mapping[str, Known], scale: int) -> int:
+    if isinstance(rule.points, Ramp):
+        return rule.points.points(cast("int | None", values.get(rule.points.fact)), scale)
+    return rule.points * scale
 
 
-def _shown(points: Fraction | int) -> float:
-    return points if isinstance(points, int) else round(float(points), 6)
+def _shown(points: int, scale: int) -> float:
+    """Points as people read them: whole ones without decimals, else to the millionth."""
+    whole, rest = divmod(points, scale)
+    return round(points / scale, 6) if rest else whole
