@@ -12,7 +12,7 @@ PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=event
 CHECKED := $(SOURCE) tests bench clients examples
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format docs docs-check bench soak-rules cover wheel smoke lock audit clean
+.PHONY: help venv demo test lint format docs docs-check pictures bench soak-rules cover wheel smoke lock audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -59,6 +59,9 @@ docs: $(STAMP) ## write the generated blocks of the docs anew
 
 docs-check: $(STAMP) ## fail where a generated block is not what the code says
 	$(BIN)/cog --check --diff -I docs $(PAGES)
+
+pictures: $(STAMP) ## docs/images anew, from the running demonstration
+	$(BIN)/python -m tests.browser.pictures
 
 bench: $(STAMP) ## the measurements of bench/
 	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -42,7 +42,13 @@ messages_per_minute = 120
 manual_new_chats = 50
 number_checks = 500
 number_check_min_age_days = 0
+
+[simulated]
+script = "{folder}/{visitor}"
 """
+VISITOR_SCRIPT: Final = "visitor.json"
+SCAN_AFTER: Final = 8.0
+"""Seconds that the code of a visitor's own phone is on show: long enough to see it count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +73,15 @@ def staged(*, keep: bool, rate: float) -> Iterator[Stage]:
     start = next_working_day(datetime.now(UTC))
     settings = folder / "leadmaster.toml"
     settings.write_text(
-        _SETTINGS.format(folder=folder, start=f"{start:%Y-%m-%dT%H:%M:%SZ}", rate=float(rate)),
+        _SETTINGS.format(
+            folder=folder,
+            start=f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            rate=float(rate),
+            visitor=VISITOR_SCRIPT,
+        ),
         encoding="utf-8",
     )
+    (folder / VISITOR_SCRIPT).write_text(json.dumps({"scan_after": SCAN_AFTER}), encoding="utf-8")
     signal.signal(signal.SIGTERM, _end_in_order)
     try:
         with _running(settings, folder / "daemon.log") as process:
