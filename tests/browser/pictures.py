@@ -14,6 +14,7 @@ from tests.helpers.demonstration import Demonstration, demonstration
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 WINDOW: Final[ViewportSize] = {"width": 1280, "height": 800}
+TALL: Final[ViewportSize] = {"width": 1280, "height": 1460}
 RATE: Final = 4.0
 _QUIET: Final = "#live[data-state=live]"
 
@@ -34,6 +35,7 @@ async def message(page: Page) -> None:
     await page.goto("/messages?state=blocked")
     await page.locator(".message-row", has_text="may write").click()
     await page.locator(".verdict").wait_for()
+    await page.set_viewport_size(TALL)
 
 
 async def session(page: Page) -> None:
@@ -60,6 +62,7 @@ async def take(shown: Demonstration) -> None:
         await page.goto(shown.link)
         await page.locator("#live").wait_for()
         for picture in PICTURES:
+            await page.set_viewport_size(WINDOW)
             await picture(page)
             await page.locator(_QUIET).wait_for()
             await page.screenshot(path=IMAGES / f"{picture.__name__}.png")

@@ -60,7 +60,7 @@ async def links_a_phone(page: Page) -> None:
     await page.get_by_label("How it reaches WhatsApp").select_option("simulated")
     await page.get_by_role("button", name="Add and link").click()
     card = page.locator("#session-recepcion")
-    await expect(card.locator(".pairing-code svg")).to_be_visible()
+    await expect(card.locator(".pairing-code svg")).to_be_in_viewport(ratio=1)
     await live(page)
     await page.evaluate("window.sameDocument = true")
     await expect(card.locator('[data-state="ready"]')).to_be_visible(timeout=ENOUGH)

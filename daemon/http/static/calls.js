@@ -40,7 +40,8 @@ function orderOf(form, submitter) {
     body[name] = JSON.parse(body[name]);
   }
   const method = form.dataset.method ?? "POST";
-  return { method, path: form.dataset.call, body, next: fill(form.dataset.andThen, body) };
+  const [next, then] = [form.dataset.andThen, form.dataset.then].map((path) => fill(path, body));
+  return { method, path: form.dataset.call, body, next, then };
 }
 
 function fill(path, values) {
@@ -62,7 +63,7 @@ async function send(form, order) {
   button.disabled = true;
   try {
     const answer = await carryOut(order);
-    finished(form);
+    finished(form, order.then);
     tellAll("given", form, answer);
   } catch (problem) {
     tell(form, problem);
@@ -71,12 +72,12 @@ async function send(form, order) {
   }
 }
 
-function finished(form) {
+function finished(form, then) {
   const { done, regret } = form.dataset;
   closeDialog(form);
   if (done && regret) toast(done, { seconds: REGRET, onUndo: () => openDialog(regret) });
   else if (done) toast(done);
-  if (form.dataset.then) location.assign(form.dataset.then);
+  if (then) location.assign(then);
 }
 
 // Waits before it sends; a page that is left meanwhile sends at once: the person did decide.
