@@ -102,7 +102,7 @@ def show(here: Here, *, prospect: str, json_: bool) -> None:
 
 def _print_score(score: dict[str, Any] | None) -> None:
     for part in (score or {}).get("contributions", ()):
-        say(f"  {part['points']:+g}  {part['reason']} ({part['at']})")
+        say(f"  {part['points']:+.3g}  {part['reason']} ({part['at']})")
 
 
 @prospects.command()
