@@ -1,4 +1,4 @@
-"""YAML text → a tree of plain values, each with its place; the only user of ruamel.yaml."""
+"""YAML text → a tree of plain values, each with its place."""
 
 from __future__ import annotations
 

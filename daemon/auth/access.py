@@ -57,6 +57,10 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
         ("GET", "/prospects/imports/{id}"): Scope.PROSPECTS_READ,
         ("GET", "/prospects/imports/{id}/rejects.csv"): Scope.PROSPECTS_READ,
         ("GET", "/rules"): Scope.RULES_READ,
+        ("GET", "/pieces/rules/change/{target}"): Scope.RULES_WRITE,
+        ("GET", "/pieces/rules/preview"): Scope.RULES_WRITE,
+        ("GET", "/pieces/rules/accept"): Scope.RULES_WRITE,
+        ("GET", "/pieces/rules/rollback/{hash}"): Scope.RULES_WRITE,
         ("GET", "/audit"): Scope.ADMIN,
         # Signing in, and what one may do with one's own sign-in.
         ("GET", "/v1/sign-in"): None,
@@ -136,6 +140,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
         ("GET", "/v1/rules/shadow"): Scope.RULES_READ,
         ("GET", "/v1/rules/explain/{subject}"): Scope.MESSAGES_READ,
         ("POST", "/v1/rules/reload"): Scope.RULES_WRITE,
+        ("POST", "/v1/rules/change"): Scope.RULES_WRITE,
         ("POST", "/v1/rules/accept"): Scope.RULES_WRITE,
         ("POST", "/v1/rules/rollback"): Scope.RULES_WRITE,
         ("POST", "/v1/rules/backtest"): Scope.PROSPECTS_READ,

@@ -17,10 +17,11 @@ from daemon.api.clock import Clock
 from daemon.errors import Conflict, NotFound, RulesRejected
 from daemon.events import RulesAwaitingAcceptance
 from daemon.events import RulesRejected as RulesWereRejected
-from daemon.rulebook import folder, past
+from daemon.rulebook import folder, past, pen
 from daemon.rulebook.book import Judges, Rulebook
 from daemon.rulebook.lines import Tried
 from daemon.rulebook.state import (
+    Foreseen,
     Rejected,
     RulesState,
     Waiting,
@@ -30,6 +31,7 @@ from daemon.rulebook.state import (
 )
 from daemon.rulebook.trial import Trial
 from daemon.settings import RulesSettings
+from rules.amend import NotAmendable, Wish, amended
 from rules.diff import Change
 from storage import audit
 from storage.db import Database
@@ -99,22 +101,48 @@ class RuleDesk:
     async def reload(self, who: str) -> RulesState:
         """Try the folder as it stands: it goes live, waits for a person, or is refused."""
         async with self._one_at_a_time:
-            await self._reload_shadow()
-            try:
-                files = await asyncio.to_thread(folder.live, self._settings)
-            except rules.RulesInvalid as error:
-                await self._reject(list(map(str, error.problems)))
-                return self.state()
-            if set(files) == self._rulebook.judges.sources:
-                self._candidate = self._rejected = None
-                return self.state()
-            tried = await self._trial.of(files)
-            if tried.problems:
-                await self._reject(list(map(str, tried.problems)))
-            else:
-                await self._take(await asyncio.to_thread(Judges.of, files, self._settings), who)
-                self._warnings = tuple(map(str, tried.warnings))
+            await self._reload(who, "")
             return self.state()
+
+    async def foresee(self, wish: Wish) -> Foreseen:
+        """Tell what changing a number in the operator's folder would bring; nothing is written.
+
+        Raises :class:`Conflict` where it can't be changed like this, :class:`RulesRejected` where
+        the folder, as it is or as it would be, can't go live.
+        """
+        try:
+            place = str(pen.folder_of(self._settings))
+            files = await asyncio.to_thread(folder.live, self._settings)
+            draft = await asyncio.to_thread(amended, files, wish, place)
+        except NotAmendable as error:
+            raise Conflict(str(error)) from error
+        except (rules.RulesInvalid, rules.GateFault) as error:
+            raise RulesRejected(str(error)) from error
+        tried = await self._trial.of(draft.files)
+        if tried.problems:
+            raise RulesRejected("\n".join(map(str, tried.problems)))
+        judges = await asyncio.to_thread(Judges.of, draft.files, self._settings)
+        changes = changes_between(self._rulebook.judges, judges)
+        waits = any(change.weighty for change in changes) or await self._was_undone(judges)
+        shown = tuple(map(str, changes))
+        return Foreseen(draft.before, draft.files, draft.changed, shown, waits, draft.examples)
+
+    async def change(self, wish: Wish, who: str, reason: str) -> Foreseen:
+        """Write a number into the operator's folder and reload it; raises as :meth:`foresee`."""
+        async with self._one_at_a_time:
+            found = await self.foresee(wish)
+            await asyncio.to_thread(pen.write, found.written)
+            at, subject = self._clock.now(), f"{wish.section}.{wish.name}"
+            detail = {
+                "before": found.before,
+                "after": wish.value,
+                "files": [file.path for file in found.written],
+            }
+            await self._database.write(
+                lambda tx: audit.add(tx, at, who, "rules_changed", subject, reason, detail)
+            )
+            await self._reload(who, reason)
+            return found
 
     async def accept(self, hash_: str, who: str, reason: str) -> RulesState:
         """Let what waits go live; raise :class:`NotFound` where nothing of that hash waits."""
@@ -147,7 +175,25 @@ class RuleDesk:
             await self._swap(judges, How.ROLLED_BACK, who, reason)
             return self.state()
 
-    async def _take(self, judges: Judges, who: str) -> None:
+    async def _reload(self, who: str, reason: str) -> None:
+        await self._reload_shadow()
+        try:
+            files = await asyncio.to_thread(folder.live, self._settings)
+        except rules.RulesInvalid as error:
+            await self._reject(list(map(str, error.problems)))
+            return
+        if set(files) == self._rulebook.judges.sources:
+            self._candidate = self._rejected = None
+            return
+        tried = await self._trial.of(files)
+        if tried.problems:
+            await self._reject(list(map(str, tried.problems)))
+            return
+        judges = await asyncio.to_thread(Judges.of, files, self._settings)
+        await self._take(judges, who, reason)
+        self._warnings = tuple(map(str, tried.warnings))
+
+    async def _take(self, judges: Judges, who: str, reason: str) -> None:
         live = self._rulebook.judges
         changes = changes_between(live, judges)
         self._rejected = None
@@ -156,7 +202,7 @@ class RuleDesk:
         elif any(change.weighty for change in changes) or await self._was_undone(judges):
             await self._let_wait(judges, changes)
         else:
-            await self._swap(judges, How.LOADED, who, "")
+            await self._swap(judges, How.LOADED, who, reason)
 
     async def _was_undone(self, judges: Judges) -> bool:
         """Tell whether a person rolled these very rules back: they do not return by themselves."""

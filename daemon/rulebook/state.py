@@ -54,6 +54,22 @@ class RulesState:
     shadow_problems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What changing a number would bring: `files` as they would be, `written` those that change.
+
+    `changes` is all that would be otherwise than what is live, `waits` whether a person must
+    accept it, `examples` those whose expectation follows.
+    """
+
+    before: int
+    files: tuple[rules.RuleFile, ...]
+    written: tuple[rules.RuleFile, ...]
+    changes: tuple[str, ...]
+    waits: bool
+    examples: tuple[str, ...]
+
+
 def live_set(judge: rules.Judge) -> LiveSet:
     """Describe the set behind a judge."""
     ruleset = judge.ruleset

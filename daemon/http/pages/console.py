@@ -17,6 +17,7 @@ from daemon.http.pages import (
     reveal,
     review,
     rules,
+    rulework,
     sessions,
     today,
 )
@@ -33,6 +34,7 @@ routes: list[web.AbstractRouteDef] = [
     *messages.routes,
     *manual.routes,
     *rules.routes,
+    *rulework.routes,
     *audit.routes,
     *halting.routes,
     *reveal.routes,

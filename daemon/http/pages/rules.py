@@ -1,4 +1,4 @@
-"""`/rules`: the sets in force, each rule with its reason and how often it fired; read only."""
+"""`/rules`: the sets in force, each rule with its reason and how often it fired, and the desk."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from daemon.http.pages import rulings
+from daemon.http.pages.rulework import Desk, desk_of
 from daemon.http.pages.rulings import Case, Hours, Rule
 from daemon.http.pages.shell import page, shell_of, told
 from daemon.http.pages.verdict import Threshold, short, thresholds_of
@@ -60,14 +61,23 @@ async def show(request: web.Request) -> web.StreamResponse:
     house, now = house_of(request), shell_of(request).now
     judges = house.rulebook.judges
 
-    def read(reader: Reader) -> tuple[list[Book], Counts]:
+    state, settings = house.rule_desk.state(), house.settings.rules
+
+    def read(reader: Reader) -> tuple[list[Book], Counts, Desk]:
         books = [_book(reader, "gate", judges.gate), _book(reader, "score", judges.score)]
         gate = firings.of_gate(reader, lately=now - LATELY, longer=now - LONGER)
-        return books, Counts(gate, firings.of_score(reader))
+        counts = Counts(gate, firings.of_score(reader))
+        return books, counts, desk_of(reader, state, settings)
 
-    books, counts = await house.database.read(read)
+    books, counts, desk = await house.database.read(read)
     return await page(
-        request, "rules.html", here="rules", books=books, counts=counts, never=firings.NEVER
+        request,
+        "rules.html",
+        here="rules",
+        books=books,
+        counts=counts,
+        desk=desk,
+        never=firings.NEVER,
     )
 
 

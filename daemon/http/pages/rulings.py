@@ -19,6 +19,7 @@ _HOUR: Final = 60
 class Rule:
     """One rule. `effect` is empty for one that counts points; `source` are its lines in the file.
 
+    `fixed` points are one number, that a form can change.
     `then` is where a routed message goes, or until when one waits, as the file writes it.
     """
 
@@ -27,6 +28,7 @@ class Rule:
     effect: str
     then: str
     points: str
+    fixed: bool
     tone: Tone
     place: str
     source: str
@@ -82,6 +84,7 @@ def _veto(veto: Veto, texts: Mapping[str, str]) -> Rule:
         effect=veto.effect.value,
         then=then,
         points="",
+        fixed=False,
         tone=EFFECTS[veto.effect.value],
         place=short(str(veto.place)),
         source=excerpt(texts.get(veto.place.file, ""), veto.place),
@@ -95,6 +98,7 @@ def _score(rule: ScoreRule, texts: Mapping[str, str]) -> Rule:
         effect="",
         then="",
         points=_points(rule.points),
+        fixed=isinstance(rule.points, int),
         tone=Tone.OFF,
         place=short(str(rule.place)),
         source=excerpt(texts.get(rule.place.file, ""), rule.place),

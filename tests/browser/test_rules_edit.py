@@ -1,0 +1,127 @@
+"""The rules changed by form: who would flip, by name; then written, accepted, and undone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from daemon.settings import RulesSettings
+from statemachines.message import MessageState
+from tests.browser.harness import Console, looking, opened, script_at
+from tests.browser.test_access import found_by_axe
+from tests.browser.test_console import live
+from tests.browser.test_review import reached
+from tests.helpers.doors import settings_for
+
+PHONE = "+5491141234567"
+
+
+@pytest.fixture
+def own(folder: Path) -> Path:
+    """Return the operator's folder, with a file that somebody wrote."""
+    made = folder / "rules.d"
+    made.mkdir()
+    (made / "gate.yaml").write_text("# Ours.\nformat: leadmaster/gate@1\n", encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+async def desk(folder: Path, own: Path) -> AsyncIterator[Console]:
+    """Open a house whose rules may be changed, and in which Ana was written to."""
+    settings = msgspec.structs.replace(settings_for(folder), rules=RulesSettings(dir=str(own)))
+    async with opened(settings) as console:
+        await written_to(console, folder)
+        yield console
+
+
+async def written_to(console: Console, folder: Path) -> None:
+    """Write to somebody who said that we may; her score allows it."""
+    await console.ready("ventas", script=script_at(folder, {"scan_after": 0.1}))
+    entry = {"phone": PHONE, "name": "Ana", "cartera_origen": "feria", "permission": "opted_in"}
+    made = await console.api.post("/v1/prospects", **entry, statement="signed at the fair")
+    assert made.status == 201, made.document
+    word = {"validated": True, "reason": "I called her"}
+    await console.api.post(f"/v1/prospects/{made.document['id']}/validate", **word)
+    reply = await console.api.call("POST", "/v1/messages", json={"to": PHONE, "text": "Hola Ana"})
+    await reached(console, reply.document["id"], {MessageState.SENT, MessageState.DELIVERED})
+
+
+async def asked(page: Page, name: str, value: int) -> None:
+    """Ask who would flip if a number were another."""
+    await page.get_by_role("button", name=f"Change {name}", exact=True).first.click()
+    await page.get_by_label("Points (now").fill(str(value))
+    await page.get_by_role("button", name="Who would flip?").click()
+
+
+async def answered(page: Page, button: str, reason: str) -> None:
+    """Give the reason that a dialog asks for, and press its button."""
+    await page.get_by_label("Why?").fill(reason)
+    await page.locator("#dialog").get_by_role("button", name=button).click()
+    await expect(page.locator("#dialog[open]")).to_have_count(0)
+
+
+@pytest.mark.timeout(120)
+async def test_a_threshold_is_changed_accepted_and_rolled_back(
+    desk: Console, browser: Browser, own: Path
+) -> None:
+    """By somebody who never saw YAML: Ana by name before and after, then the file, then live."""
+    before = desk.house.rulebook.gate.ruleset.hash
+    async with looking(browser, desk, "/rules") as page:
+        await live(page)
+        await asked(page, "allow", 99)
+        flips = page.locator(".flip-list")
+        await expect(flips).to_contain_text("Ana")
+        await expect(flips.locator('[data-state="allow"]')).to_be_visible()
+        await expect(flips.locator('[data-state="review"]')).to_be_visible()
+        assert await found_by_axe(page) == []
+        assert "99" not in (own / "gate.yaml").read_text(encoding="utf-8")
+        await answered(page, "Change 70 to 99", "look at everybody first")
+        state = page.locator(".rules-desk")
+        await expect(state.locator('[data-state="waiting"]')).to_be_visible()
+        text = (own / "gate.yaml").read_text(encoding="utf-8")
+        assert text.startswith("# Ours.\n")
+        assert "{verdict: allow, from: 99}" in text
+        assert desk.house.rulebook.gate.ruleset.hash == before
+        await state.get_by_role("button", name="Accept").click()
+        await answered(page, "Accept", "agreed with sales")
+        await expect(state.locator('[data-state="live"]')).to_be_visible()
+        assert desk.house.rulebook.gate.ruleset.hash != before
+        await expect(page.locator("#book-gate ~ .thresholds")).to_contain_text("from 99")
+        await page.locator("#rules-history summary").click()
+        row = page.locator("#rules-history li", has_text=before[:12])
+        await row.get_by_role("button", name="Roll back to this").click()
+        await answered(page, "Roll back to this", "too careful")
+        await expect(page.locator("#book-gate ~ .thresholds")).to_contain_text("from 70")
+        assert desk.house.rulebook.gate.ruleset.hash == before
+
+
+@pytest.mark.timeout(120)
+async def test_points_are_live_at_once_and_a_bad_number_says_why(
+    desk: Console, browser: Browser
+) -> None:
+    """The hash on the page is the new one; what can't be is refused before it is written."""
+    before = desk.house.rulebook.gate.ruleset.hash
+    async with looking(browser, desk, "/rules") as page:
+        await live(page)
+        await asked(page, "allow", 40)
+        await expect(page.locator("#flips .problem")).to_contain_text("gate.yaml:13:29")
+        await page.locator("#flips [data-close]").click()
+        await asked(page, "unanswered", -20)
+        await expect(page.locator("#flips")).to_contain_text("live at once")
+        await answered(page, "Change -15 to -20", "they hardly ever answer")
+        await expect(page.locator('.rules-desk [data-state="live"]')).to_be_visible()
+        hash_ = desk.house.rulebook.gate.ruleset.hash
+        assert hash_ != before
+        await expect(page.locator(f'section.book code[title="{hash_}"]')).to_be_visible()
+
+
+async def test_without_a_folder_the_page_says_what_to_do(folder: Path, browser: Browser) -> None:
+    """And offers no form that could only fail."""
+    settings = msgspec.structs.replace(settings_for(folder), rules=RulesSettings(dir=""))
+    async with opened(settings) as console, looking(browser, console, "/rules") as page:
+        await expect(page.locator("#no-folder")).to_contain_text("Set dir under [rules]")
+        await expect(page.get_by_role("button", name="Change")).to_have_count(0)
