@@ -17,22 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PAGE = 2_000
-_SCORE = "nullif(substr(d.document, instr(d.document, '\"score\":') + 8, 4), 'null')"
-"""The document is JSON of ours with sorted keys: its own score is the first key of that name."""
-
-_JUDGED = "d.at >= ? AND instr(d.document, '\"fault\":') = 0"
-"""Faults are no judgement of any rules; a string in JSON can't hold the bare quotes."""
 
 
 class Past(NamedTuple):
-    """One decision: its facts as JSON; its document too where a plugin had an opinion."""
+    """One decision, or a fault in its place: what was said, and the facts, as JSON."""
 
     row: int
     id: str
     verdict: str
-    score: int | None
+    document: str
     facts: str
-    opinions: str | None
     text: str | None
 
 
@@ -60,10 +54,8 @@ def reading(path: Path) -> Iterator[Reader]:
 
 
 def count(reader: Reader, since: datetime) -> int:
-    """Return how many decisions there are to compare with."""
-    return int(
-        reader.value(f"SELECT count(*) FROM decisions AS d WHERE {_JUDGED}", (stamp(since),))
-    )
+    """Return how many decisions and faults there are since then."""
+    return int(reader.value("SELECT count(*) FROM decisions WHERE at >= ?", (stamp(since),)))
 
 
 def pages(reader: Reader, since: datetime, *, texts: bool) -> Iterator[list[Past]]:
@@ -73,20 +65,12 @@ def pages(reader: Reader, since: datetime, *, texts: bool) -> Iterator[list[Past
     )
     after = 0
     while rows := reader.all(
-        f"SELECT d.rowid, d.id, d.verdict, CAST({_SCORE} AS INTEGER), d.facts,"
-        " CASE WHEN instr(d.document, '\"opinions\":[]') THEN NULL ELSE d.document END"
-        f" AS opinions, {text} FROM decisions AS d {join}"
-        f" WHERE d.rowid > ? AND {_JUDGED} ORDER BY d.rowid LIMIT {_PAGE}",
+        f"SELECT d.rowid, d.id, d.verdict, d.document, d.facts, {text} FROM decisions AS d {join}"
+        f" WHERE d.rowid > ? AND d.at >= ? ORDER BY d.rowid LIMIT {_PAGE}",
         (after, stamp(since)),
     ):
-        found = [Past(*row) for row in rows]
-        yield found
-        after = found[-1].row
-
-
-def document_of(reader: Reader, decision: str) -> str:
-    """Return what was stored of a decision, as JSON."""
-    return str(reader.value("SELECT document FROM decisions WHERE id = ?", (decision,)))
+        yield [Past._make(row) for row in rows]
+        after = rows[-1]["rowid"]
 
 
 def became(reader: Reader, decisions: Sequence[str]) -> list[Became]:

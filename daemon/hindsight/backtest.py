@@ -14,6 +14,7 @@ import rules
 from daemon import floor
 from daemon.api.numbers import mask
 from daemon.hindsight.report import Flip, Progress, Report, Request, RuleFlips
+from daemon.hindsight.rows import Rows
 from daemon.rulebook import past
 from daemon.rulebook.folder import Sets
 from rules.replay import Replay
@@ -28,14 +29,34 @@ _SAMPLES = 200  # decisions that durable-rules is asked about too
 _CHUNK = 500
 _facts = msgspec.json.Decoder(dict[str, Any])
 
+Said = tuple[str, int | None]
+"""A verdict and its score."""
+
+
+class _Document(msgspec.Struct, gc=False):
+    """What counts of a stored decision; `fault` where there was none, and no rules to compare."""
+
+    score: int | None = None
+    opinions: tuple[dict[str, Any], ...] = ()
+    fault: msgspec.Raw | None = None
+
+
+_documents = msgspec.json.Decoder(_Document)
+
 
 @dataclass(slots=True)
-class _Found:
+class _Counted:
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     flips: Counter[str] = field(default_factory=Counter)
     scores_before: Counter[int] = field(default_factory=Counter)
     scores_after: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Found:
+    pairs: Counter[tuple[Said, Said]] = field(default_factory=Counter)
+    """What was said and what these rules say, to how many decisions."""
     allows: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     turned: list[Flip] = field(default_factory=list)
@@ -52,6 +73,7 @@ class Backtest:
         self._sets = sets
         self._request = request
         self._gate, self._score = Replay(sets.gate), Replay(sets.score)
+        self._row = Rows(self._gate)
         self._both = rules.Judge(sets.gate, request.engines)
         self._judge = rules.Judge(sets.gate, "reference")
         self._texts = any(fact.name == _TEXT for fact in sets.gate.reads)
@@ -64,35 +86,38 @@ class Backtest:
         total = backtests.count(self._reader, self._request.since)
         every, done = max(1, total // _SAMPLES), 0
         for page in backtests.pages(self._reader, self._request.since, texts=self._texts):
-            for row in page:
-                self._compare(row, sample=done % every == 0)
-                done += 1
+            for number, row in enumerate(page, done):
+                self._compare(row, sample=number % every == 0)
+            done += len(page)
             yield Progress(done, total)
-        yield self._report(done, time.perf_counter() - begun)
+        yield self._report(time.perf_counter() - begun)
 
-    def _compare(self, row: Past, *, sample: bool) -> None:
+    def _compare(self, past_row: Past, *, sample: bool) -> None:
         found = self._found
+        document = _documents.decode(past_row.document)
+        if document.fault is not None:
+            return
+        if self._texts and not past_row.text:
+            found.left_out += 1
+            return
+        changes = self._changes(past_row) if self._texts or self._scored_anew else {}
+        opinions = past.opinions({"opinions": document.opinions}) if document.opinions else ()
+        after, score = self._gate.decide(self._row.of(past_row.facts, changes), opinions)
+        if sample or after != past_row.verdict:
+            facts = {**_facts.decode(past_row.facts), **changes}
+            if sample:
+                self._check(facts, opinions, after)
+            if after != past_row.verdict:
+                after = self._flipped(past_row, document.score, facts, opinions)
+        found.pairs[(past_row.verdict, document.score), (after, score)] += 1
+
+    def _changes(self, row: Past) -> dict[str, object]:
+        """Return the facts that are otherwise now: the text is kept apart, the score is anew."""
+        changes: dict[str, object] = {_TEXT: row.text} if self._texts else {}
         facts = _facts.decode(row.facts)
-        if self._texts:
-            if not row.text:
-                found.left_out += 1
-                return
-            facts[_TEXT] = row.text
         if self._scored_anew and facts.get(_SCORE) is not None:
-            facts[_SCORE] = self._score.decide(facts).score
-        opinions = past.opinions(_facts.decode(row.opinions)) if row.opinions else ()
-        before = row.verdict
-        after, score = self._gate.decide(facts, opinions)
-        if sample:
-            self._check(facts, opinions, after)
-        if after != before:
-            after = self._flipped(row, facts, opinions)
-        found.before[before] += 1
-        found.after[after] += 1
-        if row.score is not None:
-            found.scores_before[row.score // _STEP] += 1
-        if score is not None:
-            found.scores_after[score // _STEP] += 1
+            changes[_SCORE] = self._score.decide(self._score.row({**facts, **changes})).score
+        return changes
 
     def _check(
         self, facts: Mapping[str, object], opinions: Sequence[rules.Opinion], after: str
@@ -108,63 +133,61 @@ class Backtest:
     def _flipped(
         self,
         row: Past,
+        score: int | None,
         facts: Mapping[str, object],
         opinions: Sequence[rules.Opinion],
     ) -> str:
         """Note a flip with its reasons; judged whole, since what no rule can lift may undo it."""
         decision = floor.under(self._judge.decide(facts, opinions), facts)
         before, after = row.verdict, decision.verdict.value
-        if before == after:
-            return before
-        self._found.flips[f"{before} → {after}"] += 1
-        if ALLOW in (before, after):
-            self._turned(row, decision)
+        if before != after and ALLOW in (before, after):
+            self._turned(row, score, decision)
         return after
 
-    def _turned(self, row: Past, decision: rules.Decision) -> None:
+    def _turned(self, row: Past, score: int | None, decision: rules.Decision) -> None:
         """Note which rules had a part in a flip to or from allow."""
         found, allows = self._found, decision.verdict == ALLOW
-        old = _facts.decode(backtests.document_of(self._reader, row.id))
-        because = _responsible(old, decision)
+        because = _responsible(_facts.decode(row.document), decision)
         (found.allows if allows else found.stops).update(because)
         found.turned.append(
             Flip(
                 decision=row.id,
                 before=row.verdict,
                 after=decision.verdict.value,
-                score_before=row.score,
+                score_before=score,
                 score_after=decision.score,
                 because=because,
                 sentence=decision.sentence,
             )
         )
 
-    def _report(self, done: int, seconds: float) -> Report:
+    def _report(self, seconds: float) -> Report:
         found = self._found
         turned = self._named()
         more = [flip for flip in turned if flip.after == ALLOW]
         less = [flip for flip in turned if flip.before == ALLOW]
         named = sorted({*found.allows, *found.stops})
         by_rule = [RuleFlips(rule, found.allows[rule], found.stops[rule]) for rule in named]
-        bars = max((*found.scores_before, *found.scores_after, 100 // _STEP)) + 1
+        counted = _counted(found.pairs)
+        bars = max((*counted.scores_before, *counted.scores_after, 100 // _STEP)) + 1
         half = self._request.examples // 2
         return Report(
             gate=self._sets.gate.hash,
             score=self._sets.score.hash,
             since=self._request.since,
-            decisions=done - found.left_out,
+            decisions=found.pairs.total(),
             left_out=found.left_out,
-            before=dict(found.before),
-            after=dict(found.after),
-            flips=dict(found.flips.most_common()),
+            before=dict(counted.before),
+            after=dict(counted.after),
+            flips=dict(counted.flips.most_common()),
             allows_more=len(more),
             allows_less=len(less),
             by_rule=tuple(sorted(by_rule, key=lambda each: -each.allows - each.stops)),
             more=_outcomes(more),
             less=_outcomes(less),
             examples=(*more[-half:], *less[-half:]),
-            scores_before=tuple(found.scores_before[bar] for bar in range(bars)),
-            scores_after=tuple(found.scores_after[bar] for bar in range(bars)),
+            scores_before=tuple(counted.scores_before[bar] for bar in range(bars)),
+            scores_after=tuple(counted.scores_after[bar] for bar in range(bars)),
             checked=found.checked,
             disagreed=found.disagreed,
             seconds=round(seconds, 3),
@@ -178,6 +201,20 @@ class Backtest:
             chunk = [flip.decision for flip in turned[start : start + _CHUNK]]
             people |= {each.decision: each for each in backtests.became(self._reader, chunk)}
         return [_about(flip, people[flip.decision]) for flip in turned]
+
+
+def _counted(pairs: Mapping[tuple[Said, Said], int]) -> _Counted:
+    found = _Counted()
+    for ((before, old_score), (after, new_score)), many in pairs.items():
+        found.before[before] += many
+        found.after[after] += many
+        if before != after:
+            found.flips[f"{before} → {after}"] += many
+        if old_score is not None:
+            found.scores_before[old_score // _STEP] += many
+        if new_score is not None:
+            found.scores_after[new_score // _STEP] += many
+    return found
 
 
 def _about(flip: Flip, whom: backtests.Became) -> Flip:

@@ -85,7 +85,9 @@ def test_the_replay_says_what_the_judge_says(
     judge, replay = Judge(ruleset, "reference"), Replay(ruleset)
     for changed in changes:
         facts = {**baseline(ruleset), **changed}
-        assert replay.decide(facts, opinions) == _judged(judge, ruleset, facts, opinions)
+        assert replay.decide(replay.row(facts), opinions) == _judged(
+            judge, ruleset, facts, opinions
+        )
 
 
 def _judged(
@@ -103,17 +105,29 @@ def test_equal_looks_are_judged_once() -> None:
     replay = Replay(SETS["gate"])
     facts = baseline(SETS["gate"])
     for age in range(100):
-        replay.decide({**facts, "prospect.validation_age_days": age, "message.length": age})
+        older = {**facts, "prospect.validation_age_days": age, "message.length": age}
+        replay.decide(replay.row(older))
     assert replay.looks == 1
-    replay.decide({**facts, "message.duplicate": True})
+    replay.decide(replay.row({**facts, "message.duplicate": True}))
     assert replay.looks == 2
 
 
-def test_what_is_remembered_of_texts_is_bounded() -> None:
-    """Each message has its own text; forgetting them changes no answer."""
+def test_what_is_remembered_of_values_is_bounded() -> None:
+    """Each message has its own text, each contact its age; forgetting them changes no answer."""
     replay = Replay(SETS["ramps"])
     facts = baseline(SETS["ramps"])
-    for number in range(50_100):
-        replay.decide({**facts, "message.text": f"text {number}"})
+    for number in range(10_100):
+        age = {"message.text": f"text {number}", "prospect.data_age_days": number / 1_000}
+        replay.decide(replay.row({**facts, **age}))
     assert replay.looks == 1
-    assert replay.decide({**facts, "message.text": "casino"}).verdict == "block"
+    assert replay.decide(replay.row({**facts, "message.text": "casino"})).verdict == "block"
+
+
+def test_what_is_remembered_of_looks_is_bounded() -> None:
+    """A plugin that says something else each time costs time, never memory."""
+    replay = Replay(SETS["gate"])
+    row = replay.row(baseline(SETS["gate"]))
+    for number in range(10_100):
+        said = replay.decide(row, [Opinion("p", Effect.HOLD, f"reason {number}")])
+        assert said.verdict == "review"
+    assert replay.looks <= 10_000
