@@ -34,3 +34,11 @@ def test_connecting_never_makes_a_file(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         connect_for_writing(tmp_path / "leadmaster.db")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_leaves_no_connection_behind(tmp_path: Path) -> None:
+    """What could not be set up is closed: from Python 3.13 on it would be warned of."""
+    path = tmp_path / "leadmaster.db"
+    path.write_text("not a database, but long enough for a header " * 9, encoding="utf-8")
+    with pytest.raises(sqlite3.DatabaseError):
+        connect_for_writing(path)
