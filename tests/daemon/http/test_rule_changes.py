@@ -9,7 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import rules
 from daemon.auth.scopes import Scope
+from daemon.errors import Unavailable
+from daemon.rulebook import pen
 from daemon.settings import RulesSettings
 from storage import audit
 from tests.browser.harness import opened
@@ -130,3 +133,13 @@ async def test_who_may_not_read_prospects_gets_figures_alone(short_folder: Path,
     async with opened(settings, frozenset({Scope.RULES_WRITE, Scope.RULES_READ})) as console:
         told = await console.api.post("/v1/rules/change", **ALLOW, dry_run=True)
     assert (told.status, told.document["report"]["examples"]) == (200, [])
+
+
+def test_a_file_that_can_not_be_written_is_named(tmp_path: Path) -> None:
+    """With what the system says of it; a draft that was left behind is in nobody's way."""
+    lost = rules.RuleFile(str(tmp_path / "gone" / "gate.yaml"), "x")
+    with pytest.raises(Unavailable, match=r"gate\.yaml could not be written: No such file"):
+        pen.write([lost])
+    (tmp_path / ".gate.yaml.new").write_text("half", encoding="utf-8")
+    pen.write([rules.RuleFile(str(tmp_path / "gate.yaml"), "whole")])
+    assert names(tmp_path) == ["gate.yaml"]
