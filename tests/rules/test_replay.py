@@ -112,6 +112,15 @@ def test_equal_looks_are_judged_once() -> None:
     assert replay.looks == 2
 
 
+def test_a_number_out_of_its_range_is_unknown() -> None:
+    """A row that was read the short way may hold one."""
+    replay = Replay(SETS["gate"])
+    place = [fact.name for fact in replay.columns].index("prospect.score_contactabilidad")
+    row = list(replay.row(baseline(SETS["gate"])))
+    row[place] = 101
+    assert replay.decide(tuple(row)) == ("block", None)
+
+
 def test_what_is_remembered_of_values_is_bounded() -> None:
     """Each message has its own text, each contact its age; forgetting them changes no answer."""
     replay = Replay(SETS["ramps"])
