@@ -113,6 +113,7 @@ async def stops_everything(page: Page) -> None:
     await page.get_by_role("button", name="Stop all").click()
     await page.get_by_role("button", name="Stop all sending").click()
     await expect(page.locator("#halt-banner")).to_contain_text("visitor stopped all sending")
+    await expect(page.locator("[data-halt]")).to_have_text("Stopped")
     await at(page, "Today")
     await expect(page.locator("h1")).to_contain_text("All sending is stopped")
 
