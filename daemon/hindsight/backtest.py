@@ -38,7 +38,7 @@ class _Document(msgspec.Struct, gc=False):
 
     score: int | None = None
     opinions: tuple[dict[str, Any], ...] = ()
-    fault: msgspec.Raw | None = None
+    fault: dict[str, Any] | None = None
 
 
 _documents = msgspec.json.Decoder(_Document)

@@ -135,6 +135,17 @@ async def test_a_fault_explains_itself(house: SmallHouse) -> None:
     assert found.score is None
 
 
+async def test_a_fault_is_compared_with_nothing(house: SmallHouse) -> None:
+    """No rules said what it says."""
+    forgetful = rules.Judge(house.rulebook.gate.ruleset, compiler=lambda _: compile_rules([]))
+    house.rulebook.judges = Judges(forgetful, house.rulebook.score)
+    await house.clock.leap(8 * 3600)
+    await house.post()
+    found = await _backtest(house)
+    assert isinstance(found, report.Report)
+    assert (found.decisions, found.left_out, found.flips) == (0, 0, {})
+
+
 def test_supposed_facts_are_read_by_their_type() -> None:
     """As a person types them; nothing means missing."""
     assert parsed(
