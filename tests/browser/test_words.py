@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -19,6 +21,7 @@ from storage.tx import Tx
 from tests.browser.harness import Console, looking
 from tests.browser.test_console import live
 from tests.helpers.doors import DAYTIME
+from tests.helpers.stream import Ear
 
 ENGLISH = language("en")
 BY_HAND = {MessageState.TAKEN, MessageState.REVEALED, MessageState.CONFIRMED_BY_HAND}
@@ -26,12 +29,11 @@ FIRST_NUMBER = 5491141230000
 
 
 async def test_every_state_of_a_session_has_one_word(console: Console, browser: Browser) -> None:
-    """State and sentence of each are those of the row, of REST and of the event, live."""
+    """State and sentence of each are those of the row, of REST and of the WebSocket, live."""
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
     house = console.house
     keeper = house.sessions._get("ventas").keeper  # noqa: SLF001 - no path leads through all states
-    news = house.bus.subscribe()
-    async with looking(browser, console, "/sessions") as page:
+    async with looking(browser, console, "/sessions") as page, listening(console) as ear:
         await live(page)
         # It begins as stopped: that one comes last, so that each is a change.
         for state in sorted(Connection, key=lambda state: state is Connection.STOPPED):
@@ -40,7 +42,7 @@ async def test_every_state_of_a_session_has_one_word(console: Console, browser: 
                 keeper.record, connection=state, reason_code="", due_at=due, phone_seen_at=due
             )
             await keeper.keep(record, house.clock.now())
-            told = (await anext(aiter(news))).event.data
+            told = (await ear.events(1))[0]["data"]
             row = await house.database.read(lambda reader: sessions.get(reader, "ventas"))
             rest = (await console.api.get("/v1/sessions/ventas")).document
             assert row is not None
@@ -50,7 +52,16 @@ async def test_every_state_of_a_session_has_one_word(console: Console, browser: 
             sentence = page.locator("#session-ventas .status-sentence")
             await expect(sentence).to_have_text(rest["sentence"], use_inner_text=False)
             assert rest["sentence"] == told["sentence"]
-    news.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(console: Console) -> AsyncIterator[Ear]:
+    """Listen to the status stream over a WebSocket, from now on."""
+    url = f"{console.url}/v1/events"
+    async with console.api.session.ws_connect(url, protocols=("leadmaster.v1",)) as socket:
+        ear = Ear(socket)
+        await ear.until("subscribed")
+        yield ear
 
 
 def path_to(target: MessageState, channel: str) -> list[MessageState]:
@@ -78,20 +89,25 @@ def lead(message: str, target: MessageState, channel: str, tx: Tx) -> None:
 
 
 async def test_every_state_of_a_message_has_one_word(console: Console, browser: Browser) -> None:
-    """Each pill's state is that of the row and of REST, its word the catalogue's."""
+    """Each pill's state is that of the row, REST and the WebSocket, its word the catalogue's."""
     house, numbers = console.house, itertools.count(FIRST_NUMBER)
     for channel in ("simulated", "manual"):
         await console.api.post("/v1/sessions", name=channel, channel=channel)
     await house.outbox.stop(1)  # nothing moves from here on but what the test moves
-    for state in MessageState:
-        channel = "manual" if state in BY_HAND else "simulated"
-        order = {"to": f"+{next(numbers)}", "text": f"Hola {state}", "session": channel}
-        reply = await console.api.call("POST", "/v1/messages", json=order)
-        assert reply.status == 202, reply.document["detail"]
-        await house.database.write(partial(lead, reply.document["id"], state, channel))
+    before = await house.database.high_water()
+    async with listening(console) as ear:
+        for state in MessageState:
+            channel = "manual" if state in BY_HAND else "simulated"
+            order = {"to": f"+{next(numbers)}", "text": f"Hola {state}", "session": channel}
+            reply = await console.api.call("POST", "/v1/messages", json=order)
+            assert reply.status == 202, reply.document["detail"]
+            await house.database.write(partial(lead, reply.document["id"], state, channel))
+        heard = await ear.events(await house.database.high_water() - before)
+    told = {each["subject"]: each["data"]["state"] for each in heard}
     rest = {each["id"]: each["state"] for each in (await listed(console))}
     rows = await house.database.read(lambda reader: messages.page(reader, limit=100))
     assert {row.id: row.state for row in rows} == rest
+    assert told == rest
     assert set(rest.values()) == set(MessageState)
     async with looking(browser, console, "/messages") as page:
         for identity, word in rest.items():

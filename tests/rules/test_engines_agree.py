@@ -116,6 +116,12 @@ def _defined(condition: Condition, values: dict[str, Known]) -> Truth:
             return max(_defined(part, values) for part in parts)
 
 
+def test_the_random_rules_reach_every_operator() -> None:
+    """Each operator of the language is one that the sets below draw from."""
+    drawn = {op for name in NAMES for op in OPERATORS[FACTS[name].type]}
+    assert drawn == set(Op)
+
+
 @settings(max_examples=1_000, deadline=None)
 @given(RULE_SETS, FACT_SETS)
 def test_both_engines_fire_what_the_definition_says(
