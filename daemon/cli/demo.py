@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import threading
 from collections import Counter
@@ -87,7 +88,7 @@ def _your_turn(stage: Stage, news: News) -> None:
     _scene(10, "Your turn: link a phone, validate prospects, send one by hand, stop everything")
     say(
         f"   the console: {_link(stage.client)}\n"
-        f"   commands:    leadmaster --config {stage.folder}/leadmaster.toml queue list\n"
+        f"   commands:    {_called()} --config {stage.folder}/leadmaster.toml queue list\n"
         "   Ctrl-C ends the demonstration."
     )
     with contextlib.suppress(KeyboardInterrupt):
@@ -219,12 +220,19 @@ def _summary(client: Client) -> None:
     print_table(found, columns, empty="")
     counts = Counter(message["state"] for message in found)
     say("   " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    ours = f"   {_called()} --state-dir ./state"
     say(
         "\nNext, with a daemon of your own:\n"
-        "   leadmaster --state-dir ./state run\n"
-        "   leadmaster --state-dir ./state sessions add ventas --channel simulated --start\n"
-        "   leadmaster --state-dir ./state sessions qr ventas"
+        f"{ours} run\n"
+        f"{ours} sessions add ventas --channel simulated --start\n"
+        f"{ours} sessions qr ventas"
     )
+
+
+def _called() -> str:
+    """Return how this very command is called from here: by its path where no shell finds it."""
+    found = shutil.which("leadmaster") or not sys.argv[0].endswith("leadmaster")
+    return "leadmaster" if found else sys.argv[0]
 
 
 def _scene(number: int, title: str) -> None:
