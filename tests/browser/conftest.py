@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from playwright.async_api import Browser
 
+from daemon.settings import SimulatedSettings
 from tests.browser.harness import Console, chromium, opened
 from tests.helpers.doors import settings_for
 
@@ -22,8 +24,9 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 async def console(folder: Path) -> AsyncIterator[Console]:
-    """Open a house with its console."""
-    async with opened(settings_for(folder)) as made:
+    """Open a house with its console; a code stays long enough to be seen before it is scanned."""
+    unhurried = msgspec.structs.replace(settings_for(folder), simulated=SimulatedSettings())
+    async with opened(unhurried) as made:
         yield made
 
 

@@ -15,7 +15,13 @@ import aiohttp
 from daemon.app import House
 from daemon.http.doors import control_door, public_door
 from daemon.http.vitals import Vitals
-from daemon.settings import ClockSettings, DaemonSettings, PacingSettings, Settings
+from daemon.settings import (
+    ClockSettings,
+    DaemonSettings,
+    PacingSettings,
+    Settings,
+    SimulatedSettings,
+)
 
 Json: TypeAlias = Any
 DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
@@ -32,11 +38,18 @@ GENEROUS = PacingSettings(
 
 
 def settings_for(folder: Path, **daemon: Json) -> Settings:
-    """Return settings for a test's own folder: daytime, generous budgets, any free port."""
+    """Return settings for a test's own folder: daytime, generous budgets, any free port.
+
+    Whoever holds the virtual phones scans a code at once.
+    """
+    folder.mkdir(exist_ok=True)
+    script = folder / "at_once.json"
+    script.write_text('{"scan_after": 0.05}', encoding="utf-8")
     return Settings(
         daemon=DaemonSettings(state_dir=str(folder), port=0, drain_seconds=1, **daemon),
         clock=ClockSettings(start=DAYTIME),
         pacing=GENEROUS,
+        simulated=SimulatedSettings(script=str(script)),
     )
 
 
