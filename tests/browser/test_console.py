@@ -164,14 +164,14 @@ async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) 
         await expect(page.locator("#search")).to_have_value("gt")
         await page.goto("/sessions")
         await live(page)
+        await page.wait_for_load_state("networkidle")  # the live list was fetched once more
         await page.keyboard.press("?")
         await expect(page.locator("#help")).to_be_visible()
         await page.keyboard.press("Escape")
         await expect(page.locator("#help")).to_be_hidden()
-        await page.keyboard.press("j")
-        await page.keyboard.press("j")
-        await page.keyboard.press("k")
-        await expect(page.locator("#session-ventas")).to_be_focused()
+        for key, name in (("j", "ventas"), ("j", "soporte"), ("k", "ventas")):
+            await page.keyboard.press(key)
+            await expect(page.locator(f"#session-{name}")).to_be_focused()
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/sessions/ventas")
 
