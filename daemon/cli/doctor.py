@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.screen import print_json, say
 
 if TYPE_CHECKING:
+    from daemon.cli.checks import Finding
     from daemon.settings import Settings
 
 
@@ -39,10 +40,16 @@ def doctor(here: Here, *, adopt: str | None, json_: bool) -> int:
     if json_:
         print_json({"ok": well, "findings": [asdict(finding) for finding in found]})
     else:
-        rows = [asdict(finding) | {"ok": "ok" if finding.ok else "ILL"} for finding in found]
-        columns = {"check": "check", "ok": "", "sentence": "what is", "hint": "what to do"}
-        print_table(rows, columns, empty="")
+        _tell(found)
     return 0 if well else 1
+
+
+def _tell(found: list[Finding]) -> None:
+    """Print one line a finding, whole: a path or a command that is folded can't be copied."""
+    for finding in found:
+        say(f"{'ok ' if finding.ok else 'ILL'}  {finding.check:<9} {finding.sentence}")
+        if finding.hint:
+            say(f"{'':15}{finding.hint}")
 
 
 def _adopt(settings: Settings, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -17,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.helpers.process import eventually
 
 SHIPPED = Path(__file__).parents[2] / "systemd" / "nginx" / "leadmaster.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -56,6 +59,15 @@ class Proxy:
     def log(self) -> str:
         """Return all that it logged."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+
+    async def logged(self, word: str) -> str:
+        """Return all that it logged, once a word stands there: nginx answers first, then writes."""
+
+        def there() -> str | None:
+            log = self.log()
+            return log if word in log else None
+
+        return await asyncio.to_thread(eventually, there, f"{word} in nginx's log")
 
 
 @contextlib.contextmanager

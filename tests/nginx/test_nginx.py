@@ -159,7 +159,7 @@ async def test_no_secret_stands_in_the_logs(site: Site) -> None:
         assert answer.status == 200
     async with site.client.get(f"{site.proxy.base}/v1/status", headers=site.bearer) as answer:
         request_id = answer.headers["X-Request-Id"]
-    log = site.proxy.log()
+    log = await site.proxy.logged(request_id)
     assert '"GET /v1/sessions" 200' in log
     assert request_id in log
     assert site.token not in log
