@@ -29,6 +29,10 @@ class Slot:
         return self.at is not None and self.at <= now
 
 
+_STOPPED = Slot(None, "new_chats_stopped", "New chats of this number are stopped.")
+"""The breaker is the number's: a person's hand does not reach around it."""
+
+
 class Pacing:
     """Counts spends in the ledger, so that a restart or a new pairing widens nothing."""
 
@@ -96,7 +100,7 @@ class Pacing:
     def _new_chat(self, reader: Reader, session: SessionCircumstances, now: datetime) -> Slot:
         phone = budget_of(session)
         if session.new_chats_stopped:
-            return Slot(None, "new_chats_stopped", "New chats of this number are stopped.")
+            return _STOPPED
         budget = self.new_chat_budget(session, now)
         if budget == 0:
             return Slot(None, "no_new_chats", "This number has no budget for new chats.")
@@ -112,6 +116,8 @@ class Pacing:
         )
 
     def _by_hand(self, reader: Reader, session: SessionCircumstances, now: datetime) -> Slot:
+        if session.new_chats_stopped:
+            return _STOPPED
         budget = self._settings.manual_new_chats
         if budget == 0:
             return Slot(

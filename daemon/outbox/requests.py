@@ -12,12 +12,13 @@ from daemon.aliases import Aliases
 from daemon.api import numbers
 from daemon.api.clock import Clock
 from daemon.api.effects import Draft, Prepared, SessionChoice
+from daemon.consent import Permission, permission_of
 from daemon.errors import BadRequest, IdempotencyConflict, NumberRejected
 from daemon.new_message import new_message
 from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
-from storage import circumstances, contacts, messages, sessions
+from storage import circumstances, contacts, evidence, messages, sessions
 from storage.db import Database
 from storage.messages import MessageRecord
 from storage.tx import Reader, Tx
@@ -80,8 +81,9 @@ class Intake:
             raise NumberRejected(f"to: {error.sentence}") from error
         prepared = await self._prepare(request, number.e164)
         at = self._clock.now()
-        message = self._message(request, prepared, number.e164, at)
-        return await self._database.write(lambda tx: self._insert(tx, request, message, at, who))
+        return await self._database.write(
+            lambda tx: self._insert(tx, request, prepared, number.e164, at, who)
+        )
 
     async def _known(self, request: SendRequest) -> MessageRecord | None:
         if request.key is None:
@@ -125,34 +127,42 @@ class Intake:
         ]
 
     def _insert(
-        self, tx: Tx, request: SendRequest, message: MessageRecord, at: datetime, who: str
+        self,
+        tx: Tx,
+        request: SendRequest,
+        prepared: Prepared,
+        recipient: str,
+        at: datetime,
+        who: str,
     ) -> MessageRecord:
         """Look at the key again inside the transaction: two callers may have come at once."""
         if request.key and (found := messages.by_key(tx, request.key)):
             return _same(found, request)
-        contact = contacts.resolve(tx, self._aliases.of_phone(message.recipient), at)
-        return messages.insert(tx, replace(message, contact=contact), who=who)
-
-    def _message(
-        self, request: SendRequest, prepared: Prepared, recipient: str, at: datetime
-    ) -> MessageRecord:
+        contact = contacts.resolve(tx, self._aliases.of_phone(recipient), at)
         begins = max(at, request.not_before or at)
-        return new_message(
+        message = new_message(
             at=at,
-            contact="",
+            contact=contact,
             recipient=recipient,
             session=prepared.session,
             channel=prepared.channel,
             text=prepared.text,
             kind="commercial",
-            not_after=request.not_after
-            or begins + timedelta(days=self._settings.sending.expires_days),
+            not_after=request.not_after or begins + self._lifetime(tx, request, contact, at),
             key=request.key,
             request_hash=request.fingerprint,
             template=request.template,
             campaign=request.campaign,
             not_before=request.not_before,
         )
+        return messages.insert(tx, message, who=who)
+
+    def _lifetime(self, tx: Tx, request: SendRequest, contact: str, at: datetime) -> timedelta:
+        """Return how long a message may wait where nobody said: an answer is soon out of place."""
+        said = evidence.of_contact(tx, contact)
+        if not request.campaign and permission_of(said, at) is Permission.CONVERSATION:
+            return timedelta(hours=self._settings.sending.reply_expires_hours)
+        return timedelta(days=self._settings.sending.expires_days)
 
 
 def _same(found: MessageRecord, request: SendRequest) -> MessageRecord:

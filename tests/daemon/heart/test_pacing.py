@@ -254,6 +254,12 @@ async def test_a_number_whose_new_chats_are_stopped_answers_and_begins_nothing(
         lambda reader: house.pacing.new_chats_left(reader, around(reader, house), at)
     )
     assert left == 0
+    by_hand = await house.database.read(
+        lambda reader: house.pacing.slot(
+            reader, around(reader, house), at, first_contact=True, by_hand=True
+        )
+    )
+    assert (by_hand.at, by_hand.reason_code) == (None, "new_chats_stopped")
 
 
 async def test_a_budget_of_nothing_is_never_open(tmp_path: Path) -> None:

@@ -133,6 +133,19 @@ async def test_a_message_lives_seven_days_unless_told_otherwise(house: SmallHous
     assert message.not_after == message.created_at + timedelta(days=7)
 
 
+async def test_an_answer_lives_a_day_unless_told_otherwise(house: SmallHouse) -> None:
+    """After their word of today a text of ours is a reply; in a campaign it never is."""
+    await house.inbound(await house.contact(ANA))
+    reply = await house.message(await house.post(text="Sí, claro"))
+    assert reply.not_after == reply.created_at + timedelta(hours=24)
+    told = await house.message(
+        await house.post(text="El martes", not_after=reply.created_at + timedelta(days=3))
+    )
+    assert told.not_after == reply.created_at + timedelta(days=3)
+    campaign = await house.message(await house.post(text="Rebajas", campaign="otoño"))
+    assert campaign.not_after == campaign.created_at + timedelta(days=7)
+
+
 async def test_one_message_per_contact_is_on_its_way(house: SmallHouse) -> None:
     """The second waits for the first one's answer, then goes."""
     await house.inbound(await house.contact(ANA))
