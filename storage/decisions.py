@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from storage.documents import written
 from storage.times import parse, stamp
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def add(tx: Tx, decision: DecisionRecord) -> None:
             decision.verdict,
             decision.body_hash,
             decision.recipient,
-            _json(decision.document),
-            _json(decision.facts),
+            written(decision.document),
+            written(decision.facts),
             decision.microseconds,
         ),
     )
@@ -166,10 +167,6 @@ def counts(reader: Reader) -> dict[str, int]:
     """Return how many decisions gave each verdict."""
     rows = reader.all("SELECT verdict, count(*) AS n FROM decisions GROUP BY verdict")
     return {row["verdict"]: row["n"] for row in rows}
-
-
-def _json(document: Mapping[str, object]) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _record(row: sqlite3.Row) -> DecisionRecord:

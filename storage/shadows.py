@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from storage.documents import written
 from storage.times import parse, stamp
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def add(
     tx.execute(
         "INSERT INTO shadow_decisions (decision, at, ruleset, verdict, live, document)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        (decision, stamp(at), ruleset, verdict, live, json.dumps(document, ensure_ascii=False)),
+        (decision, stamp(at), ruleset, verdict, live, written(document)),
     )
 
 
