@@ -1,0 +1,101 @@
+"""How many ways a regular expression can be tried from one starting point, at most.
+
+It reads the pattern's text itself: the standard library's parser is private, and another Python
+may change it. Whoever asks has let `re` compile the text before, so its syntax is sound, and only
+how it is nested counts here. What is not known for certain is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+COSTLIEST: Final = 10_000  # ways in which one starting point may be tried
+LONGEST_TEXT: Final = 4_096  # characters; a longer text counts as unknown and is never searched
+_DEEPEST: Final = 16  # repeats of something that itself can be tried in several ways
+
+_REPEAT: Final = re.compile(r"(?:([*+?])|\{(?!\})([0-9]*)(?:(,)([0-9]*))?\})[?+]?")
+_GROUP: Final = re.compile(r"\((?:\?(?:[:=!>]|<[=!]|P<\w+>|[aimsu]*(?:-[ims]+)?:))?(?!\?)")
+_FLAGS: Final = re.compile(r"\(\?[aimsu]+\)")
+_CLASS: Final = re.compile(r"\[\^?(?:\\.|.)(?:\\.|[^\]\\])*\]", re.DOTALL)
+_BACK: Final = re.compile(r"\\[1-9]|\(\?P=|\(\?\(")
+_LOW: Final = {"*": 0, "+": 1, "?": 0}
+
+
+class NotTakenError(ValueError):
+    """The pattern has a form whose cost can't be told; `str(error)` is that form."""
+
+
+def ways(pattern: str) -> int:
+    """Return the ways; above `COSTLIEST` the search may last for ever.
+
+    Raises :class:`NotTakenError`.
+    """
+    return _Reader(pattern).choice()
+
+
+class _Reader:
+    """Reads a pattern from left to right, once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def choice(self) -> int:
+        """Read alternatives, up to the end of their group: each may be tried."""
+        total = self._sequence()
+        while self._text.startswith("|", self._at):
+            self._at += 1
+            total += self._sequence()
+        return total
+
+    def _sequence(self) -> int:
+        total = 1
+        while self._at < len(self._text) and self._text[self._at] not in "|)":
+            total = min(total * self._repeated(self._one()), COSTLIEST + 1)
+        return total
+
+    def _one(self) -> int:
+        """Read one thing that a repeat may follow; characters and classes match in one way."""
+        if self._takes(_BACK):
+            return COSTLIEST + 1
+        if self._takes(_FLAGS) or self._takes(_CLASS):
+            return 1
+        if self._text[self._at] == "(":
+            return self._group()
+        self._at += 2 if self._text[self._at] == "\\" else 1
+        return 1
+
+    def _group(self) -> int:
+        start = self._at
+        if not self._takes(_GROUP):
+            raise NotTakenError(self._text[start : start + 4])
+        inner = self.choice()
+        self._at += 1  # its end: `re` saw that it is there
+        return inner
+
+    def _repeated(self, each: int) -> int:
+        """Return the ways of what was read last, as often as the text goes on to say."""
+        found = _REPEAT.match(self._text, self._at)
+        if found is None:
+            return each
+        self._at = found.end()
+        least, most = _times(found)
+        # Bounded before and after the power is taken: x**4096 is itself a way to hang.
+        many = 1 if each == 1 else COSTLIEST + 1 if most > _DEEPEST else each**most
+        return min(many * (most - least + 1), COSTLIEST + 1)
+
+    def _takes(self, form: re.Pattern[str]) -> bool:
+        found = form.match(self._text, self._at)
+        self._at = found.end() if found else self._at
+        return found is not None
+
+
+def _times(repeat: re.Match[str]) -> tuple[int, int]:
+    sign, low, comma, high = repeat.groups()
+    if sign:
+        return _LOW[sign], 1 if sign == "?" else LONGEST_TEXT
+    least = min(int(low or 0), LONGEST_TEXT)
+    if not comma:
+        return least, least
+    return least, min(int(high), LONGEST_TEXT) if high else LONGEST_TEXT
