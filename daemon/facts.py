@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from daemon.consent import Permission, permission_of
+from statemachines.message import MANUAL
 from storage.circumstances import Circumstances
 from storage.evidence import Evidence, EvidenceKind
+from storage.first_contacts import Share
 from storage.messages import MessageRecord
 from storage.prospects import ProspectRecord
 
@@ -21,6 +23,8 @@ _LINK = re.compile(
 _WORD = re.compile(r"\w+")
 _SHINGLE = 3
 _CONFIRMATION = "opt_out_confirmation"
+_ENOUGH = 10
+"""Fewer first contacts say nothing of a number: one complaint would be half of two."""
 
 
 def of_prospect(
@@ -60,7 +64,7 @@ def validado_of(prospect: ProspectRecord, at: datetime) -> bool | None:
 
 def of_message(message: MessageRecord, around: Circumstances) -> Facts:
     """Return the ``message.*``, ``history.*`` and ``session.*`` facts."""
-    history, session = around.history, around.session
+    history, session, first = around.history, around.session, around.first_contacts
     return {
         "message.kind": kind_of(message, around),
         "message.first_contact": is_first_contact(around),
@@ -81,7 +85,12 @@ def of_message(message: MessageRecord, around: Circumstances) -> Facts:
         "session.window_open": _talks_with_us(around),
         "session.number_age_days": _days(session.linked_at, around.at),
         "session.new_chats_24h": session.new_chats_24h,
+        "session.answered_rate": _rate(first.answered),
+        "session.undelivered_rate": _rate(first.undelivered),
+        "session.complaint_rate": _rate(first.complained),
         "campaign.name": message.campaign,
+        "campaign.automatic": message.channel != MANUAL if message.campaign else None,
+        "campaign.sent": around.campaign_sent,
     }
 
 
@@ -118,9 +127,13 @@ def for_storage(facts: Mapping[str, object], body_hash: str) -> Facts:
 
 def _sending(message: MessageRecord, around: Circumstances) -> str:
     """A person's phone needs no connection of ours, but a banned number is silent by hand too."""
-    if message.channel == "manual":
+    if message.channel == MANUAL:
         return "none" if around.session.banned else "all"
     return around.session.sending
+
+
+def _rate(share: Share) -> float | None:
+    return round(share.count / share.of, 3) if share.of >= _ENOUGH else None
 
 
 def _talks_with_us(around: Circumstances) -> bool:

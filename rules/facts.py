@@ -194,16 +194,42 @@ _SESSION_NUMBERS = tuple(
     for name, high, unit, meaning in (
         ("session.number_age_days", _CENTURY_DAYS, "days", "Since our number was linked here"),
         ("session.new_chats_24h", _MANY, "chats", "New chats of our number in 24 hours"),
-        ("session.answered_rate", 1, "share", "Of its last 20 first contacts, answered"),
-        ("session.undelivered_rate", 1, "share", "Of its last 20 first contacts, undelivered"),
-        ("session.complaint_rate", 1, "share", "Of its last 20 first contacts, complained"),
+    )
+)
+
+_SESSION_RATES = tuple(
+    Fact(
+        name,
+        FactType.NUMBER,
+        f"Of our number's last 20 first contacts{those}; missing: there are fewer than 10",
+        0,
+        high=1,
+        unit="share",
+        only_defers=True,
+    )
+    for name, those in (
+        ("session.answered_rate", " 72 hours ago or more: who wrote back and did not refuse"),
+        (
+            "session.undelivered_rate",
+            " by machine: what failed, or gave no sign of arriving within 24 hours",
+        ),
+        ("session.complaint_rate", ": who complained since"),
     )
 )
 
 _CAMPAIGN = (
     _text("campaign.name", "The campaign the message belongs to; missing: none", "otoño"),
-    _flag("campaign.automatic", "It sends by itself, without a person for each message"),
-    _number("campaign.sent", _MANY, "messages", "Sent by this campaign so far"),
+    _flag(
+        "campaign.automatic",
+        "It belongs to a campaign and goes by a channel where no person sends each message,"
+        " so not by `manual`; missing: no campaign",
+    ),
+    _number(
+        "campaign.sent",
+        _MANY,
+        "messages",
+        "Messages of this campaign's name that left so far; missing: no campaign",
+    ),
 )
 
 _CLOCK = (
@@ -242,6 +268,7 @@ FACTS = MappingProxyType(
                 only_defers=True,
             ),
             *_SESSION_NUMBERS,
+            *_SESSION_RATES,
             *_CAMPAIGN,
             *_CLOCK,
         )

@@ -6,11 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from storage import contacts, decisions, evidence, halts, prospects, spends, suppressions
+from storage import (
+    contacts,
+    decisions,
+    evidence,
+    first_contacts,
+    halts,
+    prospects,
+    spends,
+    suppressions,
+)
 from storage.times import parse, stamp
 
 if TYPE_CHECKING:
     from storage.evidence import Evidence
+    from storage.first_contacts import FirstContacts
     from storage.messages import MessageRecord
     from storage.prospects import ProspectRecord
     from storage.tx import Reader
@@ -53,7 +63,10 @@ class MessageHistory:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """One message's surroundings at ``at``. ``revision`` is compared when it is released."""
+    """One message's surroundings at ``at``. ``revision`` is compared when it is released.
+
+    ``first_contacts`` are those of the session's number. ``campaign_sent`` is None without one.
+    """
 
     at: datetime
     contact: str
@@ -65,12 +78,15 @@ class Circumstances:
     approved: bool
     halted: bool
     session: SessionCircumstances
+    first_contacts: FirstContacts
     history: MessageHistory
+    campaign_sent: int | None
 
 
 def around(reader: Reader, message: MessageRecord, at: datetime) -> Circumstances:
     """Return the circumstances of a message as they are in this one read."""
     contact = message.contact
+    session = of_session(reader, message.session, at)
     return Circumstances(
         at=at,
         contact=contact,
@@ -88,8 +104,10 @@ def around(reader: Reader, message: MessageRecord, at: datetime) -> Circumstance
             at=at,
         ),
         halted=halts.current(reader) is not None,
-        session=of_session(reader, message.session, at),
+        session=session,
+        first_contacts=first_contacts.of_number(reader, session.phone or session.name, at),
         history=_history(reader, message, at),
+        campaign_sent=_campaign_sent(reader, message.campaign),
     )
 
 
@@ -114,6 +132,15 @@ def of_session(reader: Reader, name: str, at: datetime) -> SessionCircumstances:
         new_chats_stopped=row["new_chats_stopped_at"] is not None,
         new_chats_24h=spends.count(reader, row["phone"] or name, spends.Spend.NEW_CHAT, since),
     )
+
+
+def _campaign_sent(reader: Reader, campaign: str | None) -> int | None:
+    if not campaign:
+        return None
+    n: int = reader.value(
+        f"SELECT count(*) FROM messages WHERE campaign = ? AND state IN {_LEFT}", (campaign,)
+    )
+    return n
 
 
 def _history(reader: Reader, message: MessageRecord, at: datetime) -> MessageHistory:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlite_utils import Database as SqliteUtils
 from sqlite_utils import Migrations
 
-from storage import schema, schema_auth, schema_rules
+from storage import schema, schema_auth, schema_reach, schema_rules
 
 migrations = Migrations("leadmaster")
 
@@ -46,5 +46,13 @@ def m002_auth(database: SqliteUtils) -> None:
 def m003_rules(database: SqliteUtils) -> None:
     """Create the history of live rule sets, and the shadow's decisions."""
     for script in schema_rules.TABLES:
+        for statement in statements(script):
+            database.conn.execute(statement)
+
+
+@migrations()
+def m004_reach(database: SqliteUtils) -> None:
+    """Create what the gate counts by, and the table of prospects that a person decided on."""
+    for script in schema_reach.TABLES:
         for statement in statements(script):
             database.conn.execute(statement)

@@ -1,0 +1,28 @@
+"""The tables of version 4: what the gate counts of a number and a campaign, and prospects decided.
+
+The indexes hold just the rows that are counted, since the gate counts before every message.
+"""
+
+from __future__ import annotations
+
+COUNTED = """
+CREATE INDEX spends_of_first_contacts ON spends (phone, at)
+WHERE kind IN ('new_chat', 'manual_new_chat') AND message IS NOT NULL;
+CREATE INDEX messages_by_campaign ON messages (campaign, state) WHERE campaign IS NOT NULL;
+"""
+
+REVIEWS = """
+ALTER TABLE contacts ADD COLUMN review_asked_at TEXT; -- what was decided before counts no more
+CREATE TABLE prospect_reviews (
+    id INTEGER PRIMARY KEY,              -- append-only: the last row of a contact is the word on it
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    word TEXT NOT NULL CHECK (word IN ('approved', 'rejected')),
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    expires_at TEXT                      -- null: until another word
+) STRICT;
+CREATE INDEX prospect_reviews_by_contact ON prospect_reviews (contact, id);
+"""
+
+TABLES = (COUNTED, REVIEWS)

@@ -1,0 +1,98 @@
+"""What is known of a campaign while it is a name on messages; and what looking costs."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from sqlite3 import Connection, Row
+
+from storage import circumstances, messages
+from storage.connections import connect_for_reading
+from storage.first_contacts import Share
+from storage.tx import Parameters, Reader, Rows
+from tests.daemon.heart.looking import facts_of
+from tests.daemon.heart.rules import written
+from tests.helpers.heart import ANA, BETO, NO_VETOES, SmallHouse, phone, small_house
+
+
+async def test_a_campaign_counts_what_left_and_tells_whether_a_person_sends_each(
+    house: SmallHouse,
+) -> None:
+    """Another campaign's and those that wait do not count; by hand nothing is automatic."""
+    await house.session("hand", channel="manual")
+    await house.post(ANA, campaign="otoño")
+    await house.prospect(BETO)
+    await house.post(BETO, campaign="invierno")
+    await house.enqueue(BETO, "Más tarde", campaign="otoño", session="hand")
+    given = await facts_of(house, campaign="otoño")
+    assert (given["campaign.sent"], given["campaign.automatic"]) == (1, True)
+    given = await facts_of(house, campaign="verano", session="hand")
+    assert (given["campaign.sent"], given["campaign.automatic"]) == (0, False)
+    given = await facts_of(house)
+    assert (given["campaign.sent"], given["campaign.automatic"]) == (None, None)
+
+
+SMALL_CAMPAIGN = """\
+vetoes:
+  - id: enough
+    reason: "One is enough of this campaign"
+    when: {campaign.sent|gte: 1}
+    if_missing: skip
+  - id: by_hand
+    reason: "Campaigns are for people to send"
+    when: {campaign.automatic: true, campaign.name: a_mano}
+    if_missing: skip
+"""
+
+
+async def test_a_rule_on_a_campaign_decides_its_messages_alone(tmp_path: Path) -> None:
+    """The second of a campaign is blocked, and an automatic one that must not be."""
+    rules = written(tmp_path, NO_VETOES + SMALL_CAMPAIGN)
+    async with small_house(tmp_path, rules=rules) as house:
+        await house.session()
+        house.outbox.serve("main")
+        for number, campaign in enumerate(("otoño", "otoño", "a_mano", "")):
+            await house.prospect(phone(number))
+            await house.post(phone(number), f"Hola {number}", campaign=campaign or None)
+        found = await house.database.read(messages.page)
+        assert [each.reason_code for each in reversed(found)] == [
+            "acknowledged",
+            "enough",
+            "by_hand",
+            "acknowledged",
+        ]
+
+
+class Explaining(Reader):
+    """A reader that notes how the database goes about each question."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.steps: list[str] = []
+
+    def one(self, sql: str, params: Parameters = ()) -> Row | None:
+        """Answer, and note the plan."""
+        self._note(sql, params)
+        return super().one(sql, params)
+
+    def all(self, sql: str, params: Parameters = ()) -> Rows:
+        """Answer, and note the plan."""
+        self._note(sql, params)
+        return super().all(sql, params)
+
+    def _note(self, sql: str, params: Parameters) -> None:
+        self.steps += [row["detail"] for row in super().all(f"EXPLAIN QUERY PLAN {sql}", params)]
+
+
+async def test_before_a_message_no_table_is_read_from_end_to_end(house: SmallHouse) -> None:
+    """Everything around it is found by an index; only the twenty found are walked through."""
+    message = await house.message(await house.post(campaign="otoño"))
+    with contextlib.closing(connect_for_reading(house.database.path)) as connection:
+        reader = Explaining(connection)
+        around = circumstances.around(reader, message, house.clock.now())
+    assert around.campaign_sent == 1
+    assert around.first_contacts.complained == Share(0, 1)
+    scanned = {step for step in reader.steps if step.startswith("SCAN")}
+    assert scanned == {"SCAN c", "SCAN halts USING INDEX halts_one_open"}
+    assert any("spends_of_first_contacts" in step for step in reader.steps)
+    assert any("messages_by_campaign" in step for step in reader.steps)
