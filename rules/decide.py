@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rules.facts import REQUIRED
+from rules.facts import FACTS
 from rules.ruleset import APPROVED
 from rules.tally import tally
 from rules.verdict import Decision, Effect, Fired, Verdict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rules.ruleset import RuleSet
     from rules.snapshot import Known
-    from rules.verdict import Opinion, Score
+    from rules.verdict import Defer, Opinion, Score
 
 
 class Ruling(NamedTuple):
@@ -36,54 +36,68 @@ def decision_of(
     """The decision on one message, from what is known and which rules fired."""
     vetoes = tuple([veto for veto in ruleset.spoken if veto.id in fired])
     said: tuple[Fired | Opinion, ...] = (*vetoes, *opinions)
-    score = tally(ruleset, values, fired)
+    score, missing = tally(ruleset, values, fired), ruleset.missing(values)
     approved = values.get(APPROVED) == 1
-    ruling = _ruling(values, said, score, approved=approved)
-    held = any(each.effect is Effect.HOLD for each in said)
+    ruling = _ruling(missing, said, score, approved=approved)
+    held = Effect.HOLD in [each.effect for each in said]
     in_review = held or (score is not None and score.band == Verdict.REVIEW)
-    waits = ruling.verdict in (Verdict.REVIEW, Verdict.DEFER, Verdict.ROUTE)
-    route = next((veto.route for veto in vetoes if veto.effect is Effect.ROUTE), None)
-    deferring = ruling.verdict is Verdict.DEFER
-    defers = (each.defer for each in said if each.defer is not None)
     return Decision(
         verdict=ruling.verdict,
         reason_code=ruling.reason_code,
         sentence=ruling.sentence,
-        route=route if ruling.verdict is Verdict.ROUTE else None,
-        defers=tuple(dict.fromkeys(defers)) if deferring else (),
-        needs_review=waits and in_review and not approved,
+        route=_route(vetoes) if ruling.verdict is Verdict.ROUTE else None,
+        defers=_defers(said) if ruling.verdict is Verdict.DEFER else (),
+        needs_review=in_review and not approved and ruling.verdict in _WAITING,
         score=None if score is None else score.value,
         raw=None if score is None else score.raw,
         base=None if score is None else score.base,
         band=None if score is None else score.band,
         vetoes=vetoes,
         contributions=() if score is None else score.contributions,
-        missing=ruleset.missing(values),
+        missing=missing,
         opinions=tuple(opinions),
         ruleset=ruleset.hash,
         engine=engine,
     )
 
 
+_WAITING = (Verdict.REVIEW, Verdict.DEFER, Verdict.ROUTE)
+"""Verdicts after which a message is judged again, or by a person."""
+
+
+def _route(vetoes: Sequence[Fired]) -> str | None:
+    return next(veto.route for veto in vetoes if veto.effect is Effect.ROUTE)
+
+
+def _defers(said: Sequence[Fired | Opinion]) -> tuple[Defer, ...]:
+    return tuple(dict.fromkeys(each.defer for each in said if each.defer is not None))
+
+
 def _ruling(
-    values: Mapping[str, Known],
+    missing: Sequence[str],
     said: Sequence[Fired | Opinion],
     score: Score | None,
     *,
     approved: bool,
 ) -> Ruling:
-    unknown = [fact.name for fact in REQUIRED if fact.name not in values]
+    unknown = [name for name in missing if FACTS[name].required]
     if unknown or score is None:
         sentence = f"Nobody can judge this without knowing {', '.join(unknown)}"
         return Ruling(Verdict.BLOCK, "required_fact_missing", sentence)
+    return _spoken(said, approved=approved) or _band_ruling(score, approved=approved)
+
+
+def _spoken(said: Sequence[Fired | Opinion], *, approved: bool) -> Ruling | None:
+    """The ruling of the gravest veto or opinion, the first of its kind; an approval lifts holds."""
+    first = {each.effect: each for each in reversed(said)}
+    if approved:
+        first.pop(Effect.HOLD, None)
     for effect, verdict in _PRECEDENCE:
-        if effect is Effect.HOLD and approved:
-            continue
-        found = next((each for each in said if each.effect is effect), None)
+        found = first.get(effect)
         if found is not None:
             code = found.id if isinstance(found, Fired) else "plugin_opinion"
             return Ruling(verdict, code, found.reason)
-    return _band_ruling(score, approved=approved)
+    return None
 
 
 _PRECEDENCE = (
@@ -96,15 +110,15 @@ _PRECEDENCE = (
 
 def _band_ruling(score: Score, *, approved: bool) -> Ruling:
     """The band's verdict; an approval lifts `review` alone, and never the block band."""
-    match Verdict(score.band):
-        case Verdict.REVIEW if approved:
-            return Ruling(Verdict.ALLOW, "approved", "A person approved this very message")
+    if approved and score.band in (Verdict.ALLOW, Verdict.REVIEW):
+        return Ruling(Verdict.ALLOW, "approved", "A person approved this very message")
+    match score.band:
+        case Verdict.ALLOW:
+            sentence = f"Nothing speaks against it, with {score.value} points"
+            return Ruling(Verdict.ALLOW, "allowed", sentence)
         case Verdict.REVIEW:
             sentence = f"A score of {score.value} needs a person's approval"
             return Ruling(Verdict.REVIEW, "score_needs_review", sentence)
-        case Verdict.BLOCK:
+        case _:
             sentence = f"A score of {score.value} is too low for any message"
             return Ruling(Verdict.BLOCK, "score_too_low", sentence)
-    if approved:
-        return Ruling(Verdict.ALLOW, "approved", "A person approved this very message")
-    return Ruling(Verdict.ALLOW, "allowed", f"Nothing speaks against it, with {score.value} points")

@@ -208,10 +208,13 @@ class RuleSet:
         return lcm(MICRO, *(ramp.end - ramp.start for ramp in ramps))
 
     @cached_property
-    def fixed(self) -> Mapping[str, Contribution]:
-        """What each rule of fixed points says whenever it fires."""
+    def fixed(self) -> Mapping[str, tuple[int, Contribution]]:
+        """The points, scaled, of each rule that has no ramp, and what it says when it fires."""
         return {
-            rule.id: Contribution(rule.id, rule.points, rule.reason, rule.place)
+            rule.id: (
+                rule.points * self.scale,
+                Contribution(rule.id, rule.points, rule.reason, rule.place),
+            )
             for rule in self.scores
             if isinstance(rule.points, int)
         }

@@ -36,12 +36,15 @@ def known_values(facts: Iterable[Fact], given: Mapping[str, object]) -> dict[str
     return values
 
 
+_NUMBERS = (int, float)
+
+
 def _flag(_fact: Fact, raw: object) -> int | None:
     return int(raw) if isinstance(raw, bool) else None
 
 
 def _number(fact: Fact, raw: object) -> int | None:
-    if isinstance(raw, bool) or not isinstance(raw, int | float):
+    if isinstance(raw, bool) or not isinstance(raw, _NUMBERS):
         return None
     # Nothing but a comparison: it holds for no NaN, and an endless integer cannot break it.
     return micro(raw) if fact.low <= raw <= fact.high else None

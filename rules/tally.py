@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from rules.ruleset import Ramp
 from rules.snapshot import MICRO
 from rules.verdict import Contribution, Score
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
-    from rules.ruleset import Group, RuleSet, ScoreRule
+    from rules.ruleset import Group, Ramp, RuleSet, ScoreRule
     from rules.snapshot import Known
 
 
@@ -24,14 +23,12 @@ def tally(ruleset: RuleSet, values: Mapping[str, Known], fired: AbstractSet[str]
     base, scale = base_points(ruleset, values), ruleset.scale
     if base is None:
         return None
-    counted = [rule for rule in ruleset.scores if rule.when is None or rule.id in fired]
-    points = {rule.id: _points(rule, values, scale) for rule in counted}
-    fixed = ruleset.fixed
-    contributions = [
-        fixed.get(rule.id)
-        or Contribution(rule.id, _shown(points[rule.id], scale), rule.reason, rule.place)
-        for rule in counted
-    ]
+    points: dict[str, int] = {}
+    contributions: list[Contribution] = []
+    for rule in ruleset.scores:
+        if rule.when is None or rule.id in fired:
+            points[rule.id], said = ruleset.fixed.get(rule.id) or _ramped(rule, values, scale)
+            contributions.append(said)
     raw = base + sum(points.values())
     for group in ruleset.groups:
         taken_back = beyond_cap(group, points, scale)
@@ -62,10 +59,11 @@ def beyond_cap(group: Group, points: Mapping[str, int], scale: int) -> int:
     return max(gains - cap, 0) + min(losses + cap, 0)
 
 
-def _points(rule: ScoreRule, values: Mapping[str, Known], scale: int) -> int:
-    if isinstance(rule.points, Ramp):
-        return rule.points.points(cast("int | None", values.get(rule.points.fact)), scale)
-    return rule.points * scale
+def _ramped(rule: ScoreRule, values: Mapping[str, Known], scale: int) -> tuple[int, Contribution]:
+    """The points of a ramp at this value, scaled, and what it says."""
+    ramp = cast("Ramp", rule.points)
+    points = ramp.points(cast("int | None", values.get(ramp.fact)), scale)
+    return points, Contribution(rule.id, _shown(points, scale), rule.reason, rule.place)
 
 
 def _shown(points: int, scale: int) -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rules.problems import Place
 
 
@@ -72,7 +75,7 @@ class Opinion:
             raise ValueError(message)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fired:
     """A veto that fired, and what it does."""
 
@@ -83,8 +86,20 @@ class Fired:
     route: str | None = None
     defer: Defer | None = None
 
+    @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """As JSON; made once, since a veto says the same whenever it fires."""
+        return {
+            "id": self.id,
+            "effect": self.effect.value,
+            "reason": self.reason,
+            "route": self.route,
+            "defer": None if self.defer is None else _plain_defer(self.defer),
+            "at": str(self.place),
+        }
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Contribution:
     """Points of one rule; for a group's cap, the points taken back, at the group's place."""
 
@@ -92,6 +107,16 @@ class Contribution:
     points: float
     reason: str
     place: Place
+
+    @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """As JSON; made once, since a rule of fixed points says the same whenever it fires."""
+        return {
+            "id": self.id,
+            "points": self.points,
+            "reason": self.reason,
+            "at": str(self.place),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +148,7 @@ class ScoreResult:
             "score": self.score,
             "raw": self.raw,
             "band": self.band,
-            "contributions": [_plain_contribution(each) for each in self.contributions],
+            "contributions": [each.plain for each in self.contributions],
             "missing": list(self.missing),
             "ruleset": self.ruleset,
             "engine": self.engine,
@@ -169,8 +194,8 @@ class Decision:
             "raw": self.raw,
             "base": self.base,
             "band": self.band,
-            "vetoes": [_plain_veto(each) for each in self.vetoes],
-            "contributions": [_plain_contribution(each) for each in self.contributions],
+            "vetoes": [each.plain for each in self.vetoes],
+            "contributions": [each.plain for each in self.contributions],
             "missing": list(self.missing),
             "opinions": [_plain_opinion(each) for each in self.opinions],
             "ruleset": self.ruleset,
@@ -180,26 +205,6 @@ class Decision:
 
 def _plain_defer(defer: Defer) -> dict[str, Any]:
     return {"kind": defer.kind.value, "window": defer.window, "seconds": defer.seconds}
-
-
-def _plain_veto(veto: Fired) -> dict[str, Any]:
-    return {
-        "id": veto.id,
-        "effect": veto.effect.value,
-        "reason": veto.reason,
-        "route": veto.route,
-        "defer": None if veto.defer is None else _plain_defer(veto.defer),
-        "at": str(veto.place),
-    }
-
-
-def _plain_contribution(contribution: Contribution) -> dict[str, Any]:
-    return {
-        "id": contribution.id,
-        "points": contribution.points,
-        "reason": contribution.reason,
-        "at": str(contribution.place),
-    }
 
 
 def _plain_opinion(opinion: Opinion) -> dict[str, Any]:
