@@ -48,7 +48,10 @@ def _lines(decision: Decision, ruleset: RuleSet) -> Iterator[str]:
     if decision.score is not None:
         bar = score_bar(decision.score, ruleset.minimum, ruleset.maximum)
         yield f"score {decision.score} {bar} {decision.band}"
-        yield f"  {decision.base:+g}  where it starts"
+        source = (
+            f"the fact {ruleset.base}" if isinstance(ruleset.base, str) else "the rule set's base"
+        )
+        yield f"  {decision.base:+g}  {source}: where it starts"
     for contribution in decision.contributions:
         yield _points_line(contribution)
     for veto in decision.vetoes:

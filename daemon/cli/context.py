@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from daemon.settings import Settings
 
 DEFAULT_CONFIG: Final = Path("/etc/leadmaster/leadmaster.toml")
+_SENTENCE: Final = 200  # characters; more than any of our first sentences has
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -45,6 +46,28 @@ class Here:
         if self.socket:
             return Client(self.socket)
         return Client(self.settings().control_socket)
+
+
+class Commands(click.Group):
+    """A group whose help tells each command's whole first sentence, in the order of use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        """Return the commands in the order in which they were added."""
+        return list(self.commands)
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's own signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the list of commands; a sentence that is cut short says nothing."""
+        rows = [
+            (name, command.get_short_help_str(_SENTENCE))
+            for name, command in self.commands.items()
+            if not command.hidden
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 pass_here = click.make_pass_decorator(Here)

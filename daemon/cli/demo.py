@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from daemon.cli.screen import print_table, say
+from daemon.cli.screen import say
+from daemon.cli.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

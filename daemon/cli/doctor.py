@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import print_json, say
+from daemon.cli.screen import advise, print_json, say
 
 if TYPE_CHECKING:
     from daemon.cli.checks import Finding
@@ -29,7 +29,9 @@ def doctor(here: Here, *, adopt: str | None, json_: bool) -> int:
     settings = here.settings()
     if adopt is not None:
         _adopt(settings, adopt)
-        say("The database is adopted, and sending is halted. Look, then: leadmaster resume REASON")
+        advise(
+            "The database is adopted, and sending is halted. Look, then: leadmaster resume REASON"
+        )
         return 0
     from dataclasses import asdict
 
@@ -49,7 +51,7 @@ def _tell(found: list[Finding]) -> None:
     for finding in found:
         say(f"{'ok ' if finding.ok else 'ILL'}  {finding.check:<9} {finding.sentence}")
         if finding.hint:
-            say(f"{'':15}{finding.hint}")
+            advise(f"{'':15}{finding.hint}")
 
 
 def _adopt(settings: Settings, reason: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import moment, print_json, say
+from daemon.cli.moments import moment
+from daemon.cli.screen import advise, print_json, say
 
 
 @click.command()
@@ -18,10 +19,8 @@ def halt(here: Here, *, reason: str, json_: bool) -> None:
     if json_:
         print_json(state)
     else:
-        say(
-            f"halted since {moment(state['at'])} by {state['who']}: {state['reason']}\n"
-            "Nothing goes out any more. Lift it with: leadmaster resume REASON"
-        )
+        say(f"halted since {moment(state['at'])} by {state['who']}: {state['reason']}")
+        advise("Nothing goes out any more. Lift it with: leadmaster resume REASON")
 
 
 @click.command()

@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from daemon.cli.client import Client, error_of
-from daemon.cli.screen import console, print_json, print_table, say
+from daemon.cli.problems import confirm
+from daemon.cli.screen import console, print_json, say
+from daemon.cli.tables import print_table
 from daemon.errors import NotRunning
 
 SHOWN_REJECTS = 20
@@ -59,8 +61,8 @@ def import_file(
     upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
     if not json_:
         print_preview(client.post("imports", "preview", upload=upload, options=options))
-    if not yes and not click.confirm("Import this?", default=False, err=json_):
-        raise click.Abort
+    if not yes:
+        confirm("Import this?", otherwise="Nothing was imported.")
     report = _run(client, upload, options, quiet=json_)
     rejected = client.get("imports", report["id"], "rejects")["items"]
     if rejects:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from daemon.cli import (
+    calling,
     demo,
     doctor,
     halt,
@@ -28,9 +30,10 @@ from daemon.cli import (
     tokens,
     users,
 )
-from daemon.cli.context import Here
+from daemon.cli.context import Commands, Here
 from daemon.cli.open import open_
-from daemon.cli.screen import explain
+from daemon.cli.problems import misused, unusable
+from daemon.cli.screen import explain, explain_to_program
 from daemon.errors import LeadMasterError
 
 FAILED: Final = 1
@@ -46,7 +49,9 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option("--config", type=_PATH, envvar="LEADMASTER_CONFIG", help="The settings file.")
 @click.option("--state-dir", type=_PATH, envvar="LEADMASTER_STATE_DIR", help="The state folder.")
 @click.option("--socket", type=_PATH, envvar="LEADMASTER_SOCKET", help="The control socket.")
@@ -64,6 +69,12 @@ def leadmaster(
 ) -> None:
     """WhatsApp sessions behind a gate: nothing goes out that the rules do not allow."""
     context.obj = Here(config, state_dir, socket)
+    typed = (
+        (f"--{name.replace('_', '-')}", value)
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
+    calling.remember(typed)
 
 
 for _command in (
@@ -94,18 +105,20 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a sign that a terminal lacks is no failure
+    for_program = "--json" in arguments
     try:
         return _run(arguments)
+    except click.exceptions.NoArgsIsHelpError as asked:
+        return _helped(asked)
     except click.ClickException as error:
-        return _misused(error)
+        return _refused(misused(error), for_program=for_program)
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except LeadMasterError as error:
-        return _refused(error)
+        return _refused(error, for_program=for_program)
     except OSError as error:
-        explain("file", f"{error.filename or 'a file'}: {error.strerror or error}.", "")
-        return REFUSED
+        return _refused(unusable(error), for_program=for_program)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -116,15 +129,18 @@ def _run(arguments: Sequence[str]) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
-def _refused(error: LeadMasterError) -> int:
+def _refused(error: LeadMasterError, *, for_program: bool) -> int:
+    """Say what went wrong: in two lines, or as one document where JSON was asked for."""
     problem = error.to_problem()
-    explain(str(problem["code"]), str(error), error.hint)
+    if for_program:
+        explain_to_program(problem)
+    else:
+        explain(str(problem["code"]), str(error), error.hint)
     status = problem["status"]
     return FAILED if isinstance(status, int) and status >= _SERVER_ERROR else REFUSED
 
 
-def _misused(error: click.ClickException) -> int:
-    context = getattr(error, "ctx", None)
-    name = context.command_path if context else "leadmaster"
-    explain("usage", error.format_message(), f"Try: {name} --help")
+def _helped(asked: click.exceptions.NoArgsIsHelpError) -> int:
+    """Show what there is to whoever named a group and no command of it."""
+    click.echo(asked.format_message(), err=True)
     return REFUSED

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Here, as_json, listing, pass_here, reason
-from daemon.cli.screen import print_facts, print_json, print_table, say
+from daemon.cli.context import Commands, Here, as_json, listing, pass_here, reason
+from daemon.cli.screen import print_json, say
 from daemon.cli.status import note_halt
 from daemon.cli.story import print_story
+from daemon.cli.tables import print_facts, print_table
 
 _NOT_BEFORE = "Not before this moment, such as 2026-03-02T14:00:00Z."
 
@@ -35,7 +36,7 @@ def send(
         say(f"{message['id']}: {message['state']} — {message['sentence']}")
 
 
-@click.group()
+@click.group(cls=Commands)
 def queue() -> None:
     """See every message, and why it stands where it stands."""
 

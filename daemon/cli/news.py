@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from daemon.cli.screen import COLOURS, console
+from daemon.cli.screen import COLOURS, visible
+from daemon.cli.tables import print_hanging
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from daemon.cli.client import Client
 
 Told = Mapping[str, Any]
@@ -24,7 +27,6 @@ class News:
         self._names = dict(names)
         self._heard: list[Told] = []
         self._more = threading.Condition()
-        self._screen = console()
         threading.Thread(target=self._read, daemon=True, name="news").start()
 
     def meet(self, names: Mapping[str, str]) -> None:
@@ -44,33 +46,33 @@ class News:
         for event in self._client.stream("events", after=0):
             with self._more:  # printed first, so that the story never runs ahead of its news
                 if line := self._line(event):
-                    self._screen.print(line, soft_wrap=True)
+                    print_hanging(*line)
                 self._heard.append(event)
                 self._more.notify_all()
 
-    def _line(self, event: Told) -> str:
-        from rich.markup import escape
-
+    def _line(self, event: Told) -> tuple[Text, str] | None:
         data, subject = event["data"], event["subject"]
         name = self._names.get(data.get("contact", subject), "somebody")
         match event["type"]:
             case "message.changed" if data["state"] == data["previous"] == "queued":
-                return _told(name, f"→ {data['channel']}", escape(data["sentence"]))
+                return _told(name, f"→ {data['channel']}", data["sentence"])
             case "message.changed" if data["previous"] and data["state"] != "queued":
-                return _told(name, data["state"], escape(data["sentence"]))
+                return _told(name, data["state"], data["sentence"])
             case "session.changed" if data["state"] in {"backoff", "ready"}:
-                return _told(f"phone {subject}", data["state"], escape(data["sentence"]))
+                return _told(f"phone {subject}", data["state"], data["sentence"])
             case "inbound.received":
                 asked = "" if data["wish"] == "none" else f"; it reads as {data['wish']}"
                 return _told(name, "wrote to us", f"stored, with its effects{asked}")
             case "contact.suppressed":
                 count = data["cancelled_messages"]
-                words = f"{escape(data['reason'])}; waiting messages cancelled: {count}"
+                words = f"{data['reason']}; waiting messages cancelled: {count}"
                 return _told(name, "suppressed", words)
             case _:
-                return ""
+                return None
 
 
-def _told(who: str, state: str, words: str) -> str:
-    colour = COLOURS.get(state, "magenta")
-    return f"   [bold]{who:<16}[/] [{colour}]{state:<17}[/] {words}"
+def _told(who: str, state: str, words: str) -> tuple[Text, str]:
+    from rich.text import Text
+
+    line = Text("   ").append(visible(f"{who:<16} "), "bold")
+    return line.append(f"{state:<17} ", COLOURS.get(state, "magenta")), words

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Here, as_json, listing, pass_here, reason
-from daemon.cli.screen import give_out, print_facts, print_json, print_table, say
+from daemon.cli.context import Commands, Here, as_json, listing, pass_here, reason
+from daemon.cli.screen import give_out, print_json, say
+from daemon.cli.tables import print_facts, print_table
 
 
-@click.group()
+@click.group(cls=Commands)
 def prospects() -> None:
     """Import, see, check and validate prospects."""
 

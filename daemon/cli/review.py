@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here, reason
-from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.context import Commands, Here, as_json, pass_here, reason
+from daemon.cli.screen import print_json, say
+from daemon.cli.tables import print_table
 
 
-@click.group()
+@click.group(cls=Commands)
 def review() -> None:
     """Decide on messages that the gate holds."""
 

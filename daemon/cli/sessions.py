@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.context import Commands, Here, as_json, pass_here
+from daemon.cli.problems import confirm
+from daemon.cli.screen import print_json, say
 from daemon.cli.status import note_halt
+from daemon.cli.tables import print_table
 
 
-@click.group()
+@click.group(cls=Commands)
 def sessions() -> None:
     """See and steer the WhatsApp sessions."""
 
@@ -103,11 +105,13 @@ def qr(here: Here, *, name: str, once: bool, json_: bool) -> None:
 
 @sessions.command()
 @click.argument("name")
-@click.confirmation_option(prompt="The session and its login go. Delete it?")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 @as_json
 @pass_here
-def delete(here: Here, *, name: str, json_: bool) -> None:
+def delete(here: Here, *, name: str, yes: bool, json_: bool) -> None:
     """Delete a session; its messages and history stay."""
+    if not yes:
+        confirm("The session and its login go. Delete it?", otherwise="Nothing was deleted.")
     answer = here.client().delete("sessions", name)
     if json_:
         print_json(answer)

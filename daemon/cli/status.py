@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import moment, print_facts, print_json, say
+from daemon.cli.moments import moment
+from daemon.cli.screen import print_json, say
+from daemon.cli.tables import print_facts
 
 if TYPE_CHECKING:
     from daemon.cli.client import Client

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.cli.screen import cell, console, moment
+from daemon.cli.moments import moment
+from daemon.cli.screen import COLOURS
+from daemon.cli.tables import print_hanging
 
 
 def print_story(history: Sequence[Mapping[str, Any]]) -> None:
     """Print each move of a message on a line of its own."""
-    screen = console()
+    from rich.text import Text
+
     for move in history:
-        state = cell("state", move["state"])
-        who = cell("who", move["who"])
-        why = cell("sentence", move["sentence"])
-        screen.print(f"  {moment(move['at'])}  {state} — {why} [bright_black]({who})[/]")
+        state = move["state"]
+        before = (
+            Text(f"  {moment(move['at'])}  ").append(state, COLOURS.get(state, "")).append(" — ")
+        )
+        print_hanging(before, f"{move['sentence']} ({move['who']})")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import Here, as_json, listing, pass_here, reason
-from daemon.cli.screen import give_out, print_json, print_table, say
+from daemon.cli.context import Commands, Here, as_json, listing, pass_here, reason
+from daemon.cli.screen import give_out, print_json, say
+from daemon.cli.tables import print_table
 
 
-@click.group()
+@click.group(cls=Commands)
 def suppress() -> None:
     """Keep somebody out of every list, in every form of their number."""
 

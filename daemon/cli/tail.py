@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from daemon.cli.context import Here, pass_here
-from daemon.cli.screen import COLOURS, console, print_line
+from daemon.cli.moments import moment
+from daemon.cli.screen import COLOURS, console, print_line, visible
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @click.command()
@@ -35,23 +39,34 @@ def tail(
         if json_:
             print_line(event)
         else:
-            screen.print(as_words(event), soft_wrap=True)
+            screen.print(as_words(event))
 
 
-def as_words(event: Mapping[str, Any]) -> str:
+def as_words(event: Mapping[str, Any]) -> Text:
     """Return one event as a line for people."""
-    from rich.markup import escape
+    from rich.text import Text
 
     data = event.get("data", {})
     state = str(data.get("state", ""))
-    colour = COLOURS.get(state, "default")
-    words = data.get("sentence") or data.get("reason") or _rest(data)
-    when = str(event.get("at", ""))[11:19]
-    return (
-        f"[bright_black]{event.get('seq') or '':>6} {when}[/] {event['type']:<18} "
-        f"{escape(str(event.get('subject', '')))}  [{colour}]{state}[/] {escape(str(words))}"
-    )
+    words = data.get("sentence") or data.get("reason") or in_words(data)
+    line = Text(f"{event.get('seq') or '':>6} {moment(str(event.get('at', '')))} ", "bright_black")
+    line.append(f"{event['type']:<18} {visible(str(event.get('subject', '')))}  ", "default")
+    if state:
+        line.append(f"{state} ", COLOURS.get(state, "default"))
+    return line.append(visible(" ".join(words.split())), "default")
 
 
-def _rest(data: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={value}" for key, value in data.items() if value not in (None, ""))
+def in_words(value: object) -> str:
+    """Return a value of an event as people say it: without quotes and brackets."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return moment(value)
+        case Mapping():
+            said = {str(key).replace("_", " "): in_words(each) for key, each in value.items()}
+            return ", ".join(f"{key}: {words}" for key, words in said.items() if words)
+        case Sequence():
+            return "; ".join(filter(None, map(in_words, value)))
+        case _:
+            return "" if value is None else f"{value}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.context import Here, as_json, listing, pass_here
-from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.context import Commands, Here, as_json, listing, pass_here
+from daemon.cli.moments import moment
+from daemon.cli.screen import print_json, say
+from daemon.cli.tables import print_table
 
 
-@click.group()
+@click.group(cls=Commands)
 def tokens() -> None:
     """Make tokens for programs, see them, revoke them."""
 
@@ -29,8 +31,8 @@ def add(
         print_json(made)
         return
     say(made["token"])
-    until = str(made["record"]["expires_at"])[:16].replace("T", " ")
-    click.echo(f"It is shown this once, and lives until {until} UTC.", err=True)
+    until = moment(made["record"]["expires_at"])
+    click.echo(f"It is shown this once, and lives until {until}.", err=True)
 
 
 @tokens.command("list")

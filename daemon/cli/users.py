@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.context import Commands, Here, as_json, pass_here
+from daemon.cli.screen import advise, print_json
+from daemon.cli.tables import print_table
 
 _ROLE = click.Choice(["viewer", "operator", "admin"])
 
 
-@click.group()
+@click.group(cls=Commands)
 def users() -> None:
     """Add people, and say what they may do. A password is asked for, or read from a pipe."""
 
@@ -104,4 +105,4 @@ def _tell(answer: dict[str, Any], sentence: str, *, json_: bool) -> None:
     if json_:
         print_json(answer)
     else:
-        say(sentence)
+        advise(sentence)

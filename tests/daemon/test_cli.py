@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -204,7 +208,7 @@ def test_no_daemon_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
     assert (ran.status, ran.out) == (1, "")
     assert ran.err.splitlines() == [
         f"not_running: No daemon answers on {tmp_path}/control.sock.",
-        "hint: Start it with: leadmaster run",
+        f"hint: Start it with: leadmaster --state-dir {tmp_path} run",
     ]
 
 
@@ -293,9 +297,11 @@ def test_a_code_can_be_shown_once_or_as_json(here: Here) -> None:
 
 
 def test_deleting_asks_first(here: Here) -> None:
-    """Without a yes nothing is deleted, and Ctrl-C's cousin is one word."""
+    """A no deletes nothing; where nobody can answer, the sentence names --yes."""
     ran = here.refused("sessions", "delete", "ventas", text="n\n")
-    assert (ran.status, ran.err.splitlines()[-1]) == (130, "interrupted")
+    assert (ran.status, "declined: Nothing was deleted." in ran.err) == (2, True)
+    silent = here.refused("sessions", "delete", "ventas")
+    assert (silent.status, "--yes" in silent.err) == (2, True)
     assert here("sessions", "list", "--json").document["items"]
 
 
@@ -354,7 +360,15 @@ def test_an_import_asks_reports_and_writes_its_rejects(here: Here, tmp_path: Pat
     file = tmp_path / "otra.csv"
     file.write_text("quien;numero\nEva;+5491141230001\nNo;nada\n", encoding="utf-8")
     declined = here.refused("prospects", "import", str(file), text="n\n")
-    assert declined.status == 130
+    assert declined.status == 2
+    silent = here.refused("prospects", "import", str(file))
+    assert silent.status == 2
+    assert silent.err.splitlines()[-2:] == [
+        "unanswered: Nothing was imported. The question got no answer.",
+        "hint: Say yes beforehand: the same command with --yes",
+    ]
+    program = here.refused("prospects", "import", str(file), "--json")
+    assert json.loads(program.err.splitlines()[-1])["code"] == "unanswered"
     rejects = tmp_path / "rejects.csv"
     arguments = ("--map", "phone=numero", "--map", "name=quien", "--origin", "feria")
     said = here(
@@ -439,7 +453,7 @@ def test_every_list_is_json_for_programs(here: Here) -> None:
 
 def test_halt_and_resume(here: Here) -> None:
     """The stop says who and why, and how to lift it."""
-    assert "leadmaster resume" in here("halt", "a drill").out
+    assert f"leadmaster --state-dir {here.folder} resume" in here("halt", "a drill").out
     assert here("halt", "another", "--json").document["reason"] == "a drill"
     assert "halted since" in here("status").out
     assert "a drill" in here("queue", "list").out
@@ -489,11 +503,33 @@ def test_a_closed_pipe_is_no_complaint(here: Here) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_narrow_pipe_breaks_no_id(here: Here) -> None:
-    """COLUMNS narrows a table in a pipe; no colours go there."""
-    narrow = here("sessions", "list", COLUMNS="60").out
-    assert max(map(len, narrow.splitlines())) <= 60
+def test_a_pipe_is_never_wrapped(here: Here) -> None:
+    """Whatever COLUMNS says, a row is one line in a pipe; no colours go there."""
+    narrow = here("sessions", "list", COLUMNS="40").out
+    assert narrow == here("sessions", "list", COLUMNS="240").out
+    assert len(narrow.splitlines()) == 3
     assert "\x1b[" not in narrow
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_narrow_terminal_gets_cards(here: Here, columns: int) -> None:
+    """What has no room as a table stands below each other, whole."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    listing = command("--state-dir", str(here.folder), "sessions", "list")
+    with subprocess.Popen(listing, stdout=theirs, stdin=theirs, env=environ) as process:
+        os.close(theirs)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end has closed: all was read
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+    os.close(ours)
+    assert process.returncode == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode()).splitlines()
+    assert lines[0] == "ventas"
+    assert max(map(len, lines)) <= columns
+    assert any(line.split() == ["state:", "ready"] for line in lines)
 
 
 def test_rules_are_checked_without_a_daemon(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_an_allowed_message_shows_its_score_and_its_rules() -> None:
     assert lines[:3] == [
         "allow: Nothing speaks against it, with 70 points (allowed)",
         "score 70 [##############......] allow",
-        "  +80  where it starts",
+        "  +80  the fact prospect.score_contactabilidad: where it starts",
     ]
     assert lines[3].startswith("  -10  stale: How old the validation is (gate.yaml:")
     assert lines[-1].endswith(f"decided by {Judge(GATE).engine}")

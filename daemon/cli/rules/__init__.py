@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from daemon.cli.context import Commands
 from daemon.cli.rules import backtesting, changing, checking, explaining
 
 
-@click.group()
+@click.group(cls=Commands)
 def rules() -> None:
     """Check the rules, change them, and see why they decided as they did."""
 

@@ -11,7 +11,8 @@ import click
 
 from daemon.cli.context import Here, as_json, pass_here
 from daemon.cli.rules.sources import files_of
-from daemon.cli.screen import cell, print_json, print_table, say
+from daemon.cli.screen import print_json, say
+from daemon.cli.tables import print_table
 
 ALLOWS_TOO_MUCH = 1
 _BAR = 30
@@ -118,7 +119,7 @@ def _print(found: Mapping[str, Any]) -> None:
         print_table(found["by_rule"], columns, empty="")
     rows = [{**each, "became": ", ".join(each["became"])} for each in found["examples"]]
     names = ("name", "phone", "message", "before", "after", "sentence", "became")
-    print_table(rows, {key: cell(key, key) for key in names}, empty="Nothing would change.")
+    print_table(rows, {name: name for name in names}, empty="Nothing would change.")
 
 
 def _after(became: Mapping[str, int]) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from daemon.cli.context import Here, as_json, pass_here, reason
-from daemon.cli.screen import print_json, print_table, say
+from daemon.cli.moments import moment
+from daemon.cli.screen import advise, print_json, say
+from daemon.cli.tables import print_table
 
 REFUSED = 2
 _HASH = 12  # characters of a hash that a person sees, and may type
@@ -99,12 +101,12 @@ def _show(state: Mapping[str, Any], *, json_: bool) -> None:
         live = state[side]
         say(f"{side} {live['hash'][:_HASH]}, {live['engine']}, {', '.join(live['files'])}")
     if waiting := state["waiting"]:
-        say(f"waiting for a person since {waiting['at'][:19]}: {waiting['hash'][:_HASH]}")
+        say(f"waiting for a person since {moment(waiting['at'])}: {waiting['hash'][:_HASH]}")
         for change in waiting["changes"]:
             say(f"  {change}")
-        say(f"  leadmaster rules accept {waiting['hash'][:_HASH]} --reason …")
+        advise(f"  leadmaster rules accept {waiting['hash'][:_HASH]} --reason …")
     if rejected := state["rejected"]:
-        say(f"refused at {rejected['at'][:19]}, the rules above go on:")
+        say(f"refused at {moment(rejected['at'])}, the rules above go on:")
         for problem in rejected["problems"]:
             say(f"  {problem}")
     for warning in state["warnings"]:

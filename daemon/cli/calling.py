@@ -1,0 +1,32 @@
+"""How this very command line is called from here, so that a command in a hint can be copied."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final
+
+NAME: Final = "leadmaster"
+_OURS: Final = re.compile(rf"\b{NAME} (?=[a-z]+\b)")
+_OPTIONS: ContextVar[str] = ContextVar("options", default="")
+
+
+def program() -> str:
+    """Return the command as it can be typed here: by its path where no shell finds it."""
+    path = sys.argv[0]
+    return NAME if shutil.which(NAME) or Path(path).name != NAME else shlex.quote(path)
+
+
+def remember(options: Iterable[tuple[str, object]]) -> None:
+    """Keep the global options that were given: a hint that lacks them means another daemon."""
+    _OPTIONS.set("".join(f"{name} {shlex.quote(str(value))} " for name, value in options))
+
+
+def as_called(words: str) -> str:
+    """Return words with every command of ours in them as it works here."""
+    return _OURS.sub(lambda _: f"{program()} {_OPTIONS.get()}", words)

@@ -1,0 +1,35 @@
+"""Moments as commands say them: by the clock of whoever reads, and always with its zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def moment(text: str) -> str:
+    """Return an aware ISO moment to the second, such as `2026-03-02 11:00:00 UTC-03`.
+
+    The zone is the terminal's own (TZ); anything that is no aware moment is returned as it is.
+    """
+    at = _read(text)
+    return text if at is None else f"{at:%Y-%m-%d %H:%M:%S} {_zone(at)}"
+
+
+def is_moment(text: str) -> bool:
+    """Tell whether a text is nothing but an aware ISO moment."""
+    return _read(text) is not None
+
+
+def _read(text: str) -> datetime | None:
+    if text[4:5] != "-" or text[10:11] != "T":
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone() if at.tzinfo else None
+
+
+def _zone(at: datetime) -> str:
+    """Return the zone's name; many zones have none but their distance from UTC."""
+    name = at.tzname() or ""
+    return name if name.isalpha() else f"UTC{name}"
