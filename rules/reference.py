@@ -51,6 +51,8 @@ def _evaluator(condition: Condition) -> Evaluate:
         part = _evaluator(condition.part)
         return lambda values: _TRUE - part(values)
     parts = tuple(_evaluator(each) for each in condition.parts)
+    if len(parts) == 1:
+        return parts[0]
     return _all(parts) if isinstance(condition, All) else _any(parts)
 
 
@@ -59,10 +61,10 @@ def _all(parts: Sequence[Evaluate]) -> Evaluate:
         least = _TRUE
         for part in parts:
             found = part(values)
-            if found == _FALSE:
-                return _FALSE
-            if found == _UNKNOWN:
-                least = _UNKNOWN
+            if found < least:
+                if found == _FALSE:
+                    return _FALSE
+                least = found
         return least
 
     return evaluate
@@ -73,10 +75,10 @@ def _any(parts: Sequence[Evaluate]) -> Evaluate:
         most = _FALSE
         for part in parts:
             found = part(values)
-            if found == _TRUE:
-                return _TRUE
-            if found == _UNKNOWN:
-                most = _UNKNOWN
+            if found > most:
+                if found == _TRUE:
+                    return _TRUE
+                most = found
         return most
 
     return evaluate
@@ -91,10 +93,9 @@ def _comparison(leaf: Leaf) -> Evaluate:
     fact, holds = leaf.fact, _predicate(leaf)
 
     def evaluate(values: Values) -> int:
-        value = values.get(fact)
-        if value is None:
+        if fact not in values:
             return _UNKNOWN
-        return _TRUE if holds(value) else _FALSE
+        return _TRUE if holds(values[fact]) else _FALSE
 
     return evaluate
 
