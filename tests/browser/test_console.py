@@ -164,7 +164,6 @@ async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) 
         await expect(page.locator("#search")).to_have_value("gt")
         await page.goto("/sessions")
         await live(page)
-        await page.wait_for_load_state("networkidle")  # the live list was fetched once more
         await page.keyboard.press("?")
         await expect(page.locator("#help")).to_be_visible()
         await page.keyboard.press("Escape")

@@ -14,7 +14,6 @@ let failures = 0;
 
 export function startLive() {
   connect();
-  document.body.addEventListener("htmx:beforeSwap", keepOpen);
   document.body.addEventListener("htmx:afterSettle", ({ target }) => announce(target));
   document.body.addEventListener("htmx:responseError", ({ detail }) => leaveIf(detail.xhr.status));
   window.addEventListener("offline", () => stop?.());
@@ -89,15 +88,6 @@ function show(state, said) {
   if (!place || (place.dataset.state === state && state === "live")) return;
   place.dataset.state = state;
   place.querySelector(".live-words").textContent = said;
-}
-
-// What a person has opened stays open when its piece is fetched anew.
-function keepOpen({ detail, target }) {
-  const open = [...target.querySelectorAll("details[open][id]")].map((element) => element.id);
-  if (!open.length) return;
-  target.addEventListener("htmx:afterSwap", () => {
-    open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
-  }, { once: true });
 }
 
 function announce(target) {

@@ -5,13 +5,14 @@ import { toast } from "./toasts.js";
 export function startNumbers() {
   document.addEventListener("click", async ({ target }) => {
     const button = target.closest("[data-reveal]");
-    if (!button || button.dataset.shown) return;
+    if (!button || button.dataset.masked) return;
     const { reveal, revealKind } = button.dataset;
     try {
       const { phone } = await call("POST", "/reveal", { kind: revealKind, id: reveal });
-      button.querySelector("span").textContent = phone;
+      const said = button.querySelector("span");
+      button.dataset.masked = said.textContent;
+      said.textContent = phone;
       button.setAttribute("aria-label", phone);
-      button.dataset.shown = "yes";
     } catch ({ detail, hint }) {
       toast(`${detail} ${hint}`);
     }

@@ -13,7 +13,7 @@ const rows = () => [...document.querySelectorAll("#review-queue [data-case]")];
 export function startReview() {
   if (!place()) return;
   document.addEventListener("order", ({ detail }) => follow(detail));
-  document.body.addEventListener("htmx:afterSettle", ({ target }) => settle(target));
+  document.body.addEventListener("htmx:afterSwap", ({ target }) => settle(target));
   document.addEventListener("click", ({ target }) => {
     if (target.closest("#review-queue a")) place().dataset.chosen = "";
   });

@@ -6,14 +6,16 @@ const ASK_AGAIN = 1000;
 const ends = new WeakMap();
 
 export function startRings() {
-  setInterval(() => document.querySelectorAll("[data-countdown]").forEach(draw), EVERY);
+  setInterval(drawAll, EVERY);
+  document.body.addEventListener("htmx:afterSwap", drawAll);
+}
+
+function drawAll() {
+  document.querySelectorAll("[data-countdown]").forEach(draw);
 }
 
 function draw(element) {
-  if (!ends.has(element)) {
-    ends.set(element, { at: performance.now() + Number(element.dataset.countdown) * 1000, asked: 0 });
-  }
-  const end = ends.get(element);
+  const end = endOf(element);
   const left = Math.max(0, (end.at - performance.now()) / 1000);
   const share = Math.min(1, left / Number(element.dataset.of));
   element.querySelector(".ring-left").setAttribute("stroke-dashoffset", String(100 * (1 - share)));
@@ -22,6 +24,15 @@ function draw(element) {
     end.asked = performance.now();
     refresh(element.closest("[data-live]"));
   }
+}
+
+// A piece that was fetched anew tells the seconds anew, on the same element.
+function endOf(element) {
+  const told = element.dataset.countdown;
+  if (ends.get(element)?.told !== told) {
+    ends.set(element, { told, at: performance.now() + Number(told) * 1000, asked: 0 });
+  }
+  return ends.get(element);
 }
 
 // Seconds as they are; from a minute on as 9:05.
