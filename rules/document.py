@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from rules.problems import Place
+from rules.problems import Place, Problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rules.files import RuleFile
-    from rules.problems import Problems
 
 _DEEPEST = 40  # levels; all that read the tree may then walk it by calling themselves
 _TOO_DEEP = f"This is nested too deeply: a rule file has at most {_DEEPEST} levels"
 _LONGEST_SHOWN = 40  # characters of a value quoted in a sentence
+_REMEMBERED = 32  # files; an installation has a handful
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -69,19 +70,32 @@ Node = Scalar | Listing | Section
 
 def read_document(file: RuleFile, problems: Problems) -> Section | None:
     """Read one file's text; None, with the problems noted, when it is no YAML mapping."""
-    start = Place(file.path, 1, 1)
+    document, found = _read(file.path, file.text)
+    problems.extend(found)
+    return document
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read(path: str, text: str) -> tuple[Section | None, Problems]:
+    """Read a text; the same text again costs nothing: few of a set's files change at a time."""
+    problems = Problems()
+    return _parsed(path, text, problems), problems
+
+
+def _parsed(path: str, text: str, problems: Problems) -> Section | None:
+    start = Place(path, 1, 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # anchors are refused below
-            tree = YAML().compose(file.text)
+            tree = YAML().compose(text)
     except RecursionError:
         problems.add(start, _TOO_DEEP)
     except (YAMLError, ValueError, NotImplementedError) as error:
         problems.add(_marked(error, start), f"This is not valid YAML: {_sentence(error)}")
     else:
-        node = None if tree is None else _Reader(file.path, problems).node(tree)
+        node = None if tree is None else _Reader(path, problems).node(tree)
         if isinstance(node, Section):
-            return replace(node, files=(file.path,))
+            return replace(node, files=(path,))
         problems.add(start, "A rule file is a mapping that starts with `format: …`")
     return None
 

@@ -61,6 +61,10 @@ class Problems:
         """Note one problem at `place`."""
         self._found.append(Problem(place.file, place.line, place.column, sentence))
 
+    def extend(self, others: Problems) -> None:
+        """Note all that others hold."""
+        self._found.extend(others._found)
+
     def invalid(self) -> RulesInvalid:
         """The exception that holds everything collected."""
         return RulesInvalid(self._found)

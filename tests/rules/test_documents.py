@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules import RulesInvalid, load
+from rules.document import read_document
+from rules.files import RuleFile
+from rules.problems import Problems
 from tests.rules.support import GATE_HEAD, problems_of
 
 NOT_A_MAPPING = "1:1: A rule file is a mapping that starts with `format: …`"
@@ -103,3 +107,17 @@ def test_no_text_whatever_gives_a_traceback(text: str) -> None:
     """Whatever stands in the file, the answer is problems with places, or a set."""
     problems = problems_of("\n" + text.encode("utf-8", "replace").decode() + "\nformat: no such\n")
     assert problems
+
+
+def test_a_text_is_read_once_and_its_problems_are_told_each_time() -> None:
+    """Of an installation's files few change at a time; what is wrong with one stays wrong."""
+    good = RuleFile("gate.yaml", GATE_HEAD)
+    assert read_document(good, Problems()) is read_document(RuleFile(*astuple(good)), Problems())
+    elsewhere = read_document(RuleFile("other.yaml", GATE_HEAD), Problems())
+    assert elsewhere is not None
+    assert elsewhere.files == ("other.yaml",)
+    for _ in range(2):
+        problems = Problems()
+        assert read_document(RuleFile("gate.yaml", "a: 1\na: 2\n"), problems) is not None
+        (told,) = problems.invalid().problems
+        assert (told.line, told.column) == (2, 1)
