@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 
+from daemon import misfits
 from daemon.errors import SettingsRejected
 
 T = TypeVar("T")
@@ -33,7 +34,9 @@ class DaemonSettings(Section, frozen=True):
     control_socket: str = ""
     """Empty: `control.sock` in the state folder."""
     time_zone: str = "America/Argentina/Buenos_Aires"
-    default_region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] = "AR"
+    default_region: Annotated[
+        str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
+    ] = "AR"
     restore_stagger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.2
     drain_seconds: Positive = 20.0
 
@@ -209,5 +212,5 @@ def _section(name: str, kind: type[T], table: object, problems: list[str]) -> T 
         try:
             values[key] = msgspec.convert(value, hints[key], strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
-            problems.append(f"{name}.{key}: {error}")
+            problems.append(misfits.of(f"{name}.{key}", error, hints[key]))
     return kind(**values)

@@ -108,7 +108,7 @@ def settings_sections() -> str:
         rows = [
             (
                 f"`{field.name}`",
-                _kind(msgspec.inspect.type_info(field.type)),
+                _told(msgspec.inspect.type_info(field.type)),
                 f"`{msgspec.json.encode(field.default).decode()}`",
                 notes.get((section.type.__name__, field.name), ""),
             )
@@ -160,6 +160,12 @@ def _hook(name: str, spec: object) -> str:
 
 def _hook_specs() -> Iterator[tuple[str, object]]:
     return ((name, spec) for name, spec in vars(Hooks).items() if name.startswith("leadmaster_"))
+
+
+def _told(info: msgspec.inspect.Type) -> str:
+    """Return the words that a declaration has of its own, else what it may be."""
+    own = getattr(info, "extra_json_schema", None) or {}
+    return str(own.get("description") or _kind(info))
 
 
 def _kind(info: msgspec.inspect.Type) -> str:

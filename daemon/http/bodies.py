@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
+from daemon import misfits
 from daemon.errors import BadRequest
 
 T = TypeVar("T")
@@ -55,10 +56,8 @@ async def body(request: web.Request, kind: type[T]) -> T:
     raw = await request.read()
     try:
         return msgspec.json.decode(raw or b"{}", type=kind)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"The body can't be taken: {error}.") from error
     except msgspec.DecodeError as error:
-        raise BadRequest(f"The body is not JSON: {error}.") from error
+        raise BadRequest(misfits.sentence(error, kind, whole="body")) from error
 
 
 def query(request: web.Request, kind: type[T]) -> T:
@@ -70,9 +69,9 @@ def query(request: web.Request, kind: type[T]) -> T:
     try:
         taken = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"The query can't be taken: {error}.") from error
+        raise BadRequest(misfits.sentence(error, kind, whole="query")) from error
     if null := next((name for name in given if getattr(taken, name, name) is None), None):
-        raise BadRequest(f"The query can't be taken: {null} is null; leave it out instead.")
+        raise BadRequest(f"{null}: must not be null; leave it out instead.")
     return taken
 
 

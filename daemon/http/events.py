@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
+from daemon import misfits
 from daemon.auth.access import readable
 from daemon.errors import BadRequest
 from daemon.events import EVENTS
@@ -57,7 +58,7 @@ def _asked(request: web.Request) -> From:
     try:
         asked = msgspec.convert(given, From, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"The query can't be taken: {error}.") from error
+        raise BadRequest(misfits.sentence(error, From, whole="query")) from error
     if unknown := set(asked.type) - EVENTS.keys():
         raise BadRequest(
             f"type: there is no event {', '.join(sorted(unknown))}.",

@@ -24,7 +24,15 @@ routes = web.RouteTableDef()
 class Chosen(Because, frozen=True):
     """A rule set, by its hash or how that begins, and why it is chosen."""
 
-    hash: Annotated[str, msgspec.Meta(min_length=4, max_length=64, pattern="^[0-9a-f]+$")]
+    hash: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=4,
+            max_length=64,
+            pattern="^[0-9a-f]+$",
+            description="a hash, such as 3f9a0c12",
+        ),
+    ]
 
 
 class Newest(Query, frozen=True):

@@ -45,7 +45,12 @@ class NumberList(Body, frozen=True):
 
     upload: str
     reason: Reason
-    region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
+    region: (
+        Annotated[
+            str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
+        ]
+        | None
+    ) = None
 
 
 class Lifted(Answer, frozen=True):

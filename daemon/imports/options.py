@@ -29,7 +29,12 @@ class Granted(StrEnum):
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one file is to be read. The same file with the same options is the same import."""
 
-    region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
+    region: (
+        Annotated[
+            str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
+        ]
+        | None
+    ) = None
     """Where numbers without + belong; None: the installation's default region."""
     source: str | None = None
     """The import source by name; None: the one that the file's suffix belongs to."""

@@ -57,12 +57,12 @@ def test_all_problems_are_named_at_once_with_their_keys(tmp_path: Path) -> None:
     )
     said = rejected(path, {"LEADMASTER_SENDING__RETRIES": "many", "LEADMASTER_OTHER__X": "1"})
     for part in (
-        "daemon.port:",
+        "daemon.port: must be 65535 or less",
         "daemon.hosts: there is no such setting",
-        "pacing.messages_per_minute:",
+        "pacing.messages_per_minute: must be 1 or more",
         "rules: must be a table",
         "nonsense: there is no such section",
-        "sending.retries:",
+        "sending.retries: must be a whole number; it is a text",
         "LEADMASTER_OTHER__X: there is no section 'other'",
     ):
         assert part in said

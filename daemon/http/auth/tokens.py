@@ -26,7 +26,13 @@ class NewServiceToken(Body, frozen=True):
     `user` is whom it acts for; empty: whoever makes it.
     """
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[\w][\w .-]{0,39}$")]
+    name: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^[\w][\w .-]{0,39}$",
+            description="a name of up to 40 letters, digits, dots, dashes and spaces",
+        ),
+    ]
     scopes: tuple[str, ...]
     hours: Annotated[float, msgspec.Meta(gt=0, le=87_600)] = 24.0
     user: Annotated[str, msgspec.Meta(max_length=64)] = ""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from daemon import misfits
 from daemon.errors import ImportRejected, LeadMasterError
 from daemon.http.pages.shell import page, piece, told
 from daemon.http.streams import endless
@@ -135,7 +136,7 @@ def _options(given: Mapping[str, str]) -> ImportOptions:
     try:
         return msgspec.convert({**plain, "mapping": mapping}, ImportOptions)
     except msgspec.ValidationError as error:
-        raise ImportRejected(f"The list can't be read like this: {error}.") from error
+        raise ImportRejected(misfits.sentence(error, ImportOptions)) from error
 
 
 def _remarks(found: Sequence[RecordOutcome]) -> dict[str, int]:

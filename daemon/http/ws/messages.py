@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
+from daemon import misfits
 from daemon.errors import BadRequest
 from daemon.http.ws.interest import Wanted
 
@@ -36,7 +37,7 @@ def message_of(said: object) -> SignIn | Subscribe:
         return _DECODER.decode(said)
     except msgspec.DecodeError as error:
         raise BadRequest(
-            f"The message can't be taken: {error}.",
+            misfits.sentence(error, SignIn | Subscribe, whole="message"),
             hint='Send {"frame": "subscribe", "topics": […], "sessions": […]}.',
         ) from error
 
@@ -53,4 +54,4 @@ def wanted_of(request: web.Request) -> Wanted:
     try:
         return msgspec.convert(given, Wanted, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"The query can't be taken: {error}.") from error
+        raise BadRequest(misfits.sentence(error, Wanted, whole="query")) from error
