@@ -1,6 +1,6 @@
-"""One number of a rule set changed in an operator's files, and the examples that follow it.
+"""What a form changes in a rule set, put in an operator's files, and the examples that follow it.
 
-A number of a shipped file is changed by an entry in an operator's file of the same name, which
+What stands in a shipped file is changed by an entry in an operator's file of the same name, which
 lies over it. Comments, order and form of what a person wrote stay as they are.
 """
 
@@ -12,82 +12,57 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from rules.diff import Difference
 from rules.examples import run_examples
 from rules.files import RuleFile
 from rules.judge import Judge
 from rules.loader import load_sets
-from rules.ruleset import Format, Ramp
-from rules.splice import fields_of, value_of, with_entry, with_value
+from rules.splice import Path, fields_of, value_of, with_entry, with_value
+from rules.wishes import NotAmendable, Slope, changeable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rules.examples import Outcome
     from rules.problems import Place
-    from rules.ruleset import RuleSet
+    from rules.ruleset import Format
+    from rules.wishes import Changeable, Wish
 
-_SETS: Final = {"gate": Format.GATE, "score": Format.SCORE}
-_FIELDS: Final = {
-    "thresholds": ("verdict", "from"),
-    "bands": ("band", "from"),
-    "scores": ("id", "points"),
-}
+_NAMED_BY: Final = {"thresholds": "verdict", "bands": "band", "scores": "id", "groups": ""}
+_ENDS: Final[tuple[Path, ...]] = tuple(
+    ("points", end, index) for end in ("from", "to") for index in (0, 1)
+)
 _PLAIN: Final = re.compile(r"[a-z]+_[a-z0-9_]+|allow|review|block|defer|route|manual")
 
 
-class NotAmendable(Exception):
-    """A number that can't be changed like this; `str(error)` says why, and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A number, and what it is to be: `gate.thresholds.allow`, `score.scores.on_whatsapp`."""
+class Following:
+    """An example whose expectation follows a change, and in what."""
 
-    kind: Format
-    section: str
     name: str
-    value: int
+    differences: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        """`name: what: before → after`."""
+        return f"{self.name}: {'; '.join(map(str, self.differences))}"
 
     @classmethod
-    def of(cls, target: str, value: int) -> Wish:
-        """Read a target; raises :class:`NotAmendable`."""
-        kind, _, rest = target.partition(".")
-        section, _, name = rest.partition(".")
-        if kind not in _SETS or section not in _FIELDS or not name:
-            forms = "gate.thresholds.VERDICT, score.bands.BAND, gate.scores.RULE, score.scores.RULE"
-            raise NotAmendable(f"There is no {target} to change: it is one of {forms}.")
-        return cls(_SETS[kind], section, name, value)
+    def of(cls, outcome: Outcome) -> Following:
+        """Read it off what came out."""
+        return cls(outcome.example.name, tuple(Difference(*each) for each in outcome.words()))
 
 
 @dataclass(frozen=True, slots=True)
 class Amended:
     """The files as they would be: all of them, and those that must be written.
 
-    `examples` are those of the set whose expectation follows the change, each in a sentence.
+    `examples` are those of the set whose expectation follows the change.
     """
 
     files: tuple[RuleFile, ...]
     changed: tuple[RuleFile, ...]
-    before: int
-    examples: tuple[str, ...]
-
-
-def number(ruleset: RuleSet, wish: Wish) -> tuple[int, Place]:
-    """Return what the number is in a set, and where it stands; raises :class:`NotAmendable`."""
-    if wish.section == "scores":
-        rule = next((each for each in ruleset.scores if each.id == wish.name), None)
-        if rule is None:
-            raise NotAmendable(f"There is no rule {wish.name} that gives points.")
-        if isinstance(rule.points, Ramp):
-            sentence = f"The points of {wish.name} are a ramp: change them in the file"
-            raise NotAmendable(f"{sentence}, {rule.place}.")
-        return rule.points, rule.place
-    band = next((each for each in ruleset.bands if each.name == wish.name), None)
-    if band is None:
-        raise NotAmendable(f"There is no threshold {wish.name}.")
-    if band == ruleset.bands[-1]:
-        raise NotAmendable(f"{wish.name} starts at the lowest score there is: it can't be moved.")
-    return band.start, band.place
+    before: int | Slope
+    examples: tuple[Following, ...]
 
 
 def amended(files: Sequence[RuleFile], wish: Wish, folder: str) -> Amended:
@@ -96,24 +71,27 @@ def amended(files: Sequence[RuleFile], wish: Wish, folder: str) -> Amended:
     Raises :class:`NotAmendable`, and ``RulesInvalid`` where the files, as they are or as they
     would be, are no rules.
     """
-    before, place = number(load_sets(files)[wish.kind], wish)
-    if before == wish.value:
-        raise NotAmendable(f"{wish.name} is {before} already.")
-    identity, field = _FIELDS[wish.section]
-    entry = f"{{{identity}: {wish.name}, {field}: {wish.value}}}"
+    found = changeable(load_sets(files)[wish.kind], wish.section, wish.name)
+    if found.value == wish.value:
+        raise NotAmendable(f"{wish.name} is {found.value} already.")
+    if isinstance(found.value, Slope) is not isinstance(wish.value, Slope):
+        forms = "both ends of a ramp" if found.fact else "one number"
+        raise NotAmendable(f"{wish.name} is changed by {forms}.")
     draft = _Draft(files, wish.kind, folder)
-    draft.put(wish.section, (identity, wish.name), {(field,): str(wish.value)}, entry, place)
+    draft.grant(wish, found)
     ruleset = load_sets(draft.files)[wish.kind]
-    if number(ruleset, wish)[0] != wish.value:
-        raise NotAmendable(f"The number can't be changed by form: change it in the file, {place}.")
+    if changeable(ruleset, wish.section, wish.name).value != wish.value:
+        raise NotAmendable(
+            f"The number can't be changed by form: change it in the file, {found.place}."
+        )
     wrong = [each for each in run_examples(Judge(ruleset, "reference")) if each.wrong]
     for outcome in wrong:
         draft.follow(outcome)
     return Amended(
         files=tuple(draft.files),
         changed=tuple(file for file in draft.files if file not in files),
-        before=before,
-        examples=tuple(f"{each.example.name}: {'; '.join(each.sentences())}" for each in wrong),
+        before=found.value,
+        examples=tuple(map(Following.of, wrong)),
     )
 
 
@@ -125,11 +103,37 @@ class _Draft:
         self._kind = kind
         self._folder = PurePath(folder)
 
+    def grant(self, wish: Wish, found: Changeable) -> None:
+        """Put what is wished where it stands, number by number."""
+        named = (_NAMED_BY[wish.section], wish.name)
+        if isinstance(wish.value, Slope):
+            whole = f"{{ramp: {found.fact}, {str(wish.value)[1:]}"
+            self._put_ramp(named, found, wish.value, whole)
+            return
+        field = {"scores": "points", "groups": "cap"}.get(wish.section, "from")
+        entry = f"{field}: {wish.value}"
+        if named[0]:
+            entry = f"{named[0]}: {wish.name}, {entry}"
+        values: dict[Path, str] = {(field,): str(wish.value)}
+        self.put(wish.section, named, values, f"{{{entry}}}", found.place)
+
+    def _put_ramp(
+        self, named: tuple[str, str], found: Changeable, wanted: Slope, whole: str
+    ) -> None:
+        """Write the numbers that differ; an entry that laid no ramp over needs all of it."""
+        entry = f"{{id: {named[1]}, points: {whole}}}"
+        values: dict[Path, str] = {("points",): whole}
+        at = self._found("scores", named)
+        if self._has(at, "scores", named, "points"):
+            ends = zip(_ENDS, wanted.numbers, found.numbers, strict=True)
+            values = {path: shown(new) for path, new, old in ends if new != old.now}
+        self.put("scores", named, values, entry, found.place)
+
     def put(
         self,
         section: str,
         named: tuple[str, str],
-        values: Mapping[tuple[str, ...], str],
+        values: Mapping[Path, str],
         entry: str,
         place: Place,
     ) -> None:
@@ -143,7 +147,7 @@ class _Draft:
             return
         index = self._over(PurePath(place.file).name)
         file = self.files[index]
-        self.files[index] = replace(file, text=with_entry(file.text, section, entry))
+        self.files[index] = replace(file, text=with_entry(file.text, section, named, entry))
 
     def follow(self, outcome: Outcome) -> None:
         """Let an example expect what now comes out."""
@@ -151,19 +155,22 @@ class _Draft:
         got = {key: value for key, (_, value) in outcome.wrong.items()}
         expect = _flow({**example.expect, **got})
         entry = f"{{name: {_word(example.name)}, expect: {expect}}}"
-        values: dict[tuple[str, ...], str] = {("expect", k): _word(v) for k, v in got.items()}
+        values: dict[Path, str] = {("expect", k): _word(v) for k, v in got.items()}
         found = self._found("tests", named)
-        if found is not None and "expect" not in self._fields(found, "tests", named):
+        if found is not None and not self._has(found, "tests", named, "expect"):
             values = {("expect",): expect}  # the operator's entry changed only what is given
         self.put("tests", named, values, entry, example.place)
 
     def _found(self, section: str, named: tuple[str, str]) -> int | None:
         """Return which of the operator's files has an entry of this name."""
-        mine = (index for index, file in enumerate(self.files) if self._is_ours(file))
-        return next((index for index in mine if self._fields(index, section, named)), None)
+        mine = (at for at, file in enumerate(self.files) if self._is_ours(file))
+        return next((at for at in mine if self._fields(at, section, named) is not None), None)
 
-    def _fields(self, index: int, section: str, named: tuple[str, str]) -> frozenset[str]:
-        return fields_of(self.files[index].text, section, named) or frozenset()
+    def _fields(self, at: int, section: str, named: tuple[str, str]) -> frozenset[str] | None:
+        return fields_of(self.files[at].text, section, named)
+
+    def _has(self, at: int | None, section: str, named: tuple[str, str], field: str) -> bool:
+        return at is not None and field in (self._fields(at, section, named) or ())
 
     def _is_ours(self, file: RuleFile) -> bool:
         return file.own and value_of(file.text, "format") == self._kind

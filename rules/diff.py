@@ -7,26 +7,68 @@ is written to (vetoes, windows, lists, thresholds, where a score starts) waits f
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
 
 from rules.ruleset import plain
-from rules.wording import worded
+from rules.wording import clock, if_missing, worded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from rules.ruleset import Band, Group, RuleSet, ScoreRule, Veto
 
 
+_WRITTEN: Final[Mapping[str, tuple[str, Callable[[object], str]]]] = {
+    "start": ("from", worded),
+    "opens": ("from", clock),
+    "closes": ("to", clock),
+    "fires_on_unknown": ("if_missing", if_missing),
+}
+"""What a rule file calls a field, and how it writes its values, where that is not the same."""
+
+
+class Kind(StrEnum):
+    """What happened to it."""
+
+    NEW = "new"
+    GONE = "gone"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field, in the word of a rule file, before and after; a value by itself has no field."""
+
+    field: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """`field: before → after`."""
+        return f"{self.field}: {self.before} → {self.after}".removeprefix(": ")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is new, gone or different; `weighty` changes wait to be accepted."""
+    """One thing that is new, gone or different; `weighty` changes wait to be accepted.
+
+    `at` is its `file:line` in the new set, empty where it has none.
+    """
 
     section: str
     name: str
-    sentence: str
+    kind: Kind
     weighty: bool
     at: str = ""
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What changed, in words."""
+        if self.kind is Kind.CHANGED:
+            return "; ".join(map(str, self.differences))
+        return f"is {self.kind}"
 
     def __str__(self) -> str:
         """`section name: what changed (file:line)`."""
@@ -55,7 +97,7 @@ def _score(old: RuleSet, new: RuleSet) -> Iterator[Change]:
         ("max", old.maximum, new.maximum),
     ):
         if before != after:
-            yield Change("score", name, f"{before} → {after}", weighty=True)
+            yield _alone("score", name, str(before), str(after))
 
 
 def _order(old: RuleSet, new: RuleSet) -> Iterator[Change]:
@@ -63,7 +105,13 @@ def _order(old: RuleSet, new: RuleSet) -> Iterator[Change]:
     kept = [veto.id for veto in new.vetoes if veto.id in _by_id(old.vetoes)]
     before = [veto.id for veto in old.vetoes if veto.id in kept]
     if before != kept:
-        yield Change("vetoes", "order", f"{', '.join(before)} → {', '.join(kept)}", weighty=True)
+        yield _alone("vetoes", "order", ", ".join(before), ", ".join(kept))
+
+
+def _alone(section: str, name: str, before: str, after: str) -> Change:
+    """A value that is no field of anything."""
+    difference = Difference("", before, after)
+    return Change(section, name, Kind.CHANGED, weighty=True, differences=(difference,))
 
 
 def _by_id(rules: Iterable[Veto | ScoreRule]) -> dict[str, object]:
@@ -85,20 +133,21 @@ def _compared(
     for name, after in new.items():
         at = str(getattr(after, "place", ""))
         if name not in old:
-            yield Change(section, name, "is new", weighty=weighty and additions, at=at)
-        elif changed := list(_fields(old[name], after)):
-            yield Change(section, name, "; ".join(changed), weighty=weighty, at=at)
+            yield Change(section, name, Kind.NEW, weighty=weighty and additions, at=at)
+        elif found := tuple(_fields(old[name], after)):
+            yield Change(section, name, Kind.CHANGED, weighty, at, found)
     for name in old:
         if name not in new:
-            yield Change(section, name, "is gone", weighty=weighty)
+            yield Change(section, name, Kind.GONE, weighty=weighty)
 
 
-def _fields(old: object, new: object) -> Iterator[str]:
-    """`field: before → after` of each field that differs; where it stands does not count."""
+def _fields(old: object, new: object) -> Iterator[Difference]:
+    """Each field that differs; where it stands does not count."""
     assert is_dataclass(old)  # noqa: S101 - everything that is compared is one of ours
     for field in fields(old):
         if field.name in ("place", "used"):
             continue
         before, after = getattr(old, field.name), getattr(new, field.name)
         if plain(before) != plain(after):
-            yield f"{field.name}: {worded(before)} → {worded(after)}"
+            word, write = _WRITTEN.get(field.name, (field.name, worded))
+            yield Difference(word, write(before), write(after))

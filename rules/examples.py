@@ -62,19 +62,22 @@ class Outcome:
     wrong: dict[str, tuple[object, object]]
     fired: frozenset[str]
 
+    def words(self) -> list[tuple[str, str, str]]:
+        """What came out otherwise: its name, what was expected, what came, as a file has them."""
+        return [
+            (name, _shown(expected), _shown(got)) for name, (expected, got) in self.wrong.items()
+        ]
+
     def sentences(self) -> list[str]:
         """What came out otherwise, each in a few words."""
-        return [
-            f"{name} should be {_shown(expected)}, is {_shown(got)}"
-            for name, (expected, got) in self.wrong.items()
-        ]
+        return [f"{name} should be {expected}, is {got}" for name, expected, got in self.words()]
 
     def diff(self) -> list[str]:
         """What was expected and what came, line by line; empty when it came out as it should."""
         return [
             line
-            for name, (expected, got) in self.wrong.items()
-            for line in (f"- {name}: {_shown(expected)}", f"+ {name}: {_shown(got)}")
+            for name, expected, got in self.words()
+            for line in (f"- {name}: {expected}", f"+ {name}: {got}")
         ]
 
 

@@ -5,14 +5,14 @@ What is written anew (a field, an entry, a section) takes the form of what stand
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+Path: TypeAlias = tuple[str | int, ...]
+"""Where in an entry something stands: keys, and how many come before it in a list."""
 
 
 def value_of(text: str, key: str) -> str | None:
@@ -21,17 +21,19 @@ def value_of(text: str, key: str) -> str | None:
     return str(found[1].value) if found and isinstance(found[1], ScalarNode) else None
 
 
-def with_value(
-    text: str, section: str, named: tuple[str, str], path: Sequence[str], value: str
-) -> str:
+def with_value(text: str, section: str, named: tuple[str, str], path: Path, value: str) -> str:
     """Put `value` at `path` in the entry of a section whose key `named[0]` says `named[1]`.
 
-    A key that is missing on the way is added; raises LookupError where there is no such entry.
+    In a section of names it is the entry called `named[1]`. A key that is missing on the way is
+    added; a number in `path` counts into a list. Raises LookupError where there is no such entry.
     """
     node = _entry(text, section, named)
     if node is None:
         raise LookupError(section, named)
     for depth, key in enumerate(path, 1):
+        if isinstance(key, int):
+            node = node.value[key]
+            continue
         found = _field(node, key)
         if found is None:
             return _with_field(text, node, f"{key}: {_nested(path[depth:], value)}")
@@ -39,17 +41,21 @@ def with_value(
     return text[: node.start_mark.index] + value + text[node.end_mark.index :]
 
 
-def with_entry(text: str, section: str, entry: str) -> str:
-    """Add an entry, in the form `{…}`, at the end of a section, which begins where it is none."""
+def with_entry(text: str, section: str, named: tuple[str, str], entry: str) -> str:
+    """Add an entry, in the form `{…}`, at the end of a section, which begins where it is none.
+
+    Without a key that names it (`named[0]`), the section is one of names, and `named[1]` is its.
+    """
+    mark, written = ("- ", entry) if named[0] else ("", f"{named[1]}: {entry}")
     found = _field(_root(text), section)
-    if found is None or not isinstance(found[1], SequenceNode):
-        return f"{text.rstrip()}\n\n{section}:\n  - {entry}\n"
+    if found is None or isinstance(found[1], ScalarNode):
+        return f"{text.rstrip()}\n\n{section}:\n  {mark}{written}\n"
     listing = found[1]
     if listing.flow_style:
         end = listing.end_mark.index - 1
-        return f"{text[:end]}{', ' if listing.value else ''}{entry}{text[end:]}"
+        return f"{text[:end]}{', ' if listing.value else ''}{written}{text[end:]}"
     end = _line_end(text, _last_leaf(listing))
-    return f"{text[:end]}\n{' ' * listing.start_mark.column}- {entry}{text[end:]}"
+    return f"{text[:end]}\n{' ' * listing.start_mark.column}{mark}{written}{text[end:]}"
 
 
 def fields_of(text: str, section: str, named: tuple[str, str]) -> frozenset[str] | None:
@@ -68,6 +74,9 @@ def _root(text: str) -> Any:  # noqa: ANN401 - ruamel's nodes are untyped
 def _entry(text: str, section: str, named: tuple[str, str]) -> Any:  # noqa: ANN401
     found = _field(_root(text), section)
     listing = found[1] if found else None
+    if isinstance(listing, MappingNode):
+        called = _field(listing, named[1])
+        return called[1] if called and isinstance(called[1], MappingNode) else None
     if not isinstance(listing, SequenceNode):
         return None
     for item in listing.value:
@@ -82,7 +91,7 @@ def _field(node: Any, key: str) -> tuple[Any, Any] | None:  # noqa: ANN401
     return next((pair for pair in pairs if pair[0].value == key), None)
 
 
-def _nested(path: Sequence[str], value: str) -> str:
+def _nested(path: Path, value: str) -> str:
     for key in reversed(path):
         value = f"{{{key}: {value}}}"
     return value
@@ -90,6 +99,9 @@ def _nested(path: Sequence[str], value: str) -> str:
 
 def _with_field(text: str, node: Any, field: str) -> str:  # noqa: ANN401
     """Add a field after the first one of a mapping, which names it."""
+    if not node.value:
+        end = node.end_mark.index - 1
+        return f"{text[:end]}{field}{text[end:]}"
     first, named = node.value[0]
     if node.flow_style:
         end = named.end_mark.index

@@ -13,6 +13,7 @@ from rules.snapshot import MICRO
 if TYPE_CHECKING:
     from rules.conditions import Condition
 
+_HOUR = 60  # minutes
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -32,6 +33,17 @@ def worded(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "nothing" if value is None else str(value)
+
+
+def clock(minutes: object) -> str:
+    """A time of the day, given in minutes, as its file would write it."""
+    assert isinstance(minutes, int)  # noqa: S101 - a window's own
+    return f"{minutes // _HOUR:02d}:{minutes % _HOUR:02d}"
+
+
+def if_missing(fires: object) -> str:
+    """What an unknown does to a rule, as its file would write it."""
+    return "fire" if fires else "skip"
 
 
 def _condition(condition: Condition) -> str:

@@ -1,4 +1,4 @@
-"""`/v1/rules/change`: one number changed by form; a dry run tells first whom it would affect."""
+"""`/v1/rules/change`: rules changed by form; a dry run tells first whom it would affect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from daemon.rulebook.lines import plain
 from daemon.rulebook.state import Foreseen, RulesState
-from rules.amend import NotAmendable, Wish
+from rules.wishes import NotAmendable, Slope, Wish
 
 routes = web.RouteTableDef()
 
@@ -29,14 +29,25 @@ NAMED: Final = 20
 _SILENCE_SECONDS: Final = 20.0
 
 
+Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
+End = tuple[float, Points]
+
+
+class Ends(Body, frozen=True):
+    """Both ends of a ramp: a value of its fact, and the points there."""
+
+    start: End = msgspec.field(name="from")
+    end: End = msgspec.field(name="to")
+
+
 class Wanted(Body, frozen=True):
-    """A number by its path (`gate.thresholds.allow`), what it is to be, and why.
+    """A number, or a ramp, by its path (`gate.thresholds.allow`), what it is to be, and why.
 
     A dry run changes nothing and needs no reason.
     """
 
     target: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    value: Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
+    value: Points | Ends
     dry_run: bool = False
     reason: Reason | None = None
 
@@ -47,8 +58,8 @@ class Changed(Answer, frozen=True):
     The report names nobody to a caller who may not read prospects.
     """
 
-    before: int
-    after: int
+    before: int | Ends
+    after: int | Ends
     files: list[str]
     changes: list[str]
     waits: bool
@@ -60,20 +71,21 @@ class Changed(Answer, frozen=True):
 @routes.post("/v1/rules/change")
 @operation(Changed, body=Wanted, refuses=(BadRequest, Conflict, RulesRejected, Unavailable))
 async def change(request: web.Request) -> web.Response:
-    """Change a threshold or a rule's points in the operator's folder, and reload it."""
+    """Change a threshold, a rule's points or a group's cap in the operator's folder; reload it."""
     asked, desk = await body(request, Wanted), house_of(request).rule_desk
+    wish = wish_of(asked.target, _value(asked.value))
     if asked.dry_run:
-        return answer(await foreseen(request, asked.target, asked.value))
+        found = await desk.foresee(wish)
+        return answer(_changed(wish, found, await flips(request, found), desk.state()))
     if asked.reason is None:
         raise BadRequest("reason: a change needs one.", hint="Say why, or ask for a dry_run.")
-    found = await desk.change(wish_of(asked.target, asked.value), request[WHO], asked.reason)
-    return answer(_changed(asked.value, found, None, desk.state()))
+    found = await desk.change(wish, request[WHO], asked.reason)
+    return answer(_changed(wish, found, None, desk.state()))
 
 
-async def foreseen(request: web.Request, target: str, value: int) -> Changed:
-    """Tell what a change would bring, and who would flip; raises what the route refuses."""
+async def flips(request: web.Request, found: Foreseen) -> report.Report:
+    """Tell who would flip; raise :class:`Unavailable` where that can't be told."""
     house = house_of(request)
-    found = await house.rule_desk.foresee(wish_of(target, value))
     named = NAMED if Scope.PROSPECTS_READ in identity_of(request).scopes else 0
     asked = report.Request(
         database=str(house.database.path),
@@ -82,10 +94,10 @@ async def foreseen(request: web.Request, target: str, value: int) -> Changed:
         engines=house.settings.rules.engines,
         examples=named,
     )
-    return _changed(value, found, await _report(asked), house.rule_desk.state())
+    return await _report(asked)
 
 
-def wish_of(target: str, value: int) -> Wish:
+def wish_of(target: str, value: int | Slope) -> Wish:
     """Read what is to be changed; raise :class:`BadRequest` where the path names nothing."""
     try:
         return Wish.of(target, value)
@@ -103,14 +115,25 @@ async def _report(asked: report.Request) -> report.Report:
     raise Unavailable(last.sentence if isinstance(last, report.Refused) else "It was cut short.")
 
 
-def _changed(value: int, found: Foreseen, told: report.Report | None, state: RulesState) -> Changed:
+def _changed(wish: Wish, found: Foreseen, told: report.Report | None, state: RulesState) -> Changed:
     return Changed(
-        before=found.before,
-        after=value,
+        before=plain_value(found.before),
+        after=plain_value(wish.value),
         files=[file.path for file in found.written],
-        changes=list(found.changes),
+        changes=list(map(str, found.changes)),
         waits=found.waits,
-        examples=list(found.examples),
+        examples=list(map(str, found.examples)),
         report=told,
         state=state,
     )
+
+
+def _value(asked: int | Ends) -> int | Slope:
+    return asked if isinstance(asked, int) else Slope(*asked.start, *asked.end)
+
+
+def plain_value(value: int | Slope) -> int | Ends:
+    """Return a number, or a ramp's ends, as the interface writes them."""
+    if isinstance(value, int):
+        return value
+    return Ends((value.start, value.start_points), (value.end, value.end_points))

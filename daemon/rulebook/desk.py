@@ -31,8 +31,9 @@ from daemon.rulebook.state import (
 )
 from daemon.rulebook.trial import Trial
 from daemon.settings import RulesSettings
-from rules.amend import NotAmendable, Wish, amended
+from rules.amend import amended
 from rules.diff import Change
+from rules.wishes import Changeable, NotAmendable, Wish, changeable
 from storage import audit
 from storage.db import Database
 from storage.rulesets import How
@@ -47,6 +48,7 @@ _SHOWN_PROBLEMS = 50  # of a folder that is wrong all over
 class _Candidate:
     judges: Judges
     waiting: Waiting
+    changes: tuple[Change, ...]
 
 
 class RuleDesk:
@@ -86,6 +88,10 @@ class RuleDesk:
             shadow_problems=self._shadow_problems,
         )
 
+    def waiting_changes(self) -> tuple[Change, ...]:
+        """Return in what the rules that wait differ from what is live."""
+        return () if self._candidate is None else self._candidate.changes
+
     async def restore(self) -> None:
         """Put the last accepted sets in force, and then what the folder says, if that may be."""
         files = await self._database.read(lambda reader: past.last_accepted(reader, self._rulebook))
@@ -104,8 +110,23 @@ class RuleDesk:
             await self._reload(who, "")
             return self.state()
 
+    async def changeable(self, wish: Wish) -> Changeable:
+        """Return what a wish is about, as the operator's folder says it now.
+
+        Raises :class:`NotFound` where there is no such thing, :class:`RulesRejected` where the
+        folder can't be read.
+        """
+        try:
+            files = await asyncio.to_thread(folder.live, self._settings)
+            sets = await asyncio.to_thread(rules.load_sets, files)
+            return changeable(sets[wish.kind], wish.section, wish.name)
+        except NotAmendable as error:
+            raise NotFound(str(error)) from error
+        except rules.RulesInvalid as error:
+            raise RulesRejected(str(error)) from error
+
     async def foresee(self, wish: Wish) -> Foreseen:
-        """Tell what changing a number in the operator's folder would bring; nothing is written.
+        """Tell what a change in the operator's folder would bring; nothing is written.
 
         Raises :class:`Conflict` where it can't be changed like this, :class:`RulesRejected` where
         the folder, as it is or as it would be, can't go live.
@@ -124,20 +145,15 @@ class RuleDesk:
         judges = await asyncio.to_thread(Judges.of, draft.files, self._settings)
         changes = changes_between(self._rulebook.judges, judges)
         waits = any(change.weighty for change in changes) or await self._was_undone(judges)
-        shown = tuple(map(str, changes))
-        return Foreseen(draft.before, draft.files, draft.changed, shown, waits, draft.examples)
+        return Foreseen(draft.before, draft.files, draft.changed, changes, waits, draft.examples)
 
     async def change(self, wish: Wish, who: str, reason: str) -> Foreseen:
-        """Write a number into the operator's folder and reload it; raises as :meth:`foresee`."""
+        """Change the operator's folder and reload it; raises as :meth:`foresee`."""
         async with self._one_at_a_time:
             found = await self.foresee(wish)
             await asyncio.to_thread(pen.write, found.written)
             at, subject = self._clock.now(), f"{wish.section}.{wish.name}"
-            detail = {
-                "before": found.before,
-                "after": wish.value,
-                "files": [file.path for file in found.written],
-            }
+            detail = found.detail(wish.value)
             await self._database.write(
                 lambda tx: audit.add(tx, at, who, "rules_changed", subject, reason, detail)
             )
@@ -159,6 +175,7 @@ class RuleDesk:
     async def rollback(self, hash_: str, who: str, reason: str) -> RulesState:
         """Put a set that was live before in force again; the other format's stays as it is.
 
+        The folder still says the other thing: that waits, whatever it is, until it is mended.
         Raises :class:`NotFound`, :class:`Conflict` where several begin like that or it is live
         already, and :class:`RulesRejected` where it does not pass its trial any more.
         """
@@ -173,9 +190,10 @@ class RuleDesk:
             if judges.means_the_same(self._rulebook.judges):
                 raise Conflict(f"The rules {hash_} are live already.")
             await self._swap(judges, How.ROLLED_BACK, who, reason)
+            await self._reload(who, "", undone=True)
             return self.state()
 
-    async def _reload(self, who: str, reason: str) -> None:
+    async def _reload(self, who: str, reason: str, *, undone: bool = False) -> None:
         await self._reload_shadow()
         try:
             files = await asyncio.to_thread(folder.live, self._settings)
@@ -190,17 +208,20 @@ class RuleDesk:
             await self._reject(list(map(str, tried.problems)))
             return
         judges = await asyncio.to_thread(Judges.of, files, self._settings)
-        await self._take(judges, who, reason)
+        await self._take(judges, who, reason, undone=undone)
         self._warnings = tuple(map(str, tried.warnings))
 
-    async def _take(self, judges: Judges, who: str, reason: str) -> None:
-        live = self._rulebook.judges
+    async def _take(self, judges: Judges, who: str, reason: str, *, undone: bool) -> None:
+        live, known = self._rulebook.judges, self._candidate
         changes = changes_between(live, judges)
         self._rejected = None
+        if known is not None and known.judges.means_the_same(judges):
+            undone = known.waiting.undone
+        undone = undone or await self._was_undone(judges)
         if judges.means_the_same(live):
             self._candidate = None
-        elif any(change.weighty for change in changes) or await self._was_undone(judges):
-            await self._let_wait(judges, changes)
+        elif undone or any(change.weighty for change in changes):
+            await self._let_wait(judges, changes, undone=undone)
         else:
             await self._swap(judges, How.LOADED, who, reason)
 
@@ -208,11 +229,11 @@ class RuleDesk:
         """Tell whether a person rolled these very rules back: they do not return by themselves."""
         return await self._database.read(lambda reader: past.was_undone(reader, judges.hashes))
 
-    async def _let_wait(self, judges: Judges, changes: Sequence[Change]) -> None:
+    async def _let_wait(self, judges: Judges, changes: tuple[Change, ...], *, undone: bool) -> None:
         at = self._clock.now()
-        waiting = waiting_for(self._rulebook.judges, judges, tuple(changes), at)
+        waiting = waiting_for(self._rulebook.judges, judges, changes, at, undone=undone)
         known = self._candidate is not None and self._candidate.waiting.hash == waiting.hash
-        self._candidate = _Candidate(judges, waiting)
+        self._candidate = _Candidate(judges, waiting, changes)
         if known:
             return
         log.info("rules_awaiting_acceptance", hash=waiting.hash, changes=list(waiting.changes))

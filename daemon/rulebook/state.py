@@ -7,7 +7,9 @@ from datetime import datetime
 
 import rules
 from daemon.rulebook.book import Judges
+from rules.amend import Following
 from rules.diff import Change, differences
+from rules.wishes import Slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,11 @@ class LiveSet:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Sound files that wait for a person; `hash` is what to accept."""
+    """Sound files that wait for a person; `hash` is what to accept.
+
+    `differs` are the files of the folder that say otherwise than what is live; `undone` that a
+    person rolled back to what is live, so that the folder still says what they did not want.
+    """
 
     at: datetime
     hash: str
@@ -30,6 +36,8 @@ class Waiting:
     score: str
     changes: tuple[str, ...]
     files: tuple[str, ...]
+    differs: tuple[str, ...]
+    undone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +64,24 @@ class RulesState:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What changing a number would bring: `files` as they would be, `written` those that change.
+    """What a change by form would bring: `files` as they would be, `written` those that change.
 
     `changes` is all that would be otherwise than what is live, `waits` whether a person must
     accept it, `examples` those whose expectation follows.
     """
 
-    before: int
+    before: int | Slope
     files: tuple[rules.RuleFile, ...]
     written: tuple[rules.RuleFile, ...]
-    changes: tuple[str, ...]
+    changes: tuple[Change, ...]
     waits: bool
-    examples: tuple[str, ...]
+    examples: tuple[Following, ...]
+
+    def detail(self, after: int | Slope) -> dict[str, object]:
+        """Return what the audit keeps of the change."""
+        told = (each if isinstance(each, int) else str(each) for each in (self.before, after))
+        files = [file.path for file in self.written]
+        return {**dict(zip(("before", "after"), told, strict=True)), "files": files}
 
 
 def live_set(judge: rules.Judge) -> LiveSet:
@@ -84,7 +98,9 @@ def changes_between(old: Judges, new: Judges) -> tuple[Change, ...]:
     )
 
 
-def waiting_for(old: Judges, new: Judges, changes: tuple[Change, ...], at: datetime) -> Waiting:
+def waiting_for(
+    old: Judges, new: Judges, changes: tuple[Change, ...], at: datetime, *, undone: bool
+) -> Waiting:
     """Describe judges that wait; the gate's hash is what to accept, unless only the score's is."""
     gate, score = new.hashes
     same_gate = gate == old.hashes[0]
@@ -96,4 +112,6 @@ def waiting_for(old: Judges, new: Judges, changes: tuple[Change, ...], at: datet
         score=score,
         changes=tuple(map(str, changes)),
         files=files,
+        differs=tuple(sorted({file.path for file in old.sources ^ new.sources})),
+        undone=undone,
     )

@@ -53,7 +53,7 @@ async def written_to(console: Console, folder: Path) -> None:
 async def asked(page: Page, name: str, value: int) -> None:
     """Ask who would flip if a number were another."""
     await page.get_by_role("button", name=f"Change {name}", exact=True).first.click()
-    await page.get_by_label("Points (now").fill(str(value))
+    await page.locator("#number-value").fill(str(value))
     await page.get_by_role("button", name="Who would flip?").click()
 
 
@@ -97,6 +97,7 @@ async def test_a_threshold_is_changed_accepted_and_rolled_back(
         await answered(page, "Roll back to this", "too careful")
         await expect(page.locator("#book-gate ~ .thresholds")).to_contain_text("from 70")
         assert desk.house.rulebook.gate.ruleset.hash == before
+        await expect(page.locator("#folder-differs")).to_contain_text(str(own / "gate.yaml"))
 
 
 @pytest.mark.timeout(120)
@@ -108,7 +109,11 @@ async def test_points_are_live_at_once_and_a_bad_number_says_why(
     async with looking(browser, desk, "/rules") as page:
         await live(page)
         await asked(page, "allow", 40)
-        await expect(page.locator("#flips .problem")).to_contain_text("gate.yaml:13:29")
+        problem = page.locator("#bounds-value")
+        await expect(problem).to_have_text("It lies from 51 to 100.")
+        await expect(page.get_by_label("Points (now")).to_be_focused()
+        await expect(page.get_by_label("Points (now")).to_have_value("40")
+        assert await found_by_axe(page) == []
         await page.locator("#flips [data-close]").click()
         await asked(page, "unanswered", -20)
         await expect(page.locator("#flips")).to_contain_text("live at once")
@@ -117,6 +122,38 @@ async def test_points_are_live_at_once_and_a_bad_number_says_why(
         hash_ = desk.house.rulebook.gate.ruleset.hash
         assert hash_ != before
         await expect(page.locator(f'section.book code[title="{hash_}"]')).to_be_visible()
+
+
+@pytest.mark.timeout(120)
+async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
+    desk: Console, browser: Browser, own: Path
+) -> None:
+    """Value and points of each end; what a person cannot mean is told by its field."""
+    async with looking(browser, desk, "/rules") as page:
+        await live(page)
+        await page.get_by_role("button", name="Change stale", exact=True).click()
+        ends = page.get_by_role("group", name="End", exact=True)
+        await ends.get_by_label("At the value").fill("20")
+        await page.get_by_role("button", name="Who would flip?").click()
+        await expect(ends.get_by_role("alert")).to_have_text(
+            "A ramp ends at a higher value than it starts."
+        )
+        await ends.get_by_label("At the value").fill("60")
+        await ends.get_by_label("Points there").fill("-40")
+        await page.get_by_role("button", name="Who would flip?").click()
+        await expect(page.locator("#flips")).to_contain_text("live at once")
+        await expect(page.locator("#rule-fields [role=alert]")).to_have_count(0)
+        assert await found_by_axe(page) == []
+        await answered(page, "Change the points", "it ages faster than we thought")
+        row = page.locator("tr", has=page.locator("#rule-gate-stale"))
+        await expect(row).to_contain_text("0 at 30, -40 at 60")
+        await asked(page, "fatigue", 40)
+        await answered(page, "Change 25 to 40", "both together are worse")
+        await expect(page.locator("#book-gate ~ p", has_text="Together")).to_contain_text("40")
+        text = (own / "gate.yaml").read_text(encoding="utf-8")
+        assert text.startswith("# Ours.\n")
+        assert "from: [30, 0], to: [60, -40]" in text
+        assert "fatigue: {cap: 40}" in text
 
 
 async def test_without_a_folder_the_page_says_what_to_do(folder: Path, browser: Browser) -> None:

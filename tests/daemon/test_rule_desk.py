@@ -263,6 +263,11 @@ async def test_a_set_that_was_live_can_come_back_and_its_undoing_lasts(tmp_path:
         await small.desk.reload("eva")
         state = await small.desk.rollback(before[:10], "ada", "too strict")
         assert (state.gate.hash, small.live, small.swaps) == (before, before, 2)
+        assert state.waiting is not None
+        assert state.waiting.undone
+        assert state.waiting.differs == (str(tmp_path / "rules.d" / "gate.yaml"),)
+        again = (await small.desk.reload("eva")).waiting
+        assert (again is not None and again.undone, small.live) == (True, before)
         with pytest.raises(Conflict, match="live already"):
             await small.desk.rollback(before, "ada", "again")
         with pytest.raises(NotFound, match="ever live"):
@@ -272,6 +277,34 @@ async def test_a_set_that_was_live_can_come_back_and_its_undoing_lasts(tmp_path:
     async with desk_of(tmp_path) as small:
         waiting = small.desk.state().waiting
         assert (small.live, waiting is not None) == (before, True)
+
+
+async def test_after_a_rollback_nothing_of_the_folder_goes_live_by_itself(tmp_path: Path) -> None:
+    """Not even what would need nobody: it is another thing than what a person asked for."""
+    async with desk_of(tmp_path) as small:
+        shipped = small.live
+        small.save(FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n")
+        await small.desk.reload("eva")
+        many = small.live
+        small.save(FORMAT + "vetoes: [{id: more, reason: r, when: {message.links|gte: 8}}]\n")
+        await small.desk.accept((await _waiting(small)), "ada", "instead")
+        state = await small.desk.rollback(shipped, "ada", "neither")
+        assert state.waiting is not None
+        assert state.waiting.undone
+        small.save(FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n")
+        await small.desk.reload("eva")
+        assert small.live == many
+        (tmp_path / "rules.d" / "gate.yaml").unlink()
+        await small.desk.accept((await _waiting(small)), "ada", "back")
+        small.save(TUNED + EXAMPLES.replace("expect: {verdict: review}", "expect: {score: 60}", 1))
+        state = await small.desk.rollback(many, "ada", "the second one")
+        assert (small.live, state.waiting is not None and state.waiting.undone) == (many, True)
+
+
+async def _waiting(small: Small) -> str:
+    waiting = (await small.desk.reload("eva")).waiting
+    assert waiting is not None
+    return waiting.hash
 
 
 async def test_a_rollback_to_what_fails_its_trial_is_refused(tmp_path: Path) -> None:

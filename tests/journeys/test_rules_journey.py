@@ -137,7 +137,8 @@ def test_a_day_of_edits(keeper: Keeper) -> None:
 
     back = ("rules", "rollback", shipped[:12], "--reason", "the fair is over", "--json")
     undone = json.loads(keeper.daemon.cli(*back))
-    assert (undone["gate"]["hash"], undone["waiting"]) == (shipped, None)
+    assert (undone["gate"]["hash"], undone["waiting"]["hash"]) == (shipped, waiting["hash"])
+    assert undone["waiting"]["undone"]
 
     keeper.save(GOOD)
     eventually(

@@ -56,13 +56,13 @@ def test_points_and_new_vetoes_need_nobody(text: str, change: str) -> None:
         ("score: {base: 60}\n", "score base: prospect.score_contactabilidad → 60"),
         (
             "thresholds: [{verdict: allow, from: 60}]\n",
-            "thresholds allow: start: 70 → 60 (rules.d/gate.yaml:2)",
+            "thresholds allow: from: 70 → 60 (rules.d/gate.yaml:2)",
         ),
         (
             'windows: {business: {from: "08:00", days: mon-sat}}\n',
             (
                 "windows business: days: [mon, tue, wed, thu, fri] → "
-                "[mon, tue, wed, thu, fri, sat]; opens: 570 → 480 (rules.d/gate.yaml:2)"
+                "[mon, tue, wed, thu, fri, sat]; from: 09:30 → 08:00 (rules.d/gate.yaml:2)"
             ),
         ),
         (
@@ -71,6 +71,10 @@ def test_points_and_new_vetoes_need_nobody(text: str, change: str) -> None:
                 "vetoes duplicate: when: {message.duplicate: true} → {message.links|gte: 2} "
                 "(rules.d/gate.yaml:2)"
             ),
+        ),
+        (
+            "vetoes: [{id: duplicate, if_missing: skip}]\n",
+            "vetoes duplicate: if_missing: fire → skip (rules.d/gate.yaml:2)",
         ),
         (
             "vetoes: [{id: duplicate, hold: true}]\n",

@@ -61,13 +61,13 @@ async def show(request: web.Request) -> web.StreamResponse:
     house, now = house_of(request), shell_of(request).now
     judges = house.rulebook.judges
 
-    state, settings = house.rule_desk.state(), house.settings.rules
+    settings = house.settings.rules
 
     def read(reader: Reader) -> tuple[list[Book], Counts, Desk]:
         books = [_book(reader, "gate", judges.gate), _book(reader, "score", judges.score)]
         gate = firings.of_gate(reader, lately=now - LATELY, longer=now - LONGER)
         counts = Counts(gate, firings.of_score(reader))
-        return books, counts, desk_of(reader, state, settings)
+        return books, counts, desk_of(reader, house.rule_desk, settings)
 
     books, counts, desk = await house.database.read(read)
     return await page(
@@ -78,6 +78,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         counts=counts,
         desk=desk,
         never=firings.NEVER,
+        short=short,
     )
 
 

@@ -11,6 +11,8 @@ from daemon.http.pages.tones import VERDICTS, Tone
 from daemon.http.pages.verdict import EFFECTS, short
 from rules.problems import Place
 from rules.ruleset import Example, Ramp, RuleSet, ScoreRule, Veto, Window
+from rules.snapshot import MICRO
+from rules.wishes import shown
 
 _HOUR: Final = 60
 
@@ -19,8 +21,8 @@ _HOUR: Final = 60
 class Rule:
     """One rule. `effect` is empty for one that counts points; `source` are its lines in the file.
 
-    `fixed` points are one number, that a form can change.
-    `then` is where a routed message goes, or until when one waits, as the file writes it.
+    `ramp` are both of its ends: points, and the value of its fact. `then` is where a routed message
+    goes, or until when one waits, as the file writes it.
     """
 
     id: str
@@ -28,7 +30,7 @@ class Rule:
     effect: str
     then: str
     points: str
-    fixed: bool
+    ramp: Mapping[str, str] | None
     tone: Tone
     place: str
     source: str
@@ -84,7 +86,7 @@ def _veto(veto: Veto, texts: Mapping[str, str]) -> Rule:
         effect=veto.effect.value,
         then=then,
         points="",
-        fixed=False,
+        ramp=None,
         tone=EFFECTS[veto.effect.value],
         place=short(str(veto.place)),
         source=excerpt(texts.get(veto.place.file, ""), veto.place),
@@ -97,18 +99,21 @@ def _score(rule: ScoreRule, texts: Mapping[str, str]) -> Rule:
         reason=rule.reason,
         effect="",
         then="",
-        points=_points(rule.points),
-        fixed=isinstance(rule.points, int),
+        points=_signed(rule.points) if isinstance(rule.points, int) else "",
+        ramp=_ramp(rule.points) if isinstance(rule.points, Ramp) else None,
         tone=Tone.OFF,
         place=short(str(rule.place)),
         source=excerpt(texts.get(rule.place.file, ""), rule.place),
     )
 
 
-def _points(points: int | Ramp) -> str:
-    if isinstance(points, Ramp):
-        return f"{_signed(points.start_points)} … {_signed(points.end_points)}"
-    return _signed(points)
+def _ramp(ramp: Ramp) -> Mapping[str, str]:
+    return {
+        "start": shown(ramp.start / MICRO),
+        "first": _signed(ramp.start_points),
+        "end": shown(ramp.end / MICRO),
+        "last": _signed(ramp.end_points),
+    }
 
 
 def _signed(points: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,10 +13,19 @@ from hypothesis import strategies as some
 import rules
 from daemon.http.pages.language import LANGUAGES, Language, language, preferred
 from daemon.sessions.words import MISSING_PHONE, REASONS, RESTRICTION, STATES, UserAction
+from rules.diff import Kind
+from rules.ruleset import Band, Group, ScoreRule, Veto, Window, WordList
 from rules.verdict import DeferKind, Effect, Verdict
 from statemachines.message import MessageState
 from statemachines.session import Connection, Phone, Sending
 
+COMPARED = (Band, Group, ScoreRule, Veto, Window, WordList)
+LISTS = ("thresholds", "vetoes", "scores")
+WRITTEN = {"start": "from", "opens": "from", "closes": "to", "fires_on_unknown": "if_missing"}
+FIELDS = sorted(
+    {WRITTEN.get(field.name, field.name) for kind in COMPARED for field in fields(kind)}
+    - {"id", "name", "place", "used"}
+)
 ENGLISH, SPANISH = language("en"), language("es")
 WORDS = (
     *(f"connection.{state}" for state in Connection),
@@ -26,6 +36,9 @@ WORDS = (
     *(f"verdict.{verdict}" for verdict in Verdict),
     *(f"effect.{effect}" for effect in Effect),
     *(f"change.{kind}" for kind in DeferKind),
+    *(f"differs.kind.{kind}" for kind in (Kind.NEW, Kind.GONE)),
+    *(f"differs.field.{name}" for name in FIELDS),
+    *(f"differs.section.{name}" for name in (*LISTS, "score", "windows", "lists", "groups")),
     *(f"line.session.{action}" for action in UserAction if action is not UserAction.NONE),
 )
 RULESETS = [rules.load([rules.DEFAULTS / name]) for name in ("gate.yaml", "score.yaml")]

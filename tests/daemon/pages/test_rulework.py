@@ -68,17 +68,97 @@ async def test_the_shadow_shows_where_it_differs(keeper: Console, short_folder: 
 
 
 async def test_a_question_about_what_is_not_there_is_answered(keeper: Console) -> None:
-    """A rule that nobody wrote, a ramp, rules that do not wait, and a hash that never was."""
+    """A rule that nobody wrote, rules that do not wait, and a hash that never was."""
     for path, status in (
         ("change/gate.scores.nothing", 404),
-        ("change/gate.scores.stale", 404),
         ("change/nothing", 400),
         ("accept", 404),
         ("rollback/0000", 404),
     ):
         assert (await keeper.api.get(f"/pieces/rules/{path}")).status == status, path
-    asked = "/pieces/rules/preview?target=gate.thresholds.allow&value=70"
-    assert "70 already" in (await got(keeper, asked)).document
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "said"),
+    [
+        ("gate.thresholds.allow&value=70", "value", "It is that already: write another number."),
+        ("gate.thresholds.allow&value=40", "value", "It lies from 51 to 100."),
+        ("gate.thresholds.allow&value=nan", "value", "Write a number."),
+        ("gate.groups.fatigue&value=", "value", "Write a number."),
+        ("gate.scores.unanswered&value=1.5", "value", "Write a whole number."),
+        (
+            "gate.scores.stale&from_value=90&from_points=0&to_value=30&to_points=-20",
+            "to_value",
+            "A ramp ends at a higher value than it starts.",
+        ),
+    ],
+)
+async def test_nonsense_is_told_beside_its_field(
+    keeper: Console, short_folder: Path, asked: str, field: str, said: str
+) -> None:
+    """With what was typed still there; in Spanish on a Spanish page; and nothing is written."""
+    path = f"/pieces/rules/preview?target={asked}"
+    shown = (await got(keeper, path)).document
+    assert f'<p class="field-problem" id="bounds-{field}" role="alert">{said}</p>' in shown
+    assert shown.count("aria-invalid") == 1
+    assert "data-call" not in shown
+    theirs = await keeper.api.call("GET", path, headers={"Accept-Language": "es"})
+    assert said not in theirs.document
+    assert 'role="alert"' in theirs.document
+    assert list((short_folder / "rules.d").iterdir()) == []
+
+
+async def test_the_form_says_what_the_folder_already_says(
+    keeper: Console, short_folder: Path
+) -> None:
+    """A change that waits is where one goes on from; what is broken is to be mended first."""
+    order = {"target": "gate.thresholds.allow", "value": 90, "reason": "careful"}
+    await keeper.api.post("/v1/rules/change", **order)
+    shown = (await got(keeper, "/pieces/rules/change/gate.thresholds.allow")).document
+    assert "In force is 70; the file in the folder already says another." in shown
+    assert 'value="90"' in shown
+    (short_folder / "rules.d" / "gate.yaml").write_text("- broken\n", encoding="utf-8")
+    shown = (await got(keeper, "/pieces/rules/change/gate.thresholds.allow")).document
+    assert "rules.d/gate.yaml:1:1" in shown
+
+
+async def test_what_differs_is_told_in_the_language_of_the_page(
+    keeper: Console, short_folder: Path
+) -> None:
+    """Threshold, rule, field and value; file and line as they are. And who may accept it."""
+    text = FORMAT + "thresholds: [{verdict: allow, from: 90}]\nlists: {odd: [x]}\n"
+    (short_folder / "rules.d" / "gate.yaml").write_text(text, encoding="utf-8")
+    await keeper.api.post("/v1/rules/change", target="gate.groups.fatigue", value=9, reason="why")
+    state = (await keeper.api.get("/v1/rules")).document
+    pages = [
+        (await keeper.api.call("GET", path, headers={"Accept-Language": "es"})).document
+        for path in ("/rules", "/pieces/rules/accept")
+    ]
+    assert state["waiting"], state["rejected"]
+    for shown in pages:
+        assert "<strong>Umbral permitir</strong>: desde <code>70</code>" in shown
+        assert "<strong>Grupo fatigue</strong>: como mucho <code>25</code>" in shown
+        assert "<strong>Lista odd</strong>: nueva" in shown
+        assert "is new" not in shown
+    assert "Nadie con nombre puede aceptarlo" in pages[0]
+
+
+async def test_after_a_rollback_the_card_says_that_the_folder_differs(
+    keeper: Console, short_folder: Path
+) -> None:
+    """Which file, and what to do; until the file is mended."""
+    before = (await keeper.api.get("/v1/rules")).document["gate"]["hash"]
+    file = short_folder / "rules.d" / "ours.yaml"
+    file.write_text(SHORT, encoding="utf-8")
+    await keeper.api.post("/v1/rules/reload")
+    await keeper.api.post("/v1/rules/rollback", hash=before, reason="too strict")
+    shown = (await got(keeper, "/rules")).document
+    assert "Rolled back; the folder still says otherwise" in shown
+    assert f"What was rolled back still stands in <code>{file}</code>" in shown
+    assert "Change the file back, or take it away" in shown
+    file.unlink()
+    await keeper.api.post("/v1/rules/reload")
+    assert "folder-differs" not in (await got(keeper, "/rules")).document
 
 
 async def test_who_may_only_read_is_offered_nothing(settings: Settings) -> None:
