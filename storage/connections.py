@@ -9,6 +9,7 @@ from typing import Final
 
 APPLICATION_ID: Final = 0x4C656164  # "Lead", at byte 68 of the file
 BUSY_MILLISECONDS: Final = 5_000
+CUT_STEPS: Final = 10_000  # of SQLite's machine, between two looks whether a statement is cut short
 _CHECKPOINT_PAGES: Final = 4_000  # 16 MB: only a net, the periodic checkpoint comes before it
 
 _ALWAYS: Final = ("foreign_keys = ON", "trusted_schema = OFF")
@@ -45,7 +46,7 @@ def _connect(path: Path, mode: str, pragmas: Sequence[str]) -> sqlite3.Connectio
     try:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Final, TypeVar
 from sqlite_utils import Migrations
 
 from storage import event_log
+from storage.aside import Aside
 from storage.connections import connect_for_writing
 from storage.errors import disk_failures_named
 from storage.events import CommittedEvent
@@ -41,6 +41,7 @@ class Database:
         identity: Identity,
         writer: Writer,
         readers: Readers,
+        aside: Aside,
         opened: contextlib.AsyncExitStack,
     ) -> None:
         """Take over what `open` has opened."""
@@ -48,6 +49,7 @@ class Database:
         self._identity = identity
         self._writer = writer
         self._readers = readers
+        self._aside = aside
         self._opened = opened
 
     @classmethod
@@ -71,16 +73,18 @@ class Database:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.closing(FolderLock(state)))
             stack.enter_context(disk_failures_named(folder))
-            identity = await asyncio.to_thread(prepare, state, migrations, at_open, now())
+            aside = Aside()  # a start that is given up keeps the folder until its thread is done
+            stack.push_async_callback(aside.close)
+            identity = await aside.do(prepare, state, migrations, at_open, now())
             connect = functools.partial(connect_for_writing, state.database)
             where = str(state.database)
-            stack.push_async_callback(asyncio.to_thread, note_identity, state)
+            stack.push_async_callback(aside.do, note_identity, state)
             writer = Writer(connect, on_events, where=where, queue_limit=queue_limit)
             await writer.start()
             stack.push_async_callback(writer.close)
             readers = Readers(state.database)
             stack.push_async_callback(readers.close)
-            return cls(state, identity, writer, readers, stack.pop_all())
+            return cls(state, identity, writer, readers, aside, stack.pop_all())
 
     async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Run the job in the writer's thread; return its result once it is on the disk.
@@ -129,7 +133,7 @@ class Database:
 
         Most of the work is done beside the writer; it waits only for the last step.
         """
-        await asyncio.to_thread(_checkpoint, self._folder)
+        await self._aside.do(_checkpoint, self._folder)
 
     async def trim_events(self, before: datetime) -> int:
         """Forget the events from before that moment, in small jobs; return how many."""
@@ -144,7 +148,7 @@ class Database:
 
     async def note_high_water(self) -> None:
         """Write into the anchor how far we came, so that an older copy is recognised."""
-        await asyncio.to_thread(note_identity, self._folder)
+        await self._aside.do(note_identity, self._folder)
 
 
 def _checkpoint(folder: StateFolder) -> None:

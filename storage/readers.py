@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from storage.connections import connect_for_reading
+from storage.connections import CUT_STEPS, connect_for_reading
 from storage.errors import Closed
 from storage.tx import Reader
 
@@ -25,13 +26,20 @@ class Readers:
 
     def __init__(self, path: Path, *, close_seconds: float = CLOSE_SECONDS) -> None:
         """Open all connections at once: what is wrong with the file shows now, not later."""
-        self._connections = [connect_for_reading(path) for _ in range(READERS)]
+        with contextlib.ExitStack() as opened:
+            self._connections = [
+                opened.enter_context(contextlib.closing(connect_for_reading(path)))
+                for _ in range(READERS)
+            ]
+            self._opened = opened.pop_all()
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for connection in self._connections:
             self._free.put(connection)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="storage-reader")
         self._close_seconds = close_seconds
-        self._closing = False
+        self._closing = self._cut = False
+        for connection in self._connections:
+            connection.set_progress_handler(lambda: self._cut, CUT_STEPS)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run the query on one consistent, committed state. Raises Closed after `close`."""
@@ -40,15 +48,22 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, query)
 
     async def close(self) -> None:
-        """Let running queries end, interrupt those that take longer than `close_seconds`."""
+        """Let running queries end, interrupt those that take longer than `close_seconds`.
+
+        Where the caller is cancelled they are interrupted at once, and all is closed nevertheless.
+        """
         self._closing = True
-        ended = asyncio.create_task(asyncio.to_thread(self._threads.shutdown))
-        await asyncio.wait({ended}, timeout=self._close_seconds)
-        for connection in self._connections:
-            connection.interrupt()
+        ended = asyncio.get_running_loop().run_in_executor(None, self._end)
+        try:
+            await asyncio.wait({ended}, timeout=self._close_seconds)
+        finally:
+            self._cut = True
         await ended
-        for connection in self._connections:
-            connection.close()
+
+    def _end(self) -> None:
+        """Close the connections once no query has one (in a thread of its own)."""
+        self._threads.shutdown()
+        self._opened.close()
 
     def _ask(self, query: Callable[[Reader], T]) -> T:
         connection = self._free.get()

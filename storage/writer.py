@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
+from storage.connections import CUT_STEPS
 from storage.errors import Closed, DiskFault, JobAborted, WriteFailed, disk_failure
 from storage.events import CommittedEvent
 from storage.tx import Tx
@@ -94,9 +95,9 @@ class Writer:
         self._urgent = _Lane(queue_limit)
         self._bulk = _Lane(queue_limit)
         self._loop = asyncio.get_running_loop()
-        self._started: asyncio.Future[sqlite3.Connection] = self._loop.create_future()
+        self._started: asyncio.Future[None] = self._loop.create_future()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = self._cut = False
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self.commits = 0
         """How many transactions have reached the disk."""
@@ -104,9 +105,16 @@ class Writer:
         """Monotonic seconds at which the last batch ended, well or not."""
 
     async def start(self) -> None:
-        """Start the thread, which opens its own connection; raise what that raised."""
+        """Start the thread, which opens its own connection; raise what that raised.
+
+        A start that is given up leaves no thread behind.
+        """
         self._thread.start()
-        await self._started
+        try:
+            await self._started
+        except BaseException:
+            await self.close()
+            raise
 
     async def submit(self, work: Callable[[Tx], T], *, urgent: bool) -> T:
         """Wait for a place, then for the commit; return what the work returned.
@@ -132,17 +140,32 @@ class Writer:
         self._closing = True
         self._wake.set()
         await asyncio.to_thread(self._thread.join, self._close_seconds)
+        self._cut = True
         if self._thread.is_alive():
-            self._started.result().interrupt()
             await asyncio.to_thread(self._thread.join, self._close_seconds)
 
     def _run(self) -> None:
         try:
             connection = self._connect()
-        except sqlite3.Error as error:
-            self._loop.call_soon_threadsafe(self._started.set_exception, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, `start` raises it
+            self._loop.call_soon_threadsafe(self._begin, error)
             return
-        self._loop.call_soon_threadsafe(self._started.set_result, connection)
+        with contextlib.closing(connection):
+            connection.set_progress_handler(lambda: self._cut, CUT_STEPS)
+            self._loop.call_soon_threadsafe(self._begin, None)
+            self._serve(connection)
+
+    def _begin(self, error: Exception | None) -> None:
+        """Tell `start`, unless it was given up meanwhile (on the loop)."""
+        if self._started.done():
+            return
+        if error is None:
+            self._started.set_result(None)
+        else:
+            self._started.set_exception(error)
+
+    def _serve(self, connection: sqlite3.Connection) -> None:
+        """Write what comes until the end (in the thread)."""
         last_round = False
         while not last_round:
             self._wake.wait()
@@ -150,7 +173,6 @@ class Writer:
             last_round = self._closing  # read before draining: nothing is added once it is set
             while self._commit_what_waits(connection):
                 pass
-        connection.close()
 
     def _commit_what_waits(self, connection: sqlite3.Connection) -> bool:
         """Do one transaction; tell whether there was anything to do."""

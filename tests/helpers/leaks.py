@@ -1,0 +1,55 @@
+"""What was opened and not closed: connections to databases, and descriptors."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_connections: list[sqlite3.Connection] = []
+"""Every connection that this process made, held: to forget one is not to close it.
+
+From Python 3.13 on the interpreter warns of one that is forgotten; before that, only this shows it.
+"""
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "sqlite3.connect/handle":
+        _connections.extend(each for each in arguments if isinstance(each, sqlite3.Connection))
+
+
+sys.addaudithook(_note)
+
+
+@contextlib.contextmanager
+def none_left() -> Iterator[None]:
+    """Fail where a connection or a descriptor that the block opened is open at its end."""
+    before, known = descriptors(), connections()
+    yield
+    assert [each for each in connections() if each not in known] == []
+    assert {number: to for number, to in descriptors().items() if before.get(number) != to} == {}
+
+
+def connections() -> list[sqlite3.Connection]:
+    """Return the open connections of this process, the oldest first; forget those that closed."""
+    _connections[:] = [each for each in _connections if _is_open(each)]
+    return list(_connections)
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.in_transaction  # noqa: B018 - asked for its error
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def descriptors() -> dict[int, str]:
+    """Return the open descriptors of this process, and what each leads to."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one by which they were listed
+            found[int(entry.name)] = str(entry.readlink())
+    return found
