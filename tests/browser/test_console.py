@@ -154,6 +154,8 @@ async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) 
         await console.api.post("/v1/sessions", name=name, channel="simulated")
     async with looking(browser, console, "/") as page:
         await live(page)
+        today = page.get_by_role("link", name="Today", exact=True)
+        await expect(today).to_have_attribute("aria-keyshortcuts", "g t")
         await page.keyboard.press("g")
         await page.keyboard.press("m")
         await page.wait_for_url("**/messages")

@@ -17,6 +17,16 @@ from tests.browser.test_review import reached
 from tests.helpers.doors import Json
 
 FORTY = 40
+FREE_OF_THE_RING = """() => {
+  const words = document.createRange();
+  words.selectNodeContents(document.querySelector('.countdown-seconds'));
+  const { width, height } = words.getBoundingClientRect();
+  const ring = document.querySelector('.countdown .ring');
+  const scale = ring.getBoundingClientRect().width / 48;
+  const inner = 2 * (21 * scale) - parseFloat(getComputedStyle(ring).strokeWidth) * scale;
+  return inner - Math.hypot(width, height / 2);
+}"""
+"""Pixels between the ring and the corners of its words; less than none where they touch."""
 
 
 def people(count: int) -> bytes:
@@ -62,6 +72,7 @@ async def test_a_manual_send_is_worked_through_by_keyboard(
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await expect(page.locator(".countdown-seconds")).to_contain_text(":")
+        assert await page.evaluate(FREE_OF_THE_RING) > 0
         async with page.context.expect_page() as opening:
             await page.keyboard.press("o")
         chat = await opening.value

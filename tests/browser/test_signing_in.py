@@ -93,11 +93,18 @@ async def test_orders_carry_the_sign_ins_own_token(open_doors: Doors, browser: B
 async def test_a_browser_that_is_signed_out_elsewhere_is_led_to_the_door(
     open_doors: Doors, browser: Browser
 ) -> None:
-    """With the next thing that happens, the page shows no longer what it may not see."""
+    """With the next thing that happens the page is left; the door says why, and leads back."""
     made = await open_doors.control.post("/v1/sign-in-links", user="ana")
     async with a_stranger(browser, open_doors) as page:
         await page.goto(made.document["url"])
         await live(page)
+        await page.goto("/?of=today")
+        await live(page)
         await open_doors.control.post("/v1/users/ana/revoke")
         await open_doors.control.post("/v1/sessions", name="ventas", channel="simulated")
-        await page.wait_for_url("**/sign-in?back=/", timeout=10_000)
+        await page.wait_for_url("**/sign-in?ended&back=%2F%3Fof%3Dtoday", timeout=10_000)
+        await expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
+        await page.get_by_label("Name").fill("ana")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url("**/?of=today")

@@ -17,7 +17,8 @@ routes = web.RouteTableDef()
 @routes.get("/sign-in")
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """Ask for name and password; a link's secret behind the # is spent without asking."""
-    return bare(request, "sign_in.html", back=_own(request.query.get("back", "/")))
+    ended, back = "ended" in request.query, _own(request.query.get("back", "/"))
+    return bare(request, "sign_in.html", ended=ended, back=back)
 
 
 @web.middleware

@@ -15,6 +15,7 @@ DEFAULT: Final = next(iter(LANGUAGES))
 COOKIE: Final = "language"
 _FOLDER: Final = Path(__file__).parent / "words"
 _SENTENCES: Final = "sentences"
+_FORMS: Final[Mapping[object, str]] = {0: "none", 1: "one"}
 _HOLE: Final = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -29,12 +30,13 @@ class Language:
         self._sentences = [(_pattern(said), theirs) for said, theirs in sentences.items()]
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return a word of the page; with `n` equal to 1 its `.one`, where it has one.
+        """Return a word of the page; where `n` is 0 or 1, its `.none` or `.one` if it has one.
 
         Raises KeyError for a key that the catalogue lacks: a page without words is a defect.
         """
-        if values.get("n") == 1 and f"{key}.one" in self.words:
-            key = f"{key}.one"
+        form = _FORMS.get(values.get("n"))
+        if form and f"{key}.{form}" in self.words:
+            key = f"{key}.{form}"
         return self.words[key].format(**values) if values else self.words[key]
 
     def has(self, key: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from markupsafe import Markup
 
 from daemon.http.pages.language import Language
 
+COOKIE = "zone"
 _STEPS = (
     (timedelta(days=1), "days"),
     (timedelta(hours=1), "hours"),
@@ -16,6 +17,14 @@ _STEPS = (
 )
 NEAR = timedelta(seconds=45)
 """Nearer than this is `now`: nobody counts such seconds, and a ring does where they count."""
+
+
+def zone_of(told: str, home: ZoneInfo) -> ZoneInfo:
+    """Return the zone that a browser tells of; the house's own where it is none that is known."""
+    try:
+        return ZoneInfo(told)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return home
 
 
 def relative(at: datetime, now: datetime, words: Language) -> str:
@@ -29,7 +38,7 @@ def relative(at: datetime, now: datetime, words: Language) -> str:
 
 
 def exact(at: datetime, zone: ZoneInfo) -> str:
-    """Return the whole moment in the house's own time, with its zone."""
+    """Return the whole moment in one zone's time, and whose time that is."""
     return (
         f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key.rpartition('/')[2].replace('_', ' ')}"
     )

@@ -73,6 +73,8 @@ class Shell:
     words: Language
     now: datetime
     zone: ZoneInfo
+    home: ZoneInfo
+    """Whoever looks reads times of their own `zone`; the day begins where the house is."""
 
     def may(self, scope: str) -> bool:
         """Tell whether whoever looks may do this; what they may not is not offered."""
@@ -118,11 +120,13 @@ def _templates() -> jinja2.Environment:
 def shell_of(request: web.Request) -> Shell:
     """Return the shell around one request's page."""
     house = house_of(request)
+    home = ZoneInfo(house.settings.daemon.time_zone)
     return Shell(
         identity=identity_of(request),
         words=words_of(request),
         now=house.clock.now(),
-        zone=ZoneInfo(house.settings.daemon.time_zone),
+        zone=moments.zone_of(request.cookies.get(moments.COOKIE, ""), home),
+        home=home,
     )
 
 

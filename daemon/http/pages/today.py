@@ -54,7 +54,7 @@ class Today:
         if self.budgets:
             left = sum(budget.left for budget in self.budgets)
             total = sum(budget.total for budget in self.budgets)
-            return words("today.can.send", n=total, left=left)
+            return words("today.can.send" if left else "today.can.spent", n=total, left=left)
         if any(view.ready and view.sending is Sending.REPLY_ONLY for view in self.views):
             return words("today.can.reply")
         return words("today.can.not_connected")
@@ -83,7 +83,7 @@ def read(reader: Reader, house: House, midnight: datetime, now: datetime) -> Tod
 async def _values(request: web.Request) -> dict[str, Any]:
     house, shell = house_of(request), shell_of(request)
     now = shell.now
-    midnight = now.astimezone(shell.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = now.astimezone(shell.home).replace(hour=0, minute=0, second=0, microsecond=0)
     today = await house.database.read(lambda reader: read(reader, house, midnight, now))
     clock = shell.clock(today.halt.at) if today.halt else ""
     return {"today": today, "sentence": today.sentence(shell.words, clock)}

@@ -5,6 +5,7 @@ It reads a stored decision, or a prospect's stored score: plain documents, as `r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,8 +207,10 @@ def _changes(document: Document, ruleset: RuleSet | None) -> list[Change]:
 
 
 def _wait(defer: Document) -> Change:
-    values = {"window": defer["window"] or "", "seconds": defer["seconds"] or 0}
-    return Change(defer["kind"], values)
+    minutes = math.ceil((defer["seconds"] or 0) / 60)
+    if minutes and minutes % 60 == 0:
+        return Change("hours", {"n": minutes // 60})
+    return Change(defer["kind"], {"window": defer["window"] or "", "n": minutes})
 
 
 def _unblocked(document: Document, ruleset: RuleSet | None) -> list[Change]:

@@ -11,7 +11,7 @@ export function now() {
   return house.now + (performance.now() - loaded) * house.rate;
 }
 
-// Returns a moment's time of day where the house is.
+// Returns a moment's time of day in the zone that all of the page's times are told in.
 export function timeOfDay(at) {
   const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: house.zone };
   return new Intl.DateTimeFormat(document.documentElement.lang, options).format(at);

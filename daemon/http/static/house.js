@@ -11,7 +11,8 @@ export const house = {
   zone: meta.zone,
 };
 
-// Returns a word, with what fills its {holes}.
+// Returns a word, with what fills its {holes}; where n is 1 its `.one`, if it has one.
 export function word(key, values = {}) {
-  return (words[key] ?? key).replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
+  const said = (values.n === 1 && words[`${key}.one`]) || words[key] || key;
+  return said.replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
 }

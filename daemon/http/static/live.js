@@ -47,9 +47,10 @@ async function ended() {
   leaveIf(signedIn?.status);
 }
 
-// Whoever is nobody any more is led to where one can sign in, by asking for the page again.
+// Whoever is nobody any more is led to the door, which says so and leads back to this page.
 function leaveIf(status) {
-  if (status === 401) location.reload();
+  if (status !== 401) return;
+  location.assign(`/sign-in?ended&back=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 function heard({ seq, type, subject }) {

@@ -1,7 +1,7 @@
 // The event stream, `leadmaster.v1` over a WebSocket. Whoever listens is told each event, when the
 // stream is open, when what it missed can't be told (so that all is fetched anew), and when it ends.
 const PROTOCOL = "leadmaster.v1";
-const PROBE_EVERY = 10_000;
+const PROBE_EVERY = 2_000;
 const PROBE_LIMIT = 2_000;
 
 // Listens from a place in the log on; returns a function that ends it.
@@ -30,8 +30,10 @@ export function listen(place, { onOpen, onEvent, onResync, onEnd }) {
   return end;
 }
 
-// A line that broke without a word is noticed by asking something else of the same server.
+// A line that broke without a word is noticed by asking something else of the same server, for as
+// long as somebody looks.
 async function probe(socket) {
+  if (document.hidden) return;
   const answer = await fetch("/health", { signal: AbortSignal.timeout(PROBE_LIMIT), cache: "no-store" })
     .catch(() => null);
   if (!answer) socket.dispatchEvent(new Event("silent"));
