@@ -1,12 +1,40 @@
-"""A message at the very beginning of its life: an id of its own, and queued."""
+"""A message at the very beginning of its life: a text that can be sent, an id, and queued."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Final
 
 from daemon.api.permit import body_hash
+from daemon.errors import BadRequest
 from storage.ids import new_id
 from storage.messages import MessageRecord
+
+LONGEST_TEXT: Final = 4096
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but tab and line feed: no person types them, and no phone shows them."""
+
+
+def sendable(text: str) -> str:
+    """Return a text as it goes out, every line ended by a line feed alone.
+
+    Raises :class:`BadRequest` for one that is empty, too long, or has control characters in it.
+    """
+    text = text.replace("\r\n", "\n")
+    if not text.strip():
+        raise BadRequest("text: there is nothing to send.", hint="Give the message a text.")
+    if len(text) > LONGEST_TEXT:
+        raise BadRequest(
+            f"text: {len(text)} characters are more than a message carries.",
+            hint=f"Keep it within {LONGEST_TEXT}.",
+        )
+    if found := _CONTROL.search(text):
+        raise BadRequest(
+            f"text: character {found.start() + 1} is a control character (U+{ord(found[0]):04X}).",
+            hint="Take it out; of these only tabs and the ends of lines can be sent.",
+        )
+    return text
 
 
 def new_message(
@@ -25,7 +53,11 @@ def new_message(
     campaign: str | None = None,
     not_before: datetime | None = None,
 ) -> MessageRecord:
-    """Return a message at the beginning of its life, with an id of its own."""
+    """Return a message at the beginning of its life, with an id of its own.
+
+    Raises :class:`BadRequest` for a text that can't be sent, whoever made it.
+    """
+    text = sendable(text)
     return MessageRecord(
         id=new_id("msg", at),
         idempotency_key=key,

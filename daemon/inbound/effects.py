@@ -17,7 +17,8 @@ from daemon.api.effects import (
     SetIntent,
 )
 from daemon.api.signals import InboundMessage
-from daemon.new_message import new_message
+from daemon.errors import BadRequest
+from daemon.new_message import new_message, sendable
 from daemon.plugin_manager import Plugins
 from storage import contacts, evidence, messages, prospects, sessions
 from storage.evidence import EvidenceKind
@@ -47,16 +48,24 @@ async def collect(
     """Ask every plugin; what is no effect is refused, and costs that plugin's effects only."""
     found: list[tuple[str, InboundEffect]] = []
     for plugin, effects in await plugins.interpret(inbound, contact):
-        if _all_sound(effects):
-            found += [(plugin, effect) for effect in effects]
+        if fault := _fault(effects):
+            plugins.on_failure(plugin, _HOOK, f"The plugin {plugin!r} returned {fault}")
         else:
-            plugins.on_failure(plugin, _HOOK, f"The plugin {plugin!r} returned what is no effect.")
+            found += [(plugin, effect) for effect in effects]
     return found
 
 
-def _all_sound(effects: object) -> bool:
-    """A plugin is a stranger's code: its answer has the promised type only if it has."""
-    return isinstance(effects, Sequence) and all(isinstance(each, _KINDS) for each in effects)
+def _fault(effects: object) -> str:
+    """Return what is wrong with an answer: a stranger's code keeps no promise by itself."""
+    if not isinstance(effects, Sequence) or not all(isinstance(each, _KINDS) for each in effects):
+        return "what is no effect."
+    try:
+        for each in effects:
+            if isinstance(each, QueueReply):
+                sendable(each.text)
+    except BadRequest as error:
+        return f"a reply that can't be sent. {error}"
+    return ""
 
 
 def commit(

@@ -14,7 +14,7 @@ from daemon.api.clock import Clock
 from daemon.api.effects import Draft, Prepared, SessionChoice
 from daemon.consent import Permission, permission_of
 from daemon.errors import BadRequest, IdempotencyConflict, NumberRejected
-from daemon.new_message import new_message
+from daemon.new_message import new_message, sendable
 from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
@@ -22,8 +22,6 @@ from storage import circumstances, contacts, evidence, messages, sessions
 from storage.db import Database
 from storage.messages import MessageRecord
 from storage.tx import Reader, Tx
-
-LONGEST_TEXT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +172,7 @@ def _same(found: MessageRecord, request: SendRequest) -> MessageRecord:
 
 
 def _check(request: SendRequest) -> None:
-    if not request.text.strip():
-        raise BadRequest("text: there is nothing to send.", hint="Give the message a text.")
-    if len(request.text) > LONGEST_TEXT:
-        raise BadRequest(
-            f"text: {len(request.text)} characters are more than a message carries.",
-            hint=f"Keep it within {LONGEST_TEXT}.",
-        )
+    sendable(request.text)
     begins, ends = request.not_before, request.not_after
     if begins and ends and ends <= begins:
         raise BadRequest("not_after: it ends before it may begin.", hint="Swap the two times.")
