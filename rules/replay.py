@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rules.conditions import leaves, truth
@@ -18,11 +18,11 @@ from rules.facts import REQUIRED, FactType
 from rules.reference import Reference
 from rules.ruleset import APPROVED, Format, Ramp
 from rules.snapshot import MICRO, known_values, micro
-from rules.tally import base_points, beyond_cap, tally
+from rules.tally import beyond_cap, tally
 from rules.verdict import Effect, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rules.conditions import Leaf
     from rules.facts import Fact
@@ -31,13 +31,19 @@ if TYPE_CHECKING:
     from rules.verdict import Opinion
 
     Row = tuple[object, ...]
-    Classed = tuple[int, int | None]
-    """The class of a value, and the value itself in millionths where it is a known number."""
+    Opinions = tuple[Opinion, ...]
+    Look = tuple[object, ...]
+    Moving = tuple[int, Callable[[object], int]]
+    """A column, and the scaled points at a raw value of it."""
+    Classes = Callable[[Sequence[object]], list[int]]
+    """The class of each value of a column."""
 
 _MOST = 10_000
 """Looks, and values of one fact, that are remembered: texts hardly repeat, memory is small."""
 _OPEN = (FactType.NUMBER, FactType.TEXT)
 """Kinds of fact with endlessly many values; those of all others are their own classes."""
+_UNKNOWN = -1
+"""The class of a value that is missing, or that its fact can't have."""
 
 
 class Replayed(NamedTuple):
@@ -49,14 +55,14 @@ class Replayed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What holds for every decision of one look; `final` where no score can change it."""
+    """What holds for every decision of one look."""
 
-    final: str | None
-    ramps: tuple[tuple[Ramp, int], ...]
-    """Each ramp that counts, with the place of its fact among the open columns."""
     fixed: int
-    """Points of all else that fired, scaled; the base is not among them where it is a fact."""
-    approved: bool
+    """The points, scaled, that are the same for all of them."""
+    moving: tuple[Moving, ...]
+    """Where the others come from: the base, and each ramp that counts."""
+    says: Callable[[int], Replayed]
+    """What comes of a score that is not clamped yet."""
 
 
 class Replay:
@@ -73,14 +79,12 @@ class Replay:
         opened = [fact for fact in ruleset.reads if fact.type in _OPEN]
         self.columns: tuple[Fact, ...] = (*closed, *opened)
         self._names = [fact.name for fact in self.columns]
-        self._closed = len(closed)
-        self._classes = [self._classifier(fact) for fact in opened]
-        self._places = {fact.name: place for place, fact in enumerate(opened)}
-        self._base = self._places[ruleset.base] if isinstance(ruleset.base, str) else None
+        self._places = {name: place for place, name in enumerate(self._names)}
+        self._classes = [None] * len(closed) + [_classes(fact, ruleset) for fact in opened]
         self._reference = Reference(ruleset.conditions)
         self._exactly = _caps_a_ramp(ruleset)
-        self._band = cache(ruleset.band)
-        self._looks: dict[tuple[object, ...], _Judged] = {}
+        self._says = cache(self._saying)
+        self._looks: dict[Look, _Judged] = {}
 
     def row(self, facts: Mapping[str, object]) -> Row:
         """The columns' values; one that its fact can't have is None."""
@@ -92,52 +96,66 @@ class Replay:
         }
         return tuple(map((raw | several).get, self._names))
 
-    def decide(self, row: Row, opinions: Sequence[Opinion] = ()) -> Replayed:
-        """The verdict and score that the judge would give."""
+    def decide(self, rows: Sequence[Row], opinions: Sequence[Opinions] = ()) -> list[Replayed]:
+        """The verdict and score that the judge would give each row, with its opinions if any."""
+        said = opinions or [()] * len(rows)
         if self._exactly:
-            return self._exact(row, opinions)
-        closed = self._closed
-        classed = [of(raw) for of, raw in zip(self._classes, row[closed:], strict=True)]
-        look = (row[:closed], *[each[0] for each in classed], *opinions)
-        judged = self._looks.get(look)
-        if judged is None:
-            if len(self._looks) >= _MOST:
-                self._looks.clear()
-            judged = self._looks[look] = self._judge(row, opinions)
-        return self._scored(judged, classed)
+            return list(map(self._exact, rows, said))
+        known = self._looks
+        return [
+            _scored(known.get(look) or self._remembered(look, row), row, self.ruleset.scale)
+            for look, row in zip(self._looked(rows, said), rows, strict=True)
+        ]
 
     @property
     def looks(self) -> int:
-        """How many different looks there were so far."""
+        """How many different looks are remembered."""
         return len(self._looks)
 
-    def _classifier(self, fact: Fact) -> Callable[[object], Classed]:
-        """The class of a raw value of the fact: which of the rules' questions it answers how."""
-        conditions = [condition for _, condition, _ in self.ruleset.conditions]
-        asked = [leaf for each in conditions for leaf in leaves(each) if leaf.fact == fact.name]
-        return (_Numbers if fact.type is FactType.NUMBER else _Texts)(fact, asked).of
+    def _looked(self, rows: Sequence[Row], opinions: Sequence[Opinions]) -> Iterator[Look]:
+        """The look of each row, worked out column by column; the opinions are its last part."""
+        columns = zip(*rows, strict=True)
+        parts = [
+            column if classes is None else classes(column)
+            for classes, column in zip(self._classes, columns, strict=False)
+        ]
+        return zip(*parts, opinions, strict=True)
 
     def _values(self, row: Row) -> dict[str, Known]:
         return known_values(self.columns, dict(zip(self._names, row, strict=True)))
 
-    def _judge(self, row: Row, opinions: Sequence[Opinion]) -> _Judged:
-        values = self._values(row)
-        fired = self._reference.fired(values)
-        scale = self.ruleset.scale
-        counted = [rule for rule in self.ruleset.scores if rule.when is None or rule.id in fired]
+    def _remembered(self, look: Look, row: Row) -> _Judged:
+        if len(self._looks) >= _MOST:
+            self._looks.clear()
+        judged = self._looks[look] = self._judge(row, cast("Opinions", look[-1]))
+        return judged
+
+    def _judge(self, row: Row, opinions: Opinions) -> _Judged:
+        values, ruleset = self._values(row), self.ruleset
+        if isinstance(ruleset.base, str) and ruleset.base not in values:
+            return _Judged(0, (), lambda _score: Replayed(Verdict.BLOCK.value, None))
+        fired, scale = self._reference.fired(values), ruleset.scale
+        counted = [rule for rule in ruleset.scores if rule.when is None or rule.id in fired]
         points = {rule.id: rule.points * scale for rule in counted if isinstance(rule.points, int)}
-        base = base_points(self.ruleset, values) if self._base is None else 0
-        capped = sum(beyond_cap(group, points, scale) for group in self.ruleset.groups)
         ramps = [rule.points for rule in counted if isinstance(rule.points, Ramp)]
+        fixed = sum(points.values()) - sum(beyond_cap(g, points, scale) for g in ruleset.groups)
+        if isinstance(ruleset.base, int):
+            fixed += ruleset.base * scale
         return _Judged(
-            final=self._final(values, fired, opinions),
-            ramps=tuple((ramp, self._places[ramp.fact]) for ramp in ramps),
-            fixed=cast("int", base) + sum(points.values()) - capped,
-            approved=values.get(APPROVED) == 1,
+            fixed + sum(ramp.points(None, scale) for ramp in ramps if ramp.fact not in values),
+            tuple(self._moving([ramp for ramp in ramps if ramp.fact in values])),
+            self._says(self._final(values, fired, opinions), values.get(APPROVED) == 1),
         )
 
+    def _moving(self, ramps: Sequence[Ramp]) -> Iterator[Moving]:
+        scale = self.ruleset.scale
+        if isinstance(self.ruleset.base, str):
+            yield self._places[self.ruleset.base], partial(_points_of_base, scale)
+        for ramp in ramps:
+            yield self._places[ramp.fact], partial(_points_of_ramp, ramp, scale)
+
     def _final(
-        self, values: Mapping[str, Known], fired: frozenset[str], opinions: Sequence[Opinion]
+        self, values: Mapping[str, Known], fired: frozenset[str], opinions: Opinions
     ) -> str | None:
         """The verdict that vetoes, opinions or missing facts give; None: the score decides."""
         if self.ruleset.format is Format.SCORE:
@@ -150,23 +168,19 @@ class Replay:
         unknown = any(fact.name not in values for fact in REQUIRED)
         return decision.verdict.value if effects or unknown else None
 
-    def _scored(self, judged: _Judged, classed: Sequence[Classed]) -> Replayed:
-        ruleset, scale, total = self.ruleset, self.ruleset.scale, judged.fixed
-        if self._base is not None:
-            value = classed[self._base][1]
-            if value is None:
-                return Replayed(judged.final or Verdict.BLOCK.value, None)
-            total += value * (scale // MICRO)
-        for ramp, place in judged.ramps:
-            total += ramp.points(classed[place][1], scale)
-        score = min(max(total // scale, ruleset.minimum), ruleset.maximum)
-        return Replayed(judged.final or self._banded(score, approved=judged.approved), score)
+    def _saying(self, final: str | None, approved: bool) -> Callable[[int], Replayed]:  # noqa: FBT001
+        """What is said at each score, where all else is alike."""
+        low, high = self.ruleset.minimum, self.ruleset.maximum
 
-    def _banded(self, score: int, *, approved: bool) -> str:
-        band = self._band(score)
-        return Verdict.ALLOW.value if approved and band == Verdict.REVIEW else band
+        def says(score: int) -> Replayed:
+            clamped = min(max(score, low), high)
+            band = self.ruleset.band(clamped)
+            lifted = approved and band == Verdict.REVIEW
+            return Replayed(final or (Verdict.ALLOW.value if lifted else band), clamped)
 
-    def _exact(self, row: Row, opinions: Sequence[Opinion]) -> Replayed:
+        return cache(says)
+
+    def _exact(self, row: Row, opinions: Opinions) -> Replayed:
         values = self._values(row)
         fired = self._reference.fired(values)
         if self.ruleset.format is Format.SCORE:
@@ -177,36 +191,73 @@ class Replay:
         return Replayed(decision.verdict.value, decision.score)
 
 
+def _scored(judged: _Judged, row: Row, scale: int) -> Replayed:
+    total = judged.fixed
+    for place, points in judged.moving:
+        total += points(row[place])
+    return judged.says(total // scale)
+
+
+def _points_of_base(scale: int, raw: object) -> int:
+    return micro(cast("float", raw)) * (scale // MICRO)
+
+
+def _points_of_ramp(ramp: Ramp, scale: int, raw: object) -> int:
+    return ramp.points(micro(cast("float", raw)), scale)
+
+
 def _caps_a_ramp(ruleset: RuleSet) -> bool:
     grouped = {name for group in ruleset.groups for name in group.rules}
     return any(isinstance(r.points, Ramp) and r.id in grouped for r in ruleset.scores)
 
 
-_UNKNOWN: Classed = (-1, None)
+def _classes(fact: Fact, ruleset: RuleSet) -> Classes:
+    """How a column of the fact is sorted by what the rules ask of it."""
+    conditions = [condition for _, condition, _ in ruleset.conditions]
+    asked = [leaf for each in conditions for leaf in leaves(each) if leaf.fact == fact.name]
+    if fact.type is FactType.TEXT:
+        return _Remembered(_text_class(fact, asked)).of
+    cuts = sorted({cut for leaf in asked for cut in _cuts(leaf)})
+    return _Remembered(_number_class(fact, cuts)).of if cuts else _in_range(fact)
 
 
-class _Numbers:
-    """Sorts the numbers of one fact into those between, and at, what the rules compare it with."""
+class _Remembered:
+    """Sorts the values of one fact, each only once as long as they are not too many."""
 
-    def __init__(self, fact: Fact, asked: Sequence[Leaf]) -> None:
-        self._low, self._high = fact.low, fact.high
-        self._cuts = sorted({cut for leaf in asked for cut in _cuts(leaf)})
-        self._known: dict[object, Classed] = {None: _UNKNOWN}
+    def __init__(self, new: Callable[[object], int]) -> None:
+        self._new = new
+        self._known: dict[object, int] = {}
 
-    def of(self, raw: object) -> Classed:
-        """The number's class, and its value."""
-        found = self._known.get(raw)
-        if found is None:
-            found = self._new(cast("float", raw))
-            if len(self._known) < _MOST:
-                self._known[raw] = found
-        return found
+    def of(self, column: Sequence[object]) -> list[int]:
+        """The class of each value."""
+        known, new = self._known, self._new
+        if len(known) >= _MOST:
+            known.clear()
+        return [known[raw] if raw in known else known.setdefault(raw, new(raw)) for raw in column]
 
-    def _new(self, raw: float) -> Classed:
-        if not self._low <= raw <= self._high:
+
+def _in_range(fact: Fact) -> Classes:
+    """A number that only ramps read: all that counts is whether it is known."""
+    low, high = fact.low, fact.high
+
+    def of(column: Sequence[object]) -> list[int]:
+        numbers = cast("Sequence[float | None]", column)
+        return [0 if raw is not None and low <= raw <= high else _UNKNOWN for raw in numbers]
+
+    return of
+
+
+def _number_class(fact: Fact, cuts: Sequence[int]) -> Callable[[object], int]:
+    """Numbers are alike that lie between the same two, or at the same, that rules compare with."""
+
+    def of(raw: object) -> int:
+        number = cast("float | None", raw)
+        if number is None or not fact.low <= number <= fact.high:
             return _UNKNOWN
-        value, cuts = micro(raw), self._cuts
-        return bisect_left(cuts, value) + bisect_right(cuts, value), value
+        value = micro(number)
+        return bisect_left(cuts, value) + bisect_right(cuts, value)
+
+    return of
 
 
 def _cuts(leaf: Leaf) -> Sequence[int]:
@@ -215,25 +266,13 @@ def _cuts(leaf: Leaf) -> Sequence[int]:
     return cast("Sequence[int]", several)
 
 
-class _Texts:
-    """Sorts the texts of one fact by what the rules' comparisons say of them."""
+def _text_class(fact: Fact, asked: Sequence[Leaf]) -> Callable[[object], int]:
+    """Texts are alike of which the rules' comparisons say the same."""
+    numbers: dict[tuple[object, ...], int] = {}
 
-    def __init__(self, fact: Fact, asked: Sequence[Leaf]) -> None:
-        self._fact = fact
-        self._asked = asked
-        self._known: dict[object, Classed] = {}
-        self._numbers: dict[tuple[object, ...], int] = {}
+    def of(raw: object) -> int:
+        values = known_values((fact,), {fact.name: raw})
+        answers = (bool(values), *(truth(leaf, values) for leaf in asked))
+        return numbers.setdefault(answers, len(numbers))
 
-    def of(self, raw: object) -> Classed:
-        """The text's class; there is no number."""
-        found = self._known.get(raw)
-        if found is None:
-            found = self._new(raw)
-            if len(self._known) < _MOST:
-                self._known[raw] = found
-        return found
-
-    def _new(self, raw: object) -> Classed:
-        values = known_values((self._fact,), {self._fact.name: raw})
-        answers = (bool(values), *(truth(leaf, values) for leaf in self._asked))
-        return self._numbers.setdefault(answers, len(self._numbers)), None
+    return of

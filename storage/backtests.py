@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _PAGE = 2_000
 
 
-class Past(NamedTuple):
-    """One decision, or a fault in its place: what was said, and the facts, as JSON."""
+class Page(NamedTuple):
+    """Some decisions, or faults in their place, column by column; documents and facts are JSON."""
 
-    row: int
-    id: str
-    verdict: str
-    document: str
-    facts: str
-    text: str | None
+    rows: tuple[int, ...]
+    ids: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    documents: tuple[bytes, ...]
+    facts: tuple[bytes, ...]
+    texts: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,22 @@ def count(reader: Reader, since: datetime) -> int:
     return int(reader.value("SELECT count(*) FROM decisions WHERE at >= ?", (stamp(since),)))
 
 
-def pages(reader: Reader, since: datetime, *, texts: bool) -> Iterator[list[Past]]:
+def pages(reader: Reader, since: datetime, *, texts: bool) -> Iterator[Page]:
     """Yield decisions, oldest first, some at a time; their messages' texts only if asked for."""
     text, join = (
         ("m.text", "JOIN messages AS m ON m.id = d.message") if texts else ("NULL AS text", "")
     )
     after = 0
+    # As bytes, JSON is read where it lies; as text it would be decoded first, and encoded again.
     while rows := reader.all(
-        f"SELECT d.rowid, d.id, d.verdict, d.document, d.facts, {text} FROM decisions AS d {join}"
+        "SELECT d.rowid, d.id, d.verdict, CAST(d.document AS BLOB), CAST(d.facts AS BLOB),"
+        f" {text} FROM decisions AS d {join}"
         f" WHERE d.rowid > ? AND d.at >= ? ORDER BY d.rowid LIMIT {_PAGE}",
         (after, stamp(since)),
     ):
-        yield [Past._make(row) for row in rows]
-        after = rows[-1]["rowid"]
+        page = Page(*zip(*rows, strict=True))
+        yield page
+        after = page.rows[-1]
 
 
 def became(reader: Reader, decisions: Sequence[str]) -> list[Became]:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from daemon.rulebook import past
 from daemon.rulebook.folder import Sets
 from rules.replay import Replay
 from storage import backtests
-from storage.backtests import Past
+from storage.backtests import Page
 from storage.tx import Reader
 
 ALLOW = rules.Verdict.ALLOW.value
@@ -27,10 +28,12 @@ _SCORE, _TEXT = "prospect.score_contactabilidad", "message.text"
 _STEP = 5  # points of a bar in the histogram of scores
 _SAMPLES = 200  # decisions that durable-rules is asked about too
 _CHUNK = 500
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 _facts = msgspec.json.Decoder(dict[str, Any])
 
 Said = tuple[str, int | None]
 """A verdict and its score."""
+Opinions = tuple[rules.Opinion, ...]
 
 
 class _Document(msgspec.Struct, gc=False):
@@ -86,37 +89,50 @@ class Backtest:
         total = backtests.count(self._reader, self._request.since)
         every, done = max(1, total // _SAMPLES), 0
         for page in backtests.pages(self._reader, self._request.since, texts=self._texts):
-            for number, row in enumerate(page, done):
-                self._compare(row, sample=number % every == 0)
-            done += len(page)
+            self._compare(page, range(-done % every, len(page.ids), every))
+            done += len(page.ids)
             yield Progress(done, total)
         yield self._report(time.perf_counter() - begun)
 
-    def _compare(self, past_row: Past, *, sample: bool) -> None:
-        found = self._found
-        document = _documents.decode(past_row.document)
-        if document.fault is not None:
-            return
-        if self._texts and not past_row.text:
-            found.left_out += 1
-            return
-        changes = self._changes(past_row) if self._texts or self._scored_anew else {}
-        opinions = past.opinions({"opinions": document.opinions}) if document.opinions else ()
-        after, score = self._gate.decide(self._row.of(past_row.facts, changes), opinions)
-        if sample or after != past_row.verdict:
-            facts = {**_facts.decode(past_row.facts), **changes}
-            if sample:
-                self._check(facts, opinions, after)
-            if after != past_row.verdict:
-                after = self._flipped(past_row, document.score, facts, opinions)
-        found.pairs[(past_row.verdict, document.score), (after, score)] += 1
+    def _compare(self, page: Page, samples: Sequence[int]) -> None:
+        """Judge a page of decisions anew, column by column, and count what comes out otherwise."""
+        documents = list(map(_documents.decode, page.documents))
+        kept = [place for place, each in enumerate(documents) if each.fault is None]
+        if self._texts:
+            readable = [place for place in kept if page.texts[place]]
+            self._found.left_out += len(kept) - len(readable)
+            kept = readable
+        changes = self._changes(page, kept)
+        opinions = [_opinions(documents[place]) for place in kept]
+        rows = [
+            self._row.of(page.facts[p], change) for p, change in zip(kept, changes, strict=True)
+        ]
+        before: list[Said] = [(page.verdicts[place], documents[place].score) for place in kept]
+        after: list[Said] = list(self._gate.decide(rows, opinions))
+        for number, place in enumerate(kept):
+            flips = before[number][0] != after[number][0]
+            if flips or place in samples:
+                facts = {**_facts.decode(page.facts[place]), **changes[number]}
+                if place in samples:
+                    self._check(facts, opinions[number], after[number][0])
+                if flips:
+                    now = self._flipped(page, place, before[number], facts, opinions[number])
+                    after[number] = (now, after[number][1])
+        self._found.pairs.update(zip(before, after, strict=True))
 
-    def _changes(self, row: Past) -> dict[str, object]:
+    def _changes(self, page: Page, kept: Sequence[int]) -> Sequence[Mapping[str, object]]:
         """Return the facts that are otherwise now: the text is kept apart, the score is anew."""
-        changes: dict[str, object] = {_TEXT: row.text} if self._texts else {}
-        facts = _facts.decode(row.facts)
-        if self._scored_anew and facts.get(_SCORE) is not None:
-            changes[_SCORE] = self._score.decide(self._score.row({**facts, **changes})).score
+        if not self._texts and not self._scored_anew:
+            return [_NOTHING] * len(kept)
+        changes: list[dict[str, object]] = [
+            {_TEXT: page.texts[place]} if self._texts else {} for place in kept
+        ]
+        if self._scored_anew:
+            known = [_facts.decode(page.facts[place]) for place in kept]
+            rows = [self._score.row({**k, **c}) for k, c in zip(known, changes, strict=True)]
+            for facts, change, now in zip(known, changes, self._score.decide(rows), strict=True):
+                if facts.get(_SCORE) is not None:
+                    change[_SCORE] = now.score
         return changes
 
     def _check(
@@ -131,30 +147,26 @@ class Backtest:
         self._found.disagreed += not agrees
 
     def _flipped(
-        self,
-        row: Past,
-        score: int | None,
-        facts: Mapping[str, object],
-        opinions: Sequence[rules.Opinion],
+        self, page: Page, place: int, said: Said, facts: Mapping[str, object], opinions: Opinions
     ) -> str:
         """Note a flip with its reasons; judged whole, since what no rule can lift may undo it."""
         decision = floor.under(self._judge.decide(facts, opinions), facts)
-        before, after = row.verdict, decision.verdict.value
+        before, after = said[0], decision.verdict.value
         if before != after and ALLOW in (before, after):
-            self._turned(row, score, decision)
+            self._turned(page, place, said, decision)
         return after
 
-    def _turned(self, row: Past, score: int | None, decision: rules.Decision) -> None:
+    def _turned(self, page: Page, place: int, said: Said, decision: rules.Decision) -> None:
         """Note which rules had a part in a flip to or from allow."""
         found, allows = self._found, decision.verdict == ALLOW
-        because = _responsible(_facts.decode(row.document), decision)
+        because = _responsible(_facts.decode(page.documents[place]), decision)
         (found.allows if allows else found.stops).update(because)
         found.turned.append(
             Flip(
-                decision=row.id,
-                before=row.verdict,
+                decision=page.ids[place],
+                before=said[0],
                 after=decision.verdict.value,
-                score_before=score,
+                score_before=said[1],
                 score_after=decision.score,
                 because=because,
                 sentence=decision.sentence,
@@ -201,6 +213,10 @@ class Backtest:
             chunk = [flip.decision for flip in turned[start : start + _CHUNK]]
             people |= {each.decision: each for each in backtests.became(self._reader, chunk)}
         return [_about(flip, people[flip.decision]) for flip in turned]
+
+
+def _opinions(document: _Document) -> Opinions:
+    return past.opinions({"opinions": document.opinions}) if document.opinions else ()
 
 
 def _counted(pairs: Mapping[tuple[Said, Said], int]) -> _Counted:

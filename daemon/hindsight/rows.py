@@ -34,7 +34,7 @@ class Rows:
             msgspec.defstruct("Row", fields, rename=names, gc=False)
         )
 
-    def of(self, facts: str, changes: Mapping[str, object]) -> tuple[object, ...]:
+    def of(self, facts: bytes, changes: Mapping[str, object]) -> tuple[object, ...]:
         """Return the row of these facts, with some of them changed."""
         if not changes:
             try:

@@ -30,12 +30,12 @@ FACTS = baseline(REPLAY.ruleset)
 def test_a_row_is_what_the_judge_would_know(stored: dict[str, object]) -> None:
     """A value of another type is unknown, whichever way it came."""
     facts = {**FACTS, **stored}
-    row = Rows(REPLAY).of(json.dumps(facts), {})
+    row = Rows(REPLAY).of(json.dumps(facts).encode(), {})
     assert row == REPLAY.row(facts)
     assert [type(value) for value in row] == [type(value) for value in REPLAY.row(facts)]
 
 
 def test_a_changed_fact_is_read_as_changed() -> None:
     """The text, which no snapshot holds, and a score that is reckoned anew."""
-    row = Rows(REPLAY).of(json.dumps(FACTS), {"message.links": 7})
+    row = Rows(REPLAY).of(json.dumps(FACTS).encode(), {"message.links": 7})
     assert row == REPLAY.row({**FACTS, "message.links": 7})

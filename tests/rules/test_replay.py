@@ -76,18 +76,24 @@ FACT_SETS = st.fixed_dictionaries({}, optional={name: _values(name) for name in 
 
 @pytest.mark.parametrize("name", SETS)
 @settings(max_examples=120, deadline=None)
-@given(changes=st.lists(FACT_SETS, min_size=1, max_size=5), opinions=OPINIONS)
+@given(changes=st.lists(st.tuples(FACT_SETS, OPINIONS), min_size=1, max_size=5))
 def test_the_replay_says_what_the_judge_says(
-    name: str, changes: list[dict[str, object]], opinions: tuple[Opinion, ...]
+    name: str, changes: list[tuple[dict[str, object], tuple[Opinion, ...]]]
 ) -> None:
-    """One replay for several decisions, since it remembers."""
+    """Of several decisions at once, and of the same ones again, since it remembers."""
     ruleset = SETS[name]
     judge, replay = Judge(ruleset, "reference"), Replay(ruleset)
-    for changed in changes:
-        facts = {**baseline(ruleset), **changed}
-        assert replay.decide(replay.row(facts), opinions) == _judged(
-            judge, ruleset, facts, opinions
-        )
+    given_facts = [{**baseline(ruleset), **changed} for changed, _ in changes]
+    opinions = [said for _, said in changes]
+    expected = [
+        _judged(judge, ruleset, facts, said)
+        for facts, said in zip(given_facts, opinions, strict=True)
+    ]
+    rows = list(map(replay.row, given_facts))
+    assert replay.decide(rows, opinions) == expected
+    assert [replay.decide([row], [said])[0] for row, said in zip(rows, opinions, strict=True)] == (
+        expected
+    )
 
 
 def _judged(
@@ -106,9 +112,9 @@ def test_equal_looks_are_judged_once() -> None:
     facts = baseline(SETS["gate"])
     for age in range(100):
         older = {**facts, "prospect.validation_age_days": age, "message.length": age}
-        replay.decide(replay.row(older))
+        replay.decide([replay.row(older)])
     assert replay.looks == 1
-    replay.decide(replay.row({**facts, "message.duplicate": True}))
+    replay.decide([replay.row({**facts, "message.duplicate": True})])
     assert replay.looks == 2
 
 
@@ -118,7 +124,7 @@ def test_a_number_out_of_its_range_is_unknown() -> None:
     place = [fact.name for fact in replay.columns].index("prospect.score_contactabilidad")
     row = list(replay.row(baseline(SETS["gate"])))
     row[place] = 101
-    assert replay.decide(tuple(row)) == ("block", None)
+    assert replay.decide([tuple(row)]) == [("block", None)]
 
 
 def test_what_is_remembered_of_values_is_bounded() -> None:
@@ -127,9 +133,10 @@ def test_what_is_remembered_of_values_is_bounded() -> None:
     facts = baseline(SETS["ramps"])
     for number in range(10_100):
         age = {"message.text": f"text {number}", "prospect.data_age_days": number / 1_000}
-        replay.decide(replay.row({**facts, **age}))
+        replay.decide([replay.row({**facts, **age})])
     assert replay.looks == 1
-    assert replay.decide(replay.row({**facts, "message.text": "casino"})).verdict == "block"
+    [said] = replay.decide([replay.row({**facts, "message.text": "casino"})])
+    assert said.verdict == "block"
 
 
 def test_what_is_remembered_of_looks_is_bounded() -> None:
@@ -137,6 +144,11 @@ def test_what_is_remembered_of_looks_is_bounded() -> None:
     replay = Replay(SETS["gate"])
     row = replay.row(baseline(SETS["gate"]))
     for number in range(10_100):
-        said = replay.decide(row, [Opinion("p", Effect.HOLD, f"reason {number}")])
+        [said] = replay.decide([row], [(Opinion("p", Effect.HOLD, f"reason {number}"),)])
         assert said.verdict == "review"
     assert replay.looks <= 10_000
+
+
+def test_of_nothing_nothing_is_said() -> None:
+    """A page of nothing but faults holds no decision."""
+    assert Replay(SETS["gate"]).decide([]) == []
