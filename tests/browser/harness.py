@@ -25,7 +25,7 @@ from daemon.http.problems import problems
 from daemon.http.streams import OPEN, close_streams
 from daemon.http.vitals import VITALS, Vitals
 from daemon.settings import Settings
-from tests.helpers.doors import Caller, Json
+from tests.helpers.doors import AT_ONCE, Caller, Json
 
 CHROMIUM: Final = "/usr/bin/chromium"
 FLAGS: Final = (
@@ -55,8 +55,9 @@ class Console:
         await self.runner.cleanup()
 
     async def ready(self, name: str = "ventas", **options: Json) -> None:
-        """Add a session and wait until it is ready."""
-        await self.started(name, **options)
+        """Add a session and wait until it is ready; without a script it is so at once."""
+        at_once = {"script": script_at(self.house.settings.state_dir, {}, name)}
+        await self.started(name, **(at_once | options))
         await self.state_of(name, {"ready"})
 
     async def started(self, name: str, **options: Json) -> None:
@@ -151,8 +152,8 @@ async def looking(
     assert complaints == []
 
 
-def script_at(folder: Path, script: Mapping[str, Any]) -> str:
-    """Store what the virtual phones do; return the path for a session's options."""
-    path = folder / "script.json"
-    path.write_text(json.dumps(script), encoding="utf-8")
+def script_at(folder: Path, script: Mapping[str, Any], name: str = "script") -> str:
+    """Store what the virtual phones do, else at once; return the path for a session's options."""
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({**AT_ONCE, **script}), encoding="utf-8")
     return str(path)

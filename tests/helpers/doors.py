@@ -27,6 +27,9 @@ Json: TypeAlias = Any
 DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
 """A Tuesday morning in Buenos Aires: every window is open."""
 
+AT_ONCE = {"scan_after": 0.05, "step": 0.02}
+"""A world whose people scan a code as soon as it is shown, and whose lines come up at once."""
+
 GENEROUS = PacingSettings(
     new_chats_first_week=1000,
     new_chat_gap_minutes=0,
@@ -44,7 +47,7 @@ def settings_for(folder: Path, **daemon: Json) -> Settings:
     """
     folder.mkdir(exist_ok=True)
     script = folder / "at_once.json"
-    script.write_text('{"scan_after": 0.05}', encoding="utf-8")
+    script.write_text(json.dumps(AT_ONCE), encoding="utf-8")
     return Settings(
         daemon=DaemonSettings(state_dir=str(folder), port=0, drain_seconds=1, **daemon),
         clock=ClockSettings(start=DAYTIME),

@@ -30,9 +30,6 @@ from daemon.plugins.transport_simulated.world import World
 CODES = 6
 FIRST_CODE_SECONDS = 60
 NEXT_CODE_SECONDS = 20
-STEP_SECONDS = 0.5
-"""How long each step takes: reaching the server, pairing, logging in, syncing."""
-
 KEEPALIVE_SECONDS = 20.0
 
 
@@ -66,7 +63,7 @@ class Link:
     def begin(self) -> None:
         """Log in, or show the first code."""
         step = self._log_in if self.login.phone() else self._show_codes
-        self.agenda.after(STEP_SECONDS, step)
+        self.agenda.after(self.script.step, step)
 
     def down(self) -> None:
         """Break the connection: nothing that was due happens, no answer comes any more."""
@@ -144,7 +141,7 @@ class Link:
     def _scan(self) -> None:
         self.agenda.clear()
         self.emit(Scanned())
-        self.agenda.after(STEP_SECONDS, self._pair)
+        self.agenda.after(self.script.step, self._pair)
 
     def _pair(self) -> None:
         if self.script.pairing is not Pairing.ACCEPT:
@@ -154,7 +151,7 @@ class Link:
         phone = session.options.get("phone") or self.world.own_phone(session.name)
         self.login.store(str(phone))
         self.emit(Paired(str(phone)))
-        self.agenda.after(STEP_SECONDS, self._connect)
+        self.agenda.after(self.script.step, self._connect)
 
     # Logging in, and staying.
 
@@ -174,7 +171,7 @@ class Link:
         for sent in self.wire.sent:
             self.follow(sent)
         self.agenda.after(KEEPALIVE_SECONDS, self._keep_alive)
-        self.agenda.after(STEP_SECONDS, self._sync)
+        self.agenda.after(self.script.step, self._sync)
 
     def _sync(self) -> None:
         now = self.context.clock.now()

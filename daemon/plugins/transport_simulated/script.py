@@ -101,9 +101,13 @@ class LineEvent(Part, frozen=True):
 
 
 class Script(Part, frozen=True):
-    """The whole world of a line. ``scan_after`` null: nobody ever scans the code."""
+    """The whole world of a line. ``scan_after`` null: nobody ever scans the code.
+
+    ``step``: how long each step on the way up takes: reaching the server, pairing, login, sync.
+    """
 
     scan_after: Seconds | None = 3.0
+    step: Seconds = 0.5
     pairing: Pairing = Pairing.ACCEPT
     line: tuple[LineEvent, ...] = ()
     defaults: Behaviour = Behaviour()

@@ -51,6 +51,19 @@ async def test_a_scan_pairs_connects_and_syncs(tmp_path: Path) -> None:
     assert kinds[:5] == [QrIssued, Scanned, Paired, Connected, Synced]
 
 
+async def test_a_line_comes_up_as_fast_as_its_script_says(tmp_path: Path) -> None:
+    """A step is half a second; a script may have others: four of them before it is synced."""
+    for script, seconds in (({"scan_after": 0}, 2.0), ({"scan_after": 0, "step": 0.01}, 0.04)):
+        clock = FakeClock()
+        folder = tmp_path / str(seconds)
+        async with held_line(folder, clock, script) as line:
+            await line.transport.connect()
+            await clock.advance(seconds - 0.005)
+            assert not line.of(Synced)
+            await clock.advance(0.01)
+            assert line.of(Synced)
+
+
 async def test_the_login_is_private_and_resumes_without_a_code(tmp_path: Path) -> None:
     """The stored login is a 0600 file; a line opened over it shows no code."""
     clock = FakeClock()
