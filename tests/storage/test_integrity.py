@@ -65,6 +65,8 @@ async def test_a_refused_open_lets_go_of_the_folder(tmp_path: Path) -> None:
     await refused(tmp_path, DatabaseForeign)
     (tmp_path / "leadmaster.db").unlink()
     await filled(tmp_path, "fine")
+    async with opened(tmp_path) as database:
+        assert await database.read(texts) == ["fine"]
 
 
 async def test_a_file_that_is_no_database_is_foreign(tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ async def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
     await filled(tmp_path, "one")
     file = tmp_path / "leadmaster.db"
     os.truncate(file, file.stat().st_size // 2)
-    await refused(tmp_path, DatabaseCorrupt)
+    assert (await refused(tmp_path, DatabaseCorrupt)).code == "database_corrupt"
 
 
 async def test_a_database_that_lost_who_it_is_is_damaged(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ async def test_another_empty_file_in_its_place_is_no_cut_start(tmp_path: Path) -
     await filled(tmp_path)
     (tmp_path / "touched").touch()
     (tmp_path / "touched").replace(tmp_path / "leadmaster.db")
-    await refused(tmp_path, DatabaseMissing)
+    assert (await refused(tmp_path, DatabaseMissing)).code == "database_missing"
 
 
 async def test_a_first_start_that_was_cut_is_completed(tmp_path: Path) -> None:
