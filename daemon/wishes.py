@@ -5,6 +5,7 @@ Pure text in, :class:`Wish` out. The phrases are lists in a file that operators 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ SHIPPED = Path(__file__).with_name("phrases.txt")
 
 _LISTS = ("opt_out", "refusal", "courtesy", "only_alone", "review", "opt_in", "refused")
 _MAY_BE_EMPTY = frozenset({"courtesy", "only_alone", "review"})
+_SPELLED = re.compile(r"(?<!\S)\w(?: \w){2,}(?!\S)")
+"""A run of single letters; two may be initials or a hesitation."""
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼ"))  # noqa: RUF001 - the marks that people type
 
 
@@ -56,6 +59,11 @@ def _kept(letter: str) -> str:
     return "" if unicodedata.category(letter) in {"Mn", "Me", "Cf"} else " "
 
 
+def _letters(phrase: str) -> str:
+    """Return a folded phrase as it is when its letters are folded as words of one letter each."""
+    return fold(" ".join(phrase.replace(" ", ""))).replace(" ", "")
+
+
 class Wishes:
     """Reads wishes by one set of lists."""
 
@@ -63,13 +71,14 @@ class Wishes:
         self._phrases = phrases
         self._courtesy = sorted(phrases.courtesy, key=len, reverse=True)
         self._beginnings = phrases.opt_out - phrases.only_alone
+        self._spelled = {_letters(phrase): phrase for phrase in phrases.opt_out}
 
     def read(self, text: str) -> Wish:
         """Return what ``text`` asks of us. Never raises; takes time in proportion to its length."""
         said = fold(text)
         if said in self._phrases.opt_in:
             return Wish.OPT_IN
-        cores = self._cores(said)
+        cores = self._cores(said) | self._cores(self._read_together(said))
         if cores & self._phrases.opt_out or _has_any(said, self._phrases.refusal):
             return Wish.OPT_OUT
         if cores & self._phrases.refused:
@@ -77,6 +86,13 @@ class Wishes:
         if _has_any(said, self._phrases.review) or any(map(self._begins_listed, cores)):
             return Wish.REVIEW
         return Wish.NONE
+
+    def _read_together(self, said: str) -> str:
+        """Return the message with each opt-out that was spelled (`b a j a`, `S.T.O.P`) as words."""
+        return _SPELLED.sub(
+            lambda run: self._spelled.get(run[0].replace(" ", ""), run[0]),
+            said,
+        )
 
     def _cores(self, said: str) -> set[str]:
         """Return the message without the courtesy before it, after it, both, and as it is."""

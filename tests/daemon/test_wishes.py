@@ -163,3 +163,52 @@ def test_the_shipped_phrases_all_mean_what_their_list_says() -> None:
         }.get(name)
         if phrase and wanted:
             assert SHIPPED.read(phrase) is wanted, f"{wishes.SHIPPED}:{line}: {phrase}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "b a j a",
+        "B.A.J.A.",
+        "B-A-J-A por favor",
+        "s t o p",
+        "S*T*O*P!!",
+        "hola, b  a  j  a",
+        "p a r a r",
+    ],
+)
+def test_letters_one_by_one_are_a_word(text: str) -> None:
+    """Whoever spells it means it, whatever stands between the letters."""
+    assert SHIPPED.read(text) is Wish.OPT_OUT
+
+
+def test_every_opt_out_can_be_spelled() -> None:
+    """Doubled letters too, and phrases of several words; two letters might be initials."""
+    text = wishes.SHIPPED.read_text(encoding="utf-8")
+    listed = [phrase for _, name, phrase in wishes.entries(text) if name == "opt_out" and phrase]
+    spelled = [
+        phrase for phrase in listed if fold(" ".join(phrase.replace(" ", ""))).count(" ") > 1
+    ]
+    assert spelled
+    for phrase in spelled:
+        for between in " .-_":
+            said = between.join(phrase.replace(" ", ""))
+            assert SHIPPED.read(said) is Wish.OPT_OUT, said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a b c",
+        "S.A.",
+        "b a",
+        "grupo b a j o",
+        "plan a b c d",
+        "la b a j a tensión",
+        "U.S.A.",
+        "b a j",
+    ],
+)
+def test_letters_that_spell_no_opt_out_are_none(text: str) -> None:
+    """Initials, lists, and a word that is spelled in the middle of something else."""
+    assert SHIPPED.read(text) is Wish.NONE
