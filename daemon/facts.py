@@ -62,6 +62,18 @@ def validado_of(prospect: ProspectRecord, at: datetime) -> bool | None:
     return None if prospect.validado_tecnicamente and over else prospect.validado_tecnicamente
 
 
+def review_of(around: Circumstances, *, in_band: bool) -> str:
+    """Return where the prospect itself stands in the review queue.
+
+    ``in_band``: its score is one at which a person looks before we write.
+    """
+    if around.review_reason:
+        return "waiting"
+    if around.reviewed:
+        return around.reviewed.word.value
+    return "waiting" if in_band else "none"
+
+
 def of_message(message: MessageRecord, around: Circumstances) -> Facts:
     """Return the ``message.*``, ``history.*`` and ``session.*`` facts."""
     history, session, first = around.history, around.session, around.first_contacts

@@ -26,6 +26,7 @@ from storage.circumstances import Circumstances
 from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord
+from storage.prospect_reviews import Word
 
 log = structlog.get_logger("gate")
 
@@ -155,7 +156,8 @@ class Gate:
         place = places.of(message.recipient, around.session.time_zone)
         known |= place.clock_facts(judges.gate.ruleset, around.at)
         if around.prospect is not None:
-            known["prospect.score_contactabilidad"] = _score(judges, known)
+            score = known["prospect.score_contactabilidad"] = _score(judges, known)
+            known["prospect.review"] = facts.review_of(around, in_band=score in judges.review_band)
         return known
 
     def _shadow(
@@ -250,7 +252,12 @@ def _is_sound(opinion: Opinion) -> bool:
 
 
 def _core_opinions(known: Mapping[str, object], around: Circumstances) -> list[Opinion]:
-    """Return the core's own word: a contact whose words a person should read first."""
-    if around.review_reason and known["message.kind"] == "commercial":
+    """Return the core's own word: a person should read theirs first, or said no to them."""
+    if known["message.kind"] != "commercial":
+        return []
+    if around.review_reason:
         return [Opinion("core", Effect.HOLD, around.review_reason)]
+    if around.reviewed and around.reviewed.word is Word.REJECTED:
+        sentence = f"A person rejected this prospect: {around.reviewed.reason}"
+        return [Opinion("core", Effect.BLOCK, sentence)]
     return []

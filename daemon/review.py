@@ -1,17 +1,22 @@
-"""The review queue: held messages, and what a person decides about each, with a reason."""
+"""The review queue: held messages and prospects that wait, and what a person decides of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from daemon.api.clock import Clock
 from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.events import ProspectChanged
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
-from storage import audit, contacts, decisions, messages, queue
+from statemachines.prospect import Validation
+from storage import audit, cases, contacts, decisions, messages, prospect_reviews, prospects, queue
+from storage.cases import WaitingProspect
 from storage.db import Database
 from storage.messages import MessageRecord
+from storage.prospect_reviews import ProspectReview, Word
+from storage.prospects import ProspectRecord
 from storage.tx import Tx
 
 
@@ -81,7 +86,7 @@ class Review:
                 expires_at=until,
             )
             audit.add(tx, at=at, who=who, action="approve", subject=message, reason=given)
-            contacts.set_review(tx, found.contact, None)
+            contacts.end_review(tx, found.contact)
             if found.state is MessageState.DEFERRED:
                 return queue.looked_at(tx, message)
             return messages.move(
@@ -117,6 +122,78 @@ class Review:
             )
 
         return await self._database.write(job)
+
+    async def prospects(self, band: range, limit: int = 100) -> Sequence[WaitingProspect]:
+        """Return the prospects that wait themselves, those whose words are to be read first.
+
+        ``band`` is the live gate's: :attr:`daemon.rulebook.Judges.review_band`.
+        """
+        at = self._clock.now()
+        return await self._database.read(
+            lambda reader: cases.waiting_prospects(reader, band, at, limit)
+        )
+
+    async def approve_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
+        """Say that a prospect may be written to; it ends the look, adds no points, lifts no veto.
+
+        Like every approval it ends with its time. Raises :class:`NotFound`.
+        """
+        hours = timedelta(hours=self._settings.approval_hours)
+        return await self._say(prospect, Word.APPROVED, who, reason, hours)
+
+    async def reject_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
+        """Say that a prospect is not to be written to: what waits is cancelled, the rest blocked.
+
+        Replies still go. It holds until somebody approves the prospect, or until words of theirs
+        ask for another look. Raises :class:`NotFound`.
+        """
+        return await self._say(prospect, Word.REJECTED, who, reason, None)
+
+    async def _say(
+        self, prospect: str, word: Word, who: str, reason: str, holds: timedelta | None
+    ) -> ProspectReview:
+        at, given = self._clock.now(), _given(reason)
+        until = None if holds is None else at + holds
+        said = ProspectReview(word=word, who=who, reason=given, at=at, expires_at=until)
+
+        def job(tx: Tx) -> None:
+            found = prospects.get(tx, prospect)
+            if found is None or found.validation is Validation.ERASED:
+                raise NotFound(f"There is no prospect {prospect}.")
+            prospect_reviews.add(tx, said, contact=found.contact)
+            contacts.end_review(tx, found.contact)
+            audit.add(tx, at, who, _ACTIONS[word], prospect, given)
+            if word is Word.REJECTED:
+                messages.cancel_waiting(
+                    tx,
+                    found.contact,
+                    at=at,
+                    reason_code="prospect_rejected",
+                    sentence=given,
+                    who=who,
+                    commercial_only=True,
+                )
+            tx.emit(_changed(found, said))
+
+        await self._database.write(job)
+        self._on_decided()
+        return said
+
+
+_ACTIONS = {Word.APPROVED: "approve_prospect", Word.REJECTED: "reject_prospect"}
+
+
+def _changed(prospect: ProspectRecord, said: ProspectReview) -> ProspectChanged:
+    return ProspectChanged(
+        subject=prospect.id,
+        at=said.at,
+        validation=str(prospect.validation),
+        validado_tecnicamente=prospect.validado_tecnicamente,
+        score_contactabilidad=prospect.score_contactabilidad,
+        permission=str(prospect.permission),
+        reason_code=f"review_{said.word}",
+        sentence=said.reason,
+    )
 
 
 def _reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:

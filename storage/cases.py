@@ -1,29 +1,56 @@
-"""What waits for a person's look: messages that were held, and numbers that no check can settle."""
+"""What waits for a person's look: messages held, prospects to decide on, numbers to settle."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from storage.listings import ListedMessage
 from storage.messages import record
+from storage.prospect_reviews import STANDING
 from storage.prospects import ProspectRecord, built
+from storage.times import parse, stamp
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from storage.tx import Reader
 
 UNKNOWN_ANSWERS: Final = 3
 """After so many answers that say nothing only a person's word helps."""
 
 _WAITS: Final = "(m.state = 'held' OR (m.state = 'deferred' AND m.needs_review = 1))"
-_UNSETTLED: Final = (
-    "p.validation IN ('unchecked', 'expired')"
-    f" AND (p.check_attempts >= {UNKNOWN_ANSWERS} OR p.line_type = 'fixed_line')"
-    " AND p.permission NOT IN ('none', 'refused')"
+_UNDECIDED: Final = (
+    "p.permission NOT IN ('none', 'refused')"
     " AND NOT EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = p.contact"
     " AND s.lifted_at IS NULL)"
     f" AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact AND {_WAITS})"
 )
+_UNSETTLED: Final = (
+    "p.validation IN ('unchecked', 'expired')"
+    f" AND (p.check_attempts >= {UNKNOWN_ANSWERS} OR p.line_type = 'fixed_line')"
+    f" AND {_UNDECIDED}"
+)
+_ASKED: Final = (
+    "SELECT p.*, c.review_reason, c.review_asked_at FROM prospects AS p"
+    " JOIN contacts AS c ON c.id = p.contact WHERE p.id IN"
+    " (SELECT id FROM prospects WHERE score_contactabilidad BETWEEN :lowest AND :highest"
+    " UNION SELECT w.id FROM contacts AS a JOIN prospects AS w ON w.contact = a.id"
+    " WHERE a.review_reason IS NOT NULL)"
+    f" AND {_UNDECIDED} AND p.validation NOT IN ('not_reachable', 'erased')"
+    f" AND NOT ({_UNSETTLED})"
+    f" AND NOT EXISTS ({STANDING.format(contact='p.contact')})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingProspect:
+    """A prospect that waits for a person's word; ``sentence`` says why, ``since`` when it began."""
+
+    prospect: ProspectRecord
+    sentence: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +83,38 @@ def queue(reader: Reader, limit: int) -> Queue:
         reader.value(f"SELECT count(*) FROM messages AS m WHERE {_WAITS}"),
         reader.value(f"SELECT count(*) FROM prospects AS p WHERE {_UNSETTLED}"),
     )
+
+
+def waiting_prospects(
+    reader: Reader, band: range, at: datetime, limit: int
+) -> list[WaitingProspect]:
+    """Return prospects that wait for a person's word on themselves: words to read come first.
+
+    They wrote what a person should read, or their score lies in ``band``, and nobody's word on
+    them holds. Whoever stands in the queue for a message or a number already is not listed twice.
+    """
+    rows = reader.all(
+        f"{_ASKED} ORDER BY c.review_reason IS NULL, c.review_asked_at, p.id LIMIT :limit",
+        {**_asked(band, at), "limit": limit},
+    )
+    return [_waiting(row) for row in rows]
+
+
+def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
+    """Return how many prospects wait for a person's word on themselves."""
+    n: int = reader.value(f"SELECT count(*) FROM ({_ASKED})", _asked(band, at))
+    return n
+
+
+def _asked(band: range, at: datetime) -> dict[str, object]:
+    return {"lowest": band.start, "highest": band.stop - 1, "at": stamp(at)}
+
+
+def _waiting(row: sqlite3.Row) -> WaitingProspect:
+    prospect, reason = built(row), row["review_reason"]
+    if reason is None:
+        sentence = f"A score of {prospect.score_contactabilidad} needs a person's approval"
+        return WaitingProspect(prospect, sentence, prospect.created_at)
+    asked_at = row["review_asked_at"]
+    since = parse(asked_at) if asked_at else prospect.updated_at
+    return WaitingProspect(prospect, reason, since)

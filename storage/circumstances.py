@@ -12,6 +12,7 @@ from storage import (
     evidence,
     first_contacts,
     halts,
+    prospect_reviews,
     prospects,
     spends,
     suppressions,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from storage.evidence import Evidence
     from storage.first_contacts import FirstContacts
     from storage.messages import MessageRecord
+    from storage.prospect_reviews import ProspectReview
     from storage.prospects import ProspectRecord
     from storage.tx import Reader
 
@@ -65,7 +67,8 @@ class MessageHistory:
 class Circumstances:
     """One message's surroundings at ``at``. ``revision`` is compared when it is released.
 
-    ``first_contacts`` are those of the session's number. ``campaign_sent`` is None without one.
+    ``reviewed`` is a person's word on the prospect that holds now. ``first_contacts`` are those
+    of the session's number. ``campaign_sent`` is None without a campaign.
     """
 
     at: datetime
@@ -75,6 +78,7 @@ class Circumstances:
     evidence: tuple[Evidence, ...]
     suppressed: bool
     review_reason: str | None
+    reviewed: ProspectReview | None
     approved: bool
     halted: bool
     session: SessionCircumstances
@@ -95,6 +99,7 @@ def around(reader: Reader, message: MessageRecord, at: datetime) -> Circumstance
         evidence=tuple(evidence.of_contact(reader, contact)),
         suppressed=suppressions.is_suppressed(reader, contact),
         review_reason=reader.value("SELECT review_reason FROM contacts WHERE id = ?", (contact,)),
+        reviewed=prospect_reviews.standing(reader, contact, at),
         approved=decisions.is_approved(
             reader,
             message=message.id,

@@ -6,10 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from storage.ids import new_id
 from storage.times import parse, stamp
 from storage.tx import Reader, Tx
+
+_OF_A_CONTACT: Final = (
+    "aliases",
+    "evidence",
+    "inbound",
+    "messages",
+    "prospect_reviews",
+    "receipts",
+    "suppressions",
+)
+"""Tables whose rows follow a contact into another."""
 
 
 class AliasKind(StrEnum):
@@ -111,9 +123,21 @@ def revision(reader: Reader, contact: str) -> int:
     return number
 
 
-def set_review(tx: Tx, contact: str, reason: str | None) -> None:
-    """Hold commercial messages to the contact for a person, and say why; None ends that."""
-    tx.execute("UPDATE contacts SET review_reason = ? WHERE id = ?", (reason, contact))
+def ask_review(tx: Tx, contact: str, reason: str, at: datetime) -> None:
+    """Hold commercial messages to the contact for a person, and say why.
+
+    What was decided about the prospect before does not answer that, and counts no more.
+    """
+    tx.execute(
+        "UPDATE contacts SET review_reason = ?, review_asked_at = ? WHERE id = ?",
+        (reason, stamp(at), contact),
+    )
+    touch(tx, contact)
+
+
+def end_review(tx: Tx, contact: str) -> None:
+    """Note that a person looked: nothing is held for it any more."""
+    tx.execute("UPDATE contacts SET review_reason = NULL WHERE id = ?", (contact,))
     touch(tx, contact)
 
 
@@ -140,15 +164,17 @@ def _merge(tx: Tx, *, elder: str, younger: str) -> None:
     ``messages.in_flight_key`` stays as it is: what is on its way was counted under the old name.
     """
     _merge_prospects(tx, elder, younger)
-    for table in ("aliases", "evidence", "inbound", "messages", "receipts", "suppressions"):
+    for table in _OF_A_CONTACT:
         tx.execute(
             f"UPDATE {table} SET contact = ? WHERE contact = ?",
             (elder, younger),
         )
     tx.execute(
-        "UPDATE contacts SET revision = 1 + max(revision, other), review_reason ="
-        " coalesce(review_reason, reason) FROM (SELECT revision AS other, review_reason AS reason"
-        " FROM contacts WHERE id = ?) WHERE contacts.id = ?",
+        "UPDATE contacts SET revision = 1 + max(contacts.revision, other.revision),"
+        " review_reason = coalesce(contacts.review_reason, other.review_reason),"
+        " review_asked_at = nullif(max(coalesce(contacts.review_asked_at, ''),"
+        " coalesce(other.review_asked_at, '')), '')"
+        " FROM contacts AS other WHERE other.id = ? AND contacts.id = ?",
         (younger, elder),
     )
     tx.execute(

@@ -56,3 +56,10 @@ def m004_reach(database: SqliteUtils) -> None:
     for script in schema_reach.TABLES:
         for statement in statements(script):
             database.conn.execute(statement)
+
+
+@migrations()
+def m005_waiting_prospects(database: SqliteUtils) -> None:
+    """Create the indexes by which the queue finds the prospects that wait."""
+    for statement in statements(schema_reach.QUEUE):
+        database.conn.execute(statement)

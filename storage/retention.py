@@ -63,7 +63,7 @@ def forget_never_contacted(tx: Tx, before: datetime, limit: int) -> int:
             (contact,),
         )
         tx.execute("UPDATE suppressions SET contact = NULL WHERE contact = ?", (contact,))
-        for table in ("prospects", "evidence", "aliases"):
+        for table in ("prospects", "prospect_reviews", "evidence", "aliases"):
             tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))
         tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
         tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))

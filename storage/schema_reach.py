@@ -26,3 +26,9 @@ CREATE INDEX prospect_reviews_by_contact ON prospect_reviews (contact, id);
 """
 
 TABLES = (COUNTED, REVIEWS)
+
+QUEUE = """
+CREATE INDEX prospects_by_score ON prospects (score_contactabilidad);
+CREATE INDEX contacts_to_review ON contacts (id) WHERE review_reason IS NOT NULL;
+"""
+"""Version 5: how the queue finds the prospects that wait."""

@@ -1,4 +1,4 @@
-"""`/v1/review`: messages that wait for a person's approval."""
+"""`/v1/review`: messages, and prospects themselves, that wait for a person's approval."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from daemon.http.bodies import Because, Listing, answer, body, whole
 from daemon.http.control import WHO
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from storage.cases import WaitingProspect
 from storage.messages import MessageRecord
+from storage.prospect_reviews import ProspectReview
 
 routes = web.RouteTableDef()
 
@@ -53,3 +55,33 @@ async def reject(request: web.Request) -> web.Response:
     """Reject a held or deferred message: it is blocked."""
     asked, wanted = await body(request, Because), request.match_info["id"]
     return answer(await house_of(request).review.reject(wanted, request[WHO], asked.reason))
+
+
+@routes.get("/v1/review/prospects")
+@operation(Listing[WaitingProspect])
+async def prospects(request: web.Request) -> web.Response:
+    """Return prospects that wait for a person's word on themselves, and why.
+
+    They wrote what a person should read, or their score lies in the gate's review band. Whose
+    message or number waits is not listed here a second time.
+    """
+    house = house_of(request)
+    return whole(await house.review.prospects(house.rulebook.judges.review_band))
+
+
+@routes.post("/v1/review/prospects/{id}/approve")
+@operation(ProspectReview, body=Because, refuses=(NotFound,))
+async def approve_prospect(request: web.Request) -> web.Response:
+    """Approve a prospect for a while: `prospect.review` is `approved`; no veto is lifted."""
+    asked, wanted = await body(request, Because), request.match_info["id"]
+    house = house_of(request)
+    return answer(await house.review.approve_prospect(wanted, request[WHO], asked.reason))
+
+
+@routes.post("/v1/review/prospects/{id}/reject")
+@operation(ProspectReview, body=Because, refuses=(NotFound,))
+async def reject_prospect(request: web.Request) -> web.Response:
+    """Reject a prospect: what waits for them is cancelled, and only replies go any more."""
+    asked, wanted = await body(request, Because), request.match_info["id"]
+    house = house_of(request)
+    return answer(await house.review.reject_prospect(wanted, request[WHO], asked.reason))

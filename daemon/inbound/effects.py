@@ -77,7 +77,7 @@ def commit(
             case SetIntent(intent, quote):
                 _set_intent(tx, said, intent.value, quote, plugin)
             case AskReview(reason):
-                contacts.set_review(tx, said.contact, reason)
+                contacts.ask_review(tx, said.contact, reason, said.now)
             case QueueReply(text):
                 queue_reply(
                     tx,

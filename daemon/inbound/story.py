@@ -124,7 +124,7 @@ class Story:
         if record.wish == Wish.OPT_IN:
             return 0, self.suppression.reopen(tx, record.contact, at=record.at)
         if record.wish == Wish.REVIEW:
-            contacts.set_review(tx, record.contact, _LOOK)
+            contacts.ask_review(tx, record.contact, _LOOK, said.now)
         return 0, []
 
     def _suppress(self, tx: Tx, record: InboundRecord, said: Said) -> int:

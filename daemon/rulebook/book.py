@@ -54,6 +54,18 @@ class Judges:
         """The content hashes of gate and score."""
         return self.gate.ruleset.hash, self.score.ruleset.hash
 
+    @property
+    def review_band(self) -> range:
+        """The scores at which a person looks at a prospect first: the gate's band of that name."""
+        bands = self.gate.ruleset.bands
+        tops = (self.gate.ruleset.maximum + 1, *(band.start for band in bands))
+        found = (
+            range(band.start, top)
+            for band, top in zip(bands, tops, strict=False)
+            if band.name == rules.Verdict.REVIEW
+        )
+        return next(found, range(0))
+
     def store(
         self, tx: Tx, *, at: datetime, who: str, how: How = How.LOADED, reason: str = ""
     ) -> None:

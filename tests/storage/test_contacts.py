@@ -79,7 +79,7 @@ async def test_two_contacts_that_share_an_alias_become_the_elder(database: Datab
         younger = contacts.resolve(tx, [MOBILE], AT + timedelta(days=1))
         prospect(tx, younger, MOBILE)
         evidence.add(tx, younger, EvidenceKind.PERMISSION, "none", at=AT, source="test")
-        contacts.set_review(tx, younger, "begins with a listed word")
+        contacts.ask_review(tx, younger, "begins with a listed word", AT)
         assert contacts.resolve(tx, [MOBILE, LID], AT + timedelta(days=2)) == elder
         return elder, younger
 
@@ -97,7 +97,7 @@ async def test_two_contacts_that_share_an_alias_become_the_elder(database: Datab
     assert kept.review_reason == "begins with a listed word"
 
 
-TABLES = ("messages", "inbound", "receipts", "suppressions")
+TABLES = ("messages", "inbound", "prospect_reviews", "receipts", "suppressions")
 
 
 def rows_of(tx: Tx, contact: str) -> None:
@@ -130,10 +130,15 @@ def rows_of(tx: Tx, contact: str) -> None:
         " VALUES ('h2', :contact, 'contact', 'BAJA', :now)",
         at,
     )
+    tx.execute(
+        "INSERT INTO prospect_reviews (contact, word, who, reason, at)"
+        " VALUES (:contact, 'rejected', 'eva', 'not them', :now)",
+        at,
+    )
 
 
 async def test_a_merge_leaves_nothing_behind(database: Database) -> None:
-    """Messages, inbound, receipts and suppressions follow; a place in flight keeps its name."""
+    """Everything of the younger follows; a place in flight keeps its name."""
 
     def job(tx: Tx) -> tuple[str, str]:
         elder = contacts.resolve(tx, [LID], AT)

@@ -13,7 +13,9 @@ async def facts_of(house: SmallHouse, to: str = ANA, **more: object) -> dict[str
     house.wire.up = False
     message = await house.message(await house.enqueue(to, "Hola, ¿qué tal?", **more))
     look = await house.gate.look(message, Phase.ENQUEUE)
-    await house.outbox.cancel(message.id, "eva", "only looking")
+    await house.clock.settle()
+    if await house.state(message.id) is not MessageState.BLOCKED:
+        await house.outbox.cancel(message.id, "eva", "only looking")
     house.wire.up = True
     return dict(look.facts)
 

@@ -112,7 +112,9 @@ async def test_the_score_is_computed_anew_whatever_the_column_says(house: SmallH
 async def test_a_contact_whose_words_a_person_should_read_is_held(house: SmallHouse) -> None:
     """The core's own opinion, with the reason that the listener gave; approval ends it."""
     contact = await house.contact(ANA)
-    await house.database.write(lambda tx: contacts.set_review(tx, contact, "Baja el precio?"))
+    await house.database.write(
+        lambda tx: contacts.ask_review(tx, contact, "Baja el precio?", house.clock.now())
+    )
     message = await house.post()
     found = await house.message(message)
     assert (found.state, found.sentence) == (S.HELD, "Baja el precio?")

@@ -1,0 +1,72 @@
+"""What people decided about prospects themselves: append-only, and the last word counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from storage.times import parse, stamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader, Tx
+
+
+class Word(StrEnum):
+    """What a person may say about a prospect."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProspectReview:
+    """One person's word on a prospect. ``expires_at`` is None where it holds until another."""
+
+    word: Word
+    who: str
+    reason: str
+    at: datetime
+    expires_at: datetime | None
+
+
+def add(tx: Tx, review: ProspectReview, *, contact: str) -> None:
+    """Append a word; it belongs to the contact, and so outlives a merging of prospects."""
+    until = review.expires_at and stamp(review.expires_at)
+    tx.execute(
+        "INSERT INTO prospect_reviews (contact, word, who, reason, at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            contact,
+            review.word,
+            review.who,
+            review.reason,
+            stamp(review.at),
+            until,
+        ),
+    )
+
+
+STANDING = (
+    "SELECT r.* FROM prospect_reviews AS r JOIN contacts AS rc ON rc.id = r.contact"
+    " WHERE r.contact = {contact} AND (r.expires_at IS NULL OR r.expires_at > :at)"
+    " AND r.at >= coalesce(rc.review_asked_at, '') AND NOT EXISTS (SELECT 1"
+    " FROM prospect_reviews AS later WHERE later.contact = r.contact AND later.id > r.id)"
+)
+"""The word on a contact that holds at ``:at``: the last one, unless it has run out, or a look
+was asked for after it."""
+
+
+def standing(reader: Reader, contact: str, at: datetime) -> ProspectReview | None:
+    """Return the word that holds for a contact, or None."""
+    row = reader.one(STANDING.format(contact=":contact"), {"contact": contact, "at": stamp(at)})
+    if row is None:
+        return None
+    return ProspectReview(
+        word=Word(row["word"]),
+        who=row["who"],
+        reason=row["reason"],
+        at=parse(row["at"]),
+        expires_at=parse(row["expires_at"]) if row["expires_at"] else None,
+    )
