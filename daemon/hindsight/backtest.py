@@ -159,7 +159,7 @@ class Backtest:
     def _turned(self, page: Page, place: int, said: Said, decision: rules.Decision) -> None:
         """Note which rules had a part in a flip to or from allow."""
         found, allows = self._found, decision.verdict == ALLOW
-        because = _responsible(_facts.decode(page.documents[place]), decision)
+        because = _responsible(_facts.decode(page.documents[place]), decision, self._sets.gate.base)
         (found.allows if allows else found.stops).update(because)
         found.turned.append(
             Flip(
@@ -250,10 +250,16 @@ def _outcomes(flips: Sequence[Flip]) -> dict[str, int]:
     return dict(Counter(word for flip in flips for word in flip.became))
 
 
-def _responsible(old: Mapping[str, Any], new: rules.Decision) -> tuple[str, ...]:
-    """Return the rules of which only one side speaks, or each speaks differently."""
+def _responsible(old: Mapping[str, Any], new: rules.Decision, base: int | str) -> tuple[str, ...]:
+    """Return the rules of which only one side speaks, or each speaks differently.
+
+    A score that starts elsewhere counts among them; where all is alike, the thresholds are not.
+    """
     before = {(veto["id"], veto["effect"]) for veto in old.get("vetoes", ())}
     before |= {(part["id"], part["points"]) for part in old.get("contributions", ())}
     after: set[tuple[str, object]] = {(veto.id, veto.effect.value) for veto in new.vetoes}
     after |= {(part.id, part.points) for part in new.contributions}
-    return tuple(sorted({rule for rule, _ in before ^ after})) or ("thresholds",)
+    differing = {rule for rule, _ in before ^ after}
+    if old.get("base") != new.base:
+        differing.add(base if isinstance(base, str) else "score")
+    return tuple(sorted(differing)) or ("thresholds",)

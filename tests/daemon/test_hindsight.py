@@ -232,6 +232,15 @@ async def test_other_points_of_the_score_count_too(house: SmallHouse) -> None:
     found = await _backtest(house, score=poorer)
     assert isinstance(found, report.Report)
     assert found.allows_less == found.before["allow"]
+    assert [each.rule for each in found.by_rule] == ["prospect.score_contactabilidad"]
+
+
+async def test_the_score_is_named_where_it_starts_elsewhere(house: SmallHouse) -> None:
+    """No rule gives other points, and yet the score is another."""
+    await house.post()
+    found = await _backtest(house, FORMAT + "score: {base: 10, min: 0, max: 100}\n")
+    assert isinstance(found, report.Report)
+    assert [each.rule for each in found.by_rule] == ["score"]
 
 
 async def test_what_no_rule_can_lift_stays_in_force(house: SmallHouse) -> None:
