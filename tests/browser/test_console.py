@@ -46,7 +46,7 @@ async def test_a_scanned_code_fills_its_ring(
     console: Console, browser: Browser, folder: Path
 ) -> None:
     """Between the scan and ready the card says that the phone is being linked."""
-    script = script_at(folder, {"scan_after": 1.0})
+    script = script_at(folder, {"scan_after": 1.0, "step": 0.5})
     async with looking(browser, console, "/sessions") as page:
         await live(page)
         await console.api.post(
@@ -63,10 +63,12 @@ async def test_a_session_that_drops_is_seen_within_two_seconds(
     console: Console, browser: Browser, folder: Path
 ) -> None:
     """Whoever looks sees it at once, in the server's words, with when it tries again."""
-    line = [{"at": 3.0, "do": "disconnect"}]
-    await console.ready("ventas", script=script_at(folder, {"scan_after": 0.1, "line": line}))
+    script = script_at(folder, {"line": [{"at": 0.5, "do": "disconnect"}]})
+    order = {"name": "ventas", "channel": "simulated", "options": {"script": script}}
+    await console.api.post("/v1/sessions", **order)
     async with looking(browser, console, "/sessions/ventas") as page:
         await live(page)
+        await console.api.post("/v1/sessions/ventas/start")
         await console.state_of("ventas", {"backoff"})
         pill = page.locator('.session [data-state="backoff"]')
         await expect(pill).to_be_visible(timeout=TWO_SECONDS)
