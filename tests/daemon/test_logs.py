@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import logs
+from storage.errors import DiskFull
 
 
 @pytest.fixture
@@ -82,6 +83,78 @@ def test_libraries_log_through_the_same_filter(stream: io.StringIO) -> None:
     logging.getLogger("aiohttp").warning("call from %s", "+5491141234567")
     assert line(stream)["event"] == "call from +54••••4567"
     assert line(stream)["logger"] == "aiohttp"
+
+
+def fail(error: Exception, **about: str) -> None:
+    """Log an error as the rooms do."""
+    try:
+        raise error
+    except type(error):
+        structlog.get_logger("rooms").exception("job_failed", **about)
+
+
+def full() -> DiskFull:
+    """Return what a write meets on a full disk."""
+    return DiskFull("The disk is full.", "Free some space.")
+
+
+def test_an_expected_fault_is_a_sentence_without_a_traceback(stream: io.StringIO) -> None:
+    """A full disk is no defect of ours: code, sentence, what to do."""
+    fail(full(), job="sweep")
+    found = line(stream)
+    assert (found["fault"], found["error"]) == ("disk_full", "The disk is full.")
+    assert (found["hint"], found["job"]) == ("Free some space.", "sweep")
+    assert "exception" not in found
+
+
+def test_a_fault_that_goes_on_is_told_once(stream: io.StringIO) -> None:
+    """Whatever it was about; another fault, and news, are told beside it."""
+    for number in range(50):
+        fail(full(), message=f"msg_{number}")
+    fail(ValueError("a defect"))
+    for _ in range(3):
+        structlog.get_logger("rooms").info("opened")
+        logging.getLogger("aiohttp").error("can't listen")
+    told = [json.loads(each)["event"] for each in stream.getvalue().splitlines()]
+    assert told == ["job_failed", "job_failed", "opened", "can't listen", "opened", "opened"]
+
+
+def test_faults_of_different_things_are_all_told(stream: io.StringIO) -> None:
+    """Two sessions in trouble are two lines; what is no fault is told each time."""
+    for name in ("ventas", "soporte", "ventas"):
+        structlog.get_logger("rooms").warning("line_failed", session=name, error="DiskFull")
+        structlog.get_logger("rooms").warning("sign_in_failed", user=name)
+    told = [json.loads(each) for each in stream.getvalue().splitlines()]
+    assert [each["session"] for each in told if "session" in each] == ["ventas", "soporte"]
+    assert sum("user" in each for each in told) == 3
+
+
+def test_after_a_while_it_says_how_often_it_came() -> None:
+    """Each interval has its line; what was held back in between is counted in it."""
+    now = [0.0]
+    repeats = logs.Repeats(lambda: now[0])
+    passed = []
+    for moment in (0, 1, 59, 60, 61, 125):
+        now[0] = float(moment)
+        said = {"event": "job_failed", "exc_info": full()}
+        record = logging.makeLogRecord({"levelno": logging.ERROR, "msg": said})
+        if repeats.filter(record):
+            passed.append((moment, said_in(record).get("repeated")))
+    assert passed == [(0, None), (60, 2), (125, 1)]
+
+
+def said_in(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record of ours says."""
+    said: Any = record.msg
+    return dict(said)
+
+
+def test_libraries_keep_their_everyday_news(stream: io.StringIO) -> None:
+    """That a job was added is nobody's business; what goes wrong is."""
+    logging.getLogger("apscheduler.scheduler").info("Added job")
+    assert not stream.getvalue()
+    logging.getLogger("apscheduler.scheduler").error("Lost")
+    assert line(stream)["event"] == "Lost"
 
 
 class Terminal(io.StringIO):

@@ -11,6 +11,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from daemon.logs.repeats import Repeats, in_a_sentence
+
 SECRET_KEYS: Final = frozenset(
     {
         "body",
@@ -27,6 +29,8 @@ SECRET_KEYS: Final = frozenset(
 )
 """Values under these names are never logged, whoever logs them and however deep they lie."""
 
+_TALKATIVE: Final = ("apscheduler", "asyncio")
+"""Libraries whose everyday news is nobody's."""
 _NUMBER: Final = re.compile(r"\+\d[\d ().-]{6,20}\d|(?<![\w.-])\d{10,15}(?![\w.-])")
 _KEPT_IN_FRONT: Final = 2
 _KEPT_AT_END: Final = 4
@@ -44,11 +48,13 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(out)
+    handler.addFilter(Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=own,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                in_a_sentence,
                 structlog.processors.format_exc_info,
                 drop_secrets,
                 mask_numbers,
@@ -57,6 +63,8 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
