@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from daemon.cli.context import Commands, Here, as_json, listing, pass_here, reason
+from daemon.cli.moments import moment
 from daemon.cli.screen import print_json, say
 from daemon.cli.status import note_halt
 from daemon.cli.story import print_story
@@ -87,11 +88,19 @@ def _print(here: Here, story: dict[str, Any]) -> None:
     names = ("id", "state", "recipient", "session", "channel", "kind", "text", "due_at", "wire_id")
     print_facts((name, message[name]) for name in names)
     print_story(story["history"])
+    if story["forecast"]:
+        say(f"When will it go? {_when(story['forecast'])}")
     note_halt(here.client())
     if story["decisions"]:
         say("The gate's last word:")
         for line in here.client().get("rules", "explain", message["id"])["lines"]:
             say(f"  {line}")
+
+
+def _when(forecast: dict[str, Any]) -> str:
+    """Return the server's sentence, after the moment that it tells of, where there is one."""
+    at, sentence = forecast["at"], forecast["sentence"]
+    return f"{moment(at)}: {sentence}" if at else sentence
 
 
 @queue.command()

@@ -23,8 +23,10 @@ from daemon.http.bodies import (
     tagged,
 )
 from daemon.http.control import WHO
+from daemon.http.house import House
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
+from daemon.outbox.forecast import Forecast, forecast
 from statemachines.message import MessageState
 from storage import decisions, messages
 from storage.decisions import DecisionRecord
@@ -60,9 +62,13 @@ class HistoryLine(Answer, frozen=True):
 
 
 class Story(Answer, frozen=True):
-    """A message's whole life: each move with its why, and every decision of the gate."""
+    """A message's whole life: each move with its why, and every decision of the gate.
+
+    `forecast` says when it will go, or what it waits for; null once it waits for nothing.
+    """
 
     message: MessageRecord
+    forecast: Forecast | None
     history: Sequence[HistoryLine]
     decisions: Sequence[DecisionRecord]
 
@@ -93,18 +99,14 @@ def _states(words: str) -> list[MessageState]:
 @operation(Story, refuses=(NotFound,), tagged=True)
 async def get(request: web.Request) -> web.Response:
     """Return a message with its whole story: each move with its why, and every decision."""
-    wanted = request.match_info["id"]
-    return tagged(
-        request, await house_of(request).database.read(lambda reader: _story(reader, wanted))
-    )
+    return tagged(request, await _story(request))
 
 
 @routes.get("/v1/messages/{id}/explain")
 @operation(DecisionRecord, refuses=(NotFound,))
 async def explain(request: web.Request) -> web.Response:
     """Return the last decision on a message: verdict, score, vetoes, contributions, facts."""
-    wanted = request.match_info["id"]
-    story = await house_of(request).database.read(lambda reader: _story(reader, wanted))
+    wanted, story = request.match_info["id"], await _story(request)
     if not story.decisions:
         raise NotFound(f"The gate has not judged {wanted} yet.", hint="Ask again in a moment.")
     return answer(story.decisions[-1])
@@ -129,13 +131,20 @@ async def settle(request: web.Request) -> web.Response:
     return answer(await house.outbox.settle(wanted, state, request[WHO], asked.reason))
 
 
-def _story(reader: Reader, message: str) -> Story:
+async def _story(request: web.Request) -> Story:
+    house, wanted = house_of(request), request.match_info["id"]
+    now = house.clock.now()
+    return await house.database.read(lambda reader: _read(reader, house, wanted, now))
+
+
+def _read(reader: Reader, house: House, message: str, now: datetime) -> Story:
     found = messages.get(reader, message)
     if found is None:
         raise NotFound(f"There is no message {message}.")
     moves = [dict(row) for row in messages.history(reader, message)]
     return Story(
         found,
+        forecast(reader, house.sessions, house.settings.pacing, found, now),
         [HistoryLine(**{**move, "at": parse(move["at"])}) for move in moves],
         decisions.of_message(reader, message),
     )

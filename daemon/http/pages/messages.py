@@ -11,9 +11,9 @@ from daemon.errors import BadRequest, NotFound
 from daemon.http.bodies import Page, query
 from daemon.http.house import House
 from daemon.http.pages import story, verdict
-from daemon.http.pages.forecast import forecast
 from daemon.http.pages.shell import page, piece, shell_of, told
 from daemon.http.vitals import house_of
+from daemon.outbox.forecast import forecast
 from statemachines.message import CANCELLABLE, MessageState
 from storage import decisions, inbound, listings, messages, prospects
 from storage.tx import Reader
@@ -103,7 +103,10 @@ async def _one(request: web.Request) -> dict[str, Any]:
     message = values["message"]
     if not isinstance(message, messages.MessageRecord):
         raise NotFound(f"There is no message {wanted}.")
-    wait = await house.database.read(lambda reader: forecast(reader, house, message, now))
+    pacing = house.settings.pacing
+    wait = await house.database.read(
+        lambda reader: forecast(reader, house.sessions, pacing, message, now)
+    )
     return {**values, "forecast": wait, "cancellable": message.state in CANCELLABLE}
 
 

@@ -1,0 +1,110 @@
+"""When a message will go: what it waits for now, and until when, as far as anybody can know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from daemon.pacing import Pacing
+from daemon.sessions import Sessions
+from daemon.settings import PacingSettings
+from statemachines.message import MANUAL, MessageState
+from storage import circumstances, halts
+from storage.messages import MessageRecord
+from storage.tx import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a message waits for: `code` for programs, `sentence` for people.
+
+    `at` is when that ends, where it is known; nothing promises that no other wait follows.
+    """
+
+    code: str
+    sentence: str
+    at: datetime | None = None
+
+
+WAITS: Final[Mapping[str, str]] = {
+    "judged": "The gate judges it in a moment.",
+    "approval": "It goes when a person approves it.",
+    "on_its_way": "It is on its way now.",
+    "in_hands": "A person is sending it by hand.",
+    "in_doubt": "Nobody knows whether it left; it is never sent again by itself. Say how it ended.",
+    "due": "Then it is judged again.",
+    "checked": "It goes on once it is known whether the number is on WhatsApp.",
+    "session": "It goes once its session can send.",
+    "halt": "It goes once a person resumes sending.",
+    "by_hand": "It goes when a person takes it and sends it by hand.",
+    "any_moment": "It goes any moment now.",
+    "stopped": "It does not go before a person changes something.",
+}
+"""Each thing that a message waits for, in words; budgets have the sentences of `pacing`."""
+
+_PLAIN: Final[Mapping[MessageState, str]] = {
+    MessageState.QUEUED: "judged",
+    MessageState.HELD: "approval",
+    MessageState.SENDING: "on_its_way",
+    MessageState.TAKEN: "in_hands",
+    MessageState.REVEALED: "in_hands",
+    MessageState.IN_DOUBT: "in_doubt",
+}
+
+
+def forecast(
+    reader: Reader,
+    sessions: Sessions,
+    settings: PacingSettings,
+    message: MessageRecord,
+    now: datetime,
+) -> Forecast | None:
+    """Return what a message waits for; None for one that waits for nothing any more."""
+    if message.state is MessageState.CLEARED:
+        return _cleared(reader, sessions, settings, message, now)
+    if message.state is MessageState.DEFERRED:
+        due = None if message.waits_for else message.due_at
+        return _wait(message.waits_for or "due", due)
+    plain = _PLAIN.get(message.state)
+    return _wait(plain) if plain else None
+
+
+def _cleared(
+    reader: Reader,
+    sessions: Sessions,
+    settings: PacingSettings,
+    message: MessageRecord,
+    now: datetime,
+) -> Forecast:
+    if obstacle := _obstacle(reader, sessions, message, now):
+        return _wait(obstacle, message.not_before if obstacle == "due" else None)
+    standing = circumstances.of_session(reader, message.session, now)
+    slot = Pacing(settings).slot(
+        reader, standing, now, first_contact=message.first_contact, by_hand=False
+    )
+    if slot.is_open(now):
+        return _wait("any_moment")
+    if slot.at is None:
+        return Forecast(slot.reason_code, f"{slot.sentence} {WAITS['stopped']}")
+    return Forecast(slot.reason_code, slot.sentence, slot.at)
+
+
+def _obstacle(
+    reader: Reader, sessions: Sessions, message: MessageRecord, now: datetime
+) -> str | None:
+    """Return what stands before any budget."""
+    if halts.current(reader) is not None:
+        return "halt"
+    if message.channel == MANUAL:
+        return "by_hand"
+    if message.not_before is not None and message.not_before > now:
+        return "due"
+    if not sessions.can_send(message.session, message.first_contact):
+        return "session"
+    return None
+
+
+def _wait(code: str, at: datetime | None = None) -> Forecast:
+    return Forecast(code, WAITS[code], at)

@@ -1,0 +1,76 @@
+"""When will it go: the same words from `/v1`, on the page and in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemon.http.pages.language import language
+from daemon.outbox.forecast import WAITS
+from statemachines.message import MessageState
+from tests.browser.harness import Console, opened
+from tests.browser.test_review import LEFT, reached
+from tests.helpers.doors import GENEROUS, settings_for
+
+PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n"
+SECOND = "Beto;+5491141234568;feria;sí\n"
+
+
+@pytest.fixture
+async def unhurried(short_folder: Path) -> AsyncIterator[Console]:
+    """Open a house whose numbers begin one new chat an hour."""
+    pacing = msgspec.structs.replace(GENEROUS, new_chat_gap_minutes=60)
+    settings = msgspec.structs.replace(settings_for(short_folder), pacing=pacing)
+    async with opened(settings) as made:
+        await made.ready()
+        await made.import_list((PEOPLE + SECOND).encode(), statement="ticked the box")
+        yield made
+
+
+async def asked(console: Console, phone: str, **order: object) -> str:
+    """Ask for a message; return its id."""
+    reply = await console.api.call(
+        "POST", "/v1/messages", json={"to": phone, "text": "Hola"} | order
+    )
+    identity: str = reply.document["id"]
+    return identity
+
+
+async def test_a_cleared_message_that_waits_for_its_turn_says_so(unhurried: Console) -> None:
+    """`/v1` and the page tell the same sentence and moment; what has left waits for nothing."""
+    first = await asked(unhurried, "+5491141234567")
+    await reached(unhurried, first, LEFT)
+    second = await asked(unhurried, "+5491141234568")
+    await reached(unhurried, second, {MessageState.HELD})
+    await unhurried.house.review.approve(second, "eva", "they expect it")
+    await reached(unhurried, second, {MessageState.CLEARED})
+    told = (await unhurried.api.get(f"/v1/messages/{second}")).document["forecast"]
+    assert told["code"] == "new_chat_gap"
+    assert datetime.fromisoformat(told["at"]) > unhurried.house.clock.now()
+    shown = (await unhurried.api.get(f"/messages/{second}")).document
+    assert f'data-forecast="{told["code"]}"' in shown
+    assert told["sentence"] in shown
+    assert (await unhurried.api.get(f"/v1/messages/{first}")).document["forecast"] is None
+
+
+async def test_a_halt_goes_before_every_budget(unhurried: Console) -> None:
+    """Whoever asks while all is stopped is told of the stop, and of no hour."""
+    message = await asked(unhurried, "+5491141234567", not_before="2026-03-03T18:00:00Z")
+    await reached(unhurried, message, {MessageState.CLEARED})
+    before = (await unhurried.api.get(f"/v1/messages/{message}")).document["forecast"]
+    await unhurried.api.post("/v1/halt", reason="a drill")
+    after = (await unhurried.api.get(f"/v1/messages/{message}")).document["forecast"]
+    assert [(each["code"], each["at"] is None) for each in (before, after)] == [
+        ("due", False),
+        ("halt", True),
+    ]
+
+
+@pytest.mark.parametrize("sentence", WAITS.values())
+def test_each_wait_is_known_in_spanish(sentence: str) -> None:
+    """The page says in Spanish what the server says."""
+    assert language("es").say(sentence) != sentence
