@@ -62,16 +62,18 @@ function heard({ seq, type, subject }) {
 }
 
 function refreshAll() {
-  document.querySelectorAll("[data-live]").forEach(refresh);
+  document.querySelectorAll("[data-live]").forEach((piece) => refresh(piece));
 }
 
-// Fetches a piece at once, and however much is heard, again only a little later. A list that
-// somebody has gone on in (data-later) keeps its place instead.
-export function refresh(piece) {
+// Fetches a piece at once, and however much is heard, again only a little later; what somebody did
+// here themselves (`own`) waits for nothing. A list that somebody has gone on in (data-later) keeps
+// its place instead.
+export function refresh(piece, { own = false } = {}) {
   if (piece.querySelector("[data-later]")) return;
   const state = resting.get(piece);
   if (state) {
-    state.again = true;
+    state.again = !own;
+    if (own) htmx.trigger(piece, "refresh");
     return;
   }
   resting.set(piece, { again: false });

@@ -7,7 +7,7 @@ export function startManual() {
   document.addEventListener("order", ({ detail: { stage, answer } }) => {
     if (stage !== "given") return;
     if (answer?.link) openChat(answer.link);
-    refresh(desk);
+    refresh(desk, { own: true });
   });
   document.body.addEventListener("htmx:configRequest", ({ target, detail }) => {
     if (target === desk) detail.parameters.was = desk.querySelector("[data-open]")?.dataset.open ?? "";
