@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
-# How long one example takes depends on who else uses the machine: no test is judged by it.
-settings.register_profile("house", deadline=None, print_blob=True)
-settings.load_profile("house")
+from tests.helpers import examples, leaks
+
+examples.register()
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
 # A suite that was started in the background inherits a Ctrl-C that is ignored, and would hand
 # that on to each process it starts; the tests that interrupt one mean it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a connection to a database open, or a file of its own folders."""
+    known = leaks.connections()
+    yield
+    left = [each for each in leaks.connections() if each not in known]
+    assert left == [], "a connection to a database was not closed"
+    given = getattr(request.node, "funcargs", {}).values()
+    assert leaks.files_in([each for each in given if isinstance(each, Path)]) == []

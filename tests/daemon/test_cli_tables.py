@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
 from daemon.cli.moments import moment
 from daemon.cli.tables import cell, hanging_lines, print_facts, print_table, table_lines
+from tests.helpers.examples import examples
 
 ID = "msg_01KG5ZK8T8Q4R6W2V3X5Y7Z9AB"
 WHY = "Nobody has said yet whether this number is on WhatsApp; it is being checked."
@@ -121,7 +122,7 @@ def test_what_takes_two_columns_is_counted_as_two() -> None:
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rows=st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, TEXT)), min_size=1, max_size=3))
 def test_nothing_is_lost_at_any_width(rows: list[dict[str, object]]) -> None:
     """Whatever is in the cells, every word of it is whole on every screen and in a pipe."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.imports import SourceUnreadable
@@ -170,7 +170,6 @@ def test_any_bytes_are_text_or_refused(content: bytes) -> None:
     assert isinstance(text, str)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=8),
     st.sampled_from(";,\t|"),

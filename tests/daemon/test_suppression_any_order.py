@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.signals import LidLearned
 from daemon.suppression import Source
 from statemachines.message import CANCELLABLE
 from storage import messages
+from tests.helpers.examples import examples
 from tests.helpers.people import ANA, ANA_OLD_FORM, LID, Desk, opened_desk, opened_people
 
 
@@ -117,7 +118,7 @@ async def waiting(desk: Desk) -> int:
     return len(found)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(st.sampled_from(Step), min_size=1, max_size=8))
 def test_a_stop_reaches_every_name_in_any_order(steps: list[Step]) -> None:
     """Names joined before or after it, by the platform or by a message, over a lost table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _connections: list[sqlite3.Connection] = []
@@ -44,6 +44,11 @@ def _is_open(connection: sqlite3.Connection) -> bool:
     except sqlite3.ProgrammingError:
         return False
     return True
+
+
+def files_in(folders: Collection[Path]) -> list[str]:
+    """Return what this process has open below these folders."""
+    return [to for to in descriptors().values() if any(map(Path(to).is_relative_to, folders))]
 
 
 def descriptors() -> dict[int, str]:

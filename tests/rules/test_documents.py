@@ -6,13 +6,14 @@ from dataclasses import astuple
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import RulesInvalid, load
 from rules.document import read_document
 from rules.files import RuleFile
 from rules.problems import Problems
+from tests.helpers.examples import examples
 from tests.rules.support import GATE_HEAD, problems_of
 
 NOT_A_MAPPING = "1:1: A rule file is a mapping that starts with `format: …`"
@@ -101,7 +102,7 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(KEYS | MARKS | VALUES, max_size=40).map("".join) | st.text(max_size=60))
 def test_no_text_whatever_gives_a_traceback(text: str) -> None:
     """Whatever stands in the file, the answer is problems with places, or a set."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.compiler import compile_rules
@@ -14,6 +14,7 @@ from rules.operand_reader import OPERATORS
 from rules.patterns import compile_phrase
 from rules.reference import Reference
 from rules.snapshot import Known, known_values, micro
+from tests.helpers.examples import examples
 
 NAMES = (
     "prospect.score_contactabilidad",
@@ -122,7 +123,7 @@ def test_the_random_rules_reach_every_operator() -> None:
     assert drawn == set(Op)
 
 
-@settings(max_examples=1_000, deadline=None)
+@examples(1_000)
 @given(RULE_SETS, FACT_SETS)
 def test_both_engines_fire_what_the_definition_says(
     drawn: list[tuple[Condition, bool]], given_facts: list[dict[str, object]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import DEFAULTS, Defer, DeferKind, Effect, Judge, Opinion, load
@@ -11,6 +11,7 @@ from rules.examples import baseline
 from rules.facts import FACTS, FactType
 from rules.replay import Replay
 from rules.ruleset import Format, RuleSet
+from tests.helpers.examples import examples
 from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded
 
 CAPPED = GATE_HEAD + (
@@ -75,7 +76,7 @@ FACT_SETS = st.fixed_dictionaries({}, optional={name: _values(name) for name in 
 
 
 @pytest.mark.parametrize("name", SETS)
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(changes=st.lists(st.tuples(FACT_SETS, OPINIONS), min_size=1, max_size=5))
 def test_the_replay_says_what_the_judge_says(
     name: str, changes: list[tuple[dict[str, object], tuple[Opinion, ...]]]

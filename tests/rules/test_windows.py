@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.ruleset import Window
 from rules.windows import is_holiday, next_opening, open_windows
+from tests.helpers.examples import examples
 
 BUSINESS = Window("business", frozenset(range(5)), 9 * 60 + 30, 18 * 60 + 30, holidays=False)
 WINDOWS = {"business": BUSINESS}
@@ -141,7 +142,7 @@ ZONES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(MOMENTS, st.lists(ZONES, max_size=3), st.sampled_from(["AR", "ES", None]))
 def test_the_next_opening_is_open_and_nothing_before_it_is(
     at: datetime, zones: list[str], country: str | None

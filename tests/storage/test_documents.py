@@ -6,7 +6,7 @@ import json
 from enum import StrEnum
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.documents import written
@@ -34,7 +34,6 @@ PARTS = st.one_of(LEAVES, st.lists(LEAVES, max_size=3), st.dictionaries(TEXTS, L
 DOCUMENTS = st.dictionaries(TEXTS, PARTS, max_size=5)
 
 
-@settings(max_examples=100, deadline=None)
 @given(document=DOCUMENTS)
 def test_a_document_reads_as_what_was_written(document: dict[str, object]) -> None:
     """With its keys in order at every depth, so that equal documents are equal texts."""

@@ -6,12 +6,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import DiskFull, SuppressionKeyLost
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.tx import Tx
+from tests.helpers.examples import examples
 from tests.storage.small import NOON, no_file_grows_beyond, noting, opened, texts
 
 ALIASES = ["+5491141234567", "+541141234567", "123456789@lid"]
@@ -84,7 +85,7 @@ def test_a_line_cut_by_a_crash_is_cut_off(tmp_path: Path, journal: SuppressionJo
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_any_flipped_byte_is_noticed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -26,6 +25,7 @@ from statemachines.message import NEEDS_WIRE_ID, MessageState
 from storage.evidence import EvidenceKind
 from storage.receipts import ReceiptRecord, note
 from tests.helpers.clock import FakeClock
+from tests.helpers.examples import examples
 from tests.helpers.heart import SmallHouse, phone, small_house
 from tests.helpers.wire import CERTAINLY_NOT_SENT, FakeWire, Say
 
@@ -300,9 +300,4 @@ class Heart(RuleBasedStateMachine):
 
 
 TestHeart = Heart.TestCase
-TestHeart.settings = settings(
-    max_examples=20,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestHeart.settings = examples(20, stateful_step_count=30)

@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import misfits
 from daemon.http import auth, v1
 from daemon.http.openapi.document import described
 from tests.helpers.doors import Caller
+from tests.helpers.examples import examples
 
 ROUTES = described([*v1.routes, *auth.routes, *auth.control_routes])
 KINDS = [
@@ -55,7 +56,7 @@ def said_of(kind: Any, document: object) -> str:  # noqa: ANN401 - any declared 
     return ""
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(kind=st.sampled_from(KINDS), document=VALUE)
 def test_no_jargon_reaches_anybody(kind: Any, document: object) -> None:  # noqa: ANN401
     """Whatever is sent to whatever route, the sentence is ours, and it is one line."""
@@ -65,7 +66,7 @@ def test_no_jargon_reaches_anybody(kind: Any, document: object) -> None:  # noqa
     assert "\n" not in said
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data=st.data())
 def test_no_jargon_for_a_single_wrong_field(data: st.DataObject) -> None:
     """One field after the other is given what it can't be: it is named, and what it may be."""

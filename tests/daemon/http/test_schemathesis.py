@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from daemon.cli.client import Client
 from daemon.http.reference import interface
+from tests.helpers.examples import examples
 from tests.helpers.process import RealDaemon, running
 
 SETTINGS = """
@@ -38,6 +39,14 @@ start = 2026-03-03T14:00:00Z
 ENDLESS = {"/v1/events", "/v1/sessions/{name}/pairing"}
 """What goes on for as long as somebody listens can't be asked in a loop; it has tests elsewhere."""
 EXAMPLES = 8
+ONE_DAEMON = {
+    "phases": [
+        Phase.generate
+    ],  # it is another one after each question: nothing to shrink, or replay
+    "database": None,
+    "suppress_health_check": list(HealthCheck),  # the strategies are the library's
+}
+"""What is special about asking one running daemon what a library makes of its description."""
 SERVER_ERRORS = 500
 ALWAYS = [
     not_a_server_error,
@@ -133,14 +142,7 @@ def asked(
     """Ask one operation again and again, `there` being an id to ask about; return the statuses."""
     statuses: set[int] = set()
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @examples(EXAMPLES, **ONE_DAEMON)
     @given(case=schema[path][method].as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:  # noqa: ANN401 - hypothesis draws it
         if there is not None:

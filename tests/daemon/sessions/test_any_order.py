@@ -7,7 +7,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.signals import (
@@ -34,6 +34,7 @@ from daemon.errors import LeadMasterError
 from daemon.sessions.hearing import REFUSALS
 from statemachines.session import MOVING, Connection
 from tests.helpers.clock import MIDDAY
+from tests.helpers.examples import examples
 from tests.helpers.sessions import NAME, PHONE, Room, sessions_room
 
 SIGNALS: list[Signal] = [
@@ -114,7 +115,7 @@ async def comes_up(room: Room) -> None:
     raise AssertionError(room.view.state)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(40)
 @given(steps=st.lists(STEPS, max_size=14))
 def test_no_order_of_things_gets_a_session_stuck(steps: list[list[Signal] | str | float]) -> None:
     """After anything, the row is the machine, and there is a way back to ready."""
@@ -133,7 +134,7 @@ def test_no_order_of_things_gets_a_session_stuck(steps: list[list[Signal] | str 
     asyncio.run(life())
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(20)
 @given(steps=st.lists(STEPS, max_size=8))
 def test_every_stored_state_survives_a_restart(steps: list[list[Signal] | str | float]) -> None:
     """A killed daemon goes on from whatever it had stored, and nothing moves by itself to ready."""

@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from daemon.http.ws.limits import MESSAGE_BYTES, MISTAKES
+from tests.helpers.examples import examples
 from tests.helpers.raw_socket import BINARY, CLOSE, TEXT, RawSocket, masked, raw_socket
 from tests.helpers.stream import StreamHouse, seqs, stream_house
 
 ANSWERS = {"error", "subscribed", "snapshot", "resync_required", "event"}
-UNHURRIED = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ONE_HOUSE = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 values = st.recursive(
@@ -89,7 +88,7 @@ def test_any_message_is_answered_or_closes_with_a_code(loop: Loop) -> None:
             else:
                 assert json.loads(answer)["frame"] in ANSWERS
 
-    @UNHURRIED
+    @ONE_HOUSE
     @given(said, st.sampled_from([TEXT, BINARY]))
     def any_message(payload: bytes, opcode: int) -> None:
         loop.runner.run(one(payload, opcode))
@@ -109,7 +108,7 @@ def test_any_bytes_at_all_end_one_connection_at_most(loop: Loop) -> None:
             line.writer.write_eof()
             await line.end()  # fails where no end comes
 
-    @UNHURRIED
+    @ONE_HOUSE
     @given(st.binary(max_size=300) | said.map(lambda payload: masked(payload, claimed=9)))
     def any_bytes(noise: bytes) -> None:
         loop.runner.run(one(noise))
