@@ -62,10 +62,7 @@ class HistoryLine(Answer, frozen=True):
 
 
 class Story(Answer, frozen=True):
-    """A message's whole life: each move with its why, and every decision of the gate.
-
-    `forecast` says when it will go, or what it waits for; null once it waits for nothing.
-    """
+    """A message's whole life: what it waits for, each move with its why, every decision."""
 
     message: MessageRecord
     forecast: Forecast | None

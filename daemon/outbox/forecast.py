@@ -18,10 +18,7 @@ from storage.tx import Reader
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a message waits for: `code` for programs, `sentence` for people.
-
-    `at` is when that ends, where it is known; nothing promises that no other wait follows.
-    """
+    """What a message waits for; `at` is when that ends, where it is known. More may follow."""
 
     code: str
     sentence: str
