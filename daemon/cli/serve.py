@@ -137,6 +137,7 @@ async def service(
     """Open the doors around the house; close them in the opposite order."""
     from daemon import scheduler
     from daemon.app import House
+    from daemon.cli.greeting import greet
     from daemon.http.doors import control_door, public_door
     from daemon.http.vitals import Vitals
 
@@ -148,4 +149,5 @@ async def service(
         await stack.enter_async_context(vitals.tally.listening(house.bus))
         await stack.enter_async_context(scheduler.running(_jobs(house)))
         await stack.enter_async_context(control_door(settings.control_socket, vitals))
+        await greet(house, vitals.doors)
         yield _Served(vitals)

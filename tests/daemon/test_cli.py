@@ -613,3 +613,42 @@ def test_kill_9_and_a_start_on_the_same_socket(short_folder: Path) -> None:
     with running(short_folder) as second:
         assert ended(second)[0] == 0
     assert not (short_folder / "control.sock").exists()
+
+
+def test_a_start_says_where_it_is_and_what_is_next(short_folder: Path) -> None:
+    """One line for the journal; the libraries' news is none."""
+    text = SETTINGS.format(folder=short_folder)
+    config = short_folder / "leadmaster.toml"
+    config.write_text(text, encoding="utf-8")
+    with running(short_folder) as process:
+        doors = Client(short_folder / "control.sock").get("status")["doors"]
+        log = ended(process)[1].decode()
+    told = [json.loads(line) for line in log.splitlines()]
+    assert [line["event"] for line in told] == ["listening", "ready", "stopping"]
+    assert told[0]["http"] == doors["http"]
+    assert told[0]["control"] == str(short_folder / "control.sock")
+    assert told[0]["state"] == str(short_folder)
+    assert told[0]["next"].startswith(f"leadmaster --config {config} users add NAME")
+    assert (told[0]["engine"], len(told[0]["gate"])) == ("durable-rules+reference", 12)
+
+
+def test_on_a_terminal_a_start_is_told_in_words(short_folder: Path) -> None:
+    """Whoever types `leadmaster run` reads where to look, and how to come in."""
+    config = short_folder / "leadmaster.toml"
+    config.write_text(SETTINGS.format(folder=short_folder), encoding="utf-8")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command("--config", str(config), "run"), stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        seen = ""
+        while "Next: leadmaster" not in seen:
+            seen += os.read(ours, 65536).decode()
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(OSError):  # the other end has closed: all was read
+            while os.read(ours, 65536):
+                pass
+    os.close(ours)
+    assert process.returncode == 0
+    assert "LeadMaster is open: http://127.0.0.1:" in seen
+    assert f"state in {short_folder}" in seen
