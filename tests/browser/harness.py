@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
+from yarl import URL
 
 from daemon.app import House
 from daemon.auth import ALL_SCOPES, Identity, Way
@@ -53,6 +54,12 @@ class Console:
     async def cut(self) -> None:
         """Stop serving, as a daemon does that is restarted."""
         await self.runner.cleanup()
+
+    async def serve_again(self) -> None:
+        """Serve at the same address, as the daemon does that was restarted."""
+        self.runner = web.AppRunner(application(self.runner.app[VITALS]), shutdown_timeout=1)
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", URL(self.url).port).start()
 
     async def ready(self, name: str = "ventas", **options: Json) -> None:
         """Add a session and wait until it is ready; without a script it is so at once."""
@@ -112,10 +119,11 @@ async def opened(
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        made = Console(house, Caller(client, url), url, runner)
         try:
-            yield Console(house, Caller(client, url), url, runner)
+            yield made
         finally:
-            await runner.cleanup()
+            await made.cut()
 
 
 @contextlib.asynccontextmanager

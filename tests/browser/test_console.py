@@ -92,14 +92,19 @@ async def test_a_broken_stream_is_said_and_mended(console: Console, browser: Bro
         await expect(page.locator("body.stale")).to_have_count(0)
 
 
-async def test_a_daemon_that_stops_is_noticed_within_two_seconds(
+async def test_a_daemon_that_stops_is_noticed_within_two_seconds_and_its_return_as_well(
     console: Console, browser: Browser
 ) -> None:
-    """The server closes the stream on its way out, and the page says since when."""
+    """The page says since when; once the daemon is back, it shows what happened meanwhile."""
     async with looking(browser, console, "/") as page:
         await live(page)
         await console.cut()
         await expect(page.locator("#live")).to_contain_text("Not live", timeout=TWO_SECONDS)
+        await console.house.halt.halt("eva", "while nobody could see it")
+        await console.serve_again()
+        await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
+        await expect(page.locator("#halt-banner")).to_contain_text("eva stopped all sending")
+        await expect(page.locator("body.stale")).to_have_count(0)
 
 
 async def test_everything_is_stopped_and_goes_on(console: Console, browser: Browser) -> None:

@@ -1,8 +1,10 @@
 // The event stream, `leadmaster.v1` over a WebSocket. Whoever listens is told each event, when the
 // stream is open, when what it missed can't be told (so that all is fetched anew), and when it ends.
 const PROTOCOL = "leadmaster.v1";
-const PROBE_EVERY = 2_000;
-const PROBE_LIMIT = 2_000;
+const PROBE_EVERY = 1_000;
+const PROBE_LIMIT = 800;
+const SLOW = 4;
+let usual = 0;
 
 // Listens from a place in the log on; returns a function that ends it.
 export function listen(place, { onOpen, onEvent, onResync, onEnd }) {
@@ -31,10 +33,12 @@ export function listen(place, { onOpen, onEvent, onResync, onEnd }) {
 }
 
 // A line that broke without a word is noticed by asking something else of the same server, for as
-// long as somebody looks.
+// long as somebody looks; where answers usually take long, they may.
 async function probe(socket) {
   if (document.hidden) return;
-  const answer = await fetch("/health", { signal: AbortSignal.timeout(PROBE_LIMIT), cache: "no-store" })
-    .catch(() => null);
-  if (!answer) socket.dispatchEvent(new Event("silent"));
+  const asked = performance.now();
+  const signal = AbortSignal.timeout(Math.max(PROBE_LIMIT, SLOW * usual));
+  const answer = await fetch("/health", { signal, cache: "no-store" }).catch(() => null);
+  if (answer) usual = performance.now() - asked;
+  else socket.dispatchEvent(new Event("silent"));
 }
