@@ -18,6 +18,7 @@ from tests.browser.test_review import reached
 from tests.helpers.doors import settings_for
 
 PHONE = "+5491141234567"
+CHILDREN = 20_000  # milliseconds that a trial and a backtest may take on a busy machine
 
 
 @pytest.fixture
@@ -59,9 +60,9 @@ async def asked(page: Page, name: str, value: int) -> None:
 
 async def answered(page: Page, button: str, reason: str) -> None:
     """Give the reason that a dialog asks for, and press its button."""
-    await page.get_by_label("Why?").fill(reason)
+    await page.get_by_label("Why?").fill(reason, timeout=CHILDREN)
     await page.locator("#dialog").get_by_role("button", name=button).click()
-    await expect(page.locator("#dialog[open]")).to_have_count(0)
+    await expect(page.locator("#dialog[open]")).to_have_count(0, timeout=CHILDREN)
 
 
 @pytest.mark.timeout(120)
@@ -74,7 +75,7 @@ async def test_a_threshold_is_changed_accepted_and_rolled_back(
         await live(page)
         await asked(page, "allow", 99)
         flips = page.locator(".flip-list")
-        await expect(flips).to_contain_text("Ana")
+        await expect(flips).to_contain_text("Ana", timeout=CHILDREN)
         await expect(flips.locator('[data-state="allow"]')).to_be_visible()
         await expect(flips.locator('[data-state="review"]')).to_be_visible()
         assert await found_by_axe(page) == []
@@ -116,7 +117,7 @@ async def test_points_are_live_at_once_and_a_bad_number_says_why(
         assert await found_by_axe(page) == []
         await page.locator("#flips [data-close]").click()
         await asked(page, "unanswered", -20)
-        await expect(page.locator("#flips")).to_contain_text("live at once")
+        await expect(page.locator("#flips")).to_contain_text("live at once", timeout=CHILDREN)
         await answered(page, "Change -15 to -20", "they hardly ever answer")
         await expect(page.locator('.rules-desk [data-state="live"]')).to_be_visible()
         hash_ = desk.house.rulebook.gate.ruleset.hash
@@ -141,7 +142,7 @@ async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
         await ends.get_by_label("At the value").fill("60")
         await ends.get_by_label("Points there").fill("-40")
         await page.get_by_role("button", name="Who would flip?").click()
-        await expect(page.locator("#flips")).to_contain_text("live at once")
+        await expect(page.locator("#flips")).to_contain_text("live at once", timeout=CHILDREN)
         await expect(page.locator("#rule-fields [role=alert]")).to_have_count(0)
         assert await found_by_axe(page) == []
         await answered(page, "Change the points", "it ages faster than we thought")

@@ -153,8 +153,8 @@ async def test_after_a_rollback_the_card_says_that_the_folder_differs(
     await keeper.api.post("/v1/rules/reload")
     await keeper.api.post("/v1/rules/rollback", hash=before, reason="too strict")
     shown = (await got(keeper, "/rules")).document
-    assert "Rolled back; the folder still says otherwise" in shown
-    assert f"What was rolled back still stands in <code>{file}</code>" in shown
+    assert "The folder still differs from what is in force: what was rolled back stands in" in shown
+    assert f"what was rolled back stands in <code>{file}</code>" in shown
     assert "Change the file back, or take it away" in shown
     file.unlink()
     await keeper.api.post("/v1/rules/reload")
