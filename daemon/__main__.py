@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
-from daemon.cli.main import run
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run `leadmaster` and end the process with its exit status."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        from daemon.cli.main import run  # noqa: PLC0415 - Ctrl-C may come while it is loaded
+
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201 - nothing else is there yet to say it
+        status = INTERRUPTED
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # from here on it would only be a traceback
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -120,11 +120,11 @@ class House:
         await self.suppression.replay()
         await self.rule_desk.restore()
         observers = Observers(self.plugins, self.bus, self.database, self.clock)
-        async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(observers.running())
+        async with observers.running(), contextlib.AsyncExitStack() as stack:
             await self.outbox.start()
             stack.push_async_callback(self.sessions.close)
             stack.push_async_callback(self.outbox.stop, self.settings.daemon.drain_seconds)
+            stack.push_async_callback(self.imports.close)
             await self.sessions.restore()
             for view in self.sessions.views():
                 self.outbox.serve(view.name)

@@ -19,6 +19,7 @@ log = structlog.get_logger("runtime")
 
 LAG_SAMPLE_SECONDS: Final = 0.5
 STATUS_SECONDS: Final = 5.0
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS: Final = 5.0
 """What closing doors and database may take beyond the drain of what is on the wire."""
 
@@ -80,12 +81,14 @@ class Runtime:
         self._notifier = Notifier.from_env(environ)
         self._ending = asyncio.Event()
         self._ready = False
+        self._hastened: signal.Signals | None = None
         self._reload: Callable[[], None] = _nothing_to_reload
 
-    async def run(self) -> None:
+    async def run(self) -> int:
         """Live until SIGTERM or SIGINT; raise what keeps the service from opening.
 
-        The drain takes at most `drain_seconds`, and closing a little more; a second signal hastens.
+        The drain takes at most `drain_seconds`, and closing a little more. A second signal cuts it
+        short: then the exit status that is returned is 128 and its number, else it is 0.
         """
         life = asyncio.create_task(self._live(), name="life")
         with self._signals(life):
@@ -94,7 +97,8 @@ class Runtime:
             except asyncio.CancelledError:
                 if not self._ending.is_set():
                     raise
-                log.warning("drain_cut_short")
+                log.warning("drain_cut_short" if self._ready else "start_interrupted")
+        return 0 if self._hastened is None else 128 + self._hastened
 
     async def _live(self) -> None:
         lag = LoopLag()
@@ -130,19 +134,25 @@ class Runtime:
 
     @contextlib.contextmanager
     def _signals(self, life: asyncio.Task[None]) -> Iterator[None]:
+        """Hear signals, the ones too that whoever started us had blocked or ignored."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end, life)
+        for number in _ENDS:
+            loop.add_signal_handler(number, self._end, life, number)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_ENDS, signal.SIGHUP})
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in (*_ENDS, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
-    def _end(self, life: asyncio.Task[None]) -> None:
+    def _end(self, life: asyncio.Task[None], number: signal.Signals) -> None:
         """Begin to drain; cut short what is still starting, and what was told twice."""
-        if self._ending.is_set() or not self._ready:
+        if self._ending.is_set():
+            self._hastened = number
+            life.cancel()
+            return
+        if not self._ready:
             self._ending.set()
             life.cancel()
             return

@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from daemon import children
 from daemon.errors import LeadMasterError
 from daemon.rulebook import Rulebook
 from daemon.settings import Settings
@@ -134,13 +134,7 @@ def unit(_settings: Settings) -> Iterator[Finding]:
         missing = "unit" if found is None else "systemd-analyze"
         yield Finding("unit", ok=True, sentence=f"There is no {missing} here to verify.")
         return
-    done = subprocess.run(  # noqa: S603 - our own unit, by the system's own tool
-        [tool, "verify", os.fspath(found)],
-        capture_output=True,
-        text=True,
-        timeout=_VERIFY_SECONDS,
-        check=False,
-    )
+    done = children.said_by([tool, "verify", os.fspath(found)], _VERIFY_SECONDS)
     said = " ".join(done.stderr.split())
     yield Finding("unit", ok=done.returncode == 0, sentence=said or f"{found} is accepted.")
 

@@ -49,7 +49,7 @@ def run(here: Here, *, verbose: bool) -> int:
     os.umask(_PRIVATE)
     logs.configure(level=logging.DEBUG if verbose else logging.INFO)
     try:
-        asyncio.run(_to_the_end(Runtime(here.settings(), service)))
+        return asyncio.run(_to_the_end(Runtime(here.settings(), service)))
     except LeadMasterError as error:
         return _refused(error.code, str(error), error.hint)
     except StorageError as error:
@@ -58,16 +58,15 @@ def run(here: Here, *, verbose: bool) -> int:
         structlog.get_logger("runtime").exception("fault")
         explain("fault", "The daemon failed; the log above says where.", "Please report it.")
         return FAULT
-    return 0
 
 
-async def _to_the_end(runtime: Runtime) -> None:
+async def _to_the_end(runtime: Runtime) -> int:
     """Live, and then end even where a plugin's task ignores that it was told to."""
     import asyncio
 
     import structlog
 
-    await runtime.run()
+    status = await runtime.run()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -77,7 +76,8 @@ async def _to_the_end(runtime: Runtime) -> None:
             names = sorted(task.get_name() for task in stubborn)
             structlog.get_logger("runtime").error("tasks_left_behind", tasks=names)
             sys.stdout.flush()
-            os._exit(0)
+            os._exit(status)
+    return status
 
 
 def _refused(code: str, sentence: str, hint: str) -> int:

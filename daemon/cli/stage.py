@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+from daemon import children
 from daemon.cli.client import Client
 from daemon.errors import NotRunning, StartRefused
 
@@ -69,8 +70,26 @@ class Stage:
 @contextlib.contextmanager
 def staged(*, keep: bool, rate: float) -> Iterator[Stage]:
     """Start a daemon in a new folder; stop it and, unless `keep`, delete the folder."""
-    folder = Path(tempfile.mkdtemp(prefix="leadmaster-demo-"))
     start = next_working_day(datetime.now(UTC))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end_in_order)
+    folder = Path(tempfile.mkdtemp(prefix="leadmaster-demo-"))
+    try:
+        settings, log = _set(folder, start, rate), folder / "daemon.log"
+        with _running(settings, log) as process:
+            client = Client(folder / "control.sock")
+            _await_ready(process, client, log)
+            yield Stage(folder, start, client)
+    except StartRefused:
+        keep = True  # the log in it says why
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _set(folder: Path, start: datetime, rate: float) -> Path:
+    """Write the settings, and what a visitor's phone does; return the settings' path."""
     settings = folder / "leadmaster.toml"
     settings.write_text(
         _SETTINGS.format(
@@ -82,23 +101,12 @@ def staged(*, keep: bool, rate: float) -> Iterator[Stage]:
         encoding="utf-8",
     )
     (folder / VISITOR_SCRIPT).write_text(json.dumps({"scan_after": SCAN_AFTER}), encoding="utf-8")
-    signal.signal(signal.SIGTERM, _end_in_order)
-    try:
-        with _running(settings, folder / "daemon.log") as process:
-            client = Client(folder / "control.sock")
-            _await_ready(process, client, folder / "daemon.log")
-            yield Stage(folder, start, client)
-    except StartRefused:
-        keep = True  # the log in it says why
-        raise
-    finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    return settings
 
 
-def _end_in_order(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Turn SIGTERM into an exit that stops the daemon and deletes the folder on its way."""
-    sys.exit(128 + signal.SIGTERM)
+def _end_in_order(number: int, _frame: FrameType | None) -> NoReturn:
+    """Turn a signal into an exit that stops the daemon and deletes the folder on its way."""
+    sys.exit(128 + number)
 
 
 def next_working_day(now: datetime) -> datetime:
@@ -115,21 +123,10 @@ def next_working_day(now: datetime) -> datetime:
 
 @contextlib.contextmanager
 def _running(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the daemon in a process group of its own: Ctrl-C is ours, and we stop it in order."""
+    """Run the daemon where Ctrl-C does not reach it: that is ours, and we stop it in order."""
     command = [sys.executable, "-m", "daemon", "--config", str(settings), "run"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - ourselves
-            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-    try:
+    with log.open("wb") as out, children.serving(command, out, STOP_SECONDS) as process:
         yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _await_ready(process: subprocess.Popen[bytes], client: Client, log: Path) -> None:

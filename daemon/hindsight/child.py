@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator, Sequence
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
+from daemon import children
 from daemon.hindsight import report
 
 WORKER: Final = (sys.executable, "-m", "daemon.hindsight.worker")
@@ -28,29 +27,18 @@ async def backtested(
 
     The child is gone when the loop over this ends.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LONGEST_LINE
-    )
-    stdin = cast("asyncio.StreamWriter", process.stdin)  # both were asked for as pipes
-    stdout = cast("asyncio.StreamReader", process.stdout)
-    try:
-        with contextlib.suppress(ConnectionError):  # it died at once: reading will say so
-            stdin.write(report.encode(request))
-            await stdin.drain()
+    async with children.answering(command, _LONGEST_LINE) as child:
+        await child.ask(report.encode(request))
         answer: report.Answer = report.Progress(0, 0)
         while isinstance(answer, report.Progress):
-            answer = await _next(stdout, silence_seconds)
+            answer = await _next(child, silence_seconds)
             yield answer
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
-async def _next(stdout: asyncio.StreamReader, seconds: float) -> report.Answer:
+async def _next(child: children.Answering, seconds: float) -> report.Answer:
     try:
         async with asyncio.timeout(seconds):
-            return report.decode_answer(await stdout.readline())
+            return report.decode_answer(await child.line())
     except TimeoutError:
         return report.Refused(f"The backtest said nothing for {seconds:g} s.")
     except msgspec.MsgspecError:

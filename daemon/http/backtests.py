@@ -11,12 +11,12 @@ import msgspec
 from aiohttp import web
 
 import rules
-from daemon.errors import RulesRejected
+from daemon.errors import RulesRejected, Unavailable
 from daemon.hindsight import report
 from daemon.hindsight.child import backtested
 from daemon.http.bodies import Body, body
 from daemon.http.openapi import LINES, operation
-from daemon.http.streams import endless
+from daemon.http.streams import endless, while_open
 from daemon.http.vitals import house_of
 from daemon.rulebook import folder
 from daemon.rulebook.lines import PlainFile, plain
@@ -49,10 +49,12 @@ async def backtest(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": LINES})
     await response.prepare(request)
     answers = backtested(asked)
-    with contextlib.suppress(ConnectionError):  # whoever asked has gone: the child goes too
-        async with contextlib.aclosing(answers):
+    # Whoever asked has gone, or the doors shut: the child goes too.
+    with contextlib.suppress(ConnectionError, Unavailable):
+        async with while_open(request), contextlib.aclosing(answers):
             async for answer in answers:
                 await response.write(report.encode(answer))
+    with contextlib.suppress(ConnectionError):
         await response.write_eof()
     return response
 

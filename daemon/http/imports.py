@@ -8,13 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.errors import ImportRejected, NotFound
+from daemon.errors import ImportRejected, NotFound, Unavailable
 from daemon.http.bodies import Answer, Body, Listing, Query, answer, body, query, whole
 from daemon.http.control import WHO
 from daemon.http.house import House
 from daemon.http.openapi import BYTES, LINES, operation
 from daemon.http.problems import described
-from daemon.http.streams import endless, listening, send_lines
+from daemon.http.streams import at_shutdown, endless, listening, send_lines, while_open
 from daemon.http.uploads import Uploads
 from daemon.http.vitals import house_of
 from daemon.imports import ImportOptions, ImportPreview, ImportReport
@@ -22,6 +22,10 @@ from storage.imports import RecordOutcome
 
 routes = web.RouteTableDef()
 CHUNK = 1 << 18
+_CUT_SHORT = Unavailable(
+    "The daemon ended during the import.",
+    hint="Import the same file again: it goes on where it stopped.",
+)
 
 
 class Named(Query, frozen=True):
@@ -61,7 +65,8 @@ async def preview(request: web.Request) -> web.StreamResponse:
     """Return what an import would do: form, headers, mapping, first rows, counts."""
     asked, house = await body(request, Wanted), house_of(request)
     path = _uploads(house).path(asked.upload)
-    return answer(await house.imports.preview(path, asked.options))
+    async with while_open(request):
+        return answer(await house.imports.preview(path, asked.options))
 
 
 @routes.post("/v1/imports")
@@ -72,10 +77,12 @@ async def import_(request: web.Request) -> web.StreamResponse:
     asked, house = await body(request, Wanted), house_of(request)
     _uploads(house).path(asked.upload)
     async with listening(request, house.bus) as subscription:
-        return await send_lines(request, subscription, _imported(house, asked, request[WHO]))
+        return await send_lines(request, subscription, _imported(request, house, asked))
 
 
-async def _imported(house: House, asked: Wanted, who: str) -> AsyncIterator[dict[str, Any]]:
+async def _imported(
+    request: web.Request, house: House, asked: Wanted
+) -> AsyncIterator[dict[str, Any]]:
     """Run the import as a task of its own: it goes on when nobody listens any more."""
     progress: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
@@ -83,12 +90,15 @@ async def _imported(house: House, asked: Wanted, who: str) -> AsyncIterator[dict
         progress.put_nowait({"type": "progress", "done": done, "total": total})
 
     path = _uploads(house).path(asked.upload)
-    running = asyncio.create_task(house.imports.run(path, asked.options, who, tell))
+    running = house.imports.start(path, asked.options, request[WHO], tell)
     running.add_done_callback(lambda _task: progress.put_nowait(None))
-    while (line := await progress.get()) is not None:
-        yield line
+    with at_shutdown(request, lambda: progress.put_nowait(None)):
+        while (line := await progress.get()) is not None:
+            yield line
     try:
         yield {"type": "finished", "report": running.result()}
+    except (asyncio.InvalidStateError, asyncio.CancelledError):
+        yield {"type": "refused", "problem": described(_CUT_SHORT, "import")}
     except Exception as error:  # noqa: BLE001 - the status line has long been sent
         yield {"type": "refused", "problem": described(error, "import")}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.bus import Bus, Lagged, Published, Subscription
+from daemon.errors import Unavailable
 from storage import event_log
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -20,8 +21,8 @@ HEARTBEAT_SECONDS: Final = 15.0
 LOG_PAGE: Final = 200
 LAGGED: Final = "stream.lagged"
 """The type of the last line to a listener who fell behind; its `seq` is where to go on."""
-OPEN: Final = web.AppKey("open_streams", set[Subscription])
-"""The subscriptions of streams under way, so that a shutdown can end them at once."""
+OPEN: Final = web.AppKey("open_streams", set[Callable[[], None]])
+"""What a shutdown calls, so that it does not wait for what would go on."""
 
 Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
@@ -35,20 +36,44 @@ def endless(handler: Handled) -> Handled:
 async def close_streams(app: web.Application) -> None:
     """End every stream, so that a shutdown does not wait for listeners."""
     under_way = app[OPEN]
-    for subscription in tuple(under_way):
-        subscription.close()
+    for end in tuple(under_way):
+        end()
+
+
+@contextlib.contextmanager
+def at_shutdown(request: web.Request, end: Callable[[], None]) -> Iterator[None]:
+    """Call `end` where the daemon shuts its doors before the block ends."""
+    under_way = request.app[OPEN]
+    under_way.add(end)
+    try:
+        yield
+    finally:
+        under_way.discard(end)
+
+
+@contextlib.asynccontextmanager
+async def while_open(request: web.Request) -> AsyncIterator[None]:
+    """Cut the block short with :class:`Unavailable` where the daemon shuts its doors meanwhile."""
+    limit = asyncio.timeout(None)
+    try:
+        async with limit:
+            with at_shutdown(request, partial(limit.reschedule, 0.0)):
+                yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise Unavailable("The daemon ends before this was done.") from error
 
 
 @contextlib.asynccontextmanager
 async def listening(request: web.Request, bus: Bus) -> AsyncIterator[Subscription]:
     """Lend a subscription that ends with the request, and when the daemon shuts its doors."""
     subscription = bus.subscribe()
-    request.app[OPEN].add(subscription)
-    try:
-        yield subscription
-    finally:
-        request.app[OPEN].discard(subscription)
-        subscription.close()
+    with at_shutdown(request, subscription.close):
+        try:
+            yield subscription
+        finally:
+            subscription.close()
 
 
 async def send_lines(

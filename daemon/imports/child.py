@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
+from daemon import children
 from daemon.errors import ImportRejected
 from daemon.imports import lines
 from daemon.imports.reading import ReadRecord
@@ -37,34 +37,28 @@ class Child:
         Raises :class:`ImportRejected`, here or while it reads on, where the file is refused, and
         where the child ends, falls silent or talks nonsense before it has handed all over.
         """
-        process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LONGEST_LINE
-        )
-        try:
-            await _ask(process, request)
-            opened = await self._next(process)
+        async with children.answering(self._command, _LONGEST_LINE) as child:
+            await child.ask(lines.encode(request))
+            opened = await self._next(child)
             if not isinstance(opened, lines.Opened):
                 raise _broken("did not say what it found")
-            yield Reading(opened, self._batches(process, opened.total))
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            yield Reading(opened, self._batches(child, opened.total))
 
-    async def _batches(self, process: Process, total: int) -> AsyncIterator[Sequence[ReadRecord]]:
+    async def _batches(
+        self, child: children.Answering, total: int
+    ) -> AsyncIterator[Sequence[ReadRecord]]:
         done = 0
-        while isinstance(answer := await self._next(process), lines.Batch):
+        while isinstance(answer := await self._next(child), lines.Batch):
             done += len(answer.records)
             yield answer.records
         if done != total:
             raise _broken(f"found {total} records and handed over {done}")
 
-    async def _next(self, process: Process) -> lines.Answer:
+    async def _next(self, child: children.Answering) -> lines.Answer:
         """Return the next answer; the child's refusal is raised."""
-        stdout = cast("asyncio.StreamReader", process.stdout)  # it was asked for as a pipe
         try:
             async with asyncio.timeout(self._silence):
-                line = await stdout.readline()
+                line = await child.line()
         except TimeoutError:
             raise _broken(f"said nothing for {self._silence:g} s") from None
         if not line.endswith(b"\n"):
@@ -84,14 +78,6 @@ class Reading:
     def __init__(self, opened: lines.Opened, batches: AsyncIterator[Sequence[ReadRecord]]) -> None:
         self.opened = opened
         self.batches = batches
-
-
-async def _ask(process: Process, request: lines.Request) -> None:
-    stdin = cast("asyncio.StreamWriter", process.stdin)  # it was asked for as a pipe
-    with contextlib.suppress(ConnectionError):  # it died at once: reading will say so
-        stdin.write(lines.encode(request))
-        await stdin.drain()
-        stdin.close()
 
 
 def _broken(what: str) -> ImportRejected:

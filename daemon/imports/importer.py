@@ -58,6 +58,7 @@ class Imports:
         self._settings = settings
         self._child = child or Child()
         self._one_at_a_time = asyncio.Lock()
+        self._begun: set[asyncio.Task[ImportReport]] = set()
 
     async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
         """Read the whole file and say what an import would do; nothing is written."""
@@ -79,6 +80,21 @@ class Imports:
             counts=counts,
             remarks=remarks,
         )
+
+    def start(
+        self, path: Path, options: ImportOptions, who: str, on_progress: OnProgress
+    ) -> asyncio.Task[ImportReport]:
+        """Import as :meth:`run`, beside whoever asks: it goes on when nobody waits any more."""
+        task = asyncio.create_task(self.run(path, options, who, on_progress))
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return task
+
+    async def close(self) -> None:
+        """End what was started, between two writes: what was taken stays, as for a cut import."""
+        for task in self._begun:
+            task.cancel()
+        await asyncio.gather(*self._begun, return_exceptions=True)
 
     async def run(
         self,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
 import rules
+from daemon import children
 from daemon.rulebook import lines
 
 WORKER: Final = (sys.executable, "-m", "daemon.rulebook.worker")
@@ -30,22 +29,17 @@ class Trial:
 
     async def of(self, files: Sequence[rules.RuleFile]) -> lines.Tried:
         """Return what came of it; a child that hangs or dies is a problem at its last place."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LONGEST_LINE
-        )
         at = lines.Stage("reading", _start(files), 1, 1)
-        try:
-            async with asyncio.timeout(self._seconds):
-                await _ask(process, lines.Request(tuple(map(lines.plain, files)), self._engines))
-                while isinstance(answer := await _next(process), lines.Stage):
-                    at = answer
-                return answer or _failed(at, "the process that tried them died")
-        except TimeoutError:
-            return _failed(at, f"it took longer than {self._seconds:g} s")
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        request = lines.Request(tuple(map(lines.plain, files)), self._engines)
+        async with children.answering(self._command, _LONGEST_LINE) as child:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await child.ask(lines.encode(request))
+                    while isinstance(answer := await _next(child), lines.Stage):
+                        at = answer
+                    return answer or _failed(at, "the process that tried them died")
+            except TimeoutError:
+                return _failed(at, f"it took longer than {self._seconds:g} s")
 
 
 def _start(files: Sequence[rules.RuleFile]) -> str:
@@ -54,17 +48,8 @@ def _start(files: Sequence[rules.RuleFile]) -> str:
     return (own or [file.path for file in files] or ["rules"])[-1]
 
 
-async def _ask(process: Process, request: lines.Request) -> None:
-    stdin = cast("asyncio.StreamWriter", process.stdin)  # it was asked for as a pipe
-    with contextlib.suppress(ConnectionError):  # it died at once: reading will say so
-        stdin.write(lines.encode(request))
-        await stdin.drain()
-        stdin.close()
-
-
-async def _next(process: Process) -> lines.Answer | None:
-    stdout = cast("asyncio.StreamReader", process.stdout)
-    line = await stdout.readline()
+async def _next(child: children.Answering) -> lines.Answer | None:
+    line = await child.line()
     try:
         return lines.decode_answer(line) if line.endswith(b"\n") else None
     except msgspec.MsgspecError:

@@ -89,10 +89,10 @@ def kill(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-async def ended(life: asyncio.Task[None]) -> None:
-    """Wait for the end of a life, but not for ever."""
+async def ended(life: asyncio.Task[int]) -> int:
+    """Wait for the end of a life, but not for ever; return its exit status."""
     async with asyncio.timeout(5):
-        await life
+        return await life
 
 
 async def test_ready_is_said_when_open_and_stopping_before_the_close(
@@ -119,11 +119,12 @@ async def test_a_hang_up_does_not_end_the_daemon() -> None:
     assert not life.done()
     assert small.story.count("reload") == 1
     kill(signal.SIGINT)
-    await ended(life)
+    assert await ended(life) == 0
 
 
-async def test_a_second_signal_hastens_the_end() -> None:
-    """A close that hangs is cut by asking twice."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_hastens_the_end(number: signal.Signals) -> None:
+    """A close that hangs is cut by asking twice; the exit status tells which signal it was."""
     small = Small()
     small.hang_closing = True
     life = asyncio.create_task(runtime(small).run())
@@ -131,8 +132,8 @@ async def test_a_second_signal_hastens_the_end() -> None:
     kill(signal.SIGTERM)
     await asyncio.sleep(0.02)
     assert not life.done()
-    kill(signal.SIGTERM)
-    await ended(life)
+    kill(number)
+    assert await ended(life) == 128 + number
     assert small.story[-1] == "closing"
 
 

@@ -1,0 +1,116 @@
+"""Starts every child process: Ctrl-C passes it by, and it never outlives whoever started it.
+
+A child has a session of its own, so that what a terminal sends reaches its parent alone, which
+then decides what becomes of the child; and it is on a leash (:mod:`daemon.leash`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, cast
+
+_LEASH: Final = Path(__file__).with_name("leash.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A child that takes one request and answers it in lines."""
+
+    _requests: asyncio.StreamWriter
+    _answers: asyncio.StreamReader
+
+    async def ask(self, request: bytes) -> None:
+        """Hand over the request; one that died before it read it says so by answering nothing."""
+        with contextlib.suppress(ConnectionError):
+            self._requests.write(request)
+            await self._requests.drain()
+            self._requests.close()
+
+    async def line(self) -> bytes:
+        """Return the next line; without its end where the child has ended."""
+        return await self._answers.readline()
+
+
+@contextlib.asynccontextmanager
+async def answering(command: Sequence[str], longest_line: int) -> AsyncIterator[Answering]:
+    """Lend a child; it and all that it started are gone when the block ends, however that ends.
+
+    It is killed, not asked: it only reads, so there is nothing that it could leave half done.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *leashed(command, signal.SIGKILL),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        limit=longest_line,
+        start_new_session=True,
+    )
+    try:
+        yield Answering(  # both were asked for as pipes
+            cast("asyncio.StreamWriter", process.stdin),
+            cast("asyncio.StreamReader", process.stdout),
+        )
+    finally:
+        # A group keeps its number for as long as anybody is in it: this can't hit a stranger.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+@contextlib.contextmanager
+def serving(
+    command: Sequence[str], output: IO[bytes], seconds: float
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a daemon beside the block; then ask it to end, and kill it after so many seconds.
+
+    It is killed at once where the asking is interrupted: whoever says it twice means it.
+    """
+    process = subprocess.Popen(  # noqa: S603 - whoever calls this says what to start
+        leashed(command, signal.SIGTERM),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
+                process.wait(seconds)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+
+def said_by(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    """Return how a command ended and what it said; raises as :func:`subprocess.run` does."""
+    return subprocess.run(  # noqa: S603 - whoever calls this says what to start
+        leashed(command, signal.SIGKILL),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        start_new_session=True,
+    )
+
+
+def leashed(command: Sequence[str], number: signal.Signals) -> list[str]:
+    """Return the command as it is started; `number` is what it gets when this process dies.
+
+    To be called in the main thread: the kernel takes the end of a thread for its parent's.
+    """
+    python = (sys.executable, "-I", "-S", os.fspath(_LEASH))
+    return [*python, str(os.getpid()), str(number.value), *command]

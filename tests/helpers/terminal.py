@@ -1,0 +1,87 @@
+"""A terminal of its own for one command: what a person sees there, and the keys that they press."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import subprocess
+import termios
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.helpers.process import PATIENCE_SECONDS, eventually
+
+CTRL_C = b"\x03"
+_ECHO_FLAGS = 3
+_HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
+
+
+@dataclass
+class Terminal:
+    """A command in the foreground of a terminal; what a signal key does, the kernel does."""
+
+    process: subprocess.Popen[bytes]
+    _master: int
+    _shown: bytearray = field(default_factory=bytearray)
+
+    @property
+    def screen(self) -> str:
+        """Return all that was shown so far."""
+        return self._shown.decode(errors="replace")
+
+    @property
+    def is_restored(self) -> bool:
+        """Tell whether whoever types next sees the cursor, and what they type."""
+        echoes = termios.tcgetattr(self._master)[_ECHO_FLAGS] & termios.ECHO
+        return bool(echoes) and self.screen.rfind(_HIDE) <= self.screen.rfind(_SHOW)
+
+    def until(self, text: str) -> None:
+        """Wait until something is shown."""
+        try:
+            eventually(lambda: text in self.screen, repr(text))
+        except AssertionError as error:
+            error.add_note(self.screen[-3000:])
+            raise
+
+    def press(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._master, keys)
+
+    def ended(self) -> int:
+        """Wait for the end; return the exit status."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def read(self) -> None:
+        """Take in what is shown until the last writer has gone."""
+        with contextlib.suppress(OSError):
+            while piece := os.read(self._master, 65536):
+                self._shown += piece
+
+
+@contextlib.contextmanager
+def terminal(
+    command: Sequence[str], environ: Mapping[str, str] | None = None
+) -> Iterator[Terminal]:
+    """Run a command in a terminal of its own; it is gone when the block ends."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *command],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm", **(environ or {})},
+    )
+    found = Terminal(process, master)
+    reading = threading.Thread(target=found.read)
+    reading.start()
+    try:
+        yield found
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(slave)
+        reading.join()
+        os.close(master)
