@@ -81,6 +81,22 @@ class IdempotencyConflict(LeadMasterError):
     hint = "Use a new key for a new message; the same key only repeats the same one."
 
 
+class BodyTooLarge(LeadMasterError):
+    """A request carries more than is taken at once."""
+
+    code = "body_too_large"
+    status = 413
+    hint = "Send it in several parts; a file of prospects goes to POST /v1/uploads."
+
+
+class EncodingRefused(LeadMasterError):
+    """A request's body is compressed."""
+
+    code = "encoding_refused"
+    status = 415
+    hint = "Send the body as it is, without Content-Encoding."
+
+
 class NumberRejected(LeadMasterError):
     """A phone number can't be used."""
 

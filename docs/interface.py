@@ -14,7 +14,7 @@ from daemon.http.openapi.operation import JSON
 from daemon.http.openapi.words import by_tag, kind
 from daemon.http.reference import interface
 
-EVERYWHERE = {"401", "413", "503", "507"}
+EVERYWHERE = {"401", "413", "415", "503", "507"}
 """Answers of every route that asks who comes, takes a body or writes: the page says so once."""
 
 

@@ -17,13 +17,13 @@ from daemon.auth import Auth
 from daemon.errors import StartRefused, Unavailable
 from daemon.http import auth, control, health, reference, v1, ws
 from daemon.http.compression import compressed
+from daemon.http.limits import BODY_LIMIT, bounded, patient
 from daemon.http.pages import console, doorstep
 from daemon.http.problems import problems
 from daemon.http.streams import OPEN, close_streams
 from daemon.http.vitals import VITALS, Vitals, opened
 from daemon.settings import Settings
 
-BODY_LIMIT: Final = 1 << 20
 ANSWER_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 3.0
 
@@ -31,18 +31,25 @@ _CLOSE_SECONDS: Final = 3.0
 def public_application(vitals: Vitals) -> web.Application:
     """Return what TCP shows: health to anybody, all else to whoever proves that they may."""
     application = _application(
-        vitals, problems, doorstep.show_to_the_door, compressed, auth.authenticated, in_time
+        vitals,
+        problems,
+        doorstep.show_to_the_door,
+        compressed,
+        auth.authenticated,
+        in_time,
+        bounded,
     )
-    application.add_routes([*health.routes, *v1.routes, *auth.routes])
-    application.add_routes([*reference.routes, *console.routes])
+    for routes in (health.routes, v1.routes, auth.routes, reference.routes, console.routes):
+        application.add_routes(patient(routes))
     return application
 
 
 def control_application(vitals: Vitals, allowed: frozenset[int] | None = None) -> web.Application:
     """Return the whole interface, for `allowed` users (root and our own where None)."""
     peers = control.peers_only(control.owners() if allowed is None else allowed)
-    application = _application(vitals, problems, peers, auth.as_owner, in_time)
-    application.add_routes([*health.routes, *v1.routes, *auth.routes, *auth.control_routes])
+    application = _application(vitals, problems, peers, auth.as_owner)
+    for routes in (health.routes, v1.routes, auth.routes, auth.control_routes):
+        application.add_routes(patient(routes))
     return application
 
 
@@ -50,7 +57,9 @@ def _application(vitals: Vitals, *middlewares: Middleware) -> web.Application:
     def auth_room() -> Auth:
         return opened(vitals).auth
 
-    application = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
+    application = web.Application(
+        middlewares=[*middlewares, in_time, bounded], client_max_size=BODY_LIMIT
+    )
     application[VITALS] = vitals
     application[OPEN] = set()
     auth.open_to(application, auth_room)

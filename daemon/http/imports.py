@@ -12,10 +12,11 @@ from daemon.errors import ImportRejected, NotFound, Unavailable
 from daemon.http.bodies import Answer, Body, Listing, Query, answer, body, query, whole
 from daemon.http.control import WHO
 from daemon.http.house import House
+from daemon.http.limits import takes_up_to
 from daemon.http.openapi import BYTES, LINES, operation
 from daemon.http.problems import described
 from daemon.http.streams import at_shutdown, endless, listening, send_lines, while_open
-from daemon.http.uploads import Uploads
+from daemon.http.uploads import FILE_LIMIT, Uploads
 from daemon.http.vitals import house_of
 from daemon.imports import ImportOptions, ImportPreview, ImportReport
 from storage.imports import RecordOutcome
@@ -49,7 +50,8 @@ class Uploaded(Answer, frozen=True):
 
 
 @routes.post("/v1/uploads")
-@operation(Uploaded, status=201, query=Named, body=bytes, takes=BYTES, refuses=(ImportRejected,))
+@operation(Uploaded, status=201, query=Named, body=bytes, takes=BYTES)
+@takes_up_to(FILE_LIMIT)
 @endless
 async def upload(request: web.Request) -> web.StreamResponse:
     """Take in the file that is the request's body; return its id."""

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.errors import LeadMasterError
+from daemon.errors import BodyTooLarge, LeadMasterError
 from storage.errors import Closed, DiskFull, StorageError, WriteFailed
 from storage.messages import MovedOn
 
@@ -43,6 +43,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         response = problem(request_id, described(error, request_id))
     if not response.prepared:
         response.headers[REQUEST_ID] = request_id
+        if response.status == BodyTooLarge.status:
+            response.force_close()  # its body was not read, so nothing can follow it
     return response
 
 
@@ -90,14 +92,14 @@ def _of_storage(error: StorageError) -> dict[str, object]:
 
 
 def _of_http(error: web.HTTPException, request: web.Request) -> dict[str, object]:
-    """Translate the library's own refusals: no such route, wrong method, body too large.
+    """Translate the library's own refusals: no such route, wrong method.
 
-    The code is the library's name for it: the status's own words depend on Python's version.
+    The words are the library's name for it: the status's own depend on Python's version.
     """
-    code = _WORDS.sub("_", type(error).__name__.removeprefix("HTTP")).lower()
+    words = _WORDS.sub(" ", type(error).__name__.removeprefix("HTTP")).lower()
     return _document(
         error.status,
-        code,
-        f"{request.method} {request.path}: {error.reason}.",
+        words.replace(" ", "_"),
+        f"{request.method} {request.path}: {words}.",
         "See docs/reference.",
     )

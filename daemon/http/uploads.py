@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from daemon.errors import BadRequest, ImportRejected, NotFound
+from daemon.errors import BadRequest, NotFound
+from daemon.http.limits import too_large
 
 FILE_LIMIT: Final = 64 << 20
 _ID: Final = re.compile(r"up_[0-9a-f]{16}")
@@ -27,7 +28,7 @@ class Uploads:
         self._limit = limit
 
     async def keep(self, name: str, chunks: AsyncIterator[bytes]) -> str:
-        """Store a file and return its id; raise :class:`ImportRejected` past the limit."""
+        """Store a file and return its id; raise :class:`BodyTooLarge` past the limit."""
         upload = f"up_{secrets.token_hex(8)}"
         path = await asyncio.to_thread(self._make_room, upload, name)
         size = 0
@@ -35,10 +36,7 @@ class Uploads:
             size += len(chunk)
             if size > self._limit:
                 await asyncio.to_thread(shutil.rmtree, path.parent)
-                raise ImportRejected(
-                    f"The file is larger than {self._limit:,} bytes.",
-                    hint="Split it into several files.",
-                )
+                raise too_large(self._limit, "Split the file into several.")
             await asyncio.to_thread(_append, path, chunk)
         return upload
 

@@ -19,6 +19,10 @@ import pytest
 from aiohttp import web
 
 from daemon.auth import ALL_SCOPES, Identity, Role, Way
+from daemon.errors import BodyTooLarge
+from daemon.http.limits import BODY_LIMIT
+from daemon.http.openapi.problem import Problem
+from daemon.http.uploads import FILE_LIMIT
 from tests.helpers.doors import Doors, doors, settings_for
 from tests.nginx.proxy import FRIEND, Proxy, nginx_before
 
@@ -142,11 +146,22 @@ async def test_figures_are_not_for_the_outside(site: Site, path: str) -> None:
 
 
 async def test_bodies_have_a_limit_but_lists_may_be_large(site: Site) -> None:
-    """More than a megabyte is refused at the door; an upload of a list passes."""
+    """More than a megabyte is refused at the door, in the daemon's words; a list passes."""
     large = b"x" * ((1 << 20) + 1)
+
+    async def unmeasured() -> AsyncIterator[bytes]:
+        yield large
+
     url = f"{site.proxy.base}/v1/messages"
-    async with site.client.post(url, data=io.BytesIO(large), headers=site.bearer) as answer:
-        assert answer.status == 413
+    for body in (io.BytesIO(large), unmeasured()):
+        async with site.client.post(url, data=body, headers=site.bearer) as answer:
+            assert (answer.status, answer.content_type) == (413, "application/problem+json")
+            problem = await answer.json(content_type=None)
+            assert set(problem) == set(Problem.__struct_fields__)
+            assert (problem["code"], problem["hint"]) == (BodyTooLarge.code, BodyTooLarge.hint)
+            assert f"{BODY_LIMIT:,} bytes, or {FILE_LIMIT:,} of" in problem["detail"]
+            assert answer.headers["X-Request-Id"] == problem["request_id"]
+            assert "Strict-Transport-Security" in answer.headers
     url = f"{site.proxy.base}/v1/uploads?filename=lista.csv"
     async with site.client.post(url, data=io.BytesIO(large), headers=site.bearer) as answer:
         assert answer.status == 201

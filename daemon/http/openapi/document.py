@@ -23,11 +23,17 @@ from daemon.auth.refusals import (
     Unauthorized,
 )
 from daemon.auth.scopes import Scope
-from daemon.errors import BadRequest, LeadMasterError, StorageFull, Unavailable
+from daemon.errors import (
+    BadRequest,
+    BodyTooLarge,
+    EncodingRefused,
+    LeadMasterError,
+    StorageFull,
+    Unavailable,
+)
 from daemon.http.openapi.operation import BYTES, JSON, Operation, operation_of
 from daemon.http.openapi.problem import Problem
 
-_TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 _REFUSALS: Final = Unauthorized.__module__
 PROBLEM: Final = "application/problem+json"
 REF: Final = "#/components/schemas/"
@@ -263,11 +269,11 @@ def _refusals(each: Described) -> Mapping[int, set[str]]:
         found.append(BadRequest)
     if each.method != "GET":
         found += [StorageFull, OriginRefused, CsrfRefused]
+    if operation.body is not None:
+        found += [BodyTooLarge, EncodingRefused]
     codes: dict[int, set[str]] = {}
     for kind in found:
         codes.setdefault(kind.status, set()).add(kind.code)
-    if operation.body is not None:
-        codes.setdefault(_TOO_LARGE.value, set()).add("request_entity_too_large")
     return codes
 
 

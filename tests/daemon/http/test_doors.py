@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from daemon.bus import Bus
-from daemon.errors import ImportRejected, NotFound, StartRefused
+from daemon.errors import BodyTooLarge, NotFound, StartRefused
 from daemon.events import GateFaulted, PluginFailed, SendingHalted
 from daemon.http.doors import public_door
 from daemon.http.streams import from_log_then_live
@@ -199,7 +199,7 @@ async def test_a_bad_query_is_400(api: Caller, query: str) -> None:
 async def test_a_body_too_large_is_413(api: Caller) -> None:
     """Nobody fills the memory with one request."""
     reply = await api.call("POST", "/v1/halt", data=io.BytesIO(b" " * ((1 << 20) + 1)))
-    assert (reply.status, reply.document["code"]) == (413, "request_entity_too_large")
+    assert (reply.status, reply.document["code"]) == (413, "body_too_large")
 
 
 async def test_a_wrong_method_is_405(api: Caller) -> None:
@@ -385,7 +385,7 @@ async def test_an_upload_past_the_limit_leaves_nothing(tmp_path: Path) -> None:
         yield b"x" * 6
 
     uploads = Uploads(tmp_path, limit=10)
-    with pytest.raises(ImportRejected, match="larger"):
+    with pytest.raises(BodyTooLarge, match="larger"):
         await uploads.keep("lista.csv", chunks())
     assert list((tmp_path / "uploads").iterdir()) == []
 
