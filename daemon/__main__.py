@@ -15,7 +15,7 @@ def main() -> None:
 
         status = run(sys.argv[1:])
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201 - nothing else is there yet to say it
+        sys.stderr.write("interrupted\n")
         status = INTERRUPTED
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # from here on it would only be a traceback
