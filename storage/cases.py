@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from storage import prospect_reviews
 from storage.listings import ListedMessage
 from storage.messages import record
 from storage.prospect_reviews import STANDING
@@ -32,9 +33,12 @@ _UNSETTLED: Final = (
     f" AND (p.check_attempts >= {UNKNOWN_ANSWERS} OR p.line_type = 'fixed_line')"
     f" AND {_UNDECIDED}"
 )
-_ASKED: Final = (
+_LOOKED_AT: Final = (
     "SELECT p.*, c.review_reason, c.review_asked_at FROM prospects AS p"
-    " JOIN contacts AS c ON c.id = p.contact WHERE p.id IN"
+    " JOIN contacts AS c ON c.id = p.contact"
+)
+_ASKED: Final = (
+    f"{_LOOKED_AT} WHERE p.id IN"
     " (SELECT id FROM prospects WHERE score_contactabilidad BETWEEN :lowest AND :highest"
     " UNION SELECT w.id FROM contacts AS a JOIN prospects AS w ON w.contact = a.id"
     " WHERE a.review_reason IS NOT NULL)"
@@ -104,6 +108,19 @@ def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
     """Return how many prospects wait for a person's word on themselves."""
     n: int = reader.value(f"SELECT count(*) FROM ({_ASKED})", _asked(band, at))
     return n
+
+
+def waiting(
+    reader: Reader, prospect: ProspectRecord, band: range, at: datetime
+) -> WaitingProspect | None:
+    """Return why a prospect waits for a person's word on itself; None where it does not."""
+    row = reader.one(f"{_LOOKED_AT} WHERE p.id = :prospect", {"prospect": prospect.id})
+    if row is None:
+        return None
+    in_band = prospect.score_contactabilidad in band
+    decided = prospect_reviews.standing(reader, prospect.contact, at) is not None
+    asked = row["review_reason"] is not None or (in_band and not decided)
+    return _waiting(row) if asked else None
 
 
 def _asked(band: range, at: datetime) -> dict[str, object]:

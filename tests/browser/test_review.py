@@ -11,12 +11,13 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from statemachines.message import MessageState
-from storage import audit, messages, prospects, suppressions
+from storage import audit, contacts, messages, prospect_reviews, prospects, suppressions
 from storage.messages import MessageRecord
+from storage.prospect_reviews import Word
 from tests.browser.harness import PHONE, Console, looking, script_at
 from tests.browser.test_access import LOOKS, found_by_axe
 from tests.browser.test_console import live
-from tests.helpers.doors import Json
+from tests.helpers.doors import DAYTIME, Json
 
 HEADER = "Nombre;Teléfono;Origen;Consentimiento\n"
 ANA = "Ana;+5491141234567;feria;relación previa\n"
@@ -211,6 +212,33 @@ async def test_a_landline_waits_for_a_persons_word(console: Console, browser: Br
         await page.clock.run_for(PAST_UNDO)
         await until(lambda: is_known(console, validado_tecnicamente=True))
         await expect(page.get_by_text("That was the last one")).to_be_visible()
+
+
+async def test_a_prospect_is_rejected_by_keyboard(console: Console, browser: Browser) -> None:
+    """Its words ask for a look; x and enter say no, and what comes later is blocked."""
+    await console.import_list((HEADER + ANA).encode())
+    (ana,) = await console.house.database.read(prospects.search)
+    columns: dict[str, object] = {"validation": "validated", "validado_tecnicamente": True}
+    await console.house.database.write(
+        lambda tx: (
+            prospects.update(tx, ana.id, at=DAYTIME, **columns),
+            contacts.ask_review(tx, ana.contact, "Stop by tomorrow", DAYTIME),
+        )
+    )
+    async with reviewing(browser, console) as page:
+        await expect(page.locator("#case")).to_contain_text("Stop by tomorrow")
+        await decide(page, "x")
+        await page.clock.run_for(PAST_UNDO)
+        await until(lambda: is_rejected(console, ana.contact))
+        await expect(page.get_by_text("That was the last one")).to_be_visible()
+
+
+async def is_rejected(console: Console, contact: str) -> bool:
+    """Tell whether a person said no to them."""
+    said = await console.house.database.read(
+        lambda reader: prospect_reviews.standing(reader, contact, DAYTIME)
+    )
+    return said is not None and said.word is Word.REJECTED
 
 
 async def is_known(console: Console, **fields: object) -> bool:

@@ -12,6 +12,7 @@ from daemon.http.house import House
 from daemon.http.pages import proof, verdict
 from daemon.http.pages.proof import Piece
 from daemon.http.pages.verdict import Shown
+from daemon.rulebook import Judges
 from rules.ruleset import RuleSet
 from statemachines.message import MessageState
 from storage import cases, decisions, evidence, lives, messages, prospects, suppressions
@@ -23,6 +24,8 @@ from storage.tx import Reader
 
 DECIDABLE = frozenset({MessageState.HELD, MessageState.DEFERRED})
 """States of a message in which a person's word counts."""
+UNSETTLED = frozenset({"unchecked", "expired"})
+"""States of a number that a person may settle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A message that waits for a person's word, or a number that no check can settle.
+    """A message or a prospect that waits for a person's word, or a number that no check can settle.
 
-    `taken_by` is somebody else who looks at it until `taken_until`.
+    `asked`: the word is wanted on the prospect itself. `taken_by` is somebody else who looks at it
+    until `taken_until`.
     """
 
     id: str
@@ -52,6 +56,7 @@ class Case:
     why: str
     since: datetime
     open: bool
+    asked: bool
     taken_by: str
     taken_until: datetime | None
 
@@ -69,8 +74,9 @@ class Case:
 
     @property
     def number_why(self) -> str:
-        """Return the key of why a number waits; a message says it in the server's own sentence."""
-        return why_by_hand(self.person.prospect) if self.person.prospect else ""
+        """Return the key of why a number waits; the others say it in the server's own sentence."""
+        prospect = self.person.prospect
+        return why_by_hand(prospect) if prospect and prospect.validation in UNSETTLED else ""
 
 
 def person_of(reader: Reader, contact: str, now: datetime) -> Person:
@@ -96,7 +102,7 @@ def case_of(reader: Reader, house: House, wanted: str, who: str, now: datetime) 
     prospect = prospects.get(reader, wanted)
     if prospect is None:
         raise NotFound(f"There is no case {wanted}.", hint="It may have been decided already.")
-    return _of_number(reader, house.rulebook.score.ruleset, prospect, now)
+    return _of_prospect(reader, house.rulebook.judges, prospect, now)
 
 
 def _of_message(
@@ -112,20 +118,24 @@ def _of_message(
         why=message.sentence,
         since=message.changed_at,
         open=message.state in DECIDABLE,
+        asked=False,
         taken_by=other,
         taken_until=message.lease_until if other else None,
     )
 
 
-def _of_number(reader: Reader, ruleset: RuleSet, prospect: ProspectRecord, now: datetime) -> Case:
+def _of_prospect(reader: Reader, judges: Judges, prospect: ProspectRecord, now: datetime) -> Case:
+    unsettled = prospect.validation in UNSETTLED
+    waiting = None if unsettled else cases.waiting(reader, prospect, judges.review_band, now)
     return Case(
         id=prospect.id,
         person=person_of(reader, prospect.contact, now),
         message=None,
-        verdict=score_of(prospect, ruleset),
-        why="",
-        since=prospect.created_at,
-        open=prospect.validation in {"unchecked", "expired"},
+        verdict=score_of(prospect, judges.score.ruleset),
+        why=waiting.sentence if waiting else "",
+        since=waiting.since if waiting else prospect.created_at,
+        open=unsettled or waiting is not None,
+        asked=waiting is not None,
         taken_by="",
         taken_until=None,
     )

@@ -21,6 +21,8 @@ _DEEDS: Final = {
     "correct_prospect": Tone.OFF,
     "correct_number": Tone.OFF,
     "create_prospect": Tone.OFF,
+    "approve_prospect": Tone.READY,
+    "reject_prospect": Tone.STOPPED,
 }
 """What people did, where nothing else in the line tells of it."""
 _APPROVED: Final = "approved"

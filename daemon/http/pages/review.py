@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,8 +16,11 @@ from daemon.http.pages.case import Case, case_of, somebody_else, why_by_hand
 from daemon.http.pages.shell import Shell, page, piece, shell_of, told
 from daemon.http.vitals import house_of
 from statemachines.message import MessageState
-from storage import cases, messages
-from storage.cases import Queue
+from storage import cases, lives, messages, prospects
+from storage.cases import Queue, WaitingProspect
+from storage.messages import MessageRecord
+from storage.prospects import ProspectRecord
+from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
@@ -40,17 +44,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The queue: messages first, then numbers; longest waiting first. Counts are of all."""
+    """The queue: messages, then prospects, then numbers; longest waiting first. Counts: of all."""
 
     held: list[Row]
+    prospects: list[Row]
     numbers: list[Row]
     held_in_all: int
+    prospects_in_all: int
     numbers_in_all: int
 
     @property
     def first(self) -> str:
         """Return the case to begin with; empty where nothing waits."""
-        return next((row.id for row in (*self.held, *self.numbers)), "")
+        return next((row.id for row in (*self.held, *self.prospects, *self.numbers)), "")
 
 
 @routes.get("/review")
@@ -91,11 +97,23 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def ask(request: web.Request) -> web.StreamResponse:
     """Ask for the reason of an approval or a rejection, and tell what it would do."""
     wanted, word = request.match_info["id"], request.match_info["word"]
-    message = await house_of(request).database.read(lambda reader: messages.get(reader, wanted))
-    if word not in WORDS or message is None:
+    message, prospect, waiting = await house_of(request).database.read(
+        lambda reader: _meant(reader, wanted)
+    )
+    if word not in WORDS or (message is None and prospect is None):
         raise NotFound(f"There is nothing to {word} in {wanted}.")
-    waits = message.state is MessageState.DEFERRED
-    return piece(request, "pieces/review_word.html", message=message, word=word, waits=waits)
+    if message is not None:
+        waits = message.state is MessageState.DEFERRED
+        return piece(request, "pieces/review_word.html", message=message, word=word, waits=waits)
+    template = "pieces/prospect_word.html"
+    return piece(request, template, prospect=prospect, word=word, waiting=waiting)
+
+
+def _meant(reader: Reader, wanted: str) -> tuple[MessageRecord | None, ProspectRecord | None, int]:
+    """Return the message or the prospect of an id, and how many messages wait for the latter."""
+    prospect = prospects.get(reader, wanted)
+    waiting = lives.waiting(reader, prospect.contact) if prospect else 0
+    return messages.get(reader, wanted), prospect, waiting
 
 
 async def _case(request: web.Request, wanted: str) -> Case:
@@ -105,12 +123,21 @@ async def _case(request: web.Request, wanted: str) -> Case:
 
 async def _rows(request: web.Request) -> Rows:
     house, shell = house_of(request), shell_of(request)
-    found = await house.database.read(lambda reader: cases.queue(reader, MOST))
+    band, now = house.rulebook.judges.review_band, shell.now
+    found, asked, asked_in_all = await house.database.read(
+        lambda reader: (
+            cases.queue(reader, MOST),
+            cases.waiting_prospects(reader, band, now, MOST),
+            cases.count_waiting_prospects(reader, band, now),
+        )
+    )
     known = shell.may(Scope.PROSPECTS_READ)
     return Rows(
         held=_held(found, shell, request[WHO]),
+        prospects=_asked(asked, shell) if known else [],
         numbers=_numbers(found, shell) if known else [],
         held_in_all=found.messages_in_all,
+        prospects_in_all=asked_in_all if known else 0,
         numbers_in_all=found.numbers_in_all if known else 0,
     )
 
@@ -126,6 +153,19 @@ def _held(found: Queue, shell: Shell, who: str) -> list[Row]:
             somebody_else(listed.message, who, shell.now),
         )
         for listed in found.messages
+    ]
+
+
+def _asked(found: Iterable[WaitingProspect], shell: Shell) -> list[Row]:
+    return [
+        Row(
+            each.prospect.id,
+            each.prospect.name,
+            each.prospect.phone,
+            shell.words.say(each.sentence),
+            each.since,
+        )
+        for each in found
     ]
 
 

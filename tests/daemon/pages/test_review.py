@@ -13,7 +13,7 @@ from daemon.consent import Permission
 from daemon.http.pages import proof
 from daemon.http.pages.language import language
 from statemachines.message import MessageState
-from storage import cases, evidence, messages, prospects, queue
+from storage import cases, contacts, evidence, messages, prospects, queue
 from storage.evidence import Evidence, EvidenceKind
 from storage.tx import Tx
 from tests.browser.harness import Console, opened
@@ -86,6 +86,44 @@ async def test_a_number_waits_where_no_check_can_settle_it(console: Console) -> 
     case = (await got(console, f"/review/{ana.id}")).document
     assert 'data-shortcut="v"' in case
     assert 'data-shortcut="a"' not in case
+
+
+async def test_a_prospect_whose_words_are_to_be_read_is_decided_on_itself(
+    console: Console,
+) -> None:
+    """It stands between messages and numbers, with what a word would do; decided, it is over."""
+    await console.import_list((HEADER + ANA + LANDLINE).encode())
+    database = console.house.database
+    ana = next(p for p in await database.read(prospects.search) if p.name == "Ana")
+    room = console.house.validation
+    await room.set_by_hand(ana.id, validated=True, who="eva", reason="I called her")
+    look = "Their words may ask us to stop; a person should read them."
+    await database.write(lambda tx: contacts.ask_review(tx, ana.contact, look, DAYTIME))
+    shown = (await got(console, "/review")).document
+    assert shown.index("queue-prospects") < shown.index("queue-numbers")
+    assert f'<article class="case" data-case="{ana.id}"' in shown
+    assert look in shown
+    assert 'data-shortcut="a"' in shown
+    assert "data-leasable" not in shown
+    asked = (await got(console, f"/pieces/review/cases/{ana.id}/reject")).document
+    assert f'data-call="/v1/review/prospects/{ana.id}/reject"' in asked
+    assert "Reject this prospect?" in asked
+    await console.house.review.reject_prospect(ana.id, "eva", "a competitor")
+    over = (await got(console, f"/review/{ana.id}")).document
+    assert "Nothing is left to do here" in over
+    assert "queue-prospects" not in over
+    assert "Rejected as a prospect" in (await got(console, f"/prospects/{ana.id}")).document
+
+
+async def test_a_prospect_in_the_review_band_says_its_score(console: Console) -> None:
+    """In the reader's language."""
+    await console.import_list((HEADER + ANA).encode())
+    database = console.house.database
+    (ana,) = await database.read(prospects.search)
+    columns: dict[str, object] = {"validation": "validated", "score_contactabilidad": 60}
+    await database.write(lambda tx: prospects.update(tx, ana.id, at=DAYTIME, **columns))
+    shown = (await got(console, f"/review/{ana.id}")).document
+    assert str(escape("A score of 60 needs a person's approval")) in shown
 
 
 async def test_an_approved_one_that_waits_leaves_the_queue(
