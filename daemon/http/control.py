@@ -37,16 +37,15 @@ def bind(path: Path) -> socket.socket:
         # Set before it has a name, so that there is no moment at which others could connect.
         os.fchmod(listener.fileno(), _MODE)
         listener.bind(str(path))
-    except StartRefused:
+        listener.listen(128)
+    except BaseException as error:
         listener.close()
-        raise
-    except OSError as error:
-        listener.close()
+        if not isinstance(error, OSError):
+            raise
         raise StartRefused(
             f"The control socket {path} can't be opened: {error.strerror or error}.",
             hint="Give the folder to the daemon's user, or name another with --socket.",
         ) from error
-    listener.listen(128)
     listener.setblocking(False)
     return listener
 

@@ -111,13 +111,15 @@ async def control_door(path: Path, vitals: Vitals) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _serving(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, listener).start()
-        yield
-    finally:
-        await runner.cleanup()
+    """Serve on a listener, and close it at the end, even of a start that is given up."""
+    with contextlib.closing(listener):
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener).start()
+            yield
+        finally:
+            await runner.cleanup()
 
 
 def _inherited(descriptor: int) -> socket.socket:

@@ -28,8 +28,10 @@ def none_left() -> Iterator[None]:
     """Fail where a connection or a descriptor that the block opened is open at its end."""
     before, known = descriptors(), connections()
     yield
-    assert [each for each in connections() if each not in known] == []
-    assert {number: to for number, to in descriptors().items() if before.get(number) != to} == {}
+    forgotten = [each for each in connections() if each not in known]
+    left = {number: to for number, to in descriptors().items() if before.get(number) != to}
+    assert not forgotten, forgotten
+    assert not left, left
 
 
 def connections() -> list[sqlite3.Connection]:

@@ -18,11 +18,9 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        written = path.read_bytes()
-        whole = written[: written.rfind(b"\n") + 1]
-        os.ftruncate(self._file, len(whole))
-        self._records = [msgspec.json.decode(line) for line in whole.splitlines()]
+        self._path = path
+        self._file = -1
+        self._records = _read(path)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield every record, oldest first."""
@@ -31,6 +29,8 @@ class Journal:
     def append(self, record: Mapping[str, object]) -> None:
         """Write one record; return when it is on the disk."""
         line = msgspec.json.encode(record)
+        if self._file < 0:  # not before: a line that can't be opened has nothing to close
+            self._file = _opened(self._path)
         os.write(self._file, line + b"\n")
         os.fsync(self._file)
         self._records.append(msgspec.json.decode(line))
@@ -40,3 +40,16 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Return the whole records of a file; make it where it is missing."""
+    with os.fdopen(_opened(path), "r+b") as file:
+        written = file.read()
+        whole = written[: written.rfind(b"\n") + 1]
+        file.truncate(len(whole))
+    return [msgspec.json.decode(line) for line in whole.splitlines()]
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

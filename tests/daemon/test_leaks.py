@@ -1,0 +1,174 @@
+"""Whatever a daemon tries, is refused or gives up, no connection, socket, pipe or file is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemon.api.transport import CannotOpen
+from daemon.cli.checks import examined
+from daemon.cli.serve import service
+from daemon.errors import LeadMasterError, StartRefused
+from daemon.hindsight.child import backtested
+from daemon.hindsight.report import Answer, Request
+from daemon.http import control
+from daemon.imports.child import Child
+from daemon.imports.lines import Request as ImportRequest
+from daemon.imports.options import ImportOptions
+from daemon.rulebook.trial import Trial
+from daemon.runtime import LoopLag
+from daemon.settings import RulesSettings, Settings
+from storage.errors import StorageError
+from tests.helpers.clock import FakeClock
+from tests.helpers.doors import settings_for
+from tests.helpers.leaks import none_left
+from tests.helpers.lines import unread_line
+
+_MUMBLE = "import time; print('x' * 200_000, end='', flush=True); time.sleep(99)"
+MUMBLING = (sys.executable, "-c", _MUMBLE)
+"""A child that says much and never ends its line."""
+
+
+async def lived(settings: Settings) -> None:
+    """Open all that `leadmaster run` opens, and close it."""
+    async with service(settings, {}, LoopLag()):
+        pass
+
+
+async def test_a_life_leaves_nothing_open(short_folder: Path) -> None:
+    """The first one loads what stays loaded; then what is opened is closed."""
+    settings = settings_for(short_folder)
+    await lived(settings)
+    with none_left():
+        await lived(settings)
+
+
+def bad_rules(settings: Settings) -> Settings:
+    """Give it a rule file with a slip."""
+    path = settings.state_dir / "gate.yaml"
+    path.write_text("format: leadmaster/gate@1\nvetoes: 3\n", encoding="utf-8")
+    return msgspec.structs.replace(settings, rules=RulesSettings(gate=(str(path),)))
+
+
+def bad_database(settings: Settings) -> Settings:
+    """Put a text in the database's place."""
+    (settings.state_dir / "leadmaster.db").write_text("no database " * 99, encoding="utf-8")
+    return settings
+
+
+def bad_key(settings: Settings) -> Settings:
+    """Cut the key that signs tokens."""
+    for path in settings.state_dir.glob("token.key"):
+        path.write_text("no key", encoding="utf-8")
+    return settings
+
+
+def socket_in_the_way(settings: Settings) -> Settings:
+    """Put a file where the control socket goes: the last door, when all else is open."""
+    settings.control_socket.write_text("precious", encoding="utf-8")
+    return settings
+
+
+def open_to_the_world(settings: Settings) -> Settings:
+    """Ask for an address that is not to be had: the first door."""
+    daemon = msgspec.structs.replace(settings.daemon, host="192.0.2.7", open_to_network=True)
+    return msgspec.structs.replace(settings, daemon=daemon)
+
+
+@pytest.mark.parametrize(
+    "spoil", [bad_rules, bad_database, bad_key, socket_in_the_way, open_to_the_world]
+)
+async def test_a_refused_start_leaves_nothing_open(
+    spoil: Callable[[Settings], Settings], short_folder: Path
+) -> None:
+    """Whatever was open by then is closed; the doctor, asked why, leaves nothing either."""
+    settings = settings_for(short_folder)
+    await lived(settings)
+    settings = spoil(settings)
+    list(examined(settings))
+    with none_left():
+        for _ in range(2):
+            with pytest.raises((LeadMasterError, StorageError)):
+                await lived(settings)
+        list(examined(settings))
+
+
+async def test_a_start_that_is_interrupted_anywhere_leaves_nothing_open(
+    short_folder: Path,
+) -> None:
+    """After one turn of the loop, after two, and so on until it is up."""
+    settings = settings_for(short_folder)
+    await lived(settings)
+    turns, done = 1, False
+    while not done:
+        with none_left():
+            life = asyncio.create_task(lived(settings))
+            for _ in range(turns):
+                await asyncio.sleep(0.001)
+            done = life.done()
+            life.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await life
+        turns += turns // 4 + 1
+
+
+@pytest.mark.parametrize("name", ["wire.jsonl", "told.jsonl"])
+async def test_a_line_that_can_not_be_opened_leaves_nothing_open(name: str, tmp_path: Path) -> None:
+    """It is tried again and again: each time would keep a file open."""
+    (tmp_path / "ventas").mkdir()
+    (tmp_path / "ventas" / name).write_text('{"a": 1}\nno json\n', encoding="utf-8")
+    with none_left():
+        for _ in range(3):
+            with pytest.raises((msgspec.MsgspecError, CannotOpen)):
+                async with unread_line(tmp_path, FakeClock()):
+                    pass
+
+
+def test_a_control_socket_that_is_refused_leaves_nothing_open(short_folder: Path) -> None:
+    """A name that is too long, a file in its place, a folder that is a file, a living daemon."""
+    (short_folder / "file").touch()
+    with control.bind(short_folder / "taken"):
+        taken = [short_folder / name for name in ("x" * 150, "file", "file/inner", "taken")]
+        with none_left():
+            for path in taken:
+                with pytest.raises(StartRefused):
+                    control.bind(path)
+
+
+async def backtest_given_up() -> None:
+    """Ask for a backtest whose process mumbles."""
+    request = Request(
+        "nowhere", datetime(2026, 1, 1, tzinfo=UTC), files=(), engines="reference", examples=1
+    )
+    answers: AsyncGenerator[Answer, None] = backtested(request, MUMBLING)
+    async with contextlib.aclosing(answers):
+        await anext(answers)
+
+
+async def import_given_up() -> None:
+    """Read a file in a process that mumbles."""
+    request = ImportRequest(
+        path="nowhere", source="csv", options=ImportOptions(), region="AR", today=date(2026, 3, 3)
+    )
+    async with Child(MUMBLING).reading(request):
+        pass
+
+
+async def trial_given_up() -> None:
+    """Try rules in a process that mumbles."""
+    await Trial(60, "reference", MUMBLING).of([])
+
+
+@pytest.mark.parametrize("work", [backtest_given_up, import_given_up, trial_given_up])
+async def test_a_child_that_is_given_up_leaves_no_pipe(work: Callable[[], Awaitable[None]]) -> None:
+    """Its answers are not all read: the pipe is closed without them, when it is said to be gone."""
+    await asyncio.gather(asyncio.to_thread(sum, ()))  # the loop's own thread is there before
+    with none_left(), pytest.raises(TimeoutError):
+        await asyncio.wait_for(work(), 0.2)
