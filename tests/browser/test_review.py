@@ -14,6 +14,7 @@ from statemachines.message import MessageState
 from storage import audit, contacts, messages, prospect_reviews, prospects, suppressions
 from storage.messages import MessageRecord
 from storage.prospect_reviews import Word
+from storage.tx import Tx
 from tests.browser.harness import PHONE, Console, looking, script_at
 from tests.browser.test_access import LOOKS, found_by_axe
 from tests.browser.test_console import live
@@ -219,12 +220,12 @@ async def test_a_prospect_is_rejected_by_keyboard(console: Console, browser: Bro
     await console.import_list((HEADER + ANA).encode())
     (ana,) = await console.house.database.read(prospects.search)
     columns: dict[str, object] = {"validation": "validated", "validado_tecnicamente": True}
-    await console.house.database.write(
-        lambda tx: (
-            prospects.update(tx, ana.id, at=DAYTIME, **columns),
-            contacts.ask_review(tx, ana.contact, "Stop by tomorrow", DAYTIME),
-        )
-    )
+
+    def ask(tx: Tx) -> None:
+        prospects.update(tx, ana.id, at=DAYTIME, **columns)
+        contacts.ask_review(tx, ana.contact, "Stop by tomorrow", DAYTIME)
+
+    await console.house.database.write(ask)
     async with reviewing(browser, console) as page:
         await expect(page.locator("#case")).to_contain_text("Stop by tomorrow")
         await decide(page, "x")
