@@ -89,7 +89,9 @@ def test_a_child_inherits_no_deafness() -> None:
     """Whatever its parent ignores or blocks, the child hears."""
     with parent("sh", "-c", MASKS, before=("-c", UNHEARING)) as process:
         blocked, ignored = (int(word, 16) for word in line_of(process).split())
-    assert (blocked, ignored) == (0, 0)
+    assert blocked == 0
+    # Two numbers are the C library's own, and no program's to set.
+    assert not [each for each in signal.valid_signals() if ignored >> (each - 1) & 1]
 
 
 async def test_a_child_has_no_terminal_and_is_gone_with_all_that_it_started() -> None:
