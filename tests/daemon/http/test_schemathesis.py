@@ -43,6 +43,7 @@ ONE_DAEMON = {
     "phases": [
         Phase.generate
     ],  # it is another one after each question: nothing to shrink, or replay
+    "derandomize": True,  # else what HTTP itself forbids, as a line too long, is met by chance
     "database": None,
     "suppress_health_check": list(HealthCheck),  # the strategies are the library's
 }
