@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -70,9 +71,19 @@ def query(request: web.Request, kind: type[T]) -> T:
         taken = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(misfits.sentence(error, kind, whole="query")) from error
+    for name in (name for name in given if isinstance(getattr(taken, name, None), datetime)):
+        _check_moment(name, given[name])
     if null := next((name for name in given if getattr(taken, name, name) is None), None):
         raise BadRequest(f"{null}: must not be null; leave it out instead.")
     return taken
+
+
+def _check_moment(name: str, value: str) -> None:
+    """Refuse a number: a lenient reading of text takes it for seconds since 1970."""
+    try:
+        msgspec.convert(value, datetime)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{misfits.of(name, error, datetime)}.") from error
 
 
 def answer(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record

@@ -119,6 +119,10 @@ async def test_stats_count_what_there_is(api: Caller) -> None:
     assert found["decisions"] == {"review": 1}
     assert found["prospects"] == {"validated": 1}
     assert found["for_review"]["count"] == 1
+    for number in ("4", "-1.5", "1e9"):
+        refused = await api.get(f"/v1/stats?since={number}")
+        said = "since: is no moment; write it such as 2026-03-02T14:00:00Z."
+        assert (refused.status, refused.document["detail"]) == (400, said)
     later = (await api.get("/v1/stats?since=2026-04-01T00:00:00Z")).document
     assert later["way"]["asked"] == 0
 
