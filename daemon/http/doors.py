@@ -113,7 +113,12 @@ async def control_door(path: Path, vitals: Vitals) -> AsyncIterator[None]:
 async def _serving(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
     """Serve on a listener, and close it at the end, even of a start that is given up."""
     with contextlib.closing(listener):
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=_CLOSE_SECONDS,
+            auto_decompress=False,  # the library answers what it can't read with bare words
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()

@@ -23,6 +23,9 @@ if sys.version_info < (3, 13):
     import durable_rules_engine
 Ed25519PrivateKey.generate().sign(b"permit")
 sqlite3.connect(":memory:").execute("SELECT 1")
+import signal, subprocess
+from daemon.children import leashed
+subprocess.run(leashed(["true"], signal.SIGKILL), check=True)
 print("works")
 """
 
