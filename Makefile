@@ -16,7 +16,7 @@ PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=event
 CHECKED := $(SOURCE) tests bench clients examples
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format docs docs-check pictures bench soak-rules cover wheel smoke lock audit clean
+.PHONY: help venv demo test lint format docs docs-check pictures bench bench-peers soak-rules cover wheel smoke lock audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -67,11 +67,17 @@ docs-check: $(STAMP) ## fail where a generated block is not what the code says
 pictures: $(STAMP) ## docs/images anew, from the running demonstration
 	$(BIN)/python -m tests.browser.pictures
 
-bench: $(STAMP) ## the measurements of bench/
-	@for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: $(STAMP) ## the measurements of bench/; JOB=decision runs one of them
+	$(BIN)/python -m bench $(JOB)
+
+bench-peers: $(STAMP) ## what the measurements compare with: locked, into build/bench, beside the environment
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/bench/python --require-hashes \
+	  -r requirements/bench.txt
+	cp bench/package.json bench/package-lock.json build/bench/
+	npm ci --silent --prefix build/bench
 
 soak-rules: $(STAMP) ## memory of the rules over 200,000 decisions and 1,000 reloads
-	$(BIN)/python bench/soak_rules.py
+	$(BIN)/python -m bench.soak_rules
 
 wheel: $(STAMP) ## dist/leadmaster-*.whl
 	rm -rf dist

@@ -101,9 +101,9 @@ class Replay:
         said = opinions or [()] * len(rows)
         if self._exactly:
             return list(map(self._exact, rows, said))
-        known = self._looks
+        known, scale = self._looks, self.ruleset.scale
         return [
-            _scored(known.get(look) or self._remembered(look, row), row, self.ruleset.scale)
+            _scored(known.get(look) or self._remembered(look, row), row, scale)
             for look, row in zip(self._looked(rows, said), rows, strict=True)
         ]
 

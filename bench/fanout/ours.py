@@ -7,8 +7,7 @@ import tempfile
 import time
 from datetime import timedelta
 
-from orders import obey
-
+from bench.fanout.orders import obey
 from daemon.app import House
 from daemon.auth import ALL_SCOPES, Identity, Role, Way
 from daemon.events import MessageChanged

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from aiohttp import WSMsgType, web
-from orders import obey
+
+from bench.fanout.orders import obey
 
 SOCKETS: set[web.WebSocketResponse] = set()
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import rules
 from rules.examples import baseline
 from storage import guards
 from storage.db import Database
+from storage.documents import written
 from storage.migrations import migrations
 from storage.times import stamp
 from storage.tx import Tx
 
 BEGIN = datetime(2026, 3, 2, 14, tzinfo=UTC)
+SCORE = "prospect.score_contactabilidad"
 _BATCH = 5_000
 
 
@@ -30,7 +32,7 @@ def snapshots(count: int, seed: int = 7) -> Iterator[dict[str, object]]:
         yield {
             **usual,
             "clock.in_window": dice.choice([["business"], ["business"], ["business"], []]),
-            "prospect.score_contactabilidad": dice.randint(30, 100),
+            SCORE: dice.randint(30, 100),
             "prospect.validation_age_days": dice.random() * 100,
             "prospect.data_age_days": dice.random() * 500,
             "prospect.permission": dice.choice(["opted_in", "relationship", "public_source"]),
@@ -57,7 +59,7 @@ async def filled(folder: Path, count: int) -> Path:
         rows.append(_row(number, facts, decision))
         if len(rows) == _BATCH or number == count - 1:
             batch, rows = rows, []
-            await database.write(lambda tx, batch=batch: _insert(tx, batch))
+            await database.write(partial(_insert, batch=batch))
     path = database.path
     await database.close()
     return path
@@ -65,17 +67,14 @@ async def filled(folder: Path, count: int) -> Path:
 
 def _row(number: int, facts: dict[str, object], decision: rules.Decision) -> tuple[object, ...]:
     at = stamp(BEGIN + timedelta(seconds=number))
-    document = json.dumps(
-        decision.to_dict(), ensure_ascii=False, separators=(",", ":"), sort_keys=True
-    )
     return (
         f"dec_{number:08}",
         f"msg_{number % 1_000:04}",
         at,
         decision.ruleset,
         decision.verdict.value,
-        document,
-        json.dumps(facts, ensure_ascii=False, separators=(",", ":")),
+        written(decision.to_dict()),
+        written(facts),
     )
 
 

@@ -1,0 +1,52 @@
+"""`python -m bench [JOB…]`: run the measurements, print them, and write each as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+
+from bench.backtest import driver as backtest
+from bench.child import PEERS
+from bench.decision import driver as decision
+from bench.fanout import driver as fanout
+
+JOBS = ("decision", "backtest", "fanout")
+
+
+def main() -> None:
+    """Run what was asked for; everything where nothing was."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("job", nargs="*", help=f"one of {', '.join(JOBS)}; none: all of them")
+    parser.add_argument("--rows", type=int, default=100_000, help="decisions of the backtest")
+    asked = parser.parse_args()
+    unknown = sorted(set(asked.job) - set(JOBS))
+    if unknown:
+        parser.error(f"there is no job {unknown[0]}: it is one of {', '.join(JOBS)}")
+    PEERS.mkdir(parents=True, exist_ok=True)
+    for job in asked.job or JOBS:
+        print(f"== {job}: {_load()}")
+        begun, before = time.monotonic(), os.getloadavg()
+        found = _found(job, asked.rows)
+        print(f"== {job}: {time.monotonic() - begun:.0f} s, {_load()}")
+        text = json.dumps({"load": [before, os.getloadavg()], "found": found}, indent=1)
+        (PEERS / f"{job}.json").write_text(text, encoding="utf-8")
+
+
+def _found(job: str, rows: int) -> object:
+    match job:
+        case "decision":
+            return decision.run()
+        case "backtest":
+            return backtest.run(rows)
+        case _:
+            return fanout.run()
+
+
+def _load() -> str:
+    return f"load average {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A backtest over stored decisions."""

@@ -1,0 +1,100 @@
+"""A process under measure: orders go in and answers come out, one JSON object a line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from statistics import quantiles
+from typing import IO, Any
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / "build" / "bench"
+"""Where `make bench-peers` puts what is measured against, and where results are written."""
+NODE_MODULES = Path(os.environ.get("NODE_PATH") or PEERS / "node_modules")
+
+
+class Child:
+    """A process that gets orders and gives answers."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        path = os.pathsep.join((str(ROOT), str(PEERS / "python")))
+        environ = {**os.environ, "NODE_PATH": str(NODE_MODULES), "PYTHONPATH": path}
+        self.process = subprocess.Popen(  # noqa: S603 - our own files
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+        )
+
+    def ask(self, **order: object) -> None:
+        """Give an order."""
+        _pipe(self.process.stdin).write(json.dumps(order) + "\n")
+        _pipe(self.process.stdin).flush()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for an answer."""
+        line = _pipe(self.process.stdout).readline()
+        if not line:
+            sys.exit(f"{self.process.args!r} ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def did(self, **order: object) -> dict[str, Any]:
+        """Give an order, and wait for what came of it."""
+        self.ask(**order)
+        return self.answer()
+
+    def close(self) -> None:
+        """Let it end, and see that it does."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def started(commands: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Child]]:
+    """Start a child for each command."""
+    with contextlib.ExitStack() as stack:
+        children = {name: Child(command) for name, command in commands.items()}
+        for child in children.values():
+            stack.callback(child.close)
+        yield children
+
+
+def python(module: str) -> list[str]:
+    """Return the command of a module of ours."""
+    return [sys.executable, "-m", module]
+
+
+def obey(carry_out: Callable[..., dict[str, object]]) -> None:
+    """In the child: carry out one order after the other, until nobody gives any."""
+    for line in sys.stdin:
+        print(json.dumps(carry_out(**json.loads(line))), flush=True)
+
+
+def timed(work: Callable[[int], object], count: int) -> dict[str, object]:
+    """In the child: do it so often; microseconds, and the most megabytes that were ever held."""
+    times: list[float] = []
+    began, used = time.perf_counter(), time.process_time()
+    before = began
+    for number in range(count):
+        work(number)
+        times.append(-before + (before := time.perf_counter()))
+    cpu = time.process_time() - used
+    hundredths = quantiles(times, n=100)
+    return {
+        "wall": (before - began) / count * 1e6,
+        "p50": hundredths[49] * 1e6,
+        "p99": hundredths[98] * 1e6,
+        "cpu": cpu / count * 1e6,
+        "rss": getrusage(RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    if pipe is None:
+        sys.exit("a child process has no pipe")
+    return pipe

@@ -1,0 +1,40 @@
+"""The package `rule-engine`: one expression for each rule."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import rule_engine
+
+from bench.child import obey, timed
+from bench.decision.load import KNOWN, sent
+
+
+@cache
+def compiled(size: int) -> list[rule_engine.Rule]:
+    """Return so many rules."""
+    return [rule_engine.Rule(f"sent_30d >= {n} and sent_7d < {n + 1}") for n in range(size)]
+
+
+def decided(*, count: int, size: int, every: bool) -> dict[str, object]:
+    """Decide that often."""
+    rules, fired = compiled(size), 0
+
+    def decide(number: int) -> None:
+        nonlocal fired
+        month, week = sent(number, size, every=every)
+        facts = {**KNOWN, "sent_30d": month, "sent_7d": week}
+        trace = [
+            {"id": f"r{n}", "points": 1, "reason": "r"}
+            for n, rule in enumerate(rules)
+            if rule.matches(facts)
+        ]
+        json.dumps({"score": min(100, 50 + len(trace)), "fired": trace})
+        fired += len(trace)
+
+    return {**timed(decide, count), "fired": fired}
+
+
+if __name__ == "__main__":
+    obey(decided)
