@@ -167,7 +167,10 @@ class ReceiptKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt(Signal):
-    """The platform's word on a message, by its acknowledged id and recipient."""
+    """The platform's word on a message, by its acknowledged id and recipient.
+
+    Of a failed one's reasons, `undeliverable` and `refused_marketing` tell something of the person.
+    """
 
     wire_id: str
     recipient: str

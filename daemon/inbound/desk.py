@@ -39,6 +39,8 @@ log = structlog.get_logger("inbound")
 RETRY_SECONDS = 5.0
 UNDELIVERABLE = "undeliverable"
 """A failed receipt with this reason says that the number can't be reached at all."""
+REFUSED_MARKETING = "refused_marketing"
+"""A failed receipt with this reason says that they told the platform to let no selling through."""
 
 
 class InboundDesk:
@@ -189,9 +191,12 @@ class InboundDesk:
             contact=_find(tx, self._aliases.of_sender(signal.recipient, None)),
         )
         moved = receipts.note(tx, receipt, now)
-        failed = moved is not None and moved.state is MessageState.FAILED
-        if moved and failed and signal.reason_code == UNDELIVERABLE:
+        if moved is None or moved.state is not MessageState.FAILED:
+            return
+        if signal.reason_code == UNDELIVERABLE:
             self._story.bounce(tx, moved.contact, receipt.at, now)
+        elif signal.reason_code == REFUSED_MARKETING:
+            self._story.complain(tx, moved.contact, receipt.at, now)
 
     def _join(self, tx: Tx, signal: LidLearned, now: datetime) -> None:
         """Nothing is made for a pair of strangers: private contacts are none of ours."""

@@ -21,6 +21,7 @@ from storage.tx import Tx
 CONFIRM_WITHIN = timedelta(minutes=5)
 SAID_STOP = "said stop in their own words"
 
+_PLATFORM = "a receipt of the platform"
 _BY_THEMSELVES = "their own message"
 _LOOK = "Their words may ask us to stop; a person should read them."
 _RENEWABLE = frozenset(
@@ -80,7 +81,7 @@ class Story:
             EvidenceKind.BOUNCE,
             "undeliverable",
             at=at,
-            source="a receipt of the platform",
+            source=_PLATFORM,
         )
         prospect = prospects.of_contact(tx, contact)
         if prospect and prospect.validation is Validation.VALIDATED:
@@ -98,6 +99,21 @@ class Story:
             now,
             reason_code="bounced",
             sentence="A message to them could not be delivered.",
+        )
+
+    def complain(self, tx: Tx, contact: str, at: datetime, now: datetime) -> None:
+        """Note that they refused marketing: a complaint of our number, and a no to us."""
+        for kind, value in (
+            (EvidenceKind.COMPLAINT, "refused_marketing"),
+            (EvidenceKind.REFUSAL, Wish.REFUSED.value),
+        ):
+            evidence.add(tx, contact, kind, value, at=at, source=_PLATFORM)
+        self.scoring.refresh(
+            tx,
+            contact,
+            now,
+            reason_code="refused_marketing",
+            sentence="They told WhatsApp that they want no marketing.",
         )
 
     def _add_evidence(self, tx: Tx, record: InboundRecord) -> None:

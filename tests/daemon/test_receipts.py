@@ -122,6 +122,21 @@ async def test_an_undeliverable_message_to_a_stranger_is_evidence_all_the_same(d
     assert [each.kind for each in known] == [EvidenceKind.BOUNCE]
 
 
+async def test_who_refuses_marketing_complains_and_said_no(desk: Desk) -> None:
+    """The platform hands their word on; the number is as good as it was."""
+    prospect = await desk.prospect()
+    await desk.writes("hola")
+    await sent(desk)
+    await desk.receipt("W1", FAILED, reason_code="refused_marketing")
+    after = await desk.read_prospect(prospect)
+    assert (after.validation, after.permission) == (Validation.VALIDATED, "refused")
+    known = await desk.people.database.read(lambda r: evidence.of_contact(r, after.contact))
+    said = {(each.kind, each.value) for each in known}
+    assert (EvidenceKind.COMPLAINT, "refused_marketing") in said
+    assert (EvidenceKind.REFUSAL, "refused") in said
+    assert EvidenceKind.BOUNCE not in {kind for kind, _ in said}
+
+
 async def test_any_other_failure_says_nothing_of_the_number(desk: Desk) -> None:
     """A template was paused; the line is fine."""
     prospect = await desk.prospect()
