@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -45,6 +46,19 @@ async def test_every_word_gets_a_known_value_from_rows(house: SmallHouse) -> Non
     await house.clock.leap(7 * 86_400)
     given = await known(house, template="recordatorio", campaign="otoño")
     assert known_values(FACTS.values(), given).keys() == FACTS.keys()
+
+
+async def test_what_was_judged_before_a_word_had_rows_is_replayed_as_it_was(
+    house: SmallHouse,
+) -> None:
+    """Decisions of old hold no review, rates or campaign; the shipped rules never ask for them."""
+    late = {name for name in FACTS if name.endswith("_rate")}
+    late |= {"prospect.review", "campaign.automatic", "campaign.sent"}
+    [first, *_] = await house.decisions(await house.post())
+    old = {name: value for name, value in first.facts.items() if name not in late}
+    assert len(old) == len(first.facts) - 6
+    again = house.rulebook.gate.decide(old).to_dict()
+    assert json.loads(json.dumps(again)) == first.document
 
 
 async def test_a_prospects_row_gives_its_facts(house: SmallHouse) -> None:

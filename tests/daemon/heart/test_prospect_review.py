@@ -12,6 +12,7 @@ from statemachines.message import MessageState
 from storage import cases, contacts, prospects, retention
 from storage.evidence import EvidenceKind
 from storage.prospect_reviews import Word
+from storage.tx import Tx
 from tests.daemon.heart.looking import facts_of
 from tests.daemon.heart.rules import written
 from tests.helpers.heart import ANA, BETO, NO_VETOES, SmallHouse, small_house
@@ -196,6 +197,24 @@ async def test_a_word_stays_with_the_person_whatever_name_they_go_by(house: Smal
     await house.database.write(lambda tx: contacts.resolve(tx, names[:1], at))
     await house.database.write(lambda tx: contacts.resolve(tx, names, at))
     assert await standing(house) == "rejected"
+
+
+async def test_a_look_asked_for_under_another_name_comes_after_the_word(
+    house: SmallHouse,
+) -> None:
+    """What they wrote under a hidden id is to be read, whatever was decided before."""
+    await house.review.reject_prospect(await prospect_of(house, ANA), "eva", "a competitor")
+    names = (*house.aliases.of_lid("998877665544332@lid"), *house.aliases.of_phone(ANA))
+    at = house.clock.now() + timedelta(minutes=1)
+
+    def wrote(tx: Tx) -> None:
+        hidden = contacts.resolve(tx, names[:1], at)
+        contacts.ask_review(tx, hidden, LOOK, at)
+        contacts.end_review(tx, hidden)
+        contacts.resolve(tx, names, at)
+
+    await house.database.write(wrote)
+    assert await standing(house) == "none", "a person has read it since"
 
 
 async def test_what_was_decided_goes_with_a_prospect_that_is_forgotten(house: SmallHouse) -> None:
