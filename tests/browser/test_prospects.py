@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, FilePayload, expect
 
+from daemon.http.uploads import FILE_LIMIT
 from statemachines.message import MessageState
 from storage import audit, directory, prospects
 from tests.browser.harness import Console, looking, script_at
@@ -67,6 +69,19 @@ async def test_a_list_without_a_number_column_says_so_and_can_be_told(
         await page.locator("#map-phone").fill("donde")
         await page.locator("#map-phone").press("Tab")
         await expect(page.locator("[data-import]")).to_be_visible()
+
+
+async def test_a_list_that_is_too_large_is_refused_in_ones_own_words(
+    console: Console, browser: Browser, tmp_path: Path
+) -> None:
+    """How much is taken, and what to do, in the language of the page."""
+    huge = tmp_path / "todos.csv"
+    huge.touch()
+    os.truncate(huge, FILE_LIMIT + 1)
+    async with looking(browser, console, "/prospects/import", locale="es-AR") as page:
+        await page.set_input_files("input[type=file]", files=[huge])
+        said = page.locator(".problem:visible")
+        await expect(said).to_contain_text("El archivo pasa de 64 MB", timeout=20_000)
 
 
 async def test_a_blocked_one_tells_why(console: Console, browser: Browser, folder: Path) -> None:

@@ -33,12 +33,17 @@ async function handOver(place, file) {
   const answer = await response?.json().catch(() => ({}));
   place.removeAttribute("aria-busy");
   if (!response?.ok) {
-    tell(place, answer ? `${answer.detail} ${answer.hint ?? ""}` : word("unreachable"));
+    tell(place, whyNot(answer));
     return;
   }
   const preview = `/pieces/imports/preview?upload=${answer.upload}`;
   await htmx.ajax("GET", preview, "#preview");
   document.querySelector("#preview h2")?.scrollIntoView({ block: "start" });
+}
+
+function whyNot(answer) {
+  if (answer?.code === "body_too_large") return word("too_large");
+  return answer ? `${answer.detail} ${answer.hint ?? ""}` : word("unreachable");
 }
 
 // Imports exactly what was previewed: the button carries the order as the server wrote it.
