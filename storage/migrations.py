@@ -63,3 +63,10 @@ def m005_waiting_prospects(database: SqliteUtils) -> None:
     """Create the indexes by which the queue finds the prospects that wait."""
     for statement in statements(schema_reach.QUEUE):
         database.conn.execute(statement)
+
+
+@migrations()
+def m006_texts_of_a_day(database: SqliteUtils) -> None:
+    """Create the index by which the gate finds what was sent to others lately."""
+    for statement in statements(schema_reach.LATELY):
+        database.conn.execute(statement)

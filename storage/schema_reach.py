@@ -32,3 +32,10 @@ CREATE INDEX prospects_by_score ON prospects (score_contactabilidad);
 CREATE INDEX contacts_to_review ON contacts (id) WHERE review_reason IS NOT NULL;
 """
 """Version 5: how the queue finds the prospects that wait."""
+
+LATELY = """
+CREATE INDEX messages_sold_lately ON messages (coalesce(sent_at, changed_at))
+WHERE kind = 'commercial' AND state IN
+('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed');
+"""
+"""Version 6: how the gate finds the texts that a message is compared with, without all others."""
