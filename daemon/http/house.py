@@ -10,7 +10,7 @@ from daemon.api.clock import Clock
 from daemon.auth import Auth
 from daemon.bus import Bus
 from daemon.halt import Halt
-from daemon.imports import Imports
+from daemon.imports.importer import Imports
 from daemon.manual import Manual
 from daemon.outbox import Outbox
 from daemon.plugin_manager import Plugins

@@ -18,7 +18,8 @@ from daemon.http.problems import described
 from daemon.http.streams import at_shutdown, endless, listening, send_lines, while_open
 from daemon.http.uploads import FILE_LIMIT, Uploads
 from daemon.http.vitals import house_of
-from daemon.imports import ImportOptions, ImportPreview, ImportReport
+from daemon.imports.options import ImportOptions
+from daemon.imports.reports import ImportPreview, ImportReport
 from storage.imports import RecordOutcome
 
 routes = web.RouteTableDef()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.api.imports import ImportRow
 from daemon.errors import ImportRejected
-from daemon.imports import Granted, ImportOptions
+from daemon.imports.options import Granted, ImportOptions
 from daemon.imports.reading import date_said, permission_said, read
 
 TODAY = date(2026, 11, 20)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from daemon.imports import ImportOptions
 from daemon.imports.child import Child
+from daemon.imports.options import ImportOptions
 from storage import imports
 from storage.imports import Outcome
 from tests.helpers.importing import import_room

@@ -12,8 +12,9 @@ from msgspec import structs
 
 from daemon.consent import Permission
 from daemon.errors import ImportRejected, NotFound
-from daemon.imports import Granted, ImportOptions, lines
+from daemon.imports import lines
 from daemon.imports.child import Child
+from daemon.imports.options import Granted, ImportOptions
 from daemon.imports.reading import ReadRecord
 from daemon.imports.worker import answered
 from storage import evidence, imports

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from daemon.aliases import Aliases
 from daemon.errors import ImportRejected
-from daemon.imports import ImportOptions, ImportReport, Imports, lines
+from daemon.imports import lines
 from daemon.imports.child import Child, Reading
+from daemon.imports.importer import Imports
+from daemon.imports.options import ImportOptions
 from daemon.imports.reading import ReadRecord
+from daemon.imports.reports import ImportReport
 from daemon.imports.worker import answered
 from daemon.plugin_manager import Plugins
 from daemon.rulebook import Rulebook

@@ -18,7 +18,8 @@ from daemon.http.pages.shell import page, piece, told
 from daemon.http.streams import endless
 from daemon.http.uploads import Uploads
 from daemon.http.vitals import house_of
-from daemon.imports import ImportOptions, ImportPreview
+from daemon.imports.options import ImportOptions
+from daemon.imports.reports import ImportPreview
 from storage import directory, imports
 from storage.imports import Outcome, RecordOutcome
 
