@@ -19,7 +19,7 @@ from daemon.bus import Bus
 from daemon.events import revive
 from daemon.gate import Gate
 from daemon.halt import Halt
-from daemon.imports.importer import Imports
+from daemon.imports import Imports
 from daemon.inbound import InboundDesk
 from daemon.manual import Manual
 from daemon.observers import Observers
@@ -137,7 +137,8 @@ class House:
     @cached_property
     def rule_desk(self) -> RuleDesk:
         """What changes the rules in force."""
-        return RuleDesk(self.database, self.rulebook, self.clock, self.settings.rules)
+        channels = tuple(sorted(self.plugins.channels()))
+        return RuleDesk(self.database, self.rulebook, self.clock, self.settings.rules, channels)
 
     @cached_property
     def rule_watch(self) -> RuleWatch:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rules.ruleset import RuleSet, ScoreRule, Veto
 
 
+_BY_HAND = "manual"
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The lowest and highest score that these rules can give, whatever the facts.
@@ -76,6 +79,15 @@ def _points(rule: ScoreRule) -> tuple[int, int]:
 
 def _clamped(points: int, ruleset: RuleSet) -> int:
     return min(max(points, ruleset.minimum), ruleset.maximum)
+
+
+def unknown_routes(ruleset: RuleSet) -> tuple[Problem, ...]:
+    """Routes of which nobody can tell here whether they lead anywhere; `manual` always does."""
+    return tuple(
+        _at(veto.place, f"Whether `{veto.route}` is installed is not known: no daemon answers here")
+        for veto in ruleset.vetoes
+        if veto.route not in (None, _BY_HAND)
+    )
 
 
 def _bands(ruleset: RuleSet) -> Iterator[Problem]:

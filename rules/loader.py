@@ -12,7 +12,7 @@ from rules.ruleset import Format, RuleSet
 from rules.sections import SetReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from rules.document import Node
@@ -41,11 +41,14 @@ def load(paths: Sequence[Path]) -> RuleSet:
     return ruleset
 
 
-def load_sets(files: Sequence[RuleFile]) -> dict[Format, RuleSet]:
+def load_sets(
+    files: Sequence[RuleFile], channels: Collection[str] | None = None
+) -> dict[Format, RuleSet]:
     """The set of each format, an operator's own files laid over those that are shipped.
 
     A file of a new name adds, one of the same name merges key by key, and one that says
-    `override: true` replaces. Raises `RulesInvalid` with all the problems of all files.
+    `override: true` replaces. A `route:` to none of `channels` is a problem, where they are known.
+    Raises `RulesInvalid` with all the problems of all files.
     """
     problems = Problems()
     documents = _documents(files, problems)
@@ -64,7 +67,7 @@ def load_sets(files: Sequence[RuleFile]) -> dict[Format, RuleSet]:
                 [document for own, document in mine if not own],
                 [document for own, document in mine if own],
             )
-            sets[kind] = _read(kind, laid, files, problems)
+            sets[kind] = _read(kind, laid, files, problems, channels)
     problems.raise_if_any()
     return sets
 
@@ -75,13 +78,17 @@ def _documents(files: Sequence[RuleFile], problems: Problems) -> list[Section]:
 
 
 def _read(
-    kind: Format, documents: Sequence[Section], files: Sequence[RuleFile], problems: Problems
+    kind: Format,
+    documents: Sequence[Section],
+    files: Sequence[RuleFile],
+    problems: Problems,
+    channels: Collection[str] | None = None,
 ) -> RuleSet:
     for document in documents:
         _check_keys(document, kind, problems)
     used = {path for document in documents for path in document.files}
     sources = tuple(file for file in files if file.path in used)
-    return SetReader(kind, combine(documents, problems), problems).read(sources)
+    return SetReader(kind, combine(documents, problems), problems, channels).read(sources)
 
 
 def combine(documents: Sequence[Section], problems: Problems) -> Section:

@@ -17,7 +17,7 @@ from rules.snapshot import micro
 from rules.verdict import Defer, DeferKind, Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rules.condition_reader import ConditionReader
     from rules.conditions import Condition
@@ -36,11 +36,15 @@ MOST_POINTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RuleReader:
-    """Reads one rule at a time; a rule with problems still comes back, they stop the load."""
+    """Reads one rule at a time; a rule with problems still comes back, they stop the load.
+
+    `channels` are those that a message can be routed to; None where nobody can tell.
+    """
 
     problems: Problems
     conditions: ConditionReader
     windows: Sequence[str]
+    channels: Collection[str] | None = None
 
     def veto(self, section: Section) -> Veto | None:
         """One veto: `defer`, `route` and `hold` soften it, without them it blocks."""
@@ -126,11 +130,19 @@ class RuleReader:
             case "defer":
                 return Effect.DEFER, None, self._defer(fields)
             case "route":
-                return Effect.ROUTE, fields.text("route"), None
+                return Effect.ROUTE, self._route(fields), None
             case "hold" if fields.flag("hold"):
                 return Effect.HOLD, None, None
             case _:
                 return Effect.BLOCK, None, None
+
+    def _route(self, fields: Fields) -> str:
+        route, known = fields.text("route"), self.channels
+        if route and known is not None and route not in known:
+            hint = did_you_mean(route, known)
+            installed = ", ".join(sorted(known))
+            fields.wrong("route", f"No channel `{route}` is installed, but {installed}{hint}")
+        return route
 
     def _defer(self, fields: Fields) -> Defer | None:
         text = fields.text("defer")

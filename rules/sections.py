@@ -17,7 +17,7 @@ from rules.verdict import Verdict
 from rules.window_reader import read_window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from rules.document import Node
     from rules.files import RuleFile
@@ -29,8 +29,15 @@ _BAND_VERDICTS = (Verdict.ALLOW.value, Verdict.REVIEW.value, Verdict.BLOCK.value
 class SetReader:
     """Reads one document of `kind`; what does not fit is noted, and stops the load later."""
 
-    def __init__(self, kind: Format, document: Section, problems: Problems) -> None:
-        """Nothing is read yet."""
+    def __init__(
+        self,
+        kind: Format,
+        document: Section,
+        problems: Problems,
+        channels: Collection[str] | None = None,
+    ) -> None:
+        """Nothing is read yet; `channels` are those that a message can be routed to, if known."""
+        self._channels = channels
         self._kind = kind
         self._document = document
         self._problems = problems
@@ -48,7 +55,7 @@ class SetReader:
         used: set[str] = set()
         operands = OperandReader(problems, tuple(windows), lists, used)
         conditions = ConditionReader(problems, operands, self._kind is Format.SCORE)
-        rules = RuleReader(problems, conditions, tuple(windows))
+        rules = RuleReader(problems, conditions, tuple(windows), self._channels)
         vetoes, scores = self._rules(rules)
         ids = {section: self._written_ids(section) for section in ("vetoes", "scores")}
         bands = self._bands(low, high)

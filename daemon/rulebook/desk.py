@@ -52,7 +52,10 @@ class _Candidate:
 
 
 class RuleDesk:
-    """Changes the rulebook, one change at a time; `on_swap` is awaited after each."""
+    """Changes the rulebook, one change at a time; `on_swap` is awaited after each.
+
+    `channels` are all that is installed to send by: a rule routes to one of them.
+    """
 
     def __init__(
         self,
@@ -60,13 +63,15 @@ class RuleDesk:
         rulebook: Rulebook,
         clock: Clock,
         settings: RulesSettings,
+        channels: tuple[str, ...],
         trial: Trial | None = None,
     ) -> None:
         self._database = database
         self._rulebook = rulebook
         self._clock = clock
         self._settings = settings
-        self._trial = trial or Trial(settings.trial_seconds, settings.engines)
+        self._channels = channels
+        self._trial = trial or Trial(settings.trial_seconds, settings.engines, channels=channels)
         self._one_at_a_time = asyncio.Lock()
         self._candidate: _Candidate | None = None
         self._rejected: Rejected | None = None
@@ -81,6 +86,7 @@ class RuleDesk:
             gate=live_set(judges.gate),
             score=live_set(judges.score),
             folder=self._settings.dir,
+            channels=self._channels,
             waiting=None if self._candidate is None else self._candidate.waiting,
             rejected=self._rejected,
             warnings=self._warnings,

@@ -21,10 +21,11 @@ class PlainFile(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Try these."""
+    """Try these; `channels` are those that a rule may route to, if that is known."""
 
     files: tuple[PlainFile, ...]
     engines: Engines
+    channels: tuple[str, ...] | None = None
 
 
 class Remark(msgspec.Struct, frozen=True):

@@ -50,11 +50,15 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class RulesState:
-    """The rules at a glance; `shadow` is the gate that is judged beside and never obeyed."""
+    """The rules at a glance; `shadow` is the gate that is judged beside and never obeyed.
+
+    `channels` are those that a rule may route to.
+    """
 
     gate: LiveSet
     score: LiveSet
     folder: str
+    channels: tuple[str, ...]
     waiting: Waiting | None
     rejected: Rejected | None
     warnings: tuple[str, ...]

@@ -21,16 +21,21 @@ class Trial:
     """A way to try rule files: check, compile, run their examples in both engines."""
 
     def __init__(
-        self, seconds: float, engines: lines.Engines, command: Sequence[str] = WORKER
+        self,
+        seconds: float,
+        engines: lines.Engines,
+        command: Sequence[str] = WORKER,
+        channels: tuple[str, ...] | None = None,
     ) -> None:
         self._seconds = seconds
         self._engines: lines.Engines = engines
         self._command = command
+        self._channels = channels
 
     async def of(self, files: Sequence[rules.RuleFile]) -> lines.Tried:
         """Return what came of it; a child that hangs or dies is a problem at its last place."""
         at = lines.Stage("reading", _start(files), 1, 1)
-        request = lines.Request(tuple(map(lines.plain, files)), self._engines)
+        request = lines.Request(tuple(map(lines.plain, files)), self._engines, self._channels)
         async with children.answering(self._command, _LONGEST_LINE) as child:
             try:
                 async with asyncio.timeout(self._seconds):

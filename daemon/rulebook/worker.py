@@ -29,7 +29,7 @@ def tried(request: lines.Request, told: Callable[[str, Place], None]) -> lines.T
     """Load, compile and run the examples; problems of the files are the answer."""
     files = [lines.rule_file(file) for file in request.files]
     try:
-        sets = folder.both(rules.load_sets(files))
+        sets = folder.both(rules.load_sets(files, request.channels))
     except rules.RulesInvalid as error:
         return lines.Tried(problems=lines.remarks(error.problems))
     trial = try_out((sets.gate, sets.score), partial(rules.Judge, engines=request.engines), told)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import main
+from tests.helpers.engines import EXAMPLES_RAN
 
 FORMAT = "format: leadmaster/gate@1\n"
 
@@ -64,12 +65,12 @@ def test_failing_examples_are_shown_as_a_diff(
     assert "The example `not answered` fails" in capsys.readouterr().out
 
 
-def test_the_examples_pass_in_both_engines(
+def test_the_examples_pass_and_it_is_said_by_which_engines(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And are counted."""
+    """And they are counted."""
     assert _run(folder, "test") == 0
-    assert "examples, in both engines" in capsys.readouterr().out
+    assert f"examples, {EXAMPLES_RAN}\n" in capsys.readouterr().out
 
 
 def test_a_file_alone_is_a_set_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +100,11 @@ def test_a_file_that_can_not_be_read_is_told(
     [
         (("explain", "msg_1", "--what-if", "prospect.intent"), "--what-if takes FACT=VALUE"),
         (("backtest", "--since", "soon"), "soon is no stretch of time: write 30d, 12h or 4w"),
+        (("backtest", "--since", "0d"), "0d is no stretch of time"),
+        (("backtest", "--since", "nand"), "nand is no stretch of time"),
         (("backtest", "--fail-if-allows-more", "some"), "some is no share: write 5%"),
+        (("backtest", "--fail-if-allows-more", "nan%"), "nan% is no share: write 5%"),
+        (("backtest", "--fail-if-allows-more", "-1%"), "-1% is no share: write 5%"),
         (("accept", "abcd"), "Missing option '--reason'"),
     ],
 )

@@ -36,6 +36,7 @@ EXAMPLES = (
     " expect: {verdict: review}}\n"
 )
 RELAXED = FORMAT + "vetoes: [{id: link_to_a_stranger, when: {message.links|gte: 5}}]\n"
+CHANNELS = ("manual", "simulated")
 HANG = (sys.executable, "-c", "while True: pass")
 
 
@@ -74,7 +75,7 @@ async def desk_of(folder: Path, trial: Trial | None = None) -> AsyncIterator[Sma
         folder / "state", migrations=migrations, on_events=published.extend, at_open=guards.install
     )
     rulebook = Rulebook.load(settings)
-    desk = RuleDesk(database, rulebook, FakeClock(), settings, trial)
+    desk = RuleDesk(database, rulebook, FakeClock(), settings, CHANNELS, trial)
     small = Small(folder, database, rulebook, desk, published)
 
     async def swapped() -> None:
@@ -133,6 +134,10 @@ async def test_a_failing_example_keeps_the_last_good_set(tmp_path: Path) -> None
         ("vetoes: [\n", "gate.yaml:2:1: This is not valid YAML"),
         (FORMAT + "vetoes: [{id: x, reason: r, when: {prospect.mood: 1}}]\n", "gate.yaml:2:"),
         (
+            FORMAT + "vetoes: [{id: x, reason: r, when: {message.links: 9}, route: simulatd}]\n",
+            "gate.yaml:2:62: No channel `simulatd` is installed, but manual, simulated (did you",
+        ),
+        (
             FORMAT + "lists:\n  bad: ['(a+)+$']\nvetoes:\n  - {id: x, reason: r, when: "
             "{message.text|matches: {list: bad}}}\n",
             "gate.yaml:3:9: `(a+)+$` could search for ever",
@@ -142,7 +147,7 @@ async def test_a_failing_example_keeps_the_last_good_set(tmp_path: Path) -> None
 async def test_what_is_wrong_is_told_with_file_line_and_column(
     tmp_path: Path, text: str, problem: str
 ) -> None:
-    """Broken YAML, a fact that does not exist, a pattern that would hang: the live set stays."""
+    """Broken YAML, a fact or a channel that does not exist, a pattern that would hang."""
     async with desk_of(tmp_path) as small:
         before = small.live
         small.save(text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rules import RulesInvalid, load
+from rules import DEFAULTS, Format, RuleFile, RulesInvalid, load, load_sets, read_files
+from rules.lint import unknown_routes
 from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded, problems_of
 
 HEAD_LINES = GATE_HEAD.count("\n")
@@ -244,3 +245,22 @@ def test_a_file_without_a_format_is_refused() -> None:
     assert problems_of("score: 5\n") == [
         "1:1: `format` is one of leadmaster/gate@1, leadmaster/score@1, not `None`"
     ]
+
+
+ROUTED = """\
+format: leadmaster/gate@1
+vetoes: [{id: x, reason: r, when: {message.links: 9}, route: clod}]
+"""
+
+
+def test_a_route_leads_to_a_channel_that_is_installed() -> None:
+    """Where it is known what is; nobody is sent where nothing takes a message."""
+    files = [*read_files([DEFAULTS / "gate.yaml"]), RuleFile("gate.yaml", ROUTED, own=True)]
+    with pytest.raises(RulesInvalid) as told:
+        load_sets(files, ("manual", "cloud"))
+    assert str(told.value) == (
+        "gate.yaml:2:62: No channel `clod` is installed, but cloud, manual (did you mean cloud?)"
+    )
+    ruleset = load_sets(files)[Format.GATE]
+    (unknown,) = unknown_routes(ruleset)
+    assert str(unknown).startswith("gate.yaml:2:10: Whether `clod` is installed is not known")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,23 +17,25 @@ from daemon.cli.tables import print_table
 
 ALLOWS_TOO_MUCH = 1
 _BAR = 30
+_UNITS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0}  # in days
+_SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)%?", re.ASCII)
 
 
 def _days(_context: click.Context, _option: click.Parameter, text: str) -> float:
     """Return a stretch of time such as 30d, 12h or 4w in days."""
-    units = {"d": 1.0, "h": 1 / 24, "w": 7.0}
-    try:
-        return float(text[:-1]) * units[text[-1:]]
-    except (ValueError, KeyError):
-        raise click.BadParameter(f"{text} is no stretch of time: write 30d, 12h or 4w") from None
+    number, unit = text[:-1], text[-1:]
+    if unit in _UNITS and number.isdecimal() and int(number):
+        return int(number) * _UNITS[unit]
+    raise click.BadParameter(f"{text} is no stretch of time: write 30d, 12h or 4w")
 
 
 def _share_of(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
     """Return a share such as 5% as a number from 0 to 1."""
-    try:
-        return None if text is None else float(text.removesuffix("%")) / 100
-    except ValueError:
-        raise click.BadParameter(f"{text} is no share: write 5%") from None
+    if text is None:
+        return None
+    if found := _SHARE.fullmatch(text):
+        return float(found.group(1)) / 100
+    raise click.BadParameter(f"{text} is no share: write 5%")
 
 
 @click.command()
@@ -102,11 +105,16 @@ def _share(found: Mapping[str, Any]) -> float:
     return found["allows_more"] / found["decisions"] if found["decisions"] else 0.0
 
 
+def _checked(found: Mapping[str, Any]) -> str:
+    if found["decisions"] and not found["checked"]:
+        return "durable-rules was not asked"
+    return f"{found['checked']} of them by durable-rules too, {found['disagreed']} otherwise"
+
+
 def _print(found: Mapping[str, Any]) -> None:
     say(
         f"{found['decisions']} decisions since {found['since'][:10]}, judged anew in"
-        f" {found['seconds']:.1f} s; {found['checked']} of them by durable-rules too,"
-        f" {found['disagreed']} otherwise"
+        f" {found['seconds']:.1f} s; {_checked(found)}"
     )
     if found["left_out"]:
         say(f"{found['left_out']} left out: a rule reads their text, which is forgotten")

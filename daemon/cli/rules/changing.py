@@ -100,11 +100,8 @@ def _show(state: Mapping[str, Any], *, json_: bool) -> None:
     for side in ("gate", "score"):
         live = state[side]
         say(f"{side} {live['hash'][:_HASH]}, {live['engine']}, {', '.join(live['files'])}")
-    if waiting := state["waiting"]:
-        say(f"waiting for a person since {moment(waiting['at'])}: {waiting['hash'][:_HASH]}")
-        for change in waiting["changes"]:
-            say(f"  {change}")
-        advise(f"  leadmaster rules accept {waiting['hash'][:_HASH]} --reason …")
+    if state["waiting"]:
+        _show_waiting(state["waiting"])
     if rejected := state["rejected"]:
         say(f"refused at {moment(rejected['at'])}, the rules above go on:")
         for problem in rejected["problems"]:
@@ -115,3 +112,17 @@ def _show(state: Mapping[str, Any], *, json_: bool) -> None:
         say(f"shadow {shadow['hash'][:_HASH]}, never obeyed")
     for problem in state["shadow_problems"]:
         say(f"shadow: {problem}")
+
+
+def _show_waiting(waiting: Mapping[str, Any]) -> None:
+    """Show what waits for a person; after a rollback, that the folder is to be mended."""
+    hash_, files = waiting["hash"][:_HASH], ", ".join(waiting["differs"])
+    if waiting["undone"]:
+        say(f"the folder still differs from the rules above, after a rollback: {files}")
+    else:
+        say(f"waiting for a person since {moment(waiting['at'])}: {hash_}")
+    for change in waiting["changes"]:
+        say(f"  {change}")
+    if waiting["undone"]:
+        say("  change that back, or take it away; or put it in force after all:")
+    advise(f"  leadmaster rules accept {hash_} --reason …")

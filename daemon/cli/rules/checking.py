@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.rules.sources import files_of, rule_paths, sets_of
+from daemon.cli.rules.sources import channels_of, files_of, rule_paths, sets_of
 from daemon.cli.screen import print_json, say
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ REFUSED = 2
 def check(here: Here, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> int:
     """Check PATHS (files or folders), or the live folder, as a save there would be checked.
 
+    A running daemon is asked which channels a rule may route to.
+
     Errors are `file:line:column: sentence` and exit with 2; warnings stop nothing.
     """
-    sets = sets_of(files_of(here, paths, alone=alone))
-    trial = _tried(sets)
+    sets, trial = _tried(here, paths, alone=alone)
     if json_:
         print_json(_document(sets, trial))
     else:
@@ -48,8 +49,7 @@ def check(here: Here, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> i
 @pass_here
 def test(here: Here, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> int:
     """Run the examples beside the rules in both engines; show what came out otherwise."""
-    sets = sets_of(files_of(here, paths, alone=alone))
-    trial = _tried(sets)
+    sets, trial = _tried(here, paths, alone=alone)
     if json_:
         print_json(_document(sets, trial))
         return REFUSED if trial.problems else 0
@@ -63,7 +63,7 @@ def test(here: Here, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> in
         if f"{problem.file}:{problem.line}" not in told:
             say(str(problem))
     ran, wrong = len(trial.outcomes), len(trial.problems)
-    say(f"{ran} examples, {wrong} wrong" if wrong else f"ok: {ran} examples, in both engines")
+    say(f"{ran} examples, {wrong} wrong" if wrong else f"ok: {ran} examples, {_judged_by()}")
     return REFUSED if trial.problems else 0
 
 
@@ -109,10 +109,23 @@ def _live(here: Here) -> list[RuleSet]:
     return sets_of(files)
 
 
-def _tried(sets: Sequence[RuleSet]) -> Trial:
-    from rules.trial import try_out
+def _tried(here: Here, paths: Sequence[Path], *, alone: bool) -> tuple[list[RuleSet], Trial]:
+    """Try what a save would be tried for; without a daemon, say what only it could tell."""
+    from rules.lint import unknown_routes
+    from rules.trial import Trial, try_out
 
-    return try_out(sets)
+    files, channels = files_of(here, paths, alone=alone), channels_of(here)
+    sets = sets_of(files, channels)
+    trial = try_out(sets)
+    unknown = [each for ruleset in sets if channels is None for each in unknown_routes(ruleset)]
+    warnings = tuple(sorted((*trial.warnings, *unknown)))
+    return sets, Trial(trial.problems, warnings, trial.outcomes)
+
+
+def _judged_by() -> str:
+    from rules.engine import available
+
+    return "in both engines" if available else "by the second evaluator alone"
 
 
 def _say_sets(sets: Sequence[RuleSet]) -> None:

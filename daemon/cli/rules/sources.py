@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,12 +39,22 @@ def files_of(here: Here, paths: Sequence[Path], *, alone: bool = False) -> tuple
         raise RulesRejected(str(error)) from error
 
 
-def sets_of(files: Sequence[RuleFile]) -> list[RuleSet]:
+def channels_of(here: Here) -> tuple[str, ...] | None:
+    """Return the channels that the daemon can route to; None where none is there to tell."""
+    from daemon.errors import NotAllowed, NotRunning, Unavailable
+
+    try:
+        return tuple(here.client().get("rules")["channels"])
+    except (NotAllowed, NotRunning, Unavailable):
+        return None
+
+
+def sets_of(files: Sequence[RuleFile], channels: Collection[str] | None = None) -> list[RuleSet]:
     """Load the sets that the files make; raise :class:`RulesRejected` with every problem."""
     import rules
     from daemon.errors import RulesRejected
 
     try:
-        return list(rules.load_sets(files).values())
+        return list(rules.load_sets(files, channels).values())
     except rules.RulesInvalid as error:
         raise RulesRejected(str(error)) from error

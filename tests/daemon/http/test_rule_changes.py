@@ -101,7 +101,7 @@ async def test_a_threshold_waits_to_be_accepted(keeper: Doors, own: Path) -> Non
         ({"target": "gate.nothing", "value": 75, "dry_run": True}, 400, "gate.nothing"),
         ({**ALLOW, "value": 70, "dry_run": True}, 409, "70 already"),
         ({**ALLOW, "value": 40, "reason": "why not"}, 422, "gate.yaml:13:29"),
-        ({**ALLOW, "value": 1.5, "dry_run": True}, 400, "int"),
+        ({**ALLOW, "value": 1.5, "dry_run": True}, 400, "whole number"),
     ],
 )
 async def test_a_bad_value_is_refused_before_it_is_written(
@@ -111,6 +111,20 @@ async def test_a_bad_value_is_refused_before_it_is_written(
     reply = await keeper.control.call("POST", "/v1/rules/change", json=order)
     assert (reply.status, said in reply.document["detail"]) == (status, True), reply.document
     assert names(own) == []
+
+
+async def test_a_ramp_is_changed_by_its_ends(keeper: Doors, own: Path) -> None:
+    """As the file names them; what was and what will be come back in the same form."""
+    ends = {"from": [30, 0], "to": [60, -40]}
+    order = {"target": "gate.scores.stale", "value": ends, "reason": "it ages faster"}
+    made = (await keeper.control.call("POST", "/v1/rules/change", json=order)).document
+    assert made["before"] == {"from": [30, 0], "to": [90, -20]}
+    assert made["after"] == ends
+    assert "to: [60, -40]" in (own / "gate.yaml").read_text(encoding="utf-8")
+    (noted,) = await keeper.house.database.read(
+        lambda reader: audit.of_subject(reader, "scores.stale")
+    )
+    assert noted.detail["after"] == "{from: [30, 0], to: [60, -40]}"
 
 
 @pytest.mark.parametrize(("name", "said"), [("", "is set"), ("/nowhere/rules.d", "not there")])
