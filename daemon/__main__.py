@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 INTERRUPTED = 130
@@ -11,14 +10,17 @@ INTERRUPTED = 130
 def main() -> None:
     """Run `leadmaster` and end the process with its exit status."""
     try:
-        from daemon.cli.main import run  # noqa: PLC0415 - Ctrl-C may come while it is loaded
+        # Loaded here, because Ctrl-C may come while they are.
+        import signal  # noqa: PLC0415
+
+        from daemon.cli.main import run  # noqa: PLC0415
 
         status = run(sys.argv[1:])
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # now it would only be a traceback
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        sys.stderr.write("\ninterrupted\n")
         status = INTERRUPTED
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # from here on it would only be a traceback
     sys.exit(status)
 
 
