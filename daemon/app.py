@@ -19,7 +19,7 @@ from daemon.bus import Bus
 from daemon.events import revive
 from daemon.gate import Gate
 from daemon.halt import Halt
-from daemon.imports import Imports
+from daemon.imports.importer import Imports
 from daemon.inbound import InboundDesk
 from daemon.manual import Manual
 from daemon.observers import Observers
