@@ -26,6 +26,14 @@ th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px soli
 """
 
 
+def _checked(report: Mapping[str, Any]) -> str:
+    if report["decisions"] and not report["checked"]:
+        return "durable-rules was not asked."
+    return (
+        f"{report['checked']} of them were judged by both engines, {report['disagreed']} otherwise."
+    )
+
+
 def page(report: Mapping[str, Any]) -> str:
     """Return the whole page for a report, as it came in JSON."""
     total = report["decisions"]
@@ -34,8 +42,7 @@ def page(report: Mapping[str, Any]) -> str:
         (
             f"<p>{total} decisions since {escape(report['since'][:10])}. "
             f"<b>{report['allows_more']}</b> would be newly allowed, "
-            f"<b>{report['allows_less']}</b> allowed no more. {report['checked']} of them were "
-            f"judged by both engines, {report['disagreed']} otherwise.</p>"
+            f"<b>{report['allows_less']}</b> allowed no more. {_checked(report)}</p>"
         ),
         "<h2>Verdicts</h2>",
         _key("as decided", "by these rules"),

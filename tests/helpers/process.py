@@ -117,9 +117,11 @@ class RealDaemon:
 
 
 @contextlib.contextmanager
-def running(folder: Path, settings: str) -> Iterator[RealDaemon]:
+def running(
+    folder: Path, settings: str, environ: Mapping[str, str] | None = None
+) -> Iterator[RealDaemon]:
     """Start a daemon and end it with the block, whatever happened."""
-    daemon = RealDaemon(folder, settings)
+    daemon = RealDaemon(folder, settings, environ=environ or {})
     daemon.start()
     try:
         yield daemon
