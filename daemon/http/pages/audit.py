@@ -10,7 +10,8 @@ from aiohttp import web
 from daemon.http.bodies import Limit, Query, query
 from daemon.http.pages.shell import page, piece, told
 from daemon.http.vitals import house_of
-from storage import listings
+from storage import listings, messages, prospects
+from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
@@ -45,8 +46,12 @@ async def list_(request: web.Request) -> web.StreamResponse:
     )
     people, actions = await house.database.read(listings.audit_words)
     shown = found[: wanted.limit]
+    subjects = {line.entry.subject for line in shown}
     values: dict[str, Any] = {
         "found": shown,
+        "names": await house.database.read(
+            lambda reader: {subject: _name(reader, subject) for subject in subjects}
+        ),
         "wanted": wanted,
         "next": shown[-1].number if len(found) > wanted.limit else 0,
         "link": _link,
@@ -54,6 +59,15 @@ async def list_(request: web.Request) -> web.StreamResponse:
     if "HX-Request" in request.headers:
         return piece(request, "pieces/audit_list.html", **values)
     return await page(request, "audit.html", here="audit", people=people, actions=actions, **values)
+
+
+def _name(reader: Reader, subject: str) -> str:
+    """Return the name of whom a subject is about; empty where it is nobody, or none is known."""
+    if subject.startswith("pro_"):
+        prospect = prospects.get(reader, subject)
+        return prospect.name if prospect else ""
+    message = messages.get(reader, subject) if subject.startswith("msg_") else None
+    return listings.name_of(reader, message.contact if message else subject)
 
 
 def _link(subject: str) -> str:
