@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import threading
 from collections import Counter
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from daemon.cli.screen import say
+from daemon.cli.calling import program
+from daemon.cli.screen import advise, put, say
 from daemon.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def demo(*, keep: bool, rate: float, stay: bool | None) -> None:
         if sys.stdout.isatty() if stay is None else stay:
             _your_turn(stage, news)
         if keep:
-            say(f"\nThe folder stays: leadmaster --config {stage.folder}/leadmaster.toml run")
+            advise(f"\nThe folder stays: leadmaster --config {stage.folder}/leadmaster.toml run")
 
 
 def _invite(client: Client) -> None:
@@ -82,14 +82,15 @@ def _your_turn(stage: Stage, news: News) -> None:
     """Leave something to do, say how, and wait for the visitor to end it."""
     from daemon.cli.cast import left_to_do, names_of
 
+    _scene(10, "Your turn: link a phone, validate prospects, send one by hand, stop everything")
     parts = left_to_do(stage.client)
     news.meet(names_of(parts))
-    for part in parts:
-        _enqueue(stage.client, part)
-    _scene(10, "Your turn: link a phone, validate prospects, send one by hand, stop everything")
-    say(
-        f"   the console: {_link(stage.client)}\n"
-        f"   commands:    {_called()} --config {stage.folder}/leadmaster.toml queue list\n"
+    waiting = [_enqueue(stage.client, part) for part in parts]
+    for message in waiting:
+        _expect(news, partial(_is_settled, message["id"]))
+    put(
+        f"\n   the console: {_link(stage.client)}\n"
+        f"   commands:    {program()} --config {stage.folder}/leadmaster.toml queue list\n"
         "   Ctrl-C ends the demonstration."
     )
     with contextlib.suppress(KeyboardInterrupt):
@@ -221,19 +222,13 @@ def _summary(client: Client) -> None:
     print_table(found, columns, empty="")
     counts = Counter(message["state"] for message in found)
     say("   " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-    ours = f"   {_called()} --state-dir ./state"
-    say(
+    ours = f"   {program()} --state-dir ./state"
+    put(
         "\nNext, with a daemon of your own:\n"
         f"{ours} run\n"
         f"{ours} sessions add ventas --channel simulated --start\n"
         f"{ours} sessions qr ventas"
     )
-
-
-def _called() -> str:
-    """Return how this very command is called from here: by its path where no shell finds it."""
-    found = shutil.which("leadmaster") or not sys.argv[0].endswith("leadmaster")
-    return "leadmaster" if found else sys.argv[0]
 
 
 def _scene(number: int, title: str) -> None:

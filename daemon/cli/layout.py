@@ -43,9 +43,19 @@ class Cell:
 
 def width_of(text: str) -> int:
     """Return how many columns a terminal needs for the text: an emoji takes two."""
+    if text.isascii():
+        return len(text)
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def below_itself(line: str, width: int) -> list[str]:
+    """Return a line in parts of `width`, the further ones as far in as it begins."""
+    if width_of(line) <= width:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return [indent + part for part in Cell(line).lines(max(width - len(indent), 1))]
 
 
 def padded(text: str, width: int) -> str:

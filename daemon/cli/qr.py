@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import segno
 
+from daemon.cli.screen import put, say, screen_width
+
 if TYPE_CHECKING:
     from daemon.cli.client import Client
 
@@ -58,11 +60,11 @@ class Pairing:
 
     @property
     def line(self) -> str:
-        """Return the line below the code."""
+        """Return the line below the code; short, since it is written over itself."""
         if not self.code:
             return f"{self.name}: {self.state} — {self.sentence}"
         left = max(0, round(self.ends - time.monotonic()))
-        return f"{self.name}: {self.place}, {left} s left — {self.sentence}"
+        return f"{self.name}: {self.place}, {left} s left"
 
 
 def follow(client: Client, name: str) -> None:
@@ -80,13 +82,20 @@ def follow(client: Client, name: str) -> None:
             pairing.hear(line)
         if pairing.code and pairing.code != drawn_last:
             drawn_last = pairing.code
-            print(f"\n{drawn_last}")
-        if live:
+            _draw(drawn_last)
+        if live and pairing.code:
             print(f"\r\x1b[K{pairing.line}", end="", flush=True)
         elif line:
-            print(pairing.line, flush=True)
-    if live:
-        print()
+            print("\r\x1b[K" if live else "", end="")
+            say(pairing.line)
+
+
+def _draw(code: str) -> None:
+    """Draw a code; say so where the window is too narrow for it to be scanned."""
+    needed, screen = code.index("\n"), screen_width()
+    if screen is not None and screen < needed:
+        say(f"\nThe code is {needed} columns wide and this window {screen}: make it wider.")
+    put(f"\n{code}")
 
 
 Lines = queue.SimpleQueue[dict[str, Any] | Exception | None]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.cli.calling import as_called
+from daemon.cli.layout import below_itself
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,14 +51,29 @@ def visible(text: str) -> str:
     return text.translate(_SIGNS)
 
 
-def say(sentence: str) -> None:
-    """Print one line of plain words."""
-    print(visible(sentence))
+def screen_width() -> int | None:
+    """Return the columns of the terminal; None in a pipe, where nobody looks and lines are long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def say(words: str) -> None:
+    """Print plain words; on a terminal they are wrapped between words, below their beginning."""
+    screen = screen_width()
+    lines = [visible(line) for line in words.split("\n")]
+    if screen is not None:
+        lines = [part for line in lines for part in below_itself(line, screen)]
+    put("\n".join(lines))
+
+
+def put(text: str) -> None:
+    """Print a text as it is, all at once: somebody else may be printing too."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def advise(words: str) -> None:
-    """Print what to do next; a command in it is written as it works here."""
-    say(as_called(words))
+    """Print what to do next: a command in it is as it works here, on one line to be copied."""
+    put(visible(as_called(words)))
 
 
 def print_json(thing: object) -> None:

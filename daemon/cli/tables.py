@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.cli.layout import GAP, READABLE, Cell, padded, width_of, widths
 from daemon.cli.moments import is_moment, moment
-from daemon.cli.screen import COLOURS, advise, console, visible
+from daemon.cli.screen import COLOURS, advise, console, screen_width, visible
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -49,11 +47,6 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
 def print_hanging(before: Text, words: str) -> None:
     """Print words behind some others; their further lines stand below their first."""
     _print(hanging_lines(before, words, screen_width()))
-
-
-def screen_width() -> int | None:
-    """Return the columns of the terminal; None in a pipe, where nobody looks and lines are long."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def cell(key: str, value: object, *, flat: bool = False) -> Cell:
@@ -125,7 +118,7 @@ def _cards(
     for number, (title, *others) in enumerate(grid):
         if number:
             yield Text()
-        yield Text(title.text, "bold")
+        yield Text(f"{names[0]} ").append(title.text, "bold")
         named = zip(names[1:], others, strict=True)
         yield from _pair_lines(
             [(f"{name}:", each) for name, each in named if each.text], screen, GAP
@@ -149,6 +142,6 @@ def _pair_lines(pairs: _Pairs, screen: int | None, indent: int = 0) -> Iterator[
 
 
 def _print(lines: Iterable[Text]) -> None:
-    out = console()
-    for line in lines:
-        out.print(line)
+    from rich.text import Text
+
+    console().print(Text("\n").join(lines))

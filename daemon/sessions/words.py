@@ -192,7 +192,9 @@ def _missing_phone(record: SessionRecord, seen: datetime) -> str:
 
 
 def _moment(at: datetime, record: SessionRecord) -> str:
-    return at.astimezone(ZoneInfo(record.time_zone)).strftime("%Y-%m-%d %H:%M:%S")
+    """Return a moment by the session's own clock, and where that is."""
+    place = record.time_zone.rpartition("/")[2].replace("_", " ")
+    return f"{at.astimezone(ZoneInfo(record.time_zone)):%Y-%m-%d %H:%M:%S} {place}"
 
 
 def _day(at: datetime, record: SessionRecord) -> str:

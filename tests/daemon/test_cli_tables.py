@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
+from daemon.cli.layout import below_itself
 from daemon.cli.moments import moment
 from daemon.cli.tables import cell, hanging_lines, print_facts, print_table, table_lines
 from tests.helpers.examples import examples
@@ -70,7 +71,7 @@ def test_no_line_is_wider_than_the_screen(screen: int) -> None:
 def test_a_table_that_does_not_fit_is_cards() -> None:
     """The first value is the title, the others stand below with their names."""
     assert shown(60, ROW) == [
-        ID,
+        f"message {ID}",
         "  state:  deferred",
         "  to:     +5491141234567",
         "  since:  2026-03-03 14:00:00 UTC",
@@ -168,3 +169,14 @@ def test_an_empty_table_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> N
     """No headings over nothing."""
     print_table([], COLUMNS, empty="Nothing waits.")
     assert capsys.readouterr().out == "Nothing waits.\n"
+
+
+def test_a_long_sentence_is_wrapped_between_words() -> None:
+    """Further lines begin where the first one did; a word that is too long stays whole."""
+    link = "https://wa.me/" + "5" * 40
+    assert below_itself(f"   Open the chat with {link} now", 30) == [
+        "   Open the chat with",
+        f"   {link}",
+        "   now",
+    ]
+    assert below_itself("short", 30) == ["short"]

@@ -70,7 +70,8 @@ def test_a_ready_session_says_what_is_closed_and_what_is_missing() -> None:
     )
     words = describe(record)
     assert (
-        words.sentence == "Ready. New chats are closed until 2026-03-03 10:00:00; replies still go."
+        words.sentence
+        == "Ready. New chats are closed until 2026-03-03 10:00:00 Bogota; replies still go."
     )
     assert words.action is UserAction.WAIT_UNTIL
     assert view_of(record).ready
