@@ -13,7 +13,14 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
 from yarl import URL
 
 from daemon.app import House
@@ -40,6 +47,10 @@ FLAGS: Final = (
 )
 LAPTOP: Final[ViewportSize] = {"width": 1280, "height": 860}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+PATIENCE: Final = 20_000
+"""Milliseconds that whatever is expected may take on a busy machine; else it is there at once."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass(slots=True)
