@@ -40,6 +40,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a document
+        if isinstance(error, ConnectionError) and request.transport is None:
+            return web.Response()  # whoever asked has gone: nobody hears it, and nothing failed
         response = problem(request_id, described(error, request_id))
     if not response.prepared:
         response.headers[REQUEST_ID] = request_id

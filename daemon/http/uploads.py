@@ -28,17 +28,26 @@ class Uploads:
         self._limit = limit
 
     async def keep(self, name: str, chunks: AsyncIterator[bytes]) -> str:
-        """Store a file and return its id; raise :class:`BodyTooLarge` past the limit."""
+        """Store a file and return its id; raise :class:`BodyTooLarge` past the limit.
+
+        Nothing stays of one that does not come whole.
+        """
         upload = f"up_{secrets.token_hex(8)}"
         path = await asyncio.to_thread(self._make_room, upload, name)
+        try:
+            await self._fill(path, chunks)
+        except BaseException:
+            shutil.rmtree(path.parent, ignore_errors=True)
+            raise
+        return upload
+
+    async def _fill(self, path: Path, chunks: AsyncIterator[bytes]) -> None:
         size = 0
         async for chunk in chunks:
             size += len(chunk)
             if size > self._limit:
-                await asyncio.to_thread(shutil.rmtree, path.parent)
                 raise too_large(self._limit, "Split the file into several.")
             await asyncio.to_thread(_append, path, chunk)
-        return upload
 
     def path(self, upload: str) -> Path:
         """Return where an upload lies; raise :class:`NotFound` for one that is not there."""

@@ -9,6 +9,8 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ from daemon.http.reference import interface
 from daemon.http.uploads import FILE_LIMIT
 from tests.helpers.auth import OWNER
 from tests.helpers.doors import Doors
+from tests.helpers.process import eventually
 
 PATIENCE = 20.0
 PIECE = b"x" * (64 << 10)
@@ -192,6 +195,25 @@ async def test_a_file_may_be_larger_but_not_for_ever(callers: Callers) -> None:
         await line.head(path, Transfer_Encoding="chunked")
         await line.chunks(FILE_LIMIT // len(PIECE) + 1)
         is_refused(await line.answer(), FILE_LIMIT)
+
+
+async def test_nothing_stays_of_a_file_whose_sender_left(
+    open_doors: Doors, callers: Callers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C in the middle of a list leaves no half of it behind, and is nobody's fault."""
+    folder = open_doors.house.settings.state_dir / "uploads"
+    async with callers.line("control") as line:
+        await line.head("POST /v1/uploads?filename=list.csv", Content_Length=str(BODY_LIMIT))
+        await line.send(PIECE)
+        begun = partial(has_bytes, folder)
+        await asyncio.to_thread(eventually, begun, "the beginning of a file")
+    await asyncio.to_thread(eventually, lambda: not list(folder.iterdir()), "its end")
+    assert "request_failed" not in "".join(capfd.readouterr())
+
+
+def has_bytes(folder: Path) -> bool:
+    """Tell whether something was stored already."""
+    return any(path.stat().st_size for path in folder.glob("*/*"))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "GZIP, br"])
