@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from daemon.consent import Permission, permission_of
 from statemachines.message import MANUAL
@@ -13,9 +13,11 @@ from storage.circumstances import Circumstances
 from storage.evidence import Evidence, EvidenceKind
 from storage.first_contacts import Share
 from storage.messages import MessageRecord
+from storage.prospect_reviews import ProspectReview
 from storage.prospects import ProspectRecord
 
 Facts: TypeAlias = dict[str, object]
+Review: TypeAlias = Literal["none", "waiting", "approved", "rejected"]
 
 _LINK = re.compile(
     r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|net|org|ar|mx|br|cl|co|io|me)\b", re.IGNORECASE
@@ -62,15 +64,16 @@ def validado_of(prospect: ProspectRecord, at: datetime) -> bool | None:
     return None if prospect.validado_tecnicamente and over else prospect.validado_tecnicamente
 
 
-def review_of(around: Circumstances, *, in_band: bool) -> str:
+def review_of(asked: str | None, said: ProspectReview | None, *, in_band: bool) -> Review:
     """Return where the prospect itself stands in the review queue.
 
-    ``in_band``: its score is one at which a person looks before we write.
+    ``asked``: why a person should look; ``said``: the word that holds; ``in_band``: its score is
+    one at which a person looks before we write.
     """
-    if around.review_reason:
+    if asked:
         return "waiting"
-    if around.reviewed:
-        return around.reviewed.word.value
+    if said:
+        return said.word.value
     return "waiting" if in_band else "none"
 
 

@@ -157,7 +157,9 @@ class Gate:
         known |= place.clock_facts(judges.gate.ruleset, around.at)
         if around.prospect is not None:
             score = known["prospect.score_contactabilidad"] = _score(judges, known)
-            known["prospect.review"] = facts.review_of(around, in_band=score in judges.review_band)
+            known["prospect.review"] = facts.review_of(
+                around.review_reason, around.reviewed, in_band=score in judges.review_band
+            )
         return known
 
     def _shadow(

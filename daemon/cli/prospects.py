@@ -89,7 +89,11 @@ def show(here: Here, *, prospect: str, json_: bool) -> None:
         return
     hidden = {"score_explanation", "contact", "import_id", "record"}
     facts = {key: value for key, value in found["prospect"].items() if key not in hidden}
-    print_facts((facts | {"suppressed": found["suppressed"]}).items())
+    said = found["reviewed"] or {"who": None, "reason": None}
+    standing = {"suppressed": found["suppressed"], "review": found["review"]}
+    print_facts(
+        (facts | standing | {"reviewed by": said["who"], "because": said["reason"]}).items()
+    )
     _print_score(found["score"])
     columns = {
         "at": "when",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from aiohttp import web
 
+from daemon import facts
 from daemon.api import numbers
 from daemon.consent import Permission
 from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected, Unavailable
@@ -30,8 +31,9 @@ from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from daemon.prospects import Entry
 from statemachines.prospect import Validation
-from storage import contacts, evidence, prospects, suppressions
+from storage import contacts, evidence, prospect_reviews, prospects, suppressions
 from storage.evidence import Evidence
+from storage.prospect_reviews import ProspectReview
 from storage.prospects import ProspectRecord
 from storage.tx import Reader
 
@@ -80,10 +82,15 @@ class Word(Body, frozen=True):
 
 
 class Dossier(Answer, frozen=True):
-    """All that is known of a prospect; `score` explains itself, null before it was computed."""
+    """All that is known of a prospect; `score` explains itself, null before it was computed.
+
+    `review` is where it stands in the queue itself, `reviewed` the person's word that holds.
+    """
 
     prospect: ProspectRecord
     suppressed: bool
+    review: facts.Review
+    reviewed: ProspectReview | None
     score: dict[str, Any] | None
     evidence: Sequence[Evidence]
 
@@ -196,9 +203,15 @@ def _by_number(reader: Reader, wanted: str, house: House) -> ProspectRecord | No
 def _dossier(reader: Reader, wanted: str, house: House) -> Dossier:
     prospect = _prospect(reader, wanted, house)
     score: Mapping[str, Any] | None = json.loads(prospect.score_explanation or "null")
+    contact = contacts.get(reader, prospect.contact)
+    asked = contact.review_reason if contact else None
+    reviewed = prospect_reviews.standing(reader, prospect.contact, house.clock.now())
+    in_band = prospect.score_contactabilidad in house.rulebook.judges.review_band
     return Dossier(
         prospect=prospect,
         suppressed=suppressions.is_suppressed(reader, prospect.contact),
+        review=facts.review_of(asked, reviewed, in_band=in_band),
+        reviewed=reviewed,
         score=dict(score) if score else None,
         evidence=evidence.of_contact(reader, prospect.contact),
     )

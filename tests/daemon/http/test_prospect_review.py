@@ -36,7 +36,12 @@ async def test_a_waiting_prospect_is_listed_and_approved(api: Caller, open_doors
 async def test_a_rejection_has_no_end(api: Caller, open_doors: Doors) -> None:
     """It holds until another word."""
     path = f"/v1/review/prospects/{await waiting(api, open_doors)}"
+    prospect = path.rpartition("/")[2]
+    before = (await api.get(f"/v1/prospects/{prospect}")).document
+    assert (before["review"], before["reviewed"]) == ("waiting", None)
     said = (await api.post(f"{path}/reject", reason="a competitor")).document
+    after = (await api.get(f"/v1/prospects/{prospect}")).document
+    assert (after["review"], after["reviewed"]["reason"]) == ("rejected", "a competitor")
     assert (said["word"], said["expires_at"]) == ("rejected", None)
     assert (await api.get("/v1/review/prospects")).document["items"] == []
 
