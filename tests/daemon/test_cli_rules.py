@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from daemon.cli import main
+from tests.daemon.test_cli_client import answering, http
 from tests.helpers.engines import EXAMPLES_RAN
 
 FORMAT = "format: leadmaster/gate@1\n"
@@ -114,3 +116,69 @@ def test_misuse_is_told(
     """In one line, with exit status 2."""
     assert _run(folder, *words) == 2
     assert sentence in capsys.readouterr().err
+
+
+REPORT = {
+    "type": "report",
+    "since": "2026-02-01T00:00:00Z",
+    "decisions": 40,
+    "seconds": 0.25,
+    "checked": 4,
+    "disagreed": 0,
+    "left_out": 2,
+    "allows_more": 3,
+    "allows_less": 1,
+    "more": {"answered": 2, "complained": 1},
+    "less": {},
+    "flips": {"review → allow": 3, "allow → block": 1},
+    "by_rule": [{"rule": "unanswered", "allows": 3, "stops": 1}],
+    "examples": [],
+}
+PROGRESS = {"type": "progress", "done": 20, "total": 40}
+
+
+class Terminal(io.StringIO):
+    """A standard error that somebody watches."""
+
+    def isatty(self) -> bool:
+        """Somebody does."""
+        return True
+
+
+def _backtest(folder: Path, *lines: dict[str, object]) -> int:
+    """Ask a daemon that answers these lines what other rules would have decided."""
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    with answering(folder / "s", http(200, body)):
+        return main.run(["--socket", str(folder / "s"), "rules", "backtest"])
+
+
+def test_a_backtest_tells_what_became_of_the_people_and_what_it_left_out(
+    short_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Newly allowed and allowed no more, by rule; where nobody watches there is no bar."""
+    assert _backtest(short_folder, PROGRESS, REPORT) == 0
+    told = capsys.readouterr()
+    assert "2 left out: a rule reads their text, which is forgotten" in told.out
+    assert "newly allowed: 3 (7.5%); of them 2 answered, 1 complained" in told.out
+    assert "allowed no more: 1\n" in told.out
+    assert "unanswered" in told.out
+    assert told.err == ""
+
+
+def test_whoever_watches_sees_how_far_it_is(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar that grows on one line, which ends with the work."""
+    watched = Terminal()
+    monkeypatch.setattr("sys.stderr", watched)
+    assert _backtest(short_folder, PROGRESS, {**PROGRESS, "done": 40}, REPORT) == 0
+    half, whole = "#" * 15 + "." * 15, "#" * 30
+    assert watched.getvalue() == f"\r[{half}] 20 decisions\r[{whole}] 40 decisions\n"
+
+
+def test_a_daemon_that_ends_before_the_backtest_is_told(
+    short_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two lines, and no report that is half of one."""
+    assert _backtest(short_folder, PROGRESS) == 1
+    assert "The daemon ended before the backtest did." in capsys.readouterr().err
