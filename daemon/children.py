@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process, SubprocessStreamProtocol
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,14 +46,16 @@ async def answering(command: Sequence[str], longest_line: int) -> AsyncIterator[
 
     It is killed, not asked: it only reads, so there is nothing that it could leave half done.
     """
-    process = await asyncio.create_subprocess_exec(
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: SubprocessStreamProtocol(longest_line, loop),
         *leashed(command, signal.SIGKILL),
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL,
-        limit=longest_line,
         start_new_session=True,
     )
+    process = Process(transport, protocol, loop)
     try:
         yield Answering(  # both were asked for as pipes
             cast("asyncio.StreamWriter", process.stdin),
@@ -63,7 +65,16 @@ async def answering(command: Sequence[str], longest_line: int) -> AsyncIterator[
         # A group keeps its number for as long as anybody is in it: this can't hit a stranger.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await _gone(process, transport)
+
+
+async def _gone(process: Process, transport: asyncio.SubprocessTransport) -> None:
+    """Close the pipes, or the end of a child that said more than was read is never seen."""
+    for descriptor in (0, 1):
+        if pipe := transport.get_pipe_transport(descriptor):
+            pipe.close()
+    await process.wait()
+    await asyncio.sleep(0)  # pipes close one turn later
 
 
 @contextlib.contextmanager

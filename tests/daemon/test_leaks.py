@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from daemon import children
 from daemon.api.transport import CannotOpen
 from daemon.cli.checks import examined
 from daemon.cli.serve import service
@@ -172,3 +173,12 @@ async def test_a_child_that_is_given_up_leaves_no_pipe(work: Callable[[], Awaita
     await asyncio.gather(asyncio.to_thread(sum, ()))  # the loop's own thread is there before
     with none_left(), pytest.raises(TimeoutError):
         await asyncio.wait_for(work(), 0.2)
+
+
+async def test_a_child_that_talks_faster_than_anybody_listens_can_be_given_up() -> None:
+    """Its pipe is full, and the reading of it is held up: neither keeps us from ending it."""
+    command = (sys.executable, "-c", "while True: print('x' * 4096)")
+    with none_left():
+        async with asyncio.timeout(20), children.answering(command, longest_line=8192) as child:
+            assert await child.line()
+            await asyncio.sleep(0.1)
