@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from daemon.cli.context import Commands, Here, as_json, pass_here, reason
-from daemon.cli.screen import print_json, say
+from daemon.cli.moments import moment
+from daemon.cli.screen import advise, print_json, put, say
 from daemon.cli.tables import print_table
 
 
@@ -45,7 +46,8 @@ def take(here: Here, *, message: str, json_: bool) -> None:
     """Take a message for yourself; it returns when its lease ends."""
     record = _step(here, message, "take", json_=json_)
     if not json_:
-        say(f"Yours until {str(record['lease_until'])[11:19]} UTC. Next: manual reveal {message}")
+        say(f"Yours until {moment(str(record['lease_until']))}.")
+        advise(f"Next: leadmaster manual reveal {message}")
 
 
 @manual.command()
@@ -58,7 +60,8 @@ def reveal(here: Here, *, message: str, json_: bool) -> None:
     if json_:
         print_json(answer)
     else:
-        say(f"{answer['link']}\nSend it there, then: manual confirm {message}, or manual cancel")
+        put(answer["link"])
+        advise(f"Send it there, then: leadmaster manual confirm {message}, or cancel")
 
 
 @manual.command()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
 from daemon.cli.context import Commands, Here, as_json, listing, pass_here, reason
-from daemon.cli.moments import moment
-from daemon.cli.screen import print_json, say
+from daemon.cli.moments import aware, moment
+from daemon.cli.screen import advise, print_json, say
 from daemon.cli.status import note_halt
 from daemon.cli.story import print_story
 from daemon.cli.tables import print_facts, print_table
 
-_NOT_BEFORE = "Not before this moment, such as 2026-03-02T14:00:00Z."
+MANUAL: Final = "manual"
+_NOT_BEFORE: Final = "Not before this moment, such as 2026-03-02T14:00 by your clock, or with Z."
 
 
 @click.command()
@@ -22,7 +24,7 @@ _NOT_BEFORE = "Not before this moment, such as 2026-03-02T14:00:00Z."
 @click.option("--session", default=None, help="Through this session; else the best one.")
 @click.option("--channel", default=None, help="By this channel; manual is by hand.")
 @click.option("--key", default=None, help="Idempotency key: the same one never sends twice.")
-@click.option("--not-before", default=None, help=_NOT_BEFORE)
+@click.option("--not-before", default=None, callback=aware, help=_NOT_BEFORE)
 @click.option("--wait", is_flag=True, help="Wait for the gate's verdict.")
 @as_json
 @pass_here
@@ -33,8 +35,22 @@ def send(
     message = here.client().send(to, text, key=key, wait=wait, **route)
     if json_:
         print_json(message)
-    else:
-        say(f"{message['id']}: {message['state']} — {message['sentence']}")
+        return
+    say(f"{message['id']}: {message['state']} — {message['sentence']}")
+    advise(f"Next: {_next(message)}")
+
+
+def _next(message: Mapping[str, Any]) -> str:
+    """Return the command that goes on with a message: by hand, by a person's word, or a look."""
+    match message["state"]:
+        case "held":
+            return f"leadmaster review approve {message['id']} --reason …, or reject"
+        case "cleared" if message["channel"] == MANUAL:
+            return f"leadmaster manual take {message['id']}"
+        case "queued" | "deferred" if message["channel"] == MANUAL:
+            return f"once the gate has let it through: leadmaster manual take {message['id']}"
+        case _:
+            return f"leadmaster queue show {message['id']}"
 
 
 @click.group(cls=Commands)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import click
+
 
 def moment(text: str) -> str:
     """Return an aware ISO moment to the second, such as `2026-03-02 11:00:00 UTC-03`.
@@ -12,6 +14,17 @@ def moment(text: str) -> str:
     """
     at = _read(text)
     return text if at is None else f"{at:%Y-%m-%d %H:%M:%S} {_zone(at)}"
+
+
+def aware(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """Return a moment that was typed as the daemon takes it; without a zone: the terminal's."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError:
+        example = "write it such as 2026-03-02T14:00, by your clock"
+        raise click.BadParameter(f"{text} is no moment; {example}") from None
 
 
 def is_moment(text: str) -> bool:

@@ -85,11 +85,13 @@ async def list_(request: web.Request) -> web.Response:
 
 
 def _states(words: str) -> list[MessageState]:
-    try:
-        return [MessageState(word) for word in words.split(",") if word]
-    except ValueError as error:
+    wanted = [word for word in words.split(",") if word]
+    if unknown := [word for word in wanted if word not in set(MessageState)]:
         known = ", ".join(MessageState)
-        raise BadRequest(f"state: {error}.", hint=f"The states are: {known}.") from error
+        raise BadRequest(
+            f"state: there is no state {', '.join(unknown)}.", hint=f"The states are: {known}."
+        )
+    return [MessageState(word) for word in wanted]
 
 
 @routes.get("/v1/messages/{id}")

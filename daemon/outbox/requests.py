@@ -102,11 +102,7 @@ class Intake:
         choices = await self._database.read(self._choices)
         prepared = await self._plugins.prepare(draft, choices)
         if prepared is None:
-            named = f"the session {request.session!r}" if request.session else "any session"
-            raise BadRequest(
-                f"session: nothing can take this message through {named}.",
-                hint="Add a session with: leadmaster sessions add",
-            )
+            raise _no_way(request)
         return prepared
 
     def _choices(self, reader: Reader) -> list[SessionChoice]:
@@ -161,6 +157,21 @@ class Intake:
         if not request.campaign and permission_of(said, at) is Permission.CONVERSATION:
             return timedelta(hours=self._settings.sending.reply_expires_hours)
         return timedelta(days=self._settings.sending.expires_days)
+
+
+def _no_way(request: SendRequest) -> BadRequest:
+    """Return why no session takes a message, and the command that makes one which does."""
+    session, channel = request.session, request.channel
+    if session and channel:
+        sentence = f"session: there is no session {session!r} on the channel {channel!r}."
+    elif channel:
+        sentence = f"channel: there is no session on the channel {channel!r}."
+    elif session:
+        sentence = f"session: there is no session {session!r}."
+    else:
+        sentence = "session: there is no session that could take this message."
+    wanted = f"{session or 'NAME'} --channel {channel or 'simulated'}"
+    return BadRequest(sentence, hint=f"Add one with: leadmaster sessions add {wanted}")
 
 
 def _same(found: MessageRecord, request: SendRequest) -> MessageRecord:

@@ -231,6 +231,29 @@ def test_a_wrong_call_is_exit_2_with_a_hint(arguments: list[str]) -> None:
     assert ran.err.splitlines()[1].startswith("hint: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (["queue", "list", "--limit", "0"], 2, "usage"),
+        (["send", "1", "x", "--not-before", "soon"], 2, "usage"),
+        (["prospects", "export", "/nowhere/out.csv"], 1, "not_running"),
+        (["rules", "check", "/nowhere.yaml"], 2, "usage"),
+        (["--config", "/nowhere.toml", "status"], 2, "settings_rejected"),
+    ],
+)
+def test_with_json_a_problem_is_a_document(
+    tmp_path: Path, arguments: list[str], status: int, code: str
+) -> None:
+    """Code, sentence and hint on one line of standard error; the exit status stays."""
+    ran = run("--state-dir", str(tmp_path), *arguments, "--json")
+    assert (ran.status, ran.out) == (status, "")
+    (line,) = ran.err.splitlines()
+    problem = json.loads(line)
+    assert problem["code"] == code
+    assert problem["detail"]
+    assert problem["hint"]
+
+
 def test_settings_name_every_problem(tmp_path: Path) -> None:
     """A start with bad settings is refused with all of them, exit 2."""
     config = tmp_path / "bad.toml"
@@ -431,7 +454,10 @@ def test_by_hand_from_take_to_confirmed(here: Here, tmp_path: Path) -> None:
     sent = here("send", "+5491141235001", "Buenas, vimos su local", "--json").document
     _await_state(here, sent["id"], "cleared")
     assert sent["id"] in here("manual", "list").out
-    assert "Yours until" in here("manual", "take", sent["id"]).out
+    taken = here("manual", "take", sent["id"]).out
+    assert taken.startswith(f"{sent['id']}: taken")
+    assert "Yours until 2026-03-0" in taken
+    assert f"Next: leadmaster --state-dir {here.folder} manual reveal {sent['id']}" in taken
     assert "confirmed" not in here("manual", "return", sent["id"]).out
     here("manual", "take", sent["id"], "--json")
     assert "https://wa.me/" in here("manual", "reveal", sent["id"]).out
@@ -442,6 +468,20 @@ def test_by_hand_from_take_to_confirmed(here: Here, tmp_path: Path) -> None:
     link = here("manual", "reveal", other["id"], "--json").document["link"]
     assert link.startswith("https://wa.me/")
     assert "cancelled" in here("manual", "cancel", other["id"], "--reason", "closed shop").out
+
+
+def test_a_message_by_hand_says_what_is_next(here: Here, tmp_path: Path) -> None:
+    """Asked for by hand, it needs a session for that; then it says how it is taken."""
+    (tmp_path / "guia.csv").write_text("phone\n+5491141235003\n", encoding="utf-8")
+    here("prospects", "import", str(tmp_path / "guia.csv"), "--yes")
+    by_hand = ("send", "+5491141235003", "Buenas tardes", "--channel", "manual", "--wait")
+    refused = here.refused(*by_hand).err
+    assert "there is no session on the channel 'manual'" in refused
+    assert "sessions add NAME --channel manual" in refused
+    here("sessions", "add", "mesa", "--channel", "manual")
+    said = here(*by_hand).out
+    here("sessions", "delete", "mesa", "--yes")
+    assert f"leadmaster --state-dir {here.folder} manual take msg_" in said
 
 
 def test_every_list_is_json_for_programs(here: Here) -> None:
@@ -465,7 +505,11 @@ def test_halt_and_resume(here: Here) -> None:
 def test_tail_tells_the_log(here: Here) -> None:
     """From the beginning, narrowed, ended after so many; words or JSON lines."""
     words = here("tail", "--after", "0", "--until", "5").out
-    assert len(words.splitlines()) >= 5
+    assert len(words.splitlines()) == 5
+    assert not set("{}[]'") & set(words)
+    assert "files: " in words
+    assert " UTC" in here("tail", "--after", "0", "--until", "1", TZ="UTC").out
+    assert " UTC-03" in here("tail", "--after", "0", "--until", "1", TZ="<-03>3").out
     said = here("tail", "--after", "0", "--until", "2", "--type", "session.changed", "--json").out
     assert {json.loads(line)["type"] for line in said.splitlines()} == {"session.changed"}
     assert here.refused("tail", "--type", "no.such").status == 2
