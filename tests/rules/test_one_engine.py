@@ -1,17 +1,21 @@
-"""One engine is enough to run, and the judge says which one decided."""
+"""One engine is enough to run, the judge says which decided, and what holds with either holds."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+
 from rules import Judge
 from rules.engine import available
 from tests.rules.support import GATE_HEAD, facts, loaded
 
-PROGRAM = """
+WITHOUT = """
 import sys
 sys.modules["durable_rules_engine"] = None
+"""
+PROGRAM = """
 from rules import DEFAULTS, Judge, load
 from rules.engine import EngineFault, Matcher, available
 judge = Judge(load([DEFAULTS / "gate.yaml"]))
@@ -42,7 +46,56 @@ def test_the_reference_alone_says_so() -> None:
 
 def test_without_the_extension_the_reference_decides_alone() -> None:
     """As on Python 3.13 and later; shown in a process that cannot load it."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60
+    said = "False reference durable-rules is not installed for this Python"
+    assert _child(WITHOUT + PROGRAM) == said
+
+
+def _child(program: str) -> str:
+    """What a program prints in a process of its own, which the engine may kill."""
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
+
+
+MEMORY = """
+from pathlib import Path
+from rules import DEFAULTS, Judge, load
+from rules.examples import baseline
+ruleset = load([DEFAULTS / "gate.yaml"])
+facts = baseline(ruleset)
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+def reload():
+    judge = Judge(ruleset)
+    judge.decide(facts)
+    judge.close()
+def forget():
+    Judge(ruleset).decide(facts)
+def decide(judge=Judge(ruleset)):
+    judge.decide(facts)
+for work, times in ((reload, 200), (forget, 200), (decide, 10_000)):
+    for _ in range(50):
+        work()
+    before = resident()
+    for _ in range(times):
+        work()
+    print(resident() - before < 4_000_000)
+"""
+
+
+@pytest.mark.parametrize("before", ["", WITHOUT], ids=["what is here", "without durable-rules"])
+def test_memory_stays_flat_over_reloads_and_decisions(before: str) -> None:
+    """A set that is closed, or that nobody holds, gives all back; a decision leaves nothing."""
+    assert _child(before + MEMORY).split() == ["True", "True", "True"]
+
+
+def test_the_same_rules_may_be_loaded_twice_at_the_same_time() -> None:
+    """While a new set is tried the old one goes on."""
+    ruleset = loaded(
+        GATE_HEAD + "vetoes: [{id: it, reason: r, when: {message.text|contains: casino}}]\n"
     )
-    assert done.stdout.strip() == ("False reference durable-rules is not installed for this Python")
+    old, new = Judge(ruleset), Judge(ruleset)
+    given = facts(old, message__text="casino")
+    assert old.decide(given) == new.decide(given)
+    new.close()
+    assert old.decide(given).vetoes

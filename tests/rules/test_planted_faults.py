@@ -13,8 +13,6 @@ from rules.conditions import All, Any, Condition, Not
 from rules.examples import baseline
 from tests.helpers.engines import needs_both_engines
 
-pytestmark = needs_both_engines
-
 Rules = Sequence[tuple[str, Condition, bool]]
 Compiler = Callable[[Rules], tuple[Shard, ...]]
 
@@ -124,6 +122,7 @@ def _cases() -> Iterator[dict[str, object]]:
         yield from ({**usual, name: value} for value in values)
 
 
+@needs_both_engines
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_compiler_that_is_wrong_is_caught(fault: Compiler) -> None:
     """Some decision at the edge of some rule comes out otherwise: a fault, never a guess."""
