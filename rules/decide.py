@@ -84,10 +84,10 @@ def _ruling(
     if unknown or score is None:
         sentence = f"Nobody can judge this without knowing {', '.join(unknown)}"
         return Ruling(Verdict.BLOCK, "required_fact_missing", sentence)
-    return _spoken(said, approved=approved) or _band_ruling(score, approved=approved)
+    return spoken(said, approved=approved) or _band_ruling(score, approved=approved)
 
 
-def _spoken(said: Sequence[Fired | Opinion], *, approved: bool) -> Ruling | None:
+def spoken(said: Sequence[Fired | Opinion], *, approved: bool) -> Ruling | None:
     """The ruling of the gravest veto or opinion, the first of its kind; an approval lifts holds."""
     first = {each.effect: each for each in reversed(said)}
     if approved:

@@ -13,13 +13,13 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rules.conditions import leaves, truth
-from rules.decide import decision_of
+from rules.decide import decision_of, spoken
 from rules.facts import REQUIRED, FactType
 from rules.reference import Reference
 from rules.ruleset import APPROVED, Format, Ramp
 from rules.snapshot import MICRO, known_values, micro
 from rules.tally import beyond_cap, tally
-from rules.verdict import Effect, Verdict
+from rules.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -160,13 +160,11 @@ class Replay:
         """The verdict that vetoes, opinions or missing facts give; None: the score decides."""
         if self.ruleset.format is Format.SCORE:
             return None
-        decision = decision_of(self.ruleset, values, fired, opinions, "replay")
-        effects = {veto.effect for veto in decision.vetoes}
-        effects |= {opinion.effect for opinion in opinions}
-        if values.get(APPROVED) == 1:
-            effects.discard(Effect.HOLD)
-        unknown = any(fact.name not in values for fact in REQUIRED)
-        return decision.verdict.value if effects or unknown else None
+        if any(fact.name not in values for fact in REQUIRED):
+            return Verdict.BLOCK.value
+        vetoes = [veto for veto in self.ruleset.spoken if veto.id in fired]
+        ruling = spoken((*vetoes, *opinions), approved=values.get(APPROVED) == 1)
+        return None if ruling is None else ruling.verdict.value
 
     def _saying(self, final: str | None, approved: bool) -> Callable[[int], Replayed]:  # noqa: FBT001
         """What is said at each score, where all else is alike."""
