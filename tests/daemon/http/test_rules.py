@@ -71,9 +71,7 @@ async def test_a_change_waits_is_accepted_and_rolled_back(keeper: Doors, tmp_pat
 async def test_a_save_is_seen_and_told(keeper: Doors, tmp_path: Path) -> None:
     """Nobody asks: the watch sees it; what is broken is counted, and mending it clears that."""
     api, desk = keeper.control, keeper.house.rule_desk
-    await asyncio.sleep(0.2)  # the watch is set up in a thread of its own
-    _save(tmp_path, "- broken\n")
-    await _until(lambda: desk.state().rejected is not None)
+    await _until(lambda: desk.state().rejected is not None, lambda: _save(tmp_path, "- broken\n"))
     assert (await api.get("/v1/status")).document["rules"]["problems"] == 1
     _save(tmp_path, MANY)
     await _until(lambda: "ours.yaml" in "".join(desk.state().gate.files))
@@ -88,16 +86,19 @@ async def test_a_hang_up_finds_a_folder_that_came_later(short_folder: Path, tmp_
         desk = opened.house.rule_desk
         (tmp_path / "later.d").mkdir()
         (tmp_path / "later.d" / "ours.yaml").write_text(MANY, encoding="utf-8")
-        await asyncio.sleep(0.1)
-        opened.house.rule_watch.ask()
-        await _until(lambda: len(desk.state().gate.files) == 2)
+        await _until(lambda: len(desk.state().gate.files) == 2, opened.house.rule_watch.ask)
 
 
-async def _until(holds: Callable[[], bool]) -> None:
-    """Come back when it holds; the watch works in a thread of its own and rings no bell of ours."""
-    for _ in range(600):
+async def _until(holds: Callable[[], bool], again: Callable[[], object] = lambda: None) -> None:
+    """Come back when it holds; the watch works in a thread of its own and rings no bell of ours.
+
+    Nor does it tell when it has begun to look: what it may have missed is done `again`.
+    """
+    for look in range(1200):
         if holds():
             return
+        if look % 60 == 0:
+            again()
         await asyncio.sleep(0.05)
     pytest.fail("it never held")
 
