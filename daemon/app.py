@@ -128,9 +128,8 @@ class House:
             await self.sessions.restore()
             for view in self.sessions.views():
                 self.outbox.serve(view.name)
-            await stack.enter_async_context(self.validation.running())
-            await stack.enter_async_context(self.rule_watch.running())
-            yield
+            async with self.validation.running(), self.rule_watch.running():
+                yield
 
     # The rules.
 
