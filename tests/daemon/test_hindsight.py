@@ -282,14 +282,16 @@ async def test_rules_that_can_not_be_read_are_refused(house: SmallHouse) -> None
 
 
 @pytest.mark.parametrize(
-    ("program", "sentence"),
-    [("", "died"), ("import time; time.sleep(9)", "said nothing for 0.3 s")],
+    ("program", "seconds", "sentence"),
+    [("", 60.0, "died"), ("import time; time.sleep(9)", 0.3, "said nothing for 0.3 s")],
 )
-async def test_a_child_that_dies_or_falls_silent_is_told(program: str, sentence: str) -> None:
+async def test_a_child_that_dies_or_falls_silent_is_told(
+    program: str, seconds: float, sentence: str
+) -> None:
     """Whoever waits is not kept waiting."""
     request = report.Request("nowhere", datetime.now(UTC), (), "both", 0)
     command = (sys.executable, "-c", program)
-    answers = [each async for each in backtested(request, command, silence_seconds=0.3)]
+    answers = [each async for each in backtested(request, command, silence_seconds=seconds)]
     [found] = answers
     assert isinstance(found, report.Refused)
     assert sentence in found.sentence
