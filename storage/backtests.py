@@ -16,6 +16,10 @@ from storage.tx import Reader
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MESSAGES = (
+    "m.text, d.at, d.recipient, s.time_zone",
+    "JOIN messages AS m ON m.id = d.message LEFT JOIN sessions AS s ON s.name = m.session",
+)
 _PAGE = 200  # what a processor's cache holds: with ten times as many, each step reads memory anew
 
 
@@ -28,6 +32,11 @@ class Page(NamedTuple):
     documents: tuple[bytes, ...]
     facts: tuple[bytes, ...]
     texts: tuple[str | None, ...]
+    """Empty where it is forgotten. This and what follows is there only if it was asked for."""
+    times: tuple[str | None, ...]
+    recipients: tuple[str | None, ...]
+    zones: tuple[str | None, ...]
+    """The time zone of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +67,14 @@ def count(reader: Reader, since: datetime) -> int:
     return int(reader.value("SELECT count(*) FROM decisions WHERE at >= ?", (stamp(since),)))
 
 
-def pages(reader: Reader, since: datetime, *, texts: bool) -> Iterator[Page]:
-    """Yield decisions, oldest first, some at a time; their messages' texts only if asked for."""
-    text, join = (
-        ("m.text", "JOIN messages AS m ON m.id = d.message") if texts else ("NULL AS text", "")
-    )
+def pages(reader: Reader, since: datetime, *, messages: bool) -> Iterator[Page]:
+    """Yield decisions, oldest first, some at a time; their messages only if asked for."""
+    about, join = _MESSAGES if messages else ("NULL, NULL, NULL, NULL", "")
     after = 0
     # As bytes, JSON is read where it lies; as text it would be decoded first, and encoded again.
     while rows := reader.all(
         "SELECT d.rowid, d.id, d.verdict, CAST(d.document AS BLOB), CAST(d.facts AS BLOB),"
-        f" {text} FROM decisions AS d {join}"
+        f" {about} FROM decisions AS d {join}"
         f" WHERE d.rowid > ? AND d.at >= ? ORDER BY d.rowid LIMIT {_PAGE}",
         (after, stamp(since)),
     ):

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 import rules
 from daemon import floor
 from daemon.api.numbers import mask
+from daemon.hindsight.changes import Changes
 from daemon.hindsight.report import Flip, Progress, Report, Request, RuleFlips
 from daemon.hindsight.rows import Rows
 from daemon.rulebook import past
@@ -24,11 +24,9 @@ from storage.backtests import Page
 from storage.tx import Reader
 
 ALLOW = rules.Verdict.ALLOW.value
-_SCORE, _TEXT = "prospect.score_contactabilidad", "message.text"
 _STEP = 5  # points of a bar in the histogram of scores
 _SAMPLES = 200  # decisions that durable-rules is asked about too
 _CHUNK = 500
-_NOTHING: Mapping[str, object] = MappingProxyType({})
 _facts = msgspec.json.Decoder(dict[str, Any])
 
 Said = tuple[str, int | None]
@@ -75,13 +73,12 @@ class Backtest:
         self._reader = reader
         self._sets = sets
         self._request = request
-        self._gate, self._score = Replay(sets.gate), Replay(sets.score)
+        self._gate = Replay(sets.gate)
         self._row = Rows(self._gate)
         self._both = rules.Judge(sets.gate, request.engines)
         self._judge = rules.Judge(sets.gate, "reference")
         self._two_engines = self._both.engine != self._judge.engine
-        self._texts = any(fact.name == _TEXT for fact in sets.gate.reads)
-        self._scored_anew = past.live_score(reader) not in (None, sets.score.hash)
+        self._changes = Changes(reader, sets)
         self._found = _Found()
 
     def run(self) -> Iterator[Progress | Report]:
@@ -89,7 +86,8 @@ class Backtest:
         begun = time.perf_counter()
         total = backtests.count(self._reader, self._request.since)
         every, done, told = max(1, total // _SAMPLES), 0, 0
-        for page in backtests.pages(self._reader, self._request.since, texts=self._texts):
+        since, messages = self._request.since, self._changes.about_messages
+        for page in backtests.pages(self._reader, since, messages=messages):
             asked = range(-done % every, len(page.ids), every) if self._two_engines else ()
             self._compare(page, asked)
             done += len(page.ids)
@@ -102,11 +100,11 @@ class Backtest:
         """Judge a page of decisions anew, column by column, and count what comes out otherwise."""
         documents = list(map(_documents.decode, page.documents))
         kept = [place for place, each in enumerate(documents) if each.fault is None]
-        if self._texts:
+        if self._changes.texts:
             readable = [place for place in kept if page.texts[place]]
             self._found.left_out += len(kept) - len(readable)
             kept = readable
-        changes = self._changes(page, kept)
+        changes = self._changes.of(page, kept)
         opinions = [_opinions(documents[place]) for place in kept]
         rows = [
             self._row.of(page.facts[p], change) for p, change in zip(kept, changes, strict=True)
@@ -123,21 +121,6 @@ class Backtest:
                     now = self._flipped(page, place, before[number], facts, opinions[number])
                     after[number] = (now, after[number][1])
         self._found.pairs.update(zip(before, after, strict=True))
-
-    def _changes(self, page: Page, kept: Sequence[int]) -> Sequence[Mapping[str, object]]:
-        """Return the facts that are otherwise now: the text is kept apart, the score is anew."""
-        if not self._texts and not self._scored_anew:
-            return [_NOTHING] * len(kept)
-        changes: list[dict[str, object]] = [
-            {_TEXT: page.texts[place]} if self._texts else {} for place in kept
-        ]
-        if self._scored_anew:
-            known = [_facts.decode(page.facts[place]) for place in kept]
-            rows = [self._score.row({**k, **c}) for k, c in zip(known, changes, strict=True)]
-            for facts, change, now in zip(known, changes, self._score.decide(rows), strict=True):
-                if facts.get(_SCORE) is not None:
-                    change[_SCORE] = now.score
-        return changes
 
     def _check(
         self, facts: Mapping[str, object], opinions: Sequence[rules.Opinion], after: str

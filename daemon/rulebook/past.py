@@ -61,6 +61,12 @@ def gate_of(reader: Reader, hash_: str) -> rules.RuleSet | None:
         return None
 
 
+def live_gate(reader: Reader) -> rules.RuleSet | None:
+    """Return the gate that is live, None before the first."""
+    last = rulesets.live(reader, str(rules.Format.GATE))
+    return None if last is None else gate_of(reader, last.hash)
+
+
 def live_score(reader: Reader) -> str | None:
     """Return the hash of the score set that is live, None before the first."""
     last = rulesets.live(reader, str(rules.Format.SCORE))

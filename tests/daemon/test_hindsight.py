@@ -21,7 +21,7 @@ from daemon.rulebook.lines import plain
 from daemon.settings import RulesSettings
 from rules.compiler import compile_rules
 from rules.engine import available
-from storage import shadows
+from storage import retention, shadows
 from storage.evidence import EvidenceKind
 from tests.helpers.heart import ANA, BETO, SmallHouse, small_house
 
@@ -242,6 +242,33 @@ async def test_the_score_is_named_where_it_starts_elsewhere(house: SmallHouse) -
     found = await _backtest(house, FORMAT + "score: {base: 10, min: 0, max: 100}\n")
     assert isinstance(found, report.Report)
     assert [each.rule for each in found.by_rule] == ["score"]
+
+
+async def test_other_windows_are_asked_of_the_clock_anew(house: SmallHouse) -> None:
+    """What was open is stored; what is open under other hours is not."""
+    await house.post()
+    await house.database.write(
+        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    )
+    night = 'windows: {business: {days: mon-fri, from: "22:00", to: "23:00", holidays: false}}\n'
+    found = await _backtest(house, FORMAT + night)
+    assert isinstance(found, report.Report)
+    assert found.flips == {"allow → defer": found.before["allow"]}
+    assert [each.rule for each in found.by_rule] == ["closed"]
+
+
+async def test_a_person_who_is_forgotten_keeps_the_hours_of_then(house: SmallHouse) -> None:
+    """Nobody knows any more where they lived."""
+    await house.post()
+    await house.database.write(
+        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    )
+    later = house.clock.now() + timedelta(days=1)
+    await house.database.write(lambda tx: retention.pseudonymise_decisions(tx, later, 9))
+    night = 'windows: {business: {days: mon-fri, from: "22:00", to: "23:00", holidays: false}}\n'
+    found = await _backtest(house, FORMAT + night)
+    assert isinstance(found, report.Report)
+    assert found.flips == {}
 
 
 async def test_what_no_rule_can_lift_stays_in_force(house: SmallHouse) -> None:
