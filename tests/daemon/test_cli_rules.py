@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -165,13 +166,11 @@ def test_a_backtest_tells_what_became_of_the_people_and_what_it_left_out(
     assert told.err == ""
 
 
-def test_whoever_watches_sees_how_far_it_is(
-    short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whoever_watches_sees_how_far_it_is(short_folder: Path) -> None:
     """A bar that grows on one line, which ends with the work."""
     watched = Terminal()
-    monkeypatch.setattr("sys.stderr", watched)
-    assert _backtest(short_folder, PROGRESS, {**PROGRESS, "done": 40}, REPORT) == 0
+    with contextlib.redirect_stderr(watched):
+        assert _backtest(short_folder, PROGRESS, {**PROGRESS, "done": 40}, REPORT) == 0
     half, whole = "#" * 15 + "." * 15, "#" * 30
     assert watched.getvalue() == f"\r[{half}] 20 decisions\r[{whole}] 40 decisions\n"
 
