@@ -18,7 +18,7 @@ from daemon.errors import StartRefused, Unavailable
 from daemon.http import auth, control, health, reference, v1, ws
 from daemon.http.compression import compressed
 from daemon.http.limits import BODY_LIMIT, bounded, patient
-from daemon.http.pages import console, doorstep
+from daemon.http.pages import console, doorstep, telling
 from daemon.http.problems import problems
 from daemon.http.streams import OPEN, close_streams
 from daemon.http.vitals import VITALS, Vitals, opened
@@ -32,6 +32,7 @@ def public_application(vitals: Vitals) -> web.Application:
     """Return what TCP shows: health to anybody, all else to whoever proves that they may."""
     application = _application(
         vitals,
+        telling.in_their_language,
         problems,
         doorstep.show_to_the_door,
         compressed,

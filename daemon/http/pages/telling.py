@@ -1,0 +1,40 @@
+"""A problem that one of our own pages is told, in the language of whoever looks at it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from daemon.http.pages.language import Language
+from daemon.http.pages.shell import words_of
+
+PROBLEM: Final = "application/problem+json"
+_OF_A_FIELD: Final = re.compile(r"(?P<field>[\w.\[\]-]+): (?P<told>.+)", re.DOTALL)
+
+
+@web.middleware
+async def in_their_language(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Translate what is wrong and what to do; stands outside of what makes problems.
+
+    Programs get the daemon's own words: only a browser says that the asker is a page of ours.
+    """
+    response = await handler(request)
+    ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    if not ours or response.content_type != PROBLEM or not isinstance(response, web.Response):
+        return response
+    if isinstance(response.body, bytes):
+        problem, words = msgspec.json.decode(response.body), words_of(request)
+        told = {key: said(words, problem[key]) for key in ("detail", "hint") if key in problem}
+        response.body = msgspec.json.encode({**problem, **told})
+    return response
+
+
+def said(words: Language, sentence: str) -> str:
+    """Return a sentence in a language; a field's name before it stays."""
+    if found := _OF_A_FIELD.fullmatch(sentence):
+        return f"{found['field']}: {words.say(found['told'])}"
+    return words.say(sentence)
