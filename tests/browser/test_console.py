@@ -46,7 +46,7 @@ async def test_a_scanned_code_fills_its_ring(
     console: Console, browser: Browser, folder: Path
 ) -> None:
     """Between the scan and ready the card says that the phone is being linked."""
-    script = script_at(folder, {"scan_after": 1.0, "step": 0.5})
+    script = script_at(folder, {"scan_after": 1.0, "step": 1.0})
     async with looking(browser, console, "/sessions") as page:
         await live(page)
         await console.api.post(
@@ -225,3 +225,14 @@ async def test_a_problem_is_said_where_it_happened(console: Console, browser: Br
         await expect(problem).to_contain_text("The name 'ventas' is taken")
         await expect(problem).to_contain_text("Choose another name.")
         await expect(page.get_by_label("Name")).to_have_value("ventas")
+
+
+async def test_a_session_that_somebody_else_adds_appears(
+    console: Console, browser: Browser
+) -> None:
+    """The list is as new as the news, and what is new is told to whoever listens."""
+    async with looking(browser, console, "/sessions") as page:
+        await live(page)
+        await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+        await expect(page.locator("#session-ventas")).to_be_visible()
+        await expect(page.locator("#announcer")).to_contain_text("ventas: ")

@@ -8,12 +8,14 @@ const LEAST_BETWEEN = 400;
 const RETRIES = [500, 1000, 2000, 4000, 8000];
 const place = { after: house.seq, epoch: house.epoch };
 const resting = new WeakMap();
+const told = new Map();
 let stop = null;
 let lost = null;
 let failures = 0;
 
 export function startLive() {
   connect();
+  document.querySelectorAll("[data-live]").forEach(remember);
   document.body.addEventListener("htmx:afterSettle", ({ target }) => announce(target));
   document.body.addEventListener("htmx:responseError", ({ detail }) => leaveIf(detail.xhr.status));
   window.addEventListener("offline", () => stop?.());
@@ -93,9 +95,16 @@ function show(state, said) {
   place.querySelector(".live-words").textContent = said;
 }
 
+// What is another than before is told, to whoever listens to the page instead of looking at it.
 function announce(target) {
-  const said = target.querySelector("[data-announce]")?.dataset.announce ?? "";
-  if (!target.dataset.live || !said || target.dataset.said === said) return;
-  target.dataset.said = said;
-  document.getElementById("announcer").textContent = said;
+  if (!target.dataset.live) return;
+  const before = told.get(target.id) ?? [];
+  const news = remember(target).filter((each) => !before.includes(each));
+  if (news.length) document.getElementById("announcer").textContent = news.join(" ");
+}
+
+function remember(piece) {
+  const said = [...piece.querySelectorAll("[data-announce]")].map((each) => each.dataset.announce);
+  told.set(piece.id, said);
+  return said;
 }
