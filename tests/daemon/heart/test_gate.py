@@ -305,7 +305,8 @@ async def test_a_row_that_nobody_can_read_does_not_stand_in_the_queues_way(
         "INSERT INTO evidence (contact, at, kind, value, source) VALUES (?, 'x', 'y', 'z', 't')",
         beto,
     )
-    stuck = await house.enqueue(BETO, "something else altogether")
+    later = house.clock.now() + timedelta(days=3)
+    stuck = await house.enqueue(BETO, "something else altogether", not_after=later)
     fine = await house.post()
     assert await house.state(fine) is S.SENT
     assert await house.state(stuck) is S.QUEUED
