@@ -10,6 +10,8 @@ import pytest
 
 from daemon.auth.scopes import ROLE_SCOPES, Role
 from daemon.settings import RulesSettings, Settings
+from storage import users
+from storage.tx import Tx
 from tests.browser.harness import Console, opened
 from tests.browser.test_review import ANA, held
 from tests.daemon.pages.test_pages import got
@@ -141,6 +143,23 @@ async def test_what_differs_is_told_in_the_language_of_the_page(
         assert "<strong>Lista odd</strong>: nueva" in shown
         assert "is new" not in shown
     assert "Nadie con nombre puede aceptarlo" in pages[0]
+
+
+async def test_who_may_accept_is_told_by_name(keeper: Console) -> None:
+    """Beside what waits, and before one writes what would: admins who may still come in."""
+    now = keeper.house.clock.now()
+
+    def people(tx: Tx) -> None:
+        for name, role in (("ada", "admin"), ("eva", "operator"), ("bob", "admin")):
+            users.insert(tx, name, role, None, now)
+        users.set_disabled(tx, "bob", now)
+
+    await keeper.house.database.write(people)
+    asked = "/pieces/rules/preview?target=gate.thresholds.allow&value=90"
+    assert "Who may accept it: ada." in (await got(keeper, asked)).document
+    order = {"target": "gate.thresholds.allow", "value": 90, "reason": "careful"}
+    await keeper.api.post("/v1/rules/change", **order)
+    assert "Who may accept it: ada." in (await got(keeper, "/rules")).document
 
 
 async def test_after_a_rollback_the_card_says_that_the_folder_differs(
