@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,19 @@ from hypothesis import settings
 
 from tests.helpers import examples, leaks
 
+ROOM_FOR_FOLDER = 60
+
 examples.register()
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
 # A suite that was started in the background inherits a Ctrl-C that is ignored, and would hand
 # that on to each process it starts; the tests that interrupt one mean it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The path of a unix socket has room for 107 bytes: a longer place for temporary folders, as some
+# machines name one, is left aside, here and for the processes that tests start.
+if len(tempfile.gettempdir()) > ROOM_FOR_FOLDER:
+    tempfile.tempdir = os.environ["TMPDIR"] = "/tmp"  # noqa: S108 - each makes its own folder in it
 
 
 @pytest.fixture(autouse=True)
