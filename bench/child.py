@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import sub
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from statistics import quantiles
@@ -77,21 +78,25 @@ def obey(carry_out: Callable[..., dict[str, object]]) -> None:
 
 def timed(work: Callable[[int], object], count: int) -> dict[str, object]:
     """In the child: do it so often; microseconds, and the most megabytes that were ever held."""
-    times: list[float] = []
-    began, used = time.perf_counter(), time.process_time()
-    before = began
+    times, cpus = [time.perf_counter()], [time.process_time()]
     for number in range(count):
         work(number)
-        times.append(-before + (before := time.perf_counter()))
-    cpu = time.process_time() - used
-    hundredths = quantiles(times, n=100)
+        times.append(time.perf_counter())
+        cpus.append(time.process_time())
+    each, cpu = _hundredths(times), _hundredths(cpus)
     return {
-        "wall": (before - began) / count * 1e6,
-        "p50": hundredths[49] * 1e6,
-        "p99": hundredths[98] * 1e6,
-        "cpu": cpu / count * 1e6,
+        "wall": (times[-1] - times[0]) / count * 1e6,
+        "p50": each[49],
+        "p99": each[98],
+        "cpu": (cpus[-1] - cpus[0]) / count * 1e6,
+        "p99_cpu": cpu[98],
         "rss": getrusage(RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def _hundredths(clock: Sequence[float]) -> list[float]:
+    """Return the hundredths of the steps of a clock, in microseconds."""
+    return [each * 1e6 for each in quantiles(map(sub, clock[1:], clock), n=100)]
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:

@@ -19,7 +19,10 @@ class Rounds:
     took: dict[str, list[Mapping[str, float]]] = field(default_factory=dict)
 
     def add(self, peer: str, took: Mapping[str, float]) -> None:
-        """Note one round: `p50`, `p99` and `cpu` in microseconds an operation, `rss` in MB."""
+        """Note one round: `p50`, `p99` and `cpu` in microseconds an operation, `rss` in MB.
+
+        `p99_cpu`, where there is one, is what a busy machine leaves alone.
+        """
         self.took.setdefault(peer, []).append(took)
 
     def ratios(self, peer: str, what: str) -> list[float]:
@@ -32,8 +35,9 @@ class Rounds:
         yield self.subject
         for peer, rounds in self.took.items():
             middle = {what: median(each[what] for each in rounds) for what in rounds[0]}
+            alone = f" ({middle['p99_cpu']:,.1f} µs of CPU)" if "p99_cpu" in middle else ""
             yield (
-                f"  {peer}: p50 {middle['p50']:,.1f} µs, p99 {middle['p99']:,.1f} µs,"
+                f"  {peer}: p50 {middle['p50']:,.1f} µs, p99 {middle['p99']:,.1f} µs{alone},"
                 f" CPU {middle['cpu']:,.1f} µs, peak RSS {max(e['rss'] for e in rounds):.0f} MB"
             )
             if peer != self.ours and self.ours in self.took:
