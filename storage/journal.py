@@ -113,7 +113,7 @@ def suppression_key(folder: StateFolder) -> bytes:
 
 
 def _readable(content: bytes) -> list[tuple[int, JournalEntry]]:
-    parsed = (_parsed(line) for line in content.splitlines())
+    parsed = (_parsed(line) for line in content.split(b"\n"))
     return [line for line in parsed if line is not None]
 
 

@@ -105,6 +105,16 @@ def test_any_flipped_byte_is_noticed(
     assert set(hashes) < set(map(journal.hash, ALIASES))
 
 
+def test_an_end_of_line_that_became_another_is_noticed(
+    tmp_path: Path, journal: SuppressionJournal
+) -> None:
+    """A carriage return is no end of a line that was written here."""
+    file = tmp_path / "suppressions.journal"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r", 1))
+    assert SuppressionJournal(tmp_path).damaged == (1, 2)
+    assert len(journal.entries()) == len(ALIASES) - 2
+
+
 def test_a_line_that_was_taken_out_is_noticed(tmp_path: Path, journal: SuppressionJournal) -> None:
     """The numbers tell which one is gone; the others are read."""
     file = tmp_path / "suppressions.journal"
