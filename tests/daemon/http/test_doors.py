@@ -162,7 +162,7 @@ async def test_every_error_is_a_problem_with_a_request_id(api: Caller) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
-        ("/v1/messages", {"to": 5, "text": "x"}, "$.to"),
+        ("/v1/messages", {"to": 5, "text": "x"}, "to: must be a text"),
         ("/v1/messages", {"to": PHONE}, "text"),
         ("/v1/messages", {"to": PHONE, "text": "x", "txt": "y"}, "txt"),
         (
