@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +124,7 @@ def test_the_random_rules_reach_every_operator() -> None:
     assert drawn == set(Op)
 
 
+@pytest.mark.timeout(600)  # a thousand sets through two engines; others may want the machine too
 @examples(1_000)
 @given(RULE_SETS, FACT_SETS)
 def test_both_engines_fire_what_the_definition_says(
