@@ -33,7 +33,8 @@ def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a connection to a database open, or a file of its own folders."""
     known = leaks.connections()
     yield
-    left = [each for each in leaks.connections() if each not in known]
+    left = leaks.at_last_none(lambda: [e for e in leaks.connections() if e not in known])
     assert left == [], "a connection to a database was not closed"
     given = getattr(request.node, "funcargs", {}).values()
-    assert leaks.files_in([each for each in given if isinstance(each, Path)]) == []
+    folders = [each for each in given if isinstance(each, Path)]
+    assert leaks.at_last_none(lambda: leaks.files_in(folders)) == []

@@ -104,20 +104,20 @@ async def test_a_refused_start_leaves_nothing_open(
 async def test_a_start_that_is_interrupted_anywhere_leaves_nothing_open(
     short_folder: Path,
 ) -> None:
-    """After one turn of the loop, after two, and so on until it is up."""
+    """After a millisecond, after two, and so on until it is up."""
     settings = settings_for(short_folder)
     await lived(settings)
-    turns, done = 1, False
+    milliseconds, done = 1, False
     while not done:
         with none_left():
             life = asyncio.create_task(lived(settings))
-            for _ in range(turns):
+            for _ in range(milliseconds):
                 await asyncio.sleep(0.001)
             done = life.done()
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await life
-        turns += turns // 4 + 1
+        milliseconds += milliseconds // 4 + 1
 
 
 @pytest.mark.parametrize("name", ["wire.jsonl", "told.jsonl"])

@@ -5,8 +5,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+_LOOKS: Final = 20
+_BETWEEN_LOOKS: Final = 0.05  # seconds
 
 _connections: list[sqlite3.Connection] = []
 """Every connection that this process made, held: to forget one is not to close it.
@@ -28,10 +34,19 @@ def none_left() -> Iterator[None]:
     """Fail where a connection or a descriptor that the block opened is open at its end."""
     before, known = descriptors(), connections()
     yield
-    forgotten = [each for each in connections() if each not in known]
-    left = {number: to for number, to in descriptors().items() if before.get(number) != to}
+    forgotten = at_last_none(lambda: [each for each in connections() if each not in known])
+    left = at_last_none(lambda: [*(descriptors().items() - before.items())])
     assert not forgotten, forgotten
     assert not left, left
+
+
+def at_last_none(look: Callable[[], list[T]]) -> list[T]:
+    """Return what is left; a thread that nobody waits for has a moment to close its own."""
+    for _ in range(_LOOKS):
+        if not look():
+            break
+        time.sleep(_BETWEEN_LOOKS)
+    return look()
 
 
 def connections() -> list[sqlite3.Connection]:

@@ -249,3 +249,13 @@ async def test_closing_waits_for_a_checkpoint_whose_caller_went_away(tmp_path: P
             await database.checkpoint()
         with pytest.raises(Closed):
             await database.note_high_water()
+
+
+async def test_a_connection_that_is_only_forgotten_is_seen(tmp_path: Path) -> None:
+    """On every Python: the collector closes it, and before 3.13 it says nothing."""
+    await filled(tmp_path)
+    known = connections()
+    with pytest.raises(AssertionError), none_left():
+        connect_for_writing(tmp_path / "leadmaster.db")
+    [forgotten] = [each for each in connections() if each not in known]
+    forgotten.close()
