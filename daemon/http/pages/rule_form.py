@@ -82,7 +82,14 @@ async def change(request: web.Request) -> web.StreamResponse:
     try:
         found = await house_of(request).rule_desk.changeable(wish)
     except RulesRejected as error:
-        return piece(request, "pieces/rule_preview.html", form=None, preview=None, problem=error)
+        return piece(
+            request,
+            "pieces/rule_preview.html",
+            alone=True,
+            form=None,
+            preview=None,
+            problem=error,
+        )
     typed = {number.name: shown(number.now) for number in found.numbers}
     form = _form(request, target, wish, found, typed, {})
     return piece(request, "pieces/rule_change.html", form=form, bound=shown)
@@ -110,6 +117,7 @@ async def preview(request: web.Request) -> web.StreamResponse:
     return piece(
         request,
         "pieces/rule_preview.html",
+        alone=False,
         form=form,
         preview=shown_,
         problem=problem,

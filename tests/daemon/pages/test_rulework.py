@@ -122,6 +122,10 @@ async def test_the_form_says_what_the_folder_already_says(
     (short_folder / "rules.d" / "gate.yaml").write_text("- broken\n", encoding="utf-8")
     shown = (await got(keeper, "/pieces/rules/change/gate.thresholds.allow")).document
     assert "rules.d/gate.yaml:1:1" in shown
+    assert '<h2 id="dialog-title">Mend the files in the folder first</h2>' in shown
+    asked = "/pieces/rules/preview?target=gate.thresholds.allow&value=80"
+    shown = (await got(keeper, asked)).document
+    assert ("rules.d/gate.yaml:1:1" in shown, "dialog-title" in shown) == (True, False)
 
 
 async def test_what_differs_is_told_in_the_language_of_the_page(
