@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from daemon.api import hookimpl
 from daemon.api.effects import Draft, Prepared, SessionChoice
@@ -18,23 +19,26 @@ async def leadmaster_prepare_message(
 
     The session that the draft names, whatever its state: the message then waits for it. Else, of
     those on the draft's channel, a ready one with new chats left, then a ready one, then any; by
-    hand only where there is no other way, or the draft asks for it.
+    hand only where there is no other way, or the draft asks for it. By hand every number can be
+    written from: it needs a person with that phone, and no line of ours.
     """
     fitting = [each for each in sessions if _fits(each, draft)]
     if not fitting:
         return None
-    chosen = min(fitting, key=_preference)
-    return Prepared(draft.text, chosen.name, chosen.channel)
+    by_hand = draft.channel == BY_HAND
+    chosen = min(fitting, key=partial(_preference, by_hand=by_hand))
+    return Prepared(draft.text, chosen.name, BY_HAND if by_hand else chosen.channel)
 
 
 def _fits(session: SessionChoice, draft: Draft) -> bool:
-    return draft.session in {None, session.name} and draft.channel in {None, session.channel}
+    channels = {None, BY_HAND, session.channel}
+    return draft.session in {None, session.name} and draft.channel in channels
 
 
-def _preference(session: SessionChoice) -> tuple[bool, bool, bool, int, str]:
-    """Order sessions: a line before by hand, ready before not, most room for new chats, name."""
+def _preference(session: SessionChoice, *, by_hand: bool) -> tuple[bool, bool, bool, int, str]:
+    """Order sessions: the wanted way, ready before not, most room for new chats, name."""
     return (
-        session.channel == BY_HAND,
+        (session.channel == BY_HAND) is not by_hand,
         not session.ready,
         session.new_chats_left <= 0,
         -session.new_chats_left,

@@ -56,12 +56,19 @@ async def test_a_draft_for_a_channel_goes_by_that_channel() -> None:
     assert await prepare(draft, choice("a"), BY_HAND) == Prepared("Hola", "desk", "manual")
 
 
+@pytest.mark.parametrize("named", [None, "b"])
+async def test_by_hand_any_number_can_be_written_from(named: str | None) -> None:
+    """A person with that phone sends it: no session of its own is needed, and no line."""
+    draft = Draft("+5491141234567", "Hola", session=named, channel="manual")
+    sessions = (choice("a", ready=False), choice("b", left=1))
+    assert await prepare(draft, *sessions) == Prepared("Hola", "b", "manual")
+
+
 @pytest.mark.parametrize(
     "draft",
     [
         Draft("+5491141234567", "Hola", session="gone"),
         Draft("+5491141234567", "Hola", channel="cloud"),
-        Draft("+5491141234567", "Hola", session="a", channel="manual"),
     ],
 )
 async def test_where_no_session_fits_it_has_no_answer(draft: Draft) -> None:
