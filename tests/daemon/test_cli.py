@@ -24,6 +24,7 @@ import pytest
 
 from daemon.cli.client import Client
 from daemon.errors import NotRunning
+from tests.helpers.engines import ENGINE
 
 Json: TypeAlias = Any
 PHONE = "+5491141234567"
@@ -670,7 +671,7 @@ def test_a_start_says_where_it_is_and_what_is_next(short_folder: Path) -> None:
     assert told[0]["control"] == str(short_folder / "control.sock")
     assert told[0]["state"] == str(short_folder)
     assert told[0]["next"].startswith(f"leadmaster --config {config} users add NAME")
-    assert (told[0]["engine"], len(told[0]["gate"])) == ("durable-rules+reference", 12)
+    assert (told[0]["engine"], len(told[0]["gate"])) == (ENGINE, 12)
 
 
 def test_on_a_terminal_a_start_is_told_in_words(short_folder: Path) -> None:

@@ -23,6 +23,7 @@ from rules.compiler import compile_rules
 from rules.engine import available
 from storage import retention, shadows
 from storage.evidence import EvidenceKind
+from tests.helpers.engines import needs_both_engines
 from tests.helpers.heart import ANA, BETO, SmallHouse, small_house
 
 FORMAT = "format: leadmaster/gate@1\n"
@@ -126,6 +127,7 @@ async def test_what_is_not_there_is_told(house: SmallHouse, subject: str) -> Non
         await _explain(house, subject)
 
 
+@needs_both_engines
 async def test_a_fault_explains_itself(house: SmallHouse) -> None:
     """There is no score to show: nothing was judged."""
     forgetful = rules.Judge(house.rulebook.gate.ruleset, compiler=lambda _: compile_rules([]))
@@ -136,6 +138,7 @@ async def test_a_fault_explains_itself(house: SmallHouse) -> None:
     assert found.score is None
 
 
+@needs_both_engines
 async def test_a_fault_is_compared_with_nothing(house: SmallHouse) -> None:
     """No rules said what it says."""
     forgetful = rules.Judge(house.rulebook.gate.ruleset, compiler=lambda _: compile_rules([]))
