@@ -67,6 +67,14 @@ class SessionChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionDeleted(Event):
+    """A session was unlinked and forgotten; its name stays taken (subject: the session's name)."""
+
+    word: ClassVar[str] = "session.deleted"
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionQrShown(Event):
     """A pairing code is on show until ``expires_at``; never stored (subject: the session)."""
 

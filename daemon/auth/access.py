@@ -157,6 +157,7 @@ A route without a row is served to nobody.
 TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
     {
         "session.changed": Scope.SESSIONS_READ,
+        "session.deleted": Scope.SESSIONS_READ,
         "session.qr_shown": Scope.SESSIONS_PAIR,
         "message.changed": Scope.MESSAGES_READ,
         "gate.faulted": Scope.MESSAGES_READ,

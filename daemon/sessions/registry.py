@@ -19,7 +19,7 @@ from daemon.api.signals import InboundMessage, LidLearned, OwnMessage, Receipt
 from daemon.api.transport import Channel, NumberAnswer, Outgoing, SendResult
 from daemon.bus import Bus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
-from daemon.events import SessionQrShown
+from daemon.events import SessionDeleted, SessionQrShown
 from daemon.sessions import orders
 from daemon.sessions.session import Session
 from daemon.sessions.surroundings import Surroundings
@@ -270,3 +270,4 @@ def _insert(record: SessionRecord, who: str, tx: Tx) -> None:
 def _delete(tx: Tx, name: str, who: str, at: datetime) -> None:
     rows.mark_deleted(tx, name, at)
     audit.add(tx, at=at, who=who, action="session_deleted", subject=name)
+    tx.emit(SessionDeleted(subject=name, at=at, who=who))

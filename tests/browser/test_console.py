@@ -227,7 +227,7 @@ async def test_a_problem_is_said_where_it_happened(console: Console, browser: Br
         await expect(page.get_by_label("Name")).to_have_value("ventas")
 
 
-async def test_a_session_that_somebody_else_adds_appears(
+async def test_a_session_that_somebody_else_adds_appears_and_goes(
     console: Console, browser: Browser
 ) -> None:
     """The list is as new as the news, and what is new is told to whoever listens."""
@@ -236,3 +236,5 @@ async def test_a_session_that_somebody_else_adds_appears(
         await console.api.post("/v1/sessions", name="ventas", channel="simulated")
         await expect(page.locator("#session-ventas")).to_be_visible()
         await expect(page.locator("#announcer")).to_contain_text("ventas: ")
+        await console.api.call("DELETE", "/v1/sessions/ventas")
+        await expect(page.locator("#session-ventas")).to_have_count(0)

@@ -67,6 +67,8 @@ async def test_orders_are_idempotent(tmp_path: Path) -> None:
         await room.sessions.delete(NAME, "ana")
         await room.sessions.delete(NAME, "ana")
         assert room.sessions.views() == []
+        gone = [event for event in room.events if event.type == "session.deleted"]
+        assert [(event.subject, event.data["who"]) for event in gone] == [(NAME, "ana")]
 
 
 async def test_desired_and_observed_state_are_apart(tmp_path: Path) -> None:

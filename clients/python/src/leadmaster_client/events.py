@@ -207,6 +207,13 @@ class SessionChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDeleted(Event):
+    """A session was unlinked and forgotten; its name stays taken (subject: the session's name)."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionQrShown(Event):
     """A pairing code is on show until `expires_at`; never stored (subject: the session)."""
 
@@ -232,6 +239,7 @@ BY_TYPE: dict[str, type[Event]] = {
     "sending.halted": SendingHalted,
     "sending.resumed": SendingResumed,
     "session.changed": SessionChanged,
+    "session.deleted": SessionDeleted,
     "session.qr_shown": SessionQrShown,
 }
 """Each class by the word that stands in a frame's `type`."""
