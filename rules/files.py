@@ -35,11 +35,13 @@ class RuleFile:
 def rule_files(path: Path) -> tuple[Path, ...]:
     """The rule files that a path means: itself, or those in the folder, by name.
 
-    Hidden files, and the copies that editors leave behind, are none.
+    Hidden files, and the copies that editors leave behind, are none. A link that leads nowhere, or
+    a folder of such a name, is one that can't be read: its rules are missed by nobody in silence. A
+    pipe is left alone, to read it is to wait.
     """
     if not path.is_dir():
         return (path,)
-    found = (each for each in path.iterdir() if each.suffix in _ENDINGS and each.is_file())
+    found = (each for each in path.iterdir() if each.suffix in _ENDINGS and not each.is_fifo())
     return tuple(sorted(each for each in found if not each.name.startswith(".")))
 
 

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from daemon.logs.repeats import Repeats, in_a_sentence
+from daemon.logs.strangers import Strangers
 
 SECRET_KEYS: Final = frozenset(
     {
@@ -48,6 +49,7 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(out)
+    handler.addFilter(Strangers())
     handler.addFilter(Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

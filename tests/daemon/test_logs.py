@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from daemon import logs
 from storage.errors import DiskFull
+from tests.helpers.doors import doors, settings_for
 
 
 @pytest.fixture
@@ -155,6 +159,27 @@ def test_libraries_keep_their_everyday_news(stream: io.StringIO) -> None:
     assert not stream.getvalue()
     logging.getLogger("apscheduler.scheduler").error("Lost")
     assert line(stream)["event"] == "Lost"
+
+
+async def test_what_is_not_http_is_told_without_its_words(
+    short_folder: Path, stream: io.StringIO
+) -> None:
+    """A broken request may carry a token or a body; the library that reads it would quote them."""
+    broken = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hushhush\x01\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nhushhush\r\n",
+        b"GET /?hushhush\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+    )
+    async with doors(settings_for(short_folder)) as opened:
+        port = URL(opened.public.base).port
+        for request in broken:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            assert b" 400 " in await reader.readline()
+            writer.close()
+    assert "request_unreadable" in stream.getvalue()
+    assert "hushhush" not in stream.getvalue()
+    assert "Traceback" not in stream.getvalue()
 
 
 class Terminal(io.StringIO):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,21 @@ def test_a_folder_gives_its_rule_files_by_name(tmp_path: Path) -> None:
         (tmp_path / name).write_text(FORMAT)
     assert [path.name for path in rule_files(tmp_path)] == ["a.yml", "b.yaml"]
     assert rule_files(tmp_path / "e.txt") == (tmp_path / "e.txt",)
+
+
+def test_what_is_named_like_a_rule_file_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A veto behind a broken link would else be missing, and nobody would know."""
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "tree.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(RulesInvalid) as caught:
+        read_files(rule_files(tmp_path), own=True)
+    assert [(Path(each.file).name, each.sentence) for each in caught.value.problems] == [
+        ("gone.yaml", "The file cannot be read: No such file or directory"),
+        ("loop.yaml", "The file cannot be read: Too many levels of symbolic links"),
+        ("tree.yaml", "The file cannot be read: Is a directory"),
+    ]
 
 
 def test_the_merged_set_decides() -> None:

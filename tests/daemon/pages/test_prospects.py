@@ -50,7 +50,7 @@ async def test_people_are_found(console: Console, asked: str, names: list[str]) 
     """By trade, origin, part of a number however it is written, and by what is known of them."""
     await console.import_list(LIST)
     shown = (await got(console, f"/prospects?{asked}", **FROM_HTMX)).document
-    places = [shown.find(f"<strong>{name}</strong>") for name in names]
+    places = [shown.find(f"<bdi>{name}</bdi>") for name in names]
     assert -1 not in places
     assert places == sorted(places)
     assert shown.count("prospect-row") == len(names)
@@ -158,7 +158,7 @@ async def test_a_preview_says_exactly_what_would_be_imported(console: Console) -
     ("asked", "said"),
     [
         ("permission=opted_in", "without a word on how that was obtained"),
-        ("permission=perhaps", "read like this"),
+        ("permission=perhaps", "it may be opted_in, relationship"),
         ("map.phone=Fax", "has no header"),
     ],
 )
