@@ -36,12 +36,19 @@ def rule_files(path: Path) -> tuple[Path, ...]:
     """The rule files that a path means: itself, or those in the folder, by name.
 
     Hidden files, and the copies that editors leave behind, are none. A link that leads nowhere, or
-    a folder of such a name, is one that can't be read: its rules are missed by nobody in silence. A
-    pipe is left alone, to read it is to wait.
+    a folder of such a name, is one that can't be read, lest its rules be missing unnoticed. A pipe
+    is left alone: to read it is to wait. Raises `RulesInvalid` where the folder can't be read.
     """
-    if not path.is_dir():
-        return (path,)
-    found = (each for each in path.iterdir() if each.suffix in _ENDINGS and not each.is_fifo())
+    found: list[Path] = []
+    problems = Problems()
+    try:
+        if not path.is_dir():
+            return (path,)
+        found += (each for each in path.iterdir() if each.suffix in _ENDINGS and not each.is_fifo())
+    except OSError as error:
+        start = Place(str(path), 1, 1)
+        problems.add(start, f"The folder cannot be read: {error.strerror}")
+    problems.raise_if_any()
     return tuple(sorted(each for each in found if not each.name.startswith(".")))
 
 

@@ -54,5 +54,9 @@ def shadow(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
 
 
 def _folder(name: str) -> list[Path]:
+    """The folder a setting names, if it is there; of one that can't be looked at its reader tells."""
     path = Path(name)
-    return [path] if name and path.is_dir() else []
+    try:
+        return [path] if name and path.is_dir() else []
+    except OSError:
+        return [path]

@@ -12,6 +12,7 @@ from rules.files import RuleFile, read_files, rule_files
 from rules.loader import load_sets
 from rules.ruleset import Format, RuleSet
 from tests.rules.support import GATE_HEAD, SCORE_HEAD, facts
+from tests.storage.test_integrity import unprivileged
 
 SHIPPED = read_files(rule_files(DEFAULTS))
 FORMAT = "format: leadmaster/gate@1\n"
@@ -183,6 +184,15 @@ def test_what_is_named_like_a_rule_file_and_cannot_be_read_is_told(tmp_path: Pat
         ("loop.yaml", "The file cannot be read: Too many levels of symbolic links"),
         ("tree.yaml", "The file cannot be read: Is a directory"),
     ]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """As a problem of the rules: a traceback in a log is read by no gate keeper."""
+    tmp_path.chmod(0o000)
+    with unprivileged(), pytest.raises(RulesInvalid) as caught:
+        rule_files(tmp_path)
+    tmp_path.chmod(0o700)
+    assert str(caught.value) == f"{tmp_path}:1:1: The folder cannot be read: Permission denied"
 
 
 def test_the_merged_set_decides() -> None:
