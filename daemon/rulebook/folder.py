@@ -54,7 +54,7 @@ def shadow(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
 
 
 def _folder(name: str) -> list[Path]:
-    """The folder a setting names, if it is there; of one that can't be looked at its reader tells."""
+    """The folder a setting names, if it is there; why one can't be read, its reader tells."""
     path = Path(name)
     try:
         return [path] if name and path.is_dir() else []
