@@ -16,6 +16,7 @@ from daemon.errors import BadRequest
 T = TypeVar("T")
 PAGE_LIMIT: Final = 200
 _TAG_DIGITS: Final = 32
+_YEARS: Final = range(1970, 9999)
 Limit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT)]
 Reason = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 
@@ -73,6 +74,7 @@ def query(request: web.Request, kind: type[T]) -> T:
         raise BadRequest(misfits.sentence(error, kind, whole="query")) from error
     for name in (name for name in given if isinstance(getattr(taken, name, None), datetime)):
         _check_moment(name, given[name])
+        check_year(name, getattr(taken, name))
     if null := next((name for name in given if getattr(taken, name, name) is None), None):
         raise BadRequest(f"{null}: must not be null; leave it out instead.")
     return taken
@@ -84,6 +86,12 @@ def _check_moment(name: str, value: str) -> None:
         msgspec.convert(value, datetime)
     except msgspec.ValidationError as error:
         raise BadRequest(f"{misfits.of(name, error, datetime)}.") from error
+
+
+def check_year(name: str, moment: datetime | None) -> None:
+    """Refuse a moment at the ends of the calendar, where no other can be reckoned from it."""
+    if moment is not None and moment.year not in _YEARS:
+        raise BadRequest(f"{name}: the year must be from {_YEARS[0]} to {_YEARS[-1]}.")
 
 
 def answer(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record

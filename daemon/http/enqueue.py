@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from aiohttp import web
 
+from daemon import misfits
 from daemon.bus import Lagged, Subscription
 from daemon.errors import BadRequest, IdempotencyConflict, LeadMasterError, NumberRejected
-from daemon.http.bodies import Answer, Body, Query, answer, body, query
+from daemon.http.bodies import Answer, Body, Query, answer, body, check_year, query
 from daemon.http.control import WHO
 from daemon.http.house import House
 from daemon.http.openapi import operation
@@ -96,7 +97,7 @@ async def enqueue(request: web.Request) -> web.Response:
     """
     asked: NewMessage | list[NewMessage] = await body(request, OneOrMany)
     waiting, house = query(request, Waiting), house_of(request)
-    header = request.headers.get(KEY_HEADER)
+    header = _key(request)
     news = house.bus.subscribe(_NEWS_LIMIT)
     try:
         if isinstance(asked, NewMessage):
@@ -117,7 +118,21 @@ async def enqueue(request: web.Request) -> web.Response:
     return answer(BatchAnswer(items), status=ACCEPTED)
 
 
+def _key(request: web.Request) -> str | None:
+    try:
+        return msgspec.convert(request.headers.get(KEY_HEADER), Key | None)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{misfits.of(KEY_HEADER, error, Key)}.") from error
+
+
 def _wanted(asked: NewMessage, header: str | None) -> SendRequest:
+    for name, moment in (("not_before", asked.not_before), ("not_after", asked.not_after)):
+        check_year(name, moment)
+    if header and asked.key and header != asked.key:
+        raise BadRequest(
+            f"{KEY_HEADER}: the message has another key.",
+            hint="Give it one: in the header or in the body.",
+        )
     fields = msgspec.structs.asdict(asked)
     return SendRequest(**{**fields, "key": header or asked.key})
 

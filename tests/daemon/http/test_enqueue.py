@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from daemon.bus import Bus
 from daemon.events import SendingHalted
 from tests.helpers.doors import DAYTIME, Caller, Doors
@@ -77,3 +79,48 @@ def flood(bus: Bus) -> None:
     """Publish more than any listener has room for."""
     for _ in range(5000):
         bus.publish(SendingHalted(subject="installation", at=DAYTIME, who="x", reason="x"))
+
+
+@pytest.mark.parametrize("name", ["not_before", "not_after"])
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"]
+)
+async def test_the_ends_of_the_calendar_are_refused(api: Caller, name: str, moment: str) -> None:
+    """Where no time can be reckoned with any more, it says so; alone and in a list."""
+    await api.post("/v1/sessions", name="ventas", channel="simulated")
+    one = await api.call("POST", "/v1/messages", json=order(**{name: moment}))
+    many = await api.call("POST", "/v1/messages", json=[order(**{name: moment}), order()])
+    said = f"{name}: the year must be from 1970 to 9998."
+    assert (one.status, one.document["detail"]) == (400, said)
+    first, second = many.document["items"]
+    assert (first["status"], first["problem"]["detail"], second["status"]) == (400, said, 202)
+
+
+async def test_figures_since_the_ends_of_the_calendar_are_refused(api: Caller) -> None:
+    """A query's moment has the same bounds."""
+    reply = await api.get("/v1/stats?since=9999-12-31T23:59:59-14:00")
+    assert (reply.status, reply.document["detail"]) == (
+        400,
+        "since: the year must be from 1970 to 9998.",
+    )
+
+
+@pytest.mark.parametrize(("key", "said"), [("", "must not be empty"), ("k" * 201, "at most 200")])
+async def test_the_header_has_the_bounds_of_the_key(api: Caller, key: str, said: str) -> None:
+    """An empty key would promise what is not kept, and one without end fills the file."""
+    await api.post("/v1/sessions", name="ventas", channel="simulated")
+    headers = {"Idempotency-Key": key}
+    reply = await api.call("POST", "/v1/messages", json=order(), headers=headers)
+    assert reply.status == 400
+    assert said in reply.document["detail"]
+    assert reply.document["detail"].startswith("Idempotency-Key: ")
+    assert (await api.get("/v1/messages")).document["items"] == []
+
+
+async def test_two_keys_for_one_message_are_refused(api: Caller) -> None:
+    """Which of them would hold, nobody could know; the same one twice is one."""
+    await api.post("/v1/sessions", name="ventas", channel="simulated")
+    headers = {"Idempotency-Key": "a"}
+    other = await api.call("POST", "/v1/messages", json=order(key="b"), headers=headers)
+    same = await api.call("POST", "/v1/messages", json=order(key="a"), headers=headers)
+    assert (other.status, same.status) == (400, 202)
