@@ -17,13 +17,17 @@ log = structlog.get_logger("rules")
 
 _DEBOUNCE_MILLISECONDS = 200  # an editor writes, renames and touches: that is one save
 _STEP_MILLISECONDS = 50
+_LOOK_AGAIN_SECONDS = 5.0  # a folder that takes the place of another tells nobody
 
 
 class RuleWatch:
-    """Watches the folders that are there; one that appears later is found at the next `ask`."""
+    """Watches the folders that are there, and looks now and then whether they are the same ones."""
 
-    def __init__(self, desk: RuleDesk, settings: RulesSettings) -> None:
+    def __init__(
+        self, desk: RuleDesk, settings: RulesSettings, look_again: float = _LOOK_AGAIN_SECONDS
+    ) -> None:
         self._desk = desk
+        self._look_again = look_again
         self._folders = [Path(name) for name in (settings.dir, settings.shadow) if name]
         self._asked = asyncio.Event()
 
@@ -44,27 +48,43 @@ class RuleWatch:
     async def _run(self) -> None:
         while True:
             self._asked.clear()
-            folders = [folder for folder in self._folders if folder.is_dir()]
             try:
-                await self._watch(folders)
+                await self._watch(self._there())
             except Exception:
                 log.exception("watching_failed")
                 await self._asked.wait()
             await self._reload("operator")
 
-    async def _watch(self, folders: list[Path]) -> None:
-        """Reload at each save; return when somebody asks."""
-        if not folders:
-            await self._asked.wait()
-            return
-        async for _ in awatch(
-            *folders,
+    def _there(self) -> dict[Path, tuple[int, int]]:
+        """Return each folder that is there, and which one: a link may lead elsewhere tomorrow."""
+        return {
+            each: (found.st_dev, found.st_ino)
+            for each in self._folders
+            if each.is_dir() and (found := each.stat())
+        }
+
+    async def _watch(self, there: dict[Path, tuple[int, int]]) -> None:
+        """Reload at each save; return when somebody asks, or when other folders are there."""
+        while not there:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), self._look_again)
+            if self._asked.is_set() or self._there():
+                return
+        settled = False
+        async for changes in awatch(
+            *there,
             stop_event=self._asked,
             debounce=_DEBOUNCE_MILLISECONDS,
             step=_STEP_MILLISECONDS,
+            rust_timeout=int(self._look_again * 1000),
+            yield_on_timeout=True,
             recursive=False,
         ):
-            await self._reload("a save")
+            if self._there() != there:
+                return
+            if changes or not settled:
+                await self._reload("a save")  # what was saved before the watch stood counts too
+            settled = True
 
     async def _reload(self, who: str) -> None:
         try:

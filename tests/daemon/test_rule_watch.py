@@ -1,0 +1,54 @@
+"""The watch over the folders of rules: a save is seen, whatever became of the folder before it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from daemon.rulebook import RuleWatch
+from daemon.settings import RulesSettings
+from tests.daemon.test_rule_desk import Small, desk_of
+
+VETO = (
+    "format: leadmaster/gate@1\nvetoes: [{{id: {id}, reason: r, when: {{message.links|gte: 9}}}}]\n"
+)
+
+
+async def _live(small: Small, veto: str) -> None:
+    async with asyncio.timeout(20):
+        while all(each.id != veto for each in small.rulebook.gate.ruleset.vetoes):  # noqa: ASYNC110 - seen from outside
+            await asyncio.sleep(0.02)
+
+
+def _watch(small: Small) -> RuleWatch:
+    settings = RulesSettings(dir=str(small.folder / "rules.d"))
+    return RuleWatch(small.desk, settings, look_again=0.1)
+
+
+async def test_a_folder_that_took_the_place_of_another_is_watched(tmp_path: Path) -> None:
+    """As a deployment does it: the old one is renamed, and each later save counts too."""
+    own = tmp_path / "rules.d"
+    async with desk_of(tmp_path) as small, _watch(small).running():
+        small.save(VETO.format(id="first"), "a.yaml")
+        await _live(small, "first")
+        (tmp_path / "next").mkdir()
+        for name, veto in (("a.yaml", "first"), ("b.yaml", "second")):
+            (tmp_path / "next" / name).write_text(VETO.format(id=veto), encoding="utf-8")
+        own.rename(tmp_path / "before")
+        (tmp_path / "next").rename(own)
+        await _live(small, "second")
+        small.save(VETO.format(id="third"), "c.yaml")
+        await _live(small, "third")
+
+
+async def test_a_folder_that_appears_later_is_watched(tmp_path: Path) -> None:
+    """Nobody has to ask for it."""
+    async with desk_of(tmp_path) as small:
+        (tmp_path / "rules.d").rmdir()
+        async with _watch(small).running():
+            await asyncio.sleep(0)
+            (tmp_path / "rules.d").mkdir()
+            small.save(VETO.format(id="late"), "a.yaml")
+            await _live(small, "late")
+            small.save(VETO.format(id="later"), "b.yaml")
+            await _live(small, "later")
