@@ -75,6 +75,7 @@ class RuleDesk:
         self._one_at_a_time = asyncio.Lock()
         self._candidate: _Candidate | None = None
         self._rejected: Rejected | None = None
+        self._tried: tuple[rules.RuleFile, ...] = ()
         self._warnings: tuple[str, ...] = ()
         self._shadow_problems: tuple[str, ...] = ()
         self.on_swap: Callable[[], Awaitable[None]] = _nobody_minds
@@ -208,6 +209,7 @@ class RuleDesk:
             return
         if set(files) == self._rulebook.judges.sources:
             self._candidate = self._rejected = None
+            self._warnings = self._warnings if self._tried == files else ()
             return
         tried = await self._trial.of(files)
         if tried.problems:
@@ -215,7 +217,7 @@ class RuleDesk:
             return
         judges = await asyncio.to_thread(Judges.of, files, self._settings)
         await self._take(judges, who, reason, undone=undone)
-        self._warnings = tuple(map(str, tried.warnings))
+        self._tried, self._warnings = files, tuple(map(str, tried.warnings))
 
     async def _take(self, judges: Judges, who: str, reason: str, *, undone: bool) -> None:
         live, known = self._rulebook.judges, self._candidate

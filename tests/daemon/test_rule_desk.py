@@ -168,6 +168,18 @@ async def test_the_same_problems_are_told_once(tmp_path: Path) -> None:
         assert (await small.desk.reload("eva")).rejected is None
 
 
+async def test_a_remark_goes_with_the_file_it_was_about(tmp_path: Path) -> None:
+    """Nobody is sent to a line that is not there any more."""
+    waits = "lists: {forbidden_phrases: ['casino']}\n"
+    unshown = "vetoes: [{id: b, reason: r, when: {message.links|gte: 9}}]\n"
+    async with desk_of(tmp_path) as small:
+        small.save(FORMAT + waits + unshown)
+        state = await small.desk.reload("eva")
+        assert "No example under `tests` shows `b` at work" in "".join(state.warnings)
+        (tmp_path / "rules.d" / "gate.yaml").unlink()
+        assert (await small.desk.reload("eva")).warnings == ()
+
+
 async def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
     """It is not passed over: what it would forbid is not known."""
     async with desk_of(tmp_path) as small:
