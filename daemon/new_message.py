@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +15,8 @@ from storage.messages import MessageRecord
 LONGEST_TEXT: Final = 4096
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but tab and line feed: no person types them, and no phone shows them."""
+_UNSEEN: Final = "Cf"
+"""Marks of format, such as a space without width: alone they show nothing."""
 
 
 def sendable(text: str) -> str:
@@ -22,7 +25,7 @@ def sendable(text: str) -> str:
     Raises :class:`BadRequest` for one that is empty, too long, or has control characters in it.
     """
     text = text.replace("\r\n", "\n")
-    if not text.strip():
+    if all(each.isspace() or unicodedata.category(each) == _UNSEEN for each in text):
         raise BadRequest("text: there is nothing to send.", hint="Give the message a text.")
     if len(text) > LONGEST_TEXT:
         raise BadRequest(

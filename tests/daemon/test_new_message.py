@@ -34,7 +34,17 @@ def test_no_control_character_is_ever_sent(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " \n\t", "x" * (LONGEST_TEXT + 1), HOSTILE, "a\x1b[2J", "\x85a"]
+    "text",
+    [
+        "",
+        " \n\t",
+        "\u200b",
+        "\ufeff \u202e",
+        "x" * (LONGEST_TEXT + 1),
+        HOSTILE,
+        "a\x1b[2J",
+        "\x85a",
+    ],
 )
 def test_a_text_that_can_not_be_sent_is_a_sentence(text: str) -> None:
     """It says what is wrong and what to do, and repeats nothing of the text."""
