@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Literal
 
 from aiohttp import web
 
 from daemon.http.bodies import Answer, answer
 from daemon.http.openapi import operation
+from daemon.http.release import VERSION
 from daemon.http.vitals import VITALS, Blocker, house_of
 from storage.halts import HaltRecord
 
@@ -35,7 +35,7 @@ class Readiness(Answer, frozen=True):
 @operation(Alive)
 async def health(_request: web.Request) -> web.Response:
     """Answer: the process lives and its loop turns."""
-    return answer(Alive("alive", version("leadmaster")))
+    return answer(Alive("alive", VERSION))
 
 
 @routes.get("/ready")

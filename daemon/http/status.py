@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.metadata import version
 
 from aiohttp import web
 
 from daemon.http.bodies import Answer, answer
 from daemon.http.openapi import operation
+from daemon.http.release import VERSION
 from daemon.http.vitals import VITALS, Blocker, house_of
 from daemon.rulebook.state import RulesState
 from daemon.sessions.view import SessionView
@@ -52,7 +52,7 @@ async def status(request: web.Request) -> web.Response:
     house, vitals = house_of(request), request.app[VITALS]
     return answer(
         Status(
-            version=version("leadmaster"),
+            version=VERSION,
             instance=house.database.instance_id,
             epoch=house.database.epoch,
             started_at=house.started_at,

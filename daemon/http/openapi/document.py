@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +32,7 @@ from daemon.errors import (
 )
 from daemon.http.openapi.operation import BYTES, JSON, Operation, operation_of
 from daemon.http.openapi.problem import Problem
+from daemon.http.release import VERSION
 
 _REFUSALS: Final = Unauthorized.__module__
 PROBLEM: Final = "application/problem+json"
@@ -116,7 +116,7 @@ def document(routes: Iterable[web.AbstractRouteDef]) -> Document:
         "openapi": "3.1.0",
         "info": {
             "title": "LeadMaster",
-            "version": version("leadmaster"),
+            "version": VERSION,
             "description": "WhatsApp sessions behind a gate: nothing goes out that the rules do "
             "not allow. Every error is a problem document with a stable `code`.",
         },

@@ -7,13 +7,13 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
 
 from daemon.errors import LeadMasterError
 from daemon.events import Event, SessionQrShown, revive
+from daemon.http.release import VERSION
 from daemon.http.ws.interest import Interest
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -49,7 +49,7 @@ def framed(document: Mapping[str, Any]) -> bytes:
 def hello(database: Database, seq: int, now: datetime) -> bytes:
     """Say which log this is, how far it has come, and who speaks."""
     server = {
-        "version": version("leadmaster"),
+        "version": VERSION,
         "instance": database.instance_id,
         "now": now,
     }

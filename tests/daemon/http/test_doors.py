@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from daemon.bus import Bus
 from daemon.errors import BodyTooLarge, NotFound, StartRefused
 from daemon.events import GateFaulted, PluginFailed, SendingHalted
 from daemon.http.doors import public_door
+from daemon.http.release import VERSION
 from daemon.http.streams import from_log_then_live
 from daemon.http.tally import Tally
 from daemon.http.uploads import Uploads
@@ -42,6 +44,16 @@ async def test_health_says_alive(open_doors: Doors) -> None:
     """The public door answers that the process lives, without any right."""
     reply = await open_doors.public.get("/health")
     assert (reply.status, reply.document["status"]) == (200, "alive")
+
+
+async def test_health_is_the_running_release_s_while_the_package_is_exchanged(
+    open_doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """During an upgrade no file says which release this is; the process lives on as it was."""
+    monkeypatch.setattr(sys, "path", [])
+    reply = await open_doors.public.get("/health")
+    assert reply.status == 200
+    assert reply.document["version"] == VERSION
 
 
 async def test_ready_is_200_when_everything_is_open(open_doors: Doors) -> None:
