@@ -116,14 +116,15 @@ def _existing(path: Path) -> Path:
 
 
 def rules(settings: Settings) -> Iterator[Finding]:
-    """Whether the rule sets load, and by which engines they are judged."""
+    """Whether the shipped rule sets load, and by which engines they are judged."""
     try:
         book = Rulebook.load(settings.rules)
     except LeadMasterError as error:
         yield Finding("rules", ok=False, sentence=str(error), hint=error.hint)
         return
-    seen = f"Gate {book.gate.ruleset.hash[:12]}, score {book.score.ruleset.hash[:12]}"
-    yield Finding("rules", ok=True, sentence=f"{seen}, engine {book.gate.engine}.")
+    seen = f"Without your folder: gate {book.gate.ruleset.hash[:12]}, score {book.score.ruleset.hash[:12]}"
+    sentence = f"{seen}, engine {book.gate.engine}. In force: leadmaster rules status."
+    yield Finding("rules", ok=True, sentence=sentence)
 
 
 def unit(_settings: Settings) -> Iterator[Finding]:

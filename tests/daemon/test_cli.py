@@ -600,6 +600,9 @@ def test_the_doctor_finds_a_healthy_house_and_an_open_file(here: Here) -> None:
     assert [finding for finding in healthy["findings"] if not finding["ok"]] == []
     assert "is the daemon's alone" in here("doctor").out
     assert {finding["check"] for finding in healthy["findings"]} >= {"database", "rules", "disk"}
+    rules = next(each for each in healthy["findings"] if each["check"] == "rules")
+    assert rules["sentence"].startswith("Without your folder: gate ")
+    assert rules["sentence"].endswith("In force: leadmaster rules status.")
     loose = here.folder / "leadmaster.db"
     before = loose.stat().st_mode
     loose.chmod(0o644)
