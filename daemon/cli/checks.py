@@ -122,8 +122,9 @@ def rules(settings: Settings) -> Iterator[Finding]:
     except LeadMasterError as error:
         yield Finding("rules", ok=False, sentence=str(error), hint=error.hint)
         return
-    seen = f"Without your folder: gate {book.gate.ruleset.hash[:12]}, score {book.score.ruleset.hash[:12]}"
-    sentence = f"{seen}, engine {book.gate.engine}. In force: leadmaster rules status."
+    seen = f"gate {book.gate.ruleset.hash[:12]}, score {book.score.ruleset.hash[:12]}"
+    seen = f"Without your folder: {seen}, engine {book.gate.engine}."
+    sentence = f"{seen} In force: leadmaster rules status."
     yield Finding("rules", ok=True, sentence=sentence)
 
 
