@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import rules
@@ -57,6 +57,8 @@ def explained(
     known = _facts(reader, rulebook, record, what_if)
     opinions = past.opinions(record.document)
     decision = floor.under(rules.Judge(gate, "reference").decide(known, opinions), known)
+    if not what_if:  # told again, not judged again: it names who judged it then
+        decision = replace(decision, engine=str(record.document.get("engine", decision.engine)))
     return Explanation(
         subject=subject,
         decision=record.id,
@@ -116,7 +118,7 @@ def _decision(reader: Reader, subject: str) -> DecisionRecord | None:
     else:
         prospect = prospects.get(reader, subject)
         if prospect is None:
-            raise NotFound(f"There is no prospect {subject}.")
+            raise NotFound(f"There is no message, decision or prospect {subject}.")
         return decisions.last_of_contact(reader, prospect.contact)
     if found is None:
         raise NotFound(f"There is no decision on {subject}.")

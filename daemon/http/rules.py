@@ -48,9 +48,13 @@ class History(Answer, frozen=True):
 
 
 class ShadowReport(Answer, frozen=True):
-    """How the shadow does: how often it was asked, how often and how it would have differed."""
+    """How the shadow does: how often it was asked, how often and how it would have differed.
+
+    `problems` are why its newest files are not asked.
+    """
 
     shadow: LiveSet | None
+    problems: list[str]
     standing: Standing | None
     examples: list[Disagreement]
 
@@ -114,12 +118,14 @@ async def rollback(request: web.Request) -> web.Response:
 async def shadow(request: web.Request) -> web.Response:
     """Return how often the shadow would have decided otherwise, with the newest examples."""
     asked, house = query(request, Newest), house_of(request)
-    found = house.rule_desk.state().shadow
+    state = house.rule_desk.state()
+    found, problems = state.shadow, list(state.shadow_problems)
     if found is None:
-        return answer(ShadowReport(None, None, []))
+        return answer(ShadowReport(None, problems, None, []))
     return answer(
         ShadowReport(
             found,
+            problems,
             await house.database.read(lambda reader: shadows.standing(reader, found.hash)),
             await house.database.read(
                 lambda reader: shadows.disagreements(reader, found.hash, asked.limit)

@@ -21,8 +21,9 @@ class Repeats(logging.Filter):
     """Lets a fault through once in an interval: a full disk fails everything, many times a second.
 
     A fault is an error's line, or one that has an error in it. It is the same whatever it was
-    about: the same event, the same kind of error, the same words. Without an error it is the same
-    when every value in it is. All else passes.
+    about: the same event, the same kind of error, the same words. One request's is its own, for
+    its sender was told to look for its id. Without an error it is the same when every value in it
+    is. All else passes.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -70,7 +71,8 @@ def _same(record: logging.LogRecord) -> object:
     error = _error_in(said) if isinstance(said, dict) else _error_of(record.exc_info)
     if error is not None:
         event = said.get("event") if isinstance(said, dict) else said
-        return (record.name, event, type(error), str(error))
+        request = said.get("request_id") if isinstance(said, dict) else None
+        return (record.name, event, type(error), str(error), request)
     if isinstance(said, dict):
         said = {key: value for key, value in said.items() if key != "timestamp"}
     return (record.name, str(said), str(record.args))

@@ -107,6 +107,7 @@ def test_a_file_that_can_not_be_read_is_told(
         (("backtest", "--since", "nand"), "nand is no stretch of time"),
         (("backtest", "--fail-if-allows-more", "some"), "some is no share: write 5%"),
         (("backtest", "--fail-if-allows-more", "nan%"), "nan% is no share: write 5%"),
+        (("backtest", "--fail-if-allows-more", "200%"), "200% is no share: write 5%"),
         (("backtest", "--fail-if-allows-more", "-1%"), "-1% is no share: write 5%"),
         (("accept", "abcd"), "Missing option '--reason'"),
     ],

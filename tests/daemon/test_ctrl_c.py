@@ -109,7 +109,10 @@ def test_a_command_that_is_interrupted_says_so_and_gives_the_terminal_back(
         person.until("nterrupted")
         assert "Traceback" not in person.screen
         assert person.is_restored
-    assert daemon.client.get("sessions", "ventas")["state"] == "awaiting_scan"
+    eventually(
+        lambda: daemon.client.get("sessions", "ventas")["state"] == "awaiting_scan",
+        "a daemon that heard nothing of it",
+    )
 
 
 def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:

@@ -79,7 +79,10 @@ async def test_a_message_is_explained_by_the_rules_that_decided(house: SmallHous
     found = await _explain(house, message)
     assert found.verdict == "allow"
     assert found.lines[0].startswith("allow: Nothing speaks against it")
-    assert found.lines[-1].startswith(f"rules {house.rulebook.gate.ruleset.hash[:12]}")
+    gate = house.rulebook.gate
+    assert found.lines[-1] == f"rules {gate.ruleset.hash[:12]}, decided by {gate.engine}"
+    supposed = await _explain(house, message, message__links=0)
+    assert supposed.lines[-1].endswith("decided by reference")
 
 
 async def test_a_decision_of_older_rules_is_explained_by_those(house: SmallHouse) -> None:
@@ -120,7 +123,7 @@ async def test_a_prospect_is_explained_by_its_last_decision_or_its_score(
     assert (await _explain(house, str(prospect))).verdict == "allow"
 
 
-@pytest.mark.parametrize("subject", ["msg_none", "dec_none", "pro_none"])
+@pytest.mark.parametrize("subject", ["msg_none", "dec_none", "pro_none", "nothing"])
 async def test_what_is_not_there_is_told(house: SmallHouse, subject: str) -> None:
     """By its id."""
     with pytest.raises(NotFound, match=subject):

@@ -123,6 +123,14 @@ def test_a_fault_that_goes_on_is_told_once(stream: io.StringIO) -> None:
     assert told == ["job_failed", "job_failed", "opened", "can't listen", "opened", "opened"]
 
 
+def test_a_request_that_failed_is_in_the_log_by_its_id(stream: io.StringIO) -> None:
+    """Whoever sent it was told to look for that id there."""
+    for number in range(3):
+        fail(ValueError("a defect"), request_id=f"req_{number}")
+    told = [json.loads(each)["request_id"] for each in stream.getvalue().splitlines()]
+    assert told == ["req_0", "req_1", "req_2"]
+
+
 def test_faults_of_different_things_are_all_told(stream: io.StringIO) -> None:
     """Two sessions in trouble are two lines; what is no fault is told each time."""
     for name in ("ventas", "soporte", "ventas"):

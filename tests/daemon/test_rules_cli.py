@@ -186,6 +186,11 @@ def test_a_shadow_is_told_once_there_is_one(daemon: RealDaemon, terminal: Termin
     """How often it was asked and would have differed, with the newest."""
     assert terminal.cli("rules", "shadow").startswith("There is no shadow: ")
     file = daemon.folder / "shadow.d" / "gate.yaml"
+    file.write_text("- broken\n", encoding="utf-8")
+    daemon.client.post("rules", "reload")
+    refused = terminal.cli("rules", "shadow").splitlines()
+    assert refused[0].startswith(f"{file}:1:1: ")
+    assert refused[-1].startswith("There is no shadow until its files are mended")
     file.write_text(STRICT.replace("links|gte: 9", "length|lte: 20"), encoding="utf-8")
     client = daemon.client
     client.post("rules", "reload")

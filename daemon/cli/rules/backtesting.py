@@ -18,6 +18,7 @@ from daemon.cli.tables import print_table
 ALLOWS_TOO_MUCH = 1
 _BAR = 30
 _UNITS: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0}  # in days
+_ALL: Final = 100.0  # per cent
 _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)%?", re.ASCII)
 
 
@@ -33,9 +34,9 @@ def _share_of(_context: click.Context, _option: click.Parameter, text: str | Non
     """Return a share such as 5% as a number from 0 to 1."""
     if text is None:
         return None
-    if found := _SHARE.fullmatch(text):
-        return float(found.group(1)) / 100
-    raise click.BadParameter(f"{text} is no share: write 5%")
+    if (found := _SHARE.fullmatch(text)) and (percent := float(found.group(1))) <= _ALL:
+        return percent / _ALL
+    raise click.BadParameter(f"{text} is no share: write 5%, and 100% at most")
 
 
 @click.command()

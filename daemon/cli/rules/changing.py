@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -68,6 +68,10 @@ def history(here: Here, *, json_: bool) -> None:
     print_table(rows, columns, empty="Nothing went live yet.")
 
 
+_NO_SHADOW: Final = "There is no shadow: name its folder in [rules] shadow."
+_NO_SHADOW_YET: Final = "There is no shadow until its files are mended: see above."
+
+
 @click.command()
 @as_json
 @pass_here
@@ -77,8 +81,10 @@ def shadow(here: Here, *, json_: bool) -> None:
     if json_:
         print_json(report)
         return
+    for problem in report["problems"]:
+        say(problem)
     if report["shadow"] is None:
-        say("There is no shadow: name its folder in [rules] shadow.")
+        say(_NO_SHADOW_YET if report["problems"] else _NO_SHADOW)
         return
     standing = report["standing"]
     share = standing["differed"] / standing["asked"] if standing["asked"] else 0
