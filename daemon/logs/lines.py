@@ -30,7 +30,7 @@ SECRET_KEYS: Final = frozenset(
 )
 """Values under these names are never logged, whoever logs them and however deep they lie."""
 
-_TALKATIVE: Final = ("apscheduler", "asyncio")
+_TALKATIVE: Final = ("apscheduler", "asyncio", "watchfiles")
 """Libraries whose everyday news is nobody's."""
 _NUMBER: Final = re.compile(r"\+\d[\d ().-]{6,20}\d|(?<![\w.-])\d{10,15}(?![\w.-])")
 _KEPT_IN_FRONT: Final = 2

@@ -184,6 +184,8 @@ async def test_what_can_not_be_imported_is_refused_with_a_sentence(room: ImportR
         await room.bring("nombre;rubro\na;b\n")
     with pytest.raises(ImportRejected, match="quotation marks"):
         await room.bring('tel;nombre\n1;"a\n')
+    with pytest.raises(ImportRejected, match=r"Record 2 .* no cell has more than 131,072"):
+        await room.bring(f"tel;nombre\n1;{'a' * 200_000}\n")
     with pytest.raises(NotFound):
         await room.imports.rejects("imp_x")
 

@@ -104,9 +104,10 @@ def _read(text: str, delimiter: str) -> Iterator[list[str]]:
     try:
         for number, record in enumerate(reader, 1):  # noqa: B007 - the error names the last one
             yield record
-    except csv.Error as error:
+    except csv.Error:
         raise SourceUnreadable(
-            f"Record {number + 1} can't be read ({error}); check its quotation marks."
+            f"Record {number + 1} can't be read: check its quotation marks, and that no cell has"
+            f" more than {csv.field_size_limit():,} characters."
         ) from None
 
 
