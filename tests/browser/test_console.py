@@ -184,6 +184,19 @@ async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) 
         await page.wait_for_url("**/sessions/ventas")
 
 
+async def test_a_busy_page_takes_two_keys_for_as_close_as_they_were(
+    console: Console, browser: Browser
+) -> None:
+    """What counts is when they were pressed, not when the page got round to them."""
+    async with looking(browser, console, "/") as page:
+        await live(page)
+        await page.keyboard.press("g")
+        busy = "setTimeout(() => { for (const end = Date.now() + 3500; Date.now() < end;); })"
+        await page.evaluate(busy)
+        await page.keyboard.press("m")
+        await page.wait_for_url("**/messages")
+
+
 async def test_a_number_is_masked_until_asked(console: Console, browser: Browser) -> None:
     """A press shows it, and the audit says who pressed."""
     await console.ready()

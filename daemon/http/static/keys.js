@@ -1,7 +1,7 @@
 // The keyboard: g and a letter go somewhere, j and k move, a control's own letter presses it.
 import { openDialog } from "./dialogs.js";
 
-const CHORD = 1500;
+const CHORD = 3000; // between two presses, whenever the page gets round to them
 let begun = -Infinity;
 
 export function startKeys() {
@@ -12,7 +12,7 @@ export function startKeys() {
   });
   document.addEventListener("keydown", (event) => {
     if (!choice.checked || event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
-    if (press(event.key)) event.preventDefault();
+    if (press(event)) event.preventDefault();
   });
 }
 
@@ -20,13 +20,13 @@ function isTyping({ target }) {
   return Boolean(target.closest?.("input, select, textarea, dialog[open]"));
 }
 
-function press(key) {
-  const chord = performance.now() - begun < CHORD;
+function press({ key, timeStamp }) {
+  const chord = timeStamp - begun < CHORD;
   begun = -Infinity;
   if (chord) return click(`[data-go="${CSS.escape(key)}"]`);
   switch (key) {
     case "g":
-      begun = performance.now();
+      begun = timeStamp;
       return true;
     case "j":
       return move(1);
