@@ -197,6 +197,18 @@ async def test_a_busy_page_takes_two_keys_for_as_close_as_they_were(
         await page.wait_for_url("**/messages")
 
 
+async def test_a_key_is_heard_at_once_after_the_help_was_closed(
+    console: Console, browser: Browser
+) -> None:
+    """Until the next frame its field has the focus still; nobody types into what is hidden."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    key = "new KeyboardEvent('keydown', { key: 'j', bubbles: true })"
+    async with looking(browser, console, "/sessions") as page:
+        await live(page)
+        await page.evaluate(f"document.getElementById('keys-on').dispatchEvent({key})")
+        await expect(page.locator("#session-ventas")).to_be_focused(timeout=5_000)
+
+
 async def test_a_number_is_masked_until_asked(console: Console, browser: Browser) -> None:
     """A press shows it, and the audit says who pressed."""
     await console.ready()

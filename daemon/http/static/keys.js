@@ -16,8 +16,9 @@ export function startKeys() {
   });
 }
 
+// A dialog that was closed keeps the focus until the next frame: what is hidden takes no letters.
 function isTyping({ target }) {
-  return Boolean(target.closest?.("input, select, textarea, dialog[open]"));
+  return Boolean(target.closest?.("input, select, textarea, dialog[open]")?.checkVisibility());
 }
 
 function press({ key, timeStamp }) {
