@@ -143,7 +143,7 @@ def _read(reader: Reader, house: House, message: str, now: datetime) -> Story:
     moves = [dict(row) for row in messages.history(reader, message)]
     return Story(
         found,
-        forecast(reader, house.sessions, house.settings.pacing, found, now),
+        forecast(reader, house.sessions, house.pacing, found, now),
         [HistoryLine(**{**move, "at": parse(move["at"])}) for move in moves],
         decisions.of_message(reader, message),
     )

@@ -9,7 +9,6 @@ from typing import Final
 
 from daemon.pacing import Pacing
 from daemon.sessions import Sessions
-from daemon.settings import PacingSettings
 from statemachines.message import MANUAL, MessageState
 from storage import circumstances, halts
 from storage.messages import MessageRecord
@@ -54,13 +53,13 @@ _PLAIN: Final[Mapping[MessageState, str]] = {
 def forecast(
     reader: Reader,
     sessions: Sessions,
-    settings: PacingSettings,
+    pacing: Pacing,
     message: MessageRecord,
     now: datetime,
 ) -> Forecast | None:
     """Return what a message waits for; None for one that waits for nothing any more."""
     if message.state is MessageState.CLEARED:
-        return _cleared(reader, sessions, settings, message, now)
+        return _cleared(reader, sessions, pacing, message, now)
     if message.state is MessageState.DEFERRED:
         due = None if message.waits_for else message.due_at
         return _wait(message.waits_for or "due", due)
@@ -71,18 +70,17 @@ def forecast(
 def _cleared(
     reader: Reader,
     sessions: Sessions,
-    settings: PacingSettings,
+    pacing: Pacing,
     message: MessageRecord,
     now: datetime,
 ) -> Forecast:
     if obstacle := _obstacle(reader, sessions, message, now):
         return _wait(obstacle, message.not_before if obstacle == "due" else None)
     standing = circumstances.of_session(reader, message.session, now)
-    slot = Pacing(settings).slot(
-        reader, standing, now, first_contact=message.first_contact, by_hand=False
-    )
+    by_hand = message.channel == MANUAL
+    slot = pacing.slot(reader, standing, now, first_contact=message.first_contact, by_hand=by_hand)
     if slot.is_open(now):
-        return _wait("any_moment")
+        return _wait("by_hand" if by_hand else "any_moment")
     if slot.at is None:
         return Forecast(slot.reason_code, f"{slot.sentence} {WAITS['stopped']}")
     return Forecast(slot.reason_code, slot.sentence, slot.at)
@@ -94,11 +92,9 @@ def _obstacle(
     """Return what stands before any budget."""
     if halts.current(reader) is not None:
         return "halt"
-    if message.channel == MANUAL:
-        return "by_hand"
     if message.not_before is not None and message.not_before > now:
         return "due"
-    if not sessions.can_send(message.session, message.first_contact):
+    if message.channel != MANUAL and not sessions.can_send(message.session, message.first_contact):
         return "session"
     return None
 

@@ -103,9 +103,8 @@ async def _one(request: web.Request) -> dict[str, Any]:
     message = values["message"]
     if not isinstance(message, messages.MessageRecord):
         raise NotFound(f"There is no message {wanted}.")
-    pacing = house.settings.pacing
     wait = await house.database.read(
-        lambda reader: forecast(reader, house.sessions, pacing, message, now)
+        lambda reader: forecast(reader, house.sessions, house.pacing, message, now)
     )
     return {**values, "forecast": wait, "cancellable": message.state in CANCELLABLE}
 

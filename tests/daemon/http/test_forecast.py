@@ -70,6 +70,26 @@ async def test_a_halt_goes_before_every_budget(unhurried: Console) -> None:
     ]
 
 
+async def test_by_hand_it_waits_for_its_time_and_its_budget_too(unhurried: Console) -> None:
+    """Nobody is told to take what could not be taken."""
+    message = await asked(unhurried, "+5491141234567", channel="manual")
+    await reached(unhurried, message, {MessageState.CLEARED})
+    open_ = (await unhurried.api.get(f"/v1/messages/{message}")).document["forecast"]
+    await unhurried.house.database.write(
+        lambda tx: tx.execute(
+            "UPDATE numbers SET new_chats_stopped_at = '2026-03-03T00:00:00.000Z'"
+        )
+    )
+    stopped = (await unhurried.api.get(f"/v1/messages/{message}")).document["forecast"]
+    assert (open_["code"], stopped["code"]) == ("by_hand", "new_chats_stopped")
+    later = await asked(
+        unhurried, "+5491141234568", channel="manual", not_before="2026-03-03T18:00:00Z"
+    )
+    await reached(unhurried, later, {MessageState.CLEARED})
+    waiting = (await unhurried.api.get(f"/v1/messages/{later}")).document["forecast"]
+    assert waiting["code"] == "due"
+
+
 @pytest.mark.parametrize("sentence", WAITS.values())
 def test_each_wait_is_known_in_spanish(sentence: str) -> None:
     """The page says in Spanish what the server says."""
