@@ -13,6 +13,7 @@ from daemon.halt import Halt
 from daemon.imports.importer import Imports
 from daemon.manual import Manual
 from daemon.outbox import Outbox
+from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
 from daemon.prospects import Prospects
 from daemon.review import Review
@@ -50,6 +51,11 @@ class House(Protocol):
     @property
     def plugins(self) -> Plugins:
         """What the installation was given: channels, sources, hooks."""
+        ...
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """When a message may go."""
         ...
 
     @property
