@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from rules.amendments import NotAmendable, Slope, changeable, shown
 from rules.diff import Difference
 from rules.examples import run_examples
 from rules.files import RuleFile
 from rules.judge import Judge
 from rules.loader import load_sets
 from rules.splice import Path, fields_of, value_of, with_entry, with_value
-from rules.wishes import NotAmendable, Slope, changeable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rules.amendments import Amendment, Changeable
     from rules.examples import Outcome
     from rules.problems import Place
     from rules.ruleset import Format
-    from rules.wishes import Changeable, Wish
 
 _NAMED_BY: Final = {"thresholds": "verdict", "bands": "band", "scores": "id", "groups": ""}
 _ENDS: Final[tuple[Path, ...]] = tuple(
@@ -65,22 +65,22 @@ class Amended:
     examples: tuple[Following, ...]
 
 
-def amended(files: Sequence[RuleFile], wish: Wish, folder: str) -> Amended:
+def amended(files: Sequence[RuleFile], amendment: Amendment, folder: str) -> Amended:
     """Return the files with the number changed; what is new is written in `folder`.
 
     Raises :class:`NotAmendable`, and ``RulesInvalid`` where the files, as they are or as they
     would be, are no rules.
     """
-    found = changeable(load_sets(files)[wish.kind], wish.section, wish.name)
-    if found.value == wish.value:
-        raise NotAmendable(f"{wish.name} is {found.value} already.")
-    if isinstance(found.value, Slope) is not isinstance(wish.value, Slope):
+    found = changeable(load_sets(files)[amendment.kind], amendment.section, amendment.name)
+    if found.value == amendment.value:
+        raise NotAmendable(f"{amendment.name} is {found.value} already.")
+    if isinstance(found.value, Slope) is not isinstance(amendment.value, Slope):
         forms = "both ends of a ramp" if found.fact else "one number"
-        raise NotAmendable(f"{wish.name} is changed by {forms}.")
-    draft = _Draft(files, wish.kind, folder)
-    draft.grant(wish, found)
-    ruleset = load_sets(draft.files)[wish.kind]
-    if changeable(ruleset, wish.section, wish.name).value != wish.value:
+        raise NotAmendable(f"{amendment.name} is changed by {forms}.")
+    draft = _Draft(files, amendment.kind, folder)
+    draft.grant(amendment, found)
+    ruleset = load_sets(draft.files)[amendment.kind]
+    if changeable(ruleset, amendment.section, amendment.name).value != amendment.value:
         raise NotAmendable(
             f"The number can't be changed by form: change it in the file, {found.place}."
         )
@@ -103,19 +103,19 @@ class _Draft:
         self._kind = kind
         self._folder = PurePath(folder)
 
-    def grant(self, wish: Wish, found: Changeable) -> None:
+    def grant(self, amendment: Amendment, found: Changeable) -> None:
         """Put what is wished where it stands, number by number."""
-        named = (_NAMED_BY[wish.section], wish.name)
-        if isinstance(wish.value, Slope):
-            whole = f"{{ramp: {found.fact}, {str(wish.value)[1:]}"
-            self._put_ramp(named, found, wish.value, whole)
+        named = (_NAMED_BY[amendment.section], amendment.name)
+        if isinstance(amendment.value, Slope):
+            whole = f"{{ramp: {found.fact}, {str(amendment.value)[1:]}"
+            self._put_ramp(named, found, amendment.value, whole)
             return
-        field = {"scores": "points", "groups": "cap"}.get(wish.section, "from")
-        entry = f"{field}: {wish.value}"
+        field = {"scores": "points", "groups": "cap"}.get(amendment.section, "from")
+        entry = f"{field}: {amendment.value}"
         if named[0]:
-            entry = f"{named[0]}: {wish.name}, {entry}"
-        values: dict[Path, str] = {(field,): str(wish.value)}
-        self.put(wish.section, named, values, f"{{{entry}}}", found.place)
+            entry = f"{named[0]}: {amendment.name}, {entry}"
+        values: dict[Path, str] = {(field,): str(amendment.value)}
+        self.put(amendment.section, named, values, f"{{{entry}}}", found.place)
 
     def _put_ramp(
         self, named: tuple[str, str], found: Changeable, wanted: Slope, whole: str

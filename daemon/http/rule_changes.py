@@ -20,7 +20,7 @@ from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from daemon.rulebook.lines import plain
 from daemon.rulebook.state import Foreseen, RulesState
-from rules.wishes import NotAmendable, Slope, Wish
+from rules.amendments import Amendment, NotAmendable, Slope
 
 routes = web.RouteTableDef()
 
@@ -73,14 +73,14 @@ class Changed(Answer, frozen=True):
 async def change(request: web.Request) -> web.Response:
     """Change a threshold, a rule's points or a group's cap in the operator's folder; reload it."""
     asked, desk = await body(request, Wanted), house_of(request).rule_desk
-    wish = wish_of(asked.target, _value(asked.value))
+    amendment = amendment_of(asked.target, _value(asked.value))
     if asked.dry_run:
-        found = await desk.foresee(wish)
-        return answer(_changed(wish, found, await flips(request, found), desk.state()))
+        found = await desk.foresee(amendment)
+        return answer(_changed(amendment, found, await flips(request, found), desk.state()))
     if asked.reason is None:
         raise BadRequest("reason: a change needs one.", hint="Say why, or ask for a dry_run.")
-    found = await desk.change(wish, request[WHO], asked.reason)
-    return answer(_changed(wish, found, None, desk.state()))
+    found = await desk.change(amendment, request[WHO], asked.reason)
+    return answer(_changed(amendment, found, None, desk.state()))
 
 
 async def flips(request: web.Request, found: Foreseen) -> report.Report:
@@ -97,10 +97,10 @@ async def flips(request: web.Request, found: Foreseen) -> report.Report:
     return await _report(asked)
 
 
-def wish_of(target: str, value: int | Slope) -> Wish:
+def amendment_of(target: str, value: int | Slope) -> Amendment:
     """Read what is to be changed; raise :class:`BadRequest` where the path names nothing."""
     try:
-        return Wish.of(target, value)
+        return Amendment.of(target, value)
     except NotAmendable as error:
         raise BadRequest(str(error)) from error
 
@@ -115,10 +115,12 @@ async def _report(asked: report.Request) -> report.Report:
     raise Unavailable(last.sentence if isinstance(last, report.Refused) else "It was cut short.")
 
 
-def _changed(wish: Wish, found: Foreseen, told: report.Report | None, state: RulesState) -> Changed:
+def _changed(
+    amendment: Amendment, found: Foreseen, told: report.Report | None, state: RulesState
+) -> Changed:
     return Changed(
         before=plain_value(found.before),
-        after=plain_value(wish.value),
+        after=plain_value(amendment.value),
         files=[file.path for file in found.written],
         changes=list(map(str, found.changes)),
         waits=found.waits,

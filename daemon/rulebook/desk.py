@@ -32,8 +32,8 @@ from daemon.rulebook.state import (
 from daemon.rulebook.trial import Trial
 from daemon.settings import RulesSettings
 from rules.amend import amended
+from rules.amendments import Amendment, Changeable, NotAmendable, changeable
 from rules.diff import Change
-from rules.wishes import Changeable, NotAmendable, Wish, changeable
 from storage import audit
 from storage.db import Database
 from storage.rulesets import How
@@ -117,8 +117,8 @@ class RuleDesk:
             await self._reload(who, "")
             return self.state()
 
-    async def changeable(self, wish: Wish) -> Changeable:
-        """Return what a wish is about, as the operator's folder says it now.
+    async def changeable(self, amendment: Amendment) -> Changeable:
+        """Return what an amendment is about, as the operator's folder says it now.
 
         Raises :class:`NotFound` where there is no such thing, :class:`RulesRejected` where the
         folder can't be read.
@@ -126,13 +126,13 @@ class RuleDesk:
         try:
             files = await asyncio.to_thread(folder.live, self._settings)
             sets = await asyncio.to_thread(rules.load_sets, files)
-            return changeable(sets[wish.kind], wish.section, wish.name)
+            return changeable(sets[amendment.kind], amendment.section, amendment.name)
         except NotAmendable as error:
             raise NotFound(str(error)) from error
         except rules.RulesInvalid as error:
             raise RulesRejected(str(error)) from error
 
-    async def foresee(self, wish: Wish) -> Foreseen:
+    async def foresee(self, amendment: Amendment) -> Foreseen:
         """Tell what a change in the operator's folder would bring; nothing is written.
 
         Raises :class:`Conflict` where it can't be changed like this, :class:`RulesRejected` where
@@ -141,7 +141,7 @@ class RuleDesk:
         try:
             place = str(pen.folder_of(self._settings))
             files = await asyncio.to_thread(folder.live, self._settings)
-            draft = await asyncio.to_thread(amended, files, wish, place)
+            draft = await asyncio.to_thread(amended, files, amendment, place)
         except NotAmendable as error:
             raise Conflict(str(error)) from error
         except (rules.RulesInvalid, rules.GateFault) as error:
@@ -154,13 +154,13 @@ class RuleDesk:
         waits = any(change.weighty for change in changes) or await self._was_undone(judges)
         return Foreseen(draft.before, draft.files, draft.changed, changes, waits, draft.examples)
 
-    async def change(self, wish: Wish, who: str, reason: str) -> Foreseen:
+    async def change(self, amendment: Amendment, who: str, reason: str) -> Foreseen:
         """Change the operator's folder and reload it; raises as :meth:`foresee`."""
         async with self._one_at_a_time:
-            found = await self.foresee(wish)
+            found = await self.foresee(amendment)
             await asyncio.to_thread(pen.write, found.written)
-            at, subject = self._clock.now(), f"{wish.section}.{wish.name}"
-            detail = found.detail(wish.value)
+            at, subject = self._clock.now(), f"{amendment.section}.{amendment.name}"
+            detail = found.detail(amendment.value)
             await self._database.write(
                 lambda tx: audit.add(tx, at, who, "rules_changed", subject, reason, detail)
             )

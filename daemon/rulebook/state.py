@@ -8,8 +8,8 @@ from datetime import datetime
 import rules
 from daemon.rulebook.book import Judges
 from rules.amend import Following
+from rules.amendments import Slope
 from rules.diff import Change, differences
-from rules.wishes import Slope
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import pytest
 
 import rules
 from rules.amend import Amended, amended
+from rules.amendments import Amendment, Changeable, NotAmendable, Slope, changeable
 from rules.trial import try_out
-from rules.wishes import Changeable, NotAmendable, Slope, Wish, changeable
 
 SHIPPED = rules.read_files([rules.DEFAULTS / "gate.yaml", rules.DEFAULTS / "score.yaml"])
 COMMENTED = """\
@@ -57,7 +57,7 @@ groups:                  # together
 def change(target: str, value: int | Slope, *own: str) -> Amended:
     """Change a number over the shipped files and these of the operator's."""
     files = [rules.RuleFile("rules.d/gate.yaml", text, own=True) for text in own]
-    return amended([*SHIPPED, *files], Wish.of(target, value), "rules.d")
+    return amended([*SHIPPED, *files], Amendment.of(target, value), "rules.d")
 
 
 def passes(result: Amended) -> bool:
@@ -173,8 +173,8 @@ def test_the_cap_of_a_group_is_put_in_the_form_that_is_there(text: str, after: s
 
 def shipped(target: str) -> Changeable:
     """Return what a form may change in the shipped rules."""
-    wish = Wish.of(target, 0)
-    return changeable(rules.load_sets(SHIPPED)[wish.kind], wish.section, wish.name)
+    amendment = Amendment.of(target, 0)
+    return changeable(rules.load_sets(SHIPPED)[amendment.kind], amendment.section, amendment.name)
 
 
 RAMP = {"from_value": 30.0, "from_points": 0.0, "to_value": 90.0, "to_points": -20.0}

@@ -16,11 +16,11 @@ from daemon.http.bodies import Query, query
 from daemon.http.pages.rulework import keepers
 from daemon.http.pages.shell import piece, told
 from daemon.http.pages.verdict import short
-from daemon.http.rule_changes import LOOKED_BACK, flips, plain_value, wish_of
+from daemon.http.rule_changes import LOOKED_BACK, amendment_of, flips, plain_value
 from daemon.http.vitals import house_of
 from daemon.rulebook.state import Foreseen
+from rules.amendments import Amendment, Changeable, NotAmendable, Number, Slope, changeable, shown
 from rules.ruleset import Format, RuleSet
-from rules.wishes import Changeable, NotAmendable, Number, Slope, Wish, changeable, shown
 
 routes = web.RouteTableDef()
 
@@ -50,7 +50,7 @@ class Form:
     """What is asked. `in_force` is the value that is live, where the folder says another."""
 
     target: str
-    wish: Wish
+    amendment: Amendment
     fact: str
     reason: str
     in_force: str
@@ -78,9 +78,9 @@ class Preview:
 async def change(request: web.Request) -> web.StreamResponse:
     """Ask what a number is to be."""
     target = request.match_info["target"]
-    wish = wish_of(target, 0)
+    amendment = amendment_of(target, 0)
     try:
-        found = await house_of(request).rule_desk.changeable(wish)
+        found = await house_of(request).rule_desk.changeable(amendment)
     except RulesRejected as error:
         return piece(
             request,
@@ -91,7 +91,7 @@ async def change(request: web.Request) -> web.StreamResponse:
             problem=error,
         )
     typed = {number.name: shown(number.now) for number in found.numbers}
-    form = _form(request, target, wish, found, typed, {})
+    form = _form(request, target, amendment, found, typed, {})
     return piece(request, "pieces/rule_change.html", form=form, bound=shown)
 
 
@@ -100,18 +100,18 @@ async def change(request: web.Request) -> web.StreamResponse:
 async def preview(request: web.Request) -> web.StreamResponse:
     """Show who would flip, by name, before anything is written; or what can't be, by its field."""
     asked = query(request, Asked)
-    wish = wish_of(asked.target, 0)
+    amendment = amendment_of(asked.target, 0)
     shown_: Preview | None = None
     form: Form | None = None
     problem: LeadMasterError | None = None
     try:
-        found = await house_of(request).rule_desk.changeable(wish)
+        found = await house_of(request).rule_desk.changeable(amendment)
         typed = {number.name: getattr(asked, number.name) for number in found.numbers}
         given = {name: _number(text) for name, text in typed.items()}
         refused = found.refusals(given)
-        form = _form(request, asked.target, wish, found, typed, refused)
+        form = _form(request, asked.target, amendment, found, typed, refused)
         if not refused:
-            shown_ = await _preview(request, wish_of(asked.target, found.taken(given)))
+            shown_ = await _preview(request, amendment_of(asked.target, found.taken(given)))
     except LeadMasterError as error:
         problem = error
     return piece(
@@ -128,36 +128,36 @@ async def preview(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _preview(request: web.Request, wish: Wish) -> Preview:
+async def _preview(request: web.Request, amendment: Amendment) -> Preview:
     house = house_of(request)
-    found = await house.rule_desk.foresee(wish)
+    found = await house.rule_desk.foresee(amendment)
     report = await flips(request, found)
     return Preview(
         found=found,
         report=report,
         people=_people(report.examples),
         keepers=await house.database.read(keepers),
-        value=msgspec.json.encode(plain_value(wish.value)).decode(),
+        value=msgspec.json.encode(plain_value(amendment.value)).decode(),
     )
 
 
 def _form(
     request: web.Request,
     target: str,
-    wish: Wish,
+    amendment: Amendment,
     found: Changeable,
     typed: Mapping[str, str],
     refused: Mapping[str, str],
 ) -> Form:
     book = house_of(request).rulebook
-    live = (book.gate if wish.kind is Format.GATE else book.score).ruleset
+    live = (book.gate if amendment.kind is Format.GATE else book.score).ruleset
     reasons = {rule.id: rule.reason for rule in live.scores}
     return Form(
         target=target,
-        wish=wish,
+        amendment=amendment,
         fact=found.fact,
-        reason=reasons.get(wish.name, "") if wish.section == "scores" else "",
-        in_force=_in_force(live, wish, found.value),
+        reason=reasons.get(amendment.name, "") if amendment.section == "scores" else "",
+        in_force=_in_force(live, amendment, found.value),
         fields={
             each.name: Field(each, typed[each.name], refused.get(each.name, ""))
             for each in found.numbers
@@ -165,10 +165,10 @@ def _form(
     )
 
 
-def _in_force(live: RuleSet, wish: Wish, value: int | Slope) -> str:
+def _in_force(live: RuleSet, amendment: Amendment, value: int | Slope) -> str:
     """Return what is live where it is not what the folder says; empty where that is the same."""
     try:
-        now = changeable(live, wish.section, wish.name).value
+        now = changeable(live, amendment.section, amendment.name).value
     except NotAmendable:
         return ""
     return "" if now == value else str(now)

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from daemon.http.pages.tones import VERDICTS, Tone
 from daemon.http.pages.verdict import EFFECTS, short
+from rules.amendments import shown
 from rules.problems import Place
 from rules.ruleset import Example, Ramp, RuleSet, ScoreRule, Veto, Window
 from rules.snapshot import MICRO
-from rules.wishes import shown
 
 _HOUR: Final = 60
 

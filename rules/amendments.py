@@ -51,7 +51,7 @@ class Slope:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Amendment:
     """What is to be changed, and to what: `gate.thresholds.allow`, `score.scores.on_whatsapp`."""
 
     kind: Format
@@ -60,7 +60,7 @@ class Wish:
     value: int | Slope
 
     @classmethod
-    def of(cls, target: str, value: int | Slope) -> Wish:
+    def of(cls, target: str, value: int | Slope) -> Amendment:
         """Read a target; raises :class:`NotAmendable`."""
         kind, _, rest = target.partition(".")
         section, _, name = rest.partition(".")
