@@ -11,20 +11,9 @@ from typing import Any
 import pytest
 
 from daemon.cli import main
-from tests.helpers.process import RealDaemon, eventually, running
+from tests.helpers.process import RULES_BY_HAND, RealDaemon, eventually, running
 
-SETTINGS = """
-[daemon]
-state_dir = "{folder}/state"
-port = 0
-[clock]
-start = 2026-03-03T15:00:00Z
-rate = 20.0
-[rules]
-dir = "{folder}/rules.d"
-shadow = "{folder}/shadow.d"
-trial_seconds = 30.0
-"""
+SETTINGS = RULES_BY_HAND + 'shadow = "{folder}/shadow.d"\n'
 FORMAT = "format: leadmaster/gate@1\n"
 STRICT = FORMAT + "vetoes: [{id: many, reason: Too many, when: {message.links|gte: 9}}]\n"
 EAGER = FORMAT + "vetoes: [{id: first_time_relationship, hold: null, when: {message.links: 9}}]\n"

@@ -19,6 +19,18 @@ from daemon.errors import LeadMasterError
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 60.0
+RULES_BY_HAND = """
+[daemon]
+state_dir = "{folder}/state"
+port = 0
+[clock]
+start = 2026-03-03T15:00:00Z
+rate = 20.0
+[rules]
+dir = "{folder}/rules.d"
+trial_seconds = 30.0
+"""
+"""Settings of a house by day whose rules are edited in its folder; more of `[rules]` may follow."""
 _BETWEEN_LOOKS = 0.05
 
 

@@ -16,19 +16,8 @@ import pytest
 
 from daemon.cli.client import Client
 from tests.helpers.engines import EXAMPLES_RAN
-from tests.helpers.process import RealDaemon, eventually, running
+from tests.helpers.process import RULES_BY_HAND, RealDaemon, eventually, running
 
-SETTINGS = """
-[daemon]
-state_dir = "{folder}/state"
-port = 0
-[clock]
-start = 2026-03-03T15:00:00Z
-rate = 20.0
-[rules]
-dir = "{folder}/rules.d"
-trial_seconds = 30.0
-"""
 FORMAT = "format: leadmaster/gate@1\n"
 GOOD = (
     FORMAT + "vetoes:\n"
@@ -101,7 +90,7 @@ class Keeper:
 def keeper(tmp_path: Path) -> Iterator[Keeper]:
     """A running daemon, and nothing in the operator's folder yet."""
     (tmp_path / "rules.d").mkdir()
-    with running(tmp_path, SETTINGS.format(folder=tmp_path)) as daemon:
+    with running(tmp_path, RULES_BY_HAND.format(folder=tmp_path)) as daemon:
         yield Keeper(daemon)
 
 
@@ -226,7 +215,7 @@ def _asks_what_laxer_rules_would_do(keeper: Keeper, folder: Path) -> None:
 def test_a_file_that_takes_too_long_does_not_stop_the_daemon(tmp_path: Path) -> None:
     """It is given up, told, and meanwhile everything answers."""
     (tmp_path / "rules.d").mkdir()
-    hurried = SETTINGS.replace("trial_seconds = 30.0", "trial_seconds = 0.05")
+    hurried = RULES_BY_HAND.replace("trial_seconds = 30.0", "trial_seconds = 0.05")
     with running(tmp_path, hurried.format(folder=tmp_path)) as daemon:
         keeper = Keeper(daemon)
         shipped = keeper.state()["gate"]["hash"]
