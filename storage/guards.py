@@ -89,18 +89,27 @@ APPEND_ONLY: Mapping[str, str] = {
     "permits": "UPDATE",
     "message_history": "UPDATE",
     "audit": "UPDATE",
+    "prospect_reviews": "UPDATE OF id, word, who, reason, at, expires_at",
+    "ruleset_history": "UPDATE",
 }
-"""Tables whose rows are never deleted, and what of them is never changed.
+"""Tables that only grow, and what of their rows is never changed.
 
-(A decision's number is taken out when its days are over; everything else of it stays.)
+(A decision's number is taken out when its days are over, and what was said of a contact goes with
+it where two turn out to be one; everything else of both stays.)
 """
+
+FORGOTTEN = frozenset({"prospect_reviews"})
+"""Those of them whose rows go with a person who is forgotten; all others are never deleted."""
 
 
 def triggers() -> dict[str, str]:
     """Return the guards by name, as SQL."""
     found = {name: _trigger(name, *guard) for name, guard in GUARDS.items()}
     for table, update in APPEND_ONLY.items():
-        for name, event in ((f"{table}_stay", "DELETE"), (f"{table}_stay_as_they_are", update)):
+        events = {f"{table}_stay": "DELETE", f"{table}_stay_as_they_are": update}
+        if table in FORGOTTEN:
+            del events[f"{table}_stay"]
+        for name, event in events.items():
             found[name] = _trigger(name, event, "TRUE", "what was decided is kept as it was", table)
     return found
 

@@ -18,6 +18,7 @@ log = structlog.get_logger("rules")
 _DEBOUNCE_MILLISECONDS = 200  # an editor writes, renames and touches: that is one save
 _STEP_MILLISECONDS = 50
 _LOOK_AGAIN_SECONDS = 5.0  # a folder that takes the place of another tells nobody
+_SAVE = "a save"
 
 
 class RuleWatch:
@@ -52,8 +53,13 @@ class RuleWatch:
                 await self._watch(self._there())
             except Exception:
                 log.exception("watching_failed")
-                await self._asked.wait()
-            await self._reload("operator")
+                await self._pause()
+            await self._reload("operator" if self._asked.is_set() else _SAVE)
+
+    async def _pause(self) -> None:
+        """Wait until somebody asks, or until it is time to look again."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), self._look_again)
 
     def _there(self) -> dict[Path, tuple[int, int]]:
         """Return each folder that is there, and which one: a link may lead elsewhere tomorrow."""
@@ -66,8 +72,7 @@ class RuleWatch:
     async def _watch(self, there: dict[Path, tuple[int, int]]) -> None:
         """Reload at each save; return when somebody asks, or when other folders are there."""
         while not there:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), self._look_again)
+            await self._pause()
             if self._asked.is_set() or self._there():
                 return
         settled = False
@@ -83,7 +88,7 @@ class RuleWatch:
             if self._there() != there:
                 return
             if changes or not settled:
-                await self._reload("a save")  # what was saved before the watch stood counts too
+                await self._reload(_SAVE)  # what was saved before the watch stood counts too
             settled = True
 
     async def _reload(self, who: str) -> None:

@@ -41,6 +41,20 @@ async def test_a_folder_that_took_the_place_of_another_is_watched(tmp_path: Path
         await _live(small, "third")
 
 
+async def test_a_folder_that_could_not_be_watched_is_tried_again(tmp_path: Path) -> None:
+    """Here a link that can't even be followed; nobody has to ask once it leads somewhere."""
+    own = tmp_path / "rules.d"
+    async with desk_of(tmp_path) as small:
+        own.rmdir()
+        own.symlink_to("x" * 300)
+        async with _watch(small).running():
+            await asyncio.sleep(0.05)
+            own.unlink()
+            own.mkdir()
+            small.save(VETO.format(id="late"), "a.yaml")
+            await _live(small, "late")
+
+
 async def test_a_folder_that_appears_later_is_watched(tmp_path: Path) -> None:
     """Nobody has to ask for it."""
     async with desk_of(tmp_path) as small:
