@@ -38,7 +38,7 @@ from daemon.sessions import Sessions
 from daemon.sessions.channels import usable_channels
 from daemon.settings import ClockSettings, Settings
 from daemon.suppression import Suppression
-from daemon.validation import Validation
+from daemon.validation import ValidationService
 from storage import guards
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -195,9 +195,9 @@ class House:
         )
 
     @cached_property
-    def validation(self) -> Validation:
+    def validation(self) -> ValidationService:
         """Number checks, and an operator's word."""
-        return Validation(
+        return ValidationService(
             self.database, self.sessions, self.scoring, self.aliases, self.clock, self.settings
         )
 

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from daemon.api.effects import Wish
+from daemon.api.effects import ContactRequest
 from storage.evidence import Evidence, EvidenceKind
 
 CONVERSATION: Final = timedelta(hours=24)
 """How long their message keeps a conversation open: the platform's own window."""
 
-_REFUSING: Final = frozenset({Wish.REFUSED, Wish.OPT_OUT})
+_REFUSING: Final = frozenset({ContactRequest.REFUSED, ContactRequest.OPT_OUT})
 
 
 class Permission(StrEnum):
@@ -56,7 +56,7 @@ def _standing_refusal(evidence: Sequence[Evidence]) -> datetime | None:
     opt_in = _newest(
         each.at
         for each in evidence
-        if each.kind is EvidenceKind.INBOUND and each.value == Wish.OPT_IN
+        if each.kind is EvidenceKind.INBOUND and each.value == ContactRequest.OPT_IN
     )
     return None if refusal and opt_in and opt_in > refusal else refusal
 

@@ -113,7 +113,7 @@ class InboundReceived(Event):
     session: str
     contact: str
     prospect: str | None
-    wish: str
+    request: str
     cancelled_messages: int
 
 

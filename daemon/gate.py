@@ -26,7 +26,7 @@ from storage.circumstances import Circumstances
 from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord
-from storage.prospect_reviews import Word
+from storage.prospect_reviews import ProspectReviewOutcome
 
 log = structlog.get_logger("gate")
 
@@ -259,7 +259,7 @@ def _core_opinions(known: Mapping[str, object], around: Circumstances) -> list[O
         return []
     if around.review_reason:
         return [Opinion("core", Effect.HOLD, around.review_reason)]
-    if around.reviewed and around.reviewed.word is Word.REJECTED:
+    if around.reviewed and around.reviewed.word is ProspectReviewOutcome.REJECTED:
         sentence = f"A person rejected this prospect: {around.reviewed.reason}"
         return [Opinion("core", Effect.BLOCK, sentence)]
     return []

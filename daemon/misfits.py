@@ -32,7 +32,7 @@ _ILL_FORMED: Final[Mapping[str, str]] = {"Input data was truncated": "it ends to
 _PLACE: Final = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>.*)`$", re.DOTALL)
 _STEP: Final = re.compile(r"\.(\w+)|\[")
 
-Form = Callable[[re.Match[str], inspect.Type | None], str]
+ErrorExplainer = Callable[[re.Match[str], inspect.Type | None], str]
 
 
 def sentence(error: msgspec.DecodeError, kind: object = None, *, whole: str = "value") -> str:
@@ -110,11 +110,11 @@ def _unknown(found: re.Match[str], declared: inspect.Type | None) -> str:
     return f"there is no such field; the fields are {', '.join(known)}" if known else _NO_FIELDS
 
 
-def _just(words: str) -> Form:
+def _just(words: str) -> ErrorExplainer:
     return lambda _found, _declared: words
 
 
-_FORMS: Final[Mapping[str, Form]] = {
+_FORMS: Final[Mapping[str, ErrorExplainer]] = {
     r"Expected `(?P<kind>str|array|object)` of length (?P<sign>[<>]=) (?P<number>\d+)": _sized,
     r"Expected `(?:int|float)` (?P<sign>[<>]=?) (?P<number>\S+)": _limited,
     r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`": _another,

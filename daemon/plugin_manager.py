@@ -27,7 +27,7 @@ from daemon.events import Event
 from daemon.hookspecs import Hooks
 
 T = TypeVar("T")
-Outcome: TypeAlias = tuple[object, BaseException | None]
+CallResult: TypeAlias = tuple[object, BaseException | None]
 log = structlog.get_logger("plugins")
 
 GROUP = "leadmaster.plugins"
@@ -55,7 +55,7 @@ class Plugins:
         self._pm = pluggy.PluginManager(PROJECT)
         self._pm.add_hookspecs(Hooks)
         self._limit = limit
-        self._runaways: set[asyncio.Task[Outcome]] = set()
+        self._runaways: set[asyncio.Task[CallResult]] = set()
         self.on_failure = on_failure or (lambda _plugin, _hook, _sentence: None)
 
     def load(
@@ -183,7 +183,7 @@ class Plugins:
         self.on_failure(name, hook, failure)
         return Answer(name, failure=failure)
 
-    def _let_go(self, asked: asyncio.Task[Outcome]) -> None:
+    def _let_go(self, asked: asyncio.Task[CallResult]) -> None:
         """Ask a late plugin to end, and remember it until it does."""
         if not asked.done():
             self._runaways.add(asked)
@@ -199,7 +199,7 @@ class Plugins:
         ]
 
 
-async def _outcome(call: Callable[..., object], arguments: Mapping[str, object]) -> Outcome:
+async def _outcome(call: Callable[..., object], arguments: Mapping[str, object]) -> CallResult:
     """Return what a plugin answered, or what it raised, an exit or a cancellation included."""
     try:
         value = call(**arguments)

@@ -15,11 +15,11 @@ from daemon.consent import Permission
 from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected
 from daemon.scoring import Scoring
 from daemon.settings import DaemonSettings
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import audit, contacts, evidence, inbound, messages, prospects, queue, suppressions
 from storage.db import Database
 from storage.evidence import EvidenceKind
-from storage.prospects import NewProspect, ProspectRecord
+from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Reader, Tx
 
 _UNKNOWN_AGAIN: Final[Mapping[str, object]] = {
@@ -27,7 +27,7 @@ _UNKNOWN_AGAIN: Final[Mapping[str, object]] = {
     "on_whatsapp": "unknown",
     "checked_at": None,
     "check_attempts": 0,
-    "validation": Validation.UNCHECKED.value,
+    "validation": ValidationState.UNCHECKED.value,
     "validado_tecnicamente": None,
     "validated_at": None,
     "expires_at": None,
@@ -145,7 +145,7 @@ class Prospects:
 
 def _present(reader: Reader, prospect: str) -> ProspectRecord:
     found = prospects.get(reader, prospect)
-    if found is None or found.validation is Validation.ERASED:
+    if found is None or found.validation is ValidationState.ERASED:
         raise NotFound(f"There is no prospect {prospect}.")
     return found
 
@@ -192,8 +192,8 @@ def _leave(tx: Tx, found: ProspectRecord, contact: str, who: str, at: datetime) 
     contacts.touch(tx, found.contact)
 
 
-def _new(entry: Entry, contact: str, number: PhoneNumber) -> NewProspect:
-    return NewProspect(
+def _new(entry: Entry, contact: str, number: PhoneNumber) -> NewProspectRecord:
+    return NewProspectRecord(
         contact=contact,
         phone=number.e164,
         cartera_origen=entry.cartera_origen,

@@ -10,12 +10,12 @@ from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.events import ProspectChanged
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import audit, cases, contacts, decisions, messages, prospect_reviews, prospects, queue
 from storage.cases import WaitingProspect
 from storage.db import Database
 from storage.messages import MessageRecord
-from storage.prospect_reviews import ProspectReview, Word
+from storage.prospect_reviews import ProspectReview, ProspectReviewOutcome
 from storage.prospects import ProspectRecord
 from storage.tx import Tx
 
@@ -139,7 +139,7 @@ class Review:
         Like every approval it ends with its time. Raises :class:`NotFound`.
         """
         hours = timedelta(hours=self._settings.approval_hours)
-        return await self._say(prospect, Word.APPROVED, who, reason, hours)
+        return await self._say(prospect, ProspectReviewOutcome.APPROVED, who, reason, hours)
 
     async def reject_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
         """Say that a prospect is not to be written to: what waits is cancelled, the rest blocked.
@@ -147,10 +147,15 @@ class Review:
         Replies still go. It holds until somebody approves the prospect, or until words of theirs
         ask for another look. Raises :class:`NotFound`.
         """
-        return await self._say(prospect, Word.REJECTED, who, reason, None)
+        return await self._say(prospect, ProspectReviewOutcome.REJECTED, who, reason, None)
 
     async def _say(
-        self, prospect: str, word: Word, who: str, reason: str, holds: timedelta | None
+        self,
+        prospect: str,
+        word: ProspectReviewOutcome,
+        who: str,
+        reason: str,
+        holds: timedelta | None,
     ) -> ProspectReview:
         at, given = self._clock.now(), _given(reason)
         until = None if holds is None else at + holds
@@ -158,12 +163,12 @@ class Review:
 
         def job(tx: Tx) -> None:
             found = prospects.get(tx, prospect)
-            if found is None or found.validation is Validation.ERASED:
+            if found is None or found.validation is ValidationState.ERASED:
                 raise NotFound(f"There is no prospect {prospect}.")
             prospect_reviews.add(tx, said, contact=found.contact)
             contacts.end_review(tx, found.contact)
             audit.add(tx, at, who, _ACTIONS[word], prospect, given)
-            if word is Word.REJECTED:
+            if word is ProspectReviewOutcome.REJECTED:
                 messages.cancel_waiting(
                     tx,
                     found.contact,
@@ -180,7 +185,10 @@ class Review:
         return said
 
 
-_ACTIONS = {Word.APPROVED: "approve_prospect", Word.REJECTED: "reject_prospect"}
+_ACTIONS = {
+    ProspectReviewOutcome.APPROVED: "approve_prospect",
+    ProspectReviewOutcome.REJECTED: "reject_prospect",
+}
 
 
 def _changed(prospect: ProspectRecord, said: ProspectReview) -> ProspectChanged:

@@ -15,7 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from daemon.outbox import Outbox
 from daemon.retention import Retention
-from daemon.validation import Validation
+from daemon.validation import ValidationService
 from storage.db import Database
 
 log = structlog.get_logger("scheduler")
@@ -51,7 +51,7 @@ class Rooms(Protocol):
         ...
 
     @cached_property
-    def validation(self) -> Validation:
+    def validation(self) -> ValidationService:
         """Which numbers must be checked again."""
         ...
 

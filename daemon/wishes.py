@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.api.effects import Wish
+from daemon.api.effects import ContactRequest
 from daemon.errors import PhrasesRejected
 
 SHIPPED = Path(__file__).with_name("phrases.txt")
@@ -73,19 +73,19 @@ class Wishes:
         self._beginnings = phrases.opt_out - phrases.only_alone
         self._spelled = {_letters(phrase): phrase for phrase in phrases.opt_out}
 
-    def read(self, text: str) -> Wish:
+    def read(self, text: str) -> ContactRequest:
         """Return what ``text`` asks of us. Never raises; takes time in proportion to its length."""
         said = fold(text)
         if said in self._phrases.opt_in:
-            return Wish.OPT_IN
+            return ContactRequest.OPT_IN
         cores = self._cores(said) | self._cores(self._read_together(said))
         if cores & self._phrases.opt_out or _has_any(said, self._phrases.refusal):
-            return Wish.OPT_OUT
+            return ContactRequest.OPT_OUT
         if cores & self._phrases.refused:
-            return Wish.REFUSED
+            return ContactRequest.REFUSED
         if _has_any(said, self._phrases.review) or any(map(self._begins_listed, cores)):
-            return Wish.REVIEW
-        return Wish.NONE
+            return ContactRequest.REVIEW
+        return ContactRequest.NONE
 
     def _read_together(self, said: str) -> str:
         """Return the message with each opt-out that was spelled (`b a j a`, `S.T.O.P`) as words."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from rules.files import RuleFile, read_files, rule_files
 from rules.judge import GateFault, Judge
 from rules.loader import load, load_sets
-from rules.problems import Problem, RulesInvalid
+from rules.problems import RuleProblem, RulesInvalid
 from rules.ruleset import Format, RuleSet
 from rules.verdict import (
     Decision,
@@ -32,8 +32,8 @@ __all__ = [
     "GateFault",
     "Judge",
     "Opinion",
-    "Problem",
     "RuleFile",
+    "RuleProblem",
     "RuleSet",
     "RulesInvalid",
     "ScoreResult",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rules.amendments import Amendment, Changeable
-    from rules.examples import Outcome
+    from rules.examples import ExampleResult
     from rules.problems import Place
     from rules.ruleset import Format
 
@@ -47,7 +47,7 @@ class Following:
         return f"{self.name}: {'; '.join(map(str, self.differences))}"
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Following:
+    def of(cls, outcome: ExampleResult) -> Following:
         """Read it off what came out."""
         return cls(outcome.example.name, tuple(Difference(*each) for each in outcome.words()))
 
@@ -149,7 +149,7 @@ class _Draft:
         file = self.files[index]
         self.files[index] = replace(file, text=with_entry(file.text, section, named, entry))
 
-    def follow(self, outcome: Outcome) -> None:
+    def follow(self, outcome: ExampleResult) -> None:
         """Let an example expect what now comes out."""
         example, named = outcome.example, ("name", outcome.example.name)
         got = {key: value for key, (_, value) in outcome.wrong.items()}

@@ -55,7 +55,7 @@ _ALLOWED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExampleResult:
     """One example: what came out otherwise (name → expected, got), and the rules that fired."""
 
     example: Example
@@ -86,12 +86,12 @@ def baseline(ruleset: RuleSet) -> dict[str, object]:
     return {**_ALLOWED, "clock.in_window": tuple(ruleset.windows)}
 
 
-def run_examples(judge: Judge) -> tuple[Outcome, ...]:
+def run_examples(judge: Judge) -> tuple[ExampleResult, ...]:
     """Run every example of the judge's set; raises `GateFault` when its engines disagree."""
     return tuple(run_example(judge, example) for example in judge.ruleset.examples)
 
 
-def run_example(judge: Judge, example: Example) -> Outcome:
+def run_example(judge: Judge, example: Example) -> ExampleResult:
     """Run one example; raises `GateFault` when the engines disagree on it."""
     facts = {**baseline(judge.ruleset), **example.given}
     got = _scored(judge, facts) if judge.ruleset.format is Format.SCORE else _decided(judge, facts)
@@ -100,7 +100,7 @@ def run_example(judge: Judge, example: Example) -> Outcome:
         for key, expected in example.expect.items()
         if got[key] != expected
     }
-    return Outcome(example, wrong, _ids(got.get("vetoes")) | _ids(got["scores"]))
+    return ExampleResult(example, wrong, _ids(got.get("vetoes")) | _ids(got["scores"]))
 
 
 def _ids(fired: object) -> frozenset[str]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from rules.conditions import leaves
 from rules.facts import FACTS
-from rules.problems import Problem
+from rules.problems import RuleProblem
 from rules.ruleset import Ramp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rules.examples import Outcome
+    from rules.examples import ExampleResult
     from rules.problems import Place
     from rules.ruleset import RuleSet, ScoreRule, Veto
 
@@ -32,7 +32,7 @@ class Reach:
     highest: int
 
 
-def lint(ruleset: RuleSet, outcomes: Iterable[Outcome]) -> tuple[Problem, ...]:
+def lint(ruleset: RuleSet, outcomes: Iterable[ExampleResult]) -> tuple[RuleProblem, ...]:
     """Thresholds, windows and lists that nothing reaches, and rules that no example shows.
 
     `outcomes` are those of the set's own examples.
@@ -81,7 +81,7 @@ def _clamped(points: int, ruleset: RuleSet) -> int:
     return min(max(points, ruleset.minimum), ruleset.maximum)
 
 
-def unknown_routes(ruleset: RuleSet) -> tuple[Problem, ...]:
+def unknown_routes(ruleset: RuleSet) -> tuple[RuleProblem, ...]:
     """Routes of which nobody can tell here whether they lead anywhere; `manual` always does."""
     return tuple(
         _at(veto.place, f"Whether `{veto.route}` is installed is not known: no daemon answers here")
@@ -90,7 +90,7 @@ def unknown_routes(ruleset: RuleSet) -> tuple[Problem, ...]:
     )
 
 
-def _bands(ruleset: RuleSet) -> Iterator[Problem]:
+def _bands(ruleset: RuleSet) -> Iterator[RuleProblem]:
     extent, above = reach(ruleset), ruleset.maximum + 1
     for band in ruleset.bands:
         if band.start > extent.highest:
@@ -106,7 +106,7 @@ def _bands(ruleset: RuleSet) -> Iterator[Problem]:
         above = band.start
 
 
-def _windows(ruleset: RuleSet) -> Iterator[Problem]:
+def _windows(ruleset: RuleSet) -> Iterator[RuleProblem]:
     named = {veto.defer.window for veto in ruleset.vetoes if veto.defer is not None}
     for _, when, _ in ruleset.conditions:
         for leaf in leaves(when):
@@ -119,13 +119,13 @@ def _windows(ruleset: RuleSet) -> Iterator[Problem]:
             yield _at(window.place, f"No rule asks for the window `{window.name}`")
 
 
-def _lists(ruleset: RuleSet) -> Iterator[Problem]:
+def _lists(ruleset: RuleSet) -> Iterator[RuleProblem]:
     for each in ruleset.lists.values():
         if not each.used:
             yield _at(each.place, f"No rule uses the list `{each.name}`")
 
 
-def _uncovered(ruleset: RuleSet, outcomes: Iterable[Outcome]) -> Iterator[Problem]:
+def _uncovered(ruleset: RuleSet, outcomes: Iterable[ExampleResult]) -> Iterator[RuleProblem]:
     """Rules that fire in no example: nobody would see them break."""
     fired = {name for outcome in outcomes for name in outcome.fired}
     rules: tuple[Veto | ScoreRule, ...] = (*ruleset.vetoes, *ruleset.scores)
@@ -134,5 +134,5 @@ def _uncovered(ruleset: RuleSet, outcomes: Iterable[Outcome]) -> Iterator[Proble
             yield _at(rule.place, f"No example under `tests` shows `{rule.id}` at work")
 
 
-def _at(place: Place, sentence: str) -> Problem:
-    return Problem(place.file, place.line, place.column, sentence)
+def _at(place: Place, sentence: str) -> RuleProblem:
+    return RuleProblem(place.file, place.line, place.column, sentence)

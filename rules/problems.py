@@ -28,7 +28,7 @@ NOWHERE = Place("", 0, 0)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class RuleProblem:
     """One mistake in a rule file, in a sentence a person can act on."""
 
     file: str
@@ -44,7 +44,7 @@ class Problem:
 class RulesInvalid(Exception):
     """The files are no usable rule set; `problems` holds all that was found, in file order."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[RuleProblem]) -> None:
         """Keep `problems`, each once, sorted by place."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
@@ -55,11 +55,11 @@ class Problems:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._found: list[Problem] = []
+        self._found: list[RuleProblem] = []
 
     def add(self, place: Place, sentence: str) -> None:
         """Note one problem at `place`."""
-        self._found.append(Problem(place.file, place.line, place.column, sentence))
+        self._found.append(RuleProblem(place.file, place.line, place.column, sentence))
 
     def extend(self, others: Problems) -> None:
         """Note all that others hold."""

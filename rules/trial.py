@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rules.examples import run_example
 from rules.judge import GateFault, Judge
 from rules.lint import lint
-from rules.problems import NOWHERE, Place, Problem
+from rules.problems import NOWHERE, Place, RuleProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rules.examples import Outcome
+    from rules.examples import ExampleResult
     from rules.ruleset import RuleSet
 
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Trial:
     """What came of it: problems keep a set from going live, warnings do not."""
 
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
-    outcomes: tuple[Outcome, ...]
+    problems: tuple[RuleProblem, ...]
+    warnings: tuple[RuleProblem, ...]
+    outcomes: tuple[ExampleResult, ...]
 
 
 def nobody(_stage: str, _at: Place) -> None:
@@ -39,9 +39,9 @@ def try_out(
 
     A set that hangs an engine hangs here too: who can't afford that tries it in a process apart.
     """
-    problems: list[Problem] = []
-    warnings: list[Problem] = []
-    outcomes: list[Outcome] = []
+    problems: list[RuleProblem] = []
+    warnings: list[RuleProblem] = []
+    outcomes: list[ExampleResult] = []
     for ruleset in sets:
         start = Place(ruleset.files[-1], 1, 1) if ruleset.files else NOWHERE
         told("compiling", start)
@@ -60,9 +60,9 @@ def try_out(
 
 def _examples(
     judge: Judge, told: Callable[[str, Place], None]
-) -> tuple[list[Outcome], list[Problem]]:
-    ran: list[Outcome] = []
-    wrong: list[Problem] = []
+) -> tuple[list[ExampleResult], list[RuleProblem]]:
+    ran: list[ExampleResult] = []
+    wrong: list[RuleProblem] = []
     for example in judge.ruleset.examples:
         told("examples", example.place)
         try:
@@ -77,5 +77,5 @@ def _examples(
     return ran, wrong
 
 
-def _at(place: Place, sentence: str) -> Problem:
-    return Problem(place.file, place.line, place.column, sentence)
+def _at(place: Place, sentence: str) -> RuleProblem:
+    return RuleProblem(place.file, place.line, place.column, sentence)

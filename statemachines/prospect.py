@@ -13,7 +13,7 @@ from statemachines.machine import Deadline, Machine
 VALIDITY_DAYS = 90
 
 
-class Validation(StrEnum):
+class ValidationState(StrEnum):
     """What is known about reaching this prospect on WhatsApp."""
 
     UNCHECKED = "unchecked"
@@ -39,23 +39,26 @@ class ValidationEvent(StrEnum):
     ERASED = "erased"
 
 
-VALIDATION_DEADLINES: Mapping[Validation, Deadline] = MappingProxyType(
+VALIDATION_DEADLINES: Mapping[ValidationState, Deadline] = MappingProxyType(
     {
-        Validation.CHECKING: Deadline(
+        ValidationState.CHECKING: Deadline(
             300, ValidationEvent.UNKNOWN, "a check without an answer says nothing"
         ),
-        Validation.VALIDATED: Deadline(
+        ValidationState.VALIDATED: Deadline(
             VALIDITY_DAYS * 86_400, ValidationEvent.AGED, "a validation holds for 90 days"
         ),
     },
 )
 
 
-class ValidationMachine(Machine[Validation]):
+class ValidationMachine(Machine[ValidationState]):
     """Unchecked, checked, valid for a while; an operator's word counts from anywhere."""
 
     s = States.from_enum(
-        Validation, initial=Validation.UNCHECKED, final=Validation.ERASED, use_enum_instance=True
+        ValidationState,
+        initial=ValidationState.UNCHECKED,
+        final=ValidationState.ERASED,
+        use_enum_instance=True,
     )
     _open = (s.UNCHECKED, s.CHECKING, s.VALIDATED, s.NOT_REACHABLE, s.EXPIRED)
 
@@ -72,13 +75,13 @@ class ValidationMachine(Machine[Validation]):
     erased = s.ERASED.from_(*_open)
 
 
-def validado_tecnicamente_of(state: Validation) -> bool | None:
+def validado_tecnicamente_of(state: ValidationState) -> bool | None:
     """Give the flag that the rules see: true, false, or None while it is not decided.
 
     An expired validation is None, not false: it waits for a new check, it does not block.
     """
-    if state is Validation.VALIDATED:
+    if state is ValidationState.VALIDATED:
         return True
-    if state is Validation.NOT_REACHABLE:
+    if state is ValidationState.NOT_REACHABLE:
         return False
     return None

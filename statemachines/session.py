@@ -13,7 +13,7 @@ from statemachines.machine import Deadline, Machine
 from statemachines.qr import PAIRING_WINDOW_SECONDS
 
 
-class Connection(StrEnum):
+class ConnectionState(StrEnum):
     """How far the session's way to WhatsApp is open."""
 
     STOPPED = "stopped"
@@ -70,7 +70,7 @@ class ConnectionEvent(StrEnum):
     BAN_EXPIRED = "ban_expired"
 
 
-class Phone(StrEnum):
+class PhoneState(StrEnum):
     """Whether the phone that owns the account is still there."""
 
     SEEN = "seen"
@@ -86,7 +86,7 @@ class PhoneEvent(StrEnum):
     PHONE_UNLINKED = "phone_unlinked"
 
 
-class Sending(StrEnum):
+class SendingState(StrEnum):
     """What the platform lets this number send."""
 
     ALL = "all"
@@ -105,74 +105,74 @@ class SendingEvent(StrEnum):
 
 MOVING = frozenset(
     {
-        Connection.STARTING,
-        Connection.AWAITING_SCAN,
-        Connection.PAIRING,
-        Connection.CONNECTING,
-        Connection.SYNCING,
-        Connection.DEGRADED,
-        Connection.BACKOFF,
+        ConnectionState.STARTING,
+        ConnectionState.AWAITING_SCAN,
+        ConnectionState.PAIRING,
+        ConnectionState.CONNECTING,
+        ConnectionState.SYNCING,
+        ConnectionState.DEGRADED,
+        ConnectionState.BACKOFF,
     },
 )
 """On the way somewhere: none of these may last, each has a deadline."""
 
-ACTIVE = MOVING | {Connection.READY}
+ACTIVE = MOVING | {ConnectionState.READY}
 """The session has a transport open, or is about to open one again."""
 
 NEEDS_PERSON = frozenset(
     {
-        Connection.QR_EXPIRED,
-        Connection.LOGGED_OUT,
-        Connection.BANNED_TEMPORARILY,
-        Connection.BLOCKED,
-        Connection.REPLACED,
-        Connection.OUTDATED,
-        Connection.FAILED,
+        ConnectionState.QR_EXPIRED,
+        ConnectionState.LOGGED_OUT,
+        ConnectionState.BANNED_TEMPORARILY,
+        ConnectionState.BLOCKED,
+        ConnectionState.REPLACED,
+        ConnectionState.OUTDATED,
+        ConnectionState.FAILED,
     },
 )
 """Nothing goes on until a person acts (`failed` may be retried once before that)."""
 
-MUST_BE_ACKNOWLEDGED = frozenset({Connection.BANNED_TEMPORARILY, Connection.BLOCKED})
+MUST_BE_ACKNOWLEDGED = frozenset({ConnectionState.BANNED_TEMPORARILY, ConnectionState.BLOCKED})
 """Neither stop nor restart leads out of these: a person confirms first."""
 
-RESTING = NEEDS_PERSON | {Connection.STOPPED, Connection.READY}
+RESTING = NEEDS_PERSON | {ConnectionState.STOPPED, ConnectionState.READY}
 """May last for ever."""
 
-CAN_SEND = frozenset({Connection.READY})
+CAN_SEND = frozenset({ConnectionState.READY})
 """A message may go to the wire."""
 
 PHONE_WARNING_DAYS = (3, 7, 10)
 PHONE_UNLINKED_AFTER_DAYS = 14
 
-DEADLINES: Mapping[Connection, Deadline] = MappingProxyType(
+DEADLINES: Mapping[ConnectionState, Deadline] = MappingProxyType(
     {
-        Connection.STARTING: Deadline(
+        ConnectionState.STARTING: Deadline(
             60, ConnectionEvent.DEADLINE_PASSED, "the worker showed neither a code nor a login"
         ),
-        Connection.AWAITING_SCAN: Deadline(
+        ConnectionState.AWAITING_SCAN: Deadline(
             PAIRING_WINDOW_SECONDS, ConnectionEvent.QR_EXHAUSTED, "all codes are used up"
         ),
-        Connection.PAIRING: Deadline(
+        ConnectionState.PAIRING: Deadline(
             60,
             ConnectionEvent.DEADLINE_PASSED,
             "respawned; the login is stored, no new QR",
         ),
-        Connection.CONNECTING: Deadline(
+        ConnectionState.CONNECTING: Deadline(
             120, ConnectionEvent.DEADLINE_PASSED, "no connection; respawned after a growing delay"
         ),
-        Connection.SYNCING: Deadline(
+        ConnectionState.SYNCING: Deadline(
             10, ConnectionEvent.DEADLINE_PASSED, "logged in; what is missed arrives later"
         ),
-        Connection.DEGRADED: Deadline(
+        ConnectionState.DEGRADED: Deadline(
             180, ConnectionEvent.DEADLINE_PASSED, "silent for too long; respawned"
         ),
-        Connection.BACKOFF: Deadline(
+        ConnectionState.BACKOFF: Deadline(
             None, ConnectionEvent.RETRY_DUE, "exponential with jitter, at most 15 minutes"
         ),
-        Connection.FAILED: Deadline(
+        ConnectionState.FAILED: Deadline(
             900, ConnectionEvent.RETRY_DUE, "one retry after a refusal, then a person"
         ),
-        Connection.BANNED_TEMPORARILY: Deadline(
+        ConnectionState.BANNED_TEMPORARILY: Deadline(
             None, ConnectionEvent.BAN_EXPIRED, "the platform's expiry; then a person acknowledges"
         ),
     },
@@ -184,25 +184,25 @@ STREAM_ERROR_DEADLINE = Deadline(
 """Stands in for the deadline of `degraded` after an unknown stream error."""
 
 
-def _named(states: States, wanted: Iterable[Connection]) -> list[State]:
+def _named(states: States, wanted: Iterable[ConnectionState]) -> list[State]:
     """List the library's states for a set of ours, in the order of declaration."""
     chosen = set(wanted)
-    return [states[place] for place, state in enumerate(Connection) if state in chosen]
+    return [states[place] for place, state in enumerate(ConnectionState) if state in chosen]
 
 
-SENDING_DEADLINES: Mapping[Sending, Deadline] = MappingProxyType(
+SENDING_DEADLINES: Mapping[SendingState, Deadline] = MappingProxyType(
     {
-        Sending.REPLY_ONLY: Deadline(
+        SendingState.REPLY_ONLY: Deadline(
             None, SendingEvent.RESTRICTION_ENDED, "the end that the platform named, or a person's"
         ),
     },
 )
 
 
-class ConnectionMachine(Machine[Connection]):
+class ConnectionMachine(Machine[ConnectionState]):
     """From stopped to ready, and every way in which WhatsApp can end it."""
 
-    s = States.from_enum(Connection, initial=Connection.STOPPED, use_enum_instance=True)
+    s = States.from_enum(ConnectionState, initial=ConnectionState.STOPPED, use_enum_instance=True)
 
     # A person's orders. What must be acknowledged cannot be got round by stop and start.
     start = s.STOPPED.to(s.STARTING)
@@ -235,8 +235,10 @@ class ConnectionMachine(Machine[Connection]):
     logged_out_remotely = s.LOGGED_OUT.from_(*_named(s, ACTIVE))
     version_refused = s.OUTDATED.from_(*_named(s, ACTIVE))
     refused = s.FAILED.from_(*_named(s, ACTIVE))
-    banned = s.BANNED_TEMPORARILY.from_(*_named(s, set(Connection) - {Connection.BLOCKED}))
-    blocked_by_platform = s.BLOCKED.from_(*_named(s, Connection))
+    banned = s.BANNED_TEMPORARILY.from_(
+        *_named(s, set(ConnectionState) - {ConnectionState.BLOCKED})
+    )
+    blocked_by_platform = s.BLOCKED.from_(*_named(s, ConnectionState))
 
     # Time.
     deadline_passed = (
@@ -258,20 +260,20 @@ class ConnectionMachine(Machine[Connection]):
         self.login_held = False
 
 
-class PhoneMachine(Machine[Phone]):
+class PhoneMachine(Machine[PhoneState]):
     """Unlinked until a first pairing; seen and unseen while it is linked."""
 
-    s = States.from_enum(Phone, initial=Phone.UNLINKED, use_enum_instance=True)
+    s = States.from_enum(PhoneState, initial=PhoneState.UNLINKED, use_enum_instance=True)
 
     phone_seen = s.SEEN.from_(s.UNLINKED, s.UNSEEN, s.SEEN)
     phone_missed = s.SEEN.to(s.UNSEEN)
     phone_unlinked = s.UNLINKED.from_(s.SEEN, s.UNSEEN)
 
 
-class SendingMachine(Machine[Sending]):
+class SendingMachine(Machine[SendingState]):
     """What the platform's restriction signals leave open. After silence: replies first."""
 
-    s = States.from_enum(Sending, initial=Sending.ALL, use_enum_instance=True)
+    s = States.from_enum(SendingState, initial=SendingState.ALL, use_enum_instance=True)
 
     restricted = s.REPLY_ONLY.from_(s.ALL, s.REPLY_ONLY) | s.NONE.to.itself()
     restriction_ended = s.REPLY_ONLY.to(s.ALL)

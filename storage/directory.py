@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from storage.imports import ImportRecord, Outcome, counts, get
+from storage.imports import ImportRecord, ImportRowOutcome, counts, get
 from storage.prospects import ProspectRecord, built
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class PastImport:
     """A list that was brought in, and what became of its records."""
 
     record: ImportRecord
-    counts: dict[Outcome, int]
+    counts: dict[ImportRowOutcome, int]
 
 
 def search(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 
-class Outcome(StrEnum):
+class ImportRowOutcome(StrEnum):
     """What became of a record."""
 
     ACCEPTED = "accepted"
@@ -42,11 +42,11 @@ class ImportRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordOutcome:
+class ImportRowRecord:
     """What became of one data record; the first in the file is number 2."""
 
     record: int
-    outcome: Outcome
+    outcome: ImportRowOutcome
     phone: str | None
     prospect: str | None
     reason_code: str = ""
@@ -96,7 +96,7 @@ def has_record(reader: Reader, import_id: str, record: int) -> bool:
     )
 
 
-def add_record(tx: Tx, import_id: str, result: RecordOutcome) -> None:
+def add_record(tx: Tx, import_id: str, result: ImportRowRecord) -> None:
     """Note what became of a record."""
     tx.execute(
         "INSERT INTO import_records (import, record, outcome, phone, prospect, reason_code,"
@@ -114,8 +114,8 @@ def add_record(tx: Tx, import_id: str, result: RecordOutcome) -> None:
 
 
 def records(
-    reader: Reader, import_id: str, *, outcome: Outcome | None = None
-) -> list[RecordOutcome]:
+    reader: Reader, import_id: str, *, outcome: ImportRowOutcome | None = None
+) -> list[ImportRowRecord]:
     """Return what became of the records, in file order; of one outcome only where it is given."""
     rows = reader.all(
         "SELECT * FROM import_records WHERE import = :import"
@@ -124,9 +124,9 @@ def records(
         {"import": import_id, "outcome": outcome},
     )
     return [
-        RecordOutcome(
+        ImportRowRecord(
             row["record"],
-            Outcome(row["outcome"]),
+            ImportRowOutcome(row["outcome"]),
             row["phone"],
             row["prospect"],
             row["reason_code"],
@@ -136,19 +136,21 @@ def records(
     ]
 
 
-def counts(reader: Reader, import_id: str) -> dict[Outcome, int]:
+def counts(reader: Reader, import_id: str) -> dict[ImportRowOutcome, int]:
     """Return how many records had each outcome; every outcome has its entry."""
     rows = reader.all(
         "SELECT outcome, count(*) AS n FROM import_records WHERE import = ? GROUP BY outcome",
         (import_id,),
     )
-    return dict.fromkeys(Outcome, 0) | {Outcome(row["outcome"]): row["n"] for row in rows}
+    return dict.fromkeys(ImportRowOutcome, 0) | {
+        ImportRowOutcome(row["outcome"]): row["n"] for row in rows
+    }
 
 
-def finish(tx: Tx, import_id: str, *, at: datetime) -> dict[Outcome, int]:
+def finish(tx: Tx, import_id: str, *, at: datetime) -> dict[ImportRowOutcome, int]:
     """Call the import finished and return its counts."""
     found = counts(tx, import_id)
-    duplicates, rejected = found[Outcome.DUPLICATE], found[Outcome.REJECTED]
+    duplicates, rejected = found[ImportRowOutcome.DUPLICATE], found[ImportRowOutcome.REJECTED]
     tx.execute(
         "UPDATE imports SET finished_at = ?, accepted = ?, duplicates = ?, rejected = ?"
         " WHERE id = ?",

@@ -32,7 +32,7 @@ class ListedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCount:
     """How many of something wait, and since when the first does."""
 
     count: int
@@ -49,7 +49,7 @@ class Lately:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLine:
+class NumberedAuditEntry:
     """An entry of the audit with its number, by which a list goes on."""
 
     number: int
@@ -57,7 +57,7 @@ class AuditLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Funnel:
+class MessageFunnel:
     """How far the messages that were asked for since a moment have come."""
 
     asked: int
@@ -114,7 +114,7 @@ def name_of(reader: Reader, contact: str) -> str:
     return reader.value("SELECT name FROM prospects WHERE contact = ?", (contact,)) or ""
 
 
-def standing(reader: Reader, states: Sequence[MessageState], *, channel: str = "") -> Waiting:
+def standing(reader: Reader, states: Sequence[MessageState], *, channel: str = "") -> WaitingCount:
     """Return how many messages stand in any of these states, and since when the first does."""
     marks = ", ".join("?" for _ in states)
     row = reader.one(
@@ -147,7 +147,7 @@ def lately(reader: Reader, session: str, since: datetime) -> Lately:
     return Lately(*tuple(row)) if row else Lately(0, 0, 0)
 
 
-def unanswered(reader: Reader, *, session: str = "") -> Waiting:
+def unanswered(reader: Reader, *, session: str = "") -> WaitingCount:
     """Return how many people wrote last, are not suppressed, and wait for our answer."""
     row = reader.one(
         "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
@@ -164,13 +164,13 @@ def unanswered(reader: Reader, *, session: str = "") -> Waiting:
     return _waiting(row)
 
 
-def _waiting(row: sqlite3.Row | None) -> Waiting:
+def _waiting(row: sqlite3.Row | None) -> WaitingCount:
     if row is None or row["since"] is None:
-        return Waiting(0, None)
-    return Waiting(row["n"], parse(row["since"]))
+        return WaitingCount(0, None)
+    return WaitingCount(row["n"], parse(row["since"]))
 
 
-def funnel(reader: Reader, since: datetime) -> Funnel:
+def funnel(reader: Reader, since: datetime) -> MessageFunnel:
     """Return how far the messages asked for since then have come; read implies delivered."""
     row = reader.one(
         "SELECT count(*) AS asked,"
@@ -185,7 +185,7 @@ def funnel(reader: Reader, since: datetime) -> Funnel:
         " FROM messages AS m WHERE created_at >= ?",
         (stamp(since),),
     )
-    return Funnel(*tuple(row)) if row else Funnel(0, 0, 0, 0, 0, 0)
+    return MessageFunnel(*tuple(row)) if row else MessageFunnel(0, 0, 0, 0, 0, 0)
 
 
 def audit_page(
@@ -196,7 +196,7 @@ def audit_page(
     subject: str = "",
     before: int | None = None,
     limit: int = 50,
-) -> list[AuditLine]:
+) -> list[NumberedAuditEntry]:
     """Return entries of the audit, newest first, older than the number `before`."""
     rows = reader.all(
         "SELECT * FROM audit WHERE (:who = '' OR who = :who)"
@@ -205,7 +205,7 @@ def audit_page(
         {"who": who, "action": action, "subject": subject, "before": before, "limit": limit},
     )
     return [
-        AuditLine(
+        NumberedAuditEntry(
             row["id"],
             AuditEntry(
                 at=parse(row["at"]),

@@ -78,7 +78,7 @@ _COLUMNS = ", ".join(_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class MessageStateEvent:
     """The event of a move, as stored; `MessageChanged` is its public form."""
 
     at: datetime
@@ -214,7 +214,7 @@ def _note(tx: Tx, message: MessageRecord, *, previous: MessageState | None, who:
         (message.id, stamp(message.changed_at), previous, message.state, *why, who),
     )
     tx.emit(
-        Changed(
+        MessageStateEvent(
             message.changed_at,
             message.id,
             {

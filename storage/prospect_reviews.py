@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from storage.tx import Reader, Tx
 
 
-class Word(StrEnum):
+class ProspectReviewOutcome(StrEnum):
     """What a person may say about a prospect."""
 
     APPROVED = "approved"
@@ -24,7 +24,7 @@ class Word(StrEnum):
 class ProspectReview:
     """One person's word on a prospect. ``expires_at`` is None where it holds until another."""
 
-    word: Word
+    word: ProspectReviewOutcome
     who: str
     reason: str
     at: datetime
@@ -64,7 +64,7 @@ def standing(reader: Reader, contact: str, at: datetime) -> ProspectReview | Non
     if row is None:
         return None
     return ProspectReview(
-        word=Word(row["word"]),
+        word=ProspectReviewOutcome(row["word"]),
         who=row["who"],
         reason=row["reason"],
         at=parse(row["at"]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage.ids import new_id
 from storage.times import parse, stamp
 from storage.tx import Cell, Reader, Tx
@@ -40,7 +40,7 @@ class ProspectRecord:
     on_whatsapp: str
     checked_at: datetime | None
     check_attempts: int
-    validation: Validation
+    validation: ValidationState
     validado_tecnicamente: bool | None
     validated_at: datetime | None
     expires_at: datetime | None
@@ -60,7 +60,7 @@ _FIELDS: Final = tuple(field.name for field in fields(ProspectRecord))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewProspect:
+class NewProspectRecord:
     """What is known of a prospect when somebody brings it; the rest is found out later."""
 
     contact: str
@@ -76,10 +76,10 @@ class NewProspect:
     record: int | None = None
 
 
-_NEW: Final = tuple(field.name for field in fields(NewProspect))
+_NEW: Final = tuple(field.name for field in fields(NewProspectRecord))
 
 
-def insert(tx: Tx, new: NewProspect, *, at: datetime) -> str:
+def insert(tx: Tx, new: NewProspectRecord, *, at: datetime) -> str:
     """Enter a prospect and return its id. A contact has one prospect at most."""
     values = {_column(name): _stored(getattr(new, name)) for name in _NEW}
     values |= {"id": new_id("pro", at), "created_at": stamp(at), "updated_at": stamp(at)}
@@ -113,7 +113,7 @@ def search(
     reader: Reader,
     *,
     text: str = "",
-    validation: Validation | None = None,
+    validation: ValidationState | None = None,
     permission: str | None = None,
     after: str = "",
     limit: int = 50,
@@ -196,7 +196,7 @@ def _value(name: str, stored: Cell) -> Cell:
         return parse(stored)
     if name == "validado_tecnicamente":
         return bool(stored)
-    return Validation(stored) if name == "validation" else stored
+    return ValidationState(stored) if name == "validation" else stored
 
 
 def _stored(value: object) -> object:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storage.tx import Reader, Tx
 
 
-class How(StrEnum):
+class RulesetActivationKind(StrEnum):
     """How a set went live."""
 
     LOADED = "loaded"
@@ -26,7 +26,7 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
+class RulesetFile:
     """One file of a set; an operator's `own` ones lie over those that are shipped."""
 
     path: str
@@ -35,31 +35,31 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSetRecord:
+class RulesetRecord:
     """A set as it was when it first went live."""
 
     hash: str
     format: str
-    files: tuple[StoredFile, ...]
+    files: tuple[RulesetFile, ...]
     loaded_at: datetime
     loaded_by: str
 
 
 @dataclass(frozen=True, slots=True)
-class WentLive:
+class RulesetActivation:
     """One change of the live set of a format; `previous` is None for the first."""
 
     at: datetime
     format: str
     hash: str
     previous: str | None
-    how: How
+    how: RulesetActivationKind
     who: str
     reason: str
 
 
 def add(
-    tx: Tx, *, hash_: str, format_: str, files: Sequence[StoredFile], at: datetime, who: str
+    tx: Tx, *, hash_: str, format_: str, files: Sequence[RulesetFile], at: datetime, who: str
 ) -> bool:
     """Keep a set by its hash; return False where it was known already."""
     plain = [[file.path, file.text, file.own] for file in files]
@@ -72,7 +72,7 @@ def add(
     )
 
 
-def find(reader: Reader, hash_: str, limit: int = 2) -> list[RuleSetRecord]:
+def find(reader: Reader, hash_: str, limit: int = 2) -> list[RulesetRecord]:
     """Return the sets whose hash begins like this, `limit` at most."""
     rows = reader.all(
         "SELECT * FROM rulesets WHERE substr(hash, 1, ?) = ? ORDER BY hash LIMIT ?",
@@ -82,7 +82,14 @@ def find(reader: Reader, hash_: str, limit: int = 2) -> list[RuleSetRecord]:
 
 
 def went_live(
-    tx: Tx, *, at: datetime, format_: str, hash_: str, how: How, who: str, reason: str = ""
+    tx: Tx,
+    *,
+    at: datetime,
+    format_: str,
+    hash_: str,
+    how: RulesetActivationKind,
+    who: str,
+    reason: str = "",
 ) -> bool:
     """Note that a set is live now; return False where it was live already."""
     last = live(tx, format_)
@@ -96,7 +103,7 @@ def went_live(
     return True
 
 
-def live(reader: Reader, format_: str) -> WentLive | None:
+def live(reader: Reader, format_: str) -> RulesetActivation | None:
     """Return the last change of a format's live set, None before the first."""
     row = reader.one(
         "SELECT * FROM ruleset_history WHERE format = ? ORDER BY id DESC LIMIT 1", (format_,)
@@ -104,14 +111,14 @@ def live(reader: Reader, format_: str) -> WentLive | None:
     return None if row is None else _went_live(row)
 
 
-def history(reader: Reader, limit: int) -> list[WentLive]:
+def history(reader: Reader, limit: int) -> list[RulesetActivation]:
     """Return the changes of the live sets, newest first."""
     rows = reader.all("SELECT * FROM ruleset_history ORDER BY id DESC LIMIT ?", (limit,))
     return [_went_live(row) for row in rows]
 
 
-def _record(row: sqlite3.Row) -> RuleSetRecord:
-    return RuleSetRecord(
+def _record(row: sqlite3.Row) -> RulesetRecord:
+    return RulesetRecord(
         hash=row["hash"],
         format=row["format"],
         files=_files(row["files"]),
@@ -120,21 +127,21 @@ def _record(row: sqlite3.Row) -> RuleSetRecord:
     )
 
 
-def _files(text: str) -> tuple[StoredFile, ...]:
+def _files(text: str) -> tuple[RulesetFile, ...]:
     """Read the files of a set; those that version 1 stored, by name alone, were all shipped."""
     found = json.loads(text)
     if isinstance(found, dict):
-        return tuple(StoredFile(path, each, own=False) for path, each in found.items())
-    return tuple(StoredFile(path, each, own) for path, each, own in found)
+        return tuple(RulesetFile(path, each, own=False) for path, each in found.items())
+    return tuple(RulesetFile(path, each, own) for path, each, own in found)
 
 
-def _went_live(row: sqlite3.Row) -> WentLive:
-    return WentLive(
+def _went_live(row: sqlite3.Row) -> RulesetActivation:
+    return RulesetActivation(
         at=parse(row["at"]),
         format=row["format"],
         hash=row["hash"],
         previous=row["previous"],
-        how=How(row["how"]),
+        how=RulesetActivationKind(row["how"]),
         who=row["who"],
         reason=row["reason"],
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Any
 
-from statemachines.session import Connection, Phone, Sending
+from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage.times import parse, stamp
 from storage.tx import Reader, Tx
 
@@ -28,9 +28,9 @@ class SessionRecord:
     time_zone: str
     options: Mapping[str, object]
     desired: str
-    connection: Connection
-    phone_state: Phone
-    sending: Sending
+    connection: ConnectionState
+    phone_state: PhoneState
+    sending: SendingState
     reason_code: str
     since: datetime
     created_at: datetime
@@ -42,7 +42,7 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class SessionHistoryEntry:
     """One move of one region of a session."""
 
     at: datetime
@@ -121,11 +121,11 @@ def mark_deleted(tx: Tx, name: str, at: datetime) -> None:
     tx.execute("UPDATE sessions SET deleted_at = ? WHERE name = ?", (stamp(at), name))
 
 
-def history(reader: Reader, name: str) -> list[HistoryEntry]:
+def history(reader: Reader, name: str) -> list[SessionHistoryEntry]:
     """Return every move of a session, oldest first."""
     rows = reader.all("SELECT * FROM session_history WHERE session = ? ORDER BY id", (name,))
     return [
-        HistoryEntry(
+        SessionHistoryEntry(
             parse(row["at"]), row["region"], row["previous"], row["state"], row["reason_code"]
         )
         for row in rows
@@ -158,7 +158,7 @@ def _record(row: Row) -> SessionRecord:
     for column in _MOMENTS:
         values[column] = None if values[column] is None else parse(values[column])
     values["options"] = json.loads(values["options"])
-    values["connection"] = Connection(values["connection"])
-    values["phone_state"] = Phone(values["phone_state"])
-    values["sending"] = Sending(values["sending"])
+    values["connection"] = ConnectionState(values["connection"])
+    values["phone_state"] = PhoneState(values["phone_state"])
+    values["sending"] = SendingState(values["sending"])
     return SessionRecord(**values)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Disagreement:
+class ShadowDisagreement:
     """One decision that a shadow would have made otherwise."""
 
     decision: str
@@ -29,7 +29,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ShadowStatistics:
     """How often a shadow was asked, and how often it said otherwise."""
 
     asked: int
@@ -56,7 +56,7 @@ def add(
     )
 
 
-def standing(reader: Reader, ruleset: str) -> Standing:
+def standing(reader: Reader, ruleset: str) -> ShadowStatistics:
     """Return the counts of one shadow set."""
     rows = reader.all(
         "SELECT live, verdict, count(*) AS n FROM shadow_decisions WHERE ruleset = ?"
@@ -64,10 +64,10 @@ def standing(reader: Reader, ruleset: str) -> Standing:
         (ruleset,),
     )
     flips = {f"{r['live']} → {r['verdict']}": r["n"] for r in rows if r["live"] != r["verdict"]}
-    return Standing(sum(row["n"] for row in rows), sum(flips.values()), flips)
+    return ShadowStatistics(sum(row["n"] for row in rows), sum(flips.values()), flips)
 
 
-def disagreements(reader: Reader, ruleset: str, limit: int) -> list[Disagreement]:
+def disagreements(reader: Reader, ruleset: str, limit: int) -> list[ShadowDisagreement]:
     """Return the newest decisions that the shadow would have made otherwise."""
     rows = reader.all(
         "SELECT s.*, d.message, p.id AS prospect FROM shadow_decisions AS s"
@@ -77,7 +77,7 @@ def disagreements(reader: Reader, ruleset: str, limit: int) -> list[Disagreement
         (ruleset, limit),
     )
     return [
-        Disagreement(
+        ShadowDisagreement(
             decision=row["decision"],
             message=row["message"],
             prospect=row["prospect"],

@@ -21,7 +21,7 @@ _ACTIVE_OF_CONTACT = (
 )
 
 
-class Source(StrEnum):
+class SuppressionSource(StrEnum):
     """Whose word a suppression is. The contact's own is the strongest: no correction undoes it."""
 
     CONTACT = "contact"
@@ -29,7 +29,7 @@ class Source(StrEnum):
     IMPORT = "import"
 
 
-CORRECTABLE = frozenset({Source.OPERATOR, Source.IMPORT})
+CORRECTABLE = frozenset({SuppressionSource.OPERATOR, SuppressionSource.IMPORT})
 """Ours to correct, because the mistake can only have been ours."""
 
 
@@ -42,7 +42,7 @@ class SuppressionRecord:
 
     alias_hash: str
     contact: str | None
-    source: Source
+    source: SuppressionSource
     reason: str
     at: datetime
     lifted_at: datetime | None
@@ -91,7 +91,7 @@ def suppress(
     hashes: Sequence[str],
     *,
     contact: str | None,
-    source: Source,
+    source: SuppressionSource,
     reason: str,
     at: datetime,
 ) -> int:
@@ -134,7 +134,7 @@ def put_back(tx: Tx, entries: Iterable[JournalEntry], *, reason: str) -> list[st
             tx,
             entry.alias_hash,
             contact=owner(tx, entry.alias_hash),
-            source=Source(entry.source),
+            source=SuppressionSource(entry.source),
             reason=reason,
             at=entry.at,
         )
@@ -158,15 +158,21 @@ def _is_missing(reader: Reader, entry: JournalEntry) -> bool:
     return record.lifted_at is not None and record.lifted_at <= entry.at
 
 
-def _changes(record: SuppressionRecord | None, source: Source) -> bool:
+def _changes(record: SuppressionRecord | None, source: SuppressionSource) -> bool:
     """A new word changes what is not in force, and the contact's own replaces a weaker one."""
     if record is None or record.lifted_at:
         return True
-    return source is Source.CONTACT and record.source is not Source.CONTACT
+    return source is SuppressionSource.CONTACT and record.source is not SuppressionSource.CONTACT
 
 
 def _put(
-    tx: Tx, alias_hash: str, *, contact: str | None, source: Source, reason: str, at: datetime
+    tx: Tx,
+    alias_hash: str,
+    *,
+    contact: str | None,
+    source: SuppressionSource,
+    reason: str,
+    at: datetime,
 ) -> None:
     tx.execute(
         "INSERT INTO suppressions (alias_hash, contact, source, reason, at) VALUES (?, ?, ?, ?, ?)"
@@ -196,7 +202,7 @@ def _record(row: sqlite3.Row) -> SuppressionRecord:
     return SuppressionRecord(
         row["alias_hash"],
         row["contact"],
-        Source(row["source"]),
+        SuppressionSource(row["source"]),
         row["reason"],
         parse(row["at"]),
         parse(lifted_at) if lifted_at else None,

@@ -26,7 +26,7 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ActiveToken:
     """A token that is not revoked, and the present role of its user, who is not disabled."""
 
     token: TokenRecord
@@ -62,14 +62,14 @@ def page(reader: Reader, *, after: str, limit: int) -> list[TokenRecord]:
     return [_record(row) for row in rows]
 
 
-def standing(reader: Reader, token: str, user: str) -> Standing | None:
+def standing(reader: Reader, token: str, user: str) -> ActiveToken | None:
     """Return this user's token where it still counts, whatever its expiry says; else None."""
     row = reader.one(
         "SELECT t.*, u.role FROM tokens AS t JOIN users AS u ON u.name = t.user"
         " WHERE t.id = ? AND t.user = ? AND t.revoked_at IS NULL AND u.disabled_at IS NULL",
         (token, user),
     )
-    return Standing(_record(row), row["role"]) if row else None
+    return ActiveToken(_record(row), row["role"]) if row else None
 
 
 def note_use(tx: Tx, token: str, at: datetime) -> None:

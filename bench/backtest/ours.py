@@ -29,7 +29,7 @@ def compared(*, database: str) -> dict[str, object]:
     begun, used = time.perf_counter(), time.process_time()
     *_, found = answered(request)
     cpu, wall = time.process_time() - used, time.perf_counter() - begun
-    if not isinstance(found, report.Report) or found.disagreed:
+    if not isinstance(found, report.BacktestReport) or found.disagreed:
         sys.exit(f"the backtest failed: {found}")
     return {
         "wall": wall / found.decisions * 1e6,

@@ -9,13 +9,13 @@ from datetime import timedelta
 
 from bench.fanout.orders import obey
 from daemon.app import House
-from daemon.auth import ALL_SCOPES, Identity, Role, Way
+from daemon.auth import ALL_SCOPES, Identity, Role, SignInMethod
 from daemon.events import MessageChanged
 from daemon.http.doors import public_door
 from daemon.http.vitals import Vitals
 from daemon.settings import DaemonSettings, Settings
 
-OWNER = Identity("root", "", ALL_SCOPES, Way.CONTROL)
+OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
 def event(house: House, number: int, last: int, size: int) -> MessageChanged:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 
-class Wish(StrEnum):
+class ContactRequest(StrEnum):
     """What a contact's own words ask of us."""
 
     OPT_OUT = "opt_out"

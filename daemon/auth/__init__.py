@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.auth.auth import Auth
-from daemon.auth.identity import Identity, Way
+from daemon.auth.identity import Identity, SignInMethod
 from daemon.auth.scopes import ALL_SCOPES, ROLE_SCOPES, Role, Scope
 
-__all__ = ["ALL_SCOPES", "ROLE_SCOPES", "Auth", "Identity", "Role", "Scope", "Way"]
+__all__ = ["ALL_SCOPES", "ROLE_SCOPES", "Auth", "Identity", "Role", "Scope", "SignInMethod"]

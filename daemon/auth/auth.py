@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from daemon.api.clock import Clock
 from daemon.auth.guard import Guard
-from daemon.auth.identity import Identity, Way
+from daemon.auth.identity import Identity, SignInMethod
 from daemon.auth.key_source import key_source
 from daemon.auth.keys import Keys
 from daemon.auth.passwords import Passwords
@@ -66,9 +66,9 @@ class Auth:
         Raises what a new request would be refused with.
         """
         match identity.way:
-            case Way.TOKEN:
+            case SignInMethod.TOKEN:
                 return await self.tokens.standing(identity.key, identity.user)
-            case Way.BROWSER:
+            case SignInMethod.BROWSER:
                 return await self.sign_ins.standing(identity.key)
-            case Way.CONTROL:
+            case SignInMethod.CONTROL:
                 return identity

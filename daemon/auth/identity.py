@@ -9,7 +9,7 @@ from daemon.auth.refusals import ScopeMissing
 from daemon.auth.scopes import Scope
 
 
-class Way(StrEnum):
+class SignInMethod(StrEnum):
     """How somebody came in."""
 
     TOKEN = "token"  # noqa: S105 - a word, no secret
@@ -24,7 +24,7 @@ class Identity:
     who: str
     user: str
     scopes: frozenset[Scope]
-    way: Way
+    way: SignInMethod
     key: str = ""
 
     def require(self, scope: Scope) -> None:

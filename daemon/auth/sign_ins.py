@@ -9,7 +9,7 @@ from typing import Final
 
 from daemon.api.clock import Clock
 from daemon.auth.guard import Guard
-from daemon.auth.identity import Identity, Way
+from daemon.auth.identity import Identity, SignInMethod
 from daemon.auth.refusals import LinkSpent, SignInOver
 from daemon.auth.scopes import ROLE_SCOPES, Role
 from daemon.auth.secret import csrf_token, hashed, new_secret
@@ -106,7 +106,7 @@ class SignIns:
             raise SignInOver("The sign-in has ended.")
         await self._note_use(found, now)
         scopes = ROLE_SCOPES[Role(found.role)]
-        return Identity(found.user, found.user, scopes, Way.BROWSER, id_hash)
+        return Identity(found.user, found.user, scopes, SignInMethod.BROWSER, id_hash)
 
     async def end(self, secret: str) -> None:
         """Sign a browser out; idempotent."""

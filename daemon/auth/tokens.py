@@ -11,7 +11,7 @@ from typing import Final
 from daemon.api.clock import Clock
 from daemon.auth import claims
 from daemon.auth.claims import Claims
-from daemon.auth.identity import Identity, Way
+from daemon.auth.identity import Identity, SignInMethod
 from daemon.auth.keys import Keys
 from daemon.auth.refusals import ScopeMissing, TokenExpired, TokenRevoked
 from daemon.auth.scopes import ROLE_SCOPES, Role, Scope
@@ -30,7 +30,7 @@ _KEPT: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class NewToken:
+class IssuedToken:
     """A token on the one occasion on which it is shown, and what is kept of it."""
 
     token: str = field(repr=False)
@@ -49,7 +49,7 @@ class Tokens:
 
     async def make(
         self, maker: Identity, user: str, name: str, scopes: Collection[Scope], life: timedelta
-    ) -> NewToken:
+    ) -> IssuedToken:
         """Make a token that acts for `user`, which nobody will see again.
 
         Raises :class:`ScopeMissing` where it would have a scope that maker or user have not,
@@ -67,7 +67,9 @@ class Tokens:
             new_id("tok", now), user, name, words, maker.who, made_at=now, expires_at=now + life
         )
         await self._database.write(lambda tx: _keep(tx, record))
-        return NewToken(claims.sign(self._said(record), self._keys.kid, self._keys.private), record)
+        return IssuedToken(
+            claims.sign(self._said(record), self._keys.kid, self._keys.private), record
+        )
 
     async def verify(self, token: str) -> Identity:
         """Return who a token acts for; raise one of the errors of a token.
@@ -90,7 +92,7 @@ class Tokens:
         await self._note_use(found.token)
         mine = ROLE_SCOPES[Role(found.role)]
         scopes = mine.intersection(map(Scope, found.token.scopes))
-        return Identity(f"{user}/{found.token.name}", user, scopes, Way.TOKEN, token)
+        return Identity(f"{user}/{found.token.name}", user, scopes, SignInMethod.TOKEN, token)
 
     async def list(self, *, after: str, limit: int) -> list[TokenRecord]:
         """Return at most `limit` tokens past the one named, oldest first."""

@@ -14,7 +14,13 @@ import rules
 from daemon import floor
 from daemon.api.numbers import mask
 from daemon.hindsight.changes import Changes
-from daemon.hindsight.report import Flip, Progress, Report, Request, RuleFlips
+from daemon.hindsight.report import (
+    BacktestProgress,
+    BacktestReport,
+    Request,
+    RuleFlipCounts,
+    VerdictFlip,
+)
 from daemon.hindsight.rows import Rows
 from daemon.rulebook import past
 from daemon.rulebook.folder import Sets
@@ -60,7 +66,7 @@ class _Found:
     """What was said and what these rules say, to how many decisions."""
     allows: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
-    turned: list[Flip] = field(default_factory=list)
+    turned: list[VerdictFlip] = field(default_factory=list)
     left_out: int = 0
     checked: int = 0
     disagreed: int = 0
@@ -81,7 +87,7 @@ class Backtest:
         self._changes = Changes(reader, sets)
         self._found = _Found()
 
-    def run(self) -> Iterator[Progress | Report]:
+    def run(self) -> Iterator[BacktestProgress | BacktestReport]:
         """Yield how far it has come, and the report at last."""
         begun = time.perf_counter()
         total = backtests.count(self._reader, self._request.since)
@@ -92,7 +98,7 @@ class Backtest:
             self._compare(page, asked)
             done += len(page.ids)
             if done - told >= total / 100:
-                yield Progress(done, total)
+                yield BacktestProgress(done, total)
                 told = done
         yield self._report(time.perf_counter() - begun)
 
@@ -149,28 +155,28 @@ class Backtest:
         because = _responsible(_facts.decode(page.documents[place]), decision, self._sets.gate.base)
         (found.allows if allows else found.stops).update(because)
         found.turned.append(
-            Flip(
+            VerdictFlip(
                 decision=page.ids[place],
                 before=said[0],
                 after=decision.verdict.value,
                 score_before=said[1],
                 score_after=decision.score,
-                because=because,
+                responsible_rules=because,
                 sentence=decision.sentence,
             )
         )
 
-    def _report(self, seconds: float) -> Report:
+    def _report(self, seconds: float) -> BacktestReport:
         found = self._found
         turned = self._named()
         more = [flip for flip in turned if flip.after == ALLOW]
         less = [flip for flip in turned if flip.before == ALLOW]
         named = sorted({*found.allows, *found.stops})
-        by_rule = [RuleFlips(rule, found.allows[rule], found.stops[rule]) for rule in named]
+        by_rule = [RuleFlipCounts(rule, found.allows[rule], found.stops[rule]) for rule in named]
         counted = _counted(found.pairs)
         bars = max((*counted.scores_before, *counted.scores_after, 100 // _STEP)) + 1
         half = self._request.examples // 2
-        return Report(
+        return BacktestReport(
             gate=self._sets.gate.hash,
             score=self._sets.score.hash,
             since=self._request.since,
@@ -192,7 +198,7 @@ class Backtest:
             seconds=round(seconds, 3),
         )
 
-    def _named(self) -> list[Flip]:
+    def _named(self) -> list[VerdictFlip]:
         """Return the flips with the people they are about, oldest first."""
         turned = self._found.turned
         people: dict[str, backtests.Became] = {}
@@ -220,7 +226,7 @@ def _counted(pairs: Mapping[tuple[Said, Said], int]) -> _Counted:
     return found
 
 
-def _about(flip: Flip, whom: backtests.Became) -> Flip:
+def _about(flip: VerdictFlip, whom: backtests.Became) -> VerdictFlip:
     words = ("answered", "complained", "bounced")
     return msgspec.structs.replace(
         flip,
@@ -233,8 +239,8 @@ def _about(flip: Flip, whom: backtests.Became) -> Flip:
     )
 
 
-def _outcomes(flips: Sequence[Flip]) -> dict[str, int]:
-    return dict(Counter(word for flip in flips for word in flip.became))
+def _outcomes(flips: Sequence[VerdictFlip]) -> dict[str, int]:
+    return dict(Counter(word for flip in flips for word in flip.outcomes))
 
 
 def _responsible(old: Mapping[str, Any], new: rules.Decision, base: int | str) -> tuple[str, ...]:

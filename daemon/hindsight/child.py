@@ -29,8 +29,8 @@ async def backtested(
     """
     async with children.answering(command, _LONGEST_LINE) as child:
         await child.ask(report.encode(request))
-        answer: report.Answer = report.Progress(0, 0)
-        while isinstance(answer, report.Progress):
+        answer: report.Answer = report.BacktestProgress(0, 0)
+        while isinstance(answer, report.BacktestProgress):
             answer = await _next(child, silence_seconds)
             yield answer
 
@@ -40,6 +40,6 @@ async def _next(child: children.Answering, seconds: float) -> report.Answer:
         async with asyncio.timeout(seconds):
             return report.decode_answer(await child.line())
     except TimeoutError:
-        return report.Refused(f"The backtest said nothing for {seconds:g} s.")
+        return report.BacktestRefusal(f"The backtest said nothing for {seconds:g} s.")
     except msgspec.MsgspecError:
-        return report.Refused("The process of the backtest died.")
+        return report.BacktestRefusal("The process of the backtest died.")

@@ -21,7 +21,7 @@ _SCORE = "prospect.score_contactabilidad"
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class VerdictExplanation:
     """Lines for people, and what they were made from; `decision` is None for a bare prospect.
 
     `changed` holds the facts that were supposed to be otherwise.
@@ -42,7 +42,7 @@ def explained(
     subject: str,
     what_if: Mapping[str, object],
     at: datetime,
-) -> Explanation:
+) -> VerdictExplanation:
     """Explain the last decision on a message or a prospect, or one decision by its id.
 
     A decision is explained by the rules that made it; with `what_if`, the live rules judge its
@@ -59,7 +59,7 @@ def explained(
     decision = floor.under(rules.Judge(gate, "reference").decide(known, opinions), known)
     if not what_if:  # told again, not judged again: it names who judged it then
         decision = replace(decision, engine=str(record.document.get("engine", decision.engine)))
-    return Explanation(
+    return VerdictExplanation(
         subject=subject,
         decision=record.id,
         verdict=decision.verdict.value,
@@ -144,7 +144,7 @@ def _facts(
 
 def _of_prospect(
     reader: Reader, rulebook: Rulebook, subject: str, what_if: Mapping[str, object], at: datetime
-) -> Explanation:
+) -> VerdictExplanation:
     prospect = prospects.must(reader, subject)
     known = facts.of_prospect(
         prospect,
@@ -153,7 +153,7 @@ def _of_prospect(
         at=at,
     )
     result = rulebook.score.score({**known, **what_if})
-    return Explanation(
+    return VerdictExplanation(
         subject=subject,
         decision=None,
         verdict=None,
@@ -164,7 +164,7 @@ def _of_prospect(
     )
 
 
-def _fault(subject: str, record: DecisionRecord) -> Explanation:
+def _fault(subject: str, record: DecisionRecord) -> VerdictExplanation:
     sentence = f"The gate could not judge, and let nothing through: {record.document['sentence']}"
     lines = (sentence, f"rules {record.ruleset[:12]}")
-    return Explanation(subject, record.id, record.verdict, None, record.ruleset, lines, {})
+    return VerdictExplanation(subject, record.id, record.verdict, None, record.ruleset, lines, {})

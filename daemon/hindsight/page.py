@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-Flip = Mapping[str, Any]
+FlipDict = Mapping[str, Any]
 _VERDICTS = ("allow", "review", "defer", "route", "block")
 _WIDTH, _ROW, _LABEL = 640, 26, 190  # of a plot, in pixels
 _STYLE = """
@@ -161,7 +161,7 @@ def _examples(
     return f"<h2>{heading}: examples</h2><table><tr>{head}</tr>{rows}</table>"
 
 
-def _row(flip: Flip) -> str:
+def _row(flip: FlipDict) -> str:
     who = _two_lines(flip["name"] or "no name", flip["phone"])
     why = _two_lines(flip["sentence"], ", ".join(flip["because"]))
     became = ", ".join(flip["became"]) or "nothing yet"

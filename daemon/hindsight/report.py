@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from daemon.rulebook.lines import Engines, PlainFile
+from daemon.rulebook.lines import Engines, RuleFileContent
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -15,19 +15,19 @@ class Request(msgspec.Struct, frozen=True):
 
     database: str
     since: datetime
-    files: tuple[PlainFile, ...]
+    files: tuple[RuleFileContent, ...]
     engines: Engines
     examples: int
 
 
-class Progress(msgspec.Struct, frozen=True, tag="progress"):
+class BacktestProgress(msgspec.Struct, frozen=True, tag="progress"):
     """How far it has come."""
 
     done: int
     total: int
 
 
-class RuleFlips(msgspec.Struct, frozen=True):
+class RuleFlipCounts(msgspec.Struct, frozen=True):
     """How many decisions one rule had a part in flipping, towards and away from allow."""
 
     rule: str
@@ -35,7 +35,7 @@ class RuleFlips(msgspec.Struct, frozen=True):
     stops: int
 
 
-class Flip(msgspec.Struct, frozen=True):
+class VerdictFlip(msgspec.Struct, frozen=True):
     """One decision that would come out otherwise, whom it is about, and what came after."""
 
     decision: str
@@ -43,7 +43,7 @@ class Flip(msgspec.Struct, frozen=True):
     after: str
     score_before: int | None
     score_after: int | None
-    because: tuple[str, ...]
+    responsible_rules: tuple[str, ...]
     sentence: str
     message: str = ""
     prospect: str | None = None
@@ -51,11 +51,11 @@ class Flip(msgspec.Struct, frozen=True):
     phone: str = ""
     """Masked."""
     state: str = ""
-    became: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
     """Of `answered`, `complained` and `bounced`, those that hold."""
 
 
-class Report(msgspec.Struct, frozen=True, tag="report"):
+class BacktestReport(msgspec.Struct, frozen=True, tag="report"):
     """The whole comparison. Scores are counted in steps of five points, from the lowest."""
 
     gate: str
@@ -70,12 +70,12 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     """`before → after` to how many."""
     allows_more: int
     allows_less: int
-    by_rule: tuple[RuleFlips, ...]
+    by_rule: tuple[RuleFlipCounts, ...]
     more: Mapping[str, int]
     """Of those newly allowed: how many answered, complained, bounced afterwards."""
     less: Mapping[str, int]
     """Of those allowed no more."""
-    examples: tuple[Flip, ...]
+    examples: tuple[VerdictFlip, ...]
     scores_before: tuple[int, ...]
     scores_after: tuple[int, ...]
     checked: int
@@ -89,13 +89,13 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
         return self.allows_more / self.decisions if self.decisions else 0.0
 
 
-class Refused(msgspec.Struct, frozen=True, tag="refused"):
+class BacktestRefusal(msgspec.Struct, frozen=True, tag="refused"):
     """It could not be done, and why."""
 
     sentence: str
 
 
-Answer = Progress | Report | Refused
+Answer = BacktestProgress | BacktestReport | BacktestRefusal
 _answers = msgspec.json.Decoder(Answer)
 _requests = msgspec.json.Decoder(Request)
 

@@ -32,7 +32,7 @@ def answered(request: report.Request) -> Iterator[report.Answer]:
         with reading(Path(request.database)) as reader:
             yield from Backtest(reader, sets, request).run()
     except (rules.RulesInvalid, rules.GateFault) as error:
-        yield report.Refused(str(error))
+        yield report.BacktestRefusal(str(error))
 
 
 if __name__ == "__main__":

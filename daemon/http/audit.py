@@ -7,17 +7,17 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
-from daemon.http.bodies import Limit, Listing, Query, page, query
+from daemon.http.bodies import Limit, Query, ResultPage, page, query
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from storage import listings
-from storage.listings import AuditLine
+from storage.listings import NumberedAuditEntry
 
 routes = web.RouteTableDef()
 _LARGEST: Final = 2**53 - 1
 
 
-class Wanted(Query, frozen=True):
+class AuditQuery(Query, frozen=True):
     """Whose deeds to list, of which kind, about what; `after` is an entry's number."""
 
     who: str = ""
@@ -28,10 +28,10 @@ class Wanted(Query, frozen=True):
 
 
 @routes.get("/v1/audit")
-@operation(Listing[AuditLine], query=Wanted)
+@operation(ResultPage[NumberedAuditEntry], query=AuditQuery)
 async def list_(request: web.Request) -> web.Response:
     """Return entries of the audit, newest first."""
-    wanted = query(request, Wanted)
+    wanted = query(request, AuditQuery)
     found = await house_of(request).database.read(
         lambda reader: listings.audit_page(
             reader,

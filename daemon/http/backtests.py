@@ -19,26 +19,26 @@ from daemon.http.openapi import LINES, operation
 from daemon.http.streams import endless, while_open
 from daemon.http.vitals import house_of
 from daemon.rulebook import folder
-from daemon.rulebook.lines import PlainFile, plain
+from daemon.rulebook.lines import RuleFileContent, plain
 from daemon.settings import RulesSettings
 
 routes = web.RouteTableDef()
 
 
-class Wanted(Body, frozen=True):
+class BacktestBody(Body, frozen=True):
     """What to compare: files over the shipped rules, or where null the operator's folder."""
 
     days: Annotated[float, msgspec.Meta(gt=0, le=3_650)] = 30.0
-    files: tuple[PlainFile, ...] | None = None
+    files: tuple[RuleFileContent, ...] | None = None
     examples: Annotated[int, msgspec.Meta(ge=0, le=500)] = 40
 
 
 @routes.post("/v1/rules/backtest")
 @endless
-@operation(report.Answer, body=Wanted, gives=(LINES,), refuses=(RulesRejected,))
+@operation(report.Answer, body=BacktestBody, gives=(LINES,), refuses=(RulesRejected,))
 async def backtest(request: web.Request) -> web.StreamResponse:
     """Tell how far it has come, a line at a time, and the report or the refusal at last."""
-    house, wanted = house_of(request), await body(request, Wanted)
+    house, wanted = house_of(request), await body(request, BacktestBody)
     asked = report.Request(
         database=str(house.database.path),
         since=house.clock.now() - timedelta(days=wanted.days),
@@ -59,7 +59,9 @@ async def backtest(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _files(settings: RulesSettings, files: Sequence[PlainFile] | None) -> Sequence[rules.RuleFile]:
+def _files(
+    settings: RulesSettings, files: Sequence[RuleFileContent] | None
+) -> Sequence[rules.RuleFile]:
     try:
         if files is None:
             return folder.live(settings)

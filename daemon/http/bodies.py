@@ -29,13 +29,13 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request's query; its values arrive as text and are converted."""
 
 
-class Because(Body, frozen=True):
+class ReasonBody(Body, frozen=True):
     """An order that a person must give a reason for."""
 
     reason: Reason
 
 
-class Page(Query, frozen=True):
+class PageQuery(Query, frozen=True):
     """One page of a list: at most `limit` things that come after the cursor."""
 
     after: str = ""
@@ -46,7 +46,7 @@ class Answer(msgspec.Struct, frozen=True):
     """What a route answers."""
 
 
-class Listing(Answer, Generic[T], frozen=True):
+class ResultPage(Answer, Generic[T], frozen=True):
     """One page of a list; `next` is the `after` of the page that follows, null at the end."""
 
     items: Sequence[T]
@@ -114,10 +114,10 @@ def tagged(request: web.Request, thing: Any) -> web.Response:  # noqa: ANN401 - 
     return response
 
 
-def listing(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> Listing[T]:
+def listing(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> ResultPage[T]:
     """Return one page of what was read with `limit + 1`: the one too many tells of a next page."""
     shown = items[:limit]
-    return Listing(shown, cursor(shown[-1]) if len(items) > limit else None)
+    return ResultPage(shown, cursor(shown[-1]) if len(items) > limit else None)
 
 
 def page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> web.Response:
@@ -127,4 +127,4 @@ def page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> web.Resp
 
 def whole(items: Sequence[T]) -> web.Response:
     """Answer with a list that is never long enough to be cut into pages."""
-    return answer(Listing(items, None))
+    return answer(ResultPage(items, None))

@@ -7,7 +7,7 @@ from typing import Literal
 from aiohttp import web
 
 from daemon.errors import NotFound
-from daemon.http.bodies import Listing, Page, answer, page, query
+from daemon.http.bodies import PageQuery, ResultPage, answer, page, query
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from rules import Verdict
@@ -17,7 +17,7 @@ from storage.decisions import DecisionRecord
 routes = web.RouteTableDef()
 
 
-class Wanted(Page, frozen=True):
+class DecisionQuery(PageQuery, frozen=True):
     """Which decisions to list; `ruleset` is a hash, or how it begins."""
 
     message: str = ""
@@ -27,10 +27,10 @@ class Wanted(Page, frozen=True):
 
 
 @routes.get("/v1/decisions")
-@operation(Listing[DecisionRecord], query=Wanted)
+@operation(ResultPage[DecisionRecord], query=DecisionQuery)
 async def list_(request: web.Request) -> web.Response:
     """Return decisions, newest first."""
-    wanted = query(request, Wanted)
+    wanted = query(request, DecisionQuery)
     found = await house_of(request).database.read(
         lambda reader: decisions.search(
             reader,

@@ -38,7 +38,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class NewMessage(Body, frozen=True):
+class NewMessageBody(Body, frozen=True):
     """A message to send. What is left out the sender plugin chooses.
 
     `key` is its idempotency key: the same key and message again return the same message.
@@ -55,17 +55,17 @@ class NewMessage(Body, frozen=True):
     key: Key | None = None
 
 
-Batch = Annotated[list[NewMessage], msgspec.Meta(min_length=1, max_length=BATCH_LIMIT)]
-OneOrMany: Final[Any] = NewMessage | Batch
+Batch = Annotated[list[NewMessageBody], msgspec.Meta(min_length=1, max_length=BATCH_LIMIT)]
+OneOrMany: Final[Any] = NewMessageBody | Batch
 
 
-class Waiting(Query, frozen=True):
+class EnqueueQuery(Query, frozen=True):
     """How long to wait before answering."""
 
     wait: Literal["verdict"] | None = None
 
 
-class BatchItem(Answer, frozen=True):
+class MessageBatchItem(Answer, frozen=True):
     """What became of one of many: the message as stored, or the problem that kept it out."""
 
     status: int
@@ -73,18 +73,18 @@ class BatchItem(Answer, frozen=True):
     problem: dict[str, Any] | None = None
 
 
-class BatchAnswer(Answer, frozen=True):
+class MessageBatchResult(Answer, frozen=True):
     """What became of each, in the order in which they were given."""
 
-    items: Sequence[BatchItem]
+    items: Sequence[MessageBatchItem]
 
 
 @routes.post("/v1/messages")
 @operation(
-    (MessageRecord, BatchAnswer),
+    (MessageRecord, MessageBatchResult),
     status=ACCEPTED,
     body=OneOrMany,
-    query=Waiting,
+    query=EnqueueQuery,
     refuses=(NumberRejected, IdempotencyConflict),
     key=True,
 )
@@ -95,12 +95,12 @@ async def enqueue(request: web.Request) -> web.Response:
     stored whole or not at all, and each has its own result. One message may have its idempotency
     key in the header `Idempotency-Key`; in a list each item has its own `key`.
     """
-    asked: NewMessage | list[NewMessage] = await body(request, OneOrMany)
-    waiting, house = query(request, Waiting), house_of(request)
+    asked: NewMessageBody | list[NewMessageBody] = await body(request, OneOrMany)
+    waiting, house = query(request, EnqueueQuery), house_of(request)
     header = _key(request)
     news = house.bus.subscribe(_NEWS_LIMIT)
     try:
-        if isinstance(asked, NewMessage):
+        if isinstance(asked, NewMessageBody):
             message = await house.outbox.enqueue(_wanted(asked, header), request[WHO])
             if waiting.wait:
                 message = (await _judged(house, [message], news))[message.id]
@@ -115,7 +115,7 @@ async def enqueue(request: web.Request) -> web.Response:
             items = await _items_judged(house, items, news)
     finally:
         news.close()
-    return answer(BatchAnswer(items), status=ACCEPTED)
+    return answer(MessageBatchResult(items), status=ACCEPTED)
 
 
 def _key(request: web.Request) -> str | None:
@@ -125,7 +125,7 @@ def _key(request: web.Request) -> str | None:
         raise BadRequest(f"{misfits.of(KEY_HEADER, error, Key)}.") from error
 
 
-def _wanted(asked: NewMessage, header: str | None) -> SendRequest:
+def _wanted(asked: NewMessageBody, header: str | None) -> SendRequest:
     for name, moment in (("not_before", asked.not_before), ("not_after", asked.not_after)):
         check_year(name, moment)
     if header and asked.key and header != asked.key:
@@ -137,21 +137,22 @@ def _wanted(asked: NewMessage, header: str | None) -> SendRequest:
     return SendRequest(**{**fields, "key": header or asked.key})
 
 
-async def _item(house: House, asked: NewMessage, who: str) -> BatchItem:
+async def _item(house: House, asked: NewMessageBody, who: str) -> MessageBatchItem:
     try:
         message = await house.outbox.enqueue(_wanted(asked, None), who)
     except (LeadMasterError, StorageError) as error:
         problem = described(error, "batch")
-        return BatchItem(int(str(problem["status"])), problem=problem)
-    return BatchItem(ACCEPTED, message)
+        return MessageBatchItem(int(str(problem["status"])), problem=problem)
+    return MessageBatchItem(ACCEPTED, message)
 
 
 async def _items_judged(
-    house: House, items: Sequence[BatchItem], news: Subscription
-) -> list[BatchItem]:
+    house: House, items: Sequence[MessageBatchItem], news: Subscription
+) -> list[MessageBatchItem]:
     judged = await _judged(house, [item.message for item in items if item.message], news)
     return [
-        BatchItem(item.status, judged[item.message.id]) if item.message else item for item in items
+        MessageBatchItem(item.status, judged[item.message.id]) if item.message else item
+        for item in items
     ]
 
 

@@ -23,7 +23,7 @@ from daemon.http.vitals import house_of
 routes = web.RouteTableDef()
 
 
-class From(Query, frozen=True):
+class EventQuery(Query, frozen=True):
     """Where to begin; without `after`, with what happens next."""
 
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] | None = None
@@ -31,7 +31,7 @@ class From(Query, frozen=True):
 
 
 @routes.get("/v1/events")
-@operation(dict[str, Any], query=From, gives=(LINES,))
+@operation(dict[str, Any], query=EventQuery, gives=(LINES,))
 @endless
 @may_sign_in_later
 async def events(request: web.Request) -> web.StreamResponse:
@@ -53,12 +53,12 @@ async def tail(request: web.Request) -> web.StreamResponse:
         return await send_lines(request, subscription, _narrowed(lines, heard))
 
 
-def _asked(request: web.Request) -> From:
+def _asked(request: web.Request) -> EventQuery:
     given: dict[str, Any] = {**request.query, "type": request.query.getall("type", [])}
     try:
-        asked = msgspec.convert(given, From, strict=False)
+        asked = msgspec.convert(given, EventQuery, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(misfits.sentence(error, From, whole="query")) from error
+        raise BadRequest(misfits.sentence(error, EventQuery, whole="query")) from error
     if unknown := set(asked.type) - EVENTS.keys():
         raise BadRequest(
             f"type: there is no event {', '.join(sorted(unknown))}.",

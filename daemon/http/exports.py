@@ -17,7 +17,7 @@ from daemon.http.openapi import CSV, operation
 from daemon.http.streams import endless
 from daemon.http.vitals import house_of
 from daemon.suppression import export_csv
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import prospects
 from storage.prospects import ProspectRecord
 
@@ -47,23 +47,23 @@ _TYPED: Final = frozenset({"name", "trade", "cartera_origen", "notes"})
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-class Which(Query, frozen=True):
+class ProspectExportQuery(Query, frozen=True):
     """Which prospects to export; without a word all of them."""
 
     text: str = ""
-    validation: Validation | None = None
+    validation: ValidationState | None = None
     permission: Permission | None = None
 
 
 @routes.get("/v1/exports/prospects.csv")
-@operation(str, query=Which, gives=(CSV,))
+@operation(str, query=ProspectExportQuery, gives=(CSV,))
 @endless
 async def of_prospects(request: web.Request) -> web.StreamResponse:
     """Return prospects as CSV in UTF-8, in the order they came.
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
     """
-    wanted, house = query(request, Which), house_of(request)
+    wanted, house = query(request, ProspectExportQuery), house_of(request)
     response = web.StreamResponse(headers=_headers("prospects.csv"))
     await response.prepare(request)
     await response.write(_lines([COLUMNS]))
@@ -81,7 +81,7 @@ async def of_suppressions(request: web.Request) -> web.Response:
     return web.Response(body=text.encode(), headers=_headers("suppressions.csv"))
 
 
-async def _pages(house: House, wanted: Which) -> AsyncIterator[list[ProspectRecord]]:
+async def _pages(house: House, wanted: ProspectExportQuery) -> AsyncIterator[list[ProspectRecord]]:
     ask = partial(
         prospects.search,
         text=wanted.text,

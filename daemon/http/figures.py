@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from daemon.http.house import House
 from daemon.http.tally import Tally
-from daemon.rulebook.state import RulesState
+from daemon.rulebook.state import RulesetStatus
 from storage import decisions, messages
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -42,7 +42,7 @@ async def exposition(house: House, tally: Tally, lag: float) -> bytes:
     return generate_latest(registry)
 
 
-def _rules(registry: CollectorRegistry, state: RulesState) -> None:
+def _rules(registry: CollectorRegistry, state: RulesetStatus) -> None:
     """The hash is a label: a change of rules is a step in every graph beside it."""
     live = {state.gate.hash: 1, state.score.hash: 1}
     _gauges(registry, "rules_live", "1 for each rule set in force.", "hash", live)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.errors import Conflict
-from daemon.http.bodies import Answer, Because, answer, body
+from daemon.http.bodies import Answer, ReasonBody, answer, body
 from daemon.http.control import WHO
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
@@ -14,31 +14,31 @@ from storage.halts import HaltRecord
 routes = web.RouteTableDef()
 
 
-class HaltState(Answer, frozen=True):
+class HaltStatus(Answer, frozen=True):
     """The halt in force; null where messages may go."""
 
     halt: HaltRecord | None
 
 
 @routes.get("/v1/halt")
-@operation(HaltState)
+@operation(HaltStatus)
 async def state(request: web.Request) -> web.Response:
     """Return the halt in force, null where there is none."""
-    return answer(HaltState(await house_of(request).halt.state()))
+    return answer(HaltStatus(await house_of(request).halt.state()))
 
 
 @routes.post("/v1/halt")
-@operation(HaltRecord, body=Because)
+@operation(HaltRecord, body=ReasonBody)
 async def halt(request: web.Request) -> web.Response:
     """Stop everything that would go out; a second halt leaves the first as it is."""
-    asked = await body(request, Because)
+    asked = await body(request, ReasonBody)
     return answer(await house_of(request).halt.halt(request[WHO], asked.reason))
 
 
 @routes.post("/v1/resume")
-@operation(HaltState, body=Because, refuses=(Conflict,))
+@operation(HaltStatus, body=ReasonBody, refuses=(Conflict,))
 async def resume(request: web.Request) -> web.Response:
     """Lift the halt; 409 where there is none."""
-    asked = await body(request, Because)
+    asked = await body(request, ReasonBody)
     await house_of(request).halt.resume(request[WHO], asked.reason)
-    return answer(HaltState(None))
+    return answer(HaltStatus(None))

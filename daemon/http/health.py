@@ -10,13 +10,13 @@ from aiohttp import web
 from daemon.http.bodies import Answer, answer
 from daemon.http.openapi import operation
 from daemon.http.release import VERSION
-from daemon.http.vitals import VITALS, Blocker, house_of
+from daemon.http.vitals import VITALS, ReadinessBlocker, house_of
 from storage.halts import HaltRecord
 
 routes = web.RouteTableDef()
 
 
-class Alive(Answer, frozen=True):
+class Liveness(Answer, frozen=True):
     """The process lives and its loop turns."""
 
     status: Literal["alive"]
@@ -27,15 +27,15 @@ class Readiness(Answer, frozen=True):
     """Whether messages are judged and sent, and each reason why not. A halt blocks nothing."""
 
     ready: bool
-    blockers: Sequence[Blocker]
+    blockers: Sequence[ReadinessBlocker]
     halt: HaltRecord | None
 
 
 @routes.get("/health")
-@operation(Alive)
+@operation(Liveness)
 async def health(_request: web.Request) -> web.Response:
     """Answer: the process lives and its loop turns."""
-    return answer(Alive("alive", VERSION))
+    return answer(Liveness("alive", VERSION))
 
 
 @routes.get("/ready")

@@ -21,7 +21,7 @@ from daemon.rulebook import Rulebook, RuleDesk, RuleWatch
 from daemon.sessions import Sessions
 from daemon.settings import Settings
 from daemon.suppression import Suppression
-from daemon.validation import Validation
+from daemon.validation import ValidationService
 from storage.db import Database
 
 
@@ -89,7 +89,7 @@ class House(Protocol):
         ...
 
     @cached_property
-    def validation(self) -> Validation:
+    def validation(self) -> ValidationService:
         """Number checks, and an operator's word."""
         ...
 

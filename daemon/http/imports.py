@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from daemon.errors import ImportRejected, NotFound, Unavailable
-from daemon.http.bodies import Answer, Body, Listing, Query, answer, body, query, whole
+from daemon.http.bodies import Answer, Body, Query, ResultPage, answer, body, query, whole
 from daemon.http.control import WHO
 from daemon.http.house import House
 from daemon.http.limits import takes_up_to
@@ -20,7 +20,7 @@ from daemon.http.uploads import FILE_LIMIT, Uploads
 from daemon.http.vitals import house_of
 from daemon.imports.options import ImportOptions
 from daemon.imports.reports import ImportPreview, ImportReport
-from storage.imports import RecordOutcome
+from storage.imports import ImportRowRecord
 
 routes = web.RouteTableDef()
 CHUNK = 1 << 18
@@ -30,20 +30,20 @@ _CUT_SHORT = Unavailable(
 )
 
 
-class Named(Query, frozen=True):
+class UploadQuery(Query, frozen=True):
     """The name of the file that is handed in."""
 
     filename: str
 
 
-class Wanted(Body, frozen=True):
+class ImportBody(Body, frozen=True):
     """An upload, and how it is to be read."""
 
     upload: str
     options: ImportOptions = ImportOptions()
 
 
-class Uploaded(Answer, frozen=True):
+class UploadedFile(Answer, frozen=True):
     """A file that was taken in, by its id."""
 
     upload: str
@@ -51,40 +51,40 @@ class Uploaded(Answer, frozen=True):
 
 
 @routes.post("/v1/uploads")
-@operation(Uploaded, status=201, query=Named, body=bytes, takes=BYTES)
+@operation(UploadedFile, status=201, query=UploadQuery, body=bytes, takes=BYTES)
 @takes_up_to(FILE_LIMIT)
 @endless
 async def upload(request: web.Request) -> web.StreamResponse:
     """Take in the file that is the request's body; return its id."""
-    named, uploads = query(request, Named), _uploads(house_of(request))
+    named, uploads = query(request, UploadQuery), _uploads(house_of(request))
     kept = await uploads.keep(named.filename, request.content.iter_chunked(CHUNK))
-    return answer(Uploaded(kept, named.filename), status=201)
+    return answer(UploadedFile(kept, named.filename), status=201)
 
 
 @routes.post("/v1/imports/preview")
-@operation(ImportPreview, body=Wanted, refuses=(NotFound, ImportRejected))
+@operation(ImportPreview, body=ImportBody, refuses=(NotFound, ImportRejected))
 @endless
 async def preview(request: web.Request) -> web.StreamResponse:
     """Return what an import would do: form, headers, mapping, first rows, counts."""
-    asked, house = await body(request, Wanted), house_of(request)
+    asked, house = await body(request, ImportBody), house_of(request)
     path = _uploads(house).path(asked.upload)
     async with while_open(request):
         return answer(await house.imports.preview(path, asked.options))
 
 
 @routes.post("/v1/imports")
-@operation(dict[str, Any], body=Wanted, refuses=(NotFound, ImportRejected), gives=(LINES,))
+@operation(dict[str, Any], body=ImportBody, refuses=(NotFound, ImportRejected), gives=(LINES,))
 @endless
 async def import_(request: web.Request) -> web.StreamResponse:
     """Import an upload; stream `progress` lines, then `finished` with the report, or `refused`."""
-    asked, house = await body(request, Wanted), house_of(request)
+    asked, house = await body(request, ImportBody), house_of(request)
     _uploads(house).path(asked.upload)
     async with listening(request, house.bus) as subscription:
         return await send_lines(request, subscription, _imported(request, house, asked))
 
 
 async def _imported(
-    request: web.Request, house: House, asked: Wanted
+    request: web.Request, house: House, asked: ImportBody
 ) -> AsyncIterator[dict[str, Any]]:
     """Run the import as a task of its own: it goes on when nobody listens any more."""
     progress: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -114,7 +114,7 @@ async def report(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/imports/{id}/rejects")
-@operation(Listing[RecordOutcome], refuses=(NotFound,))
+@operation(ResultPage[ImportRowRecord], refuses=(NotFound,))
 async def rejects(request: web.Request) -> web.Response:
     """Return the rejected records, in file order, with their reasons."""
     found = await house_of(request).imports.rejects(request.match_info["id"])

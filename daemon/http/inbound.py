@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from daemon.api.effects import Wish
-from daemon.http.bodies import Listing, Page, page, query
+from daemon.api.effects import ContactRequest
+from daemon.http.bodies import PageQuery, ResultPage, page, query
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from storage import inbound
@@ -14,19 +14,19 @@ from storage.inbound import InboundRecord
 routes = web.RouteTableDef()
 
 
-class Wanted(Page, frozen=True):
+class InboundQuery(PageQuery, frozen=True):
     """Whose words to list, through which session, asking what."""
 
     contact: str = ""
     session: str = ""
-    wish: Wish | None = None
+    wish: ContactRequest | None = None
 
 
 @routes.get("/v1/inbound")
-@operation(Listing[InboundRecord], query=Wanted)
+@operation(ResultPage[InboundRecord], query=InboundQuery)
 async def list_(request: web.Request) -> web.Response:
     """Return what contacts wrote, newest first."""
-    wanted = query(request, Wanted)
+    wanted = query(request, InboundQuery)
     found = await house_of(request).database.read(
         lambda reader: inbound.page(
             reader,

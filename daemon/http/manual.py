@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.errors import Conflict, NotAllowed, NotFound
-from daemon.http.bodies import Answer, Because, Listing, answer, body, whole
+from daemon.http.bodies import Answer, ReasonBody, ResultPage, answer, body, whole
 from daemon.http.control import WHO
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
@@ -14,7 +14,7 @@ from storage.messages import MessageRecord
 routes = web.RouteTableDef()
 
 
-class Revealed(Answer, frozen=True):
+class ChatLink(Answer, frozen=True):
     """The link that opens the chat with the text in it."""
 
     message: str
@@ -22,7 +22,7 @@ class Revealed(Answer, frozen=True):
 
 
 @routes.get("/v1/manual")
-@operation(Listing[MessageRecord])
+@operation(ResultPage[MessageRecord])
 async def list_(request: web.Request) -> web.Response:
     """Return what may be taken and what is taken."""
     return whole(await house_of(request).manual.list())
@@ -37,12 +37,12 @@ async def take(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/manual/{id}/reveal")
-@operation(Revealed, refuses=(NotFound, Conflict, NotAllowed))
+@operation(ChatLink, refuses=(NotFound, Conflict, NotAllowed))
 async def reveal(request: web.Request) -> web.Response:
     """Return the link that opens the chat; from here on its taker says how it ended."""
     wanted = request.match_info["id"]
     link = await house_of(request).manual.reveal(wanted, request[WHO])
-    return answer(Revealed(wanted, link))
+    return answer(ChatLink(wanted, link))
 
 
 @routes.post("/v1/manual/{id}/confirm")
@@ -54,10 +54,10 @@ async def confirm(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/manual/{id}/cancel")
-@operation(MessageRecord, body=Because, refuses=(NotFound, Conflict, NotAllowed))
+@operation(MessageRecord, body=ReasonBody, refuses=(NotFound, Conflict, NotAllowed))
 async def cancel(request: web.Request) -> web.Response:
     """Hear from the taker that it was not sent and shall not be."""
-    asked, wanted = await body(request, Because), request.match_info["id"]
+    asked, wanted = await body(request, ReasonBody), request.match_info["id"]
     return answer(await house_of(request).manual.cancel(wanted, request[WHO], asked.reason))
 
 

@@ -11,11 +11,11 @@ from aiohttp import web
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.http.bodies import (
     Answer,
-    Because,
     Body,
-    Listing,
-    Page,
+    PageQuery,
     Reason,
+    ReasonBody,
+    ResultPage,
     answer,
     body,
     listing,
@@ -26,7 +26,7 @@ from daemon.http.control import WHO
 from daemon.http.house import House
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
-from daemon.outbox.forecast import Forecast, forecast
+from daemon.outbox.forecast import SendForecast, forecast
 from statemachines.message import MessageState
 from storage import decisions, messages
 from storage.decisions import DecisionRecord
@@ -37,20 +37,20 @@ from storage.tx import Reader
 routes = web.RouteTableDef()
 
 
-class Wanted(Page, frozen=True):
+class MessageQuery(PageQuery, frozen=True):
     """Which messages to list; `state` is one word or several with commas."""
 
     state: str = ""
 
 
-class Settlement(Body, frozen=True):
+class SettlementBody(Body, frozen=True):
     """How a message in doubt ended, on a person's word."""
 
     state: Literal["failed", "cancelled", "confirmed_by_hand"]
     reason: Reason
 
 
-class HistoryLine(Answer, frozen=True):
+class MessageHistoryEntry(Answer, frozen=True):
     """One move of a message, and whose it was."""
 
     at: datetime
@@ -61,20 +61,20 @@ class HistoryLine(Answer, frozen=True):
     who: str
 
 
-class Story(Answer, frozen=True):
+class MessageDetail(Answer, frozen=True):
     """A message's whole life: what it waits for, each move with its why, every decision."""
 
     message: MessageRecord
-    forecast: Forecast | None
-    history: Sequence[HistoryLine]
+    forecast: SendForecast | None
+    history: Sequence[MessageHistoryEntry]
     decisions: Sequence[DecisionRecord]
 
 
 @routes.get("/v1/messages")
-@operation(Listing[MessageRecord], query=Wanted, tagged=True)
+@operation(ResultPage[MessageRecord], query=MessageQuery, tagged=True)
 async def list_(request: web.Request) -> web.Response:
     """Return messages, newest first."""
-    wanted = query(request, Wanted)
+    wanted = query(request, MessageQuery)
     states = _states(wanted.state)
     found = await house_of(request).database.read(
         lambda reader: messages.page(
@@ -95,7 +95,7 @@ def _states(words: str) -> list[MessageState]:
 
 
 @routes.get("/v1/messages/{id}")
-@operation(Story, refuses=(NotFound,), tagged=True)
+@operation(MessageDetail, refuses=(NotFound,), tagged=True)
 async def get(request: web.Request) -> web.Response:
     """Return a message with its whole story: each move with its why, and every decision."""
     return tagged(request, await _story(request))
@@ -112,38 +112,38 @@ async def explain(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/messages/{id}/cancel")
-@operation(MessageRecord, body=Because, refuses=(NotFound, Conflict))
+@operation(MessageRecord, body=ReasonBody, refuses=(NotFound, Conflict))
 async def cancel(request: web.Request) -> web.Response:
     """Cancel a message that has not left; 409 where it has."""
-    asked, wanted = await body(request, Because), request.match_info["id"]
+    asked, wanted = await body(request, ReasonBody), request.match_info["id"]
     house = house_of(request)
     return answer(await house.outbox.cancel(wanted, request[WHO], asked.reason))
 
 
 @routes.post("/v1/messages/{id}/settle")
-@operation(MessageRecord, body=Settlement, refuses=(NotFound, Conflict))
+@operation(MessageRecord, body=SettlementBody, refuses=(NotFound, Conflict))
 async def settle(request: web.Request) -> web.Response:
     """Settle a message in doubt on a person's word, which is kept."""
-    asked, wanted = await body(request, Settlement), request.match_info["id"]
+    asked, wanted = await body(request, SettlementBody), request.match_info["id"]
     state = MessageState(asked.state)
     house = house_of(request)
     return answer(await house.outbox.settle(wanted, state, request[WHO], asked.reason))
 
 
-async def _story(request: web.Request) -> Story:
+async def _story(request: web.Request) -> MessageDetail:
     house, wanted = house_of(request), request.match_info["id"]
     now = house.clock.now()
     return await house.database.read(lambda reader: _read(reader, house, wanted, now))
 
 
-def _read(reader: Reader, house: House, message: str, now: datetime) -> Story:
+def _read(reader: Reader, house: House, message: str, now: datetime) -> MessageDetail:
     found = messages.get(reader, message)
     if found is None:
         raise NotFound(f"There is no message {message}.")
     moves = [dict(row) for row in messages.history(reader, message)]
-    return Story(
+    return MessageDetail(
         found,
         forecast(reader, house.sessions, house.pacing, found, now),
-        [HistoryLine(**{**move, "at": parse(move["at"])}) for move in moves],
+        [MessageHistoryEntry(**{**move, "at": parse(move["at"])}) for move in moves],
         decisions.of_message(reader, message),
     )

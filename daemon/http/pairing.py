@@ -27,13 +27,13 @@ _BORDER: Final = 4
 """Modules of white around a code; scanners need four."""
 
 
-class Form(Query, frozen=True, rename={"form": "as"}):
+class QrCodeQuery(Query, frozen=True, rename={"form": "as"}):
     """In which form the code is wanted."""
 
     form: Literal["json", "png", "svg", "text"] = "json"
 
 
-class Code(Answer, frozen=True):
+class QrCode(Answer, frozen=True):
     """A pairing code on show, and for how long still."""
 
     code: str
@@ -45,14 +45,14 @@ class Code(Answer, frozen=True):
 
 @routes.get("/v1/sessions/{name}/qr")
 @operation(
-    Code,
-    query=Form,
+    QrCode,
+    query=QrCodeQuery,
     refuses=(NotFound,),
     gives=("application/json", "image/png", "image/svg+xml", "text/plain"),
 )
 async def qr(request: web.Request) -> web.Response:
     """Return the pairing code on show, as data or drawn; 404 while there is none."""
-    name, house, wanted = request.match_info["name"], house_of(request), query(request, Form)
+    name, house, wanted = request.match_info["name"], house_of(request), query(request, QrCodeQuery)
     house.sessions.view(name)
     shown = house.sessions.qr(name)
     if shown is None:
@@ -95,9 +95,9 @@ async def _pairing(
         return
 
 
-def _code(shown: SessionQrShown, house: House) -> Code:
+def _code(shown: SessionQrShown, house: House) -> QrCode:
     left = (shown.expires_at - house.clock.now()).total_seconds()
-    return msgspec.convert({**shown.data, "seconds_left": max(0.0, round(left, 1))}, Code)
+    return msgspec.convert({**shown.data, "seconds_left": max(0.0, round(left, 1))}, QrCode)
 
 
 def _drawn(shown: SessionQrShown) -> segno.QRCode:

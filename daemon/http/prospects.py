@@ -16,9 +16,9 @@ from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected, Unavai
 from daemon.http.bodies import (
     Answer,
     Body,
-    Listing,
-    Page,
+    PageQuery,
     Reason,
+    ResultPage,
     answer,
     body,
     listing,
@@ -30,7 +30,7 @@ from daemon.http.house import House
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from daemon.prospects import Entry
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import contacts, evidence, prospect_reviews, prospects, suppressions
 from storage.evidence import Evidence
 from storage.prospect_reviews import ProspectReview
@@ -41,21 +41,21 @@ routes = web.RouteTableDef()
 
 Line = Annotated[str, msgspec.Meta(max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
-Phone = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
+PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
 
 
-class Wanted(Page, frozen=True):
+class ProspectQuery(PageQuery, frozen=True):
     """Which prospects to list; `text` is part of name, trade, origin or number."""
 
     text: str = ""
-    validation: Validation | None = None
+    validation: ValidationState | None = None
     permission: Permission | None = None
 
 
-class NewProspect(Body, frozen=True):
+class NewProspectBody(Body, frozen=True):
     """A prospect by hand. `statement` says how they agreed; an opt-in needs one."""
 
-    phone: Phone
+    phone: PhoneText
     cartera_origen: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     permission: Literal["opted_in", "relationship", "public_source", "none", "refused"] = "none"
     statement: Line = ""
@@ -64,24 +64,24 @@ class NewProspect(Body, frozen=True):
     notes: Text = ""
 
 
-class Correction(Body, frozen=True):
+class ProspectCorrectionBody(Body, frozen=True):
     """What to put right, and why; what is left out stays. `cartera_origen` never changes."""
 
     reason: Reason
-    phone: Phone | None = None
+    phone: PhoneText | None = None
     name: Line | None = None
     trade: Line | None = None
     notes: Text | None = None
 
 
-class Word(Body, frozen=True):
+class ValidationBody(Body, frozen=True):
     """An operator's word: the number is reachable, or it is not."""
 
     validated: bool
     reason: Reason
 
 
-class Dossier(Answer, frozen=True):
+class ProspectDetail(Answer, frozen=True):
     """All that is known of a prospect; `score` explains itself, null before it was computed.
 
     `review` is where it stands in the queue itself, `reviewed` the person's word that holds.
@@ -96,10 +96,10 @@ class Dossier(Answer, frozen=True):
 
 
 @routes.get("/v1/prospects")
-@operation(Listing[ProspectRecord], query=Wanted, tagged=True)
+@operation(ResultPage[ProspectRecord], query=ProspectQuery, tagged=True)
 async def list_(request: web.Request) -> web.Response:
     """Return prospects in the order they came."""
-    wanted = query(request, Wanted)
+    wanted = query(request, ProspectQuery)
     found = await house_of(request).database.read(
         lambda reader: prospects.search(
             reader,
@@ -114,17 +114,17 @@ async def list_(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/prospects")
-@operation(ProspectRecord, status=201, body=NewProspect, refuses=(NumberRejected, Conflict))
+@operation(ProspectRecord, status=201, body=NewProspectBody, refuses=(NumberRejected, Conflict))
 async def create(request: web.Request) -> web.Response:
     """Enter one prospect; 409 where the person is there already, in any form of the number."""
-    asked = await body(request, NewProspect)
+    asked = await body(request, NewProspectBody)
     fields = {**msgspec.structs.asdict(asked), "permission": Permission(asked.permission)}
     made = await house_of(request).prospects.create(Entry(**fields), request[WHO])
     return answer(made, status=201)
 
 
 @routes.get("/v1/prospects/{id}")
-@operation(Dossier, refuses=(NotFound,), tagged=True)
+@operation(ProspectDetail, refuses=(NotFound,), tagged=True)
 async def get(request: web.Request) -> web.Response:
     """Return one prospect with its evidence and its score explained; the id may be a number."""
     house, wanted = house_of(request), request.match_info["id"]
@@ -134,14 +134,16 @@ async def get(request: web.Request) -> web.Response:
 
 
 @routes.patch("/v1/prospects/{id}")
-@operation(ProspectRecord, body=Correction, refuses=(NotFound, NumberRejected, Conflict))
+@operation(
+    ProspectRecord, body=ProspectCorrectionBody, refuses=(NotFound, NumberRejected, Conflict)
+)
 async def correct(request: web.Request) -> web.Response:
     """Put a name, a trade, notes or a number right.
 
     A number that turns out to be another line loses what was found out about the wrong one, and
     what waits for it is cancelled; 409 where the old number opted out or talked with us.
     """
-    asked, house, who = await body(request, Correction), house_of(request), request[WHO]
+    asked, house, who = await body(request, ProspectCorrectionBody), house_of(request), request[WHO]
     prospect = await _found(house, request.match_info["id"])
     texts = {
         name: value
@@ -158,10 +160,10 @@ async def correct(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/prospects/{id}/validate")
-@operation(ProspectRecord, body=Word, refuses=(NotFound, Conflict))
+@operation(ProspectRecord, body=ValidationBody, refuses=(NotFound, Conflict))
 async def validate(request: web.Request) -> web.Response:
     """Take an operator's word, with a reason; it expires like any other validation."""
-    asked, house = await body(request, Word), house_of(request)
+    asked, house = await body(request, ValidationBody), house_of(request)
     prospect = await _found(house, request.match_info["id"])
     who = request[WHO]
     await house.validation.set_by_hand(
@@ -200,14 +202,14 @@ def _by_number(reader: Reader, wanted: str, house: House) -> ProspectRecord | No
     return prospects.of_contact(reader, contact) if contact else None
 
 
-def _dossier(reader: Reader, wanted: str, house: House) -> Dossier:
+def _dossier(reader: Reader, wanted: str, house: House) -> ProspectDetail:
     prospect = _prospect(reader, wanted, house)
     score: Mapping[str, Any] | None = json.loads(prospect.score_explanation or "null")
     contact = contacts.get(reader, prospect.contact)
     asked = contact.review_reason if contact else None
     reviewed = prospect_reviews.standing(reader, prospect.contact, house.clock.now())
     in_band = prospect.score_contactabilidad in house.rulebook.judges.review_band
-    return Dossier(
+    return ProspectDetail(
         prospect=prospect,
         suppressed=suppressions.is_suppressed(reader, prospect.contact),
         review=facts.review_of(asked, reviewed, in_band=in_band),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.errors import Conflict, NotFound
-from daemon.http.bodies import Because, Listing, answer, body, whole
+from daemon.http.bodies import ReasonBody, ResultPage, answer, body, whole
 from daemon.http.control import WHO
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
@@ -17,7 +17,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get("/v1/review")
-@operation(Listing[MessageRecord])
+@operation(ResultPage[MessageRecord])
 async def list_(request: web.Request) -> web.Response:
     """Return what waits for a person, longest waiting first; `taken_by` looks at it just now."""
     return whole(await house_of(request).review.list())
@@ -42,23 +42,23 @@ async def give_back(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/review/{id}/approve")
-@operation(MessageRecord, body=Because, refuses=(NotFound, Conflict))
+@operation(MessageRecord, body=ReasonBody, refuses=(NotFound, Conflict))
 async def approve(request: web.Request) -> web.Response:
     """Approve exactly this text to this recipient; the gate judges it once more."""
-    asked, wanted = await body(request, Because), request.match_info["id"]
+    asked, wanted = await body(request, ReasonBody), request.match_info["id"]
     return answer(await house_of(request).review.approve(wanted, request[WHO], asked.reason))
 
 
 @routes.post("/v1/review/{id}/reject")
-@operation(MessageRecord, body=Because, refuses=(NotFound, Conflict))
+@operation(MessageRecord, body=ReasonBody, refuses=(NotFound, Conflict))
 async def reject(request: web.Request) -> web.Response:
     """Reject a held or deferred message: it is blocked."""
-    asked, wanted = await body(request, Because), request.match_info["id"]
+    asked, wanted = await body(request, ReasonBody), request.match_info["id"]
     return answer(await house_of(request).review.reject(wanted, request[WHO], asked.reason))
 
 
 @routes.get("/v1/review/prospects")
-@operation(Listing[WaitingProspect])
+@operation(ResultPage[WaitingProspect])
 async def prospects(request: web.Request) -> web.Response:
     """Return prospects that wait for a person's word on themselves, and why.
 
@@ -70,18 +70,18 @@ async def prospects(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/review/prospects/{id}/approve")
-@operation(ProspectReview, body=Because, refuses=(NotFound,))
+@operation(ProspectReview, body=ReasonBody, refuses=(NotFound,))
 async def approve_prospect(request: web.Request) -> web.Response:
     """Approve a prospect for a while: `prospect.review` is `approved`; no veto is lifted."""
-    asked, wanted = await body(request, Because), request.match_info["id"]
+    asked, wanted = await body(request, ReasonBody), request.match_info["id"]
     house = house_of(request)
     return answer(await house.review.approve_prospect(wanted, request[WHO], asked.reason))
 
 
 @routes.post("/v1/review/prospects/{id}/reject")
-@operation(ProspectReview, body=Because, refuses=(NotFound,))
+@operation(ProspectReview, body=ReasonBody, refuses=(NotFound,))
 async def reject_prospect(request: web.Request) -> web.Response:
     """Reject a prospect: what waits for them is cancelled, and only replies go any more."""
-    asked, wanted = await body(request, Because), request.match_info["id"]
+    asked, wanted = await body(request, ReasonBody), request.match_info["id"]
     house = house_of(request)
     return answer(await house.review.reject_prospect(wanted, request[WHO], asked.reason))

@@ -19,7 +19,7 @@ from daemon.http.control import WHO
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from daemon.rulebook.lines import plain
-from daemon.rulebook.state import Foreseen, RulesState
+from daemon.rulebook.state import Foreseen, RulesetStatus
 from rules.amendments import Amendment, NotAmendable, Slope
 
 routes = web.RouteTableDef()
@@ -33,46 +33,50 @@ Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
 End = tuple[float, Points]
 
 
-class Ends(Body, frozen=True):
+class PointsRamp(Body, frozen=True):
     """Both ends of a ramp: a value of its fact, and the points there."""
 
     start: End = msgspec.field(name="from")
     end: End = msgspec.field(name="to")
 
 
-class Wanted(Body, frozen=True):
+class RuleChangeBody(Body, frozen=True):
     """A number, or a ramp, by its path (`gate.thresholds.allow`), what it is to be, and why.
 
     A dry run changes nothing and needs no reason.
     """
 
     target: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    value: Points | Ends
+    value: Points | PointsRamp
     dry_run: bool = False
     reason: Reason | None = None
 
 
-class Changed(Answer, frozen=True):
+class RuleChangeResult(Answer, frozen=True):
     """What a change brings, or brought; `report` is a dry run's, `state` how the rules are now.
 
     The report names nobody to a caller who may not read prospects.
     """
 
-    before: int | Ends
-    after: int | Ends
+    before: int | PointsRamp
+    after: int | PointsRamp
     files: list[str]
     changes: list[str]
     waits: bool
     examples: list[str]
-    report: report.Report | None
-    state: RulesState
+    report: report.BacktestReport | None
+    state: RulesetStatus
 
 
 @routes.post("/v1/rules/change")
-@operation(Changed, body=Wanted, refuses=(BadRequest, Conflict, RulesRejected, Unavailable))
+@operation(
+    RuleChangeResult,
+    body=RuleChangeBody,
+    refuses=(BadRequest, Conflict, RulesRejected, Unavailable),
+)
 async def change(request: web.Request) -> web.Response:
     """Change a threshold, a rule's points or a group's cap in the operator's folder; reload it."""
-    asked, desk = await body(request, Wanted), house_of(request).rule_desk
+    asked, desk = await body(request, RuleChangeBody), house_of(request).rule_desk
     amendment = amendment_of(asked.target, _value(asked.value))
     if asked.dry_run:
         found = await desk.foresee(amendment)
@@ -83,7 +87,7 @@ async def change(request: web.Request) -> web.Response:
     return answer(_changed(amendment, found, None, desk.state()))
 
 
-async def flips(request: web.Request, found: Foreseen) -> report.Report:
+async def flips(request: web.Request, found: Foreseen) -> report.BacktestReport:
     """Tell who would flip; raise :class:`Unavailable` where that can't be told."""
     house = house_of(request)
     named = NAMED if Scope.PROSPECTS_READ in identity_of(request).scopes else 0
@@ -105,20 +109,22 @@ def amendment_of(target: str, value: int | Slope) -> Amendment:
         raise BadRequest(str(error)) from error
 
 
-async def _report(asked: report.Request) -> report.Report:
+async def _report(asked: report.Request) -> report.BacktestReport:
     """Return what the child finds; raise :class:`Unavailable` where it finds nothing."""
     answers = backtested(asked, silence_seconds=_SILENCE_SECONDS)
     async with contextlib.aclosing(answers):
         *_, last = [each async for each in answers]
-    if isinstance(last, report.Report):
+    if isinstance(last, report.BacktestReport):
         return last
-    raise Unavailable(last.sentence if isinstance(last, report.Refused) else "It was cut short.")
+    raise Unavailable(
+        last.sentence if isinstance(last, report.BacktestRefusal) else "It was cut short."
+    )
 
 
 def _changed(
-    amendment: Amendment, found: Foreseen, told: report.Report | None, state: RulesState
-) -> Changed:
-    return Changed(
+    amendment: Amendment, found: Foreseen, told: report.BacktestReport | None, state: RulesetStatus
+) -> RuleChangeResult:
+    return RuleChangeResult(
         before=plain_value(found.before),
         after=plain_value(amendment.value),
         files=[file.path for file in found.written],
@@ -130,12 +136,12 @@ def _changed(
     )
 
 
-def _value(asked: int | Ends) -> int | Slope:
+def _value(asked: int | PointsRamp) -> int | Slope:
     return asked if isinstance(asked, int) else Slope(*asked.start, *asked.end)
 
 
-def plain_value(value: int | Slope) -> int | Ends:
+def plain_value(value: int | Slope) -> int | PointsRamp:
     """Return a number, or a ramp's ends, as the interface writes them."""
     if isinstance(value, int):
         return value
-    return Ends((value.start, value.start_points), (value.end, value.end_points))
+    return PointsRamp((value.start, value.start_points), (value.end, value.end_points))

@@ -8,20 +8,20 @@ import msgspec
 from aiohttp import web
 
 from daemon.errors import BadRequest, Conflict, NotFound, RulesRejected
-from daemon.hindsight.explaining import Explanation, explained, parsed
-from daemon.http.bodies import Answer, Because, Limit, Query, answer, body, query
+from daemon.hindsight.explaining import VerdictExplanation, explained, parsed
+from daemon.http.bodies import Answer, Limit, Query, ReasonBody, answer, body, query
 from daemon.http.control import WHO
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
-from daemon.rulebook.state import LiveSet, RulesState
+from daemon.rulebook.state import RulesetStatus, RulesetSummary
 from storage import rulesets, shadows
-from storage.rulesets import RuleSetRecord, WentLive
-from storage.shadows import Disagreement, Standing
+from storage.rulesets import RulesetActivation, RulesetRecord
+from storage.shadows import ShadowDisagreement, ShadowStatistics
 
 routes = web.RouteTableDef()
 
 
-class Chosen(Because, frozen=True):
+class RulesetChoiceBody(ReasonBody, frozen=True):
     """A rule set, by its hash or how that begins, and why it is chosen."""
 
     hash: Annotated[
@@ -35,16 +35,16 @@ class Chosen(Because, frozen=True):
     ]
 
 
-class Newest(Query, frozen=True):
+class LimitQuery(Query, frozen=True):
     """How many to return, newest first."""
 
     limit: Limit = 50
 
 
-class History(Answer, frozen=True):
+class RulesetHistory(Answer, frozen=True):
     """Every change of the live sets, newest first."""
 
-    items: list[WentLive]
+    items: list[RulesetActivation]
 
 
 class ShadowReport(Answer, frozen=True):
@@ -53,32 +53,32 @@ class ShadowReport(Answer, frozen=True):
     `problems` are why its newest files are not asked.
     """
 
-    shadow: LiveSet | None
+    shadow: RulesetSummary | None
     problems: list[str]
-    standing: Standing | None
-    examples: list[Disagreement]
+    standing: ShadowStatistics | None
+    examples: list[ShadowDisagreement]
 
 
 @routes.get("/v1/rules")
-@operation(RulesState)
+@operation(RulesetStatus)
 async def active(request: web.Request) -> web.Response:
     """Return the live sets, what waits to be accepted, and what was refused last."""
     return answer(house_of(request).rule_desk.state())
 
 
 @routes.get("/v1/rules/history")
-@operation(History, query=Newest)
+@operation(RulesetHistory, query=LimitQuery)
 async def history(request: web.Request) -> web.Response:
     """Return which set went live when, by whom, and why."""
-    asked = query(request, Newest)
+    asked = query(request, LimitQuery)
     found = await house_of(request).database.read(
         lambda reader: rulesets.history(reader, asked.limit)
     )
-    return answer(History(found))
+    return answer(RulesetHistory(found))
 
 
 @routes.get("/v1/rules/sets/{hash}")
-@operation(RuleSetRecord, refuses=(NotFound,))
+@operation(RulesetRecord, refuses=(NotFound,))
 async def stored(request: web.Request) -> web.Response:
     """Return a set that was live, with its files as they were."""
     wanted = request.match_info["hash"]
@@ -89,35 +89,35 @@ async def stored(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/rules/reload")
-@operation(RulesState)
+@operation(RulesetStatus)
 async def reload(request: web.Request) -> web.Response:
     """Try the operator's folder now; what came of it is the answer."""
     return answer(await house_of(request).rule_desk.reload(request[WHO]))
 
 
 @routes.post("/v1/rules/accept")
-@operation(RulesState, body=Chosen, refuses=(NotFound,))
+@operation(RulesetStatus, body=RulesetChoiceBody, refuses=(NotFound,))
 async def accept(request: web.Request) -> web.Response:
     """Let the rules that wait go live."""
-    asked = await body(request, Chosen)
+    asked = await body(request, RulesetChoiceBody)
     desk = house_of(request).rule_desk
     return answer(await desk.accept(asked.hash, request[WHO], asked.reason))
 
 
 @routes.post("/v1/rules/rollback")
-@operation(RulesState, body=Chosen, refuses=(NotFound, Conflict, RulesRejected))
+@operation(RulesetStatus, body=RulesetChoiceBody, refuses=(NotFound, Conflict, RulesRejected))
 async def rollback(request: web.Request) -> web.Response:
     """Put rules that were live before in force again."""
-    asked = await body(request, Chosen)
+    asked = await body(request, RulesetChoiceBody)
     desk = house_of(request).rule_desk
     return answer(await desk.rollback(asked.hash, request[WHO], asked.reason))
 
 
 @routes.get("/v1/rules/shadow")
-@operation(ShadowReport, query=Newest)
+@operation(ShadowReport, query=LimitQuery)
 async def shadow(request: web.Request) -> web.Response:
     """Return how often the shadow would have decided otherwise, with the newest examples."""
-    asked, house = query(request, Newest), house_of(request)
+    asked, house = query(request, LimitQuery), house_of(request)
     state = house.rule_desk.state()
     found, problems = state.shadow, list(state.shadow_problems)
     if found is None:
@@ -135,7 +135,7 @@ async def shadow(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/rules/explain/{subject}")
-@operation(Explanation, refuses=(BadRequest, NotFound))
+@operation(VerdictExplanation, refuses=(BadRequest, NotFound))
 async def explain(request: web.Request) -> web.Response:
     """Explain a message's, a prospect's or one decision; each `FACT=VALUE` supposes otherwise."""
     house, subject = house_of(request), request.match_info["subject"]

@@ -9,20 +9,20 @@ from typing import Any
 from aiohttp import web
 
 from daemon.errors import BadRequest, Conflict, NotFound
-from daemon.http.bodies import Answer, Body, Listing, answer, body, whole
+from daemon.http.bodies import Answer, Body, ResultPage, answer, body, whole
 from daemon.http.control import WHO
 from daemon.http.openapi import operation
 from daemon.http.vitals import house_of
 from daemon.sessions.view import SessionView
 from storage import sessions as rows
-from storage.sessions import HistoryEntry
+from storage.sessions import SessionHistoryEntry
 
 routes = web.RouteTableDef()
 
 ORDERS = frozenset({"start", "stop", "restart", "logout", "acknowledge"})
 
 
-class NewSession(Body, frozen=True):
+class NewSessionBody(Body, frozen=True):
     """A session to add. `options` are the channel's own."""
 
     name: str
@@ -31,24 +31,24 @@ class NewSession(Body, frozen=True):
     options: Mapping[str, Any] = {}
 
 
-class Deleted(Answer, frozen=True):
+class DeletedSession(Answer, frozen=True):
     """What is not there any more."""
 
     deleted: str
 
 
 @routes.get("/v1/sessions")
-@operation(Listing[SessionView])
+@operation(ResultPage[SessionView])
 async def list_(request: web.Request) -> web.Response:
     """Return every session as people and clients read it."""
     return whole(house_of(request).sessions.views())
 
 
 @routes.post("/v1/sessions")
-@operation(SessionView, status=201, body=NewSession, refuses=(Conflict,))
+@operation(SessionView, status=201, body=NewSessionBody, refuses=(Conflict,))
 async def create(request: web.Request) -> web.Response:
     """Add a session; it stays off until it is started."""
-    asked, house = await body(request, NewSession), house_of(request)
+    asked, house = await body(request, NewSessionBody), house_of(request)
     zone = asked.time_zone or house.settings.daemon.time_zone
     made = await house.sessions.create(
         asked.name, asked.channel, zone, asked.options, who=request[WHO]
@@ -73,16 +73,16 @@ async def order(request: web.Request) -> web.Response:
 
 
 @routes.delete("/v1/sessions/{name}")
-@operation(Deleted, refuses=(Conflict,))
+@operation(DeletedSession, refuses=(Conflict,))
 async def delete(request: web.Request) -> web.Response:
     """Delete a session and its login; messages and history stay. Idempotent."""
     name = request.match_info["name"]
     await house_of(request).sessions.delete(name, request[WHO])
-    return answer(Deleted(name))
+    return answer(DeletedSession(name))
 
 
 @routes.get("/v1/sessions/{name}/history")
-@operation(Listing[HistoryEntry], refuses=(NotFound,))
+@operation(ResultPage[SessionHistoryEntry], refuses=(NotFound,))
 async def history(request: web.Request) -> web.Response:
     """Return every move of a session's regions, oldest first."""
     name, house = request.match_info["name"], house_of(request)

@@ -10,8 +10,8 @@ from aiohttp import web
 from daemon.http.bodies import Answer, answer
 from daemon.http.openapi import operation
 from daemon.http.release import VERSION
-from daemon.http.vitals import VITALS, Blocker, house_of
-from daemon.rulebook.state import RulesState
+from daemon.http.vitals import VITALS, ReadinessBlocker, house_of
+from daemon.rulebook.state import RulesetStatus
 from daemon.sessions.view import SessionView
 from storage import messages
 from storage.halts import HaltRecord
@@ -19,7 +19,7 @@ from storage.halts import HaltRecord
 routes = web.RouteTableDef()
 
 
-class RulesAtAGlance(Answer, frozen=True):
+class RulesSummary(Answer, frozen=True):
     """The hashes in force, the one that waits for a person, and how many problems were refused."""
 
     gate: str
@@ -28,7 +28,7 @@ class RulesAtAGlance(Answer, frozen=True):
     problems: int
 
 
-class Status(Answer, frozen=True):
+class DaemonStatus(Answer, frozen=True):
     """The house at a glance; `seq` is the number of the last event in `epoch`."""
 
     version: str
@@ -37,21 +37,21 @@ class Status(Answer, frozen=True):
     started_at: datetime
     now: datetime
     doors: Mapping[str, str]
-    blockers: Sequence[Blocker]
+    blockers: Sequence[ReadinessBlocker]
     halt: HaltRecord | None
     messages: Mapping[str, int]
     sessions: Sequence[SessionView]
-    rules: RulesAtAGlance
+    rules: RulesSummary
     seq: int
 
 
 @routes.get("/v1/status")
-@operation(Status)
+@operation(DaemonStatus)
 async def status(request: web.Request) -> web.Response:
     """Return version, times, doors, halt, sessions, queue depths, and what blocks readiness."""
     house, vitals = house_of(request), request.app[VITALS]
     return answer(
-        Status(
+        DaemonStatus(
             version=VERSION,
             instance=house.database.instance_id,
             epoch=house.database.epoch,
@@ -68,8 +68,8 @@ async def status(request: web.Request) -> web.Response:
     )
 
 
-def _rules(state: RulesState) -> RulesAtAGlance:
-    return RulesAtAGlance(
+def _rules(state: RulesetStatus) -> RulesSummary:
+    return RulesSummary(
         gate=state.gate.hash,
         score=state.score.hash,
         waiting=None if state.waiting is None else state.waiting.hash,

@@ -12,35 +12,52 @@ from aiohttp import web
 
 from daemon.api import numbers
 from daemon.errors import Conflict, ImportRejected, NotFound, NumberRejected
-from daemon.http.bodies import Answer, Body, Listing, Page, Query, Reason, answer, body, page, query
+from daemon.http.bodies import (
+    Answer,
+    Body,
+    PageQuery,
+    Query,
+    Reason,
+    ResultPage,
+    answer,
+    body,
+    page,
+    query,
+)
 from daemon.http.control import WHO
 from daemon.http.house import House
 from daemon.http.openapi import operation
 from daemon.http.streams import endless
 from daemon.http.uploads import Uploads
 from daemon.http.vitals import house_of
-from daemon.suppression import ListResult, Source, Suppressed, SuppressionRecord, import_csv
+from daemon.suppression import (
+    SuppressionImportResult,
+    SuppressionRecord,
+    SuppressionResult,
+    SuppressionSource,
+    import_csv,
+)
 from storage import suppressions
 
 routes = web.RouteTableDef()
 
-Phone = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
+PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
 
 
-class Whom(Body, frozen=True):
+class SuppressionBody(Body, frozen=True):
     """A person, by number or contact id, and why."""
 
-    phone: Phone
+    phone: PhoneText
     reason: Reason
 
 
-class Who(Query, frozen=True):
+class SuppressionCheckQuery(Query, frozen=True):
     """A person, by number or contact id."""
 
-    phone: Phone
+    phone: PhoneText
 
 
-class NumberList(Body, frozen=True):
+class SuppressionImportBody(Body, frozen=True):
     """An upload with a number a line, why these are suppressed, and where short numbers belong."""
 
     upload: str
@@ -53,13 +70,13 @@ class NumberList(Body, frozen=True):
     ) = None
 
 
-class Lifted(Answer, frozen=True):
+class LiftedSuppression(Answer, frozen=True):
     """Whose suppression was lifted: the number in its one form, or the contact's id."""
 
     lifted: str
 
 
-class Standing(Answer, frozen=True):
+class SuppressionStatus(Answer, frozen=True):
     """Whether a person is suppressed, and by which words."""
 
     suppressed: bool
@@ -67,10 +84,10 @@ class Standing(Answer, frozen=True):
 
 
 @routes.get("/v1/suppressions")
-@operation(Listing[SuppressionRecord], query=Page)
+@operation(ResultPage[SuppressionRecord], query=PageQuery)
 async def list_(request: web.Request) -> web.Response:
     """Return the suppressions in force."""
-    wanted = query(request, Page)
+    wanted = query(request, PageQuery)
     found = await house_of(request).database.read(
         lambda reader: suppressions.page(reader, after=wanted.after, limit=wanted.limit + 1)
     )
@@ -78,22 +95,22 @@ async def list_(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/suppressions/check")
-@operation(Standing, query=Who, refuses=(NumberRejected, NotFound))
+@operation(SuppressionStatus, query=SuppressionCheckQuery, refuses=(NumberRejected, NotFound))
 async def check(request: web.Request) -> web.Response:
     """Tell whether a person is suppressed, in whatever form the number is written."""
-    wanted, house = query(request, Who), house_of(request)
+    wanted, house = query(request, SuppressionCheckQuery), house_of(request)
     found = await house.suppression.check(_target(wanted.phone, house))
-    return answer(Standing(bool(found), found))
+    return answer(SuppressionStatus(bool(found), found))
 
 
 @routes.post("/v1/suppressions")
-@operation(Suppressed, body=Whom, refuses=(NumberRejected, NotFound))
+@operation(SuppressionResult, body=SuppressionBody, refuses=(NumberRejected, NotFound))
 async def suppress(request: web.Request) -> web.Response:
     """Suppress a person in every form of their number, and cancel all that waits for them."""
-    asked, house = await body(request, Whom), house_of(request)
+    asked, house = await body(request, SuppressionBody), house_of(request)
     done = await house.suppression.suppress(
         _target(asked.phone, house),
-        source=Source.OPERATOR,
+        source=SuppressionSource.OPERATOR,
         reason=asked.reason,
         who=request[WHO],
     )
@@ -101,21 +118,21 @@ async def suppress(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/suppressions/lift")
-@operation(Lifted, body=Whom, refuses=(NumberRejected, NotFound, Conflict))
+@operation(LiftedSuppression, body=SuppressionBody, refuses=(NumberRejected, NotFound, Conflict))
 async def lift(request: web.Request) -> web.Response:
     """Correct an operator's or an import's mistake; a person's own word stays (409)."""
-    asked, house = await body(request, Whom), house_of(request)
+    asked, house = await body(request, SuppressionBody), house_of(request)
     target = _target(asked.phone, house)
     await house.suppression.correct(target, who=request[WHO], reason=asked.reason)
-    return answer(Lifted(target))
+    return answer(LiftedSuppression(target))
 
 
 @routes.post("/v1/suppressions/import")
-@operation(ListResult, body=NumberList, refuses=(NotFound, ImportRejected))
+@operation(SuppressionImportResult, body=SuppressionImportBody, refuses=(NotFound, ImportRejected))
 @endless
 async def import_(request: web.Request) -> web.StreamResponse:
     """Suppress every number of an uploaded list; what is no number is named and left out."""
-    asked, house = await body(request, NumberList), house_of(request)
+    asked, house = await body(request, SuppressionImportBody), house_of(request)
     path = Uploads(house.settings.state_dir).path(asked.upload)
     done = await import_csv(
         house.suppression,

@@ -22,7 +22,7 @@ OUTBOX_LIMIT: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Blocker:
+class ReadinessBlocker:
     """One thing that stands between the daemon and its work."""
 
     code: str
@@ -43,44 +43,44 @@ class Vitals:
     """Each door that is open, and its address."""
     tally: Tally = field(default_factory=Tally)
 
-    async def blockers(self) -> list[Blocker]:
+    async def blockers(self) -> list[ReadinessBlocker]:
         """Return everything that keeps the daemon from serving; empty means ready."""
         if self.closing:
-            return [Blocker("closing", "The daemon drains and will end.")]
+            return [ReadinessBlocker("closing", "The daemon drains and will end.")]
         if self.house is None:
             return [
-                Blocker("migrations", "The database is being opened and migrated."),
-                Blocker("rules", "The rules are not loaded yet."),
-                Blocker("outbox", "The outbox is not recovered yet."),
+                ReadinessBlocker("migrations", "The database is being opened and migrated."),
+                ReadinessBlocker("rules", "The rules are not loaded yet."),
+                ReadinessBlocker("outbox", "The outbox is not recovered yet."),
             ]
         sockets = [] if "control" in self.doors else [_no_socket()]
         return [*sockets, *self._late(self.house), *await _writer_trouble(self.house)]
 
-    async def stalls(self) -> list[Blocker]:
+    async def stalls(self) -> list[ReadinessBlocker]:
         """Return what hangs. The service manager restarts a daemon that hangs for long."""
         if self.house is None:
             return []
         trouble = await _writer_trouble(self.house)
         return [*self._late(self.house), *(each for each in trouble if each.code == "writer")]
 
-    def _late(self, house: House) -> list[Blocker]:
-        found: list[Blocker] = []
+    def _late(self, house: House) -> list[ReadinessBlocker]:
+        found: list[ReadinessBlocker] = []
         if (late := self.lag()) > LOOP_LIMIT:
-            found.append(Blocker("loop", f"The event loop runs {late:.1f} s late."))
+            found.append(ReadinessBlocker("loop", f"The event loop runs {late:.1f} s late."))
         if (age := time.monotonic() - house.outbox.beat) > OUTBOX_LIMIT:
-            found.append(Blocker("outbox", f"The outbox last moved {age:.0f} s ago."))
+            found.append(ReadinessBlocker("outbox", f"The outbox last moved {age:.0f} s ago."))
         return found
 
 
-async def _writer_trouble(house: House) -> list[Blocker]:
+async def _writer_trouble(house: House) -> list[ReadinessBlocker]:
     """Ask the writer for a job that does nothing; a refusal by the disk is an answer too."""
     try:
         async with asyncio.timeout(WRITER_LIMIT):
             await house.database.write(_nothing, urgent=True)
     except TimeoutError:
-        return [Blocker("writer", f"The writer did not answer in {WRITER_LIMIT:g} s.")]
+        return [ReadinessBlocker("writer", f"The writer did not answer in {WRITER_LIMIT:g} s.")]
     except StorageError as error:
-        return [Blocker(error.code, error.sentence)]
+        return [ReadinessBlocker(error.code, error.sentence)]
     return []
 
 
@@ -88,8 +88,8 @@ def _nothing(_tx: Tx) -> None:
     """Write nothing: an answer proves that the writer lives."""
 
 
-def _no_socket() -> Blocker:
-    return Blocker("sockets", "The control socket is not open yet.")
+def _no_socket() -> ReadinessBlocker:
+    return ReadinessBlocker("sockets", "The control socket is not open yet.")
 
 
 VITALS: Final = web.AppKey("vitals", Vitals)

@@ -29,7 +29,7 @@ from daemon.scoring import Scoring
 from daemon.settings import Settings
 from storage import imports
 from storage.db import Database
-from storage.imports import ImportRecord, Outcome, RecordOutcome
+from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.tx import Reader, Tx
 
 OnProgress: TypeAlias = Callable[[int, int | None], None]
@@ -62,7 +62,7 @@ class Imports:
 
     async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
         """Read the whole file and say what an import would do; nothing is written."""
-        counts = Counter(dict.fromkeys(Outcome, 0))
+        counts = Counter(dict.fromkeys(ImportRowOutcome, 0))
         remarks: Counter[str] = Counter()
         seen: set[str] = set()
         async with self._child.reading(self._request(path, options)) as reading:
@@ -136,11 +136,11 @@ class Imports:
             raise NotFound(f"There is no import {import_id!r}.")
         return report
 
-    async def rejects(self, import_id: str) -> Sequence[RecordOutcome]:
+    async def rejects(self, import_id: str) -> Sequence[ImportRowRecord]:
         """Return the records that were rejected, in file order, with their reasons."""
         await self.report(import_id)
         return await self._database.read(
-            partial(imports.records, import_id=import_id, outcome=Outcome.REJECTED)
+            partial(imports.records, import_id=import_id, outcome=ImportRowOutcome.REJECTED)
         )
 
     def _request(self, path: Path, options: ImportOptions) -> lines.Request:
@@ -197,7 +197,7 @@ class Imports:
     def _finish(self, tx: Tx, into: ImportRecord) -> None:
         now = self._clock.now()
         counts = imports.finish(tx, into.id, at=now)
-        duplicates, rejected = counts[Outcome.DUPLICATE], counts[Outcome.REJECTED]
+        duplicates, rejected = counts[ImportRowOutcome.DUPLICATE], counts[ImportRowOutcome.REJECTED]
         tx.emit(
             ImportFinished(
                 subject=into.id,
@@ -211,13 +211,15 @@ class Imports:
 
     def _foretell(
         self, reader: Reader, records: Sequence[ReadRecord], seen: set[str]
-    ) -> Counter[Outcome]:
+    ) -> Counter[ImportRowOutcome]:
         """Count what would become of records; ``seen`` are the lines that came before them."""
-        counts: Counter[Outcome] = Counter()
+        counts: Counter[ImportRowOutcome] = Counter()
         for record in records:
             forms = number_forms(record.phone) if record.phone else frozenset()
             again = not seen.isdisjoint(forms)
-            counts[Outcome.DUPLICATE if again else self._intake.outcome(reader, record)] += 1
+            counts[
+                ImportRowOutcome.DUPLICATE if again else self._intake.outcome(reader, record)
+            ] += 1
             seen |= forms
         return counts
 

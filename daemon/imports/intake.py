@@ -8,17 +8,22 @@ from typing import Final
 
 from daemon.aliases import Aliases
 from daemon.api.numbers import REACHABLE, LineType
-from daemon.imports.options import Granted
+from daemon.imports.options import ImportPermission
 from daemon.imports.reading import ReadRecord
 from daemon.scoring import Scoring
 from storage import contacts, evidence, imports, prospects
 from storage.evidence import EvidenceKind
-from storage.imports import ImportRecord, Outcome, RecordOutcome
-from storage.prospects import NewProspect, ProspectRecord
+from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
+from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Reader, Tx
 
 _BEST_FIRST: Final = (
-    *(Granted.OPTED_IN, Granted.RELATIONSHIP, Granted.PUBLIC_SOURCE, Granted.NONE),
+    *(
+        ImportPermission.OPTED_IN,
+        ImportPermission.RELATIONSHIP,
+        ImportPermission.PUBLIC_SOURCE,
+        ImportPermission.NONE,
+    ),
 )
 
 
@@ -35,18 +40,20 @@ class Intake:
             if not imports.has_record(tx, into.id, record.record):
                 imports.add_record(tx, into.id, self._take(tx, into, record, at))
 
-    def outcome(self, reader: Reader, record: ReadRecord) -> Outcome:
+    def outcome(self, reader: Reader, record: ReadRecord) -> ImportRowOutcome:
         """Foretell what would become of a record if it stood alone."""
         if record.phone is None:
-            return Outcome.REJECTED
+            return ImportRowOutcome.REJECTED
         contact = contacts.of_alias(reader, record.phone)
         if contact is not None and prospects.of_contact(reader, contact) is not None:
-            return Outcome.DUPLICATE
+            return ImportRowOutcome.DUPLICATE
         return accepted_as(record.line_type)
 
-    def _take(self, tx: Tx, into: ImportRecord, record: ReadRecord, at: datetime) -> RecordOutcome:
+    def _take(
+        self, tx: Tx, into: ImportRecord, record: ReadRecord, at: datetime
+    ) -> ImportRowRecord:
         if record.phone is None:
-            return _outcome(record, Outcome.REJECTED)
+            return _outcome(record, ImportRowOutcome.REJECTED)
         contact = contacts.resolve(tx, self._aliases.of_phone(record.phone), at)
         there = prospects.of_contact(tx, contact)
         if there is None:
@@ -55,7 +62,7 @@ class Intake:
             granted = record.permission
         else:
             outcome = _outcome(
-                record, Outcome.DUPLICATE, _better_phone(tx, there, record, at), there.id
+                record, ImportRowOutcome.DUPLICATE, _better_phone(tx, there, record, at), there.id
             )
             granted = _not_above(record.permission, _on_record(tx, contact))
         _note_permission(tx, into, contact, record, granted=granted, at=at)
@@ -69,25 +76,28 @@ class Intake:
         return outcome
 
 
-def accepted_as(line_type: str) -> Outcome:
+def accepted_as(line_type: str) -> ImportRowOutcome:
     """Return how a number of this kind is accepted."""
     if line_type in REACHABLE:
-        return Outcome.ACCEPTED
+        return ImportRowOutcome.ACCEPTED
     if line_type == LineType.FIXED_LINE:
-        return Outcome.ACCEPTED_FIXED_LINE
-    return Outcome.ACCEPTED_NOT_REACHABLE
+        return ImportRowOutcome.ACCEPTED_FIXED_LINE
+    return ImportRowOutcome.ACCEPTED_NOT_REACHABLE
 
 
 def _outcome(
-    record: ReadRecord, outcome: Outcome, phone: str | None = None, prospect: str | None = None
-) -> RecordOutcome:
-    return RecordOutcome(
+    record: ReadRecord,
+    outcome: ImportRowOutcome,
+    phone: str | None = None,
+    prospect: str | None = None,
+) -> ImportRowRecord:
+    return ImportRowRecord(
         record.record, outcome, phone, prospect, record.reason_code, record.sentence
     )
 
 
-def _new(into: ImportRecord, contact: str, record: ReadRecord) -> NewProspect:
-    return NewProspect(
+def _new(into: ImportRecord, contact: str, record: ReadRecord) -> NewProspectRecord:
+    return NewProspectRecord(
         contact=contact,
         phone=record.phone or "",
         cartera_origen=record.cartera_origen or into.filename,
@@ -117,28 +127,34 @@ def _better_phone(tx: Tx, there: ProspectRecord, record: ReadRecord, at: datetim
     return record.phone
 
 
-def _on_record(reader: Reader, contact: str) -> Granted:
+def _on_record(reader: Reader, contact: str) -> ImportPermission:
     """Return the best that lists have granted so far."""
     known = {
         each.value
         for each in evidence.of_contact(reader, contact)
         if each.kind is EvidenceKind.PERMISSION
     }
-    return next((granted for granted in _BEST_FIRST if granted in known), Granted.NONE)
+    return next((granted for granted in _BEST_FIRST if granted in known), ImportPermission.NONE)
 
 
-def _not_above(said: Granted, on_record: Granted) -> Granted:
+def _not_above(said: ImportPermission, on_record: ImportPermission) -> ImportPermission:
     """Let a duplicate refuse or lower, never raise: it may be a worse copy of the same list."""
-    if said is Granted.REFUSED:
+    if said is ImportPermission.REFUSED:
         return said
     return max(said, on_record, key=_BEST_FIRST.index)
 
 
 def _note_permission(
-    tx: Tx, into: ImportRecord, contact: str, record: ReadRecord, *, granted: Granted, at: datetime
+    tx: Tx,
+    into: ImportRecord,
+    contact: str,
+    record: ReadRecord,
+    *,
+    granted: ImportPermission,
+    at: datetime,
 ) -> None:
-    refused = granted is Granted.REFUSED
-    how = f": {record.evidence}" if granted is Granted.OPTED_IN else ""
+    refused = granted is ImportPermission.REFUSED
+    how = f": {record.evidence}" if granted is ImportPermission.OPTED_IN else ""
     evidence.add(
         tx,
         contact,

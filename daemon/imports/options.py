@@ -16,7 +16,7 @@ COLUMNS: Final = frozenset(
 """What a header can be mapped to."""
 
 
-class Granted(StrEnum):
+class ImportPermission(StrEnum):
     """What a list can say of permission: the evidence that it gives."""
 
     OPTED_IN = "opted_in"
@@ -42,7 +42,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Our column → the file's header, where the guess is wrong."""
     cartera_origen: str | None = None
     """Where all of these come from; None: each record's own column, else the file's name."""
-    permission: Granted = Granted.PUBLIC_SOURCE
+    permission: ImportPermission = ImportPermission.PUBLIC_SOURCE
     """What holds for records that say nothing of permission."""
     statement: str = ""
     """How consent was obtained; only with it, or evidence in the record, «sí» is an opt-in."""
@@ -54,7 +54,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"There is no column {unknown[0]!r} to map to.",
                 hint=f"The columns are: {', '.join(sorted(COLUMNS))}.",
             )
-        if self.permission is Granted.OPTED_IN and not self.statement.strip():
+        if self.permission is ImportPermission.OPTED_IN and not self.statement.strip():
             raise ImportRejected(
                 "A whole list can't be opted in without a word on how that was obtained.",
                 hint="State how consent was obtained, or leave the permission at public_source.",

@@ -12,7 +12,7 @@ import msgspec
 
 from daemon.api import numbers
 from daemon.api.imports import ImportRow
-from daemon.imports.options import Granted, ImportOptions
+from daemon.imports.options import ImportOptions, ImportPermission
 
 _LONGEST_CELL: Final = 2_000
 _ISO: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})")
@@ -20,17 +20,37 @@ _LOCAL: Final = re.compile(r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4})
 _WORDS: Final = {
     word: granted
     for granted, words in {
-        Granted.OPTED_IN: ("si", "s", "yes", "y", "acepta", "opt in", "opted in", "true", "1"),
-        Granted.RELATIONSHIP: (
+        ImportPermission.OPTED_IN: (
+            "si",
+            "s",
+            "yes",
+            "y",
+            "acepta",
+            "opt in",
+            "opted in",
+            "true",
+            "1",
+        ),
+        ImportPermission.RELATIONSHIP: (
             "relacion previa",
             "relacion",
             "cliente",
             "customer",
             "relationship",
         ),
-        Granted.PUBLIC_SOURCE: ("publico", "fuente publica", "public", "public source"),
-        Granted.NONE: ("ninguno", "ninguna", "none", "desconocido", "unknown"),
-        Granted.REFUSED: ("no", "n", "baja", "rechaza", "stop", "opt out", "refused", "false", "0"),
+        ImportPermission.PUBLIC_SOURCE: ("publico", "fuente publica", "public", "public source"),
+        ImportPermission.NONE: ("ninguno", "ninguna", "none", "desconocido", "unknown"),
+        ImportPermission.REFUSED: (
+            "no",
+            "n",
+            "baja",
+            "rechaza",
+            "stop",
+            "opt out",
+            "refused",
+            "false",
+            "0",
+        ),
     }.items()
     for word in words
 }
@@ -50,7 +70,7 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
     trade: str = ""
     notes: str = ""
     cartera_origen: str = ""
-    permission: Granted = Granted.NONE
+    permission: ImportPermission = ImportPermission.NONE
     said: str = ""
     """The cell on permission, word for word."""
     evidence: str = ""
@@ -94,21 +114,23 @@ def read(
     )
 
 
-def permission_said(said: str, evidence: str, default: Granted) -> tuple[Granted, str, str]:
+def permission_said(
+    said: str, evidence: str, default: ImportPermission
+) -> tuple[ImportPermission, str, str]:
     """Return what a cell on permission grants, and a remark where that is less than it says."""
     word = _folded(said)
-    granted = Granted.REFUSED if word.startswith("no ") else _WORDS.get(word)
+    granted = ImportPermission.REFUSED if word.startswith("no ") else _WORDS.get(word)
     if not word:
         return default, "", ""
     if granted is None:
         return (
-            Granted.NONE,
+            ImportPermission.NONE,
             "permission_not_understood",
             "What it says of permission is not understood; nobody is written to on that.",
         )
-    if granted is Granted.OPTED_IN and not evidence:
+    if granted is ImportPermission.OPTED_IN and not evidence:
         return (
-            Granted.PUBLIC_SOURCE,
+            ImportPermission.PUBLIC_SOURCE,
             "consent_without_evidence",
             "It says yes, but not how that was obtained; held as a public source.",
         )

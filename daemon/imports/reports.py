@@ -8,7 +8,7 @@ from datetime import datetime
 
 from daemon.api.imports import ImportRow
 from storage import imports
-from storage.imports import Outcome
+from storage.imports import ImportRowOutcome
 from storage.tx import Reader
 
 
@@ -24,7 +24,7 @@ class ImportPreview:
     mapping: Mapping[str, str]
     rows: Sequence[ImportRow]
     total: int
-    counts: Mapping[Outcome, int]
+    counts: Mapping[ImportRowOutcome, int]
     remarks: Mapping[str, int]
 
 
@@ -38,18 +38,18 @@ class ImportReport:
     who: str
     at: datetime
     finished_at: datetime | None
-    counts: Mapping[Outcome, int]
+    counts: Mapping[ImportRowOutcome, int]
     repeated: bool
 
     @property
     def duplicates(self) -> int:
         """Records of a line that is there already."""
-        return self.counts[Outcome.DUPLICATE]
+        return self.counts[ImportRowOutcome.DUPLICATE]
 
     @property
     def rejected(self) -> int:
         """Records without a number that can be used."""
-        return self.counts[Outcome.REJECTED]
+        return self.counts[ImportRowOutcome.REJECTED]
 
     @property
     def accepted(self) -> int:

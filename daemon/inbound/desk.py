@@ -10,12 +10,12 @@ import structlog
 
 from daemon.aliases import Aliases
 from daemon.api.clock import Clock
-from daemon.api.effects import ContactView, InboundEffect, Wish
+from daemon.api.effects import ContactRequest, ContactView, InboundEffect
 from daemon.api.signals import InboundMessage, LidLearned, OwnMessage, Receipt
 from daemon.consent import permission_of
 from daemon.inbound import effects, story
 from daemon.inbound.effects import Said
-from daemon.inbound.story import Story
+from daemon.inbound.story import ContactUpdater
 from daemon.plugin_manager import Plugins
 from daemon.scoring import Scoring
 from daemon.settings import Settings
@@ -71,7 +71,7 @@ class InboundDesk:
         self._wishes = wishes
         self._clock = clock
         self._wake = wake
-        self._story = Story(settings, suppression, scoring)
+        self._story = ContactUpdater(settings, suppression, scoring)
         self._reply_expires = timedelta(hours=settings.sending.reply_expires_hours)
 
     async def inbound(self, session: str, signal: InboundMessage) -> None:
@@ -79,7 +79,7 @@ class InboundDesk:
         if await self._database.read(lambda r: inbound.is_known(r, session, signal.wire_id)):
             return
         wish = self._wishes.read(signal.text)
-        found = await self._interpret(signal) if wish is not Wish.OPT_OUT else []
+        found = await self._interpret(signal) if wish is not ContactRequest.OPT_OUT else []
         lifted = await self._store(
             lambda tx: self._tell(
                 tx, session, signal, wish=wish, found=found, now=self._clock.now()
@@ -125,7 +125,7 @@ class InboundDesk:
         session: str,
         signal: InboundMessage,
         *,
-        wish: Wish,
+        wish: ContactRequest,
         found: list[tuple[str, InboundEffect]],
         now: datetime,
     ) -> list[str]:
@@ -167,7 +167,7 @@ class InboundDesk:
                 at=at,
                 received_at=now,
                 text="",
-                wish=Wish.NONE.value,
+                wish=ContactRequest.NONE.value,
                 own=True,
             ),
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from daemon.api.effects import Wish
+from daemon.api.effects import ContactRequest
 from daemon.events import InboundReceived
 from daemon.inbound import effects
 from daemon.inbound.effects import Said
 from daemon.scoring import Scoring
 from daemon.settings import Settings
-from daemon.suppression import Source, Suppression
-from statemachines.prospect import Validation
+from daemon.suppression import Suppression, SuppressionSource
+from statemachines.prospect import ValidationState
 from storage import contacts, evidence, inbound, messages, prospects, queue
 from storage.evidence import EvidenceKind
 from storage.inbound import InboundRecord
@@ -25,13 +25,18 @@ _PLATFORM = "a receipt of the platform"
 _BY_THEMSELVES = "their own message"
 _LOOK = "Their words may ask us to stop; a person should read them."
 _RENEWABLE = frozenset(
-    {Validation.UNCHECKED, Validation.CHECKING, Validation.VALIDATED, Validation.EXPIRED}
+    {
+        ValidationState.UNCHECKED,
+        ValidationState.CHECKING,
+        ValidationState.VALIDATED,
+        ValidationState.EXPIRED,
+    }
 )
 """Whoever writes is on WhatsApp. What is known not to be reachable needs an operator's word."""
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class ContactUpdater:
     """The rooms that an inbound touches."""
 
     settings: Settings
@@ -68,7 +73,7 @@ class Story:
                 session=record.session,
                 contact=record.contact,
                 prospect=prospect.id if prospect else None,
-                wish=record.wish,
+                request=record.wish,
                 cancelled_messages=cancelled,
             )
         )
@@ -84,12 +89,12 @@ class Story:
             source=_PLATFORM,
         )
         prospect = prospects.of_contact(tx, contact)
-        if prospect and prospect.validation is Validation.VALIDATED:
+        if prospect and prospect.validation is ValidationState.VALIDATED:
             prospects.update(
                 tx,
                 prospect.id,
                 at=now,
-                validation=Validation.NOT_REACHABLE.value,
+                validation=ValidationState.NOT_REACHABLE.value,
                 validado_tecnicamente=False,
                 expires_at=None,
             )
@@ -105,7 +110,7 @@ class Story:
         """Note that they refused marketing: a complaint of our number, and a no to us."""
         for kind, value in (
             (EvidenceKind.COMPLAINT, "refused_marketing"),
-            (EvidenceKind.REFUSAL, Wish.REFUSED.value),
+            (EvidenceKind.REFUSAL, ContactRequest.REFUSED.value),
         ):
             evidence.add(tx, contact, kind, value, at=at, source=_PLATFORM)
         self.scoring.refresh(
@@ -118,9 +123,9 @@ class Story:
 
     def _add_evidence(self, tx: Tx, record: InboundRecord) -> None:
         found = [(EvidenceKind.INBOUND, record.wish, ""), (EvidenceKind.ON_WHATSAPP, "yes", "")]
-        if record.wish == Wish.REFUSED:
-            found.append((EvidenceKind.REFUSAL, Wish.REFUSED.value, record.text))
-        if record.wish == Wish.OPT_IN:
+        if record.wish == ContactRequest.REFUSED:
+            found.append((EvidenceKind.REFUSAL, ContactRequest.REFUSED.value, record.text))
+        if record.wish == ContactRequest.OPT_IN:
             found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
         for kind, value, quote in found:
             evidence.add(
@@ -135,11 +140,11 @@ class Story:
 
     def _heed(self, tx: Tx, record: InboundRecord, said: Said) -> tuple[int, list[str]]:
         """Do what their words ask of us."""
-        if record.wish == Wish.OPT_OUT:
+        if record.wish == ContactRequest.OPT_OUT:
             return self._suppress(tx, record, said), []
-        if record.wish == Wish.OPT_IN:
+        if record.wish == ContactRequest.OPT_IN:
             return 0, self.suppression.reopen(tx, record.contact, at=record.at)
-        if record.wish == Wish.REVIEW:
+        if record.wish == ContactRequest.REVIEW:
             contacts.ask_review(tx, record.contact, _LOOK, said.now)
         return 0, []
 
@@ -148,7 +153,7 @@ class Story:
         done = self.suppression.enter(
             tx,
             self.suppression.person(tx, record.contact),
-            source=Source.CONTACT,
+            source=SuppressionSource.CONTACT,
             reason=SAID_STOP,
             who="contact",
             at=said.now,
@@ -175,7 +180,7 @@ class Story:
         newer = prospect.validated_at is None or prospect.validated_at < record.at
         if prospect.validation in _RENEWABLE and newer:
             columns |= {
-                "validation": Validation.VALIDATED.value,
+                "validation": ValidationState.VALIDATED.value,
                 "validado_tecnicamente": True,
                 "validated_at": record.at,
                 "expires_at": record.at + timedelta(days=self.settings.retention.validation),

@@ -43,7 +43,7 @@ class Ruling:
     columns: Mapping[str, object] = field(default_factory=dict)
 
 
-class Changed(Exception):
+class EvaluationOutdated(Exception):
     """What the gate looked at has changed meanwhile: the message is judged again."""
 
 
@@ -88,7 +88,7 @@ class Desk:
 
         def job(tx: Tx) -> MessageRecord:
             if _has_changed(tx, look):
-                raise Changed
+                raise EvaluationOutdated
             ruling = _out_of_circles(tx, look, wanted)
             decision = new_id("dec", look.at)
             keep(tx, look, decision)
@@ -117,7 +117,7 @@ class Desk:
 
         try:
             after = await self._database.write(job)
-        except (MovedOn, Changed):
+        except (MovedOn, EvaluationOutdated):
             return None
         self._tell(after)
         return after

@@ -16,7 +16,7 @@ from storage.tx import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class SendForecast:
     """What a message waits for; `at` is when that ends, where it is known. More may follow."""
 
     code: str
@@ -56,7 +56,7 @@ def forecast(
     pacing: Pacing,
     message: MessageRecord,
     now: datetime,
-) -> Forecast | None:
+) -> SendForecast | None:
     """Return what a message waits for; None for one that waits for nothing any more."""
     if message.state is MessageState.CLEARED:
         return _cleared(reader, sessions, pacing, message, now)
@@ -73,7 +73,7 @@ def _cleared(
     pacing: Pacing,
     message: MessageRecord,
     now: datetime,
-) -> Forecast:
+) -> SendForecast:
     if obstacle := _obstacle(reader, sessions, message, now):
         return _wait(obstacle, message.not_before if obstacle == "due" else None)
     standing = circumstances.of_session(reader, message.session, now)
@@ -82,8 +82,8 @@ def _cleared(
     if slot.is_open(now):
         return _wait("by_hand" if by_hand else "any_moment")
     if slot.at is None:
-        return Forecast(slot.reason_code, f"{slot.sentence} {WAITS['stopped']}")
-    return Forecast(slot.reason_code, slot.sentence, slot.at)
+        return SendForecast(slot.reason_code, f"{slot.sentence} {WAITS['stopped']}")
+    return SendForecast(slot.reason_code, slot.sentence, slot.at)
 
 
 def _obstacle(
@@ -99,5 +99,5 @@ def _obstacle(
     return None
 
 
-def _wait(code: str, at: datetime | None = None) -> Forecast:
-    return Forecast(code, WAITS[code], at)
+def _wait(code: str, at: datetime | None = None) -> SendForecast:
+    return SendForecast(code, WAITS[code], at)

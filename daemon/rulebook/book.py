@@ -13,7 +13,7 @@ from daemon.events import RulesLoaded
 from daemon.rulebook import folder
 from daemon.settings import RulesSettings
 from storage import rulesets
-from storage.rulesets import How, StoredFile
+from storage.rulesets import RulesetActivationKind, RulesetFile
 from storage.tx import Tx
 
 
@@ -67,7 +67,13 @@ class Judges:
         return next(found, range(0))
 
     def store(
-        self, tx: Tx, *, at: datetime, who: str, how: How = How.LOADED, reason: str = ""
+        self,
+        tx: Tx,
+        *,
+        at: datetime,
+        who: str,
+        how: RulesetActivationKind = RulesetActivationKind.LOADED,
+        reason: str = "",
     ) -> None:
         """Keep both sets by hash, with their files, and note and tell that they are live."""
         for judge in (self.gate, self.score):
@@ -76,7 +82,7 @@ class Judges:
                 tx,
                 hash_=ruleset.hash,
                 format_=str(ruleset.format),
-                files=[StoredFile(each.path, each.text, each.own) for each in ruleset.sources],
+                files=[RulesetFile(each.path, each.text, each.own) for each in ruleset.sources],
                 at=at,
                 who=who,
             )

@@ -22,9 +22,9 @@ from daemon.rulebook.book import Judges, Rulebook
 from daemon.rulebook.lines import Tried
 from daemon.rulebook.state import (
     Foreseen,
-    Rejected,
-    RulesState,
-    Waiting,
+    PendingRulesets,
+    RejectedRulesets,
+    RulesetStatus,
     changes_between,
     live_set,
     waiting_for,
@@ -36,7 +36,7 @@ from rules.amendments import Amendment, Changeable, NotAmendable, changeable
 from rules.diff import Change
 from storage import audit
 from storage.db import Database
-from storage.rulesets import How
+from storage.rulesets import RulesetActivationKind
 from storage.tx import Tx
 
 log = structlog.get_logger("rules")
@@ -47,7 +47,7 @@ _SHOWN_PROBLEMS = 50  # of a folder that is wrong all over
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     judges: Judges
-    waiting: Waiting
+    waiting: PendingRulesets
     changes: tuple[Change, ...]
 
 
@@ -74,16 +74,16 @@ class RuleDesk:
         self._trial = trial or Trial(settings.trial_seconds, settings.engines, channels=channels)
         self._one_at_a_time = asyncio.Lock()
         self._candidate: _Candidate | None = None
-        self._rejected: Rejected | None = None
+        self._rejected: RejectedRulesets | None = None
         self._tried: tuple[rules.RuleFile, ...] = ()
         self._warnings: tuple[str, ...] = ()
         self._shadow_problems: tuple[str, ...] = ()
         self.on_swap: Callable[[], Awaitable[None]] = _nobody_minds
 
-    def state(self) -> RulesState:
+    def state(self) -> RulesetStatus:
         """Return what is live, what waits, and what was refused last."""
         judges, shadow = self._rulebook.judges, self._rulebook.shadow
-        return RulesState(
+        return RulesetStatus(
             gate=live_set(judges.gate),
             score=live_set(judges.score),
             folder=self._settings.dir,
@@ -111,7 +111,7 @@ class RuleDesk:
         await self._database.write(lambda tx: judges.store(tx, at=at, who="daemon"))
         await self.reload("daemon")
 
-    async def reload(self, who: str) -> RulesState:
+    async def reload(self, who: str) -> RulesetStatus:
         """Try the folder as it stands: it goes live, waits for a person, or is refused."""
         async with self._one_at_a_time:
             await self._reload(who, "")
@@ -167,7 +167,7 @@ class RuleDesk:
             await self._reload(who, reason)
             return found
 
-    async def accept(self, hash_: str, who: str, reason: str) -> RulesState:
+    async def accept(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Let what waits go live; raise :class:`NotFound` where nothing of that hash waits."""
         async with self._one_at_a_time:
             found = self._candidate
@@ -176,10 +176,10 @@ class RuleDesk:
                     f"No rules of the hash {hash_} wait to be accepted.",
                     hint="leadmaster rules status shows what waits.",
                 )
-            await self._swap(found.judges, How.ACCEPTED, who, reason)
+            await self._swap(found.judges, RulesetActivationKind.ACCEPTED, who, reason)
             return self.state()
 
-    async def rollback(self, hash_: str, who: str, reason: str) -> RulesState:
+    async def rollback(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Put a set that was live before in force again; the other format's stays as it is.
 
         The folder still says the other thing: that waits, whatever it is, until it is mended.
@@ -196,7 +196,7 @@ class RuleDesk:
             judges = await asyncio.to_thread(Judges.of, files, self._settings)
             if judges.means_the_same(self._rulebook.judges):
                 raise Conflict(f"The rules {hash_} are live already.")
-            await self._swap(judges, How.ROLLED_BACK, who, reason)
+            await self._swap(judges, RulesetActivationKind.ROLLED_BACK, who, reason)
             await self._reload(who, "", undone=True)
             return self.state()
 
@@ -231,7 +231,7 @@ class RuleDesk:
         elif undone or any(change.weighty for change in changes):
             await self._let_wait(judges, changes, undone=undone)
         else:
-            await self._swap(judges, How.LOADED, who, reason)
+            await self._swap(judges, RulesetActivationKind.LOADED, who, reason)
 
     async def _was_undone(self, judges: Judges) -> bool:
         """Tell whether a person rolled these very rules back: they do not return by themselves."""
@@ -255,12 +255,14 @@ class RuleDesk:
         )
         await self._database.write(lambda tx: tx.emit(event))
 
-    async def _swap(self, judges: Judges, how: How, who: str, reason: str) -> None:
+    async def _swap(
+        self, judges: Judges, how: RulesetActivationKind, who: str, reason: str
+    ) -> None:
         at = self._clock.now()
 
         def job(tx: Tx) -> None:
             judges.store(tx, at=at, who=who, how=how, reason=reason)
-            if how is not How.LOADED:
+            if how is not RulesetActivationKind.LOADED:
                 subject, detail = judges.hashes[0], {"score": judges.hashes[1]}
                 audit.add(tx, at, who, f"rules_{how}", subject, reason, detail)
 
@@ -273,7 +275,7 @@ class RuleDesk:
     async def _reject(self, problems: Sequence[str]) -> None:
         shown, known = tuple(problems[:_SHOWN_PROBLEMS]), self._rejected
         at = self._clock.now()
-        self._rejected = Rejected(at, shown)
+        self._rejected = RejectedRulesets(at, shown)
         if known is not None and known.problems == shown:
             return
         log.warning("rules_rejected", problems=list(shown))

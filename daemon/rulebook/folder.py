@@ -25,7 +25,7 @@ def both(sets: Mapping[rules.Format, rules.RuleSet]) -> Sets:
     for kind, name in _SHIPPED.items():
         if kind not in sets:
             sentence = f"No file of `{kind}` is there: {name} is missing"
-            raise rules.RulesInvalid([rules.Problem(name, 1, 1, sentence)])
+            raise rules.RulesInvalid([rules.RuleProblem(name, 1, 1, sentence)])
     return Sets(sets[rules.Format.GATE], sets[rules.Format.SCORE])
 
 

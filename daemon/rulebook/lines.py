@@ -12,7 +12,7 @@ import rules
 Engines = Literal["both", "reference"]
 
 
-class PlainFile(msgspec.Struct, frozen=True):
+class RuleFileContent(msgspec.Struct, frozen=True):
     """A rule file as it travels."""
 
     path: str
@@ -23,7 +23,7 @@ class PlainFile(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True):
     """Try these; `channels` are those that a rule may route to, if that is known."""
 
-    files: tuple[PlainFile, ...]
+    files: tuple[RuleFileContent, ...]
     engines: Engines
     channels: tuple[str, ...] | None = None
 
@@ -63,17 +63,17 @@ _answers = msgspec.json.Decoder(Answer)
 _requests = msgspec.json.Decoder(Request)
 
 
-def plain(file: rules.RuleFile) -> PlainFile:
+def plain(file: rules.RuleFile) -> RuleFileContent:
     """Return a file ready to travel."""
-    return PlainFile(file.path, file.text, file.own)
+    return RuleFileContent(file.path, file.text, file.own)
 
 
-def rule_file(file: PlainFile) -> rules.RuleFile:
+def rule_file(file: RuleFileContent) -> rules.RuleFile:
     """Return a file that has travelled."""
     return rules.RuleFile(file.path, file.text, file.own)
 
 
-def remarks(problems: Iterable[rules.Problem]) -> tuple[Remark, ...]:
+def remarks(problems: Iterable[rules.RuleProblem]) -> tuple[Remark, ...]:
     """Return problems ready to travel."""
     return tuple(Remark(each.file, each.line, each.column, each.sentence) for each in problems)
 

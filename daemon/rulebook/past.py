@@ -9,7 +9,7 @@ import rules
 from daemon.errors import Conflict, NotFound
 from daemon.rulebook.book import Rulebook
 from storage import rulesets
-from storage.rulesets import How, RuleSetRecord
+from storage.rulesets import RulesetActivationKind, RulesetRecord
 from storage.tx import Reader
 
 
@@ -47,7 +47,9 @@ def was_undone(reader: Reader, hashes: Sequence[str]) -> bool:
     """Tell whether the last change of a format was to roll one of these sets back."""
     changes = (rulesets.live(reader, str(kind)) for kind in rules.Format)
     return any(
-        change is not None and change.how is How.ROLLED_BACK and change.previous in hashes
+        change is not None
+        and change.how is RulesetActivationKind.ROLLED_BACK
+        and change.previous in hashes
         for change in changes
     )
 
@@ -89,5 +91,5 @@ def _defer(plain: Mapping[str, Any] | None) -> rules.Defer | None:
     return rules.Defer(rules.DeferKind(plain["kind"]), plain["window"], plain["seconds"])
 
 
-def _files(record: RuleSetRecord) -> Sequence[rules.RuleFile]:
+def _files(record: RulesetRecord) -> Sequence[rules.RuleFile]:
     return [rules.RuleFile(file.path, file.text, file.own) for file in record.files]

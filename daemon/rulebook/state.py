@@ -13,7 +13,7 @@ from rules.diff import Change, differences
 
 
 @dataclass(frozen=True, slots=True)
-class LiveSet:
+class RulesetSummary:
     """One set that is in force."""
 
     hash: str
@@ -23,7 +23,7 @@ class LiveSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingRulesets:
     """Sound files that wait for a person; `hash` is what to accept.
 
     `differs` are the files of the folder that say otherwise than what is live; `undone` that a
@@ -41,7 +41,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRulesets:
     """Files that can't go live; each problem is `file:line:column: sentence`."""
 
     at: datetime
@@ -49,20 +49,20 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class RulesState:
+class RulesetStatus:
     """The rules at a glance; `shadow` is the gate that is judged beside and never obeyed.
 
     `channels` are those that a rule may route to.
     """
 
-    gate: LiveSet
-    score: LiveSet
+    gate: RulesetSummary
+    score: RulesetSummary
     folder: str
     channels: tuple[str, ...]
-    waiting: Waiting | None
-    rejected: Rejected | None
+    waiting: PendingRulesets | None
+    rejected: RejectedRulesets | None
     warnings: tuple[str, ...]
-    shadow: LiveSet | None
+    shadow: RulesetSummary | None
     shadow_problems: tuple[str, ...]
 
 
@@ -88,10 +88,10 @@ class Foreseen:
         return {**dict(zip(("before", "after"), told, strict=True)), "files": files}
 
 
-def live_set(judge: rules.Judge) -> LiveSet:
+def live_set(judge: rules.Judge) -> RulesetSummary:
     """Describe the set behind a judge."""
     ruleset = judge.ruleset
-    return LiveSet(ruleset.hash, str(ruleset.format), judge.engine, ruleset.files)
+    return RulesetSummary(ruleset.hash, str(ruleset.format), judge.engine, ruleset.files)
 
 
 def changes_between(old: Judges, new: Judges) -> tuple[Change, ...]:
@@ -104,12 +104,12 @@ def changes_between(old: Judges, new: Judges) -> tuple[Change, ...]:
 
 def waiting_for(
     old: Judges, new: Judges, changes: tuple[Change, ...], at: datetime, *, undone: bool
-) -> Waiting:
+) -> PendingRulesets:
     """Describe judges that wait; the gate's hash is what to accept, unless only the score's is."""
     gate, score = new.hashes
     same_gate = gate == old.hashes[0]
     files = new.score.ruleset.files if same_gate else new.gate.ruleset.files
-    return Waiting(
+    return PendingRulesets(
         at=at,
         hash=score if same_gate else gate,
         gate=gate,

@@ -22,7 +22,7 @@ from daemon.api.signals import (
     Synced,
     TransportDied,
 )
-from statemachines.session import Connection, ConnectionEvent
+from statemachines.session import ConnectionEvent, ConnectionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +96,20 @@ BAN_REASONS = {
 }
 
 DEADLINE_REASONS = {
-    Connection.STARTING: "start_timed_out",
-    Connection.AWAITING_SCAN: "qr_expired",
-    Connection.PAIRING: "pairing_timed_out",
-    Connection.CONNECTING: "connect_timed_out",
-    Connection.SYNCING: "ready",
-    Connection.DEGRADED: "silent_too_long",
-    Connection.BACKOFF: "reconnecting",
-    Connection.FAILED: "retrying",
-    Connection.BANNED_TEMPORARILY: "ban_expired",
+    ConnectionState.STARTING: "start_timed_out",
+    ConnectionState.AWAITING_SCAN: "qr_expired",
+    ConnectionState.PAIRING: "pairing_timed_out",
+    ConnectionState.CONNECTING: "connect_timed_out",
+    ConnectionState.SYNCING: "ready",
+    ConnectionState.DEGRADED: "silent_too_long",
+    ConnectionState.BACKOFF: "reconnecting",
+    ConnectionState.FAILED: "retrying",
+    ConnectionState.BANNED_TEMPORARILY: "ban_expired",
 }
 """Why a state is left (or, a ban, stays) when its time is over."""
 
 
-def heard(signal: Signal, connection: Connection) -> Heard | None:
+def heard(signal: Signal, connection: ConnectionState) -> Heard | None:
     """Return what a signal means to a connection in this state, or None when it is not about it.
 
     A code on show although there was a login means that the login is gone. A pairing reported
@@ -121,9 +121,9 @@ def heard(signal: Signal, connection: Connection) -> Heard | None:
         if signal.passkey_requested:
             return Heard(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
         return Heard(ConnectionEvent.PAIRING_FAILED, "pairing_refused")
-    if isinstance(signal, QrIssued) and connection is Connection.CONNECTING:
+    if isinstance(signal, QrIssued) and connection is ConnectionState.CONNECTING:
         return Heard(ConnectionEvent.LOGGED_OUT_REMOTELY, "login_missing")
-    if isinstance(signal, Paired) and connection is Connection.STARTING:
+    if isinstance(signal, Paired) and connection is ConnectionState.STARTING:
         return Heard(ConnectionEvent.DEVICE_FOUND, "login_found")
     return SIGNALS.get(type(signal))
 

@@ -10,7 +10,7 @@ import structlog
 from daemon.events import SessionChanged
 from daemon.sessions.surroundings import Surroundings
 from daemon.sessions.words import changed
-from statemachines.session import Connection
+from statemachines.session import ConnectionState
 from storage import audit, sessions
 from storage.sessions import SessionRecord
 from storage.tx import Tx
@@ -80,7 +80,7 @@ def _store(
     tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime, sentence: str
 ) -> None:
     sessions.save(tx, before, after, at)
-    banned = Connection.BANNED_TEMPORARILY
+    banned = ConnectionState.BANNED_TEMPORARILY
     if after.connection is banned and before.connection is not banned and after.phone:
         sessions.note_ban(tx, after.phone, at)
     event = changed(after, at)

@@ -14,15 +14,15 @@ from statemachines.session import (
     DEADLINES,
     MUST_BE_ACKNOWLEDGED,
     STREAM_ERROR_DEADLINE,
-    Connection,
     ConnectionEvent,
     ConnectionMachine,
-    Phone,
+    ConnectionState,
     PhoneEvent,
     PhoneMachine,
-    Sending,
+    PhoneState,
     SendingEvent,
     SendingMachine,
+    SendingState,
 )
 from storage.sessions import SessionRecord
 
@@ -83,7 +83,7 @@ class Life:
         if self.states() != (record.connection, record.phone_state, record.sending):
             self._machines = Machines.of(record)
 
-    def states(self) -> tuple[Connection, Phone, Sending]:
+    def states(self) -> tuple[ConnectionState, PhoneState, SendingState]:
         """Return where the three machines stand."""
         machines = self._machines
         return (
@@ -118,7 +118,7 @@ class Life:
         That is no crash of its own, and a backoff that stands is not shortened.
         """
         before = self.record
-        if before.connection is Connection.BACKOFF:
+        if before.connection is ConnectionState.BACKOFF:
             return replace(before, due_at=max(before.due_at or at, at))
         state = fire(self._machines.connection, ConnectionEvent.WORKER_DIED)
         return replace(
@@ -145,25 +145,25 @@ class Life:
         recent = [crash for crash in self._crashes if now - crash < CRASH_WINDOW]
         return len(recent) >= CRASHES
 
-    def _attempts(self, heard: Heard, state: Connection) -> int:
+    def _attempts(self, heard: Heard, state: ConnectionState) -> int:
         if heard.event in PERSONS_ORDERS:
             return 0
-        return self.record.attempts + (state is Connection.BACKOFF)
+        return self.record.attempts + (state is ConnectionState.BACKOFF)
 
-    def _due_at(self, heard: Heard, state: Connection, now: datetime) -> datetime | None:
+    def _due_at(self, heard: Heard, state: ConnectionState, now: datetime) -> datetime | None:
         due = self._fresh_due_at(heard, state, now)
         stands = self.record.due_at if state is self.record.connection else None
         if heard.event is ConnectionEvent.BANNED:
             return max(due or now, stands or now)  # a ban heard again is never shortened
         return min(due, stands) if due and stands else due
 
-    def _fresh_due_at(self, heard: Heard, state: Connection, now: datetime) -> datetime | None:
-        if state is Connection.BACKOFF:
+    def _fresh_due_at(self, heard: Heard, state: ConnectionState, now: datetime) -> datetime | None:
+        if state is ConnectionState.BACKOFF:
             return now + timedelta(seconds=backoff.delay(self.record.attempts, self._rng))
-        if state is Connection.BANNED_TEMPORARILY:
+        if state is ConnectionState.BANNED_TEMPORARILY:
             expired = heard.event is ConnectionEvent.BAN_EXPIRED
             return None if expired else heard.until or now + BAN_WITHOUT_EXPIRY
-        if state is Connection.FAILED and not self._may_retry(heard):
+        if state is ConnectionState.FAILED and not self._may_retry(heard):
             return None
         deadline = DEADLINES.get(state)
         if heard.event is ConnectionEvent.STREAM_ERROR_UNKNOWN:
@@ -204,7 +204,7 @@ class Life:
 
     def unlinked(self, record: SessionRecord) -> SessionRecord:
         """Return ``record`` without a linked phone; the number stays known."""
-        if self._machines.phone.model.state is Phone.UNLINKED:
+        if self._machines.phone.model.state is PhoneState.UNLINKED:
             return record
         state = fire(self._machines.phone, PhoneEvent.PHONE_UNLINKED)
         return replace(record, phone_state=state, phone_seen_at=None)
@@ -212,7 +212,7 @@ class Life:
     def seen(self, at: datetime) -> SessionRecord:
         """Return the record after the phone was online; an unlinked phone is not ours."""
         record = self.record
-        if record.phone_state is Phone.UNLINKED:
+        if record.phone_state is PhoneState.UNLINKED:
             return record
         state = fire(self._machines.phone, PhoneEvent.PHONE_SEEN)
         reason = "phone_seen" if state is not record.phone_state else record.reason_code
@@ -222,7 +222,7 @@ class Life:
     def missed(self, days: int) -> SessionRecord:
         """Return the record after so many days without the phone: a warning."""
         state = self.record.phone_state
-        if state is Phone.SEEN:
+        if state is PhoneState.SEEN:
             state = fire(self._machines.phone, PhoneEvent.PHONE_MISSED)
         return replace(self.record, phone_state=state, reason_code=f"phone_unseen_{days}_days")
 
@@ -232,9 +232,9 @@ class Life:
         """Return the record with new chats closed; an end that is known is never drawn nearer."""
         record = self.record
         state = fire(self._machines.sending, SendingEvent.RESTRICTED)
-        if record.sending is Sending.REPLY_ONLY and record.sending_until and until:
+        if record.sending is SendingState.REPLY_ONLY and record.sending_until and until:
             until = max(until, record.sending_until)
-        if state is Sending.NONE:
+        if state is SendingState.NONE:
             until = record.sending_until
         return replace(record, sending=state, sending_until=until, reason_code=reason_code)
 

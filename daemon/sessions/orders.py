@@ -13,9 +13,9 @@ from statemachines.session import (
     ACTIVE,
     MUST_BE_ACKNOWLEDGED,
     NEEDS_PERSON,
-    Connection,
     ConnectionEvent,
-    Sending,
+    ConnectionState,
+    SendingState,
 )
 from storage.sessions import SessionRecord
 
@@ -34,7 +34,7 @@ async def start(session: Session, who: str) -> None:
 async def restart(session: Session, who: str) -> None:
     """Begin again from the start; one that is starting already goes on as it is."""
     after = session.record
-    if after.connection is not Connection.STARTING:
+    if after.connection is not ConnectionState.STARTING:
         after = _begun(session)
     await _commit(session, replace(after, desired=ON), who, "session_restarted")
 
@@ -62,7 +62,7 @@ async def acknowledge(session: Session, who: str) -> None:
     Raises :class:`Conflict` while a ban lasts, and where there is nothing to confirm.
     """
     record = session.record
-    if record.connection is Connection.BANNED_TEMPORARILY and record.due_at is not None:
+    if record.connection is ConnectionState.BANNED_TEMPORARILY and record.due_at is not None:
         raise Conflict(
             f"The ban on {record.name} lasts until {record.due_at:%Y-%m-%d %H:%M} UTC.",
             hint="Wait until then, and confirm afterwards.",
@@ -70,7 +70,7 @@ async def acknowledge(session: Session, who: str) -> None:
     if record.connection in NEEDS_PERSON:
         heard = Heard(ConnectionEvent.ACKNOWLEDGE, "acknowledged")
         after = replace(session.life.hear(heard, session.now()), desired=OFF)
-    elif record.sending is Sending.REPLY_ONLY and record.sending_until is None:
+    elif record.sending is SendingState.REPLY_ONLY and record.sending_until is None:
         after = session.life.reopened("sending_reopened")
     else:
         raise Conflict(
@@ -90,7 +90,7 @@ async def restore(session: Session, at: datetime) -> None:
     over = record.due_at is not None and record.due_at <= now
     if record.desired == OFF:
         after = _stopped(session, "stopped_by_person")
-    elif record.connection is Connection.AWAITING_SCAN and over:
+    elif record.connection is ConnectionState.AWAITING_SCAN and over:
         after = session.life.deadline(now)
     else:
         after = session.life.restart_after_daemon(now, at)
@@ -106,14 +106,14 @@ def _begun(session: Session) -> SessionRecord:
             " confirmed.",
             hint=f"Look at what happened, then: leadmaster sessions acknowledge {record.name}",
         )
-    stopped = record.connection is Connection.STOPPED
+    stopped = record.connection is ConnectionState.STOPPED
     event = ConnectionEvent.START if stopped else ConnectionEvent.RESTART
     return session.life.hear(Heard(event, "started_by_person"), session.now())
 
 
 def _stopped(session: Session, reason_code: str) -> SessionRecord:
     record = session.record
-    if record.connection in MUST_BE_ACKNOWLEDGED | {Connection.STOPPED}:
+    if record.connection in MUST_BE_ACKNOWLEDGED | {ConnectionState.STOPPED}:
         return record
     return session.life.hear(Heard(ConnectionEvent.STOP, reason_code), session.now())
 

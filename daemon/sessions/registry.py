@@ -25,7 +25,7 @@ from daemon.sessions.session import Session
 from daemon.sessions.surroundings import Surroundings
 from daemon.sessions.view import SessionView, view_of
 from daemon.sessions.words import changed
-from statemachines.session import Connection, Phone, Sending
+from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import audit
 from storage import sessions as rows
 from storage.db import Database
@@ -246,9 +246,9 @@ class Sessions:
             time_zone=time_zone,
             options=options,
             desired=orders.OFF,
-            connection=Connection.STOPPED,
-            phone_state=Phone.UNLINKED,
-            sending=Sending.ALL,
+            connection=ConnectionState.STOPPED,
+            phone_state=PhoneState.UNLINKED,
+            sending=SendingState.ALL,
             reason_code="created",
             since=now,
             created_at=now,

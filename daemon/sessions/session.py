@@ -42,16 +42,16 @@ from statemachines.machine import IllegalMove
 from statemachines.session import (
     CAN_SEND,
     NEEDS_PERSON,
-    Connection,
     ConnectionEvent,
-    Phone,
-    Sending,
+    ConnectionState,
+    PhoneState,
+    SendingState,
 )
 from storage.sessions import SessionRecord
 
 log = structlog.get_logger("sessions")
 
-WITHOUT_LINE = NEEDS_PERSON | {Connection.STOPPED, Connection.BACKOFF}
+WITHOUT_LINE = NEEDS_PERSON | {ConnectionState.STOPPED, ConnectionState.BACKOFF}
 SEEN_STEP = timedelta(hours=1)
 """A phone that is online all day is not written down more often."""
 
@@ -92,7 +92,7 @@ class Session:
     @property
     def linked(self) -> bool:
         """Return whether a phone is linked, as far as we know."""
-        return self.record.phone_state is not Phone.UNLINKED
+        return self.record.phone_state is not PhoneState.UNLINKED
 
     def qr(self) -> SessionQrShown | None:
         """Return the code that can be scanned now, or None."""
@@ -101,7 +101,7 @@ class Session:
     def can_send(self, *, new_chat: bool) -> bool:
         """Return whether a message may go to the wire now."""
         record = self.record
-        allowed = {Sending.ALL} if new_chat else {Sending.ALL, Sending.REPLY_ONLY}
+        allowed = {SendingState.ALL} if new_chat else {SendingState.ALL, SendingState.REPLY_ONLY}
         return record.connection in CAN_SEND and record.sending in allowed and self.keeper.is_stored
 
     async def send(self, permit: Permit, outgoing: Outgoing, *, new_chat: bool) -> SendResult:
@@ -145,7 +145,10 @@ class Session:
     ) -> None:
         """Make ``after`` the present state, store it, and do what its state asks for."""
         before = self.record
-        if before.connection is Connection.READY and after.connection is not Connection.READY:
+        if (
+            before.connection is ConnectionState.READY
+            and after.connection is not ConnectionState.READY
+        ):
             self._watches.line_lost()
         self.life.accept(after)
         try:
@@ -181,18 +184,21 @@ class Session:
 
     # The line.
 
-    async def _act(self, before: Connection, after: SessionRecord) -> None:
+    async def _act(self, before: ConnectionState, after: SessionRecord) -> None:
         state = after.connection
         if state is before:
             return
-        if before in {Connection.AWAITING_SCAN, Connection.PAIRING} and state in WITHOUT_LINE:
+        if (
+            before in {ConnectionState.AWAITING_SCAN, ConnectionState.PAIRING}
+            and state in WITHOUT_LINE
+        ):
             self._pairing.cancel()
         if state in WITHOUT_LINE:
-            await self._hang_up(orderly=state is Connection.STOPPED)
-        elif state is Connection.STARTING:
+            await self._hang_up(orderly=state is ConnectionState.STOPPED)
+        elif state is ConnectionState.STARTING:
             await self._hang_up(orderly=False)
             await self._dial()
-        elif state is Connection.READY:
+        elif state is ConnectionState.READY:
             self._last_frame = self.around.clock.now()
             self.around.on_ready(self._name)
 
@@ -216,7 +222,9 @@ class Session:
         sink = self.around.sinks.get(type(signal))
         if sink is not None:
             await deliver(partial(sink, self._name, signal), self.around.clock, self._name)
-        elif not isinstance(signal, KeepAlive) or self.record.connection is Connection.DEGRADED:
+        elif (
+            not isinstance(signal, KeepAlive) or self.record.connection is ConnectionState.DEGRADED
+        ):
             await self._mailbox.post(partial(self._take, line, signal))
 
     async def _take(self, line: Line, signal: Signal) -> None:
@@ -255,7 +263,7 @@ class Session:
         self._pairing.follow(meaning.event)
         sentence = signal.sentence if isinstance(signal, LineNotOpened) else ""
         await self.commit(after, sentence=sentence)
-        if isinstance(signal, QrIssued) and after.connection is Connection.AWAITING_SCAN:
+        if isinstance(signal, QrIssued) and after.connection is ConnectionState.AWAITING_SCAN:
             self.around.bus.publish(self._pairing.show(self._name, signal, now))
 
     async def _phone_seen(self, signal: PhoneSeen) -> None:
@@ -295,6 +303,6 @@ class Session:
         if after is None:
             await self.keeper.keep(self.record, self.now())
             return
-        if after.connection is Connection.QR_EXPIRED:
+        if after.connection is ConnectionState.QR_EXPIRED:
             self._pairing.follow(ConnectionEvent.QR_EXHAUSTED)
         await self.commit(after)

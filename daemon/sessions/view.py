@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.sessions.words import describe
-from statemachines.session import CAN_SEND, Connection, Phone, Sending
+from statemachines.session import CAN_SEND, ConnectionState, PhoneState, SendingState
 from storage.sessions import SessionRecord
 
 
@@ -18,10 +18,10 @@ class SessionView:
     channel: str
     phone: str | None
     time_zone: str
-    state: Connection
+    state: ConnectionState
     status: str
-    phone_state: Phone
-    sending: Sending
+    phone_state: PhoneState
+    sending: SendingState
     desired: str
     reason_code: str
     sentence: str

@@ -14,10 +14,10 @@ from daemon.sessions.life import Life
 from statemachines.session import (
     ACTIVE,
     PHONE_WARNING_DAYS,
-    Connection,
     ConnectionEvent,
-    Phone,
-    Sending,
+    ConnectionState,
+    PhoneState,
+    SendingState,
 )
 from storage.sessions import SessionRecord
 
@@ -69,13 +69,13 @@ class Watches:
     ) -> Iterator[Watch]:
         if record.due_at is not None:
             yield Watch(record.due_at, Life.deadline)
-        if record.connection is Connection.READY and last_frame is not None:
+        if record.connection is ConnectionState.READY and last_frame is not None:
             yield Watch(last_frame + SILENCE, _silent)
-        if record.connection is Connection.READY and not self._stable:
+        if record.connection is ConnectionState.READY and not self._stable:
             yield Watch(record.since + STABLE, self._now_stable)
-        if record.sending is Sending.REPLY_ONLY and record.sending_until is not None:
+        if record.sending is SendingState.REPLY_ONLY and record.sending_until is not None:
             yield Watch(record.sending_until, _restriction_ended)
-        linked = record.phone_state is not Phone.UNLINKED and record.connection in ACTIVE
+        linked = record.phone_state is not PhoneState.UNLINKED and record.connection in ACTIVE
         if linked and record.phone_seen_at is not None:
             yield from self._warning(record.phone_seen_at, now)
 

@@ -10,7 +10,12 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from daemon.events import SessionChanged
-from statemachines.session import PHONE_UNLINKED_AFTER_DAYS, Connection, Phone, Sending
+from statemachines.session import (
+    PHONE_UNLINKED_AFTER_DAYS,
+    ConnectionState,
+    PhoneState,
+    SendingState,
+)
 from storage.sessions import SessionRecord
 
 
@@ -37,49 +42,49 @@ class Words:
 
 _A = UserAction
 
-STATES: Mapping[Connection, Words] = MappingProxyType(
+STATES: Mapping[ConnectionState, Words] = MappingProxyType(
     {
-        Connection.STOPPED: Words("STOPPED", "Stopped.", _A.NONE),
-        Connection.STARTING: Words("STARTING", "Starting.", _A.NONE),
-        Connection.AWAITING_SCAN: Words(
+        ConnectionState.STOPPED: Words("STOPPED", "Stopped.", _A.NONE),
+        ConnectionState.STARTING: Words("STARTING", "Starting.", _A.NONE),
+        ConnectionState.AWAITING_SCAN: Words(
             "SCAN_QR_CODE", "Scan the code with the phone, under Linked devices.", _A.SCAN_QR
         ),
-        Connection.PAIRING: Words("STARTING", "The code was scanned; pairing.", _A.NONE),
-        Connection.CONNECTING: Words("STARTING", "Connecting with the stored login.", _A.NONE),
-        Connection.SYNCING: Words("STARTING", "Connected; catching up.", _A.NONE),
-        Connection.READY: Words("WORKING", "Ready.", _A.NONE),
-        Connection.DEGRADED: Words(
+        ConnectionState.PAIRING: Words("STARTING", "The code was scanned; pairing.", _A.NONE),
+        ConnectionState.CONNECTING: Words("STARTING", "Connecting with the stored login.", _A.NONE),
+        ConnectionState.SYNCING: Words("STARTING", "Connected; catching up.", _A.NONE),
+        ConnectionState.READY: Words("WORKING", "Ready.", _A.NONE),
+        ConnectionState.DEGRADED: Words(
             "STARTING", "The line is silent; nothing is sent until it answers.", _A.NONE
         ),
-        Connection.BACKOFF: Words(
+        ConnectionState.BACKOFF: Words(
             "STARTING", "Not connected; the next attempt is at {deadline}.", _A.WAIT_UNTIL
         ),
-        Connection.QR_EXPIRED: Words(
+        ConnectionState.QR_EXPIRED: Words(
             "FAILED",
             "Nobody scanned the code in time; start again to get a new one.",
             _A.RESTART_PAIRING,
         ),
-        Connection.LOGGED_OUT: Words(
+        ConnectionState.LOGGED_OUT: Words(
             "FAILED",
             "The phone unlinked this device; link it again with a new code.",
             _A.RESTART_PAIRING,
         ),
-        Connection.BANNED_TEMPORARILY: Words(
+        ConnectionState.BANNED_TEMPORARILY: Words(
             "FAILED", "WhatsApp banned the number until {deadline}; nothing is sent.", _A.WAIT_UNTIL
         ),
-        Connection.BLOCKED: Words(
+        ConnectionState.BLOCKED: Words(
             "FAILED", "WhatsApp blocked the account; confirm that you have seen it.", _A.ACKNOWLEDGE
         ),
-        Connection.REPLACED: Words(
+        ConnectionState.REPLACED: Words(
             "FAILED",
             "Another program took this login over; decide which one is to have it, "
             "then start again.",
             _A.ACKNOWLEDGE,
         ),
-        Connection.OUTDATED: Words(
+        ConnectionState.OUTDATED: Words(
             "FAILED", "WhatsApp refuses this version: upgrade the library.", _A.UPGRADE
         ),
-        Connection.FAILED: Words(
+        ConnectionState.FAILED: Words(
             "FAILED", "The session failed; look into it, then start again.", _A.ACKNOWLEDGE
         ),
     }
@@ -141,13 +146,13 @@ def describe(record: SessionRecord) -> Words:
     state = STATES[record.connection]
     sentences = [_fill(REASONS.get(record.reason_code, state.sentence), record)]
     action = state.action
-    waits = record.connection in {Connection.FAILED, Connection.BANNED_TEMPORARILY}
+    waits = record.connection in {ConnectionState.FAILED, ConnectionState.BANNED_TEMPORARILY}
     if waits:
         action = _A.WAIT_UNTIL if record.due_at else _A.ACKNOWLEDGE
-    if record.connection is Connection.READY and record.sending is Sending.REPLY_ONLY:
+    if record.connection is ConnectionState.READY and record.sending is SendingState.REPLY_ONLY:
         sentences.append(_restriction(record))
         action = _A.WAIT_UNTIL if record.sending_until else _A.ACKNOWLEDGE
-    if record.phone_state is Phone.UNSEEN and record.phone_seen_at:
+    if record.phone_state is PhoneState.UNSEEN and record.phone_seen_at:
         sentences.append(_missing_phone(record, record.phone_seen_at))
         action = _A.OPEN_PHONE if action is _A.NONE else action
     return Words(state.status, " ".join(sentences), action)

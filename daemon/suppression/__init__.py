@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from daemon.suppression.keeping import Person, Suppressed, Suppression
-from daemon.suppression.lists import ListResult, export_csv, import_csv
-from storage.suppressions import Source, SuppressionRecord
+from daemon.suppression.keeping import Person, Suppression, SuppressionResult
+from daemon.suppression.lists import SuppressionImportResult, export_csv, import_csv
+from storage.suppressions import SuppressionRecord, SuppressionSource
 
 __all__ = [
-    "ListResult",
     "Person",
-    "Source",
-    "Suppressed",
     "Suppression",
+    "SuppressionImportResult",
     "SuppressionRecord",
+    "SuppressionResult",
+    "SuppressionSource",
     "export_csv",
     "import_csv",
 ]

@@ -18,7 +18,7 @@ from daemon.events import ContactReopened, ContactSuppressed
 from storage import audit, contacts, messages, suppressions
 from storage.db import Database
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
-from storage.suppressions import CORRECTABLE, Source, SuppressionRecord
+from storage.suppressions import CORRECTABLE, SuppressionRecord, SuppressionSource
 from storage.tx import Reader, Tx
 
 _CONTACT_PREFIX = "con_"
@@ -40,7 +40,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Suppressed:
+class SuppressionResult:
     """What entering a suppression did. ``new`` counts aliases that were not suppressed before."""
 
     contact: str | None
@@ -62,25 +62,27 @@ class Suppression:
         self._aliases = aliases
         self._clock = clock
 
-    async def suppress(self, target: str, *, source: Source, reason: str, who: str) -> Suppressed:
+    async def suppress(
+        self, target: str, *, source: SuppressionSource, reason: str, who: str
+    ) -> SuppressionResult:
         """Suppress a contact (its id) or a number (E.164), and cancel all that waits for them."""
         done = await self.suppress_all([target], source=source, reason=reason, who=who)
         return done[0]
 
     async def suppress_all(
-        self, targets: Sequence[str], *, source: Source, reason: str, who: str
-    ) -> list[Suppressed]:
+        self, targets: Sequence[str], *, source: SuppressionSource, reason: str, who: str
+    ) -> list[SuppressionResult]:
         """Suppress all of them or, if the disk refuses, none; a list goes in by batches."""
         at, given = self._clock.now(), _given(reason)
 
-        def job(tx: Tx) -> list[Suppressed]:
+        def job(tx: Tx) -> list[SuppressionResult]:
             people = [self.person(tx, target) for target in targets]
             return [
                 self.enter(tx, person, source=source, reason=given, who=who, at=at)
                 for person in people
             ]
 
-        return await self._database.write(job, urgent=source is not Source.IMPORT)
+        return await self._database.write(job, urgent=source is not SuppressionSource.IMPORT)
 
     async def correct(self, target: str, *, who: str, reason: str) -> None:
         """Lift a suppression that an operator or an import entered by mistake; the audit keeps why.
@@ -161,12 +163,12 @@ class Suppression:
         tx: Tx,
         person: Person,
         *,
-        source: Source,
+        source: SuppressionSource,
         reason: str,
         who: str,
         at: datetime,
         said_at: datetime | None = None,
-    ) -> Suppressed:
+    ) -> SuppressionResult:
         """Suppress a person in this transaction: journal, table, and all that waits cancelled.
 
         ``said_at`` is when they said so, where that was before ``at``.
@@ -192,7 +194,7 @@ class Suppression:
                 detail={"source": source.value, "aliases": len(person.hashes)},
             )
             _tell(tx, person, cancelled, source=source, reason=reason, at=at)
-        return Suppressed(person.contact, new, cancelled)
+        return SuppressionResult(person.contact, new, cancelled)
 
     def cover(self, tx: Tx, contact: str, *, at: datetime) -> bool:
         """Stretch a suppression over aliases learned since; tell whether there is one.
@@ -203,7 +205,7 @@ class Suppression:
         if not in_force:
             return False
         person = self.person(tx, contact)
-        word = max(in_force, key=lambda record: record.source is Source.CONTACT)
+        word = max(in_force, key=lambda record: record.source is SuppressionSource.CONTACT)
         self.enter(
             tx,
             person,
@@ -234,7 +236,10 @@ class Suppression:
         if not hashes:
             return
         at = self._clock.now()
-        entries = [JournalEntry(each, JournalAction.LIFTED, at, Source.CONTACT) for each in hashes]
+        entries = [
+            JournalEntry(each, JournalAction.LIFTED, at, SuppressionSource.CONTACT)
+            for each in hashes
+        ]
         await self._database.write(lambda _tx: self._journal.append(entries), urgent=True)
 
 
@@ -264,7 +269,7 @@ def _in_force(reader: Reader, person: Person) -> list[SuppressionRecord]:
 
 
 def _tell(
-    tx: Tx, person: Person, cancelled: int, *, source: Source, reason: str, at: datetime
+    tx: Tx, person: Person, cancelled: int, *, source: SuppressionSource, reason: str, at: datetime
 ) -> None:
     """Make the event, where there is a contact that it can be about."""
     if person.contact:

@@ -11,7 +11,7 @@ from itertools import islice
 from daemon.api import numbers
 from daemon.errors import ImportRejected
 from daemon.suppression.keeping import Suppression
-from storage.suppressions import Source
+from storage.suppressions import SuppressionSource
 
 HEADER = ("alias", "source", "reason", "at", "alias_hash")
 _ALIAS_HEADERS = frozenset(
@@ -22,7 +22,7 @@ _HIDDEN_ID = "@lid"
 
 
 @dataclass(slots=True)
-class ListResult:
+class SuppressionImportResult:
     """What an import did; counts are records. ``rejected`` has record numbers and sentences."""
 
     added: int = 0
@@ -32,14 +32,14 @@ class ListResult:
 
 async def import_csv(
     suppression: Suppression, text: str, *, region: str, reason: str, who: str
-) -> ListResult:
+) -> SuppressionImportResult:
     """Suppress every number of a list, each with all of its aliases.
 
     The numbers stand in the column whose header names them, else in the first; ``region`` is for
     those without +. A bad record is rejected with its number (the first is 1) and the rest goes in.
     Raises :class:`ImportRejected` where there is no record at all.
     """
-    result = ListResult()
+    result = SuppressionImportResult()
     records = enumerate(_cells(text), start=1)
     while batch := list(islice(records, _BATCH)):
         targets: list[str] = []
@@ -48,7 +48,9 @@ async def import_csv(
                 targets.append(_alias(cell, region))
             except numbers.NumberUnusable as error:
                 result.rejected.append((record, error.sentence))
-        done = await suppression.suppress_all(targets, source=Source.IMPORT, reason=reason, who=who)
+        done = await suppression.suppress_all(
+            targets, source=SuppressionSource.IMPORT, reason=reason, who=who
+        )
         result.added += sum(each.new > 0 for each in done)
         result.already += sum(each.new == 0 for each in done)
     if not (result.added or result.already or result.rejected):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from daemon.validation.room import NumberChecks, Validation
+from daemon.validation.room import NumberChecks, ValidationService
 
-__all__ = ["NumberChecks", "Validation"]
+__all__ = ["NumberChecks", "ValidationService"]

@@ -13,9 +13,9 @@ from daemon.events import ProspectChanged
 from daemon.scoring import Scoring
 from statemachines.machine import fire, restore
 from statemachines.prospect import (
-    Validation,
     ValidationEvent,
     ValidationMachine,
+    ValidationState,
     validado_tecnicamente_of,
 )
 from storage import contacts, evidence, prospects
@@ -29,7 +29,9 @@ _ANSWERED = {
     OnWhatsApp.UNKNOWN: ValidationEvent.UNKNOWN,
 }
 _VALIDATED, _REJECTED = ValidationEvent.OPERATOR_VALIDATED, ValidationEvent.OPERATOR_REJECTED
-_WORTH_KEEPING = frozenset({Validation.VALIDATED, Validation.NOT_REACHABLE, Validation.EXPIRED})
+_WORTH_KEEPING = frozenset(
+    {ValidationState.VALIDATED, ValidationState.NOT_REACHABLE, ValidationState.EXPIRED}
+)
 _CHECK = "number check"
 _SENTENCES = {
     OnWhatsApp.YES: "WhatsApp knows the number.",
@@ -68,7 +70,7 @@ class Moves:
     def settle(self, tx: Tx, prospect: str, answer: NumberAnswer, now: datetime) -> None:
         """Take a check's answer, unless a word of theirs or an operator's came first."""
         before = self._identified(tx, prospect, answer, now)
-        if before is None or before.validation is not Validation.CHECKING:
+        if before is None or before.validation is not ValidationState.CHECKING:
             return
         told = answer.answer
         _note(tx, before, EvidenceKind.ON_WHATSAPP, told.value, now=now, source=_CHECK)
@@ -103,7 +105,7 @@ class Moves:
 
     def lapse(self, tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
         """Let a validation that is too old, or a check without an answer, count no longer."""
-        if prospect.validation is Validation.CHECKING:
+        if prospect.validation is ValidationState.CHECKING:
             why = Why("check_unanswered", "The check was never answered; that says nothing.")
             known = {"check_attempts": prospect.check_attempts + 1}
             self._move(tx, prospect, ValidationEvent.UNKNOWN, now, why=why, known=known)
@@ -139,7 +141,7 @@ class Moves:
             "validado_tecnicamente": validado_tecnicamente_of(state),
             "expires_at": None,
         }
-        if state is Validation.VALIDATED:
+        if state is ValidationState.VALIDATED:
             columns |= {"validated_at": now, "expires_at": now + self._validity}
         prospects.update(tx, prospect.id, at=now, **columns, **known)
         if state in _WORTH_KEEPING:

@@ -21,7 +21,7 @@ from daemon.settings import Settings
 from daemon.validation.moves import Moves
 from statemachines.machine import IllegalMove
 from statemachines.prospect import VALIDATION_DEADLINES
-from statemachines.prospect import Validation as State
+from statemachines.prospect import ValidationState as State
 from storage import audit, checks, contacts, halts, prospects, spends
 from storage.checks import Asker
 from storage.db import Database
@@ -56,7 +56,7 @@ async def nobody_waits(_contact: str) -> None:
     """Stand for the outbox until it is there."""
 
 
-class Validation:
+class ValidationService:
     """What the doors, the outbox and the scheduler ask of validation.
 
     ``on_checked`` hears of each contact whose number got an answer, whatever it was.

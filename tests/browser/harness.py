@@ -24,7 +24,7 @@ from playwright.async_api import (
 from yarl import URL
 
 from daemon.app import House
-from daemon.auth import ALL_SCOPES, Identity, Way
+from daemon.auth import ALL_SCOPES, Identity, SignInMethod
 from daemon.auth.scopes import Scope
 from daemon.http import health, v1, ws
 from daemon.http.auth.identify import know
@@ -105,7 +105,7 @@ def application(vitals: Vitals, scopes: frozenset[Scope] = ALL_SCOPES) -> web.Ap
 
     @web.middleware
     async def as_ana(request: web.Request, handler: Handler) -> web.StreamResponse:
-        know(request, Identity("ana", "ana", scopes, Way.BROWSER))
+        know(request, Identity("ana", "ana", scopes, SignInMethod.BROWSER))
         return await handler(request)
 
     made = web.Application(middlewares=[problems, as_ana])

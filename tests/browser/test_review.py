@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from statemachines.message import MessageState
 from storage import audit, contacts, messages, prospect_reviews, prospects, suppressions
 from storage.messages import MessageRecord
-from storage.prospect_reviews import Word
+from storage.prospect_reviews import ProspectReviewOutcome
 from storage.tx import Tx
 from tests.browser.harness import PHONE, Console, looking, script_at
 from tests.browser.test_access import LOOKS, found_by_axe
@@ -239,7 +239,7 @@ async def is_rejected(console: Console, contact: str) -> bool:
     said = await console.house.database.read(
         lambda reader: prospect_reviews.standing(reader, contact, DAYTIME)
     )
-    return said is not None and said.word is Word.REJECTED
+    return said is not None and said.word is ProspectReviewOutcome.REJECTED
 
 
 async def is_known(console: Console, **fields: object) -> bool:

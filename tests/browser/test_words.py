@@ -15,7 +15,7 @@ from playwright.async_api import Browser, expect
 
 from daemon.http.pages.language import language
 from statemachines.message import MessageState, is_legal
-from statemachines.session import Connection
+from statemachines.session import ConnectionState
 from storage import messages, sessions
 from storage.tx import Tx
 from tests.browser.harness import Console, looking
@@ -36,7 +36,7 @@ async def test_every_state_of_a_session_has_one_word(console: Console, browser: 
     async with looking(browser, console, "/sessions") as page, listening(console) as ear:
         await live(page)
         # It begins as stopped: that one comes last, so that each is a change.
-        for state in sorted(Connection, key=lambda state: state is Connection.STOPPED):
+        for state in sorted(ConnectionState, key=lambda state: state is ConnectionState.STOPPED):
             due = house.clock.now() + timedelta(hours=1)
             record = replace(
                 keeper.record, connection=state, reason_code="", due_at=due, phone_seen_at=due

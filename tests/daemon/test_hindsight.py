@@ -15,7 +15,7 @@ import rules
 from daemon.errors import BadRequest, NotFound
 from daemon.hindsight import page, report, worker
 from daemon.hindsight.child import backtested
-from daemon.hindsight.explaining import Explanation, explained, parsed
+from daemon.hindsight.explaining import VerdictExplanation, explained, parsed
 from daemon.rulebook import Judges, Rulebook, folder
 from daemon.rulebook.lines import plain
 from daemon.settings import RulesSettings
@@ -46,7 +46,7 @@ def _files(text: str = "") -> tuple[rules.RuleFile, ...]:
     return (*folder.shipped(RulesSettings()), *own)
 
 
-async def _explain(house: SmallHouse, subject: str, **what_if: object) -> Explanation:
+async def _explain(house: SmallHouse, subject: str, **what_if: object) -> VerdictExplanation:
     supposed = {name.replace("__", "."): value for name, value in what_if.items()}
     return await house.database.read(
         lambda reader: explained(reader, house.rulebook, subject, supposed, house.clock.now())
@@ -55,7 +55,7 @@ async def _explain(house: SmallHouse, subject: str, **what_if: object) -> Explan
 
 async def _backtest(
     house: SmallHouse, text: str = "", *, score: str = ""
-) -> report.Report | report.Refused:
+) -> report.BacktestReport | report.BacktestRefusal:
     files = [*_files(text)]
     if score:
         files.append(rules.RuleFile("rules.d/score.yaml", score, own=True))
@@ -69,7 +69,7 @@ async def _backtest(
     answers = io.BytesIO()
     worker.main(io.BytesIO(report.encode(request)), answers)
     last = report.decode_answer(answers.getvalue().splitlines()[-1])
-    assert not isinstance(last, report.Progress)
+    assert not isinstance(last, report.BacktestProgress)
     return last
 
 
@@ -149,7 +149,7 @@ async def test_a_fault_is_compared_with_nothing(house: SmallHouse) -> None:
     await house.clock.leap(8 * 3600)
     await house.post()
     found = await _backtest(house)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert (found.decisions, found.left_out, found.flips) == (0, 0, {})
 
 
@@ -195,7 +195,7 @@ async def test_the_same_rules_flip_nothing(house: SmallHouse) -> None:
     """And durable-rules says the same, where it is there."""
     await house.post()
     found = await _backtest(house)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert found.decisions == 2
     assert (found.flips, found.by_rule, found.disagreed) == ({}, (), 0)
     assert found.checked == (found.decisions if available else 0)
@@ -210,22 +210,22 @@ async def test_a_flip_names_the_person_the_rule_and_what_became_of_it(house: Sma
     await house.clock.advance(60)
     await house.evidence(contact, EvidenceKind.INBOUND, "none")
     found = await _backtest(house, STRICTER)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert found.flips == {"allow → block": found.allows_less}
     assert found.allows_more == 0
     assert [(each.rule, each.allows) for each in found.by_rule] == [("no_hello", 0)]
     assert found.less == {"answered": found.allows_less}
     flip = found.examples[0]
-    assert (flip.before, flip.after, flip.because) == ("allow", "block", ("no_hello",))
+    assert (flip.before, flip.after, flip.responsible_rules) == ("allow", "block", ("no_hello",))
     assert "••••" in flip.phone
-    assert flip.became == ("answered",)
+    assert flip.outcomes == ("answered",)
 
 
 async def test_a_threshold_is_named_where_no_rule_is_to_blame(house: SmallHouse) -> None:
     """The points are the same; the bar is higher."""
     await house.post()
     found = await _backtest(house, FORMAT + "thresholds: [{verdict: allow, from: 99}]\n")
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert [each.rule for each in found.by_rule] == ["thresholds"]
 
 
@@ -237,7 +237,7 @@ async def test_other_points_of_the_score_count_too(house: SmallHouse) -> None:
     )
     poorer = "format: leadmaster/score@1\nscores: [{id: on_whatsapp, points: 1}]\n"
     found = await _backtest(house, score=poorer)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert found.allows_less == found.before["allow"]
     assert [each.rule for each in found.by_rule] == ["prospect.score_contactabilidad"]
 
@@ -246,7 +246,7 @@ async def test_the_score_is_named_where_it_starts_elsewhere(house: SmallHouse) -
     """No rule gives other points, and yet the score is another."""
     await house.post()
     found = await _backtest(house, FORMAT + "score: {base: 10, min: 0, max: 100}\n")
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert [each.rule for each in found.by_rule] == ["score"]
 
 
@@ -258,7 +258,7 @@ async def test_other_windows_are_asked_of_the_clock_anew(house: SmallHouse) -> N
     )
     night = 'windows: {business: {days: mon-fri, from: "22:00", to: "23:00", holidays: false}}\n'
     found = await _backtest(house, FORMAT + night)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert found.flips == {"allow → defer": found.before["allow"]}
     assert [each.rule for each in found.by_rule] == ["closed"]
 
@@ -273,7 +273,7 @@ async def test_a_person_who_is_forgotten_keeps_the_hours_of_then(house: SmallHou
     await house.database.write(lambda tx: retention.pseudonymise_decisions(tx, later, 9))
     night = 'windows: {business: {days: mon-fri, from: "22:00", to: "23:00", holidays: false}}\n'
     found = await _backtest(house, FORMAT + night)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert found.flips == {}
 
 
@@ -293,7 +293,7 @@ async def test_what_no_rule_can_lift_stays_in_force(house: SmallHouse) -> None:
         .split("\ntests:")[0]
         .replace("[none, refused]", "[none]"),
     )
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert found.allows_more == 0
 
 
@@ -302,7 +302,7 @@ async def test_a_forgotten_text_is_left_out_where_a_rule_reads_it(house: SmallHo
     await house.post()
     await house.execute("UPDATE messages SET text = ''")
     found = await _backtest(house, STRICTER)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     assert (found.decisions, found.left_out > 0) == (0, True)
     assert found.share_more == 0
 
@@ -310,7 +310,7 @@ async def test_a_forgotten_text_is_left_out_where_a_rule_reads_it(house: SmallHo
 async def test_rules_that_can_not_be_read_are_refused(house: SmallHouse) -> None:
     """With their line."""
     found = await _backtest(house, FORMAT + "vetos: []\n")
-    assert isinstance(found, report.Refused)
+    assert isinstance(found, report.BacktestRefusal)
     assert "rules.d/gate.yaml:2:1" in found.sentence
 
 
@@ -326,7 +326,7 @@ async def test_a_child_that_dies_or_falls_silent_is_told(
     command = (sys.executable, "-c", program)
     answers = [each async for each in backtested(request, command, silence_seconds=seconds)]
     [found] = answers
-    assert isinstance(found, report.Refused)
+    assert isinstance(found, report.BacktestRefusal)
     assert sentence in found.sentence
 
 
@@ -335,7 +335,7 @@ async def test_a_report_is_one_page_that_loads_nothing(house: SmallHouse) -> Non
     await house.post()
     await house.execute("UPDATE prospects SET name = '<b>Ana</b>'")
     found = await _backtest(house, STRICTER)
-    assert isinstance(found, report.Report)
+    assert isinstance(found, report.BacktestReport)
     text = page.page(msgspec.to_builtins(found))
     assert text.count("<svg") >= 3
     assert "&lt;b&gt;Ana&lt;/b&gt;" in text

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.api.imports import ImportRow
 from daemon.errors import ImportRejected
-from daemon.imports.options import Granted, ImportOptions
+from daemon.imports.options import ImportOptions, ImportPermission
 from daemon.imports.reading import date_said, permission_said, read
 
 TODAY = date(2026, 11, 20)
@@ -32,32 +32,34 @@ def cells(**given_: str) -> ImportRow:
 @pytest.mark.parametrize(
     ("said", "evidence", "granted", "remark"),
     [
-        ("sí", "", Granted.PUBLIC_SOURCE, "consent_without_evidence"),
-        ("si", "form of 2026-05-01", Granted.OPTED_IN, ""),
-        (" SÍ. ", "form", Granted.OPTED_IN, ""),
-        ("relación previa", "", Granted.RELATIONSHIP, ""),
-        ("no", "form", Granted.REFUSED, ""),
-        ("No, gracias", "", Granted.REFUSED, ""),
-        ("baja", "", Granted.REFUSED, ""),
-        ("", "form", Granted.PUBLIC_SOURCE, ""),
-        ("ninguno", "", Granted.NONE, ""),
-        ("fuente pública", "", Granted.PUBLIC_SOURCE, ""),
-        ("quizás", "form", Granted.NONE, "permission_not_understood"),
-        ("noviembre", "", Granted.NONE, "permission_not_understood"),
+        ("sí", "", ImportPermission.PUBLIC_SOURCE, "consent_without_evidence"),
+        ("si", "form of 2026-05-01", ImportPermission.OPTED_IN, ""),
+        (" SÍ. ", "form", ImportPermission.OPTED_IN, ""),
+        ("relación previa", "", ImportPermission.RELATIONSHIP, ""),
+        ("no", "form", ImportPermission.REFUSED, ""),
+        ("No, gracias", "", ImportPermission.REFUSED, ""),
+        ("baja", "", ImportPermission.REFUSED, ""),
+        ("", "form", ImportPermission.PUBLIC_SOURCE, ""),
+        ("ninguno", "", ImportPermission.NONE, ""),
+        ("fuente pública", "", ImportPermission.PUBLIC_SOURCE, ""),
+        ("quizás", "form", ImportPermission.NONE, "permission_not_understood"),
+        ("noviembre", "", ImportPermission.NONE, "permission_not_understood"),
     ],
 )
-def test_what_a_word_grants(said: str, evidence: str, granted: Granted, remark: str) -> None:
+def test_what_a_word_grants(
+    said: str, evidence: str, granted: ImportPermission, remark: str
+) -> None:
     """A yes counts with evidence only; a no always; what is not understood grants nothing."""
-    found, reason_code, sentence = permission_said(said, evidence, Granted.PUBLIC_SOURCE)
+    found, reason_code, sentence = permission_said(said, evidence, ImportPermission.PUBLIC_SOURCE)
     assert (found, reason_code) == (granted, remark)
     assert bool(sentence) is bool(remark)
 
 
-@given(st.text(max_size=30), st.sampled_from(list(Granted)))
-def test_no_word_opts_in_without_evidence(said: str, default: Granted) -> None:
+@given(st.text(max_size=30), st.sampled_from(list(ImportPermission)))
+def test_no_word_opts_in_without_evidence(said: str, default: ImportPermission) -> None:
     """Whatever a cell says, it is no opt-in unless somebody says how it was obtained."""
     granted, _, _ = permission_said(said, "", default)
-    assert granted is not Granted.OPTED_IN or default is Granted.OPTED_IN
+    assert granted is not ImportPermission.OPTED_IN or default is ImportPermission.OPTED_IN
 
 
 @pytest.mark.parametrize(
@@ -93,19 +95,25 @@ def test_a_whole_record() -> None:
     row = cells(Nombre=" Ana ", Permiso="sí", Prueba="form", Fecha="2026-11-01", Origen="feria")
     found = read(row, MAPPING, ImportOptions(), region="AR", today=TODAY)
     assert (found.record, found.phone, found.name) == (2, "+5491141234567", "Ana")
-    assert (found.permission, found.said, found.evidence) == (Granted.OPTED_IN, "sí", "form")
+    assert (found.permission, found.said, found.evidence) == (
+        ImportPermission.OPTED_IN,
+        "sí",
+        "form",
+    )
     assert (found.data_date, found.cartera_origen) == (date(2026, 11, 1), "feria")
 
 
 def test_what_holds_for_all() -> None:
     """The import's own origin, permission and statement stand in for, or above, the cells."""
     options = ImportOptions(
-        cartera_origen="padrón 2026", permission=Granted.NONE, statement="signed at the fair"
+        cartera_origen="padrón 2026",
+        permission=ImportPermission.NONE,
+        statement="signed at the fair",
     )
     blank = read(cells(Origen="feria"), MAPPING, options, region="AR", today=TODAY)
-    assert (blank.cartera_origen, blank.permission) == ("padrón 2026", Granted.NONE)
+    assert (blank.cartera_origen, blank.permission) == ("padrón 2026", ImportPermission.NONE)
     yes = read(cells(Permiso="sí"), MAPPING, options, region="AR", today=TODAY)
-    assert (yes.permission, yes.evidence) == (Granted.OPTED_IN, "signed at the fair")
+    assert (yes.permission, yes.evidence) == (ImportPermission.OPTED_IN, "signed at the fair")
 
 
 def test_a_record_without_a_number_is_rejected_with_the_reason() -> None:
@@ -120,8 +128,8 @@ def test_options_that_can_not_be_meant_are_refused() -> None:
     with pytest.raises(ImportRejected, match="no column 'telefono'"):
         ImportOptions(mapping={"telefono": "Tel"})
     with pytest.raises(ImportRejected, match="without a word"):
-        ImportOptions(permission=Granted.OPTED_IN)
-    assert ImportOptions(permission=Granted.OPTED_IN, statement="form").statement == "form"
+        ImportOptions(permission=ImportPermission.OPTED_IN)
+    assert ImportOptions(permission=ImportPermission.OPTED_IN, statement="form").statement == "form"
 
 
 def test_a_mapping_names_headers_that_are_there() -> None:

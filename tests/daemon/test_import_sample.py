@@ -8,12 +8,18 @@ from pathlib import Path
 from daemon.imports.child import Child
 from daemon.imports.options import ImportOptions
 from storage import imports
-from storage.imports import Outcome
+from storage.imports import ImportRowOutcome
 from tests.helpers.importing import import_room
 
 DATA = Path(__file__).parents[1] / "data"
 SAMPLE = DATA / "prospects_es.csv"
-REACHED = frozenset({Outcome.ACCEPTED, Outcome.ACCEPTED_FIXED_LINE, Outcome.ACCEPTED_NOT_REACHABLE})
+REACHED = frozenset(
+    {
+        ImportRowOutcome.ACCEPTED,
+        ImportRowOutcome.ACCEPTED_FIXED_LINE,
+        ImportRowOutcome.ACCEPTED_NOT_REACHABLE,
+    }
+)
 
 
 def expected() -> list[tuple[int, str, str | None]]:
@@ -35,7 +41,7 @@ async def test_every_record_is_what_the_expected_file_says(tmp_path: Path) -> No
         told = await room.database.read(lambda reader: imports.records(reader, report.id))
         assert [(each.record, each.outcome.value, each.phone) for each in told] == expected()
         assert heard[-1] == (600, 600)
-        assert all(each.sentence for each in told if each.outcome is Outcome.REJECTED)
+        assert all(each.sentence for each in told if each.outcome is ImportRowOutcome.REJECTED)
         assert {each.phone for each in await room.prospects()} == {
             each.phone for each in told if each.outcome in REACHED
         }

@@ -14,12 +14,12 @@ from daemon.consent import Permission
 from daemon.errors import ImportRejected, NotFound
 from daemon.imports import lines
 from daemon.imports.child import Child
-from daemon.imports.options import Granted, ImportOptions
+from daemon.imports.options import ImportOptions, ImportPermission
 from daemon.imports.reading import ReadRecord
 from daemon.imports.worker import answered
 from storage import evidence, imports
 from storage.evidence import Evidence, EvidenceKind
-from storage.imports import Outcome
+from storage.imports import ImportRowOutcome
 from tests.helpers.importing import AT, SETTINGS, ImportRoom, import_room
 
 ANA = "+5491141234567"
@@ -111,8 +111,8 @@ async def test_a_mobile_form_upgrades_a_landline_form(room: ImportRoom) -> None:
     assert (ana.phone, ana.line_type, ana.score_contactabilidad) == (ANA, "mobile", 30)
     told = await room.database.read(lambda reader: imports.records(reader, report.id))
     assert [(each.outcome, each.phone) for each in told] == [
-        (Outcome.ACCEPTED_FIXED_LINE, ANA_LANDLINE),
-        (Outcome.DUPLICATE, ANA),
+        (ImportRowOutcome.ACCEPTED_FIXED_LINE, ANA_LANDLINE),
+        (ImportRowOutcome.DUPLICATE, ANA),
     ]
 
 
@@ -224,7 +224,9 @@ def opened(total: int) -> lines.Opened:
 
 def record(number: int, phone: str) -> ReadRecord:
     """Return an understood record."""
-    return ReadRecord(record=number, phone=phone, line_type="mobile", permission=Granted.NONE)
+    return ReadRecord(
+        record=number, phone=phone, line_type="mobile", permission=ImportPermission.NONE
+    )
 
 
 FIRST = lines.Batch((record(2, ANA),))

@@ -20,7 +20,7 @@ from daemon.api.effects import (
 from daemon.api.signals import InboundMessage, LidLearned
 from daemon.consent import Permission, permission_of
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import contacts, evidence, inbound, messages, prospects, spends
 from storage.evidence import EvidenceKind
 from storage.messages import MessageRecord
@@ -84,7 +84,7 @@ async def test_their_message_validates_scores_and_shows_intent(desk: Desk) -> No
     prospect = await desk.prospect()
     await desk.writes("Hola! ¿Cuánto sale el grande?")
     after = await desk.read_prospect(prospect)
-    assert after.validation is Validation.VALIDATED
+    assert after.validation is ValidationState.VALIDATED
     assert after.validado_tecnicamente is True
     assert after.expires_at == desk.people.clock.now() + timedelta(days=90)
     assert (after.on_whatsapp, after.permission, after.intent) == ("yes", "conversation", "asked")
@@ -105,13 +105,13 @@ async def test_what_is_known_not_to_be_reachable_needs_an_operators_word(desk: D
             tx,
             prospect,
             at=at,
-            validation=Validation.NOT_REACHABLE.value,
+            validation=ValidationState.NOT_REACHABLE.value,
             validado_tecnicamente=False,
         )
     )
     await desk.writes("hola")
     after = await desk.read_prospect(prospect)
-    assert (after.validation, after.validado_tecnicamente) == (Validation.NOT_REACHABLE, False)
+    assert (after.validation, after.validado_tecnicamente) == (ValidationState.NOT_REACHABLE, False)
     assert after.on_whatsapp == "yes"
 
 

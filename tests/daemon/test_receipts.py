@@ -10,7 +10,7 @@ import pytest
 
 from daemon.api.signals import ReceiptKind
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import evidence, messages, receipts
 from storage.evidence import EvidenceKind
 from storage.messages import MessageRecord
@@ -108,7 +108,7 @@ async def test_an_undeliverable_message_takes_the_validation_back(desk: Desk) ->
     await sent(desk)
     await desk.receipt("W1", FAILED, reason_code="undeliverable")
     after = await desk.read_prospect(prospect)
-    assert (after.validation, after.validado_tecnicamente) == (Validation.NOT_REACHABLE, False)
+    assert (after.validation, after.validado_tecnicamente) == (ValidationState.NOT_REACHABLE, False)
     known = await desk.people.database.read(lambda r: evidence.of_contact(r, after.contact))
     assert [e.value for e in known if e.kind is EvidenceKind.BOUNCE] == ["undeliverable"]
 
@@ -129,7 +129,7 @@ async def test_who_refuses_marketing_complains_and_said_no(desk: Desk) -> None:
     await sent(desk)
     await desk.receipt("W1", FAILED, reason_code="refused_marketing")
     after = await desk.read_prospect(prospect)
-    assert (after.validation, after.permission) == (Validation.VALIDATED, "refused")
+    assert (after.validation, after.permission) == (ValidationState.VALIDATED, "refused")
     known = await desk.people.database.read(lambda r: evidence.of_contact(r, after.contact))
     said = {(each.kind, each.value) for each in known}
     assert (EvidenceKind.COMPLAINT, "refused_marketing") in said
@@ -144,7 +144,7 @@ async def test_any_other_failure_says_nothing_of_the_number(desk: Desk) -> None:
     message = await sent(desk)
     await desk.receipt("W1", FAILED, reason_code="template_paused")
     assert (await record(desk, message)).reason_code == "template_paused"
-    assert (await desk.read_prospect(prospect)).validation is Validation.VALIDATED
+    assert (await desk.read_prospect(prospect)).validation is ValidationState.VALIDATED
 
 
 async def test_a_receipt_settles_the_one_message_in_doubt(desk: Desk) -> None:

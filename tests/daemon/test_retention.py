@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api.effects import Wish
+from daemon.api.effects import ContactRequest
 from daemon.retention import Retention
 from daemon.settings import RetentionSettings
 from statemachines.message import MessageState
 from storage import contacts, inbound, messages, prospects, suppressions
 from storage.ids import new_id
 from storage.inbound import InboundRecord
-from storage.prospects import NewProspect
-from storage.suppressions import Source
+from storage.prospects import NewProspectRecord
+from storage.suppressions import SuppressionSource
 from storage.tx import Tx
 from tests.helpers.people import ANA, BETO, People, opened_people
 
@@ -39,7 +39,9 @@ async def _prospect(people: People, phone: str) -> str:
 
     def job(tx: Tx) -> str:
         contact = contacts.resolve(tx, people.aliases.of_phone(phone), at)
-        new = NewProspect(contact=contact, phone=phone, cartera_origen="feria", line_type="mobile")
+        new = NewProspectRecord(
+            contact=contact, phone=phone, cartera_origen="feria", line_type="mobile"
+        )
         return prospects.insert(tx, new, at=at)
 
     return await people.database.write(job)
@@ -58,7 +60,7 @@ async def _inbound(people: People, phone: str) -> None:
             at=at,
             received_at=at,
             text="hola",
-            wish=Wish.NONE,
+            wish=ContactRequest.NONE,
         )
         inbound.insert(tx, record)
 
@@ -96,7 +98,9 @@ async def test_a_prospects_conversation_outlives_a_strangers(people: People) -> 
 async def test_someone_never_contacted_is_erased_but_stays_suppressed(people: People) -> None:
     """After 90 days without any exchange only the keyed hash of an opt-out is left."""
     await _prospect(people, ANA)
-    await people.suppression.suppress(ANA, source=Source.IMPORT, reason="list", who="test")
+    await people.suppression.suppress(
+        ANA, source=SuppressionSource.IMPORT, reason="list", who="test"
+    )
     await people.clock.advance(91 * DAY)
     gone = await _retention(people).sweep()
     assert gone["never_contacted"] == 1

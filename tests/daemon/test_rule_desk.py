@@ -23,7 +23,7 @@ from storage import audit, guards, rulesets
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.migrations import migrations
-from storage.rulesets import How
+from storage.rulesets import RulesetActivationKind
 from storage.tx import Reader, Tx
 from tests.helpers.clock import FakeClock
 
@@ -97,8 +97,8 @@ async def test_without_files_of_ones_own_the_shipped_rules_are_live(tmp_path: Pa
         assert [Path(file).name for file in state.gate.files] == ["gate.yaml"]
         found = await small.database.read(lambda reader: rulesets.history(reader, 5))
         assert {(each.format, each.how, each.who) for each in found} == {
-            ("leadmaster/gate@1", How.LOADED, "daemon"),
-            ("leadmaster/score@1", How.LOADED, "daemon"),
+            ("leadmaster/gate@1", RulesetActivationKind.LOADED, "daemon"),
+            ("leadmaster/score@1", RulesetActivationKind.LOADED, "daemon"),
         }
 
 
@@ -242,7 +242,11 @@ async def test_a_relaxed_veto_waits_for_a_person(tmp_path: Path) -> None:
         assert (accepted.gate.hash, accepted.waiting) == (state.waiting.hash, None)
         entry = await small.database.read(lambda reader: rulesets.live(reader, "leadmaster/gate@1"))
         assert entry is not None
-        assert (entry.how, entry.who, entry.reason) == (How.ACCEPTED, "ada", "they asked for it")
+        assert (entry.how, entry.who, entry.reason) == (
+            RulesetActivationKind.ACCEPTED,
+            "ada",
+            "they asked for it",
+        )
         [audited] = await small.database.read(lambda r: audit.of_subject(r, accepted.gate.hash))
         assert (audited.who, audited.action) == ("ada", "rules_accepted")
 
@@ -332,7 +336,7 @@ async def test_a_rollback_to_what_fails_its_trial_is_refused(tmp_path: Path) -> 
                 tx,
                 hash_="abcd",
                 format_="leadmaster/gate@1",
-                files=[rulesets.StoredFile("old.yaml", "- old\n", own=False)],
+                files=[rulesets.RulesetFile("old.yaml", "- old\n", own=False)],
                 at=FakeClock().now(),
                 who="daemon",
             )
@@ -354,10 +358,15 @@ async def test_accepted_rules_that_can_not_be_read_any_more_leave_the_shipped_on
 
 def _strange(tx: Tx) -> None:
     at = FakeClock().now()
-    files = [rulesets.StoredFile("old.yaml", FORMAT + "vetos: []\n", own=False)]
+    files = [rulesets.RulesetFile("old.yaml", FORMAT + "vetos: []\n", own=False)]
     rulesets.add(tx, hash_="abcd", format_="leadmaster/gate@1", files=files, at=at, who="x")
     rulesets.went_live(
-        tx, at=at, format_="leadmaster/gate@1", hash_="abcd", how=How.LOADED, who="x"
+        tx,
+        at=at,
+        format_="leadmaster/gate@1",
+        hash_="abcd",
+        how=RulesetActivationKind.LOADED,
+        who="x",
     )
 
 
@@ -423,5 +432,5 @@ def test_sets_that_version_1_stored_can_be_read(tmp_path: Path) -> None:
     row = ("abcd", "f", '{"gate.yaml": "text"}', "2026-01-01T00:00:00.000Z", "daemon")
     connection.execute("INSERT INTO rulesets VALUES (?, ?, ?, ?, ?)", row)
     [found] = rulesets.find(Reader(connection), "ab")
-    assert found.files == (rulesets.StoredFile("gate.yaml", "text", own=False),)
+    assert found.files == (rulesets.RulesetFile("gate.yaml", "text", own=False),)
     connection.close()

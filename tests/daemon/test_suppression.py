@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import BadRequest, Conflict, ImportRejected, NotFound
-from daemon.suppression import Source, export_csv, import_csv
+from daemon.suppression import SuppressionSource, export_csv, import_csv
 from statemachines.message import MessageState
 from storage import audit, contacts, suppressions
 from storage.journal import JournalAction, SuppressionJournal
@@ -23,7 +23,9 @@ async def people(tmp_path: Path) -> AsyncIterator[People]:
         yield opened
 
 
-async def suppress(people: People, target: str, source: Source = Source.OPERATOR) -> None:
+async def suppress(
+    people: People, target: str, source: SuppressionSource = SuppressionSource.OPERATOR
+) -> None:
     """Suppress without looking at the answer."""
     await people.suppression.suppress(target, source=source, reason="asked by phone", who="eva")
 
@@ -48,7 +50,7 @@ async def test_it_cancels_everything_that_waits_for_them_in_the_same_transaction
     mine = [await people.message(ANA), await people.message(ANA, kind="reply")]
     other = await people.message(BETO)
     done = await people.suppression.suppress(
-        ANA_OLD_FORM, source=Source.OPERATOR, reason="asked", who="eva"
+        ANA_OLD_FORM, source=SuppressionSource.OPERATOR, reason="asked", who="eva"
     )
     assert done.cancelled_messages == 2
     assert [await people.state(each) for each in mine] == [MessageState.CANCELLED] * 2
@@ -59,7 +61,7 @@ async def test_it_cancels_everything_that_waits_for_them_in_the_same_transaction
 async def test_a_name_learned_later_is_suppressed_too(people: People) -> None:
     """A hidden id joins the contact: the book and the journal take it in."""
     contact = await people.contact(ANA)
-    await suppress(people, contact, Source.CONTACT)
+    await suppress(people, contact, SuppressionSource.CONTACT)
     at = people.clock.now()
 
     def learn(tx: Tx) -> bool:
@@ -68,7 +70,7 @@ async def test_a_name_learned_later_is_suppressed_too(people: People) -> None:
 
     assert await people.database.write(learn)
     [record] = [r for r in await people.suppression.check(LID) if r.alias == LID]
-    assert record.source is Source.CONTACT
+    assert record.source is SuppressionSource.CONTACT
     assert people.aliases.of_lid(LID)[0].hash in {e.alias_hash for e in people.journal.entries()}
 
 
@@ -78,7 +80,7 @@ async def test_merging_with_a_suppressed_contact_cancels_what_waited(people: Peo
     at = people.clock.now()
     lid = people.aliases.of_lid(LID)
     await people.database.write(lambda tx: contacts.resolve(tx, lid, at))
-    await suppress(people, LID, Source.CONTACT)
+    await suppress(people, LID, SuppressionSource.CONTACT)
     assert await people.state(message) is MessageState.QUEUED
 
     def learn(tx: Tx) -> bool:
@@ -108,7 +110,7 @@ async def test_suppressing_makes_every_open_decision_stale(people: People) -> No
 
 async def test_a_number_without_a_contact_is_suppressed_by_its_hash_alone(people: People) -> None:
     """A do-not-call list makes no contacts, and binds the contact that is made later."""
-    await suppress(people, ANA, Source.IMPORT)
+    await suppress(people, ANA, SuppressionSource.IMPORT)
     assert await people.database.read(lambda r: contacts.of_alias(r, ANA)) is None
     contact = await people.contact(ANA_OLD_FORM)
     assert await people.database.read(lambda r: suppressions.is_suppressed(r, contact))
@@ -133,7 +135,7 @@ async def test_an_operators_mistake_is_corrected_with_a_reason_that_stays(people
 
 async def test_a_number_without_a_contact_can_be_corrected_too(people: People) -> None:
     """There is nobody to publish an event about."""
-    await suppress(people, ANA, Source.IMPORT)
+    await suppress(people, ANA, SuppressionSource.IMPORT)
     await people.suppression.correct(ANA, who="eva", reason="wrong list")
     assert not await is_suppressed(people, ANA)
     assert people.types() == []
@@ -142,7 +144,7 @@ async def test_a_number_without_a_contact_can_be_corrected_too(people: People) -
 async def test_nobody_here_lifts_what_the_contact_asked_for(people: People) -> None:
     """Not even where an operator had suppressed them before."""
     await suppress(people, ANA)
-    await suppress(people, ANA, Source.CONTACT)
+    await suppress(people, ANA, SuppressionSource.CONTACT)
     with pytest.raises(Conflict, match="asked for it themselves"):
         await people.suppression.correct(ANA, who="eva", reason="but I want to")
     assert await is_suppressed(people, ANA)
@@ -150,10 +152,14 @@ async def test_nobody_here_lifts_what_the_contact_asked_for(people: People) -> N
 
 async def test_a_weaker_word_does_not_replace_a_stronger_one(people: People) -> None:
     """An import after their own opt-out changes nothing."""
-    await suppress(people, ANA, Source.CONTACT)
-    done = await people.suppression.suppress(ANA, source=Source.IMPORT, reason="list", who="import")
+    await suppress(people, ANA, SuppressionSource.CONTACT)
+    done = await people.suppression.suppress(
+        ANA, source=SuppressionSource.IMPORT, reason="list", who="import"
+    )
     assert done.new == 0
-    assert {record.source for record in await people.suppression.check(ANA)} == {Source.CONTACT}
+    assert {record.source for record in await people.suppression.check(ANA)} == {
+        SuppressionSource.CONTACT
+    }
 
 
 async def test_correcting_nothing_is_said(people: People) -> None:
@@ -165,7 +171,9 @@ async def test_correcting_nothing_is_said(people: People) -> None:
 async def test_a_reason_is_always_given(people: People) -> None:
     """Neither in nor out without one."""
     with pytest.raises(BadRequest):
-        await people.suppression.suppress(ANA, source=Source.OPERATOR, reason=" ", who="eva")
+        await people.suppression.suppress(
+            ANA, source=SuppressionSource.OPERATOR, reason=" ", who="eva"
+        )
     with pytest.raises(BadRequest):
         await people.suppression.correct(ANA, who="eva", reason="")
 
@@ -179,7 +187,7 @@ async def test_an_unknown_contact_is_not_found(people: People) -> None:
 async def test_their_own_later_opt_in_reopens(people: People) -> None:
     """Even what they themselves asked for before."""
     contact = await people.contact(ANA)
-    await suppress(people, contact, Source.CONTACT)
+    await suppress(people, contact, SuppressionSource.CONTACT)
     suppressed_at = people.clock.now()
     await people.clock.advance(60)
     at = people.clock.now()
@@ -191,14 +199,14 @@ async def test_their_own_later_opt_in_reopens(people: People) -> None:
     await people.suppression.note_lifted(hashes)
     assert len(hashes) == 2
     assert not await is_suppressed(people, ANA)
-    await suppress(people, contact, Source.CONTACT)
+    await suppress(people, contact, SuppressionSource.CONTACT)
     assert await is_suppressed(people, ANA)
 
 
 async def test_the_journal_brings_back_what_an_older_database_lost(tmp_path: Path) -> None:
     """The table is emptied as a restore would; the start puts it back and cancels what waits."""
     async with opened_people(tmp_path) as people:
-        await suppress(people, ANA, Source.CONTACT)
+        await suppress(people, ANA, SuppressionSource.CONTACT)
         await suppress(people, BETO)
         await people.suppression.correct(BETO, who="eva", reason="mistake")
         message = await people.message(ANA)
@@ -206,7 +214,9 @@ async def test_the_journal_brings_back_what_an_older_database_lost(tmp_path: Pat
     async with opened_people(tmp_path) as people:
         assert await people.suppression.replay() == 2
         assert await people.suppression.replay() == 0
-        assert {r.source for r in await people.suppression.check(ANA)} == {Source.CONTACT}
+        assert {r.source for r in await people.suppression.check(ANA)} == {
+            SuppressionSource.CONTACT
+        }
         assert not await is_suppressed(people, BETO)
         assert await people.state(message) is MessageState.CANCELLED
 
@@ -214,7 +224,7 @@ async def test_the_journal_brings_back_what_an_older_database_lost(tmp_path: Pat
 async def test_a_crash_between_a_lifting_and_its_journal_line_is_harmless(people: People) -> None:
     """The table knows the newer word."""
     contact = await people.contact(ANA)
-    await suppress(people, contact, Source.CONTACT)
+    await suppress(people, contact, SuppressionSource.CONTACT)
     await people.clock.advance(5)
     at = people.clock.now()
     await people.database.write(lambda tx: people.suppression.reopen(tx, contact, at=at))

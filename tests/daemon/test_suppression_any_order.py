@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.signals import LidLearned
-from daemon.suppression import Source
+from daemon.suppression import SuppressionSource
 from statemachines.message import CANCELLABLE
 from storage import messages
 from tests.helpers.examples import examples
@@ -83,7 +83,7 @@ async def take(desk: Desk, step: Step) -> None:
             await desk.writes("STOP", sender=LID)
         case Step.OPERATOR_SUPPRESSED_NUMBER:
             await desk.people.suppression.suppress(
-                ANA, source=Source.OPERATOR, reason="phoned us", who="eva"
+                ANA, source=SuppressionSource.OPERATOR, reason="phoned us", who="eva"
             )
         case Step.PAIR_LEARNED:
             await desk.desk.lid("main", LidLearned(LID, ANA))

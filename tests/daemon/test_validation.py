@@ -10,7 +10,7 @@ import pytest
 
 from daemon.api.transport import OnWhatsApp
 from daemon.errors import BadRequest, Conflict, NotFound
-from statemachines.prospect import Validation as State
+from statemachines.prospect import ValidationState as State
 from storage import audit, contacts, prospects
 from storage.evidence import EvidenceKind
 from tests.helpers.checks import ANA, BETO, LID, Checks, opened

@@ -13,7 +13,7 @@ from daemon.api.transport import OnWhatsApp
 from daemon.errors import Unavailable
 from daemon.settings import PacingSettings, Settings
 from daemon.validation.room import RETRY
-from statemachines.prospect import Validation as State
+from statemachines.prospect import ValidationState as State
 from storage import halts, prospects
 from tests.helpers.checks import ANA, BETO, Checks, linked, opened
 from tests.helpers.importing import SETTINGS

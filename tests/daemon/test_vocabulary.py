@@ -12,7 +12,7 @@ from daemon import errors
 from daemon.errors import BadRequest, LeadMasterError
 from daemon.events import EVENTS, Event, MessageChanged, SessionQrShown, field_names, revive
 from statemachines.message import MessageState
-from storage.messages import Changed
+from storage.messages import MessageStateEvent
 from tests.helpers.clock import MIDDAY
 
 EXAMPLES = {
@@ -59,7 +59,7 @@ def test_a_qr_is_a_secret_in_every_log_line() -> None:
 
 def test_what_storage_writes_of_a_move_fits_the_public_event() -> None:
     """The two declarations are one vocabulary."""
-    assert Changed(MIDDAY, "msg_1", {}).type == MessageChanged.word
+    assert MessageStateEvent(MIDDAY, "msg_1", {}).type == MessageChanged.word
     assert set(field_names(MessageChanged)) >= {"state", "previous", "decision", "due_at"}
     assert MessageState("sent") == "sent"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import wishes
-from daemon.api.effects import Wish
+from daemon.api.effects import ContactRequest
 from daemon.errors import PhrasesRejected
 from daemon.wishes import fold, load
 
@@ -18,11 +18,11 @@ DATA = Path(__file__).parents[1] / "data" / "optout_phrases.csv"
 SHIPPED = load()
 
 with DATA.open(encoding="utf-8", newline="") as file:
-    EXPECTED = [(row["text"], Wish(row["expected"])) for row in csv.DictReader(file)]
+    EXPECTED = [(row["text"], ContactRequest(row["expected"])) for row in csv.DictReader(file)]
 
 
 @pytest.mark.parametrize(("text", "wish"), EXPECTED)
-def test_every_phrase_of_the_data_file_is_read_as_it_says(text: str, wish: Wish) -> None:
+def test_every_phrase_of_the_data_file_is_read_as_it_says(text: str, wish: ContactRequest) -> None:
     """The product's own list of messages is the measure."""
     assert SHIPPED.read(text) is wish
 
@@ -30,39 +30,39 @@ def test_every_phrase_of_the_data_file_is_read_as_it_says(text: str, wish: Wish)
 @pytest.mark.parametrize(
     ("text", "wish"),
     [
-        ("", Wish.NONE),
-        ("👍", Wish.NONE),
-        ("por favor, gracias", Wish.NONE),
-        ("¡Por favor, BAJA ya! Gracias 🙏", Wish.OPT_OUT),
-        ("\U0001d412\U0001d413\U0001d40e\U0001d40f", Wish.OPT_OUT),
-        ("S\u200bT\u200bO\u200bP", Wish.OPT_OUT),
-        ("stop stop STOP!!!", Wish.OPT_OUT),
-        ("don't text me", Wish.OPT_OUT),
-        ("Hola. Les pido que no me escriban, estoy de luto", Wish.OPT_OUT),
-        ("quiero darme de baja de esto", Wish.OPT_OUT),
-        ("Por favor sacame de la lista, gracias", Wish.OPT_OUT),
-        ("stop messaging me or I call the police", Wish.OPT_OUT),
-        ("alto", Wish.OPT_OUT),
-        ("alto, por favor", Wish.OPT_OUT),
-        ("alto precio", Wish.NONE),
-        ("la baja temporada", Wish.NONE),
-        ("para el lunes", Wish.NONE),
-        ("unstoppable cancellation", Wish.NONE),
-        ("Stop by tomorrow", Wish.REVIEW),
-        ("Hola, baja el precio y compro", Wish.REVIEW),
-        ("¿cómo hago para ir de baja?", Wish.REVIEW),
-        ("don't stop now", Wish.REVIEW),
-        ("UNSTOP", Wish.OPT_IN),
-        (" alta. ", Wish.OPT_IN),
-        ("alta calidad", Wish.NONE),
-        ("alta por favor", Wish.NONE),
-        ("No, muchas gracias", Wish.REFUSED),
-        ("Hola, no me interesa", Wish.REFUSED),
-        ("Gracias, pero no", Wish.REFUSED),
-        ("no me interesa el rojo, sí el azul", Wish.NONE),
+        ("", ContactRequest.NONE),
+        ("👍", ContactRequest.NONE),
+        ("por favor, gracias", ContactRequest.NONE),
+        ("¡Por favor, BAJA ya! Gracias 🙏", ContactRequest.OPT_OUT),
+        ("\U0001d412\U0001d413\U0001d40e\U0001d40f", ContactRequest.OPT_OUT),
+        ("S\u200bT\u200bO\u200bP", ContactRequest.OPT_OUT),
+        ("stop stop STOP!!!", ContactRequest.OPT_OUT),
+        ("don't text me", ContactRequest.OPT_OUT),
+        ("Hola. Les pido que no me escriban, estoy de luto", ContactRequest.OPT_OUT),
+        ("quiero darme de baja de esto", ContactRequest.OPT_OUT),
+        ("Por favor sacame de la lista, gracias", ContactRequest.OPT_OUT),
+        ("stop messaging me or I call the police", ContactRequest.OPT_OUT),
+        ("alto", ContactRequest.OPT_OUT),
+        ("alto, por favor", ContactRequest.OPT_OUT),
+        ("alto precio", ContactRequest.NONE),
+        ("la baja temporada", ContactRequest.NONE),
+        ("para el lunes", ContactRequest.NONE),
+        ("unstoppable cancellation", ContactRequest.NONE),
+        ("Stop by tomorrow", ContactRequest.REVIEW),
+        ("Hola, baja el precio y compro", ContactRequest.REVIEW),
+        ("¿cómo hago para ir de baja?", ContactRequest.REVIEW),
+        ("don't stop now", ContactRequest.REVIEW),
+        ("UNSTOP", ContactRequest.OPT_IN),
+        (" alta. ", ContactRequest.OPT_IN),
+        ("alta calidad", ContactRequest.NONE),
+        ("alta por favor", ContactRequest.NONE),
+        ("No, muchas gracias", ContactRequest.REFUSED),
+        ("Hola, no me interesa", ContactRequest.REFUSED),
+        ("Gracias, pero no", ContactRequest.REFUSED),
+        ("no me interesa el rojo, sí el azul", ContactRequest.NONE),
     ],
 )
-def test_the_rules_hold_beyond_the_data_file(text: str, wish: Wish) -> None:
+def test_the_rules_hold_beyond_the_data_file(text: str, wish: ContactRequest) -> None:
     """Whole words, whole messages, courtesy around them, and nothing by accident."""
     assert SHIPPED.read(text) is wish
 
@@ -70,7 +70,7 @@ def test_the_rules_hold_beyond_the_data_file(text: str, wish: Wish) -> None:
 @given(st.text())
 def test_any_text_has_a_wish(text: str) -> None:
     """No text makes the reader raise."""
-    assert isinstance(SHIPPED.read(text), Wish)
+    assert isinstance(SHIPPED.read(text), ContactRequest)
 
 
 @given(st.text())
@@ -82,7 +82,7 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
 
 
 @given(st.sampled_from(EXPECTED), st.sampled_from([" ", "!", "…", "🙏", "\u200d", "\n"]))
-def test_decoration_changes_no_wish(expected: tuple[str, Wish], mark: str) -> None:
+def test_decoration_changes_no_wish(expected: tuple[str, ContactRequest], mark: str) -> None:
     """Punctuation, emoji and spaces around a message make no difference."""
     text, wish = expected
     assert SHIPPED.read(f"{mark}{text.upper()}{mark}") is wish
@@ -90,8 +90,8 @@ def test_decoration_changes_no_wish(expected: tuple[str, Wish], mark: str) -> No
 
 def test_a_very_long_message_is_read_to_its_end() -> None:
     """An opt-out behind a wall of text counts."""
-    assert SHIPPED.read("bla " * 20_000 + "please now " * 5_000) is Wish.NONE
-    assert SHIPPED.read("uno dos " * 20_000 + "no me escriban") is Wish.OPT_OUT
+    assert SHIPPED.read("bla " * 20_000 + "please now " * 5_000) is ContactRequest.NONE
+    assert SHIPPED.read("uno dos " * 20_000 + "no me escriban") is ContactRequest.OPT_OUT
 
 
 def write(folder: Path, text: str) -> Path:
@@ -108,11 +108,11 @@ def test_operators_can_bring_their_own_lists(tmp_path: Path) -> None:
     """Their phrases replace the shipped ones, and are folded as messages are."""
     own = load(write(tmp_path, "# ours\n\n" + GOOD))
     assert [own.read(text) for text in ("basta!", "BAJA", "yes", "oh no more", "nope")] == [
-        Wish.OPT_OUT,
-        Wish.NONE,
-        Wish.OPT_IN,
-        Wish.OPT_OUT,
-        Wish.REFUSED,
+        ContactRequest.OPT_OUT,
+        ContactRequest.NONE,
+        ContactRequest.OPT_IN,
+        ContactRequest.OPT_OUT,
+        ContactRequest.REFUSED,
     ]
 
 
@@ -156,10 +156,10 @@ def test_the_shipped_phrases_all_mean_what_their_list_says() -> None:
     """No shipped phrase is shadowed by another list."""
     for line, name, phrase in wishes.entries(wishes.SHIPPED.read_text(encoding="utf-8")):
         wanted = {
-            "opt_out": Wish.OPT_OUT,
-            "refusal": Wish.OPT_OUT,
-            "opt_in": Wish.OPT_IN,
-            "refused": Wish.REFUSED,
+            "opt_out": ContactRequest.OPT_OUT,
+            "refusal": ContactRequest.OPT_OUT,
+            "opt_in": ContactRequest.OPT_IN,
+            "refused": ContactRequest.REFUSED,
         }.get(name)
         if phrase and wanted:
             assert SHIPPED.read(phrase) is wanted, f"{wishes.SHIPPED}:{line}: {phrase}"
@@ -179,7 +179,7 @@ def test_the_shipped_phrases_all_mean_what_their_list_says() -> None:
 )
 def test_letters_one_by_one_are_a_word(text: str) -> None:
     """Whoever spells it means it, whatever stands between the letters."""
-    assert SHIPPED.read(text) is Wish.OPT_OUT
+    assert SHIPPED.read(text) is ContactRequest.OPT_OUT
 
 
 def test_every_opt_out_can_be_spelled() -> None:
@@ -193,7 +193,7 @@ def test_every_opt_out_can_be_spelled() -> None:
     for phrase in spelled:
         for between in " .-_":
             said = between.join(phrase.replace(" ", ""))
-            assert SHIPPED.read(said) is Wish.OPT_OUT, said
+            assert SHIPPED.read(said) is ContactRequest.OPT_OUT, said
 
 
 @pytest.mark.parametrize(
@@ -211,4 +211,4 @@ def test_every_opt_out_can_be_spelled() -> None:
 )
 def test_letters_that_spell_no_opt_out_are_none(text: str) -> None:
     """Initials, lists, and a word that is spelled in the middle of something else."""
-    assert SHIPPED.read(text) is Wish.NONE
+    assert SHIPPED.read(text) is ContactRequest.NONE

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 from argon2 import PasswordHasher
 
-from daemon.auth import ALL_SCOPES, Auth, Identity, Role, Scope, Way
+from daemon.auth import ALL_SCOPES, Auth, Identity, Role, Scope, SignInMethod
 from daemon.auth.passwords import Passwords
 from daemon.http import auth as door_auth
 from daemon.http import control
@@ -29,7 +29,7 @@ from tests.helpers.database import opened_database
 PASSWORD = "correct horse battery"
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """As argon2id as the real one, and a thousand times cheaper."""
-OWNER = Identity("root", "", ALL_SCOPES, Way.CONTROL)
+OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.new_message import new_message
 from daemon.settings import Settings
-from daemon.validation import Validation
+from daemon.validation import ValidationService
 from statemachines.message import MessageState
-from statemachines.session import Connection, Phone, Sending
+from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import contacts, evidence, messages, prospects, sessions, spends
 from storage.evidence import EvidenceKind
-from storage.prospects import NewProspect, ProspectRecord
+from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.sessions import SessionRecord
 from storage.spends import Spend
 from storage.tx import Tx
@@ -60,7 +60,7 @@ class Checks:
 
     room: ImportRoom
     line: ScriptedLine
-    validation: Validation
+    validation: ValidationService
     woken: list[str] = field(default_factory=list)
 
     async def hear(self, contact: str) -> None:
@@ -121,7 +121,9 @@ def bring(tx: Tx, room: ImportRoom, at: datetime) -> None:
     """Enter two prospects."""
     for phone in (ANA, BETO):
         contact = contacts.resolve(tx, room.aliases.of_phone(phone), at)
-        new = NewProspect(contact=contact, phone=phone, cartera_origen="feria", line_type="mobile")
+        new = NewProspectRecord(
+            contact=contact, phone=phone, cartera_origen="feria", line_type="mobile"
+        )
         prospects.insert(tx, new, at=at)
         room.scoring.refresh(tx, contact, at, reason_code="brought", sentence="")
 
@@ -137,9 +139,9 @@ def linked(tx: Tx, at: datetime, *, days: int = 30, name: str = "main", phone: s
             time_zone="America/Argentina/Buenos_Aires",
             options={},
             desired="on",
-            connection=Connection.READY,
-            phone_state=Phone.SEEN,
-            sending=Sending.ALL,
+            connection=ConnectionState.READY,
+            phone_state=PhoneState.SEEN,
+            sending=SendingState.ALL,
             reason_code="",
             since=at,
             created_at=at - timedelta(days=days),
@@ -157,7 +159,7 @@ async def opened(
         await room.database.write(lambda tx: bring(tx, room, at))
         await room.database.write(lambda tx: linked(tx, at, days=days))
         line = ScriptedLine()
-        validation = Validation(
+        validation = ValidationService(
             room.database, line, room.scoring, room.aliases, room.clock, settings
         )
         checks = Checks(room, line, validation)

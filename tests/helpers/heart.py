@@ -27,10 +27,10 @@ from daemon.review import Review
 from daemon.rulebook import Rulebook
 from daemon.scoring import Scoring
 from daemon.settings import PacingSettings, RulesSettings, SendingSettings, Settings
-from daemon.suppression import Source, Suppression
+from daemon.suppression import Suppression, SuppressionSource
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
-from statemachines.session import Connection, Phone, Sending
+from statemachines.prospect import ValidationState
+from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import contacts, decisions, evidence, guards, messages, prospects, sessions
 from storage.db import Database
 from storage.decisions import DecisionRecord
@@ -41,7 +41,7 @@ from storage.ids import new_id
 from storage.journal import SuppressionJournal
 from storage.messages import MessageRecord
 from storage.migrations import migrations
-from storage.prospects import NewProspect
+from storage.prospects import NewProspectRecord
 from storage.sessions import SessionRecord
 from storage.times import stamp
 from storage.tx import Reader, Tx
@@ -149,9 +149,9 @@ class SmallHouse:
             time_zone=time_zone,
             options={},
             desired="on",
-            connection=Connection.READY,
-            phone_state=Phone.SEEN,
-            sending=Sending.ALL,
+            connection=ConnectionState.READY,
+            phone_state=PhoneState.SEEN,
+            sending=SendingState.ALL,
             reason_code="",
             since=at,
             created_at=at,
@@ -171,17 +171,17 @@ class SmallHouse:
         *,
         permission: str | None = "opted_in",
         on_whatsapp: str = "yes",
-        validation: Validation = Validation.VALIDATED,
+        validation: ValidationState = ValidationState.VALIDATED,
         line_type: str = "mobile",
         data_days: float = 0,
     ) -> str:
         """Enter a prospect that everything speaks for, but for what a test changes."""
         at = self.clock.now()
-        known = {Validation.VALIDATED: True, Validation.NOT_REACHABLE: False}
+        known = {ValidationState.VALIDATED: True, ValidationState.NOT_REACHABLE: False}
 
         def job(tx: Tx) -> str:
             contact = contacts.resolve(tx, self.aliases.of_phone(number), at)
-            new = NewProspect(
+            new = NewProspectRecord(
                 contact=contact,
                 phone=number,
                 cartera_origen="feria_2026",
@@ -248,7 +248,7 @@ class SmallHouse:
     async def suppress(self, number: str) -> None:
         """Enter an opt-out that an operator heard of."""
         await self.suppression.suppress(
-            number, source=Source.OPERATOR, reason="asked by phone", who="eva"
+            number, source=SuppressionSource.OPERATOR, reason="asked by phone", who="eva"
         )
 
     async def execute(self, sql: str, *params: object) -> None:

@@ -157,7 +157,7 @@ class Desk:
         at = people.clock.now()
 
         def job(tx: Tx) -> str:
-            new = prospects.NewProspect(
+            new = prospects.NewProspectRecord(
                 contact=contact, phone=phone, cartera_origen="feria 2025", line_type="mobile"
             )
             return prospects.insert(tx, new, at=at)

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.app import House
-from daemon.auth import ALL_SCOPES, Auth, Identity, Role, Scope, Way
+from daemon.auth import ALL_SCOPES, Auth, Identity, Role, Scope, SignInMethod
 from daemon.auth.passwords import Passwords
 from daemon.events import Event, SendingHalted
 from daemon.http import auth as door_auth
@@ -31,7 +31,7 @@ from tests.helpers.auth import FAST
 from tests.helpers.doors import settings_for
 from tests.helpers.raw_socket import RawSocket, raw_socket
 
-OWNER = Identity("root", "", ALL_SCOPES, Way.CONTROL)
+OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 PATIENCE = 20.0
 Frame = dict[str, Any]
 

@@ -18,15 +18,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from daemon.auth import ALL_SCOPES, Identity, Role, Way
+from daemon.auth import ALL_SCOPES, Identity, Role, SignInMethod
 from daemon.errors import BodyTooLarge
 from daemon.http.limits import BODY_LIMIT
-from daemon.http.openapi.problem import Problem
+from daemon.http.openapi.problem import ProblemDetails
 from daemon.http.uploads import FILE_LIMIT
 from tests.helpers.doors import Doors, doors, settings_for
 from tests.nginx.proxy import FRIEND, Proxy, nginx_before
 
-OWNER = Identity("root", "", ALL_SCOPES, Way.CONTROL)
+OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 TRUSTING = ssl.create_default_context()
 TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
 
@@ -157,7 +157,7 @@ async def test_bodies_have_a_limit_but_lists_may_be_large(site: Site) -> None:
         async with site.client.post(url, data=body, headers=site.bearer) as answer:
             assert (answer.status, answer.content_type) == (413, "application/problem+json")
             problem = await answer.json(content_type=None)
-            assert set(problem) == set(Problem.__struct_fields__)
+            assert set(problem) == set(ProblemDetails.__struct_fields__)
             assert (problem["code"], problem["hint"]) == (BodyTooLarge.code, BodyTooLarge.hint)
             assert f"{BODY_LIMIT:,} bytes, or {FILE_LIMIT:,} of" in problem["detail"]
             assert answer.headers["X-Request-Id"] == problem["request_id"]

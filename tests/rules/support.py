@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rules import Judge, Problem, RuleSet, RulesInvalid, load
+from rules import Judge, RuleProblem, RuleSet, RulesInvalid, load
 from rules.examples import baseline
 
 GATE_HEAD = """\
@@ -59,7 +59,7 @@ def problems_of(text: str, *more: str) -> list[str]:
     return [_short(problem, alone=not more) for problem in caught.value.problems]
 
 
-def _short(problem: Problem, *, alone: bool) -> str:
+def _short(problem: RuleProblem, *, alone: bool) -> str:
     name = "" if alone else f"{Path(problem.file).name}:"
     return f"{name}{problem.line}:{problem.column}: {problem.sentence}"
 

@@ -8,7 +8,7 @@ import pytest
 
 from rules.facts import FACTS, REQUIRED, FactType, nearest
 from rules.snapshot import known_values, micro
-from statemachines.session import Connection, Sending
+from statemachines.session import ConnectionState, SendingState
 
 
 def test_the_three_spanish_terms_are_facts_of_the_right_type() -> None:
@@ -52,8 +52,8 @@ def test_unknown_is_a_value_of_on_whatsapp() -> None:
 
 def test_the_sessions_states_are_those_of_its_machine() -> None:
     """One vocabulary: a state that rules cannot name would always be unknown to them."""
-    assert set(FACTS["session.state"].values) == set(Connection)
-    assert set(FACTS["session.sending"].values) == set(Sending)
+    assert set(FACTS["session.state"].values) == set(ConnectionState)
+    assert set(FACTS["session.sending"].values) == set(SendingState)
 
 
 def test_the_nearest_name_is_suggested() -> None:

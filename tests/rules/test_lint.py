@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rules import DEFAULTS, Judge, Problem, RuleSet, load
+from rules import DEFAULTS, Judge, RuleProblem, RuleSet, load
 from rules.examples import run_examples
 from rules.lint import Reach, lint, reach
 from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded
 
 
-def _lint(ruleset: RuleSet) -> tuple[Problem, ...]:
+def _lint(ruleset: RuleSet) -> tuple[RuleProblem, ...]:
     return lint(ruleset, run_examples(Judge(ruleset)))
 
 

@@ -7,9 +7,9 @@ import pytest
 from statemachines.machine import fire, restore
 from statemachines.prospect import (
     VALIDATION_DEADLINES,
-    Validation,
     ValidationEvent,
     ValidationMachine,
+    ValidationState,
     validado_tecnicamente_of,
 )
 from tests.statemachines.walks import fires
@@ -26,13 +26,13 @@ def test_a_check_has_three_answers(answer: str, state: str) -> None:
     assert fire(machine, ValidationEvent(answer)) == state
 
 
-@pytest.mark.parametrize("state", [s for s in Validation if s is not Validation.ERASED])
-def test_an_operators_word_counts_from_anywhere(state: Validation) -> None:
+@pytest.mark.parametrize("state", [s for s in ValidationState if s is not ValidationState.ERASED])
+def test_an_operators_word_counts_from_anywhere(state: ValidationState) -> None:
     """An operator validates, rejects or erases a prospect in whatever state it is."""
     for event, target in (
-        (ValidationEvent.OPERATOR_VALIDATED, Validation.VALIDATED),
-        (ValidationEvent.OPERATOR_REJECTED, Validation.NOT_REACHABLE),
-        (ValidationEvent.ERASED, Validation.ERASED),
+        (ValidationEvent.OPERATOR_VALIDATED, ValidationState.VALIDATED),
+        (ValidationEvent.OPERATOR_REJECTED, ValidationState.NOT_REACHABLE),
+        (ValidationEvent.ERASED, ValidationState.ERASED),
     ):
         assert fire(restore(ValidationMachine, state), event) is target
 
@@ -40,13 +40,13 @@ def test_an_operators_word_counts_from_anywhere(state: Validation) -> None:
 def test_an_inbound_renews_but_does_not_resurrect() -> None:
     """Writing to us renews a validation; a number known unreachable needs an operator's word."""
     inbound = ValidationEvent.INBOUND_RECEIVED
-    assert fire(restore(ValidationMachine, "validated"), inbound) is Validation.VALIDATED
-    assert fire(restore(ValidationMachine, "expired"), inbound) is Validation.VALIDATED
+    assert fire(restore(ValidationMachine, "validated"), inbound) is ValidationState.VALIDATED
+    assert fire(restore(ValidationMachine, "expired"), inbound) is ValidationState.VALIDATED
     assert not fires(restore(ValidationMachine, "not_reachable"), inbound)
 
 
 @pytest.mark.parametrize("state", sorted(VALIDATION_DEADLINES))
-def test_a_check_and_a_validation_end_by_themselves(state: Validation) -> None:
+def test_a_check_and_a_validation_end_by_themselves(state: ValidationState) -> None:
     """A check without an answer and a validation of 90 days are left by their deadlines' events."""
     machine = restore(ValidationMachine, state)
     fire(machine, ValidationEvent(VALIDATION_DEADLINES[state].event))
@@ -55,7 +55,9 @@ def test_a_check_and_a_validation_end_by_themselves(state: Validation) -> None:
 
 def test_the_flag_is_true_false_or_undecided() -> None:
     """Only a standing validation is true and only a known no is false; an expired one waits."""
-    flags = {state: validado_tecnicamente_of(state) for state in Validation}
-    assert [state for state, flag in flags.items() if flag is True] == [Validation.VALIDATED]
-    assert [state for state, flag in flags.items() if flag is False] == [Validation.NOT_REACHABLE]
-    assert flags[Validation.EXPIRED] is None
+    flags = {state: validado_tecnicamente_of(state) for state in ValidationState}
+    assert [state for state, flag in flags.items() if flag is True] == [ValidationState.VALIDATED]
+    assert [state for state, flag in flags.items() if flag is False] == [
+        ValidationState.NOT_REACHABLE
+    ]
+    assert flags[ValidationState.EXPIRED] is None

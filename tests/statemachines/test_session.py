@@ -16,15 +16,15 @@ from statemachines.session import (
     RESTING,
     SENDING_DEADLINES,
     STREAM_ERROR_DEADLINE,
-    Connection,
     ConnectionEvent,
     ConnectionMachine,
-    Phone,
+    ConnectionState,
     PhoneEvent,
     PhoneMachine,
-    Sending,
+    PhoneState,
     SendingEvent,
     SendingMachine,
+    SendingState,
 )
 from tests.statemachines.walks import fires, reachable
 
@@ -82,15 +82,15 @@ def test_signal_leads_where_the_design_says(state: str, event: str, target: str)
 
 def test_a_session_is_resting_or_moving_never_both() -> None:
     """Every state rests or moves, and each moving one is active."""
-    assert set(Connection) == MOVING | RESTING
+    assert set(ConnectionState) == MOVING | RESTING
     assert not MOVING & RESTING
-    assert {Connection.READY} == ACTIVE - MOVING
+    assert {ConnectionState.READY} == ACTIVE - MOVING
     assert MUST_BE_ACKNOWLEDGED < NEEDS_PERSON
-    assert {Connection.READY} == CAN_SEND
+    assert {ConnectionState.READY} == CAN_SEND
 
 
 @pytest.mark.parametrize("state", sorted(MOVING))
-def test_a_moving_state_leaves_when_its_deadline_passes(state: Connection) -> None:
+def test_a_moving_state_leaves_when_its_deadline_passes(state: ConnectionState) -> None:
     """No moving state lasts: its own deadline's event leads out of it."""
     machine = restore(ConnectionMachine, state)
     assert fires(machine, DEADLINES[state].event)
@@ -98,24 +98,24 @@ def test_a_moving_state_leaves_when_its_deadline_passes(state: Connection) -> No
 
 
 @pytest.mark.parametrize("state", sorted(set(DEADLINES) - MOVING))
-def test_a_deadline_of_a_resting_state_is_an_event_that_it_accepts(state: Connection) -> None:
+def test_a_deadline_of_a_resting_state_is_an_event_that_it_accepts(state: ConnectionState) -> None:
     """The one retry of `failed` and the end of a ban are moves too."""
     assert fires(restore(ConnectionMachine, state), DEADLINES[state].event)
 
 
 def test_the_codes_deadline_is_that_of_the_qr() -> None:
     """Awaiting a scan lasts as long as the six codes together, 160 seconds."""
-    assert DEADLINES[Connection.AWAITING_SCAN].seconds == PAIRING_WINDOW_SECONDS == 160
+    assert DEADLINES[ConnectionState.AWAITING_SCAN].seconds == PAIRING_WINDOW_SECONDS == 160
 
 
-@pytest.mark.parametrize("verdict", [Connection.BANNED_TEMPORARILY, Connection.BLOCKED])
-def test_only_a_person_ends_a_ban_or_a_block(verdict: Connection) -> None:
+@pytest.mark.parametrize("verdict", [ConnectionState.BANNED_TEMPORARILY, ConnectionState.BLOCKED])
+def test_only_a_person_ends_a_ban_or_a_block(verdict: ConnectionState) -> None:
     """Without an acknowledgement no event leads out, neither time nor stop and start."""
     assert reachable(ConnectionMachine, verdict, without="acknowledge") <= MUST_BE_ACKNOWLEDGED
 
 
-@pytest.mark.parametrize("state", sorted(set(Connection) - {Connection.BLOCKED}))
-def test_a_ban_is_heard_in_every_state(state: Connection) -> None:
+@pytest.mark.parametrize("state", sorted(set(ConnectionState) - {ConnectionState.BLOCKED}))
+def test_a_ban_is_heard_in_every_state(state: ConnectionState) -> None:
     """A temporary ban is never missed; only the harder block stands above it."""
     assert fires(restore(ConnectionMachine, state), ConnectionEvent.BANNED)
 
@@ -124,7 +124,7 @@ def test_a_keepalive_makes_silence_good_again() -> None:
     """A session that was only silent is ready as soon as it is heard."""
     machine = restore(ConnectionMachine, "ready")
     fire(machine, ConnectionEvent.KEEPALIVE_LOST)
-    assert fire(machine, ConnectionEvent.KEEPALIVE_RESTORED) is Connection.READY
+    assert fire(machine, ConnectionEvent.KEEPALIVE_RESTORED) is ConnectionState.READY
 
 
 @pytest.mark.parametrize(
@@ -138,33 +138,33 @@ def test_a_keepalive_proves_nothing_without_a_login(events: list[str]) -> None:
         fire(machine, ConnectionEvent(event))
     with pytest.raises(IllegalMove):
         fire(machine, ConnectionEvent.KEEPALIVE_RESTORED)
-    assert machine.model.state is Connection.DEGRADED
-    assert fire(machine, STREAM_ERROR_DEADLINE.event) is Connection.STARTING
+    assert machine.model.state is ConnectionState.DEGRADED
+    assert fire(machine, STREAM_ERROR_DEADLINE.event) is ConnectionState.STARTING
 
 
 def test_a_keepalive_is_not_believed_after_a_restart() -> None:
     """A session restored as degraded has no worker any more: it logs in anew."""
     machine = restore(ConnectionMachine, "degraded")
     assert not fires(machine, ConnectionEvent.KEEPALIVE_RESTORED)
-    assert fire(machine, ConnectionEvent.RESTART) is Connection.STARTING
+    assert fire(machine, ConnectionEvent.RESTART) is ConnectionState.STARTING
 
 
 def test_a_phone_is_unlinked_until_it_was_seen() -> None:
     """A phone begins unlinked, is seen, missed, seen again, and can be unlinked."""
     machine = restore(PhoneMachine, "unlinked")
-    assert PhoneMachine.states_map[Phone.UNLINKED].initial
-    assert fire(machine, PhoneEvent.PHONE_SEEN) is Phone.SEEN
-    assert fire(machine, PhoneEvent.PHONE_MISSED) is Phone.UNSEEN
-    assert fire(machine, PhoneEvent.PHONE_SEEN) is Phone.SEEN
-    assert fire(machine, PhoneEvent.PHONE_UNLINKED) is Phone.UNLINKED
+    assert PhoneMachine.states_map[PhoneState.UNLINKED].initial
+    assert fire(machine, PhoneEvent.PHONE_SEEN) is PhoneState.SEEN
+    assert fire(machine, PhoneEvent.PHONE_MISSED) is PhoneState.UNSEEN
+    assert fire(machine, PhoneEvent.PHONE_SEEN) is PhoneState.SEEN
+    assert fire(machine, PhoneEvent.PHONE_UNLINKED) is PhoneState.UNLINKED
 
 
 def test_sending_is_opened_step_by_step() -> None:
     """After a silence replies come first, and a restriction cannot soften the silence."""
     machine = restore(SendingMachine, "all")
     fire(machine, SendingEvent.SILENCED)
-    assert fire(machine, SendingEvent.RESTRICTED) is Sending.NONE
+    assert fire(machine, SendingEvent.RESTRICTED) is SendingState.NONE
     assert not fires(machine, SendingEvent.RESTRICTION_ENDED)
-    assert fire(machine, SendingEvent.REPLIES_ALLOWED) is Sending.REPLY_ONLY
-    assert SENDING_DEADLINES[Sending.REPLY_ONLY].event is SendingEvent.RESTRICTION_ENDED
-    assert fire(machine, SendingEvent.RESTRICTION_ENDED) is Sending.ALL
+    assert fire(machine, SendingEvent.REPLIES_ALLOWED) is SendingState.REPLY_ONLY
+    assert SENDING_DEADLINES[SendingState.REPLY_ONLY].event is SendingEvent.RESTRICTION_ENDED
+    assert fire(machine, SendingEvent.RESTRICTION_ENDED) is SendingState.ALL

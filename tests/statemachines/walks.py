@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 
 from statemachines.machine import IllegalMove, Machine, fire
 from statemachines.message import FINAL, MessageMachine, MessageState
-from statemachines.prospect import Validation, ValidationEvent, ValidationMachine
+from statemachines.prospect import ValidationEvent, ValidationMachine, ValidationState
 from statemachines.qr import Qr, QrEvent, QrMachine
 from statemachines.session import (
     RESTING,
-    Connection,
     ConnectionEvent,
     ConnectionMachine,
-    Phone,
+    ConnectionState,
     PhoneEvent,
     PhoneMachine,
-    Sending,
+    PhoneState,
     SendingEvent,
     SendingMachine,
+    SendingState,
 )
 
 
@@ -39,16 +39,18 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind(ConnectionMachine, Connection, ConnectionEvent, frozenset(RESTING)),
-    Kind(PhoneMachine, Phone, PhoneEvent, frozenset(Phone)),
-    Kind(SendingMachine, Sending, SendingEvent, frozenset(Sending)),
+    Kind(ConnectionMachine, ConnectionState, ConnectionEvent, frozenset(RESTING)),
+    Kind(PhoneMachine, PhoneState, PhoneEvent, frozenset(PhoneState)),
+    Kind(SendingMachine, SendingState, SendingEvent, frozenset(SendingState)),
     Kind(QrMachine, Qr, QrEvent, frozenset({Qr.PAIRED, Qr.EXPIRED, Qr.CANCELLED})),
     Kind(MessageMachine, MessageState, MessageState, frozenset(FINAL)),
     Kind(
         ValidationMachine,
-        Validation,
+        ValidationState,
         ValidationEvent,
-        frozenset({Validation.VALIDATED, Validation.NOT_REACHABLE, Validation.ERASED}),
+        frozenset(
+            {ValidationState.VALIDATED, ValidationState.NOT_REACHABLE, ValidationState.ERASED}
+        ),
     ),
 )
 

@@ -33,7 +33,7 @@ def prospect(tx: Tx, contact: str, alias: Alias, *, name: str = "", trade: str =
     """Enter a prospect of a contact."""
     return prospects.insert(
         tx,
-        prospects.NewProspect(
+        prospects.NewProspectRecord(
             contact=contact,
             phone=alias.text,
             cartera_origen="feria",

@@ -11,7 +11,7 @@ import pytest
 from storage import audit, prospect_reviews, rulesets
 from storage.db import Database
 from storage.guards import APPEND_ONLY, FORGOTTEN
-from storage.prospect_reviews import ProspectReview, Word
+from storage.prospect_reviews import ProspectReview, ProspectReviewOutcome
 from storage.tx import Tx
 from tests.helpers.database import opened_database
 
@@ -49,11 +49,18 @@ def _fill(tx: Tx) -> None:
         " VALUES ('msg_1', ?, 'queued', '', '', 'test')",
         (STAMP,),
     )
-    said = ProspectReview(word=Word.REJECTED, who="ana", reason="no", at=AT, expires_at=None)
+    said = ProspectReview(
+        word=ProspectReviewOutcome.REJECTED, who="ana", reason="no", at=AT, expires_at=None
+    )
     prospect_reviews.add(tx, said, contact="con_1")
     rulesets.add(tx, hash_="h", format_="leadmaster/gate@1", files=(), at=AT, who="ana")
     rulesets.went_live(
-        tx, at=AT, format_="leadmaster/gate@1", hash_="h", how=rulesets.How.LOADED, who="ana"
+        tx,
+        at=AT,
+        format_="leadmaster/gate@1",
+        hash_="h",
+        how=rulesets.RulesetActivationKind.LOADED,
+        who="ana",
     )
     audit.add(tx, at=AT, who="ana", action="halt", subject="installation", reason="test")
 

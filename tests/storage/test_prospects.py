@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import audit, checks, contacts, imports, prospects
 from storage.audit import AuditEntry
 from storage.contacts import Alias, AliasKind
 from storage.db import Database
-from storage.imports import Outcome, RecordOutcome
-from storage.prospects import NewProspect, ProspectRecord
+from storage.imports import ImportRowOutcome, ImportRowRecord
+from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Tx
 from tests.helpers.database import opened_database
 
@@ -35,7 +35,7 @@ def three(tx: Tx) -> list[str]:
     return [
         prospects.insert(
             tx,
-            NewProspect(
+            NewProspectRecord(
                 contact=contacts.resolve(tx, [Alias(phone, f"h{n}", AliasKind.PHONE)], AT),
                 phone=phone,
                 name=f"Ana {n}",
@@ -60,7 +60,7 @@ async def test_a_prospect_comes_back_as_it_went_in(database: Database) -> None:
     first, *_ = await database.write(three)
     found = await database.read(lambda r: prospects.must(r, first))
     assert (found.name, found.data_date, found.created_at) == ("Ana 0", AT, AT)
-    assert (found.validation, found.validado_tecnicamente) == (Validation.UNCHECKED, None)
+    assert (found.validation, found.validado_tecnicamente) == (ValidationState.UNCHECKED, None)
     assert (found.permission, found.on_whatsapp, found.import_id) == ("none", "unknown", None)
     assert PHONES[0] not in repr(found)
 
@@ -84,7 +84,7 @@ async def test_a_search_narrows_and_pages(database: Database) -> None:
     ]
     assert names(await database.read(lambda r: prospects.search(r, text="93514"))) == ["Ana 2"]
     assert names(
-        await database.read(lambda r: prospects.search(r, validation=Validation.VALIDATED))
+        await database.read(lambda r: prospects.search(r, validation=ValidationState.VALIDATED))
     ) == ["Ana 0"]
     assert names(await database.read(lambda r: prospects.search(r, permission="none"))) == [
         "Ana 1",
@@ -177,10 +177,12 @@ async def test_an_import_counts_its_records_when_it_ends(database: Database) -> 
         begun = imports.begin(
             tx, content_hash="a", source="csv", filename="f", who="ana", options={}, at=AT
         )
-        for record, outcome in enumerate(Outcome, 2):
-            imports.add_record(tx, begun.id, RecordOutcome(record, outcome, None, None, "x", "X."))
+        for record, outcome in enumerate(ImportRowOutcome, 2):
+            imports.add_record(
+                tx, begun.id, ImportRowRecord(record, outcome, None, None, "x", "X.")
+            )
         counts = imports.finish(tx, begun.id, at=AT)
-        assert counts == dict.fromkeys(Outcome, 1)
+        assert counts == dict.fromkeys(ImportRowOutcome, 1)
         assert imports.has_record(tx, begun.id, 2)
         assert not imports.has_record(tx, begun.id, 99)
         row = tx.one("SELECT accepted, duplicates, rejected FROM imports")
@@ -192,9 +194,9 @@ async def test_an_import_counts_its_records_when_it_ends(database: Database) -> 
     finished = await database.read(lambda r: imports.get(r, begun))
     assert finished is not None
     assert finished.finished_at == AT
-    assert await database.read(lambda r: imports.records(r, begun, outcome=Outcome.REJECTED)) == [
-        RecordOutcome(6, Outcome.REJECTED, None, None, "x", "X.")
-    ]
+    assert await database.read(
+        lambda r: imports.records(r, begun, outcome=ImportRowOutcome.REJECTED)
+    ) == [ImportRowRecord(6, ImportRowOutcome.REJECTED, None, None, "x", "X.")]
 
 
 async def test_the_audit_keeps_what_was_said(database: Database) -> None:

@@ -16,13 +16,13 @@ from daemon.http.vitals import VITALS
 routes = web.RouteTableDef()
 
 
-class Whose(Body, frozen=True):
+class NewSignInLinkBody(Body, frozen=True):
     """Whom the link signs in."""
 
     user: Name
 
 
-class NewLink(Answer, frozen=True):
+class SignInLink(Answer, frozen=True):
     """An address that signs in whoever opens it first."""
 
     user: str
@@ -31,14 +31,14 @@ class NewLink(Answer, frozen=True):
 
 
 @routes.post("/v1/sign-in-links")
-@operation(NewLink, status=201, body=Whose, refuses=(NotFound,))
+@operation(SignInLink, status=201, body=NewSignInLinkBody, refuses=(NotFound,))
 async def make(request: web.Request) -> web.Response:
     """Return a link that signs in once, within ten minutes.
 
     Its secret stands behind the #, which browsers send to nobody; the page there posts it.
     """
-    given, auth = await body(request, Whose), auth_of(request)
+    given, auth = await body(request, NewSignInLinkBody), auth_of(request)
     link = await auth.sign_ins.make_link(given.user, identity_of(request).who)
     base = auth.public_url or request.app[VITALS].doors.get("http", "")
     url = f"{base}/sign-in#{link.secret}"
-    return private(NewLink(link.user, url, link.expires_at), status=201)
+    return private(SignInLink(link.user, url, link.expires_at), status=201)

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.auth import ALL_SCOPES, Auth, Identity, Way
+from daemon.auth import ALL_SCOPES, Auth, Identity, SignInMethod
 from daemon.auth.access import required
 from daemon.auth.refusals import Throttled
 from daemon.http.auth.forgery import is_safe, is_upgrade, refuse_foreign
@@ -67,7 +67,7 @@ async def sign_in_late(request: web.Request, token: str) -> Identity:
 @web.middleware
 async def as_owner(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let whoever the control socket obeys do everything. Stands inside its check of the peer."""
-    know(request, Identity(request[WHO], "", ALL_SCOPES, Way.CONTROL))
+    know(request, Identity(request[WHO], "", ALL_SCOPES, SignInMethod.CONTROL))
     return await handler(request)
 
 

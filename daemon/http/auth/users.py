@@ -12,7 +12,7 @@ from daemon.auth.refusals import PasswordRefused
 from daemon.errors import Conflict, NotFound
 from daemon.http.auth.bodies import Name, Secret, SecretBody
 from daemon.http.auth.identify import auth_of, identity_of
-from daemon.http.bodies import Body, Listing, answer, body, whole
+from daemon.http.bodies import Body, ResultPage, answer, body, whole
 from daemon.http.openapi import operation
 from storage.users import UserRecord
 
@@ -30,7 +30,7 @@ class UserView(msgspec.Struct, frozen=True):
     disabled_at: datetime | None
 
 
-class NewUser(SecretBody, frozen=True):
+class NewUserBody(SecretBody, frozen=True):
     """A user to add; without a password they come in by link."""
 
     name: Name
@@ -38,20 +38,20 @@ class NewUser(SecretBody, frozen=True):
     password: Secret | None = None
 
 
-class NewPassword(SecretBody, frozen=True):
+class NewPasswordBody(SecretBody, frozen=True):
     """A password that an administrator sets."""
 
     password: Secret
 
 
-class NewRole(Body, frozen=True):
+class NewRoleBody(Body, frozen=True):
     """What a user shall be."""
 
     role: Role
 
 
 @routes.get("/v1/users")
-@operation(Listing[UserView])
+@operation(ResultPage[UserView])
 async def list_(request: web.Request) -> web.Response:
     """Return every user, the disabled ones too."""
     found = await auth_of(request).users.list()
@@ -59,10 +59,10 @@ async def list_(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/users")
-@operation(UserView, status=201, body=NewUser, refuses=(Conflict, PasswordRefused))
+@operation(UserView, status=201, body=NewUserBody, refuses=(Conflict, PasswordRefused))
 async def create(request: web.Request) -> web.Response:
     """Add a user. The first one is made over the control socket: nobody else has the scope."""
-    asked = await body(request, NewUser)
+    asked = await body(request, NewUserBody)
     made = await auth_of(request).users.create(
         asked.name, asked.role, _who(request), password=asked.password
     )
@@ -70,19 +70,19 @@ async def create(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/users/{name}/password")
-@operation(UserView, body=NewPassword, refuses=(NotFound, PasswordRefused))
+@operation(UserView, body=NewPasswordBody, refuses=(NotFound, PasswordRefused))
 async def set_password(request: web.Request) -> web.Response:
     """Set a user's password and sign them out everywhere; their tokens stay."""
-    asked = await body(request, NewPassword)
+    asked = await body(request, NewPasswordBody)
     users = auth_of(request).users
     return answer(_view(await users.set_password(_name(request), asked.password, _who(request))))
 
 
 @routes.post("/v1/users/{name}/role")
-@operation(UserView, body=NewRole, refuses=(NotFound, Conflict))
+@operation(UserView, body=NewRoleBody, refuses=(NotFound, Conflict))
 async def set_role(request: web.Request) -> web.Response:
     """Give a user another role; 409 where nobody would be administrator."""
-    asked = await body(request, NewRole)
+    asked = await body(request, NewRoleBody)
     users = auth_of(request).users
     return answer(_view(await users.set_role(_name(request), asked.role, _who(request))))
 

@@ -31,7 +31,7 @@ from daemon.errors import (
     Unavailable,
 )
 from daemon.http.openapi.operation import BYTES, JSON, Operation, operation_of
-from daemon.http.openapi.problem import Problem
+from daemon.http.openapi.problem import ProblemDetails
 from daemon.http.release import VERSION
 
 _REFUSALS: Final = Unauthorized.__module__
@@ -130,7 +130,7 @@ class _Schemas:
     """The schema of every declared type, those with names in one place."""
 
     def __init__(self, found: Iterable[Described]) -> None:
-        self._types: list[Any] = [Problem]
+        self._types: list[Any] = [ProblemDetails]
         for each in found:
             kinds = (*_each(each.operation.answer), each.operation.body, each.operation.query)
             self._types += [kind for kind in kinds if kind is not None]
@@ -244,7 +244,7 @@ def _responses(each: Described, schemas: _Schemas) -> Document:
     for status, codes in _refusals(each).items():
         answers[status] = {
             "description": " or ".join(f"`{code}`" for code in sorted(codes)),
-            "content": {PROBLEM: {"schema": schemas.of(Problem)}},
+            "content": {PROBLEM: {"schema": schemas.of(ProblemDetails)}},
         }
     for status, kind in operation.otherwise.items():
         answers[status]["content"] |= {JSON: {"schema": schemas.of(kind)}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.http.bodies import Answer
 
 
-class Problem(Answer, frozen=True):
+class ProblemDetails(Answer, frozen=True):
     """What went wrong: `code` is stable, `detail` says what and where, `hint` what to do.
 
     `request_id` is what the daemon's log knows the request by.

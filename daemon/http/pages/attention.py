@@ -11,7 +11,7 @@ from daemon.http.pages.tones import Tone
 from daemon.sessions.view import SessionView
 from statemachines.message import MANUAL, MessageState
 from storage import listings
-from storage.listings import Waiting
+from storage.listings import WaitingCount
 from storage.tx import Reader
 
 MOST_LINES = 6
@@ -62,6 +62,6 @@ def _messages(reader: Reader) -> Iterator[Line]:
     yield from _line("answers", listings.unanswered(reader), "/messages?state=delivered,read")
 
 
-def _line(key: str, waiting: Waiting, path: str) -> Iterator[Line]:
+def _line(key: str, waiting: WaitingCount, path: str) -> Iterator[Line]:
     if waiting.since is not None:
         yield Line(key, Tone.NEEDS_YOU, waiting.since, path, {"n": waiting.count})

@@ -8,7 +8,7 @@ from datetime import datetime
 from daemon.http.house import House
 from daemon.pacing import Pacing, budget_of
 from daemon.sessions.view import SessionView
-from statemachines.session import Sending
+from statemachines.session import SendingState
 from storage import circumstances
 from storage.tx import Reader
 
@@ -44,6 +44,6 @@ def open_budgets(
     reader: Reader, house: House, views: list[SessionView], now: datetime
 ) -> list[Budget]:
     """Return a budget for each number that can begin chats now, each number once."""
-    ready = [view.name for view in views if view.ready and view.sending is Sending.ALL]
+    ready = [view.name for view in views if view.ready and view.sending is SendingState.ALL]
     found = (budget(reader, house, name, now) for name in ready)
     return list({each.whose: each for each in found}.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Final
 
-from storage.listings import Funnel
+from storage.listings import MessageFunnel
 
 STEP_WIDTH: Final = 120
 HEIGHT: Final = 96
@@ -34,7 +34,7 @@ class Picture:
     height: int
 
 
-def picture(found: Funnel) -> Picture:
+def picture(found: MessageFunnel) -> Picture:
     """Return the picture of a day; shares are whole percents of what was asked for."""
     counts = [(field.name, int(getattr(found, field.name))) for field in fields(found)]
     most = max(1, *(count for _, count in counts))

@@ -21,7 +21,7 @@ from daemon.http.vitals import house_of
 from daemon.imports.options import ImportOptions
 from daemon.imports.reports import ImportPreview
 from storage import directory, imports
-from storage.imports import Outcome, RecordOutcome
+from storage.imports import ImportRowOutcome, ImportRowRecord
 
 routes = web.RouteTableDef()
 
@@ -140,16 +140,16 @@ def _options(given: Mapping[str, str]) -> ImportOptions:
         raise ImportRejected(misfits.sentence(error, ImportOptions)) from error
 
 
-def _remarks(found: Sequence[RecordOutcome]) -> dict[str, int]:
+def _remarks(found: Sequence[ImportRowRecord]) -> dict[str, int]:
     """Return by sentence how many records came in as less than they said."""
     counts: dict[str, int] = {}
     for each in found:
-        if each.outcome is not Outcome.REJECTED and each.sentence:
+        if each.outcome is not ImportRowOutcome.REJECTED and each.sentence:
             counts[each.sentence] = counts.get(each.sentence, 0) + 1
     return counts
 
 
-def _csv(found: Sequence[RecordOutcome]) -> bytes:
+def _csv(found: Sequence[ImportRowRecord]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("record", "reason_code", "sentence"))

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from daemon.errors import BadRequest, NotFound
-from daemon.http.bodies import Page, query
+from daemon.http.bodies import PageQuery, query
 from daemon.http.house import House
 from daemon.http.pages import story, verdict
 from daemon.http.pages.shell import page, piece, shell_of, told
@@ -21,7 +21,7 @@ from storage.tx import Reader
 routes = web.RouteTableDef()
 
 
-class Wanted(Page, frozen=True):
+class Wanted(PageQuery, frozen=True):
     """Which messages to list: states with commas, a session, and words to look for."""
 
     state: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from daemon.api.effects import Wish
+from daemon.api.effects import ContactRequest
 from daemon.consent import Permission
 from daemon.http.pages.tones import Tone
 from storage.evidence import Evidence, EvidenceKind
@@ -42,7 +42,7 @@ TONES: Mapping[tuple[EvidenceKind, str], Tone] = MappingProxyType(
 )
 """Each piece of evidence that has words of its own; what a plugin adds has those of its kind."""
 
-_REFUSING = frozenset({Wish.REFUSED.value, Wish.OPT_OUT.value})
+_REFUSING = frozenset({ContactRequest.REFUSED.value, ContactRequest.OPT_OUT.value})
 
 
 @dataclass(frozen=True, slots=True)

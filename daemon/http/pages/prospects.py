@@ -9,7 +9,7 @@ from aiohttp import web
 
 from daemon.consent import Permission
 from daemon.errors import NotFound
-from daemon.http.bodies import Page, query
+from daemon.http.bodies import PageQuery, query
 from daemon.http.house import House
 from daemon.http.pages import life
 from daemon.http.pages.case import Person, person_of, score_of
@@ -17,7 +17,7 @@ from daemon.http.pages.shell import page, piece, shell_of, told
 from daemon.http.pages.story import Beat
 from daemon.http.pages.verdict import Shown
 from daemon.http.vitals import house_of
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import directory, prospects, suppressions
 from storage.prospects import ProspectRecord
 from storage.suppressions import CORRECTABLE
@@ -26,11 +26,11 @@ from storage.tx import Reader
 routes = web.RouteTableDef()
 
 
-class Wanted(Page, frozen=True):
+class Wanted(PageQuery, frozen=True):
     """Which prospects to list: of one state, one permission, one list, and words to look for."""
 
     text: str = ""
-    validation: Validation | None = None
+    validation: ValidationState | None = None
     permission: Permission | None = None
     brought: str = ""
 

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.errors import LeadMasterError, RulesRejected
-from daemon.hindsight.report import Flip, Report
+from daemon.hindsight.report import BacktestReport, VerdictFlip
 from daemon.http.bodies import Query, query
 from daemon.http.pages.rulework import keepers
 from daemon.http.pages.shell import piece, told
@@ -67,8 +67,8 @@ class Preview:
     """What a change would bring, ready to be confirmed: `value` is what is sent then, as JSON."""
 
     found: Foreseen
-    report: Report
-    people: list[Flip]
+    report: BacktestReport
+    people: list[VerdictFlip]
     keepers: list[str]
     value: str
 
@@ -182,6 +182,6 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _people(found: Iterable[Flip]) -> list[Flip]:
+def _people(found: Iterable[VerdictFlip]) -> list[VerdictFlip]:
     """Return each person once for each way they flip: a message is judged twice at least."""
     return list({(flip.prospect, flip.before, flip.after): flip for flip in found}.values())

@@ -19,7 +19,7 @@ from rules import Judge
 from rules.ruleset import Group, WordList
 from storage import firings, rulesets
 from storage.firings import Firings
-from storage.rulesets import WentLive
+from storage.rulesets import RulesetActivation
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
@@ -36,7 +36,7 @@ class Book:
     hash: str
     engine: str
     files: list[str]
-    live: WentLive | None
+    live: RulesetActivation | None
     base: str
     thresholds: tuple[Threshold, ...]
     rules: list[Rule]

@@ -12,12 +12,12 @@ from daemon.http.pages.shell import piece, told
 from daemon.http.pages.verdict import short
 from daemon.http.vitals import house_of
 from daemon.rulebook import RuleDesk, pen
-from daemon.rulebook.state import RulesState
+from daemon.rulebook.state import RulesetStatus
 from daemon.settings import RulesSettings
 from rules.diff import Change
 from storage import rulesets, shadows, users
-from storage.rulesets import WentLive
-from storage.shadows import Disagreement, Standing
+from storage.rulesets import RulesetActivation
+from storage.shadows import ShadowDisagreement, ShadowStatistics
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
@@ -34,14 +34,14 @@ class Desk:
     nothing can be changed by form, and is None where it can.
     """
 
-    state: RulesState
+    state: RulesetStatus
     changes: tuple[Change, ...]
     keepers: list[str]
     closed: LeadMasterError | None
-    history: list[WentLive]
+    history: list[RulesetActivation]
     live: frozenset[str]
-    standing: Standing | None
-    differences: list[Disagreement]
+    standing: ShadowStatistics | None
+    differences: list[ShadowDisagreement]
 
 
 def desk_of(reader: Reader, desk: RuleDesk, settings: RulesSettings) -> Desk:

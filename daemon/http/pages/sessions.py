@@ -17,7 +17,7 @@ from daemon.http.pages.shell import page, piece, shell_of, told
 from daemon.http.vitals import house_of
 from daemon.sessions.view import SessionView
 from statemachines.message import CANCELLABLE, MessageState
-from statemachines.session import Connection
+from statemachines.session import ConnectionState
 from storage import listings, sessions
 
 routes = web.RouteTableDef()
@@ -25,7 +25,7 @@ routes = web.RouteTableDef()
 WAITING = tuple(sorted(CANCELLABLE))
 ORDERS = frozenset({"stop", "restart", "logout", "delete"})
 """Orders whose consequence is told before they are carried out."""
-LINKING = frozenset({Connection.PAIRING, Connection.CONNECTING, Connection.SYNCING})
+LINKING = frozenset({ConnectionState.PAIRING, ConnectionState.CONNECTING, ConnectionState.SYNCING})
 _STORY_LENGTH = 60
 LATELY = timedelta(hours=72)
 """What is looked back on when a number is banned."""
@@ -82,7 +82,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         waiting=waiting,
         open_chats=open_chats,
         lately=lately,
-        banned=card.view.state is Connection.BANNED_TEMPORARILY,
+        banned=card.view.state is ConnectionState.BANNED_TEMPORARILY,
     )
 
 

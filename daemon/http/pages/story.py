@@ -11,9 +11,9 @@ from daemon.http.pages import tones
 from daemon.http.pages.tones import Tone
 from daemon.sessions.words import REASONS, STATES
 from statemachines.message import MessageState
-from statemachines.session import Connection, Phone, Sending
+from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage.inbound import InboundRecord
-from storage.sessions import HistoryEntry
+from storage.sessions import SessionHistoryEntry
 from storage.times import parse
 
 
@@ -59,7 +59,7 @@ def of_message(
     return sorted([*moves, *theirs], key=lambda beat: beat.at)
 
 
-def of_session(entries: Sequence[HistoryEntry]) -> list[Beat]:
+def of_session(entries: Sequence[SessionHistoryEntry]) -> list[Beat]:
     """Return a session's life, newest first: what is looked for is what happened last."""
     return [_move(entry) for entry in reversed(entries)]
 
@@ -68,7 +68,7 @@ _TABLES = {"phone": "story", "sending": "story"}
 """Where a region's words stand, if not under its own name: in a story they must say of what."""
 
 
-def _move(entry: HistoryEntry) -> Beat:
+def _move(entry: SessionHistoryEntry) -> Beat:
     return Beat(
         at=entry.at,
         tone=_tone(entry.region, entry.state),
@@ -81,17 +81,17 @@ def _move(entry: HistoryEntry) -> Beat:
 def _tone(region: str, state: str) -> Tone:
     match region:
         case "connection":
-            return tones.CONNECTIONS[Connection(state)]
+            return tones.CONNECTIONS[ConnectionState(state)]
         case "phone":
-            return tones.PHONES[Phone(state)]
+            return tones.PHONES[PhoneState(state)]
         case "sending":
-            return tones.SENDING[Sending(state)]
+            return tones.SENDING[SendingState(state)]
         case _:
             return Tone.OFF
 
 
-def _sentence(entry: HistoryEntry) -> str:
+def _sentence(entry: SessionHistoryEntry) -> str:
     """Return why, where the words hold no moment: a deadline of then would mislead now."""
-    own = STATES[Connection(entry.state)].sentence if entry.region == "connection" else ""
+    own = STATES[ConnectionState(entry.state)].sentence if entry.region == "connection" else ""
     said = REASONS.get(entry.reason_code, own)
     return "" if "{" in said else said

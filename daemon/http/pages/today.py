@@ -17,10 +17,10 @@ from daemon.http.pages.language import Language
 from daemon.http.pages.shell import page, piece, shell_of, told
 from daemon.http.vitals import house_of
 from daemon.sessions.view import SessionView
-from statemachines.session import Sending
+from statemachines.session import SendingState
 from storage import halts, listings
 from storage.halts import HaltRecord
-from storage.listings import Waiting
+from storage.listings import WaitingCount
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
@@ -33,7 +33,7 @@ class Today:
     halt: HaltRecord | None
     views: list[SessionView]
     budgets: list[Budget]
-    answers: Waiting
+    answers: WaitingCount
     lines: list[Line]
     funnel: Picture
 
@@ -55,7 +55,7 @@ class Today:
             left = sum(budget.left for budget in self.budgets)
             total = sum(budget.total for budget in self.budgets)
             return words("today.can.send" if left else "today.can.spent", n=total, left=left)
-        if any(view.ready and view.sending is Sending.REPLY_ONLY for view in self.views):
+        if any(view.ready and view.sending is SendingState.REPLY_ONLY for view in self.views):
             return words("today.can.reply")
         return words("today.can.not_connected")
 

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from daemon.consent import Permission
 from daemon.sessions.view import SessionView
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
-from statemachines.session import Connection, Phone, Sending
+from statemachines.prospect import ValidationState
+from statemachines.session import ConnectionState, PhoneState, SendingState
 
 
 class Tone(StrEnum):
@@ -23,9 +23,9 @@ class Tone(StrEnum):
     OFF = "off"
 
 
-_C, _M = Connection, MessageState
+_C, _M = ConnectionState, MessageState
 
-CONNECTIONS: Mapping[Connection, Tone] = MappingProxyType(
+CONNECTIONS: Mapping[ConnectionState, Tone] = MappingProxyType(
     {
         _C.READY: Tone.READY,
         **dict.fromkeys(
@@ -67,21 +67,25 @@ VERDICTS: Mapping[str, Tone] = MappingProxyType(
         "block": Tone.STOPPED,
     }
 )
-SENDING: Mapping[Sending, Tone] = MappingProxyType(
-    {Sending.ALL: Tone.READY, Sending.REPLY_ONLY: Tone.WAITING, Sending.NONE: Tone.STOPPED}
+SENDING: Mapping[SendingState, Tone] = MappingProxyType(
+    {
+        SendingState.ALL: Tone.READY,
+        SendingState.REPLY_ONLY: Tone.WAITING,
+        SendingState.NONE: Tone.STOPPED,
+    }
 )
-PHONES: Mapping[Phone, Tone] = MappingProxyType(
-    {Phone.SEEN: Tone.READY, Phone.UNSEEN: Tone.NEEDS_YOU, Phone.UNLINKED: Tone.OFF}
+PHONES: Mapping[PhoneState, Tone] = MappingProxyType(
+    {PhoneState.SEEN: Tone.READY, PhoneState.UNSEEN: Tone.NEEDS_YOU, PhoneState.UNLINKED: Tone.OFF}
 )
 
-VALIDATIONS: Mapping[Validation, Tone] = MappingProxyType(
+VALIDATIONS: Mapping[ValidationState, Tone] = MappingProxyType(
     {
-        Validation.UNCHECKED: Tone.OFF,
-        Validation.CHECKING: Tone.WAITING,
-        Validation.VALIDATED: Tone.READY,
-        Validation.NOT_REACHABLE: Tone.STOPPED,
-        Validation.EXPIRED: Tone.NEEDS_YOU,
-        Validation.ERASED: Tone.OFF,
+        ValidationState.UNCHECKED: Tone.OFF,
+        ValidationState.CHECKING: Tone.WAITING,
+        ValidationState.VALIDATED: Tone.READY,
+        ValidationState.NOT_REACHABLE: Tone.STOPPED,
+        ValidationState.EXPIRED: Tone.NEEDS_YOU,
+        ValidationState.ERASED: Tone.OFF,
     }
 )
 PERMISSIONS: Mapping[Permission, Tone] = MappingProxyType(
@@ -97,6 +101,6 @@ PERMISSIONS: Mapping[Permission, Tone] = MappingProxyType(
 
 def of_session(view: SessionView) -> Tone:
     """Return a session's tone: a ready one that may only reply waits, or needs a person."""
-    if view.state is Connection.READY and view.user_action != "none":
+    if view.state is ConnectionState.READY and view.user_action != "none":
         return Tone.WAITING if view.user_action == "wait_until" else Tone.NEEDS_YOU
     return CONNECTIONS[view.state]

@@ -16,7 +16,7 @@ from daemon.errors import BadRequest, LeadMasterError
 from daemon.http.auth import auth_of, sign_in_late
 from daemon.http.house import House
 from daemon.http.ws import endings, frames
-from daemon.http.ws.interest import Wanted
+from daemon.http.ws.interest import SubscriptionRequest
 from daemon.http.ws.limits import MISTAKES
 from daemon.http.ws.listener import Listener
 from daemon.http.ws.messages import SignIn, Subscribe, message_of
@@ -29,7 +29,7 @@ log = structlog.get_logger("stream")
 _GONE: Final = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 
 
-class Connection:
+class WebSocketConnection:
     """A connected client: one task reads, one writes, and :meth:`live` waits for an end.
 
     `identity` is None for a client that has yet to sign in.
@@ -52,7 +52,7 @@ class Connection:
         self._identity = identity
         self._stream: Stream | None = None
 
-    async def live(self, wanted: Wanted) -> endings.Ending:
+    async def live(self, wanted: SubscriptionRequest) -> endings.Ending:
         """Serve until the client or the daemon ends it; return why."""
         reading = asyncio.create_task(self._minding(self._read(wanted)))
         writing = asyncio.create_task(self._minding(self._listener.write()))
@@ -84,7 +84,7 @@ class Connection:
             log.exception("stream_failed")
             self._listener.end(endings.FAILED)
 
-    async def _read(self, wanted: Wanted) -> None:
+    async def _read(self, wanted: SubscriptionRequest) -> None:
         """Let the client in, and do what it asks for until it goes."""
         if self._identity is None:
             with self._room.doorstep(self._listener):
@@ -92,7 +92,7 @@ class Connection:
         with self._room.seat(self._listener):
             await self._serve(self._identity, wanted)
 
-    async def _sign_in(self, wanted: Wanted) -> tuple[Wanted, Identity]:
+    async def _sign_in(self, wanted: SubscriptionRequest) -> tuple[SubscriptionRequest, Identity]:
         """Take the first message; what it says goes before what the address said."""
         seconds = self._room.limits.sign_in
         try:
@@ -104,11 +104,11 @@ class Connection:
         if not isinstance(message, SignIn):
             raise Unauthorized("Nobody has signed in here: the first message must be sign_in.")
         identity = await sign_in_late(self._request, message.token)
-        named = {name: getattr(message, name) for name in Wanted.__struct_fields__}
+        named = {name: getattr(message, name) for name in SubscriptionRequest.__struct_fields__}
         given = {name: value for name, value in named.items() if value is not None}
         return msgspec.structs.replace(wanted, **given), identity
 
-    async def _serve(self, identity: Identity, wanted: Wanted) -> None:
+    async def _serve(self, identity: Identity, wanted: SubscriptionRequest) -> None:
         """Begin the stream, and change it as the client asks; answer what can't be understood."""
         hub = await self._room.hub(self._house)
         stream = Stream(self._house, hub, self._listener, identity.scopes)

@@ -10,7 +10,7 @@ from aiohttp import web
 from daemon.errors import BadRequest
 from daemon.http.auth.identify import IDENTITY
 from daemon.http.vitals import house_of
-from daemon.http.ws.connection import Connection
+from daemon.http.ws.connection import WebSocketConnection
 from daemon.http.ws.endings import Ending
 from daemon.http.ws.interest import start_of
 from daemon.http.ws.limits import MESSAGE_BYTES, PROTOCOL, Limits
@@ -57,7 +57,9 @@ async def serve(request: web.Request) -> web.StreamResponse:
     if line is None:
         return socket
     listener = Listener(line, sink.drain, room.limits.queue)
-    ending = await Connection(request, socket, listener, room, house, identity).live(wanted)
+    ending = await WebSocketConnection(request, socket, listener, room, house, identity).live(
+        wanted
+    )
     await _close(socket, line, ending, room.limits.linger)
     return socket
 

@@ -19,7 +19,7 @@ Names = Annotated[
 ]
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SubscriptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A client's own words; what it leaves out is everything, and from now on."""
 
     topics: Names | None = None
@@ -59,7 +59,7 @@ class Start:
     epoch: int | None = None
 
 
-def start_of(wanted: Wanted, scopes: Collection[Scope]) -> Start:
+def start_of(wanted: SubscriptionRequest, scopes: Collection[Scope]) -> Start:
     """Return what is wanted where these scopes allow it.
 
     Raises :class:`BadRequest` naming the field, or :class:`ScopeMissing`.

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from daemon import misfits
 from daemon.errors import BadRequest
-from daemon.http.ws.interest import Wanted
+from daemon.http.ws.interest import SubscriptionRequest
 
 
-class SignIn(Wanted, frozen=True, tag_field="frame", tag="sign_in"):
+class SignIn(SubscriptionRequest, frozen=True, tag_field="frame", tag="sign_in"):
     """Who the client is, where the handshake did not say it, and what it wants to hear."""
 
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -22,7 +22,7 @@ class SignIn(Wanted, frozen=True, tag_field="frame", tag="sign_in"):
         return "SignIn(…)"
 
 
-class Subscribe(Wanted, frozen=True, tag_field="frame", tag="subscribe"):
+class Subscribe(SubscriptionRequest, frozen=True, tag_field="frame", tag="subscribe"):
     """What the client wants to hear from now on, instead of what it wanted before."""
 
 
@@ -42,7 +42,7 @@ def message_of(said: object) -> SignIn | Subscribe:
         ) from error
 
 
-def wanted_of(request: web.Request) -> Wanted:
+def wanted_of(request: web.Request) -> SubscriptionRequest:
     """Return what the address asks for; lists are written with commas between.
 
     Raises :class:`BadRequest`. A token has no place in an address, and is refused there.
@@ -52,6 +52,6 @@ def wanted_of(request: web.Request) -> Wanted:
         if name in request.query:
             given[name] = tuple(each for each in request.query[name].split(",") if each)
     try:
-        return msgspec.convert(given, Wanted, strict=False)
+        return msgspec.convert(given, SubscriptionRequest, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(misfits.sentence(error, Wanted, whole="query")) from error
+        raise BadRequest(misfits.sentence(error, SubscriptionRequest, whole="query")) from error

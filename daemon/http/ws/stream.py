@@ -10,7 +10,7 @@ from daemon.auth import Scope
 from daemon.http.house import House
 from daemon.http.ws import frames, replay, snapshot
 from daemon.http.ws.hub import Hub
-from daemon.http.ws.interest import Interest, Start, Wanted, start_of
+from daemon.http.ws.interest import Interest, Start, SubscriptionRequest, start_of
 from daemon.http.ws.listener import Listener
 from daemon.http.ws.replay import SENTENCES, Gap
 from storage.events import CommittedEvent
@@ -28,14 +28,14 @@ class Stream:
         self._scopes = scopes
         self._interest = Interest(frozenset(), frozenset())
 
-    def begin(self, wanted: Wanted) -> None:
+    def begin(self, wanted: SubscriptionRequest) -> None:
         """Greet, and begin with what is wanted; raise what :func:`start_of` raises."""
         start = start_of(wanted, self._scopes)
         database, now = self._house.database, self._house.clock.now()
         self._listener.offer(frames.hello(database, self._hub.seq, now))
         self._go_on(start)
 
-    async def change(self, wanted: Wanted) -> None:
+    async def change(self, wanted: SubscriptionRequest) -> None:
         """Begin anew with what is wanted now; raise what :func:`start_of` raises.
 
         Who only wants less goes on from where it is; who wants more gets a fresh snapshot.

@@ -12,8 +12,13 @@ import structlog
 
 from daemon import logs
 from daemon.auth import Role, Scope
-from daemon.http.auth.sign_in import Credentials, Link, PasswordChange, TokenWish
-from daemon.http.auth.users import NewPassword, NewUser
+from daemon.http.auth.sign_in import (
+    CredentialsBody,
+    LinkSignInBody,
+    PasswordChangeBody,
+    SignInTokenBody,
+)
+from daemon.http.auth.users import NewPasswordBody, NewUserBody
 from storage import users
 from tests.helpers.auth import OWNER, PASSWORD, AuthHouse
 
@@ -77,12 +82,12 @@ async def test_no_repr_shows_a_secret(house: AuthHouse) -> None:
             fresh,
             link,
             await house.auth.sign_ins.identify(fresh.secret),
-            Credentials(user="ana", password=PASSWORD),
-            TokenWish(user="ana", password=PASSWORD),
-            Link(link=link.secret),
-            PasswordChange(current=PASSWORD, new=PASSWORD),
-            NewUser(name="ana", role=Role.ADMIN, password=PASSWORD),
-            NewPassword(password=PASSWORD),
+            CredentialsBody(user="ana", password=PASSWORD),
+            SignInTokenBody(user="ana", password=PASSWORD),
+            LinkSignInBody(link=link.secret),
+            PasswordChangeBody(current=PASSWORD, new=PASSWORD),
+            NewUserBody(name="ana", role=Role.ADMIN, password=PASSWORD),
+            NewPasswordBody(password=PASSWORD),
             OWNER,
             house.auth,
         ]

@@ -8,7 +8,7 @@ import aiohttp
 import jwt
 import pytest
 
-from daemon.auth import ROLE_SCOPES, Identity, Role, Scope, Way
+from daemon.auth import ROLE_SCOPES, Identity, Role, Scope, SignInMethod
 from daemon.auth.refusals import ScopeMissing, TokenExpired, TokenRevoked
 from daemon.errors import BadRequest, NotFound
 from tests.helpers.auth import OWNER, PASSWORD, AuthHouse
@@ -43,7 +43,7 @@ async def test_nobody_gives_more_than_they_have(house: AuthHouse) -> None:
     """Neither the maker's scopes nor the user's role can be exceeded."""
     await house.user("ana")
     await house.user("eva", Role.VIEWER)
-    narrow = Identity("ana/ci", "ana", frozenset({Scope.ADMIN}), Way.TOKEN)
+    narrow = Identity("ana/ci", "ana", frozenset({Scope.ADMIN}), SignInMethod.TOKEN)
     make = house.auth.tokens.make
     with pytest.raises(ScopeMissing, match="rules:write"):
         await make(narrow, "ana", "x", {Scope.RULES_WRITE}, HOUR)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api.effects import Wish
+from daemon.api.effects import ContactRequest
 from statemachines.message import MessageState
 from storage import contacts, first_contacts, spends
 from storage.evidence import EvidenceKind
@@ -74,8 +74,8 @@ async def test_people_have_three_days_to_answer(house: SmallHouse) -> None:
     assert (await record_of(house)).answered == Share(1, 10)
 
 
-@pytest.mark.parametrize("wish", [Wish.REFUSED, Wish.OPT_OUT])
-async def test_a_refusal_is_no_answer(house: SmallHouse, wish: Wish) -> None:
+@pytest.mark.parametrize("wish", [ContactRequest.REFUSED, ContactRequest.OPT_OUT])
+async def test_a_refusal_is_no_answer(house: SmallHouse, wish: ContactRequest) -> None:
     """They wrote, to say no; it did arrive, though."""
     [one, *_] = await begin(house, 10)
     await house.inbound((await house.message(one)).contact, wish)

@@ -15,7 +15,7 @@ from daemon.api.questions import Question
 from daemon.new_message import new_message
 from rules import Decision, Judge, Verdict
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import contacts, messages
 from storage.evidence import EvidenceKind
 from tests.daemon.heart.rules import written
@@ -44,8 +44,8 @@ async def test_without_vetoes_what_is_allowed_still_goes(careless: SmallHouse) -
 @pytest.mark.parametrize(
     ("made", "state", "code"),
     [
-        ({"validation": Validation.NOT_REACHABLE}, S.BLOCKED, "floor_not_reachable"),
-        ({"validation": Validation.UNCHECKED}, S.DEFERRED, "floor_not_validated"),
+        ({"validation": ValidationState.NOT_REACHABLE}, S.BLOCKED, "floor_not_reachable"),
+        ({"validation": ValidationState.UNCHECKED}, S.DEFERRED, "floor_not_validated"),
         ({"permission": None}, S.BLOCKED, "floor_no_permission"),
         ({"permission": "refused"}, S.BLOCKED, "floor_no_permission"),
         ({"permission": "public_source"}, S.CLEARED, "allowed"),
@@ -189,7 +189,7 @@ async def test_a_deferral_is_not_written_over_news_that_ended_it(
     meddled: SmallHouse, meddler: Meddler
 ) -> None:
     """The check's answer comes while the gate says "wait for the check": it does not wait."""
-    contact = await meddled.prospect(validation=Validation.UNCHECKED)
+    contact = await meddled.prospect(validation=ValidationState.UNCHECKED)
     meddler.questions = 1  # the first look is the one to meddle with
 
     async def checked() -> None:

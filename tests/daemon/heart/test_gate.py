@@ -22,7 +22,7 @@ from daemon.settings import RulesSettings
 from rules.compiler import Shard, compile_rules
 from rules.conditions import Condition
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import contacts, decisions
 from storage.evidence import EvidenceKind
 from tests.helpers.engines import needs_both_engines
@@ -41,7 +41,7 @@ PLACELESS = "+80012345678"
         ({"data_days": 400, "line_type": "fixed_line"}, S.SENT, "acknowledged"),
         ({"permission": None}, S.BLOCKED, "no_permission"),
         ({"permission": "refused"}, S.BLOCKED, "no_permission"),
-        ({"validation": Validation.NOT_REACHABLE}, S.BLOCKED, "not_valid"),
+        ({"validation": ValidationState.NOT_REACHABLE}, S.BLOCKED, "not_valid"),
         ({"on_whatsapp": "unknown"}, S.DEFERRED, "not_checked_yet"),
         ({"line_type": "voip", "data_days": 400}, S.BLOCKED, "score_too_low"),
         ({"permission": "public_source"}, S.CLEARED, "allowed"),

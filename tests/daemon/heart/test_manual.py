@@ -12,7 +12,7 @@ import pytest
 from daemon.errors import BadRequest, Conflict, NotAllowed, NotFound
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import prospects
 from tests.helpers.heart import ANA, BETO, SmallHouse, phone, small_house
 from tests.helpers.wire import Say
@@ -244,7 +244,7 @@ async def test_the_gate_is_asked_again_when_a_message_is_taken(house: SmallHouse
             tx,
             found[0].id,
             at=at,
-            validation=Validation.NOT_REACHABLE.value,
+            validation=ValidationState.NOT_REACHABLE.value,
             validado_tecnicamente=0,
         )
     )

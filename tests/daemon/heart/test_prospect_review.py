@@ -11,7 +11,7 @@ from daemon.errors import BadRequest, NotFound
 from statemachines.message import MessageState
 from storage import cases, contacts, prospects, retention
 from storage.evidence import EvidenceKind
-from storage.prospect_reviews import Word
+from storage.prospect_reviews import ProspectReviewOutcome
 from storage.tx import Tx
 from tests.daemon.heart.looking import facts_of
 from tests.daemon.heart.rules import written
@@ -85,7 +85,7 @@ async def test_a_prospect_in_the_review_band_waits_until_somebody_decides(
     assert await queue(house) == [(BETO, "A score of 60 needs a person's approval")]
     said = await house.review.approve_prospect(beto, "eva", " I know him ")
     assert (said.word, said.reason, said.expires_at) == (
-        Word.APPROVED,
+        ProspectReviewOutcome.APPROVED,
         "I know him",
         house.clock.now() + timedelta(hours=24),
     )

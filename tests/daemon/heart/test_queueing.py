@@ -12,7 +12,7 @@ from daemon.api import hookimpl
 from daemon.errors import BadRequest, Conflict, IdempotencyConflict, NotFound, NumberRejected
 from daemon.settings import RulesSettings
 from statemachines.message import MessageState
-from statemachines.prospect import Validation
+from statemachines.prospect import ValidationState
 from storage import prospects
 from storage.evidence import EvidenceKind
 from tests.helpers.clock import FakeClock
@@ -263,7 +263,7 @@ async def test_outside_business_hours_it_waits_until_the_window_opens(house: Sma
 
 async def test_a_number_that_was_not_checked_waits_for_the_check(house: SmallHouse) -> None:
     """Unknown never becomes no: a check is asked for, and its answer brings the message back."""
-    beto = await house.prospect(BETO, on_whatsapp="unknown", validation=Validation.UNCHECKED)
+    beto = await house.prospect(BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED)
     message = await house.post(BETO)
     assert (await house.message(message)).waits_for == "checked"
     assert house.check_wishes == 1
@@ -294,7 +294,7 @@ async def _checked(house: SmallHouse, contact: str) -> None:
 
 async def test_after_the_third_unknown_answer_a_person_decides(house: SmallHouse) -> None:
     """It does not wait for ever for a check that can't tell."""
-    beto = await house.prospect(BETO, on_whatsapp="unknown", validation=Validation.UNCHECKED)
+    beto = await house.prospect(BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED)
     await house.execute("UPDATE prospects SET check_attempts = 2 WHERE contact = ?", beto)
     message = await house.post(BETO)
     assert await house.state(message) is S.DEFERRED

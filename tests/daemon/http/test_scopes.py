@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from daemon.auth import ALL_SCOPES, Identity, Role, Scope, Way
+from daemon.auth import ALL_SCOPES, Identity, Role, Scope, SignInMethod
 from daemon.auth.access import ROUTE_SCOPES, required
 from daemon.http import auth, health, reference, v1
 from daemon.http.openapi import operation_of
@@ -27,7 +27,7 @@ ROUTES = [
     if isinstance(route, web.RouteDef)
 ]
 GUARDED = [route for route in ROUTES if required(*route) is not None]
-OWNER = Identity("root", "", ALL_SCOPES, Way.CONTROL)
+OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 PARTS = re.compile(r"\{(\w+)(?::(\w+)[^{}]*)?\}")
 
 

@@ -17,7 +17,7 @@ from rules.diff import Kind
 from rules.ruleset import Band, Group, ScoreRule, Veto, Window, WordList
 from rules.verdict import DeferKind, Effect, Verdict
 from statemachines.message import MessageState
-from statemachines.session import Connection, Phone, Sending
+from statemachines.session import ConnectionState, PhoneState, SendingState
 
 COMPARED = (Band, Group, ScoreRule, Veto, Window, WordList)
 LISTS = ("thresholds", "vetoes", "scores")
@@ -28,10 +28,10 @@ FIELDS = sorted(
 )
 ENGLISH, SPANISH = language("en"), language("es")
 WORDS = (
-    *(f"connection.{state}" for state in Connection),
-    *(f"phone.{state}" for state in Phone),
-    *(f"sending.{state}" for state in Sending),
-    *(f"story.{state}" for state in (*Phone, *Sending)),
+    *(f"connection.{state}" for state in ConnectionState),
+    *(f"phone.{state}" for state in PhoneState),
+    *(f"sending.{state}" for state in SendingState),
+    *(f"story.{state}" for state in (*PhoneState, *SendingState)),
     *(f"message.{state}" for state in MessageState),
     *(f"verdict.{verdict}" for verdict in Verdict),
     *(f"effect.{effect}" for effect in Effect),

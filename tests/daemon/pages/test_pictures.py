@@ -15,7 +15,7 @@ from daemon.http.pages.budgets import Budget
 from daemon.http.pages.funnel import HEIGHT, picture
 from daemon.http.pages.language import language
 from rules.verdict import Verdict
-from storage.listings import Funnel
+from storage.listings import MessageFunnel
 from tests.helpers.clock import MIDDAY
 
 GATE = rules.load([rules.DEFAULTS / "gate.yaml"])
@@ -117,8 +117,8 @@ def test_a_block_says_what_could_lift_it(more: dict[str, object], key: str) -> N
     assert [change.key for change in shown.changes] == [key]
 
 
-@given(some.builds(Funnel, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS))
-def test_a_funnel_fits_its_box(found: Funnel) -> None:
+@given(some.builds(MessageFunnel, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS))
+def test_a_funnel_fits_its_box(found: MessageFunnel) -> None:
     """Whatever the counts are, the shape stays inside and no share is divided by nothing."""
     shown = picture(found)
     numbers = [

@@ -32,7 +32,7 @@ from daemon.api.signals import (
 )
 from daemon.errors import LeadMasterError
 from daemon.sessions.hearing import REFUSALS
-from statemachines.session import MOVING, Connection
+from statemachines.session import MOVING, ConnectionState
 from tests.helpers.clock import MIDDAY
 from tests.helpers.examples import examples
 from tests.helpers.sessions import NAME, PHONE, Room, sessions_room
@@ -150,7 +150,7 @@ def test_every_stored_state_survives_a_restart(steps: list[list[Signal] | str | 
             async with sessions_room(Path(folder), clock) as room:
                 await room.sessions.restore()
                 after = await room.row()
-                assert after.connection is not Connection.READY
+                assert after.connection is not ConnectionState.READY
                 assert (after.desired, after.phone, after.sending) == (
                     before.desired, before.phone, before.sending
                 )  # fmt: skip

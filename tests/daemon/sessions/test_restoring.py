@@ -11,7 +11,7 @@ import pytest
 
 from daemon.api.signals import Connected, QrIssued, Synced
 from daemon.errors import StartRefused
-from statemachines.session import ACTIVE, NEEDS_PERSON, Connection, Phone, Sending
+from statemachines.session import ACTIVE, NEEDS_PERSON, ConnectionState, PhoneState, SendingState
 from storage import sessions as rows
 from storage.sessions import SessionRecord
 from storage.tx import Tx
@@ -19,7 +19,7 @@ from tests.helpers.clock import MIDDAY, FakeClock
 from tests.helpers.sessions import NAME, PHONE, Room, sessions_room
 
 
-def stored(state: Connection, **columns: object) -> SessionRecord:
+def stored(state: ConnectionState, **columns: object) -> SessionRecord:
     """Return a linked session that stood in ``state`` when the daemon was killed."""
     record = SessionRecord(
         name=NAME,
@@ -29,8 +29,8 @@ def stored(state: Connection, **columns: object) -> SessionRecord:
         options={},
         desired="on",
         connection=state,
-        phone_state=Phone.SEEN,
-        sending=Sending.ALL,
+        phone_state=PhoneState.SEEN,
+        sending=SendingState.ALL,
         reason_code="before",
         since=MIDDAY,
         created_at=MIDDAY,
@@ -56,7 +56,7 @@ async def advance_to(room: Room, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(ACTIVE))
-async def test_who_was_connected_dials_again(tmp_path: Path, state: Connection) -> None:
+async def test_who_was_connected_dials_again(tmp_path: Path, state: ConnectionState) -> None:
     """The row says at once that there is no connection, and a new line comes by itself."""
     await killed_in(tmp_path, stored(state, due_at=MIDDAY + timedelta(seconds=30)))
     async with sessions_room(tmp_path) as room:
@@ -69,8 +69,8 @@ async def test_who_was_connected_dials_again(tmp_path: Path, state: Connection) 
         assert len(room.opened) == 1
 
 
-@pytest.mark.parametrize("state", sorted(NEEDS_PERSON | {Connection.STOPPED}))
-async def test_who_waited_for_a_person_still_waits(tmp_path: Path, state: Connection) -> None:
+@pytest.mark.parametrize("state", sorted(NEEDS_PERSON | {ConnectionState.STOPPED}))
+async def test_who_waited_for_a_person_still_waits(tmp_path: Path, state: ConnectionState) -> None:
     """No entry action runs again: nothing is opened, written or told."""
     await killed_in(tmp_path, stored(state))
     async with sessions_room(tmp_path) as room:
@@ -84,7 +84,7 @@ async def test_who_waited_for_a_person_still_waits(tmp_path: Path, state: Connec
 
 
 @pytest.mark.parametrize("state", sorted(ACTIVE))
-async def test_who_is_not_wanted_does_not_come_back(tmp_path: Path, state: Connection) -> None:
+async def test_who_is_not_wanted_does_not_come_back(tmp_path: Path, state: ConnectionState) -> None:
     """A session that is switched off is stopped, whatever its row says."""
     await killed_in(tmp_path, stored(state, desired="off"))
     async with sessions_room(tmp_path) as room:
@@ -97,7 +97,7 @@ async def test_who_is_not_wanted_does_not_come_back(tmp_path: Path, state: Conne
 async def test_a_backoff_goes_on_where_it_was(tmp_path: Path) -> None:
     """Restarting the daemon does not make the wait shorter, nor forget the attempts."""
     due = MIDDAY + timedelta(minutes=9)
-    await killed_in(tmp_path, stored(Connection.BACKOFF, due_at=due, attempts=8))
+    await killed_in(tmp_path, stored(ConnectionState.BACKOFF, due_at=due, attempts=8))
     async with sessions_room(tmp_path) as room:
         await room.sessions.restore()
         assert (room.view.deadline, room.view.attempts) == (due, 8)
@@ -108,7 +108,7 @@ async def test_a_backoff_goes_on_where_it_was(tmp_path: Path) -> None:
 async def test_codes_that_ran_out_meanwhile_stay_run_out(tmp_path: Path) -> None:
     """No endless loop of codes over restarts."""
     past = MIDDAY - timedelta(seconds=1)
-    await killed_in(tmp_path, stored(Connection.AWAITING_SCAN, due_at=past))
+    await killed_in(tmp_path, stored(ConnectionState.AWAITING_SCAN, due_at=past))
     async with sessions_room(tmp_path) as room:
         await room.sessions.restore()
         assert room.view.state == "qr_expired"
@@ -118,9 +118,13 @@ async def test_a_deadline_that_passed_meanwhile_is_kept_at_once(tmp_path: Path) 
     """A ban that is over waits for its confirmation; a refusal is tried its once."""
     past = MIDDAY - timedelta(hours=1)
     ban = stored(
-        Connection.BANNED_TEMPORARILY, name="a", due_at=past, sending=Sending.NONE, phone=None
+        ConnectionState.BANNED_TEMPORARILY,
+        name="a",
+        due_at=past,
+        sending=SendingState.NONE,
+        phone=None,
     )
-    failure = stored(Connection.FAILED, name="b", due_at=past)
+    failure = stored(ConnectionState.FAILED, name="b", due_at=past)
     await killed_in(tmp_path, ban, failure)
     async with sessions_room(tmp_path) as room:
         await room.sessions.restore()
@@ -132,7 +136,7 @@ async def test_a_deadline_that_passed_meanwhile_is_kept_at_once(tmp_path: Path) 
 async def test_a_restriction_that_was_stored_still_holds(tmp_path: Path) -> None:
     """And ends at its moment."""
     until = MIDDAY + timedelta(seconds=40)
-    record = stored(Connection.READY, sending=Sending.REPLY_ONLY, sending_until=until)
+    record = stored(ConnectionState.READY, sending=SendingState.REPLY_ONLY, sending_until=until)
     await killed_in(tmp_path, record)
     async with sessions_room(tmp_path) as room:
         await room.sessions.restore()
@@ -148,8 +152,8 @@ async def test_sessions_come_back_one_after_the_other(tmp_path: Path) -> None:
     names = [f"s{number}" for number in range(5)]
     await killed_in(
         tmp_path,
-        *(stored(Connection.READY, name=name) for name in names),
-        stored(Connection.STOPPED, name="s0a", desired="off"),
+        *(stored(ConnectionState.READY, name=name) for name in names),
+        stored(ConnectionState.STOPPED, name="s0a", desired="off"),
     )
     async with sessions_room(tmp_path) as room:
         await room.sessions.restore()
@@ -164,7 +168,7 @@ async def test_sessions_come_back_one_after_the_other(tmp_path: Path) -> None:
 
 async def test_a_session_whose_channel_is_missing_stops_the_start(tmp_path: Path) -> None:
     """The sentence names both."""
-    await killed_in(tmp_path, stored(Connection.READY, channel="pigeon"))
+    await killed_in(tmp_path, stored(ConnectionState.READY, channel="pigeon"))
     async with sessions_room(tmp_path) as room:
         with pytest.raises(StartRefused, match=r"ventas.*pigeon"):
             await room.sessions.restore()

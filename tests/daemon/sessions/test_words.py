@@ -14,7 +14,13 @@ from daemon.sessions.life import Life
 from daemon.sessions.pairing import Pairing
 from daemon.sessions.view import view_of
 from daemon.sessions.words import REASONS, STATES, UserAction, describe
-from statemachines.session import DEADLINES, NEEDS_PERSON, Connection, ConnectionEvent, Sending
+from statemachines.session import (
+    DEADLINES,
+    NEEDS_PERSON,
+    ConnectionEvent,
+    ConnectionState,
+    SendingState,
+)
 from tests.daemon.sessions.test_restoring import stored
 from tests.helpers.clock import MIDDAY
 
@@ -26,8 +32,8 @@ OWN_WORDS = {
 """Reasons that say no more than the state they lead to."""
 
 
-@pytest.mark.parametrize("state", Connection)
-def test_every_state_has_words(state: Connection) -> None:
+@pytest.mark.parametrize("state", ConnectionState)
+def test_every_state_has_words(state: ConnectionState) -> None:
     """A word for clients of WAHA, a sentence, and what to do; a person is called where needed."""
     words = describe(stored(state))
     assert words.status in WAHA
@@ -44,27 +50,27 @@ def test_every_reason_has_a_sentence_or_its_states_own() -> None:
     reasons |= {*BAN_REASONS.values(), *DEADLINE_REASONS.values()}
     assert reasons - set(REASONS) == OWN_WORDS
     for reason in REASONS:
-        words = describe(stored(Connection.BACKOFF, reason_code=reason, due_at=MIDDAY))
+        words = describe(stored(ConnectionState.BACKOFF, reason_code=reason, due_at=MIDDAY))
         assert "{" not in words.sentence
 
 
 def test_every_deadline_has_a_reason() -> None:
     """No state is left by time without saying why."""
     assert set(DEADLINE_REASONS) == set(DEADLINES)
-    assert set(STATES) == set(Connection)
+    assert set(STATES) == set(ConnectionState)
 
 
 def test_moments_are_told_in_the_sessions_own_time() -> None:
     """Bogota is five hours behind."""
-    record = stored(Connection.BACKOFF, due_at=MIDDAY, reason_code="disconnected")
+    record = stored(ConnectionState.BACKOFF, due_at=MIDDAY, reason_code="disconnected")
     assert "2026-03-03 10:00:00" in describe(record).sentence
 
 
 def test_a_ready_session_says_what_is_closed_and_what_is_missing() -> None:
     """Closed chats and a missing phone are said beside the state."""
     record = stored(
-        Connection.READY,
-        sending=Sending.REPLY_ONLY,
+        ConnectionState.READY,
+        sending=SendingState.REPLY_ONLY,
         sending_until=MIDDAY,
         reason_code="ready",
     )
@@ -75,14 +81,14 @@ def test_a_ready_session_says_what_is_closed_and_what_is_missing() -> None:
     )
     assert words.action is UserAction.WAIT_UNTIL
     assert view_of(record).ready
-    assert not view_of(replace(record, connection=Connection.BACKOFF)).ready
+    assert not view_of(replace(record, connection=ConnectionState.BACKOFF)).ready
 
 
 def test_a_silenced_number_stays_silenced_by_a_milder_notice() -> None:
     """A restriction heard during a ban neither opens replies nor sets an end."""
-    life = Life(stored(Connection.BANNED_TEMPORARILY, sending=Sending.NONE), Random(1))  # noqa: S311
+    life = Life(stored(ConnectionState.BANNED_TEMPORARILY, sending=SendingState.NONE), Random(1))  # noqa: S311
     after = life.restricted("new_chat_cap", MIDDAY + timedelta(hours=1))
-    assert (after.sending, after.sending_until) == (Sending.NONE, None)
+    assert (after.sending, after.sending_until) == (SendingState.NONE, None)
 
 
 def test_an_attempt_to_link_lives_once() -> None:

@@ -17,7 +17,7 @@ from daemon.events import Event
 from daemon.http.ws.endings import FAILED, RESTARTING, TOO_SLOW, Ending
 from daemon.http.ws.frames import framed
 from daemon.http.ws.hub import Hub
-from daemon.http.ws.interest import Wanted
+from daemon.http.ws.interest import SubscriptionRequest
 from daemon.http.ws.limits import HIGH_WATER, Limits
 from daemon.http.ws.listener import Listener
 from daemon.http.ws.messages import message_of
@@ -108,7 +108,7 @@ async def hub(stream: StreamHouse, bus: Bus, ends: Ends) -> AsyncIterator[Hub]:
 def begun(stream: StreamHouse, hub: Hub, line: Line) -> asyncio.Task[None]:
     """Begin a stream on a line; return its writing task."""
     listener = Listener(line, line.drained, 4)
-    Stream(stream.house, hub, listener, ALL_SCOPES).begin(Wanted())
+    Stream(stream.house, hub, listener, ALL_SCOPES).begin(SubscriptionRequest())
     return asyncio.create_task(listener.write())
 
 
