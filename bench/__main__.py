@@ -26,15 +26,15 @@ def main() -> None:
         parser.error(f"there is no job {unknown[0]}: it is one of {', '.join(JOBS)}")
     PEERS.mkdir(parents=True, exist_ok=True)
     for job in asked.job or JOBS:
-        print(f"== {job}: {_load()}")
+        print(f"== {job}: {_describe_load()}")
         begun, before = time.monotonic(), os.getloadavg()
-        found = _found(job, asked.rows)
-        print(f"== {job}: {time.monotonic() - begun:.0f} s, {_load()}")
+        found = _run_job(job, asked.rows)
+        print(f"== {job}: {time.monotonic() - begun:.0f} s, {_describe_load()}")
         text = json.dumps({"load": [before, os.getloadavg()], "found": found}, indent=1)
         (PEERS / f"{job}.json").write_text(text, encoding="utf-8")
 
 
-def _found(job: str, rows: int) -> object:
+def _run_job(job: str, rows: int) -> object:
     match job:
         case "decision":
             return decision.run()
@@ -44,7 +44,7 @@ def _found(job: str, rows: int) -> object:
             return fanout.run()
 
 
-def _load() -> str:
+def _describe_load() -> str:
     return f"load average {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores"
 
 

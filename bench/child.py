@@ -21,7 +21,7 @@ PEERS = ROOT / "build" / "bench"
 NODE_MODULES = Path(os.environ.get("NODE_PATH") or PEERS / "node_modules")
 
 
-class Child:
+class BenchProcess:
     """A process that gets orders and gives answers."""
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -31,23 +31,23 @@ class Child:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
         )
 
-    def ask(self, **order: object) -> None:
+    def send_order(self, **order: object) -> None:
         """Give an order."""
-        _pipe(self.process.stdin).write(json.dumps(order) + "\n")
-        _pipe(self.process.stdin).flush()
+        _require_pipe(self.process.stdin).write(json.dumps(order) + "\n")
+        _require_pipe(self.process.stdin).flush()
 
-    def answer(self) -> dict[str, Any]:
+    def read_answer(self) -> dict[str, Any]:
         """Wait for an answer."""
-        line = _pipe(self.process.stdout).readline()
+        line = _require_pipe(self.process.stdout).readline()
         if not line:
             sys.exit(f"{self.process.args!r} ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def did(self, **order: object) -> dict[str, Any]:
+    def run_order(self, **order: object) -> dict[str, Any]:
         """Give an order, and wait for what came of it."""
-        self.ask(**order)
-        return self.answer()
+        self.send_order(**order)
+        return self.read_answer()
 
     def close(self) -> None:
         """Let it end, and see that it does."""
@@ -56,34 +56,34 @@ class Child:
 
 
 @contextlib.contextmanager
-def started(commands: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Child]]:
+def start_processes(commands: Mapping[str, Sequence[str]]) -> Iterator[dict[str, BenchProcess]]:
     """Start a child for each command."""
     with contextlib.ExitStack() as stack:
-        children = {name: Child(command) for name, command in commands.items()}
+        children = {name: BenchProcess(command) for name, command in commands.items()}
         for child in children.values():
             stack.callback(child.close)
         yield children
 
 
-def python(module: str) -> list[str]:
+def build_command(module: str) -> list[str]:
     """Return the command of a module of ours."""
     return [sys.executable, "-m", module]
 
 
-def obey(carry_out: Callable[..., dict[str, object]]) -> None:
+def serve_orders(carry_out: Callable[..., dict[str, object]]) -> None:
     """In the child: carry out one order after the other, until nobody gives any."""
     for line in sys.stdin:
         print(json.dumps(carry_out(**json.loads(line))), flush=True)
 
 
-def timed(work: Callable[[int], object], count: int) -> dict[str, object]:
+def measure(work: Callable[[int], object], count: int) -> dict[str, object]:
     """In the child: do it so often; microseconds, and the most megabytes that were ever held."""
     times, cpus = [time.perf_counter()], [time.process_time()]
     for number in range(count):
         work(number)
         times.append(time.perf_counter())
         cpus.append(time.process_time())
-    each, cpu = _hundredths(times), _hundredths(cpus)
+    each, cpu = _percentiles(times), _percentiles(cpus)
     return {
         "wall": (times[-1] - times[0]) / count * 1e6,
         "p50": each[49],
@@ -94,12 +94,12 @@ def timed(work: Callable[[int], object], count: int) -> dict[str, object]:
     }
 
 
-def _hundredths(clock: Sequence[float]) -> list[float]:
+def _percentiles(clock: Sequence[float]) -> list[float]:
     """Return the hundredths of the steps of a clock, in microseconds."""
     return [each * 1e6 for each in quantiles(map(sub, clock[1:], clock), n=100)]
 
 
-def _pipe(pipe: IO[str] | None) -> IO[str]:
+def _require_pipe(pipe: IO[str] | None) -> IO[str]:
     if pipe is None:
         sys.exit("a child process has no pipe")
     return pipe

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-ROUNDS = 7
+ROUND_COUNT = 7
 
 
 @dataclass
-class Rounds:
+class BenchRounds:
     """What peers took in each round; `ours`, where it is one of them, is compared with each."""
 
     subject: str
@@ -43,7 +43,8 @@ class Rounds:
             if peer != self.ours and self.ours in self.took:
                 goal = f"; goal {goals[peer]:g}×" if peer in goals else ""
                 cpu, p50 = self.ratios(peer, "cpu"), self.ratios(peer, "p50")
-                yield f"    ours takes {spread(cpu)} less CPU, {spread(p50)} less time{goal}"
+                less = f"{format_spread(cpu)} less CPU, {format_spread(p50)} less time"
+                yield f"    ours takes {less}{goal}"
         for peer in goals:
             if peer not in self.took:
                 yield f"  {peer}: not present"
@@ -62,6 +63,6 @@ class Rounds:
         return {"subject": self.subject, "rounds": self.took, "ratios": ratios}
 
 
-def spread(found: list[float]) -> str:
+def format_spread(found: list[float]) -> str:
     """Return the median of some ratios, with the least and the most."""
     return f"{median(found):.1f}× ({min(found):.1f}..{max(found):.1f})"

@@ -13,9 +13,9 @@ def main() -> None:
         # Loaded here, because Ctrl-C may come while they are.
         import signal  # noqa: PLC0415
 
-        from daemon.cli.main import run  # noqa: PLC0415
+        from daemon.cli.main import run_command  # noqa: PLC0415
 
-        status = run(sys.argv[1:])
+        status = run_command(sys.argv[1:])
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # now it would only be a traceback
     except KeyboardInterrupt:

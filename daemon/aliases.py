@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from daemon.api.numbers import aliases as number_forms
+from daemon.api.numbers import list_phone_spellings as number_forms
 from storage.contacts import Alias, AliasKind
 
 
@@ -18,18 +18,18 @@ class Aliases:
     def __init__(self, keyed_hash: Callable[[str], str]) -> None:
         self._hash = keyed_hash
 
-    def of_phone(self, phone: str) -> tuple[Alias, ...]:
+    def from_phone(self, phone: str) -> tuple[Alias, ...]:
         """Return every form of an E.164 number."""
         return tuple(
             Alias(form, self._hash(form), AliasKind.PHONE) for form in sorted(number_forms(phone))
         )
 
-    def of_lid(self, lid: str) -> tuple[Alias, ...]:
+    def from_lid(self, lid: str) -> tuple[Alias, ...]:
         """Return the one form of a hidden id."""
         return (Alias(lid, self._hash(lid), AliasKind.LID),)
 
-    def of_sender(self, sender: str, phone: str | None) -> tuple[Alias, ...]:
+    def from_sender(self, sender: str, phone: str | None) -> tuple[Alias, ...]:
         """Return the set that an inbound shows: its sender, and its number where it is known."""
-        forms: Iterable[Alias] = self.of_phone(phone) if phone else ()
-        own = self.of_phone(sender) if sender.startswith("+") else self.of_lid(sender)
+        forms: Iterable[Alias] = self.from_phone(phone) if phone else ()
+        own = self.from_phone(sender) if sender.startswith("+") else self.from_lid(sender)
         return tuple(dict.fromkeys((*own, *forms)))

@@ -14,39 +14,39 @@ from daemon.aliases import Aliases
 from daemon.api.clock import Clock, ScaledClock, SystemClock
 from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.api.transport import Channel
-from daemon.auth import Auth
-from daemon.bus import Bus
-from daemon.events import revive
+from daemon.auth import AuthService
+from daemon.bus import EventBus
+from daemon.events import decode_event
 from daemon.gate import Gate
 from daemon.halt import Halt
-from daemon.imports.importer import Imports
-from daemon.inbound import InboundDesk
-from daemon.manual import Manual
-from daemon.observers import Observers
+from daemon.imports.importer import ImportService
+from daemon.inbound import InboundHandler
+from daemon.manual import ManualSending
+from daemon.observers import EventDispatcher
 from daemon.outbox import Outbox
-from daemon.outbox.desk import Desk
-from daemon.outbox.dispatch import Dispatch
-from daemon.outbox.requests import Intake
+from daemon.outbox.desk import MessageEvaluator
+from daemon.outbox.dispatch import SessionSender
+from daemon.outbox.requests import MessageEnqueuer
 from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
-from daemon.prospects import Prospects
+from daemon.prospects import ProspectService
 from daemon.retention import Retention
-from daemon.review import Review
-from daemon.rulebook import Rulebook, RuleDesk, RuleWatch
+from daemon.review import ReviewService
+from daemon.rulebook import ActiveRulesets, RulesetService, RulesetWatcher
 from daemon.scoring import Scoring
 from daemon.sessions import Sessions
-from daemon.sessions.channels import usable_channels
+from daemon.sessions.channels import load_usable_channels
 from daemon.settings import ClockSettings, Settings
-from daemon.suppression import Suppression
+from daemon.suppression import SuppressionService
 from daemon.validation import ValidationService
 from storage import guards
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
-from storage.migrations import migrations
+from storage.migrations import MIGRATIONS
 
 
-class House:
+class Application:
     """Every room of a running daemon, by name. Each is built once, from the rooms it names.
 
     Make one with :meth:`open`. Doors and journeys reach the rooms here.
@@ -57,28 +57,28 @@ class House:
         settings: Settings,
         clock: Clock,
         plugins: Plugins,
-        rulebook: Rulebook,
-        bus: Bus,
+        rulesets: ActiveRulesets,
+        bus: EventBus,
         database: Database,
         channels: Mapping[str, Channel],
-        auth: Auth,
+        auth: AuthService,
     ) -> None:
         """Take the ground that the rooms stand on, and wire the news that comes up from them."""
         self.settings = settings
         self.clock = clock
         self.plugins = plugins
-        self.rulebook = rulebook
+        self.rulesets = rulesets
         self.bus = bus
         self.database = database
         self.channels = channels
         self.auth = auth
         self.started_at = clock.now()
-        self.outbox.connect(self._dispatch)
-        self.sessions.on_ready = self._session_ready
-        self.desk.on_check_wanted = self.validation.wake
-        self.validation.on_checked = self.outbox.contact_checked
+        self.outbox.connect(self._make_session_sender)
+        self.sessions.on_ready = self._on_session_ready
+        self.evaluator.on_check_needed = self.validation.wake
+        self.validation.on_checked = self.outbox.on_contact_checked
         self.halt.on_resume = self.outbox.wake
-        self.rule_desk.on_swap = self.outbox.rules_changed
+        self.ruleset_service.on_swap = self.outbox.on_rules_changed
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -88,7 +88,7 @@ class House:
         *,
         clock: Clock | None = None,
         more_plugins: Mapping[str, object] | None = None,
-    ) -> AsyncIterator[House]:
+    ) -> AsyncIterator[Application]:
         """Open everything in order; on the way out everything ends in the opposite order.
 
         Raises :class:`StartRefused`, :class:`RulesRejected` or ``DatabaseRefused`` with one
@@ -97,29 +97,29 @@ class House:
         plugins = Plugins(limit=settings.plugins.limit_seconds)
         plugins.load(blocked=settings.plugins.blocked, more=more_plugins)
         plugins.sources()  # two of one name are refused now, not at the first import
-        rulebook = Rulebook.load(settings.rules)
-        bus = Bus()
+        rulebook = ActiveRulesets.load(settings.rules)
+        bus = EventBus()
         async with contextlib.AsyncExitStack() as stack:
             database = await Database.open(
                 settings.state_dir,
-                migrations=migrations,
-                on_events=lambda events: _publish(bus, events),
-                at_open=guards.install,
+                migrations=MIGRATIONS,
+                on_events=lambda events: _publish_events(bus, events),
+                at_open=guards.install_triggers,
             )
             stack.push_async_callback(database.close)
-            channels = await usable_channels(plugins, settings, database)
-            time = clock or _clock(settings.clock)
-            auth = await Auth.open(database, time, settings)
+            channels = await load_usable_channels(plugins, settings, database)
+            time = clock or _make_clock(settings.clock)
+            auth = await AuthService.open(database, time, settings)
             house = cls(settings, time, plugins, rulebook, bus, database, channels, auth)
-            await stack.enter_async_context(house._living())
+            await stack.enter_async_context(house._running())
             yield house
 
     @contextlib.asynccontextmanager
-    async def _living(self) -> AsyncIterator[None]:
+    async def _running(self) -> AsyncIterator[None]:
         """Recover, restore and serve; then drain what is on the wire before the lines close."""
-        await self.suppression.replay()
-        await self.rule_desk.restore()
-        observers = Observers(self.plugins, self.bus, self.database, self.clock)
+        await self.suppression.replay_journal()
+        await self.ruleset_service.restore()
+        observers = EventDispatcher(self.plugins, self.bus, self.database, self.clock)
         async with observers.running(), contextlib.AsyncExitStack() as stack:
             await self.outbox.start()
             stack.push_async_callback(self.sessions.close)
@@ -127,22 +127,24 @@ class House:
             stack.push_async_callback(self.imports.close)
             await self.sessions.restore()
             for view in self.sessions.views():
-                self.outbox.serve(view.name)
-            async with self.validation.running(), self.rule_watch.running():
+                self.outbox.serve_session(view.name)
+            async with self.validation.running(), self.ruleset_watcher.running():
                 yield
 
     # The rules.
 
     @cached_property
-    def rule_desk(self) -> RuleDesk:
+    def ruleset_service(self) -> RulesetService:
         """What changes the rules in force."""
         channels = tuple(sorted(self.plugins.channels()))
-        return RuleDesk(self.database, self.rulebook, self.clock, self.settings.rules, channels)
+        return RulesetService(
+            self.database, self.rulesets, self.clock, self.settings.rules, channels
+        )
 
     @cached_property
-    def rule_watch(self) -> RuleWatch:
+    def ruleset_watcher(self) -> RulesetWatcher:
         """What sees a rule file saved."""
-        return RuleWatch(self.rule_desk, self.settings.rules)
+        return RulesetWatcher(self.ruleset_service, self.settings.rules)
 
     # People.
 
@@ -156,41 +158,41 @@ class House:
         return Aliases(self._journal.hash)
 
     @cached_property
-    def suppression(self) -> Suppression:
+    def suppression(self) -> SuppressionService:
         """Who is not to be written to."""
-        return Suppression(self.database, self._journal, self.aliases, self.clock)
+        return SuppressionService(self.database, self._journal, self.aliases, self.clock)
 
     @cached_property
     def scoring(self) -> Scoring:
         """What a prospect's evidence amounts to."""
-        return Scoring(self.rulebook)
+        return Scoring(self.rulesets)
 
     @cached_property
-    def inbound(self) -> InboundDesk:
+    def inbound(self) -> InboundHandler:
         """What people write to us, and what receipts say."""
-        return InboundDesk(
+        return InboundHandler(
             database=self.database,
             plugins=self.plugins,
             suppression=self.suppression,
             scoring=self.scoring,
             aliases=self.aliases,
-            wishes=wishes.load(),
+            request_reader=wishes.load_contact_request_reader(),
             clock=self.clock,
             settings=self.settings,
             wake=self.outbox.wake,
         )
 
     @cached_property
-    def imports(self) -> Imports:
+    def imports(self) -> ImportService:
         """Lists of prospects on their way in."""
-        return Imports(
+        return ImportService(
             self.database, self.plugins, self.scoring, self.aliases, self.clock, self.settings
         )
 
     @cached_property
-    def prospects(self) -> Prospects:
+    def prospects(self) -> ProspectService:
         """Prospects that a person enters or corrects."""
-        return Prospects(
+        return ProspectService(
             self.database, self.scoring, self.aliases, self.clock, self.settings.daemon
         )
 
@@ -215,7 +217,7 @@ class House:
     @cached_property
     def gate(self) -> Gate:
         """The judge in front of every send."""
-        return Gate(self.database, self.plugins, self.rulebook, self._signer, self.clock)
+        return Gate(self.database, self.plugins, self.rulesets, self._signer, self.clock)
 
     @cached_property
     def pacing(self) -> Pacing:
@@ -223,17 +225,17 @@ class House:
         return Pacing(self.settings.pacing)
 
     @cached_property
-    def desk(self) -> Desk:
+    def evaluator(self) -> MessageEvaluator:
         """Where the gate's word is written down."""
-        return Desk(self.database, self.gate, self.settings.sending)
+        return MessageEvaluator(self.database, self.gate, self.settings.sending)
 
     @cached_property
     def outbox(self) -> Outbox:
         """Messages on their way out."""
-        intake = Intake(
+        intake = MessageEnqueuer(
             self.database, self.plugins, self.pacing, self.aliases, self.clock, self.settings
         )
-        return Outbox(self.database, self.desk, intake, self.clock)
+        return Outbox(self.database, self.evaluator, intake, self.clock)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -246,27 +248,27 @@ class House:
             channels=self.channels,
             folder=self.settings.state_dir / "sessions",
             rng=Random(),  # noqa: S311 - spreads reconnects, protects nothing
-            on_inbound=self.inbound.inbound,
-            on_receipt=self.inbound.receipt,
-            on_own=self.inbound.own,
-            on_lid=self.inbound.lid,
+            on_inbound=self.inbound.handle_inbound,
+            on_receipt=self.inbound.handle_receipt,
+            on_own=self.inbound.handle_own_message,
+            on_lid=self.inbound.handle_lid,
             channel_options={"simulated": msgspec.to_builtins(self.settings.simulated)},
             stagger_seconds=self.settings.daemon.restore_stagger_seconds,
         )
 
-    def _session_ready(self, session: str) -> None:
+    def _on_session_ready(self, session: str) -> None:
         """A session can send and ask again: what waited for either goes on."""
-        self.outbox.session_ready(session)
+        self.outbox.on_session_ready(session)
         self.validation.wake()
 
-    def _dispatch(self, session: str) -> Dispatch:
-        return Dispatch(
+    def _make_session_sender(self, session: str) -> SessionSender:
+        return SessionSender(
             session,
             database=self.database,
             gate=self.gate,
-            desk=self.desk,
+            evaluator=self.evaluator,
             pacing=self.pacing,
-            wire=self.sessions,
+            sessions=self.sessions,
             clock=self.clock,
             settings=self.settings.sending,
         )
@@ -274,15 +276,15 @@ class House:
     # A person's word.
 
     @cached_property
-    def review(self) -> Review:
+    def review(self) -> ReviewService:
         """Messages that wait for a person."""
-        return Review(self.database, self.clock, self.settings.sending, self.outbox.wake)
+        return ReviewService(self.database, self.clock, self.settings.sending, self.outbox.wake)
 
     @cached_property
-    def manual(self) -> Manual:
+    def manual(self) -> ManualSending:
         """Messages that a person sends by hand."""
-        return Manual(
-            self.database, self.gate, self.desk, self.pacing, self.clock, self.settings.sending
+        return ManualSending(
+            self.database, self.gate, self.evaluator, self.pacing, self.clock, self.settings.sending
         )
 
     @cached_property
@@ -291,10 +293,10 @@ class House:
         return Halt(self.database, self.clock)
 
 
-def _clock(settings: ClockSettings) -> Clock:
+def _make_clock(settings: ClockSettings) -> Clock:
     return SystemClock() if settings.start is None else ScaledClock(settings.start, settings.rate)
 
 
-def _publish(bus: Bus, events: Sequence[CommittedEvent]) -> None:
+def _publish_events(bus: EventBus, events: Sequence[CommittedEvent]) -> None:
     for event in events:
-        bus.publish(revive(event.type, event.subject, event.at, event.data), event.seq)
+        bus.publish(decode_event(event.type, event.subject, event.at, event.data), event.seq)

@@ -18,38 +18,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
 
-_LEASH: Final = Path(__file__).with_name("leash.py")
+_PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("leash.py")
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class WorkerProcess:
     """A child that takes one request and answers it in lines."""
 
     _requests: asyncio.StreamWriter
     _answers: asyncio.StreamReader
 
-    async def ask(self, request: bytes) -> None:
+    async def send_request(self, request: bytes) -> None:
         """Hand over the request; one that died before it read it says so by answering nothing."""
         with contextlib.suppress(ConnectionError):
             self._requests.write(request)
             await self._requests.drain()
             self._requests.close()
 
-    async def line(self) -> bytes:
+    async def read_line(self) -> bytes:
         """Return the next line; without its end where the child has ended."""
         return await self._answers.readline()
 
 
 @contextlib.asynccontextmanager
-async def answering(command: Sequence[str], longest_line: int) -> AsyncIterator[Answering]:
+async def run_worker(command: Sequence[str], max_line_bytes: int) -> AsyncIterator[WorkerProcess]:
     """Lend a child; it and all that it started are gone when the block ends, however that ends.
 
     It is killed, not asked: it only reads, so there is nothing that it could leave half done.
     """
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.subprocess_exec(
-        lambda: SubprocessStreamProtocol(longest_line, loop),
-        *leashed(command, signal.SIGKILL),
+        lambda: SubprocessStreamProtocol(max_line_bytes, loop),
+        *with_parent_death_signal(command, signal.SIGKILL),
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL,
@@ -57,7 +57,7 @@ async def answering(command: Sequence[str], longest_line: int) -> AsyncIterator[
     )
     process = Process(transport, protocol, loop)
     try:
-        yield Answering(  # both were asked for as pipes
+        yield WorkerProcess(  # both were asked for as pipes
             cast("asyncio.StreamWriter", process.stdin),
             cast("asyncio.StreamReader", process.stdout),
         )
@@ -65,10 +65,10 @@ async def answering(command: Sequence[str], longest_line: int) -> AsyncIterator[
         # A group keeps its number for as long as anybody is in it: this can't hit a stranger.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await _gone(process, transport)
+        await _close_pipes_and_wait(process, transport)
 
 
-async def _gone(process: Process, transport: asyncio.SubprocessTransport) -> None:
+async def _close_pipes_and_wait(process: Process, transport: asyncio.SubprocessTransport) -> None:
     """Close the pipes, or the end of a child that said more than was read is never seen."""
     for descriptor in (0, 1):
         if pipe := transport.get_pipe_transport(descriptor):
@@ -78,15 +78,15 @@ async def _gone(process: Process, transport: asyncio.SubprocessTransport) -> Non
 
 
 @contextlib.contextmanager
-def serving(
-    command: Sequence[str], output: IO[bytes], seconds: float
+def run_daemon(
+    command: Sequence[str], output: IO[bytes], stop_seconds: float
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a daemon beside the block; then ask it to end, and kill it after so many seconds.
 
     It is killed at once where the asking is interrupted: whoever says it twice means it.
     """
     process = subprocess.Popen(  # noqa: S603 - whoever calls this says what to start
-        leashed(command, signal.SIGTERM),
+        with_parent_death_signal(command, signal.SIGTERM),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
@@ -98,30 +98,30 @@ def serving(
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             try:
-                process.wait(seconds)
+                process.wait(stop_seconds)
             finally:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
 
 
-def said_by(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+def run_command(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
     """Return how a command ended and what it said; raises as :func:`subprocess.run` does."""
     return subprocess.run(  # noqa: S603 - whoever calls this says what to start
-        leashed(command, signal.SIGKILL),
+        with_parent_death_signal(command, signal.SIGKILL),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=timeout,
         check=False,
         start_new_session=True,
     )
 
 
-def leashed(command: Sequence[str], number: signal.Signals) -> list[str]:
+def with_parent_death_signal(command: Sequence[str], death_signal: signal.Signals) -> list[str]:
     """Return the command as it is started; `number` is what it gets when this process dies.
 
     To be called in the main thread: the kernel takes the end of a thread for its parent's.
     """
-    python = (sys.executable, "-I", "-S", os.fspath(_LEASH))
-    return [*python, str(os.getpid()), str(number.value), *command]
+    python = (sys.executable, "-I", "-S", os.fspath(_PARENT_DEATH_PROGRAM))
+    return [*python, str(os.getpid()), str(death_signal.value), *command]

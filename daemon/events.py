@@ -13,28 +13,28 @@ from typing import Any, ClassVar
 
 import msgspec
 
-EVENTS: dict[str, type[Event]] = {}
+EVENT_CLASSES: dict[str, type[DomainEvent]] = {}
 """Each event class by its type word, such as ``message.changed``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class DomainEvent:
     """Something that happened at ``at`` to ``subject`` (the id that a reader filters by)."""
 
-    word: ClassVar[str] = ""
+    event_type: ClassVar[str] = ""
     subject: str
     at: datetime
 
     def __init_subclass__(cls) -> None:
         """Enter the class in :data:`EVENTS`."""
-        super(Event, cls).__init_subclass__()
-        if cls.word:
-            EVENTS[cls.word] = cls
+        super(DomainEvent, cls).__init_subclass__()
+        if cls.event_type:
+            EVENT_CLASSES[cls.event_type] = cls
 
     @property
     def type(self) -> str:
         """Return the event's word, such as ``message.changed``."""
-        return self.word
+        return self.event_type
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -44,13 +44,13 @@ class Event:
         return own
 
 
-def revive(type_: str, subject: str, at: datetime, data: Mapping[str, Any]) -> Event:
+def decode_event(type_: str, subject: str, at: datetime, data: Mapping[str, Any]) -> DomainEvent:
     """Return the event that was stored under this type word with this data."""
-    return msgspec.convert({**data, "subject": subject, "at": at}, EVENTS[type_])
+    return msgspec.convert({**data, "subject": subject, "at": at}, EVENT_CLASSES[type_])
 
 
 @dataclass(frozen=True, slots=True)
-class SessionChanged(Event):
+class SessionChanged(DomainEvent):
     """A session's state, as people and clients read it (subject: the session's name)."""
 
     word: ClassVar[str] = "session.changed"
@@ -67,7 +67,7 @@ class SessionChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SessionDeleted(Event):
+class SessionDeleted(DomainEvent):
     """A session was unlinked and forgotten; its name stays taken (subject: the session's name)."""
 
     word: ClassVar[str] = "session.deleted"
@@ -75,7 +75,7 @@ class SessionDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SessionQrShown(Event):
+class SessionQrShown(DomainEvent):
     """A pairing code is on show until ``expires_at``; never stored (subject: the session)."""
 
     word: ClassVar[str] = "session.qr_shown"
@@ -90,7 +90,7 @@ class SessionQrShown(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class MessageChanged(Event):
+class MessageChanged(DomainEvent):
     """A message moved from ``previous`` to ``state``, and why (subject: the message id)."""
 
     word: ClassVar[str] = "message.changed"
@@ -106,7 +106,7 @@ class MessageChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class InboundReceived(Event):
+class InboundReceived(DomainEvent):
     """A contact wrote to us; ``wish`` is what their words ask (subject: the inbound id)."""
 
     word: ClassVar[str] = "inbound.received"
@@ -118,7 +118,7 @@ class InboundReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ContactSuppressed(Event):
+class ContactSuppressed(DomainEvent):
     """A contact is not to be written to again (subject: the contact id)."""
 
     word: ClassVar[str] = "contact.suppressed"
@@ -129,7 +129,7 @@ class ContactSuppressed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ContactReopened(Event):
+class ContactReopened(DomainEvent):
     """A suppression was lifted by the contact, or corrected (subject: the contact id)."""
 
     word: ClassVar[str] = "contact.reopened"
@@ -138,7 +138,7 @@ class ContactReopened(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ProspectChanged(Event):
+class ProspectChanged(DomainEvent):
     """A prospect's validation or score changed (subject: the prospect id)."""
 
     word: ClassVar[str] = "prospect.changed"
@@ -151,7 +151,7 @@ class ProspectChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ImportFinished(Event):
+class ImportFinished(DomainEvent):
     """A list was imported (subject: the import id); counts are records."""
 
     word: ClassVar[str] = "import.finished"
@@ -162,7 +162,7 @@ class ImportFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SendingHalted(Event):
+class SendingHalted(DomainEvent):
     """Nothing goes out any more until a person resumes (subject: ``installation``)."""
 
     word: ClassVar[str] = "sending.halted"
@@ -171,7 +171,7 @@ class SendingHalted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SendingResumed(Event):
+class SendingResumed(DomainEvent):
     """A person lifted the halt (subject: ``installation``)."""
 
     word: ClassVar[str] = "sending.resumed"
@@ -180,7 +180,7 @@ class SendingResumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class RulesLoaded(Event):
+class RulesLoaded(DomainEvent):
     """A rule set is live (subject: its hash)."""
 
     word: ClassVar[str] = "rules.loaded"
@@ -192,7 +192,7 @@ class RulesLoaded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class RulesRejected(Event):
+class RuleFilesRejected(DomainEvent):
     """Changed rule files have problems; the live set stays (subject: the gate's live hash)."""
 
     word: ClassVar[str] = "rules.rejected"
@@ -201,7 +201,7 @@ class RulesRejected(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class RulesAwaitingAcceptance(Event):
+class RulesAwaitingAcceptance(DomainEvent):
     """Changed rule files are sound, and wait for a person (subject: the hash to accept)."""
 
     word: ClassVar[str] = "rules.awaiting_acceptance"
@@ -211,7 +211,7 @@ class RulesAwaitingAcceptance(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class GateFaulted(Event):
+class GateFaulted(DomainEvent):
     """The gate could not judge and failed closed (subject: the message id)."""
 
     word: ClassVar[str] = "gate.faulted"
@@ -220,7 +220,7 @@ class GateFaulted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PluginFailed(Event):
+class PluginFailed(DomainEvent):
     """A plugin's hook raised or ran out of time (subject: the plugin's name)."""
 
     word: ClassVar[str] = "plugin.failed"
@@ -228,6 +228,6 @@ class PluginFailed(Event):
     sentence: str
 
 
-def field_names(kind: type[Event]) -> tuple[str, ...]:
+def list_data_fields(kind: type[DomainEvent]) -> tuple[str, ...]:
     """Return the data fields of an event class, in order, for the generated reference."""
     return tuple(f.name for f in fields(kind) if f.name not in {"subject", "at"})

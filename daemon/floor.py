@@ -10,12 +10,12 @@ from rules import Decision, Defer, Verdict
 from rules.verdict import DeferKind
 
 MANUAL = "manual"
-CONFIRMATION = "opt_out_confirmation"
-_ANSWERS = frozenset({"reply", CONFIRMATION})
-_CLOSED = frozenset({Permission.NONE, Permission.REFUSED})
+OPT_OUT_CONFIRMATION = "opt_out_confirmation"
+_ANSWER_KINDS = frozenset({"reply", OPT_OUT_CONFIRMATION})
+_NO_PERMISSION = frozenset({Permission.NONE, Permission.REFUSED})
 
 
-def under(decision: Decision, facts: Mapping[str, object]) -> Decision:
+def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decision:
     """Return the decision, made stricter where a promise of the product asks for it.
 
     The shipped rules say the same things, with reasons and examples; this holds where
@@ -23,41 +23,44 @@ def under(decision: Decision, facts: Mapping[str, object]) -> Decision:
     """
     if decision.verdict is Verdict.BLOCK:
         return decision
-    if blocked := _block(facts):
-        return _replaced(decision, Verdict.BLOCK, *blocked)
-    if _for_a_person(facts) and (decision.verdict, decision.route) != (Verdict.ROUTE, MANUAL):
+    if blocked := _find_block_reason(facts):
+        return _replace_verdict(decision, Verdict.BLOCK, *blocked)
+    if _needs_manual_sending(facts) and (decision.verdict, decision.route) != (
+        Verdict.ROUTE,
+        MANUAL,
+    ):
         sentence = "Found, not asked: a person writes to them, not a machine"
-        routed = _replaced(decision, Verdict.ROUTE, "floor_public_source", sentence)
+        routed = _replace_verdict(decision, Verdict.ROUTE, "floor_public_source", sentence)
         return replace(routed, route=MANUAL)
     undecided = facts.get("prospect.validado_tecnicamente") is None
     if undecided and decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}:
         sentence = "Whether the number can be reached is not decided yet"
-        waiting = _replaced(decision, Verdict.DEFER, "floor_not_validated", sentence)
+        waiting = _replace_verdict(decision, Verdict.DEFER, "floor_not_validated", sentence)
         return replace(waiting, defers=(Defer(DeferKind.UNTIL_CHECKED),))
     return decision
 
 
-def _block(facts: Mapping[str, object]) -> tuple[str, str] | None:
-    if facts["prospect.suppressed"] is not False and facts["message.kind"] != CONFIRMATION:
+def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:
+    if facts["prospect.suppressed"] is not False and facts["message.kind"] != OPT_OUT_CONFIRMATION:
         return "floor_suppressed", "The contact is not to be written to"
     if facts.get("prospect.validado_tecnicamente") is False:
         return "floor_not_reachable", "The number is known not to be reachable"
-    if facts["prospect.permission"] in _CLOSED and not _answers(facts):
+    if facts["prospect.permission"] in _NO_PERMISSION and not _is_answer(facts):
         return "floor_no_permission", "Nobody told us that we may write"
     return None
 
 
-def _answers(facts: Mapping[str, object]) -> bool:
-    return facts["message.kind"] in _ANSWERS
+def _is_answer(facts: Mapping[str, object]) -> bool:
+    return facts["message.kind"] in _ANSWER_KINDS
 
 
-def _for_a_person(facts: Mapping[str, object]) -> bool:
+def _needs_manual_sending(facts: Mapping[str, object]) -> bool:
     by_machine = facts["session.channel"] != MANUAL
     found = facts["prospect.permission"] == Permission.PUBLIC_SOURCE
-    return by_machine and found and not _answers(facts)
+    return by_machine and found and not _is_answer(facts)
 
 
-def _replaced(decision: Decision, verdict: Verdict, code: str, sentence: str) -> Decision:
+def _replace_verdict(decision: Decision, verdict: Verdict, code: str, sentence: str) -> Decision:
     return replace(
         decision, verdict=verdict, reason_code=code, sentence=sentence, route=None, defers=()
     )

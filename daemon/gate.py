@@ -18,11 +18,11 @@ import rules
 from daemon import facts, floor, places
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitSigner
-from daemon.api.questions import Defer, DeferKind, Effect, Opinion, Question
-from daemon.plugin_manager import Answer, Plugins
-from daemon.rulebook import Judges, Rulebook
+from daemon.api.questions import Defer, DeferKind, Opinion, OpinionRequest, VetoEffect
+from daemon.plugin_manager import PluginAnswer, Plugins
+from daemon.rulebook import ActiveRulesets, CompiledRulesets
 from storage import circumstances
-from storage.circumstances import Circumstances
+from storage.circumstances import EvaluationContext
 from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord
@@ -34,7 +34,7 @@ _SHORTEST_WAIT = timedelta(seconds=1)
 """A deferral that ends at once, as a plugin may ask for, must not keep the gate spinning."""
 
 
-class Phase(StrEnum):
+class EvaluationPhase(StrEnum):
     """Which of its two looks the gate takes."""
 
     ENQUEUE = "enqueue"
@@ -42,7 +42,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class EvaluationFault:
     """The gate could not judge: why, for people and for alarms."""
 
     reason_code: str
@@ -51,25 +51,25 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Evaluation:
     """One look at one message: a decision, or a fault, and all that it was based on.
 
     ``until`` is when the last timed deferral ends, if there is one.
     """
 
     message: MessageRecord
-    phase: Phase
+    phase: EvaluationPhase
     at: datetime
-    around: Circumstances
+    context: EvaluationContext
     facts: facts.Facts
-    outcome: rules.Decision | Fault
+    outcome: rules.Decision | EvaluationFault
     ruleset: str
     microseconds: int
-    until: datetime | None = None
+    deferred_until: datetime | None = None
     shadow: rules.Decision | None = None
 
     @property
-    def allows(self) -> bool:
+    def is_allowed(self) -> bool:
         """Tell whether the message may go."""
         return isinstance(self.outcome, rules.Decision) and (
             self.outcome.verdict is rules.Verdict.ALLOW
@@ -88,178 +88,196 @@ class Gate:
         self,
         database: Database,
         plugins: Plugins,
-        rulebook: Rulebook,
+        rulesets: ActiveRulesets,
         signer: PermitSigner,
         clock: Clock,
     ) -> None:
         self._database = database
         self._plugins = plugins
-        self._rulebook = rulebook
+        self._rulesets = rulesets
         self._signer = signer
         self._clock = clock
-        self.faults = 0
+        self.fault_count = 0
 
-    async def look(self, message: MessageRecord, phase: Phase) -> Look:
+    async def evaluate(self, message: MessageRecord, phase: EvaluationPhase) -> Evaluation:
         """Judge a message as things are now. Raises only what storage raises."""
         at = self._clock.now()
-        around = await self._database.read(lambda reader: circumstances.around(reader, message, at))
-        judges = self._rulebook.judges  # one rule set from here to the end, whatever is swapped in
+        around = await self._database.read(
+            lambda reader: circumstances.read_evaluation_context(reader, message, at)
+        )
+        judges = (
+            self._rulesets.compiled
+        )  # one rule set from here to the end, whatever is swapped in
         known: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
         until, microseconds, shadow = None, 0, None
         try:
-            known = self._facts(judges, message, around)
-            answers = await self._plugins.judge(_question(message, known))
+            known = self._build_facts(judges, message, around)
+            answers = await self._plugins.judge(_build_question(message, known))
             begun = time.perf_counter()
-            outcome = self._judge(judges, known, answers, around)
+            outcome = self._decide(judges, known, answers, around)
             microseconds = round((time.perf_counter() - begun) * 1e6)
-            until = _until(judges, outcome, message, around)
-            shadow = self._shadow(outcome, message, known, around)
+            until = _compute_deferred_until(judges, outcome, message, around)
+            shadow = self._evaluate_shadow(outcome, message, known, around)
         except Exception as error:
             log.exception("gate_failed", message=message.id)
-            outcome = self._fault("gate_failed", f"The gate failed: {type(error).__name__}.", {})
-        return Look(
+            outcome = self._record_fault(
+                "gate_failed", f"The gate failed: {type(error).__name__}.", {}
+            )
+        return Evaluation(
             message=message,
             phase=phase,
             at=at,
-            around=around,
+            context=around,
             facts=known,
             outcome=outcome,
             ruleset=judges.gate.ruleset.hash,
             microseconds=microseconds,
-            until=until,
+            deferred_until=until,
             shadow=shadow,
         )
 
-    def permit(self, look: Look, decision: str, valid: timedelta) -> Permit:
+    def sign_permit(self, evaluation: Evaluation, decision: str, valid: timedelta) -> Permit:
         """Sign leave for exactly what was looked at; ``decision`` is the stored decision's id."""
-        if not look.allows:
+        if not evaluation.is_allowed:
             msg = "a permit was asked for a message that the gate did not allow"
             raise ValueError(msg)
-        message = look.message
+        message = evaluation.message
         unsigned = Permit(
-            id=new_id("per", look.at),
+            id=new_id("per", evaluation.at),
             message=message.id,
             recipient=message.recipient,
             body=message.body_hash,
             session=message.session,
             decision=decision,
-            ruleset=look.ruleset,
-            expires_at=look.at + valid,
+            ruleset=evaluation.ruleset,
+            expires_at=evaluation.at + valid,
         )
         return self._signer.sign(unsigned)
 
-    def _facts(self, judges: Judges, message: MessageRecord, around: Circumstances) -> facts.Facts:
-        known = facts.of_prospect(
-            around.prospect, around.evidence, suppressed=around.suppressed, at=around.at
+    def _build_facts(
+        self, rulesets: CompiledRulesets, message: MessageRecord, context: EvaluationContext
+    ) -> facts.Facts:
+        known = facts.build_prospect_facts(
+            context.prospect, context.evidence, suppressed=context.suppressed, at=context.at
         )
-        known |= facts.of_message(message, around)
-        place = places.of(message.recipient, around.session.time_zone)
-        known |= place.clock_facts(judges.gate.ruleset, around.at)
-        if around.prospect is not None:
-            score = known["prospect.score_contactabilidad"] = _score(judges, known)
-            known["prospect.review"] = facts.review_of(
-                around.review_reason, around.reviewed, in_band=score in judges.review_band
+        known |= facts.build_message_facts(message, context)
+        place = places.locale_from_phone(message.recipient, context.session.time_zone)
+        known |= place.build_clock_facts(rulesets.gate.ruleset, context.at)
+        if context.prospect is not None:
+            score = known["prospect.score_contactabilidad"] = _compute_score(rulesets, known)
+            known["prospect.review"] = facts.compute_review_status(
+                context.review_reason, context.reviewed, in_band=score in rulesets.review_band
             )
         return known
 
-    def _shadow(
+    def _evaluate_shadow(
         self,
-        outcome: rules.Decision | Fault,
+        outcome: rules.Decision | EvaluationFault,
         message: MessageRecord,
-        known: facts.Facts,
-        around: Circumstances,
+        message_facts: facts.Facts,
+        context: EvaluationContext,
     ) -> rules.Decision | None:
         """Return what the shadow would have said of the same facts; its trouble is nobody's."""
-        shadow = self._rulebook.shadow
-        if shadow is None or isinstance(outcome, Fault):
+        shadow = self._rulesets.shadow
+        if shadow is None or isinstance(outcome, EvaluationFault):
             return None
         try:
-            place = places.of(message.recipient, around.session.time_zone)
-            seen = {**known, **place.clock_facts(shadow.gate.ruleset, around.at)}
-            seen["prospect.score_contactabilidad"] = _score(shadow, known)
-            return floor.under(shadow.gate.decide(seen, outcome.opinions), seen)
+            place = places.locale_from_phone(message.recipient, context.session.time_zone)
+            seen = {**message_facts, **place.build_clock_facts(shadow.gate.ruleset, context.at)}
+            seen["prospect.score_contactabilidad"] = _compute_score(shadow, message_facts)
+            return floor.apply_hard_limits(shadow.gate.decide(seen, outcome.opinions), seen)
         except Exception:
             log.exception("shadow_failed", message=message.id)
             return None
 
-    def _judge(
+    def _decide(
         self,
-        judges: Judges,
-        known: Mapping[str, object],
-        answers: Sequence[Answer],
-        around: Circumstances,
-    ) -> rules.Decision | Fault:
+        rulesets: CompiledRulesets,
+        message_facts: Mapping[str, object],
+        answers: Sequence[PluginAnswer],
+        context: EvaluationContext,
+    ) -> rules.Decision | EvaluationFault:
         late = next((answer for answer in answers if answer.failure), None)
         if late:
-            return self._fault("plugin_opinion_missing", late.failure, {"plugin": late.plugin})
-        opinions = _core_opinions(known, around)
+            return self._record_fault(
+                "plugin_opinion_missing", late.failure, {"plugin": late.plugin}
+            )
+        opinions = _build_core_opinions(message_facts, context)
         for answer in answers:
-            if isinstance(answer.value, Opinion) and _is_sound(answer.value):
+            if isinstance(answer.value, Opinion) and _is_valid_opinion(answer.value):
                 opinions.append(answer.value)
             elif answer.value is not None:
                 sentence = f"The plugin {answer.plugin!r} gave an answer that is no opinion."
-                return self._fault("plugin_opinion_invalid", sentence, {"plugin": answer.plugin})
+                return self._record_fault(
+                    "plugin_opinion_invalid", sentence, {"plugin": answer.plugin}
+                )
         try:
-            decision = judges.gate.decide(known, opinions)
+            decision = rulesets.gate.decide(message_facts, opinions)
         except rules.GateFault as fault:
-            return self._fault(fault.reason_code, fault.sentence, fault.dump)
-        return floor.under(decision, known)
+            return self._record_fault(fault.reason_code, fault.sentence, fault.dump)
+        return floor.apply_hard_limits(decision, message_facts)
 
-    def _fault(self, reason_code: str, sentence: str, dump: Mapping[str, object]) -> Fault:
-        self.faults += 1
+    def _record_fault(
+        self, reason_code: str, sentence: str, dump: Mapping[str, object]
+    ) -> EvaluationFault:
+        self.fault_count += 1
         log.error("gate_faulted", reason_code=reason_code)
-        return Fault(reason_code, sentence, dump)
+        return EvaluationFault(reason_code, sentence, dump)
 
 
-def _score(judges: Judges, known: Mapping[str, object]) -> int | None:
+def _compute_score(rulesets: CompiledRulesets, message_facts: Mapping[str, object]) -> int | None:
     """Return the score as of now; a fault leaves it unknown, which blocks."""
     try:
-        return judges.score.score(known).score
+        return rulesets.score.score(message_facts).score
     except rules.GateFault as fault:
         log.exception("score_faulted", reason_code=fault.reason_code)
         return None
 
 
-def _until(
-    judges: Judges,
-    outcome: rules.Decision | Fault,
+def _compute_deferred_until(
+    rulesets: CompiledRulesets,
+    outcome: rules.Decision | EvaluationFault,
     message: MessageRecord,
-    around: Circumstances,
+    context: EvaluationContext,
 ) -> datetime | None:
     """Return when the last of a decision's timed deferrals ends, if any does."""
-    if isinstance(outcome, Fault):
+    if isinstance(outcome, EvaluationFault):
         return None
-    place = places.of(message.recipient, around.session.time_zone)
+    place = places.locale_from_phone(message.recipient, context.session.time_zone)
     ends = (
-        place.next_opening(judges.gate.ruleset, defer.window, around.at)
+        place.find_next_opening(rulesets.gate.ruleset, defer.window, context.at)
         if defer.window is not None
-        else around.at + timedelta(seconds=defer.seconds or 0)
+        else context.at + timedelta(seconds=defer.seconds or 0)
         for defer in outcome.defers
         if defer.window is not None or defer.seconds is not None
     )
     last = max((end for end in ends if end is not None), default=None)
-    return None if last is None else max(last, around.at + _SHORTEST_WAIT)
+    return None if last is None else max(last, context.at + _SHORTEST_WAIT)
 
 
-def _question(message: MessageRecord, known: facts.Facts) -> Question:
-    return Question(message.id, message.recipient, message.session, message.channel, dict(known))
+def _build_question(message: MessageRecord, message_facts: facts.Facts) -> OpinionRequest:
+    return OpinionRequest(
+        message.id, message.recipient, message.session, message.channel, dict(message_facts)
+    )
 
 
-def _is_sound(opinion: Opinion) -> bool:
+def _is_valid_opinion(opinion: Opinion) -> bool:
     """Tell whether its words are ours: a plain "block" would be no effect, and block nothing."""
     defer = opinion.defer
-    return isinstance(opinion.effect, Effect) and (
+    return isinstance(opinion.effect, VetoEffect) and (
         defer is None or (isinstance(defer, Defer) and isinstance(defer.kind, DeferKind))
     )
 
 
-def _core_opinions(known: Mapping[str, object], around: Circumstances) -> list[Opinion]:
+def _build_core_opinions(
+    message_facts: Mapping[str, object], context: EvaluationContext
+) -> list[Opinion]:
     """Return the core's own word: a person should read theirs first, or said no to them."""
-    if known["message.kind"] != "commercial":
+    if message_facts["message.kind"] != "commercial":
         return []
-    if around.review_reason:
-        return [Opinion("core", Effect.HOLD, around.review_reason)]
-    if around.reviewed and around.reviewed.word is ProspectReviewOutcome.REJECTED:
-        sentence = f"A person rejected this prospect: {around.reviewed.reason}"
-        return [Opinion("core", Effect.BLOCK, sentence)]
+    if context.review_reason:
+        return [Opinion("core", VetoEffect.HOLD, context.review_reason)]
+    if context.reviewed and context.reviewed.word is ProspectReviewOutcome.REJECTED:
+        sentence = f"A person rejected this prospect: {context.reviewed.reason}"
+        return [Opinion("core", VetoEffect.BLOCK, sentence)]
     return []

@@ -13,7 +13,7 @@ from storage.db import Database
 from storage.halts import HaltRecord
 from storage.tx import Tx
 
-SUBJECT = "installation"
+HALT_SUBJECT = "installation"
 
 
 class Halt:
@@ -24,9 +24,9 @@ class Halt:
         self._clock = clock
         self.on_resume: Callable[[], None] = lambda: None
 
-    async def state(self) -> HaltRecord | None:
+    async def get_current(self) -> HaltRecord | None:
         """Return the halt in force, or None."""
-        return await self._database.read(halts.current)
+        return await self._database.read(halts.get_current_halt)
 
     async def halt(self, who: str, reason: str) -> HaltRecord:
         """Stop everything at once; a second halt leaves the first as it is.
@@ -36,8 +36,8 @@ class Halt:
         at = self._clock.now()
 
         def job(tx: Tx) -> HaltRecord:
-            begin(tx, at=at, who=who, reason=_given(reason))
-            found = halts.current(tx)
+            begin_halt(tx, at=at, who=who, reason=_require_reason(reason))
+            found = halts.get_current_halt(tx)
             if found is None:
                 raise Conflict("The halt could not be stored.")
             return found
@@ -49,26 +49,28 @@ class Halt:
         at = self._clock.now()
 
         def job(tx: Tx) -> None:
-            if not halts.lift(tx, at=at, who=who, reason=_given(reason)):
+            if not halts.lift_halt(tx, at=at, who=who, reason=_require_reason(reason)):
                 raise Conflict("Sending is not halted.", hint="There is nothing to resume.")
-            audit.add(tx, at=at, who=who, action="resume", subject=SUBJECT, reason=reason)
-            tx.emit(SendingResumed(subject=SUBJECT, at=at, who=who, reason=reason))
-            queue.requeue_waiting(tx, at, "halt")
+            audit.insert_audit_entry(
+                tx, at=at, who=who, action="resume", subject=HALT_SUBJECT, reason=reason
+            )
+            tx.emit(SendingResumed(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
+            queue.requeue_waiting_messages(tx, at, "halt")
 
         await self._database.write(job, urgent=True)
         self.on_resume()
 
 
-def begin(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
+def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
     """Halt inside a transaction; taken messages return to ``cleared``."""
-    if not halts.begin(tx, at=at, who=who, reason=reason):
+    if not halts.begin_halt(tx, at=at, who=who, reason=reason):
         return
-    audit.add(tx, at=at, who=who, action="halt", subject=SUBJECT, reason=reason)
-    tx.emit(SendingHalted(subject=SUBJECT, at=at, who=who, reason=reason))
-    queue.return_taken(tx, at, who=who)
+    audit.insert_audit_entry(tx, at=at, who=who, action="halt", subject=HALT_SUBJECT, reason=reason)
+    tx.emit(SendingHalted(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
+    queue.return_taken_messages(tx, at, who=who)
 
 
-def _given(reason: str) -> str:
+def _require_reason(reason: str) -> str:
     if not reason.strip():
         raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
     return reason.strip()

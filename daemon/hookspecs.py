@@ -14,10 +14,10 @@ import pluggy
 from daemon.api import PROJECT
 from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
 from daemon.api.imports import ImportSource
-from daemon.api.questions import Opinion, Question
+from daemon.api.questions import Opinion, OpinionRequest
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
-from daemon.events import Event
+from daemon.events import DomainEvent
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -52,7 +52,7 @@ class Hooks(Protocol):
         """
 
     @hookspec
-    async def leadmaster_judge_message(self, question: Question) -> Opinion | None:
+    async def leadmaster_judge_message(self, question: OpinionRequest) -> Opinion | None:
         """Return a stricter opinion (block, defer or hold) on a message, or None for no objection.
 
         Called at each of the gate's two looks. An error or a late answer is a gate fault: the
@@ -72,7 +72,7 @@ class Hooks(Protocol):
         ...
 
     @hookspec
-    async def leadmaster_observe_event(self, event: Event) -> None:
+    async def leadmaster_observe_event(self, event: DomainEvent) -> None:
         """Look at an event after its commit. Called for every stored event, in order.
 
         An error is logged as ``plugin.failed`` and changes nothing. Pairing codes never come here.

@@ -8,19 +8,19 @@ from daemon.api import numbers
 from daemon.api.clock import Clock
 from daemon.errors import BadRequest, Conflict, NotAllowed, NotFound
 from daemon.floor import MANUAL
-from daemon.gate import Gate, Phase
-from daemon.outbox.desk import Desk
-from daemon.outbox.release import Release, Stale
+from daemon.gate import EvaluationPhase, Gate
+from daemon.outbox.desk import MessageEvaluator
+from daemon.outbox.release import Release, ReleaseStale
 from daemon.pacing import Pacing
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
 from storage import messages, queue
 from storage.db import Database
 from storage.ids import new_id
-from storage.messages import MessageRecord, MovedOn
+from storage.messages import MessageRecord, MessageStateConflict
 from storage.tx import Tx
 
-_WHY_NOT = {
+_STALE_SENTENCES = {
     "halted": "Sending is halted.",
     "not_its_time": "Its time has not come yet, or is over.",
     "contact_busy": "Another message to this contact is on its way, or in doubt.",
@@ -29,52 +29,54 @@ _WHY_NOT = {
 }
 
 
-class Manual:
+class ManualSending:
     """The manual channel. It passes the same gate, and belongs to the session's phone number."""
 
     def __init__(
         self,
         database: Database,
         gate: Gate,
-        desk: Desk,
+        evaluator: MessageEvaluator,
         pacing: Pacing,
         clock: Clock,
         settings: SendingSettings,
     ) -> None:
         self._database = database
         self._gate = gate
-        self._desk = desk
+        self._evaluator = evaluator
         self._pacing = pacing
         self._clock = clock
         self._settings = settings
 
-    async def list(self, limit: int = 100) -> list[MessageRecord]:
+    async def list_messages(self, limit: int = 100) -> list[MessageRecord]:
         """Return what can be taken and what is taken, longest waiting first."""
-        return await self._database.read(lambda reader: queue.by_hand(reader, limit))
+        return await self._database.read(lambda reader: queue.list_manual_messages(reader, limit))
 
     async def take(self, message: str, who: str) -> MessageRecord:
         """Take a message for the time of a lease; the gate is asked again first.
 
         Raises :class:`Conflict` with the gate's reason, or because this operator has one open.
         """
-        found = await self._found(message)
+        found = await self._require_message(message)
         if (found.state, found.channel) != (MessageState.CLEARED, MANUAL):
             raise Conflict(f"The message {message} is {found.state} on {found.channel}.")
-        open_one = await self._database.read(lambda reader: queue.open_of(reader, who))
+        open_one = await self._database.read(
+            lambda reader: queue.find_open_manual_message(reader, who)
+        )
         if open_one:
             raise Conflict(
                 f"{who} has {open_one} open.", hint="Confirm, cancel or return that one first."
             )
-        look = await self._gate.look(found, Phase.RELEASE)
-        if not look.allows:
-            after = await self._desk.write_down(look)
+        look = await self._gate.evaluate(found, EvaluationPhase.RELEASE)
+        if not look.is_allowed:
+            after = await self._evaluator.store_evaluation(look)
             raise Conflict(after.sentence if after else f"The message {message} has moved.")
         lease = timedelta(minutes=self._settings.manual_lease_minutes)
         decision = new_id("dec", look.at)
-        release = Release(look, decision, self._gate.permit(look, decision, lease))
+        release = Release(look, decision, self._gate.sign_permit(look, decision, lease))
 
         def job(tx: Tx) -> MessageRecord:
-            if another := queue.open_of(tx, who):
+            if another := queue.find_open_manual_message(tx, who):
                 raise Conflict(f"{who} has {another} open.")
             return release.commit(
                 tx,
@@ -88,50 +90,58 @@ class Manual:
 
         try:
             return await self._database.write(job)
-        except Stale as stale:
-            sentence = _WHY_NOT.get(stale.reason_code, "Something changed meanwhile; try again.")
+        except ReleaseStale as stale:
+            sentence = _STALE_SENTENCES.get(
+                stale.reason_code, "Something changed meanwhile; try again."
+            )
             raise Conflict(sentence) from stale
 
     async def reveal(self, message: str, who: str) -> str:
         """Return the ``wa.me`` link with the text; from here on it may have been sent."""
-        after = await self._move(
+        after = await self._move_taken(
             message, who, MessageState.REVEALED, "revealed", "The link is open."
         )
-        return numbers.wa_link(after.recipient, after.text)
+        return numbers.build_wa_link(after.recipient, after.text)
 
     async def confirm(self, message: str, who: str) -> MessageRecord:
         """Say that it was sent by hand; that is ``confirmed_by_hand``, never ``sent``."""
         sentence = f"{who} sent it by hand."
-        return await self._move(message, who, MessageState.CONFIRMED_BY_HAND, "confirmed", sentence)
+        return await self._move_taken(
+            message, who, MessageState.CONFIRMED_BY_HAND, "confirmed", sentence
+        )
 
     async def cancel(self, message: str, who: str, reason: str) -> MessageRecord:
         """Say that it was not sent, and why; it is over."""
         if not reason.strip():
             raise BadRequest("A reason is missing.", hint="Say why it was not sent.")
-        return await self._move(message, who, MessageState.CANCELLED, "not_sent", reason.strip())
+        return await self._move_taken(
+            message, who, MessageState.CANCELLED, "not_sent", reason.strip()
+        )
 
-    async def give_back(self, message: str, who: str) -> MessageRecord:
+    async def return_message(self, message: str, who: str) -> MessageRecord:
         """Return a message whose link was not shown; anybody may take it again."""
-        return await self._move(message, who, MessageState.CLEARED, "returned", "Returned unseen.")
+        return await self._move_taken(
+            message, who, MessageState.CLEARED, "returned", "Returned unseen."
+        )
 
-    async def _move(
+    async def _move_taken(
         self, message: str, who: str, target: MessageState, code: str, sentence: str
     ) -> MessageRecord:
         at = self._clock.now()
 
         def job(tx: Tx) -> MessageRecord:
-            self._check_taker(tx, message, who, at)
-            return messages.move(
+            self._require_taker(tx, message, who, at)
+            return messages.transition_message(
                 tx, message, target, at=at, reason_code=code, sentence=sentence, who=who
             )
 
         try:
             return await self._database.write(job)
-        except MovedOn as moved:
+        except MessageStateConflict as moved:
             raise Conflict(str(moved)) from moved
 
-    def _check_taker(self, tx: Tx, message: str, who: str, at: datetime) -> None:
-        found = messages.get(tx, message)
+    def _require_taker(self, tx: Tx, message: str, who: str, at: datetime) -> None:
+        found = messages.get_message(tx, message)
         if found is None:
             raise NotFound(f"There is no message {message}.")
         if found.state not in {MessageState.TAKEN, MessageState.REVEALED}:
@@ -141,8 +151,8 @@ class Manual:
         if found.lease_until is not None and found.lease_until <= at:
             raise Conflict("The lease is over.", hint="Take the message again.")
 
-    async def _found(self, message: str) -> MessageRecord:
-        found = await self._database.read(lambda reader: messages.get(reader, message))
+    async def _require_message(self, message: str) -> MessageRecord:
+        found = await self._database.read(lambda reader: messages.get_message(reader, message))
         if found is None:
             raise NotFound(f"There is no message {message}.")
         return found

@@ -7,32 +7,32 @@ import unicodedata
 from datetime import datetime
 from typing import Final
 
-from daemon.api.permit import body_hash
+from daemon.api.permit import hash_body
 from daemon.errors import BadRequest
 from storage.ids import new_id
 from storage.messages import MessageRecord
 
-LONGEST_TEXT: Final = 4096
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MAX_TEXT_LENGTH: Final = 4096
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but tab and line feed: no person types them, and no phone shows them."""
-_UNSEEN: Final = "Cf"
+_FORMAT_CATEGORY: Final = "Cf"
 """Marks of format, such as a space without width: alone they show nothing."""
 
 
-def sendable(text: str) -> str:
+def validate_text(text: str) -> str:
     """Return a text as it goes out, every line ended by a line feed alone.
 
     Raises :class:`BadRequest` for one that is empty, too long, or has control characters in it.
     """
     text = text.replace("\r\n", "\n")
-    if all(each.isspace() or unicodedata.category(each) == _UNSEEN for each in text):
+    if all(each.isspace() or unicodedata.category(each) == _FORMAT_CATEGORY for each in text):
         raise BadRequest("text: there is nothing to send.", hint="Give the message a text.")
-    if len(text) > LONGEST_TEXT:
+    if len(text) > MAX_TEXT_LENGTH:
         raise BadRequest(
             f"text: {len(text)} characters are more than a message carries.",
-            hint=f"Keep it within {LONGEST_TEXT}.",
+            hint=f"Keep it within {MAX_TEXT_LENGTH}.",
         )
-    if found := _CONTROL.search(text):
+    if found := _CONTROL_CHARACTER.search(text):
         raise BadRequest(
             f"text: character {found.start() + 1} is a control character (U+{ord(found[0]):04X}).",
             hint="Take it out; of these only tabs and the ends of lines can be sent.",
@@ -40,7 +40,7 @@ def sendable(text: str) -> str:
     return text
 
 
-def new_message(
+def build_message(
     *,
     at: datetime,
     contact: str,
@@ -60,7 +60,7 @@ def new_message(
 
     Raises :class:`BadRequest` for a text that can't be sent, whoever made it.
     """
-    text = sendable(text)
+    text = validate_text(text)
     return MessageRecord(
         id=new_id("msg", at),
         idempotency_key=key,
@@ -70,7 +70,7 @@ def new_message(
         session=session,
         channel=channel,
         text=text,
-        body_hash=body_hash(text),
+        body_hash=hash_body(text),
         template=template,
         campaign=campaign,
         kind=kind,

@@ -17,7 +17,7 @@ FIRST_PASSED_FD = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Notifier:
+class SystemdNotifier:
     """Sends the daemon's state to the service manager.
 
     Nothing is promised about delivery, and no method raises: a service manager that went away
@@ -28,19 +28,19 @@ class Notifier:
     watchdog_seconds: float | None = None
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Notifier:
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> SystemdNotifier:
         """Build a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
         name = environ.get("NOTIFY_SOCKET", "")
         address = name if name.startswith(("/", "@")) else None
-        return cls(address, _watchdog_seconds(environ))
+        return cls(address, _parse_watchdog_seconds(environ))
 
     def ready(self, status: str) -> None:
         """Say that the daemon serves; ends a start, and a reload."""
-        self._send("READY=1", f"STATUS={_one_line(status)}")
+        self._send("READY=1", f"STATUS={_join_lines(status)}")
 
     def status(self, text: str) -> None:
         """Set the sentence that `systemctl status` shows."""
-        self._send(f"STATUS={_one_line(text)}")
+        self._send(f"STATUS={_join_lines(text)}")
 
     def reloading(self, monotonic_usec: int) -> None:
         """Say that a reload began at this reading of CLOCK_MONOTONIC, in microseconds."""
@@ -50,7 +50,7 @@ class Notifier:
         """Say that the daemon drains and will end."""
         self._send("STOPPING=1")
 
-    def watchdog(self) -> None:
+    def feed_watchdog(self) -> None:
         """Feed the watchdog. Call it only after seeing that the daemon really works."""
         self._send("WATCHDOG=1")
 
@@ -72,7 +72,9 @@ class Notifier:
             return
 
 
-def listen_fds(environ: Mapping[str, str] = os.environ, pid: int | None = None) -> dict[str, int]:
+def get_listen_fds(
+    environ: Mapping[str, str] = os.environ, pid: int | None = None
+) -> dict[str, int]:
     """Return the descriptors that systemd hands over, by name, or an empty dict.
 
     Names come from FileDescriptorName= in the socket unit; where two sockets share one, or there
@@ -80,7 +82,7 @@ def listen_fds(environ: Mapping[str, str] = os.environ, pid: int | None = None) 
     """
     if environ.get("LISTEN_PID") != str(os.getpid() if pid is None else pid):
         return {}
-    count = _number(environ.get("LISTEN_FDS")) or 0
+    count = _parse_number(environ.get("LISTEN_FDS")) or 0
     names = environ.get("LISTEN_FDNAMES", "").split(":")
     passed: dict[str, int] = {}
     for offset, fd in enumerate(range(FIRST_PASSED_FD, FIRST_PASSED_FD + count)):
@@ -90,18 +92,18 @@ def listen_fds(environ: Mapping[str, str] = os.environ, pid: int | None = None) 
     return passed
 
 
-def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
+def _parse_watchdog_seconds(environ: Mapping[str, str]) -> float | None:
     """Return systemd's limit in seconds, if it is set and meant for this process."""
     if environ.get("WATCHDOG_PID") not in {None, str(os.getpid())}:
         return None
-    limit = _number(environ.get("WATCHDOG_USEC"))
+    limit = _parse_number(environ.get("WATCHDOG_USEC"))
     return limit / 1_000_000 if limit else None
 
 
-def _number(text: str | None) -> int | None:
+def _parse_number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() else None
 
 
-def _one_line(text: str) -> str:
+def _join_lines(text: str) -> str:
     """Keep a status to its line: a line break would start a new assignment."""
     return " ".join(text.splitlines())

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from daemon.settings import PacingSettings
 from storage import spends
-from storage.circumstances import SessionCircumstances
-from storage.spends import Spend
+from storage.circumstances import SessionContext
+from storage.spends import SpendKind
 from storage.tx import Reader, Tx
 
 _DAY = timedelta(hours=24)
@@ -17,7 +17,7 @@ _WEEK_DAYS, _MONTH_DAYS = 7, 30
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class PacingSlot:
     """The moment from which a message may go; None: not before a person changes something."""
 
     at: datetime | None
@@ -29,7 +29,7 @@ class Slot:
         return self.at is not None and self.at <= now
 
 
-_STOPPED = Slot(None, "new_chats_stopped", "New chats of this number are stopped.")
+_NEW_CHATS_STOPPED = PacingSlot(None, "new_chats_stopped", "New chats of this number are stopped.")
 """The breaker is the number's: a person's hand does not reach around it."""
 
 
@@ -39,27 +39,29 @@ class Pacing:
     def __init__(self, settings: PacingSettings) -> None:
         self._settings = settings
 
-    def slot(
+    def find_slot(
         self,
         reader: Reader,
-        session: SessionCircumstances,
+        session: SessionContext,
         now: datetime,
         *,
         first_contact: bool,
         by_hand: bool,
-    ) -> Slot:
+    ) -> PacingSlot:
         """Return from when this kind of message may go through this session."""
         if by_hand:
-            return self._by_hand(reader, session, now) if first_contact else _open(now)
-        slots = [self._per_minute(reader, session, now)]
+            return (
+                self._find_manual_slot(reader, session, now) if first_contact else _open_slot(now)
+            )
+        slots = [self._find_minute_slot(reader, session, now)]
         if first_contact:
-            slots.append(self._new_chat(reader, session, now))
+            slots.append(self._find_new_chat_slot(reader, session, now))
         return max(slots, key=lambda slot: (slot.at is None, slot.at or now))
 
-    def book(
+    def record_spends(
         self,
         tx: Tx,
-        session: SessionCircumstances,
+        session: SessionContext,
         message: str,
         now: datetime,
         *,
@@ -67,20 +69,22 @@ class Pacing:
         by_hand: bool,
     ) -> None:
         """Book what a message spends, in the transaction that commits it to the wire."""
-        phone = budget_of(session)
-        spends.add(tx, phone, Spend.MESSAGE, session=session.name, message=message, at=now)
+        phone = get_budget_key(session)
+        spends.insert_spend(
+            tx, phone, SpendKind.MESSAGE, session=session.name, message=message, at=now
+        )
         if first_contact:
-            kind = Spend.MANUAL_NEW_CHAT if by_hand else Spend.NEW_CHAT
-            spends.add(tx, phone, kind, session=session.name, message=message, at=now)
+            kind = SpendKind.MANUAL_NEW_CHAT if by_hand else SpendKind.NEW_CHAT
+            spends.insert_spend(tx, phone, kind, session=session.name, message=message, at=now)
 
-    def new_chats_left(self, reader: Reader, session: SessionCircumstances, now: datetime) -> int:
+    def count_new_chats_left(self, reader: Reader, session: SessionContext, now: datetime) -> int:
         """Return how many new chats the number may still begin in the rolling day."""
         if session.new_chats_stopped:
             return 0
-        used = spends.count(reader, budget_of(session), Spend.NEW_CHAT, now - _DAY)
-        return max(0, self.new_chat_budget(session, now) - used)
+        used = spends.count_spends(reader, get_budget_key(session), SpendKind.NEW_CHAT, now - _DAY)
+        return max(0, self.get_new_chat_budget(session, now) - used)
 
-    def new_chat_budget(self, session: SessionCircumstances, now: datetime) -> int:
+    def get_new_chat_budget(self, session: SessionContext, now: datetime) -> int:
         """Return the number's budget by its age here; an unlinked number counts as new."""
         days = (now - session.linked_at).days if session.linked_at else 0
         if days < _WEEK_DAYS:
@@ -89,58 +93,68 @@ class Pacing:
             return self._settings.new_chats_to_day_30
         return self._settings.new_chats_later
 
-    def _per_minute(self, reader: Reader, session: SessionCircumstances, now: datetime) -> Slot:
-        newest = spends.nth_newest(
-            reader, "session", session.name, Spend.MESSAGE, self._settings.messages_per_minute
+    def _find_minute_slot(
+        self, reader: Reader, session: SessionContext, now: datetime
+    ) -> PacingSlot:
+        newest = spends.get_nth_newest_spend(
+            reader, "session", session.name, SpendKind.MESSAGE, self._settings.messages_per_minute
         )
-        return _after(
+        return _slot_after(
             newest, _MINUTE, now, "messages_per_minute", "One after the other: so many a minute."
         )
 
-    def _new_chat(self, reader: Reader, session: SessionCircumstances, now: datetime) -> Slot:
-        phone = budget_of(session)
+    def _find_new_chat_slot(
+        self, reader: Reader, session: SessionContext, now: datetime
+    ) -> PacingSlot:
+        phone = get_budget_key(session)
         if session.new_chats_stopped:
-            return _STOPPED
-        budget = self.new_chat_budget(session, now)
+            return _NEW_CHATS_STOPPED
+        budget = self.get_new_chat_budget(session, now)
         if budget == 0:
-            return Slot(None, "no_new_chats", "This number has no budget for new chats.")
-        full = spends.nth_newest(reader, "phone", phone, Spend.NEW_CHAT, budget)
+            return PacingSlot(None, "no_new_chats", "This number has no budget for new chats.")
+        full = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, budget)
         gap = timedelta(minutes=self._settings.new_chat_gap_minutes)
-        newest = spends.nth_newest(reader, "phone", phone, Spend.NEW_CHAT, 1)
+        newest = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, 1)
         return max(
-            _after(
+            _slot_after(
                 full, _DAY, now, "new_chat_budget", "Today's new chats of this number are spent."
             ),
-            _after(newest, gap, now, "new_chat_gap", "New chats of a number keep their distance."),
+            _slot_after(
+                newest, gap, now, "new_chat_gap", "New chats of a number keep their distance."
+            ),
             key=lambda slot: slot.at or now,
         )
 
-    def _by_hand(self, reader: Reader, session: SessionCircumstances, now: datetime) -> Slot:
+    def _find_manual_slot(
+        self, reader: Reader, session: SessionContext, now: datetime
+    ) -> PacingSlot:
         if session.new_chats_stopped:
-            return _STOPPED
+            return _NEW_CHATS_STOPPED
         budget = self._settings.manual_new_chats
         if budget == 0:
-            return Slot(
+            return PacingSlot(
                 None, "no_manual_new_chats", "This number has no budget for new chats by hand."
             )
-        full = spends.nth_newest(reader, "phone", budget_of(session), Spend.MANUAL_NEW_CHAT, budget)
-        return _after(
+        full = spends.get_nth_newest_spend(
+            reader, "phone", get_budget_key(session), SpendKind.MANUAL_NEW_CHAT, budget
+        )
+        return _slot_after(
             full, _DAY, now, "manual_new_chat_budget", "Today's new chats by hand are spent."
         )
 
 
-def budget_of(session: SessionCircumstances) -> str:
+def get_budget_key(session: SessionContext) -> str:
     """Return whose budget a session spends: its number's, or its own name's before pairing."""
     return session.phone or session.name
 
 
-def _open(now: datetime) -> Slot:
-    return Slot(now, "open", "It may go now.")
+def _open_slot(now: datetime) -> PacingSlot:
+    return PacingSlot(now, "open", "It may go now.")
 
 
-def _after(
+def _slot_after(
     spent: datetime | None, wait: timedelta, now: datetime, reason_code: str, sentence: str
-) -> Slot:
+) -> PacingSlot:
     if spent is None or spent + wait <= now:
-        return _open(now)
-    return Slot(spent + wait, reason_code, sentence)
+        return _open_slot(now)
+    return PacingSlot(spent + wait, reason_code, sentence)

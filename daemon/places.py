@@ -8,20 +8,20 @@ from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from rules import RuleSet, windows
+from rules import Ruleset, windows
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecipientLocale:
     """The IANA zones that a number may be in, its country, and the zone to fall back on."""
 
     zones: tuple[str, ...]
     country: str | None
     default_zone: str
 
-    def clock_facts(self, ruleset: RuleSet, at: datetime) -> dict[str, object]:
+    def build_clock_facts(self, ruleset: Ruleset, at: datetime) -> dict[str, object]:
         """Return the ``clock.*`` facts; hour and day are those of the first zone."""
         local = at.astimezone(ZoneInfo(self.zones[0] if self.zones else self.default_zone))
         return {
@@ -29,27 +29,27 @@ class Place:
             "clock.weekday": _WEEKDAYS[local.weekday()],
             "clock.holiday": windows.is_holiday(local.date(), self.country),
             "clock.in_window": sorted(
-                windows.open_windows(
+                windows.list_open_windows(
                     ruleset.windows, at, self.zones, self.country, self.default_zone
                 )
             ),
         }
 
-    def next_opening(self, ruleset: RuleSet, window: str, at: datetime) -> datetime | None:
+    def find_next_opening(self, ruleset: Ruleset, window: str, at: datetime) -> datetime | None:
         """Return when a named window opens next there; None when it never does within a year."""
-        return windows.next_opening(
+        return windows.find_next_opening(
             ruleset.windows[window], at, self.zones, self.country, self.default_zone
         )
 
 
-def of(phone: str, default_zone: str) -> Place:
+def locale_from_phone(phone: str, default_zone: str) -> RecipientLocale:
     """Return the place of an E.164 number; ``default_zone`` is the session's."""
-    zones, country = _zones_and_country(phone)
-    return Place(zones, country, default_zone)
+    zones, country = _lookup_zones_and_country(phone)
+    return RecipientLocale(zones, country, default_zone)
 
 
 @lru_cache(maxsize=4096)
-def _zones_and_country(phone: str) -> tuple[tuple[str, ...], str | None]:
+def _lookup_zones_and_country(phone: str) -> tuple[tuple[str, ...], str | None]:
     """Load the library only here: most processes of ours never ask where a number lives."""
     import phonenumbers  # noqa: PLC0415
     from phonenumbers import timezone  # noqa: PLC0415

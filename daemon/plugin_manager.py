@@ -19,22 +19,22 @@ import structlog
 from daemon.api import PROJECT
 from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
 from daemon.api.imports import ImportSource
-from daemon.api.questions import Question
+from daemon.api.questions import OpinionRequest
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
-from daemon.events import Event
+from daemon.events import DomainEvent
 from daemon.hookspecs import Hooks
 
 T = TypeVar("T")
 CallResult: TypeAlias = tuple[object, BaseException | None]
 log = structlog.get_logger("plugins")
 
-GROUP = "leadmaster.plugins"
+ENTRY_POINT_GROUP = "leadmaster.plugins"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PluginAnswer:
     """One plugin's answer to one call: a value, or why there is none."""
 
     plugin: str
@@ -55,7 +55,7 @@ class Plugins:
         self._pm = pluggy.PluginManager(PROJECT)
         self._pm.add_hookspecs(Hooks)
         self._limit = limit
-        self._runaways: set[asyncio.Task[CallResult]] = set()
+        self._late_calls: set[asyncio.Task[CallResult]] = set()
         self.on_failure = on_failure or (lambda _plugin, _hook, _sentence: None)
 
     def load(
@@ -67,11 +67,11 @@ class Plugins:
         """
         for name in blocked:
             self._pm.set_blocked(name)
-        for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name):
             if not self._pm.is_blocked(point.name):
                 self._register(point.name, point.load)
         for name, plugin in (more or {}).items():
-            self._register(name, partial(_itself, plugin))
+            self._register(name, partial(_return_plugin, plugin))
         try:
             self._pm.check_pending()
         except pluggy.PluginValidationError as error:
@@ -96,13 +96,13 @@ class Plugins:
 
     def channels(self) -> Mapping[str, Channel]:
         """Return every declared channel by name; two of one name refuse the start."""
-        return self._declared("leadmaster_declare_channels", Channel)
+        return self._collect_declarations("leadmaster_declare_channels", Channel)
 
     def sources(self) -> Mapping[str, ImportSource]:
         """Return every declared import source by name; two of one name refuse the start."""
-        return self._declared("leadmaster_declare_sources", ImportSource)
+        return self._collect_declarations("leadmaster_declare_sources", ImportSource)
 
-    def _declared(self, hook: str, kind: type[T]) -> dict[str, T]:
+    def _collect_declarations(self, hook: str, kind: type[T]) -> dict[str, T]:
         found: dict[str, T] = {}
         for plugin, call in self._implementations(hook):
             try:
@@ -126,80 +126,84 @@ class Plugins:
         """Return the first plugin's prepared message; raise :class:`Unavailable` if one fails."""
         hook = "leadmaster_prepare_message"
         for name, call in self._implementations(hook):
-            answer = await self._ask(hook, name, call, draft=draft, sessions=sessions)
+            answer = await self._call_plugin(hook, name, call, draft=draft, sessions=sessions)
             if answer.failure:
                 raise Unavailable(answer.failure, hint="Mend or block the plugin that is named.")
             if isinstance(answer.value, Prepared):
                 return answer.value
         return None
 
-    async def judge(self, question: Question) -> list[Answer]:
+    async def judge(self, question: OpinionRequest) -> list[PluginAnswer]:
         """Ask every plugin for its opinion, side by side; failures are answers too."""
-        return await self.acall("leadmaster_judge_message", question=question)
+        return await self.call_all("leadmaster_judge_message", question=question)
 
     async def interpret(
         self, inbound: InboundMessage, contact: ContactView
     ) -> list[tuple[str, Sequence[InboundEffect]]]:
         """Return each plugin's effects of an inbound; a failing plugin has none."""
-        answers = await self.acall("leadmaster_interpret_inbound", inbound=inbound, contact=contact)
+        answers = await self.call_all(
+            "leadmaster_interpret_inbound", inbound=inbound, contact=contact
+        )
         return [
             (answer.plugin, cast("Sequence[InboundEffect]", answer.value))
             for answer in answers
             if answer.value
         ]
 
-    async def observe(self, event: Event) -> None:
+    async def observe(self, event: DomainEvent) -> None:
         """Show a committed event to every plugin; their errors change nothing."""
-        await self.acall("leadmaster_observe_event", event=event)
+        await self.call_all("leadmaster_observe_event", event=event)
 
-    async def acall(self, hook: str, **arguments: object) -> list[Answer]:
+    async def call_all(self, hook: str, **arguments: object) -> list[PluginAnswer]:
         """Call every implementation of an async hook side by side.
 
         Each has its own time limit and its own error: none can stop, delay or
         hide another. The answers come in the order of the plugins' names.
         """
         calls = (
-            self._ask(hook, name, call, **arguments)
+            self._call_plugin(hook, name, call, **arguments)
             for name, call in sorted(self._implementations(hook), key=lambda pair: pair[0])
         )
         return list(await asyncio.gather(*calls))
 
-    async def _ask(
+    async def _call_plugin(
         self, hook: str, name: str, call: Callable[..., object], **arguments: object
-    ) -> Answer:
+    ) -> PluginAnswer:
         """Ask in a task of its own: a plugin that ignores its cancellation is left behind."""
-        asked = asyncio.create_task(_outcome(call, arguments), name=f"plugin-{name}")
+        asked = asyncio.create_task(_capture_result(call, arguments), name=f"plugin-{name}")
         try:
             await asyncio.wait({asked}, timeout=self._limit)
         finally:
-            self._let_go(asked)
+            self._cancel_late_call(asked)
         if not asked.done():
             failure = f"The plugin {name!r} did not answer {hook} within {self._limit:g} s."
         elif (error := asked.result()[1]) is not None:
             log.error("plugin_failed", plugin=name, hook=hook, exc_info=error)
             failure = f"The plugin {name!r} failed in {hook}: {type(error).__name__}."
         else:
-            return Answer(name, asked.result()[0])
+            return PluginAnswer(name, asked.result()[0])
         self.on_failure(name, hook, failure)
-        return Answer(name, failure=failure)
+        return PluginAnswer(name, failure=failure)
 
-    def _let_go(self, asked: asyncio.Task[CallResult]) -> None:
+    def _cancel_late_call(self, asked: asyncio.Task[CallResult]) -> None:
         """Ask a late plugin to end, and remember it until it does."""
         if not asked.done():
-            self._runaways.add(asked)
-            asked.add_done_callback(self._runaways.discard)
+            self._late_calls.add(asked)
+            asked.add_done_callback(self._late_calls.discard)
             asked.cancel()
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., object]]]:
         """Return each plugin's implementation, in pluggy's calling order, taking what it names."""
         relay = getattr(self._pm.hook, hook)
         return [
-            (impl.plugin_name, _named_only(impl.function, impl.argnames))
+            (impl.plugin_name, _pass_named_arguments(impl.function, impl.argnames))
             for impl in reversed(relay.get_hookimpls())
         ]
 
 
-async def _outcome(call: Callable[..., object], arguments: Mapping[str, object]) -> CallResult:
+async def _capture_result(
+    call: Callable[..., object], arguments: Mapping[str, object]
+) -> CallResult:
     """Return what a plugin answered, or what it raised, an exit or a cancellation included."""
     try:
         value = call(**arguments)
@@ -208,11 +212,13 @@ async def _outcome(call: Callable[..., object], arguments: Mapping[str, object])
         return None, error
 
 
-def _itself(plugin: object) -> object:
+def _return_plugin(plugin: object) -> object:
     return plugin
 
 
-def _named_only(function: Callable[..., object], names: Sequence[str]) -> Callable[..., object]:
+def _pass_named_arguments(
+    function: Callable[..., object], names: Sequence[str]
+) -> Callable[..., object]:
     """Let a plugin name only those arguments of a hook that it wants, as pluggy does."""
 
     def call(**arguments: object) -> object:

@@ -22,7 +22,7 @@ from storage.evidence import EvidenceKind
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Reader, Tx
 
-_UNKNOWN_AGAIN: Final[Mapping[str, object]] = {
+_RESET_VALIDATION: Final[Mapping[str, object]] = {
     "whatsapp_id": None,
     "on_whatsapp": "unknown",
     "checked_at": None,
@@ -36,7 +36,7 @@ _UNKNOWN_AGAIN: Final[Mapping[str, object]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ProspectInput:
     """A prospect as a person enters it. ``phone`` is as people write it."""
 
     phone: str
@@ -48,7 +48,7 @@ class Entry:
     notes: str = ""
 
 
-class Prospects:
+class ProspectService:
     """Enters and corrects prospects, one at a time; lists come in by `Imports`."""
 
     def __init__(
@@ -65,13 +65,13 @@ class Prospects:
         self._clock = clock
         self._region = settings.default_region
 
-    async def create(self, entry: Entry, who: str) -> ProspectRecord:
+    async def create(self, entry: ProspectInput, who: str) -> ProspectRecord:
         """Enter a prospect, with the permission that it comes with as evidence.
 
         Raises :class:`NumberRejected`, :class:`BadRequest` for an opt-in that nobody can explain,
         and :class:`Conflict` where the person is there already, in any form of the number.
         """
-        number = self._number(entry.phone)
+        number = self._parse_number(entry.phone)
         if entry.permission is Permission.OPTED_IN and not entry.statement.strip():
             raise BadRequest(
                 "statement: an opt-in needs a word on how it was obtained.",
@@ -80,78 +80,84 @@ class Prospects:
         at = self._clock.now()
 
         def job(tx: Tx) -> ProspectRecord:
-            contact = contacts.resolve(tx, self._aliases.of_phone(number.e164), at)
-            _refuse_another(tx, contact)
-            prospect = prospects.insert(tx, _new(entry, contact, number), at=at)
-            _note_permission(tx, contact, entry, who, at)
-            audit.add(tx, at, who, "create_prospect", prospect)
-            return self._refreshed(tx, prospect, at, "entered_by_hand", f"Entered by {who}.")
+            contact = contacts.resolve_contact(tx, self._aliases.from_phone(number.e164), at)
+            _require_no_prospect(tx, contact)
+            prospect = prospects.insert_prospect(
+                tx, _build_new_prospect(entry, contact, number), at=at
+            )
+            _insert_permission(tx, contact, entry, who, at)
+            audit.insert_audit_entry(tx, at, who, "create_prospect", prospect)
+            return self._refresh_prospect(tx, prospect, at, "entered_by_hand", f"Entered by {who}.")
 
         return await self._database.write(job)
 
-    async def describe(
+    async def update_texts(
         self, prospect: str, who: str, reason: str, texts: Mapping[str, str]
     ) -> ProspectRecord:
         """Set name, trade or notes; the audit keeps which, and why. Raises :class:`NotFound`."""
         at = self._clock.now()
 
         def job(tx: Tx) -> ProspectRecord:
-            _present(tx, prospect)
-            prospects.update(tx, prospect, at=at, **texts)
-            audit.add(tx, at, who, "correct_prospect", prospect, reason, {"set": sorted(texts)})
-            return prospects.must(tx, prospect)
+            _require_prospect(tx, prospect)
+            prospects.update_prospect(tx, prospect, at=at, **texts)
+            audit.insert_audit_entry(
+                tx, at, who, "correct_prospect", prospect, reason, {"set": sorted(texts)}
+            )
+            return prospects.require_prospect(tx, prospect)
 
         return await self._database.write(job)
 
-    async def renumber(self, prospect: str, phone: str, who: str, reason: str) -> ProspectRecord:
+    async def correct_number(
+        self, prospect: str, phone: str, who: str, reason: str
+    ) -> ProspectRecord:
         """Put a wrong number right: what was found out about the wrong one no longer counts.
 
         Another form of the same line changes its spelling only. Raises :class:`NotFound`,
         :class:`NumberRejected`, and :class:`Conflict` where the old number has a history that
         can't be somebody else's: an opt-out, or a conversation; or where the new one is taken.
         """
-        number, at = self._number(phone), self._clock.now()
+        number, at = self._parse_number(phone), self._clock.now()
 
         def job(tx: Tx) -> ProspectRecord:
-            found = _present(tx, prospect)
-            contact = contacts.resolve(tx, self._aliases.of_phone(number.e164), at)
+            found = _require_prospect(tx, prospect)
+            contact = contacts.resolve_contact(tx, self._aliases.from_phone(number.e164), at)
             changes: dict[str, object] = {
                 "phone": number.e164,
                 "line_type": number.line_type.value,
                 "country": number.country,
             }
             if contact != found.contact:
-                _leave(tx, found, contact, who, at)
-                changes |= {"contact": contact, **_UNKNOWN_AGAIN}
-            prospects.update(tx, prospect, at=at, **changes)
-            audit.add(tx, at, who, "correct_number", prospect, reason)
-            return self._refreshed(tx, prospect, at, "number_corrected", reason)
+                _detach_from_contact(tx, found, contact, who, at)
+                changes |= {"contact": contact, **_RESET_VALIDATION}
+            prospects.update_prospect(tx, prospect, at=at, **changes)
+            audit.insert_audit_entry(tx, at, who, "correct_number", prospect, reason)
+            return self._refresh_prospect(tx, prospect, at, "number_corrected", reason)
 
         return await self._database.write(job, urgent=True)
 
-    def _number(self, phone: str) -> PhoneNumber:
+    def _parse_number(self, phone: str) -> PhoneNumber:
         try:
-            return numbers.parse(phone, self._region)
+            return numbers.parse_phone(phone, self._region)
         except numbers.NumberUnusable as error:
             raise NumberRejected(f"phone: {error.sentence}") from error
 
-    def _refreshed(
+    def _refresh_prospect(
         self, tx: Tx, prospect: str, at: datetime, reason_code: str, sentence: str
     ) -> ProspectRecord:
-        contact = prospects.must(tx, prospect).contact
-        self._scoring.refresh(tx, contact, at, reason_code=reason_code, sentence=sentence)
-        return prospects.must(tx, prospect)
+        contact = prospects.require_prospect(tx, prospect).contact
+        self._scoring.refresh_prospect(tx, contact, at, reason_code=reason_code, sentence=sentence)
+        return prospects.require_prospect(tx, prospect)
 
 
-def _present(reader: Reader, prospect: str) -> ProspectRecord:
-    found = prospects.get(reader, prospect)
+def _require_prospect(reader: Reader, prospect: str) -> ProspectRecord:
+    found = prospects.get_prospect(reader, prospect)
     if found is None or found.validation is ValidationState.ERASED:
         raise NotFound(f"There is no prospect {prospect}.")
     return found
 
 
-def _refuse_another(reader: Reader, contact: str) -> None:
-    there = prospects.of_contact(reader, contact)
+def _require_no_prospect(reader: Reader, contact: str) -> None:
+    there = prospects.find_prospect_by_contact(reader, contact)
     if there is not None:
         raise Conflict(
             f"They are there already, as {there.id}.",
@@ -159,19 +165,21 @@ def _refuse_another(reader: Reader, contact: str) -> None:
         )
 
 
-def _leave(tx: Tx, found: ProspectRecord, contact: str, who: str, at: datetime) -> None:
+def _detach_from_contact(
+    tx: Tx, found: ProspectRecord, contact: str, who: str, at: datetime
+) -> None:
     """Take a prospect away from a number that never was theirs; what lists said goes along."""
-    _refuse_another(tx, contact)
-    if suppressions.is_suppressed(tx, found.contact):
+    _require_no_prospect(tx, contact)
+    if suppressions.is_contact_suppressed(tx, found.contact):
         raise Conflict("The number is suppressed; another number does not undo that.")
-    if not inbound.is_new_chat(tx, found.contact) or queue.contact_is_busy(tx, found.contact, ""):
+    if not inbound.is_new_chat(tx, found.contact) or queue.is_contact_busy(tx, found.contact, ""):
         raise Conflict(
             "There is a conversation with this number, so it is somebody's.",
             hint="Enter the other number as a prospect of its own.",
         )
-    for piece in reversed(evidence.of_contact(tx, found.contact)):
-        if piece.kind in {EvidenceKind.PERMISSION, EvidenceKind.REFUSAL}:
-            evidence.add(
+    for piece in reversed(evidence.list_contact_evidence(tx, found.contact)):
+        if piece.kind in {EvidenceKind.PERMISSION, EvidenceKind.DECLINED}:
+            evidence.insert_evidence(
                 tx,
                 contact,
                 piece.kind,
@@ -180,7 +188,7 @@ def _leave(tx: Tx, found: ProspectRecord, contact: str, who: str, at: datetime) 
                 source=piece.source,
                 quote=piece.quote,
             )
-    messages.cancel_waiting(
+    messages.cancel_unsent_messages(
         tx,
         found.contact,
         at=at,
@@ -189,10 +197,12 @@ def _leave(tx: Tx, found: ProspectRecord, contact: str, who: str, at: datetime) 
         who=who,
         commercial_only=False,
     )
-    contacts.touch(tx, found.contact)
+    contacts.bump_contact_revision(tx, found.contact)
 
 
-def _new(entry: Entry, contact: str, number: PhoneNumber) -> NewProspectRecord:
+def _build_new_prospect(
+    entry: ProspectInput, contact: str, number: PhoneNumber
+) -> NewProspectRecord:
     return NewProspectRecord(
         contact=contact,
         phone=number.e164,
@@ -205,12 +215,12 @@ def _new(entry: Entry, contact: str, number: PhoneNumber) -> NewProspectRecord:
     )
 
 
-def _note_permission(tx: Tx, contact: str, entry: Entry, who: str, at: datetime) -> None:
+def _insert_permission(tx: Tx, contact: str, entry: ProspectInput, who: str, at: datetime) -> None:
     refused = entry.permission is Permission.REFUSED
-    evidence.add(
+    evidence.insert_evidence(
         tx,
         contact,
-        EvidenceKind.REFUSAL if refused else EvidenceKind.PERMISSION,
+        EvidenceKind.DECLINED if refused else EvidenceKind.PERMISSION,
         entry.permission.value,
         at=at,
         source=f"entered by {who}, from {entry.cartera_origen}",

@@ -15,10 +15,10 @@ from storage.tx import Tx
 
 log = structlog.get_logger("retention")
 
-_ROWS = 500
+_BATCH_ROWS = 500
 """How many rows one job takes, so that an opt-out never waits behind a sweep."""
 
-Sweep = Callable[[Tx, datetime, int], int]
+SweepFunction = Callable[[Tx, datetime, int], int]
 
 
 class Retention:
@@ -27,9 +27,9 @@ class Retention:
     def __init__(self, database: Database, clock: Clock, settings: RetentionSettings) -> None:
         self._database = database
         self._clock = clock
-        self._sweeps: tuple[tuple[str, Sweep, int], ...] = (
-            ("strangers", retention.forget_strangers, settings.strangers),
-            ("never_contacted", retention.forget_never_contacted, settings.never_contacted),
+        self._sweeps: tuple[tuple[str, SweepFunction, int], ...] = (
+            ("strangers", retention.delete_stranger_inbound, settings.strangers),
+            ("never_contacted", retention.erase_uncontacted_prospects, settings.never_contacted),
             ("bodies", retention.blank_bodies, settings.bodies),
             ("decisions", retention.pseudonymise_decisions, settings.decision_facts),
         )
@@ -39,7 +39,7 @@ class Retention:
         """Forget everything that is over; return how much of each kind went."""
         now = self._clock.now()
         gone = {
-            name: await self._forget(sweep, now - timedelta(days=days))
+            name: await self._sweep_in_batches(sweep, now - timedelta(days=days))
             for name, sweep, days in self._sweeps
         }
         log.info("retention_swept", **gone)
@@ -49,8 +49,8 @@ class Retention:
         """Cut the event log; clients that lag behind it start over from a snapshot."""
         return await self._database.trim_events(self._clock.now() - self._events)
 
-    async def _forget(self, sweep: Sweep, before: datetime) -> int:
+    async def _sweep_in_batches(self, sweep: SweepFunction, before: datetime) -> int:
         total = 0
-        while went := await self._database.write(lambda tx: sweep(tx, before, _ROWS)):
+        while went := await self._database.write(lambda tx: sweep(tx, before, _BATCH_ROWS)):
             total += went
         return total

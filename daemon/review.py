@@ -20,7 +20,7 @@ from storage.prospects import ProspectRecord
 from storage.tx import Tx
 
 
-class Review:
+class ReviewService:
     """Approve or reject. An approval is for one message as it is: text, recipient, channel."""
 
     def __init__(
@@ -35,9 +35,11 @@ class Review:
         self._settings = settings
         self._on_decided = on_decided
 
-    async def list(self, limit: int = 100) -> list[MessageRecord]:
+    async def list_messages(self, limit: int = 100) -> list[MessageRecord]:
         """Return what waits for a person, longest waiting first."""
-        return await self._database.read(lambda reader: queue.for_review(reader, limit))
+        return await self._database.read(
+            lambda reader: queue.list_messages_for_review(reader, limit)
+        )
 
     async def take(self, message: str, who: str) -> MessageRecord:
         """Take a message to look at, so that nobody else decides it meanwhile; no duty to.
@@ -49,18 +51,18 @@ class Review:
         until = at + timedelta(minutes=self._settings.manual_lease_minutes)
 
         def job(tx: Tx) -> MessageRecord:
-            _reviewable(tx, message, who, at)
-            return queue.lease(tx, message, who, until)
+            _require_reviewable(tx, message, who, at)
+            return queue.set_review_lease(tx, message, who, until)
 
         return await self._database.write(job, urgent=True)
 
-    async def give_back(self, message: str, who: str) -> MessageRecord:
+    async def return_message(self, message: str, who: str) -> MessageRecord:
         """Let others decide a message again. Raises :class:`Conflict` while another has it."""
         at = self._clock.now()
 
         def job(tx: Tx) -> MessageRecord:
-            _reviewable(tx, message, who, at)
-            return queue.lease(tx, message, None, None)
+            _require_reviewable(tx, message, who, at)
+            return queue.set_review_lease(tx, message, None, None)
 
         return await self._database.write(job, urgent=True)
 
@@ -69,12 +71,12 @@ class Review:
 
         The approval lifts `review` alone: no veto, no low score. It ends with its time.
         """
-        at, given = self._clock.now(), _given(reason)
+        at, given = self._clock.now(), _require_reason(reason)
         until = at + timedelta(hours=self._settings.approval_hours)
 
         def job(tx: Tx) -> MessageRecord:
-            found = _reviewable(tx, message, who, at)
-            decisions.approve(
+            found = _require_reviewable(tx, message, who, at)
+            decisions.insert_approval(
                 tx,
                 message=found.id,
                 body_hash=found.body_hash,
@@ -85,11 +87,13 @@ class Review:
                 at=at,
                 expires_at=until,
             )
-            audit.add(tx, at=at, who=who, action="approve", subject=message, reason=given)
-            contacts.end_review(tx, found.contact)
+            audit.insert_audit_entry(
+                tx, at=at, who=who, action="approve", subject=message, reason=given
+            )
+            contacts.end_contact_review(tx, found.contact)
             if found.state is MessageState.DEFERRED:
-                return queue.looked_at(tx, message)
-            return messages.move(
+                return queue.mark_message_reviewed(tx, message)
+            return messages.transition_message(
                 tx,
                 message,
                 MessageState.QUEUED,
@@ -106,12 +110,14 @@ class Review:
 
     async def reject(self, message: str, who: str, reason: str) -> MessageRecord:
         """Reject a held or deferred message: it never goes."""
-        at, given = self._clock.now(), _given(reason)
+        at, given = self._clock.now(), _require_reason(reason)
 
         def job(tx: Tx) -> MessageRecord:
-            _reviewable(tx, message, who, at)
-            audit.add(tx, at=at, who=who, action="reject", subject=message, reason=given)
-            return messages.move(
+            _require_reviewable(tx, message, who, at)
+            audit.insert_audit_entry(
+                tx, at=at, who=who, action="reject", subject=message, reason=given
+            )
+            return messages.transition_message(
                 tx,
                 message,
                 MessageState.BLOCKED,
@@ -123,14 +129,14 @@ class Review:
 
         return await self._database.write(job)
 
-    async def prospects(self, band: range, limit: int = 100) -> Sequence[WaitingProspect]:
+    async def list_prospects(self, band: range, limit: int = 100) -> Sequence[WaitingProspect]:
         """Return the prospects that wait themselves, those whose words are to be read first.
 
         ``band`` is the live gate's: :attr:`daemon.rulebook.Judges.review_band`.
         """
         at = self._clock.now()
         return await self._database.read(
-            lambda reader: cases.waiting_prospects(reader, band, at, limit)
+            lambda reader: cases.list_waiting_prospects(reader, band, at, limit)
         )
 
     async def approve_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
@@ -139,7 +145,9 @@ class Review:
         Like every approval it ends with its time. Raises :class:`NotFound`.
         """
         hours = timedelta(hours=self._settings.approval_hours)
-        return await self._say(prospect, ProspectReviewOutcome.APPROVED, who, reason, hours)
+        return await self._store_prospect_review(
+            prospect, ProspectReviewOutcome.APPROVED, who, reason, hours
+        )
 
     async def reject_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
         """Say that a prospect is not to be written to: what waits is cancelled, the rest blocked.
@@ -147,9 +155,11 @@ class Review:
         Replies still go. It holds until somebody approves the prospect, or until words of theirs
         ask for another look. Raises :class:`NotFound`.
         """
-        return await self._say(prospect, ProspectReviewOutcome.REJECTED, who, reason, None)
+        return await self._store_prospect_review(
+            prospect, ProspectReviewOutcome.REJECTED, who, reason, None
+        )
 
-    async def _say(
+    async def _store_prospect_review(
         self,
         prospect: str,
         word: ProspectReviewOutcome,
@@ -157,19 +167,19 @@ class Review:
         reason: str,
         holds: timedelta | None,
     ) -> ProspectReview:
-        at, given = self._clock.now(), _given(reason)
+        at, given = self._clock.now(), _require_reason(reason)
         until = None if holds is None else at + holds
         said = ProspectReview(word=word, who=who, reason=given, at=at, expires_at=until)
 
         def job(tx: Tx) -> None:
-            found = prospects.get(tx, prospect)
+            found = prospects.get_prospect(tx, prospect)
             if found is None or found.validation is ValidationState.ERASED:
                 raise NotFound(f"There is no prospect {prospect}.")
-            prospect_reviews.add(tx, said, contact=found.contact)
-            contacts.end_review(tx, found.contact)
-            audit.add(tx, at, who, _ACTIONS[word], prospect, given)
+            prospect_reviews.insert_prospect_review(tx, said, contact=found.contact)
+            contacts.end_contact_review(tx, found.contact)
+            audit.insert_audit_entry(tx, at, who, _AUDIT_ACTIONS[word], prospect, given)
             if word is ProspectReviewOutcome.REJECTED:
-                messages.cancel_waiting(
+                messages.cancel_unsent_messages(
                     tx,
                     found.contact,
                     at=at,
@@ -178,35 +188,35 @@ class Review:
                     who=who,
                     commercial_only=True,
                 )
-            tx.emit(_changed(found, said))
+            tx.emit(_build_prospect_changed(found, said))
 
         await self._database.write(job)
         self._on_decided()
         return said
 
 
-_ACTIONS = {
+_AUDIT_ACTIONS = {
     ProspectReviewOutcome.APPROVED: "approve_prospect",
     ProspectReviewOutcome.REJECTED: "reject_prospect",
 }
 
 
-def _changed(prospect: ProspectRecord, said: ProspectReview) -> ProspectChanged:
+def _build_prospect_changed(prospect: ProspectRecord, review: ProspectReview) -> ProspectChanged:
     return ProspectChanged(
         subject=prospect.id,
-        at=said.at,
+        at=review.at,
         validation=str(prospect.validation),
         validado_tecnicamente=prospect.validado_tecnicamente,
         score_contactabilidad=prospect.score_contactabilidad,
         permission=str(prospect.permission),
-        reason_code=f"review_{said.word}",
-        sentence=said.reason,
+        reason_code=f"review_{review.word}",
+        sentence=review.reason,
     )
 
 
-def _reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:
+def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:
     """Return a message that this person may decide; raise NotFound or Conflict."""
-    found = messages.get(tx, message)
+    found = messages.get_message(tx, message)
     if found is None:
         raise NotFound(f"There is no message {message}.")
     if found.state not in {MessageState.HELD, MessageState.DEFERRED}:
@@ -217,7 +227,7 @@ def _reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:
     return found
 
 
-def _given(reason: str) -> str:
+def _require_reason(reason: str) -> str:
     if not reason.strip():
         raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
     return reason.strip()

@@ -20,11 +20,11 @@ from storage.db import Database
 
 log = structlog.get_logger("scheduler")
 
-HOUR: Final = 3600
+HOUR_SECONDS: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PeriodicJob:
     """Something to do every `seconds` (of the machine's time), for as long as the daemon runs."""
 
     name: str
@@ -32,7 +32,7 @@ class Job:
     work: Callable[[], Awaitable[object]]
 
 
-class Rooms(Protocol):
+class ScheduledServices(Protocol):
     """The rooms that the jobs call into."""
 
     @property
@@ -56,24 +56,24 @@ class Rooms(Protocol):
         ...
 
 
-def jobs_of(rooms: Rooms) -> tuple[Job, ...]:
+def build_periodic_jobs(services: ScheduledServices) -> tuple[PeriodicJob, ...]:
     """Return the periodic jobs of a house."""
 
     async def expiries() -> None:
-        rooms.outbox.wake()
+        services.outbox.wake()
 
     return (
-        Job("expiries", 60, expiries),
-        Job("high_water", 60, rooms.database.note_high_water),
-        Job("checkpoint", 5 * 60, rooms.database.checkpoint),
-        Job("validation_sweep", 15 * 60, rooms.validation.sweep),
-        Job("event_trim", HOUR, rooms.retention.trim_events),
-        Job("retention", 6 * HOUR, rooms.retention.sweep),
+        PeriodicJob("expiries", 60, expiries),
+        PeriodicJob("high_water", 60, services.database.save_high_water),
+        PeriodicJob("checkpoint", 5 * 60, services.database.checkpoint),
+        PeriodicJob("validation_sweep", 15 * 60, services.validation.sweep),
+        PeriodicJob("event_trim", HOUR_SECONDS, services.retention.trim_events),
+        PeriodicJob("retention", 6 * HOUR_SECONDS, services.retention.sweep),
     )
 
 
 @contextlib.asynccontextmanager
-async def running(jobs: Iterable[Job]) -> AsyncIterator[None]:
+async def run_scheduler(jobs: Iterable[PeriodicJob]) -> AsyncIterator[None]:
     """Run the jobs beside the block. A late one runs late, never twice, and never not at all."""
     scheduler = AsyncIOScheduler(
         timezone=UTC,
@@ -82,7 +82,7 @@ async def running(jobs: Iterable[Job]) -> AsyncIterator[None]:
     for job in jobs:
         # The library's annotation says int; it hands the number to a timedelta.
         trigger = IntervalTrigger(seconds=job.seconds, timezone=UTC)  # pyright: ignore[reportArgumentType]
-        scheduler.add_job(partial(_contained, job), trigger, id=job.name, name=job.name)
+        scheduler.add_job(partial(_run_job, job), trigger, id=job.name, name=job.name)
     scheduler.start()
     try:
         yield
@@ -90,7 +90,7 @@ async def running(jobs: Iterable[Job]) -> AsyncIterator[None]:
         scheduler.shutdown(wait=False)
 
 
-async def _contained(job: Job) -> None:
+async def _run_job(job: PeriodicJob) -> None:
     """Do one job; its error is a line in the log and ends nothing."""
     try:
         await job.work()

@@ -10,9 +10,9 @@ import structlog
 
 import rules
 from daemon import facts
-from daemon.consent import permission_of
+from daemon.consent import derive_permission
 from daemon.events import ProspectChanged
-from daemon.rulebook import Rulebook
+from daemon.rulebook import ActiveRulesets
 from storage import contacts, evidence, prospects, suppressions
 from storage.evidence import Evidence
 from storage.prospects import ProspectRecord
@@ -24,18 +24,18 @@ log = structlog.get_logger("scoring")
 class Scoring:
     """Keeps the columns of a prospect in step with what is known of its contact."""
 
-    def __init__(self, rulebook: Rulebook) -> None:
-        self._rulebook = rulebook
+    def __init__(self, rulesets: ActiveRulesets) -> None:
+        self._rulesets = rulesets
 
-    def score(self, known: Mapping[str, object]) -> rules.ScoreResult | None:
+    def compute_score(self, prospect_facts: Mapping[str, object]) -> rules.ScoreResult | None:
         """Return ``score_contactabilidad`` for these facts, or None when the engines fault."""
         try:
-            return self._rulebook.score.score(known)
+            return self._rulesets.score.score(prospect_facts)
         except rules.GateFault as fault:
             log.error("score_faulted", reason_code=fault.reason_code)
             return None
 
-    def refresh(
+    def refresh_prospect(
         self, tx: Tx, contact: str, now: datetime, *, reason_code: str, sentence: str
     ) -> None:
         """Recompute permission and score of the contact's prospect in this transaction.
@@ -43,16 +43,16 @@ class Scoring:
         Call it after adding evidence. Every open decision on the contact becomes stale by it
         (its revision grows), and ``prospect.changed`` is emitted where a column changed.
         """
-        contacts.touch(tx, contact)
-        prospect = prospects.of_contact(tx, contact)
+        contacts.bump_contact_revision(tx, contact)
+        prospect = prospects.find_prospect_by_contact(tx, contact)
         if prospect is None:
             return
-        known = evidence.of_contact(tx, contact)
-        changes = self._columns(tx, prospect, known, now)
+        known = evidence.list_contact_evidence(tx, contact)
+        changes = self._compute_columns(tx, prospect, known, now)
         if all(getattr(prospect, name) == value for name, value in changes.items()):
             return
-        prospects.update(tx, prospect.id, at=now, **changes)
-        after = prospects.must(tx, prospect.id)
+        prospects.update_prospect(tx, prospect.id, at=now, **changes)
+        after = prospects.require_prospect(tx, prospect.id)
         tx.emit(
             ProspectChanged(
                 subject=after.id,
@@ -66,18 +66,18 @@ class Scoring:
             )
         )
 
-    def _columns(
-        self, tx: Tx, prospect: ProspectRecord, known: Sequence[Evidence], now: datetime
+    def _compute_columns(
+        self, tx: Tx, prospect: ProspectRecord, pieces: Sequence[Evidence], now: datetime
     ) -> dict[str, object]:
-        result = self.score(
-            facts.of_prospect(
+        result = self.compute_score(
+            facts.build_prospect_facts(
                 prospect,
-                known,
-                suppressed=suppressions.is_suppressed(tx, prospect.contact),
+                pieces,
+                suppressed=suppressions.is_contact_suppressed(tx, prospect.contact),
                 at=now,
             )
         )
-        columns: dict[str, object] = {"permission": permission_of(known, now).value}
+        columns: dict[str, object] = {"permission": derive_permission(pieces, now).value}
         if result is not None:
             columns["score_contactabilidad"] = result.score
             columns["score_explanation"] = json.dumps(result.to_dict(), ensure_ascii=False)

@@ -15,15 +15,15 @@ from daemon import misfits
 from daemon.errors import SettingsRejected
 
 T = TypeVar("T")
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+NonNegativeInt = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SettingsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the settings file."""
 
 
-class DaemonSettings(Section, frozen=True):
+class DaemonSettings(SettingsSection, frozen=True):
     """The process: where it keeps things and where it listens."""
 
     state_dir: str = "/var/lib/leadmaster"
@@ -38,24 +38,24 @@ class DaemonSettings(Section, frozen=True):
         str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
     ] = "AR"
     restore_stagger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.2
-    drain_seconds: Positive = 20.0
+    drain_seconds: PositiveFloat = 20.0
 
 
-class ClockSettings(Section, frozen=True):
+class ClockSettings(SettingsSection, frozen=True):
     """An injected clock; taken only where every session is simulated."""
 
     start: datetime | None = None
-    rate: Positive = 1.0
+    rate: PositiveFloat = 1.0
 
 
-class PluginSettings(Section, frozen=True):
+class PluginSettings(SettingsSection, frozen=True):
     """Which plugins stay out, and how long one may take to answer."""
 
     blocked: tuple[str, ...] = ()
-    limit_seconds: Positive = 2.0
+    limit_seconds: PositiveFloat = 2.0
 
 
-class RulesSettings(Section, frozen=True):
+class RulesSettings(SettingsSection, frozen=True):
     """Where the rule files are, and which engines judge."""
 
     gate: tuple[str, ...] = ()
@@ -66,39 +66,39 @@ class RulesSettings(Section, frozen=True):
     shadow: str = ""
     """A folder that is judged beside the live one and never obeyed; empty: none."""
     engines: Literal["both", "reference"] = "both"
-    trial_seconds: Positive = 20.0
+    trial_seconds: PositiveFloat = 20.0
     """How long trying a changed folder may take before it is given up."""
 
 
-class PacingSettings(Section, frozen=True):
+class PacingSettings(SettingsSection, frozen=True):
     """Budgets of a phone number, in rolling 24 hours, over all channels."""
 
-    new_chats_first_week: Count = 3
-    new_chats_to_day_30: Count = 5
-    new_chats_later: Count = 10
+    new_chats_first_week: NonNegativeInt = 3
+    new_chats_to_day_30: NonNegativeInt = 5
+    new_chats_later: NonNegativeInt = 10
     new_chat_gap_minutes: Annotated[float, msgspec.Meta(ge=0)] = 15.0
-    manual_new_chats: Count = 5
+    manual_new_chats: NonNegativeInt = 5
     messages_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 6
-    number_checks: Count = 30
-    number_check_min_age_days: Count = 14
+    number_checks: NonNegativeInt = 30
+    number_check_min_age_days: NonNegativeInt = 14
 
 
-class SendingSettings(Section, frozen=True):
+class SendingSettings(SettingsSection, frozen=True):
     """Limits of one send and of one message's life."""
 
-    answer_seconds: Positive = 75.0
-    permit_minutes: Positive = 10.0
-    manual_lease_minutes: Positive = 10.0
-    approval_hours: Positive = 24.0
-    reply_expires_hours: Positive = 24.0
-    expires_days: Positive = 7.0
-    retries: Count = 5
-    gate_fault_retries: Count = 5
+    answer_seconds: PositiveFloat = 75.0
+    permit_minutes: PositiveFloat = 10.0
+    manual_lease_minutes: PositiveFloat = 10.0
+    approval_hours: PositiveFloat = 24.0
+    reply_expires_hours: PositiveFloat = 24.0
+    expires_days: PositiveFloat = 7.0
+    retries: NonNegativeInt = 5
+    gate_fault_retries: NonNegativeInt = 5
     opt_out_confirmation: str = ""
     """Text of the one confirmation after an opt-out; empty: none is sent."""
 
 
-class RetentionSettings(Section, frozen=True):
+class RetentionSettings(SettingsSection, frozen=True):
     """How long data is kept, in days."""
 
     events: Annotated[int, msgspec.Meta(ge=1)] = 30
@@ -110,21 +110,21 @@ class RetentionSettings(Section, frozen=True):
     validation: Annotated[int, msgspec.Meta(ge=1)] = 90
 
 
-class AuthSettings(Section, frozen=True):
+class AuthSettings(SettingsSection, frozen=True):
     """Signing in: how long it holds, and the address that people open."""
 
     public_url: str = ""
     """What sign-in links begin with, such as `https://leads.example.org`; empty: the daemon's own
     address."""
-    sign_in_idle_hours: Positive = 12.0
+    sign_in_idle_hours: PositiveFloat = 12.0
     """A browser that was not used for so long must sign in again."""
-    sign_in_days: Positive = 7.0
+    sign_in_days: PositiveFloat = 7.0
     """A browser must sign in again after this, used or not."""
-    token_days: Positive = 90.0
+    token_days: PositiveFloat = 90.0
     """The longest life of a token; a key that was rotated out verifies for as long."""
 
 
-class SimulatedSettings(Section, frozen=True):
+class SimulatedSettings(SettingsSection, frozen=True):
     """The in-process WhatsApp of demo, training and tests."""
 
     seed: int = 1
@@ -132,7 +132,7 @@ class SimulatedSettings(Section, frozen=True):
     """A JSON file that says how contacts and the line behave; empty: everybody is friendly."""
 
 
-class Settings(Section, frozen=True):
+class Settings(SettingsSection, frozen=True):
     """Everything an installation can set."""
 
     daemon: DaemonSettings = DaemonSettings()
@@ -156,15 +156,15 @@ class Settings(Section, frozen=True):
         return Path(self.daemon.control_socket or self.state_dir / "control.sock")
 
 
-def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
     """Read settings: the file's, overruled by ``LEADMASTER_SECTION__KEY`` variables.
 
     Raises :class:`SettingsRejected` with every problem and its key path.
     """
     environ = os.environ if environment is None else environment
-    tables: dict[str, Any] = _file(path) if path else {}
+    tables: dict[str, Any] = _read_file(path) if path else {}
     problems: list[str] = []
-    for name, section, key, value in _variables(environ):
+    for name, section, key, value in _list_environment_settings(environ):
         if section not in Settings.__struct_fields__:
             problems.append(f"{name}: there is no section {section!r}")
             continue
@@ -172,7 +172,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
         if isinstance(tables[section], dict):
             tables[section][key] = value
     sections: dict[str, Any] = {
-        name: _section(name, kind, tables.pop(name, {}), problems)
+        name: _convert_section(name, kind, tables.pop(name, {}), problems)
         for name, kind in get_type_hints(Settings).items()
         if name in Settings.__struct_fields__
     }
@@ -182,7 +182,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
     return Settings(**sections)
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -191,14 +191,14 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsRejected(f"{path}: not TOML: {error}") from error
 
 
-def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+def _list_environment_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
     for name, value in sorted(environ.items()):
         if name.startswith("LEADMASTER_") and "__" in name:
             section, key = name.removeprefix("LEADMASTER_").lower().split("__", 1)
             yield name, section, key, value
 
 
-def _section(name: str, kind: type[T], table: object, problems: list[str]) -> T | None:
+def _convert_section(name: str, kind: type[T], table: object, problems: list[str]) -> T | None:
     """Convert key by key, because the library stops at the first problem of a table."""
     if not isinstance(table, dict):
         problems.append(f"{name}: must be a table")
@@ -212,5 +212,5 @@ def _section(name: str, kind: type[T], table: object, problems: list[str]) -> T 
         try:
             values[key] = msgspec.convert(value, hints[key], strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
-            problems.append(misfits.of(f"{name}.{key}", error, hints[key]))
+            problems.append(misfits.format_field_error(f"{name}.{key}", error, hints[key]))
     return kind(**values)

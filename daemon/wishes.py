@@ -14,17 +14,17 @@ from pathlib import Path
 from daemon.api.effects import ContactRequest
 from daemon.errors import PhrasesRejected
 
-SHIPPED = Path(__file__).with_name("phrases.txt")
+SHIPPED_PHRASES = Path(__file__).with_name("phrases.txt")
 
 _LISTS = ("opt_out", "refusal", "courtesy", "only_alone", "review", "opt_in", "refused")
 _MAY_BE_EMPTY = frozenset({"courtesy", "only_alone", "review"})
-_SPELLED = re.compile(r"(?<!\S)\w(?: \w){2,}(?!\S)")
+_SPELLED_WORD = re.compile(r"(?<!\S)\w(?: \w){2,}(?!\S)")
 """A run of single letters; two may be initials or a hesitation."""
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼ"))  # noqa: RUF001 - the marks that people type
 
 
 @dataclass(frozen=True, slots=True)
-class Phrases:
+class PhraseLists:
     """The lists, each a set of folded phrases. Which one means what stands in the shipped file."""
 
     opt_out: frozenset[str]
@@ -36,7 +36,7 @@ class Phrases:
     refused: frozenset[str]
 
 
-def fold(text: str) -> str:
+def normalise_text(text: str) -> str:
     """Return only what counts of a text: plain lower-case words with one space between them.
 
     Case, accents, punctuation, emoji, invisible characters and a word's immediate repetition
@@ -46,55 +46,55 @@ def fold(text: str) -> str:
     for _ in range(2):  # a letter's lower case may come apart into further marks
         plain = unicodedata.normalize("NFKD", plain).casefold()
     plain = unicodedata.normalize("NFKD", plain)
-    words = "".join(_kept(letter) for letter in plain).split()
+    words = "".join(_normalise_letter(letter) for letter in plain).split()
     return " ".join(
         word for word, before in zip(words, [None, *words], strict=False) if word != before
     )
 
 
-def _kept(letter: str) -> str:
+def _normalise_letter(letter: str) -> str:
     """Drop accents and invisible marks without a gap; all else that is no letter parts words."""
     if letter.isalnum():
         return letter
     return "" if unicodedata.category(letter) in {"Mn", "Me", "Cf"} else " "
 
 
-def _letters(phrase: str) -> str:
+def _normalise_spelled(phrase: str) -> str:
     """Return a folded phrase as it is when its letters are folded as words of one letter each."""
-    return fold(" ".join(phrase.replace(" ", ""))).replace(" ", "")
+    return normalise_text(" ".join(phrase.replace(" ", ""))).replace(" ", "")
 
 
-class Wishes:
+class ContactRequestReader:
     """Reads wishes by one set of lists."""
 
-    def __init__(self, phrases: Phrases) -> None:
+    def __init__(self, phrases: PhraseLists) -> None:
         self._phrases = phrases
         self._courtesy = sorted(phrases.courtesy, key=len, reverse=True)
         self._beginnings = phrases.opt_out - phrases.only_alone
-        self._spelled = {_letters(phrase): phrase for phrase in phrases.opt_out}
+        self._spelled = {_normalise_spelled(phrase): phrase for phrase in phrases.opt_out}
 
-    def read(self, text: str) -> ContactRequest:
+    def read_request(self, text: str) -> ContactRequest:
         """Return what ``text`` asks of us. Never raises; takes time in proportion to its length."""
-        said = fold(text)
+        said = normalise_text(text)
         if said in self._phrases.opt_in:
             return ContactRequest.OPT_IN
-        cores = self._cores(said) | self._cores(self._read_together(said))
-        if cores & self._phrases.opt_out or _has_any(said, self._phrases.refusal):
+        cores = self._strip_courtesy(said) | self._strip_courtesy(self._join_spelled_words(said))
+        if cores & self._phrases.opt_out or _contains_any(said, self._phrases.refusal):
             return ContactRequest.OPT_OUT
         if cores & self._phrases.refused:
             return ContactRequest.REFUSED
-        if _has_any(said, self._phrases.review) or any(map(self._begins_listed, cores)):
+        if _contains_any(said, self._phrases.review) or any(map(self._starts_with_opt_out, cores)):
             return ContactRequest.REVIEW
         return ContactRequest.NONE
 
-    def _read_together(self, said: str) -> str:
+    def _join_spelled_words(self, said: str) -> str:
         """Return the message with each opt-out that was spelled (`b a j a`, `S.T.O.P`) as words."""
-        return _SPELLED.sub(
+        return _SPELLED_WORD.sub(
             lambda run: self._spelled.get(run[0].replace(" ", ""), run[0]),
             said,
         )
 
-    def _cores(self, said: str) -> set[str]:
+    def _strip_courtesy(self, said: str) -> set[str]:
         """Return the message without the courtesy before it, after it, both, and as it is."""
         later = self._without_opening(said)
         return {said, later, self._without_closing(said), self._without_closing(later)}
@@ -111,17 +111,17 @@ class Wishes:
             end -= len(closing) + 1
         return said[:end]
 
-    def _begins_listed(self, core: str) -> bool:
+    def _starts_with_opt_out(self, core: str) -> bool:
         return any(core.startswith(f"{phrase} ") for phrase in self._beginnings)
 
 
-def _has_any(said: str, phrases: Iterable[str]) -> bool:
+def _contains_any(said: str, phrases: Iterable[str]) -> bool:
     """Whether one of the phrases stands in the message as whole words."""
     padded = f" {said} "
     return any(f" {phrase} " in padded for phrase in phrases)
 
 
-def load(path: Path = SHIPPED) -> Wishes:
+def load_contact_request_reader(path: Path = SHIPPED_PHRASES) -> ContactRequestReader:
     """Read a phrase file; raises :class:`PhrasesRejected` with every problem and its line."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -129,12 +129,12 @@ def load(path: Path = SHIPPED) -> Wishes:
         raise PhrasesRejected(f"{path}: can't be read: {error}") from error
     lists: dict[str, set[str]] = {name: set() for name in _LISTS}
     problems: list[str] = []
-    for number, name, phrase in entries(text):
-        problem = _problem(name, phrase, lists)
+    for number, name, phrase in parse_phrase_entries(text):
+        problem = _find_problem(name, phrase, lists)
         if problem:
             problems.append(f"{path}:{number}: {problem}")
         elif phrase:
-            lists[name].add(fold(phrase))
+            lists[name].add(normalise_text(phrase))
     problems += [
         f"{path}: the list [{name}] is missing or empty"
         for name in _LISTS
@@ -142,10 +142,12 @@ def load(path: Path = SHIPPED) -> Wishes:
     ]
     if problems:
         raise PhrasesRejected("The phrase lists have problems: " + "; ".join(problems))
-    return Wishes(Phrases(**{name: frozenset(phrases) for name, phrases in lists.items()}))
+    return ContactRequestReader(
+        PhraseLists(**{name: frozenset(phrases) for name, phrases in lists.items()})
+    )
 
 
-def entries(text: str) -> Iterator[tuple[int, str, str]]:
+def parse_phrase_entries(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield line number, list and phrase; a list's own line has no phrase."""
     name = ""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -157,14 +159,14 @@ def entries(text: str) -> Iterator[tuple[int, str, str]]:
             yield number, name, entry
 
 
-def _problem(name: str, phrase: str, lists: dict[str, set[str]]) -> str:
+def _find_problem(name: str, phrase: str, lists: dict[str, set[str]]) -> str:
     """Say what is wrong with an entry, or nothing."""
     if name not in lists:
         known = ", ".join(f"[{each}]" for each in _LISTS)
         return f"there is no list [{name}]; the lists are {known}"
-    if phrase and not fold(phrase):
+    if phrase and not normalise_text(phrase):
         return f"{phrase!r} has no letter or digit, so it would never be found"
     opposite = {"opt_in": "opt_out", "opt_out": "opt_in"}.get(name)
-    if opposite and fold(phrase) in lists[opposite]:
+    if opposite and normalise_text(phrase) in lists[opposite]:
         return f"{phrase!r} stands in [{opposite}] too; it can't mean both"
     return ""

@@ -10,7 +10,7 @@ import rules
 from rules.conditions import Op
 from rules.operand_reader import OPERATORS
 
-_MEANING = {
+_MEANINGS = {
     Op.EQ: "is this value; what a fact without an operator means",
     Op.NE: "is another value",
     Op.GT: "is more than this",
@@ -24,39 +24,39 @@ _MEANING = {
     Op.CONTAINS: "has one of these phrases in it, case ignored",
     Op.MISSING: "`true`: is not known; `false`: is known",
 }
-_READERS = ("add", "wrong")
-_SHORTEST = 12  # characters: shorter strings are names of fields
+_PROBLEM_METHODS = ("add", "wrong")
+_MIN_LENGTH = 12  # characters: shorter strings are names of fields
 
 
-def operators() -> str:
+def render_operators() -> str:
     """Tabulate every operator: what it asks, and of which types of fact."""
     lines = ["| operator | the fact … | types |", "| --- | --- | --- |"]
-    for op, meaning in _MEANING.items():
+    for op, meaning in _MEANINGS.items():
         types = ", ".join(str(kind) for kind, allowed in OPERATORS.items() if op in allowed)
         lines.append(f"| `{op}` | {meaning} | {types} |")
     return "\n".join(lines)
 
 
-def messages() -> str:
+def render_problem_sentences() -> str:
     """List every sentence that reading a rule file may answer with; `…` is what stood there."""
     folder = Path(rules.__file__).parent
-    found = {text for path in sorted(folder.glob("*.py")) for text in _sentences(path)}
+    found = {text for path in sorted(folder.glob("*.py")) for text in _iter_sentences(path)}
     return "\n".join(f"- {text}" for text in sorted(found, key=str.casefold))
 
 
-def _sentences(path: Path) -> Iterator[str]:
+def _iter_sentences(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         local = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name in _READERS or local == "_at":
-            text = _shown(node.args[-1])
-            if len(text) >= _SHORTEST:
+        if name in _PROBLEM_METHODS or local == "_at":
+            text = _sentence_pattern(node.args[-1])
+            if len(text) >= _MIN_LENGTH:
                 yield text.replace("……", "…")
 
 
-def _shown(node: ast.expr) -> str:
+def _sentence_pattern(node: ast.expr) -> str:
     """A sentence as it is written, with `…` where a value stands."""
     match node:
         case ast.Constant(value=str(text)):

@@ -18,12 +18,12 @@ from daemon import settings
 from daemon.auth import ROLE_SCOPES, Scope
 from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES
 from daemon.errors import LeadMasterError
-from daemon.events import EVENTS, Event, field_names
+from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
 from daemon.hookspecs import Hooks
 from rules.facts import FACTS, Fact, FactType
 
 DOCS = Path(__file__).parent
-KINDS = {
+PAGE_KINDS = {
     "tutorial": "Learn it by doing",
     "how-to": "Get one thing done",
     "reference": "Look it up",
@@ -31,20 +31,20 @@ KINDS = {
 }
 """The four kinds of page, by folder, in the order in which a newcomer needs them."""
 
-NUMBERS = {msgspec.inspect.IntType: "whole number", msgspec.inspect.FloatType: "number"}
-WORDS = {
+NUMBER_WORDS = {msgspec.inspect.IntType: "whole number", msgspec.inspect.FloatType: "number"}
+TYPE_WORDS = {
     msgspec.inspect.StrType: "text",
     msgspec.inspect.BoolType: "true or false",
     msgspec.inspect.DateTimeType: "date and time",
 }
 
 
-def pages() -> str:
+def render_page_list() -> str:
     """List every page under its kind, by its own heading."""
     blocks = []
-    for folder, heading in KINDS.items():
+    for folder, heading in PAGE_KINDS.items():
         links = [
-            f"- [{_heading(page)}]({page.relative_to(DOCS).as_posix()})"
+            f"- [{_read_heading(page)}]({page.relative_to(DOCS).as_posix()})"
             for page in sorted((DOCS / folder).glob("*.md"))
         ]
         if links:
@@ -52,17 +52,17 @@ def pages() -> str:
     return "\n\n".join(blocks)
 
 
-def events() -> str:
+def render_events() -> str:
     """Describe every event: its word, when it happens, and its data."""
-    return "\n\n".join(_event(word, EVENTS[word]) for word in sorted(EVENTS))
+    return "\n\n".join(_render_event(word, EVENT_CLASSES[word]) for word in sorted(EVENT_CLASSES))
 
 
-def hooks() -> str:
+def render_hooks() -> str:
     """Describe every hook: how it is written, when it is called, what an error means."""
-    return "\n\n".join(_hook(name, spec) for name, spec in sorted(_hook_specs()))
+    return "\n\n".join(_render_hook(name, spec) for name, spec in sorted(_hook_specs()))
 
 
-def errors() -> str:
+def render_errors() -> str:
     """Tabulate every error code, with its HTTP status, its meaning and its hint."""
     for module in pkgutil.walk_packages(daemon.__path__, "daemon."):
         if not module.name.endswith("__main__"):
@@ -72,65 +72,67 @@ def errors() -> str:
         for code, kind in sorted(LeadMasterError.registry.items())
         if kind.__module__.startswith("daemon.")
     ]
-    return table(("code", "HTTP", "what it says", "what to do"), rows)
+    return render_table(("code", "HTTP", "what it says", "what to do"), rows)
 
 
-def roles() -> str:
+def render_roles() -> str:
     """Tabulate which role has which scope."""
     head = ("scope", *(f"`{role}`" for role in ROLE_SCOPES))
     rows = [
         (f"`{scope}`", *("yes" if scope in has else "" for has in ROLE_SCOPES.values()))
         for scope in Scope
     ]
-    return table(head, rows)
+    return render_table(head, rows)
 
 
-def routes() -> str:
+def render_route_scopes() -> str:
     """Tabulate the scope that each route asks for."""
     rows = [
         (f"`{method} {path}`", f"`{scope}`" if scope else "none")
         for (method, path), scope in ROUTE_SCOPES.items()
     ]
-    return table(("route", "scope"), rows)
+    return render_table(("route", "scope"), rows)
 
 
-def topics() -> str:
+def render_topic_scopes() -> str:
     """Tabulate the scope that it takes to hear of each event."""
     rows = [(f"`{topic}`", f"`{scope}`") for topic, scope in sorted(TOPIC_SCOPES.items())]
-    return table(("event", "scope"), rows)
+    return render_table(("event", "scope"), rows)
 
 
-def settings_sections() -> str:
+def render_settings() -> str:
     """Describe every setting: key, kind of value, default, and its meaning where it needs one."""
-    notes = attribute_notes(settings)
+    notes = read_attribute_notes(settings)
     blocks = []
     for section in msgspec.structs.fields(settings.Settings):
         rows = [
             (
                 f"`{field.name}`",
-                _told(msgspec.inspect.type_info(field.type)),
+                _describe_setting(msgspec.inspect.type_info(field.type)),
                 f"`{msgspec.json.encode(field.default).decode()}`",
                 notes.get((section.type.__name__, field.name), ""),
             )
             for field in msgspec.structs.fields(section.type)
         ]
-        keys = table(("key", "value", "default", "note"), rows)
+        keys = render_table(("key", "value", "default", "note"), rows)
         blocks.append(f"## `[{section.name}]`\n\n{_first_line(section.type)}\n\n{keys}")
     return "\n\n".join(blocks)
 
 
-def facts() -> str:
+def render_facts() -> str:
     """Tabulate the vocabulary of the rules, group by group."""
     groups: dict[str, list[tuple[str, ...]]] = {}
     for name, fact in FACTS.items():
         mark = "required" if fact.required else ""
-        row = (f"`{name}`", _values(fact), mark, fact.meaning)
+        row = (f"`{name}`", _describe_values(fact), mark, fact.meaning)
         groups.setdefault(name.split(".")[0], []).append(row)
     head = ("fact", "values", "", "meaning")
-    return "\n\n".join(f"## `{group}`\n\n{table(head, rows)}" for group, rows in groups.items())
+    return "\n\n".join(
+        f"## `{group}`\n\n{render_table(head, rows)}" for group, rows in groups.items()
+    )
 
 
-def _values(fact: Fact) -> str:
+def _describe_values(fact: Fact) -> str:
     match fact.type:
         case FactType.BOOL:
             return "true or false"
@@ -144,13 +146,13 @@ def _values(fact: Fact) -> str:
             return "a set of names"
 
 
-def _event(word: str, kind: type[Event]) -> str:
+def _render_event(word: str, kind: type[DomainEvent]) -> str:
     types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
-    rows = [(f"`{name}`", f"`{types[name]}`") for name in field_names(kind)]
-    return f"## `{word}`\n\n{_first_line(kind)}\n\n{table(('field', 'type'), rows)}"
+    rows = [(f"`{name}`", f"`{types[name]}`") for name in list_data_fields(kind)]
+    return f"## `{word}`\n\n{_first_line(kind)}\n\n{render_table(('field', 'type'), rows)}"
 
 
-def _hook(name: str, spec: object) -> str:
+def _render_hook(name: str, spec: object) -> str:
     assert callable(spec)
     signature = str(inspect.signature(spec)).replace("'", "").replace("(self, ", "(")
     word = "async def" if inspect.iscoroutinefunction(spec) else "def"
@@ -162,37 +164,37 @@ def _hook_specs() -> Iterator[tuple[str, object]]:
     return ((name, spec) for name, spec in vars(Hooks).items() if name.startswith("leadmaster_"))
 
 
-def _told(info: msgspec.inspect.Type) -> str:
+def _describe_setting(info: msgspec.inspect.Type) -> str:
     """Return the words that a declaration has of its own, else what it may be."""
     own = getattr(info, "extra_json_schema", None) or {}
-    return str(own.get("description") or _kind(info))
+    return str(own.get("description") or _describe_type(info))
 
 
-def _kind(info: msgspec.inspect.Type) -> str:
+def _describe_type(info: msgspec.inspect.Type) -> str:
     """Say in words what a value may be."""
     match info:
         case msgspec.inspect.UnionType():
             named = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
-            return f"{' or '.join(map(_kind, named))}, or unset"
+            return f"{' or '.join(map(_describe_type, named))}, or unset"
         case msgspec.inspect.VarTupleType():
-            return f"list of {_kind(info.item_type)}"
+            return f"list of {_describe_type(info.item_type)}"
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
-            return NUMBERS[type(info)] + _bounds(info)
+            return NUMBER_WORDS[type(info)] + _describe_bounds(info)
         case msgspec.inspect.LiteralType(values=values):
             return " or ".join(f"`{value}`" for value in values)
         case msgspec.inspect.StrType(pattern=str(pattern)):
             return f"text like `{pattern}`".replace("|", "\\|")
         case _:
-            return WORDS[type(info)]
+            return TYPE_WORDS[type(info)]
 
 
-def _bounds(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
+def _describe_bounds(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     limits = (("over", info.gt), ("from", info.ge), ("under", info.lt), ("to", info.le))
     said = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
     return f" {' '.join(said)}" if said else ""
 
 
-def attribute_notes(module: object) -> dict[tuple[str, str], str]:
+def read_attribute_notes(module: object) -> dict[tuple[str, str], str]:
     """Return the strings that stand under attributes, by class and attribute."""
     assert inspect.ismodule(module)
     notes = {}
@@ -209,7 +211,7 @@ def attribute_notes(module: object) -> dict[tuple[str, str], str]:
     return notes
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def render_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Write a Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -220,6 +222,6 @@ def _first_line(kind: type) -> str:
     return re.sub(r":\w+:`(\w+)`", r"`\1`", text)
 
 
-def _heading(page: Path) -> str:
+def _read_heading(page: Path) -> str:
     first = page.read_text(encoding="utf-8").splitlines()[0]
     return first.removeprefix("# ")

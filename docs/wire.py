@@ -7,70 +7,75 @@ import inspect
 import re
 
 from aiohttp import WSCloseCode
-from tables import attribute_notes, table
+from tables import read_attribute_notes, render_table
 
-from daemon.events import EVENTS, Event, SessionQrShown
+from daemon.events import EVENT_CLASSES, DomainEvent, SessionQrShown
 from daemon.http.ws import endings
 from daemon.http.ws import limits as limits_module
-from daemon.http.ws.limits import Limits
-from daemon.http.ws.replay import SENTENCES
+from daemon.http.ws.limits import StreamLimits
+from daemon.http.ws.replay import GAP_SENTENCES
 from daemon.sessions import SessionView
 from storage.halts import HaltRecord
 
-_OWN_WORDS = re.compile(r"\b(Connection|Phone|Sending)\b")
+_STATE_ENUMS = re.compile(r"\b(Connection|Phone|Sending)\b")
 """Enums of the daemon's, which a client reads as the words that they are."""
 
 
-def gaps() -> str:
+def render_gaps() -> str:
     """Tabulate why a client has to begin anew."""
-    rows = [(f"`{gap}`", sentence) for gap, sentence in SENTENCES.items()]
-    return table(("reason_code", "what it says"), rows)
+    rows = [(f"`{gap}`", sentence) for gap, sentence in GAP_SENTENCES.items()]
+    return render_table(("reason_code", "what it says"), rows)
 
 
-def closes() -> str:
+def render_close_codes() -> str:
     """Tabulate the close codes, with their reasons."""
-    own = [each for each in vars(endings).values() if isinstance(each, endings.Ending)]
+    own = [each for each in vars(endings).values() if isinstance(each, endings.CloseReason)]
     told = [(str(int(each.code)), each.reason or "You closed, or hung up.") for each in own]
     others = [
         (str(int(WSCloseCode.POLICY_VIOLATION)), "The code of an error, whose frame came before."),
         (str(int(WSCloseCode.MESSAGE_TOO_BIG)), "A message was too long."),
         (str(int(WSCloseCode.TRY_AGAIN_LATER)), "`unavailable`: there is no room for more."),
     ]
-    return table(("code", "reason"), sorted(told + others))
+    return render_table(("code", "reason"), sorted(told + others))
 
 
-def limits() -> str:
+def render_limits() -> str:
     """Tabulate the bounds."""
-    notes = attribute_notes(limits_module)
+    notes = read_attribute_notes(limits_module)
     rows = [
         (f"`{field.name}`", f"{field.default:g}", notes["Limits", field.name])
-        for field in dataclasses.fields(Limits)
+        for field in dataclasses.fields(StreamLimits)
     ]
-    return table(("bound", "value", "meaning"), rows)
+    return render_table(("bound", "value", "meaning"), rows)
 
 
-def client_types() -> str:
+def render_client_types() -> str:
     """Write every event, and what a snapshot consists of, as frozen dataclasses."""
-    events = [_event(EVENTS[word]) for word in sorted(EVENTS)]
-    records = [_record(SessionView, "SessionState"), _record(HaltRecord, "Halt")]
-    words = ",\n".join(f'    "{word}": {EVENTS[word].__name__}' for word in sorted(EVENTS))
+    events = [_render_event_class(EVENT_CLASSES[word]) for word in sorted(EVENT_CLASSES)]
+    records = [
+        _render_record_class(SessionView, "SessionState"),
+        _render_record_class(HaltRecord, "Halt"),
+    ]
+    words = ",\n".join(
+        f'    "{word}": {EVENT_CLASSES[word].__name__}' for word in sorted(EVENT_CLASSES)
+    )
     register = f"BY_TYPE: dict[str, type[Event]] = {{\n{words},\n}}"
     note = '"""Each class by the word that stands in a frame\'s `type`."""'
     return "\n\n\n".join([*records, *events, f"{register}\n{note}"])
 
 
-def _event(kind: type[Event]) -> str:
-    own = _fields(kind, without={"subject", "at"})
+def _render_event_class(kind: type[DomainEvent]) -> str:
+    own = _render_fields(kind, without={"subject", "at"})
     if kind is SessionQrShown:
         own.append("    seconds_left: float = 0.0")
-    return _class(f"{kind.__name__}(Event)", kind, own)
+    return _render_class(f"{kind.__name__}(Event)", kind, own)
 
 
-def _record(kind: type, name: str) -> str:
-    return _class(name, kind, _fields(kind, without=set()))
+def _render_record_class(kind: type, name: str) -> str:
+    return _render_class(name, kind, _render_fields(kind, without=set()))
 
 
-def _class(head: str, kind: type, body: list[str]) -> str:
+def _render_class(head: str, kind: type, body: list[str]) -> str:
     said = (inspect.getdoc(kind) or "").splitlines()[0].replace("``", "`")
     lines = [_DECORATOR, f"class {head}:", f'    """{said}"""', "", *body]
     return "\n".join(lines)
@@ -79,16 +84,18 @@ def _class(head: str, kind: type, body: list[str]) -> str:
 _DECORATOR = "@dataclass(frozen=True, slots=True, kw_only=True)"
 
 
-def _fields(kind: type, without: set[str]) -> list[str]:
+def _render_fields(kind: type, without: set[str]) -> list[str]:
     lines = []
     for field in dataclasses.fields(kind):
         if field.name in without:
             continue
-        written = _OWN_WORDS.sub("str", str(field.type))
-        default = "" if field.default is dataclasses.MISSING else f" = {_literal(field.default)}"
+        written = _STATE_ENUMS.sub("str", str(field.type))
+        default = (
+            "" if field.default is dataclasses.MISSING else f" = {_format_literal(field.default)}"
+        )
         lines.append(f"    {field.name}: {written}{default}")
     return lines
 
 
-def _literal(value: object) -> str:
+def _format_literal(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)

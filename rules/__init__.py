@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rules.files import RuleFile, read_files, rule_files
-from rules.judge import GateFault, Judge
-from rules.loader import load, load_sets
+from rules.files import RuleFile, list_rule_files, read_rule_files
+from rules.judge import GateFault, RuleEvaluator
+from rules.loader import load_ruleset, load_rulesets
 from rules.problems import RuleProblem, RulesInvalid
-from rules.ruleset import Format, RuleSet
+from rules.ruleset import RuleFormat, Ruleset
 from rules.verdict import (
     Decision,
     Defer,
     DeferKind,
-    Effect,
     Opinion,
     ScoreResult,
     Verdict,
+    VetoEffect,
 )
 
 DEFAULTS = Path(__file__).parent / "defaults"
@@ -27,19 +27,19 @@ __all__ = [
     "Decision",
     "Defer",
     "DeferKind",
-    "Effect",
-    "Format",
     "GateFault",
-    "Judge",
     "Opinion",
+    "RuleEvaluator",
     "RuleFile",
+    "RuleFormat",
     "RuleProblem",
-    "RuleSet",
     "RulesInvalid",
+    "Ruleset",
     "ScoreResult",
     "Verdict",
-    "load",
-    "load_sets",
-    "read_files",
-    "rule_files",
+    "VetoEffect",
+    "list_rule_files",
+    "load_ruleset",
+    "load_rulesets",
+    "read_rule_files",
 ]

@@ -11,27 +11,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rules.facts import FACTS
-from rules.rule_reader import MOST_POINTS
-from rules.ruleset import Format, Ramp
+from rules.rule_reader import MAX_POINTS
+from rules.ruleset import Ramp, RuleFormat
 from rules.snapshot import MICRO
 
 if TYPE_CHECKING:
-    from rules.problems import Place
-    from rules.ruleset import RuleSet, ScoreRule
+    from rules.problems import SourceLocation
+    from rules.ruleset import Ruleset, ScoreRule
 
-_SETS: Final = {"gate": Format.GATE, "score": Format.SCORE}
+_FORMATS: Final = {"gate": RuleFormat.GATE, "score": RuleFormat.SCORE}
 _SECTIONS: Final = ("thresholds", "bands", "scores", "groups")
-VALUE: Final = "value"
+VALUE_FIELD: Final = "value"
 _DIGITS: Final = 6  # after the point; rules reckon in millionths
-ENDS: Final = ("from_value", "from_points", "to_value", "to_points")
+RAMP_FIELDS: Final = ("from_value", "from_points", "to_value", "to_points")
 
 
-class NotAmendable(Exception):
+class EditNotAllowed(Exception):
     """A number that can't be changed like this; `str(error)` says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Slope:
+class RampEnds:
     """Both ends of a ramp: a value of its fact, and the points there."""
 
     start: float
@@ -41,8 +41,8 @@ class Slope:
 
     def __str__(self) -> str:
         """Both ends as a rule file has them."""
-        start = f"[{shown(self.start)}, {self.start_points}]"
-        return f"{{from: {start}, to: [{shown(self.end)}, {self.end_points}]}}"
+        start = f"[{format_number(self.start)}, {self.start_points}]"
+        return f"{{from: {start}, to: [{format_number(self.end)}, {self.end_points}]}}"
 
     @property
     def numbers(self) -> tuple[float, int, float, int]:
@@ -51,27 +51,27 @@ class Slope:
 
 
 @dataclass(frozen=True, slots=True)
-class Amendment:
+class RulesetEdit:
     """What is to be changed, and to what: `gate.thresholds.allow`, `score.scores.on_whatsapp`."""
 
-    kind: Format
+    kind: RuleFormat
     section: str
     name: str
-    value: int | Slope
+    value: int | RampEnds
 
     @classmethod
-    def of(cls, target: str, value: int | Slope) -> Amendment:
+    def parse(cls, target: str, value: int | RampEnds) -> RulesetEdit:
         """Read a target; raises :class:`NotAmendable`."""
         kind, _, rest = target.partition(".")
         section, _, name = rest.partition(".")
-        if kind not in _SETS or section not in _SECTIONS or not name:
+        if kind not in _FORMATS or section not in _SECTIONS or not name:
             forms = "gate.thresholds.VERDICT, score.bands.BAND, gate.scores.RULE, gate.groups.GROUP"
-            raise NotAmendable(f"There is no {target} to change: it is one of {forms}.")
-        return cls(_SETS[kind], section, name, value)
+            raise EditNotAllowed(f"There is no {target} to change: it is one of {forms}.")
+        return cls(_FORMATS[kind], section, name, value)
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class EditableNumber:
     """One number of it: what it is now, and where it may lie, both ends included."""
 
     name: str
@@ -82,34 +82,36 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Changeable:
+class EditableValue:
     """What a form may change, where it stands, and its numbers: one, or four of a ramp.
 
     `fact` is what a ramp runs over; `one_sided` that both of its ends give points, or take them.
     """
 
-    value: int | Slope
-    place: Place
-    numbers: tuple[Number, ...]
+    value: int | RampEnds
+    place: SourceLocation
+    numbers: tuple[EditableNumber, ...]
     fact: str = ""
     one_sided: bool = False
 
-    def refusals(self, given: Mapping[str, float | None]) -> dict[str, str]:
+    def find_errors(self, given: Mapping[str, float | None]) -> dict[str, str]:
         """Return, for each number that can't be taken, a sentence; None is no number at all."""
-        wrong = {each.name: said for each in self.numbers if (said := _wrong(each, given))}
+        wrong = {each.name: said for each in self.numbers if (said := _number_error(each, given))}
         if not wrong:
-            wrong = dict(self._together([float(given[each.name] or 0) for each in self.numbers]))
+            wrong = dict(
+                self._find_joint_errors([float(given[each.name] or 0) for each in self.numbers])
+            )
         return wrong
 
-    def taken(self, given: Mapping[str, float | None]) -> int | Slope:
+    def value_from_numbers(self, given: Mapping[str, float | None]) -> int | RampEnds:
         """Return the value of numbers that `refusals` has nothing against."""
         numbers = [given[each.name] or 0 for each in self.numbers]
         if not self.fact:
             return int(numbers[0])
         start, start_points, end, end_points = (round(each, _DIGITS) for each in numbers)
-        return Slope(start, int(start_points), end, int(end_points))
+        return RampEnds(start, int(start_points), end, int(end_points))
 
-    def _together(self, numbers: list[float]) -> Iterator[tuple[str, str]]:
+    def _find_joint_errors(self, numbers: list[float]) -> Iterator[tuple[str, str]]:
         if all(new == each.now for new, each in zip(numbers, self.numbers, strict=True)):
             yield self.numbers[0].name, "It is that already: write another number."
         elif self.fact and numbers[0] >= numbers[2]:
@@ -118,57 +120,59 @@ class Changeable:
             yield "to_points", "A rule with a condition gives points at both ends, or takes them."
 
 
-def changeable(ruleset: RuleSet, section: str, name: str) -> Changeable:
+def find_editable_value(ruleset: Ruleset, section: str, name: str) -> EditableValue:
     """Return what stands under this name; raises :class:`NotAmendable`."""
     if section == "scores":
-        return _points(ruleset, name)
+        return _editable_points(ruleset, name)
     if section == "groups":
-        return _cap(ruleset, name)
-    return _threshold(ruleset, name)
+        return _editable_cap(ruleset, name)
+    return _editable_threshold(ruleset, name)
 
 
-def _points(ruleset: RuleSet, name: str) -> Changeable:
+def _editable_points(ruleset: Ruleset, name: str) -> EditableValue:
     rule = next((each for each in ruleset.scores if each.id == name), None)
     if rule is None:
-        raise NotAmendable(f"There is no rule {name} that gives points.")
+        raise EditNotAllowed(f"There is no rule {name} that gives points.")
     if isinstance(rule.points, Ramp):
-        return _ramp(rule, rule.points)
-    number = Number(VALUE, rule.points, -MOST_POINTS, MOST_POINTS)
-    return Changeable(rule.points, rule.place, (number,))
+        return _editable_ramp(rule, rule.points)
+    number = EditableNumber(VALUE_FIELD, rule.points, -MAX_POINTS, MAX_POINTS)
+    return EditableValue(rule.points, rule.place, (number,))
 
 
-def _ramp(rule: ScoreRule, ramp: Ramp) -> Changeable:
+def _editable_ramp(rule: ScoreRule, ramp: Ramp) -> EditableValue:
     fact = FACTS[ramp.fact]
-    slope = Slope(ramp.start / MICRO, ramp.start_points, ramp.end / MICRO, ramp.end_points)
+    slope = RampEnds(ramp.start / MICRO, ramp.start_points, ramp.end / MICRO, ramp.end_points)
     numbers = tuple(
-        Number(end, now, -MOST_POINTS, MOST_POINTS)
+        EditableNumber(end, now, -MAX_POINTS, MAX_POINTS)
         if end.endswith("points")
-        else Number(end, now, float(fact.low), float(fact.high), whole=False)
-        for end, now in zip(ENDS, slope.numbers, strict=True)
+        else EditableNumber(end, now, float(fact.low), float(fact.high), whole=False)
+        for end, now in zip(RAMP_FIELDS, slope.numbers, strict=True)
     )
-    return Changeable(slope, rule.place, numbers, ramp.fact, one_sided=rule.when is not None)
+    return EditableValue(slope, rule.place, numbers, ramp.fact, one_sided=rule.when is not None)
 
 
-def _cap(ruleset: RuleSet, name: str) -> Changeable:
+def _editable_cap(ruleset: Ruleset, name: str) -> EditableValue:
     group = next((each for each in ruleset.groups if each.name == name), None)
     if group is None:
-        raise NotAmendable(f"There is no group {name}.")
-    return Changeable(group.cap, group.place, (Number(VALUE, group.cap, 0, MOST_POINTS),))
+        raise EditNotAllowed(f"There is no group {name}.")
+    return EditableValue(
+        group.cap, group.place, (EditableNumber(VALUE_FIELD, group.cap, 0, MAX_POINTS),)
+    )
 
 
-def _threshold(ruleset: RuleSet, name: str) -> Changeable:
+def _editable_threshold(ruleset: Ruleset, name: str) -> EditableValue:
     at = next((at for at, band in enumerate(ruleset.bands) if band.name == name), None)
     if at is None:
-        raise NotAmendable(f"There is no threshold {name}.")
+        raise EditNotAllowed(f"There is no threshold {name}.")
     band = ruleset.bands[at]
     if band == ruleset.bands[-1]:
-        raise NotAmendable(f"{name} starts at the lowest score there is: it can't be moved.")
+        raise EditNotAllowed(f"{name} starts at the lowest score there is: it can't be moved.")
     above = ruleset.bands[at - 1].start - 1 if at else ruleset.maximum
-    number = Number(VALUE, band.start, ruleset.bands[at + 1].start + 1, above)
-    return Changeable(band.start, band.place, (number,))
+    number = EditableNumber(VALUE_FIELD, band.start, ruleset.bands[at + 1].start + 1, above)
+    return EditableValue(band.start, band.place, (number,))
 
 
-def _wrong(number: Number, given: Mapping[str, float | None]) -> str:
+def _number_error(number: EditableNumber, given: Mapping[str, float | None]) -> str:
     """Return why this number can't be taken by itself; empty where it can."""
     new = given.get(number.name)
     if new is None:
@@ -176,10 +180,10 @@ def _wrong(number: Number, given: Mapping[str, float | None]) -> str:
     if number.whole and new != int(new):
         return "Write a whole number."
     if not number.low <= new <= number.high:
-        return f"It lies from {shown(number.low)} to {shown(number.high)}."
+        return f"It lies from {format_number(number.low)} to {format_number(number.high)}."
     return ""
 
 
-def shown(number: float) -> str:
+def format_number(number: float) -> str:
     """Return a number as people write it: whole ones without a point, none with an exponent."""
     return f"{number:.{_DIGITS}f}".rstrip("0").rstrip(".")

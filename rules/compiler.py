@@ -13,28 +13,28 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rules.conditions import Op, Truth, truth
+from rules.conditions import Op, Truth, evaluate_leaf
 from rules.facts import FACTS
-from rules.normal_form import alternatives
+from rules.normal_form import expand_alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rules.conditions import Condition, Leaf
-    from rules.normal_form import Literal
-    from rules.snapshot import Known
+    from rules.normal_form import LeafLiteral
+    from rules.snapshot import KnownValue
 
 SHARD_CONDITIONS = 48
 CANARY = "canary"
 SID = "1"  # the one state of the engine
-_GUARD = "g"
-_FARTHEST = 10**15  # beyond every fact in millionths, and well within the engine's 64 bits
-_LAST = 1_000_000  # priorities count upwards: the canary is drained last
+_GUARD_KEY = "g"
+_UNKNOWN_BOUND = 10**15  # beyond every fact in millionths, and well within the engine's 64 bits
+_CANARY_PRIORITY = 1_000_000  # priorities count upwards: the canary is drained last
 
 _ORDERINGS = {Op.GT: "$gt", Op.GTE: "$gte", Op.LT: "$lt", Op.LTE: "$lte"}
 _OPPOSITE = {"$gt": "$lte", "$lte": "$gt", "$lt": "$gte", "$gte": "$lt"}
 
-Test = tuple[str, str, int]
+BoundTest = tuple[str, str, int]
 """(operator, key, constant); the operator `$eq` tests equality."""
 
 
@@ -47,17 +47,17 @@ class Shard:
     bounds: tuple[tuple[str, str, str], ...]
     codes: tuple[tuple[Leaf, str], ...]
 
-    def fact(self, values: Mapping[str, Known]) -> str:
+    def fact(self, values: Mapping[str, KnownValue]) -> str:
         """The one fact of a decision, as the JSON that is asserted and retracted."""
         stated: list[int] = []
         for name, _low, _high in self.bounds:
             value = values.get(name)
             if value is None:
-                stated += (-_FARTHEST, _FARTHEST)
+                stated += (-_UNKNOWN_BOUND, _UNKNOWN_BOUND)
             else:
-                number = _integer(name, value)
+                number = _to_integer(name, value)
                 stated += (number, number)
-        stated += [truth(leaf, values) for leaf, _ in self.codes]
+        stated += [evaluate_leaf(leaf, values) for leaf, _ in self.codes]
         return self._form % tuple(stated)
 
     @cached_property
@@ -65,37 +65,37 @@ class Shard:
         """The JSON of a fact with its integers left open: bounds first, then codes."""
         keys = [key for _, *ends in self.bounds for key in ends]
         keys += [key for _, key in self.codes]
-        fixed = json.dumps({"id": "1", "sid": SID, _GUARD: 1})
+        fixed = json.dumps({"id": "1", "sid": SID, _GUARD_KEY: 1})
         return fixed[:-1] + "".join(f', "{key}": %d' for key in keys) + "}"
 
 
 def compile_rules(rules: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, ...]:
     """Shards that together fire each (id, condition, fires on unknown) exactly when it holds."""
-    shards = [_Draft()]
+    shards = [_ShardBuilder()]
     for rule_id, condition, fires_on_unknown in rules:
-        for alternative in alternatives(condition):
-            if not shards[-1].takes(alternative):
-                shards.append(_Draft())
+        for alternative in expand_alternatives(condition):
+            if not shards[-1].has_room_for(alternative):
+                shards.append(_ShardBuilder())
             shards[-1].add(rule_id, alternative, unknown=fires_on_unknown)
-    return tuple(shard.finished() for shard in shards)
+    return tuple(shard.build() for shard in shards)
 
 
 @dataclass
-class _Draft:
+class _ShardBuilder:
     """A shard that is being filled."""
 
-    tests: dict[str, list[Test]] = field(default_factory=dict)
+    tests: dict[str, list[BoundTest]] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
     bounds: dict[str, tuple[str, str]] = field(default_factory=dict)
     codes: dict[Leaf, str] = field(default_factory=dict)
     size: int = 1  # the canary's own guard
 
-    def takes(self, alternative: Iterable[Literal]) -> bool:
+    def has_room_for(self, alternative: Iterable[LeafLiteral]) -> bool:
         """Whether the alternative's tests, and its guard, still fit."""
-        added = 1 + sum(map(_tests_needed, alternative))
+        added = 1 + sum(map(_count_tests, alternative))
         return self.size + added <= SHARD_CONDITIONS
 
-    def add(self, rule_id: str, alternative: Iterable[Literal], *, unknown: bool) -> None:
+    def add(self, rule_id: str, alternative: Iterable[LeafLiteral], *, unknown: bool) -> None:
         """One conjunction that fires `rule_id`."""
         name = f"r{len(self.rules)}"
         tests = [test for literal in alternative for test in self._tests(literal, unknown=unknown)]
@@ -103,13 +103,13 @@ class _Draft:
         self.tests[name] = tests
         self.size += 1 + len(tests)
 
-    def finished(self) -> Shard:
+    def build(self) -> Shard:
         """The shard, with its guard in every rule and the canary that fires last."""
         definition = {
-            name: _conjunction([("$eq", _GUARD, 1), *tests], priority=1)
+            name: _build_conjunction([("$eq", _GUARD_KEY, 1), *tests], priority=1)
             for name, tests in self.tests.items()
         }
-        definition[CANARY] = _conjunction([("$eq", _GUARD, 1)], priority=_LAST)
+        definition[CANARY] = _build_conjunction([("$eq", _GUARD_KEY, 1)], priority=_CANARY_PRIORITY)
         return Shard(
             json.dumps(definition),
             self.rules,
@@ -117,14 +117,14 @@ class _Draft:
             tuple(self.codes.items()),
         )
 
-    def _tests(self, literal: Literal, *, unknown: bool) -> list[Test]:
+    def _tests(self, literal: LeafLiteral, *, unknown: bool) -> list[BoundTest]:
         leaf = literal.leaf
-        if _by_bounds(literal):
+        if _is_tested_by_bounds(literal):
             count = str(len(self.bounds))
             low, high = self.bounds.setdefault(leaf.fact, (f"l{count}", f"h{count}"))
             if unknown:
                 low, high = high, low
-            return _bound_tests(literal, low, high)
+            return _build_bound_tests(literal, low, high)
         key = self.codes.setdefault(leaf, f"c{len(self.codes)}")
         if literal.negated:
             worst = Truth.UNKNOWN if unknown else Truth.FALSE
@@ -133,7 +133,7 @@ class _Draft:
         return [("$gte", key, int(least))]
 
 
-def _by_bounds(literal: Literal) -> bool:
+def _is_tested_by_bounds(literal: LeafLiteral) -> bool:
     leaf = literal.leaf
     if leaf.op in _ORDERINGS:
         return True
@@ -141,12 +141,12 @@ def _by_bounds(literal: Literal) -> bool:
     return not literal.negated and (leaf.op is Op.BETWEEN or (leaf.op is Op.EQ and bool(plain)))
 
 
-def _tests_needed(literal: Literal) -> int:
+def _count_tests(literal: LeafLiteral) -> int:
     """Equality and a range ask both bounds, everything else is one test."""
-    return 2 if _by_bounds(literal) and literal.leaf.op not in _ORDERINGS else 1
+    return 2 if _is_tested_by_bounds(literal) and literal.leaf.op not in _ORDERINGS else 1
 
 
-def _bound_tests(literal: Literal, surely: str, perhaps: str) -> list[Test]:
+def _build_bound_tests(literal: LeafLiteral, surely: str, perhaps: str) -> list[BoundTest]:
     """Tests on the bound that answers "at least", and on the one that answers "at most"."""
     leaf = literal.leaf
     if leaf.op in _ORDERINGS:
@@ -154,18 +154,18 @@ def _bound_tests(literal: Literal, surely: str, perhaps: str) -> list[Test]:
         if literal.negated:
             operator = _OPPOSITE[operator]
         key = surely if operator in ("$gt", "$gte") else perhaps
-        return [(operator, key, _integer(leaf.fact, leaf.operand))]
+        return [(operator, key, _to_integer(leaf.fact, leaf.operand))]
     ends = leaf.operand if isinstance(leaf.operand, tuple) else (leaf.operand, leaf.operand)
-    least, most = (_integer(leaf.fact, end) for end in ends)
+    least, most = (_to_integer(leaf.fact, end) for end in ends)
     return [("$gte", surely, least), ("$lte", perhaps, most)]
 
 
-def _integer(fact: str, value: object) -> int:
+def _to_integer(fact: str, value: object) -> int:
     """A number or flag as it is; a word as its place among the fact's values."""
     return value if isinstance(value, int) else FACTS[fact].values.index(str(value))
 
 
-def _conjunction(tests: Iterable[Test], priority: int) -> dict[str, Any]:
+def _build_conjunction(tests: Iterable[BoundTest], priority: int) -> dict[str, Any]:
     expressions = [
         {key: constant} if operator == "$eq" else {operator: {key: constant}}
         for operator, key, constant in tests

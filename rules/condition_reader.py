@@ -5,30 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rules.conditions import All, Any, Leaf, Not
-from rules.document import Listing, Section
-from rules.facts import FACTS, nearest
+from rules.conditions import AllOf, AnyOf, Leaf, Not
+from rules.document import YamlMapping, YamlSequence
+from rules.facts import FACTS, find_nearest_fact
 from rules.operand_reader import OPERATORS, OperandReader
 from rules.problems import did_you_mean
 
 if TYPE_CHECKING:
     from rules.conditions import Condition
-    from rules.document import Entry, Node
+    from rules.document import YamlEntry, YamlNode
     from rules.facts import Fact
-    from rules.problems import Place, Problems
+    from rules.problems import ProblemCollector, SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionReader:
     """Reads conditions of one rule set; those of a score set name prospect facts alone."""
 
-    problems: Problems
+    problems: ProblemCollector
     operands: OperandReader
     prospect_only: bool
 
-    def read(self, node: Node) -> Condition | None:
+    def read(self, node: YamlNode) -> Condition | None:
         """The condition under a `when:`; None when it has problems."""
-        if not isinstance(node, Section) or not node.entries:
+        if not isinstance(node, YamlMapping) or not node.entries:
             self.problems.add(
                 node.place, "A condition is a mapping such as {prospect.suppressed: true}"
             )
@@ -37,13 +37,13 @@ class ConditionReader:
         sound = tuple(part for part in parts if part is not None)
         if len(sound) < len(parts):
             return None
-        return sound[0] if len(sound) == 1 else All(sound)
+        return sound[0] if len(sound) == 1 else AllOf(sound)
 
-    def fact(self, name: str, place: Place) -> Fact | None:
+    def fact(self, name: str, place: SourceLocation) -> Fact | None:
         """The fact called `name`; None, with the problem noted, when a rule may not name it."""
         fact = FACTS.get(name)
         if fact is None:
-            near = nearest(name)
+            near = find_nearest_fact(name)
             hint = f" (did you mean {near}?)" if near else ""
             self.problems.add(place, f"There is no fact `{name}`{hint}")
         elif self.prospect_only and not name.startswith("prospect."):
@@ -51,7 +51,7 @@ class ConditionReader:
             return None
         return fact
 
-    def _entry(self, entry: Entry) -> Condition | None:
+    def _entry(self, entry: YamlEntry) -> Condition | None:
         if entry.key in ("all", "any"):
             return self._combined(entry)
         if entry.key == "not":
@@ -59,17 +59,17 @@ class ConditionReader:
             return None if part is None else Not(part)
         return self._leaf(entry)
 
-    def _combined(self, entry: Entry) -> Condition | None:
-        if not isinstance(entry.value, Listing) or not entry.value.items:
+    def _combined(self, entry: YamlEntry) -> Condition | None:
+        if not isinstance(entry.value, YamlSequence) or not entry.value.items:
             self.problems.add(entry.place, f"`{entry.key}` takes a list of conditions")
             return None
         parts = [self.read(item) for item in entry.value.items]
         sound = tuple(part for part in parts if part is not None)
         if len(sound) < len(parts):
             return None
-        return All(sound) if entry.key == "all" else Any(sound)
+        return AllOf(sound) if entry.key == "all" else AnyOf(sound)
 
-    def _leaf(self, entry: Entry) -> Leaf | None:
+    def _leaf(self, entry: YamlEntry) -> Leaf | None:
         name, bar, word = entry.key.partition("|")
         fact = self.fact(name, entry.place)
         if fact is None:

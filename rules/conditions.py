@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rules.snapshot import Known
+    from rules.snapshot import KnownValue
 
 
 class Truth(IntEnum):
@@ -54,14 +54,14 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AllOf:
     """True when each part is."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Any:
+class AnyOf:
     """True when one part is."""
 
     parts: tuple[Condition, ...]
@@ -74,33 +74,33 @@ class Not:
     part: Condition
 
 
-Condition = Leaf | All | Any | Not
+Condition = Leaf | AllOf | AnyOf | Not
 
 
-def leaves(condition: Condition) -> Iterator[Leaf]:
+def iter_leaves(condition: Condition) -> Iterator[Leaf]:
     """Every comparison in the tree, in file order."""
     if isinstance(condition, Leaf):
         yield condition
     elif isinstance(condition, Not):
-        yield from leaves(condition.part)
+        yield from iter_leaves(condition.part)
     else:
         for part in condition.parts:
-            yield from leaves(part)
+            yield from iter_leaves(part)
 
 
-def truth(leaf: Leaf, values: Mapping[str, Known]) -> Truth:
+def evaluate_leaf(leaf: Leaf, values: Mapping[str, KnownValue]) -> Truth:
     """What one comparison says of the known values."""
     value = values.get(leaf.fact)
     if leaf.op is Op.MISSING:
         return Truth.TRUE if (value is None) == bool(leaf.operand) else Truth.FALSE
     if value is None:
         return Truth.UNKNOWN
-    return Truth.TRUE if _holds(leaf, value) else Truth.FALSE
+    return Truth.TRUE if _value_matches(leaf, value) else Truth.FALSE
 
 
-def _holds(leaf: Leaf, value: Known) -> bool:
+def _value_matches(leaf: Leaf, value: KnownValue) -> bool:
     if isinstance(value, frozenset):
-        return _set_holds(leaf, value)
+        return _set_matches(leaf, value)
     if isinstance(value, str) and leaf.op in (Op.MATCHES, Op.CONTAINS):
         patterns = cast("tuple[re.Pattern[str], ...]", leaf.operand)
         return any(pattern.search(value) for pattern in patterns)
@@ -109,16 +109,16 @@ def _holds(leaf: Leaf, value: Known) -> bool:
         return found is (leaf.op is Op.IN)
     if leaf.op in (Op.EQ, Op.NE):
         return (value == leaf.operand) is (leaf.op is Op.EQ)
-    return _order_holds(leaf, cast("int", value))
+    return _order_matches(leaf, cast("int", value))
 
 
-def _set_holds(leaf: Leaf, names: frozenset[str]) -> bool:
+def _set_matches(leaf: Leaf, names: frozenset[str]) -> bool:
     wanted = leaf.operand if isinstance(leaf.operand, frozenset) else frozenset((leaf.operand,))
     meets = not names.isdisjoint(wanted)
     return meets is (leaf.op in (Op.EQ, Op.IN))
 
 
-def _order_holds(leaf: Leaf, value: int) -> bool:
+def _order_matches(leaf: Leaf, value: int) -> bool:
     if leaf.op is Op.BETWEEN:
         low, high = cast("tuple[int, int]", leaf.operand)
         return low <= value <= high

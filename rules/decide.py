@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rules.facts import FACTS
-from rules.ruleset import APPROVED
-from rules.tally import tally
-from rules.verdict import Decision, Effect, Fired, Verdict
+from rules.ruleset import APPROVED_FACT
+from rules.tally import compute_score
+from rules.verdict import Decision, FiredVeto, Verdict, VetoEffect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from rules.ruleset import RuleSet
-    from rules.snapshot import Known
-    from rules.verdict import Defer, Opinion, Score
+    from rules.ruleset import Ruleset
+    from rules.snapshot import KnownValue
+    from rules.verdict import Defer, Opinion, ScoreBreakdown
 
 
-class Ruling(NamedTuple):
+class ReasonedVerdict(NamedTuple):
     """A verdict with the code and the sentence that say why."""
 
     verdict: Verdict
@@ -26,28 +26,28 @@ class Ruling(NamedTuple):
     sentence: str
 
 
-def decision_of(
-    ruleset: RuleSet,
-    values: Mapping[str, Known],
+def build_decision(
+    ruleset: Ruleset,
+    values: Mapping[str, KnownValue],
     fired: AbstractSet[str],
     opinions: Sequence[Opinion],
     engine: str,
 ) -> Decision:
     """The decision on one message, from what is known and which rules fired."""
-    vetoes = tuple([veto for veto in ruleset.spoken if veto.id in fired])
-    said: tuple[Fired | Opinion, ...] = (*vetoes, *opinions)
-    score, missing = tally(ruleset, values, fired), ruleset.missing(values)
-    approved = values.get(APPROVED) == 1
-    ruling = _ruling(missing, said, score, approved=approved)
-    held = Effect.HOLD in [each.effect for each in said]
+    vetoes = tuple([veto for veto in ruleset.fired_vetoes if veto.id in fired])
+    said: tuple[FiredVeto | Opinion, ...] = (*vetoes, *opinions)
+    score, missing = compute_score(ruleset, values, fired), ruleset.missing_facts(values)
+    approved = values.get(APPROVED_FACT) == 1
+    ruling = _choose_verdict(missing, said, score, approved=approved)
+    held = VetoEffect.HOLD in [each.effect for each in said]
     in_review = held or (score is not None and score.band == Verdict.REVIEW)
     return Decision(
         verdict=ruling.verdict,
         reason_code=ruling.reason_code,
         sentence=ruling.sentence,
-        route=_route(vetoes) if ruling.verdict is Verdict.ROUTE else None,
-        defers=_defers(said) if ruling.verdict is Verdict.DEFER else (),
-        needs_review=in_review and not approved and ruling.verdict in _WAITING,
+        route=_first_route(vetoes) if ruling.verdict is Verdict.ROUTE else None,
+        defers=_unique_defers(said) if ruling.verdict is Verdict.DEFER else (),
+        needs_review=in_review and not approved and ruling.verdict in _WAITING_VERDICTS,
         score=None if score is None else score.value,
         raw=None if score is None else score.raw,
         base=None if score is None else score.base,
@@ -61,64 +61,68 @@ def decision_of(
     )
 
 
-_WAITING = (Verdict.REVIEW, Verdict.DEFER, Verdict.ROUTE)
+_WAITING_VERDICTS = (Verdict.REVIEW, Verdict.DEFER, Verdict.ROUTE)
 """Verdicts after which a message is judged again, or by a person."""
 
 
-def _route(vetoes: Sequence[Fired]) -> str | None:
-    return next(veto.route for veto in vetoes if veto.effect is Effect.ROUTE)
+def _first_route(vetoes: Sequence[FiredVeto]) -> str | None:
+    return next(veto.route for veto in vetoes if veto.effect is VetoEffect.ROUTE)
 
 
-def _defers(said: Sequence[Fired | Opinion]) -> tuple[Defer, ...]:
-    return tuple(dict.fromkeys(each.defer for each in said if each.defer is not None))
+def _unique_defers(voices: Sequence[FiredVeto | Opinion]) -> tuple[Defer, ...]:
+    return tuple(dict.fromkeys(each.defer for each in voices if each.defer is not None))
 
 
-def _ruling(
+def _choose_verdict(
     missing: Sequence[str],
-    said: Sequence[Fired | Opinion],
-    score: Score | None,
+    voices: Sequence[FiredVeto | Opinion],
+    score: ScoreBreakdown | None,
     *,
     approved: bool,
-) -> Ruling:
+) -> ReasonedVerdict:
     unknown = [name for name in missing if FACTS[name].required]
     if unknown or score is None:
         sentence = f"Nobody can judge this without knowing {', '.join(unknown)}"
-        return Ruling(Verdict.BLOCK, "required_fact_missing", sentence)
-    return spoken(said, approved=approved) or _band_ruling(score, approved=approved)
+        return ReasonedVerdict(Verdict.BLOCK, "required_fact_missing", sentence)
+    return find_gravest_verdict(voices, approved=approved) or _verdict_of_band(
+        score, approved=approved
+    )
 
 
-def spoken(said: Sequence[Fired | Opinion], *, approved: bool) -> Ruling | None:
+def find_gravest_verdict(
+    voices: Sequence[FiredVeto | Opinion], *, approved: bool
+) -> ReasonedVerdict | None:
     """The ruling of the gravest veto or opinion, the first of its kind; an approval lifts holds."""
-    first = {each.effect: each for each in reversed(said)}
+    first = {each.effect: each for each in reversed(voices)}
     if approved:
-        first.pop(Effect.HOLD, None)
+        first.pop(VetoEffect.HOLD, None)
     for effect, verdict in _PRECEDENCE:
         found = first.get(effect)
         if found is not None:
-            code = found.id if isinstance(found, Fired) else "plugin_opinion"
-            return Ruling(verdict, code, found.reason)
+            code = found.id if isinstance(found, FiredVeto) else "plugin_opinion"
+            return ReasonedVerdict(verdict, code, found.reason)
     return None
 
 
 _PRECEDENCE = (
-    (Effect.BLOCK, Verdict.BLOCK),
-    (Effect.ROUTE, Verdict.ROUTE),
-    (Effect.DEFER, Verdict.DEFER),
-    (Effect.HOLD, Verdict.REVIEW),
+    (VetoEffect.BLOCK, Verdict.BLOCK),
+    (VetoEffect.ROUTE, Verdict.ROUTE),
+    (VetoEffect.DEFER, Verdict.DEFER),
+    (VetoEffect.HOLD, Verdict.REVIEW),
 )
 
 
-def _band_ruling(score: Score, *, approved: bool) -> Ruling:
+def _verdict_of_band(score: ScoreBreakdown, *, approved: bool) -> ReasonedVerdict:
     """The band's verdict; an approval lifts `review` alone, and never the block band."""
     if approved and score.band in (Verdict.ALLOW, Verdict.REVIEW):
-        return Ruling(Verdict.ALLOW, "approved", "A person approved this very message")
+        return ReasonedVerdict(Verdict.ALLOW, "approved", "A person approved this very message")
     match score.band:
         case Verdict.ALLOW:
             sentence = f"Nothing speaks against it, with {score.value} points"
-            return Ruling(Verdict.ALLOW, "allowed", sentence)
+            return ReasonedVerdict(Verdict.ALLOW, "allowed", sentence)
         case Verdict.REVIEW:
             sentence = f"A score of {score.value} needs a person's approval"
-            return Ruling(Verdict.REVIEW, "score_needs_review", sentence)
+            return ReasonedVerdict(Verdict.REVIEW, "score_needs_review", sentence)
         case _:
             sentence = f"A score of {score.value} is too low for any message"
-            return Ruling(Verdict.BLOCK, "score_too_low", sentence)
+            return ReasonedVerdict(Verdict.BLOCK, "score_too_low", sentence)

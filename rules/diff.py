@@ -10,25 +10,25 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from rules.ruleset import plain
-from rules.wording import clock, if_missing, worded
+from rules.ruleset import to_hashable_json
+from rules.wording import describe_if_missing, describe_time_of_day, describe_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from rules.ruleset import Band, Group, RuleSet, ScoreRule, Veto
+    from rules.ruleset import Ruleset, ScoreBand, ScoreGroup, ScoreRule, Veto
 
 
-_WRITTEN: Final[Mapping[str, tuple[str, Callable[[object], str]]]] = {
-    "start": ("from", worded),
-    "opens": ("from", clock),
-    "closes": ("to", clock),
-    "fires_on_unknown": ("if_missing", if_missing),
+_FILE_WORDS: Final[Mapping[str, tuple[str, Callable[[object], str]]]] = {
+    "start": ("from", describe_value),
+    "opens": ("from", describe_time_of_day),
+    "closes": ("to", describe_time_of_day),
+    "fires_on_unknown": ("if_missing", describe_if_missing),
 }
 """What a rule file calls a field, and how it writes its values, where that is not the same."""
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """What happened to it."""
 
     NEW = "new"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FieldDifference:
     """One field, in the word of a rule file, before and after; a value by itself has no field."""
 
     field: str
@@ -50,7 +50,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RulesetChange:
     """One thing that is new, gone or different; `weighty` changes wait to be accepted.
 
     `at` is its `file:line` in the new set, empty where it has none.
@@ -58,15 +58,15 @@ class Change:
 
     section: str
     name: str
-    kind: Kind
-    weighty: bool
+    kind: ChangeKind
+    needs_acceptance: bool
     at: str = ""
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[FieldDifference, ...] = ()
 
     @property
     def sentence(self) -> str:
         """What changed, in words."""
-        if self.kind is Kind.CHANGED:
+        if self.kind is ChangeKind.CHANGED:
             return "; ".join(map(str, self.differences))
         return f"is {self.kind}"
 
@@ -76,78 +76,86 @@ class Change:
         return f"{self.section} {self.name}: {self.sentence}{place}"
 
 
-def differences(old: RuleSet, new: RuleSet) -> tuple[Change, ...]:
+def compare_rulesets(old: Ruleset, new: Ruleset) -> tuple[RulesetChange, ...]:
     """Every change from `old` to `new`, in the order of a rule file."""
     return (
-        *_score(old, new),
-        *_compared(_named(old.bands), _named(new.bands), "thresholds"),
-        *_compared(old.windows, new.windows, "windows"),
-        *_compared(old.lists, new.lists, "lists"),
-        *_compared(_by_id(old.vetoes), _by_id(new.vetoes), "vetoes", additions=False),
-        *_order(old, new),
-        *_compared(_by_id(old.scores), _by_id(new.scores), "scores", weighty=False),
-        *_compared(_named(old.groups), _named(new.groups), "groups", weighty=False),
+        *_compare_score(old, new),
+        *_compare_entries(_named(old.bands), _named(new.bands), "thresholds"),
+        *_compare_entries(old.windows, new.windows, "windows"),
+        *_compare_entries(old.lists, new.lists, "lists"),
+        *_compare_entries(_by_id(old.vetoes), _by_id(new.vetoes), "vetoes", additions=False),
+        *_compare_order(old, new),
+        *_compare_entries(_by_id(old.scores), _by_id(new.scores), "scores", needs_acceptance=False),
+        *_compare_entries(_named(old.groups), _named(new.groups), "groups", needs_acceptance=False),
     )
 
 
-def _score(old: RuleSet, new: RuleSet) -> Iterator[Change]:
+def _compare_score(old: Ruleset, new: Ruleset) -> Iterator[RulesetChange]:
     for name, before, after in (
         ("base", old.base, new.base),
         ("min", old.minimum, new.minimum),
         ("max", old.maximum, new.maximum),
     ):
         if before != after:
-            yield _alone("score", name, str(before), str(after))
+            yield _single_value_change("score", name, str(before), str(after))
 
 
-def _order(old: RuleSet, new: RuleSet) -> Iterator[Change]:
+def _compare_order(old: Ruleset, new: Ruleset) -> Iterator[RulesetChange]:
     """The first veto of several gives the reason and the route, so their order says something."""
     kept = [veto.id for veto in new.vetoes if veto.id in _by_id(old.vetoes)]
     before = [veto.id for veto in old.vetoes if veto.id in kept]
     if before != kept:
-        yield _alone("vetoes", "order", ", ".join(before), ", ".join(kept))
+        yield _single_value_change("vetoes", "order", ", ".join(before), ", ".join(kept))
 
 
-def _alone(section: str, name: str, before: str, after: str) -> Change:
+def _single_value_change(section: str, name: str, before: str, after: str) -> RulesetChange:
     """A value that is no field of anything."""
-    difference = Difference("", before, after)
-    return Change(section, name, Kind.CHANGED, weighty=True, differences=(difference,))
+    difference = FieldDifference("", before, after)
+    return RulesetChange(
+        section, name, ChangeKind.CHANGED, needs_acceptance=True, differences=(difference,)
+    )
 
 
 def _by_id(rules: Iterable[Veto | ScoreRule]) -> dict[str, object]:
     return {rule.id: rule for rule in rules}
 
 
-def _named(things: Iterable[Band | Group]) -> dict[str, object]:
+def _named(things: Iterable[ScoreBand | ScoreGroup]) -> dict[str, object]:
     return {thing.name: thing for thing in things}
 
 
-def _compared(
+def _compare_entries(
     old: Mapping[str, object],
     new: Mapping[str, object],
     section: str,
     *,
-    weighty: bool = True,
+    needs_acceptance: bool = True,
     additions: bool = True,
-) -> Iterator[Change]:
+) -> Iterator[RulesetChange]:
     for name, after in new.items():
         at = str(getattr(after, "place", ""))
         if name not in old:
-            yield Change(section, name, Kind.NEW, weighty=weighty and additions, at=at)
-        elif found := tuple(_fields(old[name], after)):
-            yield Change(section, name, Kind.CHANGED, weighty, at, found)
+            yield RulesetChange(
+                section,
+                name,
+                ChangeKind.NEW,
+                needs_acceptance=needs_acceptance and additions,
+                at=at,
+            )
+        elif found := tuple(_compare_fields(old[name], after)):
+            yield RulesetChange(section, name, ChangeKind.CHANGED, needs_acceptance, at, found)
     for name in old:
         if name not in new:
-            yield Change(section, name, Kind.GONE, weighty=weighty)
+            yield RulesetChange(section, name, ChangeKind.GONE, needs_acceptance=needs_acceptance)
 
 
-def _fields(old: object, new: object) -> Iterator[Difference]:
+def _compare_fields(old: object, new: object) -> Iterator[FieldDifference]:
     """Each field that differs; where it stands does not count."""
     assert is_dataclass(old)  # noqa: S101 - everything that is compared is one of ours
     for field in fields(old):
         if field.name in ("place", "used"):
             continue
         before, after = getattr(old, field.name), getattr(new, field.name)
-        if plain(before) != plain(after):
-            word, write = _WRITTEN.get(field.name, (field.name, worded))
-            yield Difference(word, write(before), write(after))
+        if to_hashable_json(before) != to_hashable_json(after):
+            word, write = _FILE_WORDS.get(field.name, (field.name, describe_value))
+            yield FieldDifference(word, write(before), write(after))

@@ -12,78 +12,78 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from rules.problems import Place, Problems
+from rules.problems import ProblemCollector, SourceLocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rules.files import RuleFile
 
-_DEEPEST = 40  # levels; all that read the tree may then walk it by calling themselves
-_TOO_DEEP = f"This is nested too deeply: a rule file has at most {_DEEPEST} levels"
-_LONGEST_SHOWN = 40  # characters of a value quoted in a sentence
-_REMEMBERED = 32  # files; an installation has a handful
+_MAX_DEPTH = 40  # levels; all that read the tree may then walk it by calling themselves
+_TOO_DEEP = f"This is nested too deeply: a rule file has at most {_MAX_DEPTH} levels"
+_MAX_QUOTED = 40  # characters of a value quoted in a sentence
+_CACHED_FILES = 32  # files; an installation has a handful
 _TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class YamlScalar:
     """A single value."""
 
-    place: Place
+    place: SourceLocation
     value: bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class YamlSequence:
     """A YAML sequence."""
 
-    place: Place
-    items: tuple[Node, ...]
+    place: SourceLocation
+    items: tuple[YamlNode, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class YamlEntry:
     """One `key: value` of a section; `place` is the key's."""
 
     key: str
-    place: Place
-    value: Node
+    place: SourceLocation
+    value: YamlNode
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class YamlMapping:
     """A YAML mapping, in file order; a document knows the files that it was made of."""
 
-    place: Place
-    entries: Mapping[str, Entry]
+    place: SourceLocation
+    entries: Mapping[str, YamlEntry]
     files: tuple[str, ...] = ()
 
-    def get(self, key: str) -> Node | None:
+    def get(self, key: str) -> YamlNode | None:
         """The value under `key`, or None."""
         entry = self.entries.get(key)
         return entry.value if entry else None
 
 
-Node = Scalar | Listing | Section
+YamlNode = YamlScalar | YamlSequence | YamlMapping
 
 
-def read_document(file: RuleFile, problems: Problems) -> Section | None:
+def read_document(file: RuleFile, problems: ProblemCollector) -> YamlMapping | None:
     """Read one file's text; None, with the problems noted, when it is no YAML mapping."""
-    document, found = _read(file.path, file.text)
+    document, found = _read_cached(file.path, file.text)
     problems.extend(found)
     return document
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _read(path: str, text: str) -> tuple[Section | None, Problems]:
+@lru_cache(maxsize=_CACHED_FILES)
+def _read_cached(path: str, text: str) -> tuple[YamlMapping | None, ProblemCollector]:
     """Read a text; the same text again costs nothing: few of a set's files change at a time."""
-    problems = Problems()
-    return _parsed(path, text, problems), problems
+    problems = ProblemCollector()
+    return _parse_text(path, text, problems), problems
 
 
-def _parsed(path: str, text: str, problems: Problems) -> Section | None:
-    start = Place(path, 1, 1)
+def _parse_text(path: str, text: str, problems: ProblemCollector) -> YamlMapping | None:
+    start = SourceLocation(path, 1, 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # anchors are refused below
@@ -91,54 +91,56 @@ def _parsed(path: str, text: str, problems: Problems) -> Section | None:
     except RecursionError:
         problems.add(start, _TOO_DEEP)
     except (YAMLError, ValueError, NotImplementedError) as error:
-        problems.add(_marked(error, start), f"This is not valid YAML: {_sentence(error)}")
+        problems.add(
+            _error_location(error, start), f"This is not valid YAML: {_error_sentence(error)}"
+        )
     else:
-        node = None if tree is None else _Reader(path, problems).node(tree)
-        if isinstance(node, Section):
+        node = None if tree is None else _NodeReader(path, problems).read_node(tree)
+        if isinstance(node, YamlMapping):
             return replace(node, files=(path,))
         problems.add(start, "A rule file is a mapping that starts with `format: …`")
     return None
 
 
-def _marked(error: Exception, start: Place) -> Place:
+def _error_location(error: Exception, start: SourceLocation) -> SourceLocation:
     mark = getattr(error, "problem_mark", None)
-    return start if mark is None else Place(start.file, mark.line + 1, mark.column + 1)
+    return start if mark is None else SourceLocation(start.file, mark.line + 1, mark.column + 1)
 
 
-def _sentence(error: Exception) -> str:
+def _error_sentence(error: Exception) -> str:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None)
     return str(problem or "it could not be understood")
 
 
-class _Reader:
+class _NodeReader:
     """Turns ruamel's nodes into ours; what a rule file does not need is a problem."""
 
-    def __init__(self, file: str, problems: Problems) -> None:
+    def __init__(self, file: str, problems: ProblemCollector) -> None:
         self._file = file
         self._problems = problems
         self._seen: set[int] = set()
 
-    def node(self, raw: Any, depth: int = 0) -> Node:  # noqa: ANN401 - ruamel's nodes are untyped
-        place = Place(self._file, raw.start_mark.line + 1, raw.start_mark.column + 1)
-        if depth > _DEEPEST:
+    def read_node(self, raw: Any, depth: int = 0) -> YamlNode:  # noqa: ANN401 - ruamel's nodes are untyped
+        place = SourceLocation(self._file, raw.start_mark.line + 1, raw.start_mark.column + 1)
+        if depth > _MAX_DEPTH:
             self._problems.add(place, _TOO_DEEP)
-            return Scalar(place, None)
+            return YamlScalar(place, None)
         if raw.anchor or id(raw) in self._seen:
             if id(raw) not in self._seen:
                 self._problems.add(place, "Anchors and aliases are not used in rule files")
             self._seen.add(id(raw))
-            return Scalar(place, None)
+            return YamlScalar(place, None)
         if isinstance(raw, MappingNode):
             return self._section(raw, place, depth)
         if isinstance(raw, SequenceNode):
-            return Listing(place, tuple(self.node(item, depth + 1) for item in raw.value))
-        return Scalar(place, self._scalar(raw, place))
+            return YamlSequence(place, tuple(self.read_node(item, depth + 1) for item in raw.value))
+        return YamlScalar(place, self._scalar(raw, place))
 
-    def _section(self, raw: MappingNode, place: Place, depth: int) -> Section:
-        entries: dict[str, Entry] = {}
+    def _section(self, raw: MappingNode, place: SourceLocation, depth: int) -> YamlMapping:
+        entries: dict[str, YamlEntry] = {}
         for raw_key, raw_value in raw.value:
             mark = raw_key.start_mark
-            at = Place(self._file, mark.line + 1, mark.column + 1)
+            at = SourceLocation(self._file, mark.line + 1, mark.column + 1)
             if not isinstance(raw_key, ScalarNode):
                 self._problems.add(at, "A key must be a word")
                 continue
@@ -147,10 +149,10 @@ class _Reader:
                 first = entries[key].place.line
                 self._problems.add(at, f"`{key}` stands here a second time (first on line {first})")
                 continue
-            entries[key] = Entry(key, at, self.node(raw_value, depth + 1))
-        return Section(place, entries)
+            entries[key] = YamlEntry(key, at, self.read_node(raw_value, depth + 1))
+        return YamlMapping(place, entries)
 
-    def _scalar(self, raw: ScalarNode, place: Place) -> bool | int | float | str | None:
+    def _scalar(self, raw: ScalarNode, place: SourceLocation) -> bool | int | float | str | None:
         text = str(raw.value)
         match str(raw.tag).removeprefix(_TAG):
             case "null":
@@ -165,7 +167,7 @@ class _Reader:
                 self._problems.add(place, f"The tag `{tag}` is not used in rule files")
                 return None
 
-    def _number(self, text: str, kind: str, place: Place) -> float | None:
+    def _number(self, text: str, kind: str, place: SourceLocation) -> float | None:
         digits = text.lstrip("+-")
         if len(digits) > 1 and digits[0] == "0" and digits.isdigit():
             self._problems.add(place, f"`{text}` is read as a number: quote it, or drop the zero")
@@ -177,6 +179,6 @@ class _Reader:
             number, finite = 0, False
         if finite:
             return number
-        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+        shown = text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"
         self._problems.add(place, f"`{shown}` is not a number that can be reckoned with")
         return None

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rules.compiler import Shard
-    from rules.snapshot import Known
+    from rules.snapshot import KnownValue
 
-_MOST_ACTIONS = 256  # a shard of 48 conditions has far fewer rules
+_MAX_ACTIONS = 256  # a shard of 48 conditions has far fewer rules
 
 
-def _engine_module() -> Any:  # noqa: ANN401 - the C extension is untyped
+def _import_engine() -> Any:  # noqa: ANN401 - the C extension is untyped
     try:
         return import_module("durable_rules_engine")
     except ImportError:
         return None
 
 
-_C: Any = _engine_module()
+_C: Any = _import_engine()
 
-available: bool = _C is not None
+ENGINE_AVAILABLE: bool = _C is not None
 """Whether the C extension is there; it builds on Python 3.11 and 3.12, not from 3.13 on."""
 
 
@@ -39,7 +39,7 @@ class EngineFault(Exception):
     """The engine did not answer as it must; the sentence says how."""
 
 
-class Matcher:
+class DurableMatcher:
     """The compiled shards of one rule set; safe to call from several threads.
 
     A matcher that nobody holds any more gives its networks back: a set that was swapped out lives
@@ -48,19 +48,19 @@ class Matcher:
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         """Build every shard's network; raises `EngineFault` when the engine refuses one."""
-        if not available:
+        if not ENGINE_AVAILABLE:
             message = "durable-rules is not installed for this Python"
             raise EngineFault(message)
         self._lock = threading.Lock()
         self._shards = tuple(shards)
         self._handles: list[int | None] = [None] * len(self._shards)
         self._used = [False] * len(self._shards)
-        self._forgotten = weakref.finalize(self, _free, self._handles, self._used)
+        self._forgotten = weakref.finalize(self, _free_networks, self._handles, self._used)
         self._forgotten.atexit = False
         for index in range(len(self._shards)):
             self._build(index)
 
-    def fired(self, values: Mapping[str, Known]) -> frozenset[str]:
+    def fired(self, values: Mapping[str, KnownValue]) -> frozenset[str]:
         """The ids of the rules that fire on these values; raises `EngineFault`."""
         with self._lock:
             found: set[str] = set()
@@ -71,9 +71,9 @@ class Matcher:
     def close(self) -> None:
         """Give the networks back; closing twice is harmless, deciding afterwards is a fault."""
         with self._lock:
-            _free(self._handles, self._used)
+            _free_networks(self._handles, self._used)
 
-    def _fired_in(self, index: int, shard: Shard, values: Mapping[str, Known]) -> list[str]:
+    def _fired_in(self, index: int, shard: Shard, values: Mapping[str, KnownValue]) -> list[str]:
         handle = self._handles[index]
         if handle is None:
             message = f"Shard {index} of the rules is closed"
@@ -81,7 +81,7 @@ class Matcher:
         fact = shard.fact(values)
         self._used[index] = True
         try:
-            actions = _drained(handle, fact)
+            actions = _drain_actions(handle, fact)
         except Exception as error:
             self._rebuild(index)
             message = f"The rules engine failed in shard {index}: {error}"
@@ -100,16 +100,18 @@ class Matcher:
             raise EngineFault(message) from error
 
     def _rebuild(self, index: int) -> None:
-        _drop(self._handles, self._used, index, drained=False)
+        _free_network(self._handles, self._used, index, drained=False)
         self._build(index)
 
 
-def _free(handles: list[int | None], used: list[bool]) -> None:
+def _free_networks(handles: list[int | None], used: list[bool]) -> None:
     for index in range(len(handles)):
-        _drop(handles, used, index, drained=True)
+        _free_network(handles, used, index, drained=True)
 
 
-def _drop(handles: list[int | None], used: list[bool], index: int, *, drained: bool) -> None:
+def _free_network(
+    handles: list[int | None], used: list[bool], index: int, *, drained: bool
+) -> None:
     """Free one network; its state too (half a megabyte), but only where that is safe."""
     handle, handles[index] = handles[index], None
     if handle is None:
@@ -120,7 +122,7 @@ def _drop(handles: list[int | None], used: list[bool], index: int, *, drained: b
     _C.delete_ruleset(handle)
 
 
-def _drained(handle: int, fact: str) -> list[str]:
+def _drain_actions(handle: int, fact: str) -> list[str]:
     """The names of all actions, in the order of their priority.
 
     An action comes as `{"name": …}` around a copy of the whole fact. Our names need no escapes:
@@ -130,7 +132,7 @@ def _drained(handle: int, fact: str) -> list[str]:
     started = _C.start_action_for_state(handle, state)
     message = started[1] if started else None
     actions: list[str] = []
-    while message and len(actions) < _MOST_ACTIONS:
+    while message and len(actions) < _MAX_ACTIONS:
         actions.append(message.split('"', 2)[1])
         message = _C.complete_and_start_action(handle, state)
     _C.retract_fact(handle, fact)

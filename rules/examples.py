@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rules.ruleset import Format
+from rules.ruleset import RuleFormat
 
 if TYPE_CHECKING:
-    from rules.judge import Judge
-    from rules.ruleset import Example, RuleSet
+    from rules.judge import RuleEvaluator
+    from rules.ruleset import RuleExample, Ruleset
 
-_ALLOWED = {
+_BASELINE = {
     "prospect.score_contactabilidad": 80,
     "prospect.validado_tecnicamente": True,
     "prospect.cartera_origen": "feria_2026",
@@ -58,56 +58,63 @@ _ALLOWED = {
 class ExampleResult:
     """One example: what came out otherwise (name → expected, got), and the rules that fired."""
 
-    example: Example
+    example: RuleExample
     wrong: dict[str, tuple[object, object]]
     fired: frozenset[str]
 
-    def words(self) -> list[tuple[str, str, str]]:
+    def mismatches(self) -> list[tuple[str, str, str]]:
         """What came out otherwise: its name, what was expected, what came, as a file has them."""
         return [
-            (name, _shown(expected), _shown(got)) for name, (expected, got) in self.wrong.items()
+            (name, _format_value(expected), _format_value(got))
+            for name, (expected, got) in self.wrong.items()
         ]
 
-    def sentences(self) -> list[str]:
+    def mismatch_sentences(self) -> list[str]:
         """What came out otherwise, each in a few words."""
-        return [f"{name} should be {expected}, is {got}" for name, expected, got in self.words()]
+        return [
+            f"{name} should be {expected}, is {got}" for name, expected, got in self.mismatches()
+        ]
 
-    def diff(self) -> list[str]:
+    def mismatch_diff(self) -> list[str]:
         """What was expected and what came, line by line; empty when it came out as it should."""
         return [
             line
-            for name, expected, got in self.words()
+            for name, expected, got in self.mismatches()
             for line in (f"- {name}: {expected}", f"+ {name}: {got}")
         ]
 
 
-def baseline(ruleset: RuleSet) -> dict[str, object]:
+def baseline_facts(ruleset: Ruleset) -> dict[str, object]:
     """Facts under which everything is allowed: every window of the set is open."""
-    return {**_ALLOWED, "clock.in_window": tuple(ruleset.windows)}
+    return {**_BASELINE, "clock.in_window": tuple(ruleset.windows)}
 
 
-def run_examples(judge: Judge) -> tuple[ExampleResult, ...]:
+def run_examples(judge: RuleEvaluator) -> tuple[ExampleResult, ...]:
     """Run every example of the judge's set; raises `GateFault` when its engines disagree."""
     return tuple(run_example(judge, example) for example in judge.ruleset.examples)
 
 
-def run_example(judge: Judge, example: Example) -> ExampleResult:
+def run_example(judge: RuleEvaluator, example: RuleExample) -> ExampleResult:
     """Run one example; raises `GateFault` when the engines disagree on it."""
-    facts = {**baseline(judge.ruleset), **example.given}
-    got = _scored(judge, facts) if judge.ruleset.format is Format.SCORE else _decided(judge, facts)
+    facts = {**baseline_facts(judge.ruleset), **example.given}
+    got = (
+        _score_fields(judge, facts)
+        if judge.ruleset.format is RuleFormat.SCORE
+        else _decision_fields(judge, facts)
+    )
     wrong = {
         key: (expected, got[key])
         for key, expected in example.expect.items()
         if got[key] != expected
     }
-    return ExampleResult(example, wrong, _ids(got.get("vetoes")) | _ids(got["scores"]))
+    return ExampleResult(example, wrong, _rule_ids(got.get("vetoes")) | _rule_ids(got["scores"]))
 
 
-def _ids(fired: object) -> frozenset[str]:
+def _rule_ids(fired: object) -> frozenset[str]:
     return fired if isinstance(fired, frozenset) else frozenset()
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     """A value as a rule file writes it."""
     if isinstance(value, frozenset):
         return f"[{', '.join(sorted(value))}]"
@@ -116,7 +123,7 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value)
 
 
-def _decided(judge: Judge, facts: dict[str, object]) -> dict[str, object]:
+def _decision_fields(judge: RuleEvaluator, facts: dict[str, object]) -> dict[str, object]:
     decision = judge.decide(facts)
     rules = {rule.id for rule in judge.ruleset.scores}
     return {
@@ -129,7 +136,7 @@ def _decided(judge: Judge, facts: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _scored(judge: Judge, facts: dict[str, object]) -> dict[str, object]:
+def _score_fields(judge: RuleEvaluator, facts: dict[str, object]) -> dict[str, object]:
     result = judge.score(facts)
     rules = {rule.id for rule in judge.ruleset.scores}
     return {

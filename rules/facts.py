@@ -44,17 +44,17 @@ class Fact:
     hashed: bool = False
 
 
-_LONGEST_TEXT = 4_096
-_LONGEST_NAME = 200
-_MANY = 1_000_000
+_MAX_TEXT_LENGTH = 4_096
+_MAX_NAME_LENGTH = 200
+_MAX_COUNT = 1_000_000
 _CENTURY_DAYS = 36_500
 
 
-def _flag(name: str, meaning: str, *, example: bool = False, required: bool = False) -> Fact:
+def _flag_fact(name: str, meaning: str, *, example: bool = False, required: bool = False) -> Fact:
     return Fact(name, FactType.BOOL, meaning, example, required=required)
 
 
-def _one_of(
+def _enum_fact(
     name: str, values: str, meaning: str, *, required: bool = False, only_defers: bool = False
 ) -> Fact:
     words = tuple(values.split())
@@ -69,12 +69,12 @@ def _one_of(
     )
 
 
-def _number(name: str, high: float, unit: str, meaning: str, *, example: float = 0) -> Fact:
+def _number_fact(name: str, high: float, unit: str, meaning: str, *, example: float = 0) -> Fact:
     return Fact(name, FactType.NUMBER, meaning, example, high=high, unit=unit)
 
 
-def _text(name: str, meaning: str, example: str, *, required: bool = False) -> Fact:
-    return Fact(name, FactType.TEXT, meaning, example, high=_LONGEST_NAME, required=required)
+def _text_fact(name: str, meaning: str, example: str, *, required: bool = False) -> Fact:
+    return Fact(name, FactType.TEXT, meaning, example, high=_MAX_NAME_LENGTH, required=required)
 
 
 _PROSPECT = (
@@ -87,64 +87,70 @@ _PROSPECT = (
         unit="points",
         required=True,
     ),
-    _flag(
+    _flag_fact(
         "prospect.validado_tecnicamente",
         "The number passed technical validation, or an operator validated it; missing: undecided",
         example=True,
     ),
-    _text("prospect.cartera_origen", "Where the prospect came from, set at import", "feria_2026"),
-    _number("prospect.validation_age_days", _CENTURY_DAYS, "days", "Since the last validation"),
-    _one_of(
+    _text_fact(
+        "prospect.cartera_origen", "Where the prospect came from, set at import", "feria_2026"
+    ),
+    _number_fact(
+        "prospect.validation_age_days", _CENTURY_DAYS, "days", "Since the last validation"
+    ),
+    _enum_fact(
         "prospect.on_whatsapp",
         "yes no unknown",
         "Known to be on WhatsApp: a check, an inbound of theirs, or an operator's validation",
         required=True,
     ),
-    _one_of(
+    _enum_fact(
         "prospect.line_type",
         "mobile fixed_line_or_mobile fixed_line voip toll_free premium_rate shared_cost"
         " personal_number pager uan voicemail invalid unknown",
         "What the numbering plan says the number is",
     ),
-    _one_of(
+    _enum_fact(
         "prospect.permission",
         "conversation opted_in relationship public_source none refused",
         "Who said that we may write to them",
         required=True,
     ),
-    _one_of("prospect.intent", "none weak clear asked", "Their evidenced intent to buy"),
-    _text("prospect.country", "Two-letter code of the number's country", "AR"),
-    _number("prospect.bounces", _MANY, "messages", "Bounces since the last validation"),
-    _number("prospect.complaints", _MANY, "complaints", "Complaints of theirs, ever"),
-    _number("prospect.data_age_days", _CENTURY_DAYS, "days", "Since their contact data was taken"),
-    _number(
+    _enum_fact("prospect.intent", "none weak clear asked", "Their evidenced intent to buy"),
+    _text_fact("prospect.country", "Two-letter code of the number's country", "AR"),
+    _number_fact("prospect.bounces", _MAX_COUNT, "messages", "Bounces since the last validation"),
+    _number_fact("prospect.complaints", _MAX_COUNT, "complaints", "Complaints of theirs, ever"),
+    _number_fact(
+        "prospect.data_age_days", _CENTURY_DAYS, "days", "Since their contact data was taken"
+    ),
+    _number_fact(
         "prospect.days_since_inbound",
         _CENTURY_DAYS,
         "days",
         "Since they last wrote to us; missing: they never did",
         example=12,
     ),
-    _one_of(
+    _enum_fact(
         "prospect.review",
         "none waiting approved rejected",
         "Where the prospect itself stands in the review queue",
     ),
-    _flag(
+    _flag_fact(
         "prospect.suppressed", "The contact, by any alias, is not to be written to", required=True
     ),
 )
 
 _MESSAGE = (
-    _one_of(
+    _enum_fact(
         "message.kind",
         "reply transactional commercial opt_out_confirmation",
         "What the message is, as we derived it, never as its sender declared it",
         required=True,
     ),
-    _flag("message.first_contact", "We never wrote to them before", required=True),
-    _flag("message.approved", "A person approved this very message: `review` becomes `allow`"),
-    _number("message.length", 65_536, "characters", "How long the text is", example=140),
-    _number("message.links", 1_000, "links", "Links in the text"),
+    _flag_fact("message.first_contact", "We never wrote to them before", required=True),
+    _flag_fact("message.approved", "A person approved this very message: `review` becomes `allow`"),
+    _number_fact("message.length", 65_536, "characters", "How long the text is", example=140),
+    _number_fact("message.links", 1_000, "links", "Links in the text"),
     Fact(
         "message.similarity",
         FactType.NUMBER,
@@ -153,35 +159,41 @@ _MESSAGE = (
         high=1,
         unit="share",
     ),
-    _flag("message.duplicate", "The same text already went, or is going, to this contact"),
+    _flag_fact("message.duplicate", "The same text already went, or is going, to this contact"),
     Fact(
         "message.text",
         FactType.TEXT,
         "The text itself; longer than the channel carries counts as unknown",
         "Hola, ¿seguimos con el presupuesto?",
-        high=_LONGEST_TEXT,
+        high=_MAX_TEXT_LENGTH,
         hashed=True,
     ),
-    _text("message.template", "The template's name; missing: free text", "recordatorio_turno"),
+    _text_fact("message.template", "The template's name; missing: free text", "recordatorio_turno"),
 )
 
 _HISTORY = (
-    _number("history.sent_24h", _MANY, "messages", "Sent to this contact in the last 24 hours"),
-    _number("history.sent_7d", _MANY, "messages", "Sent to this contact in the last 7 days"),
-    _number("history.sent_30d", _MANY, "messages", "Sent to this contact in the last 30 days"),
-    _number("history.unanswered", _MANY, "messages", "Sent in a row without an answer"),
+    _number_fact(
+        "history.sent_24h", _MAX_COUNT, "messages", "Sent to this contact in the last 24 hours"
+    ),
+    _number_fact(
+        "history.sent_7d", _MAX_COUNT, "messages", "Sent to this contact in the last 7 days"
+    ),
+    _number_fact(
+        "history.sent_30d", _MAX_COUNT, "messages", "Sent to this contact in the last 30 days"
+    ),
+    _number_fact("history.unanswered", _MAX_COUNT, "messages", "Sent in a row without an answer"),
 )
 
 _SESSION = (
-    _text("session.channel", "The transport that would carry it", "manual", required=True),
-    _one_of(
+    _text_fact("session.channel", "The transport that would carry it", "manual", required=True),
+    _enum_fact(
         "session.state",
         "ready stopped starting awaiting_scan pairing connecting syncing degraded backoff"
         " qr_expired logged_out banned_temporarily blocked replaced outdated failed",
         "The state of the session's connection",
         only_defers=True,
     ),
-    _one_of(
+    _enum_fact(
         "session.sending",
         "all reply_only none",
         "What may leave by this channel now; `manual` needs no connection, so `all` unless banned",
@@ -193,7 +205,7 @@ _SESSION_NUMBERS = tuple(
     Fact(name, FactType.NUMBER, meaning, 0, high=high, unit=unit, only_defers=True)
     for name, high, unit, meaning in (
         ("session.number_age_days", _CENTURY_DAYS, "days", "Since our number was linked here"),
-        ("session.new_chats_24h", _MANY, "chats", "New chats of our number in 24 hours"),
+        ("session.new_chats_24h", _MAX_COUNT, "chats", "New chats of our number in 24 hours"),
     )
 )
 
@@ -218,15 +230,15 @@ _SESSION_RATES = tuple(
 )
 
 _CAMPAIGN = (
-    _text("campaign.name", "The campaign the message belongs to; missing: none", "otoño"),
-    _flag(
+    _text_fact("campaign.name", "The campaign the message belongs to; missing: none", "otoño"),
+    _flag_fact(
         "campaign.automatic",
         "It belongs to a campaign and goes by a channel where no person sends each message,"
         " so not by `manual`; missing: no campaign",
     ),
-    _number(
+    _number_fact(
         "campaign.sent",
-        _MANY,
+        _MAX_COUNT,
         "messages",
         "Messages of this campaign's name that left so far; missing: no campaign",
     ),
@@ -241,8 +253,8 @@ _CLOCK = (
         high=23,
         unit="hours",
     ),
-    _one_of("clock.weekday", "mon tue wed thu fri sat sun", "Day where the recipient lives"),
-    _flag("clock.holiday", "A public holiday where the recipient lives"),
+    _enum_fact("clock.weekday", "mon tue wed thu fri sat sun", "Day where the recipient lives"),
+    _flag_fact("clock.holiday", "A public holiday where the recipient lives"),
     Fact(
         "clock.in_window",
         FactType.NAMES,
@@ -275,9 +287,9 @@ FACTS = MappingProxyType(
     }
 )
 
-REQUIRED = tuple(fact for fact in FACTS.values() if fact.required)
+REQUIRED_FACTS = tuple(fact for fact in FACTS.values() if fact.required)
 
 
-def nearest(name: str) -> str | None:
+def find_nearest_fact(name: str) -> str | None:
     """The fact whose name is most like `name`, for a did-you-mean; None when none is near."""
     return next(iter(difflib.get_close_matches(name, FACTS, n=1, cutoff=0.6)), None)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from rules.problems import Place, Problems
+from rules.problems import ProblemCollector, SourceLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LARGEST_FILE = 1_048_576  # bytes; a rule file is a page or two
-_ENDINGS = frozenset({".yaml", ".yml"})
+_MAX_FILE_BYTES = 1_048_576  # bytes; a rule file is a page or two
+_SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class RuleFile:
         return PurePath(self.path).name
 
 
-def rule_files(path: Path) -> tuple[Path, ...]:
+def list_rule_files(path: Path) -> tuple[Path, ...]:
     """The rule files that a path means: itself, or those in the folder, by name.
 
     Hidden files, and the copies that editors leave behind, are none. A link that leads nowhere, or
@@ -40,32 +40,34 @@ def rule_files(path: Path) -> tuple[Path, ...]:
     is left alone: to read it is to wait. Raises `RulesInvalid` where the folder can't be read.
     """
     found: list[Path] = []
-    problems = Problems()
+    problems = ProblemCollector()
     try:
         if not path.is_dir():
             return (path,)
-        found += (each for each in path.iterdir() if each.suffix in _ENDINGS and not each.is_fifo())
+        found += (
+            each for each in path.iterdir() if each.suffix in _SUFFIXES and not each.is_fifo()
+        )
     except OSError as error:
-        start = Place(str(path), 1, 1)
+        start = SourceLocation(str(path), 1, 1)
         problems.add(start, f"The folder cannot be read: {error.strerror}")
     problems.raise_if_any()
     return tuple(sorted(each for each in found if not each.name.startswith(".")))
 
 
-def read_files(paths: Iterable[Path], *, own: bool = False) -> tuple[RuleFile, ...]:
+def read_rule_files(paths: Iterable[Path], *, own: bool = False) -> tuple[RuleFile, ...]:
     """Read files as UTF-8 text; raises `RulesInvalid` with all that can't be read."""
-    problems = Problems()
-    texts = [(str(path), _read(path, problems)) for path in paths]
+    problems = ProblemCollector()
+    texts = [(str(path), _read_text(path, problems)) for path in paths]
     problems.raise_if_any()
     return tuple(RuleFile(path, text, own) for path, text in texts if text is not None)
 
 
-def _read(path: Path, problems: Problems) -> str | None:
-    start = Place(str(path), 1, 1)
+def _read_text(path: Path, problems: ProblemCollector) -> str | None:
+    start = SourceLocation(str(path), 1, 1)
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        if len(content) <= _LARGEST_FILE:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        if len(content) <= _MAX_FILE_BYTES:
             return content.decode("utf-8-sig")
         problems.add(start, "The file is larger than 1 MiB, a rule file is a page or two")
     except OSError as error:

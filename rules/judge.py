@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rules import engine as durable
 from rules.compiler import compile_rules
-from rules.decide import decision_of
+from rules.decide import build_decision
 from rules.facts import FACTS
-from rules.reference import Reference
-from rules.ruleset import Format
+from rules.reference import SecondEvaluator
+from rules.ruleset import RuleFormat
 from rules.snapshot import known_values
-from rules.tally import tally
+from rules.tally import compute_score
 from rules.verdict import ScoreResult
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from rules.compiler import Shard
     from rules.conditions import Condition
-    from rules.ruleset import RuleSet
-    from rules.snapshot import Known
+    from rules.ruleset import Ruleset
+    from rules.snapshot import KnownValue
     from rules.verdict import Decision, Opinion
 
     Compiler = Callable[[Sequence[tuple[str, Condition, bool]]], tuple[Shard, ...]]
 
-BOTH = "durable-rules+reference"
-REFERENCE = "reference"
+BOTH_ENGINES = "durable-rules+reference"
+SECOND_ENGINE = "reference"
 
 
 class GateFault(Exception):
@@ -40,7 +40,7 @@ class GateFault(Exception):
         self.dump = dict(dump)
 
 
-class Judge:
+class RuleEvaluator:
     """Decides by one rule set. Pure: no clock, no chance, no I/O; the same facts, the same answer.
 
     With `engines="both"` durable-rules and the reference evaluate every decision; where the C
@@ -49,42 +49,42 @@ class Judge:
 
     def __init__(
         self,
-        ruleset: RuleSet,
+        ruleset: Ruleset,
         engines: Literal["both", "reference"] = "both",
         compiler: Compiler = compile_rules,
     ) -> None:
         """Compile the set for each engine; raises `GateFault` when durable-rules refuses it."""
         self.ruleset = ruleset
-        self._reference = Reference(ruleset.conditions)
-        self._matcher: durable.Matcher | None = None
-        if engines == "both" and durable.available:
+        self._reference = SecondEvaluator(ruleset.conditions)
+        self._matcher: durable.DurableMatcher | None = None
+        if engines == "both" and durable.ENGINE_AVAILABLE:
             try:
-                self._matcher = durable.Matcher(compiler(ruleset.conditions))
+                self._matcher = durable.DurableMatcher(compiler(ruleset.conditions))
             except durable.EngineFault as fault:
-                raise self._fault("engine_fault", str(fault), {}) from fault
-        self.engine = REFERENCE if self._matcher is None else BOTH
+                raise self._build_fault("engine_fault", str(fault), {}) from fault
+        self.engine = SECOND_ENGINE if self._matcher is None else BOTH_ENGINES
 
     def decide(self, facts: Mapping[str, object], opinions: Sequence[Opinion] = ()) -> Decision:
         """The gate's answer on one message; raises `GateFault`, which means: not now, fail closed.
 
         Facts that the vocabulary does not know are not read.
         """
-        self._expect(Format.GATE)
+        self._require_format(RuleFormat.GATE)
         values = known_values(self.ruleset.reads, facts)
-        return decision_of(self.ruleset, values, self._fired(values), opinions, self.engine)
+        return build_decision(self.ruleset, values, self._find_fired(values), opinions, self.engine)
 
     def score(self, facts: Mapping[str, object]) -> ScoreResult:
         """The score of one prospect; raises `GateFault`."""
-        self._expect(Format.SCORE)
+        self._require_format(RuleFormat.SCORE)
         values = known_values(self.ruleset.reads, facts)
-        result = tally(self.ruleset, values, self._fired(values))
+        result = compute_score(self.ruleset, values, self._find_fired(values))
         assert result is not None  # noqa: S101 - the base of a score set is a number
         return ScoreResult(
             result.value,
             result.raw,
             result.band,
             result.contributions,
-            self.ruleset.missing(values),
+            self.ruleset.missing_facts(values),
             self.ruleset.hash,
             self.engine,
         )
@@ -94,27 +94,27 @@ class Judge:
         if self._matcher is not None:
             self._matcher.close()
 
-    def _expect(self, kind: Format) -> None:
+    def _require_format(self, kind: RuleFormat) -> None:
         if self.ruleset.format is not kind:
             message = f"This set is `{self.ruleset.format}`; `{kind}` was asked for"
             raise ValueError(message)
 
-    def _fired(self, values: Mapping[str, Known]) -> frozenset[str]:
+    def _find_fired(self, values: Mapping[str, KnownValue]) -> frozenset[str]:
         expected = self._reference.fired(values)
         if self._matcher is None:
             return expected
         try:
             got = self._matcher.fired(values)
         except durable.EngineFault as fault:
-            raise self._fault("engine_fault", str(fault), values) from fault
+            raise self._build_fault("engine_fault", str(fault), values) from fault
         if got != expected:
             only = {"durable_rules": sorted(got - expected), "reference": sorted(expected - got)}
             sentence = f"The two engines disagree on {', '.join(sorted(got ^ expected))}"
-            raise self._fault("engines_disagree", sentence, values, only=only)
+            raise self._build_fault("engines_disagree", sentence, values, only=only)
         return expected
 
-    def _fault(
-        self, code: str, sentence: str, values: Mapping[str, Known], **more: object
+    def _build_fault(
+        self, code: str, sentence: str, values: Mapping[str, KnownValue], **more: object
     ) -> GateFault:
         """A fault with all that is needed to repeat it, but no private text."""
         shown = {

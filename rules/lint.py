@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rules.conditions import leaves
+from rules.conditions import iter_leaves
 from rules.facts import FACTS
 from rules.problems import RuleProblem
 from rules.ruleset import Ramp
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rules.examples import ExampleResult
-    from rules.problems import Place
-    from rules.ruleset import RuleSet, ScoreRule, Veto
+    from rules.problems import SourceLocation
+    from rules.ruleset import Ruleset, ScoreRule, Veto
 
 
-_BY_HAND = "manual"
+_MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ScoreRange:
     """The lowest and highest score that these rules can give, whatever the facts.
 
     Rules that exclude each other are not recognised: the true reach may be narrower, never wider.
@@ -32,41 +32,41 @@ class Reach:
     highest: int
 
 
-def lint(ruleset: RuleSet, outcomes: Iterable[ExampleResult]) -> tuple[RuleProblem, ...]:
+def lint_ruleset(ruleset: Ruleset, outcomes: Iterable[ExampleResult]) -> tuple[RuleProblem, ...]:
     """Thresholds, windows and lists that nothing reaches, and rules that no example shows.
 
     `outcomes` are those of the set's own examples.
     """
     found = (
-        *_bands(ruleset),
-        *_windows(ruleset),
-        *_lists(ruleset),
-        *_uncovered(ruleset, outcomes),
+        *_find_unreachable_bands(ruleset),
+        *_find_unused_windows(ruleset),
+        *_find_unused_lists(ruleset),
+        *_find_rules_without_example(ruleset, outcomes),
     )
     return tuple(sorted(found))
 
 
-def reach(ruleset: RuleSet) -> Reach:
+def compute_score_range(ruleset: Ruleset) -> ScoreRange:
     """How low and how high a score can come."""
-    low, high = _base(ruleset)
-    ends = {rule.id: _points(rule) for rule in ruleset.scores}
+    low, high = _base_range(ruleset)
+    ends = {rule.id: _points_range(rule) for rule in ruleset.scores}
     for group in ruleset.groups:
         members = [ends.pop(rule) for rule in group.rules]
         low += max(sum(min(least, 0) for least, _ in members), -group.cap)
         high += min(sum(max(most, 0) for _, most in members), group.cap)
     low += sum(least for least, _ in ends.values())
     high += sum(most for _, most in ends.values())
-    return Reach(_clamped(low, ruleset), _clamped(high, ruleset))
+    return ScoreRange(_clamp_score(low, ruleset), _clamp_score(high, ruleset))
 
 
-def _base(ruleset: RuleSet) -> tuple[int, int]:
+def _base_range(ruleset: Ruleset) -> tuple[int, int]:
     if isinstance(ruleset.base, int):
         return ruleset.base, ruleset.base
     fact = FACTS[ruleset.base]
     return int(fact.low), int(fact.high)
 
 
-def _points(rule: ScoreRule) -> tuple[int, int]:
+def _points_range(rule: ScoreRule) -> tuple[int, int]:
     """The least and most that a rule adds; one with a condition may also add nothing."""
     points = rule.points
     ends = [points] if isinstance(points, int) else [points.start_points, points.end_points]
@@ -77,62 +77,66 @@ def _points(rule: ScoreRule) -> tuple[int, int]:
     return min(ends), max(ends)
 
 
-def _clamped(points: int, ruleset: RuleSet) -> int:
+def _clamp_score(points: int, ruleset: Ruleset) -> int:
     return min(max(points, ruleset.minimum), ruleset.maximum)
 
 
-def unknown_routes(ruleset: RuleSet) -> tuple[RuleProblem, ...]:
+def find_unknown_routes(ruleset: Ruleset) -> tuple[RuleProblem, ...]:
     """Routes of which nobody can tell here whether they lead anywhere; `manual` always does."""
     return tuple(
-        _at(veto.place, f"Whether `{veto.route}` is installed is not known: no daemon answers here")
+        _warning_at(
+            veto.place, f"Whether `{veto.route}` is installed is not known: no daemon answers here"
+        )
         for veto in ruleset.vetoes
-        if veto.route not in (None, _BY_HAND)
+        if veto.route not in (None, _MANUAL)
     )
 
 
-def _bands(ruleset: RuleSet) -> Iterator[RuleProblem]:
-    extent, above = reach(ruleset), ruleset.maximum + 1
+def _find_unreachable_bands(ruleset: Ruleset) -> Iterator[RuleProblem]:
+    extent, above = compute_score_range(ruleset), ruleset.maximum + 1
     for band in ruleset.bands:
         if band.start > extent.highest:
-            yield _at(
+            yield _warning_at(
                 band.place,
                 f"`{band.name}` starts at {band.start}, and no score comes above {extent.highest}",
             )
         elif above <= extent.lowest:
-            yield _at(
+            yield _warning_at(
                 band.place,
                 f"`{band.name}` ends below {above}, and no score comes below {extent.lowest}",
             )
         above = band.start
 
 
-def _windows(ruleset: RuleSet) -> Iterator[RuleProblem]:
+def _find_unused_windows(ruleset: Ruleset) -> Iterator[RuleProblem]:
     named = {veto.defer.window for veto in ruleset.vetoes if veto.defer is not None}
     for _, when, _ in ruleset.conditions:
-        for leaf in leaves(when):
+        for leaf in iter_leaves(when):
             if isinstance(leaf.operand, str):
                 named.add(leaf.operand)
             elif isinstance(leaf.operand, frozenset):
                 named |= {word for word in leaf.operand if isinstance(word, str)}
     for window in ruleset.windows.values():
         if window.name not in named:
-            yield _at(window.place, f"No rule asks for the window `{window.name}`")
+            yield _warning_at(window.place, f"No rule asks for the window `{window.name}`")
 
 
-def _lists(ruleset: RuleSet) -> Iterator[RuleProblem]:
+def _find_unused_lists(ruleset: Ruleset) -> Iterator[RuleProblem]:
     for each in ruleset.lists.values():
         if not each.used:
-            yield _at(each.place, f"No rule uses the list `{each.name}`")
+            yield _warning_at(each.place, f"No rule uses the list `{each.name}`")
 
 
-def _uncovered(ruleset: RuleSet, outcomes: Iterable[ExampleResult]) -> Iterator[RuleProblem]:
+def _find_rules_without_example(
+    ruleset: Ruleset, outcomes: Iterable[ExampleResult]
+) -> Iterator[RuleProblem]:
     """Rules that fire in no example: nobody would see them break."""
     fired = {name for outcome in outcomes for name in outcome.fired}
     rules: tuple[Veto | ScoreRule, ...] = (*ruleset.vetoes, *ruleset.scores)
     for rule in rules:
         if rule.id not in fired:
-            yield _at(rule.place, f"No example under `tests` shows `{rule.id}` at work")
+            yield _warning_at(rule.place, f"No example under `tests` shows `{rule.id}` at work")
 
 
-def _at(place: Place, sentence: str) -> RuleProblem:
+def _warning_at(place: SourceLocation, sentence: str) -> RuleProblem:
     return RuleProblem(place.file, place.line, place.column, sentence)

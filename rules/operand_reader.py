@@ -6,33 +6,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.conditions import Op
-from rules.document import Listing, Scalar, Section
+from rules.document import YamlMapping, YamlScalar, YamlSequence
 from rules.facts import FactType
 from rules.patterns import UnsafePatternError, compile_pattern, compile_phrase
 from rules.problems import did_you_mean
-from rules.snapshot import micro
+from rules.snapshot import to_micro
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Mapping, Sequence
 
     from rules.conditions import Operand
-    from rules.document import Node
+    from rules.document import YamlNode
     from rules.facts import Fact
-    from rules.problems import Place, Problems
+    from rules.problems import ProblemCollector, SourceLocation
 
-_SAME = (Op.EQ, Op.NE, Op.IN, Op.NOT_IN, Op.MISSING)
+_EQUALITY = (Op.EQ, Op.NE, Op.IN, Op.NOT_IN, Op.MISSING)
 OPERATORS: Mapping[FactType, tuple[Op, ...]] = {
     FactType.BOOL: (Op.EQ, Op.NE, Op.MISSING),
-    FactType.NUMBER: (*_SAME, Op.GT, Op.GTE, Op.LT, Op.LTE, Op.BETWEEN),
-    FactType.ENUM: _SAME,
-    FactType.TEXT: (*_SAME, Op.MATCHES, Op.CONTAINS),
-    FactType.NAMES: _SAME,
+    FactType.NUMBER: (*_EQUALITY, Op.GT, Op.GTE, Op.LT, Op.LTE, Op.BETWEEN),
+    FactType.ENUM: _EQUALITY,
+    FactType.TEXT: (*_EQUALITY, Op.MATCHES, Op.CONTAINS),
+    FactType.NAMES: _EQUALITY,
 }
 """Which operators make sense on which type of fact."""
 
-_LISTS = (Op.IN, Op.NOT_IN, Op.MATCHES, Op.CONTAINS)
-_SEARCHES = (Op.MATCHES, Op.CONTAINS)
+_LIST_OPERATORS = (Op.IN, Op.NOT_IN, Op.MATCHES, Op.CONTAINS)
+_SEARCH_OPERATORS = (Op.MATCHES, Op.CONTAINS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +42,33 @@ class OperandReader:
     A word of a list keeps its own place: a problem with it is one line of the list.
     """
 
-    problems: Problems
+    problems: ProblemCollector
     windows: Sequence[str]
-    lists: Mapping[str, Sequence[tuple[str, Place]]]
+    lists: Mapping[str, Sequence[tuple[str, SourceLocation]]]
     used: set[str]
     """Names of the lists that were asked for; filled while reading."""
 
-    def read(self, fact: Fact, op: Op, node: Node) -> Operand | None:
+    def read(self, fact: Fact, op: Op, node: YamlNode) -> Operand | None:
         """What `op` compares `fact` with; None, with the problem noted, when it does not fit."""
         if op is Op.MISSING:
-            return self._yes_or_no(node)
+            return self._boolean(node)
         if op is Op.BETWEEN:
             return self._range(fact, node)
-        if op in _SEARCHES:
+        if op in _SEARCH_OPERATORS:
             return self._patterns(op, node)
-        if op in _LISTS:
-            return self._several(fact, op, node)
+        if op in _LIST_OPERATORS:
+            return self._values(fact, op, node)
         return self.value(fact, node)
 
-    def value(self, fact: Fact, node: Node) -> int | str | None:
+    def value(self, fact: Fact, node: YamlNode) -> int | str | None:
         """One value of `fact`; None, with the problem noted, when it is not one."""
-        raw = node.value if isinstance(node, Scalar) else None
+        raw = node.value if isinstance(node, YamlScalar) else None
         read: int | str | None = None
         match fact.type:
             case FactType.BOOL:
                 read = int(raw) if isinstance(raw, bool) else None
             case FactType.NUMBER:
-                read = _number(fact, raw)
+                read = _read_number(fact, raw)
             case FactType.TEXT:
                 read = raw if isinstance(raw, str) and len(raw) <= fact.high else None
             case FactType.ENUM:
@@ -76,36 +76,36 @@ class OperandReader:
             case _:
                 return self._word(fact.name, self.windows, node.place, raw)
         if read is None:
-            self.problems.add(node.place, f"{fact.name} is {_described(fact)}")
+            self.problems.add(node.place, f"{fact.name} is {_describe_values(fact)}")
         return read
 
-    def _yes_or_no(self, node: Node) -> int | None:
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
+    def _boolean(self, node: YamlNode) -> int | None:
+        if isinstance(node, YamlScalar) and isinstance(node.value, bool):
             return int(node.value)
         self.problems.add(node.place, "`missing` takes true or false")
         return None
 
-    def _range(self, fact: Fact, node: Node) -> tuple[int, int] | None:
-        ends = node.items if isinstance(node, Listing) else ()
+    def _range(self, fact: Fact, node: YamlNode) -> tuple[int, int] | None:
+        ends = node.items if isinstance(node, YamlSequence) else ()
         match [self.value(fact, end) for end in ends]:
             case [int(low), int(high)] if low <= high:
                 return low, high
         self.problems.add(node.place, "`between` takes [lowest, highest], both included")
         return None
 
-    def _several(self, fact: Fact, op: Op, node: Node) -> Operand | None:
+    def _values(self, fact: Fact, op: Op, node: YamlNode) -> Operand | None:
         values = [self.value(fact, item) for item in self._items(op, node)]
         numbers = frozenset(value for value in values if isinstance(value, int))
         words = frozenset(value for value in values if isinstance(value, str))
         return None if None in values else numbers or words or None
 
-    def _patterns(self, op: Op, node: Node) -> Operand | None:
+    def _patterns(self, op: Op, node: YamlNode) -> Operand | None:
         read = [self._pattern(op, item) for item in self._items(op, node)]
         sound = tuple(pattern for pattern in read if pattern is not None)
         return sound if sound and len(sound) == len(read) else None
 
-    def _pattern(self, op: Op, node: Node) -> re.Pattern[str] | None:
-        raw = node.value if isinstance(node, Scalar) else None
+    def _pattern(self, op: Op, node: YamlNode) -> re.Pattern[str] | None:
+        raw = node.value if isinstance(node, YamlScalar) else None
         if not isinstance(raw, str) or not raw:
             self.problems.add(node.place, f"`{op}` takes text, or a list of texts")
             return None
@@ -115,29 +115,31 @@ class OperandReader:
             self.problems.add(node.place, str(error))
             return None
 
-    def _items(self, op: Op, node: Node) -> tuple[Node, ...]:
-        if isinstance(node, Listing) and node.items:
+    def _items(self, op: Op, node: YamlNode) -> tuple[YamlNode, ...]:
+        if isinstance(node, YamlSequence) and node.items:
             return node.items
-        if isinstance(node, Section) and list(node.entries) == ["list"]:
+        if isinstance(node, YamlMapping) and list(node.entries) == ["list"]:
             return self._named_list(node)
-        if isinstance(node, Scalar) and op in _SEARCHES:
+        if isinstance(node, YamlScalar) and op in _SEARCH_OPERATORS:
             return (node,)
         self.problems.add(
             node.place, f"`{op}` takes a list of values, or {{list: NAME}} of one under `lists:`"
         )
         return ()
 
-    def _named_list(self, node: Section) -> tuple[Node, ...]:
+    def _named_list(self, node: YamlMapping) -> tuple[YamlNode, ...]:
         name = node.get("list")
-        word = str(name.value) if isinstance(name, Scalar) else "…"
+        word = str(name.value) if isinstance(name, YamlScalar) else "…"
         if word in self.lists:
             self.used.add(word)
-            return tuple(Scalar(place, item) for item, place in self.lists[word])
+            return tuple(YamlScalar(place, item) for item, place in self.lists[word])
         hint = did_you_mean(word, self.lists)
         self.problems.add(node.place, f"There is no list `{word}` under `lists:`{hint}")
         return ()
 
-    def _word(self, name: str, known: Sequence[str], place: Place, raw: object) -> str | None:
+    def _word(
+        self, name: str, known: Sequence[str], place: SourceLocation, raw: object
+    ) -> str | None:
         if isinstance(raw, str) and raw in known:
             return raw
         shown = str(raw).lower() if isinstance(raw, bool) else str(raw)
@@ -147,13 +149,13 @@ class OperandReader:
         return None
 
 
-def _number(fact: Fact, raw: object) -> int | None:
+def _read_number(fact: Fact, raw: object) -> int | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
-    return micro(raw) if fact.low <= raw <= fact.high else None
+    return to_micro(raw) if fact.low <= raw <= fact.high else None
 
 
-def _described(fact: Fact) -> str:
+def _describe_values(fact: Fact) -> str:
     match fact.type:
         case FactType.BOOL:
             return "true or false"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import warnings
 
-from rules.pattern_cost import COSTLIEST, NotTakenError, ways
+from rules.pattern_cost import MAX_WAYS, UnsupportedPatternError, count_ways
 
-LONGEST_PATTERN = 200  # characters
+MAX_PATTERN_LENGTH = 200  # characters
 
 
 class UnsafePatternError(ValueError):
@@ -16,21 +16,21 @@ class UnsafePatternError(ValueError):
 
 def compile_pattern(text: str) -> re.Pattern[str]:
     """Compile `text`, found anywhere, case ignored; raises `UnsafePatternError` and says why."""
-    if not text or len(text) > LONGEST_PATTERN:
-        reason = f"A pattern has 1 to {LONGEST_PATTERN} characters"
+    if not text or len(text) > MAX_PATTERN_LENGTH:
+        reason = f"A pattern has 1 to {MAX_PATTERN_LENGTH} characters"
         raise UnsafePatternError(reason)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             pattern = re.compile(text, re.IGNORECASE)
-        cost = ways(text)
-    except NotTakenError as form:
+        cost = count_ways(text)
+    except UnsupportedPatternError as form:
         reason = f"`{text}` has `{form}` in it, which is not taken here"
         raise UnsafePatternError(reason) from None
     except (re.error, OverflowError, RecursionError, Warning) as error:
         reason = f"`{text}` is not a regular expression: {error}"
         raise UnsafePatternError(reason) from None
-    if cost > COSTLIEST:
+    if cost > MAX_WAYS:
         instead = "write {0,20} for *, {1,20} for +, and [ab] for (a|b)"
         reason = f"`{text}` could search for ever: {instead}"
         raise UnsafePatternError(reason)

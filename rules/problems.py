@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class SourceLocation:
     """Where something stands in a rule file; line and column count from 1."""
 
     file: str
@@ -23,7 +23,7 @@ class Place:
         return f"{self.file}:{self.line}"
 
 
-NOWHERE = Place("", 0, 0)
+NO_LOCATION = SourceLocation("", 0, 0)
 """The place of what stands in no file."""
 
 
@@ -50,29 +50,29 @@ class RulesInvalid(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-class Problems:
+class ProblemCollector:
     """Collects problems while the files are read."""
 
     def __init__(self) -> None:
         """Start with none."""
         self._found: list[RuleProblem] = []
 
-    def add(self, place: Place, sentence: str) -> None:
+    def add(self, place: SourceLocation, sentence: str) -> None:
         """Note one problem at `place`."""
         self._found.append(RuleProblem(place.file, place.line, place.column, sentence))
 
-    def extend(self, others: Problems) -> None:
+    def extend(self, others: ProblemCollector) -> None:
         """Note all that others hold."""
         self._found.extend(others._found)
 
-    def invalid(self) -> RulesInvalid:
+    def to_exception(self) -> RulesInvalid:
         """The exception that holds everything collected."""
         return RulesInvalid(self._found)
 
     def raise_if_any(self) -> None:
         """Raise `RulesInvalid` with everything collected, when there is anything."""
         if self._found:
-            raise self.invalid()
+            raise self.to_exception()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

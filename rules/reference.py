@@ -10,7 +10,7 @@ import operator
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from rules.conditions import All, Leaf, Not, Op
+from rules.conditions import AllOf, Leaf, Not, Op
 from rules.facts import FACTS, FactType
 
 if TYPE_CHECKING:
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rules.conditions import Condition
-    from rules.snapshot import Known
+    from rules.snapshot import KnownValue
 
-    Values = Mapping[str, Known]
+    Values = Mapping[str, KnownValue]
     Evaluate = Callable[[Values], int]
-    Predicate = Callable[[Known], bool]
+    Predicate = Callable[[KnownValue], bool]
 
 _FALSE, _UNKNOWN, _TRUE = 0, 1, 2
 
 
-class Reference:
+class SecondEvaluator:
     """The rules of one set as closures."""
 
     def __init__(self, rules: Sequence[tuple[str, Condition, bool]]) -> None:
         """Compile each (id, condition, fires on unknown)."""
         self._rules = tuple(
-            (rule_id, _evaluator(condition), _UNKNOWN if fires_on_unknown else _TRUE)
+            (rule_id, _compile_condition(condition), _UNKNOWN if fires_on_unknown else _TRUE)
             for rule_id, condition, fires_on_unknown in rules
         )
 
@@ -44,19 +44,23 @@ class Reference:
         )
 
 
-def _evaluator(condition: Condition) -> Evaluate:
+def _compile_condition(condition: Condition) -> Evaluate:
     if isinstance(condition, Leaf):
-        return _missing(condition) if condition.op is Op.MISSING else _comparison(condition)
+        return (
+            _compile_missing(condition)
+            if condition.op is Op.MISSING
+            else _compile_comparison(condition)
+        )
     if isinstance(condition, Not):
-        part = _evaluator(condition.part)
+        part = _compile_condition(condition.part)
         return lambda values: _TRUE - part(values)
-    parts = tuple(_evaluator(each) for each in condition.parts)
+    parts = tuple(_compile_condition(each) for each in condition.parts)
     if len(parts) == 1:
         return parts[0]
-    return _all(parts) if isinstance(condition, All) else _any(parts)
+    return _compile_all(parts) if isinstance(condition, AllOf) else _compile_any(parts)
 
 
-def _all(parts: Sequence[Evaluate]) -> Evaluate:
+def _compile_all(parts: Sequence[Evaluate]) -> Evaluate:
     def evaluate(values: Values) -> int:
         least = _TRUE
         for part in parts:
@@ -70,7 +74,7 @@ def _all(parts: Sequence[Evaluate]) -> Evaluate:
     return evaluate
 
 
-def _any(parts: Sequence[Evaluate]) -> Evaluate:
+def _compile_any(parts: Sequence[Evaluate]) -> Evaluate:
     def evaluate(values: Values) -> int:
         most = _FALSE
         for part in parts:
@@ -84,13 +88,13 @@ def _any(parts: Sequence[Evaluate]) -> Evaluate:
     return evaluate
 
 
-def _missing(leaf: Leaf) -> Evaluate:
+def _compile_missing(leaf: Leaf) -> Evaluate:
     fact, wanted = leaf.fact, bool(leaf.operand)
     return lambda values: _TRUE if (fact not in values) is wanted else _FALSE
 
 
-def _comparison(leaf: Leaf) -> Evaluate:
-    fact, holds = leaf.fact, _predicate(leaf)
+def _compile_comparison(leaf: Leaf) -> Evaluate:
+    fact, holds = leaf.fact, _compile_predicate(leaf)
 
     def evaluate(values: Values) -> int:
         if fact not in values:
@@ -109,7 +113,7 @@ _ORDERINGS: Mapping[Op, Callable[[int, int], bool]] = {
 """What holds of (bound, value), the bound first, so that it can be bound without a lambda."""
 
 
-def _predicate(leaf: Leaf) -> Predicate:
+def _compile_predicate(leaf: Leaf) -> Predicate:
     op, operand = leaf.op, leaf.operand
     if op in _ORDERINGS:
         return cast("Predicate", partial(_ORDERINGS[op], cast("int", operand)))

@@ -12,11 +12,11 @@ from functools import cached_property
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from rules.conditions import leaves
-from rules.facts import FACTS, REQUIRED
-from rules.problems import NOWHERE, Place
+from rules.conditions import iter_leaves
+from rules.facts import FACTS, REQUIRED_FACTS
+from rules.problems import NO_LOCATION, SourceLocation
 from rules.snapshot import MICRO
-from rules.verdict import Contribution, Effect, Fired
+from rules.verdict import Contribution, FiredVeto, VetoEffect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from rules.conditions import Condition
     from rules.facts import Fact
     from rules.files import RuleFile
-    from rules.snapshot import Known
+    from rules.snapshot import KnownValue
     from rules.verdict import Defer
 
-APPROVED = "message.approved"
+APPROVED_FACT = "message.approved"
 """The fact by which a person's approval of one message enters."""
 
 
-class Format(StrEnum):
+class RuleFormat(StrEnum):
     """The two kinds of set."""
 
     GATE = "leadmaster/gate@1"
@@ -73,11 +73,11 @@ class Veto:
     id: str
     reason: str
     when: Condition
-    effect: Effect
+    effect: VetoEffect
     route: str | None
     defer: Defer | None
     fires_on_unknown: bool
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +89,30 @@ class ScoreRule:
     when: Condition | None
     points: int | Ramp
     fires_on_unknown: bool
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ScoreGroup:
     """Rules whose points together count at most `cap`, gains and losses apart."""
 
     name: str
     rules: tuple[str, ...]
     cap: int
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
+class ScoreBand:
     """From `start` points up the score is called `name`: in a gate, a verdict's."""
 
     name: str
     start: int
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TimeWindow:
     """Days (Monday is 0) and minutes of the day, by the recipient's own clock."""
 
     name: str
@@ -120,7 +120,7 @@ class Window:
     opens: int
     closes: int
     holidays: bool
-    place: Place = NOWHERE
+    place: SourceLocation = NO_LOCATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +130,33 @@ class WordList:
     name: str
     words: tuple[str, ...]
     used: bool
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class RuleExample:
     """A case that stands beside the rules: `given` changes the baseline of `rules.examples`."""
 
     name: str
     given: Mapping[str, object]
     expect: Mapping[str, object]
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True)
-class RuleSet:
+class Ruleset:
     """Everything a set of files of one format says; `base` is points or the name of a fact."""
 
-    format: Format
+    format: RuleFormat
     base: int | str
     minimum: int
     maximum: int
-    bands: tuple[Band, ...]
-    windows: Mapping[str, Window]
+    bands: tuple[ScoreBand, ...]
+    windows: Mapping[str, TimeWindow]
     vetoes: tuple[Veto, ...]
     scores: tuple[ScoreRule, ...]
-    groups: tuple[Group, ...]
-    examples: tuple[Example, ...]
+    groups: tuple[ScoreGroup, ...]
+    examples: tuple[RuleExample, ...]
     lists: Mapping[str, WordList]
     sources: tuple[RuleFile, ...]
 
@@ -172,7 +172,7 @@ class RuleSet:
         A list counts where a rule uses it: its words stand in that rule's condition.
         """
         meaning = {
-            field.name: plain(getattr(self, field.name))
+            field.name: to_hashable_json(getattr(self, field.name))
             for field in fields(self)
             if field.name not in ("examples", "lists", "sources")
         }
@@ -190,15 +190,15 @@ class RuleSet:
     @cached_property
     def reads(self) -> tuple[Fact, ...]:
         """The facts that a decision reads: those rules name, and those a gate requires."""
-        always = (*REQUIRED, FACTS[APPROVED]) if self.format is Format.GATE else ()
-        names = dict.fromkeys((*(fact.name for fact in always), *self._named()))
+        always = (*REQUIRED_FACTS, FACTS[APPROVED_FACT]) if self.format is RuleFormat.GATE else ()
+        names = dict.fromkeys((*(fact.name for fact in always), *self._named_facts()))
         return tuple(FACTS[name] for name in names)
 
-    def _named(self) -> Iterator[str]:
+    def _named_facts(self) -> Iterator[str]:
         if isinstance(self.base, str):
             yield self.base
         for _, condition, _ in self.conditions:
-            yield from (leaf.fact for leaf in leaves(condition))
+            yield from (leaf.fact for leaf in iter_leaves(condition))
         yield from (rule.points.fact for rule in self.scores if isinstance(rule.points, Ramp))
 
     @cached_property
@@ -208,7 +208,7 @@ class RuleSet:
         return lcm(MICRO, *(ramp.end - ramp.start for ramp in ramps))
 
     @cached_property
-    def fixed(self) -> Mapping[str, tuple[int, Contribution]]:
+    def fixed_contributions(self) -> Mapping[str, tuple[int, Contribution]]:
         """The points, scaled, of each rule that has no ramp, and what it says when it fires."""
         return {
             rule.id: (
@@ -220,35 +220,39 @@ class RuleSet:
         }
 
     @cached_property
-    def spoken(self) -> tuple[Fired, ...]:
+    def fired_vetoes(self) -> tuple[FiredVeto, ...]:
         """What each veto says whenever it fires, in their order."""
         return tuple(
-            Fired(veto.id, veto.effect, veto.reason, veto.place, veto.route, veto.defer)
+            FiredVeto(veto.id, veto.effect, veto.reason, veto.place, veto.route, veto.defer)
             for veto in self.vetoes
         )
 
     @cached_property
-    def _sought(self) -> tuple[str, ...]:
-        return tuple(fact.name for fact in self.reads if fact.name != APPROVED)
+    def _readable_names(self) -> tuple[str, ...]:
+        return tuple(fact.name for fact in self.reads if fact.name != APPROVED_FACT)
 
-    def missing(self, values: Mapping[str, Known]) -> tuple[str, ...]:
+    def missing_facts(self, values: Mapping[str, KnownValue]) -> tuple[str, ...]:
         """The facts that are read and not known; no approval is simply none."""
-        return tuple([name for name in self._sought if name not in values])
+        return tuple([name for name in self._readable_names if name not in values])
 
-    def band(self, score: int) -> str:
+    def band_of_score(self, score: int) -> str:
         """The name of the band that `score`, within the set's range, falls into."""
         return next(band.name for band in self.bands if score >= band.start)
 
 
-def plain(value: object) -> Any:  # noqa: ANN401 - JSON
+def to_hashable_json(value: object) -> Any:  # noqa: ANN401 - JSON
     """`value` as JSON of a stable order, places left out: what a rule means."""
     if is_dataclass(value) and not isinstance(value, type):
-        kept = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name != "place"}
+        kept = {
+            f.name: to_hashable_json(getattr(value, f.name))
+            for f in fields(value)
+            if f.name != "place"
+        }
         return {"is": type(value).__name__, **kept}
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): to_hashable_json(each) for key, each in value.items()}
     if isinstance(value, frozenset):
-        return sorted(plain(each) for each in value)
+        return sorted(to_hashable_json(each) for each in value)
     if isinstance(value, tuple):
-        return [plain(each) for each in value]
+        return [to_hashable_json(each) for each in value]
     return value.pattern if isinstance(value, re.Pattern) else value

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 MICRO = 1_000_000
 """Numbers are whole millionths, so that 0.1 + 0.2 is 0.3 in each engine."""
 
-Known = int | str | frozenset[str]
+KnownValue = int | str | frozenset[str]
 """Numbers in millionths, flags as 0 or 1, words and texts as they are, names as a set."""
 
 
-def micro(number: float) -> int:
+def to_micro(number: float) -> int:
     """`number` in whole millionths, to the nearest."""
     return number * MICRO if isinstance(number, int) else round(number * MICRO)
 
 
-def known_values(facts: Iterable[Fact], given: Mapping[str, object]) -> dict[str, Known]:
+def known_values(facts: Iterable[Fact], given: Mapping[str, object]) -> dict[str, KnownValue]:
     """Keep what is known; a missing, out-of-range or wrongly typed fact is absent."""
-    values: dict[str, Known] = {}
+    values: dict[str, KnownValue] = {}
     for fact in facts:
         raw = given.get(fact.name)
         if raw is not None:
@@ -39,26 +39,26 @@ def known_values(facts: Iterable[Fact], given: Mapping[str, object]) -> dict[str
 _NUMBERS = (int, float)
 
 
-def _flag(_fact: Fact, raw: object) -> int | None:
+def _read_flag(_fact: Fact, raw: object) -> int | None:
     return int(raw) if isinstance(raw, bool) else None
 
 
-def _number(fact: Fact, raw: object) -> int | None:
+def _read_number(fact: Fact, raw: object) -> int | None:
     if isinstance(raw, bool) or not isinstance(raw, _NUMBERS):
         return None
     # Nothing but a comparison: it holds for no NaN, and an endless integer cannot break it.
-    return micro(raw) if fact.low <= raw <= fact.high else None
+    return to_micro(raw) if fact.low <= raw <= fact.high else None
 
 
-def _word(fact: Fact, raw: object) -> str | None:
+def _read_word(fact: Fact, raw: object) -> str | None:
     return str(raw) if isinstance(raw, str) and raw in fact.values else None
 
 
-def _text(fact: Fact, raw: object) -> str | None:
+def _read_text(fact: Fact, raw: object) -> str | None:
     return str(raw) if isinstance(raw, str) and len(raw) <= fact.high else None
 
 
-def _names(_fact: Fact, raw: object) -> frozenset[str] | None:
+def _read_names(_fact: Fact, raw: object) -> frozenset[str] | None:
     if isinstance(raw, str) or not isinstance(raw, Collection):
         return None
     names = [str(name) for name in raw if isinstance(name, str)]
@@ -66,9 +66,9 @@ def _names(_fact: Fact, raw: object) -> frozenset[str] | None:
 
 
 _READERS = {
-    FactType.BOOL: _flag,
-    FactType.NUMBER: _number,
-    FactType.ENUM: _word,
-    FactType.TEXT: _text,
-    FactType.NAMES: _names,
+    FactType.BOOL: _read_flag,
+    FactType.NUMBER: _read_number,
+    FactType.ENUM: _read_word,
+    FactType.TEXT: _read_text,
+    FactType.NAMES: _read_names,
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rules.problems import Place
+    from rules.problems import SourceLocation
 
 
 class Verdict(StrEnum):
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
     ROUTE = "route"
 
 
-class Effect(StrEnum):
+class VetoEffect(StrEnum):
     """What a veto, or a plugin's opinion, does; `route` is for rule files alone."""
 
     BLOCK = "block"
@@ -61,40 +61,40 @@ class Opinion:
     """A plugin's word on one message: it may block, defer or hold it, never allow it."""
 
     source: str
-    effect: Effect
+    effect: VetoEffect
     reason: str
     defer: Defer | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no plugin may say; raises `ValueError`."""
-        if self.effect is Effect.ROUTE:
+        if self.effect is VetoEffect.ROUTE:
             message = f"{self.source}: an opinion blocks, defers or holds; it never routes"
             raise ValueError(message)
-        if (self.effect is Effect.DEFER) is (self.defer is None):
+        if (self.effect is VetoEffect.DEFER) is (self.defer is None):
             message = f"{self.source}: an opinion that defers, and no other, says until when"
             raise ValueError(message)
 
 
 @dataclass(frozen=True)
-class Fired:
+class FiredVeto:
     """A veto that fired, and what it does."""
 
     id: str
-    effect: Effect
+    effect: VetoEffect
     reason: str
-    place: Place
+    place: SourceLocation
     route: str | None = None
     defer: Defer | None = None
 
     @cached_property
-    def plain(self) -> Mapping[str, Any]:
+    def as_json(self) -> Mapping[str, Any]:
         """As JSON; made once, since a veto says the same whenever it fires."""
         return {
             "id": self.id,
             "effect": self.effect.value,
             "reason": self.reason,
             "route": self.route,
-            "defer": None if self.defer is None else _plain_defer(self.defer),
+            "defer": None if self.defer is None else _defer_to_json(self.defer),
             "at": str(self.place),
         }
 
@@ -106,10 +106,10 @@ class Contribution:
     id: str
     points: float
     reason: str
-    place: Place
+    place: SourceLocation
 
     @cached_property
-    def plain(self) -> Mapping[str, Any]:
+    def as_json(self) -> Mapping[str, Any]:
         """As JSON; made once, since a rule of fixed points says the same whenever it fires."""
         return {
             "id": self.id,
@@ -120,7 +120,7 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ScoreBreakdown:
     """Points from base to whole number: `raw` is the sum before clamping and rounding down."""
 
     base: float
@@ -148,7 +148,7 @@ class ScoreResult:
             "score": self.score,
             "raw": self.raw,
             "band": self.band,
-            "contributions": [each.plain for each in self.contributions],
+            "contributions": [each.as_json for each in self.contributions],
             "missing": list(self.missing),
             "ruleset": self.ruleset,
             "engine": self.engine,
@@ -174,7 +174,7 @@ class Decision:
     raw: float | None
     base: float | None
     band: str | None
-    vetoes: tuple[Fired, ...]
+    vetoes: tuple[FiredVeto, ...]
     contributions: tuple[Contribution, ...]
     missing: tuple[str, ...]
     opinions: tuple[Opinion, ...]
@@ -188,29 +188,29 @@ class Decision:
             "reason_code": self.reason_code,
             "sentence": self.sentence,
             "route": self.route,
-            "defers": [_plain_defer(each) for each in self.defers],
+            "defers": [_defer_to_json(each) for each in self.defers],
             "needs_review": self.needs_review,
             "score": self.score,
             "raw": self.raw,
             "base": self.base,
             "band": self.band,
-            "vetoes": [each.plain for each in self.vetoes],
-            "contributions": [each.plain for each in self.contributions],
+            "vetoes": [each.as_json for each in self.vetoes],
+            "contributions": [each.as_json for each in self.contributions],
             "missing": list(self.missing),
-            "opinions": [_plain_opinion(each) for each in self.opinions],
+            "opinions": [_opinion_to_json(each) for each in self.opinions],
             "ruleset": self.ruleset,
             "engine": self.engine,
         }
 
 
-def _plain_defer(defer: Defer) -> dict[str, Any]:
+def _defer_to_json(defer: Defer) -> dict[str, Any]:
     return {"kind": defer.kind.value, "window": defer.window, "seconds": defer.seconds}
 
 
-def _plain_opinion(opinion: Opinion) -> dict[str, Any]:
+def _opinion_to_json(opinion: Opinion) -> dict[str, Any]:
     return {
         "source": opinion.source,
         "effect": opinion.effect.value,
         "reason": opinion.reason,
-        "defer": None if opinion.defer is None else _plain_defer(opinion.defer),
+        "defer": None if opinion.defer is None else _defer_to_json(opinion.defer),
     }

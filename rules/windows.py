@@ -12,9 +12,9 @@ import holidays
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rules.ruleset import Window
+    from rules.ruleset import TimeWindow
 
-_FARTHEST_DAYS = 400  # a window that does not open within a year never does
+_MAX_DAYS = 400  # a window that does not open within a year never does
 _MINUTE = timedelta(minutes=1)
 
 
@@ -23,11 +23,11 @@ def is_holiday(day: date, country: str | None) -> bool:
 
     Regional holidays are not counted, since a phone number does not tell the region.
     """
-    return country is not None and day in _calendar(country.upper(), day.year)
+    return country is not None and day in _load_holidays(country.upper(), day.year)
 
 
-def open_windows(
-    windows: Mapping[str, Window],
+def list_open_windows(
+    windows: Mapping[str, TimeWindow],
     at: datetime,
     zones: Sequence[str],
     country: str | None,
@@ -38,62 +38,68 @@ def open_windows(
     Several zones: the strictest, a window counts as open only where it is open in all. No zone:
     `default_zone`, the session's.
     """
-    clocks = _clocks(zones, default_zone)
-    return frozenset(name for name, each in windows.items() if _open(each, at, clocks, country))
+    clocks = _load_zones(zones, default_zone)
+    return frozenset(
+        name for name, each in windows.items() if _is_open_everywhere(each, at, clocks, country)
+    )
 
 
-def next_opening(
-    window: Window, at: datetime, zones: Sequence[str], country: str | None, default_zone: str
+def find_next_opening(
+    window: TimeWindow, at: datetime, zones: Sequence[str], country: str | None, default_zone: str
 ) -> datetime | None:
     """The first moment from `at` on, in UTC, when the window is open; None if never in a year."""
-    clocks = _clocks(zones, default_zone)
-    if _open(window, at, clocks, country):
+    clocks = _load_zones(zones, default_zone)
+    if _is_open_everywhere(window, at, clocks, country):
         return at.astimezone(UTC)
     # The zones' common opening begins when the last of them opens.
     openings = sorted(
-        moment for clock in clocks for moment in _openings(window, at, clock) if moment >= at
+        moment for clock in clocks for moment in _iter_openings(window, at, clock) if moment >= at
     )
-    return next((each for each in openings if _open(window, each, clocks, country)), None)
+    return next(
+        (each for each in openings if _is_open_everywhere(window, each, clocks, country)), None
+    )
 
 
-def _clocks(zones: Sequence[str], default_zone: str) -> tuple[ZoneInfo, ...]:
+def _load_zones(zones: Sequence[str], default_zone: str) -> tuple[ZoneInfo, ...]:
     """The zones that exist, without repetition; the default when none does."""
-    found = {zone: clock for zone in zones if (clock := _clock(zone)) is not None}
+    found = {zone: clock for zone in zones if (clock := _load_zone(zone)) is not None}
     return tuple(found.values()) or (ZoneInfo(default_zone),)
 
 
 @lru_cache(maxsize=1_024)
-def _clock(zone: str) -> ZoneInfo | None:
+def _load_zone(zone: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
 
-def _open(window: Window, at: datetime, clocks: Sequence[ZoneInfo], country: str | None) -> bool:
-    return all(_open_here(window, at.astimezone(clock), country) for clock in clocks)
+def _is_open_everywhere(
+    window: TimeWindow, at: datetime, clocks: Sequence[ZoneInfo], country: str | None
+) -> bool:
+    return all(_is_open(window, at.astimezone(clock), country) for clock in clocks)
 
 
-def _open_here(window: Window, local: datetime, country: str | None) -> bool:
+def _is_open(window: TimeWindow, local: datetime, country: str | None) -> bool:
     minute = local.hour * 60 + local.minute
     if local.weekday() not in window.days or not window.opens <= minute < window.closes:
         return False
     return window.holidays or not is_holiday(local.date(), country)
 
 
-def _openings(window: Window, at: datetime, clock: ZoneInfo) -> Iterator[datetime]:
+def _iter_openings(window: TimeWindow, at: datetime, clock: ZoneInfo) -> Iterator[datetime]:
     """Each moment, in UTC, at which the window opens by this clock, holidays not considered."""
     today = at.astimezone(clock).date()
     opens = time(window.opens // 60, window.opens % 60)
-    for step in range(-1, _FARTHEST_DAYS):
+    for step in range(-1, _MAX_DAYS):
         day = today + timedelta(days=step)
         if day.weekday() in window.days:
             first = datetime.combine(day, opens, clock)
-            yield _existing(first)
-            yield _existing(first.replace(fold=1))
+            yield _resolve_local_time(first)
+            yield _resolve_local_time(first.replace(fold=1))
 
 
-def _existing(local: datetime) -> datetime:
+def _resolve_local_time(local: datetime) -> datetime:
     """The moment of a local time; where the clocks skip it, the moment they resume.
 
     When clocks are put back the time comes twice: `fold` tells which is meant.
@@ -110,7 +116,7 @@ def _existing(local: datetime) -> datetime:
 
 
 @lru_cache(maxsize=256)
-def _calendar(country: str, year: int) -> frozenset[date]:
+def _load_holidays(country: str, year: int) -> frozenset[date]:
     try:
         return frozenset(holidays.country_holidays(country, years=year))
     except NotImplementedError:

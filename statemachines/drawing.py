@@ -12,10 +12,10 @@ from typing import Any
 from statemachine.transition import Transition
 
 from statemachines import message, prospect, qr, session
-from statemachines.machine import Deadline, Machine
+from statemachines.machine import StateDeadline, StrictMachine
 
-CROWD = 5
-EXCEPTIONS = 3
+MIN_GROUP_SIZE = 5
+MAX_EXCEPTIONS = 3
 """So many states with the same move, all but so few, are drawn as one place with one arrow."""
 
 HEADER = """\
@@ -30,19 +30,19 @@ that many states share is told once, for all of them, at the end of its table.
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class MachineSection:
     """One machine on the page: a heading, one sentence, and what the machine itself cannot say."""
 
     title: str
     sentence: str
-    machine: type[Machine[Any]]
-    table: Callable[[Section], list[str]]
-    deadlines: Mapping[Any, Deadline] = field(default_factory=dict)
-    crowds: Mapping[AbstractSet[Any], str] = field(default_factory=dict)
+    machine: type[StrictMachine[Any]]
+    table: Callable[[MachineSection], list[str]]
+    deadlines: Mapping[Any, StateDeadline] = field(default_factory=dict)
+    state_groups: Mapping[AbstractSet[Any], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Arrow:
+class DiagramArrow:
     """All moves from one place of a drawing to a state; a place may stand for many states."""
 
     source: str
@@ -50,21 +50,21 @@ class Arrow:
     labels: tuple[str, ...]
 
 
-def arrows(section: Section) -> list[Arrow]:
+def collect_arrows(section: MachineSection) -> list[DiagramArrow]:
     """Collect the moves of a machine into one arrow for each pair of places."""
     sources: dict[tuple[str, str], list[str]] = {}
     for state in section.machine.states_map.values():
         for step in state.transitions:
             for target in step.targets:
-                sources.setdefault((_label(step), target.value), []).append(state.value)
+                sources.setdefault((_event_label(step), target.value), []).append(state.value)
     labels: dict[tuple[str, str], list[str]] = {}
     for (label, target), crowd in sources.items():
-        for place in _places(section, crowd):
+        for place in _name_sources(section, crowd):
             labels.setdefault((place, target), []).append(label)
-    return [Arrow(place, target, tuple(names)) for (place, target), names in labels.items()]
+    return [DiagramArrow(place, target, tuple(names)) for (place, target), names in labels.items()]
 
 
-def _label(step: Transition) -> str:
+def _event_label(step: Transition) -> str:
     """Name the event and the condition on which it is accepted."""
     names = [step.event]
     for guard in step.cond:
@@ -73,25 +73,25 @@ def _label(step: Transition) -> str:
     return " ".join(names)
 
 
-def _places(section: Section, crowd: list[str]) -> Iterable[str]:
+def _name_sources(section: MachineSection, crowd: list[str]) -> Iterable[str]:
     """Give the one place that stands for all these states, if it has a name; else each state."""
-    if frozenset(crowd) in section.crowds:
-        return [section.crowds[frozenset(crowd)]]
+    if frozenset(crowd) in section.state_groups:
+        return [section.state_groups[frozenset(crowd)]]
     others = [state for state in section.machine.states_map if state not in crowd]
-    if len(crowd) < CROWD or len(others) > EXCEPTIONS:
+    if len(crowd) < MIN_GROUP_SIZE or len(others) > MAX_EXCEPTIONS:
         return crowd
-    return [f"any state but {_and(others)}" if others else "any state"]
+    return [f"any state but {_join_words(others)}" if others else "any state"]
 
 
-def _and(words: list[str]) -> str:
+def _join_words(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def mermaid(section: Section) -> list[str]:
+def render_mermaid(section: MachineSection) -> list[str]:
     """Draw one machine as the lines of a Mermaid state diagram."""
-    found = arrows(section)
+    found = collect_arrows(section)
     many = dict.fromkeys(a.source for a in found if a.source not in section.machine.states_map)
-    lines = [f'state "{place}" as {_identifier(place)}' for place in many]
+    lines = [f'state "{place}" as {_mermaid_identifier(place)}' for place in many]
     for state in section.machine.states_map.values():
         lines += [f"[*] --> {state.value}"] * state.initial
         lines += [f"{state.value} --> [*]"] * state.final
@@ -99,28 +99,29 @@ def mermaid(section: Section) -> list[str]:
         # An arrow need not repeat the name of the state that it leads to.
         told = (label.removeprefix(arrow.target).strip() for label in arrow.labels)
         label = ", ".join(filter(None, told))
-        step = f"{_identifier(arrow.source)} --> {arrow.target}"
+        step = f"{_mermaid_identifier(arrow.source)} --> {arrow.target}"
         lines.append(f"{step}: {label}" if label else step)
     return ["stateDiagram-v2", *(f"    {line}" for line in lines)]
 
 
-def _identifier(place: str) -> str:
+def _mermaid_identifier(place: str) -> str:
     return re.sub(r"\W+", "_", place)
 
 
-def state_table(section: Section) -> list[str]:
+def render_state_table(section: MachineSection) -> list[str]:
     """List each place: how long it may last, and where its events lead."""
     exits: dict[str, list[str]] = {state: [] for state in section.machine.states_map}
-    for arrow in arrows(section):
+    for arrow in collect_arrows(section):
         events = ", ".join(f"`{label}`" for label in arrow.labels)
         exits.setdefault(arrow.source, []).append(f"{events} → **{arrow.target}**")
     rows = [
-        f"| {place} | {_lasts(section, place)} | {'; '.join(exits[place])} |" for place in exits
+        f"| {place} | {_format_duration_limit(section, place)} | {'; '.join(exits[place])} |"
+        for place in exits
     ]
     return ["| state | lasts | moves |", "| --- | --- | --- |", *rows]
 
 
-def _lasts(section: Section, place: str) -> str:
+def _format_duration_limit(section: MachineSection, place: str) -> str:
     if place not in section.machine.states_map:
         return "as each of them"
     if section.machine.states_map[place].final:
@@ -128,10 +129,10 @@ def _lasts(section: Section, place: str) -> str:
     if place not in section.deadlines:
         return "until something happens"
     deadline = section.deadlines[place]
-    return f"{_span(deadline.seconds)}, then `{deadline.event}`: {deadline.why}"
+    return f"{_format_seconds(deadline.seconds)}, then `{deadline.event}`: {deadline.why}"
 
 
-def _span(seconds: int | None) -> str:
+def _format_seconds(seconds: int | None) -> str:
     if seconds is None:
         return "until its computed time"
     for length, unit in ((86_400, "days"), (60, "min")):
@@ -140,72 +141,77 @@ def _span(seconds: int | None) -> str:
     return f"{seconds} s"
 
 
-def move_table(section: Section) -> list[str]:
+def render_transition_table(section: MachineSection) -> list[str]:
     """List the declared moves of a message: by whom, by which channels, and why."""
     rows = [
-        f"| {move.source} | {move.target} | {_and(list(move.by))} | {move.channels} | {move.why} |"
+        f"| {move.source} | {move.target} | {_join_words(list(move.actors))}"
+        f" | {move.channels} | {move.why} |"
         for state in section.machine.states_map
-        for move in message.MOVES
+        for move in message.MESSAGE_TRANSITIONS
         if move.source == state
     ]
     return ["| from | to | by | channels | why |", "| --- | --- | --- | --- | --- |", *rows]
 
 
 SECTIONS = (
-    Section(
+    MachineSection(
         "Connection",
         "How far a session's way to WhatsApp is open; messages leave only in `ready`.",
         session.ConnectionMachine,
-        state_table,
-        session.DEADLINES,
-        {session.ACTIVE: "any active state", session.NEEDS_PERSON: "any state that needs a person"},
+        render_state_table,
+        session.CONNECTION_DEADLINES,
+        {
+            session.ACTIVE_STATES: "any active state",
+            session.NEEDS_PERSON_STATES: "any state that needs a person",
+        },
     ),
-    Section(
+    MachineSection(
         "Phone",
         "Whether the phone that owns the account is still there; it warns at "
         f"{', '.join(map(str, session.PHONE_WARNING_DAYS))} days without it, and WhatsApp unlinks "
         f"at about {session.PHONE_UNLINKED_AFTER_DAYS}.",
         session.PhoneMachine,
-        state_table,
+        render_state_table,
     ),
-    Section(
+    MachineSection(
         "Sending",
         "What the platform's restriction signals leave open; after a silence, replies come first.",
         session.SendingMachine,
-        state_table,
+        render_state_table,
         session.SENDING_DEADLINES,
     ),
-    Section(
+    MachineSection(
         "QR",
-        f"One attempt to link a phone: {qr.CODES} codes, the first for {qr.FIRST_CODE_SECONDS} s, "
+        f"One attempt to link a phone: {qr.MAX_CODES} codes, "
+        f"the first for {qr.FIRST_CODE_SECONDS} s, "
         f"each of the others for {qr.NEXT_CODE_SECONDS} s.",
         qr.QrMachine,
-        state_table,
+        render_state_table,
     ),
-    Section(
+    MachineSection(
         "Message",
         "From the queue to a proven end; each arrow bears the name of the state that it leads to.",
         message.MessageMachine,
-        move_table,
+        render_transition_table,
     ),
-    Section(
+    MachineSection(
         "Validation of a prospect",
         "Whether the number is known to be reachable; `validado_tecnicamente` is read off here.",
         prospect.ValidationMachine,
-        state_table,
+        render_state_table,
         prospect.VALIDATION_DEADLINES,
     ),
 )
 
 
-def page() -> str:
+def render_page() -> str:
     """Write the whole page."""
     lines = [HEADER]
     for section in SECTIONS:
         lines += [f"## {section.title}", "", section.sentence, ""]
-        lines += ["```mermaid", *mermaid(section), "```", "", *section.table(section), ""]
+        lines += ["```mermaid", *render_mermaid(section), "```", "", *section.table(section), ""]
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(render_page())

@@ -13,23 +13,23 @@ StateT = TypeVar("StateT", bound=StrEnum)
 
 
 @dataclass(slots=True)
-class Life(Generic[StateT]):
+class StateModel(Generic[StateT]):
     """The one thing a machine changes: the state that the daemon stores and publishes."""
 
     state: StateT
 
 
-class Machine(StateMachine, Generic[StateT]):
+class StrictMachine(StateMachine, Generic[StateT]):
     """The library's strict machine, with the type of its state known to the type checkers."""
 
-    model: Life[StateT]
+    model: StateModel[StateT]
 
 
-MachineT = TypeVar("MachineT", bound=Machine[Any])
+MachineT = TypeVar("MachineT", bound=StrictMachine[Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class StateDeadline:
     """How long a state may last, and the event that ends it.
 
     `seconds` counts from entering the state; None means that the daemon computes `due_at` itself
@@ -45,7 +45,7 @@ class Deadline:
 class UnknownState(ValueError):
     """A stored value that names no state of the machine: another version, or an edited row."""
 
-    def __init__(self, machine: type[Machine[Any]], value: object) -> None:
+    def __init__(self, machine: type[StrictMachine[Any]], value: object) -> None:
         self.machine = machine
         self.value = value
         known = ", ".join(str(state) for state in machine.states_map)
@@ -55,10 +55,10 @@ class UnknownState(ValueError):
         )
 
 
-class IllegalMove(ValueError):
+class IllegalTransition(ValueError):
     """An event that the machine does not accept in its present state; the state is unchanged."""
 
-    def __init__(self, machine: type[Machine[Any]], state: StrEnum, event: str) -> None:
+    def __init__(self, machine: type[StrictMachine[Any]], state: StrEnum, event: str) -> None:
         self.machine = machine
         self.state = state
         self.event = event
@@ -67,7 +67,7 @@ class IllegalMove(ValueError):
         )
 
 
-def restore(machine_class: type[MachineT], stored: str) -> MachineT:
+def restore_machine(machine_class: type[MachineT], stored: str) -> MachineT:
     """Build a machine that stands in the stored state, without running any entry action.
 
     Raises UnknownState for a value that is none of the machine's.
@@ -75,10 +75,10 @@ def restore(machine_class: type[MachineT], stored: str) -> MachineT:
     if stored not in machine_class.states_map:
         raise UnknownState(machine_class, stored)
     state: Any = machine_class.states_map[stored].value
-    return machine_class(model=Life(state))
+    return machine_class(model=StateModel(state))
 
 
-def fire(machine: Machine[StateT], event: StrEnum) -> StateT:
+def fire_event(machine: StrictMachine[StateT], event: StrEnum) -> StateT:
     """Take the one legal move for this event and return the new state.
 
     Raises IllegalMove, with the state unchanged, where there is none.
@@ -87,11 +87,11 @@ def fire(machine: Machine[StateT], event: StrEnum) -> StateT:
     try:
         machine.send(event.value)
     except TransitionNotAllowed as refusal:
-        raise IllegalMove(type(machine), before, event.value) from refusal
+        raise IllegalTransition(type(machine), before, event.value) from refusal
     return machine.model.state
 
 
-def accepted_events(machine_class: type[Machine[Any]], state: str) -> tuple[str, ...]:
+def list_accepted_events(machine_class: type[StrictMachine[Any]], state: str) -> tuple[str, ...]:
     """Name the events that the machine accepts in this state, in the order of declaration."""
     transitions = machine_class.states_map[state].transitions
     return tuple(str(event) for event in transitions.unique_events)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from statemachine.states import States
 from statemachine.transition_list import TransitionList
 
-from statemachines.machine import Machine
+from statemachines.machine import StrictMachine
 
 MANUAL = "manual"
 """The channel by which an operator sends by hand; every other one is automatic."""
@@ -35,7 +35,7 @@ class MessageState(StrEnum):
     EXPIRED = "expired"
 
 
-class Channels(StrEnum):
+class ChannelScope(StrEnum):
     """The kind of channel by which a move is possible."""
 
     ALL = "all"
@@ -43,7 +43,7 @@ class Channels(StrEnum):
     MANUAL = "manual"
 
 
-class By(StrEnum):
+class TransitionActor(StrEnum):
     """Who makes a move."""
 
     GATE = "gate"
@@ -56,181 +56,300 @@ class By(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MessageTransition:
     """One legal move: from where, to where, by whom, why, and by which kind of channel."""
 
     source: MessageState
     target: MessageState
-    by: tuple[By, ...]
+    actors: tuple[TransitionActor, ...]
     why: str
-    channels: Channels = Channels.ALL
+    channels: ChannelScope = ChannelScope.ALL
 
 
 _S = MessageState
 
-MOVES: tuple[Move, ...] = (
-    Move(_S.QUEUED, _S.CLEARED, (By.GATE,), "allowed"),
-    Move(_S.QUEUED, _S.HELD, (By.GATE,), "needs a person's approval"),
-    Move(_S.QUEUED, _S.DEFERRED, (By.GATE,), "not now"),
-    Move(_S.QUEUED, _S.BLOCKED, (By.GATE,), "not allowed"),
-    Move(_S.QUEUED, _S.QUEUED, (By.GATE,), "re-routed to another channel"),
-    Move(
-        _S.CLEARED, _S.SENDING, (By.CLAIM,), "permit redeemed before the wire", Channels.AUTOMATIC
+MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
+    MessageTransition(_S.QUEUED, _S.CLEARED, (TransitionActor.GATE,), "allowed"),
+    MessageTransition(_S.QUEUED, _S.HELD, (TransitionActor.GATE,), "needs a person's approval"),
+    MessageTransition(_S.QUEUED, _S.DEFERRED, (TransitionActor.GATE,), "not now"),
+    MessageTransition(_S.QUEUED, _S.BLOCKED, (TransitionActor.GATE,), "not allowed"),
+    MessageTransition(
+        _S.QUEUED, _S.QUEUED, (TransitionActor.GATE,), "re-routed to another channel"
     ),
-    Move(_S.CLEARED, _S.TAKEN, (By.OPERATOR,), "taken for a lease of ten minutes", Channels.MANUAL),
-    Move(_S.CLEARED, _S.HELD, (By.CLAIM,), "judged again: needs a person's approval"),
-    Move(_S.CLEARED, _S.DEFERRED, (By.CLAIM,), "judged again: not now"),
-    Move(_S.CLEARED, _S.BLOCKED, (By.CLAIM,), "judged again: not allowed any more"),
-    Move(_S.CLEARED, _S.QUEUED, (By.CLAIM,), "judged again: re-routed to another channel"),
-    Move(_S.HELD, _S.QUEUED, (By.OPERATOR,), "approved: judged again"),
-    Move(_S.HELD, _S.BLOCKED, (By.OPERATOR,), "rejected"),
-    Move(
-        _S.DEFERRED, _S.QUEUED, (By.CLOCK, By.OPERATOR), "its time has come, or the rules changed"
+    MessageTransition(
+        _S.CLEARED,
+        _S.SENDING,
+        (TransitionActor.CLAIM,),
+        "permit redeemed before the wire",
+        ChannelScope.AUTOMATIC,
     ),
-    Move(_S.DEFERRED, _S.BLOCKED, (By.OPERATOR,), "rejected early"),
-    Move(_S.SENDING, _S.SENT, (By.TRANSPORT,), "acknowledged, with an id", Channels.AUTOMATIC),
-    Move(_S.SENDING, _S.FAILED, (By.TRANSPORT,), "refused for certain", Channels.AUTOMATIC),
-    Move(_S.SENDING, _S.DEFERRED, (By.TRANSPORT,), "certainly not sent: retry", Channels.AUTOMATIC),
-    Move(
+    MessageTransition(
+        _S.CLEARED,
+        _S.TAKEN,
+        (TransitionActor.OPERATOR,),
+        "taken for a lease of ten minutes",
+        ChannelScope.MANUAL,
+    ),
+    MessageTransition(
+        _S.CLEARED, _S.HELD, (TransitionActor.CLAIM,), "judged again: needs a person's approval"
+    ),
+    MessageTransition(_S.CLEARED, _S.DEFERRED, (TransitionActor.CLAIM,), "judged again: not now"),
+    MessageTransition(
+        _S.CLEARED, _S.BLOCKED, (TransitionActor.CLAIM,), "judged again: not allowed any more"
+    ),
+    MessageTransition(
+        _S.CLEARED,
+        _S.QUEUED,
+        (TransitionActor.CLAIM,),
+        "judged again: re-routed to another channel",
+    ),
+    MessageTransition(_S.HELD, _S.QUEUED, (TransitionActor.OPERATOR,), "approved: judged again"),
+    MessageTransition(_S.HELD, _S.BLOCKED, (TransitionActor.OPERATOR,), "rejected"),
+    MessageTransition(
+        _S.DEFERRED,
+        _S.QUEUED,
+        (TransitionActor.CLOCK, TransitionActor.OPERATOR),
+        "its time has come, or the rules changed",
+    ),
+    MessageTransition(_S.DEFERRED, _S.BLOCKED, (TransitionActor.OPERATOR,), "rejected early"),
+    MessageTransition(
+        _S.SENDING,
+        _S.SENT,
+        (TransitionActor.TRANSPORT,),
+        "acknowledged, with an id",
+        ChannelScope.AUTOMATIC,
+    ),
+    MessageTransition(
+        _S.SENDING,
+        _S.FAILED,
+        (TransitionActor.TRANSPORT,),
+        "refused for certain",
+        ChannelScope.AUTOMATIC,
+    ),
+    MessageTransition(
+        _S.SENDING,
+        _S.DEFERRED,
+        (TransitionActor.TRANSPORT,),
+        "certainly not sent: retry",
+        ChannelScope.AUTOMATIC,
+    ),
+    MessageTransition(
         _S.SENDING,
         _S.IN_DOUBT,
-        (By.TRANSPORT, By.CLOCK),
+        (TransitionActor.TRANSPORT, TransitionActor.CLOCK),
         "no answer, or a crash",
-        Channels.AUTOMATIC,
+        ChannelScope.AUTOMATIC,
     ),
-    Move(_S.IN_DOUBT, _S.SENT, (By.RECEIPT, By.OPERATOR), "it did arrive", Channels.AUTOMATIC),
-    Move(
-        _S.IN_DOUBT, _S.FAILED, (By.RECEIPT, By.OPERATOR), "it did not arrive", Channels.AUTOMATIC
+    MessageTransition(
+        _S.IN_DOUBT,
+        _S.SENT,
+        (TransitionActor.RECEIPT, TransitionActor.OPERATOR),
+        "it did arrive",
+        ChannelScope.AUTOMATIC,
     ),
-    Move(_S.IN_DOUBT, _S.CONFIRMED_BY_HAND, (By.OPERATOR,), "sent after all", Channels.MANUAL),
-    Move(_S.IN_DOUBT, _S.CANCELLED, (By.OPERATOR,), "settled by a person, with a reason"),
-    Move(_S.SENT, _S.DELIVERED, (By.RECEIPT,), "reached the phone", Channels.AUTOMATIC),
-    Move(_S.SENT, _S.READ, (By.RECEIPT,), "read, and that receipt came first", Channels.AUTOMATIC),
-    Move(_S.SENT, _S.FAILED, (By.RECEIPT,), "the platform said so later", Channels.AUTOMATIC),
-    Move(_S.DELIVERED, _S.READ, (By.RECEIPT,), "read", Channels.AUTOMATIC),
-    Move(_S.TAKEN, _S.REVEALED, (By.OPERATOR,), "the link was shown", Channels.MANUAL),
-    Move(
+    MessageTransition(
+        _S.IN_DOUBT,
+        _S.FAILED,
+        (TransitionActor.RECEIPT, TransitionActor.OPERATOR),
+        "it did not arrive",
+        ChannelScope.AUTOMATIC,
+    ),
+    MessageTransition(
+        _S.IN_DOUBT,
+        _S.CONFIRMED_BY_HAND,
+        (TransitionActor.OPERATOR,),
+        "sent after all",
+        ChannelScope.MANUAL,
+    ),
+    MessageTransition(
+        _S.IN_DOUBT, _S.CANCELLED, (TransitionActor.OPERATOR,), "settled by a person, with a reason"
+    ),
+    MessageTransition(
+        _S.SENT,
+        _S.DELIVERED,
+        (TransitionActor.RECEIPT,),
+        "reached the phone",
+        ChannelScope.AUTOMATIC,
+    ),
+    MessageTransition(
+        _S.SENT,
+        _S.READ,
+        (TransitionActor.RECEIPT,),
+        "read, and that receipt came first",
+        ChannelScope.AUTOMATIC,
+    ),
+    MessageTransition(
+        _S.SENT,
+        _S.FAILED,
+        (TransitionActor.RECEIPT,),
+        "the platform said so later",
+        ChannelScope.AUTOMATIC,
+    ),
+    MessageTransition(
+        _S.DELIVERED, _S.READ, (TransitionActor.RECEIPT,), "read", ChannelScope.AUTOMATIC
+    ),
+    MessageTransition(
+        _S.TAKEN,
+        _S.REVEALED,
+        (TransitionActor.OPERATOR,),
+        "the link was shown",
+        ChannelScope.MANUAL,
+    ),
+    MessageTransition(
         _S.TAKEN,
         _S.CLEARED,
-        (By.OPERATOR, By.CLOCK),
+        (TransitionActor.OPERATOR, TransitionActor.CLOCK),
         "returned, or the lease is over",
-        Channels.MANUAL,
+        ChannelScope.MANUAL,
     ),
-    Move(_S.TAKEN, _S.CANCELLED, (By.OPERATOR, By.WITHDRAWAL), "given up unseen", Channels.MANUAL),
-    Move(_S.REVEALED, _S.CONFIRMED_BY_HAND, (By.OPERATOR,), "sent by hand", Channels.MANUAL),
-    Move(_S.REVEALED, _S.CANCELLED, (By.OPERATOR,), "the taker did not send it", Channels.MANUAL),
-    Move(_S.REVEALED, _S.IN_DOUBT, (By.CLOCK,), "the lease is over, nobody said", Channels.MANUAL),
+    MessageTransition(
+        _S.TAKEN,
+        _S.CANCELLED,
+        (TransitionActor.OPERATOR, TransitionActor.WITHDRAWAL),
+        "given up unseen",
+        ChannelScope.MANUAL,
+    ),
+    MessageTransition(
+        _S.REVEALED,
+        _S.CONFIRMED_BY_HAND,
+        (TransitionActor.OPERATOR,),
+        "sent by hand",
+        ChannelScope.MANUAL,
+    ),
+    MessageTransition(
+        _S.REVEALED,
+        _S.CANCELLED,
+        (TransitionActor.OPERATOR,),
+        "the taker did not send it",
+        ChannelScope.MANUAL,
+    ),
+    MessageTransition(
+        _S.REVEALED,
+        _S.IN_DOUBT,
+        (TransitionActor.CLOCK,),
+        "the lease is over, nobody said",
+        ChannelScope.MANUAL,
+    ),
     *(
-        Move(source, _S.CANCELLED, (By.OPERATOR, By.WITHDRAWAL), "a person, an opt-out or a reply")
+        MessageTransition(
+            source,
+            _S.CANCELLED,
+            (TransitionActor.OPERATOR, TransitionActor.WITHDRAWAL),
+            "a person, an opt-out or a reply",
+        )
         for source in (_S.QUEUED, _S.CLEARED, _S.HELD, _S.DEFERRED)
     ),
     *(
-        Move(source, _S.EXPIRED, (By.CLOCK,), "past its window: it never fires late")
+        MessageTransition(
+            source, _S.EXPIRED, (TransitionActor.CLOCK,), "past its window: it never fires late"
+        )
         for source in (_S.QUEUED, _S.CLEARED, _S.HELD, _S.DEFERRED)
     ),
 )
 
 
-def targets(source: MessageState) -> frozenset[MessageState]:
+def target_states(source: MessageState) -> frozenset[MessageState]:
     """All states that `source` may move to, by whatever channel."""
-    return frozenset(move.target for move in MOVES if move.source is source)
+    return frozenset(move.target for move in MESSAGE_TRANSITIONS if move.source is source)
 
 
-def sources(target: MessageState) -> frozenset[MessageState]:
+def source_states(target: MessageState) -> frozenset[MessageState]:
     """All states that may move to `target`, by whatever channel."""
-    return frozenset(move.source for move in MOVES if move.target is target)
+    return frozenset(move.source for move in MESSAGE_TRANSITIONS if move.target is target)
 
 
-def is_legal(source: MessageState, target: MessageState, channel: str | None = None) -> bool:
+def is_legal_transition(
+    source: MessageState, target: MessageState, channel: str | None = None
+) -> bool:
     """Whether the move exists; for a named channel, whether it exists by that channel."""
     return any(
-        move.source is source and move.target is target and _open_to(move, channel)
-        for move in MOVES
+        move.source is source and move.target is target and _is_open_to_channel(move, channel)
+        for move in MESSAGE_TRANSITIONS
     )
 
 
-def _open_to(move: Move, channel: str | None) -> bool:
-    if channel is None or move.channels is Channels.ALL:
+def _is_open_to_channel(move: MessageTransition, channel: str | None) -> bool:
+    if channel is None or move.channels is ChannelScope.ALL:
         return True
-    return (move.channels is Channels.MANUAL) == (channel == MANUAL)
+    return (move.channels is ChannelScope.MANUAL) == (channel == MANUAL)
 
 
 _SQL_CHANNEL = {
-    Channels.ALL: "",
-    Channels.AUTOMATIC: f" AND {{new}}.channel <> '{MANUAL}'",
-    Channels.MANUAL: f" AND {{new}}.channel = '{MANUAL}'",
+    ChannelScope.ALL: "",
+    ChannelScope.AUTOMATIC: f" AND {{new}}.channel <> '{MANUAL}'",
+    ChannelScope.MANUAL: f" AND {{new}}.channel = '{MANUAL}'",
 }
 
 
-def sql_guard(old: str, new: str) -> str:
+def build_transition_guard(old: str, new: str) -> str:
     """Give the legal moves as one SQL condition over two row names, for a trigger.
 
     The rows need the columns `state` and `channel`. The condition is 1 for a legal move and 0 for
     any other; a missing state, or a missing channel where the move depends on it, is never legal.
     """
     cases = [
-        f"({old}.state = '{source}' AND {new}.state IN ({_listed(source, channels)})"
+        f"({old}.state = '{source}' AND {new}.state IN ({_quote_targets(source, channels)})"
         f"{_SQL_CHANNEL[channels].format(new=new)})"
         for source in MessageState
-        for channels in Channels
-        if _listed(source, channels)
+        for channels in ChannelScope
+        if _quote_targets(source, channels)
     ]
     return f"COALESCE({' OR '.join(cases)}, 0)"
 
 
-def _listed(source: MessageState, channels: Channels) -> str:
-    found = (m.target for m in MOVES if m.source is source and m.channels is channels)
+def _quote_targets(source: MessageState, channels: ChannelScope) -> str:
+    found = (m.target for m in MESSAGE_TRANSITIONS if m.source is source and m.channels is channels)
     return ", ".join(f"'{target}'" for target in found)
 
 
-FINAL = frozenset(state for state in MessageState if not targets(state))
+FINAL_STATES = frozenset(state for state in MessageState if not target_states(state))
 """Nothing follows. (`delivered` stays where it is if no read receipt comes.)"""
 
-SETTLED = FINAL | {MessageState.SENT, MessageState.DELIVERED}
+SETTLED_STATES = FINAL_STATES | {MessageState.SENT, MessageState.DELIVERED}
 """The daemon has nothing left to do; only receipts can still come."""
 
-LIVE = frozenset(MessageState) - SETTLED
+LIVE_STATES = frozenset(MessageState) - SETTLED_STATES
 """Still to be sent, on its way, or in doubt."""
 
-IN_FLIGHT = frozenset({MessageState.SENDING, MessageState.TAKEN, MessageState.REVEALED})
+IN_FLIGHT_STATES = frozenset({MessageState.SENDING, MessageState.TAKEN, MessageState.REVEALED})
 """In somebody's hands: at most one of these per contact."""
 
-CANCELLABLE = frozenset(
+CANCELLABLE_STATES = frozenset(
     move.source
-    for move in MOVES
-    if move.target is MessageState.CANCELLED and By.WITHDRAWAL in move.by
+    for move in MESSAGE_TRANSITIONS
+    if move.target is MessageState.CANCELLED and TransitionActor.WITHDRAWAL in move.actors
 )
 """An opt-out or an inbound withdraws these at once: they were certainly never sent."""
 
-NEEDS_WIRE_ID = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
+WIRE_ID_STATES = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
 """Only with the id that a server acknowledged."""
 
 
-def _events(states: States) -> dict[str, TransitionList]:
+def _build_events(states: States) -> dict[str, TransitionList]:
     """Turn the declaration into the library's events; an event has the name of its target."""
     guards = {
-        Channels.ALL: {},
-        Channels.AUTOMATIC: {"unless": "by_hand"},
-        Channels.MANUAL: {"cond": "by_hand"},
+        ChannelScope.ALL: {},
+        ChannelScope.AUTOMATIC: {"unless": "by_hand"},
+        ChannelScope.MANUAL: {"cond": "by_hand"},
     }
     named = {state.value: state for state in states}
     events: dict[str, TransitionList] = {}
-    for move in MOVES:
+    for move in MESSAGE_TRANSITIONS:
         step = named[move.source].to(named[move.target], **guards[move.channels])
         events[move.target.value] = events.get(move.target.value, TransitionList()) | step
     return events
 
 
-class MessageMachine(Machine[MessageState]):
+class MessageMachine(StrictMachine[MessageState]):
     """The same moves as a running machine: it draws them, and it proves the table right.
 
     The daemon's hot path asks the table; a machine for each message would cost too much.
     """
 
     s = States.from_enum(
-        MessageState, initial=MessageState.QUEUED, final=FINAL, use_enum_instance=True
+        MessageState, initial=MessageState.QUEUED, final=FINAL_STATES, use_enum_instance=True
     )
-    locals().update(_events(s))
+    locals().update(_build_events(s))
 
     channel: str | None = None
 

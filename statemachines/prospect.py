@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from statemachine.states import States
 
-from statemachines.machine import Deadline, Machine
+from statemachines.machine import StateDeadline, StrictMachine
 
 VALIDITY_DAYS = 90
 
@@ -39,19 +39,19 @@ class ValidationEvent(StrEnum):
     ERASED = "erased"
 
 
-VALIDATION_DEADLINES: Mapping[ValidationState, Deadline] = MappingProxyType(
+VALIDATION_DEADLINES: Mapping[ValidationState, StateDeadline] = MappingProxyType(
     {
-        ValidationState.CHECKING: Deadline(
+        ValidationState.CHECKING: StateDeadline(
             300, ValidationEvent.UNKNOWN, "a check without an answer says nothing"
         ),
-        ValidationState.VALIDATED: Deadline(
+        ValidationState.VALIDATED: StateDeadline(
             VALIDITY_DAYS * 86_400, ValidationEvent.AGED, "a validation holds for 90 days"
         ),
     },
 )
 
 
-class ValidationMachine(Machine[ValidationState]):
+class ValidationMachine(StrictMachine[ValidationState]):
     """Unchecked, checked, valid for a while; an operator's word counts from anywhere."""
 
     s = States.from_enum(
@@ -75,7 +75,7 @@ class ValidationMachine(Machine[ValidationState]):
     erased = s.ERASED.from_(*_open)
 
 
-def validado_tecnicamente_of(state: ValidationState) -> bool | None:
+def validado_tecnicamente_from_state(state: ValidationState) -> bool | None:
     """Give the flag that the rules see: true, false, or None while it is not decided.
 
     An expired validation is None, not false: it waits for a new check, it does not block.

@@ -6,20 +6,20 @@ from enum import StrEnum
 
 from statemachine.states import States
 
-from statemachines.machine import Machine
+from statemachines.machine import StrictMachine
 
-CODES = 6
+MAX_CODES = 6
 FIRST_CODE_SECONDS = 60
 NEXT_CODE_SECONDS = 20
-PAIRING_WINDOW_SECONDS = FIRST_CODE_SECONDS + (CODES - 1) * NEXT_CODE_SECONDS
+PAIRING_WINDOW_SECONDS = FIRST_CODE_SECONDS + (MAX_CODES - 1) * NEXT_CODE_SECONDS
 
 
-def code_lifetime(index: int) -> int:
+def code_lifetime_seconds(index: int) -> int:
     """Seconds for which code `index` can be scanned; the first code has index 1."""
     return FIRST_CODE_SECONDS if index == 1 else NEXT_CODE_SECONDS
 
 
-class Qr(StrEnum):
+class QrState(StrEnum):
     """Where one attempt to link a phone stands. A new attempt is a new life."""
 
     NONE = "none"
@@ -42,11 +42,14 @@ class QrEvent(StrEnum):
     CANCELLED = "cancelled"
 
 
-class QrMachine(Machine[Qr]):
+class QrMachine(StrictMachine[QrState]):
     """none → issued → refreshed … → scanned → paired | expired | cancelled."""
 
     s = States.from_enum(
-        Qr, initial=Qr.NONE, final={Qr.PAIRED, Qr.EXPIRED, Qr.CANCELLED}, use_enum_instance=True
+        QrState,
+        initial=QrState.NONE,
+        final={QrState.PAIRED, QrState.EXPIRED, QrState.CANCELLED},
+        use_enum_instance=True,
     )
 
     qr_issued = s.NONE.to(s.ISSUED) | s.ISSUED.to(s.REFRESHED) | s.REFRESHED.to.itself()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from statemachine.state import State
 from statemachine.states import States
 
-from statemachines.machine import Deadline, Machine
+from statemachines.machine import StateDeadline, StrictMachine
 from statemachines.qr import PAIRING_WINDOW_SECONDS
 
 
@@ -103,7 +103,7 @@ class SendingEvent(StrEnum):
     REPLIES_ALLOWED = "replies_allowed"
 
 
-MOVING = frozenset(
+TRANSIENT_STATES = frozenset(
     {
         ConnectionState.STARTING,
         ConnectionState.AWAITING_SCAN,
@@ -116,10 +116,10 @@ MOVING = frozenset(
 )
 """On the way somewhere: none of these may last, each has a deadline."""
 
-ACTIVE = MOVING | {ConnectionState.READY}
+ACTIVE_STATES = TRANSIENT_STATES | {ConnectionState.READY}
 """The session has a transport open, or is about to open one again."""
 
-NEEDS_PERSON = frozenset(
+NEEDS_PERSON_STATES = frozenset(
     {
         ConnectionState.QR_EXPIRED,
         ConnectionState.LOGGED_OUT,
@@ -132,83 +132,87 @@ NEEDS_PERSON = frozenset(
 )
 """Nothing goes on until a person acts (`failed` may be retried once before that)."""
 
-MUST_BE_ACKNOWLEDGED = frozenset({ConnectionState.BANNED_TEMPORARILY, ConnectionState.BLOCKED})
+MUST_ACKNOWLEDGE_STATES = frozenset({ConnectionState.BANNED_TEMPORARILY, ConnectionState.BLOCKED})
 """Neither stop nor restart leads out of these: a person confirms first."""
 
-RESTING = NEEDS_PERSON | {ConnectionState.STOPPED, ConnectionState.READY}
+RESTING_STATES = NEEDS_PERSON_STATES | {ConnectionState.STOPPED, ConnectionState.READY}
 """May last for ever."""
 
-CAN_SEND = frozenset({ConnectionState.READY})
+CAN_SEND_STATES = frozenset({ConnectionState.READY})
 """A message may go to the wire."""
 
 PHONE_WARNING_DAYS = (3, 7, 10)
 PHONE_UNLINKED_AFTER_DAYS = 14
 
-DEADLINES: Mapping[ConnectionState, Deadline] = MappingProxyType(
+CONNECTION_DEADLINES: Mapping[ConnectionState, StateDeadline] = MappingProxyType(
     {
-        ConnectionState.STARTING: Deadline(
+        ConnectionState.STARTING: StateDeadline(
             60, ConnectionEvent.DEADLINE_PASSED, "the worker showed neither a code nor a login"
         ),
-        ConnectionState.AWAITING_SCAN: Deadline(
+        ConnectionState.AWAITING_SCAN: StateDeadline(
             PAIRING_WINDOW_SECONDS, ConnectionEvent.QR_EXHAUSTED, "all codes are used up"
         ),
-        ConnectionState.PAIRING: Deadline(
+        ConnectionState.PAIRING: StateDeadline(
             60,
             ConnectionEvent.DEADLINE_PASSED,
             "respawned; the login is stored, no new QR",
         ),
-        ConnectionState.CONNECTING: Deadline(
+        ConnectionState.CONNECTING: StateDeadline(
             120, ConnectionEvent.DEADLINE_PASSED, "no connection; respawned after a growing delay"
         ),
-        ConnectionState.SYNCING: Deadline(
+        ConnectionState.SYNCING: StateDeadline(
             10, ConnectionEvent.DEADLINE_PASSED, "logged in; what is missed arrives later"
         ),
-        ConnectionState.DEGRADED: Deadline(
+        ConnectionState.DEGRADED: StateDeadline(
             180, ConnectionEvent.DEADLINE_PASSED, "silent for too long; respawned"
         ),
-        ConnectionState.BACKOFF: Deadline(
+        ConnectionState.BACKOFF: StateDeadline(
             None, ConnectionEvent.RETRY_DUE, "exponential with jitter, at most 15 minutes"
         ),
-        ConnectionState.FAILED: Deadline(
+        ConnectionState.FAILED: StateDeadline(
             900, ConnectionEvent.RETRY_DUE, "one retry after a refusal, then a person"
         ),
-        ConnectionState.BANNED_TEMPORARILY: Deadline(
+        ConnectionState.BANNED_TEMPORARILY: StateDeadline(
             None, ConnectionEvent.BAN_EXPIRED, "the platform's expiry; then a person acknowledges"
         ),
     },
 )
 
-STREAM_ERROR_DEADLINE = Deadline(
+STREAM_ERROR_DEADLINE = StateDeadline(
     10, ConnectionEvent.DEADLINE_PASSED, "the socket is up but logged out; respawned"
 )
 """Stands in for the deadline of `degraded` after an unknown stream error."""
 
 
-def _named(states: States, wanted: Iterable[ConnectionState]) -> list[State]:
+def _select_states(states: States, selected: Iterable[ConnectionState]) -> list[State]:
     """List the library's states for a set of ours, in the order of declaration."""
-    chosen = set(wanted)
+    chosen = set(selected)
     return [states[place] for place, state in enumerate(ConnectionState) if state in chosen]
 
 
-SENDING_DEADLINES: Mapping[SendingState, Deadline] = MappingProxyType(
+SENDING_DEADLINES: Mapping[SendingState, StateDeadline] = MappingProxyType(
     {
-        SendingState.REPLY_ONLY: Deadline(
+        SendingState.REPLY_ONLY: StateDeadline(
             None, SendingEvent.RESTRICTION_ENDED, "the end that the platform named, or a person's"
         ),
     },
 )
 
 
-class ConnectionMachine(Machine[ConnectionState]):
+class ConnectionMachine(StrictMachine[ConnectionState]):
     """From stopped to ready, and every way in which WhatsApp can end it."""
 
     s = States.from_enum(ConnectionState, initial=ConnectionState.STOPPED, use_enum_instance=True)
 
     # A person's orders. What must be acknowledged cannot be got round by stop and start.
     start = s.STOPPED.to(s.STARTING)
-    stop = s.STOPPED.from_(*_named(s, ACTIVE | NEEDS_PERSON - MUST_BE_ACKNOWLEDGED))
-    restart = s.STARTING.from_(*_named(s, ACTIVE | NEEDS_PERSON - MUST_BE_ACKNOWLEDGED))
-    acknowledge = s.STOPPED.from_(*_named(s, NEEDS_PERSON))
+    stop = s.STOPPED.from_(
+        *_select_states(s, ACTIVE_STATES | NEEDS_PERSON_STATES - MUST_ACKNOWLEDGE_STATES)
+    )
+    restart = s.STARTING.from_(
+        *_select_states(s, ACTIVE_STATES | NEEDS_PERSON_STATES - MUST_ACKNOWLEDGE_STATES)
+    )
+    acknowledge = s.STOPPED.from_(*_select_states(s, NEEDS_PERSON_STATES))
 
     # Linking a phone. A library may report the pairing without the scan that led to it.
     qr_issued = s.STARTING.to(s.AWAITING_SCAN) | s.AWAITING_SCAN.to.itself()
@@ -226,19 +230,19 @@ class ConnectionMachine(Machine[ConnectionState]):
     keepalive_lost = s.READY.to(s.DEGRADED)
     keepalive_restored = s.DEGRADED.to(s.READY, cond="login_held")
     stream_error_unknown = s.DEGRADED.from_(s.CONNECTING, s.SYNCING, s.READY, s.DEGRADED)
-    disconnected = s.BACKOFF.from_(*_named(s, ACTIVE))
-    worker_died = s.BACKOFF.from_(*_named(s, ACTIVE))
-    crashed_too_often = s.FAILED.from_(*_named(s, ACTIVE))
+    disconnected = s.BACKOFF.from_(*_select_states(s, ACTIVE_STATES))
+    worker_died = s.BACKOFF.from_(*_select_states(s, ACTIVE_STATES))
+    crashed_too_often = s.FAILED.from_(*_select_states(s, ACTIVE_STATES))
 
     # The platform's verdicts. A ban or block is heard in every state: it must never be missed.
-    replaced_by_other = s.REPLACED.from_(*_named(s, ACTIVE))
-    logged_out_remotely = s.LOGGED_OUT.from_(*_named(s, ACTIVE))
-    version_refused = s.OUTDATED.from_(*_named(s, ACTIVE))
-    refused = s.FAILED.from_(*_named(s, ACTIVE))
+    replaced_by_other = s.REPLACED.from_(*_select_states(s, ACTIVE_STATES))
+    logged_out_remotely = s.LOGGED_OUT.from_(*_select_states(s, ACTIVE_STATES))
+    version_refused = s.OUTDATED.from_(*_select_states(s, ACTIVE_STATES))
+    refused = s.FAILED.from_(*_select_states(s, ACTIVE_STATES))
     banned = s.BANNED_TEMPORARILY.from_(
-        *_named(s, set(ConnectionState) - {ConnectionState.BLOCKED})
+        *_select_states(s, set(ConnectionState) - {ConnectionState.BLOCKED})
     )
-    blocked_by_platform = s.BLOCKED.from_(*_named(s, ConnectionState))
+    blocked_by_platform = s.BLOCKED.from_(*_select_states(s, ConnectionState))
 
     # Time.
     deadline_passed = (
@@ -260,7 +264,7 @@ class ConnectionMachine(Machine[ConnectionState]):
         self.login_held = False
 
 
-class PhoneMachine(Machine[PhoneState]):
+class PhoneMachine(StrictMachine[PhoneState]):
     """Unlinked until a first pairing; seen and unseen while it is linked."""
 
     s = States.from_enum(PhoneState, initial=PhoneState.UNLINKED, use_enum_instance=True)
@@ -270,7 +274,7 @@ class PhoneMachine(Machine[PhoneState]):
     phone_unlinked = s.UNLINKED.from_(s.SEEN, s.UNSEEN)
 
 
-class SendingMachine(Machine[SendingState]):
+class SendingMachine(StrictMachine[SendingState]):
     """What the platform's restriction signals leave open. After silence: replies first."""
 
     s = States.from_enum(SendingState, initial=SendingState.ALL, use_enum_instance=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
@@ -23,7 +23,7 @@ class AuditEntry:
     detail: Mapping[str, object]
 
 
-def add(
+def insert_audit_entry(
     tx: Tx,
     at: datetime,
     who: str,
@@ -35,16 +35,16 @@ def add(
     """Append one entry, in the transaction of what it tells of."""
     tx.execute(
         "INSERT INTO audit (at, who, action, subject, reason, detail) VALUES (?, ?, ?, ?, ?, ?)",
-        (stamp(at), who, action, subject, reason, json.dumps(dict(detail or {}))),
+        (format_timestamp(at), who, action, subject, reason, json.dumps(dict(detail or {}))),
     )
 
 
-def of_subject(reader: Reader, subject: str) -> list[AuditEntry]:
+def list_subject_audit_entries(reader: Reader, subject: str) -> list[AuditEntry]:
     """Return the entries about one thing, oldest first."""
     rows = reader.all("SELECT * FROM audit WHERE subject = ? ORDER BY id", (subject,))
     return [
         AuditEntry(
-            parse(row["at"]),
+            parse_timestamp(row["at"]),
             row["who"],
             row["action"],
             row["subject"],

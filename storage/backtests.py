@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage.connections import connect_for_reading
-from storage.times import stamp
+from storage.times import format_timestamp
 from storage.tx import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MESSAGES = (
+_MESSAGE_COLUMNS_AND_JOIN = (
     "m.text, d.at, d.recipient, s.time_zone",
     "JOIN messages AS m ON m.id = d.message LEFT JOIN sessions AS s ON s.name = m.session",
 )
-_PAGE = 200  # what a processor's cache holds: with ten times as many, each step reads memory anew
+_BATCH_SIZE = (
+    200  # what a processor's cache holds: with ten times as many, each step reads memory anew
+)
 
 
-class Page(NamedTuple):
+class DecisionBatch(NamedTuple):
     """Some decisions, or faults in their place, column by column; documents and facts are JSON."""
 
     rows: tuple[int, ...]
@@ -40,7 +42,7 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Became:
+class DecisionAftermath:
     """Whom a decision was about, and what came after it."""
 
     decision: str
@@ -55,35 +57,39 @@ class Became:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[Reader]:
+def open_snapshot(path: Path) -> Iterator[Reader]:
     """Lend one consistent state of a database that another process may be writing."""
     with contextlib.closing(connect_for_reading(path)) as connection:
         connection.execute("BEGIN")
         yield Reader(connection)
 
 
-def count(reader: Reader, since: datetime) -> int:
+def count_decisions(reader: Reader, since: datetime) -> int:
     """Return how many decisions and faults there are since then."""
-    return int(reader.value("SELECT count(*) FROM decisions WHERE at >= ?", (stamp(since),)))
+    return int(
+        reader.value("SELECT count(*) FROM decisions WHERE at >= ?", (format_timestamp(since),))
+    )
 
 
-def pages(reader: Reader, since: datetime, *, messages: bool) -> Iterator[Page]:
+def iterate_decision_batches(
+    reader: Reader, since: datetime, *, messages: bool
+) -> Iterator[DecisionBatch]:
     """Yield decisions, oldest first, some at a time; their messages only if asked for."""
-    about, join = _MESSAGES if messages else ("NULL, NULL, NULL, NULL", "")
+    about, join = _MESSAGE_COLUMNS_AND_JOIN if messages else ("NULL, NULL, NULL, NULL", "")
     after = 0
     # As bytes, JSON is read where it lies; as text it would be decoded first, and encoded again.
     while rows := reader.all(
         "SELECT d.rowid, d.id, d.verdict, CAST(d.document AS BLOB), CAST(d.facts AS BLOB),"
         f" {about} FROM decisions AS d {join}"
-        f" WHERE d.rowid > ? AND d.at >= ? ORDER BY d.rowid LIMIT {_PAGE}",
-        (after, stamp(since)),
+        f" WHERE d.rowid > ? AND d.at >= ? ORDER BY d.rowid LIMIT {_BATCH_SIZE}",
+        (after, format_timestamp(since)),
     ):
-        page = Page(*zip(*rows, strict=True))
+        page = DecisionBatch(*zip(*rows, strict=True))
         yield page
         after = page.rows[-1]
 
 
-def became(reader: Reader, decisions: Sequence[str]) -> list[Became]:
+def list_decision_aftermaths(reader: Reader, decisions: Sequence[str]) -> list[DecisionAftermath]:
     """Return what came after each of these decisions, in no order."""
     marks = ", ".join("?" for _ in decisions)
     seen = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = m.contact AND e.at > d.at"
@@ -97,7 +103,7 @@ def became(reader: Reader, decisions: Sequence[str]) -> list[Became]:
         tuple(decisions),
     )
     return [
-        Became(
+        DecisionAftermath(
             decision=row["id"],
             message=row["message"],
             state=row["state"],

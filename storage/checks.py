@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader
 
 _MANUAL = "manual"  # a person's own phone, to which there is no line
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class CheckSession:
     """A session with an open line, and since when its number is linked here."""
 
     session: str
@@ -20,7 +20,7 @@ class Asker:
     linked_at: datetime
 
 
-def askers(reader: Reader) -> list[Asker]:
+def list_check_sessions(reader: Reader) -> list[CheckSession]:
     """Return the sessions that have a line open, the longest linked first; none of a banned one."""
     rows = reader.all(
         "SELECT s.name, s.phone, n.first_linked_at FROM sessions AS s"
@@ -29,10 +29,15 @@ def askers(reader: Reader) -> list[Asker]:
         " AND s.channel <> ? ORDER BY n.first_linked_at, s.name",
         (_MANUAL,),
     )
-    return [Asker(row["name"], row["phone"], parse(row["first_linked_at"])) for row in rows]
+    return [
+        CheckSession(row["name"], row["phone"], parse_timestamp(row["first_linked_at"]))
+        for row in rows
+    ]
 
 
-def awaited(reader: Reader, *, asked_before: datetime, limit: int) -> list[str]:
+def list_prospects_awaiting_check(
+    reader: Reader, *, checked_before: datetime, limit: int
+) -> list[str]:
     """Return prospects whose messages wait for a check, in the order of the oldest message.
 
     Those who were asked about after ``asked_before`` are left out: the answer was no answer.
@@ -43,12 +48,12 @@ def awaited(reader: Reader, *, asked_before: datetime, limit: int) -> list[str]:
         " AND p.validation IN ('unchecked', 'expired')"
         " AND (p.checked_at IS NULL OR p.checked_at <= ?)"
         " GROUP BY p.id ORDER BY min(m.created_at), p.id LIMIT ?",
-        (stamp(asked_before), limit),
+        (format_timestamp(checked_before), limit),
     )
     return [row["id"] for row in rows]
 
 
-def waiting_in_vain(reader: Reader) -> list[str]:
+def list_contacts_with_answered_check(reader: Reader) -> list[str]:
     """Return contacts whose messages wait for a check although the answer is there."""
     rows = reader.all(
         "SELECT DISTINCT m.contact FROM messages AS m JOIN prospects AS p ON p.contact = m.contact"

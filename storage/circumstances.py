@@ -17,26 +17,28 @@ from storage import (
     spends,
     suppressions,
 )
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.evidence import Evidence
-    from storage.first_contacts import FirstContacts
+    from storage.first_contacts import FirstContactRates
     from storage.messages import MessageRecord
     from storage.prospect_reviews import ProspectReview
     from storage.prospects import ProspectRecord
     from storage.tx import Reader
 
-_LEFT = "('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+_MAYBE_LEFT = (
+    "('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+)
 _LEFT_AT = "coalesce(sent_at, changed_at)"
 """When a message left: a receipt that came later does not make it younger."""
 
-_SIMILAR_TO = 50
+_COMPARED_TEXTS = 50
 """How many of the latest texts to others a commercial message is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
-class SessionCircumstances:
+class SessionContext:
     """The session that would carry a message, and its phone number's standing."""
 
     name: str
@@ -51,7 +53,7 @@ class SessionCircumstances:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageHistory:
+class ContactHistory:
     """What went before between us and the contact; counts are of messages that left."""
 
     sent_24h: int
@@ -64,7 +66,7 @@ class MessageHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class EvaluationContext:
     """One message's surroundings at ``at``. ``revision`` is compared when it is released.
 
     ``reviewed`` is a person's word on the prospect that holds now. ``first_contacts`` are those
@@ -81,26 +83,28 @@ class Circumstances:
     reviewed: ProspectReview | None
     approved: bool
     halted: bool
-    session: SessionCircumstances
-    first_contacts: FirstContacts
-    history: MessageHistory
+    session: SessionContext
+    first_contacts: FirstContactRates
+    history: ContactHistory
     campaign_sent: int | None
 
 
-def around(reader: Reader, message: MessageRecord, at: datetime) -> Circumstances:
+def read_evaluation_context(
+    reader: Reader, message: MessageRecord, at: datetime
+) -> EvaluationContext:
     """Return the circumstances of a message as they are in this one read."""
     contact = message.contact
-    session = of_session(reader, message.session, at)
-    return Circumstances(
+    session = read_session_context(reader, message.session, at)
+    return EvaluationContext(
         at=at,
         contact=contact,
-        revision=contacts.revision(reader, contact),
-        prospect=prospects.of_contact(reader, contact),
-        evidence=tuple(evidence.of_contact(reader, contact)),
-        suppressed=suppressions.is_suppressed(reader, contact),
+        revision=contacts.get_contact_revision(reader, contact),
+        prospect=prospects.find_prospect_by_contact(reader, contact),
+        evidence=tuple(evidence.list_contact_evidence(reader, contact)),
+        suppressed=suppressions.is_contact_suppressed(reader, contact),
         review_reason=reader.value("SELECT review_reason FROM contacts WHERE id = ?", (contact,)),
-        reviewed=prospect_reviews.standing(reader, contact, at),
-        approved=decisions.is_approved(
+        reviewed=prospect_reviews.get_current_prospect_review(reader, contact, at),
+        approved=decisions.is_message_approved(
             reader,
             message=message.id,
             body_hash=message.body_hash,
@@ -108,15 +112,17 @@ def around(reader: Reader, message: MessageRecord, at: datetime) -> Circumstance
             channel=message.channel,
             at=at,
         ),
-        halted=halts.current(reader) is not None,
+        halted=halts.get_current_halt(reader) is not None,
         session=session,
-        first_contacts=first_contacts.of_number(reader, session.phone or session.name, at),
-        history=_history(reader, message, at),
-        campaign_sent=_campaign_sent(reader, message.campaign),
+        first_contacts=first_contacts.get_first_contact_rates(
+            reader, session.phone or session.name, at
+        ),
+        history=_read_contact_history(reader, message, at),
+        campaign_sent=_count_campaign_messages(reader, message.campaign),
     )
 
 
-def of_session(reader: Reader, name: str, at: datetime) -> SessionCircumstances:
+def read_session_context(reader: Reader, name: str, at: datetime) -> SessionContext:
     """Return the session's standing; a KeyError for a name that is not there."""
     row = reader.one(
         "SELECT s.*, n.first_linked_at, n.banned_at, n.new_chats_stopped_at"
@@ -126,34 +132,36 @@ def of_session(reader: Reader, name: str, at: datetime) -> SessionCircumstances:
     if row is None:
         raise KeyError(name)
     since = at - timedelta(hours=24)
-    return SessionCircumstances(
+    return SessionContext(
         name=name,
         connection=row["connection"],
         sending=row["sending"],
         phone=row["phone"],
         time_zone=row["time_zone"],
-        linked_at=parse(row["first_linked_at"]) if row["first_linked_at"] else None,
+        linked_at=parse_timestamp(row["first_linked_at"]) if row["first_linked_at"] else None,
         banned=row["banned_at"] is not None,
         new_chats_stopped=row["new_chats_stopped_at"] is not None,
-        new_chats_24h=spends.count(reader, row["phone"] or name, spends.Spend.NEW_CHAT, since),
+        new_chats_24h=spends.count_spends(
+            reader, row["phone"] or name, spends.SpendKind.NEW_CHAT, since
+        ),
     )
 
 
-def _campaign_sent(reader: Reader, campaign: str | None) -> int | None:
+def _count_campaign_messages(reader: Reader, campaign: str | None) -> int | None:
     if not campaign:
         return None
     n: int = reader.value(
-        f"SELECT count(*) FROM messages WHERE campaign = ? AND state IN {_LEFT}", (campaign,)
+        f"SELECT count(*) FROM messages WHERE campaign = ? AND state IN {_MAYBE_LEFT}", (campaign,)
     )
     return n
 
 
-def _history(reader: Reader, message: MessageRecord, at: datetime) -> MessageHistory:
+def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) -> ContactHistory:
     def left_since(days: float) -> int:
-        since = stamp(at - timedelta(days=days))
+        since = format_timestamp(at - timedelta(days=days))
         n: int = reader.value(
             "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
-            f" AND state IN {_LEFT} AND {_LEFT_AT} > ?",
+            f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ?",
             (message.contact, message.id, since),
         )
         return n
@@ -163,23 +171,24 @@ def _history(reader: Reader, message: MessageRecord, at: datetime) -> MessageHis
     )
     unanswered = reader.value(
         "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
-        f" AND state IN {_LEFT} AND {_LEFT_AT} > ?",
+        f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ?",
         (message.contact, message.id, answered or ""),
     )
     duplicate = reader.value(
         "SELECT 1 FROM messages WHERE contact = ? AND id < ? AND body_hash = ?"
-        f" AND (state IN {_LEFT} OR state IN ('queued', 'cleared', 'held', 'deferred', 'taken'))"
+        f" AND (state IN {_MAYBE_LEFT}"
+        " OR state IN ('queued', 'cleared', 'held', 'deferred', 'taken'))"
         " AND created_at > ?",
-        (message.contact, message.id, message.body_hash, stamp(at - timedelta(days=30))),
+        (message.contact, message.id, message.body_hash, format_timestamp(at - timedelta(days=30))),
     )
     # By name: left to itself the planner walks through everything that ever left.
     texts = reader.all(
         "SELECT text FROM messages INDEXED BY messages_sold_lately"
         " WHERE contact <> ? AND kind = 'commercial'"
-        f" AND state IN {_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
-        (message.contact, stamp(at - timedelta(days=1)), _SIMILAR_TO),
+        f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
+        (message.contact, format_timestamp(at - timedelta(days=1)), _COMPARED_TEXTS),
     )
-    return MessageHistory(
+    return ContactHistory(
         sent_24h=left_since(1),
         sent_7d=left_since(7),
         sent_30d=left_since(30),

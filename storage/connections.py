@@ -9,11 +9,13 @@ from typing import Final
 
 APPLICATION_ID: Final = 0x4C656164  # "Lead", at byte 68 of the file
 BUSY_MILLISECONDS: Final = 5_000
-CUT_STEPS: Final = 10_000  # of SQLite's machine, between two looks whether a statement is cut short
+INTERRUPT_CHECK_STEPS: Final = (
+    10_000  # of SQLite's machine, between two looks whether a statement is cut short
+)
 _CHECKPOINT_PAGES: Final = 4_000  # 16 MB: only a net, the periodic checkpoint comes before it
 
-_ALWAYS: Final = ("foreign_keys = ON", "trusted_schema = OFF")
-_WRITING: Final = (
+_COMMON_PRAGMAS: Final = ("foreign_keys = ON", "trusted_schema = OFF")
+_WRITE_PRAGMAS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",
     f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
@@ -25,12 +27,12 @@ def connect_for_writing(path: Path) -> sqlite3.Connection:
 
     `synchronous=FULL` is what makes an acknowledgement true after a power cut.
     """
-    return _connect(path, "rw", (*_ALWAYS, *_WRITING))
+    return _connect(path, "rw", (*_COMMON_PRAGMAS, *_WRITE_PRAGMAS))
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
     """Open a connection that can not change the file."""
-    return _connect(path, "ro", (*_ALWAYS, "query_only = ON"))
+    return _connect(path, "ro", (*_COMMON_PRAGMAS, "query_only = ON"))
 
 
 def _connect(path: Path, mode: str, pragmas: Sequence[str]) -> sqlite3.Connection:

@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 from storage.ids import new_id
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
-_OF_A_CONTACT: Final = (
+_CONTACT_TABLES: Final = (
     "aliases",
     "evidence",
     "inbound",
@@ -55,34 +55,34 @@ class ContactRecord:
     review_reason: str | None
 
 
-def resolve(tx: Tx, aliases: Sequence[Alias], at: datetime) -> str:
+def resolve_contact(tx: Tx, aliases: Sequence[Alias], at: datetime) -> str:
     """Return the one contact that these aliases belong to; after it, all of them do.
 
     Makes the contact, or the alias rows, where they are missing. Where the aliases belonged to
     several contacts, these turn out to be one person: the younger are merged into the eldest.
     """
-    known = _known(tx, aliases)
-    owners = sorted(set(known.values()), key=lambda owner: _age(tx, owner))
-    contact = owners[0] if owners else _create(tx, at)
+    known = _find_owners(tx, aliases)
+    owners = sorted(set(known.values()), key=lambda owner: _contact_age(tx, owner))
+    contact = owners[0] if owners else _insert_contact(tx, at)
     for younger in owners[1:]:
-        _merge(tx, elder=contact, younger=younger)
+        _merge_contacts(tx, elder=contact, younger=younger)
     missing = [alias for alias in aliases if alias.text not in known]
     tx.execute_many(
         "INSERT INTO aliases (alias, alias_hash, contact, kind) VALUES (?, ?, ?, ?)",
         [(alias.text, alias.hash, contact, alias.kind) for alias in missing],
     )
     if owners and missing:
-        touch(tx, contact)
+        bump_contact_revision(tx, contact)
     return contact
 
 
-def of_alias(reader: Reader, alias: str) -> str | None:
+def find_contact_by_alias(reader: Reader, alias: str) -> str | None:
     """Return the contact that has this alias, or None."""
     contact: str | None = reader.value("SELECT contact FROM aliases WHERE alias = ?", (alias,))
     return contact
 
 
-def aliases_of(reader: Reader, contact: str) -> list[Alias]:
+def list_aliases(reader: Reader, contact: str) -> list[Alias]:
     """Return every alias of a contact, sorted by text."""
     rows = reader.all(
         "SELECT alias, alias_hash, kind FROM aliases WHERE contact = ? ORDER BY alias", (contact,)
@@ -90,21 +90,21 @@ def aliases_of(reader: Reader, contact: str) -> list[Alias]:
     return [Alias(row["alias"], row["alias_hash"], AliasKind(row["kind"])) for row in rows]
 
 
-def get(reader: Reader, contact: str) -> ContactRecord | None:
+def get_contact(reader: Reader, contact: str) -> ContactRecord | None:
     """Return one contact as stored, or None."""
     row = reader.one("SELECT * FROM contacts WHERE id = ?", (contact,))
     if row is None:
         return None
     return ContactRecord(
         row["id"],
-        parse(row["created_at"]),
+        parse_timestamp(row["created_at"]),
         row["revision"],
         row["merged_into"],
         row["review_reason"],
     )
 
 
-def current(reader: Reader, contact: str) -> str:
+def get_merged_contact(reader: Reader, contact: str) -> str:
     """Return the contact that this one was merged into, or itself."""
     merged_into: str | None = reader.value(
         "SELECT merged_into FROM contacts WHERE id = ?", (contact,)
@@ -112,59 +112,61 @@ def current(reader: Reader, contact: str) -> str:
     return merged_into or contact
 
 
-def touch(tx: Tx, contact: str) -> None:
+def bump_contact_revision(tx: Tx, contact: str) -> None:
     """Note that a fact about the contact changed: a send that was judged before is judged anew."""
     tx.execute("UPDATE contacts SET revision = revision + 1 WHERE id = ?", (contact,))
 
 
-def revision(reader: Reader, contact: str) -> int:
+def get_contact_revision(reader: Reader, contact: str) -> int:
     """Return how often facts about the contact have changed."""
     number: int = reader.value("SELECT revision FROM contacts WHERE id = ?", (contact,))
     return number
 
 
-def ask_review(tx: Tx, contact: str, reason: str, at: datetime) -> None:
+def request_contact_review(tx: Tx, contact: str, reason: str, at: datetime) -> None:
     """Hold commercial messages to the contact for a person, and say why.
 
     What was decided about the prospect before does not answer that, and counts no more.
     """
     tx.execute(
         "UPDATE contacts SET review_reason = ?, review_asked_at = ? WHERE id = ?",
-        (reason, stamp(at), contact),
+        (reason, format_timestamp(at), contact),
     )
-    touch(tx, contact)
+    bump_contact_revision(tx, contact)
 
 
-def end_review(tx: Tx, contact: str) -> None:
+def end_contact_review(tx: Tx, contact: str) -> None:
     """Note that a person looked: nothing is held for it any more."""
     tx.execute("UPDATE contacts SET review_reason = NULL WHERE id = ?", (contact,))
-    touch(tx, contact)
+    bump_contact_revision(tx, contact)
 
 
-def _known(reader: Reader, aliases: Sequence[Alias]) -> dict[str, str]:
+def _find_owners(reader: Reader, aliases: Sequence[Alias]) -> dict[str, str]:
     """Return the owner of each alias that has one."""
-    found = ((alias.text, of_alias(reader, alias.text)) for alias in aliases)
+    found = ((alias.text, find_contact_by_alias(reader, alias.text)) for alias in aliases)
     return {text: owner for text, owner in found if owner is not None}
 
 
-def _age(reader: Reader, contact: str) -> tuple[str, str]:
+def _contact_age(reader: Reader, contact: str) -> tuple[str, str]:
     created: str = reader.value("SELECT created_at FROM contacts WHERE id = ?", (contact,))
     return created, contact
 
 
-def _create(tx: Tx, at: datetime) -> str:
+def _insert_contact(tx: Tx, at: datetime) -> str:
     contact = new_id("con", at)
-    tx.execute("INSERT INTO contacts (id, created_at) VALUES (?, ?)", (contact, stamp(at)))
+    tx.execute(
+        "INSERT INTO contacts (id, created_at) VALUES (?, ?)", (contact, format_timestamp(at))
+    )
     return contact
 
 
-def _merge(tx: Tx, *, elder: str, younger: str) -> None:
+def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
     """Move everything of the younger contact to the elder.
 
     ``messages.in_flight_key`` stays as it is: what is on its way was counted under the old name.
     """
     _merge_prospects(tx, elder, younger)
-    for table in _OF_A_CONTACT:
+    for table in _CONTACT_TABLES:
         tx.execute(
             f"UPDATE {table} SET contact = ? WHERE contact = ?",
             (elder, younger),

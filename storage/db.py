@@ -12,24 +12,24 @@ from typing import Final, TypeVar
 from sqlite_utils import Migrations
 
 from storage import event_log
-from storage.aside import Aside
+from storage.aside import MaintenanceThread
 from storage.connections import connect_for_writing
-from storage.errors import disk_failures_named
+from storage.errors import translate_disk_errors
 from storage.events import CommittedEvent
 from storage.folder import FolderLock, StateFolder
-from storage.identity import Identity
-from storage.opening import note_identity, nothing_more, prepare
-from storage.readers import Readers
+from storage.identity import DatabaseIdentity
+from storage.opening import do_nothing, prepare_database, update_anchor
+from storage.readers import ReaderPool
 from storage.times import utc_now
 from storage.tx import Reader, Tx
-from storage.upgrade import InTransaction
+from storage.upgrade import TransactionStep
 from storage.writer import Writer
 
 T = TypeVar("T")
 
 QUEUE_LIMIT: Final = 2_048  # waiting jobs of each lane
-TRIM_ROWS: Final = 500  # of the event log in one job
-CHECKPOINT_PATIENCE: Final = 50  # milliseconds
+TRIM_BATCH_ROWS: Final = 500  # of the event log in one job
+CHECKPOINT_BUSY_MILLISECONDS: Final = 50  # milliseconds
 
 
 class Database:
@@ -38,10 +38,10 @@ class Database:
     def __init__(
         self,
         folder: StateFolder,
-        identity: Identity,
+        identity: DatabaseIdentity,
         writer: Writer,
-        readers: Readers,
-        aside: Aside,
+        readers: ReaderPool,
+        maintenance: MaintenanceThread,
         opened: contextlib.AsyncExitStack,
     ) -> None:
         """Take over what `open` has opened."""
@@ -49,7 +49,7 @@ class Database:
         self._identity = identity
         self._writer = writer
         self._readers = readers
-        self._aside = aside
+        self._maintenance = maintenance
         self._opened = opened
 
     @classmethod
@@ -59,7 +59,7 @@ class Database:
         *,
         migrations: Migrations,
         on_events: Callable[[Sequence[CommittedEvent]], None],
-        at_open: InTransaction = nothing_more,
+        at_open: TransactionStep = do_nothing,
         queue_limit: int = QUEUE_LIMIT,
         now: Callable[[], datetime] = utc_now,
     ) -> Database:
@@ -72,17 +72,19 @@ class Database:
         state = StateFolder(folder)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.closing(FolderLock(state)))
-            stack.enter_context(disk_failures_named(folder))
-            aside = Aside()  # a start that is given up keeps the folder until its thread is done
+            stack.enter_context(translate_disk_errors(folder))
+            aside = (
+                MaintenanceThread()
+            )  # a start that is given up keeps the folder until its thread is done
             stack.push_async_callback(aside.close)
-            identity = await aside.do(prepare, state, migrations, at_open, now())
+            identity = await aside.run(prepare_database, state, migrations, at_open, now())
             connect = functools.partial(connect_for_writing, state.database)
             where = str(state.database)
-            stack.push_async_callback(aside.do, note_identity, state)
+            stack.push_async_callback(aside.run, update_anchor, state)
             writer = Writer(connect, on_events, where=where, queue_limit=queue_limit)
             await writer.start()
             stack.push_async_callback(writer.close)
-            readers = Readers(state.database)
+            readers = ReaderPool(state.database)
             stack.push_async_callback(readers.close)
             return cls(state, identity, writer, readers, aside, stack.pop_all())
 
@@ -119,9 +121,9 @@ class Database:
         return self._identity.epoch
 
     @property
-    def beat(self) -> float:
+    def last_batch_at(self) -> float:
         """`time.monotonic()` at the end of the last transaction, well or not."""
-        return self._writer.beat
+        return self._writer.last_batch_at
 
     @property
     def commits(self) -> int:
@@ -133,27 +135,29 @@ class Database:
 
         Most of the work is done beside the writer; it waits only for the last step.
         """
-        await self._aside.do(_checkpoint, self._folder)
+        await self._maintenance.run(_checkpoint_wal, self._folder)
 
     async def trim_events(self, before: datetime) -> int:
         """Forget the events from before that moment, in small jobs; return how many."""
         total = 0
-        while gone := await self.write(lambda tx: event_log.trim(tx, before, TRIM_ROWS)):
+        while gone := await self.write(
+            lambda tx: event_log.trim_events(tx, before, TRIM_BATCH_ROWS)
+        ):
             total += gone
         return total
 
     async def high_water(self) -> int:
         """Return the highest committed sequence number, 0 before the first event."""
-        return await self.read(event_log.high_water)
+        return await self.read(event_log.get_high_water)
 
-    async def note_high_water(self) -> None:
+    async def save_high_water(self) -> None:
         """Write into the anchor how far we came, so that an older copy is recognised."""
-        await self._aside.do(note_identity, self._folder)
+        await self._maintenance.run(update_anchor, self._folder)
 
 
-def _checkpoint(folder: StateFolder) -> None:
+def _checkpoint_wal(folder: StateFolder) -> None:
     with contextlib.closing(connect_for_writing(folder.database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         # the last step keeps the writer out while it waits for readers: better next time than long
-        connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE}")
+        connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_BUSY_MILLISECONDS}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

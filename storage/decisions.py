@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from storage.documents import written
-from storage.times import parse, stamp
+from storage.documents import encode_json
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,7 +34,7 @@ class DecisionRecord:
     microseconds: int
 
 
-def add(tx: Tx, decision: DecisionRecord) -> None:
+def insert_decision(tx: Tx, decision: DecisionRecord) -> None:
     """Store a decision; it is never changed afterwards."""
     tx.execute(
         "INSERT INTO decisions (id, message, at, phase, ruleset, verdict, body_hash, recipient,"
@@ -42,20 +42,20 @@ def add(tx: Tx, decision: DecisionRecord) -> None:
         (
             decision.id,
             decision.message,
-            stamp(decision.at),
+            format_timestamp(decision.at),
             decision.phase,
             decision.ruleset,
             decision.verdict,
             decision.body_hash,
             decision.recipient,
-            written(decision.document),
-            written(decision.facts),
+            encode_json(decision.document),
+            encode_json(decision.facts),
             decision.microseconds,
         ),
     )
 
 
-def redeem(
+def redeem_permit(
     tx: Tx,
     *,
     permit: str,
@@ -69,11 +69,11 @@ def redeem(
     tx.execute(
         "INSERT INTO permits (id, message, decision, document, redeemed_at, expires_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        (permit, message, decision, document, stamp(at), stamp(expires_at)),
+        (permit, message, decision, document, format_timestamp(at), format_timestamp(expires_at)),
     )
 
 
-def approve(
+def insert_approval(
     tx: Tx,
     *,
     message: str,
@@ -89,11 +89,20 @@ def approve(
     tx.execute(
         "INSERT INTO approvals (message, body_hash, recipient, channel, who, reason, at,"
         " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (message, body_hash, recipient, channel, who, reason, stamp(at), stamp(expires_at)),
+        (
+            message,
+            body_hash,
+            recipient,
+            channel,
+            who,
+            reason,
+            format_timestamp(at),
+            format_timestamp(expires_at),
+        ),
     )
 
 
-def is_approved(
+def is_message_approved(
     reader: Reader, *, message: str, body_hash: str, recipient: str, channel: str, at: datetime
 ) -> bool:
     """Tell whether an approval for exactly this message is in force."""
@@ -101,24 +110,24 @@ def is_approved(
         reader.value(
             "SELECT 1 FROM approvals WHERE message = ? AND body_hash = ? AND recipient = ?"
             " AND channel = ? AND expires_at > ?",
-            (message, body_hash, recipient, channel, stamp(at)),
+            (message, body_hash, recipient, channel, format_timestamp(at)),
         )
     )
 
 
-def of_message(reader: Reader, message: str) -> list[DecisionRecord]:
+def list_message_decisions(reader: Reader, message: str) -> list[DecisionRecord]:
     """Return every decision on a message, oldest first."""
     rows = reader.all("SELECT * FROM decisions WHERE message = ? ORDER BY rowid", (message,))
-    return [_record(row) for row in rows]
+    return [_decision_from_row(row) for row in rows]
 
 
-def get(reader: Reader, decision: str) -> DecisionRecord | None:
+def get_decision(reader: Reader, decision: str) -> DecisionRecord | None:
     """Return one decision, or None."""
     row = reader.one("SELECT * FROM decisions WHERE id = ?", (decision,))
-    return _record(row) if row else None
+    return _decision_from_row(row) if row else None
 
 
-def search(
+def search_decisions(
     reader: Reader,
     *,
     message: str = "",
@@ -143,37 +152,37 @@ def search(
             "limit": limit,
         },
     )
-    return [_record(row) for row in rows]
+    return [_decision_from_row(row) for row in rows]
 
 
-def last_of_contact(reader: Reader, contact: str) -> DecisionRecord | None:
+def get_latest_contact_decision(reader: Reader, contact: str) -> DecisionRecord | None:
     """Return the newest decision on any message to a contact, or None."""
     row = reader.one(
         "SELECT d.* FROM decisions AS d JOIN messages AS m ON m.id = d.message"
         " WHERE m.contact = ? ORDER BY d.at DESC, d.rowid DESC LIMIT 1",
         (contact,),
     )
-    return _record(row) if row else None
+    return _decision_from_row(row) if row else None
 
 
-def was_routed(reader: Reader, message: str) -> bool:
+def is_message_rerouted(reader: Reader, message: str) -> bool:
     """Tell whether a message was sent to another channel before."""
     return bool(
         reader.value("SELECT 1 FROM decisions WHERE message = ? AND verdict = 'route'", (message,))
     )
 
 
-def counts(reader: Reader) -> dict[str, int]:
+def count_decisions_by_verdict(reader: Reader) -> dict[str, int]:
     """Return how many decisions gave each verdict."""
     rows = reader.all("SELECT verdict, count(*) AS n FROM decisions GROUP BY verdict")
     return {row["verdict"]: row["n"] for row in rows}
 
 
-def _record(row: sqlite3.Row) -> DecisionRecord:
+def _decision_from_row(row: sqlite3.Row) -> DecisionRecord:
     return DecisionRecord(
         id=row["id"],
         message=row["message"],
-        at=parse(row["at"]),
+        at=parse_timestamp(row["at"]),
         phase=row["phase"],
         ruleset=row["ruleset"],
         verdict=row["verdict"],

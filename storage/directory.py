@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from storage.imports import ImportRecord, ImportRowOutcome, counts, get
-from storage.prospects import ProspectRecord, built
+from storage.imports import ImportRecord, ImportRowOutcome, count_import_rows, get_import
+from storage.prospects import ProspectRecord, prospect_from_row
 
 if TYPE_CHECKING:
     from storage.tx import Reader
 
-_FEWEST_DIGITS: Final = 3
-_SUPPRESSED: Final = (
+_MIN_SEARCH_DIGITS: Final = 3
+_IS_SUPPRESSED: Final = (
     "EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = p.contact AND s.lifted_at IS NULL)"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ProspectDirectoryEntry:
     """A prospect, and whether they asked not to be written to."""
 
     prospect: ProspectRecord
@@ -26,14 +26,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class PastImport:
+class ImportSummary:
     """A list that was brought in, and what became of its records."""
 
     record: ImportRecord
     counts: dict[ImportRowOutcome, int]
 
 
-def search(
+def search_prospect_directory(
     reader: Reader,
     *,
     text: str = "",
@@ -42,14 +42,14 @@ def search(
     import_: str = "",
     after: str = "",
     limit: int = 50,
-) -> list[Entry]:
+) -> list[ProspectDirectoryEntry]:
     """Return prospects, newest first, past the id `after`.
 
     `text` is part of a name, a trade or an origin, or digits of a number, however it is written.
     """
     digits = "".join(filter(str.isdigit, text))
     rows = reader.all(
-        f"SELECT p.*, {_SUPPRESSED} AS suppressed FROM prospects AS p"
+        f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
         " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"
         " AND (:permission = '' OR permission = :permission)"
         " AND (:import = '' OR import = :import) AND (:text = '' OR id = :text"
@@ -61,15 +61,15 @@ def search(
             "permission": permission,
             "import": import_,
             "text": text,
-            "digits": digits if len(digits) >= _FEWEST_DIGITS else "",
+            "digits": digits if len(digits) >= _MIN_SEARCH_DIGITS else "",
             "limit": limit,
         },
     )
-    return [Entry(built(row), bool(row["suppressed"])) for row in rows]
+    return [ProspectDirectoryEntry(prospect_from_row(row), bool(row["suppressed"])) for row in rows]
 
 
-def imports(reader: Reader, limit: int = 20) -> list[PastImport]:
+def list_imports(reader: Reader, limit: int = 20) -> list[ImportSummary]:
     """Return the lists that were brought in, newest first."""
     rows = reader.all("SELECT id FROM imports ORDER BY id DESC LIMIT ?", (limit,))
-    found = (get(reader, row["id"]) for row in rows)
-    return [PastImport(each, counts(reader, each.id)) for each in found if each]
+    found = (get_import(reader, row["id"]) for row in rows)
+    return [ImportSummary(each, count_import_rows(reader, each.id)) for each in found if each]

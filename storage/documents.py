@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def written(document: Mapping[str, object]) -> str:
+def encode_json(document: Mapping[str, object]) -> str:
     """Return the text of a document; a number that JSON has no word for (NaN) is null.
 
     Raises ``TypeError`` for what is neither text, number, flag, list nor mapping.
@@ -18,7 +18,7 @@ def written(document: Mapping[str, object]) -> str:
     return _encoder.encode(document).decode()
 
 
-def _plain(value: object) -> object:
+def _to_plain_type(value: object) -> object:
     """Return what a plugin's own kind of text or number is underneath."""
     for kind in (str, int, float):
         if isinstance(value, kind):
@@ -27,4 +27,4 @@ def _plain(value: object) -> object:
     raise TypeError(message)
 
 
-_encoder = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
+_encoder = msgspec.json.Encoder(order="sorted", enc_hook=_to_plain_type)

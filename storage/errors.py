@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_FAULTY: Final = frozenset({errno.EACCES, errno.EIO, errno.EPERM, errno.EROFS})
-_SQLITE_FAULTY: Final = frozenset(
+_FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FAULT_ERRNOS: Final = frozenset({errno.EACCES, errno.EIO, errno.EPERM, errno.EROFS})
+_FAULT_SQLITE_CODES: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_CANTOPEN,
@@ -20,7 +20,7 @@ _SQLITE_FAULTY: Final = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-_PRIMARY_CODE: Final = 0xFF  # SQLite keeps the detail in the higher bits
+_PRIMARY_CODE_MASK: Final = 0xFF  # SQLite keeps the detail in the higher bits
 
 
 class StorageError(Exception):
@@ -120,7 +120,7 @@ class JobAborted(StorageError):
     code = "job_aborted"
 
 
-class Closed(StorageError):
+class DatabaseClosed(StorageError):
     """The database is closing or closed; the job was not started."""
 
     code = "closed"
@@ -133,7 +133,7 @@ class Closed(StorageError):
         )
 
 
-def disk_failure(error: BaseException, where: object) -> WriteFailed | None:
+def classify_disk_error(error: BaseException, where: object) -> WriteFailed | None:
     """Tell an error that the disk is to blame for from one that a job caused itself (None)."""
     if _is_full(error):
         return DiskFull(
@@ -149,12 +149,12 @@ def disk_failure(error: BaseException, where: object) -> WriteFailed | None:
 
 
 @contextlib.contextmanager
-def disk_failures_named(where: object) -> Iterator[None]:
+def translate_disk_errors(where: object) -> Iterator[None]:
     """Turn what the disk refuses inside the block into WriteFailed; let other errors pass."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        failure = disk_failure(error, where)
+        failure = classify_disk_error(error, where)
         if failure is None:
             raise
         raise failure from error
@@ -162,16 +162,16 @@ def disk_failures_named(where: object) -> Iterator[None]:
 
 def _is_full(error: BaseException) -> bool:
     if isinstance(error, OSError):
-        return error.errno in _FULL
+        return error.errno in _FULL_ERRNOS
     return _sqlite_code(error) == sqlite3.SQLITE_FULL
 
 
 def _is_faulty(error: BaseException) -> bool:
     if isinstance(error, OSError):
-        return error.errno in _FAULTY
-    return _sqlite_code(error) in _SQLITE_FAULTY
+        return error.errno in _FAULT_ERRNOS
+    return _sqlite_code(error) in _FAULT_SQLITE_CODES
 
 
 def _sqlite_code(error: BaseException) -> int:
     # the module raises some errors by itself; those have no code of SQLite's
-    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK

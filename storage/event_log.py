@@ -6,40 +6,44 @@ import json
 from datetime import datetime
 
 from storage.events import CommittedEvent
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
-def after(reader: Reader, seq: int, limit: int) -> list[CommittedEvent]:
+def list_events_after(reader: Reader, seq: int, limit: int) -> list[CommittedEvent]:
     """Return at most `limit` events that follow `seq`, oldest first."""
     rows = reader.all("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
     return [
         CommittedEvent(
-            row["seq"], row["type"], parse(row["at"]), row["subject"], json.loads(row["data"])
+            row["seq"],
+            row["type"],
+            parse_timestamp(row["at"]),
+            row["subject"],
+            json.loads(row["data"]),
         )
         for row in rows
     ]
 
 
-def oldest(reader: Reader) -> int | None:
+def get_oldest_seq(reader: Reader) -> int | None:
     """Return the first sequence number that is still kept, or None when the log is empty."""
     seq: int | None = reader.value("SELECT min(seq) FROM events")
     return seq
 
 
-def high_water(reader: Reader) -> int:
+def get_high_water(reader: Reader) -> int:
     """Return the highest sequence number ever given, 0 before the first; trimming keeps it."""
     return reader.value("SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0
 
 
-def trim(tx: Tx, before: datetime, limit: int) -> int:
+def trim_events(tx: Tx, before: datetime, limit: int) -> int:
     """Forget at most `limit` of the oldest events, up to the first that is not before `before`.
 
     Only the beginning of the log goes, so that what remains has no holes even when the clock
     once jumped. Returns how many went.
     """
     first_kept = tx.value(
-        "SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (stamp(before),)
+        "SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (format_timestamp(before),)
     )
     return tx.execute(
         "DELETE FROM events WHERE seq IN"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from storage.times import stamp
+from storage.times import format_timestamp
 
 
-class StoredEvent(Protocol):
+class StorableEvent(Protocol):
     """What an event has to offer to be stored."""
 
     @property
@@ -37,7 +37,7 @@ class StoredEvent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class PlainStorableEvent:
     """An event that storage itself tells, where a table function knows all there is to say."""
 
     type: str
@@ -57,15 +57,15 @@ class CommittedEvent:
     data: Mapping[str, object]
 
 
-def append(connection: sqlite3.Connection, event: StoredEvent) -> CommittedEvent:
+def append_event(connection: sqlite3.Connection, event: StorableEvent) -> CommittedEvent:
     """Insert the event inside the running transaction."""
     data = dict(event.data)
     seq = connection.execute(
         "INSERT INTO events (type, at, subject, data) VALUES (?, ?, ?, ?)",
-        (event.type, stamp(event.at), event.subject, _encoded(data)),
+        (event.type, format_timestamp(event.at), event.subject, _encode_data(data)),
     ).lastrowid
     return CommittedEvent(seq or 0, event.type, event.at, event.subject, data)
 
 
-def _encoded(data: Mapping[str, object]) -> str:
+def _encode_data(data: Mapping[str, object]) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
@@ -15,7 +15,7 @@ class EvidenceKind(StrEnum):
 
     PERMISSION = "permission"
     """[opted_in, relationship, public_source, none]: how we may write, and the source says why."""
-    REFUSAL = "refusal"
+    DECLINED = "refusal"
     """[refused]: they said no in any words that were no opt-out."""
     INBOUND = "inbound"
     """[the wish]: they wrote to us."""
@@ -44,7 +44,7 @@ class Evidence:
     quote: str
 
 
-def add(
+def insert_evidence(
     tx: Tx,
     contact: str,
     kind: EvidenceKind,
@@ -57,11 +57,11 @@ def add(
     """Append one piece; ``source`` says where we have it from, in a few words."""
     tx.execute(
         "INSERT INTO evidence (contact, at, kind, value, source, quote) VALUES (?, ?, ?, ?, ?, ?)",
-        (contact, stamp(at), kind, value, source, quote),
+        (contact, format_timestamp(at), kind, value, source, quote),
     )
 
 
-def of_contact(reader: Reader, contact: str) -> list[Evidence]:
+def list_contact_evidence(reader: Reader, contact: str) -> list[Evidence]:
     """Return all evidence about a contact, newest first."""
     rows = reader.all(
         "SELECT kind, value, at, source, quote FROM evidence WHERE contact = ?"
@@ -70,7 +70,11 @@ def of_contact(reader: Reader, contact: str) -> list[Evidence]:
     )
     return [
         Evidence(
-            EvidenceKind(row["kind"]), row["value"], parse(row["at"]), row["source"], row["quote"]
+            EvidenceKind(row["kind"]),
+            row["value"],
+            parse_timestamp(row["at"]),
+            row["source"],
+            row["quote"],
         )
         for row in rows
     ]

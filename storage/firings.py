@@ -6,24 +6,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from storage.times import stamp
+from storage.times import format_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Firings:
+class RuleFirings:
     """How many messages a rule of the gate spoke on, lately and over a longer time."""
 
     lately: int
     longer: int
 
 
-NEVER = Firings(0, 0)
+NO_FIRINGS = RuleFirings(0, 0)
 
 
-def of_gate(reader: Reader, *, lately: datetime, longer: datetime) -> dict[str, Firings]:
+def count_gate_rule_firings(
+    reader: Reader, *, lately: datetime, longer: datetime
+) -> dict[str, RuleFirings]:
     """Return by rule on how many messages it fired since each moment; each message counts once."""
     rows = reader.all(
         "SELECT rule, count(DISTINCT CASE WHEN at >= :lately THEN message END) AS lately,"
@@ -33,12 +35,12 @@ def of_gate(reader: Reader, *, lately: datetime, longer: datetime) -> dict[str, 
         " UNION ALL SELECT d.at, d.message, json_extract(c.value, '$.id')"
         " FROM decisions AS d, json_each(d.document, '$.contributions') AS c"
         " WHERE d.at >= :longer) GROUP BY rule",
-        {"lately": stamp(lately), "longer": stamp(longer)},
+        {"lately": format_timestamp(lately), "longer": format_timestamp(longer)},
     )
-    return {row["rule"]: Firings(row["lately"], row["longer"]) for row in rows}
+    return {row["rule"]: RuleFirings(row["lately"], row["longer"]) for row in rows}
 
 
-def of_score(reader: Reader) -> dict[str, int]:
+def count_score_rule_firings(reader: Reader) -> dict[str, int]:
     """Return by rule for how many prospects it counts, as they are scored now."""
     rows = reader.all(
         "SELECT json_extract(c.value, '$.id') AS rule, count(*) AS n FROM prospects AS p,"

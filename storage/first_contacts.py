@@ -10,37 +10,39 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from storage.times import stamp
+from storage.times import format_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader
 
-LATEST: Final = 20
+LATEST_FIRST_CONTACTS: Final = 20
 """How many first contacts speak for a number."""
 DELIVERED_WITHIN: Final = timedelta(hours=24)
 ANSWERED_WITHIN: Final = timedelta(hours=72)
 
-_LEFT = (
+_FIRST_CONTACT_LEFT = (
     "(m.state IN ('sent', 'delivered', 'read', 'confirmed_by_hand')"
     " OR (m.state = 'failed' AND m.sent_at IS NOT NULL))"
 )
-_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.contact AND e.at >= c.at"
-_WROTE = f"{_SINCE} AND e.kind = 'inbound')"
-_WELCOMED = f"{_SINCE} AND e.kind = 'inbound' AND e.value NOT IN ('refused', 'opt_out'))"
-_COMPLAINED = f"{_SINCE} AND e.kind = 'complaint')"
-_LOST = f"(c.state = 'failed' OR (c.state = 'sent' AND NOT {_WROTE}))"
+_EVIDENCE_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.contact AND e.at >= c.at"
+_ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = 'inbound')"
+_ANSWERED_WITHOUT_REFUSAL = (
+    f"{_EVIDENCE_SINCE} AND e.kind = 'inbound' AND e.value NOT IN ('refused', 'opt_out'))"
+)
+_COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = 'complaint')"
+_UNDELIVERED = f"(c.state = 'failed' OR (c.state = 'sent' AND NOT {_ANSWERED}))"
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class FirstContactShare:
     """So many of so many; ``of`` is `LATEST` at most."""
 
     count: int
-    of: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
-class FirstContacts:
+class FirstContactRates:
     """A number's record. Each share is of the latest that have had their time.
 
     ``answered``: they wrote back, and it was no refusal; of those `ANSWERED_WITHIN` old.
@@ -49,33 +51,35 @@ class FirstContacts:
     ``complained``: a complaint came after it; of all.
     """
 
-    answered: Share
-    undelivered: Share
-    complained: Share
+    answered: FirstContactShare
+    undelivered: FirstContactShare
+    complained: FirstContactShare
 
 
-def of_number(reader: Reader, phone: str, at: datetime) -> FirstContacts:
+def get_first_contact_rates(reader: Reader, phone: str, at: datetime) -> FirstContactRates:
     """Return the record of a number (``phone``: as in `storage.spends`) as of ``at``."""
     times = {
         "phone": phone,
-        "answered_by": stamp(at - ANSWERED_WITHIN),
-        "delivered_by": stamp(at - DELIVERED_WITHIN),
+        "answered_by": format_timestamp(at - ANSWERED_WITHIN),
+        "delivered_by": format_timestamp(at - DELIVERED_WITHIN),
     }
     settled = "m.state <> 'confirmed_by_hand' AND (m.state <> 'sent' OR s.at <= :delivered_by)"
-    return FirstContacts(
-        answered=_share(reader, _WELCOMED, "s.at <= :answered_by", times),
-        undelivered=_share(reader, _LOST, settled, times),
-        complained=_share(reader, _COMPLAINED, "TRUE", times),
+    return FirstContactRates(
+        answered=_count_share(reader, _ANSWERED_WITHOUT_REFUSAL, "s.at <= :answered_by", times),
+        undelivered=_count_share(reader, _UNDELIVERED, settled, times),
+        complained=_count_share(reader, _COMPLAINED, "TRUE", times),
     )
 
 
-def _share(reader: Reader, counted: str, ripe: str, values: dict[str, str]) -> Share:
+def _count_share(
+    reader: Reader, counted: str, ripe: str, values: dict[str, str]
+) -> FirstContactShare:
     row = reader.one(
         f"SELECT coalesce(sum({counted}), 0) AS n, count(*) AS latest FROM"
         " (SELECT m.contact, m.state, s.at FROM spends AS s JOIN messages AS m ON m.id = s.message"
         " WHERE s.phone = :phone AND s.kind IN ('new_chat', 'manual_new_chat')"
-        f" AND s.message IS NOT NULL AND {_LEFT} AND {ripe}"
-        f" ORDER BY s.at DESC LIMIT {LATEST}) AS c",
+        f" AND s.message IS NOT NULL AND {_FIRST_CONTACT_LEFT} AND {ripe}"
+        f" ORDER BY s.at DESC LIMIT {LATEST_FIRST_CONTACTS}) AS c",
         values,
     )
-    return Share(row["n"], row["latest"]) if row else Share(0, 0)
+    return FirstContactShare(row["n"], row["latest"]) if row else FirstContactShare(0, 0)

@@ -10,8 +10,8 @@ from typing import Final
 
 from storage.errors import DatabaseInUse, DatabaseReadOnly
 
-PRIVATE_FILE: Final = 0o600
-PRIVATE_FOLDER: Final = 0o700
+PRIVATE_FILE_MODE: Final = 0o600
+PRIVATE_FOLDER_MODE: Final = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,11 @@ class FolderLock:
     def __init__(self, folder: StateFolder) -> None:
         """Make the folder if need be and take it. Raises DatabaseInUse, DatabaseReadOnly."""
         try:
-            folder.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            folder.path.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
             self._descriptor = os.open(
-                folder.path / "leadmaster.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE
+                folder.path / "leadmaster.lock",
+                os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+                PRIVATE_FILE_MODE,
             )
         except OSError as error:
             raise DatabaseReadOnly(
@@ -91,7 +93,9 @@ def write_durably(path: Path, content: bytes) -> None:
 
 def create_durably(path: Path, content: bytes = b"") -> None:
     """Make a private file that must not exist yet, and put it and its name on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE_MODE
+    )
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -7,10 +7,10 @@ from typing import Final
 from sqlite_utils import Database as SchemaDatabase
 from sqlite_utils import Migrations
 
-FOUNDATION: Final = Migrations("leadmaster_foundation")
+FOUNDATION_MIGRATIONS: Final = Migrations("leadmaster_foundation")
 
 
-@FOUNDATION()
+@FOUNDATION_MIGRATIONS()
 def m001_epochs(db: SchemaDatabase) -> None:
     """Who this database is, and each time that a person accepted it as the true one."""
     db.execute(
@@ -23,7 +23,7 @@ def m001_epochs(db: SchemaDatabase) -> None:
     )
 
 
-@FOUNDATION()
+@FOUNDATION_MIGRATIONS()
 def m002_events(db: SchemaDatabase) -> None:
     """Every event, in the order of its commit; AUTOINCREMENT never gives a number twice."""
     db.execute(

@@ -8,33 +8,35 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-from statemachines.message import NEEDS_WIRE_ID, MessageState, sql_guard
+from statemachines.message import WIRE_ID_STATES, MessageState, build_transition_guard
 
 
-def _words(states: frozenset[MessageState]) -> str:
+def _quote_states(states: frozenset[MessageState]) -> str:
     return ", ".join(f"'{state}'" for state in sorted(states))
 
 
-def _trigger(name: str, event: str, when: str, sentence: str, table: str = "messages") -> str:
+def _format_trigger(
+    name: str, event: str, when: str, sentence: str, table: str = "messages"
+) -> str:
     return (
         f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {when} "
         f"BEGIN SELECT RAISE (ABORT, '{sentence}'); END"
     )
 
 
-_PROOFLESS = (
-    f"(NEW.state IN ({_words(NEEDS_WIRE_ID)}) AND coalesce(NEW.wire_id, '') = '')"
+_PROOF_MISSING = (
+    f"(NEW.state IN ({_quote_states(WIRE_ID_STATES)}) AND coalesce(NEW.wire_id, '') = '')"
     " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
     " OR NEW.in_flight_key IS NULL))"
     " OR (NEW.state IN ('taken', 'revealed')"
     " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
 )
-_REWRITTEN = (
+_TEXT_REWRITTEN = (
     "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
     " OR NEW.text NOT IN (OLD.text, '')"
 )
 
-GUARDS: Mapping[str, tuple[str, str, str]] = {
+MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
     "messages_begin_queued": (
         "INSERT",
         "NEW.state <> 'queued'",
@@ -42,12 +44,12 @@ GUARDS: Mapping[str, tuple[str, str, str]] = {
     ),
     "messages_move_legally": (
         "UPDATE OF state",
-        f"NEW.state <> OLD.state AND NOT ({sql_guard('OLD', 'NEW')})",
+        f"NEW.state <> OLD.state AND NOT ({build_transition_guard('OLD', 'NEW')})",
         "that move is not in the declaration of a message",
     ),
     "messages_hold_their_proof": (
         "UPDATE",
-        _PROOFLESS,
+        _PROOF_MISSING,
         "that state needs its proof: wire id, decision and permit, or taker and lease",
     ),
     "messages_change_channel_before_the_gate": (
@@ -77,14 +79,14 @@ GUARDS: Mapping[str, tuple[str, str, str]] = {
     ),
     "messages_keep_their_text": (
         "UPDATE OF text, body_hash, recipient",
-        _REWRITTEN,
+        _TEXT_REWRITTEN,
         "text and recipient of a message are never changed, the text only forgotten",
     ),
 }
 """Each guard by name: which statements it watches, what it refuses, and what it says."""
 
 
-APPEND_ONLY: Mapping[str, str] = {
+APPEND_ONLY_TABLES: Mapping[str, str] = {
     "decisions": "UPDATE OF id, message, at, phase, ruleset, verdict, body_hash, document, facts",
     "permits": "UPDATE",
     "message_history": "UPDATE",
@@ -98,24 +100,26 @@ APPEND_ONLY: Mapping[str, str] = {
 it where two turn out to be one; everything else of both stays.)
 """
 
-FORGOTTEN = frozenset({"prospect_reviews"})
+ERASABLE_TABLES = frozenset({"prospect_reviews"})
 """Those of them whose rows go with a person who is forgotten; all others are never deleted."""
 
 
-def triggers() -> dict[str, str]:
+def build_triggers() -> dict[str, str]:
     """Return the guards by name, as SQL."""
-    found = {name: _trigger(name, *guard) for name, guard in GUARDS.items()}
-    for table, update in APPEND_ONLY.items():
+    found = {name: _format_trigger(name, *guard) for name, guard in MESSAGE_TRIGGERS.items()}
+    for table, update in APPEND_ONLY_TABLES.items():
         events = {f"{table}_stay": "DELETE", f"{table}_stay_as_they_are": update}
-        if table in FORGOTTEN:
+        if table in ERASABLE_TABLES:
             del events[f"{table}_stay"]
         for name, event in events.items():
-            found[name] = _trigger(name, event, "TRUE", "what was decided is kept as it was", table)
+            found[name] = _format_trigger(
+                name, event, "TRUE", "what was decided is kept as it was", table
+            )
     return found
 
 
-def install(connection: sqlite3.Connection) -> None:
+def install_triggers(connection: sqlite3.Connection) -> None:
     """Replace the guards in the open transaction of ``connection``."""
-    for name, statement in triggers().items():
+    for name, statement in build_triggers().items():
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
         connection.execute(statement)

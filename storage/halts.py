@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx
@@ -21,26 +21,28 @@ class HaltRecord:
     reason: str
 
 
-def current(reader: Reader) -> HaltRecord | None:
+def get_current_halt(reader: Reader) -> HaltRecord | None:
     """Return the halt in force, or None when messages may go."""
     row = reader.one("SELECT at, who, reason FROM halts WHERE lifted_at IS NULL")
-    return HaltRecord(parse(row["at"]), row["who"], row["reason"]) if row else None
+    return HaltRecord(parse_timestamp(row["at"]), row["who"], row["reason"]) if row else None
 
 
-def begin(tx: Tx, *, at: datetime, who: str, reason: str) -> bool:
+def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> bool:
     """Halt; return False when a halt is in force already (it stays as it is)."""
-    if current(tx):
+    if get_current_halt(tx):
         return False
-    tx.execute("INSERT INTO halts (at, who, reason) VALUES (?, ?, ?)", (stamp(at), who, reason))
+    tx.execute(
+        "INSERT INTO halts (at, who, reason) VALUES (?, ?, ?)", (format_timestamp(at), who, reason)
+    )
     return True
 
 
-def lift(tx: Tx, *, at: datetime, who: str, reason: str) -> bool:
+def lift_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> bool:
     """Lift the halt in force; return False when there is none."""
     return bool(
         tx.execute(
             "UPDATE halts SET lifted_at = ?, lifted_by = ?, lifted_because = ?"
             " WHERE lifted_at IS NULL",
-            (stamp(at), who, reason),
+            (format_timestamp(at), who, reason),
         ).rowcount
     )

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from storage.errors import DatabaseCloned
-from storage.event_log import high_water
+from storage.event_log import get_high_water
 from storage.folder import StateFolder, write_durably
-from storage.times import stamp
+from storage.times import format_timestamp
 from storage.tx import Reader, Tx
 
-MACHINE_ID: Final = Path("/etc/machine-id")
-HINT: Final = (
+MACHINE_ID_FILE: Final = Path("/etc/machine-id")
+ADOPT_HINT: Final = (
     "If the original is still in use, leave this copy alone: both would write to the same people. "
     "If this one takes its place, run `leadmaster doctor --adopt`."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class DatabaseIdentity:
     """What the database itself says: who it is and how far it has come."""
 
     instance_id: str
@@ -33,7 +33,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Anchor:
+class DatabaseAnchor:
     """What the folder remembers: the same, and where the file lay.
 
     A copy of the folder has another inode, a copy on another machine another machine id, and a
@@ -51,28 +51,28 @@ class Anchor:
         write_durably(folder.anchor, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
 
-def load_anchor(folder: StateFolder) -> Anchor | None:
+def load_anchor(folder: StateFolder) -> DatabaseAnchor | None:
     """Read the anchor; None when there is none. Raises DatabaseCloned when it is unreadable."""
     try:
         found = json.loads(folder.anchor.read_bytes())
-        return Anchor(**{field.name: found[field.name] for field in fields(Anchor)})
+        return DatabaseAnchor(**{field.name: found[field.name] for field in fields(DatabaseAnchor)})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise DatabaseCloned(
             f"{folder.anchor} is damaged, so nothing proves that {folder.database} is no copy.",
-            HINT,
+            ADOPT_HINT,
         ) from error
 
 
-def place_anchor(folder: StateFolder, identity: Identity) -> Anchor:
+def write_anchor(folder: StateFolder, identity: DatabaseIdentity) -> DatabaseAnchor:
     """Tie the identity to the file as it lies there now."""
-    anchor = Anchor(
+    anchor = DatabaseAnchor(
         identity.instance_id,
         identity.epoch,
         identity.high_water,
-        inode_of(folder),
-        machine_digest(),
+        get_database_inode(folder),
+        hash_machine_id(),
     )
     anchor.save(folder)
     return anchor
@@ -83,41 +83,44 @@ def has_identity(reader: Reader) -> bool:
     return bool(reader.value("SELECT count(*) FROM epochs"))
 
 
-def read_identity(reader: Reader) -> Identity:
+def read_identity(reader: Reader) -> DatabaseIdentity:
     """Ask the database who it is. Raises an SQLite error when it does not know."""
     row = reader.one("SELECT instance_id, epoch FROM epochs ORDER BY epoch DESC LIMIT 1")
     if row is None:
         raise sqlite3.DatabaseError("it does not know which installation it belongs to")
-    return Identity(row["instance_id"], row["epoch"], high_water(reader))
+    return DatabaseIdentity(row["instance_id"], row["epoch"], get_high_water(reader))
 
 
-def begin_epoch(tx: Tx, identity: Identity, at: datetime, reason: str) -> None:
+def begin_epoch(tx: Tx, identity: DatabaseIdentity, at: datetime, reason: str) -> None:
     """Write into the database who it is from now on, and why."""
     tx.execute(
         "INSERT INTO epochs (epoch, instance_id, at, reason) VALUES (?, ?, ?, ?)",
-        (identity.epoch, identity.instance_id, stamp(at), reason),
+        (identity.epoch, identity.instance_id, format_timestamp(at), reason),
     )
 
 
-def refuse_copy(folder: StateFolder, identity: Identity, anchor: Anchor | None) -> None:
+def refuse_copy(
+    folder: StateFolder, identity: DatabaseIdentity, anchor: DatabaseAnchor | None
+) -> None:
     """Raise DatabaseCloned, with every reason, unless this is the file that the anchor knows."""
     reasons = (
         ["no leadmaster.anchor lies beside it"]
         if anchor is None
-        else _differences(identity, anchor, inode_of(folder), machine_digest())
+        else _list_differences(identity, anchor, get_database_inode(folder), hash_machine_id())
     )
     if reasons:
         raise DatabaseCloned(
-            f"{folder.database} is not the database that last ran here: {'; '.join(reasons)}.", HINT
+            f"{folder.database} is not the database that last ran here: {'; '.join(reasons)}.",
+            ADOPT_HINT,
         )
 
 
-def inode_of(folder: StateFolder) -> int:
+def get_database_inode(folder: StateFolder) -> int:
     """Return the number that tells the database file from a copy of it."""
     return folder.database.stat().st_ino
 
 
-def machine_digest(path: Path = MACHINE_ID) -> str:
+def hash_machine_id(path: Path = MACHINE_ID_FILE) -> str:
     """Return a digest of this machine's id (the id itself is not to be passed on); else ''."""
     try:
         return hashlib.sha256(b"leadmaster:" + path.read_bytes().strip()).hexdigest()
@@ -125,7 +128,9 @@ def machine_digest(path: Path = MACHINE_ID) -> str:
         return ""
 
 
-def _differences(identity: Identity, anchor: Anchor, inode: int, machine: str) -> list[str]:
+def _list_differences(
+    identity: DatabaseIdentity, anchor: DatabaseAnchor, inode: int, machine: str
+) -> list[str]:
     checks = {
         "it belongs to another installation": identity.instance_id != anchor.instance_id,
         f"it is in epoch {identity.epoch}, not {anchor.epoch}": identity.epoch != anchor.epoch,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from storage.ids import new_id
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ImportRowRecord:
     sentence: str = ""
 
 
-def begin(
+def begin_import(
     tx: Tx,
     *,
     content_hash: str,
@@ -72,22 +72,22 @@ def begin(
             content_hash,
             source,
             filename,
-            stamp(at),
+            format_timestamp(at),
             who,
             json.dumps(dict(options), ensure_ascii=False, sort_keys=True),
         ),
     )
     (row,) = tx.all("SELECT * FROM imports WHERE content_hash = ?", (content_hash,))
-    return _record(row)
+    return _import_from_row(row)
 
 
-def get(reader: Reader, import_id: str) -> ImportRecord | None:
+def get_import(reader: Reader, import_id: str) -> ImportRecord | None:
     """Return one import, or None."""
     row = reader.one("SELECT * FROM imports WHERE id = ?", (import_id,))
-    return None if row is None else _record(row)
+    return None if row is None else _import_from_row(row)
 
 
-def has_record(reader: Reader, import_id: str, record: int) -> bool:
+def has_import_row(reader: Reader, import_id: str, record: int) -> bool:
     """Tell whether a record was dealt with, in this run or in one that was cut short."""
     return bool(
         reader.value(
@@ -96,7 +96,7 @@ def has_record(reader: Reader, import_id: str, record: int) -> bool:
     )
 
 
-def add_record(tx: Tx, import_id: str, result: ImportRowRecord) -> None:
+def insert_import_row(tx: Tx, import_id: str, result: ImportRowRecord) -> None:
     """Note what became of a record."""
     tx.execute(
         "INSERT INTO import_records (import, record, outcome, phone, prospect, reason_code,"
@@ -113,7 +113,7 @@ def add_record(tx: Tx, import_id: str, result: ImportRowRecord) -> None:
     )
 
 
-def records(
+def list_import_rows(
     reader: Reader, import_id: str, *, outcome: ImportRowOutcome | None = None
 ) -> list[ImportRowRecord]:
     """Return what became of the records, in file order; of one outcome only where it is given."""
@@ -136,7 +136,7 @@ def records(
     ]
 
 
-def counts(reader: Reader, import_id: str) -> dict[ImportRowOutcome, int]:
+def count_import_rows(reader: Reader, import_id: str) -> dict[ImportRowOutcome, int]:
     """Return how many records had each outcome; every outcome has its entry."""
     rows = reader.all(
         "SELECT outcome, count(*) AS n FROM import_records WHERE import = ? GROUP BY outcome",
@@ -147,15 +147,15 @@ def counts(reader: Reader, import_id: str) -> dict[ImportRowOutcome, int]:
     }
 
 
-def finish(tx: Tx, import_id: str, *, at: datetime) -> dict[ImportRowOutcome, int]:
+def finish_import(tx: Tx, import_id: str, *, at: datetime) -> dict[ImportRowOutcome, int]:
     """Call the import finished and return its counts."""
-    found = counts(tx, import_id)
+    found = count_import_rows(tx, import_id)
     duplicates, rejected = found[ImportRowOutcome.DUPLICATE], found[ImportRowOutcome.REJECTED]
     tx.execute(
         "UPDATE imports SET finished_at = ?, accepted = ?, duplicates = ?, rejected = ?"
         " WHERE id = ?",
         (
-            stamp(at),
+            format_timestamp(at),
             sum(found.values()) - duplicates - rejected,
             duplicates,
             rejected,
@@ -165,14 +165,14 @@ def finish(tx: Tx, import_id: str, *, at: datetime) -> dict[ImportRowOutcome, in
     return found
 
 
-def _record(row: sqlite3.Row) -> ImportRecord:
+def _import_from_row(row: sqlite3.Row) -> ImportRecord:
     return ImportRecord(
         row["id"],
         row["content_hash"],
         row["source"],
         row["filename"],
-        parse(row["at"]),
+        parse_timestamp(row["at"]),
         row["who"],
         json.loads(row["options"]),
-        parse(row["finished_at"]) if row["finished_at"] else None,
+        parse_timestamp(row["finished_at"]) if row["finished_at"] else None,
     )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from statemachines.message import MessageState
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
-_LEFT = tuple(
+_LEFT_OR_IN_DOUBT = tuple(
     state.value
     for state in (
         MessageState.SENT,
@@ -45,7 +45,7 @@ class InboundRecord:
         return f"InboundRecord({self.id!r}, {self.wish})"
 
 
-def insert(tx: Tx, record: InboundRecord) -> None:
+def insert_inbound(tx: Tx, record: InboundRecord) -> None:
     """Store one; the pair of session and wire id may come once only."""
     tx.execute(
         "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish, own)"
@@ -55,8 +55,8 @@ def insert(tx: Tx, record: InboundRecord) -> None:
             record.session,
             record.wire_id,
             record.contact,
-            stamp(record.at),
-            stamp(record.received_at),
+            format_timestamp(record.at),
+            format_timestamp(record.received_at),
             record.text,
             record.wish,
             int(record.own),
@@ -64,7 +64,7 @@ def insert(tx: Tx, record: InboundRecord) -> None:
     )
 
 
-def is_known(reader: Reader, session: str, wire_id: str) -> bool:
+def has_inbound(reader: Reader, session: str, wire_id: str) -> bool:
     """Tell whether this message was stored before: transports repeat themselves."""
     found = reader.value(
         "SELECT 1 FROM inbound WHERE session = ? AND wire_id = ?", (session, wire_id)
@@ -72,16 +72,16 @@ def is_known(reader: Reader, session: str, wire_id: str) -> bool:
     return found is not None
 
 
-def of_contact(reader: Reader, contact: str, *, limit: int = 20) -> list[InboundRecord]:
+def list_contact_inbound(reader: Reader, contact: str, *, limit: int = 20) -> list[InboundRecord]:
     """Return the latest of a contact's conversation, newest first."""
     rows = reader.all(
         "SELECT * FROM inbound WHERE contact = ? ORDER BY at DESC, id DESC LIMIT ?",
         (contact, limit),
     )
-    return [_record(row) for row in rows]
+    return [_inbound_from_row(row) for row in rows]
 
 
-def page(
+def list_inbound(
     reader: Reader,
     *,
     contact: str = "",
@@ -97,28 +97,28 @@ def page(
         " AND (:after = '' OR id < :after) ORDER BY id DESC LIMIT :limit",
         {"contact": contact, "session": session, "wish": wish, "after": after, "limit": limit},
     )
-    return [_record(row) for row in rows]
+    return [_inbound_from_row(row) for row in rows]
 
 
 def is_new_chat(reader: Reader, contact: str) -> bool:
     """Tell whether nothing ever went between us and them, in either direction."""
-    marks = ", ".join("?" for _ in _LEFT)
+    marks = ", ".join("?" for _ in _LEFT_OR_IN_DOUBT)
     found = reader.value(
         "SELECT 1 FROM inbound WHERE contact = ?"
         f" UNION ALL SELECT 1 FROM messages WHERE contact = ? AND state IN ({marks}) LIMIT 1",
-        (contact, contact, *_LEFT),
+        (contact, contact, *_LEFT_OR_IN_DOUBT),
     )
     return found is None
 
 
-def _record(row: sqlite3.Row) -> InboundRecord:
+def _inbound_from_row(row: sqlite3.Row) -> InboundRecord:
     return InboundRecord(
         id=row["id"],
         session=row["session"],
         wire_id=row["wire_id"],
         contact=row["contact"],
-        at=parse(row["at"]),
-        received_at=parse(row["received_at"]),
+        at=parse_timestamp(row["at"]),
+        received_at=parse_timestamp(row["received_at"]),
         text=row["text"],
         wish=row["wish"],
         own=bool(row["own"]),

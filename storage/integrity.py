@@ -14,21 +14,30 @@ from sqlite_utils import Migrations
 from storage.connections import APPLICATION_ID, connect_for_reading
 from storage.errors import DatabaseCorrupt, DatabaseForeign, DatabaseMissing, DatabaseReadOnly
 from storage.folder import StateFolder
-from storage.identity import Anchor, Identity, inode_of, load_anchor, read_identity, refuse_copy
+from storage.identity import (
+    DatabaseAnchor,
+    DatabaseIdentity,
+    get_database_inode,
+    load_anchor,
+    read_identity,
+    refuse_copy,
+)
 from storage.tx import Reader
 from storage.upgrade import refuse_newer
 
-_RESTORE: Final = (
+_RESTORE_HINT: Final = (
     "Put the last good copy of the folder back, then run `leadmaster doctor --adopt REASON`."
 )
 _WRITE_VERSION_AT: Final = 18  # https://sqlite.org/fileformat.html#file_format_version_numbers
 _WRITE_VERSIONS: Final = (1, 2)  # rollback journal, write-ahead log
 
 
-def examine(folder: StateFolder, migrations: Sequence[Migrations]) -> Anchor | None:
+def check_state_folder(
+    folder: StateFolder, migrations: Sequence[Migrations]
+) -> DatabaseAnchor | None:
     """Raise the DatabaseRefused that fits; return the anchor, None where nothing ever ran."""
     anchor = load_anchor(folder)
-    identity = examine_file(folder, migrations, anchor)
+    identity = check_database_file(folder, migrations, anchor)
     if identity is None:
         _refuse_lost_history(folder, anchor)
     else:
@@ -36,9 +45,9 @@ def examine(folder: StateFolder, migrations: Sequence[Migrations]) -> Anchor | N
     return anchor
 
 
-def examine_file(
-    folder: StateFolder, migrations: Sequence[Migrations], anchor: Anchor | None
-) -> Identity | None:
+def check_database_file(
+    folder: StateFolder, migrations: Sequence[Migrations], anchor: DatabaseAnchor | None
+) -> DatabaseIdentity | None:
     """Raise unless the file is writable, ours, whole and of a schema that we know.
 
     Returns who it is; None when there is no file or nothing in it.
@@ -46,8 +55,8 @@ def examine_file(
     if not folder.database.exists():
         return None
     _refuse_read_only(folder)
-    ours = anchor is not None and anchor.inode == inode_of(folder)
-    with _named_errors(folder, ours=ours), _reading(folder) as connection:
+    ours = anchor is not None and anchor.inode == get_database_inode(folder)
+    with _translate_sqlite_errors(folder, ours=ours), _open_for_reading(folder) as connection:
         if _is_blank(connection):
             return None
         _refuse_foreign(folder, connection, ours=ours)
@@ -56,46 +65,48 @@ def examine_file(
         return read_identity(Reader(connection))
 
 
-def _reading(folder: StateFolder) -> contextlib.closing[sqlite3.Connection]:
+def _open_for_reading(folder: StateFolder) -> contextlib.closing[sqlite3.Connection]:
     return contextlib.closing(connect_for_reading(folder.database))
 
 
 @contextlib.contextmanager
-def _named_errors(folder: StateFolder, *, ours: bool) -> Iterator[None]:
+def _translate_sqlite_errors(folder: StateFolder, *, ours: bool) -> Iterator[None]:
     """Say what SQLite's complaint means: a file that the anchor knows is damaged, not foreign."""
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names in it are text no more
         if not ours and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
-            raise _foreign(f"{folder.database} is not an SQLite database.") from error
+            raise _foreign_error(f"{folder.database} is not an SQLite database.") from error
         raise DatabaseCorrupt(
-            f"{folder.database} is damaged: SQLite says '{error}'.", _RESTORE
+            f"{folder.database} is damaged: SQLite says '{error}'.", _RESTORE_HINT
         ) from error
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:
     """Tell a file that nothing was ever written to, as a crash in the first second leaves it."""
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    return tables == 0 and _application_id(connection) == 0
+    return tables == 0 and _read_application_id(connection) == 0
 
 
-def _application_id(connection: sqlite3.Connection) -> int:
+def _read_application_id(connection: sqlite3.Connection) -> int:
     found: int = connection.execute("PRAGMA application_id").fetchone()[0]
     return found
 
 
 def _refuse_foreign(folder: StateFolder, connection: sqlite3.Connection, *, ours: bool) -> None:
-    found = _application_id(connection)
+    found = _read_application_id(connection)
     if found == APPLICATION_ID:
         return
     if ours:
         raise DatabaseCorrupt(
-            f"{folder.database} is damaged: its header names application {found}.", _RESTORE
+            f"{folder.database} is damaged: its header names application {found}.", _RESTORE_HINT
         )
-    raise _foreign(f"{folder.database} is the database of another program (application {found}).")
+    raise _foreign_error(
+        f"{folder.database} is the database of another program (application {found})."
+    )
 
 
-def _foreign(sentence: str) -> DatabaseForeign:
+def _foreign_error(sentence: str) -> DatabaseForeign:
     return DatabaseForeign(sentence, "Move that file away, or give the daemon another folder.")
 
 
@@ -105,12 +116,12 @@ def _refuse_damaged(folder: StateFolder, connection: sqlite3.Connection) -> None
     if write_version not in _WRITE_VERSIONS:  # SQLite would read such a file, and never write it
         raise DatabaseCorrupt(
             f"{folder.database} is damaged: its header asks for file format {write_version}.",
-            _RESTORE,
+            _RESTORE_HINT,
         )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise DatabaseCorrupt(
-            f"{folder.database} is damaged: SQLite's check says '{verdict}'.", _RESTORE
+            f"{folder.database} is damaged: SQLite's check says '{verdict}'.", _RESTORE_HINT
         )
 
 
@@ -124,7 +135,7 @@ def _refuse_read_only(folder: StateFolder) -> None:
             )
 
 
-def _refuse_lost_history(folder: StateFolder, anchor: Anchor | None) -> None:
+def _refuse_lost_history(folder: StateFolder, anchor: DatabaseAnchor | None) -> None:
     """Let an empty start pass only where no history is known.
 
     The one known crash that leaves an anchor and no content is a first start that was cut: the
@@ -133,14 +144,14 @@ def _refuse_lost_history(folder: StateFolder, anchor: Anchor | None) -> None:
     exists = folder.database.exists()
     traces = [path for path in (folder.journal, folder.wal) if _has_content(path)]
     if anchor is not None and not (
-        exists and anchor.high_water == 0 and anchor.inode == inode_of(folder)
+        exists and anchor.high_water == 0 and anchor.inode == get_database_inode(folder)
     ):
         traces.insert(0, folder.anchor)
     if traces:
         raise DatabaseMissing(
             f"{folder.database} is {'empty' if exists else 'not there'}, though "
             f"{', '.join(path.name for path in traces)} beside it tell of one.",
-            f"{_RESTORE} To start anew, give the daemon an empty folder.",
+            f"{_RESTORE_HINT} To start anew, give the daemon an empty folder.",
         )
 
 

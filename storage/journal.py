@@ -18,9 +18,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from storage.errors import SuppressionKeyLost, disk_failure
+from storage.errors import SuppressionKeyLost, classify_disk_error
 from storage.folder import StateFolder, create_durably
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 
 KEY_BYTES: Final = 32
 _CHECKSUM_DIGITS: Final = 16
@@ -58,13 +58,13 @@ class SuppressionJournal:
     def __init__(self, folder: Path) -> None:
         state = StateFolder(folder)
         self._path = state.journal
-        self._key = suppression_key(state)
-        content = self._content()
+        self._key = load_suppression_key(state)
+        content = self._read_content()
         whole = content[: content.rfind(b"\n") + 1]
         self.torn = whole != content
         if self.torn:
             os.truncate(self._path, len(whole))
-        numbers = {number for number, _ in _readable(whole)}
+        numbers = {number for number, _ in _parse_lines(whole)}
         self._last = max(whole.count(b"\n"), *numbers, 0)
         self.damaged = tuple(sorted(set(range(1, self._last + 1)) - numbers))
 
@@ -74,11 +74,13 @@ class SuppressionJournal:
 
     def entries(self) -> list[JournalEntry]:
         """Return every readable entry, oldest first."""
-        return [entry for _, entry in _readable(self._content())]
+        return [entry for _, entry in _parse_lines(self._read_content())]
 
     def append(self, entries: Sequence[JournalEntry]) -> None:
         """Put all the entries on the disk. Raises WriteFailed, and keeps none, if it is refused."""
-        lines = [_line(number, entry) for number, entry in enumerate(entries, self._last + 1)]
+        lines = [
+            _format_line(number, entry) for number, entry in enumerate(entries, self._last + 1)
+        ]
         if not self._path.exists():
             create_durably(self._path)
         size = self._path.stat().st_size
@@ -86,14 +88,14 @@ class SuppressionJournal:
             _append_durably(self._path, b"".join(lines))
         except OSError as error:
             os.truncate(self._path, size)
-            raise disk_failure(error, self._path) or error from error
+            raise classify_disk_error(error, self._path) or error from error
         self._last += len(lines)
 
-    def _content(self) -> bytes:
+    def _read_content(self) -> bytes:
         return self._path.read_bytes() if self._path.exists() else b""
 
 
-def suppression_key(folder: StateFolder) -> bytes:
+def load_suppression_key(folder: StateFolder) -> bytes:
     """Read the key; make it where nothing ever ran. Raises SuppressionKeyLost elsewhere.
 
     A new key would match none of the hashes that the old one made: everyone who opted out would
@@ -112,28 +114,31 @@ def suppression_key(folder: StateFolder) -> bytes:
     return key
 
 
-def _readable(content: bytes) -> list[tuple[int, JournalEntry]]:
-    parsed = (_parsed(line) for line in content.split(b"\n"))
+def _parse_lines(content: bytes) -> list[tuple[int, JournalEntry]]:
+    parsed = (_parse_line(line) for line in content.split(b"\n"))
     return [line for line in parsed if line is not None]
 
 
-def _parsed(line: bytes) -> tuple[int, JournalEntry] | None:
+def _parse_line(line: bytes) -> tuple[int, JournalEntry] | None:
     """Read one line; None when it is not, to the letter, one that was written here."""
     try:
         found = json.loads(line)
         entry = JournalEntry(
-            found["alias"], JournalAction(found["action"]), parse(found["at"]), found["source"]
+            found["alias"],
+            JournalAction(found["action"]),
+            parse_timestamp(found["at"]),
+            found["source"],
         )
         number = int(found["line"])
     except (ValueError, KeyError, TypeError):
         return None
-    return (number, entry) if _line(number, entry) == line + b"\n" else None
+    return (number, entry) if _format_line(number, entry) == line + b"\n" else None
 
 
-def _line(number: int, entry: JournalEntry) -> bytes:
+def _format_line(number: int, entry: JournalEntry) -> bytes:
     said = {
         "line": number,
-        "at": stamp(entry.at),
+        "at": format_timestamp(entry.at),
         "action": entry.action,
         "alias": entry.alias_hash,
         "source": entry.source,

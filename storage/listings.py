@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from statemachines.message import MessageState
 from storage.audit import AuditEntry
-from storage.messages import MessageRecord, record
-from storage.times import parse, stamp
+from storage.messages import MessageRecord, message_from_row
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3
 
     from storage.tx import Reader
 
-_LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
-_ARRIVED = "('sent', 'delivered', 'read', 'confirmed_by_hand')"
-_FEWEST_DIGITS = 3
+_LEFT_OR_UNCERTAIN = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+_LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand')"
+_MIN_SEARCH_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class WaitingCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
+class SessionActivity:
     """What a session sent since a moment: messages, to how many people, and how many answered."""
 
     sent: int
@@ -68,7 +68,7 @@ class MessageFunnel:
     answered: int
 
 
-def messages_like(
+def search_messages(
     reader: Reader,
     *,
     states: Sequence[MessageState] = (),
@@ -82,7 +82,7 @@ def messages_like(
     `text` is part of a name, of the words, or of a number (three digits or more); or an id.
     """
     digits = "".join(filter(str.isdigit, text))
-    number = f"%{digits}%" if len(digits) >= _FEWEST_DIGITS else ""
+    number = f"%{digits}%" if len(digits) >= _MIN_SEARCH_DIGITS else ""
     marks = ", ".join("?" for _ in states)
     rows = reader.all(
         "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
@@ -95,26 +95,28 @@ def messages_like(
         (
             *(state.value for state in states),
             *(session, session, after, after),
-            *(text, text, _part(text), _part(text), number, number),
+            *(text, text, _like_pattern(text), _like_pattern(text), number, number),
             limit,
         ),
     )
-    return [ListedMessage(record(row), row["prospect_name"]) for row in rows]
+    return [ListedMessage(message_from_row(row), row["prospect_name"]) for row in rows]
 
 
-def _part(text: str) -> str:
+def _like_pattern(text: str) -> str:
     """Return the pattern of a text that contains this one, letter by letter."""
     for special in "!%_":
         text = text.replace(special, f"!{special}")
     return f"%{text}%"
 
 
-def name_of(reader: Reader, contact: str) -> str:
+def get_prospect_name(reader: Reader, contact: str) -> str:
     """Return the name of a contact's prospect; empty where there is none."""
     return reader.value("SELECT name FROM prospects WHERE contact = ?", (contact,)) or ""
 
 
-def standing(reader: Reader, states: Sequence[MessageState], *, channel: str = "") -> WaitingCount:
+def count_messages_in_states(
+    reader: Reader, states: Sequence[MessageState], *, channel: str = ""
+) -> WaitingCount:
     """Return how many messages stand in any of these states, and since when the first does."""
     marks = ", ".join("?" for _ in states)
     row = reader.one(
@@ -122,10 +124,10 @@ def standing(reader: Reader, states: Sequence[MessageState], *, channel: str = "
         f" WHERE state IN ({marks}) AND (? = '' OR channel = ?)",
         (*(state.value for state in states), channel, channel),
     )
-    return _waiting(row)
+    return _waiting_count_from_row(row)
 
 
-def of_session(reader: Reader, session: str, states: Sequence[MessageState]) -> int:
+def count_session_messages(reader: Reader, session: str, states: Sequence[MessageState]) -> int:
     """Return how many messages of a session stand in any of these states."""
     marks = ", ".join("?" for _ in states)
     n: int = reader.value(
@@ -135,19 +137,19 @@ def of_session(reader: Reader, session: str, states: Sequence[MessageState]) -> 
     return n
 
 
-def lately(reader: Reader, session: str, since: datetime) -> Lately:
+def get_session_activity(reader: Reader, session: str, since: datetime) -> SessionActivity:
     """Return what a session sent since then, and how many of these people wrote after it."""
     row = reader.one(
         "SELECT count(*) AS sent, count(DISTINCT contact) AS people,"
         " count(DISTINCT CASE WHEN EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = m.contact"
         " AND i.own = 0 AND i.at >= m.sent_at) THEN contact END) AS answered"
         " FROM messages AS m WHERE session = ? AND sent_at >= ?",
-        (session, stamp(since)),
+        (session, format_timestamp(since)),
     )
-    return Lately(*tuple(row)) if row else Lately(0, 0, 0)
+    return SessionActivity(*tuple(row)) if row else SessionActivity(0, 0, 0)
 
 
-def unanswered(reader: Reader, *, session: str = "") -> WaitingCount:
+def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCount:
     """Return how many people wrote last, are not suppressed, and wait for our answer."""
     row = reader.one(
         "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
@@ -158,37 +160,37 @@ def unanswered(reader: Reader, *, session: str = "") -> WaitingCount:
         " AND NOT EXISTS (SELECT 1 FROM inbound AS o WHERE o.contact = theirs.contact"
         " AND o.own = 1 AND o.at > last)"
         " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = theirs.contact"
-        f" AND m.state IN {_LEFT} AND coalesce(m.sent_at, m.changed_at) > last)",
+        f" AND m.state IN {_LEFT_OR_UNCERTAIN} AND coalesce(m.sent_at, m.changed_at) > last)",
         {"session": session},
     )
-    return _waiting(row)
+    return _waiting_count_from_row(row)
 
 
-def _waiting(row: sqlite3.Row | None) -> WaitingCount:
+def _waiting_count_from_row(row: sqlite3.Row | None) -> WaitingCount:
     if row is None or row["since"] is None:
         return WaitingCount(0, None)
-    return WaitingCount(row["n"], parse(row["since"]))
+    return WaitingCount(row["n"], parse_timestamp(row["since"]))
 
 
-def funnel(reader: Reader, since: datetime) -> MessageFunnel:
+def get_message_funnel(reader: Reader, since: datetime) -> MessageFunnel:
     """Return how far the messages asked for since then have come; read implies delivered."""
     row = reader.one(
         "SELECT count(*) AS asked,"
         " coalesce(sum(EXISTS (SELECT 1 FROM message_history AS h WHERE h.message = m.id"
         " AND h.state = 'cleared')), 0) AS allowed,"
-        f" coalesce(sum(state IN {_ARRIVED}), 0) AS sent,"
+        f" coalesce(sum(state IN {_LEFT}), 0) AS sent,"
         " coalesce(sum(state IN ('delivered', 'read')), 0) AS delivered,"
         " coalesce(sum(state = 'read'), 0) AS read,"
-        f" coalesce(sum(state IN {_ARRIVED} AND EXISTS (SELECT 1 FROM inbound AS i"
+        f" coalesce(sum(state IN {_LEFT} AND EXISTS (SELECT 1 FROM inbound AS i"
         " WHERE i.contact = m.contact AND i.own = 0"
         " AND i.at >= coalesce(m.sent_at, m.changed_at))), 0) AS answered"
         " FROM messages AS m WHERE created_at >= ?",
-        (stamp(since),),
+        (format_timestamp(since),),
     )
     return MessageFunnel(*tuple(row)) if row else MessageFunnel(0, 0, 0, 0, 0, 0)
 
 
-def audit_page(
+def list_audit_entries(
     reader: Reader,
     *,
     who: str = "",
@@ -208,7 +210,7 @@ def audit_page(
         NumberedAuditEntry(
             row["id"],
             AuditEntry(
-                at=parse(row["at"]),
+                at=parse_timestamp(row["at"]),
                 who=row["who"],
                 action=row["action"],
                 subject=row["subject"],
@@ -220,7 +222,7 @@ def audit_page(
     ]
 
 
-def audit_words(reader: Reader) -> tuple[list[str], list[str]]:
+def list_audit_filters(reader: Reader) -> tuple[list[str], list[str]]:
     """Return who ever acted, and what was ever done, each in order: what a filter offers."""
     return (
         [row[0] for row in reader.all("SELECT DISTINCT who FROM audit ORDER BY who")],

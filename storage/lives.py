@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from statemachines.message import CANCELLABLE, MessageState
-from storage.times import parse
+from statemachines.message import CANCELLABLE_STATES, MessageState
+from storage.times import parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader
 
-_LEFT: Final = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
-_PASSING: Final = "('queued', 'cleared', 'sending')"
+_LEFT_OR_UNCERTAIN: Final = (
+    "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+)
+_TRANSIENT_STATES: Final = "('queued', 'cleared', 'sending')"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ConversationEntry:
     """One line of a conversation. An own one without `state` was typed on the phone itself."""
 
     at: datetime
@@ -31,7 +33,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MessageHistoryRecord:
     """One move of one of the person's messages."""
 
     message: str
@@ -43,7 +45,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoreChange:
     """The score that a prospect had from a moment on, and why it was computed anew."""
 
     at: datetime
@@ -51,17 +53,18 @@ class Scored:
     sentence: str
 
 
-def conversation(reader: Reader, contact: str, limit: int = 12) -> list[Said]:
+def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[ConversationEntry]:
     """Return the latest that was said between us, oldest first; only what left, or may have."""
     rows = reader.all(
         "SELECT at, own AS ours, text, NULL AS state FROM inbound WHERE contact = :contact"
         " UNION ALL SELECT coalesce(sent_at, changed_at), 1, text, state FROM messages"
-        f" WHERE contact = :contact AND state IN {_LEFT} ORDER BY at DESC LIMIT :limit",
+        f" WHERE contact = :contact AND state IN {_LEFT_OR_UNCERTAIN}"
+        " ORDER BY at DESC LIMIT :limit",
         {"contact": contact, "limit": limit},
     )
     return [
-        Said(
-            parse(row["at"]),
+        ConversationEntry(
+            parse_timestamp(row["at"]),
             bool(row["ours"]),
             row["text"],
             MessageState(row["state"]) if row["state"] else None,
@@ -70,21 +73,24 @@ def conversation(reader: Reader, contact: str, limit: int = 12) -> list[Said]:
     ]
 
 
-def moves(reader: Reader, contact: str, limit: int = 60) -> list[Move]:
+def list_contact_message_history(
+    reader: Reader, contact: str, limit: int = 60
+) -> list[MessageHistoryRecord]:
     """Return the latest moves of a contact's messages, oldest first.
 
     Left out is what passes in a moment; an approval, which is such a move too, is told.
     """
     rows = reader.all(
         "SELECT h.* FROM message_history AS h JOIN messages AS m ON m.id = h.message"
-        f" WHERE m.contact = ? AND (h.state NOT IN {_PASSING} OR h.reason_code = 'approved')"
+        f" WHERE m.contact = ? AND (h.state NOT IN {_TRANSIENT_STATES}"
+        " OR h.reason_code = 'approved')"
         " ORDER BY h.id DESC LIMIT ?",
         (contact, limit),
     )
     return [
-        Move(
+        MessageHistoryRecord(
             row["message"],
-            parse(row["at"]),
+            parse_timestamp(row["at"]),
             MessageState(row["state"]),
             row["reason_code"],
             row["sentence"],
@@ -94,7 +100,7 @@ def moves(reader: Reader, contact: str, limit: int = 60) -> list[Move]:
     ]
 
 
-def scores(reader: Reader, prospect: str) -> list[Scored]:
+def list_score_changes(reader: Reader, prospect: str) -> list[ScoreChange]:
     """Return how a prospect's score changed, oldest first, as far back as events are kept."""
     rows = reader.all(
         "SELECT at, score, sentence FROM (SELECT seq, at,"
@@ -105,12 +111,12 @@ def scores(reader: Reader, prospect: str) -> list[Scored]:
         " WHERE score IS NOT NULL AND score IS NOT before ORDER BY seq",
         (prospect,),
     )
-    return [Scored(parse(row["at"]), row["score"], row["sentence"]) for row in rows]
+    return [ScoreChange(parse_timestamp(row["at"]), row["score"], row["sentence"]) for row in rows]
 
 
-def waiting(reader: Reader, contact: str) -> int:
+def count_cancellable_messages(reader: Reader, contact: str) -> int:
     """Return how many messages to a contact would be cancelled if they asked for no more."""
-    states = ", ".join(f"'{state.value}'" for state in sorted(CANCELLABLE))
+    states = ", ".join(f"'{state.value}'" for state in sorted(CANCELLABLE_STATES))
     n: int = reader.value(
         "SELECT count(*) FROM messages WHERE contact = ? AND kind <> 'opt_out_confirmation'"
         f" AND state IN ({states})",

@@ -11,10 +11,15 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from statemachines.message import CANCELLABLE, IN_FLIGHT, MessageState, is_legal
+from statemachines.message import (
+    CANCELLABLE_STATES,
+    IN_FLIGHT_STATES,
+    MessageState,
+    is_legal_transition,
+)
 from storage import spends
 from storage.errors import StorageError
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,10 +27,10 @@ if TYPE_CHECKING:
 
     from storage.tx import Cell, Reader, Tx
 
-_TIMES = frozenset(
+_TIME_COLUMNS = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
 )
-_FLAGS = frozenset({"first_contact", "needs_review"})
+_FLAG_COLUMNS = frozenset({"first_contact", "needs_review"})
 _CERTAINLY_NOT_SENT = frozenset(
     {MessageState.CLEARED, MessageState.DEFERRED, MessageState.FAILED, MessageState.CANCELLED}
 )
@@ -87,7 +92,7 @@ class MessageStateEvent:
     type: str = "message.changed"
 
 
-class MovedOn(StorageError):
+class MessageStateConflict(StorageError):
     """The message is no longer where the caller thought: somebody else moved it first."""
 
     code = "moved_on"
@@ -101,58 +106,58 @@ class MovedOn(StorageError):
         self.state = state
 
 
-def record(row: sqlite3.Row) -> MessageRecord:
+def message_from_row(row: sqlite3.Row) -> MessageRecord:
     """Turn a row with every column into a record."""
-    values = {name: _value(name, row[name]) for name in _FIELDS}
+    values = {name: _message_value_from_column(name, row[name]) for name in _FIELDS}
     return MessageRecord(**values)
 
 
-def _value(name: str, stored: Cell) -> Cell:
+def _message_value_from_column(name: str, stored: Cell) -> Cell:
     if stored is None:
         return None
-    if name in _TIMES:
-        return parse(str(stored))
-    if name in _FLAGS:
+    if name in _TIME_COLUMNS:
+        return parse_timestamp(str(stored))
+    if name in _FLAG_COLUMNS:
         return bool(stored)
     return MessageState(str(stored)) if name == "state" else stored
 
 
-def _stored(value: object) -> object:
-    return stamp(value) if isinstance(value, datetime) else value
+def _message_value_to_column(value: object) -> object:
+    return format_timestamp(value) if isinstance(value, datetime) else value
 
 
-def insert(tx: Tx, message: MessageRecord, *, who: str) -> MessageRecord:
+def insert_message(tx: Tx, message: MessageRecord, *, who: str) -> MessageRecord:
     """Enter a queued message, with its first line of history and its event."""
     marks = ", ".join("?" for _ in _FIELDS)
     tx.execute(
         f"INSERT INTO messages ({_COLUMNS}) VALUES ({marks})",
-        [_stored(getattr(message, name)) for name in _FIELDS],
+        [_message_value_to_column(getattr(message, name)) for name in _FIELDS],
     )
-    _note(tx, message, previous=None, who=who)
+    _record_transition(tx, message, previous=None, who=who)
     return message
 
 
-def get(reader: Reader, message: str) -> MessageRecord | None:
+def get_message(reader: Reader, message: str) -> MessageRecord | None:
     """Return one message, or None."""
     row = reader.one("SELECT * FROM messages WHERE id = ?", (message,))
-    return record(row) if row else None
+    return message_from_row(row) if row else None
 
 
-def must(reader: Reader, message: str) -> MessageRecord:
+def require_message(reader: Reader, message: str) -> MessageRecord:
     """Return one message that has to be there; a KeyError otherwise is a defect of the caller."""
-    found = get(reader, message)
+    found = get_message(reader, message)
     if found is None:
         raise KeyError(message)
     return found
 
 
-def by_key(reader: Reader, key: str) -> MessageRecord | None:
+def find_message_by_idempotency_key(reader: Reader, key: str) -> MessageRecord | None:
     """Return the message that was enqueued under this idempotency key, or None."""
     row = reader.one("SELECT * FROM messages WHERE idempotency_key = ?", (key,))
-    return record(row) if row else None
+    return message_from_row(row) if row else None
 
 
-def move(
+def transition_message(
     tx: Tx,
     message: str,
     target: MessageState,
@@ -169,32 +174,32 @@ def move(
     more, the lease and the place in flight when it is in nobody's hands. What
     comes back from there unsent gets its budget back.
     """
-    before = must(tx, message)
+    before = require_message(tx, message)
     channel = str(columns.get("channel", before.channel))
-    if not is_legal(before.state, target, channel):
-        raise MovedOn(message, before.state, target)
+    if not is_legal_transition(before.state, target, channel):
+        raise MessageStateConflict(message, before.state, target)
     changes: dict[str, object] = {
         "state": target.value,
         "changed_at": at,
         "reason_code": reason_code,
         "sentence": sentence,
-        **_cleared(before, target),
+        **_reset_columns(before, target),
         **columns,
     }
     assignments = ", ".join(f"{name} = ?" for name in changes)
     tx.execute(
         f"UPDATE messages SET {assignments} WHERE id = ?",
-        [*map(_stored, changes.values()), message],
+        [*map(_message_value_to_column, changes.values()), message],
     )
-    if before.state in IN_FLIGHT and target in _CERTAINLY_NOT_SENT:
-        spends.refund(tx, message)
-    after = must(tx, message)
-    _note(tx, after, previous=before.state, who=who)
+    if before.state in IN_FLIGHT_STATES and target in _CERTAINLY_NOT_SENT:
+        spends.refund_message_spends(tx, message)
+    after = require_message(tx, message)
+    _record_transition(tx, after, previous=before.state, who=who)
     return after
 
 
-def _cleared(before: MessageRecord, target: MessageState) -> dict[str, object]:
-    flying = target in IN_FLIGHT
+def _reset_columns(before: MessageRecord, target: MessageState) -> dict[str, object]:
+    flying = target in IN_FLIGHT_STATES
     key = (before.in_flight_key or before.contact) if flying else None
     changes: dict[str, object] = {"in_flight_key": key}
     if target is not MessageState.DEFERRED:
@@ -206,12 +211,14 @@ def _cleared(before: MessageRecord, target: MessageState) -> dict[str, object]:
     return changes
 
 
-def _note(tx: Tx, message: MessageRecord, *, previous: MessageState | None, who: str) -> None:
+def _record_transition(
+    tx: Tx, message: MessageRecord, *, previous: MessageState | None, who: str
+) -> None:
     why = message.reason_code, message.sentence
     tx.execute(
         "INSERT INTO message_history (message, at, previous, state, reason_code, sentence, who)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (message.id, stamp(message.changed_at), previous, message.state, *why, who),
+        (message.id, format_timestamp(message.changed_at), previous, message.state, *why, who),
     )
     tx.emit(
         MessageStateEvent(
@@ -226,13 +233,13 @@ def _note(tx: Tx, message: MessageRecord, *, previous: MessageState | None, who:
                 "channel": message.channel,
                 "contact": message.contact,
                 "decision": message.decision,
-                "due_at": stamp(message.due_at) if message.due_at else None,
+                "due_at": format_timestamp(message.due_at) if message.due_at else None,
             },
         )
     )
 
 
-def cancel_waiting(
+def cancel_unsent_messages(
     tx: Tx,
     contact: str,
     *,
@@ -248,11 +255,12 @@ def cancel_waiting(
     """
     kinds = "AND kind = 'commercial'" if commercial_only else "AND kind <> 'opt_out_confirmation'"
     found = tx.all(
-        f"SELECT id FROM messages WHERE contact = ? {kinds} AND {_in(CANCELLABLE)}",
+        f"SELECT id FROM messages WHERE contact = ? {kinds}"
+        f" AND {_state_condition(CANCELLABLE_STATES)}",
         (contact,),
     )
     for row in found:
-        move(
+        transition_message(
             tx,
             row["id"],
             MessageState.CANCELLED,
@@ -264,12 +272,12 @@ def cancel_waiting(
     return len(found)
 
 
-def _in(states: Iterable[MessageState]) -> str:
+def _state_condition(states: Iterable[MessageState]) -> str:
     words = ", ".join(f"'{state.value}'" for state in sorted(states))
     return f"state IN ({words})"
 
 
-def history(reader: Reader, message: str) -> list[sqlite3.Row]:
+def list_message_history(reader: Reader, message: str) -> list[sqlite3.Row]:
     """Return the lines of a message's life, oldest first."""
     return reader.all(
         "SELECT at, previous, state, reason_code, sentence, who FROM message_history"
@@ -278,19 +286,19 @@ def history(reader: Reader, message: str) -> list[sqlite3.Row]:
     )
 
 
-def page(
+def list_messages(
     reader: Reader, *, states: Iterable[MessageState] = (), after: str = "", limit: int = 50
 ) -> list[MessageRecord]:
     """Return messages, newest first, that come after the id ``after`` in that order."""
-    chosen = _in(states) if (states := tuple(states)) else "1"
+    chosen = _state_condition(states) if (states := tuple(states)) else "1"
     rows = reader.all(
         f"SELECT * FROM messages WHERE {chosen} AND (? = '' OR id < ?) ORDER BY id DESC LIMIT ?",
         (after, after, limit),
     )
-    return [record(row) for row in rows]
+    return [message_from_row(row) for row in rows]
 
 
-def counts(reader: Reader) -> dict[str, int]:
+def count_messages_by_state(reader: Reader) -> dict[str, int]:
     """Return how many messages stand in each state that has any."""
     rows = reader.all("SELECT state, count(*) AS n FROM messages GROUP BY state")
     return {row["state"]: row["n"] for row in rows}

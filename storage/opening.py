@@ -12,63 +12,65 @@ from pathlib import Path
 from sqlite_utils import Migrations
 
 from storage.connections import connect_for_writing
-from storage.errors import DatabaseCloned, DatabaseMissing, disk_failures_named
+from storage.errors import DatabaseCloned, DatabaseMissing, translate_disk_errors
 from storage.folder import FolderLock, StateFolder, create_durably
-from storage.foundation import FOUNDATION
+from storage.foundation import FOUNDATION_MIGRATIONS
 from storage.identity import (
-    Identity,
+    DatabaseIdentity,
     begin_epoch,
     has_identity,
     load_anchor,
-    place_anchor,
     read_identity,
+    write_anchor,
 )
-from storage.integrity import examine, examine_file
-from storage.journal import suppression_key
+from storage.integrity import check_database_file, check_state_folder
+from storage.journal import load_suppression_key
 from storage.times import utc_now
 from storage.tx import Reader, Tx
-from storage.upgrade import InTransaction, upgrade
+from storage.upgrade import TransactionStep, apply_migrations
 
 
-def nothing_more(_connection: sqlite3.Connection) -> None:
+def do_nothing(_connection: sqlite3.Connection) -> None:
     """Stand for "no more to do" in a transaction."""
 
 
-def prepare(
-    folder: StateFolder, migrations: Migrations, at_open: InTransaction, at: datetime
-) -> Identity:
+def prepare_database(
+    folder: StateFolder, migrations: Migrations, at_open: TransactionStep, at: datetime
+) -> DatabaseIdentity:
     """Examine, make or migrate the database of a locked folder, and anchor it.
 
     The anchor of a new database is placed before its first table, so that a crash in between
     leaves something that the next start recognises and completes.
     """
-    groups = (FOUNDATION, migrations)
-    anchor = examine(folder, groups)
-    suppression_key(folder)  # before the database: one without the other is a loss, not a start
+    groups = (FOUNDATION_MIGRATIONS, migrations)
+    anchor = check_state_folder(folder, groups)
+    load_suppression_key(
+        folder
+    )  # before the database: one without the other is a loss, not a start
     if not folder.database.exists():
         create_durably(folder.database)
     if anchor is None:
-        anchor = place_anchor(folder, Identity(uuid.uuid4().hex, epoch=1, high_water=0))
-    first = Identity(anchor.instance_id, anchor.epoch, high_water=0)
+        anchor = write_anchor(folder, DatabaseIdentity(uuid.uuid4().hex, epoch=1, high_water=0))
+    first = DatabaseIdentity(anchor.instance_id, anchor.epoch, high_water=0)
 
     def complete(connection: sqlite3.Connection) -> None:
         if not has_identity(Reader(connection)):
             begin_epoch(Tx(connection), first, at, "first start")
         at_open(connection)
 
-    upgrade(folder, groups, at=at, complete=complete)
-    return note_identity(folder)
+    apply_migrations(folder, groups, at=at, complete=complete)
+    return update_anchor(folder)
 
 
-def adopt(
+def adopt_database(
     path: Path,
     reason: str,
     *,
     migrations: Migrations,
     settle: Callable[[Tx], None],
-    at_open: InTransaction = nothing_more,
+    at_open: TransactionStep = do_nothing,
     now: Callable[[], datetime] = utc_now,
-) -> Identity:
+) -> DatabaseIdentity:
     """Accept the database that lies in the folder as the true one, and begin a new epoch.
 
     `settle` runs in the transaction that begins the epoch: what it does to live rows is there,
@@ -76,40 +78,42 @@ def adopt(
     DatabaseInUse while a daemon runs on it.
     """
     folder = StateFolder(path)
-    groups = (FOUNDATION, migrations)
-    with contextlib.closing(FolderLock(folder)), disk_failures_named(path):
+    groups = (FOUNDATION_MIGRATIONS, migrations)
+    with contextlib.closing(FolderLock(folder)), translate_disk_errors(path):
         epochs = [0]
         anchor = None
         with contextlib.suppress(DatabaseCloned):  # a damaged anchor is what a person overrules
             anchor = load_anchor(folder)
         if anchor is not None:
             epochs.append(anchor.epoch)
-        found = examine_file(folder, groups, anchor)
+        found = check_database_file(folder, groups, anchor)
         if found is None:
             raise DatabaseMissing(
                 f"There is no database in {folder.path} to adopt.",
                 "Put a good copy of the folder there first, then try again.",
             )
-        suppression_key(folder)
-        accepted = Identity(found.instance_id, max(*epochs, found.epoch) + 1, found.high_water)
+        load_suppression_key(folder)
+        accepted = DatabaseIdentity(
+            found.instance_id, max(*epochs, found.epoch) + 1, found.high_water
+        )
 
         def complete(connection: sqlite3.Connection) -> None:
             begin_epoch(Tx(connection), accepted, now(), reason)
             at_open(connection)
             settle(Tx(connection))
 
-        upgrade(folder, groups, at=now(), complete=complete)
-        return note_identity(folder)
+        apply_migrations(folder, groups, at=now(), complete=complete)
+        return update_anchor(folder)
 
 
-def note_identity(folder: StateFolder) -> Identity:
+def update_anchor(folder: StateFolder) -> DatabaseIdentity:
     """Write down in the anchor who the database is and how far it has come by now.
 
     The connection is one that may write: the last one to close moves what is left in the
     write-ahead log into the file, so that after a clean stop the file alone is the database.
     """
-    with disk_failures_named(folder.anchor):
+    with translate_disk_errors(folder.anchor):
         with contextlib.closing(connect_for_writing(folder.database)) as connection:
             identity = read_identity(Reader(connection))
-        place_anchor(folder, identity)
+        write_anchor(folder, identity)
     return identity

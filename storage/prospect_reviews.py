@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx
@@ -31,9 +31,9 @@ class ProspectReview:
     expires_at: datetime | None
 
 
-def add(tx: Tx, review: ProspectReview, *, contact: str) -> None:
+def insert_prospect_review(tx: Tx, review: ProspectReview, *, contact: str) -> None:
     """Append a word; it belongs to the contact, and so outlives a merging of prospects."""
-    until = review.expires_at and stamp(review.expires_at)
+    until = review.expires_at and format_timestamp(review.expires_at)
     tx.execute(
         "INSERT INTO prospect_reviews (contact, word, who, reason, at, expires_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -42,13 +42,13 @@ def add(tx: Tx, review: ProspectReview, *, contact: str) -> None:
             review.word,
             review.who,
             review.reason,
-            stamp(review.at),
+            format_timestamp(review.at),
             until,
         ),
     )
 
 
-STANDING = (
+CURRENT_PROSPECT_REVIEW = (
     "SELECT r.* FROM prospect_reviews AS r JOIN contacts AS rc ON rc.id = r.contact"
     " WHERE r.contact = {contact} AND (r.expires_at IS NULL OR r.expires_at > :at)"
     " AND r.at >= coalesce(rc.review_asked_at, '') AND NOT EXISTS (SELECT 1"
@@ -58,15 +58,20 @@ STANDING = (
 was asked for after it."""
 
 
-def standing(reader: Reader, contact: str, at: datetime) -> ProspectReview | None:
+def get_current_prospect_review(
+    reader: Reader, contact: str, at: datetime
+) -> ProspectReview | None:
     """Return the word that holds for a contact, or None."""
-    row = reader.one(STANDING.format(contact=":contact"), {"contact": contact, "at": stamp(at)})
+    row = reader.one(
+        CURRENT_PROSPECT_REVIEW.format(contact=":contact"),
+        {"contact": contact, "at": format_timestamp(at)},
+    )
     if row is None:
         return None
     return ProspectReview(
         word=ProspectReviewOutcome(row["word"]),
         who=row["who"],
         reason=row["reason"],
-        at=parse(row["at"]),
-        expires_at=parse(row["expires_at"]) if row["expires_at"] else None,
+        at=parse_timestamp(row["at"]),
+        expires_at=parse_timestamp(row["expires_at"]) if row["expires_at"] else None,
     )

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from statemachines.prospect import ValidationState
 from storage.ids import new_id
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Cell, Reader, Tx
 
 if TYPE_CHECKING:
     import sqlite3
 
-_TIMES: Final = frozenset(
+_TIME_COLUMNS: Final = frozenset(
     {"data_date", "checked_at", "validated_at", "expires_at", "created_at", "updated_at"}
 )
-_COLUMN_OF: Final = {"import_id": "import"}  # a keyword in Python
+_COLUMN_BY_FIELD: Final = {"import_id": "import"}  # a keyword in Python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +76,20 @@ class NewProspectRecord:
     record: int | None = None
 
 
-_NEW: Final = tuple(field.name for field in fields(NewProspectRecord))
+_NEW_PROSPECT_FIELDS: Final = tuple(field.name for field in fields(NewProspectRecord))
 
 
-def insert(tx: Tx, new: NewProspectRecord, *, at: datetime) -> str:
+def insert_prospect(tx: Tx, new: NewProspectRecord, *, at: datetime) -> str:
     """Enter a prospect and return its id. A contact has one prospect at most."""
-    values = {_column(name): _stored(getattr(new, name)) for name in _NEW}
-    values |= {"id": new_id("pro", at), "created_at": stamp(at), "updated_at": stamp(at)}
+    values = {
+        _column_name(name): _prospect_value_to_column(getattr(new, name))
+        for name in _NEW_PROSPECT_FIELDS
+    }
+    values |= {
+        "id": new_id("pro", at),
+        "created_at": format_timestamp(at),
+        "updated_at": format_timestamp(at),
+    }
     names, marks = ", ".join(values), ", ".join("?" for _ in values)
     tx.execute(
         f"INSERT INTO prospects ({names}) VALUES ({marks})",
@@ -91,25 +98,29 @@ def insert(tx: Tx, new: NewProspectRecord, *, at: datetime) -> str:
     return str(values["id"])
 
 
-def get(reader: Reader, prospect: str) -> ProspectRecord | None:
+def get_prospect(reader: Reader, prospect: str) -> ProspectRecord | None:
     """Return one prospect, or None."""
-    return _record(reader.one("SELECT * FROM prospects WHERE id = ?", (prospect,)))
+    return _optional_prospect_from_row(
+        reader.one("SELECT * FROM prospects WHERE id = ?", (prospect,))
+    )
 
 
-def must(reader: Reader, prospect: str) -> ProspectRecord:
+def require_prospect(reader: Reader, prospect: str) -> ProspectRecord:
     """Return one prospect that has to be there; a KeyError otherwise is a defect of the caller."""
-    found = get(reader, prospect)
+    found = get_prospect(reader, prospect)
     if found is None:
         raise KeyError(prospect)
     return found
 
 
-def of_contact(reader: Reader, contact: str) -> ProspectRecord | None:
+def find_prospect_by_contact(reader: Reader, contact: str) -> ProspectRecord | None:
     """Return the contact's prospect, or None."""
-    return _record(reader.one("SELECT * FROM prospects WHERE contact = ?", (contact,)))
+    return _optional_prospect_from_row(
+        reader.one("SELECT * FROM prospects WHERE contact = ?", (contact,))
+    )
 
 
-def search(
+def search_prospects(
     reader: Reader,
     *,
     text: str = "",
@@ -136,19 +147,21 @@ def search(
             "limit": limit,
         },
     )
-    return [built(row) for row in rows]
+    return [prospect_from_row(row) for row in rows]
 
 
-def counts(reader: Reader) -> dict[str, int]:
+def count_prospects_by_validation(reader: Reader) -> dict[str, int]:
     """Return how many prospects stand in each state of validation that has any."""
     rows = reader.all("SELECT validation, count(*) AS n FROM prospects GROUP BY validation")
     return {row["validation"]: row["n"] for row in rows}
 
 
-def update(tx: Tx, prospect: str, *, at: datetime, **columns: object) -> None:
+def update_prospect(tx: Tx, prospect: str, *, at: datetime, **columns: object) -> None:
     """Set columns by their field names; ``cartera_origen`` is refused by the database."""
-    changes = {_column(name): _stored(value) for name, value in columns.items()}
-    changes["updated_at"] = stamp(at)
+    changes = {
+        _column_name(name): _prospect_value_to_column(value) for name, value in columns.items()
+    }
+    changes["updated_at"] = format_timestamp(at)
     assignments = ", ".join(f"{name} = ?" for name in changes)
     tx.execute(
         f"UPDATE prospects SET {assignments} WHERE id = ?",
@@ -156,48 +169,50 @@ def update(tx: Tx, prospect: str, *, at: datetime, **columns: object) -> None:
     )
 
 
-def expired(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
+def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
     """Return validated prospects whose validation has run out."""
     rows = reader.all(
         "SELECT * FROM prospects WHERE validation = 'validated' AND expires_at <= ?"
         " ORDER BY expires_at LIMIT ?",
-        (stamp(at), limit),
+        (format_timestamp(at), limit),
     )
-    return [built(row) for row in rows]
+    return [prospect_from_row(row) for row in rows]
 
 
-def checking_since(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
+def list_unanswered_checks(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
     """Return prospects whose check began before a moment and never got an answer."""
     rows = reader.all(
         "SELECT * FROM prospects WHERE validation = 'checking' AND updated_at <= ?"
         " ORDER BY updated_at LIMIT ?",
-        (stamp(before), limit),
+        (format_timestamp(before), limit),
     )
-    return [built(row) for row in rows]
+    return [prospect_from_row(row) for row in rows]
 
 
-def _record(row: sqlite3.Row | None) -> ProspectRecord | None:
-    return None if row is None else built(row)
+def _optional_prospect_from_row(row: sqlite3.Row | None) -> ProspectRecord | None:
+    return None if row is None else prospect_from_row(row)
 
 
-def built(row: sqlite3.Row) -> ProspectRecord:
+def prospect_from_row(row: sqlite3.Row) -> ProspectRecord:
     """Return the record of a row with every column."""
-    return ProspectRecord(**{name: _value(name, row[_column(name)]) for name in _FIELDS})
+    return ProspectRecord(
+        **{name: _prospect_value_from_column(name, row[_column_name(name)]) for name in _FIELDS}
+    )
 
 
-def _column(name: str) -> str:
-    return _COLUMN_OF.get(name, name)
+def _column_name(name: str) -> str:
+    return _COLUMN_BY_FIELD.get(name, name)
 
 
-def _value(name: str, stored: Cell) -> Cell:
+def _prospect_value_from_column(name: str, stored: Cell) -> Cell:
     if stored is None:
         return None
-    if name in _TIMES:
-        return parse(stored)
+    if name in _TIME_COLUMNS:
+        return parse_timestamp(stored)
     if name == "validado_tecnicamente":
         return bool(stored)
     return ValidationState(stored) if name == "validation" else stored
 
 
-def _stored(value: object) -> object:
-    return stamp(value) if isinstance(value, datetime) else value
+def _prospect_value_to_column(value: object) -> object:
+    return format_timestamp(value) if isinstance(value, datetime) else value

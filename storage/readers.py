@@ -11,41 +11,43 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from storage.connections import CUT_STEPS, connect_for_reading
-from storage.errors import Closed
+from storage.connections import INTERRUPT_CHECK_STEPS, connect_for_reading
+from storage.errors import DatabaseClosed
 from storage.tx import Reader
 
 T = TypeVar("T")
 
-READERS: Final = 3
-CLOSE_SECONDS: Final = 5.0
+READER_COUNT: Final = 3
+READER_CLOSE_SECONDS: Final = 5.0
 
 
-class Readers:
+class ReaderPool:
     """Read-only connections, lent to one query at a time."""
 
-    def __init__(self, path: Path, *, close_seconds: float = CLOSE_SECONDS) -> None:
+    def __init__(self, path: Path, *, close_seconds: float = READER_CLOSE_SECONDS) -> None:
         """Open all connections at once: what is wrong with the file shows now, not later."""
         with contextlib.ExitStack() as opened:
             self._connections = [
                 opened.enter_context(contextlib.closing(connect_for_reading(path)))
-                for _ in range(READERS)
+                for _ in range(READER_COUNT)
             ]
             self._opened = opened.pop_all()
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for connection in self._connections:
             self._free.put(connection)
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="storage-reader")
+        self._threads = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="storage-reader")
         self._close_seconds = close_seconds
-        self._closing = self._cut = False
+        self._closing = self._interrupted = False
         for connection in self._connections:
-            connection.set_progress_handler(lambda: self._cut, CUT_STEPS)
+            connection.set_progress_handler(lambda: self._interrupted, INTERRUPT_CHECK_STEPS)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Run the query on one consistent, committed state. Raises Closed after `close`."""
         if self._closing:
-            raise Closed
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, query)
+            raise DatabaseClosed
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._run_query, query
+        )
 
     async def close(self) -> None:
         """Let running queries end, interrupt those that take longer than `close_seconds`.
@@ -53,19 +55,19 @@ class Readers:
         Where the caller is cancelled they are interrupted at once, and all is closed nevertheless.
         """
         self._closing = True
-        ended = asyncio.get_running_loop().run_in_executor(None, self._end)
+        ended = asyncio.get_running_loop().run_in_executor(None, self._close_connections)
         try:
             await asyncio.wait({ended}, timeout=self._close_seconds)
         finally:
-            self._cut = True
+            self._interrupted = True
         await ended
 
-    def _end(self) -> None:
+    def _close_connections(self) -> None:
         """Close the connections once no query has one (in a thread of its own)."""
         self._threads.shutdown()
         self._opened.close()
 
-    def _ask(self, query: Callable[[Reader], T]) -> T:
+    def _run_query(self, query: Callable[[Reader], T]) -> T:
         connection = self._free.get()
         try:
             connection.execute("BEGIN")

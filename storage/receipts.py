@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from statemachines.message import MessageState, is_legal
+from statemachines.message import MessageState, is_legal_transition
 from storage import messages
 from storage.messages import MessageRecord
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
-_STATES: Final = {
+_STATE_BY_RECEIPT_KIND: Final = {
     "delivered": MessageState.DELIVERED,
     "read": MessageState.READ,
     "failed": MessageState.FAILED,
@@ -24,8 +24,8 @@ _SENTENCES: Final = {
     MessageState.READ: "They read it.",
     MessageState.FAILED: "WhatsApp says that it could not be delivered.",
 }
-_WHO: Final = "receipt"
-_SERVER_CLOCK: Final = timedelta(seconds=2)
+_RECEIPT_ACTOR: Final = "receipt"
+_CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 """Receipts carry the platform's time, in whole seconds, and its clock is not ours."""
 
 
@@ -41,7 +41,7 @@ class ReceiptRecord:
     contact: str | None = None
 
 
-def note(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord | None:
+def store_receipt(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord | None:
     """Store a receipt once and move the message it speaks of, or settle a doubt by it.
 
     Returns the message where one moved. The same receipt twice changes nothing, and one that
@@ -54,25 +54,25 @@ def note(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord | None:
             receipt.session,
             receipt.wire_id,
             receipt.kind,
-            stamp(receipt.at),
+            format_timestamp(receipt.at),
             receipt.reason_code,
             receipt.contact,
         ),
     )
     if not stored.rowcount:
         return None
-    if message := by_wire_id(tx, receipt.session, receipt.wire_id):
-        return apply_early(tx, message, at)
+    if message := find_message_by_wire_id(tx, receipt.session, receipt.wire_id):
+        return apply_early_receipts(tx, message, at)
     return settle_doubt(tx, receipt.contact, at) if receipt.contact else None
 
 
-def by_wire_id(reader: Reader, session: str, wire_id: str) -> MessageRecord | None:
+def find_message_by_wire_id(reader: Reader, session: str, wire_id: str) -> MessageRecord | None:
     """Return the message that was acknowledged under this id, or None."""
     row = reader.one("SELECT * FROM messages WHERE session = ? AND wire_id = ?", (session, wire_id))
-    return messages.record(row) if row else None
+    return messages.message_from_row(row) if row else None
 
 
-def apply_early(tx: Tx, message: MessageRecord, at: datetime) -> MessageRecord | None:
+def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> MessageRecord | None:
     """Apply the receipts that wait for a message's id; return it where it moved."""
     moved: MessageRecord | None = None
     rows = tx.all(
@@ -80,10 +80,12 @@ def apply_early(tx: Tx, message: MessageRecord, at: datetime) -> MessageRecord |
         " WHERE session = ? AND wire_id = ? AND message IS NULL",
         (message.session, message.wire_id),
     )
-    for row in sorted(rows, key=lambda each: list(_STATES).index(each["kind"])):
-        target = _STATES[row["kind"]]
-        if is_legal((moved or message).state, target, message.channel):
-            moved = _move(tx, message, target, at, row["reason_code"] or row["kind"])
+    for row in sorted(rows, key=lambda each: list(_STATE_BY_RECEIPT_KIND).index(each["kind"])):
+        target = _STATE_BY_RECEIPT_KIND[row["kind"]]
+        if is_legal_transition((moved or message).state, target, message.channel):
+            moved = _transition_by_receipt(
+                tx, message, target, at, row["reason_code"] or row["kind"]
+            )
     tx.execute(
         "UPDATE receipts SET message = ? WHERE session = ? AND wire_id = ?",
         (message.id, message.session, message.wire_id),
@@ -98,38 +100,40 @@ def settle_doubt(tx: Tx, contact: str, at: datetime) -> MessageRecord | None:
     nor typed on the phone, from after the send began, belongs to it. Two of either: a person
     settles it. Call it where a receipt comes, and where a message falls into doubt.
     """
-    doubtful = _in_doubt(tx, contact)
-    if len(doubtful) != 1 or not is_legal(
+    doubtful = _list_in_doubt(tx, contact)
+    if len(doubtful) != 1 or not is_legal_transition(
         doubtful[0].state, MessageState.SENT, doubtful[0].channel
     ):
         return None
     [message] = doubtful
-    unknown = _unknown_ids(tx, message, contact)
+    unknown = _list_unknown_wire_ids(tx, message, contact)
     if len(unknown) != 1:
         return None
     [(wire_id, seen_at)] = unknown.items()
-    sent = messages.move(
+    sent = messages.transition_message(
         tx,
         message.id,
         MessageState.SENT,
         at=at,
         reason_code="settled_by_receipt",
         sentence="A receipt shows that it did go out.",
-        who=_WHO,
+        who=_RECEIPT_ACTOR,
         wire_id=wire_id,
         sent_at=seen_at,
     )
-    return apply_early(tx, sent, at) or sent
+    return apply_early_receipts(tx, sent, at) or sent
 
 
-def _in_doubt(reader: Reader, contact: str) -> list[MessageRecord]:
+def _list_in_doubt(reader: Reader, contact: str) -> list[MessageRecord]:
     rows = reader.all(
         "SELECT * FROM messages WHERE contact = ? AND state = ?", (contact, MessageState.IN_DOUBT)
     )
-    return [messages.record(row) for row in rows]
+    return [messages.message_from_row(row) for row in rows]
 
 
-def _unknown_ids(reader: Reader, message: MessageRecord, contact: str) -> dict[str, datetime]:
+def _list_unknown_wire_ids(
+    reader: Reader, message: MessageRecord, contact: str
+) -> dict[str, datetime]:
     """Return the ids nobody knows that arrived at this contact since the send began."""
     began = reader.value(
         "SELECT max(at) FROM message_history WHERE message = ? AND state = ?",
@@ -141,20 +145,20 @@ def _unknown_ids(reader: Reader, message: MessageRecord, contact: str) -> dict[s
         " AND NOT EXISTS (SELECT 1 FROM inbound AS i"
         "  WHERE i.session = r.session AND i.wire_id = r.wire_id)"
         " GROUP BY wire_id",
-        (contact, message.session, stamp(parse(began) - _SERVER_CLOCK)),
+        (contact, message.session, format_timestamp(parse_timestamp(began) - _CLOCK_TOLERANCE)),
     )
-    return {row["wire_id"]: parse(row["at"]) for row in rows}
+    return {row["wire_id"]: parse_timestamp(row["at"]) for row in rows}
 
 
-def _move(
+def _transition_by_receipt(
     tx: Tx, message: MessageRecord, target: MessageState, at: datetime, reason_code: str
 ) -> MessageRecord:
-    return messages.move(
+    return messages.transition_message(
         tx,
         message.id,
         target,
         at=at,
         reason_code=reason_code,
         sentence=_SENTENCES[target],
-        who=_WHO,
+        who=_RECEIPT_ACTOR,
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from statemachines.message import SETTLED
-from storage.times import stamp
+from statemachines.message import SETTLED_STATES
+from storage.times import format_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Tx
 
-_SETTLED = ", ".join(f"'{state.value}'" for state in sorted(SETTLED))
-_NEVER_IN_TOUCH = (
+_SETTLED_STATES = ", ".join(f"'{state.value}'" for state in sorted(SETTLED_STATES))
+_UNCONTACTED_PROSPECTS = (
     "SELECT p.contact FROM prospects AS p WHERE p.created_at < ?"
     " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact)"
     " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = p.contact) LIMIT ?"
@@ -21,11 +21,11 @@ _NEVER_IN_TOUCH = (
 
 def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
     """Remove the words of settled messages, of inbound and of quotes; return how many rows."""
-    cut = (stamp(before), limit)
+    cut = (format_timestamp(before), limit)
     return (
         tx.execute(
             "UPDATE messages SET text = '' WHERE id IN (SELECT id FROM messages"
-            f" WHERE text <> '' AND state IN ({_SETTLED}) AND changed_at < ? LIMIT ?)",
+            f" WHERE text <> '' AND state IN ({_SETTLED_STATES}) AND changed_at < ? LIMIT ?)",
             cut,
         ).rowcount
         + tx.execute(
@@ -41,21 +41,23 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
     )
 
 
-def forget_strangers(tx: Tx, before: datetime, limit: int) -> int:
+def delete_stranger_inbound(tx: Tx, before: datetime, limit: int) -> int:
     """Remove what people who are no prospects wrote to us; return how many messages went."""
     return tx.execute(
         "DELETE FROM inbound WHERE id IN (SELECT i.id FROM inbound AS i WHERE i.at < ?"
         " AND NOT EXISTS (SELECT 1 FROM prospects AS p WHERE p.contact = i.contact) LIMIT ?)",
-        (stamp(before), limit),
+        (format_timestamp(before), limit),
     ).rowcount
 
 
-def forget_never_contacted(tx: Tx, before: datetime, limit: int) -> int:
+def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
     """Erase prospects with whom nothing was ever exchanged; return how many.
 
     A suppression of theirs stays, by its keyed hash alone.
     """
-    contacts = [row["contact"] for row in tx.all(_NEVER_IN_TOUCH, (stamp(before), limit))]
+    contacts = [
+        row["contact"] for row in tx.all(_UNCONTACTED_PROSPECTS, (format_timestamp(before), limit))
+    ]
     for contact in contacts:
         tx.execute(
             "UPDATE import_records SET phone = NULL, prospect = NULL WHERE prospect IN"
@@ -75,5 +77,5 @@ def pseudonymise_decisions(tx: Tx, before: datetime, limit: int) -> int:
     return tx.execute(
         "UPDATE decisions SET recipient = '' WHERE id IN"
         " (SELECT id FROM decisions WHERE recipient <> '' AND at < ? LIMIT ?)",
-        (stamp(before), limit),
+        (format_timestamp(before), limit),
     ).rowcount

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3
@@ -58,7 +58,7 @@ class RulesetActivation:
     reason: str
 
 
-def add(
+def insert_ruleset(
     tx: Tx, *, hash_: str, format_: str, files: Sequence[RulesetFile], at: datetime, who: str
 ) -> bool:
     """Keep a set by its hash; return False where it was known already."""
@@ -67,21 +67,21 @@ def add(
         tx.execute(
             "INSERT OR IGNORE INTO rulesets (hash, format, files, loaded_at, loaded_by)"
             " VALUES (?, ?, ?, ?, ?)",
-            (hash_, format_, json.dumps(plain, ensure_ascii=False), stamp(at), who),
+            (hash_, format_, json.dumps(plain, ensure_ascii=False), format_timestamp(at), who),
         ).rowcount
     )
 
 
-def find(reader: Reader, hash_: str, limit: int = 2) -> list[RulesetRecord]:
+def find_rulesets(reader: Reader, hash_: str, limit: int = 2) -> list[RulesetRecord]:
     """Return the sets whose hash begins like this, `limit` at most."""
     rows = reader.all(
         "SELECT * FROM rulesets WHERE substr(hash, 1, ?) = ? ORDER BY hash LIMIT ?",
         (len(hash_), hash_, limit),
     )
-    return [_record(row) for row in rows]
+    return [_ruleset_from_row(row) for row in rows]
 
 
-def went_live(
+def insert_activation(
     tx: Tx,
     *,
     at: datetime,
@@ -92,42 +92,50 @@ def went_live(
     reason: str = "",
 ) -> bool:
     """Note that a set is live now; return False where it was live already."""
-    last = live(tx, format_)
+    last = get_latest_activation(tx, format_)
     if last is not None and last.hash == hash_:
         return False
     tx.execute(
         "INSERT INTO ruleset_history (at, format, hash, previous, how, who, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (stamp(at), format_, hash_, None if last is None else last.hash, how, who, reason),
+        (
+            format_timestamp(at),
+            format_,
+            hash_,
+            None if last is None else last.hash,
+            how,
+            who,
+            reason,
+        ),
     )
     return True
 
 
-def live(reader: Reader, format_: str) -> RulesetActivation | None:
+def get_latest_activation(reader: Reader, format_: str) -> RulesetActivation | None:
     """Return the last change of a format's live set, None before the first."""
     row = reader.one(
         "SELECT * FROM ruleset_history WHERE format = ? ORDER BY id DESC LIMIT 1", (format_,)
     )
-    return None if row is None else _went_live(row)
+    return None if row is None else _activation_from_row(row)
 
 
-def history(reader: Reader, limit: int) -> list[RulesetActivation]:
+def list_activations(reader: Reader, limit: int) -> list[RulesetActivation]:
     """Return the changes of the live sets, newest first."""
     rows = reader.all("SELECT * FROM ruleset_history ORDER BY id DESC LIMIT ?", (limit,))
-    return [_went_live(row) for row in rows]
+    return [_activation_from_row(row) for row in rows]
 
 
-def _record(row: sqlite3.Row) -> RulesetRecord:
+def _ruleset_from_row(row: sqlite3.Row) -> RulesetRecord:
     return RulesetRecord(
         hash=row["hash"],
         format=row["format"],
-        files=_files(row["files"]),
-        loaded_at=parse(row["loaded_at"]),
+        files=_parse_files(row["files"]),
+        loaded_at=parse_timestamp(row["loaded_at"]),
         loaded_by=row["loaded_by"],
     )
 
 
-def _files(text: str) -> tuple[RulesetFile, ...]:
+def _parse_files(text: str) -> tuple[RulesetFile, ...]:
     """Read the files of a set; those that version 1 stored, by name alone, were all shipped."""
     found = json.loads(text)
     if isinstance(found, dict):
@@ -135,9 +143,9 @@ def _files(text: str) -> tuple[RulesetFile, ...]:
     return tuple(RulesetFile(path, each, own) for path, each, own in found)
 
 
-def _went_live(row: sqlite3.Row) -> RulesetActivation:
+def _activation_from_row(row: sqlite3.Row) -> RulesetActivation:
     return RulesetActivation(
-        at=parse(row["at"]),
+        at=parse_timestamp(row["at"]),
         format=row["format"],
         hash=row["hash"],
         previous=row["previous"],

@@ -10,7 +10,7 @@ from sqlite3 import Row
 from typing import Any
 
 from statemachines.session import ConnectionState, PhoneState, SendingState
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
@@ -52,7 +52,7 @@ class SessionHistoryEntry:
     reason_code: str
 
 
-REGIONS = (
+SESSION_REGIONS = (
     ("connection", "connection"),
     ("phone", "phone_state"),
     ("sending", "sending"),
@@ -61,102 +61,106 @@ REGIONS = (
 """The word in the history, and the column, of everything whose moves are told."""
 
 _COLUMNS = tuple(field.name for field in fields(SessionRecord))
-_NEVER_CHANGED = {"name", "channel", "time_zone", "options", "created_at"}
-_CHANGING = tuple(column for column in _COLUMNS if column not in _NEVER_CHANGED)
-_MOMENTS = {
+_IMMUTABLE_COLUMNS = {"name", "channel", "time_zone", "options", "created_at"}
+_MUTABLE_COLUMNS = tuple(column for column in _COLUMNS if column not in _IMMUTABLE_COLUMNS)
+_TIME_COLUMNS = {
     "since", "created_at", "due_at", "phone_seen_at", "sending_until", "banned_until"
 }  # fmt: skip
 
 
-def insert(tx: Tx, record: SessionRecord) -> None:
+def insert_session(tx: Tx, record: SessionRecord) -> None:
     """Store a new session, and its number where it already has one."""
     if record.phone:
-        link_number(tx, record.phone, record.created_at)
+        ensure_number(tx, record.phone, record.created_at)
     names = ", ".join(_COLUMNS)
     places = ", ".join(f":{column}" for column in _COLUMNS)
     tx.execute(
         f"INSERT INTO sessions ({names}) VALUES ({places})",
-        _row(record),
+        _session_to_row(record),
     )
 
 
-def save(tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime) -> None:
+def update_session(tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime) -> None:
     """Store what a change made of a session, with a line of history for each region that moved."""
     if after.phone and after.phone != before.phone:
-        link_number(tx, after.phone, at)
-    settings = ", ".join(f"{column} = :{column}" for column in _CHANGING)
+        ensure_number(tx, after.phone, at)
+    settings = ", ".join(f"{column} = :{column}" for column in _MUTABLE_COLUMNS)
     tx.execute(
         f"UPDATE sessions SET {settings} WHERE name = :name",
-        _row(after),
+        _session_to_row(after),
     )
-    for region, column in REGIONS:
+    for region, column in SESSION_REGIONS:
         previous, state = getattr(before, column), getattr(after, column)
         if previous != state:
             tx.execute(
                 "INSERT INTO session_history (session, at, region, previous, state, reason_code)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (after.name, stamp(at), region, previous, state, after.reason_code),
+                (after.name, format_timestamp(at), region, previous, state, after.reason_code),
             )
 
 
-def get(reader: Reader, name: str) -> SessionRecord | None:
+def get_session(reader: Reader, name: str) -> SessionRecord | None:
     """Return a session that was not deleted, or None."""
     row = reader.one("SELECT * FROM sessions WHERE name = ? AND deleted_at IS NULL", (name,))
-    return None if row is None else _record(row)
+    return None if row is None else _session_from_row(row)
 
 
-def every(reader: Reader) -> list[SessionRecord]:
+def list_sessions(reader: Reader) -> list[SessionRecord]:
     """Return all sessions that were not deleted, in the order in which they were made."""
     rows = reader.all("SELECT * FROM sessions WHERE deleted_at IS NULL ORDER BY created_at, name")
-    return [_record(row) for row in rows]
+    return [_session_from_row(row) for row in rows]
 
 
-def name_was_used(reader: Reader, name: str) -> bool:
+def is_session_name_used(reader: Reader, name: str) -> bool:
     """Return whether a session of this name exists or ever existed: messages still point to it."""
     return reader.one("SELECT 1 FROM sessions WHERE name = ?", (name,)) is not None
 
 
-def mark_deleted(tx: Tx, name: str, at: datetime) -> None:
+def mark_session_deleted(tx: Tx, name: str, at: datetime) -> None:
     """Take a session out of every list; its row stays, because its messages point to it."""
-    tx.execute("UPDATE sessions SET deleted_at = ? WHERE name = ?", (stamp(at), name))
+    tx.execute("UPDATE sessions SET deleted_at = ? WHERE name = ?", (format_timestamp(at), name))
 
 
-def history(reader: Reader, name: str) -> list[SessionHistoryEntry]:
+def list_session_history(reader: Reader, name: str) -> list[SessionHistoryEntry]:
     """Return every move of a session, oldest first."""
     rows = reader.all("SELECT * FROM session_history WHERE session = ? ORDER BY id", (name,))
     return [
         SessionHistoryEntry(
-            parse(row["at"]), row["region"], row["previous"], row["state"], row["reason_code"]
+            parse_timestamp(row["at"]),
+            row["region"],
+            row["previous"],
+            row["state"],
+            row["reason_code"],
         )
         for row in rows
     ]
 
 
-def link_number(tx: Tx, phone: str, at: datetime) -> None:
+def ensure_number(tx: Tx, phone: str, at: datetime) -> None:
     """Make a number known. Its age and its stops survive every new pairing."""
     tx.execute(
         "INSERT INTO numbers (phone, first_linked_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (phone, stamp(at)),
+        (phone, format_timestamp(at)),
     )
 
 
-def note_ban(tx: Tx, phone: str, at: datetime) -> None:
+def record_number_ban(tx: Tx, phone: str, at: datetime) -> None:
     """Record that the platform banned a number; a later ban replaces an earlier one."""
-    tx.execute("UPDATE numbers SET banned_at = ? WHERE phone = ?", (stamp(at), phone))
+    tx.execute("UPDATE numbers SET banned_at = ? WHERE phone = ?", (format_timestamp(at), phone))
 
 
-def _row(record: SessionRecord) -> dict[str, Any]:
+def _session_to_row(record: SessionRecord) -> dict[str, Any]:
     row: dict[str, Any] = {column: getattr(record, column) for column in _COLUMNS}
     row["options"] = json.dumps(dict(record.options))
-    for column in _MOMENTS:
-        row[column] = None if row[column] is None else stamp(row[column])
+    for column in _TIME_COLUMNS:
+        row[column] = None if row[column] is None else format_timestamp(row[column])
     return row
 
 
-def _record(row: Row) -> SessionRecord:
+def _session_from_row(row: Row) -> SessionRecord:
     values = {column: row[column] for column in _COLUMNS}
-    for column in _MOMENTS:
-        values[column] = None if values[column] is None else parse(values[column])
+    for column in _TIME_COLUMNS:
+        values[column] = None if values[column] is None else parse_timestamp(values[column])
     values["options"] = json.loads(values["options"])
     values["connection"] = ConnectionState(values["connection"])
     values["phone_state"] = PhoneState(values["phone_state"])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from storage.documents import written
-from storage.times import parse, stamp
+from storage.documents import encode_json
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx
@@ -38,7 +38,7 @@ class ShadowStatistics:
     """`live → shadow` to how often."""
 
 
-def add(
+def insert_shadow_decision(
     tx: Tx,
     *,
     decision: str,
@@ -52,11 +52,11 @@ def add(
     tx.execute(
         "INSERT INTO shadow_decisions (decision, at, ruleset, verdict, live, document)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        (decision, stamp(at), ruleset, verdict, live, written(document)),
+        (decision, format_timestamp(at), ruleset, verdict, live, encode_json(document)),
     )
 
 
-def standing(reader: Reader, ruleset: str) -> ShadowStatistics:
+def get_shadow_statistics(reader: Reader, ruleset: str) -> ShadowStatistics:
     """Return the counts of one shadow set."""
     rows = reader.all(
         "SELECT live, verdict, count(*) AS n FROM shadow_decisions WHERE ruleset = ?"
@@ -67,7 +67,7 @@ def standing(reader: Reader, ruleset: str) -> ShadowStatistics:
     return ShadowStatistics(sum(row["n"] for row in rows), sum(flips.values()), flips)
 
 
-def disagreements(reader: Reader, ruleset: str, limit: int) -> list[ShadowDisagreement]:
+def list_shadow_disagreements(reader: Reader, ruleset: str, limit: int) -> list[ShadowDisagreement]:
     """Return the newest decisions that the shadow would have made otherwise."""
     rows = reader.all(
         "SELECT s.*, d.message, p.id AS prospect FROM shadow_decisions AS s"
@@ -81,7 +81,7 @@ def disagreements(reader: Reader, ruleset: str, limit: int) -> list[ShadowDisagr
             decision=row["decision"],
             message=row["message"],
             prospect=row["prospect"],
-            at=parse(row["at"]),
+            at=parse_timestamp(row["at"]),
             live=row["live"],
             shadow=row["verdict"],
             sentence=json.loads(row["document"])["sentence"],

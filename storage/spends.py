@@ -6,13 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx
 
 
-class Spend(StrEnum):
+class SpendKind(StrEnum):
     """What can be spent. A first contact by hand has a budget of its own."""
 
     MESSAGE = "message"
@@ -21,35 +21,37 @@ class Spend(StrEnum):
     CHECK = "check"
 
 
-def add(
-    tx: Tx, phone: str, kind: Spend, *, session: str, message: str | None, at: datetime
+def insert_spend(
+    tx: Tx, phone: str, kind: SpendKind, *, session: str, message: str | None, at: datetime
 ) -> None:
     """Book one spend of a number (``phone``: E.164, or the session's name before pairing)."""
     tx.execute(
         "INSERT INTO spends (phone, kind, session, message, at) VALUES (?, ?, ?, ?, ?)",
-        (phone, kind, session, message, stamp(at)),
+        (phone, kind, session, message, format_timestamp(at)),
     )
 
 
-def refund(tx: Tx, message: str) -> None:
+def refund_message_spends(tx: Tx, message: str) -> None:
     """Give back what was booked for a message that certainly did not leave."""
     tx.execute("DELETE FROM spends WHERE message = ?", (message,))
 
 
-def count(reader: Reader, phone: str, kind: Spend, since: datetime) -> int:
+def count_spends(reader: Reader, phone: str, kind: SpendKind, since: datetime) -> int:
     """Return how many were spent after ``since``; dates in the future count too."""
     n: int = reader.value(
         "SELECT count(*) FROM spends WHERE phone = ? AND kind = ? AND at > ?",
-        (phone, kind, stamp(since)),
+        (phone, kind, format_timestamp(since)),
     )
     return n
 
 
-def nth_newest(reader: Reader, column: str, key: str, kind: Spend, n: int) -> datetime | None:
+def get_nth_newest_spend(
+    reader: Reader, column: str, key: str, kind: SpendKind, n: int
+) -> datetime | None:
     """Return when the ``n``-th newest spend was (1 is the newest), or None."""
     owner = {"phone": "phone", "session": "session"}[column]
     text = reader.value(
         f"SELECT at FROM spends WHERE {owner} = ? AND kind = ? ORDER BY at DESC LIMIT 1 OFFSET ?",
         (key, kind, n - 1),
     )
-    return parse(text) if text else None
+    return parse_timestamp(text) if text else None

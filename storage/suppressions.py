@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Parameters, Reader, Tx
 
 _ACTIVE_OF_CONTACT = (
@@ -29,7 +29,7 @@ class SuppressionSource(StrEnum):
     IMPORT = "import"
 
 
-CORRECTABLE = frozenset({SuppressionSource.OPERATOR, SuppressionSource.IMPORT})
+CORRECTABLE_SOURCES = frozenset({SuppressionSource.OPERATOR, SuppressionSource.IMPORT})
 """Ours to correct, because the mistake can only have been ours."""
 
 
@@ -54,7 +54,7 @@ class SuppressionRecord:
         return f"SuppressionRecord({self.contact!r}, {self.source.value})"
 
 
-def is_suppressed(reader: Reader, contact: str) -> bool:
+def is_contact_suppressed(reader: Reader, contact: str) -> bool:
     """Tell whether any alias that the contact has by now is suppressed."""
     found = reader.value(
         f"SELECT 1 FROM suppressions WHERE {_ACTIVE_OF_CONTACT}", {"contact": contact}
@@ -62,22 +62,24 @@ def is_suppressed(reader: Reader, contact: str) -> bool:
     return found is not None
 
 
-def of_contact(reader: Reader, contact: str) -> list[SuppressionRecord]:
+def list_contact_suppressions(reader: Reader, contact: str) -> list[SuppressionRecord]:
     """Return the suppressions in force on a contact, oldest first."""
-    return _select(
+    return _select_suppressions(
         reader, f"WHERE {_ACTIVE_OF_CONTACT} ORDER BY at, alias_hash", {"contact": contact}
     )
 
 
-def of_hashes(reader: Reader, hashes: Iterable[str]) -> list[SuppressionRecord]:
+def list_suppressions_by_hash(reader: Reader, hashes: Iterable[str]) -> list[SuppressionRecord]:
     """Return the suppressions in force on these aliases, whether a contact is known or not."""
-    found = (_of_hash(reader, each) for each in hashes)
+    found = (_find_by_hash(reader, each) for each in hashes)
     return [record for record in found if record and record.lifted_at is None]
 
 
-def page(reader: Reader, *, after: str = "", limit: int = 500) -> list[SuppressionRecord]:
+def list_suppressions(
+    reader: Reader, *, after: str = "", limit: int = 500
+) -> list[SuppressionRecord]:
     """Return suppressions in force, in the order of their hashes, that come after ``after``."""
-    return _select(
+    return _select_suppressions(
         reader,
         "WHERE lifted_at IS NULL AND suppressions.alias_hash > ?"
         " ORDER BY suppressions.alias_hash LIMIT ?",
@@ -85,7 +87,7 @@ def page(reader: Reader, *, after: str = "", limit: int = 500) -> list[Suppressi
     )
 
 
-def suppress(
+def suppress_aliases(
     tx: Tx,
     journal: SuppressionJournal,
     hashes: Sequence[str],
@@ -100,11 +102,11 @@ def suppress(
     What is in force stays as it is, but the contact's own word replaces an operator's or a
     list's. The journal has the new ones on the disk before this transaction is committed.
     """
-    before = {each: _of_hash(tx, each) for each in hashes}
-    changed = [each for each, record in before.items() if _changes(record, source)]
+    before = {each: _find_by_hash(tx, each) for each in hashes}
+    changed = [each for each, record in before.items() if _is_overridden_by(record, source)]
     fresh = [each for each in changed if (old := before[each]) is None or old.lifted_at]
     for each in changed:
-        _put(tx, each, contact=contact, source=source, reason=reason, at=at)
+        _upsert_suppression(tx, each, contact=contact, source=source, reason=reason, at=at)
     if changed:
         journal.append(
             [JournalEntry(each, JournalAction.SUPPRESSED, at, source) for each in changed]
@@ -112,28 +114,28 @@ def suppress(
     return len(fresh)
 
 
-def lift(tx: Tx, hashes: Sequence[str], *, at: datetime, because: str) -> None:
+def lift_suppressions(tx: Tx, hashes: Sequence[str], *, at: datetime, reason: str) -> None:
     """Lift the suppression of these aliases. The journal hears of it after the commit."""
     tx.execute_many(
         "UPDATE suppressions SET lifted_at = ?, lifted_because = ?"
         " WHERE alias_hash = ? AND lifted_at IS NULL",
-        [(stamp(at), because, each) for each in hashes],
+        [(format_timestamp(at), reason, each) for each in hashes],
     )
 
 
-def put_back(tx: Tx, entries: Iterable[JournalEntry], *, reason: str) -> list[str]:
+def restore_suppressions(tx: Tx, entries: Iterable[JournalEntry], *, reason: str) -> list[str]:
     """Write what the journal knows and the table lost; return the hashes that were missing.
 
     A lifting that the table knows and the journal does not is a lifting all the same: it is
     written there only after its commit.
     """
     last = {entry.alias_hash: entry for entry in entries}
-    missing = [entry for entry in last.values() if _is_missing(tx, entry)]
+    missing = [entry for entry in last.values() if _is_suppression_missing(tx, entry)]
     for entry in missing:
-        _put(
+        _upsert_suppression(
             tx,
             entry.alias_hash,
-            contact=owner(tx, entry.alias_hash),
+            contact=find_contact_by_alias_hash(tx, entry.alias_hash),
             source=SuppressionSource(entry.source),
             reason=reason,
             at=entry.at,
@@ -141,7 +143,7 @@ def put_back(tx: Tx, entries: Iterable[JournalEntry], *, reason: str) -> list[st
     return [entry.alias_hash for entry in missing]
 
 
-def owner(reader: Reader, alias_hash: str) -> str | None:
+def find_contact_by_alias_hash(reader: Reader, alias_hash: str) -> str | None:
     """Return the contact that has the alias with this hash, or None."""
     contact: str | None = reader.value(
         "SELECT contact FROM aliases WHERE alias_hash = ?", (alias_hash,)
@@ -149,23 +151,23 @@ def owner(reader: Reader, alias_hash: str) -> str | None:
     return contact
 
 
-def _is_missing(reader: Reader, entry: JournalEntry) -> bool:
+def _is_suppression_missing(reader: Reader, entry: JournalEntry) -> bool:
     if entry.action is not JournalAction.SUPPRESSED:
         return False
-    record = _of_hash(reader, entry.alias_hash)
+    record = _find_by_hash(reader, entry.alias_hash)
     if record is None:
         return True
     return record.lifted_at is not None and record.lifted_at <= entry.at
 
 
-def _changes(record: SuppressionRecord | None, source: SuppressionSource) -> bool:
+def _is_overridden_by(record: SuppressionRecord | None, source: SuppressionSource) -> bool:
     """A new word changes what is not in force, and the contact's own replaces a weaker one."""
     if record is None or record.lifted_at:
         return True
     return source is SuppressionSource.CONTACT and record.source is not SuppressionSource.CONTACT
 
 
-def _put(
+def _upsert_suppression(
     tx: Tx,
     alias_hash: str,
     *,
@@ -179,33 +181,33 @@ def _put(
         " ON CONFLICT (alias_hash) DO UPDATE SET contact = coalesce(excluded.contact, contact),"
         " source = excluded.source, reason = excluded.reason, at = excluded.at,"
         " lifted_at = NULL, lifted_because = NULL",
-        (alias_hash, contact, source, reason, stamp(at)),
+        (alias_hash, contact, source, reason, format_timestamp(at)),
     )
 
 
-def _of_hash(reader: Reader, alias_hash: str) -> SuppressionRecord | None:
-    found = _select(reader, "WHERE suppressions.alias_hash = ?", (alias_hash,))
+def _find_by_hash(reader: Reader, alias_hash: str) -> SuppressionRecord | None:
+    found = _select_suppressions(reader, "WHERE suppressions.alias_hash = ?", (alias_hash,))
     return found[0] if found else None
 
 
-def _select(reader: Reader, where: str, params: Parameters) -> list[SuppressionRecord]:
+def _select_suppressions(reader: Reader, where: str, params: Parameters) -> list[SuppressionRecord]:
     rows = reader.all(
         "SELECT suppressions.*, (SELECT alias FROM aliases"
         f" WHERE aliases.alias_hash = suppressions.alias_hash) AS alias FROM suppressions {where}",
         params,
     )
-    return [_record(row) for row in rows]
+    return [_suppression_from_row(row) for row in rows]
 
 
-def _record(row: sqlite3.Row) -> SuppressionRecord:
+def _suppression_from_row(row: sqlite3.Row) -> SuppressionRecord:
     lifted_at = row["lifted_at"]
     return SuppressionRecord(
         row["alias_hash"],
         row["contact"],
         SuppressionSource(row["source"]),
         row["reason"],
-        parse(row["at"]),
-        parse(lifted_at) if lifted_at else None,
+        parse_timestamp(row["at"]),
+        parse_timestamp(lifted_at) if lifted_at else None,
         row["lifted_because"],
         row["alias"],
     )

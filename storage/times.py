@@ -8,7 +8,7 @@ from typing import Final
 _WIDTH: Final = len("YYYY-MM-DDTHH:MM:SS.mmmZ")
 
 
-def stamp(at: datetime) -> str:
+def format_timestamp(at: datetime) -> str:
     """Write an aware moment as `YYYY-MM-DDTHH:MM:SS.mmmZ`, cut (not rounded) to milliseconds.
 
     Raises ValueError for a naive moment: it could mean any hour.
@@ -19,7 +19,7 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def parse(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Read a moment that `stamp` wrote, as aware UTC. Raises ValueError for any other shape."""
     if len(text) != _WIDTH or not text.endswith("Z"):
         message = f"{text!r} is not a moment as this database writes it"

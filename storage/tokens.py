@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.times import parse, stamp
+from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 
@@ -33,7 +33,7 @@ class ActiveToken:
     role: str
 
 
-def insert(tx: Tx, token: TokenRecord) -> None:
+def insert_token(tx: Tx, token: TokenRecord) -> None:
     """Keep a new token's row."""
     tx.execute(
         "INSERT INTO tokens (id, user, name, scopes, made_by, made_at, expires_at)"
@@ -44,71 +44,73 @@ def insert(tx: Tx, token: TokenRecord) -> None:
             token.name,
             " ".join(token.scopes),
             token.made_by,
-            stamp(token.made_at),
-            stamp(token.expires_at),
+            format_timestamp(token.made_at),
+            format_timestamp(token.expires_at),
         ),
     )
 
 
-def get(reader: Reader, token: str) -> TokenRecord | None:
+def get_token(reader: Reader, token: str) -> TokenRecord | None:
     """Return a token by its id, revoked or not, or None."""
     row = reader.one("SELECT * FROM tokens WHERE id = ?", (token,))
-    return _record(row) if row else None
+    return _token_from_row(row) if row else None
 
 
-def page(reader: Reader, *, after: str, limit: int) -> list[TokenRecord]:
+def list_tokens(reader: Reader, *, after: str, limit: int) -> list[TokenRecord]:
     """Return at most `limit` tokens made after the one named, oldest first."""
     rows = reader.all("SELECT * FROM tokens WHERE id > ? ORDER BY id LIMIT ?", (after, limit))
-    return [_record(row) for row in rows]
+    return [_token_from_row(row) for row in rows]
 
 
-def standing(reader: Reader, token: str, user: str) -> ActiveToken | None:
+def get_active_token(reader: Reader, token: str, user: str) -> ActiveToken | None:
     """Return this user's token where it still counts, whatever its expiry says; else None."""
     row = reader.one(
         "SELECT t.*, u.role FROM tokens AS t JOIN users AS u ON u.name = t.user"
         " WHERE t.id = ? AND t.user = ? AND t.revoked_at IS NULL AND u.disabled_at IS NULL",
         (token, user),
     )
-    return ActiveToken(_record(row), row["role"]) if row else None
+    return ActiveToken(_token_from_row(row), row["role"]) if row else None
 
 
-def note_use(tx: Tx, token: str, at: datetime) -> None:
+def record_token_use(tx: Tx, token: str, at: datetime) -> None:
     """Remember when a token was last used."""
-    tx.execute("UPDATE tokens SET last_used_at = ? WHERE id = ?", (stamp(at), token))
+    tx.execute("UPDATE tokens SET last_used_at = ? WHERE id = ?", (format_timestamp(at), token))
 
 
-def revoke(tx: Tx, token: str, at: datetime) -> bool:
+def revoke_token(tx: Tx, token: str, at: datetime) -> bool:
     """Revoke a token; return False where it was revoked before."""
     return bool(
         tx.execute(
             "UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
-            (stamp(at), token),
+            (format_timestamp(at), token),
         ).rowcount
     )
 
 
-def revoke_all(tx: Tx, user: str, at: datetime) -> int:
+def revoke_user_tokens(tx: Tx, user: str, at: datetime) -> int:
     """Revoke all of a user's tokens; return how many were not revoked before."""
     return tx.execute(
         "UPDATE tokens SET revoked_at = ? WHERE user = ? AND revoked_at IS NULL",
-        (stamp(at), user),
+        (format_timestamp(at), user),
     ).rowcount
 
 
-def forget_expired(tx: Tx, before: datetime) -> int:
+def delete_expired_tokens(tx: Tx, before: datetime) -> int:
     """Remove the rows of tokens that expired before a moment; return how many."""
-    return tx.execute("DELETE FROM tokens WHERE expires_at < ?", (stamp(before),)).rowcount
+    return tx.execute(
+        "DELETE FROM tokens WHERE expires_at < ?", (format_timestamp(before),)
+    ).rowcount
 
 
-def _record(row: sqlite3.Row) -> TokenRecord:
+def _token_from_row(row: sqlite3.Row) -> TokenRecord:
     return TokenRecord(
         row["id"],
         row["user"],
         row["name"],
         tuple(row["scopes"].split()),
         row["made_by"],
-        parse(row["made_at"]),
-        parse(row["expires_at"]),
-        row["last_used_at"] and parse(row["last_used_at"]),
-        row["revoked_at"] and parse(row["revoked_at"]),
+        parse_timestamp(row["made_at"]),
+        parse_timestamp(row["expires_at"]),
+        row["last_used_at"] and parse_timestamp(row["last_used_at"]),
+        row["revoked_at"] and parse_timestamp(row["revoked_at"]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from storage import events
-from storage.events import CommittedEvent, StoredEvent
+from storage.events import CommittedEvent, StorableEvent
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 Rows: TypeAlias = "list[sqlite3.Row]"
@@ -52,8 +52,8 @@ class Tx(Reader):
         """Run one statement for each row; return how many rows it changed."""
         return self._connection.executemany(sql, rows).rowcount
 
-    def emit(self, event: StoredEvent) -> int:
+    def emit(self, event: StorableEvent) -> int:
         """Append an event and return its sequence number; it is published after the commit."""
-        committed = events.append(self._connection, event)
+        committed = events.append_event(self._connection, event)
         self.emitted.append(committed)
         return committed.seq

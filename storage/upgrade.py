@@ -15,17 +15,19 @@ from sqlite_utils import Migrations
 
 from storage.connections import APPLICATION_ID, connect_for_reading, connect_for_writing
 from storage.errors import DatabaseCorrupt, DatabaseNewer
-from storage.folder import PRIVATE_FOLDER, StateFolder, create_durably, sync_folder
+from storage.folder import PRIVATE_FOLDER_MODE, StateFolder, create_durably, sync_folder
 
-InTransaction: TypeAlias = Callable[[sqlite3.Connection], None]
+TransactionStep: TypeAlias = Callable[[sqlite3.Connection], None]
 
 
 def refuse_newer(
     folder: StateFolder, connection: sqlite3.Connection, migrations: Sequence[Migrations]
 ) -> None:
     """Raise DatabaseNewer when the file has been through a migration that this code lacks."""
-    known = _known(migrations)
-    unknown = [name for group, name in _applied(connection) if (group, name) not in known]
+    known = _list_known_steps(migrations)
+    unknown = [
+        name for group, name in _list_applied_steps(connection) if (group, name) not in known
+    ]
     if unknown:
         raise DatabaseNewer(
             f"{folder.database} was migrated by a newer version (unknown: {', '.join(unknown)}).",
@@ -33,12 +35,12 @@ def refuse_newer(
         )
 
 
-def upgrade(
+def apply_migrations(
     folder: StateFolder,
     migrations: Sequence[Migrations],
     *,
     at: datetime,
-    complete: InTransaction,
+    complete: TransactionStep,
 ) -> None:
     """Apply what is pending and call `complete`, all in one transaction.
 
@@ -47,9 +49,9 @@ def upgrade(
     """
     with contextlib.closing(connect_for_writing(folder.database)) as connection:
         schema = SchemaDatabase(connection, execute_plugins=False, recursive_triggers=False)
-        pending = [step for group in migrations for step in _pending(group, schema)]
-        if pending and any(_applied(connection)):
-            _back_up(folder, pending[0], at)
+        pending = [step for group in migrations for step in _list_pending_steps(group, schema)]
+        if pending and any(_list_applied_steps(connection)):
+            _back_up_database(folder, pending[0], at)
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
         for group in migrations:
@@ -61,9 +63,9 @@ def upgrade(
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _back_up(folder: StateFolder, step: str, at: datetime) -> None:
+def _back_up_database(folder: StateFolder, step: str, at: datetime) -> None:
     """Copy the database as it was before the migration `step`."""
-    folder.backups.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    folder.backups.mkdir(mode=PRIVATE_FOLDER_MODE, exist_ok=True)
     copy = folder.backups / f"before-{step}-{at:%Y%m%dT%H%M%SZ}.db"
     draft = copy.with_suffix(".new")
     draft.unlink(missing_ok=True)
@@ -94,18 +96,22 @@ def _refuse_orphans(folder: StateFolder, connection: sqlite3.Connection) -> None
         )
 
 
-def _pending(group: Migrations, schema: SchemaDatabase) -> list[str]:
+def _list_pending_steps(group: Migrations, schema: SchemaDatabase) -> list[str]:
     return [step.name for step in group.pending(schema)]
 
 
-def _known(migrations: Sequence[Migrations]) -> set[tuple[str, str]]:
+def _list_known_steps(migrations: Sequence[Migrations]) -> set[tuple[str, str]]:
     """Every step that this code has: for an empty database each of them is pending."""
     with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
         schema = SchemaDatabase(nothing, execute_plugins=False)
-        return {(group.name, step) for group in migrations for step in _pending(group, schema)}
+        return {
+            (group.name, step)
+            for group in migrations
+            for step in _list_pending_steps(group, schema)
+        }
 
 
-def _applied(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+def _list_applied_steps(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     try:
         rows = connection.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
     except sqlite3.OperationalError:  # no such table: nothing was ever applied

@@ -12,16 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
-from storage.connections import CUT_STEPS
-from storage.errors import Closed, DiskFault, JobAborted, WriteFailed, disk_failure
+from storage.connections import INTERRUPT_CHECK_STEPS
+from storage.errors import DatabaseClosed, DiskFault, JobAborted, WriteFailed, classify_disk_error
 from storage.events import CommittedEvent
 from storage.tx import Tx
 
 T = TypeVar("T")
 
-BATCH_JOBS: Final = 256  # of each lane, in one transaction
-BULK_SECONDS: Final = 0.020  # of bulk work in one transaction, so that an urgent job waits little
-CLOSE_SECONDS: Final = 10.0
+MAX_BATCH_JOBS: Final = 256  # of each lane, in one transaction
+MAX_BULK_SECONDS: Final = (
+    0.020  # of bulk work in one transaction, so that an urgent job waits little
+)
+WRITER_CLOSE_SECONDS: Final = 10.0
 
 
 class _Lane:
@@ -59,8 +61,8 @@ class _Batch:
 
     jobs: list[_Job] = field(default_factory=list)
     events: list[CommittedEvent] = field(default_factory=list)
-    urgent_left: int = BATCH_JOBS
-    bulk_left: int = BATCH_JOBS
+    urgent_left: int = MAX_BATCH_JOBS
+    bulk_left: int = MAX_BATCH_JOBS
     bulk_until: float | None = None
     """When bulk work must end; its time starts with the first bulk job."""
 
@@ -85,7 +87,7 @@ class Writer:
         *,
         where: str,
         queue_limit: int,
-        close_seconds: float = CLOSE_SECONDS,
+        close_seconds: float = WRITER_CLOSE_SECONDS,
     ) -> None:
         """`publish` is called on the loop, after the commit, right before the jobs' answers."""
         self._connect = connect
@@ -97,11 +99,11 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._wake = threading.Event()
-        self._closing = self._cut = False
+        self._closing = self._interrupted = False
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self.commits = 0
         """How many transactions have reached the disk."""
-        self.beat = time.monotonic()
+        self.last_batch_at = time.monotonic()
         """Monotonic seconds at which the last batch ended, well or not."""
 
     async def start(self) -> None:
@@ -126,7 +128,7 @@ class Writer:
         await lane.places.acquire()
         if self._closing:
             lane.places.release()
-            raise Closed
+            raise DatabaseClosed
         job = _Job(work, lane, self._loop.create_future())
         lane.waiting.append(job)
         self._wake.set()
@@ -140,7 +142,7 @@ class Writer:
         self._closing = True
         self._wake.set()
         await asyncio.to_thread(self._thread.join, self._close_seconds)
-        self._cut = True
+        self._interrupted = True
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, self._close_seconds)
 
@@ -148,14 +150,14 @@ class Writer:
         try:
             connection = self._connect()
         except Exception as error:  # noqa: BLE001 - whatever it is, `start` raises it
-            self._loop.call_soon_threadsafe(self._begin, error)
+            self._loop.call_soon_threadsafe(self._report_start, error)
             return
         with contextlib.closing(connection):
-            connection.set_progress_handler(lambda: self._cut, CUT_STEPS)
-            self._loop.call_soon_threadsafe(self._begin, None)
-            self._serve(connection)
+            connection.set_progress_handler(lambda: self._interrupted, INTERRUPT_CHECK_STEPS)
+            self._loop.call_soon_threadsafe(self._report_start, None)
+            self._process_jobs(connection)
 
-    def _begin(self, error: Exception | None) -> None:
+    def _report_start(self, error: Exception | None) -> None:
         """Tell `start`, unless it was given up meanwhile (on the loop)."""
         if self._started.done():
             return
@@ -164,45 +166,45 @@ class Writer:
         else:
             self._started.set_exception(error)
 
-    def _serve(self, connection: sqlite3.Connection) -> None:
+    def _process_jobs(self, connection: sqlite3.Connection) -> None:
         """Write what comes until the end (in the thread)."""
         last_round = False
         while not last_round:
             self._wake.wait()
             self._wake.clear()
             last_round = self._closing  # read before draining: nothing is added once it is set
-            while self._commit_what_waits(connection):
+            while self._commit_batch(connection):
                 pass
 
-    def _commit_what_waits(self, connection: sqlite3.Connection) -> bool:
+    def _commit_batch(self, connection: sqlite3.Connection) -> bool:
         """Do one transaction; tell whether there was anything to do."""
         batch = _Batch()
-        job = self._next(batch)
+        job = self._take_next_job(batch)
         if job is None:
             return False
         try:
             connection.execute("BEGIN IMMEDIATE")
             while job is not None:
-                self._do(connection, job, batch)
-                job = self._next(batch)
+                self._run_job(connection, job, batch)
+                job = self._take_next_job(batch)
             connection.execute("COMMIT")
             self.commits += 1
         except (sqlite3.Error, WriteFailed) as error:
             connection.rollback()
-            batch.fail(self._failure(error))
-        self.beat = time.monotonic()
+            batch.fail(self._batch_error(error))
+        self.last_batch_at = time.monotonic()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._settle, batch)
+            self._loop.call_soon_threadsafe(self._publish_and_answer, batch)
         return True
 
-    def _next(self, batch: _Batch) -> _Job | None:
+    def _take_next_job(self, batch: _Batch) -> _Job | None:
         """Move the job that should be done next into the batch, if the batch has room for one."""
         if self._urgent.waiting and batch.urgent_left:
             batch.urgent_left -= 1
             job = self._urgent.waiting.popleft()
         elif self._bulk.waiting and batch.bulk_left:
             now = time.monotonic()
-            batch.bulk_until = batch.bulk_until or now + BULK_SECONDS
+            batch.bulk_until = batch.bulk_until or now + MAX_BULK_SECONDS
             if now > batch.bulk_until:
                 return None
             batch.bulk_left -= 1
@@ -212,25 +214,25 @@ class Writer:
         batch.jobs.append(job)
         return job
 
-    def _do(self, connection: sqlite3.Connection, job: _Job, batch: _Batch) -> None:
+    def _run_job(self, connection: sqlite3.Connection, job: _Job, batch: _Batch) -> None:
         """Do one job in its own savepoint; raise only when the whole transaction is lost."""
         tx = Tx(connection)
         connection.execute("SAVEPOINT job")
         try:
             job.result = job.work(tx)
         except BaseException as error:
-            job.error = self._own_error(error)
+            job.error = self._job_error(error)
             if not connection.in_transaction:  # SQLite rolled everything back, not just this job
-                raise self._failure(error) from error
+                raise self._batch_error(error) from error
             connection.execute("ROLLBACK TO job")
         else:
             batch.events += tx.emitted
         connection.execute("RELEASE job")
 
-    def _own_error(self, error: BaseException) -> BaseException:
+    def _job_error(self, error: BaseException) -> BaseException:
         """Give what a job raised the shape in which its caller can be told."""
         if isinstance(error, Exception) and not isinstance(error, StopIteration):
-            return disk_failure(error, self._where) or error
+            return classify_disk_error(error, self._where) or error
         aborted = JobAborted(
             f"A change to {self._where} was given up: the job ended by {type(error).__name__}.",
             "Please report this; nothing of that change was written.",
@@ -238,16 +240,16 @@ class Writer:
         aborted.__cause__ = error
         return aborted
 
-    def _failure(self, error: BaseException) -> WriteFailed:
+    def _batch_error(self, error: BaseException) -> WriteFailed:
         """Say why a whole batch is lost."""
         if isinstance(error, WriteFailed):
             return error
-        return disk_failure(error, self._where) or DiskFault(
+        return classify_disk_error(error, self._where) or DiskFault(
             f"A transaction on {self._where} was given up ({error}); nothing of it was written.",
             "Try again; if it happens again, run `leadmaster doctor`.",
         )
 
-    def _settle(self, batch: _Batch) -> None:
+    def _publish_and_answer(self, batch: _Batch) -> None:
         """Publish, then answer, in one turn of the loop."""
         try:
             if batch.events:

@@ -15,7 +15,7 @@ from tests.helpers import examples, leaks
 
 ROOM_FOR_FOLDER = 60
 
-examples.register()
+examples.register_profiles()
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
 # A suite that was started in the background inherits a Ctrl-C that is ignored, and would hand
@@ -31,10 +31,12 @@ if len(tempfile.gettempdir()) > ROOM_FOR_FOLDER:
 @pytest.fixture(autouse=True)
 def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a connection to a database open, or a file of its own folders."""
-    known = leaks.connections()
+    known = leaks.list_open_connections()
     yield
-    left = leaks.at_last_none(lambda: [e for e in leaks.connections() if e not in known])
+    left = leaks.wait_until_none(
+        lambda: [e for e in leaks.list_open_connections() if e not in known]
+    )
     assert left == [], "a connection to a database was not closed"
     given = getattr(request.node, "funcargs", {}).values()
     folders = [each for each in given if isinstance(each, Path)]
-    assert leaks.at_last_none(lambda: leaks.files_in(folders)) == []
+    assert leaks.wait_until_none(lambda: leaks.list_open_files(folders)) == []

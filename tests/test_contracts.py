@@ -54,7 +54,7 @@ PLANTED = [
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the packages and the contracts to a folder of their own."""
     copy = tmp_path_factory.mktemp("house")
     for package in PACKAGES:
@@ -65,12 +65,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def judged(house: Path) -> dict[str, str]:
+def judged(source_tree: Path) -> dict[str, str]:
     """Run the linter there; return KEPT or BROKEN by the contract's name."""
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
-        cwd=house,
-        env=os.environ | {"PYTHONPATH": str(house), "COLUMNS": "200", "NO_COLOR": "1"},
+        cwd=source_tree,
+        env=os.environ | {"PYTHONPATH": str(source_tree), "COLUMNS": "200", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -84,21 +84,21 @@ def judged(house: Path) -> dict[str, str]:
     return verdicts
 
 
-def test_the_house_keeps_its_contracts(house: Path) -> None:
+def test_the_house_keeps_its_contracts(source_tree: Path) -> None:
     """As it stands, no import breaks a contract, and each contract was judged."""
-    assert judged(house) == dict.fromkeys(CONTRACTS, "KEPT")
+    assert judged(source_tree) == dict.fromkeys(CONTRACTS, "KEPT")
 
 
 @pytest.mark.parametrize(("contract", "file", "line"), PLANTED)
 def test_a_planted_import_breaks_its_contract(
-    house: Path, contract: str, file: str, line: str
+    source_tree: Path, contract: str, file: str, line: str
 ) -> None:
     """A contract that cannot break guards nothing."""
-    path = house / file
+    path = source_tree / file
     before = path.read_text(encoding="utf-8") if path.exists() else None
     path.write_text(f"{before or ''}\n{line}\n", encoding="utf-8")
     try:
-        assert judged(house)[contract] == "BROKEN"
+        assert judged(source_tree)[contract] == "BROKEN"
     finally:
         if before is None:
             path.unlink()
@@ -113,13 +113,13 @@ def test_every_contract_has_a_planted_import() -> None:
 
 def test_a_strangers_plugin_needs_only_the_api() -> None:
     """The examples, read as source, import daemon.api and nothing else of the house."""
-    house = {
+    source_tree = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in sorted((ROOT / "examples").rglob("*.py"))
         for name in imported(path)
         if name.split(".")[0] in PACKAGES and f"{name}.".removeprefix("daemon.api.") == f"{name}."
     }
-    assert house == set()
+    assert source_tree == set()
 
 
 def test_only_the_manager_holds_pluggy_relay() -> None:

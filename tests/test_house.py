@@ -17,7 +17,7 @@ import pytest
 
 import daemon
 from daemon.errors import LeadMasterError
-from daemon.events import EVENTS, field_names
+from daemon.events import EVENT_CLASSES, list_data_fields
 from daemon.hookspecs import Hooks
 from daemon.settings import Settings
 
@@ -40,7 +40,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """One tracked Python file, read and parsed once."""
 
     name: str
@@ -73,16 +73,16 @@ def tracked(*patterns: str) -> tuple[Path, ...]:
 
 
 @cache
-def sources() -> tuple[Source, ...]:
+def sources() -> tuple[SourceFile, ...]:
     """Return every Python file of the house."""
     found = []
     for path in tracked("*.py"):
         text = path.read_text(encoding="utf-8")
-        found.append(Source(path.relative_to(ROOT).as_posix(), text, ast.parse(text)))
+        found.append(SourceFile(path.relative_to(ROOT).as_posix(), text, ast.parse(text)))
     return tuple(found)
 
 
-def shipped() -> tuple[Source, ...]:
+def shipped() -> tuple[SourceFile, ...]:
     """Return the files that are not tests."""
     return tuple(source for source in sources() if not source.is_test)
 
@@ -92,7 +92,7 @@ def lines(node: Function) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-def found(pattern: re.Pattern[str], among: tuple[Source, ...]) -> list[str]:
+def found(pattern: re.Pattern[str], among: tuple[SourceFile, ...]) -> list[str]:
     """Return `file:line` wherever a pattern stands in the text."""
     return [
         f"{source.name}:{number}"
@@ -255,7 +255,10 @@ def documented(page: str, names: set[str]) -> set[str]:
 
 def test_every_event_is_documented() -> None:
     """Each event's word, and each field of its data, is on the page."""
-    words = {*EVENTS, *(name for kind in EVENTS.values() for name in field_names(kind))}
+    words = {
+        *EVENT_CLASSES,
+        *(name for kind in EVENT_CLASSES.values() for name in list_data_fields(kind)),
+    }
     assert documented("events.md", words) == set()
 
 

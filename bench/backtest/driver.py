@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from bench.backtest import past
-from bench.child import Child, python, started
-from bench.rounds import Rounds, spread
+from bench.child import BenchProcess, build_command, start_processes
+from bench.rounds import BenchRounds, format_spread
 
 ROUNDS = 5
 OURS = "our backtest"
@@ -25,28 +25,31 @@ GOAL = 50
 def run(rows: int) -> object:
     """Print what a whole backtest takes, and how often it fits into what the others would."""
     with tempfile.TemporaryDirectory() as place:
-        database = past.made(Path(place), rows)
-        commands = {"ours": python("bench.backtest.ours"), "host": python("bench.backtest.host")}
-        with started(commands) as children:
-            rounds = _measured(str(database), children["ours"], children["host"])
-    for line in _lines(rounds):
+        database = past.build_database_sync(Path(place), rows)
+        commands = {
+            "ours": build_command("bench.backtest.ours"),
+            "host": build_command("bench.backtest.host"),
+        }
+        with start_processes(commands) as children:
+            rounds = _measure_rounds(str(database), children["ours"], children["host"])
+    for line in _format_rounds(rounds):
         print(line)
     return rounds.document("cpu", "wall")
 
 
-def _measured(database: str, ours: Child, host: Child) -> Rounds:
-    rounds = Rounds("backtest", OURS)
+def _measure_rounds(database: str, ours: BenchProcess, host: BenchProcess) -> BenchRounds:
+    rounds = BenchRounds("backtest", OURS)
     for number in range(-1, ROUNDS):
-        took = {OURS: ours.did(database=database)}
+        took = {OURS: ours.run_order(database=database)}
         for name, order in SAMPLES.items():
-            took[name] = (host if "whole" in order else ours).did(**order)
+            took[name] = (host if "whole" in order else ours).run_order(**order)
         if number >= 0:  # the one before warms up
             for name, each in took.items():
                 rounds.add(name, each)
     return rounds
 
 
-def _lines(rounds: Rounds) -> list[str]:
+def _format_rounds(rounds: BenchRounds) -> list[str]:
     own = rounds.took[OURS]
     count = own[0]["decisions"]
     seconds = {what: sorted(each[what] * count / 1e6 for each in own) for what in ("wall", "cpu")}
@@ -57,7 +60,7 @@ def _lines(rounds: Rounds) -> list[str]:
     said.append(f"  {OURS}: peak RSS {max(each['rss'] for each in own):.0f} MB")
     for name in SAMPLES:
         cpu = median(each["cpu"] for each in rounds.took[name])
-        ratio = spread(rounds.ratios(name, "cpu"))
+        ratio = format_spread(rounds.ratios(name, "cpu"))
         goal = f"; goal {GOAL}×" if "Host" in name else ""
         said.append(f"  {name}: CPU {cpu:,.1f} µs a row, ours takes {ratio} less{goal}")
     return said

@@ -16,30 +16,33 @@ from durable.engine import Host
 
 import rules
 from bench.backtest import past
-from bench.child import obey, timed
-from rules.conditions import All, Condition, Leaf, Op
+from bench.child import measure, serve_orders
+from rules.conditions import AllOf, Condition, Leaf, Op
 from rules.facts import FACTS, FactType
-from rules.reference import Reference
-from rules.ruleset import Ramp, RuleSet
+from rules.reference import SecondEvaluator
+from rules.ruleset import Ramp, Ruleset
 from rules.snapshot import MICRO, known_values
 
 _TESTS = {Op.NE: "$neq", Op.GT: "$gt", Op.GTE: "$gte", Op.LT: "$lt", Op.LTE: "$lte"}
-_ASKED_FOR = ("prospect.validado_tecnicamente",)
-ROWS = 2_000
+_MISSING_FACTS = ("prospect.validado_tecnicamente",)
+ROW_COUNT = 2_000
 
 
-class Peer:
+class DurableRulesPeer:
     """A host with the conditions of our gate, and what each decision came to."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: Ruleset) -> None:
         self.ruleset = ruleset
         self.trace: list[str] = []
         gate: dict[str, object] = {
-            rule: {"all": [{"m": _said(when)}], "run": self._action(rule)}
+            rule: {"all": [{"m": _to_durable_condition(when)}], "run": self._action(rule)}
             for rule, when, _ in ruleset.conditions
         }
         # A fact that no rule matches is refused: a decision on which none fires needs one more.
-        gate["any"] = {"all": [{"m": {"$lt": {_name(past.SCORE): 101}}}], "run": lambda _: None}
+        gate["any"] = {
+            "all": [{"m": {"$lt": {_to_durable_name(past.SCORE): 101}}}],
+            "run": lambda _: None,
+        }
         self.host = Host()
         self.host.set_rulesets({"gate": gate})
 
@@ -58,89 +61,91 @@ class Peer:
         for veto in self.ruleset.vetoes:
             if veto.id in self.trace:
                 return veto.effect.value
-        score = fact[_name(past.SCORE)]
+        score = fact[_to_durable_name(past.SCORE)]
         for rule in self.ruleset.scores:
             if isinstance(rule.points, Ramp):
-                value = round(fact[_name(rule.points.fact)] * MICRO)
+                value = round(fact[_to_durable_name(rule.points.fact)] * MICRO)
                 score += rule.points.points(value, self.ruleset.scale) / self.ruleset.scale
             elif rule.id in self.trace:
                 score += rule.points
-        return self.ruleset.band(min(max(int(score), 0), 100))
+        return self.ruleset.band_of_score(min(max(int(score), 0), 100))
 
 
 @cache
-def rows(*, whole: bool) -> list[str]:
+def build_rows(*, whole: bool) -> list[str]:
     """Return rows as they are stored, or only the facts that rules read."""
-    reads = {fact.name for fact in peer().ruleset.reads}
+    reads = {fact.name for fact in build_peer().ruleset.reads}
     return [
-        json.dumps(_fact({n: v for n, v in facts.items() if whole or n in reads}))
-        for facts in past.snapshots(ROWS)
+        json.dumps(_to_durable_fact({n: v for n, v in facts.items() if whole or n in reads}))
+        for facts in past.iter_snapshots(ROW_COUNT)
     ]
 
 
 @cache
-def peer() -> Peer:
+def build_peer() -> DurableRulesPeer:
     """Return the host, once it agreed with our rules on every row."""
-    made = Peer(rules.load([rules.DEFAULTS / "gate.yaml"]))
-    reference = Reference(made.ruleset.conditions)
-    for facts in past.snapshots(ROWS):
-        made.judge(json.dumps(_fact(facts)))
+    made = DurableRulesPeer(rules.load_ruleset([rules.DEFAULTS / "gate.yaml"]))
+    reference = SecondEvaluator(made.ruleset.conditions)
+    for facts in past.iter_snapshots(ROW_COUNT):
+        made.judge(json.dumps(_to_durable_fact(facts)))
         expected = reference.fired(known_values(made.ruleset.reads, facts))
         if set(made.trace) != expected:
             raise SystemExit(f"durable-rules fires {made.trace}, our rules {sorted(expected)}")
     return made
 
 
-def _name(fact: str) -> str:
+def _to_durable_name(fact: str) -> str:
     return fact.replace(".", "_")
 
 
-def _fact(facts: Mapping[str, object]) -> dict[str, object]:
-    named = {_name(name): value for name, value in facts.items() if value is not None}
-    open_now = named.pop(_name("clock.in_window"))
+def _to_durable_fact(facts: Mapping[str, object]) -> dict[str, object]:
+    named = {_to_durable_name(name): value for name, value in facts.items() if value is not None}
+    open_now = named.pop(_to_durable_name("clock.in_window"))
     assert isinstance(open_now, list)  # noqa: S101 - the rows are ours
-    missing = {f"{_name(name)}_missing": facts.get(name) is None for name in _ASKED_FOR}
+    missing = {
+        f"{_to_durable_name(name)}_missing": facts.get(name) is None for name in _MISSING_FACTS
+    }
     return {"id": 1, "sid": 1, **named, **missing, "in_business": "business" in open_now}
 
 
-def _said(condition: Condition) -> dict[str, Any]:
+def _to_durable_condition(condition: Condition) -> dict[str, Any]:
     """Return a condition in the words of durable-rules."""
     if isinstance(condition, Leaf):
-        return _comparison(condition)
-    parts = [_said(part) for part in getattr(condition, "parts", ())]
-    return _joined("$and" if isinstance(condition, All) else "$or", parts)
+        return _to_durable_comparison(condition)
+    parts = [_to_durable_condition(part) for part in getattr(condition, "parts", ())]
+    return _join_parts("$and" if isinstance(condition, AllOf) else "$or", parts)
 
 
-def _comparison(leaf: Leaf) -> dict[str, Any]:
+def _to_durable_comparison(leaf: Leaf) -> dict[str, Any]:
     fact = FACTS[leaf.fact]
     if fact.type is FactType.NAMES:
         return {"in_business": leaf.op in (Op.EQ, Op.IN)}
-    name = _name(leaf.fact)
+    name = _to_durable_name(leaf.fact)
     if leaf.op is Op.MISSING:
         return {f"{name}_missing": bool(leaf.operand)}
     operands = leaf.operand if isinstance(leaf.operand, frozenset) else (leaf.operand,)
-    values = [_value(fact.type, each) for each in operands]
+    values = [_to_durable_value(fact.type, each) for each in operands]
     if leaf.op in (Op.EQ, Op.IN):
-        return _joined("$or", [{name: value} for value in values])
+        return _join_parts("$or", [{name: value} for value in values])
     test = _TESTS.get(leaf.op, "$neq")
-    return _joined("$and", [{test: {name: value}} for value in values])
+    return _join_parts("$and", [{test: {name: value}} for value in values])
 
 
-def _value(kind: FactType, operand: object) -> object:
+def _to_durable_value(kind: FactType, operand: object) -> object:
     if kind is FactType.BOOL:
         return bool(operand)
     return operand / MICRO if isinstance(operand, int) else operand
 
 
-def _joined(word: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _join_parts(word: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
     return parts[0] if len(parts) == 1 else {word: parts}
 
 
-def judged(*, whole: bool) -> dict[str, object]:
+def judge_rows(*, whole: bool) -> dict[str, object]:
     """Judge every row of the sample."""
-    theirs, given = peer(), rows(whole=whole)
-    return timed(lambda number: theirs.judge(given[number]), ROWS)
+    theirs, given = build_peer(), build_rows(whole=whole)
+    return measure(lambda number: theirs.judge(given[number]), ROW_COUNT)
 
 
 if __name__ == "__main__":
-    obey(judged)
+    serve_orders(judge_rows)

@@ -10,24 +10,26 @@ from resource import RUSAGE_SELF, getrusage
 
 import rules
 from bench.backtest import past
-from bench.child import obey, timed
+from bench.child import measure, serve_orders
 from daemon.hindsight import report
-from daemon.hindsight.worker import answered
+from daemon.hindsight.worker import answer_backtest
 from daemon.rulebook import folder, lines
-from daemon.rulebook.lines import Engines
+from daemon.rulebook.lines import EngineChoice
 from daemon.settings import RulesSettings
 
 _CANDIDATE = "format: leadmaster/gate@1\nthresholds: [{verdict: allow, from: 75}]\n"
-ROWS = 2_000
+ROW_COUNT = 2_000
 
 
-def compared(*, database: str) -> dict[str, object]:
+def run_backtest(*, database: str) -> dict[str, object]:
     """Run one backtest as `leadmaster rules backtest` does: files read, flips named."""
     candidate = rules.RuleFile("gate.yaml", _CANDIDATE, own=True)
-    files = (*folder.shipped(RulesSettings()), candidate)
-    request = report.Request(database, past.BEGIN, tuple(map(lines.plain, files)), "both", 40)
+    files = (*folder.read_shipped_files(RulesSettings()), candidate)
+    request = report.BacktestRequest(
+        database, past.FIRST_DECISION_AT, tuple(map(lines.to_rule_file_content, files)), "both", 40
+    )
     begun, used = time.perf_counter(), time.process_time()
-    *_, found = answered(request)
+    *_, found = answer_backtest(request)
     cpu, wall = time.process_time() - used, time.perf_counter() - begun
     if not isinstance(found, report.BacktestReport) or found.disagreed:
         sys.exit(f"the backtest failed: {found}")
@@ -41,27 +43,27 @@ def compared(*, database: str) -> dict[str, object]:
 
 
 @cache
-def judge(engines: Engines) -> rules.Judge:
+def build_evaluator(engines: EngineChoice) -> rules.RuleEvaluator:
     """Return the judge of the shipped gate."""
-    return rules.Judge(rules.load([rules.DEFAULTS / "gate.yaml"]), engines)
+    return rules.RuleEvaluator(rules.load_ruleset([rules.DEFAULTS / "gate.yaml"]), engines)
 
 
 @cache
-def rows() -> list[str]:
+def build_rows() -> list[str]:
     """Return rows as they are stored."""
-    return [json.dumps(facts) for facts in past.snapshots(ROWS)]
+    return [json.dumps(facts) for facts in past.iter_snapshots(ROW_COUNT)]
 
 
-def judged(*, engines: Engines) -> dict[str, object]:
+def judge_rows(*, engines: EngineChoice) -> dict[str, object]:
     """Judge each row of the sample by itself."""
-    ours, given = judge(engines), rows()
-    return timed(lambda number: ours.decide(json.loads(given[number])), ROWS)
+    ours, given = build_evaluator(engines), build_rows()
+    return measure(lambda number: ours.decide(json.loads(given[number])), ROW_COUNT)
 
 
-def carried_out(*, database: str = "", engines: Engines = "both") -> dict[str, object]:
+def run_order(*, database: str = "", engines: EngineChoice = "both") -> dict[str, object]:
     """Carry out one order or the other."""
-    return compared(database=database) if database else judged(engines=engines)
+    return run_backtest(database=database) if database else judge_rows(engines=engines)
 
 
 if __name__ == "__main__":
-    obey(carried_out)
+    serve_orders(run_order)

@@ -10,24 +10,24 @@ from functools import partial
 from pathlib import Path
 
 import rules
-from rules.examples import baseline
+from rules.examples import baseline_facts
 from storage import guards
 from storage.db import Database
-from storage.documents import written
-from storage.migrations import migrations
-from storage.times import stamp
+from storage.documents import encode_json
+from storage.migrations import MIGRATIONS
+from storage.times import format_timestamp
 from storage.tx import Tx
 
-BEGIN = datetime(2026, 3, 2, 14, tzinfo=UTC)
+FIRST_DECISION_AT = datetime(2026, 3, 2, 14, tzinfo=UTC)
 SCORE = "prospect.score_contactabilidad"
-_BATCH = 5_000
+_BATCH_SIZE = 5_000
 
 
-def snapshots(count: int, seed: int = 7) -> Iterator[dict[str, object]]:
+def iter_snapshots(count: int, seed: int = 7) -> Iterator[dict[str, object]]:
     """Yield facts as a busy month leaves them: many alike, ages and scores all over."""
     dice = random.Random(seed)  # noqa: S311 - the same rows in every run
-    ruleset = rules.load([rules.DEFAULTS / "gate.yaml"])
-    usual = baseline(ruleset)
+    ruleset = rules.load_ruleset([rules.DEFAULTS / "gate.yaml"])
+    usual = baseline_facts(ruleset)
     for number in range(count):
         yield {
             **usual,
@@ -46,39 +46,41 @@ def snapshots(count: int, seed: int = 7) -> Iterator[dict[str, object]]:
         }
 
 
-async def filled(folder: Path, count: int) -> Path:
+async def build_database(folder: Path, count: int) -> Path:
     """Make a database with that many decisions on a thousand prospects; return its file."""
     database = await Database.open(
-        folder, migrations=migrations, on_events=lambda _: None, at_open=guards.install
+        folder, migrations=MIGRATIONS, on_events=lambda _: None, at_open=guards.install_triggers
     )
-    await database.write(_people)
-    judge = rules.Judge(rules.load([rules.DEFAULTS / "gate.yaml"]), "reference")
+    await database.write(_insert_people)
+    judge = rules.RuleEvaluator(rules.load_ruleset([rules.DEFAULTS / "gate.yaml"]), "reference")
     rows: list[tuple[object, ...]] = []
-    for number, facts in enumerate(snapshots(count)):
+    for number, facts in enumerate(iter_snapshots(count)):
         decision = judge.decide(facts)
-        rows.append(_row(number, facts, decision))
-        if len(rows) == _BATCH or number == count - 1:
+        rows.append(_decision_row(number, facts, decision))
+        if len(rows) == _BATCH_SIZE or number == count - 1:
             batch, rows = rows, []
-            await database.write(partial(_insert, batch=batch))
+            await database.write(partial(_insert_decisions, batch=batch))
     path = database.path
     await database.close()
     return path
 
 
-def _row(number: int, facts: dict[str, object], decision: rules.Decision) -> tuple[object, ...]:
-    at = stamp(BEGIN + timedelta(seconds=number))
+def _decision_row(
+    number: int, facts: dict[str, object], decision: rules.Decision
+) -> tuple[object, ...]:
+    at = format_timestamp(FIRST_DECISION_AT + timedelta(seconds=number))
     return (
         f"dec_{number:08}",
         f"msg_{number % 1_000:04}",
         at,
         decision.ruleset,
         decision.verdict.value,
-        written(decision.to_dict()),
-        written(facts),
+        encode_json(decision.to_dict()),
+        encode_json(facts),
     )
 
 
-def _insert(tx: Tx, batch: list[tuple[object, ...]]) -> None:
+def _insert_decisions(tx: Tx, batch: list[tuple[object, ...]]) -> None:
     tx.execute_many(
         "INSERT INTO decisions (id, message, at, phase, ruleset, verdict, body_hash, recipient,"
         " document, facts, microseconds) VALUES (?, ?, ?, 'enqueue', ?, ?, '', '', ?, ?, 0)",
@@ -86,8 +88,8 @@ def _insert(tx: Tx, batch: list[tuple[object, ...]]) -> None:
     )
 
 
-def _people(tx: Tx) -> None:
-    at = stamp(BEGIN)
+def _insert_people(tx: Tx) -> None:
+    at = format_timestamp(FIRST_DECISION_AT)
     tx.execute(
         "INSERT INTO sessions (name, channel, time_zone, since, created_at) VALUES"
         " ('main', 'simulated', 'America/Argentina/Buenos_Aires', ?, ?)",
@@ -109,6 +111,6 @@ def _people(tx: Tx) -> None:
         )
 
 
-def made(folder: Path, count: int) -> Path:
+def build_database_sync(folder: Path, count: int) -> Path:
     """Make the database, from plain code."""
-    return asyncio.run(filled(folder, count))
+    return asyncio.run(build_database(folder, count))

@@ -12,19 +12,19 @@ from typing import Any
 
 from durable.engine import Host
 
-from bench.child import obey, timed
-from bench.decision.load import KNOWN, sent
+from bench.child import measure, serve_orders
+from bench.decision.load import KNOWN_FACTS, sent_counts
 
 trace: list[dict[str, object]] = []
 
 
-def action(number: int) -> Callable[[object], None]:
+def build_action(number: int) -> Callable[[object], None]:
     """Return what a rule does when it fires."""
     return lambda _: trace.append({"id": f"r{number}", "points": 1, "reason": "r"})
 
 
 @cache
-def host(size: int) -> Any:  # noqa: ANN401 - the package is untyped
+def build_host(size: int) -> Any:  # noqa: ANN401 - the package is untyped
     """Return a host of so many rules.
 
     A fact that no rule matches is refused: a decision on which nothing fires needs one rule more.
@@ -33,7 +33,7 @@ def host(size: int) -> Any:  # noqa: ANN401 - the package is untyped
         {"$and": [{"$gte": {"sent_30d": n}}, {"$lt": {"sent_7d": n + 1}}]} for n in range(size)
     ]
     gate: dict[str, object] = {
-        f"r{n}": {"all": [{"m": when}], "run": action(n)} for n, when in enumerate(conditions)
+        f"r{n}": {"all": [{"m": when}], "run": build_action(n)} for n, when in enumerate(conditions)
     }
     gate["any"] = {"all": [{"m": {"$lt": {"score": 101}}}], "run": lambda _: None}
     made = Host()
@@ -41,22 +41,22 @@ def host(size: int) -> Any:  # noqa: ANN401 - the package is untyped
     return made
 
 
-def decided(*, count: int, size: int, every: bool) -> dict[str, object]:
+def run_decisions(*, count: int, size: int, every: bool) -> dict[str, object]:
     """Decide that often."""
-    theirs, fired = host(size), 0
+    theirs, fired = build_host(size), 0
 
     def decide(number: int) -> None:
         nonlocal fired
-        month, week = sent(number, size, every=every)
-        fact = {"id": 1, "sid": 1, **KNOWN, "sent_30d": month, "sent_7d": week}
+        month, week = sent_counts(number, size, every=every)
+        fact = {"id": 1, "sid": 1, **KNOWN_FACTS, "sent_30d": month, "sent_7d": week}
         trace.clear()
         theirs.assert_fact("gate", fact)
         theirs.retract_fact("gate", fact)
         json.dumps({"score": min(100, 50 + sum(1 for _ in trace)), "fired": trace})
         fired += len(trace)
 
-    return {**timed(decide, count), "fired": fired}
+    return {**measure(decide, count), "fired": fired}
 
 
 if __name__ == "__main__":
-    obey(decided)
+    serve_orders(run_decisions)

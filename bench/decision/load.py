@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KNOWN = {
+KNOWN_FACTS = {
     "score": 50,
     "permission": "opted_in",
     "kind": "commercial",
@@ -14,6 +14,6 @@ KNOWN = {
 """What every decision knows besides: the facts that ours requires, for the peers to carry too."""
 
 
-def sent(number: int, size: int, *, every: bool) -> tuple[int, int]:
+def sent_counts(number: int, size: int, *, every: bool) -> tuple[int, int]:
     """Messages in 30 and in 7 days: `every` rule fires, or about four in ten of them."""
     return (size, 0) if every else (number % size, number % 7)

@@ -7,14 +7,14 @@ from functools import cache
 from pathlib import Path
 
 import rules
-from bench.child import obey, timed
-from bench.decision.load import sent
-from rules.examples import baseline
-from storage.documents import written
+from bench.child import measure, serve_orders
+from bench.decision.load import sent_counts
+from rules.examples import baseline_facts
+from storage.documents import encode_json
 
 
 @cache
-def judge(size: int) -> rules.Judge:
+def build_evaluator(size: int) -> rules.RuleEvaluator:
     """Return a gate of so many rules of two comparisons each, as the peers have them."""
     head = (
         "format: leadmaster/gate@1\n"
@@ -29,24 +29,24 @@ def judge(size: int) -> rules.Judge:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(head + body)
         file.flush()
-        return rules.Judge(rules.load([Path(file.name)]))
+        return rules.RuleEvaluator(rules.load_ruleset([Path(file.name)]))
 
 
-def decided(*, count: int, size: int, every: bool) -> dict[str, object]:
+def run_decisions(*, count: int, size: int, every: bool) -> dict[str, object]:
     """Decide that often."""
-    ours, fired = judge(size), 0
-    facts = {**baseline(ours.ruleset), "message.approved": False}
+    ours, fired = build_evaluator(size), 0
+    facts = {**baseline_facts(ours.ruleset), "message.approved": False}
 
     def decide(number: int) -> None:
         nonlocal fired
-        month, week = sent(number, size, every=every)
+        month, week = sent_counts(number, size, every=every)
         given = {**facts, "history.sent_30d": month, "history.sent_7d": week}
         decision = ours.decide(given)
-        written(decision.to_dict())
+        encode_json(decision.to_dict())
         fired += len(decision.contributions)
 
-    return {**timed(decide, count), "fired": fired}
+    return {**measure(decide, count), "fired": fired}
 
 
 if __name__ == "__main__":
-    obey(decided)
+    serve_orders(run_decisions)

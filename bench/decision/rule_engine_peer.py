@@ -7,24 +7,24 @@ from functools import cache
 
 import rule_engine
 
-from bench.child import obey, timed
-from bench.decision.load import KNOWN, sent
+from bench.child import measure, serve_orders
+from bench.decision.load import KNOWN_FACTS, sent_counts
 
 
 @cache
-def compiled(size: int) -> list[rule_engine.Rule]:
+def compile_rules(size: int) -> list[rule_engine.Rule]:
     """Return so many rules."""
     return [rule_engine.Rule(f"sent_30d >= {n} and sent_7d < {n + 1}") for n in range(size)]
 
 
-def decided(*, count: int, size: int, every: bool) -> dict[str, object]:
+def run_decisions(*, count: int, size: int, every: bool) -> dict[str, object]:
     """Decide that often."""
-    rules, fired = compiled(size), 0
+    rules, fired = compile_rules(size), 0
 
     def decide(number: int) -> None:
         nonlocal fired
-        month, week = sent(number, size, every=every)
-        facts = {**KNOWN, "sent_30d": month, "sent_7d": week}
+        month, week = sent_counts(number, size, every=every)
+        facts = {**KNOWN_FACTS, "sent_30d": month, "sent_7d": week}
         trace = [
             {"id": f"r{n}", "points": 1, "reason": "r"}
             for n, rule in enumerate(rules)
@@ -33,8 +33,8 @@ def decided(*, count: int, size: int, every: bool) -> dict[str, object]:
         json.dumps({"score": min(100, 50 + len(trace)), "fired": trace})
         fired += len(trace)
 
-    return {**timed(decide, count), "fired": fired}
+    return {**measure(decide, count), "fired": fired}
 
 
 if __name__ == "__main__":
-    obey(decided)
+    serve_orders(run_decisions)

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from bench.child import NODE_MODULES, Child, python, started
-from bench.rounds import spread
+from bench.child import NODE_MODULES, BenchProcess, build_command, start_processes
+from bench.rounds import format_spread
 
-Took = dict[str, float]
+Measurement = dict[str, float]
 ROUNDS = 5
 FRAMES = 40_000
 BURSTS = (20, 1)
@@ -22,50 +22,54 @@ BURSTS = (20, 1)
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[dict[str, tuple[Child, str]]]:
+def start_servers() -> Iterator[dict[str, tuple[BenchProcess, str]]]:
     """Start every peer that is present; yield each with its address."""
     commands: dict[str, Sequence[str]] = {
-        "ours": python("bench.fanout.ours"),
-        "send_json": python("bench.fanout.plain"),
+        "ours": build_command("bench.fanout.ours"),
+        "send_json": build_command("bench.fanout.plain"),
     }
     node = shutil.which("node")
     if node and (NODE_MODULES / "ws").is_dir():
         commands["node ws"] = [node, str(Path(__file__).with_name("node_ws.js"))]
     else:
         print("node ws: not present")
-    with started(commands) as children:
-        yield {name: (child, child.answer()["address"]) for name, child in children.items()}
+    with start_processes(commands) as children:
+        yield {name: (child, child.read_answer()["address"]) for name, child in children.items()}
 
 
 @contextlib.contextmanager
-def ears(address: str, count: int, stalled: int = 0) -> Iterator[Child]:
+def start_listeners(address: str, count: int, stalled: int = 0) -> Iterator[BenchProcess]:
     """Connect so many listeners, from a process of their own."""
     url, _, offer = address.partition(" ")
-    child = Child([*python("bench.fanout.ears"), url, offer, str(count), str(stalled)])
+    child = BenchProcess(
+        [*build_command("bench.fanout.ears"), url, offer, str(count), str(stalled)]
+    )
     try:
-        child.answer()
+        child.read_answer()
         yield child
     finally:
         child.close()
 
 
-def sent(server: Child, listeners: Child, count: int, **how: float) -> Took:
+def send_events(
+    server: BenchProcess, listeners: BenchProcess, count: int, **how: float
+) -> Measurement:
     """Send once to everybody; return seconds, CPU, memory and delays."""
-    listeners.ask(count=count, delays=how.pop("delays", 0))
-    server.ask(**{"count": count, "burst": 1, "size": 0, "pause": 0, **how})
-    said, heard = server.answer(), listeners.answer()
+    listeners.send_order(count=count, delays=how.pop("delays", 0))
+    server.send_order(**{"count": count, "burst": 1, "size": 0, "pause": 0, **how})
+    said, heard = server.read_answer(), listeners.read_answer()
     return {**said, **heard, "seconds": heard["ended"] - said["began"]}
 
 
-def throughput(peers: dict[str, tuple[Child, str]], clients: int) -> object:
+def measure_throughput(peers: dict[str, tuple[BenchProcess, str]], clients: int) -> object:
     """Print frames a second, and by how much ours is ahead, round by round."""
     count = FRAMES // clients
-    found: dict[tuple[str, int], list[Took]] = {}
+    found: dict[tuple[str, int], list[Measurement]] = {}
     for _ in range(ROUNDS):
         for name, (server, address) in peers.items():
-            with ears(address, clients) as listeners:
+            with start_listeners(address, clients) as listeners:
                 for burst in BURSTS:
-                    done = sent(server, listeners, count, burst=burst)
+                    done = send_events(server, listeners, count, burst=burst)
                     found.setdefault((name, burst), []).append(done)
     for burst in BURSTS:
         ours = found["ours", burst]
@@ -76,33 +80,33 @@ def throughput(peers: dict[str, tuple[Child, str]], clients: int) -> object:
             rss = max(each["rss"] for each in rounds) / 1024
             line = f"{clients:5} clients, bursts of {burst:2}: {name:9} {rate:9,.0f} frames/s"
             print(f"{line}, {cpu:5.2f} µs CPU a frame, peak RSS {rss:4.0f} MB", end="")
-            print(_ahead(ours, rounds))
+            print(_format_lead(ours, rounds))
     return [
         {"clients": clients, "peer": name, "burst": burst, "rounds": rounds}
         for (name, burst), rounds in found.items()
     ]
 
 
-def _ahead(ours: list[Took], theirs: list[Took]) -> str:
+def _format_lead(ours: list[Measurement], theirs: list[Measurement]) -> str:
     """Say how far ahead we are: by the clock, and by CPU, which a busy machine distorts less."""
     if ours is theirs:
         return ""
     said = []
     for what, word in (("seconds", "faster"), ("cpu", "less CPU")):
         ratios = [b[what] / a[what] for a, b in zip(ours, theirs, strict=True)]
-        said.append(f"{spread(ratios)} {word}")
+        said.append(f"{format_spread(ratios)} {word}")
     return f"; ours: {', '.join(said)}"
 
 
-def stalled(server: Child, address: str, clients: int = 20) -> object:
+def measure_stalled(server: BenchProcess, address: str, clients: int = 20) -> object:
     """Print what one client that reads nothing does to the delays of the others."""
     ratios: list[float] = []
     quiet: list[float] = []
     clogged: list[float] = []
     for _ in range(2 * ROUNDS):  # a p99 is a few events: more rounds, shorter ones
         for deaf, into in ((0, quiet), (1, clogged)):
-            with ears(address, clients, deaf) as listeners:
-                done = sent(server, listeners, 300, size=16_000, pause=0.004, delays=1)
+            with start_listeners(address, clients, deaf) as listeners:
+                done = send_events(server, listeners, 300, size=16_000, pause=0.004, delays=1)
                 into.append(done["p99"] / 1e6)
         ratios.append(clogged[-1] / quiet[-1])
     print(
@@ -114,6 +118,6 @@ def stalled(server: Child, address: str, clients: int = 20) -> object:
 
 def run() -> object:
     """Print frames a second to 200 and 1,000 clients, and what a stalled one does to others."""
-    with servers() as peers:
-        found = [throughput(peers, clients) for clients in (200, 1000)]
-        return [*found, stalled(*peers["ours"])]
+    with start_servers() as peers:
+        found = [measure_throughput(peers, clients) for clients in (200, 1000)]
+        return [*found, measure_stalled(*peers["ours"])]

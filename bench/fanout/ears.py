@@ -17,13 +17,13 @@ _CHUNK = 1 << 18
 _TAIL = 64
 
 
-class Ear:
+class Listener:
     """One listener. `whole` ones keep everything that they hear, to prove it."""
 
     def __init__(self, address: str, offer: str, *, whole: bool) -> None:
         where = urlsplit(address)
         self.line = socket.create_connection((where.hostname, where.port))
-        self.heard: list[bytes] | None = [] if whole else None
+        self.received: list[bytes] | None = [] if whole else None
         self.tail = b""
         lines = (
             f"GET {where.path} HTTP/1.1",
@@ -36,19 +36,19 @@ class Ear:
         )
         self.line.sendall("\r\n".join([*lines, "", ""]).encode())
 
-    def hears(self, mark: bytes) -> bool:
+    def receive(self, mark: bytes) -> bool:
         """Read what is there; tell whether the mark was in it."""
         data = self.line.recv(_CHUNK)
         if not data:
             sys.exit(f"the server hung up after {self.tail!r}")
-        if self.heard is not None:
-            self.heard.append(data)
+        if self.received is not None:
+            self.received.append(data)
         found = mark in self.tail + data
         self.tail = data[-_TAIL:]
         return found
 
 
-def wait_for(ears: list[Ear], mark: bytes, delays: list[int] | None = None) -> None:
+def wait_for(ears: list[Listener], mark: bytes, delays: list[int] | None = None) -> None:
     """Return when every ear has heard the mark; note how late each event came, if asked to."""
     with selectors.DefaultSelector() as selector:
         for ear in ears:
@@ -68,17 +68,17 @@ def wait_for(ears: list[Ear], mark: bytes, delays: list[int] | None = None) -> N
 
 def main(address: str, offer: str, count: int, stalled: int) -> None:
     """Connect, then hear one run after the other for as long as the driver says so."""
-    deaf = [Ear(address, offer, whole=False) for _ in range(stalled)]
-    ears = [Ear(address, offer, whole=index == 0) for index in range(count)]
+    deaf = [Listener(address, offer, whole=False) for _ in range(stalled)]
+    ears = [Listener(address, offer, whole=index == 0) for index in range(count)]
     wait_for([*ears, *deaf], READY)
     print(json.dumps({"connected": count}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
         delays: list[int] | None = [] if order["delays"] else None
         for ear in ears:
-            ear.heard, ear.tail = ([] if order["delays"] or ear is ears[0] else None), b""
+            ear.received, ear.tail = ([] if order["delays"] or ear is ears[0] else None), b""
         wait_for(ears, END, delays)
-        numbers = [int(each) for each in _SEQ.findall(b"".join(ears[0].heard or ()))]
+        numbers = [int(each) for each in _SEQ.findall(b"".join(ears[0].received or ()))]
         if numbers != list(range(order["count"])):
             sys.exit("events are missing or out of order")
         late = sorted(delays or [0])

@@ -9,24 +9,24 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-Send = Callable[[int, int, int, float], Awaitable[None]]
+SendEvents = Callable[[int, int, int, float], Awaitable[None]]
 """Sends `count` events in bursts of `burst`, each padded by `size` bytes, `pause` s apart."""
 
 
-async def obey(address: str, send: Send) -> None:
+async def serve_orders(address: str, send: SendEvents) -> None:
     """Say where we are, and carry out orders until the driver closes the line."""
-    _say(address=address)
+    _print_answer(address=address)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
         began, used = time.monotonic(), time.process_time()
         await send(order["count"], order["burst"], order["size"], order["pause"])
-        _say(
+        _print_answer(
             began=began,
             cpu=time.process_time() - used,
             rss=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         )
 
 
-def _say(**answer: object) -> None:
+def _print_answer(**answer: object) -> None:
     print(json.dumps(answer), flush=True)

@@ -7,18 +7,18 @@ import tempfile
 import time
 from datetime import timedelta
 
-from bench.fanout.orders import obey
-from daemon.app import House
+from bench.fanout.orders import serve_orders
+from daemon.app import Application
 from daemon.auth import ALL_SCOPES, Identity, Role, SignInMethod
 from daemon.events import MessageChanged
-from daemon.http.doors import public_door
-from daemon.http.vitals import Vitals
+from daemon.http.doors import serve_public
+from daemon.http.vitals import DaemonHealth
 from daemon.settings import DaemonSettings, Settings
 
 OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
-def event(house: House, number: int, last: int, size: int) -> MessageChanged:
+def build_event(house: Application, number: int, last: int, size: int) -> MessageChanged:
     """Return a message's change as they are; `contact` holds the time, `decision` the end."""
     return MessageChanged(
         subject=f"msg_{number:026}",
@@ -38,23 +38,23 @@ async def main() -> None:
     """Open the house and obey."""
     with tempfile.TemporaryDirectory(prefix="lm-") as folder:
         settings = Settings(daemon=DaemonSettings(state_dir=folder, port=0))
-        vitals = Vitals(lambda: 0.0)
-        async with public_door(settings, vitals), House.open(settings) as house:
-            vitals.house = house
-            await house.auth.users.create("ana", Role.ADMIN, "root")
-            made = await house.auth.tokens.make(
+        vitals = DaemonHealth(lambda: 0.0)
+        async with serve_public(settings, vitals), Application.open(settings) as house:
+            vitals.services = house
+            await house.auth.users.create_user("ana", Role.ADMIN, "root")
+            made = await house.auth.tokens.issue_token(
                 OWNER, "ana", "bench", ALL_SCOPES, timedelta(hours=1)
             )
 
             async def send(count: int, burst: int, size: int, pause: float) -> None:
                 for number in range(count):
                     # Without a seq: the log, which clients that come later ask, has none of it.
-                    house.bus.publish(event(house, number, count - 1, size))
+                    house.bus.publish(build_event(house, number, count - 1, size))
                     if number % burst == burst - 1:
                         await asyncio.sleep(pause)
 
             offer = f"leadmaster.v1, leadmaster.token.{made.token}"
-            await obey(f"{vitals.doors['http']}/v1/events {offer}", send)
+            await serve_orders(f"{vitals.addresses['http']}/v1/events {offer}", send)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from bench.fanout.orders import obey
+from bench.fanout.orders import serve_orders
 
 SOCKETS: set[web.WebSocketResponse] = set()
 
 
-def event(number: int, last: int, size: int) -> dict[str, Any]:
+def build_event(number: int, last: int, size: int) -> dict[str, Any]:
     """Return the document that the stream sends for the same event."""
     return {
         "frame": "event",
@@ -53,7 +53,7 @@ async def listen(request: web.Request) -> web.WebSocketResponse:
 async def send(count: int, burst: int, size: int, pause: float) -> None:
     """Send to each in turn."""
     for number in range(count):
-        document = event(number, count - 1, size)
+        document = build_event(number, count - 1, size)
         for socket in tuple(SOCKETS):
             await socket.send_json(document)
         if number % burst == burst - 1:
@@ -68,7 +68,7 @@ async def main() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    await obey(f"http://{host}:{port}/ leadmaster.v1", send)
+    await serve_orders(f"http://{host}:{port}/ leadmaster.v1", send)
 
 
 if __name__ == "__main__":

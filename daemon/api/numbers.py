@@ -15,11 +15,11 @@ from importlib import import_module
 from typing import Any, Final
 from urllib.parse import quote
 
-LIBRARIES: Final = ("rphonenumbers", "phonenumbers")
+NUMBERING_LIBRARIES: Final = ("rphonenumbers", "phonenumbers")
 """The same interface twice: the fast one first, the reference where that is not installed."""
 
-_LONGEST_CELL: Final = 200
-_DIGITS_OF_A_NUMBER: Final = 6  # a part with fewer is a range or an extension, not a second number
+_MAX_CELL_LENGTH: Final = 200
+_MIN_PHONE_DIGITS: Final = 6  # a part with fewer is a range or an extension, not a second number
 _SEPARATORS: Final = re.compile(r"[/,;|&\r\n]|\s(?:y|o|e|and|or)\s|(?<=\d)\s*(?=\+)", re.IGNORECASE)
 _EXTENSION: Final = re.compile(
     r"[\s;,]*(?:ext|extn|x|int|interno|#)[.:=\s]*\d{1,6}\s*$", re.IGNORECASE
@@ -58,7 +58,7 @@ class LineType(StrEnum):
 _LINE_TYPES: Final = dict(enumerate(LineType))
 """The library counts its types from 0, in the order above; what it can't tell is 99."""
 
-REACHABLE: Final = frozenset({LineType.MOBILE, LineType.FIXED_LINE_OR_MOBILE})
+REACHABLE_LINE_TYPES: Final = frozenset({LineType.MOBILE, LineType.FIXED_LINE_OR_MOBILE})
 """Lines that can plausibly have WhatsApp; a landline counts only once it was seen there."""
 
 
@@ -73,7 +73,7 @@ class PhoneNumber:
     @property
     def reachable(self) -> bool:
         """Tell whether the numbering plan allows WhatsApp on this line."""
-        return self.line_type in REACHABLE
+        return self.line_type in REACHABLE_LINE_TYPES
 
 
 class NumberUnusable(Exception):
@@ -89,16 +89,16 @@ class NumberUnusable(Exception):
         self.sentence = sentence
 
 
-def parse(raw: str, region: str) -> PhoneNumber:
+def parse_phone(raw: str, region: str) -> PhoneNumber:
     """Read a number as people write it; ``region`` (such as AR) is where one without + belongs.
 
     Raises :class:`NumberUnusable`, and nothing else, for any text.
     """
-    return parse_with(library(), raw, region)
+    return parse_phone_with(load_numbering_library(), raw, region)
 
 
 @lru_cache
-def library(names: Sequence[str] = LIBRARIES) -> Any:  # noqa: ANN401 - two untyped modules of one interface
+def load_numbering_library(names: Sequence[str] = NUMBERING_LIBRARIES) -> Any:  # noqa: ANN401 - two untyped modules of one interface
     """Return the first of these numbering-plan modules that is installed."""
     *preferred, last = names
     for name in preferred:
@@ -109,17 +109,17 @@ def library(names: Sequence[str] = LIBRARIES) -> Any:  # noqa: ANN401 - two unty
     return import_module(last)
 
 
-def parse_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: ANN401 - see library()
+def parse_phone_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: ANN401 - see library()
     """Do the work of :func:`parse` with the given numbering-plan module."""
-    text = _one_number(raw)
+    text = _extract_number(raw)
     try:
         number = plan.parse(text, region)
-        canonical = _canonical(plan.format_number(number, plan.PhoneNumberFormat.E164))
+        canonical = _normalise_spelling(plan.format_number(number, plan.PhoneNumberFormat.E164))
         number = plan.parse(canonical, None)
     except plan.NumberParseException as error:
-        raise _unreadable(plan, error, region) from None
+        raise _build_parse_error(plan, error, region) from None
     if not plan.is_valid_number(number):
-        raise _invalid(plan, number, canonical)
+        raise _build_validity_error(plan, number, canonical)
     return PhoneNumber(
         plan.format_number(number, plan.PhoneNumberFormat.E164),
         _LINE_TYPES.get(int(plan.number_type(number)), LineType.UNKNOWN),
@@ -127,7 +127,7 @@ def parse_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: ANN401
     )
 
 
-def aliases(e164: str) -> frozenset[str]:
+def list_phone_spellings(e164: str) -> frozenset[str]:
     """Return every form under which the same line is known, this one included.
 
     Argentina with and without 9, Mexico with and without 1, Brazil with and without the
@@ -140,12 +140,12 @@ def aliases(e164: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
-def mask(e164: str) -> str:
+def mask_phone(e164: str) -> str:
     """Return the number for logs and errors: four digits before the last four are hidden.
 
     What is no number of a country keeps only its last four characters, if it is long enough.
     """
-    plan = library()
+    plan = load_numbering_library()
     try:
         shown = plan.format_number(plan.parse(e164, None), plan.PhoneNumberFormat.INTERNATIONAL)
     except plan.NumberParseException:
@@ -155,20 +155,20 @@ def mask(e164: str) -> str:
     return "".join("•" if place in hidden else each for place, each in enumerate(shown))
 
 
-def wa_link(e164: str, text: str = "") -> str:
+def build_wa_link(e164: str, text: str = "") -> str:
     """Return the link that opens a chat with this number, with ``text`` ready to send."""
     query = f"?text={quote(text, safe='')}" if text else ""
     return f"https://wa.me/{e164.removeprefix('+')}{query}"
 
 
-def _one_number(raw: str) -> str:
+def _extract_number(raw: str) -> str:
     """Cut a cell down to the one number in it; a vanity word must never become digits."""
     text = unicodedata.normalize("NFKC", raw).strip()
     if not text:
         raise NumberUnusable("empty", "There is no number.")
-    if len(text) > _LONGEST_CELL:
+    if len(text) > _MAX_CELL_LENGTH:
         raise NumberUnusable("too_long", "The text is too long for a number.")
-    parts = [part for part in _SEPARATORS.split(text) if _digits(part) >= _DIGITS_OF_A_NUMBER]
+    parts = [part for part in _SEPARATORS.split(text) if _count_digits(part) >= _MIN_PHONE_DIGITS]
     if len(parts) > 1:
         raise NumberUnusable(
             "several_numbers", "The cell holds several numbers; give each a record of its own."
@@ -182,11 +182,11 @@ def _one_number(raw: str) -> str:
     return number
 
 
-def _digits(text: str) -> int:
+def _count_digits(text: str) -> int:
     return sum(character.isdigit() for character in text)
 
 
-def _canonical(e164: str) -> str:
+def _normalise_spelling(e164: str) -> str:
     """Bring the spellings that a numbering plan calls invalid into the one that it knows."""
     if match := _AR_NINE_AND_FIFTEEN.fullmatch(e164):
         return f"+540{match[1]}"  # the library itself turns 0 … 15 … into 9
@@ -197,7 +197,7 @@ def _canonical(e164: str) -> str:
     return e164
 
 
-def _unreadable(plan: Any, error: Any, region: str) -> NumberUnusable:  # noqa: ANN401 - see library()
+def _build_parse_error(plan: Any, error: Any, region: str) -> NumberUnusable:  # noqa: ANN401 - see library()
     if error.error_type == plan.NumberParseException.INVALID_COUNTRY_CODE:
         return NumberUnusable(
             "unknown_country", f"No country has this code, and {region} does not make it a number."
@@ -207,7 +207,7 @@ def _unreadable(plan: Any, error: Any, region: str) -> NumberUnusable:  # noqa: 
     return NumberUnusable("not_a_number", "The text is not a phone number.")
 
 
-def _invalid(plan: Any, number: Any, canonical: str) -> NumberUnusable:  # noqa: ANN401 - see library()
+def _build_validity_error(plan: Any, number: Any, canonical: str) -> NumberUnusable:  # noqa: ANN401 - see library()
     country = plan.region_code_for_country_code(number.country_code)
     reason = plan.is_possible_number_with_reason(number)
     if reason == plan.ValidationResult.IS_POSSIBLE_LOCAL_ONLY or _AR_FIFTEEN_ALONE.fullmatch(

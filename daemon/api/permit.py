@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 
-def body_hash(text: str) -> str:
+def hash_body(text: str) -> str:
     """Return the SHA-256 of a text as hex: what permits and approvals bind to."""
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -85,7 +85,7 @@ class PermitVerifier:
         self._check_signature(permit)
         for name, given, allowed in (
             ("recipient", recipient, permit.recipient),
-            ("body", body_hash(text), permit.body),
+            ("body", hash_body(text), permit.body),
             ("session", session, permit.session),
         ):
             if given != allowed:
@@ -96,7 +96,7 @@ class PermitVerifier:
             raise PermitRefused("permit_expired", "The permit has expired; ask the gate again.")
         if permit.id in self._used:
             raise PermitRefused("permit_used", "The permit was used before; each is for one send.")
-        self._remember(permit, now)
+        self._store_used(permit, now)
 
     def _check_signature(self, permit: Permit) -> None:
         try:
@@ -106,7 +106,7 @@ class PermitVerifier:
                 "permit_forged", "The permit does not carry the gate's signature."
             ) from None
 
-    def _remember(self, permit: Permit, now: datetime) -> None:
+    def _store_used(self, permit: Permit, now: datetime) -> None:
         """Keep used ids only for as long as they could be presented again."""
         forgettable = now - timedelta(minutes=1)
         self._used = {key: end for key, end in self._used.items() if end > forgettable}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rules.verdict import Defer, DeferKind, Effect, Opinion
+from rules.verdict import Defer, DeferKind, Opinion, VetoEffect
 
-__all__ = ["Defer", "DeferKind", "Effect", "Opinion", "Question"]
+__all__ = ["Defer", "DeferKind", "Opinion", "OpinionRequest", "VetoEffect"]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OpinionRequest:
     """One message before the gate: its id, recipient (E.164), session, channel and facts.
 
     ``facts`` is the snapshot that the rules will see, by vocabulary name; a copy.

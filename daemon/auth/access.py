@@ -9,7 +9,7 @@ from typing import Final
 
 from daemon.auth.scopes import Scope
 
-_PATTERN: Final = re.compile(r"\{(\w+):[^{}]*\}")
+_PARAMETER_PATTERN: Final = re.compile(r"\{(\w+):[^{}]*\}")
 
 ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
     {
@@ -177,19 +177,19 @@ TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 """The scope that a listener of the stream needs to be told an event, by the event's type."""
 
 
-def template(path: str) -> str:
+def normalise_path_template(path: str) -> str:
     """Return a path as it stands in the table: `{order:start|stop}` is `{order}`."""
-    return _PATTERN.sub(r"{\1}", path)
+    return _PARAMETER_PATTERN.sub(r"{\1}", path)
 
 
-def required(method: str, path: str) -> Scope | None:
+def get_required_scope(method: str, path: str) -> Scope | None:
     """Return the scope that a route asks for; None: nothing, it is open to anybody.
 
     Raises LookupError for a route without a row: a door that nobody thought about stays shut.
     """
-    return ROUTE_SCOPES["GET" if method == "HEAD" else method, template(path)]
+    return ROUTE_SCOPES["GET" if method == "HEAD" else method, normalise_path_template(path)]
 
 
-def readable(scopes: frozenset[Scope]) -> frozenset[str]:
+def list_readable_topics(scopes: frozenset[Scope]) -> frozenset[str]:
     """Return the types of events that these scopes may hear of."""
     return frozenset(topic for topic, scope in TOPIC_SCOPES.items() if scope in scopes)

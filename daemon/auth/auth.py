@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.api.clock import Clock
-from daemon.auth.guard import Guard
+from daemon.auth.guard import PasswordCheck
 from daemon.auth.identity import Identity, SignInMethod
-from daemon.auth.key_source import key_source
-from daemon.auth.keys import Keys
+from daemon.auth.key_source import choose_key_source
+from daemon.auth.keys import SigningKeys
 from daemon.auth.passwords import Passwords
 from daemon.auth.sign_ins import SignIns
 from daemon.auth.tokens import Tokens
@@ -21,14 +21,14 @@ from storage.db import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Auth:
+class AuthService:
     """Who may come in, by which way."""
 
     users: Users
-    guard: Guard
+    password_check: PasswordCheck
     sign_ins: SignIns
     tokens: Tokens
-    keys: Keys
+    keys: SigningKeys
     public_url: str
     """What sign-in links begin with; empty: the address of the daemon's own door."""
 
@@ -41,34 +41,34 @@ class Auth:
         *,
         environ: Mapping[str, str] = os.environ,
         passwords: Passwords | None = None,
-    ) -> Auth:
+    ) -> AuthService:
         """Build the room; the key of tokens is made at the first start.
 
         Raises :class:`StartRefused` where the key can't be trusted.
         """
         passwords = passwords or Passwords()
         longest = timedelta(days=settings.auth.token_days)
-        keys = Keys(database, clock, key_source(settings.state_dir, environ), longest)
+        keys = SigningKeys(database, clock, choose_key_source(settings.state_dir, environ), longest)
         await keys.open()
-        guard = Guard(database, clock, passwords)
+        guard = PasswordCheck(database, clock, passwords)
         return cls(
             users=Users(database, clock, passwords),
-            guard=guard,
+            password_check=guard,
             sign_ins=SignIns(database, clock, guard, settings.auth),
             tokens=Tokens(database, clock, keys, longest),
             keys=keys,
             public_url=settings.auth.public_url.rstrip("/"),
         )
 
-    async def recheck(self, identity: Identity) -> Identity:
+    async def refresh_identity(self, identity: Identity) -> Identity:
         """Return an identity as it is now: for connections that outlive one request.
 
         Raises what a new request would be refused with.
         """
-        match identity.way:
+        match identity.method:
             case SignInMethod.TOKEN:
-                return await self.tokens.standing(identity.key, identity.user)
+                return await self.tokens.get_identity(identity.key, identity.user)
             case SignInMethod.BROWSER:
-                return await self.sign_ins.standing(identity.key)
+                return await self.sign_ins.get_identity(identity.key)
             case SignInMethod.CONTROL:
                 return identity

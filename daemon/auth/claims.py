@@ -12,18 +12,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from daemon.auth.refusals import (
     TokenAlgorithmRefused,
+    TokenAudienceMismatch,
     TokenExpired,
-    TokenForElsewhere,
     TokenKeyUnknown,
     TokenUnreadable,
 )
 
 ALGORITHM: Final = "EdDSA"
 ISSUER: Final = "leadmaster"
-_LONGEST: Final = 4096
+_MAX_TOKEN_LENGTH: Final = 4096
 
 
-class Claims(msgspec.Struct, frozen=True):
+class TokenClaims(msgspec.Struct, frozen=True):
     """The claims that every token of ours has; times are seconds since 1970."""
 
     iss: str
@@ -35,9 +35,9 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
 
 
-_REQUIRED: Final = list(Claims.__struct_fields__)
-_OPTIONS: Final[Any] = {
-    "require": _REQUIRED,
+_REQUIRED_CLAIMS: Final = list(TokenClaims.__struct_fields__)
+_DECODE_OPTIONS: Final[Any] = {
+    "require": _REQUIRED_CLAIMS,
     "strict_aud": True,
     # Time is the house's own clock, which the library can't ask: `read` compares.
     "verify_exp": False,
@@ -46,33 +46,33 @@ _OPTIONS: Final[Any] = {
 }
 
 
-def sign(claims: Claims, kid: str, key: Ed25519PrivateKey) -> str:
+def encode_token(claims: TokenClaims, kid: str, key: Ed25519PrivateKey) -> str:
     """Return the token that says this."""
     return jwt.encode(msgspec.to_builtins(claims), key, algorithm=ALGORITHM, headers={"kid": kid})
 
 
-def read(
+def decode_token(
     token: str,
     audience: str,
     now: datetime,
-    key_of: Callable[[str], Ed25519PublicKey | None],
-) -> Claims:
+    find_key: Callable[[str], Ed25519PublicKey | None],
+) -> TokenClaims:
     """Return what a token says, once its signature, its audience and its time are found good.
 
     Raises one of the errors of a token in :mod:`daemon.auth.refusals`; none repeats any of it.
     """
-    key = key_of(_kid(token))
+    key = find_key(_read_key_id(token))
     if key is None:
         raise TokenKeyUnknown("The token's key is not, or no longer, one of this installation.")
     try:
         said = jwt.decode(
-            token, key, [ALGORITHM], audience=audience, issuer=ISSUER, options=_OPTIONS
+            token, key, [ALGORITHM], audience=audience, issuer=ISSUER, options=_DECODE_OPTIONS
         )
-        claims = msgspec.convert(said, Claims)
+        claims = msgspec.convert(said, TokenClaims)
     except jwt.InvalidSignatureError:
         raise TokenKeyUnknown("The token was not signed by this installation.") from None
     except (jwt.InvalidAudienceError, jwt.InvalidIssuerError):
-        raise TokenForElsewhere("The token was made for another place than this one.") from None
+        raise TokenAudienceMismatch("The token was made for another place than this one.") from None
     except jwt.MissingRequiredClaimError as error:
         raise TokenUnreadable(f"The token does not say {error.claim}.") from None
     except (jwt.InvalidTokenError, msgspec.ValidationError):
@@ -82,10 +82,10 @@ def read(
     return claims
 
 
-def _kid(token: str) -> str:
+def _read_key_id(token: str) -> str:
     """Return the key id of a token of the accepted algorithm."""
     try:
-        plausible = token.isascii() and len(token) <= _LONGEST
+        plausible = token.isascii() and len(token) <= _MAX_TOKEN_LENGTH
         header = jwt.get_unverified_header(token) if plausible else {}
     except jwt.InvalidTokenError:
         header = {}

@@ -24,7 +24,7 @@ class Identity:
     who: str
     user: str
     scopes: frozenset[Scope]
-    way: SignInMethod
+    method: SignInMethod
     key: str = ""
 
     def require(self, scope: Scope) -> None:

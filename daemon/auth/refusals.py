@@ -21,7 +21,7 @@ class SignInFailed(LeadMasterError):
     hint = "Check both; an administrator can set a new password or make a sign-in link."
 
 
-class SignInOver(LeadMasterError):
+class SignInEnded(LeadMasterError):
     """The browser was signed in, and is not any more."""
 
     code = "sign_in_over"
@@ -29,7 +29,7 @@ class SignInOver(LeadMasterError):
     hint = "Sign in again."
 
 
-class LinkSpent(LeadMasterError):
+class SignInLinkSpent(LeadMasterError):
     """The sign-in link was used before, has expired, or was never made."""
 
     code = "link_spent"
@@ -37,7 +37,7 @@ class LinkSpent(LeadMasterError):
     hint = "Make a new one with: leadmaster open"
 
 
-class Throttled(LeadMasterError):
+class SignInThrottled(LeadMasterError):
     """Too many attempts to sign in failed."""
 
     code = "sign_in_throttled"
@@ -74,7 +74,7 @@ class TokenKeyUnknown(LeadMasterError):
     hint = "Make a new token here."
 
 
-class TokenForElsewhere(LeadMasterError):
+class TokenAudienceMismatch(LeadMasterError):
     """The token was made for another installation or another service."""
 
     code = "token_for_elsewhere"

@@ -38,7 +38,7 @@ class Role(StrEnum):
 
 
 ALL_SCOPES: Final = frozenset(Scope)
-_VIEWER: Final = frozenset(
+_VIEWER_SCOPES: Final = frozenset(
     {
         Scope.SESSIONS_READ,
         Scope.MESSAGES_READ,
@@ -50,7 +50,7 @@ _VIEWER: Final = frozenset(
     }
 )
 ROLE_SCOPES: Final = {
-    Role.VIEWER: _VIEWER,
+    Role.VIEWER: _VIEWER_SCOPES,
     Role.OPERATOR: ALL_SCOPES - {Scope.RULES_WRITE, Scope.ADMIN},
     Role.ADMIN: ALL_SCOPES,
 }

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from daemon.api.clock import Clock
-from daemon.auth.refusals import Throttled
+from daemon.auth.refusals import SignInThrottled
 
-REMEMBERED: Final = 4096
+MAX_REMEMBERED_KEYS: Final = 4096
 """How many users and how many addresses are remembered; the longest idle go first."""
-_FORGOTTEN_AFTER: Final = 3600.0
-_NETWORK_BITS: Final = 64
+_FORGET_AFTER_SECONDS: Final = 3600.0
+_IPV6_NETWORK_BITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class ThrottlePolicy:
     """So many free attempts, then waits of 1, 2, 4 … seconds up to the longest."""
 
     free: int
@@ -30,9 +30,9 @@ class Policy:
         return 0.0 if over < 0 else min(2.0 ** min(over, 32), self.longest)
 
 
-PER_USER: Final = Policy(free=5, longest=60.0)
+PER_USER: Final = ThrottlePolicy(free=5, longest=60.0)
 """Short waits: whoever guesses at a name must not keep its owner out for long."""
-PER_ADDRESS: Final = Policy(free=10, longest=900.0)
+PER_ADDRESS: Final = ThrottlePolicy(free=10, longest=900.0)
 
 
 @dataclass(slots=True)
@@ -42,25 +42,27 @@ class _Attempts:
     last_at: float
 
 
-class Waits:
+class AttemptLimiter:
     """The attempts of many keys under one policy, in bounded memory."""
 
-    def __init__(self, policy: Policy, clock: Clock, remembered: int = REMEMBERED) -> None:
+    def __init__(
+        self, policy: ThrottlePolicy, clock: Clock, remembered: int = MAX_REMEMBERED_KEYS
+    ) -> None:
         self._policy = policy
         self._clock = clock
         self._remembered = remembered
         self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
 
-    def left(self, key: str) -> float:
+    def get_seconds_left(self, key: str) -> float:
         """Return how many seconds this key must wait; 0 when it need not."""
         found = self._attempts.get(key)
         return max(0.0, found.next_at - self._clock.monotonic()) if found else 0.0
 
-    def count(self, key: str) -> None:
+    def count_failure(self, key: str) -> None:
         """Count an attempt as failed, before anybody knows."""
         now = self._clock.monotonic()
         found = self._attempts.pop(key, None)
-        if found is None or now - found.last_at > _FORGOTTEN_AFTER:
+        if found is None or now - found.last_at > _FORGET_AFTER_SECONDS:
             found = _Attempts(0, now, now)
         found.count += 1
         found.last_at, found.next_at = now, now + self._policy.wait(found.count)
@@ -68,11 +70,11 @@ class Waits:
         if len(self._attempts) > self._remembered:
             self._attempts.popitem(last=False)
 
-    def forget(self, key: str) -> None:
+    def reset_failures(self, key: str) -> None:
         """Forget a key's attempts."""
         self._attempts.pop(key, None)
 
-    def take_back(self, key: str) -> None:
+    def undo_failure(self, key: str) -> None:
         """Count the last attempt as none; those before it stay."""
         if found := self._attempts.get(key):
             found.count -= 1
@@ -82,35 +84,35 @@ class Waits:
         return len(self._attempts)
 
 
-class Throttle:
+class SignInThrottle:
     """Guards the door against guessing."""
 
     def __init__(self, clock: Clock) -> None:
-        self.users = Waits(PER_USER, clock)
-        self.addresses = Waits(PER_ADDRESS, clock)
+        self.users = AttemptLimiter(PER_USER, clock)
+        self.addresses = AttemptLimiter(PER_ADDRESS, clock)
 
     def admit(self, user: str, address: str) -> None:
         """Count an attempt before it is looked at; raise :class:`Throttled` where it must wait.
 
         Counting first means that a hundred attempts at once are a hundred attempts.
         """
-        network = network_of(address)
-        if left := max(self.users.left(user), self.addresses.left(network)):
-            raise Throttled(math.ceil(left))
-        self.users.count(user)
-        self.addresses.count(network)
+        network = network_from_address(address)
+        if left := max(self.users.get_seconds_left(user), self.addresses.get_seconds_left(network)):
+            raise SignInThrottled(math.ceil(left))
+        self.users.count_failure(user)
+        self.addresses.count_failure(network)
 
-    def forgive(self, user: str, address: str) -> None:
+    def reset_after_success(self, user: str, address: str) -> None:
         """Forget a user's failures once they came in.
 
         Of the address only this attempt is taken back: else one account of one's own would buy
         any number of guesses at others.
         """
-        self.users.forget(user)
-        self.addresses.take_back(network_of(address))
+        self.users.reset_failures(user)
+        self.addresses.undo_failure(network_from_address(address))
 
 
-def network_of(address: str) -> str:
+def network_from_address(address: str) -> str:
     """Return whom an address stands for: of IPv6 a whole network, which one customer has."""
     try:
         parsed = ipaddress.ip_address(address)
@@ -118,4 +120,4 @@ def network_of(address: str) -> str:
         return address
     if parsed.version == 4:  # noqa: PLR2004 - the version's name
         return str(parsed)
-    return str(ipaddress.ip_network((parsed, _NETWORK_BITS), strict=False))
+    return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))

@@ -10,9 +10,9 @@ from typing import Final
 
 from daemon.api.clock import Clock
 from daemon.auth import claims
-from daemon.auth.claims import Claims
+from daemon.auth.claims import TokenClaims
 from daemon.auth.identity import Identity, SignInMethod
-from daemon.auth.keys import Keys
+from daemon.auth.keys import SigningKeys
 from daemon.auth.refusals import ScopeMissing, TokenExpired, TokenRevoked
 from daemon.auth.scopes import ROLE_SCOPES, Role, Scope
 from daemon.errors import BadRequest, NotFound
@@ -23,9 +23,9 @@ from storage.ids import new_id
 from storage.tokens import TokenRecord
 from storage.tx import Tx
 
-_COARSE: Final = timedelta(minutes=10)
+_USE_INTERVAL: Final = timedelta(minutes=10)
 """How often a token's use is written down at most."""
-_KEPT: Final = timedelta(days=30)
+_LISTED_AFTER_EXPIRY: Final = timedelta(days=30)
 """How long an expired token is still listed."""
 
 
@@ -40,14 +40,16 @@ class IssuedToken:
 class Tokens:
     """Makes and checks tokens. `longest` is the longest life that one may have."""
 
-    def __init__(self, database: Database, clock: Clock, keys: Keys, longest: timedelta) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, keys: SigningKeys, longest: timedelta
+    ) -> None:
         self._database = database
         self._clock = clock
         self._keys = keys
         self._longest = longest
         self._audience = f"leadmaster:{database.instance_id}"
 
-    async def make(
+    async def issue_token(
         self, maker: Identity, user: str, name: str, scopes: Collection[Scope], life: timedelta
     ) -> IssuedToken:
         """Make a token that acts for `user`, which nobody will see again.
@@ -66,56 +68,61 @@ class Tokens:
         record = TokenRecord(
             new_id("tok", now), user, name, words, maker.who, made_at=now, expires_at=now + life
         )
-        await self._database.write(lambda tx: _keep(tx, record))
+        await self._database.write(lambda tx: _insert_token(tx, record))
         return IssuedToken(
-            claims.sign(self._said(record), self._keys.kid, self._keys.private), record
+            claims.encode_token(self._build_claims(record), self._keys.kid, self._keys.private),
+            record,
         )
 
-    async def verify(self, token: str) -> Identity:
+    async def verify_token(self, token: str) -> Identity:
         """Return who a token acts for; raise one of the errors of a token.
 
         Its scopes are those it was made with, as far as its user's role has them today.
         """
-        said = claims.read(token, self._audience, self._clock.now(), self._keys.verifying)
-        return await self.standing(said.jti, said.sub)
+        said = claims.decode_token(
+            token, self._audience, self._clock.now(), self._keys.get_verifying_key
+        )
+        return await self.get_identity(said.jti, said.sub)
 
-    async def standing(self, token: str, user: str) -> Identity:
+    async def get_identity(self, token: str, user: str) -> Identity:
         """Return the identity of a token by its id.
 
         Raises :class:`TokenRevoked` or :class:`TokenExpired`.
         """
-        found = await self._database.read(lambda reader: tokens.standing(reader, token, user))
+        found = await self._database.read(
+            lambda reader: tokens.get_active_token(reader, token, user)
+        )
         if found is None:
             raise TokenRevoked("The token was revoked.")
         if found.token.expires_at <= self._clock.now():
             raise TokenExpired("The token's life is over.")
-        await self._note_use(found.token)
+        await self._record_use(found.token)
         mine = ROLE_SCOPES[Role(found.role)]
         scopes = mine.intersection(map(Scope, found.token.scopes))
         return Identity(f"{user}/{found.token.name}", user, scopes, SignInMethod.TOKEN, token)
 
-    async def list(self, *, after: str, limit: int) -> list[TokenRecord]:
+    async def list_tokens(self, *, after: str, limit: int) -> list[TokenRecord]:
         """Return at most `limit` tokens past the one named, oldest first."""
         return await self._database.read(
-            lambda reader: tokens.page(reader, after=after, limit=limit)
+            lambda reader: tokens.list_tokens(reader, after=after, limit=limit)
         )
 
-    async def revoke(self, token: str, who: str) -> TokenRecord:
+    async def revoke_token(self, token: str, who: str) -> TokenRecord:
         """Revoke a token by its id; idempotent. Raises :class:`NotFound`."""
         now = self._clock.now()
 
         def job(tx: Tx) -> TokenRecord:
-            if tokens.revoke(tx, token, now):
-                audit.add(tx, now, who, "revoke_token", token)
-            found = tokens.get(tx, token)
+            if tokens.revoke_token(tx, token, now):
+                audit.insert_audit_entry(tx, now, who, "revoke_token", token)
+            found = tokens.get_token(tx, token)
             if found is None:
                 raise NotFound(f"There is no token {token[:40]}.")
             return found
 
         return await self._database.write(job)
 
-    def _said(self, record: TokenRecord) -> Claims:
-        return Claims(
+    def _build_claims(self, record: TokenRecord) -> TokenClaims:
+        return TokenClaims(
             iss=claims.ISSUER,
             aud=self._audience,
             sub=record.user,
@@ -125,25 +132,25 @@ class Tokens:
             exp=int(record.expires_at.timestamp()),
         )
 
-    async def _note_use(self, token: TokenRecord) -> None:
+    async def _record_use(self, token: TokenRecord) -> None:
         now = self._clock.now()
-        if token.last_used_at is None or now - token.last_used_at >= _COARSE:
+        if token.last_used_at is None or now - token.last_used_at >= _USE_INTERVAL:
             with contextlib.suppress(WriteFailed):  # a full disk must not shut anybody out
-                await self._database.write(lambda tx: tokens.note_use(tx, token.id, now))
+                await self._database.write(lambda tx: tokens.record_token_use(tx, token.id, now))
 
 
-def _keep(tx: Tx, record: TokenRecord) -> None:
+def _insert_token(tx: Tx, record: TokenRecord) -> None:
     """Store a token for a user who may have its scopes."""
-    user = users.get(tx, record.user)
+    user = users.get_user(tx, record.user)
     if user is None or user.disabled_at is not None:
         raise NotFound(f"There is no user {record.user} who can have tokens.")
     if excess := set(record.scopes) - ROLE_SCOPES[Role(user.role)]:
         raise ScopeMissing(
             f"{user.name} is {user.role}, which does not have {', '.join(sorted(excess))}."
         )
-    tokens.forget_expired(tx, record.made_at - _KEPT)
-    tokens.insert(tx, record)
-    audit.add(
+    tokens.delete_expired_tokens(tx, record.made_at - _LISTED_AFTER_EXPIRY)
+    tokens.insert_token(tx, record)
+    audit.insert_audit_entry(
         tx,
         record.made_at,
         record.made_by,

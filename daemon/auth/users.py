@@ -15,7 +15,7 @@ from storage.db import Database
 from storage.tx import Reader, Tx
 from storage.users import UserRecord
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+_USER_NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
 class Users:
@@ -26,15 +26,15 @@ class Users:
         self._clock = clock
         self._passwords = passwords
 
-    async def list(self) -> list[UserRecord]:
+    async def list_users(self) -> list[UserRecord]:
         """Return all users by name, the disabled ones too."""
-        return await self._database.read(users.every)
+        return await self._database.read(users.list_users)
 
-    async def get(self, name: str) -> UserRecord:
+    async def get_user(self, name: str) -> UserRecord:
         """Return a user, disabled or not; raise :class:`NotFound`."""
-        return await self._database.read(lambda reader: _present(reader, name))
+        return await self._database.read(lambda reader: _require_user(reader, name))
 
-    async def create(
+    async def create_user(
         self, name: str, role: Role, who: str, *, password: str | None = None
     ) -> UserRecord:
         """Add a user; without a password they come in by link.
@@ -42,7 +42,7 @@ class Users:
         Raises :class:`BadRequest`, :class:`PasswordRefused`, or :class:`Conflict` where the name
         is taken, also by somebody who is disabled.
         """
-        if not _NAME.fullmatch(name):
+        if not _USER_NAME_PATTERN.fullmatch(name):
             raise BadRequest(
                 f"name: {name[:40]!r} can't be a user's name.",
                 hint="Take up to 32 small letters, digits, points, hyphens or underscores.",
@@ -51,10 +51,10 @@ class Users:
         now = self._clock.now()
 
         def job(tx: Tx) -> UserRecord:
-            if not users.insert(tx, name, role, hashed, now):
+            if not users.insert_user(tx, name, role, hashed, now):
                 raise Conflict(f"There is a user {name} already.")
-            audit.add(tx, now, who, "create_user", name, detail={"role": role})
-            return _present(tx, name)
+            audit.insert_audit_entry(tx, now, who, "create_user", name, detail={"role": role})
+            return _require_user(tx, name)
 
         return await self._database.write(job)
 
@@ -63,14 +63,14 @@ class Users:
 
         Raises :class:`NotFound` or :class:`PasswordRefused`.
         """
-        await self.get(name)
+        await self.get_user(name)
         hashed = await self._passwords.hash(password, name)
 
         def step(tx: Tx) -> None:
-            users.set_password(tx, name, hashed)
-            sign_ins.end_all(tx, name)
+            users.set_user_password(tx, name, hashed)
+            sign_ins.delete_user_sign_ins(tx, name)
 
-        return await self._change(name, who, "set_password", step)
+        return await self._change_user(name, who, "set_password", step)
 
     async def set_role(self, name: str, role: Role, who: str) -> UserRecord:
         """Give a user another role; it holds at once, for tokens too.
@@ -80,10 +80,10 @@ class Users:
 
         def step(tx: Tx) -> None:
             if role is not Role.ADMIN:
-                _keep_an_admin(tx, name)
-            users.set_role(tx, name, role)
+                _require_another_admin(tx, name)
+            users.set_user_role(tx, name, role)
 
-        return await self._change(name, who, "set_role", step, {"role": role})
+        return await self._change_user(name, who, "set_role", step, {"role": role})
 
     async def disable(self, name: str, who: str) -> UserRecord:
         """Shut a user out at once: no sign-in, no browser, no token. Idempotent.
@@ -92,30 +92,30 @@ class Users:
         """
 
         def step(tx: Tx) -> None:
-            _keep_an_admin(tx, name)
+            _require_another_admin(tx, name)
             now = self._clock.now()
-            users.set_disabled(tx, name, now)
-            sign_ins.end_all(tx, name)
-            tokens.revoke_all(tx, name, now)
+            users.set_user_disabled(tx, name, now)
+            sign_ins.delete_user_sign_ins(tx, name)
+            tokens.revoke_user_tokens(tx, name, now)
 
-        return await self._change(name, who, "disable_user", step)
+        return await self._change_user(name, who, "disable_user", step)
 
     async def enable(self, name: str, who: str) -> UserRecord:
         """Let a user come in again; what was revoked stays revoked. Raises :class:`NotFound`."""
-        return await self._change(
-            name, who, "enable_user", lambda tx: users.set_disabled(tx, name, None)
+        return await self._change_user(
+            name, who, "enable_user", lambda tx: users.set_user_disabled(tx, name, None)
         )
 
-    async def revoke(self, name: str, who: str) -> UserRecord:
+    async def revoke_access(self, name: str, who: str) -> UserRecord:
         """Revoke all of a user's tokens and sign them out everywhere. Raises :class:`NotFound`."""
 
         def step(tx: Tx) -> None:
-            sign_ins.end_all(tx, name)
-            tokens.revoke_all(tx, name, self._clock.now())
+            sign_ins.delete_user_sign_ins(tx, name)
+            tokens.revoke_user_tokens(tx, name, self._clock.now())
 
-        return await self._change(name, who, "revoke_user", step)
+        return await self._change_user(name, who, "revoke_user", step)
 
-    async def _change(
+    async def _change_user(
         self,
         name: str,
         who: str,
@@ -126,26 +126,26 @@ class Users:
         """Do one step to a user who is there, with its line in the audit."""
 
         def job(tx: Tx) -> UserRecord:
-            _present(tx, name)
+            _require_user(tx, name)
             step(tx)
-            audit.add(tx, self._clock.now(), who, action, name, detail=detail)
-            return _present(tx, name)
+            audit.insert_audit_entry(tx, self._clock.now(), who, action, name, detail=detail)
+            return _require_user(tx, name)
 
         return await self._database.write(job)
 
 
-def _present(reader: Reader, name: str) -> UserRecord:
-    found = users.get(reader, name)
+def _require_user(reader: Reader, name: str) -> UserRecord:
+    found = users.get_user(reader, name)
     if found is None:
         raise NotFound(f"There is no user {name}.")
     return found
 
 
-def _keep_an_admin(tx: Tx, name: str) -> None:
+def _require_another_admin(tx: Tx, name: str) -> None:
     """Raise :class:`Conflict` where the last administrator would go."""
-    user = _present(tx, name)
+    user = _require_user(tx, name)
     is_admin = user.role == Role.ADMIN and user.disabled_at is None
-    if is_admin and users.count_active(tx, Role.ADMIN) == 1:
+    if is_admin and users.count_active_users(tx, Role.ADMIN) == 1:
         raise Conflict(
             f"{name} is the only administrator.", hint="Make somebody else administrator first."
         )

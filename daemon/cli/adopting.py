@@ -6,23 +6,23 @@ from datetime import UTC, datetime
 from typing import Final
 
 from daemon import halt
-from statemachines.message import CANCELLABLE, MessageState
+from statemachines.message import CANCELLABLE_STATES, MessageState
 from storage import halts, messages, queue
 from storage.tx import Tx
 
 WHO: Final = "doctor"
-_BATCH: Final = 500
+_BATCH_SIZE: Final = 500
 
 
-def settle(tx: Tx, *, reason: str) -> None:
+def halt_and_cancel_pending(tx: Tx, *, reason: str) -> None:
     """Halt, doubt what was on its way, and cancel what waits: the original may have sent it."""
     at = datetime.now(UTC)
-    if halts.current(tx) is None:
-        halt.begin(tx, at=at, who=WHO, reason=f"adopted: {reason}")
-    queue.doubt_all_sending(tx, at)
-    while waiting := messages.page(tx, states=CANCELLABLE, limit=_BATCH):
+    if halts.get_current_halt(tx) is None:
+        halt.begin_halt(tx, at=at, who=WHO, reason=f"adopted: {reason}")
+    queue.mark_sending_in_doubt(tx, at)
+    while waiting := messages.list_messages(tx, states=CANCELLABLE_STATES, limit=_BATCH_SIZE):
         for message in waiting:
-            messages.move(
+            messages.transition_message(
                 tx,
                 message.id,
                 MessageState.CANCELLED,

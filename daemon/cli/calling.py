@@ -11,22 +11,22 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
-NAME: Final = "leadmaster"
-_OURS: Final = re.compile(rf"\b{NAME} (?=[a-z]+\b)")
+PROGRAM: Final = "leadmaster"
+_COMMAND: Final = re.compile(rf"\b{PROGRAM} (?=[a-z]+\b)")
 _OPTIONS: ContextVar[str] = ContextVar("options", default="")
 
 
-def program() -> str:
+def program_name() -> str:
     """Return the command as it can be typed here: by its path where no shell finds it."""
     path = sys.argv[0]
-    return NAME if shutil.which(NAME) or Path(path).name != NAME else shlex.quote(path)
+    return PROGRAM if shutil.which(PROGRAM) or Path(path).name != PROGRAM else shlex.quote(path)
 
 
-def remember(options: Iterable[tuple[str, object]]) -> None:
+def remember_global_options(options: Iterable[tuple[str, object]]) -> None:
     """Keep the global options that were given: a hint that lacks them means another daemon."""
     _OPTIONS.set("".join(f"{name} {shlex.quote(str(value))} " for name, value in options))
 
 
-def as_called(words: str) -> str:
+def expand_commands(text: str) -> str:
     """Return words with every command of ours in them as it works here."""
-    return _OURS.sub(lambda _: f"{program()} {_OPTIONS.get()}", words)
+    return _COMMAND.sub(lambda _: f"{program_name()} {_OPTIONS.get()}", text)

@@ -15,24 +15,32 @@ from typing import Final
 
 from daemon import children
 from daemon.errors import LeadMasterError
-from daemon.rulebook import Rulebook
+from daemon.rulebook import ActiveRulesets
 from daemon.settings import Settings
 from storage.errors import StorageError
 from storage.folder import StateFolder
-from storage.foundation import FOUNDATION
-from storage.integrity import examine
-from storage.migrations import migrations
+from storage.foundation import FOUNDATION_MIGRATIONS
+from storage.integrity import check_state_folder
+from storage.migrations import MIGRATIONS
 
-FREE_BYTES: Final = 200 << 20
-UNITS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
-_BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_PRIVATE: Final = ("*.db*", "*.anchor", "*.journal", "*.key", "*.sock", "sessions", "uploads")
-_OTHERS: Final = 0o077
+MIN_FREE_BYTES: Final = 200 << 20
+UNIT_FOLDERS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
+_EARLIEST_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_PRIVATE_PATTERNS: Final = (
+    "*.db*",
+    "*.anchor",
+    "*.journal",
+    "*.key",
+    "*.sock",
+    "sessions",
+    "uploads",
+)
+_OTHERS_MODE: Final = 0o077
 _VERIFY_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One answer: whether all is well, what was seen, and what to do if it is not."""
 
     check: str
@@ -41,112 +49,116 @@ class Finding:
     hint: str = ""
 
 
-def examined(settings: Settings) -> list[Finding]:
+def run_checks(settings: Settings) -> list[DoctorFinding]:
     """Return every finding, in the order in which trouble should be mended."""
     return [finding for check in CHECKS for finding in check(settings)]
 
 
-def versions(_settings: Settings) -> Iterator[Finding]:
+def check_versions(_settings: Settings) -> Iterator[DoctorFinding]:
     """What runs here."""
     both = f"leadmaster {version('leadmaster')}, Python {platform.python_version()}"
-    yield Finding("versions", ok=True, sentence=both)
+    yield DoctorFinding("versions", ok=True, sentence=both)
 
 
-def modes(settings: Settings) -> Iterator[Finding]:
+def check_modes(settings: Settings) -> Iterator[DoctorFinding]:
     """Whether the state folder is the daemon's alone."""
     if not settings.state_dir.exists():
         sentence = f"{settings.state_dir} is not there yet; the first start makes it."
-        yield Finding("modes", ok=True, sentence=sentence)
+        yield DoctorFinding("modes", ok=True, sentence=sentence)
         return
-    loose = [path for path in _private(settings.state_dir) if _mode(path) & _OTHERS]
+    loose = [path for path in _private_paths(settings.state_dir) if _mode(path) & _OTHERS_MODE]
     yield from (
-        Finding("modes", ok=False, sentence=f"{path} is open to others.", hint=f"chmod go= {path}")
+        DoctorFinding(
+            "modes", ok=False, sentence=f"{path} is open to others.", hint=f"chmod go= {path}"
+        )
         for path in loose
     )
     if not loose:
         sentence = f"{settings.state_dir} is the daemon's alone."
-        yield Finding("modes", ok=True, sentence=sentence)
+        yield DoctorFinding("modes", ok=True, sentence=sentence)
 
 
-def _private(folder: Path) -> list[Path]:
+def _private_paths(folder: Path) -> list[Path]:
     """Return what holds people's data or secrets; the settings may be read by anybody."""
-    return [folder, *(path for each in _PRIVATE for path in sorted(folder.glob(each)))]
+    return [folder, *(path for each in _PRIVATE_PATTERNS for path in sorted(folder.glob(each)))]
 
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def database(settings: Settings) -> Iterator[Finding]:
+def check_database(settings: Settings) -> Iterator[DoctorFinding]:
     """Whether the database is there, ours, whole, known, and no copy."""
     folder = StateFolder(settings.state_dir)
     try:
-        anchor = examine(folder, (FOUNDATION, migrations))
+        anchor = check_state_folder(folder, (FOUNDATION_MIGRATIONS, MIGRATIONS))
     except StorageError as error:
-        yield Finding("database", ok=False, sentence=error.sentence, hint=error.hint)
+        yield DoctorFinding("database", ok=False, sentence=error.sentence, hint=error.hint)
         return
     seen = f"{folder.database} is whole." if anchor else "There is no database yet."
-    yield Finding("database", ok=True, sentence=seen)
+    yield DoctorFinding("database", ok=True, sentence=seen)
 
 
-def clock(_settings: Settings) -> Iterator[Finding]:
+def check_clock(_settings: Settings) -> Iterator[DoctorFinding]:
     """Whether the machine's clock can be true."""
     now = datetime.now(UTC)
-    yield Finding(
+    yield DoctorFinding(
         "clock",
-        ok=now > _BUILT,
+        ok=now > _EARLIEST_TIME,
         sentence=f"The clock says {now:%Y-%m-%d %H:%M:%S} UTC.",
-        hint="" if now > _BUILT else "Set the clock: budgets and quiet hours depend on it.",
+        hint="" if now > _EARLIEST_TIME else "Set the clock: budgets and quiet hours depend on it.",
     )
 
 
-def disk(settings: Settings) -> Iterator[Finding]:
+def check_disk(settings: Settings) -> Iterator[DoctorFinding]:
     """Whether there is room."""
-    free = shutil.disk_usage(_existing(settings.state_dir)).free
-    yield Finding(
+    free = shutil.disk_usage(_nearest_existing(settings.state_dir)).free
+    yield DoctorFinding(
         "disk",
-        ok=free > FREE_BYTES,
+        ok=free > MIN_FREE_BYTES,
         sentence=f"{free >> 20} MB are free for {settings.state_dir}.",
-        hint="" if free > FREE_BYTES else "Free some space: a full disk stops all sending.",
+        hint="" if free > MIN_FREE_BYTES else "Free some space: a full disk stops all sending.",
     )
 
 
-def _existing(path: Path) -> Path:
+def _nearest_existing(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def rules(settings: Settings) -> Iterator[Finding]:
+def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
     """Whether the shipped rule sets load, and by which engines they are judged."""
     try:
-        book = Rulebook.load(settings.rules)
+        book = ActiveRulesets.load(settings.rules)
     except LeadMasterError as error:
-        yield Finding("rules", ok=False, sentence=str(error), hint=error.hint)
+        yield DoctorFinding("rules", ok=False, sentence=str(error), hint=error.hint)
         return
     seen = f"gate {book.gate.ruleset.hash[:12]}, score {book.score.ruleset.hash[:12]}"
     seen = f"Without your folder: {seen}, engine {book.gate.engine}."
     sentence = f"{seen} In force: leadmaster rules status."
-    yield Finding("rules", ok=True, sentence=sentence)
+    yield DoctorFinding("rules", ok=True, sentence=sentence)
 
 
-def unit(_settings: Settings) -> Iterator[Finding]:
+def check_unit(_settings: Settings) -> Iterator[DoctorFinding]:
     """Whether systemd accepts the unit, where both are installed."""
-    found = next((path for each in UNITS if (path := each / "leadmaster.service").exists()), None)
+    found = next(
+        (path for each in UNIT_FOLDERS if (path := each / "leadmaster.service").exists()), None
+    )
     tool = shutil.which("systemd-analyze")
     if found is None or tool is None:
         missing = "unit" if found is None else "systemd-analyze"
-        yield Finding("unit", ok=True, sentence=f"There is no {missing} here to verify.")
+        yield DoctorFinding("unit", ok=True, sentence=f"There is no {missing} here to verify.")
         return
-    done = children.said_by([tool, "verify", os.fspath(found)], _VERIFY_SECONDS)
+    done = children.run_command([tool, "verify", os.fspath(found)], _VERIFY_SECONDS)
     said = " ".join(done.stderr.split())
-    yield Finding("unit", ok=done.returncode == 0, sentence=said or f"{found} is accepted.")
+    yield DoctorFinding("unit", ok=done.returncode == 0, sentence=said or f"{found} is accepted.")
 
 
-CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
-    versions,
-    modes,
-    disk,
-    clock,
-    database,
-    rules,
-    unit,
+CHECKS: Final[tuple[Callable[[Settings], Iterator[DoctorFinding]], ...]] = (
+    check_versions,
+    check_modes,
+    check_disk,
+    check_clock,
+    check_database,
+    check_rules,
+    check_unit,
 )

@@ -18,7 +18,7 @@ ANSWER_SECONDS: Final = 90.0
 _ERROR: Final = 400
 
 
-class Refused(LeadMasterError):
+class UnrecognisedError(LeadMasterError):
     """The daemon refused with a code that the client has no class for."""
 
     code = "refused"
@@ -26,14 +26,14 @@ class Refused(LeadMasterError):
 
     def __init__(self, code: str, status: int, sentence: str, hint: str) -> None:
         super().__init__(sentence, hint=hint)
-        self._told: dict[str, object] = {"code": code, "status": status}
+        self._problem: dict[str, object] = {"code": code, "status": status}
 
     def to_problem(self) -> dict[str, object]:
         """Return the problem with the daemon's own code and status."""
-        return super().to_problem() | self._told
+        return super().to_problem() | self._problem
 
 
-class Client:
+class ControlClient:
     """Asks the daemon behind one control socket. Each request is a connection of its own."""
 
     def __init__(self, path: Path) -> None:
@@ -41,72 +41,76 @@ class Client:
 
     def get(self, *parts: str, **query: object) -> Json:
         """Return the answer to a question; raise the daemon's error as the class it had."""
-        return self._ask("GET", _target(parts, query))
+        return self._request_json("GET", _build_target(parts, query))
 
     def post(self, *parts: str, **body: object) -> Json:
         """Give an order; fields that are None are left out of its body."""
-        return self._ask("POST", _target(parts, {}), _encoded(body))
+        return self._request_json("POST", _build_target(parts, {}), _encode_body(body))
 
     def send(
         self, to: str, text: str, *, key: str | None = None, wait: bool = False, **route: object
     ) -> Json:
         """Enqueue a message; with `wait`, return it once the gate has judged it."""
-        target = _target(("messages",), {"wait": "verdict" if wait else None})
-        return self._ask("POST", target, _encoded({"to": to, "text": text, **route}), key)
+        target = _build_target(("messages",), {"wait": "verdict" if wait else None})
+        return self._request_json(
+            "POST", target, _encode_body({"to": to, "text": text, **route}), key
+        )
 
     def delete(self, *parts: str) -> Json:
         """Give the order to remove something."""
-        return self._ask("DELETE", _target(parts, {}))
+        return self._request_json("DELETE", _build_target(parts, {}))
 
     def patch(self, *parts: str, **body: object) -> Json:
         """Put something right; fields that are None are left out of the body."""
-        return self._ask("PATCH", _target(parts, {}), _encoded(body))
+        return self._request_json("PATCH", _build_target(parts, {}), _encode_body(body))
 
     def download(self, *parts: str, **query: object) -> bytes:
         """Return an answer that is no JSON, as it came."""
-        return self._raw("GET", _target(parts, query))
+        return self._request_bytes("GET", _build_target(parts, query))
 
     def upload(self, content: bytes, *parts: str, **query: object) -> Json:
         """Send a file's bytes."""
-        return self._ask("POST", _target(parts, query), content)
+        return self._request_json("POST", _build_target(parts, query), content)
 
     def stream(self, *parts: str, **query: object) -> Iterator[dict[str, Any]]:
         """Yield the lines of an endless answer; ends when the daemon shuts its doors."""
-        return self._lines("GET", _target(parts, query), None)
+        return self._stream_lines("GET", _build_target(parts, query), None)
 
     def follow(self, *parts: str, **body: object) -> Iterator[dict[str, Any]]:
         """Give an order and yield the lines that tell how it goes."""
-        return self._lines("POST", _target(parts, {}), _encoded(body))
+        return self._stream_lines("POST", _build_target(parts, {}), _encode_body(body))
 
-    def _lines(self, method: str, target: str, body: bytes | None) -> Iterator[dict[str, Any]]:
+    def _stream_lines(
+        self, method: str, target: str, body: bytes | None
+    ) -> Iterator[dict[str, Any]]:
         connection = self._connect(None)
         try:
-            response = self._send(connection, method, target, body)
-            while line := _line(response):
+            response = self._send_request(connection, method, target, body)
+            while line := _read_line(response):
                 if line.strip():
                     yield json.loads(line)
         finally:
             connection.close()
 
-    def _ask(
+    def _request_json(
         self, method: str, target: str, body: bytes | None = None, key: str | None = None
     ) -> Json:
-        return json.loads(self._raw(method, target, body, key) or b"null")
+        return json.loads(self._request_bytes(method, target, body, key) or b"null")
 
-    def _raw(
+    def _request_bytes(
         self, method: str, target: str, body: bytes | None = None, key: str | None = None
     ) -> bytes:
         connection = self._connect(ANSWER_SECONDS)
         try:
-            return self._send(connection, method, target, body, key).read()
+            return self._send_request(connection, method, target, body, key).read()
         except TimeoutError as error:
             raise Unavailable(f"The daemon did not answer within {ANSWER_SECONDS:g} s.") from error
         except (OSError, HTTPException) as error:
-            raise _gone(self._path) from error
+            raise _connection_lost(self._path) from error
         finally:
             connection.close()
 
-    def _send(
+    def _send_request(
         self,
         connection: HTTPConnection,
         method: str,
@@ -120,16 +124,16 @@ class Client:
         connection.request(method, target, body, headers)
         response = connection.getresponse()
         if response.status >= _ERROR:
-            raise _answered(response.status, response.read())
+            raise _error_from_response(response.status, response.read())
         return response
 
     def _connect(self, seconds: float | None) -> HTTPConnection:
         connection = HTTPConnection("leadmaster", timeout=seconds)
-        connection.sock = _open(self._path, seconds)
+        connection.sock = _open_socket(self._path, seconds)
         return connection
 
 
-def _open(path: Path, seconds: float | None) -> socket.socket:
+def _open_socket(path: Path, seconds: float | None) -> socket.socket:
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     line.settimeout(seconds)
     try:
@@ -146,14 +150,14 @@ def _open(path: Path, seconds: float | None) -> socket.socket:
     return line
 
 
-def _gone(path: Path) -> NotRunning:
+def _connection_lost(path: Path) -> NotRunning:
     return NotRunning(
         f"The daemon on {path} went away before it answered.",
         hint="Look at its log; then ask again: a repeated order with --key is done once.",
     )
 
 
-def _line(response: HTTPResponse) -> bytes:
+def _read_line(response: HTTPResponse) -> bytes:
     """Return the next line; nothing when the stream ends, however it ends."""
     try:
         return response.readline()
@@ -161,35 +165,37 @@ def _line(response: HTTPResponse) -> bytes:
         return b""
 
 
-def _target(parts: tuple[str, ...], query: Mapping[str, object]) -> str:
+def _build_target(parts: tuple[str, ...], query: Mapping[str, object]) -> str:
     path = "/".join(quote(part, safe="") for part in parts)
-    text = urlencode({key: _word(value) for key, value in _filled(query).items()}, doseq=True)
+    text = urlencode(
+        {key: _query_value(value) for key, value in _drop_none(query).items()}, doseq=True
+    )
     return f"/v1/{path}?{text}" if text else f"/v1/{path}"
 
 
-def _word(value: object) -> object:
+def _query_value(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _filled(fields: Mapping[str, object]) -> dict[str, object]:
+def _drop_none(fields: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _encoded(body: Mapping[str, object]) -> bytes:
-    return json.dumps(_filled(body)).encode()
+def _encode_body(body: Mapping[str, object]) -> bytes:
+    return json.dumps(_drop_none(body)).encode()
 
 
-def _answered(status: int, content: bytes) -> LeadMasterError:
+def _error_from_response(status: int, content: bytes) -> LeadMasterError:
     try:
-        return error_of(json.loads(content))
+        return error_from_problem(json.loads(content))
     except (ValueError, KeyError, TypeError):
         return Unavailable(f"The daemon answered with {status} and no explanation.")
 
 
-def error_of(problem: Mapping[str, Any]) -> LeadMasterError:
+def error_from_problem(problem: Mapping[str, Any]) -> LeadMasterError:
     """Turn a problem document back into the error that it was."""
     code, sentence, hint = str(problem["code"]), str(problem["detail"]), str(problem["hint"])
     known = LeadMasterError.registry.get(code)
-    if known is None or known is Refused:
-        return Refused(code, int(problem["status"]), sentence, hint)
+    if known is None or known is UnrecognisedError:
+        return UnrecognisedError(code, int(problem["status"]), sentence, hint)
     return known(sentence, hint=hint)

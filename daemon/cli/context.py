@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from daemon.cli.client import Client
+    from daemon.cli.client import ControlClient
     from daemon.settings import Settings
 
 DEFAULT_CONFIG: Final = Path("/etc/leadmaster/leadmaster.toml")
-_SENTENCE: Final = 200  # characters; more than any of our first sentences has
+_LONGEST_SENTENCE: Final = 200  # characters; more than any of our first sentences has
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class CliContext:
     """The global options."""
 
     config: Path | None = None
     state_dir: Path | None = None
     socket: Path | None = None
 
-    def settings(self) -> Settings:
+    def load_settings(self) -> Settings:
         """Return the settings: file, then environment, then options."""
         from daemon import settings
 
@@ -37,18 +37,18 @@ class Here:
         }
         given = {name: str(value) for name, value in overruled.items() if value}
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        return settings.load(config, {**os.environ, **given})
+        return settings.load_settings(config, {**os.environ, **given})
 
-    def client(self) -> Client:
+    def client(self) -> ControlClient:
         """Return a client of the daemon that these options mean."""
-        from daemon.cli.client import Client
+        from daemon.cli.client import ControlClient
 
         if self.socket:
-            return Client(self.socket)
-        return Client(self.settings().control_socket)
+            return ControlClient(self.socket)
+        return ControlClient(self.load_settings().control_socket)
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """A group whose help tells each command's whole first sentence, in the order of use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
@@ -62,7 +62,7 @@ class Commands(click.Group):
     ) -> None:
         """Write the list of commands; a sentence that is cut short says nothing."""
         rows = [
-            (name, command.get_short_help_str(_SENTENCE))
+            (name, command.get_short_help_str(_LONGEST_SENTENCE))
             for name, command in self.commands.items()
             if not command.hidden
         ]
@@ -70,14 +70,14 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
-pass_here = click.make_pass_decorator(Here)
+pass_cli_context = click.make_pass_decorator(CliContext)
 
-as_json = click.option(
+json_option = click.option(
     "--json", "json_", is_flag=True, help="Print the daemon's answer as JSON, for programs."
 )
 
 
-def listing(command: F) -> F:
+def list_options(command: F) -> F:
     """Add the options of every list: how many, and from where on."""
     command = click.option("--after", default=None, help="Go on after this id (`next` in JSON).")(
         command
@@ -87,6 +87,6 @@ def listing(command: F) -> F:
     )(command)
 
 
-def reason(required: bool = True) -> Callable[[F], F]:  # noqa: FBT001, FBT002
+def reason_option(required: bool = True) -> Callable[[F], F]:  # noqa: FBT001, FBT002
     """Return the option for a person's reason, which is kept in the audit."""
     return click.option("--reason", required=required, help="Why; it is kept in the audit.")

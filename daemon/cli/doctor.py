@@ -6,66 +6,66 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import advise, print_json, say
+from daemon.cli.context import CliContext, json_option, pass_cli_context
+from daemon.cli.screen import print_hint, print_json, print_text
 
 if TYPE_CHECKING:
-    from daemon.cli.checks import Finding
+    from daemon.cli.checks import DoctorFinding
     from daemon.settings import Settings
 
 
-@click.command()
+@click.command("doctor")
 @click.option(
     "--adopt", metavar="REASON", default=None, help="Accept the database as it lies here."
 )
-@as_json
-@pass_here
-def doctor(here: Here, *, adopt: str | None, json_: bool) -> int:
+@json_option
+@pass_cli_context
+def run_doctor(cli: CliContext, *, adopt: str | None, json_: bool) -> int:
     """Check versions, file modes, disk, clock, database, rules and unit; exit 1 if one is ill.
 
     --adopt takes a copied or restored database for the true one: what was waiting in it is
     cancelled, what was on its way is in doubt, and sending stays halted until you resume.
     """
-    settings = here.settings()
+    settings = cli.load_settings()
     if adopt is not None:
-        _adopt(settings, adopt)
-        advise(
+        _adopt_database(settings, adopt)
+        print_hint(
             "The database is adopted, and sending is halted. Look, then: leadmaster resume REASON"
         )
         return 0
     from dataclasses import asdict
 
-    from daemon.cli.checks import examined
+    from daemon.cli.checks import run_checks
 
-    found = examined(settings)
+    found = run_checks(settings)
     well = all(finding.ok for finding in found)
     if json_:
         print_json({"ok": well, "findings": [asdict(finding) for finding in found]})
     else:
-        _tell(found)
+        _print_findings(found)
     return 0 if well else 1
 
 
-def _tell(found: list[Finding]) -> None:
+def _print_findings(found: list[DoctorFinding]) -> None:
     """Print one line a finding, whole: a path or a command that is folded can't be copied."""
     for finding in found:
-        say(f"{'ok ' if finding.ok else 'ILL'}  {finding.check:<9} {finding.sentence}")
+        print_text(f"{'ok ' if finding.ok else 'ILL'}  {finding.check:<9} {finding.sentence}")
         if finding.hint:
-            advise(f"{'':15}{finding.hint}")
+            print_hint(f"{'':15}{finding.hint}")
 
 
-def _adopt(settings: Settings, reason: str) -> None:
+def _adopt_database(settings: Settings, reason: str) -> None:
     from functools import partial
 
-    from daemon.cli.adopting import settle
-    from storage.guards import install
-    from storage.migrations import migrations
-    from storage.opening import adopt
+    from daemon.cli.adopting import halt_and_cancel_pending
+    from storage.guards import install_triggers
+    from storage.migrations import MIGRATIONS
+    from storage.opening import adopt_database
 
-    adopt(
+    adopt_database(
         settings.state_dir,
         reason,
-        migrations=migrations,
-        settle=partial(settle, reason=reason),
-        at_open=install,
+        migrations=MIGRATIONS,
+        settle=partial(halt_and_cancel_pending, reason=reason),
+        at_open=install_triggers,
     )

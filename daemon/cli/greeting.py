@@ -8,39 +8,41 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from daemon.cli.calling import as_called
+from daemon.cli.calling import expand_commands
 from storage import users
 
 if TYPE_CHECKING:
-    from daemon.app import House
+    from daemon.app import Application
 
-_HASH: Final = 12  # characters of a hash, as everywhere that a person sees it
-_COME_IN: Final = "leadmaster open NAME"
-_BEGIN: Final = f"leadmaster users add NAME --role admin --link-only; then {_COME_IN}"
+_HASH_LENGTH: Final = 12  # characters of a hash, as everywhere that a person sees it
+_OPEN_COMMAND: Final = "leadmaster open NAME"
+_FIRST_USER_COMMAND: Final = (
+    f"leadmaster users add NAME --role admin --link-only; then {_OPEN_COMMAND}"
+)
 
 
-async def greet(house: House, doors: Mapping[str, str]) -> None:
+async def print_banner(house: Application, doors: Mapping[str, str]) -> None:
     """Tell whoever started it in words, or the journal in a line of its own form."""
-    gate, score = house.rulebook.gate, house.rulebook.score
-    people = await house.database.read(users.every)
+    gate, score = house.rulesets.gate, house.rulesets.score
+    people = await house.database.read(users.list_users)
     found = {
         **doors,
         "state": str(house.settings.state_dir),
-        "gate": gate.ruleset.hash[:_HASH],
-        "score": score.ruleset.hash[:_HASH],
+        "gate": gate.ruleset.hash[:_HASH_LENGTH],
+        "score": score.ruleset.hash[:_HASH_LENGTH],
         "engine": gate.engine,
-        "next": as_called(_COME_IN if people else _BEGIN),
+        "next": expand_commands(_OPEN_COMMAND if people else _FIRST_USER_COMMAND),
     }
     if sys.stderr.isatty():
-        print(_in_words(found), file=sys.stderr)
+        print(_format_banner(found), file=sys.stderr)
     else:
         structlog.get_logger("daemon").info("listening", **found)
 
 
-def _in_words(found: Mapping[str, str]) -> str:
+def _format_banner(facts: Mapping[str, str]) -> str:
     return (
-        f"LeadMaster is open: {found['http']}, control socket {found['control']},"
-        f" state in {found['state']}; rules: gate {found['gate']}, score {found['score']},"
-        f" judged by {found['engine']}.\n"
-        f"Next: {found['next']}"
+        f"LeadMaster is open: {facts['http']}, control socket {facts['control']},"
+        f" state in {facts['state']}; rules: gate {facts['gate']}, score {facts['score']},"
+        f" judged by {facts['engine']}.\n"
+        f"Next: {facts['next']}"
     )

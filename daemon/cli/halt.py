@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.moments import moment
-from daemon.cli.screen import advise, print_json, say
+from daemon.cli.context import CliContext, json_option, pass_cli_context
+from daemon.cli.moments import format_time
+from daemon.cli.screen import print_hint, print_json, print_text
 
 
-@click.command()
+@click.command("halt")
 @click.argument("reason")
-@as_json
-@pass_here
-def halt(here: Here, *, reason: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def halt_sending(cli: CliContext, *, reason: str, json_: bool) -> None:
     """Stop everything that would go out, replies included, until a person resumes."""
-    state = here.client().post("halt", reason=reason)
+    state = cli.client().post("halt", reason=reason)
     if json_:
         print_json(state)
     else:
-        say(f"halted since {moment(state['at'])} by {state['who']}: {state['reason']}")
-        advise("Nothing goes out any more. Lift it with: leadmaster resume REASON")
+        print_text(f"halted since {format_time(state['at'])} by {state['who']}: {state['reason']}")
+        print_hint("Nothing goes out any more. Lift it with: leadmaster resume REASON")
 
 
-@click.command()
+@click.command("resume")
 @click.argument("reason")
-@as_json
-@pass_here
-def resume(here: Here, *, reason: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def resume_sending(cli: CliContext, *, reason: str, json_: bool) -> None:
     """Lift the halt; what waited is judged again by today's rules."""
-    state = here.client().post("resume", reason=reason)
+    state = cli.client().post("resume", reason=reason)
     if json_:
         print_json(state)
     else:
-        say("Sending is resumed; what waited is being judged again.")
+        print_text("Sending is resumed; what waited is being judged again.")

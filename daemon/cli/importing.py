@@ -10,17 +10,17 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import Client, error_of
-from daemon.cli.problems import confirm
-from daemon.cli.screen import console, print_json, say
+from daemon.cli.client import ControlClient, error_from_problem
+from daemon.cli.problems import ask_confirmation
+from daemon.cli.screen import build_console, print_json, print_text
 from daemon.cli.tables import print_table
 from daemon.errors import NotRunning
 
-SHOWN_REJECTS = 20
-_REJECT = ("record", "reason_code", "sentence")
+MAX_SHOWN_REJECTS = 20
+_REJECT_COLUMNS = ("record", "reason_code", "sentence")
 
 
-def options_of(
+def build_import_options(
     mapped: Iterable[str],
     *,
     region: str | None,
@@ -43,14 +43,14 @@ def options_of(
 
 
 def import_file(
-    client: Client,
+    client: ControlClient,
     path: Path,
     options: Mapping[str, Any],
     *,
     yes: bool,
     rejects: Path | None = None,
     json_: bool = False,
-    shown: int = SHOWN_REJECTS,
+    max_shown: int = MAX_SHOWN_REJECTS,
 ) -> None:
     """Hand the file to the daemon and show each step; nothing is imported without a yes.
 
@@ -62,52 +62,54 @@ def import_file(
     if not json_:
         print_preview(client.post("imports", "preview", upload=upload, options=options))
     if not yes:
-        confirm("Import this?", otherwise="Nothing was imported.")
-    report = _run(client, upload, options, quiet=json_)
+        ask_confirmation("Import this?", if_declined="Nothing was imported.")
+    report = _follow_import(client, upload, options, quiet=json_)
     rejected = client.get("imports", report["id"], "rejects")["items"]
     if rejects:
         _write_rejects(rejects, rejected)
     if json_:
         print_json(report)
         return
-    print_report(report, rejected[:shown])
+    print_report(report, rejected[:max_shown])
     if rejects:
-        say(f"{len(rejected)} rejects are in {rejects}")
-    elif len(rejected) > shown:
-        say(f"{len(rejected) - shown} more; all of them: --rejects FILE")
+        print_text(f"{len(rejected)} rejects are in {rejects}")
+    elif len(rejected) > max_shown:
+        print_text(f"{len(rejected) - max_shown} more; all of them: --rejects FILE")
 
 
 def print_preview(preview: Mapping[str, Any]) -> None:
     """Show the file's form, which header was taken for what, the first rows, and what would be."""
-    say(f"{preview['form']}; {preview['total']} records")
+    print_text(f"{preview['form']}; {preview['total']} records")
     guessed = [{"ours": ours, "header": header} for ours, header in preview["mapping"].items()]
     print_table(guessed, {"ours": "column", "header": "header of the file"}, empty="")
     rows = [{"record": row["record"], **row["cells"]} for row in preview["rows"]]
     columns = {"record": "record", **{header: header for header in preview["headers"]}}
     print_table(rows, columns, empty="The file has no rows.")
-    say(f"It would give: {_counted(preview['counts'])}")
+    print_text(f"It would give: {_format_counts(preview['counts'])}")
     for sentence, count in preview["remarks"].items():
-        say(f"{count} of them: {sentence}")
+        print_text(f"{count} of them: {sentence}")
     if preview["remarks"]:
-        say("How a consent was obtained is said with --consent-statement, or in a column.")
+        print_text("How a consent was obtained is said with --consent-statement, or in a column.")
 
 
 def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:
     """Show what became of the records, and why these were rejected."""
     if report["repeated"]:
-        say("This very file was imported before; nothing has changed.")
-    say(f"{report['id']}: {_counted(report['counts'])}")
+        print_text("This very file was imported before; nothing has changed.")
+    print_text(f"{report['id']}: {_format_counts(report['counts'])}")
     columns = {"record": "record", "reason_code": "reason", "sentence": "what is wrong"}
     if rejected:
         print_table(rejected, columns, empty="")
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _format_counts(counts: Mapping[str, int]) -> str:
     told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     return told or "nothing"
 
 
-def _run(client: Client, upload: str, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
+def _follow_import(
+    client: ControlClient, upload: str, options: Mapping[str, Any], *, quiet: bool
+) -> dict[str, Any]:
     """Follow the import to its end; a bar on a terminal, nothing in a pipe."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -115,7 +117,7 @@ def _run(client: Client, upload: str, options: Mapping[str, Any], *, quiet: bool
         TextColumn("importing"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=console(stderr=True),
+        console=build_console(stderr=True),
         disable=quiet or not sys.stderr.isatty(),
         transient=True,
     )
@@ -128,7 +130,7 @@ def _run(client: Client, upload: str, options: Mapping[str, Any], *, quiet: bool
                 report: dict[str, Any] = line["report"]
                 return report
             else:
-                raise error_of(line["problem"])
+                raise error_from_problem(line["problem"])
     raise NotRunning(
         "The daemon went away during the import.",
         hint="Import the same file again: it goes on where it stopped.",
@@ -138,5 +140,5 @@ def _run(client: Client, upload: str, options: Mapping[str, Any], *, quiet: bool
 def _write_rejects(path: Path, rejected: list[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_REJECT)
-        writer.writerows([reject[column] for column in _REJECT] for reject in rejected)
+        writer.writerow(_REJECT_COLUMNS)
+        writer.writerows([reject[column] for column in _REJECT_COLUMNS] for reject in rejected)

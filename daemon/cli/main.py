@@ -30,15 +30,15 @@ from daemon.cli import (
     tokens,
     users,
 )
-from daemon.cli.context import Commands, Here
-from daemon.cli.open import open_
-from daemon.cli.problems import misused, unusable
-from daemon.cli.screen import explain, explain_to_program
+from daemon.cli.context import CliContext, CommandGroup
+from daemon.cli.open import print_sign_in_link
+from daemon.cli.problems import file_error_from_os, usage_error_from_click
+from daemon.cli.screen import print_error, print_error_json
 from daemon.errors import LeadMasterError
 
-FAILED: Final = 1
-REFUSED: Final = 2
-INTERRUPTED: Final = 130
+EXIT_FAILED: Final = 1
+EXIT_REFUSED: Final = 2
+EXIT_INTERRUPTED: Final = 130
 _PATH = click.Path(path_type=Path)
 _SERVER_ERROR: Final = 500
 
@@ -50,7 +50,8 @@ def _print_version(context: click.Context, _option: click.Parameter, wanted: boo
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--config", type=_PATH, envvar="LEADMASTER_CONFIG", help="The settings file.")
 @click.option("--state-dir", type=_PATH, envvar="LEADMASTER_STATE_DIR", help="The state folder.")
@@ -68,60 +69,60 @@ def leadmaster(
     context: click.Context, config: Path | None, state_dir: Path | None, socket: Path | None
 ) -> None:
     """WhatsApp sessions behind a gate: nothing goes out that the rules do not allow."""
-    context.obj = Here(config, state_dir, socket)
+    context.obj = CliContext(config, state_dir, socket)
     typed = (
         (f"--{name.replace('_', '-')}", value)
         for name, value in context.params.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     )
-    calling.remember(typed)
+    calling.remember_global_options(typed)
 
 
 for _command in (
-    serve.run,
-    demo.demo,
-    status.status,
-    doctor.doctor,
+    serve.run_daemon,
+    demo.run_demo,
+    status.show_status,
+    doctor.run_doctor,
     sessions.sessions,
-    messages.send,
+    messages.send_message,
     messages.queue,
     prospects.prospects,
     review.review,
     manual.manual,
     rules.rules,
-    tail.tail,
-    halt.halt,
-    halt.resume,
+    tail.tail_events,
+    halt.halt_sending,
+    halt.resume_sending,
     suppressions.suppress,
     users.users,
     tokens.tokens,
-    open_,
+    print_sign_in_link,
 ):
     leadmaster.add_command(_command)
 
 
-def run(arguments: Sequence[str]) -> int:
+def run_command(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status: 0, 1 the daemon's fault, 2 the user's."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a sign that a terminal lacks is no failure
     for_program = "--json" in arguments
     try:
-        return _run(arguments)
+        return _invoke_command(arguments)
     except click.exceptions.NoArgsIsHelpError as asked:
-        return _helped(asked)
+        return _print_help(asked)
     except click.ClickException as error:
-        return _refused(misused(error), for_program=for_program)
+        return _report_error(usage_error_from_click(error), for_program=for_program)
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except LeadMasterError as error:
-        return _refused(error, for_program=for_program)
+        return _report_error(error, for_program=for_program)
     except OSError as error:
-        return _refused(unusable(error), for_program=for_program)
+        return _report_error(file_error_from_os(error), for_program=for_program)
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _invoke_command(arguments: Sequence[str]) -> int:
     try:
         outcome = leadmaster.main(list(arguments), "leadmaster", standalone_mode=False)
     except click.exceptions.Exit as ended:
@@ -129,18 +130,18 @@ def _run(arguments: Sequence[str]) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
-def _refused(error: LeadMasterError, *, for_program: bool) -> int:
+def _report_error(error: LeadMasterError, *, for_program: bool) -> int:
     """Say what went wrong: in two lines, or as one document where JSON was asked for."""
     problem = error.to_problem()
     if for_program:
-        explain_to_program(problem)
+        print_error_json(problem)
     else:
-        explain(str(problem["code"]), str(error), error.hint)
+        print_error(str(problem["code"]), str(error), error.hint)
     status = problem["status"]
-    return FAILED if isinstance(status, int) and status >= _SERVER_ERROR else REFUSED
+    return EXIT_FAILED if isinstance(status, int) and status >= _SERVER_ERROR else EXIT_REFUSED
 
 
-def _helped(asked: click.exceptions.NoArgsIsHelpError) -> int:
+def _print_help(asked: click.exceptions.NoArgsIsHelpError) -> int:
     """Show what there is to whoever named a group and no command of it."""
     click.echo(asked.format_message(), err=True)
-    return REFUSED
+    return EXIT_REFUSED

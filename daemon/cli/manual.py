@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.context import Commands, Here, as_json, pass_here, reason
-from daemon.cli.moments import moment
-from daemon.cli.screen import advise, print_json, put, say
+from daemon.cli.context import (
+    CliContext,
+    CommandGroup,
+    json_option,
+    pass_cli_context,
+    reason_option,
+)
+from daemon.cli.moments import format_time
+from daemon.cli.screen import print_hint, print_json, print_raw, print_text
 from daemon.cli.tables import print_table
 
 
-@click.group(cls=Commands)
+@click.group(cls=CommandGroup)
 def manual() -> None:
     """Send by hand: take a message, open its chat, confirm or cancel."""
 
 
 @manual.command("list")
-@as_json
-@pass_here
-def list_(here: Here, *, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def list_manual_messages(cli: CliContext, *, json_: bool) -> None:
     """Show what may be sent by hand, and who has taken what."""
-    found = here.client().get("manual")
+    found = cli.client().get("manual")
     if json_:
         print_json(found)
         return
@@ -38,64 +44,66 @@ def list_(here: Here, *, json_: bool) -> None:
     )
 
 
-@manual.command()
+@manual.command("take")
 @click.argument("message")
-@as_json
-@pass_here
-def take(here: Here, *, message: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def take_message(cli: CliContext, *, message: str, json_: bool) -> None:
     """Take a message for yourself; it returns when its lease ends."""
-    record = _step(here, message, "take", json_=json_)
+    record = _post_action(cli, message, "take", json_=json_)
     if not json_:
-        say(f"Yours until {moment(str(record['lease_until']))}.")
-        advise(f"Next: leadmaster manual reveal {message}")
+        print_text(f"Yours until {format_time(str(record['lease_until']))}.")
+        print_hint(f"Next: leadmaster manual reveal {message}")
 
 
-@manual.command()
+@manual.command("reveal")
 @click.argument("message")
-@as_json
-@pass_here
-def reveal(here: Here, *, message: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def reveal_link(cli: CliContext, *, message: str, json_: bool) -> None:
     """Show the link that opens the chat. From here on, say how it ended."""
-    answer = here.client().post("manual", message, "reveal")
+    answer = cli.client().post("manual", message, "reveal")
     if json_:
         print_json(answer)
     else:
-        put(answer["link"])
-        advise(f"Send it there, then: leadmaster manual confirm {message}, or cancel")
+        print_raw(answer["link"])
+        print_hint(f"Send it there, then: leadmaster manual confirm {message}, or cancel")
 
 
-@manual.command()
+@manual.command("confirm")
 @click.argument("message")
-@as_json
-@pass_here
-def confirm(here: Here, *, message: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def confirm_sent(cli: CliContext, *, message: str, json_: bool) -> None:
     """Say that you have sent it."""
-    _step(here, message, "confirm", json_=json_)
+    _post_action(cli, message, "confirm", json_=json_)
 
 
-@manual.command()
+@manual.command("cancel")
 @click.argument("message")
-@reason()
-@as_json
-@pass_here
-def cancel(here: Here, *, message: str, reason: str, json_: bool) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def cancel_manual_message(cli: CliContext, *, message: str, reason: str, json_: bool) -> None:
     """Say that you have not sent it and that it shall not go."""
-    _step(here, message, "cancel", json_=json_, reason=reason)
+    _post_action(cli, message, "cancel", json_=json_, reason=reason)
 
 
 @manual.command("return")
 @click.argument("message")
-@as_json
-@pass_here
-def return_(here: Here, *, message: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def return_message(cli: CliContext, *, message: str, json_: bool) -> None:
     """Give a message back unseen, for somebody else to take."""
-    _step(here, message, "return", json_=json_)
+    _post_action(cli, message, "return", json_=json_)
 
 
-def _step(here: Here, message: str, word: str, *, json_: bool, **body: object) -> dict[str, object]:
-    record: dict[str, object] = here.client().post("manual", message, word, **body)
+def _post_action(
+    cli: CliContext, message: str, action: str, *, json_: bool, **body: object
+) -> dict[str, object]:
+    record: dict[str, object] = cli.client().post("manual", message, action, **body)
     if json_:
         print_json(record)
     else:
-        say(f"{record['id']}: {record['state']} — {record['sentence']}")
+        print_text(f"{record['id']}: {record['state']} — {record['sentence']}")
     return record

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.screen import print_json, say
+from daemon.cli.context import CliContext, json_option, pass_cli_context
+from daemon.cli.screen import print_json, print_text
 
 
 @click.command("open")
 @click.argument("user")
-@as_json
-@pass_here
-def open_(here: Here, *, user: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def print_sign_in_link(cli: CliContext, *, user: str, json_: bool) -> None:
     """Print a link that signs USER in once, within ten minutes. Treat it like a password."""
-    link = here.client().post("sign-in-links", user=user)
+    link = cli.client().post("sign-in-links", user=user)
     if json_:
         print_json(link)
         return
-    say(link["url"])
+    print_text(link["url"])
     click.echo("It works once, for ten minutes.", err=True)

@@ -9,7 +9,7 @@ import click
 from daemon.errors import LeadMasterError
 
 
-class Misused(LeadMasterError):
+class InvalidUsage(LeadMasterError):
     """The command can't be understood as it was typed."""
 
     code = "usage"
@@ -17,7 +17,7 @@ class Misused(LeadMasterError):
     hint = "Try: leadmaster --help"
 
 
-class FileUnusable(LeadMasterError):
+class FileNotUsable(LeadMasterError):
     """A file that was named can't be read or written."""
 
     code = "file"
@@ -25,7 +25,7 @@ class FileUnusable(LeadMasterError):
     hint = "Check the path, and whether this user may read or write there."
 
 
-class Unanswered(LeadMasterError):
+class ConfirmationMissing(LeadMasterError):
     """A command that asks before it acts got no answer, because nobody is there to give one."""
 
     code = "unanswered"
@@ -33,7 +33,7 @@ class Unanswered(LeadMasterError):
     hint = "Say yes beforehand: the same command with --yes"
 
 
-class Declined(LeadMasterError):
+class ConfirmationDeclined(LeadMasterError):
     """The question whether to go on was answered with no."""
 
     code = "declined"
@@ -41,7 +41,7 @@ class Declined(LeadMasterError):
     hint = "Nothing was changed; the same command asks again."
 
 
-def confirm(question: str, *, otherwise: str) -> None:
+def ask_confirmation(question: str, *, if_declined: str) -> None:
     """Ask on standard error and return at a yes; `otherwise` says what a no leaves undone.
 
     Raises :class:`Declined` at a no, :class:`Unanswered` where standard input has no answer.
@@ -52,21 +52,21 @@ def confirm(question: str, *, otherwise: str) -> None:
         if sys.stdin.isatty():
             raise
         click.echo(err=True)
-        raise Unanswered(f"{otherwise} The question got no answer.") from None
+        raise ConfirmationMissing(f"{if_declined} The question got no answer.") from None
     if not yes:
-        raise Declined(otherwise)
+        raise ConfirmationDeclined(if_declined)
 
 
-def misused(error: click.ClickException) -> Misused:
+def usage_error_from_click(error: click.ClickException) -> InvalidUsage:
     """Return click's own complaint as a problem of ours."""
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "leadmaster"
     sentence = error.format_message()
     if sentence[-1:] not in {".", "?", "!", ")"}:
         sentence += "."
-    return Misused(sentence, hint=f"Try: {name} --help")
+    return InvalidUsage(sentence, hint=f"Try: {name} --help")
 
 
-def unusable(error: OSError) -> FileUnusable:
+def file_error_from_os(error: OSError) -> FileNotUsable:
     """Return the system's complaint about a file as a problem of ours."""
-    return FileUnusable(f"{error.filename or 'a file'}: {error.strerror or error}.")
+    return FileNotUsable(f"{error.filename or 'a file'}: {error.strerror or error}.")

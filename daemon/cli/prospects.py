@@ -7,12 +7,19 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Commands, Here, as_json, listing, pass_here, reason
-from daemon.cli.screen import give_out, print_json, say
-from daemon.cli.tables import print_facts, print_table
+from daemon.cli.context import (
+    CliContext,
+    CommandGroup,
+    json_option,
+    list_options,
+    pass_cli_context,
+    reason_option,
+)
+from daemon.cli.screen import print_json, print_text, write_csv
+from daemon.cli.tables import print_fields, print_table
 
 
-@click.group(cls=Commands)
+@click.group(cls=CommandGroup)
 def prospects() -> None:
     """Import, see, check and validate prospects."""
 
@@ -26,10 +33,10 @@ def prospects() -> None:
 @click.option("--permission", default=None, help="What holds where a record says nothing.")
 @click.option("--consent-statement", default=None, help="How consent was obtained.")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Write rejects to this CSV file.")
-@as_json
-@pass_here
-def import_(
-    here: Here,
+@json_option
+@pass_cli_context
+def import_prospects(
+    cli: CliContext,
     /,
     *,
     file: Path,
@@ -37,13 +44,18 @@ def import_(
     rejects: Path | None,
     json_: bool,
     mapped: tuple[str, ...],
-    **given: str | None,
+    **options: str | None,
 ) -> None:
     """Import FILE: shows what was recognised, asks, imports, and reports every reject."""
-    from daemon.cli.importing import import_file, options_of
+    from daemon.cli.importing import build_import_options, import_file
 
     import_file(
-        here.client(), file, options_of(mapped, **given), yes=yes, rejects=rejects, json_=json_
+        cli.client(),
+        file,
+        build_import_options(mapped, **options),
+        yes=yes,
+        rejects=rejects,
+        json_=json_,
     )
 
 
@@ -51,12 +63,12 @@ def import_(
 @click.option("--text", default=None, help="Part of a name, trade, origin or number.")
 @click.option("--validation", default=None, help="Only in this state, such as validated.")
 @click.option("--permission", default=None, help="Only with this permission.")
-@listing
-@as_json
-@pass_here
-def list_(here: Here, /, *, json_: bool, **wanted: Any) -> None:  # noqa: ANN401 - as click gives it
+@list_options
+@json_option
+@pass_cli_context
+def list_prospects(cli: CliContext, /, *, json_: bool, **filters: Any) -> None:  # noqa: ANN401 - as click gives it
     """Show prospects in the order they came."""
-    found = here.client().get("prospects", **wanted)
+    found = cli.client().get("prospects", **filters)
     if json_:
         print_json(found)
         return
@@ -74,16 +86,16 @@ def list_(here: Here, /, *, json_: bool, **wanted: Any) -> None:  # noqa: ANN401
         empty="There is no such prospect. Bring some: leadmaster prospects import FILE",
     )
     if found["next"]:
-        say(f"There are more: --after {found['next']}")
+        print_text(f"There are more: --after {found['next']}")
 
 
-@prospects.command()
+@prospects.command("show")
 @click.argument("prospect")
-@as_json
-@pass_here
-def show(here: Here, *, prospect: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def show_prospect(cli: CliContext, *, prospect: str, json_: bool) -> None:
     """Show all that is known of a prospect; an id or a number."""
-    found = here.client().get("prospects", prospect)
+    found = cli.client().get("prospects", prospect)
     if json_:
         print_json(found)
         return
@@ -91,7 +103,7 @@ def show(here: Here, *, prospect: str, json_: bool) -> None:
     facts = {key: value for key, value in found["prospect"].items() if key not in hidden}
     said = found["reviewed"] or {"who": None, "reason": None}
     standing = {"suppressed": found["suppressed"], "review": found["review"]}
-    print_facts(
+    print_fields(
         (facts | standing | {"reviewed by": said["who"], "because": said["reason"]}).items()
     )
     _print_score(found["score"])
@@ -107,80 +119,88 @@ def show(here: Here, *, prospect: str, json_: bool) -> None:
 
 def _print_score(score: dict[str, Any] | None) -> None:
     for part in (score or {}).get("contributions", ()):
-        say(f"  {part['points']:+.3g}  {part['reason']} ({part['at']})")
+        print_text(f"  {part['points']:+.3g}  {part['reason']} ({part['at']})")
 
 
-@prospects.command()
+@prospects.command("validate")
 @click.argument("prospect")
 @click.option("--not-reachable", is_flag=True, help="Say that the number does not reach them.")
-@reason()
-@as_json
-@pass_here
-def validate(here: Here, *, prospect: str, not_reachable: bool, reason: str, json_: bool) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def validate_prospect(
+    cli: CliContext, *, prospect: str, not_reachable: bool, reason: str, json_: bool
+) -> None:
     """Validate a prospect on your own word; it expires like any other validation."""
-    client = here.client()
+    client = cli.client()
     answer = client.post(
         "prospects", prospect, "validate", validated=not not_reachable, reason=reason
     )
-    _tell(answer, json_=json_)
+    _print_prospect(answer, json_=json_)
 
 
-@prospects.command()
+@prospects.command("check")
 @click.argument("prospect")
-@as_json
-@pass_here
-def check(here: Here, *, prospect: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def check_prospect(cli: CliContext, *, prospect: str, json_: bool) -> None:
     """Ask WhatsApp whether the number is there: yes, no, or unknown."""
-    _tell(here.client().post("prospects", prospect, "check"), json_=json_)
+    _print_prospect(cli.client().post("prospects", prospect, "check"), json_=json_)
 
 
-@prospects.command()
+@prospects.command("add")
 @click.argument("phone")
 @click.option("--name", default=None, help="Who they are.")
 @click.option("--trade", default=None, help="What they do.")
 @click.option("--origin", required=True, help="cartera_origen: where they come from.")
 @click.option("--permission", default=None, help="Such as relationship; without it, none.")
 @click.option("--statement", default=None, help="How they agreed; an opt-in needs it.")
-@as_json
-@pass_here
-def add(here: Here, /, *, phone: str, origin: str, json_: bool, **known: str | None) -> None:
+@json_option
+@pass_cli_context
+def add_prospect(
+    cli: CliContext, /, *, phone: str, origin: str, json_: bool, **fields: str | None
+) -> None:
     """Enter one prospect by hand."""
-    answer = here.client().post("prospects", phone=phone, cartera_origen=origin, **known)
-    _tell(answer, json_=json_)
+    answer = cli.client().post("prospects", phone=phone, cartera_origen=origin, **fields)
+    _print_prospect(answer, json_=json_)
 
 
-@prospects.command()
+@prospects.command("correct")
 @click.argument("prospect")
 @click.option("--phone", default=None, help="The right number.")
 @click.option("--name", default=None, help="The right name.")
 @click.option("--trade", default=None, help="The right trade.")
 @click.option("--notes", default=None, help="New notes, in place of the old.")
-@reason()
-@as_json
-@pass_here
-def correct(here: Here, /, *, prospect: str, json_: bool, **right: str | None) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def correct_prospect(
+    cli: CliContext, /, *, prospect: str, json_: bool, **corrections: str | None
+) -> None:
     """Put a number, a name, a trade or the notes right; the rest stays."""
-    _tell(here.client().patch("prospects", prospect, **right), json_=json_)
+    _print_prospect(cli.client().patch("prospects", prospect, **corrections), json_=json_)
 
 
-@prospects.command()
+@prospects.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--text", default=None, help="Part of a name, trade, origin or number.")
 @click.option("--validation", default=None, help="Only in this state, such as validated.")
 @click.option("--permission", default=None, help="Only with this permission.")
-@as_json
-@pass_here
-def export(here: Here, /, *, file: Path | None, json_: bool, **wanted: str | None) -> None:
+@json_option
+@pass_cli_context
+def export_prospects(
+    cli: CliContext, /, *, file: Path | None, json_: bool, **filters: str | None
+) -> None:
     """Write prospects to FILE as CSV, or to the screen."""
-    content = here.client().download("exports", "prospects.csv", **wanted)
-    give_out(content, file, json_=json_)
+    content = cli.client().download("exports", "prospects.csv", **filters)
+    write_csv(content, file, json_=json_)
 
 
-def _tell(prospect: dict[str, Any], *, json_: bool) -> None:
+def _print_prospect(prospect: dict[str, Any], *, json_: bool) -> None:
     if json_:
         print_json(prospect)
         return
-    say(
+    print_text(
         f"{prospect['id']}: {prospect['validation']}, on WhatsApp: {prospect['on_whatsapp']}, "
         f"score {prospect['score_contactabilidad']}"
     )

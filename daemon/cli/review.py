@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.context import Commands, Here, as_json, pass_here, reason
-from daemon.cli.screen import print_json, say
+from daemon.cli.context import (
+    CliContext,
+    CommandGroup,
+    json_option,
+    pass_cli_context,
+    reason_option,
+)
+from daemon.cli.screen import print_json, print_text
 from daemon.cli.tables import print_table
 
-_MESSAGES = {
+_MESSAGE_COLUMNS = {
     "id": "message",
     "recipient": "to",
     "changed_at": "held since",
     "sentence": "why",
     "text": "text",
 }
-_PROSPECTS = {
+_PROSPECT_COLUMNS = {
     "id": "prospect",
     "name": "name",
     "phone": "phone",
@@ -23,68 +29,68 @@ _PROSPECTS = {
     "since": "waits since",
     "sentence": "why",
 }
-_NOTHING = "Nothing waits for you. The gate holds what the rules are not sure about."
+_EMPTY_HINT = "Nothing waits for you. The gate holds what the rules are not sure about."
 
 
-@click.group(cls=Commands)
+@click.group(cls=CommandGroup)
 def review() -> None:
     """Decide on messages that the gate holds, and on prospects that wait themselves."""
 
 
 @review.command("list")
-@as_json
-@pass_here
-def list_(here: Here, *, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def list_reviews(cli: CliContext, *, json_: bool) -> None:
     """Show what is held and which prospects wait, oldest first, and why."""
-    client = here.client()
+    client = cli.client()
     found = client.get("review")
     waiting = client.get("review", "prospects")["items"]
     if json_:
         print_json({**found, "prospects": waiting})
         return
     if found["items"] or not waiting:
-        print_table(found["items"], _MESSAGES, empty=_NOTHING)
+        print_table(found["items"], _MESSAGE_COLUMNS, empty=_EMPTY_HINT)
     if waiting:
         rows = [
             {**each["prospect"], "sentence": each["sentence"], "since": each["since"]}
             for each in waiting
         ]
-        print_table(rows, _PROSPECTS, empty="")
+        print_table(rows, _PROSPECT_COLUMNS, empty="")
 
 
-@review.command()
+@review.command("approve")
 @click.argument("case")
-@reason()
-@as_json
-@pass_here
-def approve(here: Here, *, case: str, reason: str, json_: bool) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def approve_case(cli: CliContext, *, case: str, reason: str, json_: bool) -> None:
     """Approve a message, exactly this text to this person, or a prospect, by its id.
 
     The gate judges the message once more; a prospect's approval ends its look for a day.
     """
-    _decide(here, case, "approve", reason, json_=json_)
+    _post_decision(cli, case, "approve", reason, json_=json_)
 
 
-@review.command()
+@review.command("reject")
 @click.argument("case")
-@reason()
-@as_json
-@pass_here
-def reject(here: Here, *, case: str, reason: str, json_: bool) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def reject_case(cli: CliContext, *, case: str, reason: str, json_: bool) -> None:
     """Reject a message for good, or a prospect until somebody approves them; by its id.
 
     A rejected prospect gets nothing but answers; what waits for them is cancelled.
     """
-    _decide(here, case, "reject", reason, json_=json_)
+    _post_decision(cli, case, "reject", reason, json_=json_)
 
 
-def _decide(here: Here, case: str, word: str, because: str, *, json_: bool) -> None:
+def _post_decision(cli: CliContext, case: str, action: str, reason: str, *, json_: bool) -> None:
     about_prospect = case.startswith("pro_")
     path = ("review", "prospects", case) if about_prospect else ("review", case)
-    record = here.client().post(*path, word, reason=because)
+    record = cli.client().post(*path, action, reason=reason)
     if json_:
         print_json(record)
     elif about_prospect:
-        say(f"{case}: {record['word']} — {record['reason']}")
+        print_text(f"{case}: {record['word']} — {record['reason']}")
     else:
-        say(f"{record['id']}: {record['state']} — {record['sentence']}")
+        print_text(f"{record['id']}: {record['state']} — {record['sentence']}")

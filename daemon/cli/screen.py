@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from daemon.cli.calling import as_called
-from daemon.cli.layout import below_itself
+from daemon.cli.calling import expand_commands
+from daemon.cli.layout import wrap_hanging
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_SIGNS: Final = {
+_CONTROL_PICTURES: Final = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: 0x2421,
     **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
 }
 """Control characters become the pictures that Unicode has for them; what turns a line round, �."""
-COLOURS: Final[Mapping[str, str]] = {
+STATE_COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("ready", "cleared", "sent", "delivered", "read", "confirmed_by_hand", "allow"), "green"
     ),
@@ -33,60 +33,60 @@ COLOURS: Final[Mapping[str, str]] = {
 """Colour is for state only, and always beside the word."""
 
 
-def console(*, stderr: bool = False) -> Console:
+def build_console(*, stderr: bool = False) -> Console:
     """Return a console for coloured lines; a pipe gets them plain."""
     from rich.console import Console
     from rich.text import Text
 
     class Screen(Console):
         def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401 - rich's own options
-            return super().render_str(visible(text), **how)
+            return super().render_str(escape_controls(text), **how)
 
     stream = sys.stderr if stderr else sys.stdout
     return Screen(file=stream, highlight=False, soft_wrap=True, emoji=False)
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Return text with its control characters as signs: a name must not steer a terminal."""
-    return text.translate(_SIGNS)
+    return text.translate(_CONTROL_PICTURES)
 
 
-def screen_width() -> int | None:
+def get_screen_width() -> int | None:
     """Return the columns of the terminal; None in a pipe, where nobody looks and lines are long."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def say(words: str) -> None:
+def print_text(text: str) -> None:
     """Print plain words; on a terminal they are wrapped between words, below their beginning."""
-    screen = screen_width()
-    lines = [visible(line) for line in words.split("\n")]
+    screen = get_screen_width()
+    lines = [escape_controls(line) for line in text.split("\n")]
     if screen is not None:
-        lines = [part for line in lines for part in below_itself(line, screen)]
-    put("\n".join(lines))
+        lines = [part for line in lines for part in wrap_hanging(line, screen)]
+    print_raw("\n".join(lines))
 
 
-def put(text: str) -> None:
+def print_raw(text: str) -> None:
     """Print a text as it is, all at once: somebody else may be printing too."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def advise(words: str) -> None:
+def print_hint(text: str) -> None:
     """Print what to do next: a command in it is as it works here, on one line to be copied."""
-    put(visible(as_called(words)))
+    print_raw(escape_controls(expand_commands(text)))
 
 
-def print_json(thing: object) -> None:
+def print_json(document: object) -> None:
     """Print a document as the daemon gave it: stable, for programs."""
-    print(json.dumps(thing, ensure_ascii=False, indent=2))
+    print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
-def print_line(thing: object) -> None:
+def print_json_line(document: object) -> None:
     """Print one document on one line, at once."""
-    print(json.dumps(thing, ensure_ascii=False), flush=True)
+    print(json.dumps(document, ensure_ascii=False), flush=True)
 
 
-def give_out(content: bytes, path: Path | None, *, json_: bool) -> None:
+def write_csv(content: bytes, path: Path | None, *, json_: bool) -> None:
     """Write a CSV file that its owner alone may read, or print it; as JSON, its records."""
     import csv
     import io
@@ -100,17 +100,17 @@ def give_out(content: bytes, path: Path | None, *, json_: bool) -> None:
     elif path is None:
         sys.stdout.write(content.decode())
     else:
-        say(f"{len(records)} records are in {path}")
+        print_text(f"{len(records)} records are in {path}")
 
 
-def explain(code: str, sentence: str, hint: str) -> None:
+def print_error(code: str, sentence: str, hint: str) -> None:
     """Print an error on standard error: what happened, and what to do about it."""
-    print(visible(f"{code}: {sentence}"), file=sys.stderr)
+    print(escape_controls(f"{code}: {sentence}"), file=sys.stderr)
     if hint:
-        print(visible(f"hint: {as_called(hint)}"), file=sys.stderr)
+        print(escape_controls(f"hint: {expand_commands(hint)}"), file=sys.stderr)
 
 
-def explain_to_program(problem: Mapping[str, object]) -> None:
+def print_error_json(problem: Mapping[str, object]) -> None:
     """Print a problem document on standard error, as the daemon's doors would answer it."""
-    told = {**problem, "hint": as_called(str(problem["hint"]))}
+    told = {**problem, "hint": expand_commands(str(problem["hint"]))}
     print(json.dumps(told, ensure_ascii=False), file=sys.stderr)

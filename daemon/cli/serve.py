@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from daemon.cli.context import Here, pass_here
-from daemon.cli.screen import explain
+from daemon.cli.context import CliContext, pass_cli_context
+from daemon.cli.screen import print_error
 
 if TYPE_CHECKING:
-    from daemon.app import House
-    from daemon.http.vitals import Vitals
-    from daemon.runtime import LoopLag, Runtime, Service
-    from daemon.scheduler import Job
+    from daemon.app import Application
+    from daemon.http.vitals import DaemonHealth
+    from daemon.runtime import EventLoopLag, Runtime, RuntimeService
+    from daemon.scheduler import PeriodicJob
     from daemon.settings import Settings
 
-REFUSED: Final = 2
-STUBBORN_SECONDS: Final = 2.0
-FAULT: Final = 3
-_PRIVATE: Final = 0o077
+EXIT_REFUSED: Final = 2
+TASK_END_SECONDS: Final = 2.0
+EXIT_FAULT: Final = 3
+_PRIVATE_UMASK: Final = 0o077
 """The umask of a daemon: whatever it makes, it makes for itself alone."""
 
 
-@click.command()
+@click.command("run")
 @click.option("--verbose", is_flag=True, help="Log what matters to developers too.")
-@pass_here
-def run(here: Here, *, verbose: bool) -> int:
+@pass_cli_context
+def run_daemon(cli: CliContext, *, verbose: bool) -> int:
     """Run the daemon in the foreground, until SIGTERM or Ctrl-C.
 
     Exits 2 when it refuses to start (a person must act), 3 after a fault (a restart may help).
@@ -46,21 +46,21 @@ def run(here: Here, *, verbose: bool) -> int:
     from daemon.runtime import Runtime
     from storage.errors import StorageError
 
-    os.umask(_PRIVATE)
-    logs.configure(level=logging.DEBUG if verbose else logging.INFO)
+    os.umask(_PRIVATE_UMASK)
+    logs.configure_logging(level=logging.DEBUG if verbose else logging.INFO)
     try:
-        return asyncio.run(_to_the_end(Runtime(here.settings(), service)))
+        return asyncio.run(_run_to_end(Runtime(cli.load_settings(), open_service)))
     except LeadMasterError as error:
-        return _refused(error.code, str(error), error.hint)
+        return _report_refusal(error.code, str(error), error.hint)
     except StorageError as error:
-        return _refused(error.code, error.sentence, error.hint)
+        return _report_refusal(error.code, error.sentence, error.hint)
     except Exception:  # noqa: BLE001 - logged whole, and told to the service manager
         structlog.get_logger("runtime").exception("fault")
-        explain("fault", "The daemon failed; the log above says where.", "Please report it.")
-        return FAULT
+        print_error("fault", "The daemon failed; the log above says where.", "Please report it.")
+        return EXIT_FAULT
 
 
-async def _to_the_end(runtime: Runtime) -> int:
+async def _run_to_end(runtime: Runtime) -> int:
     """Live, and then end even where a plugin's task ignores that it was told to."""
     import asyncio
 
@@ -71,7 +71,7 @@ async def _to_the_end(runtime: Runtime) -> int:
     for task in others:
         task.cancel()
     if others:
-        _, stubborn = await asyncio.wait(others, timeout=STUBBORN_SECONDS)
+        _, stubborn = await asyncio.wait(others, timeout=TASK_END_SECONDS)
         if stubborn:
             names = sorted(task.get_name() for task in stubborn)
             structlog.get_logger("runtime").error("tasks_left_behind", tasks=names)
@@ -80,74 +80,74 @@ async def _to_the_end(runtime: Runtime) -> int:
     return status
 
 
-def _refused(code: str, sentence: str, hint: str) -> int:
+def _report_refusal(code: str, sentence: str, hint: str) -> int:
     sys.stdout.flush()
-    explain(code, sentence, hint)
-    return REFUSED
+    print_error(code, sentence, hint)
+    return EXIT_REFUSED
 
 
-class _Served:
+class _DaemonService:
     """The open daemon as the runtime sees it."""
 
-    def __init__(self, vitals: Vitals) -> None:
+    def __init__(self, vitals: DaemonHealth) -> None:
         self._vitals = vitals
-        self.stalls = vitals.stalls
+        self.stalls = vitals.find_stalls
 
     async def status(self) -> str:
         """Say how many sessions are ready, and where the doors are."""
-        house = self._vitals.house
+        house = self._vitals.services
         if house is None:
             return "starting"
         views = house.sessions.views()
         ready = sum(view.state == "ready" for view in views)
-        halted = ", sending is halted" if await house.halt.state() else ""
-        doors = ", ".join(self._vitals.doors.values())
+        halted = ", sending is halted" if await house.halt.get_current() else ""
+        doors = ", ".join(self._vitals.addresses.values())
         return f"{ready} of {len(views)} sessions ready{halted}; {doors}"
 
     def reload(self) -> None:
         """Try the rules' folder again."""
-        if self._vitals.house is not None:
-            self._vitals.house.rule_watch.ask()
+        if self._vitals.services is not None:
+            self._vitals.services.ruleset_watcher.request_reload()
 
     def closing(self) -> None:
         """Turn `/ready` to 503 before anything ends."""
         self._vitals.closing = True
 
 
-def _jobs(house: House) -> list[Job]:
+def _build_jobs(house: Application) -> list[PeriodicJob]:
     """Return the rooms' jobs, and the one of the doors: uploads are kept for some days only."""
-    from daemon.http.uploads import Uploads
-    from daemon.scheduler import HOUR, Job, jobs_of
+    from daemon.http.uploads import UploadStore
+    from daemon.scheduler import HOUR_SECONDS, PeriodicJob, build_periodic_jobs
 
-    uploads = Uploads(house.settings.state_dir)
+    uploads = UploadStore(house.settings.state_dir)
     days = house.settings.retention.uploads
 
     async def forget() -> None:
         import asyncio
 
-        await asyncio.to_thread(uploads.forget, house.clock.now() - timedelta(days=days))
+        await asyncio.to_thread(uploads.delete_older, house.clock.now() - timedelta(days=days))
 
-    return [*jobs_of(house), Job("uploads", HOUR, forget)]
+    return [*build_periodic_jobs(house), PeriodicJob("uploads", HOUR_SECONDS, forget)]
 
 
 @contextlib.asynccontextmanager
-async def service(
-    settings: Settings, passed: Mapping[str, int], lag: LoopLag
-) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, passed: Mapping[str, int], lag: EventLoopLag
+) -> AsyncIterator[RuntimeService]:
     """Open the doors around the house; close them in the opposite order."""
     from daemon import scheduler
-    from daemon.app import House
-    from daemon.cli.greeting import greet
-    from daemon.http.doors import control_door, public_door
-    from daemon.http.vitals import Vitals
+    from daemon.app import Application
+    from daemon.cli.greeting import print_banner
+    from daemon.http.doors import serve_control_socket, serve_public
+    from daemon.http.vitals import DaemonHealth
 
-    vitals = Vitals(lag.seconds)
+    vitals = DaemonHealth(lag.seconds)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(public_door(settings, vitals, passed.get("http")))
-        house = await stack.enter_async_context(House.open(settings))
-        vitals.house = house
-        await stack.enter_async_context(vitals.tally.listening(house.bus))
-        await stack.enter_async_context(scheduler.running(_jobs(house)))
-        await stack.enter_async_context(control_door(settings.control_socket, vitals))
-        await greet(house, vitals.doors)
-        yield _Served(vitals)
+        await stack.enter_async_context(serve_public(settings, vitals, passed.get("http")))
+        house = await stack.enter_async_context(Application.open(settings))
+        vitals.services = house
+        await stack.enter_async_context(vitals.event_counts.counting(house.bus))
+        await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(house)))
+        await stack.enter_async_context(serve_control_socket(settings.control_socket, vitals))
+        await print_banner(house, vitals.addresses)
+        yield _DaemonService(vitals)

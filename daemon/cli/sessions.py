@@ -7,24 +7,24 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Commands, Here, as_json, pass_here
-from daemon.cli.problems import confirm
-from daemon.cli.screen import print_json, say
-from daemon.cli.status import note_halt
+from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
+from daemon.cli.problems import ask_confirmation
+from daemon.cli.screen import print_json, print_text
+from daemon.cli.status import print_halt
 from daemon.cli.tables import print_table
 
 
-@click.group(cls=Commands)
+@click.group(cls=CommandGroup)
 def sessions() -> None:
     """See and steer the WhatsApp sessions."""
 
 
 @sessions.command("list")
-@as_json
-@pass_here
-def list_(here: Here, *, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def list_sessions(cli: CliContext, *, json_: bool) -> None:
     """Show every session: state, why, and what to do."""
-    found = here.client().get("sessions")
+    found = cli.client().get("sessions")
     if json_:
         print_json(found)
         return
@@ -43,19 +43,19 @@ def list_(here: Here, *, json_: bool) -> None:
         },
         empty="There is no session yet. Add one: leadmaster sessions add NAME --channel simulated",
     )
-    note_halt(here.client())
+    print_halt(cli.client())
 
 
-@sessions.command()
+@sessions.command("add")
 @click.argument("name")
 @click.option("--channel", default="simulated", show_default=True, help="Which transport.")
 @click.option("--time-zone", default=None, help="IANA name; the daemon's own if not given.")
 @click.option("--options", default="{}", help="What the channel understands, as JSON.")
 @click.option("--start", "start_", is_flag=True, help="Start it at once.")
-@as_json
-@pass_here
-def add(
-    here: Here,
+@json_option
+@pass_cli_context
+def add_session(
+    cli: CliContext,
     *,
     name: str,
     channel: str,
@@ -65,16 +65,16 @@ def add(
     json_: bool,
 ) -> None:
     """Add a session; it is linked with: leadmaster sessions qr NAME."""
-    client = here.client()
+    client = cli.client()
     view = client.post(
-        "sessions", name=name, channel=channel, time_zone=time_zone, options=_options(options)
+        "sessions", name=name, channel=channel, time_zone=time_zone, options=_parse_options(options)
     )
     if start_:
         view = client.post("sessions", name, "start")
-    _show(view, json_=json_)
+    _print_session(view, json_=json_)
 
 
-def _options(text: str) -> dict[str, Any]:
+def _parse_options(text: str) -> dict[str, Any]:
     try:
         options = json.loads(text)
     except ValueError as error:
@@ -84,56 +84,58 @@ def _options(text: str) -> dict[str, Any]:
     return options
 
 
-@sessions.command()
+@sessions.command("qr")
 @click.argument("name")
 @click.option("--once", is_flag=True, help="Show the present code and end.")
-@as_json
-@pass_here
-def qr(here: Here, *, name: str, once: bool, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def show_qr(cli: CliContext, *, name: str, once: bool, json_: bool) -> None:
     """Draw the pairing code; live until the phone is linked."""
-    client = here.client()
+    client = cli.client()
     if json_:
         print_json(client.get("sessions", name, "qr"))
         return
     from daemon.cli import qr as drawing
 
     if once:
-        say(drawing.drawn(client.get("sessions", name, "qr")["code"]))
+        print_text(drawing.render_qr(client.get("sessions", name, "qr")["code"]))
     else:
-        drawing.follow(client, name)
+        drawing.show_pairing(client, name)
 
 
-@sessions.command()
+@sessions.command("delete")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
-@as_json
-@pass_here
-def delete(here: Here, *, name: str, yes: bool, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def delete_session(cli: CliContext, *, name: str, yes: bool, json_: bool) -> None:
     """Delete a session; its messages and history stay."""
     if not yes:
-        confirm("The session and its login go. Delete it?", otherwise="Nothing was deleted.")
-    answer = here.client().delete("sessions", name)
+        ask_confirmation(
+            "The session and its login go. Delete it?", if_declined="Nothing was deleted."
+        )
+    answer = cli.client().delete("sessions", name)
     if json_:
         print_json(answer)
     else:
-        say(f"{name}: deleted")
+        print_text(f"{name}: deleted")
 
 
-def _show(view: dict[str, Any], *, json_: bool) -> None:
+def _print_session(view: dict[str, Any], *, json_: bool) -> None:
     if json_:
         print_json(view)
         return
     todo = "" if view["user_action"] == "none" else f" To do: {view['user_action']}."
-    say(f"{view['name']}: {view['state']} — {view['sentence']}{todo}")
+    print_text(f"{view['name']}: {view['state']} — {view['sentence']}{todo}")
 
 
-def _order(word: str, summary: str) -> click.Command:
-    @click.command(word, help=summary)
+def _build_session_command(name: str, help_text: str) -> click.Command:
+    @click.command(name, help=help_text)
     @click.argument("name")
-    @as_json
-    @pass_here
-    def order(here: Here, *, name: str, json_: bool) -> None:
-        _show(here.client().post("sessions", name, word), json_=json_)
+    @json_option
+    @pass_cli_context
+    def order(here: CliContext, *, name: str, json_: bool) -> None:
+        _print_session(here.client().post("sessions", name, name), json_=json_)
 
     return order
 
@@ -145,4 +147,4 @@ for _word, _summary in {
     "logout": "Unlink the phone; a new pairing will be needed.",
     "acknowledge": "Confirm that you have read why it stopped.",
 }.items():
-    sessions.add_command(_order(_word, _summary))
+    sessions.add_command(_build_session_command(_word, _summary))

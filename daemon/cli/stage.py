@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 from daemon import children
-from daemon.cli.client import Client
+from daemon.cli.client import ControlClient
 from daemon.errors import NotRunning, StartRefused
 
 START_SECONDS: Final = 30.0
@@ -48,17 +48,17 @@ number_check_min_age_days = 0
 script = "{folder}/{visitor}"
 """
 VISITOR_SCRIPT: Final = "visitor.json"
-SCAN_AFTER: Final = 8.0
+VISITOR_SCAN_AFTER: Final = 8.0
 """Seconds that the code of a visitor's own phone is on show: long enough to see it count."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoEnvironment:
     """The daemon of a demonstration: its folder, its clock's start, and a client of it."""
 
     folder: Path
     start: datetime
-    client: Client
+    client: ControlClient
 
     def write_script(self, script: Mapping[str, Any]) -> str:
         """Store what the virtual phones will do; return the path for the sessions' options."""
@@ -68,18 +68,18 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(*, keep: bool, rate: float) -> Iterator[Stage]:
+def run_environment(*, keep: bool, rate: float) -> Iterator[DemoEnvironment]:
     """Start a daemon in a new folder; stop it and, unless `keep`, delete the folder."""
-    start = next_working_day(datetime.now(UTC))
+    start = find_next_working_day(datetime.now(UTC))
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end_in_order)
+        signal.signal(number, _exit_on_signal)
     folder = Path(tempfile.mkdtemp(prefix="leadmaster-demo-"))
     try:
-        settings, log = _set(folder, start, rate), folder / "daemon.log"
-        with _running(settings, log) as process:
-            client = Client(folder / "control.sock")
-            _await_ready(process, client, log)
-            yield Stage(folder, start, client)
+        settings, log = _write_settings(folder, start, rate), folder / "daemon.log"
+        with _run_daemon(settings, log) as process:
+            client = ControlClient(folder / "control.sock")
+            _wait_until_ready(process, client, log)
+            yield DemoEnvironment(folder, start, client)
     except StartRefused:
         keep = True  # the log in it says why
         raise
@@ -88,7 +88,7 @@ def staged(*, keep: bool, rate: float) -> Iterator[Stage]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _set(folder: Path, start: datetime, rate: float) -> Path:
+def _write_settings(folder: Path, start: datetime, rate: float) -> Path:
     """Write the settings, and what a visitor's phone does; return the settings' path."""
     settings = folder / "leadmaster.toml"
     settings.write_text(
@@ -100,16 +100,18 @@ def _set(folder: Path, start: datetime, rate: float) -> Path:
         ),
         encoding="utf-8",
     )
-    (folder / VISITOR_SCRIPT).write_text(json.dumps({"scan_after": SCAN_AFTER}), encoding="utf-8")
+    (folder / VISITOR_SCRIPT).write_text(
+        json.dumps({"scan_after": VISITOR_SCAN_AFTER}), encoding="utf-8"
+    )
     return settings
 
 
-def _end_in_order(number: int, _frame: FrameType | None) -> NoReturn:
+def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
     """Turn a signal into an exit that stops the daemon and deletes the folder on its way."""
     sys.exit(128 + number)
 
 
-def next_working_day(now: datetime) -> datetime:
+def find_next_working_day(now: datetime) -> datetime:
     """Return 14:00 UTC of the first coming day on which Argentina works."""
     from holidays import country_holidays
 
@@ -122,14 +124,14 @@ def next_working_day(now: datetime) -> datetime:
 
 
 @contextlib.contextmanager
-def _running(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _run_daemon(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon where Ctrl-C does not reach it: that is ours, and we stop it in order."""
     command = [sys.executable, "-m", "daemon", "--config", str(settings), "run"]
-    with log.open("wb") as out, children.serving(command, out, STOP_SECONDS) as process:
+    with log.open("wb") as out, children.run_daemon(command, out, STOP_SECONDS) as process:
         yield process
 
 
-def _await_ready(process: subprocess.Popen[bytes], client: Client, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], client: ControlClient, log: Path) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:

@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.moments import moment
-from daemon.cli.screen import print_json, say
-from daemon.cli.tables import print_facts
+from daemon.cli.context import CliContext, json_option, pass_cli_context
+from daemon.cli.moments import format_time
+from daemon.cli.screen import print_json, print_text
+from daemon.cli.tables import print_fields
 
 if TYPE_CHECKING:
-    from daemon.cli.client import Client
+    from daemon.cli.client import ControlClient
 
 
-@click.command()
-@as_json
-@pass_here
-def status(here: Here, *, json_: bool) -> None:
+@click.command("status")
+@json_option
+@pass_cli_context
+def show_status(cli: CliContext, *, json_: bool) -> None:
     """Show whether messages go out, what waits, and where the doors are."""
-    found = here.client().get("status")
+    found = cli.client().get("status")
     if json_:
         print_json(found)
         return
     sessions = [f"{each['name']} {each['state']}" for each in found["sessions"]]
     counts = [f"{count} {state}" for state, count in sorted(found["messages"].items())]
-    print_facts(
+    print_fields(
         (
             ("version", found["version"]),
-            ("sending", _sending(found["halt"])),
+            ("sending", _format_sending(found["halt"])),
             ("blockers", "; ".join(each["sentence"] for each in found["blockers"]) or "none"),
             ("sessions", ", ".join(sessions) or "none"),
             ("messages", ", ".join(counts) or "none"),
@@ -40,13 +40,13 @@ def status(here: Here, *, json_: bool) -> None:
     )
 
 
-def note_halt(client: Client) -> None:
+def print_halt(client: ControlClient) -> None:
     """Say on a line of its own that nothing goes out, where that is so."""
     if (halt := client.get("halt")["halt"]) is not None:
-        say(_sending(halt))
+        print_text(_format_sending(halt))
 
 
-def _sending(halt: dict[str, Any] | None) -> str:
+def _format_sending(halt: dict[str, Any] | None) -> str:
     if halt is None:
         return "on"
-    return f"Sending is halted since {moment(halt['at'])} by {halt['who']}: {halt['reason']}"
+    return f"Sending is halted since {format_time(halt['at'])} by {halt['who']}: {halt['reason']}"

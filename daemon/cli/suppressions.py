@@ -6,37 +6,44 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import Commands, Here, as_json, listing, pass_here, reason
-from daemon.cli.screen import give_out, print_json, say
+from daemon.cli.context import (
+    CliContext,
+    CommandGroup,
+    json_option,
+    list_options,
+    pass_cli_context,
+    reason_option,
+)
+from daemon.cli.screen import print_json, print_text, write_csv
 from daemon.cli.tables import print_table
 
 
-@click.group(cls=Commands)
+@click.group(cls=CommandGroup)
 def suppress() -> None:
     """Keep somebody out of every list, in every form of their number."""
 
 
-@suppress.command()
+@suppress.command("add")
 @click.argument("phone")
-@reason()
-@as_json
-@pass_here
-def add(here: Here, *, phone: str, reason: str, json_: bool) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def suppress_phone(cli: CliContext, *, phone: str, reason: str, json_: bool) -> None:
     """Suppress a person and cancel what is queued for them."""
-    answer = here.client().post("suppressions", phone=phone, reason=reason)
+    answer = cli.client().post("suppressions", phone=phone, reason=reason)
     if json_:
         print_json(answer)
     else:
-        say("Suppressed, in every form of the number.")
+        print_text("Suppressed, in every form of the number.")
 
 
 @suppress.command("list")
-@listing
-@as_json
-@pass_here
-def list_(here: Here, *, limit: int, after: str | None, json_: bool) -> None:
+@list_options
+@json_option
+@pass_cli_context
+def list_suppressions(cli: CliContext, *, limit: int, after: str | None, json_: bool) -> None:
     """Show who is suppressed, since when and why."""
-    found = here.client().get("suppressions", limit=limit, after=after)
+    found = cli.client().get("suppressions", limit=limit, after=after)
     if json_:
         print_json(found)
         return
@@ -47,13 +54,13 @@ def list_(here: Here, *, limit: int, after: str | None, json_: bool) -> None:
     )
 
 
-@suppress.command()
+@suppress.command("check")
 @click.argument("phone")
-@as_json
-@pass_here
-def check(here: Here, *, phone: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def check_suppression(cli: CliContext, *, phone: str, json_: bool) -> None:
     """Tell whether a person is suppressed, in whatever form the number is written."""
-    found = here.client().get("suppressions", "check", phone=phone)
+    found = cli.client().get("suppressions", "check", phone=phone)
     if json_:
         print_json(found)
         return
@@ -64,41 +71,43 @@ def check(here: Here, *, phone: str, json_: bool) -> None:
 @suppress.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--region", default=None, help="Two letters: where numbers without + belong.")
-@reason()
-@as_json
-@pass_here
-def import_(here: Here, *, file: Path, region: str | None, reason: str, json_: bool) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def import_suppressions(
+    cli: CliContext, *, file: Path, region: str | None, reason: str, json_: bool
+) -> None:
     """Suppress every number of FILE, such as a do-not-call register; one number a line."""
-    client = here.client()
+    client = cli.client()
     upload = client.upload(file.read_bytes(), "uploads", filename=file.name)["upload"]
     done = client.post("suppressions", "import", upload=upload, region=region, reason=reason)
     if json_:
         print_json(done)
         return
-    say(f"{done['added']} suppressed, {done['already']} were already.")
+    print_text(f"{done['added']} suppressed, {done['already']} were already.")
     rejected = [{"record": record, "sentence": said} for record, said in done["rejected"]]
     if rejected:
         print_table(rejected, {"record": "record", "sentence": "what is wrong"}, empty="")
 
 
-@suppress.command()
+@suppress.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@as_json
-@pass_here
-def export(here: Here, *, file: Path | None, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def export_suppressions(cli: CliContext, *, file: Path | None, json_: bool) -> None:
     """Write everybody who is suppressed to FILE as CSV, or to the screen."""
-    give_out(here.client().download("exports", "suppressions.csv"), file, json_=json_)
+    write_csv(cli.client().download("exports", "suppressions.csv"), file, json_=json_)
 
 
-@suppress.command()
+@suppress.command("lift")
 @click.argument("phone")
-@reason()
-@as_json
-@pass_here
-def lift(here: Here, *, phone: str, reason: str, json_: bool) -> None:
+@reason_option()
+@json_option
+@pass_cli_context
+def lift_suppression(cli: CliContext, *, phone: str, reason: str, json_: bool) -> None:
     """Correct a mistake of ours. A person's own opt-out only they themselves lift."""
-    answer = here.client().post("suppressions", "lift", phone=phone, reason=reason)
+    answer = cli.client().post("suppressions", "lift", phone=phone, reason=reason)
     if json_:
         print_json(answer)
     else:
-        say("The correction is recorded.")
+        print_text("The correction is recorded.")

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.context import Here, pass_here
-from daemon.cli.moments import moment
-from daemon.cli.screen import COLOURS, console, print_line, visible
+from daemon.cli.context import CliContext, pass_cli_context
+from daemon.cli.moments import format_time
+from daemon.cli.screen import STATE_COLOURS, build_console, escape_controls, print_json_line
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 
-@click.command()
+@click.command("tail")
 @click.option("--after", type=click.IntRange(0), default=None, help="Begin after this number.")
 @click.option("--until", type=click.IntRange(1), default=None, help="End after so many events.")
 @click.option(
     "--type", "types", multiple=True, help="Show only this type, such as message.changed."
 )
 @click.option("--json", "json_", is_flag=True, help="Print each event as one line of JSON.")
-@pass_here
-def tail(
-    here: Here,
+@pass_cli_context
+def tail_events(
+    cli: CliContext,
     *,
     after: int | None,
     until: int | None,
@@ -33,40 +33,44 @@ def tail(
     json_: bool,
 ) -> None:
     """Follow the events, one a line: number, time, what happened, to what, and why."""
-    screen = console()
-    events = here.client().stream("events", after=after, type=types or None)
+    screen = build_console()
+    events = cli.client().stream("events", after=after, type=types or None)
     for event in islice(events, until):
         if json_:
-            print_line(event)
+            print_json_line(event)
         else:
-            screen.print(as_words(event))
+            screen.print(format_event(event))
 
 
-def as_words(event: Mapping[str, Any]) -> Text:
+def format_event(event: Mapping[str, Any]) -> Text:
     """Return one event as a line for people."""
     from rich.text import Text
 
     data = event.get("data", {})
     state = str(data.get("state", ""))
-    words = data.get("sentence") or data.get("reason") or in_words(data)
-    line = Text(f"{event.get('seq') or '':>6} {moment(str(event.get('at', '')))} ", "bright_black")
-    line.append(f"{event['type']:<18} {visible(str(event.get('subject', '')))}  ", "default")
+    words = data.get("sentence") or data.get("reason") or format_value(data)
+    line = Text(
+        f"{event.get('seq') or '':>6} {format_time(str(event.get('at', '')))} ", "bright_black"
+    )
+    line.append(
+        f"{event['type']:<18} {escape_controls(str(event.get('subject', '')))}  ", "default"
+    )
     if state:
-        line.append(f"{state} ", COLOURS.get(state, "default"))
-    return line.append(visible(" ".join(words.split())), "default")
+        line.append(f"{state} ", STATE_COLOURS.get(state, "default"))
+    return line.append(escape_controls(" ".join(words.split())), "default")
 
 
-def in_words(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value of an event as people say it: without quotes and brackets."""
     match value:
         case bool():
             return "yes" if value else "no"
         case str():
-            return moment(value)
+            return format_time(value)
         case Mapping():
-            said = {str(key).replace("_", " "): in_words(each) for key, each in value.items()}
+            said = {str(key).replace("_", " "): format_value(each) for key, each in value.items()}
             return ", ".join(f"{key}: {words}" for key, words in said.items() if words)
         case Sequence():
-            return "; ".join(filter(None, map(in_words, value)))
+            return "; ".join(filter(None, map(format_value, value)))
         case _:
             return "" if value is None else f"{value}"

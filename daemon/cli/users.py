@@ -7,37 +7,37 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Commands, Here, as_json, pass_here
-from daemon.cli.screen import advise, print_json
+from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
+from daemon.cli.screen import print_hint, print_json
 from daemon.cli.tables import print_table
 
-_ROLE = click.Choice(["viewer", "operator", "admin"])
+_ROLE_CHOICE = click.Choice(["viewer", "operator", "admin"])
 
 
-@click.group(cls=Commands)
+@click.group(cls=CommandGroup)
 def users() -> None:
     """Add people, and say what they may do. A password is asked for, or read from a pipe."""
 
 
-@users.command()
+@users.command("add")
 @click.argument("name")
-@click.option("--role", type=_ROLE, required=True, help="What they may do.")
+@click.option("--role", type=_ROLE_CHOICE, required=True, help="What they may do.")
 @click.option("--link-only", is_flag=True, help="No password: they come in by `leadmaster open`.")
-@as_json
-@pass_here
-def add(here: Here, *, name: str, role: str, link_only: bool, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def add_user(cli: CliContext, *, name: str, role: str, link_only: bool, json_: bool) -> None:
     """Add a user. The first one can be added by root alone, here."""
-    password = None if link_only else _password()
-    made = here.client().post("users", name=name, role=role, password=password)
-    _tell(made, f"{name} is {role}. Let them in with: leadmaster open {name}", json_=json_)
+    password = None if link_only else _ask_password()
+    made = cli.client().post("users", name=name, role=role, password=password)
+    _print_result(made, f"{name} is {role}. Let them in with: leadmaster open {name}", json_=json_)
 
 
 @users.command("list")
-@as_json
-@pass_here
-def list_(here: Here, *, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def list_users(cli: CliContext, *, json_: bool) -> None:
     """Show every user, the disabled ones too."""
-    found = here.client().get("users")
+    found = cli.client().get("users")
     if json_:
         print_json(found)
         return
@@ -52,48 +52,48 @@ def list_(here: Here, *, json_: bool) -> None:
     print_table(found["items"], columns, empty=hint)
 
 
-@users.command()
+@users.command("password")
 @click.argument("name")
-@as_json
-@pass_here
-def password(here: Here, *, name: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def set_password(cli: CliContext, *, name: str, json_: bool) -> None:
     """Set a new password; the user is signed out everywhere."""
-    done = here.client().post("users", name, "password", password=_password())
-    _tell(done, f"The password of {name} is set.", json_=json_)
+    done = cli.client().post("users", name, "password", password=_ask_password())
+    _print_result(done, f"The password of {name} is set.", json_=json_)
 
 
-@users.command()
+@users.command("role")
 @click.argument("name")
-@click.argument("role", type=_ROLE)
-@as_json
-@pass_here
-def role(here: Here, *, name: str, role: str, json_: bool) -> None:
+@click.argument("role", type=_ROLE_CHOICE)
+@json_option
+@pass_cli_context
+def set_role(cli: CliContext, *, name: str, role: str, json_: bool) -> None:
     """Give a user another role; it holds at once."""
-    done = here.client().post("users", name, "role", role=role)
-    _tell(done, f"{name} is {role}.", json_=json_)
+    done = cli.client().post("users", name, "role", role=role)
+    _print_result(done, f"{name} is {role}.", json_=json_)
 
 
-@users.command()
+@users.command("disable")
 @click.argument("name")
-@as_json
-@pass_here
-def disable(here: Here, *, name: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def disable_user(cli: CliContext, *, name: str, json_: bool) -> None:
     """Shut a user out at once: every browser, every token."""
-    done = here.client().post("users", name, "disable")
-    _tell(done, f"{name} is shut out.", json_=json_)
+    done = cli.client().post("users", name, "disable")
+    _print_result(done, f"{name} is shut out.", json_=json_)
 
 
-@users.command()
+@users.command("enable")
 @click.argument("name")
-@as_json
-@pass_here
-def enable(here: Here, *, name: str, json_: bool) -> None:
+@json_option
+@pass_cli_context
+def enable_user(cli: CliContext, *, name: str, json_: bool) -> None:
     """Let a user come in again; tokens that were revoked stay so."""
-    done = here.client().post("users", name, "enable")
-    _tell(done, f"{name} may come in again.", json_=json_)
+    done = cli.client().post("users", name, "enable")
+    _print_result(done, f"{name} may come in again.", json_=json_)
 
 
-def _password() -> str:
+def _ask_password() -> str:
     """Ask twice on a terminal, read one line from a pipe: an argument would stand in `ps`."""
     if sys.stdin.isatty():
         asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
@@ -101,8 +101,8 @@ def _password() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _tell(answer: dict[str, Any], sentence: str, *, json_: bool) -> None:
+def _print_result(answer: dict[str, Any], sentence: str, *, json_: bool) -> None:
     if json_:
         print_json(answer)
     else:
-        advise(sentence)
+        print_hint(sentence)

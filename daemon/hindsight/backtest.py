@@ -12,35 +12,35 @@ import msgspec
 
 import rules
 from daemon import floor
-from daemon.api.numbers import mask
-from daemon.hindsight.changes import Changes
+from daemon.api.numbers import mask_phone
+from daemon.hindsight.changes import RefreshedFacts
 from daemon.hindsight.report import (
     BacktestProgress,
     BacktestReport,
-    Request,
+    BacktestRequest,
     RuleFlipCounts,
     VerdictFlip,
 )
-from daemon.hindsight.rows import Rows
+from daemon.hindsight.rows import ReplayRowDecoder
 from daemon.rulebook import past
-from daemon.rulebook.folder import Sets
+from daemon.rulebook.folder import RulesetPair
 from rules.replay import Replay
 from storage import backtests
-from storage.backtests import Page
+from storage.backtests import DecisionBatch
 from storage.tx import Reader
 
 ALLOW = rules.Verdict.ALLOW.value
-_STEP = 5  # points of a bar in the histogram of scores
-_SAMPLES = 200  # decisions that durable-rules is asked about too
+_SCORE_BAR_POINTS = 5  # points of a bar in the histogram of scores
+_SECOND_ENGINE_SAMPLES = 200  # decisions that durable-rules is asked about too
 _CHUNK = 500
-_facts = msgspec.json.Decoder(dict[str, Any])
+_facts_decoder = msgspec.json.Decoder(dict[str, Any])
 
-Said = tuple[str, int | None]
+VerdictAndScore = tuple[str, int | None]
 """A verdict and its score."""
 Opinions = tuple[rules.Opinion, ...]
 
 
-class _Document(msgspec.Struct, gc=False):
+class _StoredDecision(msgspec.Struct, gc=False):
     """What counts of a stored decision; `fault` where there was none, and no rules to compare."""
 
     score: int | None = None
@@ -48,11 +48,11 @@ class _Document(msgspec.Struct, gc=False):
     fault: dict[str, Any] | None = None
 
 
-_documents = msgspec.json.Decoder(_Document)
+_document_decoder = msgspec.json.Decoder(_StoredDecision)
 
 
 @dataclass(slots=True)
-class _Counted:
+class _Counts:
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     flips: Counter[str] = field(default_factory=Counter)
@@ -61,12 +61,12 @@ class _Counted:
 
 
 @dataclass(slots=True)
-class _Found:
-    pairs: Counter[tuple[Said, Said]] = field(default_factory=Counter)
+class _Findings:
+    pairs: Counter[tuple[VerdictAndScore, VerdictAndScore]] = field(default_factory=Counter)
     """What was said and what these rules say, to how many decisions."""
     allows: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
-    turned: list[VerdictFlip] = field(default_factory=list)
+    allow_flips: list[VerdictFlip] = field(default_factory=list)
     left_out: int = 0
     checked: int = 0
     disagreed: int = 0
@@ -75,25 +75,25 @@ class _Found:
 class Backtest:
     """One comparison of a candidate with the decisions of a database."""
 
-    def __init__(self, reader: Reader, sets: Sets, request: Request) -> None:
+    def __init__(self, reader: Reader, sets: RulesetPair, request: BacktestRequest) -> None:
         self._reader = reader
         self._sets = sets
         self._request = request
         self._gate = Replay(sets.gate)
-        self._row = Rows(self._gate)
-        self._both = rules.Judge(sets.gate, request.engines)
-        self._judge = rules.Judge(sets.gate, "reference")
+        self._row_decoder = ReplayRowDecoder(self._gate)
+        self._both = rules.RuleEvaluator(sets.gate, request.engines)
+        self._judge = rules.RuleEvaluator(sets.gate, "reference")
         self._two_engines = self._both.engine != self._judge.engine
-        self._changes = Changes(reader, sets)
-        self._found = _Found()
+        self._refreshed_facts = RefreshedFacts(reader, sets)
+        self._findings = _Findings()
 
     def run(self) -> Iterator[BacktestProgress | BacktestReport]:
         """Yield how far it has come, and the report at last."""
         begun = time.perf_counter()
-        total = backtests.count(self._reader, self._request.since)
-        every, done, told = max(1, total // _SAMPLES), 0, 0
-        since, messages = self._request.since, self._changes.about_messages
-        for page in backtests.pages(self._reader, since, messages=messages):
+        total = backtests.count_decisions(self._reader, self._request.since)
+        every, done, told = max(1, total // _SECOND_ENGINE_SAMPLES), 0, 0
+        since, messages = self._request.since, self._refreshed_facts.needs_messages
+        for page in backtests.iterate_decision_batches(self._reader, since, messages=messages):
             asked = range(-done % every, len(page.ids), every) if self._two_engines else ()
             self._compare(page, asked)
             done += len(page.ids)
@@ -102,59 +102,71 @@ class Backtest:
                 told = done
         yield self._report(time.perf_counter() - begun)
 
-    def _compare(self, page: Page, samples: Sequence[int]) -> None:
+    def _compare(self, page: DecisionBatch, samples: Sequence[int]) -> None:
         """Judge a page of decisions anew, column by column, and count what comes out otherwise."""
-        documents = list(map(_documents.decode, page.documents))
+        documents = list(map(_document_decoder.decode, page.documents))
         kept = [place for place, each in enumerate(documents) if each.fault is None]
-        if self._changes.texts:
+        if self._refreshed_facts.reads_text:
             readable = [place for place in kept if page.texts[place]]
-            self._found.left_out += len(kept) - len(readable)
+            self._findings.left_out += len(kept) - len(readable)
             kept = readable
-        changes = self._changes.of(page, kept)
-        opinions = [_opinions(documents[place]) for place in kept]
+        changes = self._refreshed_facts.refresh(page, kept)
+        opinions = [_decode_opinions(documents[place]) for place in kept]
         rows = [
-            self._row.of(page.facts[p], change) for p, change in zip(kept, changes, strict=True)
+            self._row_decoder.decode_row(page.facts[p], change)
+            for p, change in zip(kept, changes, strict=True)
         ]
-        before: list[Said] = [(page.verdicts[place], documents[place].score) for place in kept]
-        after: list[Said] = list(self._gate.decide(rows, opinions))
+        before: list[VerdictAndScore] = [
+            (page.verdicts[place], documents[place].score) for place in kept
+        ]
+        after: list[VerdictAndScore] = list(self._gate.decide(rows, opinions))
         for number, place in enumerate(kept):
             flips = before[number][0] != after[number][0]
             if flips or place in samples:
-                facts = {**_facts.decode(page.facts[place]), **changes[number]}
+                facts = {**_facts_decoder.decode(page.facts[place]), **changes[number]}
                 if place in samples:
-                    self._check(facts, opinions[number], after[number][0])
+                    self._compare_engines(facts, opinions[number], after[number][0])
                 if flips:
-                    now = self._flipped(page, place, before[number], facts, opinions[number])
+                    now = self._record_flip(page, place, before[number], facts, opinions[number])
                     after[number] = (now, after[number][1])
-        self._found.pairs.update(zip(before, after, strict=True))
+        self._findings.pairs.update(zip(before, after, strict=True))
 
-    def _check(
+    def _compare_engines(
         self, facts: Mapping[str, object], opinions: Sequence[rules.Opinion], after: str
     ) -> None:
         """Ask durable-rules too about this one; a fault is a disagreement."""
-        self._found.checked += 1
+        self._findings.checked += 1
         try:
             agrees = self._both.decide(facts, opinions).verdict == after
         except rules.GateFault:
             agrees = False
-        self._found.disagreed += not agrees
+        self._findings.disagreed += not agrees
 
-    def _flipped(
-        self, page: Page, place: int, said: Said, facts: Mapping[str, object], opinions: Opinions
+    def _record_flip(
+        self,
+        page: DecisionBatch,
+        place: int,
+        said: VerdictAndScore,
+        facts: Mapping[str, object],
+        opinions: Opinions,
     ) -> str:
         """Note a flip with its reasons; judged whole, since what no rule can lift may undo it."""
-        decision = floor.under(self._judge.decide(facts, opinions), facts)
+        decision = floor.apply_hard_limits(self._judge.decide(facts, opinions), facts)
         before, after = said[0], decision.verdict.value
         if before != after and ALLOW in (before, after):
-            self._turned(page, place, said, decision)
+            self._record_allow_flip(page, place, said, decision)
         return after
 
-    def _turned(self, page: Page, place: int, said: Said, decision: rules.Decision) -> None:
+    def _record_allow_flip(
+        self, page: DecisionBatch, place: int, said: VerdictAndScore, decision: rules.Decision
+    ) -> None:
         """Note which rules had a part in a flip to or from allow."""
-        found, allows = self._found, decision.verdict == ALLOW
-        because = _responsible(_facts.decode(page.documents[place]), decision, self._sets.gate.base)
+        found, allows = self._findings, decision.verdict == ALLOW
+        because = _find_responsible_rules(
+            _facts_decoder.decode(page.documents[place]), decision, self._sets.gate.base
+        )
         (found.allows if allows else found.stops).update(because)
-        found.turned.append(
+        found.allow_flips.append(
             VerdictFlip(
                 decision=page.ids[place],
                 before=said[0],
@@ -167,14 +179,14 @@ class Backtest:
         )
 
     def _report(self, seconds: float) -> BacktestReport:
-        found = self._found
-        turned = self._named()
+        found = self._findings
+        turned = self._list_flips_with_prospects()
         more = [flip for flip in turned if flip.after == ALLOW]
         less = [flip for flip in turned if flip.before == ALLOW]
         named = sorted({*found.allows, *found.stops})
         by_rule = [RuleFlipCounts(rule, found.allows[rule], found.stops[rule]) for rule in named]
-        counted = _counted(found.pairs)
-        bars = max((*counted.scores_before, *counted.scores_after, 100 // _STEP)) + 1
+        counted = _count_pairs(found.pairs)
+        bars = max((*counted.scores_before, *counted.scores_after, 100 // _SCORE_BAR_POINTS)) + 1
         half = self._request.examples // 2
         return BacktestReport(
             gate=self._sets.gate.hash,
@@ -188,8 +200,8 @@ class Backtest:
             allows_more=len(more),
             allows_less=len(less),
             by_rule=tuple(sorted(by_rule, key=lambda each: -each.allows - each.stops)),
-            more=_outcomes(more),
-            less=_outcomes(less),
+            more=_count_outcomes(more),
+            less=_count_outcomes(less),
             examples=(*more[-half:], *less[-half:]),
             scores_before=tuple(counted.scores_before[bar] for bar in range(bars)),
             scores_after=tuple(counted.scores_after[bar] for bar in range(bars)),
@@ -198,52 +210,57 @@ class Backtest:
             seconds=round(seconds, 3),
         )
 
-    def _named(self) -> list[VerdictFlip]:
+    def _list_flips_with_prospects(self) -> list[VerdictFlip]:
         """Return the flips with the people they are about, oldest first."""
-        turned = self._found.turned
-        people: dict[str, backtests.Became] = {}
+        turned = self._findings.allow_flips
+        people: dict[str, backtests.DecisionAftermath] = {}
         for start in range(0, len(turned), _CHUNK):
             chunk = [flip.decision for flip in turned[start : start + _CHUNK]]
-            people |= {each.decision: each for each in backtests.became(self._reader, chunk)}
-        return [_about(flip, people[flip.decision]) for flip in turned]
+            people |= {
+                each.decision: each
+                for each in backtests.list_decision_aftermaths(self._reader, chunk)
+            }
+        return [_add_prospect(flip, people[flip.decision]) for flip in turned]
 
 
-def _opinions(document: _Document) -> Opinions:
-    return past.opinions({"opinions": document.opinions}) if document.opinions else ()
+def _decode_opinions(document: _StoredDecision) -> Opinions:
+    return past.parse_opinions({"opinions": document.opinions}) if document.opinions else ()
 
 
-def _counted(pairs: Mapping[tuple[Said, Said], int]) -> _Counted:
-    found = _Counted()
+def _count_pairs(pairs: Mapping[tuple[VerdictAndScore, VerdictAndScore], int]) -> _Counts:
+    found = _Counts()
     for ((before, old_score), (after, new_score)), many in pairs.items():
         found.before[before] += many
         found.after[after] += many
         if before != after:
             found.flips[f"{before} → {after}"] += many
         if old_score is not None:
-            found.scores_before[old_score // _STEP] += many
+            found.scores_before[old_score // _SCORE_BAR_POINTS] += many
         if new_score is not None:
-            found.scores_after[new_score // _STEP] += many
+            found.scores_after[new_score // _SCORE_BAR_POINTS] += many
     return found
 
 
-def _about(flip: VerdictFlip, whom: backtests.Became) -> VerdictFlip:
+def _add_prospect(flip: VerdictFlip, subject: backtests.DecisionAftermath) -> VerdictFlip:
     words = ("answered", "complained", "bounced")
     return msgspec.structs.replace(
         flip,
-        message=whom.message,
-        prospect=whom.prospect,
-        name=whom.name,
-        phone=mask(whom.phone),
-        state=whom.state,
-        became=tuple(word for word in words if getattr(whom, word)),
+        message=subject.message,
+        prospect=subject.prospect,
+        name=subject.name,
+        phone=mask_phone(subject.phone),
+        state=subject.state,
+        became=tuple(word for word in words if getattr(subject, word)),
     )
 
 
-def _outcomes(flips: Sequence[VerdictFlip]) -> dict[str, int]:
+def _count_outcomes(flips: Sequence[VerdictFlip]) -> dict[str, int]:
     return dict(Counter(word for flip in flips for word in flip.outcomes))
 
 
-def _responsible(old: Mapping[str, Any], new: rules.Decision, base: int | str) -> tuple[str, ...]:
+def _find_responsible_rules(
+    old: Mapping[str, Any], new: rules.Decision, base: int | str
+) -> tuple[str, ...]:
     """Return the rules of which only one side speaks, or each speaks differently.
 
     A score that starts elsewhere counts among them; where all is alike, the thresholds are not.

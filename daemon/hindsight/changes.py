@@ -10,56 +10,60 @@ import msgspec
 
 from daemon import places
 from daemon.rulebook import past
-from daemon.rulebook.folder import Sets
+from daemon.rulebook.folder import RulesetPair
 from rules.replay import Replay
-from rules.ruleset import plain
-from storage.backtests import Page
-from storage.times import parse
+from rules.ruleset import to_hashable_json
+from storage.backtests import DecisionBatch
+from storage.times import parse_timestamp
 from storage.tx import Reader
 
 _SCORE, _TEXT = "prospect.score_contactabilidad", "message.text"
 _WINDOWS = "clock.in_window"
 _NOTHING: Mapping[str, object] = MappingProxyType({})
-_facts = msgspec.json.Decoder(dict[str, Any])
+_facts_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-class Changes:
+class RefreshedFacts:
     """What a candidate would have been told otherwise.
 
     A snapshot holds no text. It holds which windows were open by the rules of then, and a score
     by the points of then: both are asked anew where the candidate's are not those that are live.
     """
 
-    def __init__(self, reader: Reader, sets: Sets) -> None:
+    def __init__(self, reader: Reader, sets: RulesetPair) -> None:
         self._gate, self._score = sets.gate, Replay(sets.score)
-        self.texts = any(fact.name == _TEXT for fact in sets.gate.reads)
-        self._scores = past.live_score(reader) not in (None, sets.score.hash)
-        live = past.live_gate(reader)
-        self._windows = live is not None and plain(live.windows) != plain(sets.gate.windows)
+        self.reads_text = any(fact.name == _TEXT for fact in sets.gate.reads)
+        self._score_changed = past.get_live_score_hash(reader) not in (None, sets.score.hash)
+        live = past.load_live_gate(reader)
+        self._windows_changed = live is not None and to_hashable_json(
+            live.windows
+        ) != to_hashable_json(sets.gate.windows)
 
     @property
-    def about_messages(self) -> bool:
+    def needs_messages(self) -> bool:
         """Tell whether the messages themselves are needed, beside what was decided on them."""
-        return self.texts or self._windows
+        return self.reads_text or self._windows_changed
 
-    def of(self, page: Page, kept: Sequence[int]) -> Sequence[Mapping[str, object]]:
+    def refresh(self, page: DecisionBatch, kept: Sequence[int]) -> Sequence[Mapping[str, object]]:
         """Return the facts to lay over each of these snapshots."""
-        if not self.about_messages and not self._scores:
+        if not self.needs_messages and not self._score_changed:
             return [_NOTHING] * len(kept)
-        changes = [self._of_message(page, place) for place in kept]
-        if self._scores:
-            known = [_facts.decode(page.facts[place]) for place in kept]
-            rows = [self._score.row({**k, **c}) for k, c in zip(known, changes, strict=True)]
+        changes = [self._refresh_message_facts(page, place) for place in kept]
+        if self._score_changed:
+            known = [_facts_decoder.decode(page.facts[place]) for place in kept]
+            rows = [
+                self._score.row_from_facts({**k, **c}) for k, c in zip(known, changes, strict=True)
+            ]
             for facts, change, now in zip(known, changes, self._score.decide(rows), strict=True):
                 if facts.get(_SCORE) is not None:
                     change[_SCORE] = now.score
         return changes
 
-    def _of_message(self, page: Page, place: int) -> dict[str, object]:
-        changed: dict[str, object] = {_TEXT: page.texts[place]} if self.texts else {}
+    def _refresh_message_facts(self, page: DecisionBatch, place: int) -> dict[str, object]:
+        changed: dict[str, object] = {_TEXT: page.texts[place]} if self.reads_text else {}
         recipient = page.recipients[place]
-        if self._windows and recipient:  # an old decision forgot whom it was about
-            where = places.of(recipient, page.zones[place] or "UTC")
-            told = where.clock_facts(self._gate, parse(page.times[place] or ""))
+        if self._windows_changed and recipient:  # an old decision forgot whom it was about
+            where = places.locale_from_phone(recipient, page.zones[place] or "UTC")
+            told = where.build_clock_facts(self._gate, parse_timestamp(page.times[place] or ""))
             changed[_WINDOWS] = told[_WINDOWS]
         return changed

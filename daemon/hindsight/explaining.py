@@ -9,9 +9,9 @@ from datetime import datetime
 import rules
 from daemon import facts, floor
 from daemon.errors import BadRequest, NotFound
-from daemon.rulebook import Rulebook, past
-from rules.explain import explain, explain_score
-from rules.facts import FACTS, Fact, FactType, nearest
+from daemon.rulebook import ActiveRulesets, past
+from rules.explain import explain_decision, explain_score
+from rules.facts import FACTS, Fact, FactType, find_nearest_fact
 from rules.snapshot import known_values
 from storage import decisions, evidence, messages, prospects, suppressions
 from storage.decisions import DecisionRecord
@@ -36,9 +36,9 @@ class VerdictExplanation:
     changed: Mapping[str, object]
 
 
-def explained(
+def build_explanation(
     reader: Reader,
-    rulebook: Rulebook,
+    active: ActiveRulesets,
     subject: str,
     what_if: Mapping[str, object],
     at: datetime,
@@ -48,15 +48,17 @@ def explained(
     A decision is explained by the rules that made it; with `what_if`, the live rules judge its
     facts anew, with these instead. Raises :class:`NotFound`.
     """
-    record = _decision(reader, subject)
+    record = _find_decision(reader, subject)
     if record is None:
-        return _of_prospect(reader, rulebook, subject, what_if, at)
+        return _explain_prospect(reader, active, subject, what_if, at)
     if "fault" in record.document:
-        return _fault(subject, record)
-    gate = rulebook.gate.ruleset if what_if else _set_of(reader, rulebook, record.ruleset)
-    known = _facts(reader, rulebook, record, what_if)
-    opinions = past.opinions(record.document)
-    decision = floor.under(rules.Judge(gate, "reference").decide(known, opinions), known)
+        return _explain_fault(subject, record)
+    gate = active.gate.ruleset if what_if else _find_ruleset(reader, active, record.ruleset)
+    known = _build_facts(reader, active, record, what_if)
+    opinions = past.parse_opinions(record.document)
+    decision = floor.apply_hard_limits(
+        rules.RuleEvaluator(gate, "reference").decide(known, opinions), known
+    )
     if not what_if:  # told again, not judged again: it names who judged it then
         decision = replace(decision, engine=str(record.document.get("engine", decision.engine)))
     return VerdictExplanation(
@@ -65,36 +67,36 @@ def explained(
         verdict=decision.verdict.value,
         score=decision.score,
         ruleset=decision.ruleset,
-        lines=tuple(explain(decision, gate)),
+        lines=tuple(explain_decision(decision, gate)),
         changed=dict(what_if),
     )
 
 
-def parsed(words: Mapping[str, str]) -> dict[str, object]:
+def parse_what_if(words: Mapping[str, str]) -> dict[str, object]:
     """Return facts and values as a person writes them: `yes`, `3`, `none`; empty is missing.
 
     Raises :class:`BadRequest` with the nearest fact, or with what the fact may be.
     """
-    return {name: _value(name, word) for name, word in words.items()}
+    return {name: _parse_fact_value(name, word) for name, word in words.items()}
 
 
-def _value(name: str, word: str) -> object:
+def _parse_fact_value(name: str, word: str) -> object:
     fact = FACTS.get(name)
     if fact is None:
-        near = nearest(name)
+        near = find_nearest_fact(name)
         raise BadRequest(
             f"There is no fact {name}.", hint=f"Did you mean {near}?" if near else "See the facts."
         )
     if not word:
         return None
-    value = _typed(fact, word)
+    value = _convert_fact_value(fact, word)
     if not known_values([fact], {name: value}):
         values = ", ".join(fact.values) or f"{fact.low:g} to {fact.high:g}"
         raise BadRequest(f"{word} is no value of {name}.", hint=f"It knows: {values}")
     return value
 
 
-def _typed(fact: Fact, word: str) -> object:
+def _convert_fact_value(fact: Fact, word: str) -> object:
     match fact.type:
         case FactType.BOOL:
             return {"true": True, "yes": True, "false": False, "no": False}.get(word, word)
@@ -109,62 +111,66 @@ def _typed(fact: Fact, word: str) -> object:
             return word
 
 
-def _decision(reader: Reader, subject: str) -> DecisionRecord | None:
+def _find_decision(reader: Reader, subject: str) -> DecisionRecord | None:
     """Return the decision that is meant; None for a prospect on whom there is none yet."""
     if subject.startswith("dec_"):
-        found = decisions.get(reader, subject)
+        found = decisions.get_decision(reader, subject)
     elif subject.startswith("msg_"):
-        found = next(iter(decisions.of_message(reader, subject)[::-1]), None)
+        found = next(iter(decisions.list_message_decisions(reader, subject)[::-1]), None)
     else:
-        prospect = prospects.get(reader, subject)
+        prospect = prospects.get_prospect(reader, subject)
         if prospect is None:
             raise NotFound(f"There is no message, decision or prospect {subject}.")
-        return decisions.last_of_contact(reader, prospect.contact)
+        return decisions.get_latest_contact_decision(reader, prospect.contact)
     if found is None:
         raise NotFound(f"There is no decision on {subject}.")
     return found
 
 
-def _set_of(reader: Reader, rulebook: Rulebook, hash_: str) -> rules.RuleSet:
+def _find_ruleset(reader: Reader, active: ActiveRulesets, hash_: str) -> rules.Ruleset:
     """Return the gate that made a decision; the live one where it can't be read any more."""
-    live = rulebook.gate.ruleset
-    return live if live.hash == hash_ else past.gate_of(reader, hash_) or live
+    live = active.gate.ruleset
+    return live if live.hash == hash_ else past.load_stored_gate(reader, hash_) or live
 
 
-def _facts(
-    reader: Reader, rulebook: Rulebook, record: DecisionRecord, what_if: Mapping[str, object]
+def _build_facts(
+    reader: Reader, active: ActiveRulesets, record: DecisionRecord, what_if: Mapping[str, object]
 ) -> dict[str, object]:
     """Return the facts of a decision with its text, and with what is supposed to be otherwise."""
-    message = messages.get(reader, record.message)
+    message = messages.get_message(reader, record.message)
     known = {**record.facts, "message.text": message.text if message else None, **what_if}
     if _SCORE not in what_if and any(name.startswith("prospect.") for name in what_if):
-        known[_SCORE] = rulebook.score.score(known).score
+        known[_SCORE] = active.score.score(known).score
     return known
 
 
-def _of_prospect(
-    reader: Reader, rulebook: Rulebook, subject: str, what_if: Mapping[str, object], at: datetime
+def _explain_prospect(
+    reader: Reader,
+    active: ActiveRulesets,
+    subject: str,
+    what_if: Mapping[str, object],
+    at: datetime,
 ) -> VerdictExplanation:
-    prospect = prospects.must(reader, subject)
-    known = facts.of_prospect(
+    prospect = prospects.require_prospect(reader, subject)
+    known = facts.build_prospect_facts(
         prospect,
-        evidence.of_contact(reader, prospect.contact),
-        suppressed=suppressions.is_suppressed(reader, prospect.contact),
+        evidence.list_contact_evidence(reader, prospect.contact),
+        suppressed=suppressions.is_contact_suppressed(reader, prospect.contact),
         at=at,
     )
-    result = rulebook.score.score({**known, **what_if})
+    result = active.score.score({**known, **what_if})
     return VerdictExplanation(
         subject=subject,
         decision=None,
         verdict=None,
         score=result.score,
         ruleset=result.ruleset,
-        lines=tuple(explain_score(result, rulebook.score.ruleset)),
+        lines=tuple(explain_score(result, active.score.ruleset)),
         changed=dict(what_if),
     )
 
 
-def _fault(subject: str, record: DecisionRecord) -> VerdictExplanation:
+def _explain_fault(subject: str, record: DecisionRecord) -> VerdictExplanation:
     sentence = f"The gate could not judge, and let nothing through: {record.document['sentence']}"
     lines = (sentence, f"rules {record.ruleset[:12]}")
     return VerdictExplanation(subject, record.id, record.verdict, None, record.ruleset, lines, {})

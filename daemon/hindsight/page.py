@@ -26,7 +26,7 @@ th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px soli
 """
 
 
-def _checked(report: Mapping[str, Any]) -> str:
+def _describe_engine_check(report: Mapping[str, Any]) -> str:
     if report["decisions"] and not report["checked"]:
         return "durable-rules was not asked."
     return (
@@ -34,7 +34,7 @@ def _checked(report: Mapping[str, Any]) -> str:
     )
 
 
-def page(report: Mapping[str, Any]) -> str:
+def render_html_report(report: Mapping[str, Any]) -> str:
     """Return the whole page for a report, as it came in JSON."""
     total = report["decisions"]
     parts = [
@@ -42,22 +42,22 @@ def page(report: Mapping[str, Any]) -> str:
         (
             f"<p>{total} decisions since {escape(report['since'][:10])}. "
             f"<b>{report['allows_more']}</b> would be newly allowed, "
-            f"<b>{report['allows_less']}</b> allowed no more. {_checked(report)}</p>"
+            f"<b>{report['allows_less']}</b> allowed no more. {_describe_engine_check(report)}</p>"
         ),
         "<h2>Verdicts</h2>",
-        _key("as decided", "by these rules"),
-        _verdicts(report["before"], report["after"]),
+        _render_legend("as decided", "by these rules"),
+        _render_verdicts(report["before"], report["after"]),
         "<h2>Scores</h2>",
-        _key("as decided", "by these rules"),
-        _scores(report["scores_before"], report["scores_after"]),
+        _render_legend("as decided", "by these rules"),
+        _render_scores(report["scores_before"], report["scores_after"]),
         "<h2>Which rules turn it</h2>",
         (
             '<p class="key">Decisions that each rule had a part in: <b>left</b> allowed no more, '
             "<b>right</b> newly allowed.</p>"
         ),
-        _by_rule(report["by_rule"]),
-        _examples("Newly allowed", report, lambda flip: flip["after"] == "allow"),
-        _examples("Allowed no more", report, lambda flip: flip["before"] == "allow"),
+        _render_rules(report["by_rule"]),
+        _render_examples("Newly allowed", report, lambda flip: flip["after"] == "allow"),
+        _render_examples("Allowed no more", report, lambda flip: flip["before"] == "allow"),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -67,7 +67,7 @@ def page(report: Mapping[str, Any]) -> str:
     )
 
 
-def _key(old: str, new: str) -> str:
+def _render_legend(old: str, new: str) -> str:
     return (
         f'<p class="key"><svg viewBox="0 0 {_WIDTH} 16" role="img" aria-label="{old}, {new}">'
         f'<rect class="old" width="12" height="12"/><text x="18" y="11">{old}</text>'
@@ -76,7 +76,7 @@ def _key(old: str, new: str) -> str:
     )
 
 
-def _verdicts(before: Mapping[str, int], after: Mapping[str, int]) -> str:
+def _render_verdicts(before: Mapping[str, int], after: Mapping[str, int]) -> str:
     """Two bars for each verdict, one under the other."""
     rows = [word for word in _VERDICTS if before.get(word) or after.get(word)]
     longest = max((*before.values(), *after.values(), 1))
@@ -90,13 +90,13 @@ def _verdicts(before: Mapping[str, int], after: Mapping[str, int]) -> str:
             (14, "new", after.get(word, 0)),
         ):
             width = count / longest * room
-            drawn.append(_bar(style, _LABEL, top + offset, width, 12))
+            drawn.append(_render_bar(style, _LABEL, top + offset, width, 12))
             at = f'x="{_LABEL + width + 6:.1f}" y="{top + offset + 11}"'
             drawn.append(f"<text {at}>{count}</text>")
-    return _svg(len(rows) * (_ROW + 10), "Verdicts before and after", drawn)
+    return _render_svg(len(rows) * (_ROW + 10), "Verdicts before and after", drawn)
 
 
-def _scores(before: Sequence[int], after: Sequence[int]) -> str:
+def _render_scores(before: Sequence[int], after: Sequence[int]) -> str:
     """Two histograms over each other's feet, in steps of five points."""
     high, bars = 140, max(len(before), 1)
     step, tallest = _WIDTH / bars, max((*before, *after, 1))
@@ -105,14 +105,14 @@ def _scores(before: Sequence[int], after: Sequence[int]) -> str:
         for style, count, shift in (("old", old, 0.0), ("new", new, 0.45)):
             tall = count / tallest * high
             left = (index + shift) * step + 1
-            drawn.append(_bar(style, left, high - tall, step * 0.45 - 1, tall))
+            drawn.append(_render_bar(style, left, high - tall, step * 0.45 - 1, tall))
         if index % 2 == 0:
             drawn.append(f'<text x="{index * step:.1f}" y="{high + 16}">{index * 5}</text>')
     drawn.append(f'<line x1="0" y1="{high}" x2="{_WIDTH}" y2="{high}"/>')
-    return _svg(high + 22, "Scores before and after", drawn)
+    return _render_svg(high + 22, "Scores before and after", drawn)
 
 
-def _by_rule(rules: Sequence[Mapping[str, Any]]) -> str:
+def _render_rules(rules: Sequence[Mapping[str, Any]]) -> str:
     """Bars to the left for what is stopped, to the right for what is allowed."""
     if not rules:
         return "<p>No rule: nothing is allowed or stopped that was not before.</p>"
@@ -124,8 +124,8 @@ def _by_rule(rules: Sequence[Mapping[str, Any]]) -> str:
         stops, allows = (each[side] / longest * room for side in ("stops", "allows"))
         drawn += [
             f'<text x="0" y="{top + 15}">{escape(each["rule"])}</text>',
-            _bar("less", middle - stops, top + 4, stops, 14),
-            _bar("more", middle, top + 4, allows, 14),
+            _render_bar("less", middle - stops, top + 4, stops, 14),
+            _render_bar("more", middle, top + 4, allows, 14),
             (
                 f'<text x="{middle - stops - 6:.1f}" y="{top + 15}" text-anchor="end">'
                 f"{each['stops'] or ''}</text>"
@@ -133,51 +133,51 @@ def _by_rule(rules: Sequence[Mapping[str, Any]]) -> str:
             f'<text x="{middle + allows + 6:.1f}" y="{top + 15}">{each["allows"] or ""}</text>',
         ]
     drawn.append(f'<line x1="{middle}" y1="0" x2="{middle}" y2="{len(rules) * _ROW}"/>')
-    return _svg(len(rules) * _ROW + 4, "Flips by rule", drawn)
+    return _render_svg(len(rules) * _ROW + 4, "Flips by rule", drawn)
 
 
-def _bar(style: str, left: float, top: float, width: float, height: float) -> str:
+def _render_bar(style: str, left: float, top: float, width: float, height: float) -> str:
     return (
         f'<rect class="{style}" x="{left:.1f}" y="{top:.1f}" width="{max(width, 0):.1f}"'
         f' height="{height:.1f}"/>'
     )
 
 
-def _svg(height: float, label: str, drawn: Iterable[str]) -> str:
+def _render_svg(height: float, label: str, drawn: Iterable[str]) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{label}">'
         f"{''.join(drawn)}</svg>"
     )
 
 
-def _examples(
+def _render_examples(
     heading: str, report: Mapping[str, Any], wanted: Callable[[Mapping[str, Any]], bool]
 ) -> str:
     flips = [flip for flip in report["examples"] if wanted(flip)]
     if not flips:
         return ""
     head = "".join(f"<th>{word}</th>" for word in ("who", "from", "to", "why", "what came of it"))
-    rows = "".join(_row(flip) for flip in flips)
+    rows = "".join(_render_row(flip) for flip in flips)
     return f"<h2>{heading}: examples</h2><table><tr>{head}</tr>{rows}</table>"
 
 
-def _row(flip: FlipDict) -> str:
-    who = _two_lines(flip["name"] or "no name", flip["phone"])
-    why = _two_lines(flip["sentence"], ", ".join(flip["because"]))
+def _render_row(flip: FlipDict) -> str:
+    who = _render_two_lines(flip["name"] or "no name", flip["phone"])
+    why = _render_two_lines(flip["sentence"], ", ".join(flip["because"]))
     became = ", ".join(flip["became"]) or "nothing yet"
     cells = (
         who,
-        f"{flip['before']} {_points(flip['score_before'])}",
-        f"{flip['after']} {_points(flip['score_after'])}",
+        f"{flip['before']} {_format_points(flip['score_before'])}",
+        f"{flip['after']} {_format_points(flip['score_after'])}",
         why,
         f"{escape(became)} ({escape(flip['state'])})",
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _two_lines(first: str, second: str) -> str:
+def _render_two_lines(first: str, second: str) -> str:
     return f'{escape(first)}<br><span class="key">{escape(second)}</span>'
 
 
-def _points(score: int | None) -> str:
+def _format_points(score: int | None) -> str:
     return "" if score is None else f"({score})"

@@ -7,16 +7,16 @@ from datetime import datetime
 
 import msgspec
 
-from daemon.rulebook.lines import Engines, RuleFileContent
+from daemon.rulebook.lines import EngineChoice, RuleFileContent
 
 
-class Request(msgspec.Struct, frozen=True):
+class BacktestRequest(msgspec.Struct, frozen=True):
     """Compare these files with what was decided in the database since then."""
 
     database: str
     since: datetime
     files: tuple[RuleFileContent, ...]
-    engines: Engines
+    engines: EngineChoice
     examples: int
 
 
@@ -95,22 +95,22 @@ class BacktestRefusal(msgspec.Struct, frozen=True, tag="refused"):
     sentence: str
 
 
-Answer = BacktestProgress | BacktestReport | BacktestRefusal
-_answers = msgspec.json.Decoder(Answer)
-_requests = msgspec.json.Decoder(Request)
+BacktestAnswer = BacktestProgress | BacktestReport | BacktestRefusal
+_answer_decoder = msgspec.json.Decoder(BacktestAnswer)
+_request_decoder = msgspec.json.Decoder(BacktestRequest)
 
 
-def encode(message: Request | Answer) -> bytes:
+def encode_message(message: BacktestRequest | BacktestAnswer) -> bytes:
     """Return one line."""
     return msgspec.json.encode(message) + b"\n"
 
 
-def decode_request(line: bytes) -> Request:
+def decode_request(line: bytes) -> BacktestRequest:
     """Read what the child is asked."""
-    return _requests.decode(line)
+    return _request_decoder.decode(line)
 
 
-def decode_answer(line: bytes) -> Answer:
+def decode_answer(line: bytes) -> BacktestAnswer:
     """Read what the child answers; raises ``msgspec.MsgspecError``."""
-    answer: Answer = _answers.decode(line)
+    answer: BacktestAnswer = _answer_decoder.decode(line)
     return answer

@@ -17,10 +17,10 @@ _TYPES: Final[Mapping[FactType, Any]] = {
     FactType.TEXT: str | None,
     FactType.NAMES: tuple[str, ...] | None,
 }
-_anything = msgspec.json.Decoder(dict[str, Any])
+_untyped_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-class Rows:
+class ReplayRowDecoder:
     """Reads stored facts for one replay."""
 
     def __init__(self, replay: Replay) -> None:
@@ -34,11 +34,11 @@ class Rows:
             msgspec.defstruct("Row", fields, rename=names, gc=False)
         )
 
-    def of(self, facts: bytes, changes: Mapping[str, object]) -> tuple[object, ...]:
+    def decode_row(self, facts: bytes, changes: Mapping[str, object]) -> tuple[object, ...]:
         """Return the row of these facts, with some of them changed."""
         if not changes:
             try:
                 return msgspec.structs.astuple(self._decoder.decode(facts))
             except msgspec.ValidationError:  # a value of another type: unknown, as for the judge
                 pass
-        return self._replay.row({**_anything.decode(facts), **changes})
+        return self._replay.row_from_facts({**_untyped_decoder.decode(facts), **changes})

@@ -14,22 +14,22 @@ import rules
 from daemon.hindsight import report
 from daemon.hindsight.backtest import Backtest
 from daemon.rulebook import folder, lines
-from storage.backtests import reading
+from storage.backtests import open_snapshot
 
 
 def main(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer the one request, line by line."""
-    for answer in answered(report.decode_request(requests.readline())):
-        answers.write(report.encode(answer))
+    for answer in answer_backtest(report.decode_request(requests.readline())):
+        answers.write(report.encode_message(answer))
         answers.flush()
 
 
-def answered(request: report.Request) -> Iterator[report.Answer]:
+def answer_backtest(request: report.BacktestRequest) -> Iterator[report.BacktestAnswer]:
     """Yield progress, and the report or why there is none."""
     try:
-        files = [lines.rule_file(file) for file in request.files]
-        sets = folder.both(rules.load_sets(files))
-        with reading(Path(request.database)) as reader:
+        files = [lines.to_rule_file(file) for file in request.files]
+        sets = folder.build_ruleset_pair(rules.load_rulesets(files))
+        with open_snapshot(Path(request.database)) as reader:
             yield from Backtest(reader, sets, request).run()
     except (rules.RulesInvalid, rules.GateFault) as error:
         yield report.BacktestRefusal(str(error))

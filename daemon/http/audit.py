@@ -7,33 +7,33 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
-from daemon.http.bodies import Limit, Query, ResultPage, page, query
+from daemon.http.bodies import PageLimit, RequestQuery, ResultPage, page_response, read_query
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
+from daemon.http.vitals import get_services
 from storage import listings
 from storage.listings import NumberedAuditEntry
 
 routes = web.RouteTableDef()
-_LARGEST: Final = 2**53 - 1
+_MAX_NUMBER: Final = 2**53 - 1
 
 
-class AuditQuery(Query, frozen=True):
+class AuditQuery(RequestQuery, frozen=True):
     """Whose deeds to list, of which kind, about what; `after` is an entry's number."""
 
     who: str = ""
     action: str = ""
     subject: str = ""
-    after: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST)] | None = None
-    limit: Limit = 50
+    after: Annotated[int, msgspec.Meta(ge=1, le=_MAX_NUMBER)] | None = None
+    limit: PageLimit = 50
 
 
 @routes.get("/v1/audit")
 @operation(ResultPage[NumberedAuditEntry], query=AuditQuery)
-async def list_(request: web.Request) -> web.Response:
+async def list_audit_entries(request: web.Request) -> web.Response:
     """Return entries of the audit, newest first."""
-    wanted = query(request, AuditQuery)
-    found = await house_of(request).database.read(
-        lambda reader: listings.audit_page(
+    wanted = read_query(request, AuditQuery)
+    found = await get_services(request).database.read(
+        lambda reader: listings.list_audit_entries(
             reader,
             who=wanted.who,
             action=wanted.action,
@@ -42,4 +42,4 @@ async def list_(request: web.Request) -> web.Response:
             limit=wanted.limit + 1,
         )
     )
-    return page(found, wanted.limit, lambda line: str(line.number))
+    return page_response(found, wanted.limit, lambda line: str(line.number))

@@ -13,19 +13,19 @@ from aiohttp import web
 import rules
 from daemon.errors import RulesRejected, Unavailable
 from daemon.hindsight import report
-from daemon.hindsight.child import backtested
-from daemon.http.bodies import Body, body
-from daemon.http.openapi import LINES, operation
-from daemon.http.streams import endless, while_open
-from daemon.http.vitals import house_of
+from daemon.hindsight.child import run_backtest_process
+from daemon.http.bodies import RequestBody, read_body
+from daemon.http.openapi import NDJSON, operation
+from daemon.http.streams import cancel_at_shutdown, no_time_limit
+from daemon.http.vitals import get_services
 from daemon.rulebook import folder
-from daemon.rulebook.lines import RuleFileContent, plain
+from daemon.rulebook.lines import RuleFileContent, to_rule_file_content
 from daemon.settings import RulesSettings
 
 routes = web.RouteTableDef()
 
 
-class BacktestBody(Body, frozen=True):
+class BacktestBody(RequestBody, frozen=True):
     """What to compare: files over the shipped rules, or where null the operator's folder."""
 
     days: Annotated[float, msgspec.Meta(gt=0, le=3_650)] = 30.0
@@ -34,39 +34,39 @@ class BacktestBody(Body, frozen=True):
 
 
 @routes.post("/v1/rules/backtest")
-@endless
-@operation(report.Answer, body=BacktestBody, gives=(LINES,), refuses=(RulesRejected,))
-async def backtest(request: web.Request) -> web.StreamResponse:
+@no_time_limit
+@operation(report.BacktestAnswer, body=BacktestBody, media_types=(NDJSON,), errors=(RulesRejected,))
+async def backtest_rules(request: web.Request) -> web.StreamResponse:
     """Tell how far it has come, a line at a time, and the report or the refusal at last."""
-    house, wanted = house_of(request), await body(request, BacktestBody)
-    asked = report.Request(
+    house, wanted = get_services(request), await read_body(request, BacktestBody)
+    asked = report.BacktestRequest(
         database=str(house.database.path),
         since=house.clock.now() - timedelta(days=wanted.days),
-        files=tuple(map(plain, _files(house.settings.rules, wanted.files))),
+        files=tuple(map(to_rule_file_content, _select_files(house.settings.rules, wanted.files))),
         engines=house.settings.rules.engines,
         examples=wanted.examples,
     )
-    response = web.StreamResponse(headers={"Content-Type": LINES})
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    answers = backtested(asked)
+    answers = run_backtest_process(asked)
     # Whoever asked has gone, or the doors shut: the child goes too.
     with contextlib.suppress(ConnectionError, Unavailable):
-        async with while_open(request), contextlib.aclosing(answers):
+        async with cancel_at_shutdown(request), contextlib.aclosing(answers):
             async for answer in answers:
-                await response.write(report.encode(answer))
+                await response.write(report.encode_message(answer))
     with contextlib.suppress(ConnectionError):
         await response.write_eof()
     return response
 
 
-def _files(
+def _select_files(
     settings: RulesSettings, files: Sequence[RuleFileContent] | None
 ) -> Sequence[rules.RuleFile]:
     try:
         if files is None:
-            return folder.live(settings)
+            return folder.read_configured_files(settings)
         own = [rules.RuleFile(file.path, file.text, own=True) for file in files if file.own]
         alone = [rules.RuleFile(file.path, file.text) for file in files if not file.own]
-        return (*(alone or folder.shipped(settings)), *own)
+        return (*(alone or folder.read_shipped_files(settings)), *own)
     except rules.RulesInvalid as error:
         raise RulesRejected(str(error)) from error

@@ -15,54 +15,54 @@ from daemon.errors import BadRequest
 
 T = TypeVar("T")
 PAGE_LIMIT: Final = 200
-_TAG_DIGITS: Final = 32
+_ETAG_DIGITS: Final = 32
 _YEARS: Final = range(1970, 9999)
-Limit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT)]
-Reason = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
+PageLimit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT)]
+ReasonText = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 
 
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RequestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request's body; a misspelt field is refused, never ignored."""
 
 
-class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RequestQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request's query; its values arrive as text and are converted."""
 
 
-class ReasonBody(Body, frozen=True):
+class ReasonBody(RequestBody, frozen=True):
     """An order that a person must give a reason for."""
 
-    reason: Reason
+    reason: ReasonText
 
 
-class PageQuery(Query, frozen=True):
+class PageQuery(RequestQuery, frozen=True):
     """One page of a list: at most `limit` things that come after the cursor."""
 
     after: str = ""
-    limit: Limit = 50
+    limit: PageLimit = 50
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ResponseBody(msgspec.Struct, frozen=True):
     """What a route answers."""
 
 
-class ResultPage(Answer, Generic[T], frozen=True):
+class ResultPage(ResponseBody, Generic[T], frozen=True):
     """One page of a list; `next` is the `after` of the page that follows, null at the end."""
 
     items: Sequence[T]
     next: str | None
 
 
-async def body(request: web.Request, kind: type[T]) -> T:
+async def read_body(request: web.Request, kind: type[T]) -> T:
     """Return the request's body as `kind`; raise :class:`BadRequest` naming the field."""
     raw = await request.read()
     try:
         return msgspec.json.decode(raw or b"{}", type=kind)
     except msgspec.DecodeError as error:
-        raise BadRequest(misfits.sentence(error, kind, whole="body")) from error
+        raise BadRequest(misfits.format_validation_error(error, kind, value_name="body")) from error
 
 
-def query(request: web.Request, kind: type[T]) -> T:
+def read_query(request: web.Request, kind: type[T]) -> T:
     """Return the request's query as `kind`; raise :class:`BadRequest` naming the field.
 
     A field that is left empty, as forms do, counts as left out.
@@ -71,21 +71,23 @@ def query(request: web.Request, kind: type[T]) -> T:
     try:
         taken = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(misfits.sentence(error, kind, whole="query")) from error
+        raise BadRequest(
+            misfits.format_validation_error(error, kind, value_name="query")
+        ) from error
     for name in (name for name in given if isinstance(getattr(taken, name, None), datetime)):
-        _check_moment(name, given[name])
+        _check_date_time(name, given[name])
         check_year(name, getattr(taken, name))
     if null := next((name for name in given if getattr(taken, name, name) is None), None):
         raise BadRequest(f"{null}: must not be null; leave it out instead.")
     return taken
 
 
-def _check_moment(name: str, value: str) -> None:
+def _check_date_time(name: str, value: str) -> None:
     """Refuse a number: a lenient reading of text takes it for seconds since 1970."""
     try:
         msgspec.convert(value, datetime)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"{misfits.of(name, error, datetime)}.") from error
+        raise BadRequest(f"{misfits.format_field_error(name, error, datetime)}.") from error
 
 
 def check_year(name: str, moment: datetime | None) -> None:
@@ -94,18 +96,18 @@ def check_year(name: str, moment: datetime | None) -> None:
         raise BadRequest(f"{name}: the year must be from {_YEARS[0]} to {_YEARS[-1]}.")
 
 
-def answer(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
+def json_response(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
     """Return records, structs or plain values as JSON; moments as ISO 8601, enums as words."""
     return web.Response(
         body=msgspec.json.encode(thing), status=status, content_type="application/json"
     )
 
 
-def tagged(request: web.Request, thing: Any) -> web.Response:  # noqa: ANN401 - any record
+def etag_response(request: web.Request, thing: Any) -> web.Response:  # noqa: ANN401 - any record
     """Answer with an ETag, or with 304 and nothing where the client has just that already."""
-    response = answer(thing)
+    response = json_response(thing)
     body_ = response.body if isinstance(response.body, bytes) else b""
-    tag = hashlib.sha256(body_).hexdigest()[:_TAG_DIGITS]
+    tag = hashlib.sha256(body_).hexdigest()[:_ETAG_DIGITS]
     known = request.if_none_match or ()
     if any(each.value in {tag, "*"} for each in known):
         response = web.Response(status=304)
@@ -114,17 +116,17 @@ def tagged(request: web.Request, thing: Any) -> web.Response:  # noqa: ANN401 - 
     return response
 
 
-def listing(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> ResultPage[T]:
+def build_page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> ResultPage[T]:
     """Return one page of what was read with `limit + 1`: the one too many tells of a next page."""
     shown = items[:limit]
     return ResultPage(shown, cursor(shown[-1]) if len(items) > limit else None)
 
 
-def page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> web.Response:
+def page_response(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> web.Response:
     """Answer with one page; `next` is the cursor of its last item, null where the list ends."""
-    return answer(listing(items, limit, cursor))
+    return json_response(build_page(items, limit, cursor))
 
 
-def whole(items: Sequence[T]) -> web.Response:
+def list_response(items: Sequence[T]) -> web.Response:
     """Answer with a list that is never long enough to be cut into pages."""
-    return answer(ResultPage(items, None))
+    return json_response(ResultPage(items, None))

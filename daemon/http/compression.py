@@ -7,21 +7,21 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-WORTH_IT: Final = 2048
+MIN_COMPRESSED_BYTES: Final = 2048
 """Bytes from which compressing saves more than it costs."""
-_KINDS: Final = frozenset({"application/json", "text/csv"})
+_COMPRESSED_TYPES: Final = frozenset({"application/json", "text/csv"})
 """Lists and exports. Pages are left as they are: they hold a secret beside what a query says."""
 
 
 @web.middleware
-async def compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def compress_response(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Compress a large answer; streams stay as they are, so that each line arrives at once."""
     response = await handler(request)
     if (
         isinstance(response, web.Response)
-        and response.content_type in _KINDS
+        and response.content_type in _COMPRESSED_TYPES
         and isinstance(response.body, bytes)
-        and len(response.body) >= WORTH_IT
+        and len(response.body) >= MIN_COMPRESSED_BYTES
     ):
         response.headers["Vary"] = "Accept-Encoding"
         response.enable_compression()

@@ -20,11 +20,11 @@ from daemon.errors import NotAllowed, StartRefused
 _MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix(7)
-WHO: Final = web.RequestKey("who", str)
+ACTOR: Final = web.RequestKey("who", str)
 """The key under which a request carries the name of whoever makes it."""
 
 
-def bind(path: Path) -> socket.socket:
+def bind_control_socket(path: Path) -> socket.socket:
     """Return a socket that listens at `path`, open to its owner only.
 
     A file that a dead daemon left is replaced. Raises :class:`StartRefused` where a
@@ -33,7 +33,7 @@ def bind(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        _clear(path)
+        _remove_stale_socket(path)
         # Set before it has a name, so that there is no moment at which others could connect.
         os.fchmod(listener.fileno(), _MODE)
         listener.bind(str(path))
@@ -50,12 +50,12 @@ def bind(path: Path) -> socket.socket:
     return listener
 
 
-def unbind(path: Path) -> None:
+def remove_control_socket(path: Path) -> None:
     """Remove the file of a socket that was closed."""
     path.unlink(missing_ok=True)
 
 
-def _clear(path: Path) -> None:
+def _remove_stale_socket(path: Path) -> None:
     """Remove what a dead daemon left behind; refuse to touch anything else."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
@@ -63,7 +63,7 @@ def _clear(path: Path) -> None:
                 f"{path} is not a socket, so it is left alone.",
                 hint="Move that file away, or name another socket with --socket.",
             )
-        if _answers(path):
+        if _is_answering(path):
             raise StartRefused(
                 f"Another daemon answers on {path}.",
                 hint="Stop it first, or give this one a state folder of its own.",
@@ -71,35 +71,35 @@ def _clear(path: Path) -> None:
         path.unlink()
 
 
-def _answers(path: Path) -> bool:
+def _is_answering(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         return probe.connect_ex(str(path)) not in {errno.ECONNREFUSED, errno.ENOENT}
 
 
-def owners() -> frozenset[int]:
+def get_allowed_uids() -> frozenset[int]:
     """Return the users that the control socket obeys: root and the daemon's own."""
     return frozenset({0, os.geteuid()})
 
 
-def peers_only(allowed: frozenset[int]) -> Middleware:
+def build_peer_check(allowed: frozenset[int]) -> Middleware:
     """Return the middleware that lets these users through and names them."""
 
     @web.middleware
     async def check_peer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        uid = _peer(request)
+        uid = _get_peer_uid(request)
         if uid not in allowed:
             raise NotAllowed(
                 "The control socket obeys root and the daemon's own user only.",
                 hint="Run the command as root, or as the user that runs the daemon.",
             )
-        request[WHO] = name_of(uid)
+        request[ACTOR] = get_user_name(uid)
         return await handler(request)
 
     return check_peer
 
 
-def _peer(request: web.Request) -> int:
+def _get_peer_uid(request: web.Request) -> int:
     """Return the user id that the kernel vouches for; -1 where it vouches for nobody."""
     line = request.get_extra_info("socket")
     if line is None or line.family != socket.AF_UNIX:
@@ -109,7 +109,7 @@ def _peer(request: web.Request) -> int:
     return uid
 
 
-def name_of(uid: int) -> str:
+def get_user_name(uid: int) -> str:
     """Return a user's name, or the number where no password file knows it."""
     try:
         return pwd.getpwuid(uid).pw_name

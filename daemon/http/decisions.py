@@ -7,9 +7,9 @@ from typing import Literal
 from aiohttp import web
 
 from daemon.errors import NotFound
-from daemon.http.bodies import PageQuery, ResultPage, answer, page, query
+from daemon.http.bodies import PageQuery, ResultPage, json_response, page_response, read_query
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
+from daemon.http.vitals import get_services
 from rules import Verdict
 from storage import decisions
 from storage.decisions import DecisionRecord
@@ -28,11 +28,11 @@ class DecisionQuery(PageQuery, frozen=True):
 
 @routes.get("/v1/decisions")
 @operation(ResultPage[DecisionRecord], query=DecisionQuery)
-async def list_(request: web.Request) -> web.Response:
+async def list_decisions(request: web.Request) -> web.Response:
     """Return decisions, newest first."""
-    wanted = query(request, DecisionQuery)
-    found = await house_of(request).database.read(
-        lambda reader: decisions.search(
+    wanted = read_query(request, DecisionQuery)
+    found = await get_services(request).database.read(
+        lambda reader: decisions.search_decisions(
             reader,
             message=wanted.message,
             verdict=wanted.verdict or "",
@@ -42,15 +42,17 @@ async def list_(request: web.Request) -> web.Response:
             limit=wanted.limit + 1,
         )
     )
-    return page(found, wanted.limit, lambda decision: decision.id)
+    return page_response(found, wanted.limit, lambda decision: decision.id)
 
 
 @routes.get("/v1/decisions/{id}")
-@operation(DecisionRecord, refuses=(NotFound,))
-async def get(request: web.Request) -> web.Response:
+@operation(DecisionRecord, errors=(NotFound,))
+async def get_decision(request: web.Request) -> web.Response:
     """Return one decision as it was stored."""
     wanted = request.match_info["id"]
-    found = await house_of(request).database.read(lambda reader: decisions.get(reader, wanted))
+    found = await get_services(request).database.read(
+        lambda reader: decisions.get_decision(reader, wanted)
+    )
     if found is None:
         raise NotFound(f"There is no decision {wanted}.")
-    return answer(found)
+    return json_response(found)

@@ -13,111 +13,130 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from daemon.auth import Auth
+from daemon.auth import AuthService
 from daemon.errors import StartRefused, Unavailable
 from daemon.http import auth, control, health, reference, v1, ws
-from daemon.http.compression import compressed
-from daemon.http.limits import BODY_LIMIT, bounded, patient
+from daemon.http.compression import compress_response
+from daemon.http.limits import BODY_LIMIT, defer_continue, limit_body
 from daemon.http.pages import console, doorstep, telling
-from daemon.http.problems import problems
-from daemon.http.streams import OPEN, close_streams
-from daemon.http.vitals import VITALS, Vitals, opened
+from daemon.http.problems import answer_errors_with_problems
+from daemon.http.streams import OPEN_STREAMS, close_streams
+from daemon.http.vitals import DAEMON_HEALTH, DaemonHealth, require_services
 from daemon.settings import Settings
 
-ANSWER_SECONDS: Final = 60.0
-_CLOSE_SECONDS: Final = 3.0
+RESPONSE_TIMEOUT_SECONDS: Final = 60.0
+_SHUTDOWN_SECONDS: Final = 3.0
 
 
-def public_application(vitals: Vitals) -> web.Application:
+def build_public_application(daemon_health: DaemonHealth) -> web.Application:
     """Return what TCP shows: health to anybody, all else to whoever proves that they may."""
-    application = _application(
-        vitals,
-        telling.in_their_language,
-        problems,
-        doorstep.show_to_the_door,
-        compressed,
-        auth.authenticated,
-        in_time,
-        bounded,
+    application = _build_application(
+        daemon_health,
+        telling.translate_problems,
+        answer_errors_with_problems,
+        doorstep.redirect_to_sign_in,
+        compress_response,
+        auth.authenticate,
+        limit_duration,
+        limit_body,
     )
-    for routes in (health.routes, v1.routes, auth.routes, reference.routes, console.routes):
-        application.add_routes(patient(routes))
+    for routes in (
+        health.routes,
+        v1.RESOURCE_ROUTES,
+        auth.ACCOUNT_ROUTES,
+        reference.routes,
+        console.routes,
+    ):
+        application.add_routes(defer_continue(routes))
     return application
 
 
-def control_application(vitals: Vitals, allowed: frozenset[int] | None = None) -> web.Application:
+def build_control_application(
+    daemon_health: DaemonHealth, allowed: frozenset[int] | None = None
+) -> web.Application:
     """Return the whole interface, for `allowed` users (root and our own where None)."""
-    peers = control.peers_only(control.owners() if allowed is None else allowed)
-    application = _application(vitals, problems, peers, auth.as_owner)
-    for routes in (health.routes, v1.routes, auth.routes, auth.control_routes):
-        application.add_routes(patient(routes))
+    peers = control.build_peer_check(control.get_allowed_uids() if allowed is None else allowed)
+    application = _build_application(
+        daemon_health, answer_errors_with_problems, peers, auth.grant_all_scopes
+    )
+    for routes in (
+        health.routes,
+        v1.RESOURCE_ROUTES,
+        auth.ACCOUNT_ROUTES,
+        auth.CONTROL_SOCKET_ROUTES,
+    ):
+        application.add_routes(defer_continue(routes))
     return application
 
 
-def _application(vitals: Vitals, *middlewares: Middleware) -> web.Application:
-    def auth_room() -> Auth:
-        return opened(vitals).auth
+def _build_application(daemon_health: DaemonHealth, *middlewares: Middleware) -> web.Application:
+    def auth_room() -> AuthService:
+        return require_services(daemon_health).auth
 
     application = web.Application(
-        middlewares=[*middlewares, in_time, bounded], client_max_size=BODY_LIMIT
+        middlewares=[*middlewares, limit_duration, limit_body], client_max_size=BODY_LIMIT
     )
-    application[VITALS] = vitals
-    application[OPEN] = set()
-    auth.open_to(application, auth_room)
+    application[DAEMON_HEALTH] = daemon_health
+    application[OPEN_STREAMS] = set()
+    auth.install_authentication(application, auth_room)
     application.on_shutdown.append(close_streams)
-    ws.open_stream(application)
+    ws.install_websocket(application)
     return application
 
 
 @web.middleware
-async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def limit_duration(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let no request take for ever but those that are meant to."""
     if getattr(request.match_info.handler, "endless", False):
         return await handler(request)
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
             return await handler(request)
     except TimeoutError as error:
-        raise Unavailable(f"This took longer than {ANSWER_SECONDS:g} s.") from error
+        raise Unavailable(f"This took longer than {RESPONSE_TIMEOUT_SECONDS:g} s.") from error
 
 
 @contextlib.asynccontextmanager
-async def public_door(
-    settings: Settings, vitals: Vitals, passed: int | None = None
+async def serve_public(
+    settings: Settings, daemon_health: DaemonHealth, inherited_descriptor: int | None = None
 ) -> AsyncIterator[None]:
     """Serve the public application on `passed`, a socket of the service manager, or bind one.
 
     Raises :class:`StartRefused` where the address is taken, or wider than was said to be meant.
     """
-    listener = _inherited(passed) if passed is not None else _bound(settings)
-    async with _serving(public_application(vitals), listener):
+    listener = (
+        _adopt_socket(inherited_descriptor)
+        if inherited_descriptor is not None
+        else _bind_public_socket(settings)
+    )
+    async with _serve(build_public_application(daemon_health), listener):
         host, port = listener.getsockname()[:2]
-        vitals.doors["http"] = f"http://{host}:{port}"
+        daemon_health.addresses["http"] = f"http://{host}:{port}"
         yield
-        del vitals.doors["http"]
+        del daemon_health.addresses["http"]
 
 
 @contextlib.asynccontextmanager
-async def control_door(path: Path, vitals: Vitals) -> AsyncIterator[None]:
+async def serve_control_socket(path: Path, daemon_health: DaemonHealth) -> AsyncIterator[None]:
     """Serve everything on the control socket at `path`; the file goes with the door."""
-    listener = control.bind(path)
+    listener = control.bind_control_socket(path)
     try:
-        async with _serving(control_application(vitals), listener):
-            vitals.doors["control"] = str(path)
+        async with _serve(build_control_application(daemon_health), listener):
+            daemon_health.addresses["control"] = str(path)
             yield
-            del vitals.doors["control"]
+            del daemon_health.addresses["control"]
     finally:
-        control.unbind(path)
+        control.remove_control_socket(path)
 
 
 @contextlib.asynccontextmanager
-async def _serving(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+async def _serve(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
     """Serve on a listener, and close it at the end, even of a start that is given up."""
     with contextlib.closing(listener):
         runner = web.AppRunner(
             application,
             access_log=None,
-            shutdown_timeout=_CLOSE_SECONDS,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
             auto_decompress=False,  # the library answers what it can't read with bare words
         )
         await runner.setup()
@@ -128,13 +147,13 @@ async def _serving(application: web.Application, listener: socket.socket) -> Asy
             await runner.cleanup()
 
 
-def _inherited(descriptor: int) -> socket.socket:
+def _adopt_socket(descriptor: int) -> socket.socket:
     listener = socket.socket(fileno=descriptor)
     listener.setblocking(False)
     return listener
 
 
-def _bound(settings: Settings) -> socket.socket:
+def _bind_public_socket(settings: Settings) -> socket.socket:
     host, port = settings.daemon.host, settings.daemon.port
     if not (settings.daemon.open_to_network or _is_loopback(host)):
         raise StartRefused(

@@ -9,21 +9,27 @@ import msgspec
 from aiohttp import web
 
 from daemon import misfits
-from daemon.auth.access import readable
+from daemon.auth.access import list_readable_topics
 from daemon.errors import BadRequest
-from daemon.events import EVENTS
+from daemon.events import EVENT_CLASSES
 from daemon.http import ws
-from daemon.http.auth import identity_of, may_sign_in_later
-from daemon.http.auth.forgery import is_upgrade
-from daemon.http.bodies import Query
-from daemon.http.openapi import LINES, operation
-from daemon.http.streams import LAGGED, endless, from_log_then_live, listening, send_lines
-from daemon.http.vitals import house_of
+from daemon.http.auth import allow_late_sign_in, get_identity
+from daemon.http.auth.forgery import is_websocket_upgrade
+from daemon.http.bodies import RequestQuery
+from daemon.http.openapi import NDJSON, operation
+from daemon.http.streams import (
+    LAGGED_TYPE,
+    iterate_events,
+    no_time_limit,
+    open_subscription,
+    send_ndjson,
+)
+from daemon.http.vitals import get_services
 
 routes = web.RouteTableDef()
 
 
-class EventQuery(Query, frozen=True):
+class EventQuery(RequestQuery, frozen=True):
     """Where to begin; without `after`, with what happens next."""
 
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] | None = None
@@ -31,45 +37,49 @@ class EventQuery(Query, frozen=True):
 
 
 @routes.get("/v1/events")
-@operation(dict[str, Any], query=EventQuery, gives=(LINES,))
-@endless
-@may_sign_in_later
-async def events(request: web.Request) -> web.StreamResponse:
+@operation(dict[str, Any], query=EventQuery, media_types=(NDJSON,))
+@no_time_limit
+@allow_late_sign_in
+async def get_events(request: web.Request) -> web.StreamResponse:
     """Answer with the status stream where a WebSocket is asked for, else with lines."""
-    return await (ws.serve if is_upgrade(request) else tail)(request)
+    return await (ws.serve_websocket if is_websocket_upgrade(request) else stream_events)(request)
 
 
-async def tail(request: web.Request) -> web.StreamResponse:
+async def stream_events(request: web.Request) -> web.StreamResponse:
     """Stream every event after `after`, one JSON object a line, and go on as they happen.
 
     `type` (may be repeated) narrows; so do the scopes of whoever listens. Pairing codes are
     never among them.
     """
-    asked, house = _asked(request), house_of(request)
-    heard = readable(identity_of(request).scopes).intersection(asked.type or EVENTS)
-    async with listening(request, house.bus) as subscription:
+    asked, house = _read_event_query(request), get_services(request)
+    heard = list_readable_topics(get_identity(request).scopes).intersection(
+        asked.type or EVENT_CLASSES
+    )
+    async with open_subscription(request, house.bus) as subscription:
         after = await house.database.high_water() if asked.after is None else asked.after
-        lines = from_log_then_live(house.database, subscription, after)
-        return await send_lines(request, subscription, _narrowed(lines, heard))
+        lines = iterate_events(house.database, subscription, after)
+        return await send_ndjson(request, subscription, _filter_lines(lines, heard))
 
 
-def _asked(request: web.Request) -> EventQuery:
+def _read_event_query(request: web.Request) -> EventQuery:
     given: dict[str, Any] = {**request.query, "type": request.query.getall("type", [])}
     try:
         asked = msgspec.convert(given, EventQuery, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(misfits.sentence(error, EventQuery, whole="query")) from error
-    if unknown := set(asked.type) - EVENTS.keys():
+        raise BadRequest(
+            misfits.format_validation_error(error, EventQuery, value_name="query")
+        ) from error
+    if unknown := set(asked.type) - EVENT_CLASSES.keys():
         raise BadRequest(
             f"type: there is no event {', '.join(sorted(unknown))}.",
-            hint=f"The events are: {', '.join(sorted(EVENTS))}.",
+            hint=f"The events are: {', '.join(sorted(EVENT_CLASSES))}.",
         )
     return asked
 
 
-async def _narrowed(
+async def _filter_lines(
     lines: AsyncIterator[dict[str, Any]], types: frozenset[str]
 ) -> AsyncIterator[dict[str, Any]]:
     async for line in lines:
-        if line["type"] in types or line["type"] == LAGGED:
+        if line["type"] in types or line["type"] == LAGGED_TYPE:
             yield line

@@ -11,20 +11,20 @@ from typing import Final
 from aiohttp import web
 
 from daemon.consent import Permission
-from daemon.http.bodies import Query, query
-from daemon.http.house import House
+from daemon.http.bodies import RequestQuery, read_query
+from daemon.http.house import HttpServices
 from daemon.http.openapi import CSV, operation
-from daemon.http.streams import endless
-from daemon.http.vitals import house_of
-from daemon.suppression import export_csv
+from daemon.http.streams import no_time_limit
+from daemon.http.vitals import get_services
+from daemon.suppression import export_suppression_list
 from statemachines.prospect import ValidationState
 from storage import prospects
 from storage.prospects import ProspectRecord
 
 routes = web.RouteTableDef()
 
-_PAGE: Final = 500
-COLUMNS: Final = (
+_PAGE_SIZE: Final = 500
+PROSPECT_COLUMNS: Final = (
     "id",
     "phone",
     "name",
@@ -43,11 +43,11 @@ COLUMNS: Final = (
     "data_date",
     "notes",
 )
-_TYPED: Final = frozenset({"name", "trade", "cartera_origen", "notes"})
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FREE_TEXT_COLUMNS: Final = frozenset({"name", "trade", "cartera_origen", "notes"})
+_FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-class ProspectExportQuery(Query, frozen=True):
+class ProspectExportQuery(RequestQuery, frozen=True):
     """Which prospects to export; without a word all of them."""
 
     text: str = ""
@@ -56,38 +56,40 @@ class ProspectExportQuery(Query, frozen=True):
 
 
 @routes.get("/v1/exports/prospects.csv")
-@operation(str, query=ProspectExportQuery, gives=(CSV,))
-@endless
-async def of_prospects(request: web.Request) -> web.StreamResponse:
+@operation(str, query=ProspectExportQuery, media_types=(CSV,))
+@no_time_limit
+async def export_prospects(request: web.Request) -> web.StreamResponse:
     """Return prospects as CSV in UTF-8, in the order they came.
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
     """
-    wanted, house = query(request, ProspectExportQuery), house_of(request)
-    response = web.StreamResponse(headers=_headers("prospects.csv"))
+    wanted, house = read_query(request, ProspectExportQuery), get_services(request)
+    response = web.StreamResponse(headers=_build_headers("prospects.csv"))
     await response.prepare(request)
-    await response.write(_lines([COLUMNS]))
-    async for records in _pages(house, wanted):
-        await response.write(_lines(map(_cells, records)))
+    await response.write(_format_csv([PROSPECT_COLUMNS]))
+    async for records in _read_pages(house, wanted):
+        await response.write(_format_csv(map(_format_cells, records)))
     await response.write_eof()
     return response
 
 
 @routes.get("/v1/exports/suppressions.csv")
-@operation(str, gives=(CSV,))
-async def of_suppressions(request: web.Request) -> web.Response:
+@operation(str, media_types=(CSV,))
+async def export_suppressions(request: web.Request) -> web.Response:
     """Return everybody who is suppressed, as CSV in UTF-8; erased names by their hash alone."""
-    text = await export_csv(house_of(request).suppression)
-    return web.Response(body=text.encode(), headers=_headers("suppressions.csv"))
+    text = await export_suppression_list(get_services(request).suppression)
+    return web.Response(body=text.encode(), headers=_build_headers("suppressions.csv"))
 
 
-async def _pages(house: House, wanted: ProspectExportQuery) -> AsyncIterator[list[ProspectRecord]]:
+async def _read_pages(
+    house: HttpServices, wanted: ProspectExportQuery
+) -> AsyncIterator[list[ProspectRecord]]:
     ask = partial(
-        prospects.search,
+        prospects.search_prospects,
         text=wanted.text,
         validation=wanted.validation,
         permission=wanted.permission,
-        limit=_PAGE,
+        limit=_PAGE_SIZE,
     )
     after = ""
     while found := await house.database.read(partial(ask, after=after)):
@@ -95,22 +97,22 @@ async def _pages(house: House, wanted: ProspectExportQuery) -> AsyncIterator[lis
         after = found[-1].id
 
 
-def _cells(prospect: ProspectRecord) -> list[object]:
-    return [_cell(name, getattr(prospect, name)) for name in COLUMNS]
+def _format_cells(prospect: ProspectRecord) -> list[object]:
+    return [_format_cell(name, getattr(prospect, name)) for name in PROSPECT_COLUMNS]
 
 
-def _cell(name: str, value: object) -> object:
+def _format_cell(name: str, value: object) -> object:
     text = "" if value is None else str(value)
-    return f"'{text}" if name in _TYPED and text.startswith(_FORMULA) else text
+    return f"'{text}" if name in _FREE_TEXT_COLUMNS and text.startswith(_FORMULA_PREFIXES) else text
 
 
-def _lines(rows: Iterable[Iterable[object]]) -> bytes:
+def _format_csv(rows: Iterable[Iterable[object]]) -> bytes:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue().encode()
 
 
-def _headers(filename: str) -> dict[str, str]:
+def _build_headers(filename: str) -> dict[str, str]:
     return {
         "Content-Type": f"{CSV}; charset=utf-8",
         "Content-Disposition": f'attachment; filename="{filename}"',

@@ -9,50 +9,64 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from daemon.http.house import House
-from daemon.http.tally import Tally
+from daemon.http.house import HttpServices
+from daemon.http.tally import EventCounts
 from daemon.rulebook.state import RulesetStatus
 from storage import decisions, messages
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-async def exposition(house: House, tally: Tally, lag: float) -> bytes:
+async def render_metrics(house: HttpServices, event_counts: EventCounts, lag: float) -> bytes:
     """Return every figure in Prometheus' text format."""
     registry = CollectorRegistry()
-    queues = await house.database.read(messages.counts)
-    verdicts = await house.database.read(decisions.counts)
+    queues = await house.database.read(messages.count_messages_by_state)
+    verdicts = await house.database.read(decisions.count_decisions_by_verdict)
     views = house.sessions.views()
     connections = Counter(str(view.state) for view in views)
-    _gauges(registry, "messages", "Messages in each state.", "state", queues)
-    _gauges(registry, "sessions", "Sessions in each connection state.", "state", connections)
-    _gauge(registry, "event_loop_lag_seconds", "By how much the event loop runs late.", lag)
-    _gauge(registry, "event_subscribers", "Listeners on the bus.", house.bus.subscribers)
-    _gauge(registry, "halted", "1 while sending is halted.", int(bool(await house.halt.state())))
-    _rules(registry, house.rule_desk.state())
+    _add_labelled_gauge(registry, "messages", "Messages in each state.", "state", queues)
+    _add_labelled_gauge(
+        registry, "sessions", "Sessions in each connection state.", "state", connections
+    )
+    _add_gauge(registry, "event_loop_lag_seconds", "By how much the event loop runs late.", lag)
+    _add_gauge(registry, "event_subscribers", "Listeners on the bus.", house.bus.subscriber_count)
+    _add_gauge(
+        registry, "halted", "1 while sending is halted.", int(bool(await house.halt.get_current()))
+    )
+    _add_rule_gauges(registry, house.ruleset_service.get_status())
     registry.register(
-        _Counts(
+        _StoredCounters(
             ("decisions", "Decisions of the gate by verdict.", "verdict", verdicts),
-            ("events", "Events since the start.", "type", tally.events),
-            ("gate_faults", "Judgements that failed closed.", "reason_code", tally.gate_faults),
-            ("plugin_failures", "Hooks that raised or ran late.", "plugin", tally.plugin_failures),
+            ("events", "Events since the start.", "type", event_counts.events),
+            (
+                "gate_faults",
+                "Judgements that failed closed.",
+                "reason_code",
+                event_counts.gate_faults,
+            ),
+            (
+                "plugin_failures",
+                "Hooks that raised or ran late.",
+                "plugin",
+                event_counts.plugin_failures,
+            ),
             ("writer_commits", "Transactions on the disk.", "", {"": house.database.commits}),
         )
     )
     return generate_latest(registry)
 
 
-def _rules(registry: CollectorRegistry, state: RulesetStatus) -> None:
+def _add_rule_gauges(registry: CollectorRegistry, state: RulesetStatus) -> None:
     """The hash is a label: a change of rules is a step in every graph beside it."""
     live = {state.gate.hash: 1, state.score.hash: 1}
-    _gauges(registry, "rules_live", "1 for each rule set in force.", "hash", live)
+    _add_labelled_gauge(registry, "rules_live", "1 for each rule set in force.", "hash", live)
     waiting = int(state.waiting is not None)
-    _gauge(registry, "rules_waiting", "1 while changed rules wait for a person.", waiting)
+    _add_gauge(registry, "rules_waiting", "1 while changed rules wait for a person.", waiting)
     problems = 0 if state.rejected is None else len(state.rejected.problems)
-    _gauge(registry, "rules_problems", "Problems of files that could not go live.", problems)
+    _add_gauge(registry, "rules_problems", "Problems of files that could not go live.", problems)
 
 
-class _Counts(Collector):
+class _StoredCounters(Collector):
     """Counters whose values are kept elsewhere: name, help, label and value by label."""
 
     def __init__(self, *families: tuple[str, str, str, Mapping[str, int]]) -> None:
@@ -60,21 +74,26 @@ class _Counts(Collector):
 
     def collect(self) -> list[CounterMetricFamily]:
         """Return the families as the library wants them."""
-        return [_family(name, text, label, values) for name, text, label, values in self._families]
+        return [
+            _build_counter_family(name, text, label, values)
+            for name, text, label, values in self._families
+        ]
 
 
-def _family(name: str, text: str, label: str, values: Mapping[str, int]) -> CounterMetricFamily:
+def _build_counter_family(
+    name: str, text: str, label: str, values: Mapping[str, int]
+) -> CounterMetricFamily:
     family = CounterMetricFamily(f"leadmaster_{name}", text, labels=[label] if label else [])
     for value, count in values.items():
         family.add_metric([value] if label else [], count)
     return family
 
 
-def _gauge(registry: CollectorRegistry, name: str, text: str, value: float) -> None:
+def _add_gauge(registry: CollectorRegistry, name: str, text: str, value: float) -> None:
     Gauge(f"leadmaster_{name}", text, registry=registry).set(value)
 
 
-def _gauges(
+def _add_labelled_gauge(
     registry: CollectorRegistry, name: str, text: str, label: str, values: Mapping[str, int]
 ) -> None:
     family = Gauge(f"leadmaster_{name}", text, [label], registry=registry)

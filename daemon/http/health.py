@@ -7,23 +7,23 @@ from typing import Literal
 
 from aiohttp import web
 
-from daemon.http.bodies import Answer, answer
+from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
 from daemon.http.release import VERSION
-from daemon.http.vitals import VITALS, ReadinessBlocker, house_of
+from daemon.http.vitals import DAEMON_HEALTH, ReadinessBlocker, get_services
 from storage.halts import HaltRecord
 
 routes = web.RouteTableDef()
 
 
-class Liveness(Answer, frozen=True):
+class Liveness(ResponseBody, frozen=True):
     """The process lives and its loop turns."""
 
     status: Literal["alive"]
     version: str
 
 
-class Readiness(Answer, frozen=True):
+class Readiness(ResponseBody, frozen=True):
     """Whether messages are judged and sent, and each reason why not. A halt blocks nothing."""
 
     ready: bool
@@ -33,30 +33,30 @@ class Readiness(Answer, frozen=True):
 
 @routes.get("/health")
 @operation(Liveness)
-async def health(_request: web.Request) -> web.Response:
+async def get_health(_request: web.Request) -> web.Response:
     """Answer: the process lives and its loop turns."""
-    return answer(Liveness("alive", VERSION))
+    return json_response(Liveness("alive", VERSION))
 
 
 @routes.get("/ready")
-@operation(Readiness, otherwise={503: Readiness})
-async def ready(request: web.Request) -> web.Response:
+@operation(Readiness, other_answers={503: Readiness})
+async def get_readiness(request: web.Request) -> web.Response:
     """Answer 200 when messages are judged and sent, else 503 and each reason why not.
 
     A halt is a person's order and no fault: it is shown and blocks nothing.
     """
-    vitals = request.app[VITALS]
-    blockers = await vitals.blockers()
-    halt = None if blockers or vitals.house is None else await vitals.house.halt.state()
-    return answer(Readiness(not blockers, blockers, halt), status=503 if blockers else 200)
+    vitals = request.app[DAEMON_HEALTH]
+    blockers = await vitals.find_blockers()
+    halt = None if blockers or vitals.services is None else await vitals.services.halt.get_current()
+    return json_response(Readiness(not blockers, blockers, halt), status=503 if blockers else 200)
 
 
 @routes.get("/metrics")
-@operation(str, gives=("text/plain",))
-async def metrics(request: web.Request) -> web.Response:
+@operation(str, media_types=("text/plain",))
+async def get_metrics(request: web.Request) -> web.Response:
     """Answer figures in Prometheus' text format; the library is loaded at the first call."""
     from daemon.http import figures  # noqa: PLC0415 - most installations never ask
 
-    vitals = request.app[VITALS]
-    text = await figures.exposition(house_of(request), vitals.tally, vitals.lag())
+    vitals = request.app[DAEMON_HEALTH]
+    text = await figures.render_metrics(get_services(request), vitals.event_counts, vitals.lag())
     return web.Response(body=text, headers={"Content-Type": figures.CONTENT_TYPE})

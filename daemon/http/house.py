@@ -7,25 +7,25 @@ from functools import cached_property
 from typing import Protocol
 
 from daemon.api.clock import Clock
-from daemon.auth import Auth
-from daemon.bus import Bus
+from daemon.auth import AuthService
+from daemon.bus import EventBus
 from daemon.halt import Halt
-from daemon.imports.importer import Imports
-from daemon.manual import Manual
+from daemon.imports.importer import ImportService
+from daemon.manual import ManualSending
 from daemon.outbox import Outbox
 from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
-from daemon.prospects import Prospects
-from daemon.review import Review
-from daemon.rulebook import Rulebook, RuleDesk, RuleWatch
+from daemon.prospects import ProspectService
+from daemon.review import ReviewService
+from daemon.rulebook import ActiveRulesets, RulesetService, RulesetWatcher
 from daemon.sessions import Sessions
 from daemon.settings import Settings
-from daemon.suppression import Suppression
+from daemon.suppression import SuppressionService
 from daemon.validation import ValidationService
 from storage.db import Database
 
 
-class House(Protocol):
+class HttpServices(Protocol):
     """The rooms behind the doors. `daemon.app.House` is one."""
 
     @property
@@ -34,7 +34,7 @@ class House(Protocol):
         ...
 
     @property
-    def auth(self) -> Auth:
+    def auth(self) -> AuthService:
         """Who may come in, by which way."""
         ...
 
@@ -59,7 +59,7 @@ class House(Protocol):
         ...
 
     @property
-    def bus(self) -> Bus:
+    def bus(self) -> EventBus:
         """News, as it is committed."""
         ...
 
@@ -74,12 +74,12 @@ class House(Protocol):
         ...
 
     @cached_property
-    def review(self) -> Review:
+    def review(self) -> ReviewService:
         """Messages that wait for a person's word."""
         ...
 
     @cached_property
-    def manual(self) -> Manual:
+    def manual(self) -> ManualSending:
         """Messages that a person sends by hand."""
         ...
 
@@ -94,32 +94,32 @@ class House(Protocol):
         ...
 
     @cached_property
-    def prospects(self) -> Prospects:
+    def prospects(self) -> ProspectService:
         """Prospects that a person enters or corrects."""
         ...
 
     @cached_property
-    def imports(self) -> Imports:
+    def imports(self) -> ImportService:
         """Lists of prospects on their way in."""
         ...
 
     @cached_property
-    def suppression(self) -> Suppression:
+    def suppression(self) -> SuppressionService:
         """Who is not to be written to."""
         ...
 
     @property
-    def rulebook(self) -> Rulebook:
+    def rulesets(self) -> ActiveRulesets:
         """The rule sets in force."""
         ...
 
     @cached_property
-    def rule_desk(self) -> RuleDesk:
+    def ruleset_service(self) -> RulesetService:
         """What changes them."""
         ...
 
     @cached_property
-    def rule_watch(self) -> RuleWatch:
+    def ruleset_watcher(self) -> RulesetWatcher:
         """What sees a rule file saved."""
         ...
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.api.effects import ContactRequest
-from daemon.http.bodies import PageQuery, ResultPage, page, query
+from daemon.http.bodies import PageQuery, ResultPage, page_response, read_query
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
+from daemon.http.vitals import get_services
 from storage import inbound
 from storage.inbound import InboundRecord
 
@@ -24,11 +24,11 @@ class InboundQuery(PageQuery, frozen=True):
 
 @routes.get("/v1/inbound")
 @operation(ResultPage[InboundRecord], query=InboundQuery)
-async def list_(request: web.Request) -> web.Response:
+async def list_inbound(request: web.Request) -> web.Response:
     """Return what contacts wrote, newest first."""
-    wanted = query(request, InboundQuery)
-    found = await house_of(request).database.read(
-        lambda reader: inbound.page(
+    wanted = read_query(request, InboundQuery)
+    found = await get_services(request).database.read(
+        lambda reader: inbound.list_inbound(
             reader,
             contact=wanted.contact,
             session=wanted.session,
@@ -37,4 +37,4 @@ async def list_(request: web.Request) -> web.Response:
             limit=wanted.limit + 1,
         )
     )
-    return page(found, wanted.limit, lambda record: record.id)
+    return page_response(found, wanted.limit, lambda record: record.id)

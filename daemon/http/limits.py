@@ -13,12 +13,12 @@ from daemon.errors import BodyTooLarge, EncodingRefused
 BODY_LIMIT: Final = 1 << 20
 """Bytes of a body, where a route does not take more."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_PLAIN: Final = frozenset({"", "identity"})
+_ACCEPTED_ENCODINGS: Final = frozenset({"", "identity"})
 
 Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
 
-def takes_up_to(limit: int) -> Callable[[Handled], Handled]:
+def allow_body_up_to(limit: int) -> Callable[[Handled], Handled]:
     """Mark a handler that takes longer bodies, which it reads piece by piece and counts itself."""
 
     def mark(handler: Handled) -> Handled:
@@ -28,7 +28,7 @@ def takes_up_to(limit: int) -> Callable[[Handled], Handled]:
     return mark
 
 
-def too_large(limit: int, hint: str = "") -> BodyTooLarge:
+def build_body_too_large(limit: int, hint: str = "") -> BodyTooLarge:
     """Return the refusal of a body past a limit in bytes."""
     return BodyTooLarge(
         f"The body is larger than {limit:,} bytes, the most that is taken here.", hint=hint
@@ -36,34 +36,37 @@ def too_large(limit: int, hint: str = "") -> BodyTooLarge:
 
 
 @web.middleware
-async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def limit_body(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a body that is too large, by what it says of itself or by what comes.
 
     Stands inside the check of who asks, so that nobody is invited to send what they may not.
     """
     limit = getattr(request.match_info.handler, "body_limit", BODY_LIMIT)
     if (request.content_length or 0) > limit:
-        raise too_large(limit)
+        raise build_body_too_large(limit)
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in _PLAIN:
+    if encoding not in _ACCEPTED_ENCODINGS:
         raise EncodingRefused(f"The body is encoded as {encoding[:20]!r}; a small one may be huge.")
     if "100-continue" in request.headers.get("Expect", "").lower():
         await request.writer.write(_CONTINUE)
     try:
         return await handler(request)
     except web.HTTPRequestEntityTooLarge as error:
-        raise too_large(limit) from error
+        raise build_body_too_large(limit) from error
 
 
-async def invite_later(_request: web.Request) -> None:
+async def ignore_expect_header(_request: web.Request) -> None:
     """Leave the answer to `Expect` to :func:`bounded`: the library's own invites everybody."""
 
 
-def patient(routes: Iterable[web.AbstractRouteDef]) -> list[web.AbstractRouteDef]:
+def defer_continue(routes: Iterable[web.AbstractRouteDef]) -> list[web.AbstractRouteDef]:
     """Return routes whose bodies are asked for by :func:`bounded` and not before."""
     return [
         web.route(
-            each.method, each.path, each.handler, **{**each.kwargs, "expect_handler": invite_later}
+            each.method,
+            each.path,
+            each.handler,
+            **{**each.kwargs, "expect_handler": ignore_expect_header},
         )
         if isinstance(each, web.RouteDef)
         else each

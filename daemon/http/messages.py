@@ -10,28 +10,28 @@ from aiohttp import web
 
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.http.bodies import (
-    Answer,
-    Body,
     PageQuery,
-    Reason,
     ReasonBody,
+    ReasonText,
+    RequestBody,
+    ResponseBody,
     ResultPage,
-    answer,
-    body,
-    listing,
-    query,
-    tagged,
+    build_page,
+    etag_response,
+    json_response,
+    read_body,
+    read_query,
 )
-from daemon.http.control import WHO
-from daemon.http.house import House
+from daemon.http.control import ACTOR
+from daemon.http.house import HttpServices
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
-from daemon.outbox.forecast import SendForecast, forecast
+from daemon.http.vitals import get_services
+from daemon.outbox.forecast import SendForecast, forecast_message
 from statemachines.message import MessageState
 from storage import decisions, messages
 from storage.decisions import DecisionRecord
 from storage.messages import MessageRecord
-from storage.times import parse
+from storage.times import parse_timestamp
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
@@ -43,14 +43,14 @@ class MessageQuery(PageQuery, frozen=True):
     state: str = ""
 
 
-class SettlementBody(Body, frozen=True):
+class SettlementBody(RequestBody, frozen=True):
     """How a message in doubt ended, on a person's word."""
 
     state: Literal["failed", "cancelled", "confirmed_by_hand"]
-    reason: Reason
+    reason: ReasonText
 
 
-class MessageHistoryEntry(Answer, frozen=True):
+class MessageHistoryEntry(ResponseBody, frozen=True):
     """One move of a message, and whose it was."""
 
     at: datetime
@@ -61,7 +61,7 @@ class MessageHistoryEntry(Answer, frozen=True):
     who: str
 
 
-class MessageDetail(Answer, frozen=True):
+class MessageDetail(ResponseBody, frozen=True):
     """A message's whole life: what it waits for, each move with its why, every decision."""
 
     message: MessageRecord
@@ -71,20 +71,20 @@ class MessageDetail(Answer, frozen=True):
 
 
 @routes.get("/v1/messages")
-@operation(ResultPage[MessageRecord], query=MessageQuery, tagged=True)
-async def list_(request: web.Request) -> web.Response:
+@operation(ResultPage[MessageRecord], query=MessageQuery, etag=True)
+async def list_messages(request: web.Request) -> web.Response:
     """Return messages, newest first."""
-    wanted = query(request, MessageQuery)
-    states = _states(wanted.state)
-    found = await house_of(request).database.read(
-        lambda reader: messages.page(
+    wanted = read_query(request, MessageQuery)
+    states = _parse_states(wanted.state)
+    found = await get_services(request).database.read(
+        lambda reader: messages.list_messages(
             reader, states=states, after=wanted.after, limit=wanted.limit + 1
         )
     )
-    return tagged(request, listing(found, wanted.limit, lambda message: message.id))
+    return etag_response(request, build_page(found, wanted.limit, lambda message: message.id))
 
 
-def _states(words: str) -> list[MessageState]:
+def _parse_states(words: str) -> list[MessageState]:
     wanted = [word for word in words.split(",") if word]
     if unknown := [word for word in wanted if word not in set(MessageState)]:
         known = ", ".join(MessageState)
@@ -95,55 +95,59 @@ def _states(words: str) -> list[MessageState]:
 
 
 @routes.get("/v1/messages/{id}")
-@operation(MessageDetail, refuses=(NotFound,), tagged=True)
-async def get(request: web.Request) -> web.Response:
+@operation(MessageDetail, errors=(NotFound,), etag=True)
+async def get_message(request: web.Request) -> web.Response:
     """Return a message with its whole story: each move with its why, and every decision."""
-    return tagged(request, await _story(request))
+    return etag_response(request, await _load_message_detail(request))
 
 
 @routes.get("/v1/messages/{id}/explain")
-@operation(DecisionRecord, refuses=(NotFound,))
-async def explain(request: web.Request) -> web.Response:
+@operation(DecisionRecord, errors=(NotFound,))
+async def explain_message(request: web.Request) -> web.Response:
     """Return the last decision on a message: verdict, score, vetoes, contributions, facts."""
-    wanted, story = request.match_info["id"], await _story(request)
+    wanted, story = request.match_info["id"], await _load_message_detail(request)
     if not story.decisions:
         raise NotFound(f"The gate has not judged {wanted} yet.", hint="Ask again in a moment.")
-    return answer(story.decisions[-1])
+    return json_response(story.decisions[-1])
 
 
 @routes.post("/v1/messages/{id}/cancel")
-@operation(MessageRecord, body=ReasonBody, refuses=(NotFound, Conflict))
-async def cancel(request: web.Request) -> web.Response:
+@operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
+async def cancel_message(request: web.Request) -> web.Response:
     """Cancel a message that has not left; 409 where it has."""
-    asked, wanted = await body(request, ReasonBody), request.match_info["id"]
-    house = house_of(request)
-    return answer(await house.outbox.cancel(wanted, request[WHO], asked.reason))
+    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    house = get_services(request)
+    return json_response(await house.outbox.cancel(wanted, request[ACTOR], asked.reason))
 
 
 @routes.post("/v1/messages/{id}/settle")
-@operation(MessageRecord, body=SettlementBody, refuses=(NotFound, Conflict))
-async def settle(request: web.Request) -> web.Response:
+@operation(MessageRecord, body=SettlementBody, errors=(NotFound, Conflict))
+async def settle_message(request: web.Request) -> web.Response:
     """Settle a message in doubt on a person's word, which is kept."""
-    asked, wanted = await body(request, SettlementBody), request.match_info["id"]
+    asked, wanted = await read_body(request, SettlementBody), request.match_info["id"]
     state = MessageState(asked.state)
-    house = house_of(request)
-    return answer(await house.outbox.settle(wanted, state, request[WHO], asked.reason))
+    house = get_services(request)
+    return json_response(await house.outbox.settle(wanted, state, request[ACTOR], asked.reason))
 
 
-async def _story(request: web.Request) -> MessageDetail:
-    house, wanted = house_of(request), request.match_info["id"]
+async def _load_message_detail(request: web.Request) -> MessageDetail:
+    house, wanted = get_services(request), request.match_info["id"]
     now = house.clock.now()
-    return await house.database.read(lambda reader: _read(reader, house, wanted, now))
+    return await house.database.read(
+        lambda reader: _read_message_detail(reader, house, wanted, now)
+    )
 
 
-def _read(reader: Reader, house: House, message: str, now: datetime) -> MessageDetail:
-    found = messages.get(reader, message)
+def _read_message_detail(
+    reader: Reader, house: HttpServices, message: str, now: datetime
+) -> MessageDetail:
+    found = messages.get_message(reader, message)
     if found is None:
         raise NotFound(f"There is no message {message}.")
-    moves = [dict(row) for row in messages.history(reader, message)]
+    moves = [dict(row) for row in messages.list_message_history(reader, message)]
     return MessageDetail(
         found,
-        forecast(reader, house.sessions, house.pacing, found, now),
-        [MessageHistoryEntry(**{**move, "at": parse(move["at"])}) for move in moves],
-        decisions.of_message(reader, message),
+        forecast_message(reader, house.sessions, house.pacing, found, now),
+        [MessageHistoryEntry(**{**move, "at": parse_timestamp(move["at"])}) for move in moves],
+        decisions.list_message_decisions(reader, message),
     )

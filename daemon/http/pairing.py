@@ -11,29 +11,29 @@ import msgspec
 import segno
 from aiohttp import web
 
-from daemon.bus import Lagged, Subscription
+from daemon.bus import EventSubscription, SubscriberLagged
 from daemon.errors import NotFound
 from daemon.events import SessionChanged, SessionQrShown
-from daemon.http.bodies import Answer, Query, answer, query
-from daemon.http.house import House
-from daemon.http.openapi import LINES, operation
-from daemon.http.streams import endless, listening, send_lines
-from daemon.http.vitals import house_of
+from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_query
+from daemon.http.house import HttpServices
+from daemon.http.openapi import NDJSON, operation
+from daemon.http.streams import no_time_limit, open_subscription, send_ndjson
+from daemon.http.vitals import get_services
 
 routes = web.RouteTableDef()
 
-_SCALE: Final = 6
-_BORDER: Final = 4
+_QR_SCALE: Final = 6
+_QR_BORDER: Final = 4
 """Modules of white around a code; scanners need four."""
 
 
-class QrCodeQuery(Query, frozen=True, rename={"form": "as"}):
+class QrCodeQuery(RequestQuery, frozen=True, rename={"form": "as"}):
     """In which form the code is wanted."""
 
     form: Literal["json", "png", "svg", "text"] = "json"
 
 
-class QrCode(Answer, frozen=True):
+class QrCode(ResponseBody, frozen=True):
     """A pairing code on show, and for how long still."""
 
     code: str
@@ -47,12 +47,16 @@ class QrCode(Answer, frozen=True):
 @operation(
     QrCode,
     query=QrCodeQuery,
-    refuses=(NotFound,),
-    gives=("application/json", "image/png", "image/svg+xml", "text/plain"),
+    errors=(NotFound,),
+    media_types=("application/json", "image/png", "image/svg+xml", "text/plain"),
 )
-async def qr(request: web.Request) -> web.Response:
+async def get_qr_code(request: web.Request) -> web.Response:
     """Return the pairing code on show, as data or drawn; 404 while there is none."""
-    name, house, wanted = request.match_info["name"], house_of(request), query(request, QrCodeQuery)
+    name, house, wanted = (
+        request.match_info["name"],
+        get_services(request),
+        read_query(request, QrCodeQuery),
+    )
     house.sessions.view(name)
     shown = house.sessions.qr(name)
     if shown is None:
@@ -60,70 +64,74 @@ async def qr(request: web.Request) -> web.Response:
             f"The session {name} shows no code just now.",
             hint=f"Start it with: leadmaster sessions start {name}",
         )
-    response = _FORMS[wanted.form](shown) if wanted.form != "json" else answer(_code(shown, house))
+    response = (
+        _RENDERERS[wanted.form](shown)
+        if wanted.form != "json"
+        else json_response(_build_qr_code(shown, house))
+    )
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 @routes.get("/v1/sessions/{name}/pairing")
-@operation(dict[str, Any], refuses=(NotFound,), gives=(LINES,))
-@endless
-async def pairing(request: web.Request) -> web.StreamResponse:
+@operation(dict[str, Any], errors=(NotFound,), media_types=(NDJSON,))
+@no_time_limit
+async def stream_pairing(request: web.Request) -> web.StreamResponse:
     """Stream a pairing: the state and the code as they are, then each change."""
-    name, house = request.match_info["name"], house_of(request)
+    name, house = request.match_info["name"], get_services(request)
     house.sessions.view(name)
-    async with listening(request, house.bus) as subscription:
-        return await send_lines(request, subscription, _pairing(house, name, subscription))
+    async with open_subscription(request, house.bus) as subscription:
+        return await send_ndjson(request, subscription, _iterate_pairing(house, name, subscription))
 
 
-async def _pairing(
-    house: House, name: str, subscription: Subscription
+async def _iterate_pairing(
+    house: HttpServices, name: str, subscription: EventSubscription
 ) -> AsyncIterator[dict[str, Any]]:
     yield {"type": SessionChanged.word, "data": house.sessions.view(name)}
     if shown := house.sessions.qr(name):
-        yield {"type": SessionQrShown.word, "data": _code(shown, house)}
+        yield {"type": SessionQrShown.word, "data": _build_qr_code(shown, house)}
     try:
         async for published in subscription:
             event = published.event
             if event.subject != name:
                 continue
             if isinstance(event, SessionQrShown):
-                yield {"type": event.type, "data": _code(event, house)}
+                yield {"type": event.type, "data": _build_qr_code(event, house)}
             elif isinstance(event, SessionChanged):
                 yield {"type": event.type, "data": event.data}
-    except Lagged:
+    except SubscriberLagged:
         return
 
 
-def _code(shown: SessionQrShown, house: House) -> QrCode:
+def _build_qr_code(shown: SessionQrShown, house: HttpServices) -> QrCode:
     left = (shown.expires_at - house.clock.now()).total_seconds()
     return msgspec.convert({**shown.data, "seconds_left": max(0.0, round(left, 1))}, QrCode)
 
 
-def _drawn(shown: SessionQrShown) -> segno.QRCode:
+def _draw_qr_code(shown: SessionQrShown) -> segno.QRCode:
     return segno.make(shown.code, error="l", micro=False)
 
 
-def _png(shown: SessionQrShown) -> web.Response:
+def _render_png(shown: SessionQrShown) -> web.Response:
     out = io.BytesIO()
-    _drawn(shown).save(out, kind="png", scale=_SCALE, border=_BORDER)
+    _draw_qr_code(shown).save(out, kind="png", scale=_QR_SCALE, border=_QR_BORDER)
     return web.Response(body=out.getvalue(), content_type="image/png")
 
 
-def _svg(shown: SessionQrShown) -> web.Response:
+def _render_svg(shown: SessionQrShown) -> web.Response:
     out = io.BytesIO()
-    _drawn(shown).save(out, kind="svg", scale=_SCALE, border=_BORDER)
+    _draw_qr_code(shown).save(out, kind="svg", scale=_QR_SCALE, border=_QR_BORDER)
     return web.Response(body=out.getvalue(), content_type="image/svg+xml")
 
 
-def _text(shown: SessionQrShown) -> web.Response:
+def _render_text(shown: SessionQrShown) -> web.Response:
     out = io.StringIO()
-    _drawn(shown).terminal(out, compact=True, border=2)
+    _draw_qr_code(shown).terminal(out, compact=True, border=2)
     return web.Response(text=out.getvalue())
 
 
-_FORMS: Final[Mapping[str, Callable[[SessionQrShown], web.Response]]] = {
-    "png": _png,
-    "svg": _svg,
-    "text": _text,
+_RENDERERS: Final[Mapping[str, Callable[[SessionQrShown], web.Response]]] = {
+    "png": _render_png,
+    "svg": _render_svg,
+    "text": _render_text,
 }

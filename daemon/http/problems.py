@@ -12,23 +12,23 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon.errors import BodyTooLarge, LeadMasterError
-from storage.errors import Closed, DiskFull, StorageError, WriteFailed
-from storage.messages import MovedOn
+from storage.errors import DatabaseClosed, DiskFull, StorageError, WriteFailed
+from storage.messages import MessageStateConflict
 
 log = structlog.get_logger("http")
 
-REQUEST_ID: Final = "X-Request-Id"
-_WORDS: Final = re.compile("(?<=[a-z])(?=[A-Z])")
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+_WORD_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
-    MovedOn: 409,
+    MessageStateConflict: 409,
     DiskFull: 507,
     WriteFailed: 503,
-    Closed: 503,
+    DatabaseClosed: 503,
 }
 
 
 @web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def answer_errors_with_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error with its code, sentence, hint and the id of this request."""
     request_id = f"req_{secrets.token_hex(8)}"
     try:
@@ -36,28 +36,28 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPRedirection:
         raise
     except web.HTTPException as error:
-        response = problem(request_id, _of_http(error, request))
+        response = build_problem_response(request_id, _problem_from_http_error(error, request))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a document
         if isinstance(error, ConnectionError) and request.transport is None:
             return web.Response()  # whoever asked has gone: nobody hears it, and nothing failed
-        response = problem(request_id, described(error, request_id))
+        response = build_problem_response(request_id, problem_from_error(error, request_id))
     if not response.prepared:
-        response.headers[REQUEST_ID] = request_id
+        response.headers[REQUEST_ID_HEADER] = request_id
         if response.status == BodyTooLarge.status:
             response.force_close()  # its body was not read, so nothing can follow it
     return response
 
 
-def described(error: Exception, request_id: str) -> dict[str, object]:
+def problem_from_error(error: Exception, request_id: str) -> dict[str, object]:
     """Return an error as a problem; what nobody expected goes to the log, whole, and no further."""
     if isinstance(error, LeadMasterError):
         return error.to_problem()
     if isinstance(error, StorageError):
-        return _of_storage(error)
+        return _problem_from_storage_error(error)
     log.error("request_failed", request_id=request_id, exc_info=error)
-    return _document(
+    return _build_problem(
         500,
         "internal",
         "The daemon failed at this request; nothing of it was kept.",
@@ -65,7 +65,7 @@ def described(error: Exception, request_id: str) -> dict[str, object]:
     )
 
 
-def problem(request_id: str, document: dict[str, object]) -> web.Response:
+def build_problem_response(request_id: str, document: dict[str, object]) -> web.Response:
     """Return the document as a response of its own status."""
     status = document["status"]
     return web.Response(
@@ -75,7 +75,7 @@ def problem(request_id: str, document: dict[str, object]) -> web.Response:
     )
 
 
-def _document(status: int, code: str, detail: str, hint: str = "") -> dict[str, object]:
+def _build_problem(status: int, code: str, detail: str, hint: str = "") -> dict[str, object]:
     return {
         "type": "about:blank",
         "title": code.replace("_", " "),
@@ -86,20 +86,20 @@ def _document(status: int, code: str, detail: str, hint: str = "") -> dict[str, 
     }
 
 
-def _of_storage(error: StorageError) -> dict[str, object]:
+def _problem_from_storage_error(error: StorageError) -> dict[str, object]:
     status = next(
         (status for kind, status in _STORAGE_STATUS.items() if isinstance(error, kind)), 500
     )
-    return _document(status, error.code, error.sentence, error.hint)
+    return _build_problem(status, error.code, error.sentence, error.hint)
 
 
-def _of_http(error: web.HTTPException, request: web.Request) -> dict[str, object]:
+def _problem_from_http_error(error: web.HTTPException, request: web.Request) -> dict[str, object]:
     """Translate the library's own refusals: no such route, wrong method.
 
     The words are the library's name for it: the status's own depend on Python's version.
     """
-    words = _WORDS.sub(" ", type(error).__name__.removeprefix("HTTP")).lower()
-    return _document(
+    words = _WORD_BOUNDARY.sub(" ", type(error).__name__.removeprefix("HTTP")).lower()
+    return _build_problem(
         error.status,
         words.replace(" ", "_"),
         f"{request.method} {request.path}: {words}.",

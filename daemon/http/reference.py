@@ -8,34 +8,38 @@ from typing import Any, Final
 from aiohttp import web
 
 from daemon.http import auth, health, v1
-from daemon.http.bodies import tagged
+from daemon.http.bodies import etag_response
 from daemon.http.openapi import page
-from daemon.http.openapi.document import document
+from daemon.http.openapi.document import build_document
 
 routes = web.RouteTableDef()
 
-INTERFACE: Final[tuple[web.AbstractRouteDef, ...]] = (*health.routes, *v1.routes, *auth.routes)
+API_ROUTES: Final[tuple[web.AbstractRouteDef, ...]] = (
+    *health.routes,
+    *v1.RESOURCE_ROUTES,
+    *auth.ACCOUNT_ROUTES,
+)
 """Every route that is for programs, on whichever door."""
 
 
 @cache
-def interface() -> dict[str, Any]:
+def get_api_document() -> dict[str, Any]:
     """Return the OpenAPI document; it can't change while the daemon runs."""
-    return document(INTERFACE)
+    return build_document(API_ROUTES)
 
 
 @cache
-def _page() -> str:
-    return page.render(interface())
+def _get_docs_page() -> str:
+    return page.render_docs_page(get_api_document())
 
 
 @routes.get("/openapi.json")
-async def openapi(request: web.Request) -> web.Response:
+async def get_openapi(request: web.Request) -> web.Response:
     """Return the OpenAPI 3.1 document."""
-    return tagged(request, interface())
+    return etag_response(request, get_api_document())
 
 
 @routes.get("/docs")
-async def docs(_request: web.Request) -> web.Response:
+async def get_docs(_request: web.Request) -> web.Response:
     """Return the same as a page to read; it loads nothing more."""
-    return web.Response(text=_page(), content_type="text/html", headers=page.HEADERS)
+    return web.Response(text=_get_docs_page(), content_type="text/html", headers=page.PAGE_HEADERS)

@@ -12,35 +12,35 @@ from aiohttp import web
 from daemon.auth.scopes import Scope
 from daemon.errors import BadRequest, Conflict, RulesRejected, Unavailable
 from daemon.hindsight import report
-from daemon.hindsight.child import backtested
-from daemon.http.auth.identify import identity_of
-from daemon.http.bodies import Answer, Body, Reason, answer, body
-from daemon.http.control import WHO
+from daemon.hindsight.child import run_backtest_process
+from daemon.http.auth.identify import get_identity
+from daemon.http.bodies import ReasonText, RequestBody, ResponseBody, json_response, read_body
+from daemon.http.control import ACTOR
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
-from daemon.rulebook.lines import plain
-from daemon.rulebook.state import Foreseen, RulesetStatus
-from rules.amendments import Amendment, NotAmendable, Slope
+from daemon.http.vitals import get_services
+from daemon.rulebook.lines import to_rule_file_content
+from daemon.rulebook.state import RuleChangePreview, RulesetStatus
+from rules.amendments import EditNotAllowed, RampEnds, RulesetEdit
 
 routes = web.RouteTableDef()
 
-LOOKED_BACK: Final = timedelta(days=30)
-NAMED: Final = 20
-_SILENCE_SECONDS: Final = 20.0
+BACKTEST_PERIOD: Final = timedelta(days=30)
+NAMED_EXAMPLES: Final = 20
+_BACKTEST_SILENCE_SECONDS: Final = 20.0
 
 
 Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
-End = tuple[float, Points]
+RampEnd = tuple[float, Points]
 
 
-class PointsRamp(Body, frozen=True):
+class PointsRamp(RequestBody, frozen=True):
     """Both ends of a ramp: a value of its fact, and the points there."""
 
-    start: End = msgspec.field(name="from")
-    end: End = msgspec.field(name="to")
+    start: RampEnd = msgspec.field(name="from")
+    end: RampEnd = msgspec.field(name="to")
 
 
-class RuleChangeBody(Body, frozen=True):
+class RuleChangeBody(RequestBody, frozen=True):
     """A number, or a ramp, by its path (`gate.thresholds.allow`), what it is to be, and why.
 
     A dry run changes nothing and needs no reason.
@@ -49,10 +49,10 @@ class RuleChangeBody(Body, frozen=True):
     target: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     value: Points | PointsRamp
     dry_run: bool = False
-    reason: Reason | None = None
+    reason: ReasonText | None = None
 
 
-class RuleChangeResult(Answer, frozen=True):
+class RuleChangeResult(ResponseBody, frozen=True):
     """What a change brings, or brought; `report` is a dry run's, `state` how the rules are now.
 
     The report names nobody to a caller who may not read prospects.
@@ -70,48 +70,50 @@ class RuleChangeResult(Answer, frozen=True):
 
 @routes.post("/v1/rules/change")
 @operation(
-    RuleChangeResult,
-    body=RuleChangeBody,
-    refuses=(BadRequest, Conflict, RulesRejected, Unavailable),
+    RuleChangeResult, body=RuleChangeBody, errors=(BadRequest, Conflict, RulesRejected, Unavailable)
 )
-async def change(request: web.Request) -> web.Response:
+async def change_rule(request: web.Request) -> web.Response:
     """Change a threshold, a rule's points or a group's cap in the operator's folder; reload it."""
-    asked, desk = await body(request, RuleChangeBody), house_of(request).rule_desk
-    amendment = amendment_of(asked.target, _value(asked.value))
+    asked, desk = await read_body(request, RuleChangeBody), get_services(request).ruleset_service
+    amendment = parse_rule_edit(asked.target, _value_from_body(asked.value))
     if asked.dry_run:
-        found = await desk.foresee(amendment)
-        return answer(_changed(amendment, found, await flips(request, found), desk.state()))
+        found = await desk.preview_change(amendment)
+        return json_response(
+            _build_result(
+                amendment, found, await backtest_change(request, found), desk.get_status()
+            )
+        )
     if asked.reason is None:
         raise BadRequest("reason: a change needs one.", hint="Say why, or ask for a dry_run.")
-    found = await desk.change(amendment, request[WHO], asked.reason)
-    return answer(_changed(amendment, found, None, desk.state()))
+    found = await desk.apply_change(amendment, request[ACTOR], asked.reason)
+    return json_response(_build_result(amendment, found, None, desk.get_status()))
 
 
-async def flips(request: web.Request, found: Foreseen) -> report.BacktestReport:
+async def backtest_change(request: web.Request, found: RuleChangePreview) -> report.BacktestReport:
     """Tell who would flip; raise :class:`Unavailable` where that can't be told."""
-    house = house_of(request)
-    named = NAMED if Scope.PROSPECTS_READ in identity_of(request).scopes else 0
-    asked = report.Request(
+    house = get_services(request)
+    named = NAMED_EXAMPLES if Scope.PROSPECTS_READ in get_identity(request).scopes else 0
+    asked = report.BacktestRequest(
         database=str(house.database.path),
-        since=house.clock.now() - LOOKED_BACK,
-        files=tuple(map(plain, found.files)),
+        since=house.clock.now() - BACKTEST_PERIOD,
+        files=tuple(map(to_rule_file_content, found.files)),
         engines=house.settings.rules.engines,
         examples=named,
     )
-    return await _report(asked)
+    return await _get_backtest_report(asked)
 
 
-def amendment_of(target: str, value: int | Slope) -> Amendment:
+def parse_rule_edit(target: str, value: int | RampEnds) -> RulesetEdit:
     """Read what is to be changed; raise :class:`BadRequest` where the path names nothing."""
     try:
-        return Amendment.of(target, value)
-    except NotAmendable as error:
+        return RulesetEdit.parse(target, value)
+    except EditNotAllowed as error:
         raise BadRequest(str(error)) from error
 
 
-async def _report(asked: report.Request) -> report.BacktestReport:
+async def _get_backtest_report(asked: report.BacktestRequest) -> report.BacktestReport:
     """Return what the child finds; raise :class:`Unavailable` where it finds nothing."""
-    answers = backtested(asked, silence_seconds=_SILENCE_SECONDS)
+    answers = run_backtest_process(asked, silence_seconds=_BACKTEST_SILENCE_SECONDS)
     async with contextlib.aclosing(answers):
         *_, last = [each async for each in answers]
     if isinstance(last, report.BacktestReport):
@@ -121,26 +123,29 @@ async def _report(asked: report.Request) -> report.BacktestReport:
     )
 
 
-def _changed(
-    amendment: Amendment, found: Foreseen, told: report.BacktestReport | None, state: RulesetStatus
+def _build_result(
+    amendment: RulesetEdit,
+    found: RuleChangePreview,
+    backtest: report.BacktestReport | None,
+    state: RulesetStatus,
 ) -> RuleChangeResult:
     return RuleChangeResult(
-        before=plain_value(found.before),
-        after=plain_value(amendment.value),
+        before=value_to_json(found.before),
+        after=value_to_json(amendment.value),
         files=[file.path for file in found.written],
         changes=list(map(str, found.changes)),
         waits=found.waits,
         examples=list(map(str, found.examples)),
-        report=told,
+        report=backtest,
         state=state,
     )
 
 
-def _value(asked: int | PointsRamp) -> int | Slope:
-    return asked if isinstance(asked, int) else Slope(*asked.start, *asked.end)
+def _value_from_body(asked: int | PointsRamp) -> int | RampEnds:
+    return asked if isinstance(asked, int) else RampEnds(*asked.start, *asked.end)
 
 
-def plain_value(value: int | Slope) -> int | PointsRamp:
+def value_to_json(value: int | RampEnds) -> int | PointsRamp:
     """Return a number, or a ramp's ends, as the interface writes them."""
     if isinstance(value, int):
         return value

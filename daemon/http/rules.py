@@ -8,11 +8,19 @@ import msgspec
 from aiohttp import web
 
 from daemon.errors import BadRequest, Conflict, NotFound, RulesRejected
-from daemon.hindsight.explaining import VerdictExplanation, explained, parsed
-from daemon.http.bodies import Answer, Limit, Query, ReasonBody, answer, body, query
-from daemon.http.control import WHO
+from daemon.hindsight.explaining import VerdictExplanation, build_explanation, parse_what_if
+from daemon.http.bodies import (
+    PageLimit,
+    ReasonBody,
+    RequestQuery,
+    ResponseBody,
+    json_response,
+    read_body,
+    read_query,
+)
+from daemon.http.control import ACTOR
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
+from daemon.http.vitals import get_services
 from daemon.rulebook.state import RulesetStatus, RulesetSummary
 from storage import rulesets, shadows
 from storage.rulesets import RulesetActivation, RulesetRecord
@@ -35,19 +43,19 @@ class RulesetChoiceBody(ReasonBody, frozen=True):
     ]
 
 
-class LimitQuery(Query, frozen=True):
+class LimitQuery(RequestQuery, frozen=True):
     """How many to return, newest first."""
 
-    limit: Limit = 50
+    limit: PageLimit = 50
 
 
-class RulesetHistory(Answer, frozen=True):
+class RulesetHistory(ResponseBody, frozen=True):
     """Every change of the live sets, newest first."""
 
     items: list[RulesetActivation]
 
 
-class ShadowReport(Answer, frozen=True):
+class ShadowReport(ResponseBody, frozen=True):
     """How the shadow does: how often it was asked, how often and how it would have differed.
 
     `problems` are why its newest files are not asked.
@@ -61,86 +69,92 @@ class ShadowReport(Answer, frozen=True):
 
 @routes.get("/v1/rules")
 @operation(RulesetStatus)
-async def active(request: web.Request) -> web.Response:
+async def get_rules(request: web.Request) -> web.Response:
     """Return the live sets, what waits to be accepted, and what was refused last."""
-    return answer(house_of(request).rule_desk.state())
+    return json_response(get_services(request).ruleset_service.get_status())
 
 
 @routes.get("/v1/rules/history")
 @operation(RulesetHistory, query=LimitQuery)
-async def history(request: web.Request) -> web.Response:
+async def list_ruleset_activations(request: web.Request) -> web.Response:
     """Return which set went live when, by whom, and why."""
-    asked = query(request, LimitQuery)
-    found = await house_of(request).database.read(
-        lambda reader: rulesets.history(reader, asked.limit)
+    asked = read_query(request, LimitQuery)
+    found = await get_services(request).database.read(
+        lambda reader: rulesets.list_activations(reader, asked.limit)
     )
-    return answer(RulesetHistory(found))
+    return json_response(RulesetHistory(found))
 
 
 @routes.get("/v1/rules/sets/{hash}")
-@operation(RulesetRecord, refuses=(NotFound,))
-async def stored(request: web.Request) -> web.Response:
+@operation(RulesetRecord, errors=(NotFound,))
+async def get_ruleset(request: web.Request) -> web.Response:
     """Return a set that was live, with its files as they were."""
     wanted = request.match_info["hash"]
-    found = await house_of(request).database.read(lambda reader: rulesets.find(reader, wanted, 1))
+    found = await get_services(request).database.read(
+        lambda reader: rulesets.find_rulesets(reader, wanted, 1)
+    )
     if not found:
         raise NotFound(f"No rules of the hash {wanted} were ever live.")
-    return answer(found[0])
+    return json_response(found[0])
 
 
 @routes.post("/v1/rules/reload")
 @operation(RulesetStatus)
-async def reload(request: web.Request) -> web.Response:
+async def reload_rules(request: web.Request) -> web.Response:
     """Try the operator's folder now; what came of it is the answer."""
-    return answer(await house_of(request).rule_desk.reload(request[WHO]))
+    return json_response(await get_services(request).ruleset_service.reload(request[ACTOR]))
 
 
 @routes.post("/v1/rules/accept")
-@operation(RulesetStatus, body=RulesetChoiceBody, refuses=(NotFound,))
-async def accept(request: web.Request) -> web.Response:
+@operation(RulesetStatus, body=RulesetChoiceBody, errors=(NotFound,))
+async def accept_rules(request: web.Request) -> web.Response:
     """Let the rules that wait go live."""
-    asked = await body(request, RulesetChoiceBody)
-    desk = house_of(request).rule_desk
-    return answer(await desk.accept(asked.hash, request[WHO], asked.reason))
+    asked = await read_body(request, RulesetChoiceBody)
+    desk = get_services(request).ruleset_service
+    return json_response(await desk.accept(asked.hash, request[ACTOR], asked.reason))
 
 
 @routes.post("/v1/rules/rollback")
-@operation(RulesetStatus, body=RulesetChoiceBody, refuses=(NotFound, Conflict, RulesRejected))
-async def rollback(request: web.Request) -> web.Response:
+@operation(RulesetStatus, body=RulesetChoiceBody, errors=(NotFound, Conflict, RulesRejected))
+async def rollback_rules(request: web.Request) -> web.Response:
     """Put rules that were live before in force again."""
-    asked = await body(request, RulesetChoiceBody)
-    desk = house_of(request).rule_desk
-    return answer(await desk.rollback(asked.hash, request[WHO], asked.reason))
+    asked = await read_body(request, RulesetChoiceBody)
+    desk = get_services(request).ruleset_service
+    return json_response(await desk.rollback(asked.hash, request[ACTOR], asked.reason))
 
 
 @routes.get("/v1/rules/shadow")
 @operation(ShadowReport, query=LimitQuery)
-async def shadow(request: web.Request) -> web.Response:
+async def get_shadow_report(request: web.Request) -> web.Response:
     """Return how often the shadow would have decided otherwise, with the newest examples."""
-    asked, house = query(request, LimitQuery), house_of(request)
-    state = house.rule_desk.state()
+    asked, house = read_query(request, LimitQuery), get_services(request)
+    state = house.ruleset_service.get_status()
     found, problems = state.shadow, list(state.shadow_problems)
     if found is None:
-        return answer(ShadowReport(None, problems, None, []))
-    return answer(
+        return json_response(ShadowReport(None, problems, None, []))
+    return json_response(
         ShadowReport(
             found,
             problems,
-            await house.database.read(lambda reader: shadows.standing(reader, found.hash)),
             await house.database.read(
-                lambda reader: shadows.disagreements(reader, found.hash, asked.limit)
+                lambda reader: shadows.get_shadow_statistics(reader, found.hash)
+            ),
+            await house.database.read(
+                lambda reader: shadows.list_shadow_disagreements(reader, found.hash, asked.limit)
             ),
         )
     )
 
 
 @routes.get("/v1/rules/explain/{subject}")
-@operation(VerdictExplanation, refuses=(BadRequest, NotFound))
-async def explain(request: web.Request) -> web.Response:
+@operation(VerdictExplanation, errors=(BadRequest, NotFound))
+async def explain_decision(request: web.Request) -> web.Response:
     """Explain a message's, a prospect's or one decision; each `FACT=VALUE` supposes otherwise."""
-    house, subject = house_of(request), request.match_info["subject"]
-    what_if = parsed(dict(request.query))
+    house, subject = get_services(request), request.match_info["subject"]
+    what_if = parse_what_if(dict(request.query))
     found = await house.database.read(
-        lambda reader: explained(reader, house.rulebook, subject, what_if, house.clock.now())
+        lambda reader: build_explanation(
+            reader, house.rulesets, subject, what_if, house.clock.now()
+        )
     )
-    return answer(found)
+    return json_response(found)

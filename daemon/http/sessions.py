@@ -9,20 +9,27 @@ from typing import Any
 from aiohttp import web
 
 from daemon.errors import BadRequest, Conflict, NotFound
-from daemon.http.bodies import Answer, Body, ResultPage, answer, body, whole
-from daemon.http.control import WHO
+from daemon.http.bodies import (
+    RequestBody,
+    ResponseBody,
+    ResultPage,
+    json_response,
+    list_response,
+    read_body,
+)
+from daemon.http.control import ACTOR
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
+from daemon.http.vitals import get_services
 from daemon.sessions.view import SessionView
 from storage import sessions as rows
 from storage.sessions import SessionHistoryEntry
 
 routes = web.RouteTableDef()
 
-ORDERS = frozenset({"start", "stop", "restart", "logout", "acknowledge"})
+SESSION_COMMANDS = frozenset({"start", "stop", "restart", "logout", "acknowledge"})
 
 
-class NewSessionBody(Body, frozen=True):
+class NewSessionBody(RequestBody, frozen=True):
     """A session to add. `options` are the channel's own."""
 
     name: str
@@ -31,7 +38,7 @@ class NewSessionBody(Body, frozen=True):
     options: Mapping[str, Any] = {}
 
 
-class DeletedSession(Answer, frozen=True):
+class DeletedSession(ResponseBody, frozen=True):
     """What is not there any more."""
 
     deleted: str
@@ -39,52 +46,52 @@ class DeletedSession(Answer, frozen=True):
 
 @routes.get("/v1/sessions")
 @operation(ResultPage[SessionView])
-async def list_(request: web.Request) -> web.Response:
+async def list_sessions(request: web.Request) -> web.Response:
     """Return every session as people and clients read it."""
-    return whole(house_of(request).sessions.views())
+    return list_response(get_services(request).sessions.views())
 
 
 @routes.post("/v1/sessions")
-@operation(SessionView, status=201, body=NewSessionBody, refuses=(Conflict,))
-async def create(request: web.Request) -> web.Response:
+@operation(SessionView, status=201, body=NewSessionBody, errors=(Conflict,))
+async def create_session(request: web.Request) -> web.Response:
     """Add a session; it stays off until it is started."""
-    asked, house = await body(request, NewSessionBody), house_of(request)
+    asked, house = await read_body(request, NewSessionBody), get_services(request)
     zone = asked.time_zone or house.settings.daemon.time_zone
     made = await house.sessions.create(
-        asked.name, asked.channel, zone, asked.options, who=request[WHO]
+        asked.name, asked.channel, zone, asked.options, who=request[ACTOR]
     )
-    return answer(made, status=201)
+    return json_response(made, status=201)
 
 
 @routes.get("/v1/sessions/{name}")
-@operation(SessionView, refuses=(NotFound,))
-async def get(request: web.Request) -> web.Response:
+@operation(SessionView, errors=(NotFound,))
+async def get_session(request: web.Request) -> web.Response:
     """Return one session."""
-    return answer(house_of(request).sessions.view(request.match_info["name"]))
+    return json_response(get_services(request).sessions.view(request.match_info["name"]))
 
 
-@routes.post(f"/v1/sessions/{{name}}/{{order:{'|'.join(sorted(ORDERS))}}}")
-@operation(SessionView, refuses=(NotFound, Conflict, BadRequest))
-async def order(request: web.Request) -> web.Response:
+@routes.post(f"/v1/sessions/{{name}}/{{order:{'|'.join(sorted(SESSION_COMMANDS))}}}")
+@operation(SessionView, errors=(NotFound, Conflict, BadRequest))
+async def run_session_command(request: web.Request) -> web.Response:
     """Carry out an order; start and stop are idempotent. Returns the session after it."""
-    name, sessions = request.match_info["name"], house_of(request).sessions
-    await getattr(sessions, request.match_info["order"])(name, request[WHO])
-    return answer(sessions.view(name))
+    name, sessions = request.match_info["name"], get_services(request).sessions
+    await getattr(sessions, request.match_info["order"])(name, request[ACTOR])
+    return json_response(sessions.view(name))
 
 
 @routes.delete("/v1/sessions/{name}")
-@operation(DeletedSession, refuses=(Conflict,))
-async def delete(request: web.Request) -> web.Response:
+@operation(DeletedSession, errors=(Conflict,))
+async def delete_session(request: web.Request) -> web.Response:
     """Delete a session and its login; messages and history stay. Idempotent."""
     name = request.match_info["name"]
-    await house_of(request).sessions.delete(name, request[WHO])
-    return answer(DeletedSession(name))
+    await get_services(request).sessions.delete(name, request[ACTOR])
+    return json_response(DeletedSession(name))
 
 
 @routes.get("/v1/sessions/{name}/history")
-@operation(ResultPage[SessionHistoryEntry], refuses=(NotFound,))
-async def history(request: web.Request) -> web.Response:
+@operation(ResultPage[SessionHistoryEntry], errors=(NotFound,))
+async def list_session_history(request: web.Request) -> web.Response:
     """Return every move of a session's regions, oldest first."""
-    name, house = request.match_info["name"], house_of(request)
+    name, house = request.match_info["name"], get_services(request)
     house.sessions.view(name)
-    return whole(await house.database.read(partial(rows.history, name=name)))
+    return list_response(await house.database.read(partial(rows.list_session_history, name=name)))

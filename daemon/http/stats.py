@@ -9,25 +9,25 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
-from daemon.http.bodies import Answer, Query, answer, query
+from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_query
 from daemon.http.openapi import operation
-from daemon.http.vitals import house_of
+from daemon.http.vitals import get_services
 from statemachines.message import MessageState
 from storage import decisions, listings, messages, prospects
 from storage.listings import MessageFunnel, WaitingCount
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
-_USUAL: Final = timedelta(hours=24)
+_DEFAULT_PERIOD: Final = timedelta(hours=24)
 
 
-class StatsQuery(Query, frozen=True):
+class StatsQuery(RequestQuery, frozen=True):
     """From when on the way of messages is counted; without it the last 24 hours."""
 
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
-class DaemonStats(Answer, frozen=True):
+class DaemonStats(ResponseBody, frozen=True):
     """Figures. All but `way` count what there is now, whenever it came."""
 
     since: datetime
@@ -41,21 +41,21 @@ class DaemonStats(Answer, frozen=True):
 
 @routes.get("/v1/stats")
 @operation(DaemonStats, query=StatsQuery)
-async def stats(request: web.Request) -> web.Response:
+async def get_stats(request: web.Request) -> web.Response:
     """Return figures: the way of messages since a moment, and what stands where now."""
-    wanted, house = query(request, StatsQuery), house_of(request)
-    since = wanted.since or house.clock.now() - _USUAL
-    return answer(await house.database.read(lambda reader: _counted(reader, since)))
+    wanted, house = read_query(request, StatsQuery), get_services(request)
+    since = wanted.since or house.clock.now() - _DEFAULT_PERIOD
+    return json_response(await house.database.read(lambda reader: _read_stats(reader, since)))
 
 
-def _counted(reader: Reader, since: datetime) -> DaemonStats:
-    counted = messages.counts(reader)
+def _read_stats(reader: Reader, since: datetime) -> DaemonStats:
+    counted = messages.count_messages_by_state(reader)
     return DaemonStats(
         since=since,
-        way=listings.funnel(reader, since),
+        way=listings.get_message_funnel(reader, since),
         messages={MessageState(state): count for state, count in counted.items()},
-        decisions=decisions.counts(reader),
-        prospects=prospects.counts(reader),
-        for_review=listings.standing(reader, [MessageState.HELD]),
-        unanswered=listings.unanswered(reader),
+        decisions=decisions.count_decisions_by_verdict(reader),
+        prospects=prospects.count_prospects_by_validation(reader),
+        for_review=listings.count_messages_in_states(reader, [MessageState.HELD]),
+        unanswered=listings.count_unanswered_contacts(reader),
     )

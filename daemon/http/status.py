@@ -7,10 +7,10 @@ from datetime import datetime
 
 from aiohttp import web
 
-from daemon.http.bodies import Answer, answer
+from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
 from daemon.http.release import VERSION
-from daemon.http.vitals import VITALS, ReadinessBlocker, house_of
+from daemon.http.vitals import DAEMON_HEALTH, ReadinessBlocker, get_services
 from daemon.rulebook.state import RulesetStatus
 from daemon.sessions.view import SessionView
 from storage import messages
@@ -19,7 +19,7 @@ from storage.halts import HaltRecord
 routes = web.RouteTableDef()
 
 
-class RulesSummary(Answer, frozen=True):
+class RulesSummary(ResponseBody, frozen=True):
     """The hashes in force, the one that waits for a person, and how many problems were refused."""
 
     gate: str
@@ -28,7 +28,7 @@ class RulesSummary(Answer, frozen=True):
     problems: int
 
 
-class DaemonStatus(Answer, frozen=True):
+class DaemonStatus(ResponseBody, frozen=True):
     """The house at a glance; `seq` is the number of the last event in `epoch`."""
 
     version: str
@@ -47,28 +47,28 @@ class DaemonStatus(Answer, frozen=True):
 
 @routes.get("/v1/status")
 @operation(DaemonStatus)
-async def status(request: web.Request) -> web.Response:
+async def get_status(request: web.Request) -> web.Response:
     """Return version, times, doors, halt, sessions, queue depths, and what blocks readiness."""
-    house, vitals = house_of(request), request.app[VITALS]
-    return answer(
+    house, vitals = get_services(request), request.app[DAEMON_HEALTH]
+    return json_response(
         DaemonStatus(
             version=VERSION,
             instance=house.database.instance_id,
             epoch=house.database.epoch,
             started_at=house.started_at,
             now=house.clock.now(),
-            doors=vitals.doors,
-            blockers=await vitals.blockers(),
-            halt=await house.halt.state(),
-            messages=await house.database.read(messages.counts),
+            doors=vitals.addresses,
+            blockers=await vitals.find_blockers(),
+            halt=await house.halt.get_current(),
+            messages=await house.database.read(messages.count_messages_by_state),
             sessions=house.sessions.views(),
-            rules=_rules(house.rule_desk.state()),
+            rules=_summarise_rules(house.ruleset_service.get_status()),
             seq=await house.database.high_water(),
         )
     )
 
 
-def _rules(state: RulesetStatus) -> RulesSummary:
+def _summarise_rules(state: RulesetStatus) -> RulesSummary:
     return RulesSummary(
         gate=state.gate.hash,
         score=state.score.hash,

@@ -11,23 +11,23 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from daemon.bus import Bus, Lagged, Published, Subscription
+from daemon.bus import EventBus, EventSubscription, PublishedEvent, SubscriberLagged
 from daemon.errors import Unavailable
 from storage import event_log
 from storage.db import Database
 from storage.events import CommittedEvent
 
 HEARTBEAT_SECONDS: Final = 15.0
-LOG_PAGE: Final = 200
-LAGGED: Final = "stream.lagged"
+LOG_PAGE_SIZE: Final = 200
+LAGGED_TYPE: Final = "stream.lagged"
 """The type of the last line to a listener who fell behind; its `seq` is where to go on."""
-OPEN: Final = web.AppKey("open_streams", set[Callable[[], None]])
+OPEN_STREAMS: Final = web.AppKey("open_streams", set[Callable[[], None]])
 """What a shutdown calls, so that it does not wait for what would go on."""
 
 Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
 
-def endless(handler: Handled) -> Handled:
+def no_time_limit(handler: Handled) -> Handled:
     """Mark a handler whose answer goes on for as long as somebody listens: no time limit."""
     handler.__dict__["endless"] = True
     return handler
@@ -35,15 +35,15 @@ def endless(handler: Handled) -> Handled:
 
 async def close_streams(app: web.Application) -> None:
     """End every stream, so that a shutdown does not wait for listeners."""
-    under_way = app[OPEN]
+    under_way = app[OPEN_STREAMS]
     for end in tuple(under_way):
         end()
 
 
 @contextlib.contextmanager
-def at_shutdown(request: web.Request, end: Callable[[], None]) -> Iterator[None]:
+def call_at_shutdown(request: web.Request, end: Callable[[], None]) -> Iterator[None]:
     """Call `end` where the daemon shuts its doors before the block ends."""
-    under_way = request.app[OPEN]
+    under_way = request.app[OPEN_STREAMS]
     under_way.add(end)
     try:
         yield
@@ -52,12 +52,12 @@ def at_shutdown(request: web.Request, end: Callable[[], None]) -> Iterator[None]
 
 
 @contextlib.asynccontextmanager
-async def while_open(request: web.Request) -> AsyncIterator[None]:
+async def cancel_at_shutdown(request: web.Request) -> AsyncIterator[None]:
     """Cut the block short with :class:`Unavailable` where the daemon shuts its doors meanwhile."""
     limit = asyncio.timeout(None)
     try:
         async with limit:
-            with at_shutdown(request, partial(limit.reschedule, 0.0)):
+            with call_at_shutdown(request, partial(limit.reschedule, 0.0)):
                 yield
     except TimeoutError as error:
         if not limit.expired():
@@ -66,23 +66,25 @@ async def while_open(request: web.Request) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def listening(request: web.Request, bus: Bus) -> AsyncIterator[Subscription]:
+async def open_subscription(
+    request: web.Request, bus: EventBus
+) -> AsyncIterator[EventSubscription]:
     """Lend a subscription that ends with the request, and when the daemon shuts its doors."""
     subscription = bus.subscribe()
-    with at_shutdown(request, subscription.close):
+    with call_at_shutdown(request, subscription.close):
         try:
             yield subscription
         finally:
             subscription.close()
 
 
-async def send_lines(
-    request: web.Request, subscription: Subscription, lines: AsyncIterator[dict[str, Any]]
+async def send_ndjson(
+    request: web.Request, subscription: EventSubscription, lines: AsyncIterator[dict[str, Any]]
 ) -> web.StreamResponse:
     """Write each item as a line; an empty one now and then shows that both ends live."""
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)
-    beating = asyncio.create_task(_heartbeat(response, subscription))
+    beating = asyncio.create_task(_send_heartbeats(response, subscription))
     try:
         async for line in lines:
             await response.write(msgspec.json.encode(line) + b"\n")
@@ -94,7 +96,7 @@ async def send_lines(
     return response
 
 
-async def _heartbeat(response: web.StreamResponse, subscription: Subscription) -> None:
+async def _send_heartbeats(response: web.StreamResponse, subscription: EventSubscription) -> None:
     try:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -103,8 +105,8 @@ async def _heartbeat(response: web.StreamResponse, subscription: Subscription) -
         subscription.close()
 
 
-async def from_log_then_live(
-    database: Database, subscription: Subscription, after: int
+async def iterate_events(
+    database: Database, subscription: EventSubscription, after: int
 ) -> AsyncIterator[dict[str, Any]]:
     """Yield every stored event past `after`, in order, then those that happen from now on.
 
@@ -112,24 +114,26 @@ async def from_log_then_live(
     fell behind is told so and finds the rest by asking again with the last seq.
     """
     seq = after
-    while events := await database.read(partial(event_log.after, seq=seq, limit=LOG_PAGE)):
+    while events := await database.read(
+        partial(event_log.list_events_after, seq=seq, limit=LOG_PAGE_SIZE)
+    ):
         for event in events:
-            yield as_line(event)
+            yield event_to_json(event)
         seq = events[-1].seq
     try:
         async for published in subscription:
             if published.seq is not None and published.seq > seq:
                 seq = published.seq
-                yield as_line(published)
-    except Lagged:
-        yield {"type": LAGGED, "seq": seq}
+                yield event_to_json(published)
+    except SubscriberLagged:
+        yield {"type": LAGGED_TYPE, "seq": seq}
 
 
-def as_line(told: CommittedEvent | Published) -> dict[str, Any]:
+def event_to_json(source: CommittedEvent | PublishedEvent) -> dict[str, Any]:
     """Return an event in its public form, whether it comes from the log or the bus."""
-    event = told.event if isinstance(told, Published) else told
+    event = source.event if isinstance(source, PublishedEvent) else source
     return {
-        "seq": told.seq,
+        "seq": source.seq,
         "type": event.type,
         "at": event.at,
         "subject": event.subject,

@@ -13,29 +13,29 @@ from aiohttp import web
 from daemon.api import numbers
 from daemon.errors import Conflict, ImportRejected, NotFound, NumberRejected
 from daemon.http.bodies import (
-    Answer,
-    Body,
     PageQuery,
-    Query,
-    Reason,
+    ReasonText,
+    RequestBody,
+    RequestQuery,
+    ResponseBody,
     ResultPage,
-    answer,
-    body,
-    page,
-    query,
+    json_response,
+    page_response,
+    read_body,
+    read_query,
 )
-from daemon.http.control import WHO
-from daemon.http.house import House
+from daemon.http.control import ACTOR
+from daemon.http.house import HttpServices
 from daemon.http.openapi import operation
-from daemon.http.streams import endless
-from daemon.http.uploads import Uploads
-from daemon.http.vitals import house_of
+from daemon.http.streams import no_time_limit
+from daemon.http.uploads import UploadStore
+from daemon.http.vitals import get_services
 from daemon.suppression import (
     SuppressionImportResult,
     SuppressionRecord,
     SuppressionResult,
     SuppressionSource,
-    import_csv,
+    import_suppression_list,
 )
 from storage import suppressions
 
@@ -44,24 +44,24 @@ routes = web.RouteTableDef()
 PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
 
 
-class SuppressionBody(Body, frozen=True):
+class SuppressionBody(RequestBody, frozen=True):
     """A person, by number or contact id, and why."""
 
     phone: PhoneText
-    reason: Reason
+    reason: ReasonText
 
 
-class SuppressionCheckQuery(Query, frozen=True):
+class SuppressionCheckQuery(RequestQuery, frozen=True):
     """A person, by number or contact id."""
 
     phone: PhoneText
 
 
-class SuppressionImportBody(Body, frozen=True):
+class SuppressionImportBody(RequestBody, frozen=True):
     """An upload with a number a line, why these are suppressed, and where short numbers belong."""
 
     upload: str
-    reason: Reason
+    reason: ReasonText
     region: (
         Annotated[
             str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
@@ -70,13 +70,13 @@ class SuppressionImportBody(Body, frozen=True):
     ) = None
 
 
-class LiftedSuppression(Answer, frozen=True):
+class LiftedSuppression(ResponseBody, frozen=True):
     """Whose suppression was lifted: the number in its one form, or the contact's id."""
 
     lifted: str
 
 
-class SuppressionStatus(Answer, frozen=True):
+class SuppressionStatus(ResponseBody, frozen=True):
     """Whether a person is suppressed, and by which words."""
 
     suppressed: bool
@@ -85,66 +85,68 @@ class SuppressionStatus(Answer, frozen=True):
 
 @routes.get("/v1/suppressions")
 @operation(ResultPage[SuppressionRecord], query=PageQuery)
-async def list_(request: web.Request) -> web.Response:
+async def list_suppressions(request: web.Request) -> web.Response:
     """Return the suppressions in force."""
-    wanted = query(request, PageQuery)
-    found = await house_of(request).database.read(
-        lambda reader: suppressions.page(reader, after=wanted.after, limit=wanted.limit + 1)
+    wanted = read_query(request, PageQuery)
+    found = await get_services(request).database.read(
+        lambda reader: suppressions.list_suppressions(
+            reader, after=wanted.after, limit=wanted.limit + 1
+        )
     )
-    return page(found, wanted.limit, lambda record: record.alias_hash)
+    return page_response(found, wanted.limit, lambda record: record.alias_hash)
 
 
 @routes.get("/v1/suppressions/check")
-@operation(SuppressionStatus, query=SuppressionCheckQuery, refuses=(NumberRejected, NotFound))
-async def check(request: web.Request) -> web.Response:
+@operation(SuppressionStatus, query=SuppressionCheckQuery, errors=(NumberRejected, NotFound))
+async def check_suppression(request: web.Request) -> web.Response:
     """Tell whether a person is suppressed, in whatever form the number is written."""
-    wanted, house = query(request, SuppressionCheckQuery), house_of(request)
-    found = await house.suppression.check(_target(wanted.phone, house))
-    return answer(SuppressionStatus(bool(found), found))
+    wanted, house = read_query(request, SuppressionCheckQuery), get_services(request)
+    found = await house.suppression.check(_parse_target(wanted.phone, house))
+    return json_response(SuppressionStatus(bool(found), found))
 
 
 @routes.post("/v1/suppressions")
-@operation(SuppressionResult, body=SuppressionBody, refuses=(NumberRejected, NotFound))
-async def suppress(request: web.Request) -> web.Response:
+@operation(SuppressionResult, body=SuppressionBody, errors=(NumberRejected, NotFound))
+async def create_suppression(request: web.Request) -> web.Response:
     """Suppress a person in every form of their number, and cancel all that waits for them."""
-    asked, house = await body(request, SuppressionBody), house_of(request)
+    asked, house = await read_body(request, SuppressionBody), get_services(request)
     done = await house.suppression.suppress(
-        _target(asked.phone, house),
+        _parse_target(asked.phone, house),
         source=SuppressionSource.OPERATOR,
         reason=asked.reason,
-        who=request[WHO],
+        who=request[ACTOR],
     )
-    return answer(done)
+    return json_response(done)
 
 
 @routes.post("/v1/suppressions/lift")
-@operation(LiftedSuppression, body=SuppressionBody, refuses=(NumberRejected, NotFound, Conflict))
-async def lift(request: web.Request) -> web.Response:
+@operation(LiftedSuppression, body=SuppressionBody, errors=(NumberRejected, NotFound, Conflict))
+async def lift_suppression(request: web.Request) -> web.Response:
     """Correct an operator's or an import's mistake; a person's own word stays (409)."""
-    asked, house = await body(request, SuppressionBody), house_of(request)
-    target = _target(asked.phone, house)
-    await house.suppression.correct(target, who=request[WHO], reason=asked.reason)
-    return answer(LiftedSuppression(target))
+    asked, house = await read_body(request, SuppressionBody), get_services(request)
+    target = _parse_target(asked.phone, house)
+    await house.suppression.correct(target, who=request[ACTOR], reason=asked.reason)
+    return json_response(LiftedSuppression(target))
 
 
 @routes.post("/v1/suppressions/import")
-@operation(SuppressionImportResult, body=SuppressionImportBody, refuses=(NotFound, ImportRejected))
-@endless
-async def import_(request: web.Request) -> web.StreamResponse:
+@operation(SuppressionImportResult, body=SuppressionImportBody, errors=(NotFound, ImportRejected))
+@no_time_limit
+async def import_suppressions(request: web.Request) -> web.StreamResponse:
     """Suppress every number of an uploaded list; what is no number is named and left out."""
-    asked, house = await body(request, SuppressionImportBody), house_of(request)
-    path = Uploads(house.settings.state_dir).path(asked.upload)
-    done = await import_csv(
+    asked, house = await read_body(request, SuppressionImportBody), get_services(request)
+    path = UploadStore(house.settings.state_dir).get_path(asked.upload)
+    done = await import_suppression_list(
         house.suppression,
-        await asyncio.to_thread(_text, path),
+        await asyncio.to_thread(_read_text, path),
         region=asked.region or house.settings.daemon.default_region,
         reason=asked.reason,
-        who=request[WHO],
+        who=request[ACTOR],
     )
-    return answer(done)
+    return json_response(done)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Return a list's text; only its digits matter, so that any old encoding will do."""
     content = path.read_bytes()
     try:
@@ -153,11 +155,11 @@ def _text(path: Path) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def _target(phone: str, house: House) -> str:
+def _parse_target(phone: str, house: HttpServices) -> str:
     """Return a contact's id as it is, a number in its one canonical form."""
     if phone.startswith("con_"):
         return phone
     try:
-        return numbers.parse(phone, house.settings.daemon.default_region).e164
+        return numbers.parse_phone(phone, house.settings.daemon.default_region).e164
     except numbers.NumberUnusable as error:
         raise NumberRejected(f"phone: {error.sentence}") from error

@@ -7,11 +7,11 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 
-from daemon.bus import Bus, Lagged
-from daemon.events import Event, GateFaulted, PluginFailed
+from daemon.bus import EventBus, SubscriberLagged
+from daemon.events import DomainEvent, GateFaulted, PluginFailed
 
 
-class Tally:
+class EventCounts:
     """How many events of each type there were; faults and failures by what failed."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Tally:
         self.gate_faults: Counter[str] = Counter()
         self.plugin_failures: Counter[str] = Counter()
 
-    def count(self, event: Event) -> None:
+    def count(self, event: DomainEvent) -> None:
         """Count one event."""
         self.events[event.type] += 1
         if isinstance(event, GateFaulted):
@@ -28,7 +28,7 @@ class Tally:
             self.plugin_failures[event.subject] += 1
 
     @contextlib.asynccontextmanager
-    async def listening(self, bus: Bus) -> AsyncIterator[None]:
+    async def counting(self, bus: EventBus) -> AsyncIterator[None]:
         """Count beside the block."""
         task = asyncio.create_task(self._listen(bus), name="tally")
         try:
@@ -36,8 +36,8 @@ class Tally:
         finally:
             task.cancel()
 
-    async def _listen(self, bus: Bus) -> None:
+    async def _listen(self, bus: EventBus) -> None:
         while True:  # after a flood some counts are missing, but counting goes on
-            with contextlib.suppress(Lagged):
+            with contextlib.suppress(SubscriberLagged):
                 async for published in bus.subscribe():
                     self.count(published.event)

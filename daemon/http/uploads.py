@@ -12,53 +12,53 @@ from pathlib import Path
 from typing import Final
 
 from daemon.errors import BadRequest, NotFound
-from daemon.http.limits import too_large
+from daemon.http.limits import build_body_too_large
 
 FILE_LIMIT: Final = 64 << 20
-_ID: Final = re.compile(r"up_[0-9a-f]{16}")
+_UPLOAD_ID: Final = re.compile(r"up_[0-9a-f]{16}")
 _UNSAFE: Final = re.compile(r"[^\w.() -]+")
-_LONGEST_NAME: Final = 120
+_MAX_NAME_LENGTH: Final = 120
 
 
-class Uploads:
+class UploadStore:
     """The uploads of one installation, each a file under its own name in a folder of its own."""
 
     def __init__(self, state_dir: Path, limit: int = FILE_LIMIT) -> None:
         self._folder = state_dir / "uploads"
         self._limit = limit
 
-    async def keep(self, name: str, chunks: AsyncIterator[bytes]) -> str:
+    async def save(self, name: str, chunks: AsyncIterator[bytes]) -> str:
         """Store a file and return its id; raise :class:`BodyTooLarge` past the limit.
 
         Nothing stays of one that does not come whole.
         """
         upload = f"up_{secrets.token_hex(8)}"
-        path = await asyncio.to_thread(self._make_room, upload, name)
+        path = await asyncio.to_thread(self._create_file, upload, name)
         try:
-            await self._fill(path, chunks)
+            await self._write_chunks(path, chunks)
         except BaseException:
             shutil.rmtree(path.parent, ignore_errors=True)
             raise
         return upload
 
-    async def _fill(self, path: Path, chunks: AsyncIterator[bytes]) -> None:
+    async def _write_chunks(self, path: Path, chunks: AsyncIterator[bytes]) -> None:
         size = 0
         async for chunk in chunks:
             size += len(chunk)
             if size > self._limit:
-                raise too_large(self._limit, "Split the file into several.")
-            await asyncio.to_thread(_append, path, chunk)
+                raise build_body_too_large(self._limit, "Split the file into several.")
+            await asyncio.to_thread(_append_chunk, path, chunk)
 
-    def path(self, upload: str) -> Path:
+    def get_path(self, upload: str) -> Path:
         """Return where an upload lies; raise :class:`NotFound` for one that is not there."""
         folder = self._folder / upload
-        if not _ID.fullmatch(upload) or not folder.is_dir():
+        if not _UPLOAD_ID.fullmatch(upload) or not folder.is_dir():
             raise NotFound(
                 f"There is no upload {upload}.", hint="Uploads are kept for some days only."
             )
         return next(folder.iterdir())
 
-    def forget(self, before: datetime) -> int:
+    def delete_older(self, before: datetime) -> int:
         """Delete the uploads from before a moment; return how many."""
         old = [
             folder
@@ -69,9 +69,9 @@ class Uploads:
             shutil.rmtree(folder)
         return len(old)
 
-    def _make_room(self, upload: str, name: str) -> Path:
+    def _create_file(self, upload: str, name: str) -> Path:
         """Return an empty private file under the name's harmless part."""
-        plain = _UNSAFE.sub("_", Path(name).name).strip()[-_LONGEST_NAME:]
+        plain = _UNSAFE.sub("_", Path(name).name).strip()[-_MAX_NAME_LENGTH:]
         if not plain.strip("._ "):
             raise BadRequest("filename: it is empty.", hint="Give the file's name: ?filename=…")
         folder = self._folder / upload
@@ -81,6 +81,6 @@ class Uploads:
         return path
 
 
-def _append(path: Path, chunk: bytes) -> None:
+def _append_chunk(path: Path, chunk: bytes) -> None:
     with path.open("ab") as file:
         file.write(chunk)

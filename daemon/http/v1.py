@@ -27,7 +27,7 @@ from daemon.http import (
     suppressions,
 )
 
-routes: list[web.AbstractRouteDef] = [
+RESOURCE_ROUTES: list[web.AbstractRouteDef] = [
     *status.routes,
     *stats.routes,
     *halt.routes,

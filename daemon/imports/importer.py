@@ -15,15 +15,15 @@ import msgspec
 from daemon.aliases import Aliases
 from daemon.api.clock import Clock
 from daemon.api.imports import ImportRow
-from daemon.api.numbers import aliases as number_forms
+from daemon.api.numbers import list_phone_spellings as number_forms
 from daemon.errors import ImportRejected, NotFound
 from daemon.events import ImportFinished
 from daemon.imports import lines
-from daemon.imports.child import Child
-from daemon.imports.intake import Intake
+from daemon.imports.child import ImportProcess
+from daemon.imports.intake import ImportWriter
 from daemon.imports.options import ImportOptions
-from daemon.imports.reading import ReadRecord
-from daemon.imports.reports import ImportPreview, ImportReport, report_of
+from daemon.imports.reading import ParsedImportRow
+from daemon.imports.reports import ImportPreview, ImportReport, get_import_report
 from daemon.plugin_manager import Plugins
 from daemon.scoring import Scoring
 from daemon.settings import Settings
@@ -32,12 +32,12 @@ from storage.db import Database
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.tx import Reader, Tx
 
-OnProgress: TypeAlias = Callable[[int, int | None], None]
-_JOB: Final = 10
+ProgressCallback: TypeAlias = Callable[[int, int | None], None]
+_ROWS_PER_TRANSACTION: Final = 10
 """Records in one write job: few, because an urgent job waits for the one that runs."""
 
 
-class Imports:
+class ImportService:
     """What the doors ask of imports."""
 
     def __init__(
@@ -49,59 +49,61 @@ class Imports:
         clock: Clock,
         settings: Settings,
         *,
-        child: Child | None = None,
+        import_process: ImportProcess | None = None,
     ) -> None:
         self._database = database
         self._sources = plugins.sources()
-        self._intake = Intake(aliases, scoring)
+        self._writer = ImportWriter(aliases, scoring)
         self._clock = clock
         self._settings = settings
-        self._child = child or Child()
-        self._one_at_a_time = asyncio.Lock()
-        self._begun: set[asyncio.Task[ImportReport]] = set()
+        self._import_process = import_process or ImportProcess()
+        self._lock = asyncio.Lock()
+        self._running: set[asyncio.Task[ImportReport]] = set()
 
     async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
         """Read the whole file and say what an import would do; nothing is written."""
         counts = Counter(dict.fromkeys(ImportRowOutcome, 0))
         remarks: Counter[str] = Counter()
         seen: set[str] = set()
-        async with self._child.reading(self._request(path, options)) as reading:
+        async with self._import_process.open_file(self._build_request(path, options)) as reading:
             async for records in reading.batches:
                 remarks.update(each.sentence for each in records if each.phone and each.sentence)
                 counts.update(
-                    await self._database.read(partial(self._foretell, records=records, seen=seen))
+                    await self._database.read(
+                        partial(self._predict_outcomes, records=records, seen=seen)
+                    )
                 )
         return ImportPreview(
-            form=reading.opened.form,
-            headers=reading.opened.headers,
-            mapping=reading.opened.mapping,
-            rows=tuple(ImportRow(number, cells) for number, cells in reading.opened.rows),
-            total=reading.opened.total,
+            form=reading.summary.form,
+            headers=reading.summary.headers,
+            mapping=reading.summary.mapping,
+            rows=tuple(ImportRow(number, cells) for number, cells in reading.summary.rows),
+            total=reading.summary.total,
             counts=counts,
             remarks=remarks,
         )
 
     def start(
-        self, path: Path, options: ImportOptions, who: str, on_progress: OnProgress
+        self, path: Path, options: ImportOptions, who: str, on_progress: ProgressCallback
     ) -> asyncio.Task[ImportReport]:
         """Import as :meth:`run`, beside whoever asks: it goes on when nobody waits any more."""
         task = asyncio.create_task(self.run(path, options, who, on_progress))
-        self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
         return task
 
     async def close(self) -> None:
         """End what was started, between two writes: what was taken stays, as for a cut import."""
-        for task in self._begun:
+        for task in self._running:
             task.cancel()
-        await asyncio.gather(*self._begun, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def run(
         self,
         path: Path,
         options: ImportOptions,
         who: str,
-        on_progress: OnProgress = lambda _done, _total: None,
+        on_progress: ProgressCallback = lambda _done, _total: None,
     ) -> ImportReport:
         """Import a file; return what became of its records.
 
@@ -110,52 +112,56 @@ class Imports:
         Raises :class:`ImportRejected` with what was wrong; what was taken till then stays, and
         the import is not called finished.
         """
-        request = self._request(path, options)
-        async with self._one_at_a_time, self._child.reading(request) as reading:
-            into = await self._begin(path, request, reading.opened, who)
+        request = self._build_request(path, options)
+        async with self._lock, self._import_process.open_file(request) as reading:
+            into = await self._begin(path, request, reading.summary, who)
             if into.finished_at is not None:
-                return await self.report(into.id, repeated=True)
+                return await self.get_report(into.id, repeated=True)
             done = 0
             async for records in reading.batches:
-                for start in range(0, len(records), _JOB):
-                    job = records[start : start + _JOB]
+                for start in range(0, len(records), _ROWS_PER_TRANSACTION):
+                    job = records[start : start + _ROWS_PER_TRANSACTION]
                     await self._database.write(
-                        partial(self._intake.take, into=into, records=job, at=self._clock.now())
+                        partial(
+                            self._writer.write_rows, into=into, records=job, at=self._clock.now()
+                        )
                     )
                     done += len(job)
-                    on_progress(done, reading.opened.total)
+                    on_progress(done, reading.summary.total)
             await self._database.write(partial(self._finish, into=into))
-        return await self.report(into.id)
+        return await self.get_report(into.id)
 
-    async def report(self, import_id: str, *, repeated: bool = False) -> ImportReport:
+    async def get_report(self, import_id: str, *, repeated: bool = False) -> ImportReport:
         """Return what became of an import's records so far; raise NotFound for an unknown one."""
         report = await self._database.read(
-            partial(report_of, import_id=import_id, repeated=repeated)
+            partial(get_import_report, import_id=import_id, repeated=repeated)
         )
         if report is None:
             raise NotFound(f"There is no import {import_id!r}.")
         return report
 
-    async def rejects(self, import_id: str) -> Sequence[ImportRowRecord]:
+    async def list_rejects(self, import_id: str) -> Sequence[ImportRowRecord]:
         """Return the records that were rejected, in file order, with their reasons."""
-        await self.report(import_id)
+        await self.get_report(import_id)
         return await self._database.read(
-            partial(imports.records, import_id=import_id, outcome=ImportRowOutcome.REJECTED)
+            partial(
+                imports.list_import_rows, import_id=import_id, outcome=ImportRowOutcome.REJECTED
+            )
         )
 
-    def _request(self, path: Path, options: ImportOptions) -> lines.Request:
+    def _build_request(self, path: Path, options: ImportOptions) -> lines.ImportReadRequest:
         if not path.is_file():
             raise ImportRejected(f"{path} is no file.", hint="Check the path.")
-        return lines.Request(
+        return lines.ImportReadRequest(
             path=str(path.absolute()),
-            source=self._source(path, options),
+            source=self._choose_source(path, options),
             options=options,
             region=options.region or self._settings.daemon.default_region,
             today=self._clock.now().date(),
             blocked=self._settings.plugins.blocked,
         )
 
-    def _source(self, path: Path, options: ImportOptions) -> str:
+    def _choose_source(self, path: Path, options: ImportOptions) -> str:
         if options.source in self._sources:
             return str(options.source)
         suffix = path.suffix.lower()
@@ -173,7 +179,11 @@ class Imports:
         )
 
     async def _begin(
-        self, path: Path, request: lines.Request, opened: lines.Opened, who: str
+        self,
+        path: Path,
+        request: lines.ImportReadRequest,
+        opened: lines.ImportFileSummary,
+        who: str,
     ) -> ImportRecord:
         told = {
             "source": request.source,
@@ -181,10 +191,10 @@ class Imports:
             "mapping": opened.mapping,
             "options": msgspec.to_builtins(request.options),
         }
-        content_hash = await asyncio.to_thread(_hash, path, told)
+        content_hash = await asyncio.to_thread(_hash_import, path, told)
         return await self._database.write(
             partial(
-                imports.begin,
+                imports.begin_import,
                 content_hash=content_hash,
                 source=request.source,
                 filename=path.name,
@@ -196,7 +206,7 @@ class Imports:
 
     def _finish(self, tx: Tx, into: ImportRecord) -> None:
         now = self._clock.now()
-        counts = imports.finish(tx, into.id, at=now)
+        counts = imports.finish_import(tx, into.id, at=now)
         duplicates, rejected = counts[ImportRowOutcome.DUPLICATE], counts[ImportRowOutcome.REJECTED]
         tx.emit(
             ImportFinished(
@@ -209,8 +219,8 @@ class Imports:
             )
         )
 
-    def _foretell(
-        self, reader: Reader, records: Sequence[ReadRecord], seen: set[str]
+    def _predict_outcomes(
+        self, reader: Reader, records: Sequence[ParsedImportRow], seen: set[str]
     ) -> Counter[ImportRowOutcome]:
         """Count what would become of records; ``seen`` are the lines that came before them."""
         counts: Counter[ImportRowOutcome] = Counter()
@@ -218,15 +228,17 @@ class Imports:
             forms = number_forms(record.phone) if record.phone else frozenset()
             again = not seen.isdisjoint(forms)
             counts[
-                ImportRowOutcome.DUPLICATE if again else self._intake.outcome(reader, record)
+                ImportRowOutcome.DUPLICATE
+                if again
+                else self._writer.predict_outcome(reader, record)
             ] += 1
             seen |= forms
         return counts
 
 
-def _hash(path: Path, told: object) -> str:
+def _hash_import(path: Path, parameters: object) -> str:
     """Return what makes two imports the same: the file's bytes, its mapping and the options."""
-    digest = hashlib.sha256(msgspec.json.encode(told, order="sorted"))
+    digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
     with path.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)

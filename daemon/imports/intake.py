@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time
 from typing import Final
 
 from daemon.aliases import Aliases
-from daemon.api.numbers import REACHABLE, LineType
+from daemon.api.numbers import REACHABLE_LINE_TYPES, LineType
 from daemon.imports.options import ImportPermission
-from daemon.imports.reading import ReadRecord
+from daemon.imports.reading import ParsedImportRow
 from daemon.scoring import Scoring
 from storage import contacts, evidence, imports, prospects
 from storage.evidence import EvidenceKind
@@ -17,7 +17,7 @@ from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Reader, Tx
 
-_BEST_FIRST: Final = (
+_PERMISSIONS_BEST_FIRST: Final = (
     *(
         ImportPermission.OPTED_IN,
         ImportPermission.RELATIONSHIP,
@@ -27,46 +27,50 @@ _BEST_FIRST: Final = (
 )
 
 
-class Intake:
+class ImportWriter:
     """Decides, record by record and in file order, what becomes of it."""
 
     def __init__(self, aliases: Aliases, scoring: Scoring) -> None:
         self._aliases = aliases
         self._scoring = scoring
 
-    def take(self, tx: Tx, into: ImportRecord, records: Sequence[ReadRecord], at: datetime) -> None:
+    def write_rows(
+        self, tx: Tx, into: ImportRecord, records: Sequence[ParsedImportRow], at: datetime
+    ) -> None:
         """Take these records in one transaction; one that was taken before is left as it is."""
         for record in records:
-            if not imports.has_record(tx, into.id, record.record):
-                imports.add_record(tx, into.id, self._take(tx, into, record, at))
+            if not imports.has_import_row(tx, into.id, record.record):
+                imports.insert_import_row(tx, into.id, self._write_row(tx, into, record, at))
 
-    def outcome(self, reader: Reader, record: ReadRecord) -> ImportRowOutcome:
+    def predict_outcome(self, reader: Reader, record: ParsedImportRow) -> ImportRowOutcome:
         """Foretell what would become of a record if it stood alone."""
         if record.phone is None:
             return ImportRowOutcome.REJECTED
-        contact = contacts.of_alias(reader, record.phone)
-        if contact is not None and prospects.of_contact(reader, contact) is not None:
+        contact = contacts.find_contact_by_alias(reader, record.phone)
+        if contact is not None and prospects.find_prospect_by_contact(reader, contact) is not None:
             return ImportRowOutcome.DUPLICATE
-        return accepted_as(record.line_type)
+        return get_accepted_outcome(record.line_type)
 
-    def _take(
-        self, tx: Tx, into: ImportRecord, record: ReadRecord, at: datetime
+    def _write_row(
+        self, tx: Tx, into: ImportRecord, record: ParsedImportRow, at: datetime
     ) -> ImportRowRecord:
         if record.phone is None:
-            return _outcome(record, ImportRowOutcome.REJECTED)
-        contact = contacts.resolve(tx, self._aliases.of_phone(record.phone), at)
-        there = prospects.of_contact(tx, contact)
+            return _build_outcome(record, ImportRowOutcome.REJECTED)
+        contact = contacts.resolve_contact(tx, self._aliases.from_phone(record.phone), at)
+        there = prospects.find_prospect_by_contact(tx, contact)
         if there is None:
-            prospect = prospects.insert(tx, _new(into, contact, record), at=at)
-            outcome = _outcome(record, accepted_as(record.line_type), record.phone, prospect)
+            prospect = prospects.insert_prospect(tx, _build_prospect(into, contact, record), at=at)
+            outcome = _build_outcome(
+                record, get_accepted_outcome(record.line_type), record.phone, prospect
+            )
             granted = record.permission
         else:
-            outcome = _outcome(
-                record, ImportRowOutcome.DUPLICATE, _better_phone(tx, there, record, at), there.id
+            outcome = _build_outcome(
+                record, ImportRowOutcome.DUPLICATE, _upgrade_phone(tx, there, record, at), there.id
             )
-            granted = _not_above(record.permission, _on_record(tx, contact))
-        _note_permission(tx, into, contact, record, granted=granted, at=at)
-        self._scoring.refresh(
+            granted = _limit_permission(record.permission, _get_recorded_permission(tx, contact))
+        _add_permission_evidence(tx, into, contact, record, granted=granted, at=at)
+        self._scoring.refresh_prospect(
             tx,
             contact,
             at,
@@ -76,17 +80,17 @@ class Intake:
         return outcome
 
 
-def accepted_as(line_type: str) -> ImportRowOutcome:
+def get_accepted_outcome(line_type: str) -> ImportRowOutcome:
     """Return how a number of this kind is accepted."""
-    if line_type in REACHABLE:
+    if line_type in REACHABLE_LINE_TYPES:
         return ImportRowOutcome.ACCEPTED
     if line_type == LineType.FIXED_LINE:
         return ImportRowOutcome.ACCEPTED_FIXED_LINE
     return ImportRowOutcome.ACCEPTED_NOT_REACHABLE
 
 
-def _outcome(
-    record: ReadRecord,
+def _build_outcome(
+    record: ParsedImportRow,
     outcome: ImportRowOutcome,
     phone: str | None = None,
     prospect: str | None = None,
@@ -96,7 +100,7 @@ def _outcome(
     )
 
 
-def _new(into: ImportRecord, contact: str, record: ReadRecord) -> NewProspectRecord:
+def _build_prospect(into: ImportRecord, contact: str, record: ParsedImportRow) -> NewProspectRecord:
     return NewProspectRecord(
         contact=contact,
         phone=record.phone or "",
@@ -112,11 +116,15 @@ def _new(into: ImportRecord, contact: str, record: ReadRecord) -> NewProspectRec
     )
 
 
-def _better_phone(tx: Tx, there: ProspectRecord, record: ReadRecord, at: datetime) -> str:
+def _upgrade_phone(tx: Tx, there: ProspectRecord, record: ParsedImportRow, at: datetime) -> str:
     """Return the prospect's number after a mobile form has taken the place of a landline form."""
-    if there.line_type in REACHABLE or record.line_type not in REACHABLE or record.phone is None:
+    if (
+        there.line_type in REACHABLE_LINE_TYPES
+        or record.line_type not in REACHABLE_LINE_TYPES
+        or record.phone is None
+    ):
         return there.phone
-    prospects.update(
+    prospects.update_prospect(
         tx,
         there.id,
         at=at,
@@ -127,41 +135,43 @@ def _better_phone(tx: Tx, there: ProspectRecord, record: ReadRecord, at: datetim
     return record.phone
 
 
-def _on_record(reader: Reader, contact: str) -> ImportPermission:
+def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:
     """Return the best that lists have granted so far."""
     known = {
         each.value
-        for each in evidence.of_contact(reader, contact)
+        for each in evidence.list_contact_evidence(reader, contact)
         if each.kind is EvidenceKind.PERMISSION
     }
-    return next((granted for granted in _BEST_FIRST if granted in known), ImportPermission.NONE)
+    return next(
+        (granted for granted in _PERMISSIONS_BEST_FIRST if granted in known), ImportPermission.NONE
+    )
 
 
-def _not_above(said: ImportPermission, on_record: ImportPermission) -> ImportPermission:
+def _limit_permission(claimed: ImportPermission, recorded: ImportPermission) -> ImportPermission:
     """Let a duplicate refuse or lower, never raise: it may be a worse copy of the same list."""
-    if said is ImportPermission.REFUSED:
-        return said
-    return max(said, on_record, key=_BEST_FIRST.index)
+    if claimed is ImportPermission.REFUSED:
+        return claimed
+    return max(claimed, recorded, key=_PERMISSIONS_BEST_FIRST.index)
 
 
-def _note_permission(
+def _add_permission_evidence(
     tx: Tx,
     into: ImportRecord,
     contact: str,
-    record: ReadRecord,
+    record: ParsedImportRow,
     *,
     granted: ImportPermission,
     at: datetime,
 ) -> None:
     refused = granted is ImportPermission.REFUSED
     how = f": {record.evidence}" if granted is ImportPermission.OPTED_IN else ""
-    evidence.add(
+    evidence.insert_evidence(
         tx,
         contact,
-        EvidenceKind.REFUSAL if refused else EvidenceKind.PERMISSION,
+        EvidenceKind.DECLINED if refused else EvidenceKind.PERMISSION,
         granted.value,
         at=at,
         source=f"{into.filename}, record {record.record}, from"
         f" {record.cartera_origen or into.filename}{how}",
-        quote=record.said,
+        quote=record.permission_text,
     )

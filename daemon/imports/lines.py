@@ -8,13 +8,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from daemon.imports.options import ImportOptions
-from daemon.imports.reading import ReadRecord
+from daemon.imports.reading import ParsedImportRow
 
-BATCH: Final = 500
+BATCH_SIZE: Final = 500
 """Records in one line, at most."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class ImportReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the child is to do: open, map, read and understand every record of a file."""
 
     path: str
@@ -25,7 +25,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     blocked: tuple[str, ...] = ()
 
 
-class Opened(msgspec.Struct, frozen=True, tag="opened"):
+class ImportFileSummary(msgspec.Struct, frozen=True, tag="opened"):
     """The file was opened and read through once; ``rows`` are its first records' cells."""
 
     form: str
@@ -35,39 +35,39 @@ class Opened(msgspec.Struct, frozen=True, tag="opened"):
     total: int
 
 
-class Batch(msgspec.Struct, frozen=True, tag="batch"):
+class ImportRowBatch(msgspec.Struct, frozen=True, tag="batch"):
     """The next records, in file order."""
 
-    records: tuple[ReadRecord, ...]
+    records: tuple[ParsedImportRow, ...]
 
 
-class Ended(msgspec.Struct, frozen=True, tag="ended"):
+class ImportFileEnd(msgspec.Struct, frozen=True, tag="ended"):
     """All records were handed over. Without this line an import is not finished."""
 
     total: int
 
 
-class Refused(msgspec.Struct, frozen=True, tag="refused"):
+class ImportFileRefusal(msgspec.Struct, frozen=True, tag="refused"):
     """The file can't be imported, and why."""
 
     sentence: str
     hint: str = ""
 
 
-Answer: TypeAlias = Opened | Batch | Ended | Refused
+ImportReadAnswer: TypeAlias = ImportFileSummary | ImportRowBatch | ImportFileEnd | ImportFileRefusal
 
 
-def encode(said: Request | Answer) -> bytes:
+def encode_message(message: ImportReadRequest | ImportReadAnswer) -> bytes:
     """Return one line, with its end."""
-    return msgspec.json.encode(said) + b"\n"
+    return msgspec.json.encode(message) + b"\n"
 
 
-def decode_request(line: bytes) -> Request:
+def decode_request(line: bytes) -> ImportReadRequest:
     """Return the request in a line; raise msgspec.MsgspecError for anything else."""
-    return msgspec.json.decode(line, type=Request)
+    return msgspec.json.decode(line, type=ImportReadRequest)
 
 
-def decode_answer(line: bytes) -> Answer:
+def decode_answer(line: bytes) -> ImportReadAnswer:
     """Return the answer in a line; raise msgspec.MsgspecError for anything else."""
-    answer: Answer = msgspec.json.decode(line, type=Answer)
+    answer: ImportReadAnswer = msgspec.json.decode(line, type=ImportReadAnswer)
     return answer

@@ -10,7 +10,7 @@ import msgspec
 
 from daemon.errors import ImportRejected
 
-COLUMNS: Final = frozenset(
+IMPORT_COLUMNS: Final = frozenset(
     {"phone", "name", "trade", "cartera_origen", "permission", "evidence", "data_date", "notes"}
 )
 """What a header can be mapped to."""
@@ -49,10 +49,10 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""
-        if unknown := sorted(set(self.mapping) - COLUMNS):
+        if unknown := sorted(set(self.mapping) - IMPORT_COLUMNS):
             raise ImportRejected(
                 f"There is no column {unknown[0]!r} to map to.",
-                hint=f"The columns are: {', '.join(sorted(COLUMNS))}.",
+                hint=f"The columns are: {', '.join(sorted(IMPORT_COLUMNS))}.",
             )
         if self.permission is ImportPermission.OPTED_IN and not self.statement.strip():
             raise ImportRejected(
@@ -60,13 +60,13 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 hint="State how consent was obtained, or leave the permission at public_source.",
             )
 
-    def mapped(self, headers: tuple[str, ...], guessed: Mapping[str, str]) -> dict[str, str]:
+    def resolve_mapping(self, headers: tuple[str, ...], guess: Mapping[str, str]) -> dict[str, str]:
         """Return the guess, corrected by ``mapping``; raise where no header holds the number."""
         if missing := [header for header in self.mapping.values() if header not in headers]:
             raise ImportRejected(
                 f"The file has no header {missing[0]!r}; it has: {', '.join(headers)}."
             )
-        mapping = {**guessed, **self.mapping}
+        mapping = {**guess, **self.mapping}
         if "phone" not in mapping:
             raise ImportRejected(
                 f"No header was recognised as the phone number; there are: {', '.join(headers)}.",

@@ -14,10 +14,10 @@ from daemon.api import numbers
 from daemon.api.imports import ImportRow
 from daemon.imports.options import ImportOptions, ImportPermission
 
-_LONGEST_CELL: Final = 2_000
-_ISO: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})")
-_LOCAL: Final = re.compile(r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4})")
-_WORDS: Final = {
+_MAX_CELL_LENGTH: Final = 2_000
+_ISO_DATE: Final = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})")
+_LOCAL_DATE: Final = re.compile(r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4})")
+_PERMISSION_WORDS: Final = {
     word: granted
     for granted, words in {
         ImportPermission.OPTED_IN: (
@@ -56,7 +56,7 @@ _WORDS: Final = {
 }
 
 
-class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     """A record as understood. Without ``phone`` it is rejected, for ``reason_code``.
 
     With ``phone`` a reason is a remark: something in the record was held to be less than it says.
@@ -71,7 +71,7 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
     notes: str = ""
     cartera_origen: str = ""
     permission: ImportPermission = ImportPermission.NONE
-    said: str = ""
+    permission_text: str = ""
     """The cell on permission, word for word."""
     evidence: str = ""
     data_date: date | None = None
@@ -79,24 +79,24 @@ class ReadRecord(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
 
 
-def read(
+def parse_row(
     row: ImportRow, mapping: Mapping[str, str], options: ImportOptions, *, region: str, today: date
-) -> ReadRecord:
+) -> ParsedImportRow:
     """Understand one record; what can't be used is said in the result, never raised."""
     cells = {
-        column: row.cells.get(header, "").strip()[:_LONGEST_CELL]
+        column: row.cells.get(header, "").strip()[:_MAX_CELL_LENGTH]
         for column, header in mapping.items()
     }
     try:
-        number = numbers.parse(cells["phone"], region)
+        number = numbers.parse_phone(cells["phone"], region)
     except numbers.NumberUnusable as problem:
-        return ReadRecord(
+        return ParsedImportRow(
             record=row.record, reason_code=problem.reason_code, sentence=problem.sentence
         )
     evidence = cells.get("evidence", "") or options.statement
     said = cells.get("permission", "")
-    permission, reason_code, sentence = permission_said(said, evidence, options.permission)
-    return ReadRecord(
+    permission, reason_code, sentence = parse_permission(said, evidence, options.permission)
+    return ParsedImportRow(
         record=row.record,
         phone=number.e164,
         line_type=number.line_type,
@@ -106,20 +106,20 @@ def read(
         notes=cells.get("notes", ""),
         cartera_origen=options.cartera_origen or cells.get("cartera_origen", ""),
         permission=permission,
-        said=said,
+        permission_text=said,
         evidence=evidence,
-        data_date=date_said(cells.get("data_date", ""), today),
+        data_date=parse_date(cells.get("data_date", ""), today),
         reason_code=reason_code,
         sentence=sentence,
     )
 
 
-def permission_said(
-    said: str, evidence: str, default: ImportPermission
+def parse_permission(
+    text: str, evidence: str, default: ImportPermission
 ) -> tuple[ImportPermission, str, str]:
     """Return what a cell on permission grants, and a remark where that is less than it says."""
-    word = _folded(said)
-    granted = ImportPermission.REFUSED if word.startswith("no ") else _WORDS.get(word)
+    word = _normalise_text(text)
+    granted = ImportPermission.REFUSED if word.startswith("no ") else _PERMISSION_WORDS.get(word)
     if not word:
         return default, "", ""
     if granted is None:
@@ -137,9 +137,9 @@ def permission_said(
     return granted, "", ""
 
 
-def date_said(said: str, today: date) -> date | None:
+def parse_date(text: str, today: date) -> date | None:
     """Return the date in a cell: ISO, or dd/mm/yyyy; anything else, or a future one, is unknown."""
-    match = _ISO.fullmatch(said) or _LOCAL.fullmatch(said)
+    match = _ISO_DATE.fullmatch(text) or _LOCAL_DATE.fullmatch(text)
     if match is None:
         return None
     try:
@@ -149,7 +149,7 @@ def date_said(said: str, today: date) -> date | None:
     return found if found <= today + timedelta(days=1) else None  # somewhere it is tomorrow
 
 
-def _folded(text: str) -> str:
+def _normalise_text(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(each for each in plain if not unicodedata.combining(each))
     return " ".join(re.findall(r"[a-z0-9]+", letters))

@@ -57,9 +57,11 @@ class ImportReport:
         return sum(self.counts.values()) - self.duplicates - self.rejected
 
 
-def report_of(reader: Reader, import_id: str, *, repeated: bool = False) -> ImportReport | None:
+def get_import_report(
+    reader: Reader, import_id: str, *, repeated: bool = False
+) -> ImportReport | None:
     """Return what became of an import's records so far, or None where there is none."""
-    found = imports.get(reader, import_id)
+    found = imports.get_import(reader, import_id)
     if found is None:
         return None
     return ImportReport(
@@ -69,6 +71,6 @@ def report_of(reader: Reader, import_id: str, *, repeated: bool = False) -> Impo
         who=found.who,
         at=found.at,
         finished_at=found.finished_at,
-        counts=imports.counts(reader, import_id),
+        counts=imports.count_import_rows(reader, import_id),
         repeated=repeated,
     )

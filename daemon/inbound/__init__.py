@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from daemon.inbound.desk import InboundDesk
+from daemon.inbound.desk import InboundHandler
 
-__all__ = ["InboundDesk"]
+__all__ = ["InboundHandler"]

@@ -18,7 +18,7 @@ from daemon.api.effects import (
 )
 from daemon.api.signals import InboundMessage
 from daemon.errors import BadRequest
-from daemon.new_message import new_message, sendable
+from daemon.new_message import build_message, validate_text
 from daemon.plugin_manager import Plugins
 from storage import contacts, evidence, messages, prospects, sessions
 from storage.evidence import EvidenceKind
@@ -27,11 +27,11 @@ from storage.tx import Tx
 log = structlog.get_logger("inbound")
 
 _HOOK = "leadmaster_interpret_inbound"
-_KINDS = (SetIntent, AskReview, QueueReply, AddNote)
+_EFFECT_TYPES = (SetIntent, AskReview, QueueReply, AddNote)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class InboundContext:
     """The inbound that effects belong to, as it is being stored."""
 
     contact: str
@@ -42,87 +42,95 @@ class Said:
     now: datetime
 
 
-async def collect(
+async def collect_effects(
     plugins: Plugins, inbound: InboundMessage, contact: ContactView
 ) -> list[tuple[str, InboundEffect]]:
     """Ask every plugin; what is no effect is refused, and costs that plugin's effects only."""
     found: list[tuple[str, InboundEffect]] = []
     for plugin, effects in await plugins.interpret(inbound, contact):
-        if fault := _fault(effects):
+        if fault := _find_fault(effects):
             plugins.on_failure(plugin, _HOOK, f"The plugin {plugin!r} returned {fault}")
         else:
             found += [(plugin, effect) for effect in effects]
     return found
 
 
-def _fault(effects: object) -> str:
+def _find_fault(effects: object) -> str:
     """Return what is wrong with an answer: a stranger's code keeps no promise by itself."""
-    if not isinstance(effects, Sequence) or not all(isinstance(each, _KINDS) for each in effects):
+    if not isinstance(effects, Sequence) or not all(
+        isinstance(each, _EFFECT_TYPES) for each in effects
+    ):
         return "what is no effect."
     try:
         for each in effects:
             if isinstance(each, QueueReply):
-                sendable(each.text)
+                validate_text(each.text)
     except BadRequest as error:
         return f"a reply that can't be sent. {error}"
     return ""
 
 
-def commit(
-    tx: Tx, said: Said, effects: Iterable[tuple[str, InboundEffect]], *, reply_expires: timedelta
+def commit_effects(
+    tx: Tx,
+    context: InboundContext,
+    effects: Iterable[tuple[str, InboundEffect]],
+    *,
+    reply_expires: timedelta,
 ) -> None:
     """Write every effect, in the order of the plugins' names."""
     for plugin, effect in effects:
         match effect:
             case SetIntent(intent, quote):
-                _set_intent(tx, said, intent.value, quote, plugin)
+                _set_intent(tx, context, intent.value, quote, plugin)
             case AskReview(reason):
-                contacts.ask_review(tx, said.contact, reason, said.now)
+                contacts.request_contact_review(tx, context.contact, reason, context.now)
             case QueueReply(text):
                 queue_reply(
                     tx,
-                    said,
+                    context,
                     text,
                     kind="reply",
                     who=plugin,
-                    not_after=said.now + reply_expires,
+                    not_after=context.now + reply_expires,
                 )
             case AddNote(text):
-                _add_note(tx, said, text)
+                _add_note(tx, context, text)
 
 
-def queue_reply(tx: Tx, said: Said, text: str, *, kind: str, who: str, not_after: datetime) -> bool:
+def queue_reply(
+    tx: Tx, context: InboundContext, text: str, *, kind: str, who: str, not_after: datetime
+) -> bool:
     """Queue an answer through the session that they wrote to; the gate judges it like any other.
 
     Returns False where it can't be addressed: no number is known yet, or the session is gone.
     """
-    session = sessions.get(tx, said.session)
-    if said.recipient is None or session is None:
-        log.warning("answer_without_address", session=said.session, plugin=who)
+    session = sessions.get_session(tx, context.session)
+    if context.recipient is None or session is None:
+        log.warning("answer_without_address", session=context.session, plugin=who)
         return False
-    answer = new_message(
-        at=said.now,
-        contact=said.contact,
-        recipient=said.recipient,
+    answer = build_message(
+        at=context.now,
+        contact=context.contact,
+        recipient=context.recipient,
         session=session.name,
         channel=session.channel,
         text=text,
         kind=kind,
         not_after=not_after,
     )
-    messages.insert(tx, answer, who=who)
+    messages.insert_message(tx, answer, who=who)
     return True
 
 
-def _set_intent(tx: Tx, said: Said, intent: str, quote: str, plugin: str) -> None:
-    evidence.add(
-        tx, said.contact, EvidenceKind.INTENT, intent, at=said.at, source=plugin, quote=quote
+def _set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, plugin: str) -> None:
+    evidence.insert_evidence(
+        tx, context.contact, EvidenceKind.INTENT, intent, at=context.at, source=plugin, quote=quote
     )
-    if prospect := prospects.of_contact(tx, said.contact):
-        prospects.update(tx, prospect.id, at=said.now, intent=intent)
+    if prospect := prospects.find_prospect_by_contact(tx, context.contact):
+        prospects.update_prospect(tx, prospect.id, at=context.now, intent=intent)
 
 
-def _add_note(tx: Tx, said: Said, text: str) -> None:
-    if prospect := prospects.of_contact(tx, said.contact):
+def _add_note(tx: Tx, context: InboundContext, text: str) -> None:
+    if prospect := prospects.find_prospect_by_contact(tx, context.contact):
         notes = f"{prospect.notes}\n{text}".strip()
-        prospects.update(tx, prospect.id, at=said.now, notes=notes)
+        prospects.update_prospect(tx, prospect.id, at=context.now, notes=notes)

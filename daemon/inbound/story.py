@@ -8,23 +8,23 @@ from datetime import datetime, timedelta
 from daemon.api.effects import ContactRequest
 from daemon.events import InboundReceived
 from daemon.inbound import effects
-from daemon.inbound.effects import Said
+from daemon.inbound.effects import InboundContext
 from daemon.scoring import Scoring
 from daemon.settings import Settings
-from daemon.suppression import Suppression, SuppressionSource
+from daemon.suppression import SuppressionService, SuppressionSource
 from statemachines.prospect import ValidationState
 from storage import contacts, evidence, inbound, messages, prospects, queue
 from storage.evidence import EvidenceKind
 from storage.inbound import InboundRecord
 from storage.tx import Tx
 
-CONFIRM_WITHIN = timedelta(minutes=5)
-SAID_STOP = "said stop in their own words"
+CONFIRMATION_WINDOW = timedelta(minutes=5)
+OPT_OUT_REASON = "said stop in their own words"
 
-_PLATFORM = "a receipt of the platform"
-_BY_THEMSELVES = "their own message"
-_LOOK = "Their words may ask us to stop; a person should read them."
-_RENEWABLE = frozenset(
+_RECEIPT_SOURCE = "a receipt of the platform"
+_INBOUND_SOURCE = "their own message"
+_REVIEW_REASON = "Their words may ask us to stop; a person should read them."
+_RENEWABLE_STATES = frozenset(
     {
         ValidationState.UNCHECKED,
         ValidationState.CHECKING,
@@ -40,36 +40,40 @@ class ContactUpdater:
     """The rooms that an inbound touches."""
 
     settings: Settings
-    suppression: Suppression
+    suppression: SuppressionService
     scoring: Scoring
 
-    def tell(self, tx: Tx, record: InboundRecord, said: Said) -> tuple[int, list[str]]:
+    def apply_inbound(
+        self, tx: Tx, record: InboundRecord, context: InboundContext
+    ) -> tuple[int, list[str]]:
         """Store a message of theirs and all that follows from its words.
 
         Returns how many messages it cancelled, and the hashes whose suppression it lifted.
         """
-        inbound.insert(tx, record)
+        inbound.insert_inbound(tx, record)
         self._add_evidence(tx, record)
-        cancelled, lifted = self._heed(tx, record, said)
-        self.suppression.cover(tx, record.contact, at=said.now)
-        cancelled += cancel_commercial(tx, record.contact, said.now, "they_wrote")
-        self._renew(tx, record, said.now)
+        cancelled, lifted = self._apply_request(tx, record, context)
+        self.suppression.extend_to_new_aliases(tx, record.contact, at=context.now)
+        cancelled += cancel_commercial(tx, record.contact, context.now, "they_wrote")
+        self._renew_validation(tx, record, context.now)
         return cancelled, lifted
 
-    def close(self, tx: Tx, record: InboundRecord, said: Said, cancelled: int) -> None:
+    def finish_inbound(
+        self, tx: Tx, record: InboundRecord, context: InboundContext, cancelled: int
+    ) -> None:
         """Bring columns and score in step, and say that they wrote."""
-        self.scoring.refresh(
+        self.scoring.refresh_prospect(
             tx,
             record.contact,
-            said.now,
+            context.now,
             reason_code="inbound",
             sentence="They wrote to us.",
         )
-        prospect = prospects.of_contact(tx, record.contact)
+        prospect = prospects.find_prospect_by_contact(tx, record.contact)
         tx.emit(
             InboundReceived(
                 subject=record.id,
-                at=said.now,
+                at=context.now,
                 session=record.session,
                 contact=record.contact,
                 prospect=prospect.id if prospect else None,
@@ -78,19 +82,19 @@ class ContactUpdater:
             )
         )
 
-    def bounce(self, tx: Tx, contact: str, at: datetime, now: datetime) -> None:
+    def record_bounce(self, tx: Tx, contact: str, at: datetime, now: datetime) -> None:
         """Note that the platform can't deliver to them: whatever was validated is not any more."""
-        evidence.add(
+        evidence.insert_evidence(
             tx,
             contact,
             EvidenceKind.BOUNCE,
             "undeliverable",
             at=at,
-            source=_PLATFORM,
+            source=_RECEIPT_SOURCE,
         )
-        prospect = prospects.of_contact(tx, contact)
+        prospect = prospects.find_prospect_by_contact(tx, contact)
         if prospect and prospect.validation is ValidationState.VALIDATED:
-            prospects.update(
+            prospects.update_prospect(
                 tx,
                 prospect.id,
                 at=now,
@@ -98,7 +102,7 @@ class ContactUpdater:
                 validado_tecnicamente=False,
                 expires_at=None,
             )
-        self.scoring.refresh(
+        self.scoring.refresh_prospect(
             tx,
             contact,
             now,
@@ -106,14 +110,14 @@ class ContactUpdater:
             sentence="A message to them could not be delivered.",
         )
 
-    def complain(self, tx: Tx, contact: str, at: datetime, now: datetime) -> None:
+    def record_complaint(self, tx: Tx, contact: str, at: datetime, now: datetime) -> None:
         """Note that they refused marketing: a complaint of our number, and a no to us."""
         for kind, value in (
             (EvidenceKind.COMPLAINT, "refused_marketing"),
-            (EvidenceKind.REFUSAL, ContactRequest.REFUSED.value),
+            (EvidenceKind.DECLINED, ContactRequest.REFUSED.value),
         ):
-            evidence.add(tx, contact, kind, value, at=at, source=_PLATFORM)
-        self.scoring.refresh(
+            evidence.insert_evidence(tx, contact, kind, value, at=at, source=_RECEIPT_SOURCE)
+        self.scoring.refresh_prospect(
             tx,
             contact,
             now,
@@ -124,46 +128,51 @@ class ContactUpdater:
     def _add_evidence(self, tx: Tx, record: InboundRecord) -> None:
         found = [(EvidenceKind.INBOUND, record.wish, ""), (EvidenceKind.ON_WHATSAPP, "yes", "")]
         if record.wish == ContactRequest.REFUSED:
-            found.append((EvidenceKind.REFUSAL, ContactRequest.REFUSED.value, record.text))
+            found.append((EvidenceKind.DECLINED, ContactRequest.REFUSED.value, record.text))
         if record.wish == ContactRequest.OPT_IN:
             found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
         for kind, value, quote in found:
-            evidence.add(
+            evidence.insert_evidence(
                 tx,
                 record.contact,
                 kind,
                 value,
                 at=record.at,
-                source=_BY_THEMSELVES,
+                source=_INBOUND_SOURCE,
                 quote=quote,
             )
 
-    def _heed(self, tx: Tx, record: InboundRecord, said: Said) -> tuple[int, list[str]]:
+    def _apply_request(
+        self, tx: Tx, record: InboundRecord, context: InboundContext
+    ) -> tuple[int, list[str]]:
         """Do what their words ask of us."""
         if record.wish == ContactRequest.OPT_OUT:
-            return self._suppress(tx, record, said), []
+            return self._suppress_contact(tx, record, context), []
         if record.wish == ContactRequest.OPT_IN:
             return 0, self.suppression.reopen(tx, record.contact, at=record.at)
         if record.wish == ContactRequest.REVIEW:
-            contacts.ask_review(tx, record.contact, _LOOK, said.now)
+            contacts.request_contact_review(tx, record.contact, _REVIEW_REASON, context.now)
         return 0, []
 
-    def _suppress(self, tx: Tx, record: InboundRecord, said: Said) -> int:
+    def _suppress_contact(self, tx: Tx, record: InboundRecord, context: InboundContext) -> int:
         """Suppress them and, where the operator wants it, confirm that once."""
         done = self.suppression.enter(
             tx,
-            self.suppression.person(tx, record.contact),
+            self.suppression.resolve_target(tx, record.contact),
             source=SuppressionSource.CONTACT,
-            reason=SAID_STOP,
+            reason=OPT_OUT_REASON,
             who="contact",
-            at=said.now,
+            at=context.now,
             said_at=record.at,
         )
-        text, not_after = self.settings.sending.opt_out_confirmation, record.at + CONFIRM_WITHIN
-        if text and done.new and said.now < not_after:
+        text, not_after = (
+            self.settings.sending.opt_out_confirmation,
+            record.at + CONFIRMATION_WINDOW,
+        )
+        if text and done.new and context.now < not_after:
             effects.queue_reply(
                 tx,
-                said,
+                context,
                 text,
                 kind="opt_out_confirmation",
                 who="suppression",
@@ -171,27 +180,27 @@ class ContactUpdater:
             )
         return done.cancelled_messages
 
-    def _renew(self, tx: Tx, record: InboundRecord, now: datetime) -> None:
+    def _renew_validation(self, tx: Tx, record: InboundRecord, now: datetime) -> None:
         """Their message is the best number check there is."""
-        prospect = prospects.of_contact(tx, record.contact)
+        prospect = prospects.find_prospect_by_contact(tx, record.contact)
         if prospect is None:
             return
         columns: dict[str, object] = {"on_whatsapp": "yes"}
         newer = prospect.validated_at is None or prospect.validated_at < record.at
-        if prospect.validation in _RENEWABLE and newer:
+        if prospect.validation in _RENEWABLE_STATES and newer:
             columns |= {
                 "validation": ValidationState.VALIDATED.value,
                 "validado_tecnicamente": True,
                 "validated_at": record.at,
                 "expires_at": record.at + timedelta(days=self.settings.retention.validation),
             }
-        prospects.update(tx, prospect.id, at=now, **columns)
-        queue.requeue_waiting(tx, now, "checked", contact=record.contact)
+        prospects.update_prospect(tx, prospect.id, at=now, **columns)
+        queue.requeue_waiting_messages(tx, now, "checked", contact=record.contact)
 
 
 def cancel_commercial(tx: Tx, contact: str, now: datetime, reason_code: str) -> int:
     """Cancel the commercial messages that wait for somebody who is now in a conversation."""
-    return messages.cancel_waiting(
+    return messages.cancel_unsent_messages(
         tx,
         contact,
         at=now,

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from daemon.logs.lines import SECRET_KEYS, configure, drop_secrets, mask_numbers
-from daemon.logs.repeats import Repeats
+from daemon.logs.lines import SECRET_KEYS, configure_logging, drop_secrets, mask_phone_numbers
+from daemon.logs.repeats import RepeatedErrorFilter
 
-__all__ = ["SECRET_KEYS", "Repeats", "configure", "drop_secrets", "mask_numbers"]
+__all__ = [
+    "SECRET_KEYS",
+    "RepeatedErrorFilter",
+    "configure_logging",
+    "drop_secrets",
+    "mask_phone_numbers",
+]

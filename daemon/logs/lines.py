@@ -11,8 +11,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from daemon.logs.repeats import Repeats, in_a_sentence
-from daemon.logs.strangers import Strangers
+from daemon.logs.repeats import RepeatedErrorFilter, shorten_expected_error
+from daemon.logs.strangers import UnreadableRequestFilter
 
 SECRET_KEYS: Final = frozenset(
     {
@@ -30,14 +30,14 @@ SECRET_KEYS: Final = frozenset(
 )
 """Values under these names are never logged, whoever logs them and however deep they lie."""
 
-_TALKATIVE: Final = ("apscheduler", "asyncio", "watchfiles")
+_NOISY_LIBRARIES: Final = ("apscheduler", "asyncio", "watchfiles")
 """Libraries whose everyday news is nobody's."""
-_NUMBER: Final = re.compile(r"\+\d[\d ().-]{6,20}\d|(?<![\w.-])\d{10,15}(?![\w.-])")
-_KEPT_IN_FRONT: Final = 2
-_KEPT_AT_END: Final = 4
+_PHONE_PATTERN: Final = re.compile(r"\+\d[\d ().-]{6,20}\d|(?<![\w.-])\d{10,15}(?![\w.-])")
+_KEPT_PREFIX_DIGITS: Final = 2
+_KEPT_SUFFIX_DIGITS: Final = 4
 
 
-def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send all logs, ours and the libraries', to `stream` (standard error where None).
 
     A terminal gets coloured lines, anything else one JSON object a line.
@@ -49,23 +49,23 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(out)
-    handler.addFilter(Strangers())
-    handler.addFilter(Repeats())
+    handler.addFilter(UnreadableRequestFilter())
+    handler.addFilter(RepeatedErrorFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=own,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                in_a_sentence,
+                shorten_expected_error,
                 structlog.processors.format_exc_info,
                 drop_secrets,
-                mask_numbers,
-                _renderer(out),
+                mask_phone_numbers,
+                _choose_renderer(out),
             ],
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for library in _TALKATIVE:
+    for library in _NOISY_LIBRARIES:
         logging.getLogger(library).setLevel(max(level, logging.WARNING))
     structlog.configure(
         processors=[
@@ -78,7 +78,7 @@ def configure(*, level: int = logging.INFO, stream: TextIO | None = None) -> Non
     )
 
 
-def _renderer(out: TextIO) -> Processor:
+def _choose_renderer(out: TextIO) -> Processor:
     if out.isatty():
         # The plain form: a pretty traceback shows local variables, and with them bodies.
         return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -87,33 +87,35 @@ def _renderer(out: TextIO) -> Processor:
 
 def drop_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Leave out every value whose name says that it is nobody's business."""
-    return {key: _without_secrets(value) for key, value in event.items() if key not in SECRET_KEYS}
+    return {
+        key: _drop_nested_secrets(value) for key, value in event.items() if key not in SECRET_KEYS
+    }
 
 
-def mask_numbers(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def mask_phone_numbers(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Keep of each phone number only its beginning and its last four digits."""
-    return {key: _masked(value) for key, value in event.items()}
+    return {key: _mask_value(value) for key, value in event.items()}
 
 
-def _without_secrets(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
+def _drop_nested_secrets(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
     if isinstance(value, Mapping):
         return {
-            key: _without_secrets(each) for key, each in value.items() if key not in SECRET_KEYS
+            key: _drop_nested_secrets(each) for key, each in value.items() if key not in SECRET_KEYS
         }
     if isinstance(value, list | tuple):
-        return [_without_secrets(each) for each in value]
+        return [_drop_nested_secrets(each) for each in value]
     return value
 
 
-def _masked(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
+def _mask_value(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
     if isinstance(value, Mapping):
-        return {key: _masked(each) for key, each in value.items()}
+        return {key: _mask_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(each) for each in value]
-    return _NUMBER.sub(_shortened, value) if isinstance(value, str) else value
+        return [_mask_value(each) for each in value]
+    return _PHONE_PATTERN.sub(_shorten_number, value) if isinstance(value, str) else value
 
 
-def _shortened(found: re.Match[str]) -> str:
+def _shorten_number(found: re.Match[str]) -> str:
     digits = re.sub(r"\D", "", found.group())
     sign = "+" if found.group().startswith("+") else ""
-    return f"{sign}{digits[:_KEPT_IN_FRONT]}••••{digits[-_KEPT_AT_END:]}"
+    return f"{sign}{digits[:_KEPT_PREFIX_DIGITS]}••••{digits[-_KEPT_SUFFIX_DIGITS:]}"

@@ -12,12 +12,12 @@ from structlog.typing import EventDict, WrappedLogger
 
 INTERVAL_SECONDS: Final = 60.0
 """How long the same fault is told once only."""
-_MOST_FAULTS: Final = 500
-_TRACED: Final = frozenset({"internal", "storage", "write_failed", "job_aborted"})
+_MAX_REMEMBERED: Final = 500
+_CODES_WITH_TRACEBACK: Final = frozenset({"internal", "storage", "write_failed", "job_aborted"})
 """Codes of errors that nobody foresaw: there the place in the code is what matters."""
 
 
-class Repeats(logging.Filter):
+class RepeatedErrorFilter(logging.Filter):
     """Lets a fault through once in an interval: a full disk fails everything, many times a second.
 
     A fault is an error's line, or one that has an error in it. It is the same whatever it was
@@ -29,46 +29,46 @@ class Repeats(logging.Filter):
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now = now
-        self._told: dict[object, float] = {}
-        self._held: dict[object, int] = {}
+        self._logged_at: dict[object, float] = {}
+        self._held_back: dict[object, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether the record is to be written; note how many like it were not."""
-        if not _is_fault(record):
+        if not _is_error_record(record):
             return True
-        key, now = _same(record), self._now()
-        if now - self._told.get(key, -INTERVAL_SECONDS) < INTERVAL_SECONDS:
-            self._held[key] = self._held.get(key, 0) + 1
+        key, now = _build_error_key(record), self._now()
+        if now - self._logged_at.get(key, -INTERVAL_SECONDS) < INTERVAL_SECONDS:
+            self._held_back[key] = self._held_back.get(key, 0) + 1
             return False
-        if len(self._told) >= _MOST_FAULTS:
-            self._told.clear()
-            self._held.clear()
-        self._told[key] = now
-        if (held := self._held.pop(key, 0)) and isinstance(record.msg, dict):
+        if len(self._logged_at) >= _MAX_REMEMBERED:
+            self._logged_at.clear()
+            self._held_back.clear()
+        self._logged_at[key] = now
+        if (held := self._held_back.pop(key, 0)) and isinstance(record.msg, dict):
             record.msg = {**record.msg, "repeated": held}
         return True
 
 
-def in_a_sentence(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def shorten_expected_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Say an expected error (a full disk) by its code, sentence and hint, without a traceback."""
-    error = _error_in(event)
+    error = _get_event_error(event)
     code = getattr(error, "code", None)
-    if not isinstance(code, str) or code in _TRACED:
+    if not isinstance(code, str) or code in _CODES_WITH_TRACEBACK:
         return event
     kept = {key: value for key, value in event.items() if key != "exc_info"}
     return {**kept, "fault": code, "error": str(error), "hint": getattr(error, "hint", "")}
 
 
-def _is_fault(record: logging.LogRecord) -> bool:
+def _is_error_record(record: logging.LogRecord) -> bool:
     said: Any = record.msg
     told = said.keys() if isinstance(said, dict) else ()
     troubled = record.exc_info or "error" in told or "exc_info" in told
     return record.levelno >= (logging.WARNING if troubled else logging.ERROR)
 
 
-def _same(record: logging.LogRecord) -> object:
+def _build_error_key(record: logging.LogRecord) -> object:
     said: Any = record.msg
-    error = _error_in(said) if isinstance(said, dict) else _error_of(record.exc_info)
+    error = _get_event_error(said) if isinstance(said, dict) else _get_error(record.exc_info)
     if error is not None:
         event = said.get("event") if isinstance(said, dict) else said
         request = said.get("request_id") if isinstance(said, dict) else None
@@ -78,11 +78,11 @@ def _same(record: logging.LogRecord) -> object:
     return (record.name, str(said), str(record.args))
 
 
-def _error_in(event: EventDict) -> BaseException | None:
-    return _error_of(event.get("exc_info"))
+def _get_event_error(event: EventDict) -> BaseException | None:
+    return _get_error(event.get("exc_info"))
 
 
-def _error_of(exc_info: object) -> BaseException | None:
+def _get_error(exc_info: object) -> BaseException | None:
     match exc_info:
         case BaseException():
             return exc_info

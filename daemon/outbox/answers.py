@@ -12,12 +12,12 @@ from storage import messages, receipts
 from storage.messages import MessageRecord
 from storage.tx import Tx
 
-TRANSPORT = "transport"
+TRANSPORT_ACTOR = "transport"
 _FIRST_RETRY_SECONDS = 30.0
 _LONGEST_RETRY_SECONDS = 3600.0
 
 
-def settle(
+def apply_send_result(
     tx: Tx,
     message: MessageRecord,
     result: SendResult,
@@ -33,36 +33,36 @@ def settle(
     """
     match result:
         case Acknowledged(wire_id, acknowledged_at):
-            return _sent(tx, message, wire_id, acknowledged_at, at)
+            return _mark_sent(tx, message, wire_id, acknowledged_at, at)
         case Unknown(reason_code, sentence):
-            after = _move(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
+            after = _move_message(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
             return receipts.settle_doubt(tx, after.contact, at) or after
         case Refused():
             if waits_for:
-                return _defer(tx, message, result, at, waits_for=waits_for)
-            return _refused(tx, message, result, at, settings.retries)
+                return _defer_message(tx, message, result, at, waits_for=waits_for)
+            return _apply_refusal(tx, message, result, at, settings.retries)
 
 
-def _refused(
+def _apply_refusal(
     tx: Tx, message: MessageRecord, result: Refused, at: datetime, retries: int
 ) -> MessageRecord:
     """Try again later, so many times; then it has failed, with the last reason."""
     attempts = message.attempts + 1
     if result.retryable and attempts <= retries:
-        due = at + retry_wait(message.id, attempts)
-        return _defer(tx, message, result, at, attempts=attempts, due_at=due)
+        due = at + compute_retry_wait(message.id, attempts)
+        return _defer_message(tx, message, result, at, attempts=attempts, due_at=due)
     target, code, sentence = MessageState.FAILED, result.reason_code, result.sentence
-    return _move(tx, message, target, at, code, sentence, attempts=attempts)
+    return _move_message(tx, message, target, at, code, sentence, attempts=attempts)
 
 
-def _defer(
+def _defer_message(
     tx: Tx, message: MessageRecord, result: Refused, at: datetime, **columns: object
 ) -> MessageRecord:
     target, code, sentence = MessageState.DEFERRED, result.reason_code, result.sentence
-    return _move(tx, message, target, at, code, sentence, **columns)
+    return _move_message(tx, message, target, at, code, sentence, **columns)
 
 
-def retry_wait(message: str, attempts: int) -> timedelta:
+def compute_retry_wait(message: str, attempts: int) -> timedelta:
     """Return how long to wait before attempt ``attempts + 1``: doubling, up to an hour.
 
     The jitter spreads messages that failed together; it is the same at each asking.
@@ -72,10 +72,10 @@ def retry_wait(message: str, attempts: int) -> timedelta:
     return timedelta(seconds=base * spread)
 
 
-def _sent(
+def _mark_sent(
     tx: Tx, message: MessageRecord, wire_id: str, acknowledged_at: datetime, at: datetime
 ) -> MessageRecord:
-    after = _move(
+    after = _move_message(
         tx,
         message,
         MessageState.SENT,
@@ -85,10 +85,10 @@ def _sent(
         wire_id=wire_id,
         sent_at=acknowledged_at,
     )
-    return receipts.apply_early(tx, after, at) or after
+    return receipts.apply_early_receipts(tx, after, at) or after
 
 
-def _move(
+def _move_message(
     tx: Tx,
     message: MessageRecord,
     target: MessageState,
@@ -97,13 +97,13 @@ def _move(
     sentence: str,
     **columns: object,
 ) -> MessageRecord:
-    return messages.move(
+    return messages.transition_message(
         tx,
         message.id,
         target,
         at=at,
         reason_code=reason_code,
         sentence=sentence,
-        who=TRANSPORT,
+        who=TRANSPORT_ACTOR,
         **columns,
     )

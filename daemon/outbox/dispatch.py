@@ -13,19 +13,19 @@ import structlog
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitRefused
 from daemon.api.transport import Outgoing, Refused, SendResult, Unknown
-from daemon.gate import Gate, Phase
-from daemon.outbox.answers import settle
-from daemon.outbox.desk import Desk
-from daemon.outbox.release import Release, Stale
-from daemon.outbox.waiting import Bell
-from daemon.pacing import Pacing, Slot
+from daemon.gate import EvaluationPhase, Gate
+from daemon.outbox.answers import apply_send_result
+from daemon.outbox.desk import MessageEvaluator
+from daemon.outbox.release import Release, ReleaseStale
+from daemon.outbox.waiting import ClockEvent
+from daemon.pacing import Pacing, PacingSlot
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
 from storage import circumstances, halts, queue
 from storage.db import Database
 from storage.errors import WriteFailed
 from storage.ids import new_id
-from storage.messages import MessageRecord, MovedOn
+from storage.messages import MessageRecord, MessageStateConflict
 from storage.tx import Reader, Tx
 
 log = structlog.get_logger("outbox")
@@ -35,7 +35,7 @@ _STALE_SECONDS = 1.0
 _WRITE_RETRY_SECONDS = 1.0
 
 
-class Wire(Protocol):
+class SendingPort(Protocol):
     """What the outbox needs of sessions: whether one can send, and the sending itself."""
 
     def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the only question
@@ -48,14 +48,14 @@ class Wire(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class NextMessage:
     """Whose turn it is; where it is nobody's, ``wait`` is the seconds until it may be."""
 
     message: MessageRecord | None
     wait: float
 
 
-class Dispatch:
+class SessionSender:
     """One session's sending: one message at a time, for as long as it lives."""
 
     def __init__(
@@ -64,19 +64,19 @@ class Dispatch:
         *,
         database: Database,
         gate: Gate,
-        desk: Desk,
+        evaluator: MessageEvaluator,
         pacing: Pacing,
-        wire: Wire,
+        sessions: SendingPort,
         clock: Clock,
         settings: SendingSettings,
     ) -> None:
         self.session = session
-        self.bell = Bell(clock)
+        self.wakeup = ClockEvent(clock)
         self._database = database
         self._gate = gate
-        self._desk = desk
+        self._evaluator = evaluator
         self._pacing = pacing
-        self._wire = wire
+        self._sessions = sessions
         self._clock = clock
         self._settings = settings
         self._stopping = False
@@ -85,68 +85,72 @@ class Dispatch:
     def stop(self) -> None:
         """Begin no further message; :meth:`run` returns once the one on its way is answered."""
         self._stopping = True
-        self.bell.ring()
+        self.wakeup.trigger()
 
     async def run(self) -> None:
         """Send what is cleared whenever the session can; never ends by an error of one message."""
         while not self._stopping:
             try:
-                wait = await self._send_what_may_go()
+                wait = await self._send_ready_messages()
             except Exception:
                 log.exception("dispatch_failed", session=self.session)
                 wait = _WRITE_RETRY_SECONDS
             if not self._stopping:
-                await self.bell.wait(wait)
+                await self.wakeup.wait(wait)
 
-    async def _send_what_may_go(self) -> float:
+    async def _send_ready_messages(self) -> float:
         """Send until nothing may go now; return how many seconds until something may."""
         stale: set[str] = set()
-        while not self._stopping and self._wire.can_send(self.session, new_chat=False):
-            turn = await self._turn(tuple(stale))
+        while not self._stopping and self._sessions.can_send(self.session, new_chat=False):
+            turn = await self._find_next_message(tuple(stale))
             if turn.message is None:
                 return min(turn.wait, _STALE_SECONDS) if stale else turn.wait
-            if not await self._attempt_safely(turn.message):
+            if not await self._release_and_send_safely(turn.message):
                 stale.add(turn.message.id)
         return _IDLE_SECONDS
 
-    async def _attempt_safely(self, message: MessageRecord) -> bool:
+    async def _release_and_send_safely(self, message: MessageRecord) -> bool:
         """Let a message that can't be handled stand in nobody's way; it is tried again."""
         try:
-            return await self._attempt(message)
+            return await self._release_and_send(message)
         except Exception:
             log.exception("attempt_failed", message=message.id)
             return False
 
-    async def _turn(self, skip: tuple[str, ...]) -> Turn:
+    async def _find_next_message(self, skip: tuple[str, ...]) -> NextMessage:
         """Ask pacing first: only what has a slot is worth the gate's second look."""
         now = self._clock.now()
-        new_chats = self._wire.can_send(self.session, new_chat=True)
+        new_chats = self._sessions.can_send(self.session, new_chat=True)
 
-        def query(reader: Reader) -> Turn:
-            if halts.current(reader):
-                return Turn(None, _IDLE_SECONDS)
-            session = circumstances.of_session(reader, self.session, now)
+        def query(reader: Reader) -> NextMessage:
+            if halts.get_current_halt(reader):
+                return NextMessage(None, _IDLE_SECONDS)
+            session = circumstances.read_session_context(reader, self.session, now)
             known, new = (
-                self._pacing.slot(reader, session, now, first_contact=first, by_hand=False)
+                self._pacing.find_slot(reader, session, now, first_contact=first, by_hand=False)
                 for first in (False, True)
             )
             if not known.is_open(now):
-                return Turn(None, _seconds_to(known, now))
-            message = queue.next_cleared(
-                reader, self.session, now, new_chats=new_chats and new.is_open(now), skip=skip
+                return NextMessage(None, _seconds_until(known, now))
+            message = queue.get_next_cleared_message(
+                reader,
+                self.session,
+                now,
+                new_chats=new_chats and new.is_open(now),
+                skipped_messages=skip,
             )
-            return Turn(message, _seconds_to(new, now))
+            return NextMessage(message, _seconds_until(new, now))
 
         return await self._database.read(query)
 
-    async def _attempt(self, message: MessageRecord) -> bool:
+    async def _release_and_send(self, message: MessageRecord) -> bool:
         """Take one message as far as it gets; False when its facts changed meanwhile."""
-        look = await self._gate.look(message, Phase.RELEASE)
-        if not look.allows:
-            return await self._desk.write_down(look) is not None
+        look = await self._gate.evaluate(message, EvaluationPhase.RELEASE)
+        if not look.is_allowed:
+            return await self._evaluator.store_evaluation(look) is not None
         decision = new_id("dec", look.at)
         valid = timedelta(minutes=self._settings.permit_minutes)
-        release = Release(look, decision, self._gate.permit(look, decision, valid))
+        release = Release(look, decision, self._gate.sign_permit(look, decision, valid))
         try:
             sending = await self._database.write(
                 lambda tx: release.commit(
@@ -157,23 +161,23 @@ class Dispatch:
                     sentence="On its way to the wire.",
                 )
             )
-        except (Stale, MovedOn) as stale:
+        except (ReleaseStale, MessageStateConflict) as stale:
             log.info("release_stale", message=message.id, reason=str(stale))
             return False
-        await self._to_the_wire(sending, release.permit)
+        await self._send_committed(sending, release.permit)
         return True
 
-    async def _to_the_wire(self, message: MessageRecord, permit: Permit) -> None:
+    async def _send_committed(self, message: MessageRecord, permit: Permit) -> None:
         """Hand a committed message to the transport, once, and write its answer down."""
-        if await self._database.read(halts.current):
+        if await self._database.read(halts.get_current_halt):
             result: SendResult = Refused("halted", "Sending was halted before it left.", True)
-            await self._write_answer(message, result, waits_for="halt")
+            await self._store_result(message, result, waits_for="halt")
             return
-        await self._write_answer(message, await self._answer(message, permit))
+        await self._store_result(message, await self._await_result(message, permit))
 
-    async def _answer(self, message: MessageRecord, permit: Permit) -> SendResult:
+    async def _await_result(self, message: MessageRecord, permit: Permit) -> SendResult:
         outgoing = Outgoing(message.id, message.recipient, message.text)
-        sending = asyncio.ensure_future(self._wire.send(self.session, permit, outgoing))
+        sending = asyncio.ensure_future(self._sessions.send(self.session, permit, outgoing))
         limit = asyncio.ensure_future(self._clock.sleep(self._settings.answer_seconds))
         try:
             await asyncio.wait({sending, limit}, return_when=asyncio.FIRST_COMPLETED)
@@ -193,15 +197,15 @@ class Dispatch:
                 task.cancel()
             await asyncio.gather(sending, limit, return_exceptions=True)
 
-    async def _write_answer(
+    async def _store_result(
         self, message: MessageRecord, result: SendResult, *, waits_for: str | None = None
     ) -> None:
         """Keep trying while the disk refuses: the answer must not be lost while we live."""
 
         def job(tx: Tx) -> list[str]:
             now = self._clock.now()
-            after = settle(tx, message, result, now, self._settings, waits_for=waits_for)
-            return queue.sessions_wanting(tx, after.contact)
+            after = apply_send_result(tx, message, result, now, self._settings, waits_for=waits_for)
+            return queue.list_sessions_with_cleared(tx, after.contact)
 
         while True:
             try:
@@ -209,7 +213,7 @@ class Dispatch:
             except WriteFailed:
                 log.error("answer_not_written", message=message.id)
                 await self._clock.sleep(_WRITE_RETRY_SECONDS)
-            except MovedOn as moved:
+            except MessageStateConflict as moved:
                 log.warning("answer_too_late", message=message.id, state=moved.state)
                 return
             except Exception as error:
@@ -225,7 +229,7 @@ class Dispatch:
                 return
 
 
-def _seconds_to(slot: Slot, now: datetime) -> float:
+def _seconds_until(slot: PacingSlot, now: datetime) -> float:
     """Return how long until a slot opens; where it is open, or no time is known, a while."""
     if slot.at is None or slot.at <= now:
         return _IDLE_SECONDS

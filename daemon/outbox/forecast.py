@@ -24,7 +24,7 @@ class SendForecast:
     at: datetime | None = None
 
 
-WAITS: Final[Mapping[str, str]] = {
+WAIT_SENTENCES: Final[Mapping[str, str]] = {
     "judged": "The gate judges it in a moment.",
     "approval": "It goes when a person approves it.",
     "on_its_way": "It is on its way now.",
@@ -40,7 +40,7 @@ WAITS: Final[Mapping[str, str]] = {
 }
 """Each thing that a message waits for, in words; budgets have the sentences of `pacing`."""
 
-_PLAIN: Final[Mapping[MessageState, str]] = {
+_WAIT_BY_STATE: Final[Mapping[MessageState, str]] = {
     MessageState.QUEUED: "judged",
     MessageState.HELD: "approval",
     MessageState.SENDING: "on_its_way",
@@ -50,7 +50,7 @@ _PLAIN: Final[Mapping[MessageState, str]] = {
 }
 
 
-def forecast(
+def forecast_message(
     reader: Reader,
     sessions: Sessions,
     pacing: Pacing,
@@ -59,38 +59,40 @@ def forecast(
 ) -> SendForecast | None:
     """Return what a message waits for; None for one that waits for nothing any more."""
     if message.state is MessageState.CLEARED:
-        return _cleared(reader, sessions, pacing, message, now)
+        return _forecast_cleared(reader, sessions, pacing, message, now)
     if message.state is MessageState.DEFERRED:
         due = None if message.waits_for else message.due_at
-        return _wait(message.waits_for or "due", due)
-    plain = _PLAIN.get(message.state)
-    return _wait(plain) if plain else None
+        return _build_forecast(message.waits_for or "due", due)
+    plain = _WAIT_BY_STATE.get(message.state)
+    return _build_forecast(plain) if plain else None
 
 
-def _cleared(
+def _forecast_cleared(
     reader: Reader,
     sessions: Sessions,
     pacing: Pacing,
     message: MessageRecord,
     now: datetime,
 ) -> SendForecast:
-    if obstacle := _obstacle(reader, sessions, message, now):
-        return _wait(obstacle, message.not_before if obstacle == "due" else None)
-    standing = circumstances.of_session(reader, message.session, now)
+    if obstacle := _find_obstacle(reader, sessions, message, now):
+        return _build_forecast(obstacle, message.not_before if obstacle == "due" else None)
+    standing = circumstances.read_session_context(reader, message.session, now)
     by_hand = message.channel == MANUAL
-    slot = pacing.slot(reader, standing, now, first_contact=message.first_contact, by_hand=by_hand)
+    slot = pacing.find_slot(
+        reader, standing, now, first_contact=message.first_contact, by_hand=by_hand
+    )
     if slot.is_open(now):
-        return _wait("by_hand" if by_hand else "any_moment")
+        return _build_forecast("by_hand" if by_hand else "any_moment")
     if slot.at is None:
-        return SendForecast(slot.reason_code, f"{slot.sentence} {WAITS['stopped']}")
+        return SendForecast(slot.reason_code, f"{slot.sentence} {WAIT_SENTENCES['stopped']}")
     return SendForecast(slot.reason_code, slot.sentence, slot.at)
 
 
-def _obstacle(
+def _find_obstacle(
     reader: Reader, sessions: Sessions, message: MessageRecord, now: datetime
 ) -> str | None:
     """Return what stands before any budget."""
-    if halts.current(reader) is not None:
+    if halts.get_current_halt(reader) is not None:
         return "halt"
     if message.not_before is not None and message.not_before > now:
         return "due"
@@ -99,5 +101,5 @@ def _obstacle(
     return None
 
 
-def _wait(code: str, at: datetime | None = None) -> SendForecast:
-    return SendForecast(code, WAITS[code], at)
+def _build_forecast(code: str, at: datetime | None = None) -> SendForecast:
+    return SendForecast(code, WAIT_SENTENCES[code], at)

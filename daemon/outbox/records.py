@@ -4,52 +4,52 @@ from __future__ import annotations
 
 import rules
 from daemon import facts
-from daemon.gate import Fault, Look
+from daemon.gate import Evaluation, EvaluationFault
 from storage import decisions, shadows
 from storage.decisions import DecisionRecord
 from storage.tx import Tx
 
 
-def keep(tx: Tx, look: Look, decision: str) -> None:
+def store_decision(tx: Tx, evaluation: Evaluation, decision: str) -> None:
     """Store what a look found, and what the shadow would have said, under this id."""
-    record = _record_of(look, decision)
-    decisions.add(tx, record)
-    if look.shadow is not None:
-        shadows.add(
+    record = _build_decision_record(evaluation, decision)
+    decisions.insert_decision(tx, record)
+    if evaluation.shadow is not None:
+        shadows.insert_shadow_decision(
             tx,
             decision=decision,
-            at=look.at,
-            ruleset=look.shadow.ruleset,
-            verdict=look.shadow.verdict.value,
+            at=evaluation.at,
+            ruleset=evaluation.shadow.ruleset,
+            verdict=evaluation.shadow.verdict.value,
             live=record.verdict,
-            document=look.shadow.to_dict(),
+            document=evaluation.shadow.to_dict(),
         )
 
 
-def _record_of(look: Look, decision: str) -> DecisionRecord:
+def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRecord:
     """Return what is stored of a look, under the id ``decision``."""
-    outcome = look.outcome
-    if isinstance(outcome, Fault):
+    outcome = evaluation.outcome
+    if isinstance(outcome, EvaluationFault):
         verdict = rules.Verdict.BLOCK.value
         document: dict[str, object] = {
             "verdict": verdict,
             "reason_code": outcome.reason_code,
             "sentence": outcome.sentence,
             "fault": outcome.dump,
-            "ruleset": look.ruleset,
+            "ruleset": evaluation.ruleset,
         }
     else:
         verdict, document = outcome.verdict.value, outcome.to_dict()
     return DecisionRecord(
         id=decision,
-        message=look.message.id,
-        at=look.at,
-        phase=look.phase,
-        ruleset=look.ruleset,
+        message=evaluation.message.id,
+        at=evaluation.at,
+        phase=evaluation.phase,
+        ruleset=evaluation.ruleset,
         verdict=verdict,
-        body_hash=look.message.body_hash,
-        recipient=look.message.recipient,
+        body_hash=evaluation.message.body_hash,
+        recipient=evaluation.message.recipient,
         document=document,
-        facts=facts.for_storage(look.facts, look.message.body_hash),
-        microseconds=look.microseconds,
+        facts=facts.redact_facts(evaluation.facts, evaluation.message.body_hash),
+        microseconds=evaluation.microseconds,
     )

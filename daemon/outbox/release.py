@@ -14,9 +14,9 @@ import msgspec
 
 from daemon import facts
 from daemon.api.permit import Permit
-from daemon.floor import CONFIRMATION, MANUAL
-from daemon.gate import Look
-from daemon.outbox.records import keep
+from daemon.floor import MANUAL, OPT_OUT_CONFIRMATION
+from daemon.gate import Evaluation
+from daemon.outbox.records import store_decision
 from daemon.pacing import Pacing
 from statemachines.message import MessageState
 from storage import contacts, decisions, halts, messages, prospects, queue, suppressions
@@ -24,7 +24,7 @@ from storage.messages import MessageRecord
 from storage.tx import Tx
 
 
-class Stale(Exception):
+class ReleaseStale(Exception):
     """The look no longer fits what is true; nothing was changed."""
 
     def __init__(self, reason_code: str) -> None:
@@ -36,7 +36,7 @@ class Stale(Exception):
 class Release:
     """A message on its way out: the look that allowed it, and its signed permit."""
 
-    look: Look
+    evaluation: Evaluation
     decision: str
     permit: Permit
 
@@ -54,13 +54,15 @@ class Release:
 
         ``target`` is ``sending``, or ``taken`` by hand.
         """
-        look = self.look
+        look = self.evaluation
         by_hand = look.message.channel == MANUAL
-        if reason := next(_stale(tx, look), "") or _paced(tx, look, pacing, by_hand=by_hand):
-            raise Stale(reason)
-        self._redeem(tx)
-        self._book(tx, pacing, by_hand=by_hand)
-        return messages.move(
+        if reason := next(_list_stale_reasons(tx, look), "") or _find_pacing_obstacle(
+            tx, look, pacing, by_hand=by_hand
+        ):
+            raise ReleaseStale(reason)
+        self._redeem_permit(tx)
+        self._record_spends(tx, pacing, by_hand=by_hand)
+        return messages.transition_message(
             tx,
             look.message.id,
             target,
@@ -76,57 +78,57 @@ class Release:
             **columns,
         )
 
-    def _book(self, tx: Tx, pacing: Pacing, *, by_hand: bool) -> None:
+    def _record_spends(self, tx: Tx, pacing: Pacing, *, by_hand: bool) -> None:
         """Take the message's place in its session's pace."""
-        pacing.book(
+        pacing.record_spends(
             tx,
-            self.look.around.session,
-            self.look.message.id,
-            self.look.at,
-            first_contact=self.look.first_contact,
+            self.evaluation.context.session,
+            self.evaluation.message.id,
+            self.evaluation.at,
+            first_contact=self.evaluation.first_contact,
             by_hand=by_hand,
         )
 
-    def _redeem(self, tx: Tx) -> None:
+    def _redeem_permit(self, tx: Tx) -> None:
         """Store the decision and spend the permit; a second time the tables refuse both."""
-        keep(tx, self.look, self.decision)
-        decisions.redeem(
+        store_decision(tx, self.evaluation, self.decision)
+        decisions.redeem_permit(
             tx,
             permit=self.permit.id,
             message=self.permit.message,
             decision=self.decision,
             document=msgspec.json.encode(self.permit).decode(),
-            at=self.look.at,
+            at=self.evaluation.at,
             expires_at=self.permit.expires_at,
         )
 
 
-def _stale(tx: Tx, look: Look) -> Iterator[str]:
+def _list_stale_reasons(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
     """Yield why a look no longer holds. The floor is looked at once more here."""
-    seen, now = look.message, messages.must(tx, look.message.id)
+    seen, now = evaluation.message, messages.require_message(tx, evaluation.message.id)
     if (now.state, now.channel, now.contact) != (MessageState.CLEARED, seen.channel, seen.contact):
         yield "message_moved"
-    if halts.current(tx):
+    if halts.get_current_halt(tx):
         yield "halted"
-    if not (seen.not_before or look.at) <= look.at < seen.not_after:
+    if not (seen.not_before or evaluation.at) <= evaluation.at < seen.not_after:
         yield "not_its_time"
-    if contacts.revision(tx, seen.contact) != look.around.revision:
+    if contacts.get_contact_revision(tx, seen.contact) != evaluation.context.revision:
         yield "contact_changed"
-    if suppressions.is_suppressed(tx, seen.contact) and now.kind != CONFIRMATION:
+    if suppressions.is_contact_suppressed(tx, seen.contact) and now.kind != OPT_OUT_CONFIRMATION:
         yield "suppressed"
-    prospect = prospects.of_contact(tx, seen.contact)
-    if prospect is None or facts.validado_of(prospect, look.at) is not True:
+    prospect = prospects.find_prospect_by_contact(tx, seen.contact)
+    if prospect is None or facts.compute_validado(prospect, evaluation.at) is not True:
         yield "not_validated"
-    if contacts.of_alias(tx, seen.recipient) != seen.contact:
+    if contacts.find_contact_by_alias(tx, seen.recipient) != seen.contact:
         yield "recipient_is_somebody_else"
-    if queue.contact_is_busy(tx, seen.contact, but=seen.id):
+    if queue.is_contact_busy(tx, seen.contact, other_than=seen.id):
         yield "contact_busy"
-    if look.facts["message.approved"] and not _approved(tx, seen, look.at):
+    if evaluation.facts["message.approved"] and not _is_approved(tx, seen, evaluation.at):
         yield "approval_over"
 
 
-def _approved(tx: Tx, message: MessageRecord, at: datetime) -> bool:
-    return decisions.is_approved(
+def _is_approved(tx: Tx, message: MessageRecord, at: datetime) -> bool:
+    return decisions.is_message_approved(
         tx,
         message=message.id,
         body_hash=message.body_hash,
@@ -136,8 +138,12 @@ def _approved(tx: Tx, message: MessageRecord, at: datetime) -> bool:
     )
 
 
-def _paced(tx: Tx, look: Look, pacing: Pacing, *, by_hand: bool) -> str:
-    slot = pacing.slot(
-        tx, look.around.session, look.at, first_contact=look.first_contact, by_hand=by_hand
+def _find_pacing_obstacle(tx: Tx, evaluation: Evaluation, pacing: Pacing, *, by_hand: bool) -> str:
+    slot = pacing.find_slot(
+        tx,
+        evaluation.context.session,
+        evaluation.at,
+        first_contact=evaluation.first_contact,
+        by_hand=by_hand,
     )
-    return "" if slot.is_open(look.at) else slot.reason_code
+    return "" if slot.is_open(evaluation.at) else slot.reason_code

@@ -12,9 +12,9 @@ from daemon.aliases import Aliases
 from daemon.api import numbers
 from daemon.api.clock import Clock
 from daemon.api.effects import Draft, Prepared, SessionChoice
-from daemon.consent import Permission, permission_of
+from daemon.consent import Permission, derive_permission
 from daemon.errors import BadRequest, IdempotencyConflict, NumberRejected
-from daemon.new_message import new_message, sendable
+from daemon.new_message import build_message, validate_text
 from daemon.pacing import Pacing
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
@@ -45,7 +45,7 @@ class SendRequest:
         return hashlib.sha256(asked).hexdigest()
 
 
-class Intake:
+class MessageEnqueuer:
     """Turns requests into queued messages."""
 
     def __init__(
@@ -70,11 +70,11 @@ class Intake:
         Raises :class:`NumberRejected`, :class:`BadRequest`, or
         :class:`IdempotencyConflict` when the key was used for something else.
         """
-        _check(request)
-        if (known := await self._known(request)) is not None:
+        _validate_request(request)
+        if (known := await self._find_by_key(request)) is not None:
             return known
         try:
-            number = numbers.parse(request.to, self._settings.daemon.default_region)
+            number = numbers.parse_phone(request.to, self._settings.daemon.default_region)
         except numbers.NumberUnusable as error:
             raise NumberRejected(f"to: {error.sentence}") from error
         prepared = await self._prepare(request, number.e164)
@@ -83,12 +83,14 @@ class Intake:
             lambda tx: self._insert(tx, request, prepared, number.e164, at, who)
         )
 
-    async def _known(self, request: SendRequest) -> MessageRecord | None:
+    async def _find_by_key(self, request: SendRequest) -> MessageRecord | None:
         if request.key is None:
             return None
         key = request.key
-        found = await self._database.read(lambda reader: messages.by_key(reader, key))
-        return _same(found, request) if found else None
+        found = await self._database.read(
+            lambda reader: messages.find_message_by_idempotency_key(reader, key)
+        )
+        return _require_same_request(found, request) if found else None
 
     async def _prepare(self, request: SendRequest, recipient: str) -> Prepared:
         draft = Draft(
@@ -99,13 +101,13 @@ class Intake:
             request.template,
             request.campaign,
         )
-        choices = await self._database.read(self._choices)
+        choices = await self._database.read(self._list_session_choices)
         prepared = await self._plugins.prepare(draft, choices)
         if prepared is None:
-            raise _no_way(request)
+            raise _build_no_session_error(request)
         return prepared
 
-    def _choices(self, reader: Reader) -> list[SessionChoice]:
+    def _list_session_choices(self, reader: Reader) -> list[SessionChoice]:
         now = self._clock.now()
         return [
             SessionChoice(
@@ -113,11 +115,11 @@ class Intake:
                 channel=session.channel,
                 phone=session.phone,
                 ready=session.connection == "ready",
-                new_chats_left=self._pacing.new_chats_left(
-                    reader, circumstances.of_session(reader, session.name, now), now
+                new_chats_left=self._pacing.count_new_chats_left(
+                    reader, circumstances.read_session_context(reader, session.name, now), now
                 ),
             )
-            for session in sessions.every(reader)
+            for session in sessions.list_sessions(reader)
         ]
 
     def _insert(
@@ -130,11 +132,11 @@ class Intake:
         who: str,
     ) -> MessageRecord:
         """Look at the key again inside the transaction: two callers may have come at once."""
-        if request.key and (found := messages.by_key(tx, request.key)):
-            return _same(found, request)
-        contact = contacts.resolve(tx, self._aliases.of_phone(recipient), at)
+        if request.key and (found := messages.find_message_by_idempotency_key(tx, request.key)):
+            return _require_same_request(found, request)
+        contact = contacts.resolve_contact(tx, self._aliases.from_phone(recipient), at)
         begins = max(at, request.not_before or at)
-        message = new_message(
+        message = build_message(
             at=at,
             contact=contact,
             recipient=recipient,
@@ -142,24 +144,27 @@ class Intake:
             channel=prepared.channel,
             text=prepared.text,
             kind="commercial",
-            not_after=request.not_after or begins + self._lifetime(tx, request, contact, at),
+            not_after=request.not_after
+            or begins + self._compute_lifetime(tx, request, contact, at),
             key=request.key,
             request_hash=request.fingerprint,
             template=request.template,
             campaign=request.campaign,
             not_before=request.not_before,
         )
-        return messages.insert(tx, message, who=who)
+        return messages.insert_message(tx, message, who=who)
 
-    def _lifetime(self, tx: Tx, request: SendRequest, contact: str, at: datetime) -> timedelta:
+    def _compute_lifetime(
+        self, tx: Tx, request: SendRequest, contact: str, at: datetime
+    ) -> timedelta:
         """Return how long a message may wait where nobody said: an answer is soon out of place."""
-        said = evidence.of_contact(tx, contact)
-        if not request.campaign and permission_of(said, at) is Permission.CONVERSATION:
+        said = evidence.list_contact_evidence(tx, contact)
+        if not request.campaign and derive_permission(said, at) is Permission.CONVERSATION:
             return timedelta(hours=self._settings.sending.reply_expires_hours)
         return timedelta(days=self._settings.sending.expires_days)
 
 
-def _no_way(request: SendRequest) -> BadRequest:
+def _build_no_session_error(request: SendRequest) -> BadRequest:
     """Return why no session takes a message, and the command that makes one which does."""
     session, channel = request.session, request.channel
     if session and channel:
@@ -174,7 +179,7 @@ def _no_way(request: SendRequest) -> BadRequest:
     return BadRequest(sentence, hint=f"Add one with: leadmaster sessions add {wanted}")
 
 
-def _same(found: MessageRecord, request: SendRequest) -> MessageRecord:
+def _require_same_request(found: MessageRecord, request: SendRequest) -> MessageRecord:
     if found.request_hash != request.fingerprint:
         raise IdempotencyConflict(
             f"The key was used for another message, {found.id}, with another recipient or text."
@@ -182,8 +187,8 @@ def _same(found: MessageRecord, request: SendRequest) -> MessageRecord:
     return found
 
 
-def _check(request: SendRequest) -> None:
-    sendable(request.text)
+def _validate_request(request: SendRequest) -> None:
+    validate_text(request.text)
     begins, ends = request.not_before, request.not_after
     if begins and ends and ends <= begins:
         raise BadRequest("not_after: it ends before it may begin.", hint="Swap the two times.")

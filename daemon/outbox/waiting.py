@@ -7,28 +7,28 @@ import asyncio
 from daemon.api.clock import Clock
 
 
-class Bell:
+class ClockEvent:
     """Rung by news, waited for by one task. A ring while nobody waits is kept."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._rung = asyncio.Event()
+        self._event = asyncio.Event()
 
-    def ring(self) -> None:
+    def trigger(self) -> None:
         """Wake the waiting task, now or at its next wait."""
-        self._rung.set()
+        self._event.set()
 
     async def wait(self, seconds: float | None) -> None:
         """Return when rung, or after ``seconds`` of the clock; None waits for a ring alone."""
         if seconds is None:
-            await self._rung.wait()
+            await self._event.wait()
         else:
-            await self._either(seconds)
-        self._rung.clear()
+            await self._wait_with_timeout(seconds)
+        self._event.clear()
 
-    async def _either(self, seconds: float) -> None:
+    async def _wait_with_timeout(self, seconds: float) -> None:
         waits = {
-            asyncio.ensure_future(self._rung.wait()),
+            asyncio.ensure_future(self._event.wait()),
             asyncio.ensure_future(self._clock.sleep(seconds)),
         }
         try:

@@ -8,7 +8,7 @@ from functools import partial
 from daemon.api import hookimpl
 from daemon.api.effects import Draft, Prepared, SessionChoice
 
-BY_HAND = "manual"
+MANUAL_CHANNEL = "manual"
 
 
 @hookimpl
@@ -25,20 +25,20 @@ async def leadmaster_prepare_message(
     fitting = [each for each in sessions if _fits(each, draft)]
     if not fitting:
         return None
-    by_hand = draft.channel == BY_HAND
-    chosen = min(fitting, key=partial(_preference, by_hand=by_hand))
-    return Prepared(draft.text, chosen.name, BY_HAND if by_hand else chosen.channel)
+    by_hand = draft.channel == MANUAL_CHANNEL
+    chosen = min(fitting, key=partial(_sort_key, by_hand=by_hand))
+    return Prepared(draft.text, chosen.name, MANUAL_CHANNEL if by_hand else chosen.channel)
 
 
 def _fits(session: SessionChoice, draft: Draft) -> bool:
-    channels = {None, BY_HAND, session.channel}
+    channels = {None, MANUAL_CHANNEL, session.channel}
     return draft.session in {None, session.name} and draft.channel in channels
 
 
-def _preference(session: SessionChoice, *, by_hand: bool) -> tuple[bool, bool, bool, int, str]:
+def _sort_key(session: SessionChoice, *, by_hand: bool) -> tuple[bool, bool, bool, int, str]:
     """Order sessions: the wanted way, ready before not, most room for new chats, name."""
     return (
-        (session.channel == BY_HAND) is not by_hand,
+        (session.channel == MANUAL_CHANNEL) is not by_hand,
         not session.ready,
         session.new_chats_left <= 0,
         -session.new_chats_left,

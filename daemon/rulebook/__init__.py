@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from daemon.rulebook.book import Judges, Rulebook
-from daemon.rulebook.desk import RuleDesk
-from daemon.rulebook.watch import RuleWatch
+from daemon.rulebook.book import ActiveRulesets, CompiledRulesets
+from daemon.rulebook.desk import RulesetService
+from daemon.rulebook.watch import RulesetWatcher
 
-__all__ = ["Judges", "RuleDesk", "RuleWatch", "Rulebook"]
+__all__ = ["ActiveRulesets", "CompiledRulesets", "RulesetService", "RulesetWatcher"]

@@ -18,29 +18,34 @@ from storage.tx import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Judges:
+class CompiledRulesets:
     """The gate's judge and the score's: one look takes both, and keeps them to its end."""
 
-    gate: rules.Judge
-    score: rules.Judge
+    gate: rules.RuleEvaluator
+    score: rules.RuleEvaluator
 
     @classmethod
-    def of(cls, files: Sequence[rules.RuleFile], settings: RulesSettings) -> Judges:
+    def compile_files(
+        cls, files: Sequence[rules.RuleFile], settings: RulesSettings
+    ) -> CompiledRulesets:
         """Compile the sets that these files make; raises :class:`RulesRejected` with places."""
         try:
-            sets = folder.both(rules.load_sets(files))
-            judge = partial(rules.Judge, engines=settings.engines)
+            sets = folder.build_ruleset_pair(rules.load_rulesets(files))
+            judge = partial(rules.RuleEvaluator, engines=settings.engines)
             return cls(judge(sets.gate), judge(sets.score))
         except (rules.RulesInvalid, rules.GateFault) as error:
             raise RulesRejected(str(error)) from error
 
     @classmethod
-    def beside(cls, files: Sequence[rules.RuleFile]) -> Judges:
+    def compile_shadow(cls, files: Sequence[rules.RuleFile]) -> CompiledRulesets:
         """Compile a shadow's sets for the second engine alone; raises ``RulesInvalid``."""
-        sets = folder.both(rules.load_sets(files))
-        return cls(rules.Judge(sets.gate, "reference"), rules.Judge(sets.score, "reference"))
+        sets = folder.build_ruleset_pair(rules.load_rulesets(files))
+        return cls(
+            rules.RuleEvaluator(sets.gate, "reference"),
+            rules.RuleEvaluator(sets.score, "reference"),
+        )
 
-    def means_the_same(self, other: Judges) -> bool:
+    def is_equivalent_to(self, other: CompiledRulesets) -> bool:
         """Tell whether both sets of both say the same, whatever files they come from."""
         return self.hashes == other.hashes
 
@@ -78,7 +83,7 @@ class Judges:
         """Keep both sets by hash, with their files, and note and tell that they are live."""
         for judge in (self.gate, self.score):
             ruleset = judge.ruleset
-            rulesets.add(
+            rulesets.insert_ruleset(
                 tx,
                 hash_=ruleset.hash,
                 format_=str(ruleset.format),
@@ -86,7 +91,7 @@ class Judges:
                 at=at,
                 who=who,
             )
-            rulesets.went_live(
+            rulesets.insert_activation(
                 tx,
                 at=at,
                 format_=str(ruleset.format),
@@ -108,39 +113,39 @@ class Judges:
             )
 
 
-class Rulebook:
+class ActiveRulesets:
     """Holds the judges that are live, and those of the shadow, which nobody obeys.
 
     Swapping is one assignment: whoever took the old judges goes on with them.
     """
 
-    def __init__(self, gate: rules.Judge, score: rules.Judge) -> None:
-        self.judges = Judges(gate, score)
-        self.shadow: Judges | None = None
+    def __init__(self, gate: rules.RuleEvaluator, score: rules.RuleEvaluator) -> None:
+        self.compiled = CompiledRulesets(gate, score)
+        self.shadow: CompiledRulesets | None = None
 
     @classmethod
-    def load(cls, settings: RulesSettings) -> Rulebook:
+    def load(cls, settings: RulesSettings) -> ActiveRulesets:
         """Load the sets under the operator's folder: those of the settings, else the shipped ones.
 
         Raises :class:`RulesRejected` with file, line and column of every problem.
         """
         try:
-            files = folder.shipped(settings)
+            files = folder.read_shipped_files(settings)
         except rules.RulesInvalid as error:
             raise RulesRejected(str(error)) from error
-        judges = Judges.of(files, settings)
+        judges = CompiledRulesets.compile_files(files, settings)
         return cls(judges.gate, judges.score)
 
     @property
-    def gate(self) -> rules.Judge:
+    def gate(self) -> rules.RuleEvaluator:
         """The live judge of messages."""
-        return self.judges.gate
+        return self.compiled.gate
 
     @property
-    def score(self) -> rules.Judge:
+    def score(self) -> rules.RuleEvaluator:
         """The live judge of prospects."""
-        return self.judges.score
+        return self.compiled.score
 
     def store(self, tx: Tx, *, at: datetime, who: str) -> None:
         """Keep the live sets by hash, with their files, and say that they are live."""
-        self.judges.store(tx, at=at, who=who)
+        self.compiled.store(tx, at=at, who=who)

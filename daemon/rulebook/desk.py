@@ -15,25 +15,25 @@ import structlog
 import rules
 from daemon.api.clock import Clock
 from daemon.errors import Conflict, NotFound, RulesRejected
+from daemon.events import RuleFilesRejected as RulesWereRejected
 from daemon.events import RulesAwaitingAcceptance
-from daemon.events import RulesRejected as RulesWereRejected
 from daemon.rulebook import folder, past, pen
-from daemon.rulebook.book import Judges, Rulebook
-from daemon.rulebook.lines import Tried
+from daemon.rulebook.book import ActiveRulesets, CompiledRulesets
+from daemon.rulebook.lines import RuleCheckResult
 from daemon.rulebook.state import (
-    Foreseen,
     PendingRulesets,
     RejectedRulesets,
+    RuleChangePreview,
     RulesetStatus,
-    changes_between,
-    live_set,
-    waiting_for,
+    compare_compiled_rulesets,
+    describe_pending,
+    summarise_ruleset,
 )
-from daemon.rulebook.trial import Trial
+from daemon.rulebook.trial import RuleCheckProcess
 from daemon.settings import RulesSettings
-from rules.amend import amended
-from rules.amendments import Amendment, Changeable, NotAmendable, changeable
-from rules.diff import Change
+from rules.amend import apply_edit
+from rules.amendments import EditableValue, EditNotAllowed, RulesetEdit, find_editable_value
+from rules.diff import RulesetChange
 from storage import audit
 from storage.db import Database
 from storage.rulesets import RulesetActivationKind
@@ -46,12 +46,12 @@ _SHOWN_PROBLEMS = 50  # of a folder that is wrong all over
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    judges: Judges
-    waiting: PendingRulesets
-    changes: tuple[Change, ...]
+    compiled: CompiledRulesets
+    pending: PendingRulesets
+    changes: tuple[RulesetChange, ...]
 
 
-class RuleDesk:
+class RulesetService:
     """Changes the rulebook, one change at a time; `on_swap` is awaited after each.
 
     `channels` are all that is installed to send by: a rule routes to one of them.
@@ -60,124 +60,138 @@ class RuleDesk:
     def __init__(
         self,
         database: Database,
-        rulebook: Rulebook,
+        active: ActiveRulesets,
         clock: Clock,
         settings: RulesSettings,
         channels: tuple[str, ...],
-        trial: Trial | None = None,
+        check_process: RuleCheckProcess | None = None,
     ) -> None:
         self._database = database
-        self._rulebook = rulebook
+        self._active = active
         self._clock = clock
         self._settings = settings
         self._channels = channels
-        self._trial = trial or Trial(settings.trial_seconds, settings.engines, channels=channels)
-        self._one_at_a_time = asyncio.Lock()
+        self._check_process = check_process or RuleCheckProcess(
+            settings.trial_seconds, settings.engines, channels=channels
+        )
+        self._lock = asyncio.Lock()
         self._candidate: _Candidate | None = None
         self._rejected: RejectedRulesets | None = None
-        self._tried: tuple[rules.RuleFile, ...] = ()
+        self._checked_files: tuple[rules.RuleFile, ...] = ()
         self._warnings: tuple[str, ...] = ()
         self._shadow_problems: tuple[str, ...] = ()
-        self.on_swap: Callable[[], Awaitable[None]] = _nobody_minds
+        self.on_swap: Callable[[], Awaitable[None]] = _ignore_swap
 
-    def state(self) -> RulesetStatus:
+    def get_status(self) -> RulesetStatus:
         """Return what is live, what waits, and what was refused last."""
-        judges, shadow = self._rulebook.judges, self._rulebook.shadow
+        judges, shadow = self._active.compiled, self._active.shadow
         return RulesetStatus(
-            gate=live_set(judges.gate),
-            score=live_set(judges.score),
+            gate=summarise_ruleset(judges.gate),
+            score=summarise_ruleset(judges.score),
             folder=self._settings.dir,
             channels=self._channels,
-            waiting=None if self._candidate is None else self._candidate.waiting,
+            waiting=None if self._candidate is None else self._candidate.pending,
             rejected=self._rejected,
             warnings=self._warnings,
-            shadow=None if shadow is None else live_set(shadow.gate),
+            shadow=None if shadow is None else summarise_ruleset(shadow.gate),
             shadow_problems=self._shadow_problems,
         )
 
-    def waiting_changes(self) -> tuple[Change, ...]:
+    def get_pending_changes(self) -> tuple[RulesetChange, ...]:
         """Return in what the rules that wait differ from what is live."""
         return () if self._candidate is None else self._candidate.changes
 
     async def restore(self) -> None:
         """Put the last accepted sets in force, and then what the folder says, if that may be."""
-        files = await self._database.read(lambda reader: past.last_accepted(reader, self._rulebook))
+        files = await self._database.read(
+            lambda reader: past.read_last_accepted(reader, self._active)
+        )
         try:
-            self._rulebook.judges = Judges.of(files, self._settings)
+            self._active.compiled = CompiledRulesets.compile_files(files, self._settings)
         except RulesRejected as error:
             # An older version accepted what this one can't read: the shipped rules hold.
             log.warning("accepted_rules_unreadable", sentence=str(error))
-        judges, at = self._rulebook.judges, self._clock.now()
+        judges, at = self._active.compiled, self._clock.now()
         await self._database.write(lambda tx: judges.store(tx, at=at, who="daemon"))
         await self.reload("daemon")
 
     async def reload(self, who: str) -> RulesetStatus:
         """Try the folder as it stands: it goes live, waits for a person, or is refused."""
-        async with self._one_at_a_time:
+        async with self._lock:
             await self._reload(who, "")
-            return self.state()
+            return self.get_status()
 
-    async def changeable(self, amendment: Amendment) -> Changeable:
+    async def find_editable(self, amendment: RulesetEdit) -> EditableValue:
         """Return what an amendment is about, as the operator's folder says it now.
 
         Raises :class:`NotFound` where there is no such thing, :class:`RulesRejected` where the
         folder can't be read.
         """
         try:
-            files = await asyncio.to_thread(folder.live, self._settings)
-            sets = await asyncio.to_thread(rules.load_sets, files)
-            return changeable(sets[amendment.kind], amendment.section, amendment.name)
-        except NotAmendable as error:
+            files = await asyncio.to_thread(folder.read_configured_files, self._settings)
+            sets = await asyncio.to_thread(rules.load_rulesets, files)
+            return find_editable_value(sets[amendment.kind], amendment.section, amendment.name)
+        except EditNotAllowed as error:
             raise NotFound(str(error)) from error
         except rules.RulesInvalid as error:
             raise RulesRejected(str(error)) from error
 
-    async def foresee(self, amendment: Amendment) -> Foreseen:
+    async def preview_change(self, amendment: RulesetEdit) -> RuleChangePreview:
         """Tell what a change in the operator's folder would bring; nothing is written.
 
         Raises :class:`Conflict` where it can't be changed like this, :class:`RulesRejected` where
         the folder, as it is or as it would be, can't go live.
         """
         try:
-            place = str(pen.folder_of(self._settings))
-            files = await asyncio.to_thread(folder.live, self._settings)
-            draft = await asyncio.to_thread(amended, files, amendment, place)
-        except NotAmendable as error:
+            place = str(pen.require_writable_folder(self._settings))
+            files = await asyncio.to_thread(folder.read_configured_files, self._settings)
+            draft = await asyncio.to_thread(apply_edit, files, amendment, place)
+        except EditNotAllowed as error:
             raise Conflict(str(error)) from error
         except (rules.RulesInvalid, rules.GateFault) as error:
             raise RulesRejected(str(error)) from error
-        tried = await self._trial.of(draft.files)
+        tried = await self._check_process.check_files(draft.files)
         if tried.problems:
             raise RulesRejected("\n".join(map(str, tried.problems)))
-        judges = await asyncio.to_thread(Judges.of, draft.files, self._settings)
-        changes = changes_between(self._rulebook.judges, judges)
-        waits = any(change.weighty for change in changes) or await self._was_undone(judges)
-        return Foreseen(draft.before, draft.files, draft.changed, changes, waits, draft.examples)
+        judges = await asyncio.to_thread(
+            CompiledRulesets.compile_files, draft.files, self._settings
+        )
+        changes = compare_compiled_rulesets(self._active.compiled, judges)
+        waits = any(change.needs_acceptance for change in changes) or await self._was_rolled_back(
+            judges
+        )
+        return RuleChangePreview(
+            draft.before, draft.files, draft.changed, changes, waits, draft.examples
+        )
 
-    async def change(self, amendment: Amendment, who: str, reason: str) -> Foreseen:
+    async def apply_change(
+        self, amendment: RulesetEdit, who: str, reason: str
+    ) -> RuleChangePreview:
         """Change the operator's folder and reload it; raises as :meth:`foresee`."""
-        async with self._one_at_a_time:
-            found = await self.foresee(amendment)
-            await asyncio.to_thread(pen.write, found.written)
+        async with self._lock:
+            found = await self.preview_change(amendment)
+            await asyncio.to_thread(pen.write_rule_files, found.written)
             at, subject = self._clock.now(), f"{amendment.section}.{amendment.name}"
-            detail = found.detail(amendment.value)
+            detail = found.build_audit_detail(amendment.value)
             await self._database.write(
-                lambda tx: audit.add(tx, at, who, "rules_changed", subject, reason, detail)
+                lambda tx: audit.insert_audit_entry(
+                    tx, at, who, "rules_changed", subject, reason, detail
+                )
             )
             await self._reload(who, reason)
             return found
 
     async def accept(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Let what waits go live; raise :class:`NotFound` where nothing of that hash waits."""
-        async with self._one_at_a_time:
+        async with self._lock:
             found = self._candidate
-            if found is None or not found.waiting.hash.startswith(hash_):
+            if found is None or not found.pending.hash.startswith(hash_):
                 raise NotFound(
                     f"No rules of the hash {hash_} wait to be accepted.",
                     hint="leadmaster rules status shows what waits.",
                 )
-            await self._swap(found.judges, RulesetActivationKind.ACCEPTED, who, reason)
-            return self.state()
+            await self._activate(found.compiled, RulesetActivationKind.ACCEPTED, who, reason)
+            return self.get_status()
 
     async def rollback(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Put a set that was live before in force again; the other format's stays as it is.
@@ -186,61 +200,65 @@ class RuleDesk:
         Raises :class:`NotFound`, :class:`Conflict` where several begin like that or it is live
         already, and :class:`RulesRejected` where it does not pass its trial any more.
         """
-        async with self._one_at_a_time:
+        async with self._lock:
             files = await self._database.read(
-                lambda reader: past.with_stored(reader, self._rulebook, hash_)
+                lambda reader: past.find_stored_files(reader, self._active, hash_)
             )
-            tried = await self._trial.of(files)
+            tried = await self._check_process.check_files(files)
             if tried.problems:
                 raise RulesRejected("\n".join(map(str, tried.problems)))
-            judges = await asyncio.to_thread(Judges.of, files, self._settings)
-            if judges.means_the_same(self._rulebook.judges):
+            judges = await asyncio.to_thread(CompiledRulesets.compile_files, files, self._settings)
+            if judges.is_equivalent_to(self._active.compiled):
                 raise Conflict(f"The rules {hash_} are live already.")
-            await self._swap(judges, RulesetActivationKind.ROLLED_BACK, who, reason)
+            await self._activate(judges, RulesetActivationKind.ROLLED_BACK, who, reason)
             await self._reload(who, "", undone=True)
-            return self.state()
+            return self.get_status()
 
     async def _reload(self, who: str, reason: str, *, undone: bool = False) -> None:
         await self._reload_shadow()
         try:
-            files = await asyncio.to_thread(folder.live, self._settings)
+            files = await asyncio.to_thread(folder.read_configured_files, self._settings)
         except rules.RulesInvalid as error:
             await self._reject(list(map(str, error.problems)))
             return
-        if set(files) == self._rulebook.judges.sources:
+        if set(files) == self._active.compiled.sources:
             self._candidate = self._rejected = None
-            self._warnings = self._warnings if self._tried == files else ()
+            self._warnings = self._warnings if self._checked_files == files else ()
             return
-        tried = await self._trial.of(files)
+        tried = await self._check_process.check_files(files)
         if tried.problems:
             await self._reject(list(map(str, tried.problems)))
             return
-        judges = await asyncio.to_thread(Judges.of, files, self._settings)
-        await self._take(judges, who, reason, undone=undone)
-        self._tried, self._warnings = files, tuple(map(str, tried.warnings))
+        judges = await asyncio.to_thread(CompiledRulesets.compile_files, files, self._settings)
+        await self._activate_or_hold(judges, who, reason, undone=undone)
+        self._checked_files, self._warnings = files, tuple(map(str, tried.warnings))
 
-    async def _take(self, judges: Judges, who: str, reason: str, *, undone: bool) -> None:
-        live, known = self._rulebook.judges, self._candidate
-        changes = changes_between(live, judges)
+    async def _activate_or_hold(
+        self, judges: CompiledRulesets, who: str, reason: str, *, undone: bool
+    ) -> None:
+        live, known = self._active.compiled, self._candidate
+        changes = compare_compiled_rulesets(live, judges)
         self._rejected = None
-        if known is not None and known.judges.means_the_same(judges):
-            undone = known.waiting.undone
-        undone = undone or await self._was_undone(judges)
-        if judges.means_the_same(live):
+        if known is not None and known.compiled.is_equivalent_to(judges):
+            undone = known.pending.undone
+        undone = undone or await self._was_rolled_back(judges)
+        if judges.is_equivalent_to(live):
             self._candidate = None
-        elif undone or any(change.weighty for change in changes):
-            await self._let_wait(judges, changes, undone=undone)
+        elif undone or any(change.needs_acceptance for change in changes):
+            await self._hold_for_acceptance(judges, changes, undone=undone)
         else:
-            await self._swap(judges, RulesetActivationKind.LOADED, who, reason)
+            await self._activate(judges, RulesetActivationKind.LOADED, who, reason)
 
-    async def _was_undone(self, judges: Judges) -> bool:
+    async def _was_rolled_back(self, judges: CompiledRulesets) -> bool:
         """Tell whether a person rolled these very rules back: they do not return by themselves."""
-        return await self._database.read(lambda reader: past.was_undone(reader, judges.hashes))
+        return await self._database.read(lambda reader: past.was_rolled_back(reader, judges.hashes))
 
-    async def _let_wait(self, judges: Judges, changes: tuple[Change, ...], *, undone: bool) -> None:
+    async def _hold_for_acceptance(
+        self, judges: CompiledRulesets, changes: tuple[RulesetChange, ...], *, undone: bool
+    ) -> None:
         at = self._clock.now()
-        waiting = waiting_for(self._rulebook.judges, judges, changes, at, undone=undone)
-        known = self._candidate is not None and self._candidate.waiting.hash == waiting.hash
+        waiting = describe_pending(self._active.compiled, judges, changes, at, undone=undone)
+        known = self._candidate is not None and self._candidate.pending.hash == waiting.hash
         self._candidate = _Candidate(judges, waiting, changes)
         if known:
             return
@@ -255,8 +273,8 @@ class RuleDesk:
         )
         await self._database.write(lambda tx: tx.emit(event))
 
-    async def _swap(
-        self, judges: Judges, how: RulesetActivationKind, who: str, reason: str
+    async def _activate(
+        self, judges: CompiledRulesets, how: RulesetActivationKind, who: str, reason: str
     ) -> None:
         at = self._clock.now()
 
@@ -264,10 +282,10 @@ class RuleDesk:
             judges.store(tx, at=at, who=who, how=how, reason=reason)
             if how is not RulesetActivationKind.LOADED:
                 subject, detail = judges.hashes[0], {"score": judges.hashes[1]}
-                audit.add(tx, at, who, f"rules_{how}", subject, reason, detail)
+                audit.insert_audit_entry(tx, at, who, f"rules_{how}", subject, reason, detail)
 
         await self._database.write(job)
-        self._rulebook.judges = judges
+        self._active.compiled = judges
         self._candidate = self._rejected = None
         log.info("rules_live", gate=judges.hashes[0], score=judges.hashes[1], how=how, who=who)
         await self.on_swap()
@@ -279,20 +297,20 @@ class RuleDesk:
         if known is not None and known.problems == shown:
             return
         log.warning("rules_rejected", problems=list(shown))
-        event = RulesWereRejected(subject=self._rulebook.gate.ruleset.hash, at=at, problems=shown)
+        event = RulesWereRejected(subject=self._active.gate.ruleset.hash, at=at, problems=shown)
         await self._database.write(lambda tx: tx.emit(event))
 
     async def _reload_shadow(self) -> None:
         """Try the shadow's folder; it is judged by the second engine alone, so it costs little."""
         try:
-            files = await asyncio.to_thread(folder.shadow, self._settings)
-            tried = await self._trial.of(files) if files else Tried()
+            files = await asyncio.to_thread(folder.read_shadow_files, self._settings)
+            tried = await self._check_process.check_files(files) if files else RuleCheckResult()
             self._shadow_problems = tuple(map(str, tried.problems))
             if not tried.problems:
-                self._rulebook.shadow = Judges.beside(files) if files else None
+                self._active.shadow = CompiledRulesets.compile_shadow(files) if files else None
         except rules.RulesInvalid as error:
             self._shadow_problems = tuple(map(str, error.problems))
 
 
-async def _nobody_minds() -> None:
+async def _ignore_swap() -> None:
     """Hear that the live rules changed."""

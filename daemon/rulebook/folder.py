@@ -9,51 +9,51 @@ from pathlib import Path
 import rules
 from daemon.settings import RulesSettings
 
-_SHIPPED = {rules.Format.GATE: "gate.yaml", rules.Format.SCORE: "score.yaml"}
+_SHIPPED_NAMES = {rules.RuleFormat.GATE: "gate.yaml", rules.RuleFormat.SCORE: "score.yaml"}
 
 
 @dataclass(frozen=True, slots=True)
-class Sets:
+class RulesetPair:
     """One set of each format: together they are a rulebook."""
 
-    gate: rules.RuleSet
-    score: rules.RuleSet
+    gate: rules.Ruleset
+    score: rules.Ruleset
 
 
-def both(sets: Mapping[rules.Format, rules.RuleSet]) -> Sets:
+def build_ruleset_pair(sets: Mapping[rules.RuleFormat, rules.Ruleset]) -> RulesetPair:
     """Return the pair; raises `RulesInvalid` where a format has no file at all."""
-    for kind, name in _SHIPPED.items():
+    for kind, name in _SHIPPED_NAMES.items():
         if kind not in sets:
             sentence = f"No file of `{kind}` is there: {name} is missing"
             raise rules.RulesInvalid([rules.RuleProblem(name, 1, 1, sentence)])
-    return Sets(sets[rules.Format.GATE], sets[rules.Format.SCORE])
+    return RulesetPair(sets[rules.RuleFormat.GATE], sets[rules.RuleFormat.SCORE])
 
 
-def shipped(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
+def read_shipped_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
     """Read the files that lie under the operator's; raises `RulesInvalid`."""
     gate = [Path(name) for name in settings.gate] or [rules.DEFAULTS / "gate.yaml"]
     score = [Path(name) for name in settings.score] or [rules.DEFAULTS / "score.yaml"]
-    return rules.read_files([*gate, *score])
+    return rules.read_rule_files([*gate, *score])
 
 
-def own(paths: Sequence[Path]) -> tuple[rules.RuleFile, ...]:
+def read_own_files(paths: Sequence[Path]) -> tuple[rules.RuleFile, ...]:
     """Read an operator's files, and those of folders; raises `RulesInvalid`."""
-    files = [file for path in paths for file in rules.rule_files(path)]
-    return rules.read_files(files, own=True)
+    files = [file for path in paths for file in rules.list_rule_files(path)]
+    return rules.read_rule_files(files, own=True)
 
 
-def live(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
+def read_configured_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
     """Read what the settings mean: the shipped files, and the operator's folder if it is there."""
-    return (*shipped(settings), *own(_folder(settings.dir)))
+    return (*read_shipped_files(settings), *read_own_files(_existing_folder(settings.dir)))
 
 
-def shadow(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
+def read_shadow_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
     """Read the shadow's files; empty where there is no shadow."""
-    found = own(_folder(settings.shadow))
-    return (*shipped(settings), *found) if found else ()
+    found = read_own_files(_existing_folder(settings.shadow))
+    return (*read_shipped_files(settings), *found) if found else ()
 
 
-def _folder(name: str) -> list[Path]:
+def _existing_folder(name: str) -> list[Path]:
     """The folder a setting names, if it is there; why one can't be read, its reader tells."""
     path = Path(name)
     try:

@@ -9,7 +9,7 @@ import msgspec
 
 import rules
 
-Engines = Literal["both", "reference"]
+EngineChoice = Literal["both", "reference"]
 
 
 class RuleFileContent(msgspec.Struct, frozen=True):
@@ -20,15 +20,15 @@ class RuleFileContent(msgspec.Struct, frozen=True):
     own: bool
 
 
-class Request(msgspec.Struct, frozen=True):
+class RuleCheckRequest(msgspec.Struct, frozen=True):
     """Try these; `channels` are those that a rule may route to, if that is known."""
 
     files: tuple[RuleFileContent, ...]
-    engines: Engines
+    engines: EngineChoice
     channels: tuple[str, ...] | None = None
 
 
-class Remark(msgspec.Struct, frozen=True):
+class RuleCheckFinding(msgspec.Struct, frozen=True):
     """A problem or a warning, and its place."""
 
     file: str
@@ -41,7 +41,7 @@ class Remark(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}:{self.column}: {self.sentence}"
 
 
-class Stage(msgspec.Struct, frozen=True, tag="stage"):
+class RuleCheckProgress(msgspec.Struct, frozen=True, tag="stage"):
     """The child is about to do this, here."""
 
     stage: str
@@ -50,45 +50,47 @@ class Stage(msgspec.Struct, frozen=True, tag="stage"):
     column: int
 
 
-class Tried(msgspec.Struct, frozen=True, tag="tried"):
+class RuleCheckResult(msgspec.Struct, frozen=True, tag="tried"):
     """What came of it; with problems the files can't go live."""
 
-    problems: tuple[Remark, ...] = ()
-    warnings: tuple[Remark, ...] = ()
+    problems: tuple[RuleCheckFinding, ...] = ()
+    warnings: tuple[RuleCheckFinding, ...] = ()
     examples: int = 0
 
 
-Answer = Stage | Tried
-_answers = msgspec.json.Decoder(Answer)
-_requests = msgspec.json.Decoder(Request)
+RuleCheckAnswer = RuleCheckProgress | RuleCheckResult
+_answer_decoder = msgspec.json.Decoder(RuleCheckAnswer)
+_request_decoder = msgspec.json.Decoder(RuleCheckRequest)
 
 
-def plain(file: rules.RuleFile) -> RuleFileContent:
+def to_rule_file_content(file: rules.RuleFile) -> RuleFileContent:
     """Return a file ready to travel."""
     return RuleFileContent(file.path, file.text, file.own)
 
 
-def rule_file(file: RuleFileContent) -> rules.RuleFile:
+def to_rule_file(file: RuleFileContent) -> rules.RuleFile:
     """Return a file that has travelled."""
     return rules.RuleFile(file.path, file.text, file.own)
 
 
-def remarks(problems: Iterable[rules.RuleProblem]) -> tuple[Remark, ...]:
+def build_findings(problems: Iterable[rules.RuleProblem]) -> tuple[RuleCheckFinding, ...]:
     """Return problems ready to travel."""
-    return tuple(Remark(each.file, each.line, each.column, each.sentence) for each in problems)
+    return tuple(
+        RuleCheckFinding(each.file, each.line, each.column, each.sentence) for each in problems
+    )
 
 
-def encode(message: Request | Answer) -> bytes:
+def encode_message(message: RuleCheckRequest | RuleCheckAnswer) -> bytes:
     """Return one line."""
     return msgspec.json.encode(message) + b"\n"
 
 
-def decode_request(line: bytes) -> Request:
+def decode_request(line: bytes) -> RuleCheckRequest:
     """Read the daemon's line."""
-    return _requests.decode(line)
+    return _request_decoder.decode(line)
 
 
-def decode_answer(line: bytes) -> Answer:
+def decode_answer(line: bytes) -> RuleCheckAnswer:
     """Read the child's line; raises ``msgspec.MsgspecError`` where it is none."""
-    answer: Answer = _answers.decode(line)
+    answer: RuleCheckAnswer = _answer_decoder.decode(line)
     return answer

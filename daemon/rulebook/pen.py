@@ -12,10 +12,10 @@ import rules
 from daemon.errors import Conflict, Unavailable
 from daemon.settings import RulesSettings
 
-_NOBODY_RUNS_IT: Final = 0o666
+_NO_EXECUTE_BITS: Final = 0o666
 
 
-def folder_of(settings: RulesSettings) -> Path:
+def require_writable_folder(settings: RulesSettings) -> Path:
     """Return the operator's folder; raise :class:`Conflict` where there is none to write in."""
     if not settings.dir:
         raise Conflict(
@@ -36,7 +36,7 @@ def folder_of(settings: RulesSettings) -> Path:
     return folder
 
 
-def write(files: Iterable[rules.RuleFile]) -> None:
+def write_rule_files(files: Iterable[rules.RuleFile]) -> None:
     """Replace files, or begin them, with the rights that stand there or that the folder has.
 
     After a power cut each is the old one or the new one; raises :class:`Unavailable`.
@@ -44,23 +44,23 @@ def write(files: Iterable[rules.RuleFile]) -> None:
     for file in files:
         path = Path(file.path)
         try:
-            _replace(path.resolve(), file.text.encode())
+            _replace_file(path.resolve(), file.text.encode())
         except OSError as error:
             raise Unavailable(f"The file {path} could not be written: {error.strerror}.") from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace_file(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.new")  # hidden: no reader of the folder takes it
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, _rights(path))
+        os.fchmod(descriptor, _choose_mode(path))
         file.write(content)
         file.flush()
         os.fsync(descriptor)
     draft.replace(path)
 
 
-def _rights(path: Path) -> int:
+def _choose_mode(path: Path) -> int:
     like = path if path.exists() else path.parent
-    return stat.S_IMODE(like.stat().st_mode) & _NOBODY_RUNS_IT
+    return stat.S_IMODE(like.stat().st_mode) & _NO_EXECUTE_BITS

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import rules
-from daemon.rulebook.book import Judges
-from rules.amend import Following
-from rules.amendments import Slope
-from rules.diff import Change, differences
+from daemon.rulebook.book import CompiledRulesets
+from rules.amend import UpdatedExample
+from rules.amendments import RampEnds
+from rules.diff import RulesetChange, compare_rulesets
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,43 +67,50 @@ class RulesetStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class RuleChangePreview:
     """What a change by form would bring: `files` as they would be, `written` those that change.
 
     `changes` is all that would be otherwise than what is live, `waits` whether a person must
     accept it, `examples` those whose expectation follows.
     """
 
-    before: int | Slope
+    before: int | RampEnds
     files: tuple[rules.RuleFile, ...]
     written: tuple[rules.RuleFile, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[RulesetChange, ...]
     waits: bool
-    examples: tuple[Following, ...]
+    examples: tuple[UpdatedExample, ...]
 
-    def detail(self, after: int | Slope) -> dict[str, object]:
+    def build_audit_detail(self, after: int | RampEnds) -> dict[str, object]:
         """Return what the audit keeps of the change."""
         told = (each if isinstance(each, int) else str(each) for each in (self.before, after))
         files = [file.path for file in self.written]
         return {**dict(zip(("before", "after"), told, strict=True)), "files": files}
 
 
-def live_set(judge: rules.Judge) -> RulesetSummary:
+def summarise_ruleset(judge: rules.RuleEvaluator) -> RulesetSummary:
     """Describe the set behind a judge."""
     ruleset = judge.ruleset
     return RulesetSummary(ruleset.hash, str(ruleset.format), judge.engine, ruleset.files)
 
 
-def changes_between(old: Judges, new: Judges) -> tuple[Change, ...]:
+def compare_compiled_rulesets(
+    old: CompiledRulesets, new: CompiledRulesets
+) -> tuple[RulesetChange, ...]:
     """Return what changed in both sets."""
     return (
-        *differences(old.gate.ruleset, new.gate.ruleset),
-        *differences(old.score.ruleset, new.score.ruleset),
+        *compare_rulesets(old.gate.ruleset, new.gate.ruleset),
+        *compare_rulesets(old.score.ruleset, new.score.ruleset),
     )
 
 
-def waiting_for(
-    old: Judges, new: Judges, changes: tuple[Change, ...], at: datetime, *, undone: bool
+def describe_pending(
+    old: CompiledRulesets,
+    new: CompiledRulesets,
+    changes: tuple[RulesetChange, ...],
+    at: datetime,
+    *,
+    undone: bool,
 ) -> PendingRulesets:
     """Describe judges that wait; the gate's hash is what to accept, unless only the score's is."""
     gate, score = new.hashes

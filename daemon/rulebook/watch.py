@@ -10,31 +10,31 @@ from pathlib import Path
 import structlog
 from watchfiles import awatch
 
-from daemon.rulebook.desk import RuleDesk
+from daemon.rulebook.desk import RulesetService
 from daemon.settings import RulesSettings
 
 log = structlog.get_logger("rules")
 
 _DEBOUNCE_MILLISECONDS = 200  # an editor writes, renames and touches: that is one save
 _STEP_MILLISECONDS = 50
-_LOOK_AGAIN_SECONDS = 5.0  # a folder that takes the place of another tells nobody
-_SAVE = "a save"
+_POLL_SECONDS = 5.0  # a folder that takes the place of another tells nobody
+_SAVED_BY = "a save"
 
 
-class RuleWatch:
+class RulesetWatcher:
     """Watches the folders that are there, and looks now and then whether they are the same ones."""
 
     def __init__(
-        self, desk: RuleDesk, settings: RulesSettings, look_again: float = _LOOK_AGAIN_SECONDS
+        self, service: RulesetService, settings: RulesSettings, poll_seconds: float = _POLL_SECONDS
     ) -> None:
-        self._desk = desk
-        self._look_again = look_again
+        self._service = service
+        self._poll_seconds = poll_seconds
         self._folders = [Path(name) for name in (settings.dir, settings.shadow) if name]
-        self._asked = asyncio.Event()
+        self._reload_requested = asyncio.Event()
 
-    def ask(self) -> None:
+    def request_reload(self) -> None:
         """Reload now, and look again at which folders there are."""
-        self._asked.set()
+        self._reload_requested.set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -48,20 +48,20 @@ class RuleWatch:
 
     async def _run(self) -> None:
         while True:
-            self._asked.clear()
+            self._reload_requested.clear()
             try:
-                await self._watch(self._there())
+                await self._watch(self._list_existing_folders())
             except Exception:
                 log.exception("watching_failed")
                 await self._pause()
-            await self._reload("operator" if self._asked.is_set() else _SAVE)
+            await self._reload("operator" if self._reload_requested.is_set() else _SAVED_BY)
 
     async def _pause(self) -> None:
         """Wait until somebody asks, or until it is time to look again."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._asked.wait(), self._look_again)
+            await asyncio.wait_for(self._reload_requested.wait(), self._poll_seconds)
 
-    def _there(self) -> dict[Path, tuple[int, int]]:
+    def _list_existing_folders(self) -> dict[Path, tuple[int, int]]:
         """Return each folder that is there, and which one: a link may lead elsewhere tomorrow."""
         return {
             each: (found.st_dev, found.st_ino)
@@ -69,30 +69,30 @@ class RuleWatch:
             if each.is_dir() and (found := each.stat())
         }
 
-    async def _watch(self, there: dict[Path, tuple[int, int]]) -> None:
+    async def _watch(self, folders: dict[Path, tuple[int, int]]) -> None:
         """Reload at each save; return when somebody asks, or when other folders are there."""
-        while not there:
+        while not folders:
             await self._pause()
-            if self._asked.is_set() or self._there():
+            if self._reload_requested.is_set() or self._list_existing_folders():
                 return
         settled = False
         async for changes in awatch(
-            *there,
-            stop_event=self._asked,
+            *folders,
+            stop_event=self._reload_requested,
             debounce=_DEBOUNCE_MILLISECONDS,
             step=_STEP_MILLISECONDS,
-            rust_timeout=int(self._look_again * 1000),
+            rust_timeout=int(self._poll_seconds * 1000),
             yield_on_timeout=True,
             recursive=False,
         ):
-            if self._there() != there:
+            if self._list_existing_folders() != folders:
                 return
             if changes or not settled:
-                await self._reload(_SAVE)  # what was saved before the watch stood counts too
+                await self._reload(_SAVED_BY)  # what was saved before the watch stood counts too
             settled = True
 
     async def _reload(self, who: str) -> None:
         try:
-            await self._desk.reload(who)
+            await self._service.reload(who)
         except Exception:
             log.exception("reload_failed")

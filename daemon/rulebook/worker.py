@@ -12,34 +12,40 @@ from typing import BinaryIO
 
 import rules
 from daemon.rulebook import folder, lines
-from rules.problems import Place
-from rules.trial import try_out
+from rules.problems import SourceLocation
+from rules.trial import check_rulesets
 
 
 def main(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer the one request."""
 
-    def told(stage: str, at: Place) -> None:
-        _say(answers, lines.Stage(stage, at.file, at.line, at.column))
+    def told(stage: str, at: SourceLocation) -> None:
+        _write_answer(answers, lines.RuleCheckProgress(stage, at.file, at.line, at.column))
 
-    _say(answers, tried(lines.decode_request(requests.readline()), told))
+    _write_answer(answers, check_rule_files(lines.decode_request(requests.readline()), told))
 
 
-def tried(request: lines.Request, told: Callable[[str, Place], None]) -> lines.Tried:
+def check_rule_files(
+    request: lines.RuleCheckRequest, on_progress: Callable[[str, SourceLocation], None]
+) -> lines.RuleCheckResult:
     """Load, compile and run the examples; problems of the files are the answer."""
-    files = [lines.rule_file(file) for file in request.files]
+    files = [lines.to_rule_file(file) for file in request.files]
     try:
-        sets = folder.both(rules.load_sets(files, request.channels))
+        sets = folder.build_ruleset_pair(rules.load_rulesets(files, request.channels))
     except rules.RulesInvalid as error:
-        return lines.Tried(problems=lines.remarks(error.problems))
-    trial = try_out((sets.gate, sets.score), partial(rules.Judge, engines=request.engines), told)
-    return lines.Tried(
-        lines.remarks(trial.problems), lines.remarks(trial.warnings), len(trial.outcomes)
+        return lines.RuleCheckResult(problems=lines.build_findings(error.problems))
+    trial = check_rulesets(
+        (sets.gate, sets.score), partial(rules.RuleEvaluator, engines=request.engines), on_progress
+    )
+    return lines.RuleCheckResult(
+        lines.build_findings(trial.problems),
+        lines.build_findings(trial.warnings),
+        len(trial.outcomes),
     )
 
 
-def _say(answers: BinaryIO, answer: lines.Answer) -> None:
-    answers.write(lines.encode(answer))
+def _write_answer(answers: BinaryIO, answer: lines.RuleCheckAnswer) -> None:
+    answers.write(lines.encode_message(answer))
     answers.flush()
 
 

@@ -12,7 +12,7 @@ from storage import sessions
 from storage.db import Database
 
 
-async def usable_channels(
+async def load_usable_channels(
     plugins: Plugins, settings: Settings, database: Database
 ) -> Mapping[str, Channel]:
     """Return the channels that may be used here; an injected clock allows simulated ones alone.
@@ -25,7 +25,7 @@ async def usable_channels(
     harmless = {
         name: each for name, each in channels.items() if each.simulated or not each.connects
     }
-    for session in await database.read(sessions.every):
+    for session in await database.read(sessions.list_sessions):
         if session.channel not in harmless:
             raise StartRefused(
                 f"The session {session.name!r} is {session.channel}, and the clock is injected.",

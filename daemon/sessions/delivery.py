@@ -10,16 +10,18 @@ from daemon.api.clock import Clock
 
 log = structlog.get_logger("sessions")
 
-PAUSES = (1.0, 5.0, 15.0)
+STORE_RETRY_SECONDS = (1.0, 5.0, 15.0)
 """Seconds between the tries."""
 
 
-async def deliver(store: Callable[[], Awaitable[object]], clock: Clock, session: str) -> None:
+async def store_with_retries(
+    store: Callable[[], Awaitable[object]], clock: Clock, session: str
+) -> None:
     """Store what came in; raise what the last try raised, so that the line is given up.
 
     Who can't hear an opt-out must not send. What was not stored is told again by the next line.
     """
-    for pause in PAUSES:
+    for pause in STORE_RETRY_SECONDS:
         try:
             await store()
         except Exception as error:  # noqa: BLE001 - a full disk, a fault: all the same to the line

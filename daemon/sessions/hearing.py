@@ -26,7 +26,7 @@ from statemachines.session import ConnectionEvent, ConnectionState
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ConnectionTrigger:
     """An event of the connection, why it came, and until when it holds where that is known."""
 
     event: ConnectionEvent
@@ -35,56 +35,56 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class LineOpened(Signal):
+class ConnectionOpened(Signal):
     """The transport is open and has begun (said by the session's own line, not by a transport)."""
 
 
 @dataclass(frozen=True, slots=True)
-class LineNotOpened(Signal):
+class ConnectionNotOpened(Signal):
     """The channel said that it can't be opened as configured; ``sentence`` says why."""
 
     sentence: str
 
 
-SIGNALS: dict[type[Signal], Heard] = {
-    QrIssued: Heard(ConnectionEvent.QR_ISSUED, "qr_issued"),
-    QrExhausted: Heard(ConnectionEvent.QR_EXHAUSTED, "qr_expired"),
-    Scanned: Heard(ConnectionEvent.SCANNED, "scanned"),
-    Paired: Heard(ConnectionEvent.PAIRED, "paired"),
-    Connected: Heard(ConnectionEvent.CONNECTED, "connected"),
-    Synced: Heard(ConnectionEvent.SYNCED, "ready"),
-    KeepAlive: Heard(ConnectionEvent.KEEPALIVE_RESTORED, "ready"),
-    KeepAliveLost: Heard(ConnectionEvent.KEEPALIVE_LOST, "keepalive_lost"),
-    KeepAliveRestored: Heard(ConnectionEvent.KEEPALIVE_RESTORED, "ready"),
-    Disconnected: Heard(ConnectionEvent.DISCONNECTED, "disconnected"),
-    StreamErrorUnknown: Heard(ConnectionEvent.STREAM_ERROR_UNKNOWN, "stream_error"),
-    TransportDied: Heard(ConnectionEvent.WORKER_DIED, "worker_died"),
-    LineOpened: Heard(ConnectionEvent.DEVICE_FOUND, "login_found"),
-    LineNotOpened: Heard(ConnectionEvent.REFUSED, "channel_not_opened"),
+SIGNAL_TRIGGERS: dict[type[Signal], ConnectionTrigger] = {
+    QrIssued: ConnectionTrigger(ConnectionEvent.QR_ISSUED, "qr_issued"),
+    QrExhausted: ConnectionTrigger(ConnectionEvent.QR_EXHAUSTED, "qr_expired"),
+    Scanned: ConnectionTrigger(ConnectionEvent.SCANNED, "scanned"),
+    Paired: ConnectionTrigger(ConnectionEvent.PAIRED, "paired"),
+    Connected: ConnectionTrigger(ConnectionEvent.CONNECTED, "connected"),
+    Synced: ConnectionTrigger(ConnectionEvent.SYNCED, "ready"),
+    KeepAlive: ConnectionTrigger(ConnectionEvent.KEEPALIVE_RESTORED, "ready"),
+    KeepAliveLost: ConnectionTrigger(ConnectionEvent.KEEPALIVE_LOST, "keepalive_lost"),
+    KeepAliveRestored: ConnectionTrigger(ConnectionEvent.KEEPALIVE_RESTORED, "ready"),
+    Disconnected: ConnectionTrigger(ConnectionEvent.DISCONNECTED, "disconnected"),
+    StreamErrorUnknown: ConnectionTrigger(ConnectionEvent.STREAM_ERROR_UNKNOWN, "stream_error"),
+    TransportDied: ConnectionTrigger(ConnectionEvent.WORKER_DIED, "worker_died"),
+    ConnectionOpened: ConnectionTrigger(ConnectionEvent.DEVICE_FOUND, "login_found"),
+    ConnectionNotOpened: ConnectionTrigger(ConnectionEvent.REFUSED, "channel_not_opened"),
 }
 
-_REFUSED = Heard(ConnectionEvent.REFUSED, "connection_refused")
-_BLOCKED = Heard(ConnectionEvent.BLOCKED_BY_PLATFORM, "blocked")
-_TROUBLE = Heard(ConnectionEvent.DISCONNECTED, "server_trouble")
+_CONNECTION_REFUSED = ConnectionTrigger(ConnectionEvent.REFUSED, "connection_refused")
+_BLOCKED = ConnectionTrigger(ConnectionEvent.BLOCKED_BY_PLATFORM, "blocked")
+_SERVER_TROUBLE = ConnectionTrigger(ConnectionEvent.DISCONNECTED, "server_trouble")
 
-REFUSALS: dict[int, Heard] = {
-    400: _REFUSED,
-    401: Heard(ConnectionEvent.LOGGED_OUT_REMOTELY, "logged_out"),
-    402: Heard(ConnectionEvent.BANNED, "banned"),
+REFUSAL_TRIGGERS: dict[int, ConnectionTrigger] = {
+    400: _CONNECTION_REFUSED,
+    401: ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "logged_out"),
+    402: ConnectionTrigger(ConnectionEvent.BANNED, "banned"),
     403: _BLOCKED,
-    405: Heard(ConnectionEvent.VERSION_REFUSED, "outdated"),
+    405: ConnectionTrigger(ConnectionEvent.VERSION_REFUSED, "outdated"),
     406: _BLOCKED,
-    409: _REFUSED,
-    415: _REFUSED,
-    418: _REFUSED,
-    440: Heard(ConnectionEvent.REPLACED_BY_OTHER, "replaced"),
-    500: _TROUBLE,
-    501: _REFUSED,
-    503: _TROUBLE,
+    409: _CONNECTION_REFUSED,
+    415: _CONNECTION_REFUSED,
+    418: _CONNECTION_REFUSED,
+    440: ConnectionTrigger(ConnectionEvent.REPLACED_BY_OTHER, "replaced"),
+    500: _SERVER_TROUBLE,
+    501: _CONNECTION_REFUSED,
+    503: _SERVER_TROUBLE,
 }
 """By the platform's code; any other code is trouble on its side, and we come back later."""
 
-NEVER_MISSED = frozenset({402, 403, 406})
+BAN_AND_BLOCK_CODES = frozenset({402, 403, 406})
 """Codes of bans and blocks: they count even when the line that told them is closed already."""
 
 BAN_REASONS = {
@@ -109,33 +109,33 @@ DEADLINE_REASONS = {
 """Why a state is left (or, a ban, stays) when its time is over."""
 
 
-def heard(signal: Signal, connection: ConnectionState) -> Heard | None:
+def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger | None:
     """Return what a signal means to a connection in this state, or None when it is not about it.
 
     A code on show although there was a login means that the login is gone. A pairing reported
     at the very start is the news of a login that our row did not know.
     """
     if isinstance(signal, ConnectionRefused):
-        return _refusal(signal)
+        return _map_refusal(signal)
     if isinstance(signal, PairingFailed):
         if signal.passkey_requested:
-            return Heard(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
-        return Heard(ConnectionEvent.PAIRING_FAILED, "pairing_refused")
+            return ConnectionTrigger(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
+        return ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, "pairing_refused")
     if isinstance(signal, QrIssued) and connection is ConnectionState.CONNECTING:
-        return Heard(ConnectionEvent.LOGGED_OUT_REMOTELY, "login_missing")
+        return ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "login_missing")
     if isinstance(signal, Paired) and connection is ConnectionState.STARTING:
-        return Heard(ConnectionEvent.DEVICE_FOUND, "login_found")
-    return SIGNALS.get(type(signal))
+        return ConnectionTrigger(ConnectionEvent.DEVICE_FOUND, "login_found")
+    return SIGNAL_TRIGGERS.get(type(signal))
 
 
-def outlives_its_line(signal: Signal) -> bool:
+def is_valid_after_close(signal: Signal) -> bool:
     """Return whether a signal counts although its line was closed before it could be taken."""
-    return isinstance(signal, ConnectionRefused) and signal.code in NEVER_MISSED
+    return isinstance(signal, ConnectionRefused) and signal.code in BAN_AND_BLOCK_CODES
 
 
-def _refusal(signal: ConnectionRefused) -> Heard:
-    known = REFUSALS.get(signal.code, _TROUBLE)
+def _map_refusal(signal: ConnectionRefused) -> ConnectionTrigger:
+    known = REFUSAL_TRIGGERS.get(signal.code, _SERVER_TROUBLE)
     if known.event is not ConnectionEvent.BANNED:
         return known
     reason = BAN_REASONS.get(signal.ban_code or 0, known.reason_code)
-    return Heard(known.event, reason, signal.until)
+    return ConnectionTrigger(known.event, reason, signal.until)

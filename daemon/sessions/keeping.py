@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.events import SessionChanged
-from daemon.sessions.surroundings import Surroundings
-from daemon.sessions.words import changed
+from daemon.sessions.surroundings import SessionDependencies
+from daemon.sessions.words import build_session_changed
 from statemachines.session import ConnectionState
 from storage import audit, sessions
 from storage.sessions import SessionRecord
@@ -17,34 +17,34 @@ from storage.tx import Tx
 
 log = structlog.get_logger("sessions")
 
-STORE_AGAIN = timedelta(seconds=1)
+STORE_RETRY_INTERVAL = timedelta(seconds=1)
 
 
-class Keeper:
+class SessionRepository:
     """Holds what a session is, and what of it is on the disk.
 
     What the platform did to us is so whether the disk took it or not: it counts at once, it is
     stored again every second, and until then nothing may be sent.
     """
 
-    def __init__(self, record: SessionRecord, around: Surroundings) -> None:
+    def __init__(self, record: SessionRecord, dependencies: SessionDependencies) -> None:
         self.record = record
-        self.store_again_at: datetime | None = None
+        self.retry_at: datetime | None = None
         self._stored = record
-        self._around = around
+        self._dependencies = dependencies
 
     @property
     def is_stored(self) -> bool:
         """Return whether the disk knows what we know."""
         return self.record == self._stored
 
-    def take_back(self, record: SessionRecord) -> None:
+    def roll_back(self, record: SessionRecord) -> None:
         """Return to an earlier record: what a person asked for could not be stored."""
         self.record = record
         if self.is_stored:
-            self.store_again_at = None
+            self.retry_at = None
 
-    async def keep(
+    async def save(
         self,
         record: SessionRecord,
         at: datetime,
@@ -56,37 +56,37 @@ class Keeper:
         """Store ``record``. A person's change that fails raises; any other is tried again."""
         self.record = record
         if self.is_stored and not who:
-            self.store_again_at = None
+            self.retry_at = None
             return
         stored = self._stored
 
         def job(tx: Tx) -> None:
-            _store(tx, stored, record, at, sentence)
+            _save_session(tx, stored, record, at, sentence)
             if who:
-                audit.add(tx, at=at, who=who, action=action, subject=record.name)
+                audit.insert_audit_entry(tx, at=at, who=who, action=action, subject=record.name)
 
         try:
-            await self._around.database.write(job, urgent=True)
+            await self._dependencies.database.write(job, urgent=True)
         except Exception as error:
-            self.store_again_at = at + STORE_AGAIN
+            self.retry_at = at + STORE_RETRY_INTERVAL
             if who:
                 raise
             log.warning("session_not_stored", session=record.name, error=type(error).__name__)
         else:
-            self._stored, self.store_again_at = record, None
+            self._stored, self.retry_at = record, None
 
 
-def _store(
+def _save_session(
     tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime, sentence: str
 ) -> None:
-    sessions.save(tx, before, after, at)
+    sessions.update_session(tx, before, after, at)
     banned = ConnectionState.BANNED_TEMPORARILY
     if after.connection is banned and before.connection is not banned and after.phone:
-        sessions.note_ban(tx, after.phone, at)
-    event = changed(after, at)
-    if event != changed(before, at):
-        tx.emit(_with(event, sentence))
+        sessions.record_number_ban(tx, after.phone, at)
+    event = build_session_changed(after, at)
+    if event != build_session_changed(before, at):
+        tx.emit(_replace_sentence(event, sentence))
 
 
-def _with(event: SessionChanged, sentence: str) -> SessionChanged:
+def _replace_sentence(event: SessionChanged, sentence: str) -> SessionChanged:
     return replace(event, sentence=sentence) if sentence else event

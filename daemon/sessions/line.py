@@ -24,7 +24,7 @@ from daemon.api.transport import (
     Transport,
     Unknown,
 )
-from daemon.sessions.hearing import LineNotOpened, LineOpened
+from daemon.sessions.hearing import ConnectionNotOpened, ConnectionOpened
 
 T = TypeVar("T")
 log = structlog.get_logger("sessions")
@@ -36,7 +36,7 @@ GRACE_SECONDS = 5.0
 NOT_CONNECTED = Refused("not_connected", "The session has no line; nothing was sent.", True)
 
 
-class Line:
+class SessionConnection:
     """A transport's whole life, from the moment it is made to :meth:`close`.
 
     ``hear`` is awaited for each signal before the next one is taken. Whatever
@@ -47,16 +47,16 @@ class Line:
         self,
         open_transport: OpenTransport,
         context: OpenContext,
-        hear: Callable[[Line, Signal], Awaitable[None]],
+        on_signal: Callable[[SessionConnection, Signal], Awaitable[None]],
     ) -> None:
         self._open = open_transport
         self._context = context
         self._clock: Clock = context.clock
-        self._hear = hear
+        self._on_signal = on_signal
         self._transport: Transport | None = None
         self._closing = asyncio.Event()
         self._calls: set[asyncio.Task[Any]] = set()
-        self._reading = asyncio.create_task(self._live())
+        self._reading = asyncio.create_task(self._run())
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
         """Send; a line that closes meanwhile leaves the message in doubt."""
@@ -65,7 +65,7 @@ class Line:
             return NOT_CONNECTED
         in_doubt = Unknown("line_closed", "The line was closed before the server answered.")
         try:
-            return await self._unless_closed(transport.send(permit, outgoing), in_doubt)
+            return await self._await_unless_closed(transport.send(permit, outgoing), in_doubt)
         except PermitRefused as refused:
             log.warning("permit_refused", message=outgoing.message, reason=refused.reason_code)
             return Refused(refused.reason_code, str(refused))
@@ -80,7 +80,7 @@ class Line:
         if transport is None or self._closing.is_set():
             return unknown
         try:
-            return await self._unless_closed(transport.check_numbers(phones), unknown)
+            return await self._await_unless_closed(transport.check_numbers(phones), unknown)
         except Exception as fault:  # noqa: BLE001 - as above
             log.warning("transport_failed", call="check_numbers", error=type(fault).__name__)
             return unknown
@@ -88,7 +88,7 @@ class Line:
     async def logout(self) -> None:
         """Unlink the device, as far as the line can; bounded."""
         if self._transport is not None:
-            await within(self._clock, CLOSE_SECONDS, self._transport.logout())
+            await run_with_timeout(self._clock, CLOSE_SECONDS, self._transport.logout())
 
     async def close(self, *, orderly: bool = False) -> None:
         """End the line: bounded, idempotent, and never raises.
@@ -96,32 +96,32 @@ class Line:
         ``orderly`` gives what is on the wire a moment to be acknowledged.
         """
         if orderly and self._calls and not self._closing.is_set():
-            await within(self._clock, GRACE_SECONDS, _all_of(set(self._calls)))
+            await run_with_timeout(self._clock, GRACE_SECONDS, _wait_for_all(set(self._calls)))
         self._closing.set()
         self._reading.cancel()
         await asyncio.wait({self._reading})
         transport, self._transport = self._transport, None
         if transport is not None:
-            await within(self._clock, CLOSE_SECONDS, transport.close())
+            await run_with_timeout(self._clock, CLOSE_SECONDS, transport.close())
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         try:
             self._transport = await self._open(self._context)
-            await self._hear(self, LineOpened())
+            await self._on_signal(self, ConnectionOpened())
             await self._transport.connect()
             async for signal in self._transport.signals():
-                await self._hear(self, signal)
+                await self._on_signal(self, signal)
         except CannotOpen as error:
             log.warning("channel_not_opened", session=self._context.session.name, error=str(error))
-            await self._hear(self, LineNotOpened(str(error)))
+            await self._on_signal(self, ConnectionNotOpened(str(error)))
         except Exception as fault:  # noqa: BLE001 - as above
             kind = type(fault).__name__
             log.warning("line_failed", session=self._context.session.name, error=kind)
-            await self._hear(self, TransportDied(kind))
+            await self._on_signal(self, TransportDied(kind))
         else:
-            await self._hear(self, TransportDied("the stream of signals ended"))
+            await self._on_signal(self, TransportDied("the stream of signals ended"))
 
-    async def _unless_closed(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
+    async def _await_unless_closed(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
         """Return what ``call`` returns, or ``otherwise`` when the line closes before."""
         task = asyncio.create_task(call)
         closing = asyncio.create_task(self._closing.wait())
@@ -135,7 +135,7 @@ class Line:
             closing.cancel()
 
 
-async def unlink(open_transport: OpenTransport, context: OpenContext) -> None:
+async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> None:
     """Unlink the device of a session that has no line now."""
     transport = await open_transport(context)
     try:
@@ -144,9 +144,11 @@ async def unlink(open_transport: OpenTransport, context: OpenContext) -> None:
         await transport.close()
 
 
-async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, Any]) -> None:
+async def run_with_timeout(
+    clock: Clock, seconds: float, coroutine: Coroutine[Any, Any, Any]
+) -> None:
     """Let ``work`` run for at most so many seconds of the clock; its errors are logged."""
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(coroutine)
     timer = asyncio.create_task(clock.sleep(seconds))
     try:
         await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,5 +160,5 @@ async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, Any]) -
             log.warning("line_did_not_close_well", error=type(error).__name__)
 
 
-async def _all_of(tasks: set[asyncio.Task[Any]]) -> None:
+async def _wait_for_all(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.wait(tasks)

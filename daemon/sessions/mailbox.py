@@ -14,11 +14,11 @@ from daemon.errors import Unavailable
 T = TypeVar("T")
 log = structlog.get_logger("sessions")
 
-LIMIT = 256
+QUEUE_LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _MailboxJob:
     """Something to do, and who waits for it, if somebody does."""
 
     work: Callable[[], Awaitable[Any]]
@@ -33,40 +33,42 @@ class Mailbox:
     to whoever asked, or logged and counted; it never takes the task down.
     """
 
-    def __init__(self, name: str, settled: Callable[[], bool]) -> None:
+    def __init__(self, name: str, is_idle: Callable[[], bool]) -> None:
         self._name = name
-        self._settled = settled
-        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(LIMIT)
+        self._is_idle = is_idle
+        self._jobs: asyncio.Queue[_MailboxJob] = asyncio.Queue(QUEUE_LIMIT)
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self.failures = 0
         """How many jobs failed that nobody waited for."""
 
     @property
-    def awake(self) -> bool:
+    def is_running(self) -> bool:
         """Return whether the task runs."""
         return self._task is not None
 
     async def ask(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do ``work`` in turn and return its result; a caller who gives up does not stop it."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        await self._put(_Job(work, answer))
+        await self._put(_MailboxJob(work, answer))
         return await answer
 
     async def post(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do ``work`` in turn; waits only for a place in the queue."""
-        await self._put(_Job(work))
+        await self._put(_MailboxJob(work))
 
     async def close(self) -> None:
         """End the task after the job that it is at; who still waits gets ``Unavailable``."""
         self._closed = True
         if self._task is not None:
             if self._jobs.empty():
-                self._jobs.put_nowait(_Job(_nothing))  # wakes the task, which sees that it is over
+                self._jobs.put_nowait(
+                    _MailboxJob(_do_nothing)
+                )  # wakes the task, which sees that it is over
             await asyncio.wait({self._task})
         self._refuse_all()
 
-    async def _put(self, job: _Job) -> None:
+    async def _put(self, job: _MailboxJob) -> None:
         if not self._closed:
             await self._jobs.put(job)
             if self._task is None or self._task.done():
@@ -76,32 +78,32 @@ class Mailbox:
 
     async def _serve(self) -> None:
         while not self._closed:
-            await self._do(await self._jobs.get())
-            if self._jobs.empty() and self._may_rest():
+            await self._run_job(await self._jobs.get())
+            if self._jobs.empty() and self._can_stop():
                 break
         self._task = None
         if self._closed:
             self._refuse_all()
 
-    def _may_rest(self) -> bool:
+    def _can_stop(self) -> bool:
         try:
-            return self._settled()
+            return self._is_idle()
         except Exception:
             log.exception("session_not_settled", session=self._name)
             return False
 
-    async def _do(self, job: _Job) -> None:
+    async def _run_job(self, job: _MailboxJob) -> None:
         try:
             result = await job.work()
         except (Exception, asyncio.CancelledError) as error:
-            if _ends_now():
+            if _is_being_cancelled():
                 raise
             self._fail(job, error)
         else:
             if job.answer is not None and not job.answer.done():
                 job.answer.set_result(result)
 
-    def _fail(self, job: _Job, error: BaseException) -> None:
+    def _fail(self, job: _MailboxJob, error: BaseException) -> None:
         if job.answer is None:
             self.failures += 1
             log.error("session_job_failed", session=self._name, error=type(error).__name__)
@@ -115,11 +117,11 @@ class Mailbox:
                 self._fail(job, Unavailable(f"The session {self._name} is closed."))
 
 
-def _ends_now() -> bool:
+def _is_being_cancelled() -> bool:
     """Say whether it is this very task that was cancelled: the loop is going down."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     """Be a job that does nothing."""

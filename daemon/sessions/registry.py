@@ -17,14 +17,14 @@ from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitVerifier
 from daemon.api.signals import InboundMessage, LidLearned, OwnMessage, Receipt
 from daemon.api.transport import Channel, NumberAnswer, Outgoing, SendResult
-from daemon.bus import Bus
+from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
 from daemon.events import SessionDeleted, SessionQrShown
 from daemon.sessions import orders
 from daemon.sessions.session import Session
-from daemon.sessions.surroundings import Surroundings
-from daemon.sessions.view import SessionView, view_of
-from daemon.sessions.words import changed
+from daemon.sessions.surroundings import SessionDependencies
+from daemon.sessions.view import SessionView, build_session_view
+from daemon.sessions.words import build_session_changed
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import audit
 from storage import sessions as rows
@@ -32,7 +32,7 @@ from storage.db import Database
 from storage.sessions import SessionRecord
 from storage.tx import Tx
 
-NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
+SESSION_NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 
 
 class Sessions:
@@ -49,7 +49,7 @@ class Sessions:
         *,
         clock: Clock,
         database: Database,
-        bus: Bus,
+        bus: EventBus,
         verifier: PermitVerifier,
         channels: Mapping[str, Channel],
         folder: Path,
@@ -63,10 +63,10 @@ class Sessions:
         stagger_seconds: float = 0.2,
     ) -> None:
         self.on_ready = on_ready
-        self.refused: Counter[str] = Counter()
+        self.refused_signals: Counter[str] = Counter()
         self._stagger = timedelta(seconds=stagger_seconds)
         self._sessions: dict[str, Session] = {}
-        self._around = Surroundings(
+        self._dependencies = SessionDependencies(
             clock=clock,
             database=database,
             bus=bus,
@@ -81,23 +81,23 @@ class Sessions:
                 OwnMessage: on_own,
                 LidLearned: on_lid,
             },
-            on_ready=self._tell_ready,
-            refused=self.refused,
+            on_ready=self._notify_ready,
+            refused_signals=self.refused_signals,
         )
 
     # Reading.
 
     def views(self) -> list[SessionView]:
         """Return every session, in the order in which they were made."""
-        return [view_of(session.record) for session in self._sessions.values()]
+        return [build_session_view(session.record) for session in self._sessions.values()]
 
     def view(self, name: str) -> SessionView:
         """Return one session; raise :class:`NotFound` for an unknown name."""
-        return view_of(self._get(name).record)
+        return build_session_view(self._require_session(name).record)
 
     def qr(self, name: str) -> SessionQrShown | None:
         """Return the code that can be scanned now, or None."""
-        return self._get(name).qr()
+        return self._require_session(name).qr()
 
     def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the only question
         """Return whether this session could put a message on the wire now; False if unknown."""
@@ -110,9 +110,9 @@ class Sessions:
         return {name: session.failures for name, session in self._sessions.items()}
 
     @property
-    def awake(self) -> int:
+    def running_count(self) -> int:
         """Return how many sessions have a task of their own now; at rest a session is a row."""
-        return sum(session.awake for session in self._sessions.values())
+        return sum(session.is_running for session in self._sessions.values())
 
     # What a person asks. Each returns when it is stored; twice is as good as once.
 
@@ -127,40 +127,40 @@ class Sessions:
     ) -> SessionView:
         """Make a session, stopped. Raises :class:`BadRequest` or :class:`Conflict`."""
         options = dict(options or {})
-        self._check(name, channel, time_zone)
-        record = self._new(name, channel, time_zone, options)
-        await self._around.database.write(partial(_insert, record, who))
-        self._sessions[name] = Session(record, self._around)
+        self._validate_new_session(name, channel, time_zone)
+        record = self._build_record(name, channel, time_zone, options)
+        await self._dependencies.database.write(partial(_insert_session, record, who))
+        self._sessions[name] = Session(record, self._dependencies)
         return self.view(name)
 
     async def start(self, name: str, who: str) -> None:
         """Switch a session on. Raises :class:`Conflict` where a ban must be confirmed first."""
-        await self._order(orders.start, name, who)
+        await self._run_command(orders.start_session, name, who)
 
     async def stop(self, name: str, who: str) -> None:
         """Switch a session off; what is on the wire gets a moment to be acknowledged."""
-        await self._order(orders.stop, name, who)
+        await self._run_command(orders.stop_session, name, who)
 
     async def restart(self, name: str, who: str) -> None:
         """Begin again, with a new line and, where no phone is linked, a new code."""
-        await self._order(orders.restart, name, who)
+        await self._run_command(orders.restart_session, name, who)
 
     async def logout(self, name: str, who: str) -> None:
         """Unlink the phone and switch the session off."""
-        await self._order(orders.logout, name, who)
+        await self._run_command(orders.log_out_session, name, who)
 
     async def acknowledge(self, name: str, who: str) -> None:
         """Confirm a ban, a block or a failure. Raises :class:`Conflict` while a ban lasts."""
-        await self._order(orders.acknowledge, name, who)
+        await self._run_command(orders.acknowledge_session, name, who)
 
     async def delete(self, name: str, who: str) -> None:
         """Unlink and forget a session. Its messages and the name stay taken; twice is fine."""
         session = self._sessions.get(name)
         if session is None:
             return
-        await self._order(orders.logout, name, who)
+        await self._run_command(orders.log_out_session, name, who)
         at = session.now()
-        await self._around.database.write(lambda tx: _delete(tx, name, who, at))
+        await self._dependencies.database.write(lambda tx: _delete_session(tx, name, who, at))
         self._sessions.pop(name, None)
         await session.close()
 
@@ -171,19 +171,19 @@ class Sessions:
 
         Raises :class:`StartRefused` for a session whose channel no plugin brings.
         """
-        records = await self._around.database.read(rows.every)
+        records = await self._dependencies.database.read(rows.list_sessions)
         for record in records:
-            if record.channel not in self._around.channels:
+            if record.channel not in self._dependencies.channels:
                 raise StartRefused(
                     f"The session {record.name} belongs to the channel {record.channel!r}, which"
                     " no plugin brings.",
                     hint="Install or unblock the plugin of that channel.",
                 )
-        self._sessions = {record.name: Session(record, self._around) for record in records}
-        at = self._around.clock.now()
+        self._sessions = {record.name: Session(record, self._dependencies) for record in records}
+        at = self._dependencies.clock.now()
         for session in self._sessions.values():
-            await session.ask(partial(orders.restore, session, at))
-            at += self._stagger if session.record.desired == orders.ON else timedelta()
+            await session.ask(partial(orders.restore_session, session, at))
+            at += self._stagger if session.record.desired == orders.DESIRED_ON else timedelta()
 
     async def close(self) -> None:
         """Hang up everywhere, bounded. Nothing is written: the next start goes on from the rows."""
@@ -199,45 +199,45 @@ class Sessions:
         Returns whatever happens; the caller bounds how long it waits, and a call that it
         gives up may or may not have reached the wire.
         """
-        return await self._get(name).send(permit, outgoing, new_chat=new_chat)
+        return await self._require_session(name).send(permit, outgoing, new_chat=new_chat)
 
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Ask whether numbers (E.164) are on WhatsApp; unknown where nobody can be asked."""
-        return await self._get(name).check_numbers(phones)
+        return await self._require_session(name).check_numbers(phones)
 
-    def _tell_ready(self, name: str) -> None:
+    def _notify_ready(self, name: str) -> None:
         self.on_ready(name)  # looked up at each call: who wants to know may come later
 
-    def _get(self, name: str) -> Session:
+    def _require_session(self, name: str) -> Session:
         if name not in self._sessions:
             raise NotFound(f"There is no session {name!r}.", hint="List them: leadmaster sessions")
         return self._sessions[name]
 
-    async def _order(
-        self, order: Callable[[Session, str], Awaitable[None]], name: str, who: str
+    async def _run_command(
+        self, command: Callable[[Session, str], Awaitable[None]], name: str, who: str
     ) -> None:
-        session = self._get(name)
-        await session.ask(partial(order, session, who))
+        session = self._require_session(name)
+        await session.ask(partial(command, session, who))
 
-    def _check(self, name: str, channel: str, time_zone: str) -> None:
-        if not NAME.match(name):
+    def _validate_new_session(self, name: str, channel: str, time_zone: str) -> None:
+        if not SESSION_NAME_PATTERN.match(name):
             raise BadRequest(
                 f"{name!r} is no name for a session.",
                 hint="Use up to 32 of a-z, 0-9, - and _, beginning with a letter or a digit.",
             )
-        if channel not in self._around.channels:
-            known = ", ".join(sorted(self._around.channels))
+        if channel not in self._dependencies.channels:
+            known = ", ".join(sorted(self._dependencies.channels))
             raise BadRequest(f"There is no channel {channel!r}.", hint=f"There are: {known}.")
         if time_zone not in available_timezones():
             raise BadRequest(
                 f"{time_zone!r} is no time zone.", hint="Write it like America/Bogota."
             )
 
-    def _new(
+    def _build_record(
         self, name: str, channel: str, time_zone: str, options: Mapping[str, object]
     ) -> SessionRecord:
-        now = self._around.clock.now()
-        by_hand = self._around.channels[channel].open is None
+        now = self._dependencies.clock.now()
+        by_hand = self._dependencies.channels[channel].open is None
         phone = options.get("phone") if by_hand else None
         return SessionRecord(
             name=name,
@@ -245,7 +245,7 @@ class Sessions:
             phone=str(phone) if phone else None,
             time_zone=time_zone,
             options=options,
-            desired=orders.OFF,
+            desired=orders.DESIRED_OFF,
             connection=ConnectionState.STOPPED,
             phone_state=PhoneState.UNLINKED,
             sending=SendingState.ALL,
@@ -255,19 +255,19 @@ class Sessions:
         )
 
 
-def _insert(record: SessionRecord, who: str, tx: Tx) -> None:
-    if rows.name_was_used(tx, record.name):
+def _insert_session(record: SessionRecord, who: str, tx: Tx) -> None:
+    if rows.is_session_name_used(tx, record.name):
         raise Conflict(
             f"The name {record.name!r} is taken, or was once; messages point to it.",
             hint="Choose another name.",
         )
-    rows.insert(tx, record)
+    rows.insert_session(tx, record)
     at = record.created_at
-    audit.add(tx, at=at, who=who, action="session_created", subject=record.name)
-    tx.emit(changed(record, at))
+    audit.insert_audit_entry(tx, at=at, who=who, action="session_created", subject=record.name)
+    tx.emit(build_session_changed(record, at))
 
 
-def _delete(tx: Tx, name: str, who: str, at: datetime) -> None:
-    rows.mark_deleted(tx, name, at)
-    audit.add(tx, at=at, who=who, action="session_deleted", subject=name)
+def _delete_session(tx: Tx, name: str, who: str, at: datetime) -> None:
+    rows.mark_session_deleted(tx, name, at)
+    audit.insert_audit_entry(tx, at=at, who=who, action="session_deleted", subject=name)
     tx.emit(SessionDeleted(subject=name, at=at, who=who))

@@ -13,26 +13,26 @@ from daemon.api.clock import Clock
 from daemon.api.permit import PermitVerifier
 from daemon.api.signals import Signal
 from daemon.api.transport import Channel
-from daemon.bus import Bus
+from daemon.bus import EventBus
 from storage.db import Database
 
-Sink: TypeAlias = Callable[[str, Any], Awaitable[object]]
+SignalSink: TypeAlias = Callable[[str, Any], Awaitable[object]]
 """Stores a signal of a session, by name; awaited before the next signal is taken."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SessionDependencies:
     """The ports of a session. ``sinks`` take what must never be lost, by kind of signal."""
 
     clock: Clock
     database: Database
-    bus: Bus
+    bus: EventBus
     verifier: PermitVerifier
     channels: Mapping[str, Channel]
     channel_options: Mapping[str, Mapping[str, object]]
     folder: Path
     rng: Random
-    sinks: Mapping[type[Signal], Sink]
+    sinks: Mapping[type[Signal], SignalSink]
     on_ready: Callable[[str], None]
-    refused: Counter[str] = field(default_factory=Counter)
+    refused_signals: Counter[str] = field(default_factory=Counter)
     """How many signals each session could make nothing of."""

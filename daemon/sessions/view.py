@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from daemon.sessions.words import describe
-from statemachines.session import CAN_SEND, ConnectionState, PhoneState, SendingState
+from daemon.sessions.words import describe_session
+from statemachines.session import CAN_SEND_STATES, ConnectionState, PhoneState, SendingState
 from storage.sessions import SessionRecord
 
 
@@ -36,12 +36,12 @@ class SessionView:
     @property
     def ready(self) -> bool:
         """Return whether the connection is up; ``sending`` says for whom."""
-        return self.state in CAN_SEND
+        return self.state in CAN_SEND_STATES
 
 
-def view_of(record: SessionRecord) -> SessionView:
+def build_session_view(record: SessionRecord) -> SessionView:
     """Return the view of a session as it stands."""
-    words = describe(record)
+    words = describe_session(record)
     return SessionView(
         name=record.name,
         channel=record.channel,

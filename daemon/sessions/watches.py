@@ -9,10 +9,10 @@ from functools import partial
 from typing import TypeAlias
 
 from daemon.sessions import backoff
-from daemon.sessions.hearing import Heard
-from daemon.sessions.life import Life
+from daemon.sessions.hearing import ConnectionTrigger
+from daemon.sessions.life import SessionTransitions
 from statemachines.session import (
-    ACTIVE,
+    ACTIVE_STATES,
     PHONE_WARNING_DAYS,
     ConnectionEvent,
     ConnectionState,
@@ -21,87 +21,93 @@ from statemachines.session import (
 )
 from storage.sessions import SessionRecord
 
-SILENCE = timedelta(seconds=45)
-STABLE = timedelta(seconds=backoff.STABLE_SECONDS)
+SILENCE_LIMIT = timedelta(seconds=45)
+STABLE_UPTIME = timedelta(seconds=backoff.STABLE_SECONDS)
 
-Change: TypeAlias = Callable[[Life, datetime], SessionRecord | None]
+TimerAction: TypeAlias = Callable[[SessionTransitions, datetime], SessionRecord | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class SessionTimer:
     """At ``due``, ``change`` says what becomes of the session; None: it is only stored again."""
 
     due: datetime
-    change: Change
+    action: TimerAction
 
 
-class Watches:
+class SessionTimers:
     """Everything that is due in one session, the soonest first."""
 
     def __init__(self) -> None:
         self._stable = False
         self._warned_days = 0
 
-    def line_lost(self) -> None:
+    def on_connection_lost(self) -> None:
         """Begin to count stable uptime anew."""
         self._stable = False
 
-    def phone_seen(self) -> None:
+    def on_phone_seen(self) -> None:
         """Begin to count the days without the phone anew."""
         self._warned_days = 0
 
-    def next(
+    def find_next(
         self,
         record: SessionRecord,
         *,
         now: datetime,
-        last_frame: datetime | None,
-        store_again_at: datetime | None,
-    ) -> Watch | None:
+        last_signal_at: datetime | None,
+        retry_at: datetime | None,
+    ) -> SessionTimer | None:
         """Return what is due next, or None where only somebody else can change anything."""
-        watches = list(self._of(record, now, last_frame))
-        if store_again_at is not None:
-            watches.append(Watch(store_again_at, _store_again))
+        watches = list(self._list_timers(record, now, last_signal_at))
+        if retry_at is not None:
+            watches.append(SessionTimer(retry_at, _retry_store))
         return min(watches, key=lambda watch: watch.due, default=None)
 
-    def _of(
-        self, record: SessionRecord, now: datetime, last_frame: datetime | None
-    ) -> Iterator[Watch]:
+    def _list_timers(
+        self, record: SessionRecord, now: datetime, last_signal_at: datetime | None
+    ) -> Iterator[SessionTimer]:
         if record.due_at is not None:
-            yield Watch(record.due_at, Life.deadline)
-        if record.connection is ConnectionState.READY and last_frame is not None:
-            yield Watch(last_frame + SILENCE, _silent)
+            yield SessionTimer(record.due_at, SessionTransitions.apply_deadline)
+        if record.connection is ConnectionState.READY and last_signal_at is not None:
+            yield SessionTimer(last_signal_at + SILENCE_LIMIT, _degrade_silent_connection)
         if record.connection is ConnectionState.READY and not self._stable:
-            yield Watch(record.since + STABLE, self._now_stable)
+            yield SessionTimer(record.since + STABLE_UPTIME, self._mark_stable)
         if record.sending is SendingState.REPLY_ONLY and record.sending_until is not None:
-            yield Watch(record.sending_until, _restriction_ended)
-        linked = record.phone_state is not PhoneState.UNLINKED and record.connection in ACTIVE
+            yield SessionTimer(record.sending_until, _end_restriction)
+        linked = (
+            record.phone_state is not PhoneState.UNLINKED and record.connection in ACTIVE_STATES
+        )
         if linked and record.phone_seen_at is not None:
-            yield from self._warning(record.phone_seen_at, now)
+            yield from self._list_phone_warnings(record.phone_seen_at, now)
 
-    def _warning(self, seen: datetime, now: datetime) -> Iterator[Watch]:
+    def _list_phone_warnings(self, seen: datetime, now: datetime) -> Iterator[SessionTimer]:
         """Yield the next warning; of several that are past, the gravest alone."""
         ahead = [days for days in PHONE_WARNING_DAYS if days > self._warned_days]
         past = [days for days in ahead if seen + timedelta(days=days) <= now]
         for days in past[-1:] or ahead[:1]:
-            yield Watch(seen + timedelta(days=days), partial(self._warn, days))
+            yield SessionTimer(seen + timedelta(days=days), partial(self._warn_phone_missing, days))
 
-    def _warn(self, days: int, life: Life, _: datetime) -> SessionRecord:
+    def _warn_phone_missing(
+        self, days: int, transitions: SessionTransitions, _: datetime
+    ) -> SessionRecord:
         self._warned_days = days
-        return life.missed(days)
+        return transitions.mark_phone_missed(days)
 
-    def _now_stable(self, life: Life, _: datetime) -> SessionRecord | None:
+    def _mark_stable(self, transitions: SessionTransitions, _: datetime) -> SessionRecord | None:
         self._stable = True
-        return life.stable()
+        return transitions.reset_backoff()
 
 
-def _silent(life: Life, now: datetime) -> SessionRecord:
-    return life.hear(Heard(ConnectionEvent.KEEPALIVE_LOST, "line_silent"), now)
+def _degrade_silent_connection(transitions: SessionTransitions, now: datetime) -> SessionRecord:
+    return transitions.apply_trigger(
+        ConnectionTrigger(ConnectionEvent.KEEPALIVE_LOST, "line_silent"), now
+    )
 
 
-def _restriction_ended(life: Life, _: datetime) -> SessionRecord:
-    return life.reopened("restriction_ended")
+def _end_restriction(transitions: SessionTransitions, _: datetime) -> SessionRecord:
+    return transitions.reopen_sending("restriction_ended")
 
 
-def _store_again(_life: Life, _now: datetime) -> None:
+def _retry_store(_transitions: SessionTransitions, _now: datetime) -> None:
     return None

@@ -32,7 +32,7 @@ class UserAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class StatusText:
     """A state for clients of WAHA, in a sentence, and as a call to act."""
 
     status: str
@@ -42,56 +42,58 @@ class Words:
 
 _A = UserAction
 
-STATES: Mapping[ConnectionState, Words] = MappingProxyType(
+STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
     {
-        ConnectionState.STOPPED: Words("STOPPED", "Stopped.", _A.NONE),
-        ConnectionState.STARTING: Words("STARTING", "Starting.", _A.NONE),
-        ConnectionState.AWAITING_SCAN: Words(
+        ConnectionState.STOPPED: StatusText("STOPPED", "Stopped.", _A.NONE),
+        ConnectionState.STARTING: StatusText("STARTING", "Starting.", _A.NONE),
+        ConnectionState.AWAITING_SCAN: StatusText(
             "SCAN_QR_CODE", "Scan the code with the phone, under Linked devices.", _A.SCAN_QR
         ),
-        ConnectionState.PAIRING: Words("STARTING", "The code was scanned; pairing.", _A.NONE),
-        ConnectionState.CONNECTING: Words("STARTING", "Connecting with the stored login.", _A.NONE),
-        ConnectionState.SYNCING: Words("STARTING", "Connected; catching up.", _A.NONE),
-        ConnectionState.READY: Words("WORKING", "Ready.", _A.NONE),
-        ConnectionState.DEGRADED: Words(
+        ConnectionState.PAIRING: StatusText("STARTING", "The code was scanned; pairing.", _A.NONE),
+        ConnectionState.CONNECTING: StatusText(
+            "STARTING", "Connecting with the stored login.", _A.NONE
+        ),
+        ConnectionState.SYNCING: StatusText("STARTING", "Connected; catching up.", _A.NONE),
+        ConnectionState.READY: StatusText("WORKING", "Ready.", _A.NONE),
+        ConnectionState.DEGRADED: StatusText(
             "STARTING", "The line is silent; nothing is sent until it answers.", _A.NONE
         ),
-        ConnectionState.BACKOFF: Words(
+        ConnectionState.BACKOFF: StatusText(
             "STARTING", "Not connected; the next attempt is at {deadline}.", _A.WAIT_UNTIL
         ),
-        ConnectionState.QR_EXPIRED: Words(
+        ConnectionState.QR_EXPIRED: StatusText(
             "FAILED",
             "Nobody scanned the code in time; start again to get a new one.",
             _A.RESTART_PAIRING,
         ),
-        ConnectionState.LOGGED_OUT: Words(
+        ConnectionState.LOGGED_OUT: StatusText(
             "FAILED",
             "The phone unlinked this device; link it again with a new code.",
             _A.RESTART_PAIRING,
         ),
-        ConnectionState.BANNED_TEMPORARILY: Words(
+        ConnectionState.BANNED_TEMPORARILY: StatusText(
             "FAILED", "WhatsApp banned the number until {deadline}; nothing is sent.", _A.WAIT_UNTIL
         ),
-        ConnectionState.BLOCKED: Words(
+        ConnectionState.BLOCKED: StatusText(
             "FAILED", "WhatsApp blocked the account; confirm that you have seen it.", _A.ACKNOWLEDGE
         ),
-        ConnectionState.REPLACED: Words(
+        ConnectionState.REPLACED: StatusText(
             "FAILED",
             "Another program took this login over; decide which one is to have it, "
             "then start again.",
             _A.ACKNOWLEDGE,
         ),
-        ConnectionState.OUTDATED: Words(
+        ConnectionState.OUTDATED: StatusText(
             "FAILED", "WhatsApp refuses this version: upgrade the library.", _A.UPGRADE
         ),
-        ConnectionState.FAILED: Words(
+        ConnectionState.FAILED: StatusText(
             "FAILED", "The session failed; look into it, then start again.", _A.ACKNOWLEDGE
         ),
     }
 )
 """Every state's words. The two PASSKEY words of WAHA are reserved."""
 
-REASONS: Mapping[str, str] = MappingProxyType(
+REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "created": "Created; start it to link a phone.",
         "daemon_restarted": "The daemon restarted; connecting again at {deadline}.",
@@ -134,33 +136,35 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """Sentences for reasons that say more than their state; the rest have the state's."""
 
-RESTRICTION = "New chats are closed {until}; replies still go."
-MISSING_PHONE = (
+RESTRICTION_SENTENCE = "New chats are closed {until}; replies still go."
+MISSING_PHONE_SENTENCE = (
     "The phone was not online since {seen}; open WhatsApp on it, "
     "or it is unlinked about {unlinked}."
 )
 
 
-def describe(record: SessionRecord) -> Words:
+def describe_session(record: SessionRecord) -> StatusText:
     """Return the words for a session as it stands."""
-    state = STATES[record.connection]
-    sentences = [_fill(REASONS.get(record.reason_code, state.sentence), record)]
+    state = STATE_TEXTS[record.connection]
+    sentences = [_fill_sentence(REASON_SENTENCES.get(record.reason_code, state.sentence), record)]
     action = state.action
     waits = record.connection in {ConnectionState.FAILED, ConnectionState.BANNED_TEMPORARILY}
     if waits:
         action = _A.WAIT_UNTIL if record.due_at else _A.ACKNOWLEDGE
     if record.connection is ConnectionState.READY and record.sending is SendingState.REPLY_ONLY:
-        sentences.append(_restriction(record))
+        sentences.append(_describe_restriction(record))
         action = _A.WAIT_UNTIL if record.sending_until else _A.ACKNOWLEDGE
     if record.phone_state is PhoneState.UNSEEN and record.phone_seen_at:
-        sentences.append(_missing_phone(record, record.phone_seen_at))
+        sentences.append(_describe_missing_phone(record, record.phone_seen_at))
         action = _A.OPEN_PHONE if action is _A.NONE else action
-    return Words(state.status, " ".join(sentences), action)
+    return StatusText(state.status, " ".join(sentences), action)
 
 
-def changed(record: SessionRecord, at: datetime, sentence: str | None = None) -> SessionChanged:
+def build_session_changed(
+    record: SessionRecord, at: datetime, sentence: str | None = None
+) -> SessionChanged:
     """Return the event that tells of a session as it stands."""
-    words = describe(record)
+    words = describe_session(record)
     return SessionChanged(
         subject=record.name,
         at=at,
@@ -177,30 +181,36 @@ def changed(record: SessionRecord, at: datetime, sentence: str | None = None) ->
     )
 
 
-def _fill(sentence: str, record: SessionRecord) -> str:
+def _fill_sentence(sentence: str, record: SessionRecord) -> str:
     due = record.due_at
     return sentence.format(
-        deadline=_moment(due, record) if due else "once",
-        retry=f"; one more attempt at {_moment(due, record)}" if due else " again; look into it",
+        deadline=_format_time(due, record) if due else "once",
+        retry=f"; one more attempt at {_format_time(due, record)}"
+        if due
+        else " again; look into it",
     )
 
 
-def _restriction(record: SessionRecord) -> str:
+def _describe_restriction(record: SessionRecord) -> str:
     until = record.sending_until
-    end = f"until {_moment(until, record)}" if until else "until WhatsApp or a person opens them"
-    return RESTRICTION.format(until=end)
+    end = (
+        f"until {_format_time(until, record)}" if until else "until WhatsApp or a person opens them"
+    )
+    return RESTRICTION_SENTENCE.format(until=end)
 
 
-def _missing_phone(record: SessionRecord, seen: datetime) -> str:
+def _describe_missing_phone(record: SessionRecord, seen: datetime) -> str:
     unlinked = seen + timedelta(days=PHONE_UNLINKED_AFTER_DAYS)
-    return MISSING_PHONE.format(seen=_day(seen, record), unlinked=_day(unlinked, record))
+    return MISSING_PHONE_SENTENCE.format(
+        seen=_format_date(seen, record), unlinked=_format_date(unlinked, record)
+    )
 
 
-def _moment(at: datetime, record: SessionRecord) -> str:
+def _format_time(at: datetime, record: SessionRecord) -> str:
     """Return a moment by the session's own clock, and where that is."""
     place = record.time_zone.rpartition("/")[2].replace("_", " ")
     return f"{at.astimezone(ZoneInfo(record.time_zone)):%Y-%m-%d %H:%M:%S} {place}"
 
 
-def _day(at: datetime, record: SessionRecord) -> str:
+def _format_date(at: datetime, record: SessionRecord) -> str:
     return at.astimezone(ZoneInfo(record.time_zone)).strftime("%Y-%m-%d")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from daemon.suppression.keeping import Person, Suppression, SuppressionResult
-from daemon.suppression.lists import SuppressionImportResult, export_csv, import_csv
+from daemon.suppression.keeping import SuppressionResult, SuppressionService, SuppressionTarget
+from daemon.suppression.lists import (
+    SuppressionImportResult,
+    export_suppression_list,
+    import_suppression_list,
+)
 from storage.suppressions import SuppressionRecord, SuppressionSource
 
 __all__ = [
-    "Person",
-    "Suppression",
     "SuppressionImportResult",
     "SuppressionRecord",
     "SuppressionResult",
+    "SuppressionService",
     "SuppressionSource",
-    "export_csv",
-    "import_csv",
+    "SuppressionTarget",
+    "export_suppression_list",
+    "import_suppression_list",
 ]

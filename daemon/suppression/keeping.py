@@ -18,23 +18,23 @@ from daemon.events import ContactReopened, ContactSuppressed
 from storage import audit, contacts, messages, suppressions
 from storage.db import Database
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
-from storage.suppressions import CORRECTABLE, SuppressionRecord, SuppressionSource
+from storage.suppressions import CORRECTABLE_SOURCES, SuppressionRecord, SuppressionSource
 from storage.tx import Reader, Tx
 
 _CONTACT_PREFIX = "con_"
-OPTED_IN = "said that we may write"
-_REPLAYED = "put back from the journal"
+OPTED_IN_REASON = "said that we may write"
+_REPLAYED_REASON = "put back from the journal"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SuppressionTarget:
     """Whom a suppression is about: every alias hash, and the contact where there is one."""
 
     hashes: tuple[str, ...]
     contact: str | None
 
     @property
-    def subject(self) -> str:
+    def audit_subject(self) -> str:
         """Return what the audit calls them."""
         return self.contact or self.hashes[0]
 
@@ -48,7 +48,7 @@ class SuppressionResult:
     cancelled_messages: int
 
 
-class Suppression:
+class SuppressionService:
     """Keeps table and journal of the suppressed in step.
 
     The methods that take a transaction are for those who already have one; the others make it.
@@ -73,10 +73,10 @@ class Suppression:
         self, targets: Sequence[str], *, source: SuppressionSource, reason: str, who: str
     ) -> list[SuppressionResult]:
         """Suppress all of them or, if the disk refuses, none; a list goes in by batches."""
-        at, given = self._clock.now(), _given(reason)
+        at, given = self._clock.now(), _require_reason(reason)
 
         def job(tx: Tx) -> list[SuppressionResult]:
-            people = [self.person(tx, target) for target in targets]
+            people = [self.resolve_target(tx, target) for target in targets]
             return [
                 self.enter(tx, person, source=source, reason=given, who=who, at=at)
                 for person in people
@@ -89,37 +89,39 @@ class Suppression:
 
         Raises :class:`Conflict` where it is the contact's own word, or where nothing is in force.
         """
-        at, given = self._clock.now(), _given(reason)
+        at, given = self._clock.now(), _require_reason(reason)
 
         def job(tx: Tx) -> list[str]:
-            person = self.person(tx, target)
-            in_force = _in_force(tx, person)
+            person = self.resolve_target(tx, target)
+            in_force = _list_in_force(tx, person)
             if not in_force:
                 raise Conflict("They are not suppressed.", hint="There is nothing to correct.")
-            if any(record.source not in CORRECTABLE for record in in_force):
+            if any(record.source not in CORRECTABLE_SOURCES for record in in_force):
                 raise Conflict(
                     "They asked for it themselves, so nobody here can lift it.",
                     hint="Only their own opt-in does, such as START or ALTA.",
                 )
             return _lift(tx, person, in_force, source="correction", reason=given, who=who, at=at)
 
-        await self.note_lifted(await self._database.write(job, urgent=True))
+        await self.journal_lifted(await self._database.write(job, urgent=True))
 
     async def check(self, target: str) -> Sequence[SuppressionRecord]:
         """Return the suppressions in force on a contact (its id) or a number (E.164)."""
         return await self._database.read(
-            lambda reader: _in_force(reader, self.person(reader, target))
+            lambda reader: _list_in_force(reader, self.resolve_target(reader, target))
         )
 
-    async def all(self) -> AsyncIterator[SuppressionRecord]:
+    async def iterate_records(self) -> AsyncIterator[SuppressionRecord]:
         """Yield every suppression in force, read page by page."""
         after = ""
-        while page := await self._database.read(partial(suppressions.page, after=after)):
+        while page := await self._database.read(
+            partial(suppressions.list_suppressions, after=after)
+        ):
             for record in page:
                 yield record
             after = page[-1].alias_hash
 
-    async def replay(self) -> int:
+    async def replay_journal(self) -> int:
         """Put back what the journal holds and the table lost; return how many aliases that were.
 
         Call it at start, before anything can be sent: after a restore the table is older.
@@ -127,12 +129,14 @@ class Suppression:
         at = self._clock.now()
 
         def job(tx: Tx) -> int:
-            missing = suppressions.put_back(tx, self._journal.entries(), reason=_REPLAYED)
-            owners = {suppressions.owner(tx, each) for each in missing}
+            missing = suppressions.restore_suppressions(
+                tx, self._journal.entries(), reason=_REPLAYED_REASON
+            )
+            owners = {suppressions.find_contact_by_alias_hash(tx, each) for each in missing}
             for contact in sorted(filter(None, owners)):
-                self.cover(tx, contact, at=at)
+                self.extend_to_new_aliases(tx, contact, at=at)
             if missing:
-                audit.add(
+                audit.insert_audit_entry(
                     tx,
                     at=at,
                     who="daemon",
@@ -144,24 +148,26 @@ class Suppression:
 
         return await self._database.write(job, urgent=True)
 
-    def person(self, reader: Reader, target: str) -> Person:
+    def resolve_target(self, reader: Reader, target: str) -> SuppressionTarget:
         """Return who is meant by a contact's id, a number (E.164) or a hidden id (LID)."""
         if not target.startswith(_CONTACT_PREFIX):
-            own = self._aliases.of_sender(target, None)
-            found = (contacts.of_alias(reader, alias.text) for alias in own)
+            own = self._aliases.from_sender(target, None)
+            found = (contacts.find_contact_by_alias(reader, alias.text) for alias in own)
             contact = next(filter(None, found), None)
-            more = contacts.aliases_of(reader, contact) if contact else []
-            return Person(tuple(dict.fromkeys(alias.hash for alias in (*own, *more))), contact)
-        contact = contacts.current(reader, target)
-        hashes = tuple(alias.hash for alias in contacts.aliases_of(reader, contact))
+            more = contacts.list_aliases(reader, contact) if contact else []
+            return SuppressionTarget(
+                tuple(dict.fromkeys(alias.hash for alias in (*own, *more))), contact
+            )
+        contact = contacts.get_merged_contact(reader, target)
+        hashes = tuple(alias.hash for alias in contacts.list_aliases(reader, contact))
         if not hashes:
             raise NotFound(f"There is no contact {target}.")
-        return Person(hashes, contact)
+        return SuppressionTarget(hashes, contact)
 
     def enter(
         self,
         tx: Tx,
-        person: Person,
+        person: SuppressionTarget,
         *,
         source: SuppressionSource,
         reason: str,
@@ -173,7 +179,7 @@ class Suppression:
 
         ``said_at`` is when they said so, where that was before ``at``.
         """
-        new = suppressions.suppress(
+        new = suppressions.suppress_aliases(
             tx,
             self._journal,
             person.hashes,
@@ -182,29 +188,29 @@ class Suppression:
             reason=reason,
             at=said_at or at,
         )
-        cancelled = _cancel(tx, person.contact, at) if person.contact else 0
+        cancelled = _cancel_waiting(tx, person.contact, at) if person.contact else 0
         if new:
-            audit.add(
+            audit.insert_audit_entry(
                 tx,
                 at=at,
                 who=who,
                 action="suppress",
-                subject=person.subject,
+                subject=person.audit_subject,
                 reason=reason,
                 detail={"source": source.value, "aliases": len(person.hashes)},
             )
-            _tell(tx, person, cancelled, source=source, reason=reason, at=at)
+            _emit_suppressed(tx, person, cancelled, source=source, reason=reason, at=at)
         return SuppressionResult(person.contact, new, cancelled)
 
-    def cover(self, tx: Tx, contact: str, *, at: datetime) -> bool:
+    def extend_to_new_aliases(self, tx: Tx, contact: str, *, at: datetime) -> bool:
         """Stretch a suppression over aliases learned since; tell whether there is one.
 
         Call it whenever a contact may have got a new alias, or was merged with another.
         """
-        in_force = suppressions.of_contact(tx, contact)
+        in_force = suppressions.list_contact_suppressions(tx, contact)
         if not in_force:
             return False
-        person = self.person(tx, contact)
+        person = self.resolve_target(tx, contact)
         word = max(in_force, key=lambda record: record.source is SuppressionSource.CONTACT)
         self.enter(
             tx,
@@ -222,13 +228,15 @@ class Suppression:
 
         Returns the hashes: give them to :meth:`note_lifted` once this transaction is committed.
         """
-        in_force = suppressions.of_contact(tx, contact)
+        in_force = suppressions.list_contact_suppressions(tx, contact)
         if not in_force or any(record.at >= at for record in in_force):
             return []
-        person = self.person(tx, contact)
-        return _lift(tx, person, in_force, source="contact", reason=OPTED_IN, who="contact", at=at)
+        person = self.resolve_target(tx, contact)
+        return _lift(
+            tx, person, in_force, source="contact", reason=OPTED_IN_REASON, who="contact", at=at
+        )
 
-    async def note_lifted(self, hashes: Sequence[str]) -> None:
+    async def journal_lifted(self, hashes: Sequence[str]) -> None:
         """Tell the journal of a lifting, after its commit; nothing to tell is fine.
 
         A crash before this line costs nothing: the table knows that the lifting is the newer word.
@@ -245,7 +253,7 @@ class Suppression:
 
 def _lift(
     tx: Tx,
-    person: Person,
+    person: SuppressionTarget,
     in_force: Sequence[SuppressionRecord],
     *,
     source: str,
@@ -254,22 +262,30 @@ def _lift(
     at: datetime,
 ) -> list[str]:
     hashes = [record.alias_hash for record in in_force]
-    suppressions.lift(tx, hashes, at=at, because=f"{source}: {reason}")
-    audit.add(tx, at=at, who=who, action="lift_suppression", subject=person.subject, reason=reason)
+    suppressions.lift_suppressions(tx, hashes, at=at, reason=f"{source}: {reason}")
+    audit.insert_audit_entry(
+        tx, at=at, who=who, action="lift_suppression", subject=person.audit_subject, reason=reason
+    )
     if person.contact:
-        contacts.touch(tx, person.contact)
+        contacts.bump_contact_revision(tx, person.contact)
         tx.emit(ContactReopened(subject=person.contact, at=at, source=source, reason=reason))
     return hashes
 
 
-def _in_force(reader: Reader, person: Person) -> list[SuppressionRecord]:
+def _list_in_force(reader: Reader, person: SuppressionTarget) -> list[SuppressionRecord]:
     if person.contact:
-        return suppressions.of_contact(reader, person.contact)
-    return suppressions.of_hashes(reader, person.hashes)
+        return suppressions.list_contact_suppressions(reader, person.contact)
+    return suppressions.list_suppressions_by_hash(reader, person.hashes)
 
 
-def _tell(
-    tx: Tx, person: Person, cancelled: int, *, source: SuppressionSource, reason: str, at: datetime
+def _emit_suppressed(
+    tx: Tx,
+    person: SuppressionTarget,
+    cancelled: int,
+    *,
+    source: SuppressionSource,
+    reason: str,
+    at: datetime,
 ) -> None:
     """Make the event, where there is a contact that it can be about."""
     if person.contact:
@@ -285,10 +301,10 @@ def _tell(
         )
 
 
-def _cancel(tx: Tx, contact: str, at: datetime) -> int:
+def _cancel_waiting(tx: Tx, contact: str, at: datetime) -> int:
     """Cancel all that waits for the contact, and make every open decision on them stale."""
-    contacts.touch(tx, contact)
-    return messages.cancel_waiting(
+    contacts.bump_contact_revision(tx, contact)
+    return messages.cancel_unsent_messages(
         tx,
         contact,
         at=at,
@@ -299,7 +315,7 @@ def _cancel(tx: Tx, contact: str, at: datetime) -> int:
     )
 
 
-def _given(reason: str) -> str:
+def _require_reason(reason: str) -> str:
     if not reason.strip():
         raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
     return reason.strip()

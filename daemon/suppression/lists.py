@@ -10,15 +10,15 @@ from itertools import islice
 
 from daemon.api import numbers
 from daemon.errors import ImportRejected
-from daemon.suppression.keeping import Suppression
+from daemon.suppression.keeping import SuppressionService
 from storage.suppressions import SuppressionSource
 
-HEADER = ("alias", "source", "reason", "at", "alias_hash")
+CSV_HEADER = ("alias", "source", "reason", "at", "alias_hash")
 _ALIAS_HEADERS = frozenset(
     {"alias", "phone", "number", "numero", "número", "telefono", "teléfono", "celular", "whatsapp"}
 )
-_BATCH = 500
-_HIDDEN_ID = "@lid"
+_BATCH_SIZE = 500
+_LID_SUFFIX = "@lid"
 
 
 @dataclass(slots=True)
@@ -30,8 +30,8 @@ class SuppressionImportResult:
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
 
-async def import_csv(
-    suppression: Suppression, text: str, *, region: str, reason: str, who: str
+async def import_suppression_list(
+    suppression: SuppressionService, text: str, *, region: str, reason: str, who: str
 ) -> SuppressionImportResult:
     """Suppress every number of a list, each with all of its aliases.
 
@@ -40,12 +40,12 @@ async def import_csv(
     Raises :class:`ImportRejected` where there is no record at all.
     """
     result = SuppressionImportResult()
-    records = enumerate(_cells(text), start=1)
-    while batch := list(islice(records, _BATCH)):
+    records = enumerate(_read_alias_cells(text), start=1)
+    while batch := list(islice(records, _BATCH_SIZE)):
         targets: list[str] = []
         for record, cell in batch:
             try:
-                targets.append(_alias(cell, region))
+                targets.append(_parse_alias(cell, region))
             except numbers.NumberUnusable as error:
                 result.rejected.append((record, error.sentence))
         done = await suppression.suppress_all(
@@ -58,18 +58,18 @@ async def import_csv(
     return result
 
 
-async def export_csv(suppression: Suppression) -> str:
+async def export_suppression_list(suppression: SuppressionService) -> str:
     """Return all that is in force; a name that was erased is given by its hash alone."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(HEADER)
-    async for record in suppression.all():
+    writer.writerow(CSV_HEADER)
+    async for record in suppression.iterate_records():
         row = (record.source.value, record.reason, record.at.isoformat(), record.alias_hash)
         writer.writerow((record.alias or "", *row))
     return out.getvalue()
 
 
-def _cells(text: str) -> Iterator[str]:
+def _read_alias_cells(text: str) -> Iterator[str]:
     """Yield the number cell of each record that has one."""
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
@@ -83,8 +83,8 @@ def _cells(text: str) -> Iterator[str]:
             yield row[column].strip()
 
 
-def _alias(cell: str, region: str) -> str:
+def _parse_alias(cell: str, region: str) -> str:
     """Return a hidden id as it is, and a number in E.164."""
-    if cell.endswith(_HIDDEN_ID):
+    if cell.endswith(_LID_SUFFIX):
         return cell
-    return numbers.parse(cell, region).e164
+    return numbers.parse_phone(cell, region).e164

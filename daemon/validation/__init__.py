@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from daemon.validation.room import NumberChecks, ValidationService
+from daemon.validation.room import NumberChecker, ValidationService
 
-__all__ = ["NumberChecks", "ValidationService"]
+__all__ = ["NumberChecker", "ValidationService"]

@@ -15,34 +15,34 @@ from daemon.aliases import Aliases
 from daemon.api.clock import Clock
 from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.errors import BadRequest, Conflict, NotFound, Unavailable
-from daemon.outbox.waiting import Bell
+from daemon.outbox.waiting import ClockEvent
 from daemon.scoring import Scoring
 from daemon.settings import Settings
-from daemon.validation.moves import Moves
-from statemachines.machine import IllegalMove
+from daemon.validation.moves import ValidationTransitions
+from statemachines.machine import IllegalTransition
 from statemachines.prospect import VALIDATION_DEADLINES
 from statemachines.prospect import ValidationState as State
 from storage import audit, checks, contacts, halts, prospects, spends
-from storage.checks import Asker
+from storage.checks import CheckSession
 from storage.db import Database
 from storage.prospects import ProspectRecord
-from storage.spends import Spend
+from storage.spends import SpendKind
 from storage.tx import Reader, Tx
 
 log = structlog.get_logger("validation")
 
-CACHED: Final = timedelta(days=7)
+NEGATIVE_ANSWER_VALID_FOR: Final = timedelta(days=7)
 """For so long a no is taken as it is; a yes holds for as long as the validation does."""
-RETRY: Final = timedelta(minutes=10)
+RETRY_AFTER: Final = timedelta(minutes=10)
 """So long after an unknown answer the next question may come."""
 _DAY: Final = timedelta(hours=24)
-_LOOK_SECONDS: Final = 60.0
-_AT_ONCE: Final = 10  # numbers in one question
-_SWEPT: Final = 500  # prospects in one sweep
+_POLL_SECONDS: Final = 60.0
+_CHECK_BATCH_SIZE: Final = 10  # numbers in one question
+_SWEEP_LIMIT: Final = 500  # prospects in one sweep
 _CHECKABLE: Final = frozenset({State.UNCHECKED, State.EXPIRED})
 
 
-class NumberChecks(Protocol):
+class NumberChecker(Protocol):
     """What is needed of the sessions: one that asks through its line."""
 
     def check_numbers(
@@ -52,7 +52,7 @@ class NumberChecks(Protocol):
         ...
 
 
-async def nobody_waits(_contact: str) -> None:
+async def ignore_checked_contact(_contact: str) -> None:
     """Stand for the outbox until it is there."""
 
 
@@ -65,7 +65,7 @@ class ValidationService:
     def __init__(
         self,
         database: Database,
-        sessions: NumberChecks,
+        sessions: NumberChecker,
         scoring: Scoring,
         aliases: Aliases,
         clock: Clock,
@@ -73,17 +73,19 @@ class ValidationService:
     ) -> None:
         self._database = database
         self._sessions = sessions
-        self._moves = Moves(scoring, aliases, timedelta(days=settings.retention.validation))
+        self._transitions = ValidationTransitions(
+            scoring, aliases, timedelta(days=settings.retention.validation)
+        )
         self._clock = clock
         self._pacing = settings.pacing
         self._answer_seconds = settings.sending.answer_seconds
-        self._bell = Bell(clock)
-        self.on_checked: Callable[[str], Awaitable[None]] = nobody_waits
+        self._clock_event = ClockEvent(clock)
+        self.on_checked: Callable[[str], Awaitable[None]] = ignore_checked_contact
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Check what is waited for, beside the block."""
-        task = asyncio.create_task(self._serve(), name="validation")
+        task = asyncio.create_task(self._run(), name="validation")
         try:
             yield
         finally:
@@ -92,7 +94,7 @@ class ValidationService:
 
     def wake(self) -> None:
         """Look again at who waits for a check."""
-        self._bell.ring()
+        self._clock_event.trigger()
 
     async def check(self, prospect: str, who: str) -> OnWhatsApp:
         """Ask whether a prospect's number is on WhatsApp, unless the answer is fresh.
@@ -100,15 +102,15 @@ class ValidationService:
         Raises NotFound; Conflict where only an operator's word can help; Unavailable where no
         session may ask now.
         """
-        found = await self._found(prospect)
-        if _is_known(found, self._clock.now()):
+        found = await self._require_prospect(prospect)
+        if _has_fresh_answer(found, self._clock.now()):
             return OnWhatsApp(found.on_whatsapp)
         if found.validation not in _CHECKABLE:
             raise Conflict(
                 f"The prospect is {found.validation.value}; a check can't change that.",
                 hint="Validate by hand if you know better.",
             )
-        asked = await self._ask([found.id], who)
+        asked = await self._check_numbers([found.id], who)
         if not asked:
             raise Unavailable(
                 "No session may check a number now.",
@@ -122,11 +124,15 @@ class ValidationService:
         """Check those whose messages wait for it, as far as budgets reach; return how many."""
         done = 0
         while True:
-            before = self._clock.now() - RETRY
+            before = self._clock.now() - RETRY_AFTER
             waiting = await self._database.read(
-                partial(checks.awaited, asked_before=before, limit=_AT_ONCE)
+                partial(
+                    checks.list_prospects_awaiting_check,
+                    checked_before=before,
+                    limit=_CHECK_BATCH_SIZE,
+                )
             )
-            asked = await self._ask(waiting, "outbox") if waiting else {}
+            asked = await self._check_numbers(waiting, "outbox") if waiting else {}
             if not asked:
                 return done
             done += len(asked)
@@ -139,23 +145,25 @@ class ValidationService:
         """
         if not reason.strip():
             raise BadRequest("A reason is missing.", hint="Say how you know; it is kept.")
-        found = await self._found(prospect)
+        found = await self._require_prospect(prospect)
         now = self._clock.now()
 
         def job(tx: Tx) -> None:
-            self._moves.by_hand(
+            self._transitions.apply_operator_decision(
                 tx,
-                prospects.must(tx, found.id),
+                prospects.require_prospect(tx, found.id),
                 validated=validated,
                 who=who,
                 reason=reason,
                 now=now,
             )
-            audit.add(tx, now, who, "validate_by_hand", found.id, reason, {"validated": validated})
+            audit.insert_audit_entry(
+                tx, now, who, "validate_by_hand", found.id, reason, {"validated": validated}
+            )
 
         try:
             await self._database.write(job, urgent=True)
-        except IllegalMove as error:
+        except IllegalTransition as error:
             raise Conflict("The prospect's data is erased.") from error
         await self.on_checked(found.contact)
 
@@ -165,80 +173,88 @@ class ValidationService:
         patience = VALIDATION_DEADLINES[State.CHECKING].seconds or 0
 
         def job(tx: Tx) -> list[ProspectRecord]:
-            lapsed = prospects.expired(tx, now, _SWEPT) + prospects.checking_since(
-                tx, now - timedelta(seconds=patience), _SWEPT
+            lapsed = prospects.list_expired_prospects(
+                tx, now, _SWEEP_LIMIT
+            ) + prospects.list_unanswered_checks(
+                tx, now - timedelta(seconds=patience), _SWEEP_LIMIT
             )
             for prospect in lapsed:
-                self._moves.lapse(tx, prospect, now)
+                self._transitions.expire(tx, prospect, now)
             return lapsed
 
         lapsed = await self._database.write(job)
-        for contact in await self._database.read(checks.waiting_in_vain):
+        for contact in await self._database.read(checks.list_contacts_with_answered_check):
             await self.on_checked(contact)
         self.wake()
         return len(lapsed)
 
-    async def _serve(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 await self.check_waiting()
             except Exception:
                 log.exception("checks_failed")
-            await self._bell.wait(_LOOK_SECONDS)
+            await self._clock_event.wait(_POLL_SECONDS)
 
-    async def _found(self, prospect: str) -> ProspectRecord:
-        found = await self._database.read(partial(prospects.get, prospect=prospect))
+    async def _require_prospect(self, prospect: str) -> ProspectRecord:
+        found = await self._database.read(partial(prospects.get_prospect, prospect=prospect))
         if found is None:
             raise NotFound(f"There is no prospect {prospect}.")
         return found
 
-    async def _ask(self, wanted: Sequence[str], who: str) -> Mapping[str, OnWhatsApp]:
+    async def _check_numbers(self, wanted: Sequence[str], who: str) -> Mapping[str, OnWhatsApp]:
         """Ask about as many prospects as one session's budget allows; return the answers."""
-        asker, asked = await self._database.write(partial(self._begin, wanted=wanted, who=who))
+        asker, asked = await self._database.write(
+            partial(self._reserve_checks, wanted=wanted, who=who)
+        )
         if asker is None or not asked:
             return {}
-        told = await self._answers(asker, [prospect.phone for prospect in asked])
+        told = await self._request_answers(asker, [prospect.phone for prospect in asked])
         now = self._clock.now()
 
         def settle(tx: Tx) -> list[str]:
             for prospect in asked:
-                self._moves.settle(tx, prospect.id, told[prospect.phone], now)
-            return [contacts.current(tx, prospect.contact) for prospect in asked]
+                self._transitions.apply_answer(tx, prospect.id, told[prospect.phone], now)
+            return [contacts.get_merged_contact(tx, prospect.contact) for prospect in asked]
 
         for contact in await self._database.write(settle, urgent=True):
             await self.on_checked(contact)
         return {prospect.id: told[prospect.phone].answer for prospect in asked}
 
-    def _begin(
+    def _reserve_checks(
         self, tx: Tx, wanted: Sequence[str], who: str
-    ) -> tuple[Asker | None, list[ProspectRecord]]:
+    ) -> tuple[CheckSession | None, list[ProspectRecord]]:
         """Choose the session, book its budget and note what is asked, before the wire."""
-        asker, left = self._asker(tx)
+        asker, left = self._choose_session(tx)
         if asker is None:
             return None, []
         now = self._clock.now()
-        found = [prospects.get(tx, each) for each in wanted]
+        found = [prospects.get_prospect(tx, each) for each in wanted]
         asked = [each for each in found if each and each.validation in _CHECKABLE][:left]
         for prospect in asked:
-            spends.add(tx, asker.phone, Spend.CHECK, session=asker.session, message=None, at=now)
-            self._moves.begin(tx, prospect, now)
-            audit.add(tx, now, who, "check_number", prospect.id)
+            spends.insert_spend(
+                tx, asker.phone, SpendKind.CHECK, session=asker.session, message=None, at=now
+            )
+            self._transitions.start_check(tx, prospect, now)
+            audit.insert_audit_entry(tx, now, who, "check_number", prospect.id)
         return asker, asked
 
-    def _asker(self, reader: Reader) -> tuple[Asker | None, int]:
+    def _choose_session(self, reader: Reader) -> tuple[CheckSession | None, int]:
         """Return the first session that may ask, and how often; none while sending is halted."""
         now = self._clock.now()
         old_enough = timedelta(days=self._pacing.number_check_min_age_days)
-        if halts.current(reader) is not None:
+        if halts.get_current_halt(reader) is not None:
             return None, 0
-        for asker in checks.askers(reader):
-            spent = spends.count(reader, asker.phone, Spend.CHECK, now - _DAY)
+        for asker in checks.list_check_sessions(reader):
+            spent = spends.count_spends(reader, asker.phone, SpendKind.CHECK, now - _DAY)
             left = self._pacing.number_checks - spent
             if left > 0 and now - asker.linked_at >= old_enough:
                 return asker, left
         return None, 0
 
-    async def _answers(self, asker: Asker, phones: Sequence[str]) -> Mapping[str, NumberAnswer]:
+    async def _request_answers(
+        self, asker: CheckSession, phones: Sequence[str]
+    ) -> Mapping[str, NumberAnswer]:
         """Return an answer for each number; whatever goes wrong is an unknown, never a no."""
         unknown = {phone: NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones}
         asking = asyncio.ensure_future(self._sessions.check_numbers(asker.session, phones))
@@ -255,8 +271,11 @@ class ValidationService:
         return unknown | {answer.phone: answer for answer in told if answer.phone in unknown}
 
 
-def _is_known(prospect: ProspectRecord, now: datetime) -> bool:
+def _has_fresh_answer(prospect: ProspectRecord, now: datetime) -> bool:
     """Tell whether there is an answer that is not asked for again: valid still, or a recent no."""
     if prospect.validation is State.NOT_REACHABLE and prospect.on_whatsapp == OnWhatsApp.NO:
-        return prospect.checked_at is not None and now - prospect.checked_at < CACHED
+        return (
+            prospect.checked_at is not None
+            and now - prospect.checked_at < NEGATIVE_ANSWER_VALID_FOR
+        )
     return prospect.validation is State.VALIDATED

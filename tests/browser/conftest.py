@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Browser
 
 from daemon.settings import SimulatedSettings
-from tests.browser.harness import Console, chromium, opened
-from tests.helpers.doors import settings_for
+from tests.browser.harness import ConsoleServer, launch_chromium, open_console
+from tests.helpers.doors import build_settings
 
 
 @pytest.fixture
@@ -23,15 +23,15 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def console(folder: Path) -> AsyncIterator[Console]:
+async def console(folder: Path) -> AsyncIterator[ConsoleServer]:
     """Open a house with its console; a code stays long enough to be seen before it is scanned."""
-    unhurried = msgspec.structs.replace(settings_for(folder), simulated=SimulatedSettings())
-    async with opened(unhurried) as made:
+    unhurried = msgspec.structs.replace(build_settings(folder), simulated=SimulatedSettings())
+    async with open_console(unhurried) as made:
         yield made
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Start a Chromium."""
-    async with chromium() as started:
+    async with launch_chromium() as started:
         yield started

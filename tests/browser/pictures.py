@@ -9,8 +9,8 @@ from typing import Final
 
 from playwright.async_api import Page, ViewportSize
 
-from tests.browser.harness import chromium
-from tests.helpers.demonstration import Demonstration, demonstration
+from tests.browser.harness import launch_chromium
+from tests.helpers.demonstration import DemoProcess, run_demo
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 WINDOW: Final[ViewportSize] = {"width": 1280, "height": 800}
@@ -51,9 +51,9 @@ async def session(page: Page) -> None:
 PICTURES: Final[tuple[Callable[[Page], Awaitable[None]], ...]] = (today, review, message, session)
 
 
-async def take(shown: Demonstration) -> None:
+async def take(shown: DemoProcess) -> None:
     """Open the printed link and take each picture in turn, light and without a pointer."""
-    async with chromium() as browser:
+    async with launch_chromium() as browser:
         base, _, _ = shown.link.partition("/sign-in")
         context = await browser.new_context(
             base_url=base, viewport=WINDOW, locale="en-GB", reduced_motion="reduce"
@@ -71,7 +71,7 @@ async def take(shown: Demonstration) -> None:
 async def main() -> None:
     """Run the demonstration once and take them all."""
     IMAGES.mkdir(exist_ok=True)
-    async with demonstration(RATE) as shown:
+    async with run_demo(RATE) as shown:
         await take(shown)
 
 

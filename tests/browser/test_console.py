@@ -8,27 +8,27 @@ from pathlib import Path
 from playwright.async_api import Browser, Page, expect
 
 from storage import audit, messages
-from tests.browser.harness import PHONE, Console, looking, script_at
+from tests.browser.harness import PHONE_VIEWPORT, ConsoleServer, open_page, write_phone_script
 
-PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
+ANA_CSV = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
 TWO_SECONDS = 2_000
 
 
-async def live(page: Page) -> None:
+async def wait_until_live(page: Page) -> None:
     """Wait until the page hears the stream."""
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
 async def test_a_phone_is_linked_without_reload(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """The code appears, its ring counts down, it is scanned, and the card settles to ready."""
-    script = script_at(folder, {"scan_after": 2.5})
+    script = write_phone_script(folder, {"scan_after": 2.5})
     await console.api.post(
         "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
     )
-    async with looking(browser, console, "/sessions") as page:
-        await live(page)
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
         await page.evaluate("window.sameDocument = true")
         await page.get_by_role("button", name="Start").click()
         await expect(page.locator(".pairing-code svg")).to_be_visible()
@@ -43,43 +43,43 @@ async def test_a_phone_is_linked_without_reload(
 
 
 async def test_a_scanned_code_fills_its_ring(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Between the scan and ready the card says that the phone is being linked."""
-    script = script_at(folder, {"scan_after": 1.0, "step": 1.0})
-    async with looking(browser, console, "/sessions") as page:
-        await live(page)
+    script = write_phone_script(folder, {"scan_after": 1.0, "step": 1.0})
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
         await console.api.post(
             "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
         )
         await page.goto("/sessions/ventas")
-        await live(page)
+        await wait_until_live(page)
         await page.get_by_role("button", name="Start").click()
         await expect(page.locator(".linking .ring.full")).to_be_visible(timeout=10_000)
         await expect(page.locator('.session [data-state="ready"]')).to_be_visible(timeout=10_000)
 
 
 async def test_a_session_that_drops_is_seen_within_two_seconds(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Whoever looks sees it at once, in the server's words, with when it tries again."""
-    script = script_at(folder, {"line": [{"at": 0.5, "do": "disconnect"}]})
+    script = write_phone_script(folder, {"line": [{"at": 0.5, "do": "disconnect"}]})
     order = {"name": "ventas", "channel": "simulated", "options": {"script": script}}
     await console.api.post("/v1/sessions", **order)
-    async with looking(browser, console, "/sessions/ventas") as page:
-        await live(page)
+    async with open_page(browser, console, "/sessions/ventas") as page:
+        await wait_until_live(page)
         await console.api.post("/v1/sessions/ventas/start")
-        await console.state_of("ventas", {"backoff"})
+        await console.wait_for_session_state("ventas", {"backoff"})
         pill = page.locator('.session [data-state="backoff"]')
         await expect(pill).to_be_visible(timeout=TWO_SECONDS)
-        said = console.house.sessions.view("ventas").sentence
+        said = console.services.sessions.view("ventas").sentence
         await expect(page.locator(".session .status-sentence")).to_have_text(said)
 
 
-async def test_a_broken_stream_is_said_and_mended(console: Console, browser: Browser) -> None:
+async def test_a_broken_stream_is_said_and_mended(console: ConsoleServer, browser: Browser) -> None:
     """Nothing stale looks fresh: since when, and that it tries again; then all is fetched anew."""
-    async with looking(browser, console, "/sessions") as page:
-        await live(page)
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
         await page.context.set_offline(True)
         await page.evaluate("dispatchEvent(new Event('offline'))")
         status = page.locator("#live")
@@ -93,24 +93,24 @@ async def test_a_broken_stream_is_said_and_mended(console: Console, browser: Bro
 
 
 async def test_a_daemon_that_stops_is_noticed_within_two_seconds_and_its_return_as_well(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """The page says since when; once the daemon is back, it shows what happened meanwhile."""
-    async with looking(browser, console, "/") as page:
-        await live(page)
-        await console.cut()
+    async with open_page(browser, console, "/") as page:
+        await wait_until_live(page)
+        await console.stop_serving()
         await expect(page.locator("#live")).to_contain_text("Not live", timeout=TWO_SECONDS)
-        await console.house.halt.halt("eva", "while nobody could see it")
+        await console.services.halt.halt("eva", "while nobody could see it")
         await console.serve_again()
         await expect(page.locator("#live")).to_have_text("Live", timeout=20_000)
         await expect(page.locator("#halt-banner")).to_contain_text("eva stopped all sending")
         await expect(page.locator("body.stale")).to_have_count(0)
 
 
-async def test_everything_is_stopped_and_goes_on(console: Console, browser: Browser) -> None:
+async def test_everything_is_stopped_and_goes_on(console: ConsoleServer, browser: Browser) -> None:
     """Shift and h ask; enter stops; every page says so; going on needs a reason."""
-    async with looking(browser, console, "/messages") as page:
-        await live(page)
+    async with open_page(browser, console, "/messages") as page:
+        await wait_until_live(page)
         await page.keyboard.press("Shift+H")
         dialog = page.locator("#dialog")
         await expect(dialog).to_be_visible()
@@ -122,31 +122,33 @@ async def test_everything_is_stopped_and_goes_on(console: Console, browser: Brow
         resume = dialog.get_by_role("button", name="Resume sending")
         await resume.click()
         await expect(dialog).to_be_visible()  # without a reason nothing happens
-        assert await console.house.halt.state() is not None
+        assert await console.services.halt.get_current() is not None
         await dialog.get_by_label("Why is it safe to go on?").fill("it was a drill")
         await resume.click()
         await expect(banner).to_be_empty()
-        assert await console.house.halt.state() is None
+        assert await console.services.halt.get_current() is None
 
 
 async def test_a_message_is_cancelled_unless_it_is_taken_back(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """For ten seconds nothing is sent to the server; a page that is left decides at once."""
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
-    await console.import_list(PEOPLE, statement="ticked the box")
+    await console.import_list(ANA_CSV, statement="ticked the box")
     order = {"to": "+5491141234567", "text": "Hola", "not_before": "2026-03-05T14:00:00Z"}
     reply = await console.api.call("POST", "/v1/messages?wait=verdict", json=order)
     identity = reply.document["id"]
-    async with looking(browser, console, f"/messages/{identity}") as page:
-        await live(page)
+    async with open_page(browser, console, f"/messages/{identity}") as page:
+        await wait_until_live(page)
         for taken_back in (True, False):
             await page.get_by_role("button", name="Cancel message").click()
             await page.locator("#dialog input").fill("changed my mind")
             await page.locator("#dialog .danger").click()
             undo = page.get_by_role("button", name=re.compile("Undo"))
             await expect(undo).to_be_visible()
-            found = await console.house.database.read(lambda r: messages.must(r, identity))
+            found = await console.services.database.read(
+                lambda r: messages.require_message(r, identity)
+            )
             assert found.state != "cancelled"
             if taken_back:
                 await undo.click()
@@ -155,12 +157,12 @@ async def test_a_message_is_cancelled_unless_it_is_taken_back(
         await expect(page.locator('[data-state="cancelled"]')).to_be_visible()
 
 
-async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) -> None:
+async def test_the_keyboard_goes_everywhere(console: ConsoleServer, browser: Browser) -> None:
     """G and a letter go to a page, / to the search, ? to the help; j and k move, enter opens."""
     for name in ("ventas", "soporte"):
         await console.api.post("/v1/sessions", name=name, channel="simulated")
-    async with looking(browser, console, "/") as page:
-        await live(page)
+    async with open_page(browser, console, "/") as page:
+        await wait_until_live(page)
         today = page.get_by_role("link", name="Today", exact=True)
         await expect(today).to_have_attribute("aria-keyshortcuts", "g t")
         await page.keyboard.press("g")
@@ -172,7 +174,7 @@ async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) 
         await page.keyboard.press("t")
         await expect(page.locator("#search")).to_have_value("gt")
         await page.goto("/sessions")
-        await live(page)
+        await wait_until_live(page)
         await page.keyboard.press("?")
         await expect(page.locator("#help")).to_be_visible()
         await page.keyboard.press("Escape")
@@ -185,11 +187,11 @@ async def test_the_keyboard_goes_everywhere(console: Console, browser: Browser) 
 
 
 async def test_a_busy_page_takes_two_keys_for_as_close_as_they_were(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """What counts is when they were pressed, not when the page got round to them."""
-    async with looking(browser, console, "/") as page:
-        await live(page)
+    async with open_page(browser, console, "/") as page:
+        await wait_until_live(page)
         await page.keyboard.press("g")
         busy = "setTimeout(() => { for (const end = Date.now() + 3500; Date.now() < end;); })"
         await page.evaluate(busy)
@@ -198,35 +200,37 @@ async def test_a_busy_page_takes_two_keys_for_as_close_as_they_were(
 
 
 async def test_a_key_is_heard_at_once_after_the_help_was_closed(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Until the next frame its field has the focus still; nobody types into what is hidden."""
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
     key = "new KeyboardEvent('keydown', { key: 'j', bubbles: true })"
-    async with looking(browser, console, "/sessions") as page:
-        await live(page)
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
         await page.evaluate(f"document.getElementById('keys-on').dispatchEvent({key})")
         await expect(page.locator("#session-ventas")).to_be_focused(timeout=5_000)
 
 
-async def test_a_number_is_masked_until_asked(console: Console, browser: Browser) -> None:
+async def test_a_number_is_masked_until_asked(console: ConsoleServer, browser: Browser) -> None:
     """A press shows it, and the audit says who pressed."""
-    await console.ready()
-    phone = console.house.sessions.view("ventas").phone
+    await console.add_ready_session()
+    phone = console.services.sessions.view("ventas").phone
     assert phone is not None
-    async with looking(browser, console, "/sessions") as page:
-        await live(page)
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
         assert phone not in await page.content()
         await page.locator(".reveal").click()
         await expect(page.locator(".reveal")).to_have_text(phone)
-    entries = await console.house.database.read(lambda r: audit.of_subject(r, "ventas"))
+    entries = await console.services.database.read(
+        lambda r: audit.list_subject_audit_entries(r, "ventas")
+    )
     assert entries[-1].action == "number_revealed"
 
 
-async def test_a_session_is_added_from_a_phone(console: Console, browser: Browser) -> None:
+async def test_a_session_is_added_from_a_phone(console: ConsoleServer, browser: Browser) -> None:
     """At the width of a phone everything is reached, and nothing leaves the screen sideways."""
-    async with looking(browser, console, "/", viewport=PHONE, has_touch=True) as page:
-        await live(page)
+    async with open_page(browser, console, "/", viewport=PHONE_VIEWPORT, has_touch=True) as page:
+        await wait_until_live(page)
         await page.get_by_role("link", name="Add a session").click()
         await page.get_by_role("button", name="Add a session").click()
         await page.get_by_label("Name").fill("ventas")
@@ -235,14 +239,16 @@ async def test_a_session_is_added_from_a_phone(console: Console, browser: Browse
         await expect(page.locator("#session-ventas")).to_be_visible()
         await expect(page.locator(".pairing-code svg")).to_be_visible()
         width = await page.evaluate("document.documentElement.scrollWidth")
-        assert width <= PHONE["width"]
+        assert width <= PHONE_VIEWPORT["width"]
 
 
-async def test_a_problem_is_said_where_it_happened(console: Console, browser: Browser) -> None:
+async def test_a_problem_is_said_where_it_happened(
+    console: ConsoleServer, browser: Browser
+) -> None:
     """The server's sentence and its hint stand in the form, which keeps what was typed."""
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
-    async with looking(browser, console, "/sessions") as page:
-        await live(page)
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
         await page.get_by_role("button", name="Add a session").click()
         await page.get_by_label("Name").fill("ventas")
         await page.get_by_role("button", name="Add and link").click()
@@ -253,11 +259,11 @@ async def test_a_problem_is_said_where_it_happened(console: Console, browser: Br
 
 
 async def test_a_session_that_somebody_else_adds_appears_and_goes(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """The list is as new as the news, and what is new is told to whoever listens."""
-    async with looking(browser, console, "/sessions") as page:
-        await live(page)
+    async with open_page(browser, console, "/sessions") as page:
+        await wait_until_live(page)
         await console.api.post("/v1/sessions", name="ventas", channel="simulated")
         await expect(page.locator("#session-ventas")).to_be_visible()
         await expect(page.locator("#announcer")).to_contain_text("ventas: ")

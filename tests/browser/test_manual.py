@@ -10,10 +10,10 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from statemachines.message import MessageState
-from tests.browser.harness import Console, looking, script_at
-from tests.browser.test_access import LOOKS, found_by_axe
-from tests.browser.test_console import live
-from tests.browser.test_review import reached
+from tests.browser.harness import ConsoleServer, open_page, write_phone_script
+from tests.browser.test_access import APPEARANCES, list_axe_violations
+from tests.browser.test_console import wait_until_live
+from tests.browser.test_review import wait_for_message_state
 from tests.helpers.doors import Json
 
 FORTY = 40
@@ -29,17 +29,17 @@ FREE_OF_THE_RING = """() => {
 """Pixels between the ring and the corners of its words; less than none where they touch."""
 
 
-def people(count: int) -> bytes:
+def build_prospect_csv(count: int) -> bytes:
     """Return a list of people who were found, not asked."""
     rows = (f"Persona {n};+54911412345{n:02d};guía" for n in range(count))
     return ("Nombre;Teléfono;Origen\n" + "\n".join(rows) + "\n").encode()
 
 
-async def by_hand(console: Console, folder: Path, count: int) -> list[str]:
+async def queue_manual_messages(console: ConsoleServer, folder: Path, count: int) -> list[str]:
     """Ask for a message to each of so many people; return the ids, all waiting for a person."""
-    script = script_at(folder, {"scan_after": 0.1})
-    await console.ready("ventas", script=script)
-    await console.import_list(people(count))
+    script = write_phone_script(folder, {"scan_after": 0.1})
+    await console.add_ready_session("ventas", script=script)
+    await console.import_list(build_prospect_csv(count))
     batch = [
         {"to": f"+54911412345{n:02d}", "text": f"Hola, Persona {n}: su número está en la guía {n}"}
         for n in range(count)
@@ -47,28 +47,30 @@ async def by_hand(console: Console, folder: Path, count: int) -> list[str]:
     reply = await console.api.call("POST", "/v1/messages", json=batch)
     found = [item["message"]["id"] for item in reply.document["items"]]
     for each in found:
-        await reached(console, each, {MessageState.CLEARED})
+        await wait_for_message_state(console, each, {MessageState.CLEARED})
     return found
 
 
 @asynccontextmanager
-async def at_the_desk(browser: Browser, console: Console, **options: Json) -> AsyncIterator[Page]:
+async def at_the_desk(
+    browser: Browser, console: ConsoleServer, **options: Json
+) -> AsyncIterator[Page]:
     """Open the page; a chat that it opens is a blank page, for nothing leaves this machine."""
-    async with looking(browser, console, "/manual", **options) as page:
+    async with open_page(browser, console, "/manual", **options) as page:
 
         async def blank(route: Route) -> None:
             await route.fulfill(body="<title>chat</title>", content_type="text/html")
 
         await page.context.route("https://wa.me/**", blank)
-        await live(page)
+        await wait_until_live(page)
         yield page
 
 
 async def test_a_manual_send_is_worked_through_by_keyboard(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Keys: t takes it, o opens the chat in a tab that can't reach back, y says it was sent."""
-    (message,) = await by_hand(console, folder, 1)
+    (message,) = await queue_manual_messages(console, folder, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await expect(page.locator(".countdown-seconds")).to_contain_text(":")
@@ -81,17 +83,17 @@ async def test_a_manual_send_is_worked_through_by_keyboard(
         again = page.get_by_role("link", name="Open the chat again")
         await expect(again).to_have_attribute("rel", "noopener noreferrer")
         await page.keyboard.press("y")
-        found = await reached(console, message, {MessageState.CONFIRMED_BY_HAND})
+        found = await wait_for_message_state(console, message, {MessageState.CONFIRMED_BY_HAND})
         await expect(page.get_by_text("Nothing to send by hand")).to_be_visible()
     assert (found.taken_by, found.sent_at, found.wire_id) == ("ana", None, None)
 
 
 @pytest.mark.timeout(300)
 async def test_forty_go_by_three_keys_each(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Nobody touches a mouse, and nothing has to be waited for but the next one."""
-    found = await by_hand(console, folder, FORTY)
+    found = await queue_manual_messages(console, folder, FORTY)
     async with at_the_desk(browser, console) as page:
         for _ in range(FORTY):
             await page.keyboard.press("t")
@@ -103,18 +105,18 @@ async def test_forty_go_by_three_keys_each(
             await page.keyboard.press("y")
             await page.locator('#manual [data-shortcut="y"]').wait_for(state="detached")
     for each in found:
-        await reached(console, each, {MessageState.CONFIRMED_BY_HAND})
+        await wait_for_message_state(console, each, {MessageState.CONFIRMED_BY_HAND})
 
 
 async def test_an_own_deed_is_shown_at_once(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """A piece rests between two fetches; whoever pressed a key does not wait for that."""
-    await by_hand(console, folder, 2)
+    await queue_manual_messages(console, folder, 2)
     async with at_the_desk(browser, console) as page:
         await page.clock.install()
         await page.reload()
-        await live(page)
+        await wait_until_live(page)
         await page.clock.pause_at(await page.evaluate("Date.now() + 1000"))
         for key, shown in (("t", "o"), ("o", "y"), ("y", "t")):
             await page.keyboard.press(key)
@@ -123,10 +125,10 @@ async def test_an_own_deed_is_shown_at_once(
 
 
 async def test_what_was_not_sent_is_over_with_its_reason(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Key n asks why; the message is cancelled and nobody else sends it."""
-    (message,) = await by_hand(console, folder, 1)
+    (message,) = await queue_manual_messages(console, folder, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await page.locator('[data-shortcut="o"]').wait_for()
@@ -135,23 +137,23 @@ async def test_what_was_not_sent_is_over_with_its_reason(
         await page.keyboard.press("n")
         await page.get_by_role("button", name="They are not on WhatsApp").click()
         await page.keyboard.press("Enter")
-        found = await reached(console, message, {MessageState.CANCELLED})
+        found = await wait_for_message_state(console, message, {MessageState.CANCELLED})
     assert (found.reason_code, found.sentence) == ("not_sent", "They are not on WhatsApp")
 
 
 @pytest.mark.parametrize("opened", [False, True])
 async def test_after_an_opt_out_it_says_do_not_send(
-    console: Console, browser: Browser, folder: Path, *, opened: bool
+    console: ConsoleServer, browser: Browser, folder: Path, *, opened: bool
 ) -> None:
     """Whether the chat was open or not: nothing is left that would send."""
-    (message,) = await by_hand(console, folder, 1)
+    (message,) = await queue_manual_messages(console, folder, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await page.locator('[data-shortcut="o"]').wait_for()
         if opened:
             await page.keyboard.press("o")
             await page.locator('[data-shortcut="y"]').wait_for()
-        contact = (await reached(console, message, set(MessageState))).contact
+        contact = (await wait_for_message_state(console, message, set(MessageState))).contact
         order = {"phone": contact, "reason": "asked on the phone"}
         await console.api.call("POST", "/v1/suppressions", json=order)
         await expect(page.locator("#manual .banner")).to_contain_text("Do not send.")
@@ -159,18 +161,18 @@ async def test_after_an_opt_out_it_says_do_not_send(
         await expect(page.locator('#manual [data-shortcut="o"]')).to_have_count(0)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious_at_the_desk(
-    console: Console, browser: Browser, folder: Path, look: str
+    console: ConsoleServer, browser: Browser, folder: Path, look: str
 ) -> None:
     """The next one, the one in hand, and the question how it ended."""
-    await by_hand(console, folder, 2)
-    async with at_the_desk(browser, console, **dict(LOOKS[look])) as page:
-        found = await found_by_axe(page)
+    await queue_manual_messages(console, folder, 2)
+    async with at_the_desk(browser, console, **dict(APPEARANCES[look])) as page:
+        found = await list_axe_violations(page)
         await page.locator('[data-shortcut="t"]').click()
         await page.locator('[data-shortcut="o"]').click()
         await page.locator('[data-shortcut="n"]').wait_for()
-        found += await found_by_axe(page)
+        found += await list_axe_violations(page)
         await page.locator('[data-shortcut="n"]').click()
         await expect(page.locator("#dialog[open]")).to_be_visible()
-        assert found + await found_by_axe(page) == []
+        assert found + await list_axe_violations(page) == []

@@ -13,10 +13,10 @@ from playwright.async_api import Browser, FilePayload, expect
 from daemon.http.uploads import FILE_LIMIT
 from statemachines.message import MessageState
 from storage import audit, directory, prospects
-from tests.browser.harness import Console, looking, script_at
-from tests.browser.test_access import LOOKS, found_by_axe
-from tests.browser.test_console import live
-from tests.browser.test_review import reached
+from tests.browser.harness import ConsoleServer, open_page, write_phone_script
+from tests.browser.test_access import APPEARANCES, list_axe_violations
+from tests.browser.test_console import wait_until_live
+from tests.browser.test_review import wait_for_message_state
 
 LIST = (
     "Quién;Teléfono;Origen;Consentimiento\n"
@@ -28,15 +28,15 @@ FILE = FilePayload(name="feria.csv", mimeType="text/csv", buffer=LIST)
 
 
 async def test_a_list_is_seen_before_it_is_stored_and_its_rejects_are_kept(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Preview with mapping and counts, one correction, the import, and the rejects as a file."""
-    async with looking(browser, console, "/prospects") as page:
+    async with open_page(browser, console, "/prospects") as page:
         await page.get_by_role("link", name="Import a list").first.click()
         await page.set_input_files("input[type=file]", files=[FILE])
         await expect(page.locator("#preview .counts")).to_contain_text("3")
         await expect(page.locator("#preview table")).not_to_contain_text("41234567")
-        assert await console.house.database.read(prospects.search) == []
+        assert await console.services.database.read(prospects.search_prospects) == []
         await page.locator("[name='map.name']").select_option("Quién")
         await expect(page.locator("#preview table")).to_contain_text("Ana")
         await page.locator("#for-statement").fill("signed at the fair")
@@ -58,12 +58,12 @@ async def test_a_list_is_seen_before_it_is_stored_and_its_rejects_are_kept(
 
 
 async def test_a_list_without_a_number_column_says_so_and_can_be_told(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """What was not recognised is named by a person, and the preview follows."""
     content = b"quien;donde\nAna;+5491141234567\n"
     odd = FilePayload(name="odd.csv", mimeType="text/csv", buffer=content)
-    async with looking(browser, console, "/prospects/import") as page:
+    async with open_page(browser, console, "/prospects/import") as page:
         await page.set_input_files("input[type=file]", files=[odd])
         await expect(page.locator("#preview .problem")).to_contain_text("phone number")
         await page.locator("#map-phone").fill("donde")
@@ -72,27 +72,31 @@ async def test_a_list_without_a_number_column_says_so_and_can_be_told(
 
 
 async def test_a_list_that_is_too_large_is_refused_in_ones_own_words(
-    console: Console, browser: Browser, tmp_path: Path
+    console: ConsoleServer, browser: Browser, tmp_path: Path
 ) -> None:
     """How much is taken, and what to do, in the language of the page."""
     huge = tmp_path / "todos.csv"
     huge.touch()
     os.truncate(huge, FILE_LIMIT + 1)
-    async with looking(browser, console, "/prospects/import", locale="es-AR") as page:
+    async with open_page(browser, console, "/prospects/import", locale="es-AR") as page:
         await page.set_input_files("input[type=file]", files=[huge])
         said = page.locator(".problem:visible")
         await expect(said).to_contain_text("El archivo pasa de 64 MB", timeout=20_000)
 
 
-async def test_a_blocked_one_tells_why(console: Console, browser: Browser, folder: Path) -> None:
+async def test_a_blocked_one_tells_why(
+    console: ConsoleServer, browser: Browser, folder: Path
+) -> None:
     """From the prospect's story to the message and the rule, in two clicks."""
-    await console.ready("ventas", script=script_at(folder, {"scan_after": 0.1}))
+    await console.add_ready_session(
+        "ventas", script=write_phone_script(folder, {"scan_after": 0.1})
+    )
     await console.import_list(LIST)
     order = {"to": "+5491141234568", "text": "Hola Carla"}
     reply = await console.api.call("POST", "/v1/messages", json=order)
-    await reached(console, reply.document["id"], {MessageState.BLOCKED})
-    async with looking(browser, console, "/prospects") as page:
-        await live(page)
+    await wait_for_message_state(console, reply.document["id"], {MessageState.BLOCKED})
+    async with open_page(browser, console, "/prospects") as page:
+        await wait_until_live(page)
         await page.keyboard.press("/")
         await page.keyboard.type("4123-4568")
         await expect(page.locator(".prospect-row")).to_have_count(1)
@@ -107,34 +111,38 @@ async def test_a_blocked_one_tells_why(console: Console, browser: Browser, folde
 
 
 async def test_a_number_is_shown_to_whoever_asks_and_the_asking_kept(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Masked until it is pressed; then whole, and in the audit."""
     await console.import_list(LIST)
-    (ana, *_) = await console.house.database.read(lambda r: directory.search(r, text="4123-4567"))
-    async with looking(browser, console, f"/prospects/{ana.prospect.id}") as page:
-        await live(page)
+    (ana, *_) = await console.services.database.read(
+        lambda r: directory.search_prospect_directory(r, text="4123-4567")
+    )
+    async with open_page(browser, console, f"/prospects/{ana.prospect.id}") as page:
+        await wait_until_live(page)
         assert "+5491141234567" not in await page.content()
         await page.locator(".status .reveal").click()
         await expect(page.locator(".status .reveal")).to_contain_text("+5491141234567")
-    (entry,) = await console.house.database.read(lambda r: audit.of_subject(r, ana.prospect.id))
+    (entry,) = await console.services.database.read(
+        lambda r: audit.list_subject_audit_entries(r, ana.prospect.id)
+    )
     assert (entry.action, entry.who) == ("number_revealed", "ana")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious_about_prospects(
-    console: Console, browser: Browser, look: str
+    console: ConsoleServer, browser: Browser, look: str
 ) -> None:
     """The list, one person, the preview, and what became of a list."""
     await console.import_list(LIST)
-    (past,) = await console.house.database.read(directory.imports)
-    (one, *_) = await console.house.database.read(directory.search)
-    async with looking(browser, console, "/prospects", **dict(LOOKS[look])) as page:
-        found = await found_by_axe(page)
+    (past,) = await console.services.database.read(directory.list_imports)
+    (one, *_) = await console.services.database.read(directory.search_prospect_directory)
+    async with open_page(browser, console, "/prospects", **dict(APPEARANCES[look])) as page:
+        found = await list_axe_violations(page)
         for path in (f"/prospects/{one.prospect.id}", f"/prospects/imports/{past.record.id}"):
             await page.goto(path)
-            found += await found_by_axe(page)
+            found += await list_axe_violations(page)
         await page.goto("/prospects/import")
         await page.set_input_files("input[type=file]", files=[FILE])
         await expect(page.locator("[data-import]")).to_be_visible()
-        assert found + await found_by_axe(page) == []
+        assert found + await list_axe_violations(page) == []

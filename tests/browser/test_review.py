@@ -15,34 +15,34 @@ from storage import audit, contacts, messages, prospect_reviews, prospects, supp
 from storage.messages import MessageRecord
 from storage.prospect_reviews import ProspectReviewOutcome
 from storage.tx import Tx
-from tests.browser.harness import PHONE, Console, looking, script_at
-from tests.browser.test_access import LOOKS, found_by_axe
-from tests.browser.test_console import live
+from tests.browser.harness import PHONE_VIEWPORT, ConsoleServer, open_page, write_phone_script
+from tests.browser.test_access import APPEARANCES, list_axe_violations
+from tests.browser.test_console import wait_until_live
 from tests.helpers.doors import DAYTIME, Json
 
-HEADER = "Nombre;Teléfono;Origen;Consentimiento\n"
-ANA = "Ana;+5491141234567;feria;relación previa\n"
-BETO = "Beto;+5491141234568;feria;relación previa\n"
-LANDLINE = "Carla;+541143219876;feria;relación previa\n"
+PROSPECT_CSV_HEADER = "Nombre;Teléfono;Origen;Consentimiento\n"
+ANA_ROW = "Ana;+5491141234567;feria;relación previa\n"
+BETO_ROW = "Beto;+5491141234568;feria;relación previa\n"
+LANDLINE_ROW = "Carla;+541143219876;feria;relación previa\n"
 PAST_UNDO = 11_000
 """Milliseconds of the page's clock after which no decision can be taken back any more."""
 
 
-async def held(console: Console, folder: Path, *people: str) -> list[str]:
+async def hold_messages(console: ConsoleServer, folder: Path, *people: str) -> list[str]:
     """Bring people in and ask for a message to each; return the ids, held one and all."""
-    script = script_at(folder, {"scan_after": 0.1, "defaults": {"ack_delay": 0.05}})
-    await console.ready("ventas", script=script)
-    await console.import_list((HEADER + "".join(people)).encode())
+    script = write_phone_script(folder, {"scan_after": 0.1, "defaults": {"ack_delay": 0.05}})
+    await console.add_ready_session("ventas", script=script)
+    await console.import_list((PROSPECT_CSV_HEADER + "".join(people)).encode())
     found = []
     for person in people:
         order = {"to": person.split(";")[1], "text": f"Hola {person.split(';')[0]}"}
         reply = await console.api.call("POST", "/v1/messages", json=order)
-        await reached(console, reply.document["id"], {MessageState.HELD})
+        await wait_for_message_state(console, reply.document["id"], {MessageState.HELD})
         found.append(reply.document["id"])
     return found
 
 
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(is_so: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something holds."""
     async with asyncio.timeout(20):
         while True:
@@ -51,28 +51,32 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def reached(
-    console: Console, message: str, states: Collection[MessageState]
+async def wait_for_message_state(
+    console: ConsoleServer, message: str, states: Collection[MessageState]
 ) -> MessageRecord:
     """Wait until a message is in one of these states."""
     async with asyncio.timeout(20):
         while True:
-            found = await console.house.database.read(lambda r: messages.must(r, message))
+            found = await console.services.database.read(
+                lambda r: messages.require_message(r, message)
+            )
             if found.state in states:
                 return found
             await asyncio.sleep(0.02)
 
 
-LEFT = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
+ACKNOWLEDGED_STATES = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
 
 
 @contextlib.asynccontextmanager
-async def reviewing(browser: Browser, console: Console, **options: Json) -> AsyncIterator[Page]:
+async def open_review_page(
+    browser: Browser, console: ConsoleServer, **options: Json
+) -> AsyncIterator[Page]:
     """Open the review, with a clock of the page that a test can turn forward."""
-    async with looking(browser, console, "/sign-in", **options) as page:
+    async with open_page(browser, console, "/sign-in", **options) as page:
         await page.clock.install()
         await page.goto("/review")
-        await live(page)
+        await wait_until_live(page)
         yield page
 
 
@@ -85,70 +89,77 @@ async def decide(page: Page, key: str) -> None:
 
 
 async def test_a_held_message_approved_by_keyboard_goes_out(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """a, enter, ten seconds: it is with WhatsApp, and the audit says who let it go and why."""
-    (message,) = await held(console, folder, ANA)
-    async with reviewing(browser, console) as page:
+    (message,) = await hold_messages(console, folder, ANA_ROW)
+    async with open_review_page(browser, console) as page:
         await decide(page, "a")
         await expect(page.locator(".toast")).to_contain_text("Approved")
         await page.clock.run_for(PAST_UNDO)
-        await reached(console, message, LEFT)
-    entries = await console.house.database.read(lambda r: audit.of_subject(r, message))
+        await wait_for_message_state(console, message, ACKNOWLEDGED_STATES)
+    entries = await console.services.database.read(
+        lambda r: audit.list_subject_audit_entries(r, message)
+    )
     assert [(e.who, e.action, e.reason) for e in entries] == [
         ("ana", "approve", "I have looked at it; it may go")
     ]
 
 
 async def test_what_is_taken_back_stays_held(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Undo within ten seconds: nothing was sent to the server, and the case is back."""
-    (message,) = await held(console, folder, ANA)
-    async with reviewing(browser, console) as page:
+    (message,) = await hold_messages(console, folder, ANA_ROW)
+    async with open_review_page(browser, console) as page:
         await decide(page, "a")
         await expect(page.locator(f'#review-queue [data-case="{message}"]')).to_be_hidden()
         await page.locator(".toast .button").click()
         await page.clock.run_for(PAST_UNDO)
         await expect(page.locator(f'#review-queue [data-case="{message}"]')).to_be_visible()
         await expect(page.locator("#case-name")).to_have_text("Ana")
-    found = await console.house.database.read(lambda r: messages.must(r, message))
+    found = await console.services.database.read(lambda r: messages.require_message(r, message))
     assert found.state is MessageState.HELD
-    assert await console.house.database.read(lambda r: audit.of_subject(r, message)) == []
+    assert (
+        await console.services.database.read(lambda r: audit.list_subject_audit_entries(r, message))
+        == []
+    )
 
 
-async def test_leaving_the_page_commits(console: Console, browser: Browser, folder: Path) -> None:
+async def test_leaving_the_page_commits(
+    console: ConsoleServer, browser: Browser, folder: Path
+) -> None:
     """Who has decided and walks away has decided: it is carried out as the page goes."""
-    (message,) = await held(console, folder, ANA)
-    async with reviewing(browser, console) as page:
+    (message,) = await hold_messages(console, folder, ANA_ROW)
+    async with open_review_page(browser, console) as page:
         await decide(page, "x")
         await page.goto("/")
-        found = await reached(console, message, {MessageState.BLOCKED})
+        found = await wait_for_message_state(console, message, {MessageState.BLOCKED})
     assert found.reason_code == "rejected"
 
 
 async def test_the_next_case_comes_by_itself_until_there_is_none(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Two decisions, four keys; then the page says that it was the last."""
-    first, second = await held(console, folder, ANA, BETO)
-    async with reviewing(browser, console) as page:
+    first, second = await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    async with open_review_page(browser, console) as page:
         await expect(page.locator("#case-name")).to_have_text("Ana")
         await decide(page, "a")
         await expect(page.locator("#case-name")).to_have_text("Beto")
         await decide(page, "x")
         await expect(page.get_by_text("That was the last one")).to_be_visible()
         await page.clock.run_for(PAST_UNDO)
-        await reached(console, first, LEFT)
-        await reached(console, second, {MessageState.BLOCKED})
+        await wait_for_message_state(console, first, ACKNOWLEDGED_STATES)
+        await wait_for_message_state(console, second, {MessageState.BLOCKED})
 
 
 async def test_j_k_and_enter_walk_the_queue(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """The row that has the focus opens beside the queue, and its address can be kept."""
-    _, second = await held(console, folder, ANA, BETO)
-    async with reviewing(browser, console) as page:
+    _, second = await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    async with open_review_page(browser, console) as page:
         await page.keyboard.press("j")
         await page.keyboard.press("j")
         await page.keyboard.press("Enter")
@@ -159,12 +170,12 @@ async def test_j_k_and_enter_walk_the_queue(
 
 
 async def test_two_operators_do_not_collide(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """What one has open the other sees taken, with nothing to press; left, it is free again."""
-    first, second = await held(console, folder, ANA, BETO)
-    await console.house.review.take(second, "eva")
-    async with reviewing(browser, console) as page:
+    first, second = await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    await console.services.review.take(second, "eva")
+    async with open_review_page(browser, console) as page:
         await leased(console, first, "ana")
         await expect(page.locator("#review-queue")).to_contain_text("eva looks at it")
         await page.locator(f'#review-queue [data-case="{second}"]').click()
@@ -173,132 +184,138 @@ async def test_two_operators_do_not_collide(
         await leased(console, first, None)
 
 
-async def leased(console: Console, message: str, who: str | None) -> None:
+async def leased(console: ConsoleServer, message: str, who: str | None) -> None:
     """Wait until somebody has a message, or nobody."""
 
     async def is_so() -> bool:
-        return (await reached(console, message, set(MessageState))).taken_by == who
+        return (await wait_for_message_state(console, message, set(MessageState))).taken_by == who
 
-    await until(is_so)
+    await wait_until(is_so)
 
 
 async def test_a_suppression_is_at_once_and_its_undo_a_correction(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """s, enter: suppressed and cancelled, no ten seconds; undo asks why and is written down."""
-    (message,) = await held(console, folder, ANA)
-    async with reviewing(browser, console) as page:
+    (message,) = await hold_messages(console, folder, ANA_ROW)
+    async with open_review_page(browser, console) as page:
         await page.keyboard.press("s")
         await expect(page.locator("#dialog")).to_contain_text("Cancels 1 waiting message")
         await page.keyboard.press("Enter")
-        found = await reached(console, message, {MessageState.CANCELLED})
+        found = await wait_for_message_state(console, message, {MessageState.CANCELLED})
         await expect(page.locator(".toast")).to_contain_text("1 waiting message cancelled")
         await page.locator(".toast .button").click()
         await expect(page.locator("#dialog")).to_contain_text("Was the suppression a mistake?")
         await page.keyboard.press("Enter")
         await expect(page.locator("#dialog[open]")).to_have_count(0)
-    assert not await console.house.database.read(
-        lambda r: suppressions.is_suppressed(r, found.contact)
+    assert not await console.services.database.read(
+        lambda r: suppressions.is_contact_suppressed(r, found.contact)
     )
-    entries = await console.house.database.read(lambda r: audit.of_subject(r, found.contact))
+    entries = await console.services.database.read(
+        lambda r: audit.list_subject_audit_entries(r, found.contact)
+    )
     assert [entry.action for entry in entries] == ["suppress", "lift_suppression"]
 
 
-async def test_a_landline_waits_for_a_persons_word(console: Console, browser: Browser) -> None:
+async def test_a_landline_waits_for_a_persons_word(
+    console: ConsoleServer, browser: Browser
+) -> None:
     """It stands in the queue without any message; v and enter validate it."""
-    await console.import_list((HEADER + LANDLINE).encode())
-    async with reviewing(browser, console) as page:
+    await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW).encode())
+    async with open_review_page(browser, console) as page:
         await expect(page.locator("#case")).to_contain_text("A landline")
         await decide(page, "v")
         await page.clock.run_for(PAST_UNDO)
-        await until(lambda: is_known(console, validado_tecnicamente=True))
+        await wait_until(lambda: is_known(console, validado_tecnicamente=True))
         await expect(page.get_by_text("That was the last one")).to_be_visible()
 
 
-async def test_a_prospect_is_rejected_by_keyboard(console: Console, browser: Browser) -> None:
+async def test_a_prospect_is_rejected_by_keyboard(console: ConsoleServer, browser: Browser) -> None:
     """Its words ask for a look; x and enter say no, and what comes later is blocked."""
-    await console.import_list((HEADER + ANA).encode())
-    (ana,) = await console.house.database.read(prospects.search)
+    await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW).encode())
+    (ana,) = await console.services.database.read(prospects.search_prospects)
     columns: dict[str, object] = {"validation": "validated", "validado_tecnicamente": True}
 
     def ask(tx: Tx) -> None:
-        prospects.update(tx, ana.id, at=DAYTIME, **columns)
-        contacts.ask_review(tx, ana.contact, "Stop by tomorrow", DAYTIME)
+        prospects.update_prospect(tx, ana.id, at=DAYTIME, **columns)
+        contacts.request_contact_review(tx, ana.contact, "Stop by tomorrow", DAYTIME)
 
-    await console.house.database.write(ask)
-    async with reviewing(browser, console) as page:
+    await console.services.database.write(ask)
+    async with open_review_page(browser, console) as page:
         await expect(page.locator("#case")).to_contain_text("Stop by tomorrow")
         await decide(page, "x")
         await page.clock.run_for(PAST_UNDO)
-        await until(lambda: is_rejected(console, ana.contact))
+        await wait_until(lambda: is_rejected(console, ana.contact))
         await expect(page.get_by_text("That was the last one")).to_be_visible()
 
 
-async def is_rejected(console: Console, contact: str) -> bool:
+async def is_rejected(console: ConsoleServer, contact: str) -> bool:
     """Tell whether a person said no to them."""
-    said = await console.house.database.read(
-        lambda reader: prospect_reviews.standing(reader, contact, DAYTIME)
+    said = await console.services.database.read(
+        lambda reader: prospect_reviews.get_current_prospect_review(reader, contact, DAYTIME)
     )
     return said is not None and said.word is ProspectReviewOutcome.REJECTED
 
 
-async def is_known(console: Console, **fields: object) -> bool:
+async def is_known(console: ConsoleServer, **fields: object) -> bool:
     """Tell whether the one prospect has these fields."""
-    (found,) = await console.house.database.read(prospects.search)
+    (found,) = await console.services.database.read(prospects.search_prospects)
     return all(getattr(found, name) == value for name, value in fields.items())
 
 
 async def test_what_comes_in_while_nothing_is_open_opens_by_itself(
-    console: Console, browser: Browser
+    console: ConsoleServer, browser: Browser
 ) -> None:
     """Whoever keeps the empty page open need not reload it."""
-    async with reviewing(browser, console) as page:
+    async with open_review_page(browser, console) as page:
         await expect(page.get_by_text("Nothing waits for a person")).to_be_visible()
-        await console.import_list((HEADER + LANDLINE).encode())
+        await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW).encode())
         await expect(page.locator("#case-name")).to_have_text("Carla")
 
 
 async def test_a_name_is_put_right_and_the_case_stays(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """C corrects and goes nowhere: the message still waits for its decision."""
-    await held(console, folder, ANA)
-    async with reviewing(browser, console) as page:
+    await hold_messages(console, folder, ANA_ROW)
+    async with open_review_page(browser, console) as page:
         await page.keyboard.press("c")
         await page.locator("#dialog input[name=name]").fill("Ana María")
         await page.keyboard.press("Enter")
         await page.clock.run_for(PAST_UNDO)
-        await until(lambda: is_known(console, name="Ana María"))
+        await wait_until(lambda: is_known(console, name="Ana María"))
         await expect(page.locator(".decisions")).to_be_visible()
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious_in_a_case(
-    console: Console, browser: Browser, folder: Path, look: str
+    console: ConsoleServer, browser: Browser, folder: Path, look: str
 ) -> None:
     """The case, its dialogs and the toast with its countdown."""
-    (message,) = await held(console, folder, ANA)
-    async with looking(browser, console, f"/review/{message}", **dict(LOOKS[look])) as page:
-        await live(page)
-        found = await found_by_axe(page)
+    (message,) = await hold_messages(console, folder, ANA_ROW)
+    async with open_page(browser, console, f"/review/{message}", **dict(APPEARANCES[look])) as page:
+        await wait_until_live(page)
+        found = await list_axe_violations(page)
         for name in ("Approve", "Validate", "Correct", "Suppress"):
             await page.locator(".decisions").get_by_role("button", name=name).click()
             await expect(page.locator("#dialog[open]")).to_be_visible()
-            found += await found_by_axe(page)
+            found += await list_axe_violations(page)
             await page.keyboard.press("Escape")
         await page.locator(".decisions .primary").click()
         await page.locator("#dialog .primary").click()
         await expect(page.locator(".toast")).to_be_visible()
-        assert found + await found_by_axe(page) == []
+        assert found + await list_axe_violations(page) == []
 
 
 async def test_on_a_phone_the_case_has_the_screen_to_itself(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """First the queue; a case opens over it, and leads back."""
-    await held(console, folder, ANA)
-    async with looking(browser, console, "/review", viewport=PHONE, has_touch=True) as page:
-        await live(page)
+    await hold_messages(console, folder, ANA_ROW)
+    async with open_page(
+        browser, console, "/review", viewport=PHONE_VIEWPORT, has_touch=True
+    ) as page:
+        await wait_until_live(page)
         await expect(page.locator("#case")).to_be_hidden()
         await page.locator("#review-queue a").first.click()
         await expect(page.locator(".decisions")).to_be_visible()

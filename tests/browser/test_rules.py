@@ -6,19 +6,19 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
-from tests.browser.harness import Console, looking
-from tests.browser.test_access import found_by_axe
-from tests.browser.test_console import live
-from tests.browser.test_review import ANA, held
+from tests.browser.harness import ConsoleServer, open_page
+from tests.browser.test_access import list_axe_violations
+from tests.browser.test_console import wait_until_live
+from tests.browser.test_review import ANA_ROW, hold_messages
 
 
 async def test_a_rule_shows_its_lines_and_how_often_it_fired(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """By keyboard: down to a rule, enter unfolds what stands in the file."""
-    await held(console, folder, ANA)
-    async with looking(browser, console, "/rules") as page:
-        await live(page)
+    await hold_messages(console, folder, ANA_ROW)
+    async with open_page(browser, console, "/rules") as page:
+        await wait_until_live(page)
         row = page.locator("tr", has=page.locator("#rule-gate-first_time_relationship"))
         await expect(row.locator("td.figure").first).to_contain_text("1")
         await row.focus()
@@ -26,4 +26,4 @@ async def test_a_rule_shows_its_lines_and_how_often_it_fired(
         await expect(row.locator("pre")).to_contain_text("hold: true")
         await page.locator("#examples-gate summary").click()
         await expect(page.locator("#examples-gate")).to_contain_text("opt-out beats everything")
-        assert await found_by_axe(page) == []
+        assert await list_axe_violations(page) == []

@@ -11,11 +11,11 @@ from playwright.async_api import Browser, Page, expect
 
 from daemon.settings import RulesSettings
 from statemachines.message import MessageState
-from tests.browser.harness import Console, looking, opened, script_at
-from tests.browser.test_access import found_by_axe
-from tests.browser.test_console import live
-from tests.browser.test_review import reached
-from tests.helpers.doors import settings_for
+from tests.browser.harness import ConsoleServer, open_console, open_page, write_phone_script
+from tests.browser.test_access import list_axe_violations
+from tests.browser.test_console import wait_until_live
+from tests.browser.test_review import wait_for_message_state
+from tests.helpers.doors import build_settings
 
 PHONE = "+5491141234567"
 CHILDREN = 20_000  # milliseconds that a trial and a backtest may take on a busy machine
@@ -31,24 +31,28 @@ def own(folder: Path) -> Path:
 
 
 @pytest.fixture
-async def desk(folder: Path, own: Path) -> AsyncIterator[Console]:
+async def desk(folder: Path, own: Path) -> AsyncIterator[ConsoleServer]:
     """Open a house whose rules may be changed, and in which Ana was written to."""
-    settings = msgspec.structs.replace(settings_for(folder), rules=RulesSettings(dir=str(own)))
-    async with opened(settings) as console:
+    settings = msgspec.structs.replace(build_settings(folder), rules=RulesSettings(dir=str(own)))
+    async with open_console(settings) as console:
         await written_to(console, folder)
         yield console
 
 
-async def written_to(console: Console, folder: Path) -> None:
+async def written_to(console: ConsoleServer, folder: Path) -> None:
     """Write to somebody who said that we may; her score allows it."""
-    await console.ready("ventas", script=script_at(folder, {"scan_after": 0.1}))
+    await console.add_ready_session(
+        "ventas", script=write_phone_script(folder, {"scan_after": 0.1})
+    )
     entry = {"phone": PHONE, "name": "Ana", "cartera_origen": "feria", "permission": "opted_in"}
     made = await console.api.post("/v1/prospects", **entry, statement="signed at the fair")
     assert made.status == 201, made.document
     word = {"validated": True, "reason": "I called her"}
     await console.api.post(f"/v1/prospects/{made.document['id']}/validate", **word)
     reply = await console.api.call("POST", "/v1/messages", json={"to": PHONE, "text": "Hola Ana"})
-    await reached(console, reply.document["id"], {MessageState.SENT, MessageState.DELIVERED})
+    await wait_for_message_state(
+        console, reply.document["id"], {MessageState.SENT, MessageState.DELIVERED}
+    )
 
 
 async def asked(page: Page, name: str, value: int) -> None:
@@ -67,18 +71,18 @@ async def answered(page: Page, button: str, reason: str) -> None:
 
 @pytest.mark.timeout(120)
 async def test_a_threshold_is_changed_accepted_and_rolled_back(
-    desk: Console, browser: Browser, own: Path
+    desk: ConsoleServer, browser: Browser, own: Path
 ) -> None:
     """By somebody who never saw YAML: Ana by name before and after, then the file, then live."""
-    before = desk.house.rulebook.gate.ruleset.hash
-    async with looking(browser, desk, "/rules") as page:
-        await live(page)
+    before = desk.services.rulesets.gate.ruleset.hash
+    async with open_page(browser, desk, "/rules") as page:
+        await wait_until_live(page)
         await asked(page, "allow", 99)
         flips = page.locator(".flip-list")
         await expect(flips).to_contain_text("Ana", timeout=CHILDREN)
         await expect(flips.locator('[data-state="allow"]')).to_be_visible()
         await expect(flips.locator('[data-state="review"]')).to_be_visible()
-        assert await found_by_axe(page) == []
+        assert await list_axe_violations(page) == []
         assert "99" not in (own / "gate.yaml").read_text(encoding="utf-8")
         await answered(page, "Change 70 to 99", "look at everybody first")
         state = page.locator(".rules-desk")
@@ -86,52 +90,52 @@ async def test_a_threshold_is_changed_accepted_and_rolled_back(
         text = (own / "gate.yaml").read_text(encoding="utf-8")
         assert text.startswith("# Ours.\n")
         assert "{verdict: allow, from: 99}" in text
-        assert desk.house.rulebook.gate.ruleset.hash == before
+        assert desk.services.rulesets.gate.ruleset.hash == before
         await state.get_by_role("button", name="Accept").click()
         await answered(page, "Accept", "agreed with sales")
         await expect(state.locator('[data-state="live"]')).to_be_visible()
-        assert desk.house.rulebook.gate.ruleset.hash != before
+        assert desk.services.rulesets.gate.ruleset.hash != before
         await expect(page.locator("#book-gate ~ .thresholds")).to_contain_text("from 99")
         await page.locator("#rules-history summary").click()
         row = page.locator("#rules-history li", has_text=before[:12])
         await row.get_by_role("button", name="Roll back to this").click()
         await answered(page, "Roll back to this", "too careful")
         await expect(page.locator("#book-gate ~ .thresholds")).to_contain_text("from 70")
-        assert desk.house.rulebook.gate.ruleset.hash == before
+        assert desk.services.rulesets.gate.ruleset.hash == before
         await expect(page.locator("#folder-differs")).to_contain_text(str(own / "gate.yaml"))
 
 
 @pytest.mark.timeout(120)
 async def test_points_are_live_at_once_and_a_bad_number_says_why(
-    desk: Console, browser: Browser
+    desk: ConsoleServer, browser: Browser
 ) -> None:
     """The hash on the page is the new one; what can't be is refused before it is written."""
-    before = desk.house.rulebook.gate.ruleset.hash
-    async with looking(browser, desk, "/rules") as page:
-        await live(page)
+    before = desk.services.rulesets.gate.ruleset.hash
+    async with open_page(browser, desk, "/rules") as page:
+        await wait_until_live(page)
         await asked(page, "allow", 40)
         problem = page.locator("#bounds-value")
         await expect(problem).to_have_text("It lies from 51 to 100.")
         await expect(page.get_by_label("Points (now")).to_be_focused()
         await expect(page.get_by_label("Points (now")).to_have_value("40")
-        assert await found_by_axe(page) == []
+        assert await list_axe_violations(page) == []
         await page.locator("#flips [data-close]").click()
         await asked(page, "unanswered", -20)
         await expect(page.locator("#flips")).to_contain_text("live at once", timeout=CHILDREN)
         await answered(page, "Change -15 to -20", "they hardly ever answer")
         await expect(page.locator('.rules-desk [data-state="live"]')).to_be_visible()
-        hash_ = desk.house.rulebook.gate.ruleset.hash
+        hash_ = desk.services.rulesets.gate.ruleset.hash
         assert hash_ != before
         await expect(page.locator(f'section.book code[title="{hash_}"]')).to_be_visible()
 
 
 @pytest.mark.timeout(120)
 async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
-    desk: Console, browser: Browser, own: Path
+    desk: ConsoleServer, browser: Browser, own: Path
 ) -> None:
     """Value and points of each end; what a person cannot mean is told by its field."""
-    async with looking(browser, desk, "/rules") as page:
-        await live(page)
+    async with open_page(browser, desk, "/rules") as page:
+        await wait_until_live(page)
         await page.get_by_role("button", name="Change stale", exact=True).click()
         ends = page.get_by_role("group", name="End", exact=True)
         await ends.get_by_label("At the value").fill("20")
@@ -144,7 +148,7 @@ async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
         await page.get_by_role("button", name="Who would flip?").click()
         await expect(page.locator("#flips")).to_contain_text("live at once", timeout=CHILDREN)
         await expect(page.locator("#rule-fields [role=alert]")).to_have_count(0)
-        assert await found_by_axe(page) == []
+        assert await list_axe_violations(page) == []
         await answered(page, "Change the points", "it ages faster than we thought")
         row = page.locator("tr", has=page.locator("#rule-gate-stale"))
         await expect(row).to_contain_text("0 at 30, -40 at 60")
@@ -159,7 +163,7 @@ async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
 
 async def test_without_a_folder_the_page_says_what_to_do(folder: Path, browser: Browser) -> None:
     """And offers no form that could only fail."""
-    settings = msgspec.structs.replace(settings_for(folder), rules=RulesSettings(dir=""))
-    async with opened(settings) as console, looking(browser, console, "/rules") as page:
+    settings = msgspec.structs.replace(build_settings(folder), rules=RulesSettings(dir=""))
+    async with open_console(settings) as console, open_page(browser, console, "/rules") as page:
         await expect(page.locator("#no-folder")).to_contain_text("Set dir under [rules]")
         await expect(page.get_by_role("button", name="Change")).to_have_count(0)

@@ -11,19 +11,19 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from daemon.settings import ClockSettings
-from tests.browser.harness import LAPTOP
-from tests.browser.test_console import live
-from tests.helpers.doors import Doors, doors, settings_for
+from tests.browser.harness import LAPTOP_VIEWPORT
+from tests.browser.test_console import wait_until_live
+from tests.helpers.doors import HttpServer, build_settings, open_http_server
 
 PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-async def open_doors(folder: Path) -> AsyncIterator[Doors]:
+async def server(folder: Path) -> AsyncIterator[HttpServer]:
     """Open a house with its real doors and an operator in it."""
     # On the watch on the wall: by it, the browser judges whether a cookie has run out.
-    settings = msgspec.structs.replace(settings_for(folder), clock=ClockSettings())
-    async with doors(settings) as opened:
+    settings = msgspec.structs.replace(build_settings(folder), clock=ClockSettings())
+    async with open_http_server(settings) as opened:
         made = await opened.control.post(
             "/v1/users", name="ana", role="operator", password=PASSWORD
         )
@@ -32,9 +32,9 @@ async def open_doors(folder: Path) -> AsyncIterator[Doors]:
 
 
 @contextlib.asynccontextmanager
-async def a_stranger(browser: Browser, opened: Doors) -> AsyncIterator[Page]:
+async def a_stranger(browser: Browser, opened: HttpServer) -> AsyncIterator[Page]:
     """Open a browser that nobody has signed in with."""
-    context = await browser.new_context(base_url=opened.public.base, viewport=LAPTOP)
+    context = await browser.new_context(base_url=opened.public.base, viewport=LAPTOP_VIEWPORT)
     try:
         yield await context.new_page()
     finally:
@@ -42,16 +42,16 @@ async def a_stranger(browser: Browser, opened: Doors) -> AsyncIterator[Page]:
 
 
 async def test_a_link_signs_in_once_and_leaves_no_trace(
-    open_doors: Doors, browser: Browser
+    server: HttpServer, browser: Browser
 ) -> None:
     """Its secret is in no address that the browser keeps; a second time it asks for a password."""
-    made = await open_doors.control.post("/v1/sign-in-links", user="ana")
+    made = await server.control.post("/v1/sign-in-links", user="ana")
     link = made.document["url"]
-    async with a_stranger(browser, open_doors) as page:
+    async with a_stranger(browser, server) as page:
         await page.goto(link)
         await expect(page.get_by_role("heading", name="No phone is linked yet")).to_be_visible()
         assert "#" not in page.url
-        await live(page)
+        await wait_until_live(page)
         await page.context.clear_cookies()
         await page.goto(link)
         await expect(page.get_by_role("alert")).to_be_visible()
@@ -59,10 +59,10 @@ async def test_a_link_signs_in_once_and_leaves_no_trace(
 
 
 async def test_whoever_is_nobody_is_led_to_the_door_and_back(
-    open_doors: Doors, browser: Browser
+    server: HttpServer, browser: Browser
 ) -> None:
     """A page asked for is the page that is shown once the password is right."""
-    async with a_stranger(browser, open_doors) as page:
+    async with a_stranger(browser, server) as page:
         await page.goto("/messages?text=ana")
         await page.get_by_label("Name").fill("ana")
         await page.get_by_label("Password").fill("wrong horse")
@@ -74,12 +74,12 @@ async def test_whoever_is_nobody_is_led_to_the_door_and_back(
         await expect(page.locator("#search")).to_have_value("ana")
 
 
-async def test_orders_carry_the_sign_ins_own_token(open_doors: Doors, browser: Browser) -> None:
+async def test_orders_carry_the_sign_ins_own_token(server: HttpServer, browser: Browser) -> None:
     """What is pressed is done in the name of whoever is signed in; after signing out, nothing."""
-    made = await open_doors.control.post("/v1/sign-in-links", user="ana")
-    async with a_stranger(browser, open_doors) as page:
+    made = await server.control.post("/v1/sign-in-links", user="ana")
+    async with a_stranger(browser, server) as page:
         await page.goto(made.document["url"])
-        await live(page)
+        await wait_until_live(page)
         await page.keyboard.press("Shift+H")
         await page.locator("#dialog .danger").click()
         await expect(page.locator("#halt-banner")).to_contain_text("ana stopped all sending")
@@ -91,17 +91,17 @@ async def test_orders_carry_the_sign_ins_own_token(open_doors: Doors, browser: B
 
 
 async def test_a_browser_that_is_signed_out_elsewhere_is_led_to_the_door(
-    open_doors: Doors, browser: Browser
+    server: HttpServer, browser: Browser
 ) -> None:
     """With the next thing that happens the page is left; the door says why, and leads back."""
-    made = await open_doors.control.post("/v1/sign-in-links", user="ana")
-    async with a_stranger(browser, open_doors) as page:
+    made = await server.control.post("/v1/sign-in-links", user="ana")
+    async with a_stranger(browser, server) as page:
         await page.goto(made.document["url"])
-        await live(page)
+        await wait_until_live(page)
         await page.goto("/?of=today")
-        await live(page)
-        await open_doors.control.post("/v1/users/ana/revoke")
-        await open_doors.control.post("/v1/sessions", name="ventas", channel="simulated")
+        await wait_until_live(page)
+        await server.control.post("/v1/users/ana/revoke")
+        await server.control.post("/v1/sessions", name="ventas", channel="simulated")
         await page.wait_for_url("**/sign-in?ended&back=%2F%3Fof%3Dtoday", timeout=10_000)
         await expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
         await page.get_by_label("Name").fill("ana")

@@ -11,9 +11,9 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 from yarl import URL
 
-from tests.browser.harness import LAPTOP
-from tests.browser.test_console import live
-from tests.helpers.demonstration import Demonstration, demonstration
+from tests.browser.harness import LAPTOP_VIEWPORT
+from tests.browser.test_console import wait_until_live
+from tests.helpers.demonstration import DemoProcess, run_demo
 
 RATE = 5
 """How much faster than a watch the demonstration's clock goes; a code is on show for 1.6 s."""
@@ -22,9 +22,9 @@ ENOUGH = 15_000
 
 
 @contextlib.asynccontextmanager
-async def a_stranger(browser: Browser, shown: Demonstration) -> AsyncIterator[Page]:
+async def a_stranger(browser: Browser, shown: DemoProcess) -> AsyncIterator[Page]:
     """Open the printed link; whatever a page complains of fails, and no chat leaves the machine."""
-    context: BrowserContext = await browser.new_context(viewport=LAPTOP, locale="en-GB")
+    context: BrowserContext = await browser.new_context(viewport=LAPTOP_VIEWPORT, locale="en-GB")
 
     async def chat(route: Route) -> None:
         await route.fulfill(body="<title>chat</title>", content_type="text/html")
@@ -37,7 +37,7 @@ async def a_stranger(browser: Browser, shown: Demonstration) -> AsyncIterator[Pa
     try:
         await page.goto(shown.link)
         await expect(page.locator("h1")).to_contain_text("You can send")
-        await live(page)
+        await wait_until_live(page)
         yield page
     finally:
         await context.close()
@@ -49,7 +49,7 @@ async def at(page: Page, place: str) -> None:
     pages = page.get_by_role("navigation", name="Pages")
     await pages.get_by_role("link", name=re.compile(f"^{place}")).click()
     await expect(pages.locator('[aria-current="page"]')).to_contain_text(place)
-    await live(page)
+    await wait_until_live(page)
 
 
 async def links_a_phone(page: Page) -> None:
@@ -61,7 +61,7 @@ async def links_a_phone(page: Page) -> None:
     await page.get_by_role("button", name="Add and link").click()
     card = page.locator("#session-recepcion")
     await expect(card.locator(".pairing-code svg")).to_be_in_viewport(ratio=1)
-    await live(page)
+    await wait_until_live(page)
     await page.evaluate("window.sameDocument = true")
     await expect(card.locator('[data-state="ready"]')).to_be_visible(timeout=ENOUGH)
     assert await page.evaluate("window.sameDocument")
@@ -118,7 +118,7 @@ async def stops_everything(page: Page) -> None:
     await expect(page.locator("h1")).to_contain_text("All sending is stopped")
 
 
-async def kept(shown: Demonstration) -> dict[str, list[str]]:
+async def kept(shown: DemoProcess) -> dict[str, list[str]]:
     """Return what the audit holds of the visitor: for each action its reasons, newest first."""
     page = await asyncio.to_thread(shown.client.get, "audit", who="visitor", limit=50)
     found: dict[str, list[str]] = {}
@@ -130,7 +130,7 @@ async def kept(shown: Demonstration) -> dict[str, list[str]]:
 @pytest.mark.timeout(90)
 async def test_a_stranger_needs_no_documentation(browser: Browser) -> None:
     """Links a phone, validates three, sends one, sees one blocked, stops all; no trace is left."""
-    async with demonstration(RATE) as shown:
+    async with run_demo(RATE) as shown:
         async with a_stranger(browser, shown) as page:
             await links_a_phone(page)
             await validates_three(page)
@@ -141,7 +141,7 @@ async def test_a_stranger_needs_no_documentation(browser: Browser) -> None:
         assert await shown.interrupt() == 0
     assert set(audit["validate_by_hand"]) >= {"I called the number", "my own client"}
     assert {"session_created", "session_started", "halt"} <= set(audit)
-    assert "That was it." in shown.said
+    assert "That was it." in shown.output
     assert not shown.folder.exists()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", URL(shown.link).port)

@@ -10,10 +10,16 @@ from playwright.async_api import Browser, Page, expect
 
 from statemachines.message import MessageState
 from storage import messages
-from tests.browser.harness import Console, looking, script_at
-from tests.browser.test_console import live
-from tests.browser.test_manual import people
-from tests.browser.test_review import ANA, BETO, HEADER, held, reached
+from tests.browser.harness import ConsoleServer, open_page, write_phone_script
+from tests.browser.test_console import wait_until_live
+from tests.browser.test_manual import build_prospect_csv
+from tests.browser.test_review import (
+    ANA_ROW,
+    BETO_ROW,
+    PROSPECT_CSV_HEADER,
+    hold_messages,
+    wait_for_message_state,
+)
 
 CARLOS = "Carlos;+5491141234569;feria;relación previa\n"
 RESTLESS = """() => {
@@ -29,10 +35,10 @@ SWAPPED = """() => new Promise((done) => {
 
 
 @contextlib.asynccontextmanager
-async def restless(browser: Browser, console: Console, path: str) -> AsyncIterator[Page]:
+async def restless(browser: Browser, console: ConsoleServer, path: str) -> AsyncIterator[Page]:
     """Open a page on which each live piece is fetched anew without a pause."""
-    async with looking(browser, console, path) as page:
-        await live(page)
+    async with open_page(browser, console, path) as page:
+        await wait_until_live(page)
         await page.evaluate(RESTLESS)
         yield page
 
@@ -52,41 +58,41 @@ async def walk(page: Page) -> None:
 
 
 async def test_each_press_counts_while_lists_are_fetched_anew(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """On Today, in the review and at the desk, j and k go on from where they were."""
-    await held(console, folder, ANA, BETO)
-    await console.import_list(people(3))
+    await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    await console.import_list(build_prospect_csv(3))
     for n in range(3):
         order = {"to": f"+54911412345{n:02d}", "text": "Hola"}
         reply = await console.api.call("POST", "/v1/messages", json=order)
-        await reached(console, reply.document["id"], {MessageState.CLEARED})
+        await wait_for_message_state(console, reply.document["id"], {MessageState.CLEARED})
     for path in ("/", "/review", "/manual"):
         async with restless(browser, console, path) as page:
             await walk(page)
 
 
 async def test_a_row_that_goes_hands_the_focus_to_its_neighbour(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """Somebody else decides the case in focus: the one that takes its place has the focus."""
-    first, second, third = await held(console, folder, ANA, BETO, CARLOS)
+    first, second, third = await hold_messages(console, folder, ANA_ROW, BETO_ROW, CARLOS)
     async with restless(browser, console, "/review") as page:
         for _ in range(2):
             await page.keyboard.press("j")
         await expect(page.locator(f"#row-{second}")).to_be_focused()
-        await console.house.review.reject(second, "eva", "not today")
+        await console.services.review.reject(second, "eva", "not today")
         await expect(page.locator(f"#row-{second}")).to_have_count(0)
         await expect(page.locator(f"#row-{third}")).to_be_focused()
-        await console.house.review.reject(third, "eva", "not today")
+        await console.services.review.reject(third, "eva", "not today")
         await expect(page.locator(f"#row-{first}")).to_be_focused()
 
 
 async def test_what_is_open_typed_and_shown_stays(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """A menu, a fold, a number that was asked for, a reason half typed, words that are marked."""
-    (message,) = await held(console, folder, ANA)
+    (message,) = await hold_messages(console, folder, ANA_ROW)
     async with restless(browser, console, f"/messages/{message}") as page:
         await page.locator(".reveal").click()
         await page.locator(".verdict summary").click()
@@ -104,9 +110,9 @@ async def test_what_is_open_typed_and_shown_stays(
         await expect(page.get_by_role("button", name="Cancel message")).to_be_focused()
 
 
-async def test_a_long_page_keeps_its_place(console: Console, browser: Browser) -> None:
+async def test_a_long_page_keeps_its_place(console: ConsoleServer, browser: Browser) -> None:
     """Whoever has scrolled reads on, and a button that is held down is still pressed."""
-    await console.import_list((HEADER + ANA).encode(), statement="ticked the box")
+    await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW).encode(), statement="ticked the box")
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
     for n in range(30):
         order = {"to": "+5491141234567", "text": f"Hola {n}"}
@@ -124,23 +130,27 @@ async def test_a_long_page_keeps_its_place(console: Console, browser: Browser) -
 
 
 async def test_what_somebody_else_takes_is_not_pressed_by_mistake(
-    console: Console, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, folder: Path
 ) -> None:
     """A button that becomes another one while it is held down does nothing."""
-    await console.ready("ventas", script=script_at(folder, {"scan_after": 0.1}))
-    await console.import_list(people(2))
+    await console.add_ready_session(
+        "ventas", script=write_phone_script(folder, {"scan_after": 0.1})
+    )
+    await console.import_list(build_prospect_csv(2))
     found = []
     for n in range(2):
         order = {"to": f"+54911412345{n:02d}", "text": f"Hola {n}"}
         reply = await console.api.call("POST", "/v1/messages", json=order)
         found.append(reply.document["id"])
-        await reached(console, found[n], {MessageState.CLEARED})
+        await wait_for_message_state(console, found[n], {MessageState.CLEARED})
     async with restless(browser, console, "/manual") as page:
         await page.locator('[data-shortcut="t"]').hover()
         await page.mouse.down()
-        await console.house.manual.take(found[0], "eva")
+        await console.services.manual.take(found[0], "eva")
         await expect(page.locator(".in-hand .bubble")).to_have_text("Hola 1")
         await page.mouse.up()
         await swapped(page)
-    state = await console.house.database.read(lambda r: messages.must(r, found[1]).state)
+    state = await console.services.database.read(
+        lambda r: messages.require_message(r, found[1]).state
+    )
     assert state is MessageState.CLEARED

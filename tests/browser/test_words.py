@@ -13,37 +13,39 @@ from typing import Any
 
 from playwright.async_api import Browser, expect
 
-from daemon.http.pages.language import language
-from statemachines.message import MessageState, is_legal
+from daemon.http.pages.language import load_language
+from statemachines.message import MessageState, is_legal_transition
 from statemachines.session import ConnectionState
 from storage import messages, sessions
 from storage.tx import Tx
-from tests.browser.harness import Console, looking
-from tests.browser.test_console import live
+from tests.browser.harness import ConsoleServer, open_page
+from tests.browser.test_console import wait_until_live
 from tests.helpers.doors import DAYTIME
-from tests.helpers.stream import Ear
+from tests.helpers.stream import StreamClient
 
-ENGLISH = language("en")
+ENGLISH = load_language("en")
 BY_HAND = {MessageState.TAKEN, MessageState.REVEALED, MessageState.CONFIRMED_BY_HAND}
 FIRST_NUMBER = 5491141230000
 
 
-async def test_every_state_of_a_session_has_one_word(console: Console, browser: Browser) -> None:
+async def test_every_state_of_a_session_has_one_word(
+    console: ConsoleServer, browser: Browser
+) -> None:
     """State and sentence of each are those of the row, of REST and of the WebSocket, live."""
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
-    house = console.house
-    keeper = house.sessions._get("ventas").keeper  # noqa: SLF001 - no path leads through all states
-    async with looking(browser, console, "/sessions") as page, listening(console) as ear:
-        await live(page)
+    house = console.services
+    keeper = house.sessions._require_session("ventas").repository  # noqa: SLF001 - no path leads through all states
+    async with open_page(browser, console, "/sessions") as page, listening(console) as ear:
+        await wait_until_live(page)
         # It begins as stopped: that one comes last, so that each is a change.
         for state in sorted(ConnectionState, key=lambda state: state is ConnectionState.STOPPED):
             due = house.clock.now() + timedelta(hours=1)
             record = replace(
                 keeper.record, connection=state, reason_code="", due_at=due, phone_seen_at=due
             )
-            await keeper.keep(record, house.clock.now())
-            told = (await ear.events(1))[0]["data"]
-            row = await house.database.read(lambda reader: sessions.get(reader, "ventas"))
+            await keeper.save(record, house.clock.now())
+            told = (await ear.read_events(1))[0]["data"]
+            row = await house.database.read(lambda reader: sessions.get_session(reader, "ventas"))
             rest = (await console.api.get("/v1/sessions/ventas")).document
             assert row is not None
             assert row.connection == rest["state"] == told["state"] == state
@@ -55,12 +57,12 @@ async def test_every_state_of_a_session_has_one_word(console: Console, browser: 
 
 
 @contextlib.asynccontextmanager
-async def listening(console: Console) -> AsyncIterator[Ear]:
+async def listening(console: ConsoleServer) -> AsyncIterator[StreamClient]:
     """Listen to the status stream over a WebSocket, from now on."""
     url = f"{console.url}/v1/events"
     async with console.api.session.ws_connect(url, protocols=("leadmaster.v1",)) as socket:
-        ear = Ear(socket)
-        await ear.until("subscribed")
+        ear = StreamClient(socket)
+        await ear.read_until("subscribed")
         yield ear
 
 
@@ -71,7 +73,7 @@ def path_to(target: MessageState, channel: str) -> list[MessageState]:
         path = paths.popleft()
         paths += [
             [*path, step] for step in MessageState if step not in path
-            and is_legal(path[-1], step, channel)
+            and is_legal_transition(path[-1], step, channel)
         ]  # fmt: skip
     return paths[0][1:]
 
@@ -85,12 +87,14 @@ def lead(message: str, target: MessageState, channel: str, tx: Tx) -> None:
             MessageState.TAKEN: {"taken_by": "ana", "lease_until": DAYTIME + timedelta(days=1)},
         }
         why = {"reason_code": "led", "sentence": "Led there.", "who": "test"}
-        messages.move(tx, message, step, at=DAYTIME, **why, **proofs.get(step, {}))
+        messages.transition_message(tx, message, step, at=DAYTIME, **why, **proofs.get(step, {}))
 
 
-async def test_every_state_of_a_message_has_one_word(console: Console, browser: Browser) -> None:
+async def test_every_state_of_a_message_has_one_word(
+    console: ConsoleServer, browser: Browser
+) -> None:
     """Each pill's state is that of the row, REST and the WebSocket, its word the catalogue's."""
-    house, numbers = console.house, itertools.count(FIRST_NUMBER)
+    house, numbers = console.services, itertools.count(FIRST_NUMBER)
     for channel in ("simulated", "manual"):
         await console.api.post("/v1/sessions", name=channel, channel=channel)
     await house.outbox.stop(1)  # nothing moves from here on but what the test moves
@@ -102,21 +106,21 @@ async def test_every_state_of_a_message_has_one_word(console: Console, browser: 
             reply = await console.api.call("POST", "/v1/messages", json=order)
             assert reply.status == 202, reply.document["detail"]
             await house.database.write(partial(lead, reply.document["id"], state, channel))
-        heard = await ear.events(await house.database.high_water() - before)
+        heard = await ear.read_events(await house.database.high_water() - before)
     told = {each["subject"]: each["data"]["state"] for each in heard}
     rest = {each["id"]: each["state"] for each in (await listed(console))}
-    rows = await house.database.read(lambda reader: messages.page(reader, limit=100))
+    rows = await house.database.read(lambda reader: messages.list_messages(reader, limit=100))
     assert {row.id: row.state for row in rows} == rest
     assert told == rest
     assert set(rest.values()) == set(MessageState)
-    async with looking(browser, console, "/messages") as page:
+    async with open_page(browser, console, "/messages") as page:
         for identity, word in rest.items():
             pill = page.locator(f"#row-{identity} [data-state]")
             await expect(pill).to_have_attribute("data-state", word)
             await expect(pill).to_have_text(ENGLISH(f"message.{word}"))
 
 
-async def listed(console: Console) -> list[dict[str, str]]:
+async def listed(console: ConsoleServer) -> list[dict[str, str]]:
     """Return the messages as REST tells them."""
     found: list[dict[str, str]] = (await console.api.get("/v1/messages?limit=100")).document[
         "items"

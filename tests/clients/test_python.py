@@ -16,8 +16,8 @@ import aiohttp
 import pytest
 
 from daemon.auth import Scope
-from daemon.events import EVENTS, field_names
-from daemon.http.ws import Limits
+from daemon.events import EVENT_CLASSES, list_data_fields
+from daemon.http.ws import StreamLimits
 from leadmaster_client import Backoff, EventStream, Place, Refused, Snapshot
 from leadmaster_client.events import (
     BY_TYPE,
@@ -30,8 +30,8 @@ from leadmaster_client.events import (
 )
 from leadmaster_client.frames import event_of, frame_of
 from storage import event_log
-from tests.helpers.relay import Relay, relay
-from tests.helpers.stream import StreamHouse, stream_house
+from tests.helpers.relay import TcpRelay, open_tcp_relay
+from tests.helpers.stream import StreamServer, open_stream_server
 
 ROOT = Path(__file__).parent.parent.parent
 CLIENT = ROOT / "clients" / "python"
@@ -43,9 +43,9 @@ def hasty() -> Backoff:
 
 
 @pytest.fixture
-async def line(stream: StreamHouse) -> AsyncIterator[Relay]:
+async def line(stream: StreamServer) -> AsyncIterator[TcpRelay]:
     """Open a line to the stream that a test can cut."""
-    async with relay(stream.base) as opened:
+    async with open_tcp_relay(stream.base) as opened:
         yield opened
 
 
@@ -63,13 +63,13 @@ async def event_from(client: EventStream) -> Event:
     return news
 
 
-async def test_news_are_typed(stream: StreamHouse, token: str) -> None:
+async def test_news_are_typed(stream: StreamServer, token: str) -> None:
     """First the snapshot in classes, then each event as its own."""
-    await stream.house.sessions.create("ventas", "manual", "America/Bogota")
-    await stream.house.halt.halt("ana", "a storm")
+    await stream.services.sessions.create("ventas", "manual", "America/Bogota")
+    await stream.services.halt.halt("ana", "a storm")
     async with EventStream(stream.base, token) as client:
         snapshot = await snapshot_of(client)
-        await stream.house.halt.resume("ana", "it is over")
+        await stream.services.halt.resume("ana", "it is over")
         event = await event_from(client)
     assert snapshot.sessions is not None
     assert snapshot.halt is not None
@@ -81,24 +81,24 @@ async def test_news_are_typed(stream: StreamHouse, token: str) -> None:
 
 
 async def test_cuts_in_the_middle_of_a_burst_are_not_felt(
-    stream: StreamHouse, line: Relay, token: str
+    stream: StreamServer, line: TcpRelay, token: str
 ) -> None:
     """However often the line breaks, each event is handed out once and in order."""
     async with EventStream(line.url, token, backoff=hasty()) as client:
         start = (await snapshot_of(client)).seq
         heard: list[int | None] = []
         for _ in range(6):
-            await stream.happen(20)
+            await stream.commit_halts(20)
             heard += [(await event_from(client)).seq for _ in range(7)]
             line.cut()
-            await stream.happen(10)
+            await stream.commit_halts(10)
             heard += [(await event_from(client)).seq for _ in range(23)]
     assert heard == list(range(start + 1, start + 181))
     assert client.connects == 7
 
 
 async def test_a_daemon_that_is_away_is_waited_for(
-    stream: StreamHouse, line: Relay, token: str
+    stream: StreamServer, line: TcpRelay, token: str
 ) -> None:
     """Attempts go on for as long as it takes; then nothing is missing."""
     async with EventStream(line.url, token, backoff=hasty()) as client:
@@ -109,47 +109,49 @@ async def test_a_daemon_that_is_away_is_waited_for(
         async with asyncio.timeout(10):
             while line.accepted < 4:  # noqa: ASYNC110 - the relay tells nobody
                 await asyncio.sleep(0.01)
-        await stream.happen()
+        await stream.commit_halts()
         line.up = True
         assert isinstance(await waiting, SendingHalted)
 
 
-async def test_a_place_is_gone_on_from(stream: StreamHouse, token: str) -> None:
+async def test_a_place_is_gone_on_from(stream: StreamServer, token: str) -> None:
     """What one stream was done with, the next one does not hear again; what it was not, it does."""
     async with EventStream(stream.base, token) as client:
         await snapshot_of(client)
-        await stream.happen(3)
+        await stream.commit_halts(3)
         first = await event_from(client)
         second = await event_from(client)
-        assert client.place == Place(stream.house.database.epoch, first.seq or 0)
-    assert client.place == Place(stream.house.database.epoch, second.seq or 0)
+        assert client.place == Place(stream.services.database.epoch, first.seq or 0)
+    assert client.place == Place(stream.services.database.epoch, second.seq or 0)
     async with EventStream(stream.base, token, place=client.place) as again:
         assert (await event_from(again)).seq == (second.seq or 0) + 1
 
 
-async def test_a_resync_is_visible(stream: StreamHouse, line: Relay, token: str) -> None:
+async def test_a_resync_is_visible(stream: StreamServer, line: TcpRelay, token: str) -> None:
     """Where the log was trimmed meanwhile, a snapshot comes that says so."""
     async with EventStream(line.url, token, backoff=hasty()) as client:
         first = await snapshot_of(client)
         line.up = False
         line.cut()
-        await stream.happen(5)
-        horizon = stream.house.clock.now().replace(year=2030)
-        await stream.house.database.write(lambda tx: event_log.trim(tx, horizon, first.seq + 2))
+        await stream.commit_halts(5)
+        horizon = stream.services.clock.now().replace(year=2030)
+        await stream.services.database.write(
+            lambda tx: event_log.trim_events(tx, horizon, first.seq + 2)
+        )
         line.up = True
         second = await snapshot_of(client)
     assert (second.because, second.seq) == ("log_trimmed", first.seq + 5)
 
 
-async def test_another_epoch_is_visible(stream: StreamHouse, token: str) -> None:
+async def test_another_epoch_is_visible(stream: StreamServer, token: str) -> None:
     """A place in a log that was replaced leads to a snapshot of the new one."""
     async with EventStream(stream.base, token, place=Place(99, 1)) as client:
         snapshot = await snapshot_of(client)
-    assert (snapshot.because, snapshot.epoch) == ("epoch_changed", stream.house.database.epoch)
+    assert (snapshot.because, snapshot.epoch) == ("epoch_changed", stream.services.database.epoch)
 
 
 async def test_a_narrowed_stream_moves_on_with_what_it_does_not_hear(
-    stream: StreamHouse, token: str
+    stream: StreamServer, token: str
 ) -> None:
     """Topics and sessions narrow from the start; a place is noted even without news."""
     async with EventStream(
@@ -157,9 +159,9 @@ async def test_a_narrowed_stream_moves_on_with_what_it_does_not_hear(
     ) as client:
         snapshot = await snapshot_of(client)
         listening = asyncio.create_task(event_from(client))
-        await stream.house.sessions.create("cobros", "manual", "America/Bogota")
-        await stream.happen()
-        await stream.house.sessions.create("ventas", "manual", "America/Bogota")
+        await stream.services.sessions.create("cobros", "manual", "America/Bogota")
+        await stream.commit_halts()
+        await stream.services.sessions.create("ventas", "manual", "America/Bogota")
         event = await listening
     assert isinstance(event, SessionChanged)
     assert event.subject == "ventas"
@@ -167,48 +169,48 @@ async def test_a_narrowed_stream_moves_on_with_what_it_does_not_hear(
 
 
 async def test_a_subscription_can_change_and_lasts(
-    stream: StreamHouse, line: Relay, token: str
+    stream: StreamServer, line: TcpRelay, token: str
 ) -> None:
     """What was asked for last counts on this connection and on the next."""
     async with EventStream(line.url, token, backoff=hasty()) as client:
         await client.subscribe()
         await snapshot_of(client)
         await client.subscribe(topics=["sending.resumed"])
-        await stream.house.halt.halt("ana", "a storm")
-        await stream.house.halt.resume("ana", "it is over")
+        await stream.services.halt.halt("ana", "a storm")
+        await stream.services.halt.resume("ana", "it is over")
         news = [type(await event_from(client))]
         line.cut()
-        await stream.house.halt.halt("ana", "a storm")
-        await stream.house.halt.resume("ana", "it is over")
+        await stream.services.halt.halt("ana", "a storm")
+        await stream.services.halt.resume("ana", "it is over")
         news.append(type(await event_from(client)))
     # The first halt may have come before the daemon read what was asked.
     assert news[-1] is SendingResumed
 
 
-async def test_codes_are_handed_out_with_their_time(stream: StreamHouse, token: str) -> None:
+async def test_codes_are_handed_out_with_their_time(stream: StreamServer, token: str) -> None:
     """A pairing code has no place in the log, and says how long it lasts."""
-    await stream.house.sessions.create("ventas", "simulated", "America/Bogota")
+    await stream.services.sessions.create("ventas", "simulated", "America/Bogota")
     async with EventStream(stream.base, token, topics=["session.qr_shown"]) as client:
         await snapshot_of(client)
-        await stream.house.sessions.start("ventas", "ana")
+        await stream.services.sessions.start("ventas", "ana")
         code = await event_from(client)
     assert isinstance(code, SessionQrShown)
     assert code.seq is None
     assert code.seconds_left > 0
 
 
-async def test_a_refusal_is_for_good(stream: StreamHouse) -> None:
+async def test_a_refusal_is_for_good(stream: StreamServer) -> None:
     """A token that is none, or that may not listen, raises with the daemon's own words."""
     for token, code in (
         ("nonsense", "token_unreadable"),
-        (await stream.token(Scope.SESSIONS_READ), "scope_missing"),
+        (await stream.create_token(Scope.SESSIONS_READ), "scope_missing"),
     ):
         async with EventStream(stream.base, token) as client:
             with pytest.raises(Refused) as error:
                 await anext(client)
             assert error.value.code == code
             assert error.value.hint
-    async with EventStream(stream.base, await stream.token(), topics=["no.such"]) as client:
+    async with EventStream(stream.base, await stream.create_token(), topics=["no.such"]) as client:
         with pytest.raises(Refused, match=r"bad_request: topics: there is no event no\.such"):
             await anext(client)
     async with EventStream(f"{stream.base}/elsewhere") as client:
@@ -218,23 +220,23 @@ async def test_a_refusal_is_for_good(stream: StreamHouse) -> None:
 
 async def test_a_revoked_token_ends_the_loop_with_its_reason(short_folder: Path) -> None:
     """The error comes out of the iteration; a coroutine is asked for a token once a connection."""
-    async with stream_house(short_folder, Limits(recheck=0.05)) as stream:
+    async with open_stream_server(short_folder, StreamLimits(recheck=0.05)) as stream:
         asked: list[str] = []
 
         async def fresh() -> str:
-            asked.append(await stream.token())
+            asked.append(await stream.create_token())
             return asked[-1]
 
         async with EventStream(stream.base, fresh) as client:
             await snapshot_of(client)
-            (record,) = await stream.auth.tokens.list(after="", limit=1)
-            await stream.auth.tokens.revoke(record.id, "root")
+            (record,) = await stream.auth.tokens.list_tokens(after="", limit=1)
+            await stream.auth.tokens.revoke_token(record.id, "root")
             with pytest.raises(Refused, match="token_revoked"):
                 await anext(client)
         assert len(asked) == client.connects == 1
 
 
-async def test_closing_ends_an_iteration_that_waits(stream: StreamHouse, token: str) -> None:
+async def test_closing_ends_an_iteration_that_waits(stream: StreamServer, token: str) -> None:
     """The loop just ends, and the daemon sees a goodbye."""
     async with EventStream(stream.base, token) as client:
         await snapshot_of(client)
@@ -242,14 +244,14 @@ async def test_closing_ends_an_iteration_that_waits(stream: StreamHouse, token: 
         await asyncio.sleep(0)
         await client.close()
         assert await looping == []
-    await stream.emptied()
+    await stream.wait_until_empty()
 
 
 async def _loop(client: EventStream) -> list[object]:
     return [news async for news in client]
 
 
-async def test_closing_ends_a_wait_for_the_daemon(line: Relay) -> None:
+async def test_closing_ends_a_wait_for_the_daemon(line: TcpRelay) -> None:
     """Nobody waits out a backoff to leave."""
     line.up = False
     async with EventStream(line.url, backoff=Backoff(first=60, most=60)) as client:
@@ -261,7 +263,7 @@ async def test_closing_ends_a_wait_for_the_daemon(line: Relay) -> None:
         assert await looping == []
 
 
-async def test_a_session_of_the_callers_stays_open(stream: StreamHouse, token: str) -> None:
+async def test_a_session_of_the_callers_stays_open(stream: StreamServer, token: str) -> None:
     """What was lent is not closed."""
     async with aiohttp.ClientSession() as http:
         async with EventStream(stream.base, token, http=http) as client:
@@ -293,18 +295,18 @@ def test_an_event_of_a_newer_daemon_arrives_whole() -> None:
 
 def test_the_vocabulary_is_the_daemons() -> None:
     """Each event has its class, with the daemon's fields; `make docs` writes them."""
-    for word, kind in EVENTS.items():
+    for word, kind in EVENT_CLASSES.items():
         own = {field.name for field in dataclasses.fields(BY_TYPE[word])}
-        assert set(field_names(kind)) <= own
-    assert BY_TYPE.keys() == EVENTS.keys()
+        assert set(list_data_fields(kind)) <= own
+    assert BY_TYPE.keys() == EVENT_CLASSES.keys()
 
 
-async def test_the_example_of_the_readme_runs(stream: StreamHouse, token: str) -> None:
+async def test_the_example_of_the_readme_runs(stream: StreamServer, token: str) -> None:
     """The first thing that a reader copies works, against the real stream."""
     (example,) = re.findall(
         r"```python\n(.*?)```", (CLIENT / "README.md").read_text("utf-8"), re.DOTALL
     )
-    await stream.house.sessions.create("ventas", "manual", "America/Bogota")
+    await stream.services.sessions.create("ventas", "manual", "America/Bogota")
     program = await asyncio.create_subprocess_exec(
         sys.executable,
         "-u",
@@ -317,7 +319,7 @@ async def test_the_example_of_the_readme_runs(stream: StreamHouse, token: str) -
         assert program.stdout is not None
         async with asyncio.timeout(30):
             assert await program.stdout.readline() == b"now: ['stopped'] {}\n"
-            await stream.house.sessions.start("ventas", "ana")
+            await stream.services.sessions.start("ventas", "ana")
             assert (await program.stdout.readline()).startswith(b"session ventas is ")
     finally:
         with contextlib.suppress(ProcessLookupError):

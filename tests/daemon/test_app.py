@@ -10,13 +10,13 @@ import pytest
 from daemon.api import hookimpl
 from daemon.api.imports import ImportSource, OpenedSource, SourceUnreadable
 from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
-from daemon.app import House
+from daemon.app import Application
 from daemon.errors import RulesRejected, StartRefused
 from daemon.outbox import SendRequest
 from daemon.settings import ClockSettings, RulesSettings, Settings
 from storage.errors import DatabaseInUse
 from tests.helpers.clock import FakeClock
-from tests.helpers.doors import settings_for
+from tests.helpers.doors import build_settings
 
 
 async def _open(_context: OpenContext) -> Transport:
@@ -49,28 +49,28 @@ class SecondCsv:
 
 async def test_an_injected_clock_is_refused_beside_a_real_session(tmp_path: Path) -> None:
     """Only where every session is simulated may time be made up."""
-    settings = settings_for(tmp_path)
+    settings = build_settings(tmp_path)
     by_the_wall = Settings(daemon=settings.daemon, clock=ClockSettings())
     plugins = {"pigeons": RealChannel()}
-    async with House.open(by_the_wall, more_plugins=plugins) as house:
-        await house.sessions.create("dove", "pigeon", "America/Bogota")
+    async with Application.open(by_the_wall, more_plugins=plugins) as services:
+        await services.sessions.create("dove", "pigeon", "America/Bogota")
     with pytest.raises(StartRefused, match="clock is injected"):
-        async with House.open(settings, more_plugins=plugins):
+        async with Application.open(settings, more_plugins=plugins):
             pytest.fail("it opened")
 
 
 async def test_an_injected_clock_offers_no_real_channel(tmp_path: Path) -> None:
     """A real session can't be added later either."""
     plugins = {"pigeons": RealChannel()}
-    async with House.open(settings_for(tmp_path), more_plugins=plugins) as house:
-        assert "pigeon" not in house.channels
-        assert {"simulated", "manual"} <= set(house.channels)
+    async with Application.open(build_settings(tmp_path), more_plugins=plugins) as services:
+        assert "pigeon" not in services.channels
+        assert {"simulated", "manual"} <= set(services.channels)
 
 
 async def test_two_sources_of_one_name_are_refused_at_the_start(tmp_path: Path) -> None:
     """Not at the first import, when nobody looks."""
     with pytest.raises(StartRefused, match="csv"):
-        async with House.open(settings_for(tmp_path), more_plugins={"more": SecondCsv()}):
+        async with Application.open(build_settings(tmp_path), more_plugins={"more": SecondCsv()}):
             pytest.fail("it opened")
 
 
@@ -78,36 +78,36 @@ async def test_bad_rules_are_refused_with_their_place(tmp_path: Path) -> None:
     """The sentence names file, line and column, and no database is made."""
     bad = tmp_path / "gate.yaml"
     bad.write_text("format: leadmaster/gate@1\nvetoes:\n  - {id: x, when: {prospect.scor: 1}}\n")
-    settings = settings_for(tmp_path / "state")
+    settings = build_settings(tmp_path / "state")
     broken = Settings(daemon=settings.daemon, rules=RulesSettings(gate=(str(bad),)))
     with pytest.raises(RulesRejected, match=r"gate\.yaml:3:\d+"):
-        async with House.open(broken):
+        async with Application.open(broken):
             pytest.fail("it opened")
     assert not (tmp_path / "state" / "leadmaster.db").exists()
 
 
 async def test_one_folder_has_one_house(tmp_path: Path) -> None:
     """A second daemon on the same folder is refused while the first lives, and not after."""
-    settings = settings_for(tmp_path)
-    async with House.open(settings):
+    settings = build_settings(tmp_path)
+    async with Application.open(settings):
         with pytest.raises(DatabaseInUse):
-            async with House.open(settings):
+            async with Application.open(settings):
                 pytest.fail("it opened")
-    async with House.open(settings):
+    async with Application.open(settings):
         assert (tmp_path / "leadmaster.db").exists()
 
 
 async def test_a_house_that_was_closed_goes_on_where_it_was(tmp_path: Path) -> None:
     """Sessions, messages and a halt are there again, as they were."""
-    settings = settings_for(tmp_path)
-    async with House.open(settings, clock=FakeClock()) as house:
-        await house.sessions.create("ventas", "simulated", "America/Bogota")
-        await house.halt.halt("ana", "the day is over")
+    settings = build_settings(tmp_path)
+    async with Application.open(settings, clock=FakeClock()) as services:
+        await services.sessions.create("ventas", "simulated", "America/Bogota")
+        await services.halt.halt("ana", "the day is over")
         request = SendRequest(to="+5491141234567", text="Hola", session="ventas")
-        message = await house.outbox.enqueue(request, "ana")
-    async with House.open(settings, clock=FakeClock()) as again:
+        message = await services.outbox.enqueue(request, "ana")
+    async with Application.open(settings, clock=FakeClock()) as again:
         assert [view.name for view in again.sessions.views()] == ["ventas"]
-        halted = await again.halt.state()
+        halted = await again.halt.get_current()
         assert halted is not None
         assert halted.reason == "the day is over"
         count = await again.database.read(

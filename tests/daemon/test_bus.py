@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from daemon.bus import Bus, Lagged, Published, Subscription
+from daemon.bus import EventBus, EventSubscription, PublishedEvent, SubscriberLagged
 from daemon.events import ContactReopened
 from tests.helpers.clock import MIDDAY
 
@@ -17,7 +17,7 @@ def news(number: int) -> ContactReopened:
     return ContactReopened(subject=str(number), at=MIDDAY, source="contact", reason="ALTA")
 
 
-async def read(subscription: Subscription, into: list[str]) -> None:
+async def read(subscription: EventSubscription, into: list[str]) -> None:
     """Read until the subscription ends, keeping what came before that."""
     news_of_it = aiter(subscription)
     with contextlib.suppress(StopAsyncIteration):
@@ -27,7 +27,7 @@ async def read(subscription: Subscription, into: list[str]) -> None:
 
 async def test_every_subscriber_gets_every_event_in_order_with_its_place() -> None:
     """From the moment of subscribing on."""
-    bus = Bus()
+    bus = EventBus()
     bus.publish(news(0), 1)
     one, two = bus.subscribe(), bus.subscribe()
     bus.publish(news(1), 2)
@@ -36,18 +36,18 @@ async def test_every_subscriber_gets_every_event_in_order_with_its_place() -> No
         subscription.close()
         got = [(each.event.subject, each.seq) async for each in subscription]
         assert got == [("1", 2), ("2", None)]
-    assert bus.subscribers == 0
+    assert bus.subscriber_count == 0
 
 
 async def test_who_does_not_read_lags_and_is_told_after_what_was_queued() -> None:
     """The publisher never waits, and the others lose nothing."""
-    bus = Bus()
+    bus = EventBus()
     slow, quick = bus.subscribe(limit=2), bus.subscribe(limit=10)
     for number in range(4):
         bus.publish(news(number))
-    assert bus.subscribers == 1
+    assert bus.subscriber_count == 1
     got: list[str] = []
-    with pytest.raises(Lagged):
+    with pytest.raises(SubscriberLagged):
         await read(slow, got)
     assert got == ["0", "1"]
     quick.close()
@@ -58,7 +58,7 @@ async def test_who_does_not_read_lags_and_is_told_after_what_was_queued() -> Non
 
 async def test_a_subscription_waits_for_news_and_ends_when_closed() -> None:
     """Closing wakes the reader; closing twice, or after lagging, changes nothing."""
-    bus = Bus()
+    bus = EventBus()
     subscription = bus.subscribe(limit=1)
     got: list[str] = []
     reading = asyncio.create_task(read(subscription, got))
@@ -73,25 +73,25 @@ async def test_a_subscription_waits_for_news_and_ends_when_closed() -> None:
 
 async def test_closing_a_full_or_lagged_subscription_still_ends_it() -> None:
     """There is always a place for the end."""
-    bus = Bus()
+    bus = EventBus()
     full, lagged = bus.subscribe(limit=1), bus.subscribe(limit=1)
     bus.publish(news(1))
     full.close()
     bus.publish(news(2))
     lagged.close()
     assert [each.event.subject async for each in full] == ["1"]
-    with pytest.raises(Lagged):
+    with pytest.raises(SubscriberLagged):
         await read(lagged, [])
 
 
 async def test_a_lagged_subscription_takes_nothing_more() -> None:
     """What is offered after the loss would be a gap."""
-    bus = Bus()
+    bus = EventBus()
     subscription = bus.subscribe(limit=1)
     for number in range(3):
         bus.publish(news(number))
-    subscription.offer(Published(news(9), None))
+    subscription.offer(PublishedEvent(news(9), None))
     got: list[str] = []
-    with pytest.raises(Lagged):
+    with pytest.raises(SubscriberLagged):
         await read(subscription, got)
     assert got == ["0"]

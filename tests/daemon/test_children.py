@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon import children
-from tests.helpers.process import eventually
+from tests.helpers.process import poll_until
 
 LINE = 4096
 PARENT = """
@@ -72,13 +72,13 @@ def test_a_child_dies_with_a_parent_that_was_killed() -> None:
         pid = int(line_of(process))
         assert is_alive(pid)
         process.kill()
-        eventually(lambda: not is_alive(pid), "the end of the orphan")
+        poll_until(lambda: not is_alive(pid), "the end of the orphan")
 
 
 def test_a_child_whose_parent_has_gone_already_does_not_begin(tmp_path: Path) -> None:
     """Between the start and the leash there is a moment; it is looked at."""
     mark = tmp_path / "begun"
-    command = children.leashed(["touch", str(mark)], signal.SIGKILL)
+    command = children.with_parent_death_signal(["touch", str(mark)], signal.SIGKILL)
     place = command.index(str(os.getpid()))
     command[place] = "1" if os.getppid() != 1 else "2"
     assert subprocess.run(command, check=False).returncode == 128 + signal.SIGKILL
@@ -97,28 +97,28 @@ def test_a_child_inherits_no_deafness() -> None:
 async def test_a_child_has_no_terminal_and_is_gone_with_all_that_it_started() -> None:
     """It has a session of its own, and its own children end with it."""
     script = "sleep 99 & echo $$ $!; wait"
-    async with children.answering(["sh", "-c", script], LINE) as child:
-        pids = [int(word) for word in (await child.line()).split()]
+    async with children.run_worker(["sh", "-c", script], LINE) as child:
+        pids = [int(word) for word in (await child.read_line()).split()]
         assert all(os.getsid(pid) == pids[0] != os.getsid(0) for pid in pids)
-    eventually(lambda: not any(map(is_alive, pids)), "the end of both")
+    poll_until(lambda: not any(map(is_alive, pids)), "the end of both")
 
 
 async def test_a_command_that_is_not_there_answers_nothing() -> None:
     """It is as one that died at once."""
-    async with children.answering(["/nowhere/at/all"], LINE) as child:
-        await child.ask(b"anybody?\n")
-        assert await child.line() == b""
+    async with children.run_worker(["/nowhere/at/all"], LINE) as child:
+        await child.send_request(b"anybody?\n")
+        assert await child.read_line() == b""
 
 
 def test_a_daemon_beside_the_block_is_asked_to_end(tmp_path: Path) -> None:
     """With SIGTERM; what ignores that is killed."""
     with (tmp_path / "log").open("wb") as log:
-        with children.serving(["sleep", "99"], log, 9) as polite:
-            eventually(lambda: has_become("sleep", polite.pid), "the command")
+        with children.run_daemon(["sleep", "99"], log, 9) as polite:
+            poll_until(lambda: has_become("sleep", polite.pid), "the command")
         assert polite.returncode == -signal.SIGTERM
         deaf = "trap '' TERM; echo deaf; while :; do sleep 1; done"
-        with children.serving(["sh", "-c", deaf], log, 0.1) as stubborn:
-            eventually(lambda: (tmp_path / "log").read_text() == "deaf\n", "the deaf one's word")
+        with children.run_daemon(["sh", "-c", deaf], log, 0.1) as stubborn:
+            poll_until(lambda: (tmp_path / "log").read_text() == "deaf\n", "the deaf one's word")
         assert stubborn.returncode == -signal.SIGKILL
 
 
@@ -129,7 +129,7 @@ def has_become(name: str, pid: int) -> bool:
 
 def test_a_tool_is_asked_once() -> None:
     """What it said and how it ended comes back; one that takes too long is ended."""
-    done = children.said_by(["sh", "-c", "echo so; echo why >&2; exit 3"], 9)
+    done = children.run_command(["sh", "-c", "echo so; echo why >&2; exit 3"], 9)
     assert (done.returncode, done.stdout, done.stderr) == (3, "so\n", "why\n")
     with pytest.raises(subprocess.TimeoutExpired):
-        children.said_by(["sleep", "99"], 0.1)
+        children.run_command(["sleep", "99"], 0.1)

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from daemon.cli.client import Client
+from daemon.cli.client import ControlClient
 from daemon.errors import NotRunning
 from tests.helpers.engines import ENGINE
 
@@ -31,7 +31,7 @@ PHONE = "+5491141234567"
 LIST = (
     "Nombre;Teléfono;Origen;Consentimiento\nAna Paz;+5491141234567;feria;relación previa\nX;no;f;\n"
 )
-SETTINGS = """
+CLI_SETTINGS = """
 [daemon]
 state_dir = "{folder}"
 port = 0
@@ -46,11 +46,14 @@ manual_new_chats = 50
 number_checks = 500
 number_check_min_age_days = 0
 """
-SCRIPT = {"scan_after": 4, "defaults": {"ack_delay": 0.1, "deliver_after": 0.1, "read_after": 0.1}}
+CLI_PHONE_SCRIPT = {
+    "scan_after": 4,
+    "defaults": {"ack_delay": 0.1, "deliver_after": 0.1, "read_after": 0.1},
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CommandResult:
     """What a command did."""
 
     status: int
@@ -63,15 +66,15 @@ class Ran:
         return json.loads(self.out)
 
 
-def command(*arguments: str) -> list[str]:
+def build_cli_command(*arguments: str) -> list[str]:
     """Return the command line of `leadmaster` with these arguments."""
     return [sys.executable, "-m", "daemon", *arguments]
 
 
-def run(*arguments: str, text: str = "", **environ: str) -> Ran:
+def run_cli(*arguments: str, text: str = "", **environ: str) -> CommandResult:
     """Run a command to its end."""
     done = subprocess.run(
-        command(*arguments),
+        build_cli_command(*arguments),
         input=text,
         capture_output=True,
         text=True,
@@ -80,25 +83,25 @@ def run(*arguments: str, text: str = "", **environ: str) -> Ran:
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class DaemonCommands:
     """A running daemon, and how to ask it."""
 
     folder: Path
     process: subprocess.Popen[bytes]
 
-    def __call__(self, *arguments: str, text: str = "", **environ: str) -> Ran:
+    def __call__(self, *arguments: str, text: str = "", **environ: str) -> CommandResult:
         """Run a command that must succeed."""
-        ran = self.refused(*arguments, text=text, **environ)
+        ran = self.run_unchecked(*arguments, text=text, **environ)
         assert ran.status == 0, ran.err
         return ran
 
-    def refused(self, *arguments: str, text: str = "", **environ: str) -> Ran:
+    def run_unchecked(self, *arguments: str, text: str = "", **environ: str) -> CommandResult:
         """Run a command that may fail."""
-        return run("--state-dir", str(self.folder), *arguments, text=text, **environ)
+        return run_cli("--state-dir", str(self.folder), *arguments, text=text, **environ)
 
 
 @pytest.fixture(scope="module")
@@ -106,21 +109,21 @@ def folder() -> Iterator[Path]:
     """Return a folder with a short path and the settings of a demonstration."""
     with tempfile.TemporaryDirectory(prefix="lm-") as name:
         path = Path(name)
-        (path / "leadmaster.toml").write_text(SETTINGS.format(folder=path), encoding="utf-8")
-        (path / "script.json").write_text(json.dumps(SCRIPT), encoding="utf-8")
+        (path / "leadmaster.toml").write_text(CLI_SETTINGS.format(folder=path), encoding="utf-8")
+        (path / "script.json").write_text(json.dumps(CLI_PHONE_SCRIPT), encoding="utf-8")
         yield path
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def run_daemon_in_folder(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a daemon and wait until its control socket answers; leave none behind."""
     process = subprocess.Popen(
-        command("--config", str(folder / "leadmaster.toml"), "run"),
+        build_cli_command("--config", str(folder / "leadmaster.toml"), "run"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     until = time.monotonic() + 30
-    while not _answers(folder):
+    while not _is_control_socket_answering(folder):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -132,13 +135,15 @@ def running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.communicate()
 
 
-def _answers(folder: Path) -> bool:
+def _is_control_socket_answering(folder: Path) -> bool:
     with contextlib.suppress(NotRunning):
-        return bool(Client(folder / "control.sock").get("status"))
+        return bool(ControlClient(folder / "control.sock").get("status"))
     return False
 
 
-def ended(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tuple[int, bytes]:
+def stop_daemon(
+    process: subprocess.Popen[bytes], number: int = signal.SIGTERM
+) -> tuple[int, bytes]:
     """End a daemon with a signal; return its exit status and what it logged."""
     with process:
         process.send_signal(number)
@@ -147,28 +152,28 @@ def ended(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> tup
 
 
 @pytest.fixture(scope="module")
-def here(folder: Path) -> Iterator[Here]:
+def here(folder: Path) -> Iterator[DaemonCommands]:
     """Return a daemon with one linked session and a short list of prospects."""
-    with running(folder) as process:
-        daemon = Here(folder, process)
+    with run_daemon_in_folder(folder) as process:
+        daemon = DaemonCommands(folder, process)
         options = json.dumps({"script": str(folder / "script.json")})
         daemon("sessions", "add", "ventas", "--options", options, "--start")
         daemon("sessions", "qr", "ventas")
         (folder / "lista.csv").write_text(LIST, encoding="utf-8")
         daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
         yield daemon
-        assert ended(process)[0] == 0
+        assert stop_daemon(process)[0] == 0
 
 
 def test_help_names_every_command() -> None:
     """The first screen shows what there is."""
-    ran = run("--help")
+    ran = run_cli("--help")
     for word in ("run", "demo", "doctor", "sessions", "send", "queue", "prospects", "review"):
         assert f"\n  {word} " in ran.out
-    assert run("--version").out.startswith("leadmaster ")
+    assert run_cli("--version").out.startswith("leadmaster ")
 
 
-def said_by(code: str) -> str:
+def run_python(code: str) -> str:
     """Return the last line of a fresh interpreter, without a measuring tool's own imports."""
     environ = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
@@ -190,22 +195,22 @@ def test_help_loads_no_server_and_no_tables() -> None:
         "print(sorted({'aiohttp', 'rich', 'sqlite3', 'msgspec', 'structlog', 'asyncio'}"
         " & set(sys.modules)))"
     )
-    assert said_by(code) == "[]"
+    assert run_python(code) == "[]"
 
 
-def test_a_command_loads_no_server(here: Here) -> None:
+def test_a_command_loads_no_server(here: DaemonCommands) -> None:
     """A table is drawn without the server's libraries."""
     code = (
         "import sys; from daemon.cli.main import run;"
         f"run(['--socket', {str(here.folder / 'control.sock')!r}, 'sessions', 'list']);"
         "print('aiohttp' in sys.modules, 'sqlite3' in sys.modules)"
     )
-    assert said_by(code) == "False False"
+    assert run_python(code) == "False False"
 
 
 def test_no_daemon_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
     """Where nobody answers, the user learns how to start it."""
-    ran = run("--state-dir", str(tmp_path), "sessions", "list")
+    ran = run_cli("--state-dir", str(tmp_path), "sessions", "list")
     assert (ran.status, ran.out) == (1, "")
     assert ran.err.splitlines() == [
         f"not_running: No daemon answers on {tmp_path}/control.sock.",
@@ -226,7 +231,7 @@ def test_no_daemon_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
 )
 def test_a_wrong_call_is_exit_2_with_a_hint(arguments: list[str]) -> None:
     """What the user got wrong is said in two lines."""
-    ran = run(*arguments)
+    ran = run_cli(*arguments)
     assert ran.status == 2
     assert len(ran.err.splitlines()) == 2
     assert ran.err.splitlines()[1].startswith("hint: ")
@@ -246,7 +251,7 @@ def test_with_json_a_problem_is_a_document(
     tmp_path: Path, arguments: list[str], status: int, code: str
 ) -> None:
     """Code, sentence and hint on one line of standard error; the exit status stays."""
-    ran = run("--state-dir", str(tmp_path), *arguments, "--json")
+    ran = run_cli("--state-dir", str(tmp_path), *arguments, "--json")
     assert (ran.status, ran.out) == (status, "")
     (line,) = ran.err.splitlines()
     problem = json.loads(line)
@@ -259,20 +264,20 @@ def test_settings_name_every_problem(tmp_path: Path) -> None:
     """A start with bad settings is refused with all of them, exit 2."""
     config = tmp_path / "bad.toml"
     config.write_text('[daemon]\nport = "x"\n[nonsense]\na = 1\n', encoding="utf-8")
-    ran = run("--config", str(config), "run")
+    ran = run_cli("--config", str(config), "run")
     assert ran.status == 2
     assert "daemon.port" in ran.err
     assert "nonsense" in ran.err
 
 
-def test_sessions_are_listed_in_the_servers_words(here: Here) -> None:
+def test_sessions_are_listed_in_the_servers_words(here: DaemonCommands) -> None:
     """The table shows state and sentence; JSON is the daemon's answer."""
     assert "ready" in here("sessions", "list").out
     session = here("sessions", "list", "--json").document["items"][0]
     assert (session["name"], session["state"], session["sentence"]) == ("ventas", "ready", "Ready.")
 
 
-def test_a_qr_is_drawn_and_followed_to_ready(here: Here) -> None:
+def test_a_qr_is_drawn_and_followed_to_ready(here: DaemonCommands) -> None:
     """In a pipe each code is drawn once and each state is a line; it ends when linked."""
     (here.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
     options = json.dumps({"script": str(here.folder / "slow.json"), "seed": 9})
@@ -287,13 +292,13 @@ def test_a_qr_is_drawn_and_followed_to_ready(here: Here) -> None:
     assert here("sessions", "delete", "soporte", "--yes").out == "soporte: deleted\n"
 
 
-def test_on_a_terminal_the_code_is_redrawn_in_place(here: Here) -> None:
+def test_on_a_terminal_the_code_is_redrawn_in_place(here: DaemonCommands) -> None:
     """Somebody who looks sees the countdown, and the code goes when it was scanned."""
     (here.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
     options = json.dumps({"script": str(here.folder / "slow.json"), "seed": 11})
     here("sessions", "add", "cuarta", "--options", options, "--start")
     ours, theirs = pty.openpty()
-    following = command("--state-dir", str(here.folder), "sessions", "qr", "cuarta")
+    following = build_cli_command("--state-dir", str(here.folder), "sessions", "qr", "cuarta")
     with subprocess.Popen(following, stdout=theirs, stderr=subprocess.DEVNULL) as process:
         os.close(theirs)
         seen = b""
@@ -307,29 +312,29 @@ def test_on_a_terminal_the_code_is_redrawn_in_place(here: Here) -> None:
     assert "ready — Ready.".encode() in seen
 
 
-def test_a_code_can_be_shown_once_or_as_json(here: Here) -> None:
+def test_a_code_can_be_shown_once_or_as_json(here: DaemonCommands) -> None:
     """`--once` draws the present code; without one there is a sentence."""
     options = json.dumps({"script": str(here.folder / "never.json")})
     (here.folder / "never.json").write_text('{"scan_after": null}', encoding="utf-8")
     here("sessions", "add", "tercera", "--options", options, "--start", "--json")
     until = time.monotonic() + 10
-    while here.refused("sessions", "qr", "tercera", "--once").status:
+    while here.run_unchecked("sessions", "qr", "tercera", "--once").status:
         assert time.monotonic() < until
     assert here("sessions", "qr", "tercera", "--json").document["code"]
     here("sessions", "delete", "tercera", "--yes", "--json")
-    assert here.refused("sessions", "qr", "ventas", "--once").status == 2
+    assert here.run_unchecked("sessions", "qr", "ventas", "--once").status == 2
 
 
-def test_deleting_asks_first(here: Here) -> None:
+def test_deleting_asks_first(here: DaemonCommands) -> None:
     """A no deletes nothing; where nobody can answer, the sentence names --yes."""
-    ran = here.refused("sessions", "delete", "ventas", text="n\n")
+    ran = here.run_unchecked("sessions", "delete", "ventas", text="n\n")
     assert (ran.status, "declined: Nothing was deleted." in ran.err) == (2, True)
-    silent = here.refused("sessions", "delete", "ventas")
+    silent = here.run_unchecked("sessions", "delete", "ventas")
     assert (silent.status, "--yes" in silent.err) == (2, True)
     assert here("sessions", "list", "--json").document["items"]
 
 
-def test_a_message_is_held_explained_and_rejected(here: Here) -> None:
+def test_a_message_is_held_explained_and_rejected(here: DaemonCommands) -> None:
     """From the send to the story: each step says what is and why."""
     sent = here("send", PHONE, "Hola Ana", "--wait", "--key", "a1", "--json").document
     again = here("send", PHONE, "Hola Ana", "--key", "a1").out
@@ -346,30 +351,30 @@ def test_a_message_is_held_explained_and_rejected(here: Here) -> None:
     assert again["lines"] == found["lines"]
     told = here("review", "reject", sent["id"], "--reason", "not now, please")
     assert told.out.startswith(f"{sent['id']}: blocked")
-    gone = here.refused("queue", "cancel", sent["id"], "--reason", "too late")
+    gone = here.run_unchecked("queue", "cancel", sent["id"], "--reason", "too late")
     assert (gone.status, gone.err.partition(":")[0]) == (2, "conflict")
 
 
-def _await_state(here: Here, message: str, state: str) -> None:
-    client = Client(here.folder / "control.sock")
+def _await_state(here: DaemonCommands, message: str, state: str) -> None:
+    client = ControlClient(here.folder / "control.sock")
     until = time.monotonic() + 15
     while (found := client.get("messages", message)["message"]["state"]) != state:
         assert time.monotonic() < until, f"{found}, not {state}"
         time.sleep(0.05)
 
 
-def test_a_message_waits_and_is_cancelled(here: Here) -> None:
+def test_a_message_waits_and_is_cancelled(here: DaemonCommands) -> None:
     """What has not left can be cancelled, and only what is in doubt be settled."""
     sent = here("send", PHONE, "Otra cosa, Ana", "--wait", "--json").document
     _await_state(here, sent["id"], "held")
-    settled = here.refused("queue", "settle", sent["id"], "failed", "--reason", "I think so")
+    settled = here.run_unchecked("queue", "settle", sent["id"], "failed", "--reason", "I think so")
     assert settled.status == 2
     assert "cancelled" in here("queue", "cancel", sent["id"], "--reason", "not needed").out
     listed = here("queue", "list", "--state", "cancelled", "--limit", "1", "--json").document
     assert listed["items"][0]["id"] == sent["id"]
 
 
-def test_a_message_is_approved_and_sent(here: Here) -> None:
+def test_a_message_is_approved_and_sent(here: DaemonCommands) -> None:
     """A person's approval of this very message lets it go, and it is read."""
     sent = here("send", PHONE, "¿Nos vemos el jueves, Ana?", "--wait", "--json").document
     _await_state(here, sent["id"], "held")
@@ -379,19 +384,21 @@ def test_a_message_is_approved_and_sent(here: Here) -> None:
     assert "WhatsApp acknowledged it" in here("queue", "show", sent["id"]).out
 
 
-def test_an_import_asks_reports_and_writes_its_rejects(here: Here, tmp_path: Path) -> None:
+def test_an_import_asks_reports_and_writes_its_rejects(
+    here: DaemonCommands, tmp_path: Path
+) -> None:
     """Preview, question, report; the rejects go to a file; a no imports nothing."""
     file = tmp_path / "otra.csv"
     file.write_text("quien;numero\nEva;+5491141230001\nNo;nada\n", encoding="utf-8")
-    declined = here.refused("prospects", "import", str(file), text="n\n")
+    declined = here.run_unchecked("prospects", "import", str(file), text="n\n")
     assert declined.status == 2
-    silent = here.refused("prospects", "import", str(file))
+    silent = here.run_unchecked("prospects", "import", str(file))
     assert silent.status == 2
     assert silent.err.splitlines()[-2:] == [
         "unanswered: Nothing was imported. The question got no answer.",
         "hint: Say yes beforehand: the same command with --yes",
     ]
-    program = here.refused("prospects", "import", str(file), "--json")
+    program = here.run_unchecked("prospects", "import", str(file), "--json")
     assert json.loads(program.err.splitlines()[-1])["code"] == "unanswered"
     rejects = tmp_path / "rejects.csv"
     arguments = ("--map", "phone=numero", "--map", "name=quien", "--origin", "feria")
@@ -407,19 +414,19 @@ def test_an_import_asks_reports_and_writes_its_rejects(here: Here, tmp_path: Pat
     assert report["repeated"] is True
 
 
-def test_an_import_that_makes_no_sense_is_refused(here: Here, tmp_path: Path) -> None:
+def test_an_import_that_makes_no_sense_is_refused(here: DaemonCommands, tmp_path: Path) -> None:
     """A wrong map is the user's error; a file without numbers names its headers."""
     file = tmp_path / "x.csv"
     file.write_text("a;b\n1;2\n", encoding="utf-8")
-    wrong = here.refused("prospects", "import", str(file), "--map", "phone")
+    wrong = here.run_unchecked("prospects", "import", str(file), "--map", "phone")
     assert (wrong.status, wrong.err.partition(":")[0]) == (2, "usage")
-    refused = here.refused("prospects", "import", str(file), "--yes")
+    refused = here.run_unchecked("prospects", "import", str(file), "--yes")
     assert (refused.status, refused.err.partition(":")[0]) == (2, "import_rejected")
-    quiet = here.refused("prospects", "import", str(file), "--yes", "--json")
+    quiet = here.run_unchecked("prospects", "import", str(file), "--yes", "--json")
     assert quiet.status == 2
 
 
-def test_prospects_are_listed_shown_checked_and_validated(here: Here) -> None:
+def test_prospects_are_listed_shown_checked_and_validated(here: DaemonCommands) -> None:
     """A prospect by number: score, evidence, a check and an operator's word."""
     assert "Ana Paz" in here("prospects", "list", "--text", "ana").out
     shown = here("prospects", "show", PHONE).out
@@ -431,22 +438,22 @@ def test_prospects_are_listed_shown_checked_and_validated(here: Here) -> None:
     assert "on WhatsApp" in here("prospects", "check", PHONE).out
     first = here("prospects", "list", "--limit", "1")
     assert "There are more: --after" in first.out
-    assert here.refused("prospects", "show", "pro_none").status == 2
+    assert here.run_unchecked("prospects", "show", "pro_none").status == 2
 
 
-def test_suppressing_listing_and_lifting(here: Here) -> None:
+def test_suppressing_listing_and_lifting(here: DaemonCommands) -> None:
     """An operator's entry can be corrected; the table says since when and why."""
     other = "+5491141230009"
     here("suppress", "add", other, "--reason", "asked by phone")
     assert "asked by phone" in here("suppress", "list").out
     here("suppress", "lift", other, "--reason", "wrong person")
-    again = here.refused("suppress", "lift", other, "--reason", "wrong person", "--json")
+    again = here.run_unchecked("suppress", "lift", other, "--reason", "wrong person", "--json")
     assert again.status == 2
     assert here("suppress", "add", other, "--reason", "asked", "--json").document["new"] >= 1
     assert here("suppress", "lift", other, "--reason", "a mistake", "--json").status == 0
 
 
-def test_by_hand_from_take_to_confirmed(here: Here, tmp_path: Path) -> None:
+def test_by_hand_from_take_to_confirmed(here: DaemonCommands, tmp_path: Path) -> None:
     """A number that was found, not asked, is written to by a person."""
     file = tmp_path / "guia.csv"
     file.write_text("phone\n+5491141235001\n+5491141235002\n", encoding="utf-8")
@@ -471,25 +478,25 @@ def test_by_hand_from_take_to_confirmed(here: Here, tmp_path: Path) -> None:
     assert "cancelled" in here("manual", "cancel", other["id"], "--reason", "closed shop").out
 
 
-def test_a_message_by_hand_says_what_is_next(here: Here, tmp_path: Path) -> None:
+def test_a_message_by_hand_says_what_is_next(here: DaemonCommands, tmp_path: Path) -> None:
     """It needs a person with a phone, so any session's number will do; it says how it is taken."""
     (tmp_path / "guia.csv").write_text("phone\n+5491141235003\n", encoding="utf-8")
     here("prospects", "import", str(tmp_path / "guia.csv"), "--yes")
     said = here("send", "+5491141235003", "Buenas tardes", "--channel", "manual", "--wait").out
     assert f"leadmaster --state-dir {here.folder} manual take msg_" in said
-    refused = here.refused("send", PHONE, "Buenas tardes", "--channel", "cloud").err
+    refused = here.run_unchecked("send", PHONE, "Buenas tardes", "--channel", "cloud").err
     assert "there is no session on the channel 'cloud'" in refused
     assert "sessions add NAME --channel cloud" in refused
 
 
-def test_every_list_is_json_for_programs(here: Here) -> None:
+def test_every_list_is_json_for_programs(here: DaemonCommands) -> None:
     """Each list answers with `items` and `next`, whatever is in it."""
     for words in (("review",), ("manual",), ("suppress",), ("prospects",), ("queue",)):
         document = here(*words, "list", "--json").document
         assert document.keys() >= {"items", "next"}, words
 
 
-def test_halt_and_resume(here: Here) -> None:
+def test_halt_and_resume(here: DaemonCommands) -> None:
     """The stop says who and why, and how to lift it."""
     assert f"leadmaster --state-dir {here.folder} resume" in here("halt", "a drill").out
     assert here("halt", "another", "--json").document["reason"] == "a drill"
@@ -497,10 +504,10 @@ def test_halt_and_resume(here: Here) -> None:
     assert "a drill" in here("queue", "list").out
     assert here("status", "--json").document["halt"]["reason"] == "a drill"
     assert "resumed" in here("resume", "over").out
-    assert here.refused("resume", "over", "--json").status == 2
+    assert here.run_unchecked("resume", "over", "--json").status == 2
 
 
-def test_tail_tells_the_log(here: Here) -> None:
+def test_tail_tells_the_log(here: DaemonCommands) -> None:
     """From the beginning, narrowed, ended after so many; words or JSON lines."""
     words = here("tail", "--after", "0", "--until", "5").out
     assert len(words.splitlines()) == 5
@@ -510,13 +517,13 @@ def test_tail_tells_the_log(here: Here) -> None:
     assert " UTC-03" in here("tail", "--after", "0", "--until", "1", TZ="<-03>3").out
     said = here("tail", "--after", "0", "--until", "2", "--type", "session.changed", "--json").out
     assert {json.loads(line)["type"] for line in said.splitlines()} == {"session.changed"}
-    assert here.refused("tail", "--type", "no.such").status == 2
+    assert here.run_unchecked("tail", "--type", "no.such").status == 2
 
 
-def tailing(here: Here) -> subprocess.Popen[str]:
+def tailing(here: DaemonCommands) -> subprocess.Popen[str]:
     """Begin a tail and wait for its first line."""
     process = subprocess.Popen(
-        command("--state-dir", str(here.folder), "tail", "--after", "0", "--json"),
+        build_cli_command("--state-dir", str(here.folder), "tail", "--after", "0", "--json"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -526,7 +533,7 @@ def tailing(here: Here) -> subprocess.Popen[str]:
     return process
 
 
-def test_ctrl_c_is_one_line_and_130(here: Here) -> None:
+def test_ctrl_c_is_one_line_and_130(here: DaemonCommands) -> None:
     """An interrupted tail ends at once, without a traceback."""
     with tailing(here) as process:
         process.send_signal(signal.SIGINT)
@@ -534,7 +541,7 @@ def test_ctrl_c_is_one_line_and_130(here: Here) -> None:
     assert (process.returncode, errors.strip()) == (130, "interrupted")
 
 
-def test_a_closed_pipe_is_no_complaint(here: Here) -> None:
+def test_a_closed_pipe_is_no_complaint(here: DaemonCommands) -> None:
     """`leadmaster … | head` ends without a word."""
     with tailing(here) as process:
         assert process.stdout
@@ -545,7 +552,7 @@ def test_a_closed_pipe_is_no_complaint(here: Here) -> None:
         assert process.stderr.read() == ""
 
 
-def test_a_pipe_is_never_wrapped(here: Here) -> None:
+def test_a_pipe_is_never_wrapped(here: DaemonCommands) -> None:
     """Whatever COLUMNS says, a row is one line in a pipe; no colours go there."""
     narrow = here("sessions", "list", COLUMNS="40").out
     assert narrow == here("sessions", "list", COLUMNS="240").out
@@ -554,12 +561,12 @@ def test_a_pipe_is_never_wrapped(here: Here) -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-def test_a_narrow_terminal_gets_cards(here: Here, columns: int) -> None:
+def test_a_narrow_terminal_gets_cards(here: DaemonCommands, columns: int) -> None:
     """What has no room as a table stands below each other, whole."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    listing = command("--state-dir", str(here.folder), "sessions", "list")
+    listing = build_cli_command("--state-dir", str(here.folder), "sessions", "list")
     with subprocess.Popen(listing, stdout=theirs, stdin=theirs, env=environ) as process:
         os.close(theirs)
         seen = b""
@@ -576,27 +583,27 @@ def test_a_narrow_terminal_gets_cards(here: Here, columns: int) -> None:
 
 def test_rules_are_checked_without_a_daemon(tmp_path: Path) -> None:
     """The shipped sets are good; a bad file is named with its line, exit 2."""
-    assert run("rules", "check").out.count("ok: ") == 2
+    assert run_cli("rules", "check").out.count("ok: ") == 2
     bad = tmp_path / "bad.yaml"
     bad.write_text("format: leadmaster/gate@1\nvetos: []\n", encoding="utf-8")
-    ran = run("rules", "check", str(bad))
+    ran = run_cli("rules", "check", str(bad))
     assert (ran.status, ran.err.partition(":")[0]) == (2, "rules_rejected")
     assert "bad.yaml" in ran.err
-    shipped = run("rules", "check", "rules/defaults/gate.yaml", "--json").document
+    shipped = run_cli("rules", "check", "rules/defaults/gate.yaml", "--json").document
     assert shipped["ok"] is True
 
 
-def test_a_second_daemon_is_refused_in_a_sentence(here: Here) -> None:
+def test_a_second_daemon_is_refused_in_a_sentence(here: DaemonCommands) -> None:
     """The folder is taken: exit 2, one sentence and a hint, and the first lives on."""
-    ran = run("--config", str(here.folder / "leadmaster.toml"), "run")
+    ran = run_cli("--config", str(here.folder / "leadmaster.toml"), "run")
     assert ran.status == 2
     assert "Another daemon is running" in ran.err
     assert here("sessions", "list").status == 0
 
 
-def test_the_doctor_finds_a_healthy_house_and_an_open_file(here: Here) -> None:
+def test_the_doctor_finds_a_healthy_house_and_an_open_file(here: DaemonCommands) -> None:
     """All is ok while it runs; a file that others may read is ILL, exit 1."""
-    healthy = here.refused("doctor", "--json").document
+    healthy = here.run_unchecked("doctor", "--json").document
     assert [finding for finding in healthy["findings"] if not finding["ok"]] == []
     assert "is the daemon's alone" in here("doctor").out
     assert {finding["check"] for finding in healthy["findings"]} >= {"database", "rules", "disk"}
@@ -607,7 +614,7 @@ def test_the_doctor_finds_a_healthy_house_and_an_open_file(here: Here) -> None:
     before = loose.stat().st_mode
     loose.chmod(0o644)
     try:
-        ill = here.refused("doctor")
+        ill = here.run_unchecked("doctor")
     finally:
         loose.chmod(before)
     assert ill.status == 1
@@ -619,55 +626,55 @@ def test_a_copied_database_is_refused_until_adopted(short_folder: Path) -> None:
     original, copy = short_folder / "a", short_folder / "b"
     for folder in (original, copy):
         folder.mkdir()
-        text = SETTINGS.format(folder=folder)
+        text = CLI_SETTINGS.format(folder=folder)
         (folder / "leadmaster.toml").write_text(text, encoding="utf-8")
-    with running(original) as process:
-        here = Here(original, process)
+    with run_daemon_in_folder(original) as process:
+        here = DaemonCommands(original, process)
         here("sessions", "add", "ventas")
         (original / "l.csv").write_text(LIST, encoding="utf-8")
         here("prospects", "import", str(original / "l.csv"), "--yes", "--json")
         waiting = here("send", PHONE, "Hola", "--json").document["id"]
-        status, log = ended(process)
+        status, log = stop_daemon(process)
     assert (status, b"Hola" in log, b"41234567" in log) == (0, False, False)
     for name in ("leadmaster.db", "suppressions.journal", "suppressions.key"):
         if (original / name).exists():
             (copy / name).write_bytes((original / name).read_bytes())
-    refused = run("--config", str(copy / "leadmaster.toml"), "run")
+    refused = run_cli("--config", str(copy / "leadmaster.toml"), "run")
     assert refused.status == 2
     assert "doctor --adopt" in refused.err
-    sick = run("--state-dir", str(copy), "doctor")
+    sick = run_cli("--state-dir", str(copy), "doctor")
     assert sick.status == 1
-    adopted = run("--state-dir", str(copy), "doctor", "--adopt", "the old machine burnt down")
+    adopted = run_cli("--state-dir", str(copy), "doctor", "--adopt", "the old machine burnt down")
     assert (adopted.status, "sending is halted" in adopted.out) == (0, True)
-    with running(copy) as again:
-        there = Here(copy, again)
+    with run_daemon_in_folder(copy) as again:
+        there = DaemonCommands(copy, again)
         story = there("queue", "show", waiting, "--json").document
         assert story["message"]["state"] == "cancelled"
         assert story["history"][-1]["reason_code"] == "database_adopted"
         assert there("resume", "all is well").status == 0
-        assert ended(again, signal.SIGINT)[0] == 0
+        assert stop_daemon(again, signal.SIGINT)[0] == 0
 
 
 def test_kill_9_and_a_start_on_the_same_socket(short_folder: Path) -> None:
     """What a killed daemon left behind does not stop the next one."""
-    text = SETTINGS.format(folder=short_folder)
+    text = CLI_SETTINGS.format(folder=short_folder)
     (short_folder / "leadmaster.toml").write_text(text, encoding="utf-8")
-    with running(short_folder) as first:
-        assert ended(first, signal.SIGKILL)[0] == -signal.SIGKILL
+    with run_daemon_in_folder(short_folder) as first:
+        assert stop_daemon(first, signal.SIGKILL)[0] == -signal.SIGKILL
     assert (short_folder / "control.sock").exists()
-    with running(short_folder) as second:
-        assert ended(second)[0] == 0
+    with run_daemon_in_folder(short_folder) as second:
+        assert stop_daemon(second)[0] == 0
     assert not (short_folder / "control.sock").exists()
 
 
 def test_a_start_says_where_it_is_and_what_is_next(short_folder: Path) -> None:
     """One line for the journal; the libraries' news is none."""
-    text = SETTINGS.format(folder=short_folder)
+    text = CLI_SETTINGS.format(folder=short_folder)
     config = short_folder / "leadmaster.toml"
     config.write_text(text, encoding="utf-8")
-    with running(short_folder) as process:
-        doors = Client(short_folder / "control.sock").get("status")["doors"]
-        log = ended(process)[1].decode()
+    with run_daemon_in_folder(short_folder) as process:
+        doors = ControlClient(short_folder / "control.sock").get("status")["doors"]
+        log = stop_daemon(process)[1].decode()
     told = [json.loads(line) for line in log.splitlines()]
     assert [line["event"] for line in told] == ["listening", "ready", "stopping"]
     assert told[0]["http"] == doors["http"]
@@ -680,10 +687,10 @@ def test_a_start_says_where_it_is_and_what_is_next(short_folder: Path) -> None:
 def test_on_a_terminal_a_start_is_told_in_words(short_folder: Path) -> None:
     """Whoever types `leadmaster run` reads where to look, and how to come in."""
     config = short_folder / "leadmaster.toml"
-    config.write_text(SETTINGS.format(folder=short_folder), encoding="utf-8")
+    config.write_text(CLI_SETTINGS.format(folder=short_folder), encoding="utf-8")
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        command("--config", str(config), "run"), stdout=theirs, stderr=theirs
+        build_cli_command("--config", str(config), "run"), stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         seen = ""

@@ -65,7 +65,7 @@ def test_an_interrupted_demonstration_cleans_up(number: signal.Signals) -> None:
 def test_the_demonstration_begins_on_a_working_day() -> None:
     """Weekends and holidays are passed over; the hour is one at which windows are open."""
     friday = datetime(2026, 4, 30, 20, 0, tzinfo=UTC)  # May 1st is a holiday, then a weekend
-    found = stage.next_working_day(friday)
+    found = stage.find_next_working_day(friday)
     assert found == datetime(2026, 5, 4, 14, 0, tzinfo=UTC)
 
 
@@ -73,7 +73,7 @@ def test_a_kept_folder_stays_with_its_log(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """With `keep` the folder stays, daemon stopped, for whoever wants to look."""
-    with stage.staged(keep=True, rate=1.0) as staged:
+    with stage.run_environment(keep=True, rate=1.0) as staged:
         assert staged.client.get("status")["blockers"] == []
         path = staged.write_script({"scan_after": 1})
     assert Path(path).is_file()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_cli import Here, ended, folder, running
+from tests.daemon.test_cli import DaemonCommands, folder, run_daemon_in_folder, stop_daemon
 
 __all__ = ["folder"]
 
@@ -19,18 +19,18 @@ INTERNET_LINE = (
 
 
 @pytest.fixture(scope="module")
-def here(folder: Path) -> Iterator[Here]:
+def here(folder: Path) -> Iterator[DaemonCommands]:
     """Return a daemon without a session, and with one prospect in the review band."""
-    with running(folder) as process:
-        daemon = Here(folder, process)
+    with run_daemon_in_folder(folder) as process:
+        daemon = DaemonCommands(folder, process)
         (folder / "lista.csv").write_text(INTERNET_LINE, encoding="utf-8")
         daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
         daemon("prospects", "validate", "+445612345678", "--reason", "he answered there")
         yield daemon
-        assert ended(process)[0] == 0
+        assert stop_daemon(process)[0] == 0
 
 
-def test_a_prospect_waits_and_is_decided_by_its_id(here: Here) -> None:
+def test_a_prospect_waits_and_is_decided_by_its_id(here: DaemonCommands) -> None:
     """Listed with why, approved for a day, rejected until another word."""
     (waiting,) = here("review", "list", "--json").document["prospects"]
     prospect = waiting["prospect"]["id"]
@@ -42,5 +42,5 @@ def test_a_prospect_waits_and_is_decided_by_its_id(here: Here) -> None:
     assert "Nothing waits for you" in here("review", "list").err + here("review", "list").out
     said = here("review", "reject", prospect, "--reason", "a competitor", "--json").document
     assert (said["word"], said["expires_at"]) == ("rejected", None)
-    gone = here.refused("review", "approve", "pro_0", "--reason", "why not")
+    gone = here.run_unchecked("review", "approve", "pro_0", "--reason", "why not")
     assert (gone.status, gone.err.partition(":")[0]) == (2, "not_found")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import main
-from tests.daemon.test_cli_client import answering, http
+from tests.daemon.test_cli_client import build_http_answer, serve_raw_answers
 from tests.helpers.engines import EXAMPLES_RAN
 
 FORMAT = "format: leadmaster/gate@1\n"
@@ -24,8 +24,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _run(folder: Path, *words: str) -> int:
-    return main.run(["--config", str(folder / "leadmaster.toml"), "rules", *words])
+def _run_rules_command(folder: Path, *words: str) -> int:
+    return main.run_command(["--config", str(folder / "leadmaster.toml"), "rules", *words])
 
 
 def test_the_live_folder_is_checked_where_nothing_is_named(
@@ -35,7 +35,7 @@ def test_the_live_folder_is_checked_where_nothing_is_named(
     (folder / "rules.d" / "ours.yaml").write_text(
         FORMAT + "vetoes:\n  - {id: many, reason: r, when: {message.links|gte: 9}}\n"
     )
-    assert _run(folder, "check") == 0
+    assert _run_rules_command(folder, "check") == 0
     said = capsys.readouterr().out
     assert "ours.yaml:3:5: warning: No example under `tests` shows `many` at work" in said
     assert "ok: leadmaster/gate@1" in said
@@ -47,7 +47,7 @@ def test_a_problem_is_one_line_and_exits_with_2(
 ) -> None:
     """File, line, column, and what was meant."""
     (folder / "rules.d" / "gate.yaml").write_text(FORMAT + "vetos: []\n")
-    assert _run(folder, "check") == 2
+    assert _run_rules_command(folder, "check") == 2
     assert "gate.yaml:2:1: `vetos` is no part of" in capsys.readouterr().err
 
 
@@ -58,13 +58,13 @@ def test_failing_examples_are_shown_as_a_diff(
     (folder / "rules.d" / "gate.yaml").write_text(
         FORMAT + "tests: [{name: not answered, expect: {verdict: block, scores: [stale]}}]\n"
     )
-    assert _run(folder, "test") == 2
+    assert _run_rules_command(folder, "test") == 2
     said = capsys.readouterr().out
     assert "gate.yaml:2: not answered" in said
     assert "    - verdict: block\n    + verdict: review\n" in said
     assert "    - scores: [stale]\n    + scores: [stale, unanswered]\n" in said
     assert said.endswith("1 wrong\n")
-    assert _run(folder, "check") == 2
+    assert _run_rules_command(folder, "check") == 2
     assert "The example `not answered` fails" in capsys.readouterr().out
 
 
@@ -72,7 +72,7 @@ def test_the_examples_pass_and_it_is_said_by_which_engines(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And they are counted."""
-    assert _run(folder, "test") == 0
+    assert _run_rules_command(folder, "test") == 0
     assert f"examples, {EXAMPLES_RAN}\n" in capsys.readouterr().out
 
 
@@ -80,12 +80,12 @@ def test_a_file_alone_is_a_set_of_its_own(folder: Path, capsys: pytest.CaptureFi
     """Over the shipped rules it adds; alone it lacks what a set needs."""
     ours = folder / "ours.yaml"
     ours.write_text(FORMAT + "vetoes: [{id: many, reason: r, when: {message.links|gte: 9}}]\n")
-    assert _run(folder, "check", str(ours), "--json") == 0
+    assert _run_rules_command(folder, "check", str(ours), "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["ok"], len(document["sets"]), len(document["warnings"])) == (True, 2, 1)
-    assert _run(folder, "check", str(ours), "--alone") == 2
+    assert _run_rules_command(folder, "check", str(ours), "--alone") == 2
     assert "`score` is missing" in capsys.readouterr().err
-    assert _run(folder, "test", str(ours), "--json") == 0
+    assert _run_rules_command(folder, "test", str(ours), "--json") == 0
     assert json.loads(capsys.readouterr().out)["problems"] == []
 
 
@@ -94,7 +94,7 @@ def test_a_file_that_can_not_be_read_is_told(
 ) -> None:
     """As every other problem."""
     (folder / "rules.d" / "gate.yaml").write_bytes(b"\xff\xfe")
-    assert _run(folder, "check") == 2
+    assert _run_rules_command(folder, "check") == 2
     assert "gate.yaml:1:1: The file is not UTF-8 text" in capsys.readouterr().err
 
 
@@ -116,7 +116,7 @@ def test_misuse_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
 ) -> None:
     """In one line, with exit status 2."""
-    assert _run(folder, *words) == 2
+    assert _run_rules_command(folder, *words) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -139,7 +139,7 @@ REPORT = {
 PROGRESS = {"type": "progress", "done": 20, "total": 40}
 
 
-class Terminal(io.StringIO):
+class TtyStderr(io.StringIO):
     """A standard error that somebody watches."""
 
     def isatty(self) -> bool:
@@ -147,18 +147,18 @@ class Terminal(io.StringIO):
         return True
 
 
-def _backtest(folder: Path, *lines: dict[str, object]) -> int:
+def _run_backtest_command(folder: Path, *lines: dict[str, object]) -> int:
     """Ask a daemon that answers these lines what other rules would have decided."""
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    with answering(folder / "s", http(200, body)):
-        return main.run(["--socket", str(folder / "s"), "rules", "backtest"])
+    with serve_raw_answers(folder / "s", build_http_answer(200, body)):
+        return main.run_command(["--socket", str(folder / "s"), "rules", "backtest"])
 
 
 def test_a_backtest_tells_what_became_of_the_people_and_what_it_left_out(
     short_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Newly allowed and allowed no more, by rule; where nobody watches there is no bar."""
-    assert _backtest(short_folder, PROGRESS, REPORT) == 0
+    assert _run_backtest_command(short_folder, PROGRESS, REPORT) == 0
     told = capsys.readouterr()
     assert "2 left out: a rule reads their text, which is forgotten" in told.out
     assert "newly allowed: 3 (7.5%); of them 2 answered, 1 complained" in told.out
@@ -169,9 +169,9 @@ def test_a_backtest_tells_what_became_of_the_people_and_what_it_left_out(
 
 def test_whoever_watches_sees_how_far_it_is(short_folder: Path) -> None:
     """A bar that grows on one line, which ends with the work."""
-    watched = Terminal()
+    watched = TtyStderr()
     with contextlib.redirect_stderr(watched):
-        assert _backtest(short_folder, PROGRESS, {**PROGRESS, "done": 40}, REPORT) == 0
+        assert _run_backtest_command(short_folder, PROGRESS, {**PROGRESS, "done": 40}, REPORT) == 0
     half, whole = "#" * 15 + "." * 15, "#" * 30
     assert watched.getvalue() == f"\r[{half}] 20 decisions\r[{whole}] 40 decisions\n"
 
@@ -180,5 +180,5 @@ def test_a_daemon_that_ends_before_the_backtest_is_told(
     short_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two lines, and no report that is half of one."""
-    assert _backtest(short_folder, PROGRESS) == 1
+    assert _run_backtest_command(short_folder, PROGRESS) == 1
     assert "The daemon ended before the backtest did." in capsys.readouterr().err

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from daemon.cli.layout import below_itself
-from daemon.cli.moments import moment
-from daemon.cli.tables import cell, hanging_lines, print_facts, print_table, table_lines
+from daemon.cli.layout import wrap_hanging
+from daemon.cli.moments import format_time
+from daemon.cli.tables import build_cell, print_fields, print_table, render_hanging, render_table
 from tests.helpers.examples import examples
 
 ID = "msg_01KG5ZK8T8Q4R6W2V3X5Y7Z9AB"
@@ -56,7 +56,7 @@ def _stand_in(zone: str) -> None:
 
 def shown(screen: int | None, *rows: Mapping[str, object]) -> list[str]:
     """Return the lines of a table."""
-    return [line.plain for line in table_lines(rows, COLUMNS, screen)]
+    return [line.plain for line in render_table(rows, COLUMNS, screen)]
 
 
 @pytest.mark.parametrize("screen", WIDTHS)
@@ -115,7 +115,7 @@ def test_what_takes_two_columns_is_counted_as_two() -> None:
     """Chinese, emoji and accents that are signs of their own leave the columns straight."""
     names = ["漢字かな交じり", "👩‍👩‍👧 Pérez", "Ana", "é" * 3]
     rows = [{"id": name, "sentence": "x"} for name in names]
-    lines = [line.plain for line in table_lines(rows, {"id": "who", "sentence": "why"}, 80)]
+    lines = [line.plain for line in render_table(rows, {"id": "who", "sentence": "why"}, 80)]
     begins = {cell_len(line[: line.rindex("x")]) for line in lines[2:]}
     assert len(begins) == 1
 
@@ -128,21 +128,24 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 def test_nothing_is_lost_at_any_width(rows: list[dict[str, object]]) -> None:
     """Whatever is in the cells, every word of it is whole on every screen and in a pipe."""
     words = {
-        word for row in rows for key, value in row.items() for word in cell(key, value).text.split()
+        word
+        for row in rows
+        for key, value in row.items()
+        for word in build_cell(key, value).text.split()
     }
     for screen in (*WIDTHS, None):
-        lines = list(table_lines(rows, COLUMNS, screen))
+        lines = list(render_table(rows, COLUMNS, screen))
         assert all(any(word in line.plain for line in lines) for word in words)
 
 
 def test_what_hangs_stays_below_its_first_word() -> None:
     """Where there is room beside, else on lines of its own."""
-    wide = hanging_lines(Text("12:00 held — "), WHY, 60)
+    wide = render_hanging(Text("12:00 held — "), WHY, 60)
     assert [line.plain for line in wide] == [
         "12:00 held — Nobody has said yet whether this number is on",
         "             WhatsApp; it is being checked.",
     ]
-    narrow = [line.plain for line in hanging_lines(Text("2026-03-03 12:00 held — "), WHY, 40)]
+    narrow = [line.plain for line in render_hanging(Text("2026-03-03 12:00 held — "), WHY, 40)]
     assert narrow[0] == "2026-03-03 12:00 held — "
     assert all(line.startswith("    ") for line in narrow[1:])
 
@@ -150,18 +153,18 @@ def test_what_hangs_stays_below_its_first_word() -> None:
 def test_a_moment_is_the_readers_own_and_says_its_zone() -> None:
     """By the terminal's clock; a zone without a name has its distance from UTC."""
     text = "2026-03-03T14:00:00.123Z"
-    assert moment(text) == "2026-03-03 14:00:00 UTC"
+    assert format_time(text) == "2026-03-03 14:00:00 UTC"
     _stand_in("America/Argentina/Buenos_Aires")
-    assert moment(text) == "2026-03-03 11:00:00 UTC-03"
+    assert format_time(text) == "2026-03-03 11:00:00 UTC-03"
     _stand_in("Europe/Madrid")
-    assert moment(text) == "2026-03-03 15:00:00 CET"
+    assert format_time(text) == "2026-03-03 15:00:00 CET"
     for other in ("2026-03-03", "2026-03-03T14:00:00", "2026-13-03T14:00:00Z", "soon", ""):
-        assert moment(other) == other
+        assert format_time(other) == other
 
 
 def test_facts_leave_out_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     """Names and values below each other, words for yes and no."""
-    print_facts([("name", "Ana"), ("notes", ""), ("trade", None), ("suppressed", False)])
+    print_fields([("name", "Ana"), ("notes", ""), ("trade", None), ("suppressed", False)])
     assert capsys.readouterr().out == "name        Ana\nsuppressed  no\n"
 
 
@@ -174,9 +177,9 @@ def test_an_empty_table_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_long_sentence_is_wrapped_between_words() -> None:
     """Further lines begin where the first one did; a word that is too long stays whole."""
     link = "https://wa.me/" + "5" * 40
-    assert below_itself(f"   Open the chat with {link} now", 30) == [
+    assert wrap_hanging(f"   Open the chat with {link} now", 30) == [
         "   Open the chat with",
         f"   {link}",
         "   now",
     ]
-    assert below_itself("short", 30) == ["short"]
+    assert wrap_hanging("short", 30) == ["short"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.consent import Permission, permission_of
+from daemon.consent import Permission, derive_permission
 from storage.evidence import Evidence, EvidenceKind
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ def inbound(hours_ago: float, wish: str = "none") -> Evidence:
 
 def refusal(hours_ago: float) -> list[Evidence]:
     """They wrote "no, gracias": the inbound and what it said."""
-    return [inbound(hours_ago, "refused"), piece(K.REFUSAL, "refused", hours_ago)]
+    return [inbound(hours_ago, "refused"), piece(K.DECLINED, "refused", hours_ago)]
 
 
 def on_record(value: str, hours_ago: float = 1000) -> Evidence:
@@ -70,7 +70,7 @@ def on_record(value: str, hours_ago: float = 1000) -> Evidence:
 )
 def test_the_order_of_the_derivation(evidence: list[Evidence], permission: Permission) -> None:
     """Refusal, conversation, older refusal, then the best on record."""
-    assert permission_of(evidence, NOW) is permission
+    assert derive_permission(evidence, NOW) is permission
 
 
 pieces = st.builds(
@@ -89,7 +89,7 @@ def test_the_order_in_which_evidence_is_given_is_of_no_account(
 ) -> None:
     """Only dates count."""
     given_, shuffled = both
-    assert permission_of(given_, NOW) is permission_of(shuffled, NOW)
+    assert derive_permission(given_, NOW) is derive_permission(shuffled, NOW)
 
 
 @given(st.lists(pieces, max_size=8))
@@ -98,19 +98,19 @@ def test_a_fresh_refusal_always_closes_and_only_their_own_word_reopens(
 ) -> None:
     """Whatever went before, a no after it is a no; whatever a list says, it stays one."""
     later = NOW + timedelta(hours=1)
-    refused = [*evidence, Evidence(K.REFUSAL, "refused", later, "test", "")]
-    assert permission_of(refused, later) is Permission.REFUSED
+    refused = [*evidence, Evidence(K.DECLINED, "refused", later, "test", "")]
+    assert derive_permission(refused, later) is Permission.REFUSED
     listed = [*refused, Evidence(K.PERMISSION, "opted_in", later + timedelta(1), "list", "")]
-    assert permission_of(listed, later + timedelta(2)) is Permission.REFUSED
+    assert derive_permission(listed, later + timedelta(2)) is Permission.REFUSED
     wrote = [*refused, Evidence(K.INBOUND, "none", later + timedelta(1), "whatsapp", "")]
-    assert permission_of(wrote, later + timedelta(1)) is Permission.CONVERSATION
+    assert derive_permission(wrote, later + timedelta(1)) is Permission.CONVERSATION
 
 
 @given(st.lists(pieces, max_size=8), st.integers(min_value=0, max_value=5000))
 def test_time_alone_never_warms(evidence: list[Evidence], hours: int) -> None:
     """Waiting turns no refusal into leave, and opens no conversation."""
-    before = permission_of(evidence, NOW)
-    after = permission_of(evidence, NOW + timedelta(hours=hours))
+    before = derive_permission(evidence, NOW)
+    after = derive_permission(evidence, NOW + timedelta(hours=hours))
     if before is Permission.REFUSED:
         assert after is Permission.REFUSED
     if before is not Permission.CONVERSATION:

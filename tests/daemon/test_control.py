@@ -14,7 +14,7 @@ from aiohttp import web
 
 from daemon.errors import StartRefused
 from daemon.http import control
-from daemon.http.problems import problems
+from daemon.http.problems import answer_errors_with_problems
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def path(short_folder: Path) -> Path:
 @pytest.fixture
 def listener(path: Path) -> Iterator[socket.socket]:
     """Return a bound control socket."""
-    with control.bind(path) as bound:
+    with control.bind_control_socket(path) as bound:
         yield bound
 
 
@@ -46,7 +46,7 @@ def test_the_mode_does_not_depend_on_the_umask(path: Path) -> None:
     """A permissive umask opens nothing, not even for a moment."""
     before = os.umask(0)
     try:
-        with control.bind(path):
+        with control.bind_control_socket(path):
             assert mode(path) == 0o600
     finally:
         os.umask(before)
@@ -54,16 +54,16 @@ def test_the_mode_does_not_depend_on_the_umask(path: Path) -> None:
 
 def test_what_a_dead_daemon_left_is_replaced(path: Path) -> None:
     """A socket file that nobody serves any more does not stop the next start."""
-    control.bind(path).close()
+    control.bind_control_socket(path).close()
     assert path.exists()
-    with control.bind(path) as again:
+    with control.bind_control_socket(path) as again:
         assert again.getsockname() == str(path)
 
 
 def test_a_living_daemon_keeps_its_socket(path: Path, listener: socket.socket) -> None:
     """A second daemon is told in one sentence, and the first goes on."""
     with pytest.raises(StartRefused, match="Another daemon answers"):
-        control.bind(path)
+        control.bind_control_socket(path)
     assert path.exists()
     assert listener.fileno() >= 0
 
@@ -73,30 +73,32 @@ def test_other_files_are_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("precious")
     with pytest.raises(StartRefused, match="is not a socket"):
-        control.bind(path)
+        control.bind_control_socket(path)
     assert path.read_text() == "precious"
 
 
 def test_an_impossible_path_is_one_sentence(short_folder: Path) -> None:
     """A name that is too long, or a folder that is a file, refuses the start."""
     with pytest.raises(StartRefused, match="can't be opened"):
-        control.bind(short_folder / ("x" * 150))
+        control.bind_control_socket(short_folder / ("x" * 150))
     (short_folder / "file").touch()
     with pytest.raises(StartRefused, match="can't be opened"):
-        control.bind(short_folder / "file" / "control.sock")
+        control.bind_control_socket(short_folder / "file" / "control.sock")
 
 
 async def _who(request: web.Request) -> web.Response:
-    return web.json_response({"who": request[control.WHO]})
+    return web.json_response({"who": request[control.ACTOR]})
 
 
 async def _ask(path: Path, allowed: frozenset[int]) -> tuple[int, dict[str, str]]:
-    application = web.Application(middlewares=[problems, control.peers_only(allowed)])
+    application = web.Application(
+        middlewares=[answer_errors_with_problems, control.build_peer_check(allowed)]
+    )
     application.router.add_get("/who", _who)
     runner = web.AppRunner(application)
     await runner.setup()
     try:
-        await web.SockSite(runner, control.bind(path)).start()
+        await web.SockSite(runner, control.bind_control_socket(path)).start()
         connector = aiohttp.UnixConnector(str(path))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
@@ -109,8 +111,8 @@ async def _ask(path: Path, allowed: frozenset[int]) -> tuple[int, dict[str, str]
 
 async def test_the_peers_user_name_becomes_who(path: Path) -> None:
     """The kernel says who is at the other end; the name is what the audit keeps."""
-    status, answer = await _ask(path, control.owners())
-    assert (status, answer) == (200, {"who": control.name_of(os.geteuid())})
+    status, answer = await _ask(path, control.get_allowed_uids())
+    assert (status, answer) == (200, {"who": control.get_user_name(os.geteuid())})
 
 
 async def test_another_user_is_refused(path: Path) -> None:
@@ -122,7 +124,12 @@ async def test_another_user_is_refused(path: Path) -> None:
 
 async def test_tcp_vouches_for_nobody() -> None:
     """The peer check never lets a TCP connection through."""
-    application = web.Application(middlewares=[problems, control.peers_only(control.owners())])
+    application = web.Application(
+        middlewares=[
+            answer_errors_with_problems,
+            control.build_peer_check(control.get_allowed_uids()),
+        ]
+    )
     application.router.add_get("/who", _who)
     runner = web.AppRunner(application)
     await runner.setup()
@@ -141,4 +148,4 @@ async def test_tcp_vouches_for_nobody() -> None:
 
 def test_a_user_without_a_name_is_called_by_number() -> None:
     """A user id that no password file knows still has a name in the audit."""
-    assert control.name_of(4_000_000_001) == "uid 4000000001"
+    assert control.get_user_name(4_000_000_001) == "uid 4000000001"

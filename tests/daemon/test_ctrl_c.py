@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.client import Client
+from daemon.cli.client import ControlClient
 from daemon.errors import LeadMasterError
-from tests.helpers.process import PATIENCE_SECONDS, RealDaemon, eventually, running
-from tests.helpers.terminal import CTRL_C, Terminal, terminal
+from tests.helpers.process import TIMEOUT_SECONDS, DaemonProcess, poll_until, run_daemon
+from tests.helpers.terminal import CTRL_C, PseudoTerminal, open_terminal
 
 LEADMASTER = [sys.executable, "-m", "daemon"]
 SETTINGS = """
@@ -55,10 +55,10 @@ def settle(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def in_a_terminal(folder: Path) -> Iterator[Terminal]:
+def in_a_terminal(folder: Path) -> Iterator[PseudoTerminal]:
     """Run the daemon as a person tries it, and wait until it is ready."""
-    with terminal([*settle(folder), "run"]) as shown:
-        shown.until("\x1b[1mready")
+    with open_terminal([*settle(folder), "run"]) as shown:
+        shown.wait_for_text("\x1b[1mready")
         yield shown
 
 
@@ -75,12 +75,12 @@ def are_gone(pids: list[int]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealDaemon]:
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     """A daemon in the background, with a session whose code waits to be scanned."""
     folder = tmp_path_factory.mktemp("daemon")
     settle(folder)
     (folder / "list.csv").write_text("telefono,nombre\n+5491141234567,Ana\n", encoding="utf-8")
-    with running(folder, SETTINGS.format(folder=folder)) as found:
+    with run_daemon(folder, SETTINGS.format(folder=folder)) as found:
         found.client.post("sessions", name="ventas", channel="simulated")
         found.client.post("sessions", "ventas", "start")
         yield found
@@ -97,19 +97,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealDaemon]:
     ],
 )
 def test_a_command_that_is_interrupted_says_so_and_gives_the_terminal_back(
-    daemon: RealDaemon, words: str, shown: str
+    daemon: DaemonProcess, words: str, shown: str
 ) -> None:
     """At a stream, a live code and every question: exit 130, echo and cursor as they were."""
     config = ["--config", str(daemon.folder / "leadmaster.toml")]
     command = [*LEADMASTER, *config, *words.format(folder=daemon.folder).split()]
-    with terminal(command) as person:
-        person.until(shown)
+    with open_terminal(command) as person:
+        person.wait_for_text(shown)
         person.press(CTRL_C)
-        assert person.ended() == 128 + signal.SIGINT
-        person.until("nterrupted")
+        assert person.wait_for_exit() == 128 + signal.SIGINT
+        person.wait_for_text("nterrupted")
         assert "Traceback" not in person.screen
         assert person.is_restored
-    eventually(
+    poll_until(
         lambda: daemon.client.get("sessions", "ventas")["state"] == "awaiting_scan",
         "a daemon that heard nothing of it",
     )
@@ -120,11 +120,11 @@ def test_ctrl_c_while_the_program_loads_is_no_traceback(tmp_path: Path) -> None:
     slow = "import time; print('loading', flush=True); time.sleep(99)"
     (tmp_path / "click.py").write_text(slow, encoding="utf-8")
     search = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    with terminal([*LEADMASTER, "--help"], {"PYTHONPATH": search}) as person:
-        person.until("loading")
+    with open_terminal([*LEADMASTER, "--help"], {"PYTHONPATH": search}) as person:
+        person.wait_for_text("loading")
         person.press(CTRL_C)
-        assert person.ended() == 128 + signal.SIGINT
-        person.until("interrupted")
+        assert person.wait_for_exit() == 128 + signal.SIGINT
+        person.wait_for_text("interrupted")
         assert "Traceback" not in person.screen
 
 
@@ -133,7 +133,7 @@ def test_an_import_under_way_is_cut_between_two_people(tmp_path: Path) -> None:
     listed = tmp_path / "list.csv"
     lines = [f"+54911{40_000_000 + number},P {number}" for number in range(PEOPLE)]
     listed.write_text("\n".join(["telefono,nombre", *lines]), encoding="utf-8")
-    client = Client(tmp_path / "state" / "control.sock")
+    client = ControlClient(tmp_path / "state" / "control.sock")
     with in_a_terminal(tmp_path) as daemon:
         upload = client.upload(listed.read_bytes(), "uploads", filename="list.csv")["upload"]
         told = client.follow("imports", upload=upload)
@@ -143,7 +143,7 @@ def test_an_import_under_way_is_cut_between_two_people(tmp_path: Path) -> None:
         daemon.press(CTRL_C)
         *_, last = told
         assert (last["type"], last["problem"]["code"]) == ("refused", "unavailable")
-        assert daemon.ended() == 0
+        assert daemon.wait_for_exit() == 0
         assert are_gone(children)
         for word in ("Traceback", "never retrieved", "cut_short"):
             assert word not in daemon.screen
@@ -153,21 +153,21 @@ def test_an_import_under_way_is_cut_between_two_people(tmp_path: Path) -> None:
         *_, last = client.follow("imports", upload=upload)
         assert sum(last["report"]["counts"].values()) == PEOPLE
         daemon.press(CTRL_C)
-        assert daemon.ended() == 0
+        assert daemon.wait_for_exit() == 0
 
 
 def test_children_at_work_end_with_the_daemon(tmp_path: Path) -> None:
     """Neither a trial of rules nor a backtest keeps the terminal waiting."""
-    client = Client(tmp_path / "state" / "control.sock")
+    client = ControlClient(tmp_path / "state" / "control.sock")
     with in_a_terminal(tmp_path) as daemon:
         (tmp_path / "rules.d").mkdir()
         (tmp_path / "rules.d" / "gate.yaml").write_text(RULE, encoding="utf-8")
         asked = [threading.Thread(target=give_up, args=(client, work)) for work in WORK]
         for each in asked:
             each.start()
-        children = eventually(lambda: all_of(daemon.process.pid), "both children")
+        children = poll_until(lambda: all_of(daemon.process.pid), "both children")
         daemon.press(CTRL_C)
-        assert daemon.ended() == 0
+        assert daemon.wait_for_exit() == 0
         for each in asked:
             each.join()
         assert are_gone(children)
@@ -180,7 +180,7 @@ def all_of(pid: int) -> list[int]:
     return found if len(found) == len(WORK) else []
 
 
-def give_up(client: Client, work: str) -> None:
+def give_up(client: ControlClient, work: str) -> None:
     """Ask for work, and take it that the daemon ends before it is done."""
     with contextlib.suppress(LeadMasterError):
         list(client.follow("rules", work))
@@ -188,17 +188,17 @@ def give_up(client: Client, work: str) -> None:
 
 def test_a_daemon_that_was_started_deaf_still_hears(tmp_path: Path) -> None:
     """`&` in a script ignores SIGINT, and some starters block SIGTERM: it is obeyed."""
-    client = Client(tmp_path / "state" / "control.sock")
+    client = ControlClient(tmp_path / "state" / "control.sock")
     command = [sys.executable, "-c", DEAF, *settle(tmp_path)[1:], "run"]
     with (tmp_path / "log").open("wb") as log:
         daemon = subprocess.Popen(command, stdout=log)
     with killing(daemon):
-        eventually(lambda: is_up(client), "readiness")
+        poll_until(lambda: is_up(client), "readiness")
         daemon.terminate()
-        assert daemon.wait(PATIENCE_SECONDS) == 0
+        assert daemon.wait(TIMEOUT_SECONDS) == 0
 
 
-def is_up(client: Client) -> bool:
+def is_up(client: ControlClient) -> bool:
     """Tell whether a daemon answers."""
     with contextlib.suppress(LeadMasterError):
         return client.get("status") is not None
@@ -216,10 +216,10 @@ def killing(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def demonstration() -> Iterator[tuple[Terminal, Path, int]]:
+def demonstration() -> Iterator[tuple[PseudoTerminal, Path, int]]:
     """Run the demonstration; lend it with its folder and its daemon's process."""
-    with terminal([*LEADMASTER, "demo"]) as person:
-        person.until(", deleted at the end")
+    with open_terminal([*LEADMASTER, "demo"]) as person:
+        person.wait_for_text(", deleted at the end")
         line = next(each for each in person.screen.splitlines() if "folder /" in each)
         folder = Path(line.split()[1].rstrip(","))
         [daemon] = workers_of(person.process.pid)
@@ -231,9 +231,9 @@ def test_asking_the_demonstration_twice_ends_it_at_once() -> None:
     with demonstration() as (person, folder, daemon):
         os.kill(daemon, signal.SIGSTOP)  # as one whose drain takes long
         person.press(CTRL_C)
-        person.until("^C")
+        person.wait_for_text("^C")
         person.press(CTRL_C)
-        assert person.ended() == 128 + signal.SIGINT
+        assert person.wait_for_exit() == 128 + signal.SIGINT
         assert are_gone([daemon])
         assert not folder.exists()
         assert "Traceback" not in person.screen
@@ -243,6 +243,6 @@ def test_a_demonstration_that_is_killed_leaves_no_daemon() -> None:
     """Its daemon hears of it and ends."""
     with demonstration() as (person, folder, daemon):
         person.process.kill()
-        person.ended()
-        eventually(lambda: are_gone([daemon]), "the end of its daemon")
+        person.wait_for_exit()
+        poll_until(lambda: are_gone([daemon]), "the end of its daemon")
     shutil.rmtree(folder)

@@ -14,148 +14,158 @@ import pytest
 import rules
 from daemon.errors import BadRequest, NotFound
 from daemon.hindsight import page, report, worker
-from daemon.hindsight.child import backtested
-from daemon.hindsight.explaining import VerdictExplanation, explained, parsed
-from daemon.rulebook import Judges, Rulebook, folder
-from daemon.rulebook.lines import plain
+from daemon.hindsight.child import run_backtest_process
+from daemon.hindsight.explaining import VerdictExplanation, build_explanation, parse_what_if
+from daemon.rulebook import ActiveRulesets, CompiledRulesets, folder
+from daemon.rulebook.lines import to_rule_file_content
 from daemon.settings import RulesSettings
 from rules.compiler import compile_rules
-from rules.engine import available
+from rules.engine import ENGINE_AVAILABLE
 from storage import retention, shadows
 from storage.evidence import EvidenceKind
 from tests.helpers.engines import needs_both_engines
-from tests.helpers.heart import ANA, BETO, SmallHouse, small_house
+from tests.helpers.heart import ANA, BETO, MessagingServices, open_messaging_services
 
 FORMAT = "format: leadmaster/gate@1\n"
 STRICTER = FORMAT + "vetoes: [{id: no_hello, reason: r, when: {message.text|contains: Hola}}]\n"
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[SmallHouse]:
+async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
     """A house with one session, Ana, and a rulebook of its own that a test may change."""
-    book = Rulebook.load(RulesSettings())
-    async with small_house(tmp_path, rulebook=book) as opened:
-        await opened.session()
-        opened.outbox.serve("main")
-        await opened.prospect()
+    book = ActiveRulesets.load(RulesSettings())
+    async with open_messaging_services(tmp_path, rulesets=book) as opened:
+        await opened.add_session()
+        opened.outbox.serve_session("main")
+        await opened.add_prospect()
         yield opened
 
 
 def _files(text: str = "") -> tuple[rules.RuleFile, ...]:
     own = (rules.RuleFile("rules.d/gate.yaml", text, own=True),) if text else ()
-    return (*folder.shipped(RulesSettings()), *own)
+    return (*folder.read_shipped_files(RulesSettings()), *own)
 
 
-async def _explain(house: SmallHouse, subject: str, **what_if: object) -> VerdictExplanation:
+async def _explain(
+    services: MessagingServices, subject: str, **what_if: object
+) -> VerdictExplanation:
     supposed = {name.replace("__", "."): value for name, value in what_if.items()}
-    return await house.database.read(
-        lambda reader: explained(reader, house.rulebook, subject, supposed, house.clock.now())
+    return await services.database.read(
+        lambda reader: build_explanation(
+            reader, services.rulesets, subject, supposed, services.clock.now()
+        )
     )
 
 
 async def _backtest(
-    house: SmallHouse, text: str = "", *, score: str = ""
+    services: MessagingServices, text: str = "", *, score: str = ""
 ) -> report.BacktestReport | report.BacktestRefusal:
     files = [*_files(text)]
     if score:
         files.append(rules.RuleFile("rules.d/score.yaml", score, own=True))
-    request = report.Request(
-        database=str(house.database.path),
-        since=house.clock.now() - timedelta(days=30),
-        files=tuple(map(plain, files)),
+    request = report.BacktestRequest(
+        database=str(services.database.path),
+        since=services.clock.now() - timedelta(days=30),
+        files=tuple(map(to_rule_file_content, files)),
         engines="both",
         examples=20,
     )
     answers = io.BytesIO()
-    worker.main(io.BytesIO(report.encode(request)), answers)
+    worker.main(io.BytesIO(report.encode_message(request)), answers)
     last = report.decode_answer(answers.getvalue().splitlines()[-1])
     assert not isinstance(last, report.BacktestProgress)
     return last
 
 
-async def test_a_message_is_explained_by_the_rules_that_decided(house: SmallHouse) -> None:
+async def test_a_message_is_explained_by_the_rules_that_decided(
+    services: MessagingServices,
+) -> None:
     """The last word of the gate, in lines that a person reads."""
-    message = await house.post()
-    found = await _explain(house, message)
+    message = await services.enqueue_and_settle()
+    found = await _explain(services, message)
     assert found.verdict == "allow"
     assert found.lines[0].startswith("allow: Nothing speaks against it")
-    gate = house.rulebook.gate
+    gate = services.rulesets.gate
     assert found.lines[-1] == f"rules {gate.ruleset.hash[:12]}, decided by {gate.engine}"
-    supposed = await _explain(house, message, message__links=0)
+    supposed = await _explain(services, message, message__links=0)
     assert supposed.lines[-1].endswith("decided by reference")
 
 
-async def test_a_decision_of_older_rules_is_explained_by_those(house: SmallHouse) -> None:
+async def test_a_decision_of_older_rules_is_explained_by_those(services: MessagingServices) -> None:
     """Although others are live by now."""
-    message = await house.post()
-    await house.database.write(
-        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    message = await services.enqueue_and_settle()
+    await services.database.write(
+        lambda tx: services.rulesets.store(tx, at=services.clock.now(), who="daemon")
     )
-    then = house.rulebook.gate.ruleset.hash
-    house.rulebook.judges = Judges.of(_files(STRICTER), RulesSettings())
-    found = await _explain(house, message)
+    then = services.rulesets.gate.ruleset.hash
+    services.rulesets.compiled = CompiledRulesets.compile_files(_files(STRICTER), RulesSettings())
+    found = await _explain(services, message)
     assert (found.ruleset, found.verdict) == (then, "allow")
-    supposed = await _explain(house, message, message__links=0)
+    supposed = await _explain(services, message, message__links=0)
     assert (supposed.ruleset != then, supposed.verdict) == (True, "block")
 
 
-async def test_what_if_judges_the_same_facts_but_for_those(house: SmallHouse) -> None:
+async def test_what_if_judges_the_same_facts_but_for_those(services: MessagingServices) -> None:
     """The score follows the prospect's facts, unless it is itself supposed."""
-    message = await house.post()
-    held = await _explain(house, message, prospect__permission="refused")
+    message = await services.enqueue_and_settle()
+    held = await _explain(services, message, prospect__permission="refused")
     assert (held.verdict, held.changed) == ("block", {"prospect.permission": "refused"})
-    unknown = await _explain(house, message, prospect__on_whatsapp="unknown")
+    unknown = await _explain(services, message, prospect__on_whatsapp="unknown")
     assert unknown.score is not None
     assert unknown.score < 60
-    told = await _explain(house, message, prospect__score_contactabilidad=12)
+    told = await _explain(services, message, prospect__score_contactabilidad=12)
     assert told.score == 12
 
 
 async def test_a_prospect_is_explained_by_its_last_decision_or_its_score(
-    house: SmallHouse,
+    services: MessagingServices,
 ) -> None:
     """Who was never judged has a score all the same."""
-    [(prospect,)] = await house.rows("SELECT id FROM prospects")
-    bare = await _explain(house, str(prospect))
+    [(prospect,)] = await services.query_rows("SELECT id FROM prospects")
+    bare = await _explain(services, str(prospect))
     assert (bare.decision, bare.verdict) == (None, None)
     assert "on_whatsapp" in " ".join(bare.lines)
-    await house.post()
-    assert (await _explain(house, str(prospect))).verdict == "allow"
+    await services.enqueue_and_settle()
+    assert (await _explain(services, str(prospect))).verdict == "allow"
 
 
 @pytest.mark.parametrize("subject", ["msg_none", "dec_none", "pro_none", "nothing"])
-async def test_what_is_not_there_is_told(house: SmallHouse, subject: str) -> None:
+async def test_what_is_not_there_is_told(services: MessagingServices, subject: str) -> None:
     """By its id."""
     with pytest.raises(NotFound, match=subject):
-        await _explain(house, subject)
+        await _explain(services, subject)
 
 
 @needs_both_engines
-async def test_a_fault_explains_itself(house: SmallHouse) -> None:
+async def test_a_fault_explains_itself(services: MessagingServices) -> None:
     """There is no score to show: nothing was judged."""
-    forgetful = rules.Judge(house.rulebook.gate.ruleset, compiler=lambda _: compile_rules([]))
-    house.rulebook.judges = Judges(forgetful, house.rulebook.score)
-    await house.clock.leap(8 * 3600)  # at night, when a forgotten rule speaks
-    found = await _explain(house, await house.post())
+    forgetful = rules.RuleEvaluator(
+        services.rulesets.gate.ruleset, compiler=lambda _: compile_rules([])
+    )
+    services.rulesets.compiled = CompiledRulesets(forgetful, services.rulesets.score)
+    await services.clock.leap(8 * 3600)  # at night, when a forgotten rule speaks
+    found = await _explain(services, await services.enqueue_and_settle())
     assert "could not judge, and let nothing through: The two engines disagree" in found.lines[0]
     assert found.score is None
 
 
 @needs_both_engines
-async def test_a_fault_is_compared_with_nothing(house: SmallHouse) -> None:
+async def test_a_fault_is_compared_with_nothing(services: MessagingServices) -> None:
     """No rules said what it says."""
-    forgetful = rules.Judge(house.rulebook.gate.ruleset, compiler=lambda _: compile_rules([]))
-    house.rulebook.judges = Judges(forgetful, house.rulebook.score)
-    await house.clock.leap(8 * 3600)
-    await house.post()
-    found = await _backtest(house)
+    forgetful = rules.RuleEvaluator(
+        services.rulesets.gate.ruleset, compiler=lambda _: compile_rules([])
+    )
+    services.rulesets.compiled = CompiledRulesets(forgetful, services.rulesets.score)
+    await services.clock.leap(8 * 3600)
+    await services.enqueue_and_settle()
+    found = await _backtest(services)
     assert isinstance(found, report.BacktestReport)
     assert (found.decisions, found.left_out, found.flips) == (0, 0, {})
 
 
 def test_supposed_facts_are_read_by_their_type() -> None:
     """As a person types them; nothing means missing."""
-    assert parsed(
+    assert parse_what_if(
         {
             "prospect.suppressed": "yes",
             "message.links": "3",
@@ -170,7 +180,7 @@ def test_supposed_facts_are_read_by_their_type() -> None:
         "prospect.on_whatsapp": "unknown",
         "prospect.intent": None,
     }
-    assert parsed({"clock.in_window": "business,night"}) == {
+    assert parse_what_if({"clock.in_window": "business,night"}) == {
         "clock.in_window": ["business", "night"]
     }
 
@@ -187,29 +197,31 @@ def test_supposed_facts_are_read_by_their_type() -> None:
 def test_what_can_not_be_supposed_is_told(name: str, word: str, hint: str) -> None:
     """With the nearest fact, or what it may be."""
     with pytest.raises(BadRequest) as caught:
-        parsed({name: word})
+        parse_what_if({name: word})
     assert caught.value.hint == hint
 
 
-async def test_the_same_rules_flip_nothing(house: SmallHouse) -> None:
+async def test_the_same_rules_flip_nothing(services: MessagingServices) -> None:
     """And durable-rules says the same, where it is there."""
-    await house.post()
-    found = await _backtest(house)
+    await services.enqueue_and_settle()
+    found = await _backtest(services)
     assert isinstance(found, report.BacktestReport)
     assert found.decisions == 2
     assert (found.flips, found.by_rule, found.disagreed) == ({}, (), 0)
-    assert found.checked == (found.decisions if available else 0)
+    assert found.checked == (found.decisions if ENGINE_AVAILABLE else 0)
     assert found.before == found.after
     assert found.scores_before == found.scores_after
 
 
-async def test_a_flip_names_the_person_the_rule_and_what_became_of_it(house: SmallHouse) -> None:
+async def test_a_flip_names_the_person_the_rule_and_what_became_of_it(
+    services: MessagingServices,
+) -> None:
     """So that whoever tunes a rule sees whom it would have stopped."""
-    await house.post()
-    contact = await house.contact(ANA)
-    await house.clock.advance(60)
-    await house.evidence(contact, EvidenceKind.INBOUND, "none")
-    found = await _backtest(house, STRICTER)
+    await services.enqueue_and_settle()
+    contact = await services.resolve_contact(ANA)
+    await services.clock.advance(60)
+    await services.add_evidence(contact, EvidenceKind.INBOUND, "none")
+    found = await _backtest(services, STRICTER)
     assert isinstance(found, report.BacktestReport)
     assert found.flips == {"allow → block": found.allows_less}
     assert found.allows_more == 0
@@ -221,69 +233,71 @@ async def test_a_flip_names_the_person_the_rule_and_what_became_of_it(house: Sma
     assert flip.outcomes == ("answered",)
 
 
-async def test_a_threshold_is_named_where_no_rule_is_to_blame(house: SmallHouse) -> None:
+async def test_a_threshold_is_named_where_no_rule_is_to_blame(services: MessagingServices) -> None:
     """The points are the same; the bar is higher."""
-    await house.post()
-    found = await _backtest(house, FORMAT + "thresholds: [{verdict: allow, from: 99}]\n")
+    await services.enqueue_and_settle()
+    found = await _backtest(services, FORMAT + "thresholds: [{verdict: allow, from: 99}]\n")
     assert isinstance(found, report.BacktestReport)
     assert [each.rule for each in found.by_rule] == ["thresholds"]
 
 
-async def test_other_points_of_the_score_count_too(house: SmallHouse) -> None:
+async def test_other_points_of_the_score_count_too(services: MessagingServices) -> None:
     """The candidate's own score set scores each prospect anew."""
-    await house.post()
-    await house.database.write(
-        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    await services.enqueue_and_settle()
+    await services.database.write(
+        lambda tx: services.rulesets.store(tx, at=services.clock.now(), who="daemon")
     )
     poorer = "format: leadmaster/score@1\nscores: [{id: on_whatsapp, points: 1}]\n"
-    found = await _backtest(house, score=poorer)
+    found = await _backtest(services, score=poorer)
     assert isinstance(found, report.BacktestReport)
     assert found.allows_less == found.before["allow"]
     assert [each.rule for each in found.by_rule] == ["prospect.score_contactabilidad"]
 
 
-async def test_the_score_is_named_where_it_starts_elsewhere(house: SmallHouse) -> None:
+async def test_the_score_is_named_where_it_starts_elsewhere(services: MessagingServices) -> None:
     """No rule gives other points, and yet the score is another."""
-    await house.post()
-    found = await _backtest(house, FORMAT + "score: {base: 10, min: 0, max: 100}\n")
+    await services.enqueue_and_settle()
+    found = await _backtest(services, FORMAT + "score: {base: 10, min: 0, max: 100}\n")
     assert isinstance(found, report.BacktestReport)
     assert [each.rule for each in found.by_rule] == ["score"]
 
 
-async def test_other_windows_are_asked_of_the_clock_anew(house: SmallHouse) -> None:
+async def test_other_windows_are_asked_of_the_clock_anew(services: MessagingServices) -> None:
     """What was open is stored; what is open under other hours is not."""
-    await house.post()
-    await house.database.write(
-        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    await services.enqueue_and_settle()
+    await services.database.write(
+        lambda tx: services.rulesets.store(tx, at=services.clock.now(), who="daemon")
     )
     night = 'windows: {business: {days: mon-fri, from: "22:00", to: "23:00", holidays: false}}\n'
-    found = await _backtest(house, FORMAT + night)
+    found = await _backtest(services, FORMAT + night)
     assert isinstance(found, report.BacktestReport)
     assert found.flips == {"allow → defer": found.before["allow"]}
     assert [each.rule for each in found.by_rule] == ["closed"]
 
 
-async def test_a_person_who_is_forgotten_keeps_the_hours_of_then(house: SmallHouse) -> None:
+async def test_a_person_who_is_forgotten_keeps_the_hours_of_then(
+    services: MessagingServices,
+) -> None:
     """Nobody knows any more where they lived."""
-    await house.post()
-    await house.database.write(
-        lambda tx: house.rulebook.store(tx, at=house.clock.now(), who="daemon")
+    await services.enqueue_and_settle()
+    await services.database.write(
+        lambda tx: services.rulesets.store(tx, at=services.clock.now(), who="daemon")
     )
-    later = house.clock.now() + timedelta(days=1)
-    await house.database.write(lambda tx: retention.pseudonymise_decisions(tx, later, 9))
+    later = services.clock.now() + timedelta(days=1)
+    await services.database.write(lambda tx: retention.pseudonymise_decisions(tx, later, 9))
     night = 'windows: {business: {days: mon-fri, from: "22:00", to: "23:00", holidays: false}}\n'
-    found = await _backtest(house, FORMAT + night)
+    found = await _backtest(services, FORMAT + night)
     assert isinstance(found, report.BacktestReport)
     assert found.flips == {}
 
 
-async def test_what_no_rule_can_lift_stays_in_force(house: SmallHouse) -> None:
+async def test_what_no_rule_can_lift_stays_in_force(services: MessagingServices) -> None:
     """A file without any veto does not flip a block of the code's own floor."""
-    beto = await house.prospect(BETO)
-    await house.evidence(beto, EvidenceKind.REFUSAL, "refused")
-    await house.post(BETO)
+    beto = await services.add_prospect(BETO)
+    await services.add_evidence(beto, EvidenceKind.DECLINED, "refused")
+    await services.enqueue_and_settle(BETO)
     found = await _backtest(
-        house,
+        services,
         rules.DEFAULTS.joinpath("gate.yaml")
         .read_text()
         .replace(
@@ -297,19 +311,21 @@ async def test_what_no_rule_can_lift_stays_in_force(house: SmallHouse) -> None:
     assert found.allows_more == 0
 
 
-async def test_a_forgotten_text_is_left_out_where_a_rule_reads_it(house: SmallHouse) -> None:
+async def test_a_forgotten_text_is_left_out_where_a_rule_reads_it(
+    services: MessagingServices,
+) -> None:
     """And counted."""
-    await house.post()
-    await house.execute("UPDATE messages SET text = ''")
-    found = await _backtest(house, STRICTER)
+    await services.enqueue_and_settle()
+    await services.execute_sql("UPDATE messages SET text = ''")
+    found = await _backtest(services, STRICTER)
     assert isinstance(found, report.BacktestReport)
     assert (found.decisions, found.left_out > 0) == (0, True)
     assert found.share_more == 0
 
 
-async def test_rules_that_can_not_be_read_are_refused(house: SmallHouse) -> None:
+async def test_rules_that_can_not_be_read_are_refused(services: MessagingServices) -> None:
     """With their line."""
-    found = await _backtest(house, FORMAT + "vetos: []\n")
+    found = await _backtest(services, FORMAT + "vetos: []\n")
     assert isinstance(found, report.BacktestRefusal)
     assert "rules.d/gate.yaml:2:1" in found.sentence
 
@@ -322,38 +338,44 @@ async def test_a_child_that_dies_or_falls_silent_is_told(
     program: str, seconds: float, sentence: str
 ) -> None:
     """Whoever waits is not kept waiting."""
-    request = report.Request("nowhere", datetime.now(UTC), (), "both", 0)
+    request = report.BacktestRequest("nowhere", datetime.now(UTC), (), "both", 0)
     command = (sys.executable, "-c", program)
-    answers = [each async for each in backtested(request, command, silence_seconds=seconds)]
+    answers = [
+        each async for each in run_backtest_process(request, command, silence_seconds=seconds)
+    ]
     [found] = answers
     assert isinstance(found, report.BacktestRefusal)
     assert sentence in found.sentence
 
 
-async def test_a_report_is_one_page_that_loads_nothing(house: SmallHouse) -> None:
+async def test_a_report_is_one_page_that_loads_nothing(services: MessagingServices) -> None:
     """Names are escaped, plots are SVG, and no address stands in it."""
-    await house.post()
-    await house.execute("UPDATE prospects SET name = '<b>Ana</b>'")
-    found = await _backtest(house, STRICTER)
+    await services.enqueue_and_settle()
+    await services.execute_sql("UPDATE prospects SET name = '<b>Ana</b>'")
+    found = await _backtest(services, STRICTER)
     assert isinstance(found, report.BacktestReport)
-    text = page.page(msgspec.to_builtins(found))
+    text = page.render_html_report(msgspec.to_builtins(found))
     assert text.count("<svg") >= 3
     assert "&lt;b&gt;Ana&lt;/b&gt;" in text
     assert "http" not in text
-    empty = page.page(msgspec.to_builtins(await _backtest(house)))
+    empty = page.render_html_report(msgspec.to_builtins(await _backtest(services)))
     assert "nothing is allowed or stopped" in empty
 
 
-async def test_a_shadow_is_asked_and_never_obeyed(house: SmallHouse) -> None:
+async def test_a_shadow_is_asked_and_never_obeyed(services: MessagingServices) -> None:
     """What it would have said stands beside the decision, and is counted."""
-    house.rulebook.shadow = Judges.beside(_files(STRICTER))
-    message = await house.post()
-    assert (await house.message(message)).state == "sent"
-    hash_ = house.rulebook.shadow.gate.ruleset.hash
-    standing = await house.database.read(lambda reader: shadows.standing(reader, hash_))
-    assert standing.asked == standing.differed == len(await house.decisions(message))
+    services.rulesets.shadow = CompiledRulesets.compile_shadow(_files(STRICTER))
+    message = await services.enqueue_and_settle()
+    assert (await services.get_message(message)).state == "sent"
+    hash_ = services.rulesets.shadow.gate.ruleset.hash
+    standing = await services.database.read(
+        lambda reader: shadows.get_shadow_statistics(reader, hash_)
+    )
+    assert standing.asked == standing.differed == len(await services.list_decisions(message))
     assert standing.flips == {"allow → block": standing.asked}
-    examples = await house.database.read(lambda r: shadows.disagreements(r, hash_, 5))
+    examples = await services.database.read(
+        lambda r: shadows.list_shadow_disagreements(r, hash_, 5)
+    )
     assert (examples[0].message, examples[0].live, examples[0].shadow) == (
         message,
         "allow",
@@ -361,15 +383,19 @@ async def test_a_shadow_is_asked_and_never_obeyed(house: SmallHouse) -> None:
     )
 
 
-async def test_after_a_change_of_rules_what_waits_is_judged_anew(house: SmallHouse) -> None:
+async def test_after_a_change_of_rules_what_waits_is_judged_anew(
+    services: MessagingServices,
+) -> None:
     """Deferred at night by the old rules; the new ones know no night."""
-    await house.clock.leap(8 * 3600)
-    message = await house.post()
-    assert (await house.message(message)).state == "deferred"
+    await services.clock.leap(8 * 3600)
+    message = await services.enqueue_and_settle()
+    assert (await services.get_message(message)).state == "deferred"
     open_always = FORMAT + "vetoes: [{id: closed, when: {message.links|gte: 999}}]\n"
-    house.rulebook.judges = Judges.of(_files(open_always), RulesSettings())
-    await house.outbox.rules_changed()
-    await house.clock.settle()
-    assert (await house.message(message)).state == "sent"
-    hashes = {each.ruleset for each in await house.decisions(message)}
+    services.rulesets.compiled = CompiledRulesets.compile_files(
+        _files(open_always), RulesSettings()
+    )
+    await services.outbox.on_rules_changed()
+    await services.clock.settle()
+    assert (await services.get_message(message)).state == "sent"
+    hashes = {each.ruleset for each in await services.list_decisions(message)}
     assert len(hashes) == 2

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from daemon.hindsight.rows import Rows
-from rules import DEFAULTS, load
-from rules.examples import baseline
+from daemon.hindsight.rows import ReplayRowDecoder
+from rules import DEFAULTS, load_ruleset
+from rules.examples import baseline_facts
 from rules.replay import Replay
 
-REPLAY = Replay(load([DEFAULTS / "gate.yaml"]))
-FACTS = baseline(REPLAY.ruleset)
+REPLAY = Replay(load_ruleset([DEFAULTS / "gate.yaml"]))
+FACTS = baseline_facts(REPLAY.ruleset)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ FACTS = baseline(REPLAY.ruleset)
 def test_a_row_is_what_the_judge_would_know(stored: dict[str, object]) -> None:
     """A value of another type is unknown, whichever way it came."""
     facts = {**FACTS, **stored}
-    row = Rows(REPLAY).of(json.dumps(facts).encode(), {})
-    assert row == REPLAY.row(facts)
-    assert [type(value) for value in row] == [type(value) for value in REPLAY.row(facts)]
+    row = ReplayRowDecoder(REPLAY).decode_row(json.dumps(facts).encode(), {})
+    assert row == REPLAY.row_from_facts(facts)
+    assert [type(value) for value in row] == [type(value) for value in REPLAY.row_from_facts(facts)]
 
 
 def test_a_changed_fact_is_read_as_changed() -> None:
     """The text, which no snapshot holds, and a score that is reckoned anew."""
-    row = Rows(REPLAY).of(json.dumps(FACTS).encode(), {"message.links": 7})
-    assert row == REPLAY.row({**FACTS, "message.links": 7})
+    row = ReplayRowDecoder(REPLAY).decode_row(json.dumps(FACTS).encode(), {"message.links": 7})
+    assert row == REPLAY.row_from_facts({**FACTS, "message.links": 7})

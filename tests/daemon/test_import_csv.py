@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from daemon.api.imports import SourceUnreadable
 from daemon.plugins.sync import leadmaster_declare_sources
 from daemon.plugins.sync.csv_source import CsvFile, open_csv
-from daemon.plugins.sync.decoding import decode
-from daemon.plugins.sync.headers import KNOWN, guess
+from daemon.plugins.sync.decoding import decode_text
+from daemon.plugins.sync.headers import HEADER_NAMES, guess_mapping
 
 SPANISH = "Nombre;Teléfono\nÑusta Ibáñez;+54 9 11 4123-4567\n"
 CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)
@@ -48,17 +48,17 @@ def test_the_encoding_is_found(write: Write, encoding: str) -> None:
 def test_what_makes_no_sense_in_windows_is_guessed() -> None:
     """An old DOS file decodes in cp1252, to nonsense; a better guess is taken."""
     text = "nombre;ciudad\n" + "mañana será peor que ayer, señora Ñandú;Córdoba\n" * 20
-    assert decode(text.encode("cp850"))[0] == text
+    assert decode_text(text.encode("cp850"))[0] == text
 
 
 def test_what_is_no_text_is_refused() -> None:
     """A spreadsheet and noise are named for what they are; a broken mark says where."""
     with pytest.raises(SourceUnreadable, match="spreadsheet"):
-        decode(b"PK\x03\x04rest")
+        decode_text(b"PK\x03\x04rest")
     with pytest.raises(SourceUnreadable):
-        decode(bytes(range(256)) * 4)
+        decode_text(bytes(range(256)) * 4)
     with pytest.raises(SourceUnreadable, match="byte 3"):
-        decode(b"\xef\xbb\xbfabc\xff")
+        decode_text(b"\xef\xbb\xbfabc\xff")
 
 
 @pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
@@ -134,7 +134,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
 def test_headers_are_known_in_both_languages() -> None:
     """Case, accents and punctuation do not matter; of two numbers the mobile is taken."""
     spanish = ("NOMBRE", "Tel.", "Celular", "Rubro", "Origen", "Consentimiento", "Último contacto")
-    assert guess(spanish) == {
+    assert guess_mapping(spanish) == {
         "name": "NOMBRE",
         "phone": "Celular",
         "trade": "Rubro",
@@ -143,13 +143,13 @@ def test_headers_are_known_in_both_languages() -> None:
         "data_date": "Último contacto",
     }
     english = ("Full name", "Phone number", "Opt-in", "Evidence", "Notes")
-    assert set(guess(english)) == {"name", "phone", "permission", "evidence", "notes"}
-    assert guess(("foo",)) == {}
+    assert set(guess_mapping(english)) == {"name", "phone", "permission", "evidence", "notes"}
+    assert guess_mapping(("foo",)) == {}
 
 
 def test_no_header_means_two_things() -> None:
     """A name belongs to one column only."""
-    names = [name for names in KNOWN.values() for name in names]
+    names = [name for names in HEADER_NAMES.values() for name in names]
     assert len(names) == len(set(names))
 
 
@@ -164,7 +164,7 @@ def test_the_plugin_declares_csv() -> None:
 def test_any_bytes_are_text_or_refused(content: bytes) -> None:
     """No file makes the decoding raise anything but its own refusal."""
     try:
-        text, _ = decode(content)
+        text, _ = decode_text(content)
     except SourceUnreadable:
         return
     assert isinstance(text, str)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from daemon.api.imports import ImportRow
 from daemon.errors import ImportRejected
 from daemon.imports.options import ImportOptions, ImportPermission
-from daemon.imports.reading import date_said, permission_said, read
+from daemon.imports.reading import parse_date, parse_permission, parse_row
 
 TODAY = date(2026, 11, 20)
 MAPPING = {
@@ -50,7 +50,7 @@ def test_what_a_word_grants(
     said: str, evidence: str, granted: ImportPermission, remark: str
 ) -> None:
     """A yes counts with evidence only; a no always; what is not understood grants nothing."""
-    found, reason_code, sentence = permission_said(said, evidence, ImportPermission.PUBLIC_SOURCE)
+    found, reason_code, sentence = parse_permission(said, evidence, ImportPermission.PUBLIC_SOURCE)
     assert (found, reason_code) == (granted, remark)
     assert bool(sentence) is bool(remark)
 
@@ -58,7 +58,7 @@ def test_what_a_word_grants(
 @given(st.text(max_size=30), st.sampled_from(list(ImportPermission)))
 def test_no_word_opts_in_without_evidence(said: str, default: ImportPermission) -> None:
     """Whatever a cell says, it is no opt-in unless somebody says how it was obtained."""
-    granted, _, _ = permission_said(said, "", default)
+    granted, _, _ = parse_permission(said, "", default)
     assert granted is not ImportPermission.OPTED_IN or default is ImportPermission.OPTED_IN
 
 
@@ -80,22 +80,22 @@ def test_no_word_opts_in_without_evidence(said: str, default: ImportPermission) 
 )
 def test_dates_are_read_strictly(said: str, found: date | None) -> None:
     """ISO or dd/mm/yyyy; anything else, and the future, is unknown."""
-    assert date_said(said, TODAY) == found
+    assert parse_date(said, TODAY) == found
 
 
 @given(st.text(max_size=20) | st.from_regex(r"\d{1,4}[-/]\d{1,2}[-/]\d{1,4}", fullmatch=True))
 def test_no_text_breaks_the_dates(said: str) -> None:
     """Every text is a date up to tomorrow, or unknown."""
-    found = date_said(said, TODAY)
+    found = parse_date(said, TODAY)
     assert found is None or found <= date(2026, 11, 21)
 
 
 def test_a_whole_record() -> None:
     """Every mapped cell has its place."""
     row = cells(Nombre=" Ana ", Permiso="sí", Prueba="form", Fecha="2026-11-01", Origen="feria")
-    found = read(row, MAPPING, ImportOptions(), region="AR", today=TODAY)
+    found = parse_row(row, MAPPING, ImportOptions(), region="AR", today=TODAY)
     assert (found.record, found.phone, found.name) == (2, "+5491141234567", "Ana")
-    assert (found.permission, found.said, found.evidence) == (
+    assert (found.permission, found.permission_text, found.evidence) == (
         ImportPermission.OPTED_IN,
         "sí",
         "form",
@@ -110,15 +110,15 @@ def test_what_holds_for_all() -> None:
         permission=ImportPermission.NONE,
         statement="signed at the fair",
     )
-    blank = read(cells(Origen="feria"), MAPPING, options, region="AR", today=TODAY)
+    blank = parse_row(cells(Origen="feria"), MAPPING, options, region="AR", today=TODAY)
     assert (blank.cartera_origen, blank.permission) == ("padrón 2026", ImportPermission.NONE)
-    yes = read(cells(Permiso="sí"), MAPPING, options, region="AR", today=TODAY)
+    yes = parse_row(cells(Permiso="sí"), MAPPING, options, region="AR", today=TODAY)
     assert (yes.permission, yes.evidence) == (ImportPermission.OPTED_IN, "signed at the fair")
 
 
 def test_a_record_without_a_number_is_rejected_with_the_reason() -> None:
     """Nothing is raised; the reason is in the result."""
-    found = read(cells(Tel="s/n"), MAPPING, ImportOptions(), region="AR", today=TODAY)
+    found = parse_row(cells(Tel="s/n"), MAPPING, ImportOptions(), region="AR", today=TODAY)
     assert (found.phone, found.reason_code) == (None, "not_a_number")
     assert found.sentence
 
@@ -135,11 +135,11 @@ def test_options_that_can_not_be_meant_are_refused() -> None:
 def test_a_mapping_names_headers_that_are_there() -> None:
     """A corrected guess counts; a header that is not there, and no number at all, are refused."""
     headers = ("A", "B")
-    assert ImportOptions(mapping={"phone": "B"}).mapped(headers, {"name": "A"}) == {
+    assert ImportOptions(mapping={"phone": "B"}).resolve_mapping(headers, {"name": "A"}) == {
         "name": "A",
         "phone": "B",
     }
     with pytest.raises(ImportRejected, match="no header 'C'"):
-        ImportOptions(mapping={"phone": "C"}).mapped(headers, {})
+        ImportOptions(mapping={"phone": "C"}).resolve_mapping(headers, {})
     with pytest.raises(ImportRejected, match="phone number"):
-        ImportOptions().mapped(headers, {"name": "A"})
+        ImportOptions().resolve_mapping(headers, {"name": "A"})

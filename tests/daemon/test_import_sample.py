@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from daemon.imports.child import Child
+from daemon.imports.child import ImportProcess
 from daemon.imports.options import ImportOptions
 from storage import imports
 from storage.imports import ImportRowOutcome
-from tests.helpers.importing import import_room
+from tests.helpers.importing import open_import_services
 
 DATA = Path(__file__).parents[1] / "data"
 SAMPLE = DATA / "prospects_es.csv"
@@ -33,15 +33,17 @@ def expected() -> list[tuple[int, str, str | None]]:
 
 async def test_every_record_is_what_the_expected_file_says(tmp_path: Path) -> None:
     """Outcome and number of all 600 records are right, in the real child process."""
-    async with import_room(tmp_path, child=Child()) as room:
+    async with open_import_services(tmp_path, child=ImportProcess()) as import_services:
         heard: list[tuple[int, int | None]] = []
-        report = await room.imports.run(
+        report = await import_services.imports.run(
             SAMPLE, ImportOptions(region="AR"), "ana", lambda *at: heard.append(at)
         )
-        told = await room.database.read(lambda reader: imports.records(reader, report.id))
+        told = await import_services.database.read(
+            lambda reader: imports.list_import_rows(reader, report.id)
+        )
         assert [(each.record, each.outcome.value, each.phone) for each in told] == expected()
         assert heard[-1] == (600, 600)
         assert all(each.sentence for each in told if each.outcome is ImportRowOutcome.REJECTED)
-        assert {each.phone for each in await room.prospects()} == {
+        assert {each.phone for each in await import_services.list_prospects()} == {
             each.phone for each in told if each.outcome in REACHED
         }

@@ -14,23 +14,23 @@ import pytest
 
 from daemon import children
 from daemon.api.transport import CannotOpen
-from daemon.cli.checks import examined
-from daemon.cli.serve import service
+from daemon.cli.checks import run_checks
+from daemon.cli.serve import open_service
 from daemon.errors import LeadMasterError, StartRefused
-from daemon.hindsight.child import backtested
-from daemon.hindsight.report import Answer, Request
+from daemon.hindsight.child import run_backtest_process
+from daemon.hindsight.report import BacktestAnswer, BacktestRequest
 from daemon.http import control
-from daemon.imports.child import Child
-from daemon.imports.lines import Request as ImportRequest
+from daemon.imports.child import ImportProcess
+from daemon.imports.lines import ImportReadRequest as ImportRequest
 from daemon.imports.options import ImportOptions
-from daemon.rulebook.trial import Trial
-from daemon.runtime import LoopLag
+from daemon.rulebook.trial import RuleCheckProcess
+from daemon.runtime import EventLoopLag
 from daemon.settings import RulesSettings, Settings
 from storage.errors import StorageError
 from tests.helpers.clock import FakeClock
-from tests.helpers.doors import settings_for
-from tests.helpers.leaks import none_left
-from tests.helpers.lines import unread_line
+from tests.helpers.doors import build_settings
+from tests.helpers.leaks import assert_none_left_open
+from tests.helpers.lines import open_unread_transport
 
 _MUMBLE = "import time; print('x' * 200_000, end='', flush=True); time.sleep(99)"
 MUMBLING = (sys.executable, "-c", _MUMBLE)
@@ -39,15 +39,15 @@ MUMBLING = (sys.executable, "-c", _MUMBLE)
 
 async def lived(settings: Settings) -> None:
     """Open all that `leadmaster run` opens, and close it."""
-    async with service(settings, {}, LoopLag()):
+    async with open_service(settings, {}, EventLoopLag()):
         pass
 
 
 async def test_a_life_leaves_nothing_open(short_folder: Path) -> None:
     """The first one loads what stays loaded; then what is opened is closed."""
-    settings = settings_for(short_folder)
+    settings = build_settings(short_folder)
     await lived(settings)
-    with none_left():
+    with assert_none_left_open():
         await lived(settings)
 
 
@@ -90,26 +90,26 @@ async def test_a_refused_start_leaves_nothing_open(
     spoil: Callable[[Settings], Settings], short_folder: Path
 ) -> None:
     """Whatever was open by then is closed; the doctor, asked why, leaves nothing either."""
-    settings = settings_for(short_folder)
+    settings = build_settings(short_folder)
     await lived(settings)
     settings = spoil(settings)
-    list(examined(settings))
-    with none_left():
+    list(run_checks(settings))
+    with assert_none_left_open():
         for _ in range(2):
             with pytest.raises((LeadMasterError, StorageError)):
                 await lived(settings)
-        list(examined(settings))
+        list(run_checks(settings))
 
 
 async def test_a_start_that_is_interrupted_anywhere_leaves_nothing_open(
     short_folder: Path,
 ) -> None:
     """After a millisecond, after two, and so on until it is up."""
-    settings = settings_for(short_folder)
+    settings = build_settings(short_folder)
     await lived(settings)
     milliseconds, done = 1, False
     while not done:
-        with none_left():
+        with assert_none_left_open():
             life = asyncio.create_task(lived(settings))
             for _ in range(milliseconds):
                 await asyncio.sleep(0.001)
@@ -125,30 +125,30 @@ async def test_a_line_that_can_not_be_opened_leaves_nothing_open(name: str, tmp_
     """It is tried again and again: each time would keep a file open."""
     (tmp_path / "ventas").mkdir()
     (tmp_path / "ventas" / name).write_text('{"a": 1}\nno json\n', encoding="utf-8")
-    with none_left():
+    with assert_none_left_open():
         for _ in range(3):
             with pytest.raises((msgspec.MsgspecError, CannotOpen)):
-                async with unread_line(tmp_path, FakeClock()):
+                async with open_unread_transport(tmp_path, FakeClock()):
                     pass
 
 
 def test_a_control_socket_that_is_refused_leaves_nothing_open(short_folder: Path) -> None:
     """A name that is too long, a file in its place, a folder that is a file, a living daemon."""
     (short_folder / "file").touch()
-    with control.bind(short_folder / "taken"):
+    with control.bind_control_socket(short_folder / "taken"):
         taken = [short_folder / name for name in ("x" * 150, "file", "file/inner", "taken")]
-        with none_left():
+        with assert_none_left_open():
             for path in taken:
                 with pytest.raises(StartRefused):
-                    control.bind(path)
+                    control.bind_control_socket(path)
 
 
 async def backtest_given_up() -> None:
     """Ask for a backtest whose process mumbles."""
-    request = Request(
+    request = BacktestRequest(
         "nowhere", datetime(2026, 1, 1, tzinfo=UTC), files=(), engines="reference", examples=1
     )
-    answers: AsyncGenerator[Answer, None] = backtested(request, MUMBLING)
+    answers: AsyncGenerator[BacktestAnswer, None] = run_backtest_process(request, MUMBLING)
     async with contextlib.aclosing(answers):
         await anext(answers)
 
@@ -158,27 +158,27 @@ async def import_given_up() -> None:
     request = ImportRequest(
         path="nowhere", source="csv", options=ImportOptions(), region="AR", today=date(2026, 3, 3)
     )
-    async with Child(MUMBLING).reading(request):
+    async with ImportProcess(MUMBLING).open_file(request):
         pass
 
 
 async def trial_given_up() -> None:
     """Try rules in a process that mumbles."""
-    await Trial(60, "reference", MUMBLING).of([])
+    await RuleCheckProcess(60, "reference", MUMBLING).check_files([])
 
 
 @pytest.mark.parametrize("work", [backtest_given_up, import_given_up, trial_given_up])
 async def test_a_child_that_is_given_up_leaves_no_pipe(work: Callable[[], Awaitable[None]]) -> None:
     """Its answers are not all read: the pipe is closed without them, when it is said to be gone."""
     await asyncio.gather(asyncio.to_thread(sum, ()))  # the loop's own thread is there before
-    with none_left(), pytest.raises(TimeoutError):
+    with assert_none_left_open(), pytest.raises(TimeoutError):
         await asyncio.wait_for(work(), 0.2)
 
 
 async def test_a_child_that_talks_faster_than_anybody_listens_can_be_given_up() -> None:
     """Its pipe is full, and the reading of it is held up: neither keeps us from ending it."""
     command = (sys.executable, "-c", "while True: print('x' * 4096)")
-    with none_left():
-        async with asyncio.timeout(20), children.answering(command, longest_line=8192) as child:
-            assert await child.line()
+    with assert_none_left_open():
+        async with asyncio.timeout(20), children.run_worker(command, max_line_bytes=8192) as child:
+            assert await child.read_line()
             await asyncio.sleep(0.1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from daemon.api.effects import AskReview, ContactView, InboundEffect, Intent, SetIntent
 from daemon.api.signals import InboundMessage
 from daemon.plugins.listener import leadmaster_interpret_inbound
-from daemon.plugins.listener.reading import intent_of
+from daemon.plugins.listener.reading import find_intent
 
 
 async def effects_of(text: str, origin: str | None = "feria 2025") -> list[InboundEffect]:
@@ -70,5 +70,5 @@ async def test_an_unknown_origin_is_said_plainly() -> None:
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     """No text makes the listener raise, and a quote is part of the text."""
-    if found := intent_of(text):
+    if found := find_intent(text):
         assert found[1] in text

@@ -18,7 +18,7 @@ from yarl import URL
 
 from daemon import logs
 from storage.errors import DiskFull
-from tests.helpers.doors import doors, settings_for
+from tests.helpers.doors import build_settings, open_http_server
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def stream() -> Iterator[io.StringIO]:
     """Log into memory, and give the default back afterwards."""
     handlers, level = logging.root.handlers[:], logging.root.level
     out = io.StringIO()
-    logs.configure(stream=out)
+    logs.configure_logging(stream=out)
     yield out
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
@@ -144,7 +144,7 @@ def test_faults_of_different_things_are_all_told(stream: io.StringIO) -> None:
 def test_after_a_while_it_says_how_often_it_came() -> None:
     """Each interval has its line; what was held back in between is counted in it."""
     now = [0.0]
-    repeats = logs.Repeats(lambda: now[0])
+    repeats = logs.RepeatedErrorFilter(lambda: now[0])
     passed = []
     for moment in (0, 1, 59, 60, 61, 125):
         now[0] = float(moment)
@@ -179,7 +179,7 @@ async def test_what_is_not_http_is_told_without_its_words(
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nhushhush\r\n",
         b"GET /?hushhush\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
     )
-    async with doors(settings_for(short_folder)) as opened:
+    async with open_http_server(build_settings(short_folder)) as opened:
         port = URL(opened.public.base).port
         for request in broken:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -191,7 +191,7 @@ async def test_what_is_not_http_is_told_without_its_words(
     assert "Traceback" not in stream.getvalue()
 
 
-class Terminal(io.StringIO):
+class TtyStream(io.StringIO):
     """A stream at which somebody looks."""
 
     def isatty(self) -> bool:
@@ -201,8 +201,8 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_gets_lines_for_people_without_local_variables() -> None:
     """Where somebody looks, no JSON is written; a traceback shows no values either."""
-    handlers, out = logging.root.handlers[:], Terminal()
-    logs.configure(stream=out)
+    handlers, out = logging.root.handlers[:], TtyStream()
+    logs.configure_logging(stream=out)
     secret = "hola" + "mundo"
     try:
         raise ValueError(len(secret))  # noqa: TRY301 - the log needs a real one
@@ -219,5 +219,5 @@ def test_a_terminal_gets_lines_for_people_without_local_variables() -> None:
 @given(st.from_regex(r"\+[1-9][0-9]{9,14}", fullmatch=True), st.text(max_size=10))
 def test_no_international_number_survives(number: str, around: str) -> None:
     """Whatever stands around it, an E.164 number never comes through whole."""
-    masked = logs.mask_numbers(None, "info", {"event": f"{around} {number} {around}"})
+    masked = logs.mask_phone_numbers(None, "info", {"event": f"{around} {number} {around}"})
     assert number not in masked["event"]

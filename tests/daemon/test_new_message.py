@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from daemon.api.effects import AddNote, QueueReply
 from daemon.errors import BadRequest
-from daemon.new_message import LONGEST_TEXT, sendable
+from daemon.new_message import MAX_TEXT_LENGTH, validate_text
 from statemachines.message import MessageState
 from storage import messages
-from tests.daemon.test_inbound import Says
-from tests.helpers.doors import doors, settings_for
-from tests.helpers.people import opened_desk, opened_people
+from tests.daemon.test_inbound import InboundInterpreter
+from tests.helpers.doors import build_settings, open_http_server
+from tests.helpers.people import build_inbound_services, open_contact_services
 
 PHONE = "+5491141234567"
 HOSTILE = "Hola\x00 Ana"
@@ -26,7 +26,7 @@ HOSTILE = "Hola\x00 Ana"
 def test_no_control_character_is_ever_sent(text: str) -> None:
     """What is sendable has tabs and ends of lines, and of the other controls none."""
     try:
-        sent = sendable(text)
+        sent = validate_text(text)
     except BadRequest:
         return
     assert {each for each in sent if unicodedata.category(each) == "Cc"} <= {"\n", "\t"}
@@ -40,7 +40,7 @@ def test_no_control_character_is_ever_sent(text: str) -> None:
         " \n\t",
         "\u200b",
         "\ufeff \u202e",
-        "x" * (LONGEST_TEXT + 1),
+        "x" * (MAX_TEXT_LENGTH + 1),
         HOSTILE,
         "a\x1b[2J",
         "\x85a",
@@ -49,19 +49,19 @@ def test_no_control_character_is_ever_sent(text: str) -> None:
 def test_a_text_that_can_not_be_sent_is_a_sentence(text: str) -> None:
     """It says what is wrong and what to do, and repeats nothing of the text."""
     with pytest.raises(BadRequest, match=r"^text: ") as caught:
-        sendable(text)
+        validate_text(text)
     assert caught.value.hint
     assert "Hola" not in str(caught.value)
 
 
 def test_lines_tabs_and_emoji_stay_as_they_are() -> None:
     """People write in paragraphs; the ends of their lines become the ones that phones use."""
-    assert sendable("Hola 👩‍👩‍👧\r\n\tñandú\n") == "Hola 👩‍👩‍👧\n\tñandú\n"
+    assert validate_text("Hola 👩‍👩‍👧\r\n\tñandú\n") == "Hola 👩‍👩‍👧\n\tñandú\n"
 
 
 async def test_the_doors_refuse_it(short_folder: Path) -> None:
     """One by one and in a list; nothing of it is stored."""
-    async with doors(settings_for(short_folder)) as opened:
+    async with open_http_server(build_settings(short_folder)) as opened:
         await opened.control.post("/v1/sessions", name="ventas", channel="simulated")
         order = {"to": PHONE, "text": HOSTILE}
         one = await opened.control.call("POST", "/v1/messages", json=order)
@@ -76,14 +76,14 @@ async def test_the_doors_refuse_it(short_folder: Path) -> None:
 
 async def test_a_plugins_reply_is_refused_and_the_inbound_is_kept(tmp_path: Path) -> None:
     """The plugin loses its effects, as for any other answer that is none."""
-    plugin = Says([AddNote("x"), QueueReply(HOSTILE)])
-    async with opened_people(tmp_path) as people:
-        desk = opened_desk(people, more={"helper": plugin})
-        prospect = await desk.prospect()
-        await desk.writes("hola")
-        assert (await desk.read_prospect(prospect)).notes == ""
+    plugin = InboundInterpreter([AddNote("x"), QueueReply(HOSTILE)])
+    async with open_contact_services(tmp_path) as people:
+        inbound = build_inbound_services(people, more={"helper": plugin})
+        prospect = await inbound.add_prospect()
+        await inbound.receive_text("hola")
+        assert (await inbound.get_prospect(prospect)).notes == ""
         waiting = await people.database.read(
-            lambda r: messages.page(r, states=[MessageState.QUEUED])
+            lambda r: messages.list_messages(r, states=[MessageState.QUEUED])
         )
         assert waiting == []
-        assert plugin.heard
+        assert plugin.calls

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.notify import Notifier, listen_fds
+from daemon.notify import SystemdNotifier, get_listen_fds
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def heard(manager: socket.socket) -> str:
     return manager.recv(4096).decode()
 
 
-def notifier(manager: socket.socket, **extra: str) -> Notifier:
+def notifier(manager: socket.socket, **extra: str) -> SystemdNotifier:
     """Build the notifier as the daemon does, from an environment."""
-    return Notifier.from_env({"NOTIFY_SOCKET": manager.getsockname(), **extra})
+    return SystemdNotifier.from_env({"NOTIFY_SOCKET": manager.getsockname(), **extra})
 
 
 def test_ready_carries_the_status(manager: socket.socket) -> None:
@@ -54,7 +54,7 @@ def test_reloading_carries_the_monotonic_time(manager: socket.socket) -> None:
 def test_stopping_and_watchdog_are_said(manager: socket.socket) -> None:
     """The two plain messages arrive in order."""
     told = notifier(manager)
-    told.watchdog()
+    told.feed_watchdog()
     told.stopping()
     assert [heard(manager), heard(manager)] == ["WATCHDOG=1", "STOPPING=1"]
 
@@ -64,13 +64,15 @@ def test_an_abstract_socket_is_reached() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(f"\0leadmaster-test-{os.getpid()}")
         receiver.settimeout(2)
-        Notifier.from_env({"NOTIFY_SOCKET": f"@leadmaster-test-{os.getpid()}"}).status("here")
+        SystemdNotifier.from_env({"NOTIFY_SOCKET": f"@leadmaster-test-{os.getpid()}"}).status(
+            "here"
+        )
         assert heard(receiver) == "STATUS=here"
 
 
 def test_no_service_manager_is_no_error() -> None:
     """Without NOTIFY_SOCKET nothing is sent, and nothing raised."""
-    silent = Notifier.from_env({})
+    silent = SystemdNotifier.from_env({})
     silent.ready("alone")
     assert silent.address is None
 
@@ -78,13 +80,13 @@ def test_no_service_manager_is_no_error() -> None:
 @pytest.mark.parametrize("name", ["relative", "vsock:2:9999"])
 def test_an_address_of_another_kind_is_left_alone(name: str) -> None:
     """Only a path or an abstract name is spoken to."""
-    assert Notifier.from_env({"NOTIFY_SOCKET": name}).address is None
+    assert SystemdNotifier.from_env({"NOTIFY_SOCKET": name}).address is None
 
 
 def test_a_manager_that_went_away_is_no_error(tmp_path: Path) -> None:
     """The daemon goes on when nobody listens any more."""
     gone = tmp_path / "gone"
-    Notifier.from_env({"NOTIFY_SOCKET": str(gone)}).watchdog()
+    SystemdNotifier.from_env({"NOTIFY_SOCKET": str(gone)}).feed_watchdog()
     assert not gone.exists()
 
 
@@ -92,7 +94,7 @@ def test_a_full_queue_does_not_block(manager: socket.socket) -> None:
     """A manager that does not read costs messages, never the event loop."""
     told = notifier(manager)
     for _ in range(5_000):
-        told.watchdog()
+        told.feed_watchdog()
     assert heard(manager) == "WATCHDOG=1"
 
 
@@ -111,7 +113,7 @@ def test_the_watchdog_is_fed_twice_per_limit(
     environ: dict[str, str], seconds: float | None
 ) -> None:
     """The interval is half of the limit, and only when the limit is meant for this process."""
-    assert Notifier.from_env(environ).watchdog_interval() == seconds
+    assert SystemdNotifier.from_env(environ).watchdog_interval() == seconds
 
 
 def test_sockets_come_by_name() -> None:
@@ -135,7 +137,7 @@ def test_sockets_without_a_name_come_by_number() -> None:
 )
 def test_sockets_of_another_process_are_not_taken(environ: dict[str, str]) -> None:
     """Only a process whose number LISTEN_PID carries may take them."""
-    assert listen_fds(environ, pid=77) == {}
+    assert get_listen_fds(environ, pid=77) == {}
 
 
 def _handed_over(listener: socket.socket, names: str, count: int = 1) -> str:

@@ -17,12 +17,12 @@ from daemon.api.numbers import (
     LineType,
     NumberUnusable,
     PhoneNumber,
-    aliases,
-    library,
-    mask,
-    parse,
-    parse_with,
-    wa_link,
+    build_wa_link,
+    list_phone_spellings,
+    load_numbering_library,
+    mask_phone,
+    parse_phone,
+    parse_phone_with,
 )
 from rules.facts import FACTS
 
@@ -51,9 +51,9 @@ def test_every_vector(case: dict[str, str]) -> None:
     """Each shared case gives its number and kind, or is refused."""
     if case["expected"] == "rejected":
         with pytest.raises(NumberUnusable):
-            parse(case["raw"], case["default_region"])
+            parse_phone(case["raw"], case["default_region"])
         return
-    number = parse(case["raw"], case["default_region"])
+    number = parse_phone(case["raw"], case["default_region"])
     assert (number.e164, number.line_type) == (case["e164"], EXPECTED_TYPE[case["expected"]])
     assert number.reachable is case["expected"].startswith("mobile")
 
@@ -78,7 +78,7 @@ def test_every_vector(case: dict[str, str]) -> None:
 )
 def test_old_and_foreign_spellings(raw: str, region: str, e164: str) -> None:
     """15, 9, 1, the ninth digit, labels, extensions and wide digits all lead to one form."""
-    assert parse(raw, region).e164 == e164
+    assert parse_phone(raw, region).e164 == e164
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_old_and_foreign_spellings(raw: str, region: str, e164: str) -> None:
 def test_what_is_wrong_is_said(raw: str, reason_code: str) -> None:
     """Every refusal has a stable code and a sentence that names no digit of the number."""
     with pytest.raises(NumberUnusable) as refused:
-        parse(raw, "AR")
+        parse_phone(raw, "AR")
     assert refused.value.reason_code == reason_code
     assert refused.value.sentence.endswith(".")
     assert not any(each.isdigit() for each in refused.value.sentence)
@@ -119,11 +119,11 @@ def test_what_is_wrong_is_said(raw: str, reason_code: str) -> None:
 def test_any_text_gives_a_number_or_a_typed_refusal(raw: str, region: str) -> None:
     """No text, and no region, makes it raise anything else; what it gives is stable."""
     try:
-        number = parse(raw, region)
+        number = parse_phone(raw, region)
     except NumberUnusable:
         return
-    assert parse(number.e164, "US") == number
-    assert number.e164 in aliases(number.e164)
+    assert parse_phone(number.e164, "US") == number
+    assert number.e164 in list_phone_spellings(number.e164)
 
 
 @given(st.tuples(PREFIX, NATIONAL).map("".join), REGION)
@@ -135,7 +135,7 @@ def test_both_libraries_agree(raw: str, region: str) -> None:
 def told(plan: object, raw: str, region: str) -> PhoneNumber | str:
     """Return what one library makes of a text."""
     try:
-        return parse_with(plan, raw, region)
+        return parse_phone_with(plan, raw, region)
     except NumberUnusable as refused:
         return refused.reason_code
 
@@ -143,9 +143,9 @@ def told(plan: object, raw: str, region: str) -> PhoneNumber | str:
 @given(st.sampled_from(["+54", "+549", "+52", "+521", "+55", "+1", "+34"]), NATIONAL)
 def test_aliases_are_one_set_for_all_of_its_members(prefix: str, national: str) -> None:
     """Whoever is in a set has the same set: suppression must not depend on who asks."""
-    forms = aliases(prefix + national)
+    forms = list_phone_spellings(prefix + national)
     assert prefix + national in forms
-    assert all(aliases(form) == forms for form in forms)
+    assert all(list_phone_spellings(form) == forms for form in forms)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_aliases_are_one_set_for_all_of_its_members(prefix: str, national: str) 
 )
 def test_the_spellings_of_a_line(phone: str, forms: set[str]) -> None:
     """Argentina 54/549, Mexico 52/521, Brazil with and without the 9; a landline has one."""
-    assert aliases(phone) == forms
+    assert list_phone_spellings(phone) == forms
 
 
 @pytest.mark.parametrize(
@@ -175,21 +175,21 @@ def test_the_spellings_of_a_line(phone: str, forms: set[str]) -> None:
 )
 def test_a_masked_number_hides_four_digits(phone: str, shown: str) -> None:
     """What a person needs to recognise a number stays; what is needed to call it does not."""
-    assert mask(phone) == shown
+    assert mask_phone(phone) == shown
 
 
 def test_the_link_opens_a_chat() -> None:
     """A wa.me link has no plus, and its text is quoted."""
-    assert wa_link("+5491141234567") == "https://wa.me/5491141234567"
-    assert wa_link("+525512345678", "¿qué & cómo?") == (
+    assert build_wa_link("+5491141234567") == "https://wa.me/5491141234567"
+    assert build_wa_link("+525512345678", "¿qué & cómo?") == (
         "https://wa.me/525512345678?text=%C2%BFqu%C3%A9%20%26%20c%C3%B3mo%3F"
     )
 
 
 def test_the_reference_stands_in_for_the_fast_library() -> None:
     """Where the fast library is not installed, the reference is taken."""
-    assert library() is rphonenumbers
-    assert library(("there_is_no_such_module", "phonenumbers")) is phonenumbers
+    assert load_numbering_library() is rphonenumbers
+    assert load_numbering_library(("there_is_no_such_module", "phonenumbers")) is phonenumbers
 
 
 def test_line_types_are_words_of_the_rules() -> None:

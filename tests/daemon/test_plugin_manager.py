@@ -11,18 +11,18 @@ import pytest
 
 from daemon.api import hookimpl
 from daemon.api.effects import ContactView, Draft, Intent, Prepared, SessionChoice, SetIntent
-from daemon.api.questions import Effect, Opinion, Question
+from daemon.api.questions import Opinion, OpinionRequest, VetoEffect
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
-from daemon.events import ContactReopened, Event
-from daemon.plugin_manager import GROUP, Answer, Plugins
+from daemon.events import ContactReopened, DomainEvent
+from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginAnswer, Plugins
 from tests.helpers.clock import MIDDAY
 
-QUESTION = Question("msg_1", "+5491145550001", "main", "simulated", {})
+QUESTION = OpinionRequest("msg_1", "+5491145550001", "main", "simulated", {})
 DRAFT = Draft("+5491145550001", "Hola")
-OPINION = Opinion("one", Effect.HOLD, "Look")
-BUILT_IN = tuple(point.name for point in entry_points(group=GROUP))
+OPINION = Opinion("one", VetoEffect.HOLD, "Look")
+BUILT_IN = tuple(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
 
 
 def loaded(**more: object) -> tuple[Plugins, list[tuple[str, str, str]]]:
@@ -33,7 +33,7 @@ def loaded(**more: object) -> tuple[Plugins, list[tuple[str, str, str]]]:
     return plugins, failures
 
 
-class Judge:
+class AnsweringJudge:
     """Answers a question as it was told to."""
 
     def __init__(self, answer: object = None, *, error: BaseException | None = None) -> None:
@@ -53,13 +53,13 @@ class Judge:
 async def test_answers_come_by_name_each_with_its_own_failure() -> None:
     """A late, a raising and a cancelled one hide nothing of the fourth."""
     plugins, failures = loaded(
-        d_good=Judge(OPINION),
-        c_late=Judge("late"),
-        a_broken=Judge(error=RuntimeError("+5491145550001")),
-        b_cancelled=Judge(error=asyncio.CancelledError()),
+        d_good=AnsweringJudge(OPINION),
+        c_late=AnsweringJudge("late"),
+        a_broken=AnsweringJudge(error=RuntimeError("+5491145550001")),
+        b_cancelled=AnsweringJudge(error=asyncio.CancelledError()),
     )
     broken, cancelled, late, good = await plugins.judge(QUESTION)
-    assert good == Answer("d_good", OPINION)
+    assert good == PluginAnswer("d_good", OPINION)
     assert "RuntimeError" in broken.failure
     assert "CancelledError" in cancelled.failure
     assert "within 0.05 s" in late.failure
@@ -73,7 +73,7 @@ async def test_a_plugin_that_ignores_its_end_holds_up_nobody() -> None:
 
     class Deaf:
         @hookimpl
-        async def leadmaster_judge_message(self, question: Question) -> None:
+        async def leadmaster_judge_message(self, question: OpinionRequest) -> None:
             """Take no hint until the test is over."""
             assert question is QUESTION
             while not gone.is_set():
@@ -89,7 +89,7 @@ async def test_a_plugin_that_ignores_its_end_holds_up_nobody() -> None:
 
 async def test_a_plugin_that_exits_ends_only_its_own_answer() -> None:
     """`SystemExit` in a plugin is a failing opinion, not the end of the daemon."""
-    plugins, _ = loaded(quitter=Judge(error=SystemExit(3)))
+    plugins, _ = loaded(quitter=AnsweringJudge(error=SystemExit(3)))
     (answer,) = await plugins.judge(QUESTION)
     assert "SystemExit" in answer.failure
 
@@ -100,20 +100,20 @@ async def test_they_are_asked_side_by_side() -> None:
 
     class Meets:
         @hookimpl
-        async def leadmaster_judge_message(self, question: Question) -> None:
+        async def leadmaster_judge_message(self, question: OpinionRequest) -> None:
             """Wait for the other one."""
             assert question is QUESTION
             await meeting.wait()
 
     plugins, failures = loaded(one=Meets(), two=Meets())
-    assert await plugins.judge(QUESTION) == [Answer("one"), Answer("two")]
+    assert await plugins.judge(QUESTION) == [PluginAnswer("one"), PluginAnswer("two")]
     assert failures == []
 
 
 async def test_our_own_end_is_not_taken_for_a_plugins_failure() -> None:
     """Cancelling the caller cancels the call."""
     plugins = Plugins(limit=60)
-    plugins.load(blocked=BUILT_IN, more={"slow": Judge("late")})
+    plugins.load(blocked=BUILT_IN, more={"slow": AnsweringJudge("late")})
     asking = asyncio.create_task(plugins.judge(QUESTION))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -122,7 +122,7 @@ async def test_our_own_end_is_not_taken_for_a_plugins_failure() -> None:
         await asking
 
 
-class Sender:
+class AnsweringSender:
     """Prepares, or leaves it to the next."""
 
     def __init__(self, answer: object = None, error: Exception | None = None) -> None:
@@ -144,14 +144,14 @@ class Sender:
 async def test_the_first_prepared_message_counts() -> None:
     """The last one registered is asked first; who returns nothing leaves it to the next."""
     prepared = Prepared("Hola", "main", "simulated")
-    plugins, _ = loaded(one=Sender(prepared), two=Sender())
+    plugins, _ = loaded(one=AnsweringSender(prepared), two=AnsweringSender())
     assert await plugins.prepare(DRAFT, []) == prepared
-    assert await loaded(two=Sender())[0].prepare(DRAFT, []) is None
+    assert await loaded(two=AnsweringSender())[0].prepare(DRAFT, []) is None
 
 
 async def test_a_plugin_that_cannot_prepare_refuses_that_message() -> None:
     """With its name in the sentence; nothing is sent half prepared."""
-    plugins, _ = loaded(one=Sender(error=ValueError("x")))
+    plugins, _ = loaded(one=AnsweringSender(error=ValueError("x")))
     with pytest.raises(Unavailable, match="'one' failed"):
         await plugins.prepare(DRAFT, [])
 
@@ -184,11 +184,11 @@ async def test_effects_are_told_by_plugin_and_a_failing_one_has_none() -> None:
 
 async def test_observers_see_an_event_and_their_errors_change_nothing() -> None:
     """The event is committed; looking at it can't undo it."""
-    seen: list[Event] = []
+    seen: list[DomainEvent] = []
 
     class Observes:
         @hookimpl
-        async def leadmaster_observe_event(self, event: Event) -> None:
+        async def leadmaster_observe_event(self, event: DomainEvent) -> None:
             """Look, and fail."""
             seen.append(event)
             raise RuntimeError
@@ -209,7 +209,7 @@ async def test_a_hook_that_is_no_coroutine_is_taken_too() -> None:
             """Answer without waiting."""
             return OPINION
 
-    assert await loaded(plain=Plain())[0].judge(QUESTION) == [Answer("plain", OPINION)]
+    assert await loaded(plain=Plain())[0].judge(QUESTION) == [PluginAnswer("plain", OPINION)]
 
 
 def test_a_hook_that_does_not_exist_refuses_the_start() -> None:
@@ -238,13 +238,13 @@ def test_a_plugin_that_cannot_be_registered_refuses_the_start_by_name() -> None:
 
 def test_blocked_plugins_stay_out() -> None:
     """Every installed one can be blocked by its name."""
-    assert loaded(one=Judge())[0].names == ("one",)
+    assert loaded(one=AnsweringJudge())[0].names == ("one",)
     with_simulated = Plugins()
     with_simulated.load(blocked=set(BUILT_IN) - {"transport_simulated"})
     assert with_simulated.names == ("transport_simulated",)
 
 
-class Declares:
+class FixedChannels:
     """Declares what it is told to."""
 
     def __init__(self, *declared: object, error: Exception | None = None) -> None:
@@ -264,16 +264,17 @@ PIGEON = Channel("pigeon", "By pigeon", None)
 
 def test_channels_and_sources_come_by_name() -> None:
     """Each once."""
-    plugins, _ = loaded(birds=Declares(PIGEON))
+    plugins, _ = loaded(birds=FixedChannels(PIGEON))
     assert plugins.channels() == {"pigeon": PIGEON}
     assert plugins.sources() == {}
 
 
 @pytest.mark.parametrize(
-    "second", [Declares(PIGEON), Declares("pigeons"), Declares(error=RuntimeError("x"))]
+    "second",
+    [FixedChannels(PIGEON), FixedChannels("pigeons"), FixedChannels(error=RuntimeError("x"))],
 )
-def test_a_taken_name_a_stranger_thing_and_an_error_refuse_the_start(second: Declares) -> None:
+def test_a_taken_name_a_stranger_thing_and_an_error_refuse_the_start(second: FixedChannels) -> None:
     """Which plugin it was is in the sentence."""
-    plugins, _ = loaded(b_birds=Declares(PIGEON), a_more=second)
+    plugins, _ = loaded(b_birds=FixedChannels(PIGEON), a_more=second)
     with pytest.raises(StartRefused, match=r"'(a_more|b_birds)'"):
         plugins.channels()

@@ -19,23 +19,23 @@ import pytest
 from daemon.api import hookimpl
 from daemon.api.effects import Draft
 from daemon.api.permit import PermitSigner
-from daemon.api.questions import Effect, Opinion, Question
+from daemon.api.questions import Opinion, OpinionRequest, VetoEffect
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
 from daemon.events import SendingHalted
-from daemon.gate import Fault, Gate, Phase
+from daemon.gate import EvaluationFault, EvaluationPhase, Gate
 from daemon.plugin_manager import Plugins
-from daemon.rulebook import Rulebook
+from daemon.rulebook import ActiveRulesets
 from daemon.settings import RulesSettings
 from rules.verdict import Verdict
 from storage import messages
-from tests.helpers.people import opened_desk, opened_people
+from tests.helpers.people import build_inbound_services, open_contact_services
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "leadmaster-stranger"
-AT_WORK = ROOT / "tests" / "helpers" / "stranger_at_work.py"
+PLUGIN_PROGRAM = ROOT / "tests" / "helpers" / "stranger_at_work.py"
 BUILT_IN = ("listener", "sender", "sync", "transport_manual", "transport_simulated")
-QUESTION = Question("msg_1", "+5491141234567", "main", "simulated", {})
+QUESTION = OpinionRequest("msg_1", "+5491141234567", "main", "simulated", {})
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def at_work(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Let the stranger work in a process of its own, and return what was seen."""
-    done = run(installed, str(AT_WORK), str(tmp_path_factory.mktemp("work")))
+    done = run(installed, str(PLUGIN_PROGRAM), str(tmp_path_factory.mktemp("work")))
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)
     return seen
@@ -137,7 +137,7 @@ def loaded(**more: object) -> Plugins:
     return plugins
 
 
-class Judge:
+class CallbackJudge:
     """A plugin whose opinion is whatever a test wants."""
 
     def __init__(self, answer: Callable[[], object]) -> None:
@@ -155,7 +155,7 @@ def boom() -> object:
     raise ValueError("boom")
 
 
-class Misspelt:
+class MisspeltHook:
     """A plugin whose author mistyped a hook."""
 
     @hookimpl
@@ -167,7 +167,7 @@ class Misspelt:
 def test_a_misspelt_hook_stops_the_start_with_a_sentence() -> None:
     """It names the hook, and says what to do."""
     with pytest.raises(StartRefused, match="leadmaster_declare_chanels") as caught:
-        loaded(typo=Misspelt())
+        loaded(typo=MisspeltHook())
     assert "blocked" in caught.value.hint
 
 
@@ -175,9 +175,9 @@ async def test_a_raising_and_a_late_opinion_are_failures_of_their_own() -> None:
     """The third one's answer comes through; each failure names its plugin."""
     heard: list[tuple[str, str, str]] = []
     plugins = loaded(
-        broken=Judge(boom),
-        late=Judge(lambda: asyncio.sleep(10)),
-        strict=Judge(lambda: Opinion("strict", Effect.HOLD, "look")),
+        broken=CallbackJudge(boom),
+        late=CallbackJudge(lambda: asyncio.sleep(10)),
+        strict=CallbackJudge(lambda: Opinion("strict", VetoEffect.HOLD, "look")),
     )
     plugins.on_failure = lambda *failure: heard.append(failure)
     broken, late, strict = await plugins.judge(QUESTION)
@@ -185,18 +185,18 @@ async def test_a_raising_and_a_late_opinion_are_failures_of_their_own() -> None:
     assert late.failure == (
         "The plugin 'late' did not answer leadmaster_judge_message within 0.05 s."
     )
-    assert (strict.failure, strict.value) == ("", Opinion("strict", Effect.HOLD, "look"))
+    assert (strict.failure, strict.value) == ("", Opinion("strict", VetoEffect.HOLD, "look"))
     assert sorted(plugin for plugin, _, _ in heard) == ["broken", "late"]
 
 
 def test_there_is_no_word_by_which_a_plugin_could_allow() -> None:
     """Not as an effect, and not as a route."""
-    assert {effect.value for effect in Effect} == {"block", "route", "defer", "hold"}
+    assert {effect.value for effect in VetoEffect} == {"block", "route", "defer", "hold"}
     with pytest.raises(ValueError, match="never routes"):
-        Opinion("friend", Effect.ROUTE, "by hand")
+        Opinion("friend", VetoEffect.ROUTE, "by hand")
 
 
-class Declares:
+class CallbackChannels:
     """A plugin that declares channels."""
 
     def __init__(self, declared: Callable[[], object]) -> None:
@@ -216,9 +216,12 @@ def file_channel() -> Sequence[Channel]:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ({"a": Declares(file_channel), "b": Declares(file_channel)}, "declares 'file'"),
-        ({"a": Declares(boom)}, "ValueError: boom"),
-        ({"a": Declares(lambda: ["file"])}, "no Channel"),
+        (
+            {"a": CallbackChannels(file_channel), "b": CallbackChannels(file_channel)},
+            "declares 'file'",
+        ),
+        ({"a": CallbackChannels(boom)}, "ValueError: boom"),
+        ({"a": CallbackChannels(lambda: ["file"])}, "no Channel"),
     ],
 )
 def test_a_bad_declaration_stops_the_start(more: dict[str, object], sentence: str) -> None:
@@ -227,7 +230,7 @@ def test_a_bad_declaration_stops_the_start(more: dict[str, object], sentence: st
         loaded(**more).channels()
 
 
-class Prepares:
+class FailingSender:
     """A sender that fails, and asks for no argument."""
 
     @hookimpl
@@ -239,7 +242,7 @@ class Prepares:
 async def test_a_failing_sender_refuses_that_message() -> None:
     """The sentence names the plugin."""
     with pytest.raises(Unavailable, match="'bad'"):
-        await loaded(bad=Prepares()).prepare(Draft("+5491141234567", "Hola"), [])
+        await loaded(bad=FailingSender()).prepare(Draft("+5491141234567", "Hola"), [])
 
 
 async def test_without_any_sender_there_is_no_answer() -> None:
@@ -268,38 +271,44 @@ async def test_an_observer_that_fails_changes_nothing() -> None:
 
 async def looked_at(folder: Path, answer: Callable[[], object]) -> str:
     """Return what the real gate says of a reply that all rules allow, with a plugin beside it."""
-    async with opened_people(folder) as people:
-        desk = opened_desk(people)
-        prospect = await desk.read_prospect(await desk.prospect())
-        await desk.writes("hola, ¿precio?")
-        message = await people.message(prospect.phone, kind="reply")
+    async with open_contact_services(folder) as people:
+        inbound = build_inbound_services(people)
+        prospect = await inbound.get_prospect(await inbound.add_prospect())
+        await inbound.receive_text("hola, ¿precio?")
+        message = await people.queue_message(prospect.phone, kind="reply")
         await people.database.write(
             lambda tx: tx.execute("UPDATE sessions SET connection = 'ready'")
         )
         gate = Gate(
             people.database,
-            loaded(beside=Judge(answer)),
-            Rulebook.load(RulesSettings(engines="reference")),
+            loaded(beside=CallbackJudge(answer)),
+            ActiveRulesets.load(RulesSettings(engines="reference")),
             PermitSigner(),
             people.clock,
         )
-        queued = await people.database.read(lambda reader: messages.must(reader, message))
-        look = await gate.look(queued, Phase.ENQUEUE)
-        return look.outcome.reason_code if isinstance(look.outcome, Fault) else look.outcome.verdict
+        queued = await people.database.read(
+            lambda reader: messages.require_message(reader, message)
+        )
+        look = await gate.evaluate(queued, EvaluationPhase.ENQUEUE)
+        return (
+            look.outcome.reason_code
+            if isinstance(look.outcome, EvaluationFault)
+            else look.outcome.verdict
+        )
 
 
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
         (lambda: None, "allow"),
-        (lambda: Opinion("beside", Effect.HOLD, "look"), "review"),
-        (lambda: Opinion("beside", Effect.BLOCK, "no"), "block"),
+        (lambda: Opinion("beside", VetoEffect.HOLD, "look"), "review"),
+        (lambda: Opinion("beside", VetoEffect.BLOCK, "no"), "block"),
         (boom, "plugin_opinion_missing"),
         (lambda: asyncio.sleep(10), "plugin_opinion_missing"),
         (lambda: Verdict.ALLOW, "plugin_opinion_invalid"),
         (lambda: True, "plugin_opinion_invalid"),
         (lambda: {"effect": "allow"}, "plugin_opinion_invalid"),
-        (lambda: Opinion("beside", cast("Effect", "allow"), "go"), "plugin_opinion_invalid"),
+        (lambda: Opinion("beside", cast("VetoEffect", "allow"), "go"), "plugin_opinion_invalid"),
     ],
 )
 async def test_a_plugin_beside_the_gate_can_only_be_stricter(

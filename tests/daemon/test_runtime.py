@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import StartRefused
-from daemon.runtime import LoopLag, Runtime
+from daemon.runtime import EventLoopLag, Runtime
 from daemon.settings import DaemonSettings, Settings
 
 
-class Small:
+class RecordingService:
     """A service that writes down what happens to it, and can hang at either end."""
 
     def __init__(self) -> None:
-        self.story: list[str] = []
-        self.ailing: list[str] = []
+        self.calls: list[str] = []
+        self.stalled: list[str] = []
         self.ready = asyncio.Event()
         self.opening = asyncio.Event()
         self.hang_opening = False
@@ -36,22 +36,22 @@ class Small:
 
     async def stalls(self) -> Sequence[object]:
         """Return what hangs."""
-        return self.ailing
+        return self.stalled
 
     def reload(self) -> None:
         """Hear a hang-up."""
-        self.story.append("reload")
+        self.calls.append("reload")
 
     def closing(self) -> None:
         """Hear that the end begins."""
-        self.story.append("closing")
+        self.calls.append("closing")
 
     @contextlib.asynccontextmanager
     async def open(
-        self, _settings: Settings, passed: Mapping[str, int], _lag: LoopLag
-    ) -> AsyncIterator[Small]:
+        self, _settings: Settings, passed: Mapping[str, int], _lag: EventLoopLag
+    ) -> AsyncIterator[RecordingService]:
         """Open and close, as the runtime asks."""
-        self.story.append(f"open {dict(passed)}")
+        self.calls.append(f"open {dict(passed)}")
         self.opening.set()
         if self.hang_opening:
             await asyncio.Event().wait()
@@ -60,7 +60,7 @@ class Small:
         finally:
             if self.hang_closing:
                 await asyncio.Event().wait()
-            self.story.append("closed")
+            self.calls.append("closed")
 
 
 @pytest.fixture
@@ -78,7 +78,9 @@ async def heard(manager: socket.socket) -> str:
         return (await asyncio.get_running_loop().sock_recv(manager, 4096)).decode()
 
 
-def runtime(small: Small, environ: Mapping[str, str] | None = None, drain: float = 5) -> Runtime:
+def runtime(
+    small: RecordingService, environ: Mapping[str, str] | None = None, drain: float = 5
+) -> Runtime:
     """Return a runtime around the small service."""
     settings = Settings(daemon=DaemonSettings(drain_seconds=drain))
     return Runtime(settings, small.open, environ or {})
@@ -99,25 +101,25 @@ async def test_ready_is_said_when_open_and_stopping_before_the_close(
     manager: socket.socket,
 ) -> None:
     """The service manager hears READY with a status, then STOPPING; then everything closes."""
-    small = Small()
+    small = RecordingService()
     environ = {"NOTIFY_SOCKET": manager.getsockname()}
     life = asyncio.create_task(runtime(small, environ).run())
     assert await heard(manager) == "READY=1\nSTATUS=1 of 1 sessions ready"
     kill(signal.SIGTERM)
     await ended(life)
     assert await heard(manager) == "STOPPING=1"
-    assert small.story == ["open {}", "closing", "closed"]
+    assert small.calls == ["open {}", "closing", "closed"]
 
 
 async def test_a_hang_up_does_not_end_the_daemon() -> None:
     """SIGHUP asks for a reload; the daemon lives on."""
-    small = Small()
+    small = RecordingService()
     life = asyncio.create_task(runtime(small).run())
     await small.ready.wait()
     kill(signal.SIGHUP)
     await asyncio.sleep(0.02)
     assert not life.done()
-    assert small.story.count("reload") == 1
+    assert small.calls.count("reload") == 1
     kill(signal.SIGINT)
     assert await ended(life) == 0
 
@@ -125,7 +127,7 @@ async def test_a_hang_up_does_not_end_the_daemon() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_hastens_the_end(number: signal.Signals) -> None:
     """A close that hangs is cut by asking twice; the exit status tells which signal it was."""
-    small = Small()
+    small = RecordingService()
     small.hang_closing = True
     life = asyncio.create_task(runtime(small).run())
     await small.ready.wait()
@@ -134,18 +136,18 @@ async def test_a_second_signal_hastens_the_end(number: signal.Signals) -> None:
     assert not life.done()
     kill(number)
     assert await ended(life) == 128 + number
-    assert small.story[-1] == "closing"
+    assert small.calls[-1] == "closing"
 
 
 async def test_a_signal_while_opening_ends_the_start() -> None:
     """A start that hangs, in a long migration for example, can be interrupted."""
-    small = Small()
+    small = RecordingService()
     small.hang_opening = True
     life = asyncio.create_task(runtime(small).run())
     await small.opening.wait()
     kill(signal.SIGTERM)
     await ended(life)
-    assert small.story == ["open {}"]
+    assert small.calls == ["open {}"]
 
 
 async def test_a_refused_start_is_raised_as_it_is() -> None:
@@ -153,11 +155,11 @@ async def test_a_refused_start_is_raised_as_it_is() -> None:
 
     @contextlib.asynccontextmanager
     async def refuse(
-        _settings: Settings, passed: Mapping[str, int], _lag: LoopLag
-    ) -> AsyncIterator[Small]:
+        _settings: Settings, passed: Mapping[str, int], _lag: EventLoopLag
+    ) -> AsyncIterator[RecordingService]:
         if not passed:
             raise StartRefused("The port is taken.")
-        yield Small()
+        yield RecordingService()
 
     with pytest.raises(StartRefused, match="taken"):
         await Runtime(Settings(), refuse, {}).run()
@@ -165,7 +167,7 @@ async def test_a_refused_start_is_raised_as_it_is() -> None:
 
 async def test_a_cancelled_life_is_not_taken_for_a_drain() -> None:
     """Only a signal ends the daemon well; a cancellation from outside goes on."""
-    small = Small()
+    small = RecordingService()
     life = asyncio.create_task(runtime(small).run())
     await small.ready.wait()
     life.cancel()
@@ -175,15 +177,15 @@ async def test_a_cancelled_life_is_not_taken_for_a_drain() -> None:
 
 async def test_the_watchdog_is_fed_only_while_nothing_hangs(manager: socket.socket) -> None:
     """A stall starves the watchdog, and its end feeds it again."""
-    small = Small()
-    small.ailing = ["the writer"]
+    small = RecordingService()
+    small.stalled = ["the writer"]
     environ = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "20000"}
     life = asyncio.create_task(runtime(small, environ).run())
     assert (await heard(manager)).startswith("READY=1")
     await asyncio.sleep(0.05)
     with pytest.raises(BlockingIOError):
         manager.recv(4096)
-    small.ailing = []
+    small.stalled = []
     assert await heard(manager) == "WATCHDOG=1"
     kill(signal.SIGTERM)
     await ended(life)
@@ -191,17 +193,17 @@ async def test_the_watchdog_is_fed_only_while_nothing_hangs(manager: socket.sock
 
 async def test_sockets_for_another_process_are_left_alone() -> None:
     """LISTEN_FDS that are not meant for this process do not reach the service."""
-    small = Small()
+    small = RecordingService()
     life = asyncio.create_task(runtime(small, {"LISTEN_PID": "1", "LISTEN_FDS": "1"}).run())
     await small.ready.wait()
     kill(signal.SIGTERM)
     await ended(life)
-    assert small.story[0] == "open {}"
+    assert small.calls[0] == "open {}"
 
 
 async def test_a_blocked_loop_shows_as_lag() -> None:
     """A turn of the loop that takes long is seen, at the sample that it delays."""
-    lag = LoopLag(sample_seconds=0.02)
+    lag = EventLoopLag(sample_seconds=0.02)
     watch = asyncio.create_task(lag.watch())
     await asyncio.sleep(0)
     before = lag.seconds()

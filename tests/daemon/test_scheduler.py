@@ -7,9 +7,9 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from daemon.app import House
-from daemon.scheduler import Job, jobs_of, running
-from tests.helpers.doors import settings_for
+from daemon.app import Application
+from daemon.scheduler import PeriodicJob, build_periodic_jobs, run_scheduler
+from tests.helpers.doors import build_settings
 
 
 async def test_a_job_runs_again_and_again() -> None:
@@ -19,7 +19,7 @@ async def test_a_job_runs_again_and_again() -> None:
     async def work() -> None:
         calls.put_nowait(1)
 
-    async with asyncio.timeout(5), running([Job("often", 0.01, work)]):
+    async with asyncio.timeout(5), run_scheduler([PeriodicJob("often", 0.01, work)]):
         assert [await calls.get(), await calls.get()] == [1, 1]
 
 
@@ -32,7 +32,7 @@ async def test_a_failing_job_is_logged_and_comes_again() -> None:
         raise RuntimeError("once more")
 
     with capture_logs() as lines:
-        async with asyncio.timeout(5), running([Job("ill", 0.01, work)]):
+        async with asyncio.timeout(5), run_scheduler([PeriodicJob("ill", 0.01, work)]):
             await calls.get()
             await calls.get()
     assert {line["job"] for line in lines if line["event"] == "job_failed"} == {"ill"}
@@ -40,8 +40,8 @@ async def test_a_failing_job_is_logged_and_comes_again() -> None:
 
 async def test_the_jobs_of_a_house_all_do_their_work(short_folder: Path) -> None:
     """Every periodic job runs through on a house that is open."""
-    async with House.open(settings_for(short_folder)) as house:
-        jobs = jobs_of(house)
+    async with Application.open(build_settings(short_folder)) as services:
+        jobs = build_periodic_jobs(services)
         for job in jobs:
             await job.work()
     assert {job.name for job in jobs} == {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.cli.screen import console, say, visible
+from daemon.cli.screen import build_console, escape_controls, print_text
 
 HOSTILE = "\x1b[31mred\x1b]0;owned\x07\x9b2J"
 
 
 def test_control_characters_become_signs() -> None:
     """Lines and tabs stay; everything else that a terminal obeys is shown."""
-    shown = visible(HOSTILE + "\n\tend")
+    shown = escape_controls(HOSTILE + "\n\tend")
     assert not set(shown) & {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - {
         "\n",
         "\t",
@@ -22,8 +22,8 @@ def test_control_characters_become_signs() -> None:
 
 def test_a_console_and_plain_lines_print_signs(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever way a word is printed, it steers nothing."""
-    console().print(HOSTILE)
-    say(HOSTILE)
+    build_console().print(HOSTILE)
+    print_text(HOSTILE)
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert "\x9b" not in printed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import SettingsRejected
-from daemon.settings import Settings, load
+from daemon.settings import Settings, load_settings
 
 
 def written(folder: Path, text: str) -> Path:
@@ -21,13 +21,13 @@ def written(folder: Path, text: str) -> Path:
 def rejected(path: Path | None, environment: dict[str, str] | None = None) -> str:
     """Return the sentence with the problems."""
     with pytest.raises(SettingsRejected) as caught:
-        load(path, environment or {})
+        load_settings(path, environment or {})
     return str(caught.value)
 
 
 def test_without_a_file_everything_has_its_default() -> None:
     """The port of the house, the budgets of the design."""
-    settings = load(None, {})
+    settings = load_settings(None, {})
     assert settings == Settings()
     assert (settings.daemon.port, settings.pacing.new_chats_first_week) == (3012, 3)
 
@@ -35,7 +35,7 @@ def test_without_a_file_everything_has_its_default() -> None:
 def test_the_environment_overrules_the_file(tmp_path: Path) -> None:
     """Section and key, two underscores between; other variables are nobody's business."""
     path = written(tmp_path, "[daemon]\nport = 3013\nhost = '0.0.0.0'\n[pacing]\nnumber_checks = 5")
-    settings = load(
+    settings = load_settings(
         path, {"LEADMASTER_DAEMON__PORT": "3014", "LEADMASTER_HOME": "/x", "PATH": "/bin"}
     )
     assert (settings.daemon.port, settings.daemon.host) == (3014, "0.0.0.0")  # noqa: S104
@@ -44,7 +44,7 @@ def test_the_environment_overrules_the_file(tmp_path: Path) -> None:
 
 def test_a_variable_makes_the_section_that_the_file_lacks() -> None:
     """No file is needed at all."""
-    settings = load(None, {"LEADMASTER_CLOCK__START": "2026-03-03T15:00:00Z"})
+    settings = load_settings(None, {"LEADMASTER_CLOCK__START": "2026-03-03T15:00:00Z"})
     assert settings.clock.start == datetime(2026, 3, 3, 15, tzinfo=UTC)
 
 
@@ -92,8 +92,8 @@ def test_bytes_that_are_no_text_are_no_toml(tmp_path: Path) -> None:
 
 def test_paths_follow_from_the_state_folder(tmp_path: Path) -> None:
     """The control socket is in it unless it is set."""
-    settings = load(None, {"LEADMASTER_DAEMON__STATE_DIR": str(tmp_path)})
+    settings = load_settings(None, {"LEADMASTER_DAEMON__STATE_DIR": str(tmp_path)})
     assert settings.state_dir == tmp_path
     assert settings.control_socket == tmp_path / "control.sock"
-    named = load(None, {"LEADMASTER_DAEMON__CONTROL_SOCKET": "/run/x.sock"})
+    named = load_settings(None, {"LEADMASTER_DAEMON__CONTROL_SOCKET": "/run/x.sock"})
     assert named.control_socket == Path("/run/x.sock")

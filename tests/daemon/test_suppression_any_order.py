@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 
 from daemon.api.signals import LidLearned
 from daemon.suppression import SuppressionSource
-from statemachines.message import CANCELLABLE
+from statemachines.message import CANCELLABLE_STATES
 from storage import messages
 from tests.helpers.examples import examples
-from tests.helpers.people import ANA, ANA_OLD_FORM, LID, Desk, opened_desk, opened_people
+from tests.helpers.people import (
+    ANA,
+    ANA_OLD_FORM,
+    LID,
+    InboundServices,
+    build_inbound_services,
+    open_contact_services,
+)
 
 
-class Step(Enum):
+class SuppressionStep(Enum):
     """One thing that may happen around one person with a number and a hidden id."""
 
     MESSAGE_QUEUED = auto()
@@ -32,11 +39,11 @@ class Step(Enum):
     RESTARTED_WITHOUT_TABLE = auto()
 
 
-STOPS = {Step.SAID_STOP_FROM_NUMBER, Step.OPERATOR_SUPPRESSED_NUMBER}
+STOPS = {SuppressionStep.SAID_STOP_FROM_NUMBER, SuppressionStep.OPERATOR_SUPPRESSED_NUMBER}
 
 
 @dataclass
-class Model:
+class SuppressionModel:
     """What must be true, by the simplest reckoning."""
 
     number_known: bool = False
@@ -45,9 +52,9 @@ class Model:
     number_stopped: bool = False
     hidden_id_stopped: bool = False
 
-    def take(self, step: Step) -> None:
+    def take(self, step: SuppressionStep) -> None:
         """Follow one step."""
-        S = Step  # noqa: N806 - an abbreviation for this table
+        S = SuppressionStep  # noqa: N806 - an abbreviation for this table
         self.number_known |= step in {
             S.MESSAGE_QUEUED,
             S.WROTE_WITH_BOTH_NAMES,
@@ -68,58 +75,60 @@ class Model:
             self.number_stopped = self.hidden_id_stopped = either
 
 
-async def take(desk: Desk, step: Step) -> None:
+async def take(inbound: InboundServices, step: SuppressionStep) -> None:
     """Let one step happen to the real rooms."""
     match step:
-        case Step.MESSAGE_QUEUED:
-            await desk.people.message(ANA)
-        case Step.WROTE_FROM_HIDDEN_ID:
-            await desk.writes("hola", sender=LID)
-        case Step.WROTE_WITH_BOTH_NAMES:
-            await desk.writes("hola", sender=LID, phone=ANA)
-        case Step.SAID_STOP_FROM_NUMBER:
-            await desk.writes("STOP", sender=ANA_OLD_FORM)
-        case Step.SAID_STOP_FROM_HIDDEN_ID:
-            await desk.writes("STOP", sender=LID)
-        case Step.OPERATOR_SUPPRESSED_NUMBER:
-            await desk.people.suppression.suppress(
+        case SuppressionStep.MESSAGE_QUEUED:
+            await inbound.people.queue_message(ANA)
+        case SuppressionStep.WROTE_FROM_HIDDEN_ID:
+            await inbound.receive_text("hola", sender=LID)
+        case SuppressionStep.WROTE_WITH_BOTH_NAMES:
+            await inbound.receive_text("hola", sender=LID, phone=ANA)
+        case SuppressionStep.SAID_STOP_FROM_NUMBER:
+            await inbound.receive_text("STOP", sender=ANA_OLD_FORM)
+        case SuppressionStep.SAID_STOP_FROM_HIDDEN_ID:
+            await inbound.receive_text("STOP", sender=LID)
+        case SuppressionStep.OPERATOR_SUPPRESSED_NUMBER:
+            await inbound.people.suppression.suppress(
                 ANA, source=SuppressionSource.OPERATOR, reason="phoned us", who="eva"
             )
-        case Step.PAIR_LEARNED:
-            await desk.desk.lid("main", LidLearned(LID, ANA))
-        case Step.RESTARTED_WITHOUT_TABLE:
-            await desk.people.database.write(lambda tx: tx.execute("DELETE FROM suppressions"))
-            await desk.people.suppression.replay()
+        case SuppressionStep.PAIR_LEARNED:
+            await inbound.handler.handle_lid("main", LidLearned(LID, ANA))
+        case SuppressionStep.RESTARTED_WITHOUT_TABLE:
+            await inbound.people.database.write(lambda tx: tx.execute("DELETE FROM suppressions"))
+            await inbound.people.suppression.replay_journal()
 
 
-async def live(steps: list[Step]) -> list[Step]:
+async def live(steps: list[SuppressionStep]) -> list[SuppressionStep]:
     """Walk the steps and compare after each one; return those after which the two still agree."""
     agreed = []
     with tempfile.TemporaryDirectory() as folder:
-        async with opened_people(Path(folder)) as people:
-            desk, model = opened_desk(people), Model()
+        async with open_contact_services(Path(folder)) as people:
+            inbound, model = build_inbound_services(people), SuppressionModel()
             for step in steps:
                 before = model.number_stopped
-                await take(desk, step)
+                await take(inbound, step)
                 model.take(step)
                 check = people.suppression.check
                 assert bool(await check(ANA)) is model.number_stopped, step
                 assert bool(await check(ANA_OLD_FORM)) is model.number_stopped, step
                 assert bool(await check(LID)) is model.hidden_id_stopped, step
                 if step in STOPS or model.number_stopped > before:
-                    assert await waiting(desk) == 0, step
+                    assert await waiting(inbound) == 0, step
                 agreed.append(step)
     return agreed
 
 
-async def waiting(desk: Desk) -> int:
+async def waiting(inbound: InboundServices) -> int:
     """Return how many messages could still go out."""
-    found = await desk.people.database.read(lambda r: messages.page(r, states=CANCELLABLE))
+    found = await inbound.people.database.read(
+        lambda r: messages.list_messages(r, states=CANCELLABLE_STATES)
+    )
     return len(found)
 
 
 @examples(40)
-@given(st.lists(st.sampled_from(Step), min_size=1, max_size=8))
-def test_a_stop_reaches_every_name_in_any_order(steps: list[Step]) -> None:
+@given(st.lists(st.sampled_from(SuppressionStep), min_size=1, max_size=8))
+def test_a_stop_reaches_every_name_in_any_order(steps: list[SuppressionStep]) -> None:
     """Names joined before or after it, by the platform or by a message, over a lost table."""
     assert asyncio.run(live(steps)) == steps

@@ -10,7 +10,14 @@ import pytest
 
 from daemon import errors
 from daemon.errors import BadRequest, LeadMasterError
-from daemon.events import EVENTS, Event, MessageChanged, SessionQrShown, field_names, revive
+from daemon.events import (
+    EVENT_CLASSES,
+    DomainEvent,
+    MessageChanged,
+    SessionQrShown,
+    decode_event,
+    list_data_fields,
+)
 from statemachines.message import MessageState
 from storage.messages import MessageStateEvent
 from tests.helpers.clock import MIDDAY
@@ -28,25 +35,27 @@ EXAMPLES = {
 }
 
 
-def example(kind: type[Event]) -> Event:
+def example(kind: type[DomainEvent]) -> DomainEvent:
     """Return an event of a class with plausible values."""
     hints = get_type_hints(kind)
     return kind(
-        subject="s", at=MIDDAY, **{name: EXAMPLES[hints[name]] for name in field_names(kind)}
+        subject="s", at=MIDDAY, **{name: EXAMPLES[hints[name]] for name in list_data_fields(kind)}
     )
 
 
-@pytest.mark.parametrize("name", sorted(EVENTS))
+@pytest.mark.parametrize("name", sorted(EVENT_CLASSES))
 def test_an_event_comes_back_from_the_log_as_it_went_in(name: str) -> None:
     """Through JSON, under its type word."""
-    event = example(EVENTS[name])
+    event = example(EVENT_CLASSES[name])
     stored = msgspec.json.decode(msgspec.json.encode(event.data))
-    assert revive(name, event.subject, event.at, stored) == event
+    assert decode_event(name, event.subject, event.at, stored) == event
 
 
 def test_type_words_say_who_and_what_happened() -> None:
     """`subject.verb` in the past tense, one class each."""
-    assert all(kind.word == name and name.count(".") == 1 for name, kind in EVENTS.items())
+    assert all(
+        kind.event_type == name and name.count(".") == 1 for name, kind in EVENT_CLASSES.items()
+    )
 
 
 def test_a_qr_is_a_secret_in_every_log_line() -> None:
@@ -60,7 +69,7 @@ def test_a_qr_is_a_secret_in_every_log_line() -> None:
 def test_what_storage_writes_of_a_move_fits_the_public_event() -> None:
     """The two declarations are one vocabulary."""
     assert MessageStateEvent(MIDDAY, "msg_1", {}).type == MessageChanged.word
-    assert set(field_names(MessageChanged)) >= {"state", "previous", "decision", "due_at"}
+    assert set(list_data_fields(MessageChanged)) >= {"state", "previous", "decision", "due_at"}
     assert MessageState("sent") == "sent"
 
 

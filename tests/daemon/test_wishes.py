@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from daemon import wishes
 from daemon.api.effects import ContactRequest
 from daemon.errors import PhrasesRejected
-from daemon.wishes import fold, load
+from daemon.wishes import load_contact_request_reader, normalise_text
 
 DATA = Path(__file__).parents[1] / "data" / "optout_phrases.csv"
-SHIPPED = load()
+SHIPPED = load_contact_request_reader()
 
 with DATA.open(encoding="utf-8", newline="") as file:
     EXPECTED = [(row["text"], ContactRequest(row["expected"])) for row in csv.DictReader(file)]
@@ -24,7 +24,7 @@ with DATA.open(encoding="utf-8", newline="") as file:
 @pytest.mark.parametrize(("text", "wish"), EXPECTED)
 def test_every_phrase_of_the_data_file_is_read_as_it_says(text: str, wish: ContactRequest) -> None:
     """The product's own list of messages is the measure."""
-    assert SHIPPED.read(text) is wish
+    assert SHIPPED.read_request(text) is wish
 
 
 @pytest.mark.parametrize(
@@ -64,20 +64,20 @@ def test_every_phrase_of_the_data_file_is_read_as_it_says(text: str, wish: Conta
 )
 def test_the_rules_hold_beyond_the_data_file(text: str, wish: ContactRequest) -> None:
     """Whole words, whole messages, courtesy around them, and nothing by accident."""
-    assert SHIPPED.read(text) is wish
+    assert SHIPPED.read_request(text) is wish
 
 
 @given(st.text())
 def test_any_text_has_a_wish(text: str) -> None:
     """No text makes the reader raise."""
-    assert isinstance(SHIPPED.read(text), ContactRequest)
+    assert isinstance(SHIPPED.read_request(text), ContactRequest)
 
 
 @given(st.text())
 def test_folding_twice_changes_nothing_more(text: str) -> None:
     """What is folded stays as it is, and holds words only."""
-    folded = fold(text)
-    assert fold(folded) == folded
+    folded = normalise_text(text)
+    assert normalise_text(folded) == folded
     assert all(word.isalnum() for word in folded.split())
 
 
@@ -85,13 +85,13 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
 def test_decoration_changes_no_wish(expected: tuple[str, ContactRequest], mark: str) -> None:
     """Punctuation, emoji and spaces around a message make no difference."""
     text, wish = expected
-    assert SHIPPED.read(f"{mark}{text.upper()}{mark}") is wish
+    assert SHIPPED.read_request(f"{mark}{text.upper()}{mark}") is wish
 
 
 def test_a_very_long_message_is_read_to_its_end() -> None:
     """An opt-out behind a wall of text counts."""
-    assert SHIPPED.read("bla " * 20_000 + "please now " * 5_000) is ContactRequest.NONE
-    assert SHIPPED.read("uno dos " * 20_000 + "no me escriban") is ContactRequest.OPT_OUT
+    assert SHIPPED.read_request("bla " * 20_000 + "please now " * 5_000) is ContactRequest.NONE
+    assert SHIPPED.read_request("uno dos " * 20_000 + "no me escriban") is ContactRequest.OPT_OUT
 
 
 def write(folder: Path, text: str) -> Path:
@@ -106,8 +106,8 @@ GOOD = "[opt_out]\nBÁSTA\n[refusal]\nno more\n[opt_in]\nyes\n[refused]\nnope\n"
 
 def test_operators_can_bring_their_own_lists(tmp_path: Path) -> None:
     """Their phrases replace the shipped ones, and are folded as messages are."""
-    own = load(write(tmp_path, "# ours\n\n" + GOOD))
-    assert [own.read(text) for text in ("basta!", "BAJA", "yes", "oh no more", "nope")] == [
+    own = load_contact_request_reader(write(tmp_path, "# ours\n\n" + GOOD))
+    assert [own.read_request(text) for text in ("basta!", "BAJA", "yes", "oh no more", "nope")] == [
         ContactRequest.OPT_OUT,
         ContactRequest.NONE,
         ContactRequest.OPT_IN,
@@ -130,7 +130,7 @@ def test_a_bad_list_is_named_with_file_and_line(tmp_path: Path, text: str, sente
     """What is wrong, and where."""
     path = write(tmp_path, text)
     with pytest.raises(PhrasesRejected) as caught:
-        load(path)
+        load_contact_request_reader(path)
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -138,7 +138,7 @@ def test_a_bad_list_is_named_with_file_and_line(tmp_path: Path, text: str, sente
 def test_all_problems_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     """One look is enough to mend them all."""
     with pytest.raises(PhrasesRejected) as caught:
-        load(write(tmp_path, GOOD + "!!\n[what]\n"))
+        load_contact_request_reader(write(tmp_path, GOOD + "!!\n[what]\n"))
     assert ":9:" in str(caught.value)
     assert ":10:" in str(caught.value)
 
@@ -146,15 +146,17 @@ def test_all_problems_of_a_file_are_named_at_once(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     """Missing, or not text."""
     with pytest.raises(PhrasesRejected, match="can't be read"):
-        load(tmp_path / "none.txt")
+        load_contact_request_reader(tmp_path / "none.txt")
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(PhrasesRejected, match="can't be read"):
-        load(tmp_path / "bytes.txt")
+        load_contact_request_reader(tmp_path / "bytes.txt")
 
 
 def test_the_shipped_phrases_all_mean_what_their_list_says() -> None:
     """No shipped phrase is shadowed by another list."""
-    for line, name, phrase in wishes.entries(wishes.SHIPPED.read_text(encoding="utf-8")):
+    for line, name, phrase in wishes.parse_phrase_entries(
+        wishes.SHIPPED_PHRASES.read_text(encoding="utf-8")
+    ):
         wanted = {
             "opt_out": ContactRequest.OPT_OUT,
             "refusal": ContactRequest.OPT_OUT,
@@ -162,7 +164,9 @@ def test_the_shipped_phrases_all_mean_what_their_list_says() -> None:
             "refused": ContactRequest.REFUSED,
         }.get(name)
         if phrase and wanted:
-            assert SHIPPED.read(phrase) is wanted, f"{wishes.SHIPPED}:{line}: {phrase}"
+            assert SHIPPED.read_request(phrase) is wanted, (
+                f"{wishes.SHIPPED_PHRASES}:{line}: {phrase}"
+            )
 
 
 @pytest.mark.parametrize(
@@ -179,21 +183,27 @@ def test_the_shipped_phrases_all_mean_what_their_list_says() -> None:
 )
 def test_letters_one_by_one_are_a_word(text: str) -> None:
     """Whoever spells it means it, whatever stands between the letters."""
-    assert SHIPPED.read(text) is ContactRequest.OPT_OUT
+    assert SHIPPED.read_request(text) is ContactRequest.OPT_OUT
 
 
 def test_every_opt_out_can_be_spelled() -> None:
     """Doubled letters too, and phrases of several words; two letters might be initials."""
-    text = wishes.SHIPPED.read_text(encoding="utf-8")
-    listed = [phrase for _, name, phrase in wishes.entries(text) if name == "opt_out" and phrase]
+    text = wishes.SHIPPED_PHRASES.read_text(encoding="utf-8")
+    listed = [
+        phrase
+        for _, name, phrase in wishes.parse_phrase_entries(text)
+        if name == "opt_out" and phrase
+    ]
     spelled = [
-        phrase for phrase in listed if fold(" ".join(phrase.replace(" ", ""))).count(" ") > 1
+        phrase
+        for phrase in listed
+        if normalise_text(" ".join(phrase.replace(" ", ""))).count(" ") > 1
     ]
     assert spelled
     for phrase in spelled:
         for between in " .-_":
             said = between.join(phrase.replace(" ", ""))
-            assert SHIPPED.read(said) is ContactRequest.OPT_OUT, said
+            assert SHIPPED.read_request(said) is ContactRequest.OPT_OUT, said
 
 
 @pytest.mark.parametrize(
@@ -211,4 +221,4 @@ def test_every_opt_out_can_be_spelled() -> None:
 )
 def test_letters_that_spell_no_opt_out_are_none(text: str) -> None:
     """Initials, lists, and a word that is spelled in the middle of something else."""
-    assert SHIPPED.read(text) is ContactRequest.NONE
+    assert SHIPPED.read_request(text) is ContactRequest.NONE

@@ -14,26 +14,26 @@ import aiohttp
 from aiohttp import web
 from argon2 import PasswordHasher
 
-from daemon.auth import ALL_SCOPES, Auth, Identity, Role, Scope, SignInMethod
+from daemon.auth import ALL_SCOPES, AuthService, Identity, Role, Scope, SignInMethod
 from daemon.auth.passwords import Passwords
 from daemon.http import auth as door_auth
 from daemon.http import control
-from daemon.http.problems import problems
-from daemon.http.vitals import VITALS, Vitals
+from daemon.http.problems import answer_errors_with_problems
+from daemon.http.vitals import DAEMON_HEALTH, DaemonHealth
 from daemon.settings import AuthSettings, DaemonSettings, Settings
 from storage import audit
 from storage.db import Database
 from tests.helpers.clock import FakeClock
-from tests.helpers.database import opened_database
+from tests.helpers.database import open_database
 
 PASSWORD = "correct horse battery"
-FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """As argon2id as the real one, and a thousand times cheaper."""
-OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+CONTROL_IDENTITY = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class AuthReply:
     """An answer as it came."""
 
     status: int
@@ -48,7 +48,7 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Client:
+class AuthClient:
     """Speaks to a door with whatever headers a test wants."""
 
     session: aiohttp.ClientSession
@@ -57,7 +57,7 @@ class Client:
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, /, **body: object
-    ) -> Reply:
+    ) -> AuthReply:
         """Make a request; the body goes as JSON where there is one."""
         async with self.session.request(
             method,
@@ -68,87 +68,98 @@ class Client:
             text = await response.text()
             document = json.loads(text) if "json" in response.content_type else text
             cookies = [f"{name}={morsel.value}" for name, morsel in response.cookies.items()]
-            return Reply(
+            return AuthReply(
                 response.status, document, dict(response.headers), cookies[0] if cookies else ""
             )
 
-    def with_(self, **headers: str) -> Client:
+    def with_headers(self, **headers: str) -> AuthClient:
         """Return a client that always sends these headers too; `_` stands for a hyphen."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Client(self.session, self.base, {**self.headers, **named})
+        return AuthClient(self.session, self.base, {**self.headers, **named})
 
 
 @dataclass(slots=True)
-class AuthHouse:
+class AuthServices:
     """The auth room of a test, its doors and its clock."""
 
     settings: Settings
     database: Database
     clock: FakeClock
-    auth: Auth
-    public: Client
-    control: Client
+    auth: AuthService
+    public: AuthClient
+    control: AuthClient
 
-    async def user(self, name: str = "ana", role: Role = Role.ADMIN) -> str:
+    async def create_user(self, name: str = "ana", role: Role = Role.ADMIN) -> str:
         """Make a user with the usual password; return the name."""
-        await self.auth.users.create(name, role, "root", password=PASSWORD)
+        await self.auth.users.create_user(name, role, "root", password=PASSWORD)
         return name
 
-    async def token(
-        self, user: str, *scopes: Scope, hours: float = 1.0, maker: Identity = OWNER
+    async def create_token(
+        self, user: str, *scopes: Scope, hours: float = 1.0, maker: Identity = CONTROL_IDENTITY
     ) -> str:
         """Make a token for a user, with one harmless scope where none is named."""
         wanted = scopes or (Scope.SESSIONS_READ,)
         life = timedelta(hours=hours)
-        return (await self.auth.tokens.make(maker, user, "crm", wanted, life)).token
+        return (await self.auth.tokens.issue_token(maker, user, "crm", wanted, life)).token
 
-    def bearer(self, token: str) -> Client:
+    def bearer(self, token: str) -> AuthClient:
         """Return a client that sends a token."""
-        return self.public.with_(Authorization=f"Bearer {token}")
+        return self.public.with_headers(Authorization=f"Bearer {token}")
 
-    async def browser(self, user: str) -> Client:
+    async def sign_in_browser(self, user: str) -> AuthClient:
         """Return a client that is signed in, and does what our own pages do."""
         reply = await self.public.call("POST", "/v1/sign-in", user=user, password=PASSWORD)
         assert reply.status == 200, reply.document
-        return self.public.with_(
+        return self.public.with_headers(
             Cookie=reply.cookie, Origin=self.public.base, X_CSRF_Token=reply.document["csrf"]
         )
 
-    async def audited(self, subject: str) -> list[str]:
+    async def list_audited_actions(self, subject: str) -> list[str]:
         """Return what the audit says was done to a subject, oldest first."""
-        found = await self.database.read(lambda reader: audit.of_subject(reader, subject))
+        found = await self.database.read(
+            lambda reader: audit.list_subject_audit_entries(reader, subject)
+        )
         return [entry.action for entry in found]
 
 
 @contextlib.asynccontextmanager
-async def auth_house(
+async def open_auth_services(
     folder: Path, settings: AuthSettings | None = None
-) -> AsyncIterator[AuthHouse]:
+) -> AsyncIterator[AuthServices]:
     """Open database, auth room and both doors in `folder`."""
     wanted = Settings(daemon=DaemonSettings(state_dir=str(folder)), auth=settings or AuthSettings())
-    clock, vitals = FakeClock(), Vitals(lambda: 0.0)
+    clock, vitals = FakeClock(), DaemonHealth(lambda: 0.0)
     async with contextlib.AsyncExitStack() as stack:
-        database = await stack.enter_async_context(opened_database(folder))
-        auth = await Auth.open(database, clock, wanted, environ={}, passwords=Passwords(FAST))
-        base = await stack.enter_async_context(_public(vitals, auth))
-        vitals.doors["http"] = base
+        database = await stack.enter_async_context(open_database(folder))
+        auth = await AuthService.open(
+            database, clock, wanted, environ={}, passwords=Passwords(FAST_HASHER)
+        )
+        base = await stack.enter_async_context(_serve_public(vitals, auth))
+        vitals.addresses["http"] = base
         socket = folder / "control.sock"
-        await stack.enter_async_context(_control(vitals, auth, socket))
-        tcp = await stack.enter_async_context(_session(aiohttp.TCPConnector()))
-        unix = await stack.enter_async_context(_session(aiohttp.UnixConnector(str(socket))))
-        yield AuthHouse(
-            wanted, database, clock, auth, Client(tcp, base), Client(unix, "http://leadmaster")
+        await stack.enter_async_context(_serve_control(vitals, auth, socket))
+        tcp = await stack.enter_async_context(_open_client_session(aiohttp.TCPConnector()))
+        unix = await stack.enter_async_context(
+            _open_client_session(aiohttp.UnixConnector(str(socket)))
+        )
+        yield AuthServices(
+            wanted,
+            database,
+            clock,
+            auth,
+            AuthClient(tcp, base),
+            AuthClient(unix, "http://leadmaster"),
         )
 
 
-def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+def _open_client_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 @contextlib.asynccontextmanager
-async def _public(vitals: Vitals, auth: Auth) -> AsyncIterator[str]:
-    application = web.Application(middlewares=[problems, door_auth.authenticated])
-    _furnish(application, vitals, auth)
+async def _serve_public(vitals: DaemonHealth, auth: AuthService) -> AsyncIterator[str]:
+    application = web.Application(middlewares=[answer_errors_with_problems, door_auth.authenticate])
+    _add_routes(application, vitals, auth)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -159,51 +170,55 @@ async def _public(vitals: Vitals, auth: Auth) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _control(vitals: Vitals, auth: Auth, path: Path) -> AsyncIterator[None]:
-    peers = control.peers_only(control.owners())
-    application = web.Application(middlewares=[problems, peers, door_auth.as_owner])
-    _furnish(application, vitals, auth)
-    application.add_routes(door_auth.control_routes)
+async def _serve_control(
+    vitals: DaemonHealth, auth: AuthService, path: Path
+) -> AsyncIterator[None]:
+    peers = control.build_peer_check(control.get_allowed_uids())
+    application = web.Application(
+        middlewares=[answer_errors_with_problems, peers, door_auth.grant_all_scopes]
+    )
+    _add_routes(application, vitals, auth)
+    application.add_routes(door_auth.CONTROL_SOCKET_ROUTES)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.SockSite(runner, control.bind(path)).start()
+        await web.SockSite(runner, control.bind_control_socket(path)).start()
         yield
     finally:
         await runner.cleanup()
 
 
-def _furnish(application: web.Application, vitals: Vitals, auth: Auth) -> None:
+def _add_routes(application: web.Application, vitals: DaemonHealth, auth: AuthService) -> None:
     """Add the sign-in routes, and a few of the real table that say who came in."""
-    application[VITALS] = vitals
-    door_auth.open_to(application, lambda: auth)
-    application.add_routes(door_auth.routes)
-    application.router.add_get("/health", _anybody)
-    application.router.add_get("/v1/sessions", _who)
-    application.router.add_post("/v1/halt", _who)
-    application.router.add_get("/v1/rules", _who)
-    application.router.add_get("/v1/events", _stream)
-    application.router.add_get("/v1/forgotten", _who)
+    application[DAEMON_HEALTH] = vitals
+    door_auth.install_authentication(application, lambda: auth)
+    application.add_routes(door_auth.ACCOUNT_ROUTES)
+    application.router.add_get("/health", _answer_health)
+    application.router.add_get("/v1/sessions", _answer_identity)
+    application.router.add_post("/v1/halt", _answer_identity)
+    application.router.add_get("/v1/rules", _answer_identity)
+    application.router.add_get("/v1/events", _answer_stream)
+    application.router.add_get("/v1/forgotten", _answer_identity)
 
 
-async def _anybody(_request: web.Request) -> web.Response:
+async def _answer_health(_request: web.Request) -> web.Response:
     return web.json_response({"status": "alive"})
 
 
-async def _who(request: web.Request) -> web.Response:
-    identity = door_auth.identity_of(request)
+async def _answer_identity(request: web.Request) -> web.Response:
+    identity = door_auth.get_identity(request)
     return web.json_response(
-        {"who": request[control.WHO], "scopes": sorted(identity.scopes), "way": identity.way}
+        {"who": request[control.ACTOR], "scopes": sorted(identity.scopes), "way": identity.method}
     )
 
 
-@door_auth.may_sign_in_later
-async def _stream(request: web.Request) -> web.StreamResponse:
+@door_auth.allow_late_sign_in
+async def _answer_stream(request: web.Request) -> web.StreamResponse:
     """Greet whoever signed in, at the handshake or by the first message."""
     socket = web.WebSocketResponse(protocols=("leadmaster.v1",))
     await socket.prepare(request)
-    if request.get(control.WHO) is None:
-        await door_auth.sign_in_late(request, (await socket.receive_json())["token"])
-    await socket.send_json({"hello": door_auth.identity_of(request).who})
+    if request.get(control.ACTOR) is None:
+        await door_auth.authenticate_first_message(request, (await socket.receive_json())["token"])
+    await socket.send_json({"hello": door_auth.get_identity(request).who})
     await socket.close()
     return socket

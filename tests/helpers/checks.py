@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from daemon.api.transport import NumberAnswer, OnWhatsApp
-from daemon.new_message import new_message
+from daemon.new_message import build_message
 from daemon.settings import Settings
 from daemon.validation import ValidationService
 from statemachines.message import MessageState
@@ -18,78 +18,82 @@ from storage import contacts, evidence, messages, prospects, sessions, spends
 from storage.evidence import EvidenceKind
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.sessions import SessionRecord
-from storage.spends import Spend
+from storage.spends import SpendKind
 from storage.tx import Tx
-from tests.helpers.importing import SETTINGS, ImportRoom, import_room
+from tests.helpers.importing import SYNC_ONLY_SETTINGS, ImportServices, open_import_services
 
 ANA = "+5491141234567"
 BETO = "+525512345678"
-OURS = "+5491150001111"
+OUR_PHONE = "+5491150001111"
 LID = "998877665544332@lid"
 
 
-async def nothing() -> None:
+async def answer_at_once() -> None:
     """Happen while an answer is on its way."""
 
 
 @dataclass
-class ScriptedLine:
+class ScriptedNumberChecker:
     """Stands at the port where sessions ask: answers as it was told, and remembers questions."""
 
     answers: dict[str, NumberAnswer] = field(default_factory=dict)
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    broken: bool = False
-    meanwhile: Callable[[], Awaitable[object]] = nothing
+    fails: bool = False
+    before_answer: Callable[[], Awaitable[object]] = answer_at_once
 
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Answer in the reverse order, and only what it knows."""
         self.asked.append((name, tuple(phones)))
-        await self.meanwhile()
-        if self.broken:
+        await self.before_answer()
+        if self.fails:
             raise OSError
         return [self.answers[phone] for phone in reversed(phones) if phone in self.answers]
 
-    def say(self, phone: str, answer: str, **more: str) -> None:
+    def set_answer(self, phone: str, answer: str, **more: str) -> None:
         """Set the answer for a number."""
         self.answers[phone] = NumberAnswer(phone, OnWhatsApp(answer), **more)
 
 
 @dataclass
-class Checks:
+class ValidationServices:
     """The room of validation with two prospects and one session that may ask."""
 
-    room: ImportRoom
-    line: ScriptedLine
+    import_services: ImportServices
+    number_checker: ScriptedNumberChecker
     validation: ValidationService
     woken: list[str] = field(default_factory=list)
 
-    async def hear(self, contact: str) -> None:
+    async def record_woken(self, contact: str) -> None:
         """Be the outbox."""
         self.woken.append(contact)
 
-    async def of(self, phone: str) -> ProspectRecord:
+    async def get_prospect(self, phone: str) -> ProspectRecord:
         """Return the prospect of a number."""
-        return await self.room.prospect(phone)
+        return await self.import_services.get_prospect(phone)
 
-    async def check(self, phone: str) -> OnWhatsApp:
+    async def check_number(self, phone: str) -> OnWhatsApp:
         """Check a number by hand."""
-        return await self.validation.check((await self.of(phone)).id, "ana")
+        return await self.validation.check((await self.get_prospect(phone)).id, "ana")
 
-    async def told(self, phone: str, kind: EvidenceKind) -> list[str]:
+    async def list_evidence(self, phone: str, kind: EvidenceKind) -> list[str]:
         """Return the evidence of one kind, newest first."""
-        contact = (await self.of(phone)).contact
-        known = await self.room.database.read(lambda r: evidence.of_contact(r, contact))
+        contact = (await self.get_prospect(phone)).contact
+        known = await self.import_services.database.read(
+            lambda r: evidence.list_contact_evidence(r, contact)
+        )
         return [each.value for each in known if each.kind is kind]
 
-    async def spent(self) -> int:
+    async def count_checks(self) -> int:
         """Return how many checks were booked."""
-        long_ago = self.room.clock.now() - timedelta(days=400)
-        return await self.room.database.read(lambda r: spends.count(r, OURS, Spend.CHECK, long_ago))
+        long_ago = self.import_services.clock.now() - timedelta(days=400)
+        return await self.import_services.database.read(
+            lambda r: spends.count_spends(r, OUR_PHONE, SpendKind.CHECK, long_ago)
+        )
 
-    async def wait_for_check(self, phone: str) -> str:
+    async def defer_until_checked(self, phone: str) -> str:
         """Leave a message of the prospect waiting for its check; return the contact."""
-        prospect, at = await self.of(phone), self.room.clock.now()
-        queued = new_message(
+        prospect, at = await self.get_prospect(phone), self.import_services.clock.now()
+        queued = build_message(
             at=at,
             contact=prospect.contact,
             recipient=phone,
@@ -101,8 +105,8 @@ class Checks:
         )
 
         def job(tx: Tx) -> None:
-            messages.insert(tx, queued, who="test")
-            messages.move(
+            messages.insert_message(tx, queued, who="test")
+            messages.transition_message(
                 tx,
                 queued.id,
                 MessageState.DEFERRED,
@@ -113,24 +117,26 @@ class Checks:
                 waits_for="checked",
             )
 
-        await self.room.database.write(job)
+        await self.import_services.database.write(job)
         return prospect.contact
 
 
-def bring(tx: Tx, room: ImportRoom, at: datetime) -> None:
+def insert_prospects(tx: Tx, room: ImportServices, at: datetime) -> None:
     """Enter two prospects."""
     for phone in (ANA, BETO):
-        contact = contacts.resolve(tx, room.aliases.of_phone(phone), at)
+        contact = contacts.resolve_contact(tx, room.aliases.from_phone(phone), at)
         new = NewProspectRecord(
             contact=contact, phone=phone, cartera_origen="feria", line_type="mobile"
         )
-        prospects.insert(tx, new, at=at)
-        room.scoring.refresh(tx, contact, at, reason_code="brought", sentence="")
+        prospects.insert_prospect(tx, new, at=at)
+        room.scoring.refresh_prospect(tx, contact, at, reason_code="brought", sentence="")
 
 
-def linked(tx: Tx, at: datetime, *, days: int = 30, name: str = "main", phone: str = OURS) -> None:
+def insert_linked_session(
+    tx: Tx, at: datetime, *, days: int = 30, name: str = "main", phone: str = OUR_PHONE
+) -> None:
     """Enter a ready session whose number was linked so many days before ``at``."""
-    sessions.insert(
+    sessions.insert_session(
         tx,
         SessionRecord(
             name=name,
@@ -150,18 +156,18 @@ def linked(tx: Tx, at: datetime, *, days: int = 30, name: str = "main", phone: s
 
 
 @contextlib.asynccontextmanager
-async def opened(
-    folder: Path, *, days: int = 30, settings: Settings = SETTINGS
-) -> AsyncIterator[Checks]:
+async def open_validation_services(
+    folder: Path, *, days: int = 30, settings: Settings = SYNC_ONLY_SETTINGS
+) -> AsyncIterator[ValidationServices]:
     """Open the room with two prospects, and one session of an age in days."""
-    async with import_room(folder) as room:
+    async with open_import_services(folder) as room:
         at = room.clock.now()
-        await room.database.write(lambda tx: bring(tx, room, at))
-        await room.database.write(lambda tx: linked(tx, at, days=days))
-        line = ScriptedLine()
+        await room.database.write(lambda tx: insert_prospects(tx, room, at))
+        await room.database.write(lambda tx: insert_linked_session(tx, at, days=days))
+        line = ScriptedNumberChecker()
         validation = ValidationService(
             room.database, line, room.scoring, room.aliases, room.clock, settings
         )
-        checks = Checks(room, line, validation)
-        validation.on_checked = checks.hear
+        checks = ValidationServices(room, line, validation)
+        validation.on_checked = checks.record_woken
         yield checks

@@ -9,17 +9,17 @@ from pathlib import Path
 from storage import guards
 from storage.db import Database
 from storage.events import CommittedEvent
-from storage.migrations import migrations
+from storage.migrations import MIGRATIONS
 
 
 @contextlib.asynccontextmanager
-async def opened_database(
+async def open_database(
     folder: Path, published: list[CommittedEvent] | None = None
 ) -> AsyncIterator[Database]:
     """Open (or make) the database of ``folder``; committed events are added to ``published``."""
     events = published if published is not None else []
     database = await Database.open(
-        folder, migrations=migrations, on_events=events.extend, at_open=guards.install
+        folder, migrations=MIGRATIONS, on_events=events.extend, at_open=guards.install_triggers
     )
     try:
         yield database

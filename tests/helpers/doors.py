@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 import aiohttp
 
-from daemon.app import House
-from daemon.http.doors import control_door, public_door
-from daemon.http.vitals import Vitals
+from daemon.app import Application
+from daemon.http.doors import serve_control_socket, serve_public
+from daemon.http.vitals import DaemonHealth
 from daemon.settings import (
     ClockSettings,
     DaemonSettings,
@@ -27,10 +27,10 @@ Json: TypeAlias = Any
 DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
 """A Tuesday morning in Buenos Aires: every window is open."""
 
-AT_ONCE = {"scan_after": 0.05, "step": 0.02}
+IMMEDIATE_SCRIPT = {"scan_after": 0.05, "step": 0.02}
 """A world whose people scan a code as soon as it is shown, and whose lines come up at once."""
 
-GENEROUS = PacingSettings(
+UNLIMITED_BUDGETS = PacingSettings(
     new_chats_first_week=1000,
     new_chat_gap_minutes=0,
     manual_new_chats=1000,
@@ -40,24 +40,24 @@ GENEROUS = PacingSettings(
 )
 
 
-def settings_for(folder: Path, **daemon: Json) -> Settings:
+def build_settings(folder: Path, **daemon: Json) -> Settings:
     """Return settings for a test's own folder: daytime, generous budgets, any free port.
 
     Whoever holds the virtual phones scans a code at once.
     """
     folder.mkdir(exist_ok=True)
     script = folder / "at_once.json"
-    script.write_text(json.dumps(AT_ONCE), encoding="utf-8")
+    script.write_text(json.dumps(IMMEDIATE_SCRIPT), encoding="utf-8")
     return Settings(
         daemon=DaemonSettings(state_dir=str(folder), port=0, drain_seconds=1, **daemon),
         clock=ClockSettings(start=DAYTIME),
-        pacing=GENEROUS,
+        pacing=UNLIMITED_BUDGETS,
         simulated=SimulatedSettings(script=str(script)),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """An answer as it came: its status, its document, its headers."""
 
     status: int
@@ -65,22 +65,22 @@ class Reply:
     headers: Mapping[str, str]
 
 
-class Caller:
+class HttpClient:
     """Speaks to a door like any client."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self.session = session
         self.base = base
 
-    async def get(self, path: str) -> Reply:
+    async def get(self, path: str) -> HttpReply:
         """Ask."""
         return await self.call("GET", path)
 
-    async def post(self, path: str, **body: Json) -> Reply:
+    async def post(self, path: str, **body: Json) -> HttpReply:
         """Order."""
         return await self.call("POST", path, json=body)
 
-    async def call(self, method: str, path: str, **options: Json) -> Reply:
+    async def call(self, method: str, path: str, **options: Json) -> HttpReply:
         """Make any request; what is no JSON comes back as text."""
         async with self.session.request(method, self.base + path, **options) as response:
             text = await response.text()
@@ -89,34 +89,37 @@ class Caller:
                 document = [json.loads(line) for line in text.splitlines() if line]
             elif response.content_type.endswith("json"):
                 document = json.loads(text)
-            return Reply(response.status, document, response.headers.copy())
+            return HttpReply(response.status, document, response.headers.copy())
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class HttpServer:
     """The open doors, and the house behind them."""
 
-    house: House
-    vitals: Vitals
-    control: Caller
-    public: Caller
+    services: Application
+    health: DaemonHealth
+    control: HttpClient
+    public: HttpClient
 
 
 @contextlib.asynccontextmanager
-async def doors(settings: Settings) -> AsyncIterator[Doors]:
+async def open_http_server(settings: Settings) -> AsyncIterator[HttpServer]:
     """Open a house and its doors, in the order in which `leadmaster run` does."""
-    vitals = Vitals(lambda: 0.0)
+    vitals = DaemonHealth(lambda: 0.0)
     path = settings.control_socket
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(public_door(settings, vitals))
-        house = await stack.enter_async_context(House.open(settings))
-        vitals.house = house
-        await stack.enter_async_context(vitals.tally.listening(house.bus))
-        await stack.enter_async_context(control_door(path, vitals))
+        await stack.enter_async_context(serve_public(settings, vitals))
+        house = await stack.enter_async_context(Application.open(settings))
+        vitals.services = house
+        await stack.enter_async_context(vitals.event_counts.counting(house.bus))
+        await stack.enter_async_context(serve_control_socket(path, vitals))
         unix = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
         )
         tcp = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Doors(
-            house, vitals, Caller(unix, "http://leadmaster"), Caller(tcp, vitals.doors["http"])
+        yield HttpServer(
+            house,
+            vitals,
+            HttpClient(unix, "http://leadmaster"),
+            HttpClient(tcp, vitals.addresses["http"]),
         )

@@ -15,19 +15,19 @@ from daemon.aliases import Aliases
 from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.gate import Gate
 from daemon.halt import Halt
-from daemon.manual import Manual
+from daemon.manual import ManualSending
 from daemon.outbox import Outbox, SendRequest
-from daemon.outbox.desk import Desk
-from daemon.outbox.dispatch import Dispatch
-from daemon.outbox.requests import Intake
+from daemon.outbox.desk import MessageEvaluator
+from daemon.outbox.dispatch import SessionSender
+from daemon.outbox.requests import MessageEnqueuer
 from daemon.pacing import Pacing
-from daemon.plugin_manager import GROUP, Plugins
+from daemon.plugin_manager import ENTRY_POINT_GROUP, Plugins
 from daemon.plugins import sender
-from daemon.review import Review
-from daemon.rulebook import Rulebook
+from daemon.review import ReviewService
+from daemon.rulebook import ActiveRulesets
 from daemon.scoring import Scoring
 from daemon.settings import PacingSettings, RulesSettings, SendingSettings, Settings
-from daemon.suppression import Suppression, SuppressionSource
+from daemon.suppression import SuppressionService, SuppressionSource
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
@@ -40,13 +40,13 @@ from storage.evidence import EvidenceKind
 from storage.ids import new_id
 from storage.journal import SuppressionJournal
 from storage.messages import MessageRecord
-from storage.migrations import migrations
+from storage.migrations import MIGRATIONS
 from storage.prospects import NewProspectRecord
 from storage.sessions import SessionRecord
-from storage.times import stamp
+from storage.times import format_timestamp
 from storage.tx import Reader, Tx
 from tests.helpers.clock import FakeClock
-from tests.helpers.wire import FakeWire
+from tests.helpers.wire import FakeSendingPort
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ ANA = "+5491145550001"
 ANA_OLD_FORM = "+541145550001"
 BETO = "+5491145550002"
 OUR_NUMBER = "+5491144440000"
-NO_VETOES = """\
+GATE_WITHOUT_VETOES = """\
 format: leadmaster/gate@1
 score: {base: 100, min: 0, max: 100}
 thresholds:
@@ -63,7 +63,7 @@ thresholds:
 """
 """What a careless operator could write: everything goes."""
 
-UNHURRIED = PacingSettings(
+UNLIMITED_PACING = PacingSettings(
     new_chats_first_week=1000,
     new_chats_to_day_30=1000,
     new_chats_later=1000,
@@ -74,7 +74,7 @@ UNHURRIED = PacingSettings(
 """Budgets that never stand in the way of a test about something else."""
 
 
-def phone(number: int) -> str:
+def build_phone(number: int) -> str:
     """Return one of many mobile numbers in Buenos Aires."""
     return f"+54911{45_560_000 + number}"
 
@@ -85,53 +85,53 @@ class WatchedDatabase(Database):
     While ``refusing`` is set its disk takes nothing, in the words that storage has for that.
     """
 
-    underway = 0
-    refusing = False
+    pending = 0
+    refuses = False
 
     async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Write, counted."""
-        if self.refusing:
+        if self.refuses:
             raise DiskFault("The disk takes nothing.", "Mend the disk.")
-        self.underway += 1
+        self.pending += 1
         try:
             return await super().write(job, urgent=urgent)
         finally:
-            self.underway -= 1
+            self.pending -= 1
 
     async def read(self, query: Callable[[Reader], T]) -> T:
         """Read, counted."""
-        self.underway += 1
+        self.pending += 1
         try:
             return await super().read(query)
         finally:
-            self.underway -= 1
+            self.pending -= 1
 
 
 @dataclass
-class SmallHouse:
+class MessagingServices:
     """The heart and what it stands on. ``published`` holds every committed event."""
 
     clock: FakeClock
     settings: Settings
     database: WatchedDatabase
     plugins: Plugins
-    rulebook: Rulebook
+    rulesets: ActiveRulesets
     aliases: Aliases
-    suppression: Suppression
+    suppression: SuppressionService
     scoring: Scoring
     signer: PermitSigner
     gate: Gate
     pacing: Pacing
-    desk: Desk
+    evaluator: MessageEvaluator
     outbox: Outbox
-    review: Review
-    manual: Manual
+    review: ReviewService
+    manual: ManualSending
     halt: Halt
-    wire: FakeWire
+    wire: FakeSendingPort
     published: list[CommittedEvent] = field(default_factory=list)
-    check_wishes: int = 0
+    check_requests: int = 0
 
-    async def session(
+    async def add_session(
         self,
         name: str = "main",
         *,
@@ -156,16 +156,16 @@ class SmallHouse:
             since=at,
             created_at=at,
         )
-        await self.database.write(lambda tx: sessions.insert(tx, record))
+        await self.database.write(lambda tx: sessions.insert_session(tx, record))
 
-    async def contact(self, number: str) -> str:
+    async def resolve_contact(self, number: str) -> str:
         """Make or find the contact of a number."""
         at = self.clock.now()
         return await self.database.write(
-            lambda tx: contacts.resolve(tx, self.aliases.of_phone(number), at)
+            lambda tx: contacts.resolve_contact(tx, self.aliases.from_phone(number), at)
         )
 
-    async def prospect(
+    async def add_prospect(
         self,
         number: str = ANA,
         *,
@@ -180,7 +180,7 @@ class SmallHouse:
         known = {ValidationState.VALIDATED: True, ValidationState.NOT_REACHABLE: False}
 
         def job(tx: Tx) -> str:
-            contact = contacts.resolve(tx, self.aliases.of_phone(number), at)
+            contact = contacts.resolve_contact(tx, self.aliases.from_phone(number), at)
             new = NewProspectRecord(
                 contact=contact,
                 phone=number,
@@ -189,9 +189,9 @@ class SmallHouse:
                 country="AR",
                 data_date=at - timedelta(days=data_days),
             )
-            prospect = prospects.insert(tx, new, at=at)
+            prospect = prospects.insert_prospect(tx, new, at=at)
             flag = known.get(validation)
-            prospects.update(
+            prospects.update_prospect(
                 tx,
                 prospect,
                 at=at,
@@ -202,25 +202,31 @@ class SmallHouse:
                 expires_at=at + timedelta(days=90) if flag else None,
             )
             if permission:
-                evidence.add(tx, contact, EvidenceKind.PERMISSION, permission, at=at, source="test")
-            self.scoring.refresh(tx, contact, at, reason_code="test", sentence="Made for a test.")
+                evidence.insert_evidence(
+                    tx, contact, EvidenceKind.PERMISSION, permission, at=at, source="test"
+                )
+            self.scoring.refresh_prospect(
+                tx, contact, at, reason_code="test", sentence="Made for a test."
+            )
             return contact
 
         return await self.database.write(job)
 
-    async def evidence(
+    async def add_evidence(
         self, contact: str, kind: EvidenceKind, value: str, *, at: datetime | None = None
     ) -> None:
         """Add a piece of evidence, as the rooms that learn something do."""
         now = self.clock.now()
 
         def job(tx: Tx) -> None:
-            evidence.add(tx, contact, kind, value, at=at or now, source="test")
-            self.scoring.refresh(tx, contact, now, reason_code="test", sentence="A test says so.")
+            evidence.insert_evidence(tx, contact, kind, value, at=at or now, source="test")
+            self.scoring.refresh_prospect(
+                tx, contact, now, reason_code="test", sentence="A test says so."
+            )
 
         await self.database.write(job)
 
-    async def inbound(self, contact: str, wish: str = "none") -> None:
+    async def add_inbound(self, contact: str, wish: str = "none") -> None:
         """Let a contact write to us: the row, its evidence, and what waited is withdrawn."""
         at = self.clock.now()
 
@@ -229,10 +235,10 @@ class SmallHouse:
             tx.execute(
                 "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
                 " VALUES (:id, 'main', :id, :contact, :at, :at, 'Hola', :wish)",
-                {"id": wire_id, "contact": contact, "at": stamp(at), "wish": wish},
+                {"id": wire_id, "contact": contact, "at": format_timestamp(at), "wish": wish},
             )
-            evidence.add(tx, contact, EvidenceKind.INBOUND, wish, at=at, source="test")
-            messages.cancel_waiting(
+            evidence.insert_evidence(tx, contact, EvidenceKind.INBOUND, wish, at=at, source="test")
+            messages.cancel_unsent_messages(
                 tx,
                 contact,
                 at=at,
@@ -241,7 +247,9 @@ class SmallHouse:
                 who="inbound",
                 commercial_only=True,
             )
-            self.scoring.refresh(tx, contact, at, reason_code="test", sentence="They wrote.")
+            self.scoring.refresh_prospect(
+                tx, contact, at, reason_code="test", sentence="They wrote."
+            )
 
         await self.database.write(job)
 
@@ -251,11 +259,11 @@ class SmallHouse:
             number, source=SuppressionSource.OPERATOR, reason="asked by phone", who="eva"
         )
 
-    async def execute(self, sql: str, *params: object) -> None:
+    async def execute_sql(self, sql: str, *params: object) -> None:
         """Change rows behind everybody's back."""
         await self.database.write(lambda tx: tx.execute(sql, params))
 
-    async def rows(self, sql: str, *params: object) -> list[tuple[object, ...]]:
+    async def query_rows(self, sql: str, *params: object) -> list[tuple[object, ...]]:
         """Return plain rows."""
         return await self.database.read(
             lambda reader: [tuple(row) for row in reader.all(sql, params)]
@@ -266,97 +274,103 @@ class SmallHouse:
         request = SendRequest(**{"to": to, "text": text, **more})  # type: ignore[arg-type]
         return (await self.outbox.enqueue(request, "eva")).id
 
-    async def post(self, to: str = ANA, text: str = "Hola, Ana", **more: object) -> str:
+    async def enqueue_and_settle(
+        self, to: str = ANA, text: str = "Hola, Ana", **more: object
+    ) -> str:
         """Enqueue a message and wait until nothing moves any more."""
         message = await self.enqueue(to, text, **more)
         await self.clock.settle()
         return message
 
-    async def review_through(self, message: str) -> None:
+    async def approve_and_settle(self, message: str) -> None:
         """Approve a held message and wait until nothing moves any more."""
         await self.review.approve(message, "eva", "I know them")
         await self.clock.settle()
 
-    async def message(self, message: str) -> MessageRecord:
+    async def get_message(self, message: str) -> MessageRecord:
         """Return a message as it stands."""
-        return await self.database.read(lambda reader: messages.must(reader, message))
+        return await self.database.read(lambda reader: messages.require_message(reader, message))
 
-    async def state(self, message: str) -> MessageState:
+    async def get_state(self, message: str) -> MessageState:
         """Return where a message stands."""
-        return (await self.message(message)).state
+        return (await self.get_message(message)).state
 
-    async def decisions(self, message: str) -> list[DecisionRecord]:
+    async def list_decisions(self, message: str) -> list[DecisionRecord]:
         """Return the decisions on a message, oldest first."""
-        return await self.database.read(lambda reader: decisions.of_message(reader, message))
+        return await self.database.read(
+            lambda reader: decisions.list_message_decisions(reader, message)
+        )
 
-    async def path(self, message: str) -> list[str]:
+    async def list_states(self, message: str) -> list[str]:
         """Return the states that a message went through."""
-        rows = await self.database.read(lambda reader: messages.history(reader, message))
+        rows = await self.database.read(
+            lambda reader: messages.list_message_history(reader, message)
+        )
         return [row["state"] for row in rows]
 
 
 @contextlib.asynccontextmanager
-async def small_house(
+async def open_messaging_services(
     folder: Path,
     *,
     clock: FakeClock | None = None,
-    wire: FakeWire | None = None,
-    pacing: PacingSettings = UNHURRIED,
+    wire: FakeSendingPort | None = None,
+    pacing: PacingSettings = UNLIMITED_PACING,
     sending: SendingSettings | None = None,
     rules: RulesSettings | None = None,
-    rulebook: Rulebook | None = None,
+    rulesets: ActiveRulesets | None = None,
     plugins: Mapping[str, object] | None = None,
     plugin_limit: float = 30,
     started: bool = True,
-) -> AsyncIterator[SmallHouse]:
+) -> AsyncIterator[MessagingServices]:
     """Open (or open again) the house of a folder; on the way out it drops everything at once.
 
     Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
     """
     clock = clock or FakeClock()
-    wire = wire or FakeWire(clock)
+    wire = wire or FakeSendingPort(clock)
     settings = Settings(
         pacing=pacing, sending=sending or SendingSettings(), rules=rules or RulesSettings()
     )
     loaded = Plugins(limit=plugin_limit)
-    installed = [point.name for point in entry_points(group=GROUP)]
+    installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
     loaded.load(blocked=installed, more={"the_sender": sender, **(plugins or {})})
     published: list[CommittedEvent] = []
     database = await WatchedDatabase.open(
-        folder, migrations=migrations, on_events=published.extend, at_open=guards.install
+        folder, migrations=MIGRATIONS, on_events=published.extend, at_open=guards.install_triggers
     )
     assert isinstance(database, WatchedDatabase)
-    clock.busy = [lambda: database.underway > 0]
-    house = _furnished(
-        clock, settings, database, loaded, rulebook or _loaded(settings.rules), wire, folder
+    clock.busy = [lambda: database.pending > 0]
+    services = _build_services(
+        clock, settings, database, loaded, rulesets or _load_rulesets(settings.rules), wire, folder
     )
-    house.published = published
+    services.published = published
     try:
         if started:
-            await house.outbox.start()
-            for name in await database.read(_names):
-                house.outbox.serve(name)
-        yield house
+            await services.outbox.start()
+            for name in await database.read(_list_session_names):
+                services.outbox.serve_session(name)
+        yield services
     finally:
-        await house.outbox.stop(0)
+        await services.outbox.stop(0)
         await database.close()
 
 
 @functools.cache
-def _loaded(settings: RulesSettings) -> Rulebook:
+def _load_rulesets(settings: RulesSettings) -> ActiveRulesets:
     """Load a rule set once: it is pure, and compiling it takes longer than most tests."""
-    return Rulebook.load(settings)
+    return ActiveRulesets.load(settings)
 
 
-def _furnished(
+def _build_services(
     clock: FakeClock,
     settings: Settings,
     database: WatchedDatabase,
     plugins: Plugins,
-    rulebook: Rulebook,
-    wire: FakeWire,
+    rulebook: ActiveRulesets,
+    wire: FakeSendingPort,
     folder: Path,
-) -> SmallHouse:
+) -> MessagingServices:
     """Build the rooms as the composition root does."""
     journal = SuppressionJournal(folder)
     aliases = Aliases(journal.hash)
@@ -364,48 +378,48 @@ def _furnished(
     wire.verifier = PermitVerifier(signer.public_key)
     gate = Gate(database, plugins, rulebook, signer, clock)
     pacing = Pacing(settings.pacing)
-    desk = Desk(database, gate, settings.sending)
-    intake = Intake(database, plugins, pacing, aliases, clock, settings)
+    desk = MessageEvaluator(database, gate, settings.sending)
+    intake = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
     outbox = Outbox(database, desk, intake, clock)
     outbox.connect(
-        lambda session: Dispatch(
+        lambda session: SessionSender(
             session,
             database=database,
             gate=gate,
-            desk=desk,
+            evaluator=desk,
             pacing=pacing,
-            wire=wire,
+            sessions=wire,
             clock=clock,
             settings=settings.sending,
         )
     )
-    house = SmallHouse(
+    services = MessagingServices(
         clock=clock,
         settings=settings,
         database=database,
         plugins=plugins,
-        rulebook=rulebook,
+        rulesets=rulebook,
         aliases=aliases,
-        suppression=Suppression(database, journal, aliases, clock),
+        suppression=SuppressionService(database, journal, aliases, clock),
         scoring=Scoring(rulebook),
         signer=signer,
         gate=gate,
         pacing=pacing,
-        desk=desk,
+        evaluator=desk,
         outbox=outbox,
-        review=Review(database, clock, settings.sending, outbox.wake),
-        manual=Manual(database, gate, desk, pacing, clock, settings.sending),
+        review=ReviewService(database, clock, settings.sending, outbox.wake),
+        manual=ManualSending(database, gate, desk, pacing, clock, settings.sending),
         halt=Halt(database, clock),
         wire=wire,
     )
-    house.halt.on_resume = outbox.wake
+    services.halt.on_resume = outbox.wake
 
     def wished() -> None:
-        house.check_wishes += 1
+        services.check_requests += 1
 
-    desk.on_check_wanted = wished
-    return house
+    desk.on_check_needed = wished
+    return services
 
 
-def _names(reader: Reader) -> list[str]:
-    return [session.name for session in sessions.every(reader)]
+def _list_session_names(reader: Reader) -> list[str]:
+    return [session.name for session in sessions.list_sessions(reader)]

@@ -11,14 +11,14 @@ from pathlib import Path
 from daemon.aliases import Aliases
 from daemon.errors import ImportRejected
 from daemon.imports import lines
-from daemon.imports.child import Child, Reading
-from daemon.imports.importer import Imports
+from daemon.imports.child import ImportProcess, OpenedImportFile
+from daemon.imports.importer import ImportService
 from daemon.imports.options import ImportOptions
-from daemon.imports.reading import ReadRecord
+from daemon.imports.reading import ParsedImportRow
 from daemon.imports.reports import ImportReport
-from daemon.imports.worker import answered
+from daemon.imports.worker import answer_import
 from daemon.plugin_manager import Plugins
-from daemon.rulebook import Rulebook
+from daemon.rulebook import ActiveRulesets
 from daemon.scoring import Scoring
 from daemon.settings import PluginSettings, RulesSettings, Settings
 from storage import contacts, prospects
@@ -27,10 +27,10 @@ from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
 from storage.prospects import ProspectRecord
 from tests.helpers.clock import FakeClock
-from tests.helpers.database import opened_database
+from tests.helpers.database import open_database
 
-AT = datetime(2026, 11, 20, tzinfo=UTC)
-SETTINGS = Settings(
+IMPORTED_AT = datetime(2026, 11, 20, tzinfo=UTC)
+SYNC_ONLY_SETTINGS = Settings(
     plugins=PluginSettings(
         blocked=("sender", "listener", "transport_simulated", "transport_manual")
     )
@@ -38,43 +38,43 @@ SETTINGS = Settings(
 """Only the sync plugin: an import needs no other."""
 
 
-class ReadHere(Child):
+class InProcessImportReader(ImportProcess):
     """Does what the child process does, without the process: starting one takes half a second."""
 
     @contextlib.asynccontextmanager
-    async def reading(self, request: lines.Request) -> AsyncIterator[Reading]:
+    async def reading(self, request: lines.ImportReadRequest) -> AsyncIterator[OpenedImportFile]:
         """Lend what the worker's own code answers."""
-        answers = map(_no_refusal, answered(request))
+        answers = map(_raise_refusal, answer_import(request))
         opened = next(answers)
-        assert isinstance(opened, lines.Opened)
+        assert isinstance(opened, lines.ImportFileSummary)
 
-        async def batches() -> AsyncIterator[Sequence[ReadRecord]]:
+        async def batches() -> AsyncIterator[Sequence[ParsedImportRow]]:
             for answer in answers:
-                if isinstance(answer, lines.Batch):
+                if isinstance(answer, lines.ImportRowBatch):
                     yield answer.records
 
-        yield Reading(opened, batches())
+        yield OpenedImportFile(opened, batches())
 
 
-def _no_refusal(answer: lines.Answer) -> lines.Answer:
-    if isinstance(answer, lines.Refused):
+def _raise_refusal(answer: lines.ImportReadAnswer) -> lines.ImportReadAnswer:
+    if isinstance(answer, lines.ImportFileRefusal):
         raise ImportRejected(answer.sentence, hint=answer.hint)
     return answer
 
 
 @dataclass
-class ImportRoom:
+class ImportServices:
     """A database, the rooms that an import needs, and what was published."""
 
     folder: Path
     database: Database
     aliases: Aliases
     scoring: Scoring
-    imports: Imports
+    imports: ImportService
     clock: FakeClock
     published: list[CommittedEvent] = field(default_factory=list)
 
-    async def bring(
+    async def import_csv(
         self, text: str, name: str = "list.csv", options: ImportOptions | None = None
     ) -> ImportReport:
         """Import a CSV of this text."""
@@ -82,31 +82,43 @@ class ImportRoom:
         path.write_text(text, encoding="utf-8")
         return await self.imports.run(path, options or ImportOptions(), "ana")
 
-    async def prospects(self) -> Sequence[ProspectRecord]:
+    async def list_prospects(self) -> Sequence[ProspectRecord]:
         """Return every prospect, in the order they came."""
-        return await self.database.read(lambda reader: prospects.search(reader, limit=10_000))
+        return await self.database.read(
+            lambda reader: prospects.search_prospects(reader, limit=10_000)
+        )
 
-    async def prospect(self, phone: str) -> ProspectRecord:
+    async def get_prospect(self, phone: str) -> ProspectRecord:
         """Return the prospect behind any form of a number."""
         found = await self.database.read(
-            lambda reader: prospects.of_contact(reader, contacts.of_alias(reader, phone) or "")
+            lambda reader: prospects.find_prospect_by_contact(
+                reader, contacts.find_contact_by_alias(reader, phone) or ""
+            )
         )
         assert found is not None
         return found
 
 
 @contextlib.asynccontextmanager
-async def import_room(folder: Path, *, child: Child | None = None) -> AsyncIterator[ImportRoom]:
+async def open_import_services(
+    folder: Path, *, child: ImportProcess | None = None
+) -> AsyncIterator[ImportServices]:
     """Open the room; without a ``child`` of its own the file is read in this process."""
     published: list[CommittedEvent] = []
-    clock = FakeClock(AT)
+    clock = FakeClock(IMPORTED_AT)
     plugins = Plugins()
-    plugins.load(blocked=SETTINGS.plugins.blocked)
+    plugins.load(blocked=SYNC_ONLY_SETTINGS.plugins.blocked)
     state = folder / "state"
-    async with opened_database(state, published) as database:
+    async with open_database(state, published) as database:
         aliases = Aliases(SuppressionJournal(state).hash)
-        scoring = Scoring(Rulebook.load(RulesSettings()))
-        imports = Imports(
-            database, plugins, scoring, aliases, clock, SETTINGS, child=child or ReadHere()
+        scoring = Scoring(ActiveRulesets.load(RulesSettings()))
+        imports = ImportService(
+            database,
+            plugins,
+            scoring,
+            aliases,
+            clock,
+            SYNC_ONLY_SETTINGS,
+            import_process=child or InProcessImportReader(),
         )
-        yield ImportRoom(folder, database, aliases, scoring, imports, clock, published)
+        yield ImportServices(folder, database, aliases, scoring, imports, clock, published)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
-_LOOKS: Final = 20
-_BETWEEN_LOOKS: Final = 0.05  # seconds
+_POLLS: Final = 20
+_POLL_SECONDS: Final = 0.05  # seconds
 
 _connections: list[sqlite3.Connection] = []
 """Every connection that this process made, held: to forget one is not to close it.
@@ -21,35 +21,37 @@ From Python 3.13 on the interpreter warns of one that is forgotten; before that,
 """
 
 
-def _note(event: str, arguments: tuple[object, ...]) -> None:
+def _record_connection(event: str, arguments: tuple[object, ...]) -> None:
     if event == "sqlite3.connect/handle":
         _connections.extend(each for each in arguments if isinstance(each, sqlite3.Connection))
 
 
-sys.addaudithook(_note)
+sys.addaudithook(_record_connection)
 
 
 @contextlib.contextmanager
-def none_left() -> Iterator[None]:
+def assert_none_left_open() -> Iterator[None]:
     """Fail where a connection or a descriptor that the block opened is open at its end."""
-    before, known = descriptors(), connections()
+    before, known = list_descriptors(), list_open_connections()
     yield
-    forgotten = at_last_none(lambda: [each for each in connections() if each not in known])
-    left = at_last_none(lambda: [*(descriptors().items() - before.items())])
+    forgotten = wait_until_none(
+        lambda: [each for each in list_open_connections() if each not in known]
+    )
+    left = wait_until_none(lambda: [*(list_descriptors().items() - before.items())])
     assert not forgotten, forgotten
     assert not left, left
 
 
-def at_last_none(look: Callable[[], list[T]]) -> list[T]:
+def wait_until_none(list_left: Callable[[], list[T]]) -> list[T]:
     """Return what is left; a thread that nobody waits for has a moment to close its own."""
-    for _ in range(_LOOKS):
-        if not look():
+    for _ in range(_POLLS):
+        if not list_left():
             break
-        time.sleep(_BETWEEN_LOOKS)
-    return look()
+        time.sleep(_POLL_SECONDS)
+    return list_left()
 
 
-def connections() -> list[sqlite3.Connection]:
+def list_open_connections() -> list[sqlite3.Connection]:
     """Return the open connections of this process, the oldest first; forget those that closed."""
     _connections[:] = [each for each in _connections if _is_open(each)]
     return list(_connections)
@@ -63,12 +65,12 @@ def _is_open(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def files_in(folders: Collection[Path]) -> list[str]:
+def list_open_files(folders: Collection[Path]) -> list[str]:
     """Return what this process has open below these folders."""
-    return [to for to in descriptors().values() if any(map(Path(to).is_relative_to, folders))]
+    return [to for to in list_descriptors().values() if any(map(Path(to).is_relative_to, folders))]
 
 
-def descriptors() -> dict[int, str]:
+def list_descriptors() -> dict[int, str]:
     """Return the open descriptors of this process, and what each leads to."""
     found = {}
     for entry in Path("/proc/self/fd").iterdir():

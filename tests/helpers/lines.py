@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from daemon.api.permit import Permit, PermitSigner, PermitVerifier, body_hash
+from daemon.api.permit import Permit, PermitSigner, PermitVerifier, hash_body
 from daemon.api.signals import Signal
 from daemon.api.transport import (
     NumberAnswer,
@@ -22,7 +22,7 @@ from daemon.api.transport import (
     SessionInfo,
     Transport,
 )
-from daemon.plugins.transport_simulated import open_line
+from daemon.plugins.transport_simulated import open_simulated_transport
 from tests.helpers.clock import FakeClock
 
 ANA = "+5491145550001"
@@ -32,14 +32,14 @@ SignalT = TypeVar("SignalT", bound=Signal)
 
 
 @dataclass
-class Pen:
+class PermitFactory:
     """Signs permits for tests; each call makes a new permit."""
 
     clock: FakeClock
     signer: PermitSigner = field(default_factory=PermitSigner)
     _count: count[int] = field(default_factory=lambda: count(1))
 
-    def permit(
+    def issue(
         self, recipient: str = ANA, text: str = "Hola", *, session: str = "ventas"
     ) -> tuple[Permit, Outgoing]:
         """Return a signed permit, valid for ten minutes, and the message that it is for."""
@@ -48,7 +48,7 @@ class Pen:
             id=f"per_{number}",
             message=f"msg_{number}",
             recipient=recipient,
-            body=body_hash(text),
+            body=hash_body(text),
             session=session,
             decision=f"dec_{number}",
             ruleset="0" * 64,
@@ -58,19 +58,19 @@ class Pen:
 
 
 @dataclass
-class HeldLine:
+class SimulatedTransportSession:
     """An open line and the signals that it has told."""
 
     transport: Transport
     clock: FakeClock
-    pen: Pen
-    told: list[Signal]
+    permits: PermitFactory
+    received_signals: list[Signal]
 
-    def of(self, kind: type[SignalT]) -> list[SignalT]:
+    def signals_of(self, kind: type[SignalT]) -> list[SignalT]:
         """Return the signals of one kind, in order."""
-        return [signal for signal in self.told if isinstance(signal, kind)]
+        return [signal for signal in self.received_signals if isinstance(signal, kind)]
 
-    async def ready(self) -> None:
+    async def connect_until_ready(self) -> None:
         """Connect, and let the script scan."""
         await self.transport.connect()
         await self.clock.advance(10)
@@ -79,14 +79,14 @@ class HeldLine:
         self, recipient: str = ANA, text: str = "Hola", *, within: float = 80
     ) -> SendResult:
         """Send with a permit of its own; the clock advances until the answer is there."""
-        sending = asyncio.create_task(self.transport.send(*self.pen.permit(recipient, text)))
+        sending = asyncio.create_task(self.transport.send(*self.permits.issue(recipient, text)))
         for _ in range(round(within * 10)):
             if sending.done():
                 break
             await self.clock.advance(0.1)
         return await sending
 
-    async def check(self, *phones: str) -> Sequence[NumberAnswer]:
+    async def check_numbers(self, *phones: str) -> Sequence[NumberAnswer]:
         """Ask about numbers; the clock advances until the answer is there."""
         checking = asyncio.create_task(self.transport.check_numbers(phones))
         await self.clock.advance(1)
@@ -102,23 +102,25 @@ def write_script(folder: Path, script: Mapping[str, object]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def held_line(
+async def open_test_transport(
     folder: Path,
     clock: FakeClock,
     script: Mapping[str, object] | None = None,
     *,
     seed: int = 7,
-    pen: Pen | None = None,
+    permits: PermitFactory | None = None,
     paired: bool = False,
-) -> AsyncIterator[HeldLine]:
+) -> AsyncIterator[SimulatedTransportSession]:
     """Open a line of session ``ventas`` and read its stream until the end of the block."""
     options: dict[str, object] = {"seed": seed}
     if script is not None:
         options["script"] = write_script(folder, script)
-    pen = pen or Pen(clock)
-    async with unread_line(folder, clock, options, pen=pen, paired=paired) as transport:
-        line = HeldLine(transport, clock, pen, [])
-        reading = asyncio.create_task(_read(line))
+    permits = permits or PermitFactory(clock)
+    async with open_unread_transport(
+        folder, clock, options, permits=permits, paired=paired
+    ) as transport:
+        line = SimulatedTransportSession(transport, clock, permits, [])
+        reading = asyncio.create_task(_collect_signals(line))
         try:
             yield line
         finally:
@@ -127,24 +129,26 @@ async def held_line(
 
 
 @contextlib.asynccontextmanager
-async def unread_line(
+async def open_unread_transport(
     folder: Path,
     clock: FakeClock,
     options: Mapping[str, object] | None = None,
     *,
-    pen: Pen | None = None,
+    permits: PermitFactory | None = None,
     paired: bool = True,
 ) -> AsyncIterator[Transport]:
     """Open a line of session ``ventas`` whose stream nobody reads yet."""
     info = SessionInfo("ventas", paired, None, folder / "ventas", options or {})
-    pen = pen or Pen(clock)
-    transport = await open_line(OpenContext(info, clock, PermitVerifier(pen.signer.public_key)))
+    permits = permits or PermitFactory(clock)
+    transport = await open_simulated_transport(
+        OpenContext(info, clock, PermitVerifier(permits.signer.public_key))
+    )
     try:
         yield transport
     finally:
         await transport.close()
 
 
-async def _read(line: HeldLine) -> None:
+async def _collect_signals(line: SimulatedTransportSession) -> None:
     async for signal in line.transport.signals():
-        line.told.append(signal)
+        line.received_signals.append(signal)

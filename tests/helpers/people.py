@@ -11,13 +11,13 @@ from pathlib import Path
 from daemon import wishes
 from daemon.aliases import Aliases
 from daemon.api.signals import InboundMessage, OwnMessage, Receipt, ReceiptKind
-from daemon.inbound import InboundDesk
-from daemon.new_message import new_message
+from daemon.inbound import InboundHandler
+from daemon.new_message import build_message
 from daemon.plugin_manager import Plugins
-from daemon.rulebook import Rulebook
+from daemon.rulebook import ActiveRulesets
 from daemon.scoring import Scoring
 from daemon.settings import RulesSettings, SendingSettings, Settings
-from daemon.suppression import Suppression
+from daemon.suppression import SuppressionService
 from statemachines.message import MessageState
 from storage import contacts, messages, prospects
 from storage.db import Database
@@ -25,7 +25,7 @@ from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
 from storage.tx import Tx
 from tests.helpers.clock import FakeClock
-from tests.helpers.database import opened_database
+from tests.helpers.database import open_database
 
 ANA = "+5491141234567"
 ANA_OLD_FORM = "+541141234567"
@@ -34,31 +34,33 @@ LID = "998877665544332@lid"
 
 
 @dataclass
-class People:
+class ContactServices:
     """A database with one session, the book of the suppressed, and what was published."""
 
     folder: Path
     database: Database
     journal: SuppressionJournal
     aliases: Aliases
-    suppression: Suppression
+    suppression: SuppressionService
     clock: FakeClock
     published: list[CommittedEvent] = field(default_factory=list)
 
-    async def contact(self, phone: str) -> str:
+    async def resolve_contact(self, phone: str) -> str:
         """Make or find the contact of a number."""
         at = self.clock.now()
         return await self.database.write(
-            lambda tx: contacts.resolve(tx, self.aliases.of_phone(phone), at)
+            lambda tx: contacts.resolve_contact(tx, self.aliases.from_phone(phone), at)
         )
 
-    async def message(self, phone: str, *, kind: str = "commercial", text: str = "Hola") -> str:
+    async def queue_message(
+        self, phone: str, *, kind: str = "commercial", text: str = "Hola"
+    ) -> str:
         """Queue a message to a number."""
         at = self.clock.now()
 
         def job(tx: Tx) -> str:
-            contact = contacts.resolve(tx, self.aliases.of_phone(phone), at)
-            queued = new_message(
+            contact = contacts.resolve_contact(tx, self.aliases.from_phone(phone), at)
+            queued = build_message(
                 at=at,
                 contact=contact,
                 recipient=phone,
@@ -68,33 +70,35 @@ class People:
                 kind=kind,
                 not_after=at + timedelta(days=7),
             )
-            return messages.insert(tx, queued, who="test").id
+            return messages.insert_message(tx, queued, who="test").id
 
         return await self.database.write(job)
 
-    async def state(self, message: str) -> MessageState:
+    async def get_message_state(self, message: str) -> MessageState:
         """Return where a message stands."""
-        return await self.database.read(lambda reader: messages.must(reader, message).state)
+        return await self.database.read(
+            lambda reader: messages.require_message(reader, message).state
+        )
 
-    def types(self) -> list[str]:
+    def event_types(self) -> list[str]:
         """Return the types of the events published so far."""
         return [event.type for event in self.published]
 
 
 @contextlib.asynccontextmanager
-async def opened_people(folder: Path) -> AsyncIterator[People]:
+async def open_contact_services(folder: Path) -> AsyncIterator[ContactServices]:
     """Open (or open again) everything in a folder."""
     clock = FakeClock()
     published: list[CommittedEvent] = []
-    async with opened_database(folder, published) as database:
+    async with open_database(folder, published) as database:
         journal = SuppressionJournal(folder)
         aliases = Aliases(journal.hash)
-        suppression = Suppression(database, journal, aliases, clock)
-        await database.write(_session)
-        yield People(folder, database, journal, aliases, suppression, clock, published)
+        suppression = SuppressionService(database, journal, aliases, clock)
+        await database.write(_insert_session)
+        yield ContactServices(folder, database, journal, aliases, suppression, clock, published)
 
 
-def _session(tx: Tx) -> None:
+def _insert_session(tx: Tx) -> None:
     tx.execute(
         "INSERT OR IGNORE INTO sessions (name, channel, time_zone, since, created_at)"
         " VALUES ('main', 'simulated', 'America/Argentina/Buenos_Aires', :now, :now)",
@@ -102,22 +106,22 @@ def _session(tx: Tx) -> None:
     )
 
 
-LISTENER_ALONE = ("sender", "sync", "transport_manual", "transport_simulated")
+BLOCKED_BUT_LISTENER = ("sender", "sync", "transport_manual", "transport_simulated")
 """The built-in plugins that stay out where only the listener is looked at."""
 
 
 @dataclass
-class Desk:
+class InboundServices:
     """The inbound desk on top of :class:`People`, and what went out of it."""
 
-    people: People
-    desk: InboundDesk
+    people: ContactServices
+    handler: InboundHandler
     plugins: Plugins
     failures: list[tuple[str, str, str]] = field(default_factory=list)
     wakes: list[bool] = field(default_factory=list)
-    written: int = 0
+    received: int = 0
 
-    async def writes(
+    async def receive_text(
         self,
         text: str,
         *,
@@ -127,12 +131,12 @@ class Desk:
         age: timedelta = timedelta(0),
     ) -> None:
         """Let a contact write; each message has an id of its own, unless one is given."""
-        self.written += 1
+        self.received += 1
         at = self.people.clock.now() - age
-        signal = InboundMessage(wire_id or f"IN{self.written}", sender, phone, text, at)
-        await self.desk.inbound("main", signal)
+        signal = InboundMessage(wire_id or f"IN{self.received}", sender, phone, text, at)
+        await self.handler.handle_inbound("main", signal)
 
-    async def receipt(
+    async def receive_receipt(
         self,
         wire_id: str,
         kind: ReceiptKind,
@@ -143,49 +147,51 @@ class Desk:
     ) -> None:
         """Let a receipt come in."""
         at = self.people.clock.now() - age
-        await self.desk.receipt("main", Receipt(wire_id, recipient, kind, at, reason_code))
+        await self.handler.handle_receipt(
+            "main", Receipt(wire_id, recipient, kind, at, reason_code)
+        )
 
-    async def own(self, wire_id: str, recipient: str = ANA) -> None:
+    async def receive_own_message(self, wire_id: str, recipient: str = ANA) -> None:
         """Let the account's owner type on the phone itself."""
         at = self.people.clock.now()
-        await self.desk.own("main", OwnMessage(wire_id, recipient, at))
+        await self.handler.handle_own_message("main", OwnMessage(wire_id, recipient, at))
 
-    async def prospect(self, phone: str = ANA) -> str:
+    async def add_prospect(self, phone: str = ANA) -> str:
         """Make a prospect as an import does, never checked."""
         people = self.people
-        contact = await people.contact(phone)
+        contact = await people.resolve_contact(phone)
         at = people.clock.now()
 
         def job(tx: Tx) -> str:
             new = prospects.NewProspectRecord(
                 contact=contact, phone=phone, cartera_origen="feria 2025", line_type="mobile"
             )
-            return prospects.insert(tx, new, at=at)
+            return prospects.insert_prospect(tx, new, at=at)
 
         return await people.database.write(job)
 
-    async def read_prospect(self, prospect: str) -> prospects.ProspectRecord:
+    async def get_prospect(self, prospect: str) -> prospects.ProspectRecord:
         """Return the prospect as it stands."""
-        return await self.people.database.read(lambda r: prospects.must(r, prospect))
+        return await self.people.database.read(lambda r: prospects.require_prospect(r, prospect))
 
 
-def opened_desk(
-    people: People, *, confirmation: str = "", more: Mapping[str, object] | None = None
-) -> Desk:
+def build_inbound_services(
+    people: ContactServices, *, confirmation: str = "", more: Mapping[str, object] | None = None
+) -> InboundServices:
     """Build the desk with the real scoring, the shipped phrases and the real listener."""
     failures: list[tuple[str, str, str]] = []
     wakes: list[bool] = []
     plugins = Plugins(limit=0.1, on_failure=lambda *failure: failures.append(failure))
-    plugins.load(blocked=LISTENER_ALONE, more=more)
-    desk = InboundDesk(
+    plugins.load(blocked=BLOCKED_BUT_LISTENER, more=more)
+    desk = InboundHandler(
         database=people.database,
         plugins=plugins,
         suppression=people.suppression,
-        scoring=Scoring(Rulebook.load(RulesSettings(engines="reference"))),
+        scoring=Scoring(ActiveRulesets.load(RulesSettings(engines="reference"))),
         aliases=people.aliases,
-        wishes=wishes.load(),
+        request_reader=wishes.load_contact_request_reader(),
         clock=people.clock,
         settings=Settings(sending=SendingSettings(opt_out_confirmation=confirmation)),
         wake=lambda: wakes.append(True),
     )
-    return Desk(people, desk, plugins, failures, wakes)
+    return InboundServices(people, desk, plugins, failures, wakes)

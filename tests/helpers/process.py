@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from daemon.cli.client import Client
+from daemon.cli.client import ControlClient
 from daemon.errors import LeadMasterError
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 60.0
-RULES_BY_HAND = """
+TIMEOUT_SECONDS = 60.0
+RULES_DIR_SETTINGS = """
 [daemon]
 state_dir = "{folder}/state"
 port = 0
@@ -31,21 +31,21 @@ dir = "{folder}/rules.d"
 trial_seconds = 30.0
 """
 """Settings of a house by day whose rules are edited in its folder; more of `[rules]` may follow."""
-_BETWEEN_LOOKS = 0.05
+_POLL_SECONDS = 0.05
 
 
-def eventually(look: Callable[[], T | None], what: str) -> T:
+def poll_until(get_answer: Callable[[], T | None], what: str) -> T:
     """Return the first true answer of ``look``; fail with ``what`` when none comes."""
-    ends = time.monotonic() + PATIENCE_SECONDS
+    ends = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < ends:
-        if found := look():
+        if found := get_answer():
             return found
-        time.sleep(_BETWEEN_LOOKS)
+        time.sleep(_POLL_SECONDS)
     raise AssertionError(f"never came: {what}")
 
 
 @dataclass
-class RealDaemon:
+class DaemonProcess:
     """One installation in a folder. ``settings`` are the lines of its leadmaster.toml."""
 
     folder: Path
@@ -64,9 +64,9 @@ class RealDaemon:
         return self.folder / "daemon.log"
 
     @property
-    def client(self) -> Client:
+    def client(self) -> ControlClient:
         """Return a client of the control socket."""
-        return Client(self.state_dir / "control.sock")
+        return ControlClient(self.state_dir / "control.sock")
 
     def start(self) -> None:
         """Start the process and return once it is ready."""
@@ -81,7 +81,7 @@ class RealDaemon:
                 env=self._environment(),
                 cwd=self.folder,
             )
-        eventually(self._ready, f"readiness; the log says:\n{self.log.read_text()[-3000:]}")
+        poll_until(self._ready, f"readiness; the log says:\n{self.log.read_text()[-3000:]}")
 
     def _ready(self) -> bool:
         assert self.process is not None
@@ -103,22 +103,22 @@ class RealDaemon:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
-    def cli(self, *words: str, expect: int = 0) -> str:
+    def run_command(self, *words: str, expect: int = 0) -> str:
         """Run the real command line and return what it printed; fail on another exit status."""
         done = subprocess.run(
             [*self._command(), *words],
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             env=self._environment(),
             check=False,
         )
         assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
-    def ask(self, *words: str) -> Any:  # noqa: ANN401 - the daemon's JSON
+    def run_json_command(self, *words: str) -> Any:  # noqa: ANN401 - the daemon's JSON
         """Run the command line with ``--json`` and return the document."""
-        return json.loads(self.cli(*words, "--json"))
+        return json.loads(self.run_command(*words, "--json"))
 
     def _command(self) -> list[str]:
         config = str(self.folder / "leadmaster.toml")
@@ -129,11 +129,11 @@ class RealDaemon:
 
 
 @contextlib.contextmanager
-def running(
+def run_daemon(
     folder: Path, settings: str, environ: Mapping[str, str] | None = None
-) -> Iterator[RealDaemon]:
+) -> Iterator[DaemonProcess]:
     """Start a daemon and end it with the block, whatever happened."""
-    daemon = RealDaemon(folder, settings, environ=environ or {})
+    daemon = DaemonProcess(folder, settings, environ=environ or {})
     daemon.start()
     try:
         yield daemon

@@ -15,12 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-PATIENCE = 20.0
+READ_TIMEOUT = 20.0
 _SMALL_BUFFER = 4096
 _KEY = base64.b64encode(b"sixteen bytes ok").decode()
 
 
-def masked(payload: bytes, opcode: int = TEXT, *, claimed: int | None = None) -> bytes:
+def mask_frame(payload: bytes, opcode: int = TEXT, *, claimed: int | None = None) -> bytes:
     """Return one client frame; `claimed` is a length that it says and does not have."""
     size = len(payload) if claimed is None else claimed
     if size < 126:
@@ -42,9 +42,9 @@ class RawSocket:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def frame(self) -> tuple[int, bytes]:
+    async def read_frame(self) -> tuple[int, bytes]:
         """Return the next frame: opcode and payload."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(READ_TIMEOUT):
             first, second = await self.reader.readexactly(2)
             size = second & 0x7F
             if size == 126:
@@ -53,24 +53,24 @@ class RawSocket:
                 (size,) = struct.unpack("!Q", await self.reader.readexactly(8))
             return first & 0x0F, await self.reader.readexactly(size)
 
-    async def until(self, kind: str) -> list[dict[str, Any]]:
+    async def read_until(self, kind: str) -> list[dict[str, Any]]:
         """Return the documents up to one of this kind."""
         found: list[dict[str, Any]] = []
         while not found or found[-1]["frame"] != kind:
-            opcode, payload = await self.frame()
+            opcode, payload = await self.read_frame()
             found += [json.loads(payload)] if opcode == TEXT else []
         return found
 
-    async def events(self, count: int) -> list[dict[str, Any]]:
+    async def read_events(self, count: int) -> list[dict[str, Any]]:
         """Return the next so many events."""
-        return [(await self.until("event"))[-1] for _ in range(count)]
+        return [(await self.read_until("event"))[-1] for _ in range(count)]
 
-    async def end(self) -> tuple[int | None, list[dict[str, Any]]]:
+    async def read_close(self) -> tuple[int | None, list[dict[str, Any]]]:
         """Return the close code, None where the line just broke, and the documents before it."""
         found: list[dict[str, Any]] = []
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                opcode, payload = await self.frame()
+                opcode, payload = await self.read_frame()
                 if opcode == CLOSE:
                     return struct.unpack("!H", payload[:2])[0], found
                 found += [json.loads(payload)] if opcode == TEXT else []
@@ -78,7 +78,7 @@ class RawSocket:
 
 
 @contextlib.asynccontextmanager
-async def raw_socket(url: str, headers: Sequence[str]) -> AsyncIterator[RawSocket]:
+async def open_raw_socket(url: str, headers: Sequence[str]) -> AsyncIterator[RawSocket]:
     """Shake hands with a server at `http://…`, with these header lines beside the usual ones."""
     where = urlsplit(url)
     line = socket.socket()
@@ -98,7 +98,7 @@ async def raw_socket(url: str, headers: Sequence[str]) -> AsyncIterator[RawSocke
     ]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     try:
-        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)).decode()
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), READ_TIMEOUT)).decode()
         yield RawSocket(head.split()[1], head, reader, writer)
     finally:
         writer.close()

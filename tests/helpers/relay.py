@@ -12,7 +12,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass
-class Relay:
+class TcpRelay:
     """Passes bytes on to `target` (``http://host:port``) for as long as it is `up`."""
 
     target: str
@@ -36,12 +36,12 @@ class Relay:
         far_reader, far_writer = await asyncio.open_connection(where.hostname, where.port)
         self._lines |= {writer, far_writer}
         try:
-            await asyncio.gather(_carry(reader, far_writer), _carry(far_reader, writer))
+            await asyncio.gather(_copy_bytes(reader, far_writer), _copy_bytes(far_reader, writer))
         finally:
             self._lines -= {writer, far_writer}
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(_CHUNK):
             writer.write(data)
@@ -50,9 +50,9 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @contextlib.asynccontextmanager
-async def relay(target: str) -> AsyncIterator[Relay]:
+async def open_tcp_relay(target: str) -> AsyncIterator[TcpRelay]:
     """Open a relay on a port of its own."""
-    opened = Relay(target)
+    opened = TcpRelay(target)
     server = await asyncio.start_server(opened.serve, "127.0.0.1", 0)
     opened.url = "http://{}:{}".format(*server.sockets[0].getsockname()[:2])
     try:

@@ -22,7 +22,7 @@ from daemon.api.transport import (
     SendResult,
     Transport,
 )
-from daemon.bus import Bus, Subscription
+from daemon.bus import EventBus, EventSubscription
 from daemon.events import SessionQrShown
 from daemon.plugins import transport_manual, transport_simulated
 from daemon.sessions import Sessions, SessionView
@@ -31,21 +31,21 @@ from storage import sessions as rows
 from storage.db import Database
 from storage.errors import DiskFull
 from storage.events import CommittedEvent
-from storage.migrations import migrations
+from storage.migrations import MIGRATIONS
 from storage.sessions import SessionRecord
 from storage.tx import Tx
 from tests.helpers.clock import FakeClock
-from tests.helpers.lines import Pen
+from tests.helpers.lines import PermitFactory
 
 T = TypeVar("T")
-PHONE = "+5491100000001"
-NAME = "ventas"
+SESSION_PHONE = "+5491100000001"
+SESSION_NAME = "ventas"
 
 
-class CountingDatabase(Database):
+class WriteCountingDatabase(Database):
     """A database that knows whether one of its threads works, so that time can wait for it."""
 
-    under_way = 0
+    pending = 0
     refuses = False
     """Whether the disk is full."""
 
@@ -53,14 +53,14 @@ class CountingDatabase(Database):
         """Write, and be busy until it is done."""
         if self.refuses:
             raise DiskFull("The disk is full.", "Free some space.")
-        self.under_way += 1
+        self.pending += 1
         try:
             return await super().write(job, urgent=urgent)
         finally:
-            self.under_way -= 1
+            self.pending -= 1
 
 
-class Puppet:
+class PuppetTransport:
     """A transport that reports what a test says, and remembers what it was asked."""
 
     def __init__(self, context: OpenContext) -> None:
@@ -74,12 +74,12 @@ class Puppet:
         self.close_fails: Exception | None = None
         self._queue: asyncio.Queue[Signal | Exception | None] = asyncio.Queue()
 
-    def say(self, *signals: Signal | Exception) -> None:
+    def report(self, *signals: Signal | Exception) -> None:
         """Report signals; an exception is raised out of the stream."""
         for signal in signals:
             self._queue.put_nowait(signal)
 
-    def end(self) -> None:
+    def end_stream(self) -> None:
         """Let the stream end without a word."""
         self._queue.put_nowait(None)
 
@@ -124,95 +124,97 @@ class Puppet:
 
 
 @dataclass
-class Room:
+class SessionServices:
     """The sessions of a test and everything around them."""
 
     clock: FakeClock
-    database: CountingDatabase
+    database: WriteCountingDatabase
     sessions: Sessions
-    news: Subscription
+    subscription: EventSubscription
     events: list[CommittedEvent]
-    pen: Pen
-    opened: list[Puppet] = field(default_factory=list)
+    permits: PermitFactory
+    opened: list[PuppetTransport] = field(default_factory=list)
     stored: list[tuple[str, Signal]] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
     fail_to_open: list[Exception] = field(default_factory=list)
     fail_to_store: list[Exception] = field(default_factory=list)
 
     @property
-    def puppet(self) -> Puppet:
+    def puppet(self) -> PuppetTransport:
         """Return the line that was opened last."""
         return self.opened[-1]
 
     @property
     def view(self) -> SessionView:
         """Return session ``ventas`` as it stands."""
-        return self.sessions.view(NAME)
+        return self.sessions.view(SESSION_NAME)
 
-    async def row(self) -> SessionRecord:
+    async def get_row(self) -> SessionRecord:
         """Return the row of session ``ventas``."""
-        record = await self.database.read(lambda reader: rows.get(reader, NAME))
+        record = await self.database.read(lambda reader: rows.get_session(reader, SESSION_NAME))
         assert record is not None
         return record
 
-    async def says(self, *signals: Signal | Exception) -> None:
+    async def report_signals(self, *signals: Signal | Exception) -> None:
         """Let the open line report, and the session act on it."""
-        self.puppet.say(*signals)
+        self.puppet.report(*signals)
         await self.clock.settle()
 
-    async def begun(self, channel: str = "puppet", **options: object) -> None:
+    async def start_session(self, channel: str = "puppet", **options: object) -> None:
         """Make and start session ``ventas``."""
-        await self.sessions.create(NAME, channel, "America/Bogota", options)
-        await self.sessions.start(NAME, "ana")
+        await self.sessions.create(SESSION_NAME, channel, "America/Bogota", options)
+        await self.sessions.start(SESSION_NAME, "ana")
         await self.clock.settle()
 
-    async def paired(self) -> None:
+    async def pair_session(self) -> None:
         """Bring session ``ventas`` to ready, through a code."""
-        await self.begun()
-        await self.says(QrIssued("secret", 1, 6, 60), Scanned(), Paired(PHONE))
-        await self.says(Connected(), Synced())
+        await self.start_session()
+        await self.report_signals(QrIssued("secret", 1, 6, 60), Scanned(), Paired(SESSION_PHONE))
+        await self.report_signals(Connected(), Synced())
 
-    async def open(self, context: OpenContext) -> Transport:
+    async def open_transport(self, context: OpenContext) -> Transport:
         """Open a puppet, or fail as the test wants."""
         if self.fail_to_open:
             raise self.fail_to_open.pop(0)
-        self.opened.append(Puppet(context))
+        self.opened.append(PuppetTransport(context))
         return self.puppet
 
-    async def store(self, session: str, signal: Signal) -> None:
+    async def store_signal(self, session: str, signal: Signal) -> None:
         """Store a signal that must not be lost, or fail as the test wants."""
         if self.fail_to_store:
             raise self.fail_to_store.pop(0)
         self.stored.append((session, signal))
 
-    def reasons(self) -> list[str]:
+    def reason_codes(self) -> list[str]:
         """Return the reason codes of everything that was told of sessions."""
         return [str(event.data["reason_code"]) for event in self.events]
 
-    async def shown(self) -> list[SessionQrShown]:
+    async def list_shown_codes(self) -> list[SessionQrShown]:
         """Return the codes that went over the bus so far."""
-        self.news.close()
-        return [each.event async for each in self.news if isinstance(each.event, SessionQrShown)]
+        self.subscription.close()
+        return [
+            each.event async for each in self.subscription if isinstance(each.event, SessionQrShown)
+        ]
 
 
 @contextlib.asynccontextmanager
-async def sessions_room(
+async def open_session_services(
     folder: Path,
     clock: FakeClock | None = None,
     *,
     options: Mapping[str, Mapping[str, object]] | None = None,
-    pen: Pen | None = None,
+    permits: PermitFactory | None = None,
     seed: int = 7,
-) -> AsyncIterator[Room]:
+) -> AsyncIterator[SessionServices]:
     """Open sessions over the database in ``folder``; nothing is restored yet."""
     clock = clock or FakeClock()
     events: list[CommittedEvent] = []
-    database = await CountingDatabase.open(
-        folder, migrations=migrations, on_events=events.extend, at_open=guards.install
+    database = await WriteCountingDatabase.open(
+        folder, migrations=MIGRATIONS, on_events=events.extend, at_open=guards.install_triggers
     )
-    assert isinstance(database, CountingDatabase)
-    bus, pen = Bus(), pen or Pen(clock)
-    room = Room(clock, database, None, bus.subscribe(), events, pen)  # type: ignore[arg-type]
+    assert isinstance(database, WriteCountingDatabase)
+    bus, permits = EventBus(), permits or PermitFactory(clock)
+    room = SessionServices(clock, database, None, bus.subscribe(), events, permits)  # type: ignore[arg-type]
     channels = {
         channel.name: channel
         for plugin in (transport_simulated, transport_manual)
@@ -222,18 +224,18 @@ async def sessions_room(
         clock=clock,
         database=database,
         bus=bus,
-        verifier=PermitVerifier(pen.signer.public_key),
-        channels={**channels, "puppet": Channel("puppet", "", room.open)},
+        verifier=PermitVerifier(permits.signer.public_key),
+        channels={**channels, "puppet": Channel("puppet", "", room.open_transport)},
         folder=folder / "sessions",
         rng=Random(seed),  # noqa: S311 - jitter, not secrets
-        on_inbound=room.store,
-        on_receipt=room.store,
-        on_own=room.store,
-        on_lid=room.store,
+        on_inbound=room.store_signal,
+        on_receipt=room.store_signal,
+        on_own=room.store_signal,
+        on_lid=room.store_signal,
         on_ready=room.ready.append,
         channel_options=options,
     )
-    clock.busy.append(lambda: database.under_way > 0)
+    clock.busy.append(lambda: database.pending > 0)
     try:
         yield room
     finally:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api.clock import SystemClock
-from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, body_hash
-from daemon.api.questions import Question
+from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, hash_body
+from daemon.api.questions import OpinionRequest
 from daemon.api.transport import OpenContext, Outgoing, SessionInfo
 from daemon.events import SendingHalted
 from daemon.plugin_manager import Plugins
@@ -23,14 +23,14 @@ ANA = "+5491141234567"
 NOW = datetime.now(UTC)
 
 
-def permit(signer: PermitSigner, text: str) -> Permit:
+def sign_permit(signer: PermitSigner, text: str) -> Permit:
     """Return the gate's leave for one text to Ana."""
     return signer.sign(
         Permit(
             id=f"per_{text}",
             message="msg_1",
             recipient=ANA,
-            body=body_hash(text),
+            body=hash_body(text),
             session="folder",
             decision="dec_1",
             ruleset="r",
@@ -39,7 +39,7 @@ def permit(signer: PermitSigner, text: str) -> Permit:
     )
 
 
-async def channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
+async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
     """Connect the file channel, send once with a permit, and try without."""
     signer = PermitSigner()
     info = SessionInfo("folder", paired=False, phone=None, folder=folder)
@@ -48,12 +48,12 @@ async def channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
     assert open_line
     line = await open_line(context)
     await line.connect()
-    answer = await line.send(permit(signer, "Hola"), Outgoing("msg_1", ANA, "Hola"))
+    answer = await line.send(sign_permit(signer, "Hola"), Outgoing("msg_1", ANA, "Hola"))
     refusals = []
     for leave, text in (
-        (permit(signer, "Hola"), "Hola"),
-        (permit(signer, "uno"), "otro"),
-        (permit(PermitSigner(), "tres"), "tres"),
+        (sign_permit(signer, "Hola"), "Hola"),
+        (sign_permit(signer, "uno"), "otro"),
+        (sign_permit(PermitSigner(), "tres"), "tres"),
     ):
         try:
             await line.send(leave, Outgoing("msg_2", ANA, text))
@@ -66,22 +66,22 @@ async def channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
         "signals": [type(signal).__name__ async for signal in line.signals()],
         "answer": type(answer).__name__,
         "refusals": refusals,
-        "files": texts(folder),
+        "files": read_texts(folder),
         "checked": [str(each.answer) for each in checked],
     }
 
 
-def texts(folder: Path) -> dict[str, str]:
+def read_texts(folder: Path) -> dict[str, str]:
     """Return what lies in a folder."""
     return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
 
 
-async def opinions(plugins: Plugins) -> list[list[str]]:
+async def collect_opinions(plugins: Plugins) -> list[list[str]]:
     """Ask about a quiet country, a delicate word, and an ordinary message."""
     found: list[list[str]] = []
     for country, text in (("BR", "Hola"), ("AR", "¡URGENTE!"), ("AR", "Hola")):
         facts = {"prospect.country": country, "message.text": text}
-        answers = await plugins.judge(Question("msg_1", ANA, "folder", "file", facts))
+        answers = await plugins.judge(OpinionRequest("msg_1", ANA, "folder", "file", facts))
         own = next(answer for answer in answers if answer.plugin == "stranger")
         effect = getattr(own.value, "effect", None)
         found.append([str(effect), own.failure])
@@ -99,8 +99,8 @@ async def main(folder: Path) -> None:
     stranger = sys.modules["leadmaster_stranger"]
     result = {
         "names": plugins.names,
-        "channel": await channel(plugins, folder / "out"),
-        "opinions": await opinions(plugins),
+        "channel": await use_channel(plugins, folder / "out"),
+        "opinions": await collect_opinions(plugins),
         "rows": [[row.record, dict(row.cells)] for row in source.rows()],
         "preview": len(source.preview().rows),
         "counts": dict(stranger.plugin.counts),

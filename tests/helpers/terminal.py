@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.helpers.process import PATIENCE_SECONDS, eventually
+from tests.helpers.process import TIMEOUT_SECONDS, poll_until
 
 CTRL_C = b"\x03"
 _ECHO_FLAGS = 3
@@ -19,7 +19,7 @@ _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 
 
 @dataclass
-class Terminal:
+class PseudoTerminal:
     """A command in the foreground of a terminal; what a signal key does, the kernel does."""
 
     process: subprocess.Popen[bytes]
@@ -37,10 +37,10 @@ class Terminal:
         echoes = termios.tcgetattr(self._master)[_ECHO_FLAGS] & termios.ECHO
         return bool(echoes) and self.screen.rfind(_HIDE) <= self.screen.rfind(_SHOW)
 
-    def until(self, text: str) -> None:
+    def wait_for_text(self, text: str) -> None:
         """Wait until something is shown."""
         try:
-            eventually(lambda: text in self.screen, repr(text))
+            poll_until(lambda: text in self.screen, repr(text))
         except AssertionError as error:
             error.add_note(self.screen[-3000:])
             raise
@@ -49,11 +49,11 @@ class Terminal:
         """Press keys."""
         os.write(self._master, keys)
 
-    def ended(self) -> int:
+    def wait_for_exit(self) -> int:
         """Wait for the end; return the exit status."""
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(TIMEOUT_SECONDS)
 
-    def read(self) -> None:
+    def collect_output(self) -> None:
         """Take in what is shown until the last writer has gone."""
         with contextlib.suppress(OSError):
             while piece := os.read(self._master, 65536):
@@ -61,9 +61,9 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def terminal(
+def open_terminal(
     command: Sequence[str], environ: Mapping[str, str] | None = None
-) -> Iterator[Terminal]:
+) -> Iterator[PseudoTerminal]:
     """Run a command in a terminal of its own; it is gone when the block ends."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -73,8 +73,8 @@ def terminal(
         stderr=slave,
         env={**os.environ, "TERM": "xterm", **(environ or {})},
     )
-    found = Terminal(process, master)
-    reading = threading.Thread(target=found.read)
+    found = PseudoTerminal(process, master)
+    reading = threading.Thread(target=found.collect_output)
     reading.start()
     try:
         yield found

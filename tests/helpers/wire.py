@@ -13,7 +13,7 @@ from daemon.api.transport import Acknowledged, Outgoing, Refused, SendResult, Un
 from tests.helpers.clock import FakeClock
 
 
-class Say(StrEnum):
+class ScriptedSendResult(StrEnum):
     """How the wire answers one send."""
 
     ACK = "ack"
@@ -29,34 +29,34 @@ class Say(StrEnum):
     SAME_ID = "same_id"
 
 
-CERTAINLY_NOT_SENT = frozenset({Say.REFUSE, Say.RETRY})
+NOT_SENT_RESULTS = frozenset({ScriptedSendResult.REFUSE, ScriptedSendResult.RETRY})
 
 
-class LineBroke(Exception):
+class TransportBroke(Exception):
     """What a transport may raise in the middle of a send."""
 
 
 @dataclass(frozen=True)
-class Sent:
+class RecordedSend:
     """One message that reached the wire, at which moment, and what the wire said."""
 
     session: str
     permit: Permit
     outgoing: Outgoing
     at: datetime
-    said: Say
+    result: ScriptedSendResult
 
 
 @dataclass
-class FakeWire:
+class FakeSendingPort:
     """Stands where the sessions stand. ``script`` holds the next answers; after it, ``usual``."""
 
     clock: FakeClock
     up: bool = True
     new_chats: bool = True
-    usual: Say = Say.ACK
-    script: deque[Say] = field(default_factory=deque)
-    sends: list[Sent] = field(default_factory=list)
+    default_result: ScriptedSendResult = ScriptedSendResult.ACK
+    results: deque[ScriptedSendResult] = field(default_factory=deque)
+    sends: list[RecordedSend] = field(default_factory=list)
     verifier: PermitVerifier = field(
         default_factory=lambda: PermitVerifier(PermitSigner().public_key)
     )
@@ -74,35 +74,37 @@ class FakeWire:
             session=name,
             now=self.clock.now(),
         )
-        said = self.script.popleft() if self.script else self.usual
-        self.sends.append(Sent(name, permit, outgoing, self.clock.now(), said))
+        said = self.results.popleft() if self.results else self.default_result
+        self.sends.append(RecordedSend(name, permit, outgoing, self.clock.now(), said))
         return await self._answer(said)
 
-    async def _answer(self, said: Say) -> SendResult:
+    async def _answer(self, said: ScriptedSendResult) -> SendResult:
         match said:
-            case Say.REFUSE | Say.RETRY:
-                return Refused("refused", "The server refused it.", retryable=said is Say.RETRY)
-            case Say.UNKNOWN:
+            case ScriptedSendResult.REFUSE | ScriptedSendResult.RETRY:
+                return Refused(
+                    "refused", "The server refused it.", retryable=said is ScriptedSendResult.RETRY
+                )
+            case ScriptedSendResult.UNKNOWN:
                 return Unknown("line_lost", "The line broke before an answer came.")
-            case Say.SLOW:
+            case ScriptedSendResult.SLOW:
                 await self.clock.sleep(1)
-            case Say.SILENCE:
+            case ScriptedSendResult.SILENCE:
                 await asyncio.Event().wait()
-            case Say.RAISE:
-                raise LineBroke
-            case Say.CANCELLED:
+            case ScriptedSendResult.RAISE:
+                raise TransportBroke
+            case ScriptedSendResult.CANCELLED:
                 raise asyncio.CancelledError
-            case Say.NONSENSE:
+            case ScriptedSendResult.NONSENSE:
                 return "done"  # type: ignore[return-value]
-            case Say.NO_ID:
+            case ScriptedSendResult.NO_ID:
                 return Acknowledged("", self.clock.now())
-        wire_id = "wire-1" if said is Say.SAME_ID else f"wire-{len(self.sends)}"
+        wire_id = "wire-1" if said is ScriptedSendResult.SAME_ID else f"wire-{len(self.sends)}"
         return Acknowledged(wire_id, self.clock.now())
 
-    def forget_the_gate(self) -> None:
+    def trust_another_key(self) -> None:
         """Trust another key than the gate's from now on."""
         self.verifier = PermitVerifier(PermitSigner().public_key)
 
-    def texts(self) -> list[str]:
+    def sent_texts(self) -> list[str]:
         """Return the texts that reached the wire, in order."""
         return [sent.outgoing.text for sent in self.sends]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daemon.errors import NotFound
-from tests.helpers.process import RealDaemon, eventually, running
+from tests.helpers.process import DaemonProcess, poll_until, run_daemon
 
 DATA = Path(__file__).parent.parent / "data"
 SETTINGS = """
@@ -43,7 +43,7 @@ COUNTS = {
 CONSENT = "form on the web site, 2025"
 
 
-class People:
+class SampleProspects:
     """Numbers of the sample list by the permission that its rows give them, not yet used."""
 
     def __init__(self) -> None:
@@ -74,73 +74,73 @@ def _settings(folder: Path, start: str) -> str:
 
 
 @pytest.fixture
-def people() -> People:
+def people() -> SampleProspects:
     """The sample's numbers."""
-    return People()
+    return SampleProspects()
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[RealDaemon]:
+def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
     """A running daemon with nothing in it."""
     (tmp_path / "script.json").write_text("{}", encoding="utf-8")
-    with running(tmp_path, _settings(tmp_path, "2026-03-03T15:00:00Z")) as started:
+    with run_daemon(tmp_path, _settings(tmp_path, "2026-03-03T15:00:00Z")) as started:
         yield started
 
 
-def _script(daemon: RealDaemon, contacts: dict[str, object]) -> None:
+def _script(daemon: DaemonProcess, contacts: dict[str, object]) -> None:
     script = {"scan_after": 20, "contacts": contacts}
     (daemon.folder / "script.json").write_text(json.dumps(script), encoding="utf-8")
 
 
-def _link(daemon: RealDaemon, name: str) -> None:
+def _link(daemon: DaemonProcess, name: str) -> None:
     """Add a session, see its code, and see it ready."""
-    daemon.cli("sessions", "add", name, "--channel", "simulated")
-    daemon.cli("sessions", "start", name)
-    qr = eventually(lambda: _code(daemon, name), "a code on show")
+    daemon.run_command("sessions", "add", name, "--channel", "simulated")
+    daemon.run_command("sessions", "start", name)
+    qr = poll_until(lambda: _code(daemon, name), "a code on show")
     assert (qr["index"], qr["maximum"]) == (1, 6)
-    eventually(lambda: _state(daemon, name) == "ready", "the session ready")
+    poll_until(lambda: _state(daemon, name) == "ready", "the session ready")
 
 
-def _code(daemon: RealDaemon, name: str) -> dict[str, Any] | None:
+def _code(daemon: DaemonProcess, name: str) -> dict[str, Any] | None:
     with contextlib.suppress(NotFound):
         found: dict[str, Any] = daemon.client.get("sessions", name, "qr")
         return found
     return None
 
 
-def _state(daemon: RealDaemon, name: str) -> str:
+def _state(daemon: DaemonProcess, name: str) -> str:
     found: str = daemon.client.get("sessions", name)["state"]
     return found
 
 
-def _message(daemon: RealDaemon, message: str) -> dict[str, Any]:
+def _message(daemon: DaemonProcess, message: str) -> dict[str, Any]:
     found: dict[str, Any] = _story(daemon, message)["message"]
     return found
 
 
-def _story(daemon: RealDaemon, message: str) -> dict[str, Any]:
+def _story(daemon: DaemonProcess, message: str) -> dict[str, Any]:
     found: dict[str, Any] = daemon.client.get("messages", message)
     return found
 
 
-def _until(daemon: RealDaemon, message: str, *states: str) -> dict[str, Any]:
+def _until(daemon: DaemonProcess, message: str, *states: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         found = _message(daemon, message)
         return found if found["state"] in states else None
 
-    return eventually(look, f"{message} in {states}, not {_message(daemon, message)['state']}")
+    return poll_until(look, f"{message} in {states}, not {_message(daemon, message)['state']}")
 
 
-def _send(daemon: RealDaemon, to: str, text: str) -> str:
-    sent: str = daemon.ask("send", to, text, "--session", "ventas")["id"]
+def _send(daemon: DaemonProcess, to: str, text: str) -> str:
+    sent: str = daemon.run_json_command("send", to, text, "--session", "ventas")["id"]
     return sent
 
 
-def _lived_through(daemon: RealDaemon, message: str) -> list[str]:
+def _lived_through(daemon: DaemonProcess, message: str) -> list[str]:
     return [step["state"] for step in _story(daemon, message)["history"]]
 
 
-def _wire(daemon: RealDaemon) -> list[dict[str, Any]]:
+def _wire(daemon: DaemonProcess) -> list[dict[str, Any]]:
     """Return what reached the simulated contacts, as their side wrote it down."""
     return [
         json.loads(line)
@@ -150,7 +150,7 @@ def _wire(daemon: RealDaemon) -> list[dict[str, Any]]:
 
 
 def test_a_list_becomes_acknowledged_messages_and_nothing_is_claimed_that_is_not_true(
-    daemon: RealDaemon, people: People
+    daemon: DaemonProcess, people: SampleProspects
 ) -> None:
     """Import, link, send to six kinds of people, decide by hand, an opt-out, a crash: all true."""
     allowed, held = people.one("sí"), people.one("relación previa")
@@ -169,9 +169,11 @@ def test_a_list_becomes_acknowledged_messages_and_nothing_is_claimed_that_is_not
         },
     )
     sample = str(DATA / "prospects_es.csv")
-    report = daemon.ask("prospects", "import", sample, "--yes", "--consent-statement", CONSENT)
+    report = daemon.run_json_command(
+        "prospects", "import", sample, "--yes", "--consent-statement", CONSENT
+    )
     assert report["counts"] == COUNTS
-    daemon.cli("suppress", "add", suppressed, "--reason", "asked on the phone")
+    daemon.run_command("suppress", "add", suppressed, "--reason", "asked on the phone")
     _link(daemon, "ventas")
 
     ids = {
@@ -193,13 +195,13 @@ def test_a_list_becomes_acknowledged_messages_and_nothing_is_claimed_that_is_not
     assert (waiting["reason_code"], waiting["due_at"]) == ("closed", "2026-03-03T15:30:00Z")
 
     _until(daemon, ids["held"], "held")
-    daemon.cli("review", "approve", ids["held"], "--reason", "a customer of years")
+    daemon.run_command("review", "approve", ids["held"], "--reason", "a customer of years")
     _until(daemon, ids["held"], "sent", "delivered", "read")
 
     assert _until(daemon, ids["by_hand"], "cleared")["channel"] == "manual"
-    daemon.cli("manual", "take", ids["by_hand"])
-    assert by_hand.removeprefix("+") in daemon.cli("manual", "reveal", ids["by_hand"])
-    daemon.cli("manual", "confirm", ids["by_hand"])
+    daemon.run_command("manual", "take", ids["by_hand"])
+    assert by_hand.removeprefix("+") in daemon.run_command("manual", "reveal", ids["by_hand"])
+    daemon.run_command("manual", "confirm", ids["by_hand"])
     assert _message(daemon, ids["by_hand"])["state"] == "confirmed_by_hand"
 
     _until(daemon, ids["allowed"], "read")
@@ -210,7 +212,7 @@ def test_a_list_becomes_acknowledged_messages_and_nothing_is_claimed_that_is_not
     _survives_a_kill(daemon, slow, ids)
 
 
-def _hears_the_opt_out(daemon: RealDaemon, phone: str) -> None:
+def _hears_the_opt_out(daemon: DaemonProcess, phone: str) -> None:
     """BAJA came from a hidden id; the next send goes to another form of that number."""
     alias = phone.replace("+549", "+54", 1)
     assert alias != phone
@@ -221,22 +223,22 @@ def _hears_the_opt_out(daemon: RealDaemon, phone: str) -> None:
             for event in _events(daemon)
         )
 
-    eventually(suppressed, "the opt-out heard")
+    poll_until(suppressed, "the opt-out heard")
     again = _send(daemon, alias, "¿Seguimos?")
     assert _until(daemon, again, "blocked")["reason_code"] == "suppressed"
 
 
-def _events(daemon: RealDaemon) -> list[dict[str, Any]]:
+def _events(daemon: DaemonProcess) -> list[dict[str, Any]]:
     so_far = str(daemon.client.get("status")["seq"])
-    lines = daemon.cli("tail", "--after", "0", "--until", so_far, "--json").splitlines()
+    lines = daemon.run_command("tail", "--after", "0", "--until", so_far, "--json").splitlines()
     return [json.loads(line) for line in lines if line]
 
 
-def _survives_a_kill(daemon: RealDaemon, slow: str, ids: dict[str, str]) -> None:
+def _survives_a_kill(daemon: DaemonProcess, slow: str, ids: dict[str, str]) -> None:
     """Kill while a message waits for its acknowledgement; start again; compare with the wire."""
     in_flight = _send(daemon, slow, "Su pedido está listo.")
     _until(daemon, in_flight, "sending")
-    eventually(lambda: any(w["message"] == in_flight for w in _wire(daemon)), "it on the wire")
+    poll_until(lambda: any(w["message"] == in_flight for w in _wire(daemon)), "it on the wire")
     before = {name: _message(daemon, message)["state"] for name, message in ids.items()}
     stopped_at = daemon.client.get("status")["now"]
     daemon.kill()
@@ -246,7 +248,7 @@ def _survives_a_kill(daemon: RealDaemon, slow: str, ids: dict[str, str]) -> None
     for name, message in ids.items():
         if name != "asleep":
             assert _message(daemon, message)["state"] == before[name]
-    eventually(lambda: _state(daemon, "ventas") == "ready", "the session ready without a new code")
+    poll_until(lambda: _state(daemon, "ventas") == "ready", "the session ready without a new code")
     _until(daemon, in_flight, "delivered", "read")
 
     reached = [line["message"] for line in _wire(daemon)]

@@ -11,8 +11,8 @@ import pytest
 
 from daemon.errors import Conflict
 from storage.connections import connect_for_reading
-from tests.helpers.engines import without_durable_rules
-from tests.helpers.process import RealDaemon, eventually, running
+from tests.helpers.engines import hide_durable_rules
+from tests.helpers.process import DaemonProcess, poll_until, run_daemon
 
 SETTINGS = """
 [daemon]
@@ -41,17 +41,17 @@ PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna Paz;+5491141234567;feria;r
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealDaemon]:
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     """A running daemon that can't import durable-rules, on whichever Python."""
     folder = tmp_path_factory.mktemp("one-engine")
     (folder / "rules.d").mkdir()
     (folder / "script.json").write_text(json.dumps({"scan_after": 4}), encoding="utf-8")
-    environ = without_durable_rules(folder)
-    with running(folder, SETTINGS.format(folder=folder), environ) as started:
+    environ = hide_durable_rules(folder)
+    with run_daemon(folder, SETTINGS.format(folder=folder), environ) as started:
         yield started
 
 
-def _told(daemon: RealDaemon, path: str) -> str:
+def _told(daemon: DaemonProcess, path: str) -> str:
     """Return what the public door answers to somebody who may read."""
     with contextlib.suppress(Conflict):
         daemon.client.post("users", name="eva", role="admin")
@@ -65,14 +65,14 @@ def _told(daemon: RealDaemon, path: str) -> str:
         return said
 
 
-def _come_to(daemon: RealDaemon, message: str, state: str) -> None:
-    eventually(
+def _come_to(daemon: DaemonProcess, message: str, state: str) -> None:
+    poll_until(
         lambda: daemon.client.get("messages", message)["message"]["state"] == state,
         f"it is {state}",
     )
 
 
-def test_it_says_everywhere_that_one_engine_judges(daemon: RealDaemon) -> None:
+def test_it_says_everywhere_that_one_engine_judges(daemon: DaemonProcess) -> None:
     """The log, the status of the rules, the page and the doctor; it is no reason to be unready."""
     lines = map(json.loads, daemon.log.read_text(encoding="utf-8").splitlines())
     assert [line["engine"] for line in lines if line["event"] == "listening"] == ["reference"]
@@ -80,15 +80,15 @@ def test_it_says_everywhere_that_one_engine_judges(daemon: RealDaemon) -> None:
     state = daemon.client.get("rules")
     assert {state["gate"]["engine"], state["score"]["engine"]} == {"reference"}
     assert "one engine alone" in _told(daemon, "/rules")
-    assert ", reference, " in daemon.cli("rules", "status")
-    assert "engine reference" in daemon.cli("doctor", expect=0)
+    assert ", reference, " in daemon.run_command("rules", "status")
+    assert "engine reference" in daemon.run_command("doctor", expect=0)
 
 
-def test_messages_are_judged_sent_and_judged_anew(daemon: RealDaemon) -> None:
+def test_messages_are_judged_sent_and_judged_anew(daemon: DaemonProcess) -> None:
     """From the held one and the approved one to a reload, an explanation and a backtest."""
     folder = daemon.folder
     (folder / "list.csv").write_text(PEOPLE, encoding="utf-8")
-    daemon.cli("prospects", "import", str(folder / "list.csv"), "--yes")
+    daemon.run_command("prospects", "import", str(folder / "list.csv"), "--yes")
     daemon.client.post("sessions", name="ventas", channel="simulated")
     daemon.client.post("sessions", "ventas", "start")
     sent = daemon.client.send("+5491141234567", "Hola Ana", session="ventas")["id"]
@@ -98,13 +98,13 @@ def test_messages_are_judged_sent_and_judged_anew(daemon: RealDaemon) -> None:
     with contextlib.closing(connect_for_reading(daemon.state_dir / "leadmaster.db")) as database:
         documents = database.execute("SELECT document FROM decisions").fetchall()
     assert {json.loads(document)["engine"] for (document,) in documents} == {"reference"}
-    assert "decided by reference" in daemon.cli("rules", "explain", sent)
+    assert "decided by reference" in daemon.run_command("rules", "explain", sent)
 
     before = daemon.client.get("rules")["gate"]["hash"]
     (folder / "rules.d" / "gate.yaml").write_text(STRICTER, encoding="utf-8")
-    eventually(lambda: daemon.client.get("rules")["gate"]["hash"] != before, "the reload")
+    poll_until(lambda: daemon.client.get("rules")["gate"]["hash"] != before, "the reload")
     assert daemon.client.get("rules")["rejected"] is None
-    assert "examples, by the second evaluator alone\n" in daemon.cli("rules", "test")
+    assert "examples, by the second evaluator alone\n" in daemon.run_command("rules", "test")
     links = "https://a.example https://b.example https://c.example"
     refused = daemon.client.send("+5491141234567", links, session="ventas", wait=True)
     assert refused["state"] == "blocked"
@@ -113,7 +113,7 @@ def test_messages_are_judged_sent_and_judged_anew(daemon: RealDaemon) -> None:
     (folder / "lax" / "gate.yaml").write_text(LAXER, encoding="utf-8")
     page = folder / "report.html"
     words = ("rules", "backtest", "--rules", str(folder / "lax"), "--html", str(page))
-    said = daemon.cli(*words)
+    said = daemon.run_command(*words)
     assert "durable-rules was not asked\n" in said
     assert "→ allow" in said
     assert "durable-rules was not asked." in page.read_text(encoding="utf-8")

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from daemon.cli.client import Client
+from daemon.cli.client import ControlClient
 from tests.helpers.engines import EXAMPLES_RAN
-from tests.helpers.process import RULES_BY_HAND, RealDaemon, eventually, running
+from tests.helpers.process import RULES_DIR_SETTINGS, DaemonProcess, poll_until, run_daemon
 
 FORMAT = "format: leadmaster/gate@1\n"
 GOOD = (
@@ -54,10 +54,10 @@ WRONG = [
 
 
 @dataclass
-class Keeper:
+class RuleEditor:
     """Somebody with an editor and a terminal beside a running daemon."""
 
-    daemon: RealDaemon
+    daemon: DaemonProcess
 
     def save(self, text: str) -> None:
         """Save the file as most editors do: write beside it, rename over it."""
@@ -66,7 +66,7 @@ class Keeper:
         (folder / ".gate.yaml.swp").rename(folder / "gate.yaml")
 
     @property
-    def client(self) -> Client:
+    def client(self) -> ControlClient:
         """Return what asks the daemon."""
         return self.daemon.client
 
@@ -87,58 +87,58 @@ class Keeper:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[Keeper]:
+def keeper(tmp_path: Path) -> Iterator[RuleEditor]:
     """A running daemon, and nothing in the operator's folder yet."""
     (tmp_path / "rules.d").mkdir()
-    with running(tmp_path, RULES_BY_HAND.format(folder=tmp_path)) as daemon:
-        yield Keeper(daemon)
+    with run_daemon(tmp_path, RULES_DIR_SETTINGS.format(folder=tmp_path)) as daemon:
+        yield RuleEditor(daemon)
 
 
-def _refused(keeper: Keeper, sentence: str) -> bool:
+def _refused(keeper: RuleEditor, sentence: str) -> bool:
     rejected = keeper.state()["rejected"]
     return rejected is not None and any(sentence in problem for problem in rejected["problems"])
 
 
-def test_a_day_of_edits(keeper: Keeper) -> None:
+def test_a_day_of_edits(keeper: RuleEditor) -> None:
     """Four that are wrong, one that a person must accept, one that is good, and one undone."""
     shipped = keeper.state()["gate"]["hash"]
     for number, (text, sentence) in enumerate(WRONG, 1):
         keeper.save(text)
-        eventually(partial(_refused, keeper, sentence), f"a refusal: {sentence}")
+        poll_until(partial(_refused, keeper, sentence), f"a refusal: {sentence}")
         assert keeper.state()["gate"]["hash"] == shipped
         rejected = keeper.events("rules.rejected")
         assert len(rejected) == number
         assert rejected[-1]["subject"] == shipped
         assert any(sentence in each for each in rejected[-1]["data"]["problems"])
-        assert sentence in keeper.daemon.cli("rules", "check", expect=2)
-        said = keeper.daemon.cli("rules", "status")
+        assert sentence in keeper.daemon.run_command("rules", "check", expect=2)
+        said = keeper.daemon.run_command("rules", "status")
         assert sentence in said
         assert f"gate {shipped[:12]}" in said
 
     keeper.save(RELAXED)
-    waiting = eventually(lambda: keeper.state()["waiting"], "rules that wait")
+    waiting = poll_until(lambda: keeper.state()["waiting"], "rules that wait")
     assert keeper.state()["gate"]["hash"] == shipped
     assert keeper.events("rules.awaiting_acceptance")[-1]["subject"] == waiting["hash"]
-    assert "! vetoes closed: when:" in keeper.daemon.cli("rules", "diff")
+    assert "! vetoes closed: when:" in keeper.daemon.run_command("rules", "diff")
     accept = ("rules", "accept", waiting["hash"][:12], "--reason", "a night fair")
-    assert f"gate {waiting['hash'][:12]}" in keeper.daemon.cli(*accept)
+    assert f"gate {waiting['hash'][:12]}" in keeper.daemon.run_command(*accept)
     assert keeper.state()["gate"]["hash"] == waiting["hash"]
     assert keeper.events("rules.loaded")[-2]["data"]["how"] == "accepted"
 
     back = ("rules", "rollback", shipped[:12], "--reason", "the fair is over", "--json")
-    undone = json.loads(keeper.daemon.cli(*back))
+    undone = json.loads(keeper.daemon.run_command(*back))
     assert (undone["gate"]["hash"], undone["waiting"]["hash"]) == (shipped, waiting["hash"])
     assert undone["waiting"]["undone"]
 
     keeper.save(GOOD)
-    eventually(
+    poll_until(
         lambda: any("gate.yaml" in file for file in _own_files(keeper)), "the good file, live"
     )
     live = keeper.state()["gate"]["hash"]
     assert live not in (shipped, waiting["hash"])
     assert keeper.events("rules.loaded")[-2]["subject"] == live
-    assert f"examples, {EXAMPLES_RAN}" in keeper.daemon.cli("rules", "test")
-    history = keeper.daemon.ask("rules", "history")
+    assert f"examples, {EXAMPLES_RAN}" in keeper.daemon.run_command("rules", "test")
+    history = keeper.daemon.run_json_command("rules", "history")
     assert [each["how"] for each in history if each["format"].startswith("leadmaster/gate")] == [
         "loaded",
         "rolled_back",
@@ -147,11 +147,11 @@ def test_a_day_of_edits(keeper: Keeper) -> None:
     ]
 
 
-def _own_files(keeper: Keeper) -> list[str]:
+def _own_files(keeper: RuleEditor) -> list[str]:
     return [file for file in keeper.state()["gate"]["files"] if "rules.d" in file]
 
 
-def test_each_decision_names_the_rules_that_made_it(keeper: Keeper) -> None:
+def test_each_decision_names_the_rules_that_made_it(keeper: RuleEditor) -> None:
     """What was deferred is judged anew after a change, each look by one set, and says which."""
     folder = keeper.daemon.folder
     list_file = folder / "list.csv"
@@ -159,15 +159,17 @@ def test_each_decision_names_the_rules_that_made_it(keeper: Keeper) -> None:
         "Nombre;Teléfono;Origen;Consentimiento\nAna Paz;+5491141234567;feria;relación previa\n",
         encoding="utf-8",
     )
-    keeper.daemon.cli("prospects", "import", str(list_file), "--yes")
-    keeper.daemon.cli("sessions", "add", "ventas", "--channel", "simulated")
-    sent = keeper.daemon.ask("send", "+5491141234567", "Hola", "--session", "ventas", "--wait")
+    keeper.daemon.run_command("prospects", "import", str(list_file), "--yes")
+    keeper.daemon.run_command("sessions", "add", "ventas", "--channel", "simulated")
+    sent = keeper.daemon.run_json_command(
+        "send", "+5491141234567", "Hola", "--session", "ventas", "--wait"
+    )
     before = keeper.state()["gate"]["hash"]
     first = keeper.client.get("messages", sent["id"])["decisions"]
     assert {each["ruleset"] for each in first} == {before}
 
     keeper.save(GOOD)
-    after = eventually(
+    after = poll_until(
         lambda: _own_files(keeper) and keeper.state()["gate"]["hash"], "the good file, live"
     )
 
@@ -175,49 +177,51 @@ def test_each_decision_names_the_rules_that_made_it(keeper: Keeper) -> None:
         stories = keeper.client.get("messages", sent["id"])["decisions"]
         return any(each["ruleset"] == after for each in stories)
 
-    eventually(judged_anew, "a decision by the new rules")
-    lines = keeper.daemon.cli("rules", "explain", sent["id"])
+    poll_until(judged_anew, "a decision by the new rules")
+    lines = keeper.daemon.run_command("rules", "explain", sent["id"])
     assert f"rules {after[:12]}" in lines
-    supposed = keeper.daemon.cli("rules", "explain", sent["id"], "--what-if", "message.links=3")
+    supposed = keeper.daemon.run_command(
+        "rules", "explain", sent["id"], "--what-if", "message.links=3"
+    )
     assert "no_links blocks" in supposed
 
     oldest = keeper.client.get("messages", sent["id"])["decisions"][0]
-    assert f"rules {before[:12]}" in keeper.daemon.cli("rules", "explain", oldest["id"])
+    assert f"rules {before[:12]}" in keeper.daemon.run_command("rules", "explain", oldest["id"])
 
     [prospect] = keeper.client.get("prospects")["items"]
-    keeper.daemon.cli("prospects", "validate", prospect["id"], "--reason", "she told us")
-    eventually(
+    keeper.daemon.run_command("prospects", "validate", prospect["id"], "--reason", "she told us")
+    poll_until(
         lambda: keeper.client.get("messages", sent["id"])["message"]["state"] == "held",
         "an old acquaintance held for a person",
     )
-    report = keeper.daemon.ask("rules", "backtest", "--rules", str(folder / "rules.d"))
+    report = keeper.daemon.run_json_command("rules", "backtest", "--rules", str(folder / "rules.d"))
     assert report["decisions"] >= 2
     assert (report["flips"], report["disagreed"]) == ({}, 0)
     _asks_what_laxer_rules_would_do(keeper, folder)
 
 
-def _asks_what_laxer_rules_would_do(keeper: Keeper, folder: Path) -> None:
+def _asks_what_laxer_rules_would_do(keeper: RuleEditor, folder: Path) -> None:
     """It is told by name and in a page; above the limit the exit status is 1."""
     (folder / "lax").mkdir()
     (folder / "lax" / "gate.yaml").write_text(LAX, encoding="utf-8")
     words = ("rules", "backtest", "--rules", str(folder / "lax"), "--since", "4w")
     page = folder / "report.html"
     limit = ("--fail-if-allows-more", "1%", "--html", str(page))
-    said = keeper.daemon.cli(*words, *limit, expect=1)
+    said = keeper.daemon.run_command(*words, *limit, expect=1)
     assert "review → allow" in said
     assert "Ana Paz" in said
     assert "first_time_relationship" in page.read_text(encoding="utf-8")
-    assert "There is no shadow" in keeper.daemon.cli("rules", "shadow")
-    assert "gate " in keeper.daemon.cli("rules", "reload")
-    assert "loaded" in keeper.daemon.cli("rules", "history")
+    assert "There is no shadow" in keeper.daemon.run_command("rules", "shadow")
+    assert "gate " in keeper.daemon.run_command("rules", "reload")
+    assert "loaded" in keeper.daemon.run_command("rules", "history")
 
 
 def test_a_file_that_takes_too_long_does_not_stop_the_daemon(tmp_path: Path) -> None:
     """It is given up, told, and meanwhile everything answers."""
     (tmp_path / "rules.d").mkdir()
-    hurried = RULES_BY_HAND.replace("trial_seconds = 30.0", "trial_seconds = 0.05")
-    with running(tmp_path, hurried.format(folder=tmp_path)) as daemon:
-        keeper = Keeper(daemon)
+    hurried = RULES_DIR_SETTINGS.replace("trial_seconds = 30.0", "trial_seconds = 0.05")
+    with run_daemon(tmp_path, hurried.format(folder=tmp_path)) as daemon:
+        keeper = RuleEditor(daemon)
         shipped = keeper.state()["gate"]["hash"]
         keeper.save(GOOD)
         answers = 0
@@ -227,6 +231,6 @@ def test_a_file_that_takes_too_long_does_not_stop_the_daemon(tmp_path: Path) -> 
             answers += daemon.client.get("status") is not None
             return _refused(keeper, "it took longer than 0.05 s")
 
-        eventually(given_up, "the trial given up")
+        poll_until(given_up, "the trial given up")
         assert answers > 0
         assert keeper.state()["gate"]["hash"] == shipped

@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.helpers.process import eventually
+from tests.helpers.process import poll_until
 
-SHIPPED = Path(__file__).parents[2] / "systemd" / "nginx" / "leadmaster.conf"
+SHIPPED_CONFIG = Path(__file__).parents[2] / "systemd" / "nginx" / "leadmaster.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-FRIEND = "127.0.0.2"
+TRUSTED_PROXY = "127.0.0.2"
 """Stands for Cloudflare: the one address whose word on the client's own is believed."""
-AROUND = """\
+MAIN_CONFIG = """\
 {user}
 daemon off;
 pid {folder}/nginx.pid;
@@ -44,7 +44,7 @@ http {{
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
+class NginxProxy:
     """A running nginx: where it listens, and what it wrote."""
 
     folder: Path
@@ -56,42 +56,42 @@ class Proxy:
         """Return the address of the TLS port."""
         return f"https://127.0.0.1:{self.tls}"
 
-    def log(self) -> str:
+    def read_log(self) -> str:
         """Return all that it logged."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
-    async def logged(self, word: str) -> str:
+    async def wait_for_log(self, word: str) -> str:
         """Return all that it logged, once a word stands there: nginx answers first, then writes."""
 
         def there() -> str | None:
-            log = self.log()
+            log = self.read_log()
             return log if word in log else None
 
-        return await asyncio.to_thread(eventually, there, f"{word} in nginx's log")
+        return await asyncio.to_thread(poll_until, there, f"{word} in nginx's log")
 
 
 @contextlib.contextmanager
-def nginx_before(upstream: int, folder: Path) -> Iterator[Proxy]:
+def run_nginx(upstream: int, folder: Path) -> Iterator[NginxProxy]:
     """Run nginx in front of a port of this machine, and end it with the block."""
     assert NGINX is not None, "nginx is not installed; on Debian: apt-get install nginx"
-    proxy = Proxy(folder, free_port(), free_port())
-    certificate(folder)
-    (folder / "leadmaster.conf").write_text(adapted(proxy, upstream))
+    proxy = NginxProxy(folder, free_port(), free_port())
+    write_certificate(folder)
+    (folder / "leadmaster.conf").write_text(adapt_config(proxy, upstream))
     user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=user))
+    (folder / "nginx.conf").write_text(MAIN_CONFIG.format(folder=folder, user=user))
     command = [NGINX, "-c", str(folder / "nginx.conf"), "-e", str(folder / "start.log")]
     with subprocess.Popen(command) as process:
         try:
-            until_open(process, proxy)
+            wait_until_listening(process, proxy)
             yield proxy
         finally:
             process.terminate()
             process.wait(10)
 
 
-def adapted(proxy: Proxy, upstream: int) -> str:
+def adapt_config(proxy: NginxProxy, upstream: int) -> str:
     """Return the shipped configuration with this test's addresses and files; each must be there."""
-    text = SHIPPED.read_text()
+    text = SHIPPED_CONFIG.read_text()
     for ours, theirs in (
         ("server 127.0.0.1:3012;", f"server 127.0.0.1:{upstream};"),
         ("listen 80;", f"listen 127.0.0.1:{proxy.plain};"),
@@ -100,7 +100,7 @@ def adapted(proxy: Proxy, upstream: int) -> str:
         ("listen [::]:443 ssl http2;", ""),
         ("/etc/ssl/leadmaster/origin", f"{proxy.folder}/origin"),
         ("/var/log/nginx/", f"{proxy.folder}/"),
-        ("set_real_ip_from 173.245.48.0/20;", f"set_real_ip_from {FRIEND};"),
+        ("set_real_ip_from 173.245.48.0/20;", f"set_real_ip_from {TRUSTED_PROXY};"),
     ):
         assert ours in text, ours
         text = text.replace(ours, theirs)
@@ -115,18 +115,18 @@ def free_port() -> int:
         return port
 
 
-def until_open(process: subprocess.Popen[bytes], proxy: Proxy) -> None:
+def wait_until_listening(process: subprocess.Popen[bytes], proxy: NginxProxy) -> None:
     """Wait until nginx listens."""
     until = time.monotonic() + 20
     while time.monotonic() < until:
-        assert process.poll() is None, proxy.log()
+        assert process.poll() is None, proxy.read_log()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", proxy.tls), 1):
             return
         time.sleep(0.02)
-    raise AssertionError(proxy.log())
+    raise AssertionError(proxy.read_log())
 
 
-def certificate(folder: Path) -> None:
+def write_certificate(folder: Path) -> None:
     """Write a key and a certificate that it signed itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leads.example.org")])

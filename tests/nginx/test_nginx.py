@@ -23,8 +23,8 @@ from daemon.errors import BodyTooLarge
 from daemon.http.limits import BODY_LIMIT
 from daemon.http.openapi.problem import ProblemDetails
 from daemon.http.uploads import FILE_LIMIT
-from tests.helpers.doors import Doors, doors, settings_for
-from tests.nginx.proxy import FRIEND, Proxy, nginx_before
+from tests.helpers.doors import HttpServer, build_settings, open_http_server
+from tests.nginx.proxy import TRUSTED_PROXY, NginxProxy, run_nginx
 
 OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 TRUSTING = ssl.create_default_context()
@@ -32,11 +32,11 @@ TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class ProxiedServer:
     """A house behind nginx, a client of the site, and a token for all of it."""
 
-    house: Doors
-    proxy: Proxy
+    house: HttpServer
+    proxy: NginxProxy
     client: aiohttp.ClientSession = field(repr=False)
     token: str = field(repr=False)
 
@@ -47,20 +47,20 @@ class Site:
 
 
 @pytest.fixture
-async def site(short_folder: Path, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(short_folder: Path, tmp_path: Path) -> AsyncIterator[ProxiedServer]:
     """Open a house, and nginx in front of its public door."""
-    async with doors(settings_for(short_folder)) as house:
-        room = house.house.auth
-        await room.users.create("ana", Role.ADMIN, "root", password="correct horse battery")
-        made = await room.tokens.make(OWNER, "ana", "crm", ALL_SCOPES, timedelta(hours=1))
+    async with open_http_server(build_settings(short_folder)) as house:
+        room = house.services.auth
+        await room.users.create_user("ana", Role.ADMIN, "root", password="correct horse battery")
+        made = await room.tokens.issue_token(OWNER, "ana", "crm", ALL_SCOPES, timedelta(hours=1))
         port = int(house.public.base.rpartition(":")[2])
-        with nginx_before(port, tmp_path) as proxy:
+        with run_nginx(port, tmp_path) as proxy:
             async with browser() as client:
-                yield Site(house, proxy, client, made.token)
+                yield ProxiedServer(house, proxy, client, made.token)
 
 
 @dataclass(slots=True)
-class Upstream:
+class RecordingUpstream:
     """What stands behind nginx instead of a daemon: it tells what reached it."""
 
     port: int
@@ -76,9 +76,9 @@ async def browser(source: str = "127.0.0.1") -> AsyncIterator[aiohttp.ClientSess
 
 
 @pytest.fixture
-async def listener() -> AsyncIterator[Upstream]:
+async def listener() -> AsyncIterator[RecordingUpstream]:
     """Listen where the daemon would, and note every request's headers."""
-    upstream = Upstream(0, [])
+    upstream = RecordingUpstream(0, [])
 
     async def hear(request: web.Request) -> web.Response:
         upstream.heard.append({name.lower(): value for name, value in request.headers.items()})
@@ -94,7 +94,7 @@ async def listener() -> AsyncIterator[Upstream]:
     await runner.cleanup()
 
 
-async def test_pages_come_over_http_2(site: Site) -> None:
+async def test_pages_come_over_http_2(site: ProxiedServer) -> None:
     """With a certificate of its own, nginx speaks HTTP/2 to whoever can."""
     command = ["curl", "-sk", "--http2", "-o", "-", "-w", "\n%{http_version} %{http_code}"]
     done = await asyncio.to_thread(
@@ -105,7 +105,7 @@ async def test_pages_come_over_http_2(site: Site) -> None:
     assert json.loads(answer)["status"] == "alive"
 
 
-async def test_plain_http_leads_to_tls(site: Site) -> None:
+async def test_plain_http_leads_to_tls(site: ProxiedServer) -> None:
     """Whoever forgets the s is led to it, with the method kept."""
     url = f"http://127.0.0.1:{site.proxy.plain}/sessions?x=1"
     async with site.client.get(url, allow_redirects=False) as answer:
@@ -113,7 +113,7 @@ async def test_plain_http_leads_to_tls(site: Site) -> None:
         assert answer.headers["Location"] == "https://127.0.0.1/sessions?x=1"
 
 
-async def test_signing_in_works_through_it(site: Site) -> None:
+async def test_signing_in_works_through_it(site: ProxiedServer) -> None:
     """The daemon sees TLS and the site's own name: a Secure cookie, and its Origin is accepted."""
     body = {"user": "ana", "password": "correct horse battery"}
     headers = {"Origin": site.proxy.base}
@@ -125,7 +125,7 @@ async def test_signing_in_works_through_it(site: Site) -> None:
     assert "Secure" in cookie
 
 
-async def test_the_stream_upgrades_and_tells(site: Site) -> None:
+async def test_the_stream_upgrades_and_tells(site: ProxiedServer) -> None:
     """A WebSocket passes, with the token in the subprotocol list, and says hello."""
     protocols = ("leadmaster.v1", f"leadmaster.token.{site.token}")
     async with (
@@ -137,7 +137,7 @@ async def test_the_stream_upgrades_and_tells(site: Site) -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/ready"])
-async def test_figures_are_not_for_the_outside(site: Site, path: str) -> None:
+async def test_figures_are_not_for_the_outside(site: ProxiedServer, path: str) -> None:
     """Not even a token of everything opens them there; on the machine itself they answer."""
     async with site.client.get(site.proxy.base + path, headers=site.bearer) as answer:
         assert answer.status == 404
@@ -145,7 +145,7 @@ async def test_figures_are_not_for_the_outside(site: Site, path: str) -> None:
     assert (await site.house.public.call("GET", path, headers=site.bearer)).status == 200
 
 
-async def test_bodies_have_a_limit_but_lists_may_be_large(site: Site) -> None:
+async def test_bodies_have_a_limit_but_lists_may_be_large(site: ProxiedServer) -> None:
     """More than a megabyte is refused at the door, in the daemon's words; a list passes."""
     large = b"x" * ((1 << 20) + 1)
 
@@ -167,21 +167,23 @@ async def test_bodies_have_a_limit_but_lists_may_be_large(site: Site) -> None:
         assert answer.status == 201
 
 
-async def test_no_secret_stands_in_the_logs(site: Site) -> None:
+async def test_no_secret_stands_in_the_logs(site: ProxiedServer) -> None:
     """Neither a token in a header, nor what somebody puts into a query by mistake."""
     url = f"{site.proxy.base}/v1/sessions?token={site.token}"
     async with site.client.get(url, headers=site.bearer) as answer:
         assert answer.status == 200
     async with site.client.get(f"{site.proxy.base}/v1/status", headers=site.bearer) as answer:
         request_id = answer.headers["X-Request-Id"]
-    log = await site.proxy.logged(request_id)
+    log = await site.proxy.wait_for_log(request_id)
     assert '"GET /v1/sessions" 200' in log
     assert request_id in log
     assert site.token not in log
     assert "?" not in log
 
 
-async def test_what_a_client_says_of_itself_is_replaced(listener: Upstream, tmp_path: Path) -> None:
+async def test_what_a_client_says_of_itself_is_replaced(
+    listener: RecordingUpstream, tmp_path: Path
+) -> None:
     """X-Forwarded-For is who connected, not what they wrote there; nothing else is passed on."""
     lies = {
         "X-Forwarded-For": "203.0.113.7",
@@ -190,7 +192,7 @@ async def test_what_a_client_says_of_itself_is_replaced(listener: Upstream, tmp_
         "X-Real-IP": "203.0.113.7",
         "CF-Connecting-IP": "203.0.113.7",
     }
-    with nginx_before(listener.port, tmp_path) as proxy:
+    with run_nginx(listener.port, tmp_path) as proxy:
         async with browser() as client, client.get(proxy.base, headers=lies) as answer:
             assert answer.status == 200
     (heard,) = listener.heard
@@ -199,11 +201,11 @@ async def test_what_a_client_says_of_itself_is_replaced(listener: Upstream, tmp_
     assert {"forwarded", "x-real-ip"} & heard.keys() == set()
 
 
-async def test_cloudflare_is_believed(listener: Upstream, tmp_path: Path) -> None:
+async def test_cloudflare_is_believed(listener: RecordingUpstream, tmp_path: Path) -> None:
     """From one of its addresses the header tells who the client is."""
     told = {"CF-Connecting-IP": "203.0.113.7", "X-Forwarded-For": "198.51.100.1"}
-    with nginx_before(listener.port, tmp_path) as proxy:
-        async with browser(FRIEND) as client, client.get(proxy.base, headers=told) as answer:
+    with run_nginx(listener.port, tmp_path) as proxy:
+        async with browser(TRUSTED_PROXY) as client, client.get(proxy.base, headers=told) as answer:
             assert answer.status == 200
     assert listener.heard[0]["x-forwarded-for"] == "203.0.113.7"
 
@@ -220,7 +222,7 @@ async def test_a_send_is_never_repeated(tmp_path: Path) -> None:
 
     server = await asyncio.start_server(die, "127.0.0.1", 0)
     async with server:
-        with nginx_before(server.sockets[0].getsockname()[1], tmp_path) as proxy:
+        with run_nginx(server.sockets[0].getsockname()[1], tmp_path) as proxy:
             async with browser() as client:
                 url = f"{proxy.base}/v1/messages"
                 async with client.post(url, json={"to": "+5491141234567"}) as answer:
@@ -228,7 +230,7 @@ async def test_a_send_is_never_repeated(tmp_path: Path) -> None:
     assert seen == 1
 
 
-async def test_guessing_at_passwords_is_slowed_down(site: Site) -> None:
+async def test_guessing_at_passwords_is_slowed_down(site: ProxiedServer) -> None:
     """Beyond a few at once nginx answers 429 by itself."""
     url = f"{site.proxy.base}/v1/sign-in/link"
 

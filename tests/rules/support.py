@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rules import Judge, RuleProblem, RuleSet, RulesInvalid, load
-from rules.examples import baseline
+from rules import RuleEvaluator, RuleProblem, Ruleset, RulesInvalid, load_ruleset
+from rules.examples import baseline_facts
 
 GATE_HEAD = """\
 format: leadmaster/gate@1
@@ -28,43 +28,43 @@ bands: [{band: good, from: 50}, {band: bad, from: 0}]
 """
 
 
-def loaded(text: str, *more: str) -> RuleSet:
+def load_rules(text: str, *more: str) -> Ruleset:
     """The set that these files' texts make."""
     with tempfile.TemporaryDirectory() as folder:
-        return load(_written(Path(folder), (text, *more)))
+        return load_ruleset(_write_rule_files(Path(folder), (text, *more)))
 
 
-def gate(rules: str) -> Judge:
+def build_gate_evaluator(rules: str) -> RuleEvaluator:
     """A judge of a gate with the usual head and these sections."""
-    return Judge(loaded(GATE_HEAD + rules))
+    return RuleEvaluator(load_rules(GATE_HEAD + rules))
 
 
-def score(rules: str) -> Judge:
+def build_score_evaluator(rules: str) -> RuleEvaluator:
     """A judge of a score set with the usual head and these sections."""
-    return Judge(loaded(SCORE_HEAD + rules))
+    return RuleEvaluator(load_rules(SCORE_HEAD + rules))
 
 
-def facts(judge: Judge, **changes: object) -> dict[str, object]:
+def build_facts(judge: RuleEvaluator, **changes: object) -> dict[str, object]:
     """Facts under which everything is allowed, with `group__name` changes."""
     changed = {name.replace("__", "."): value for name, value in changes.items()}
-    return {**baseline(judge.ruleset), **changed}
+    return {**baseline_facts(judge.ruleset), **changed}
 
 
-def problems_of(text: str, *more: str) -> list[str]:
+def list_problems(text: str, *more: str) -> list[str]:
     """`line:column: sentence` of each problem; in several files `name:line:column: sentence`."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = _written(Path(folder), (text, *more))
+        paths = _write_rule_files(Path(folder), (text, *more))
         with pytest.raises(RulesInvalid) as caught:
-            load(paths)
-    return [_short(problem, alone=not more) for problem in caught.value.problems]
+            load_ruleset(paths)
+    return [_format_problem(problem, alone=not more) for problem in caught.value.problems]
 
 
-def _short(problem: RuleProblem, *, alone: bool) -> str:
+def _format_problem(problem: RuleProblem, *, alone: bool) -> str:
     name = "" if alone else f"{Path(problem.file).name}:"
     return f"{name}{problem.line}:{problem.column}: {problem.sentence}"
 
 
-def _written(folder: Path, texts: tuple[str, ...]) -> list[Path]:
+def _write_rule_files(folder: Path, texts: tuple[str, ...]) -> list[Path]:
     paths = [folder / f"{number}.yaml" for number in range(1, len(texts) + 1)]
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text, encoding="utf-8")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 
 import rules
-from rules.amend import Amended, amended
-from rules.amendments import Amendment, Changeable, NotAmendable, Slope, changeable
-from rules.trial import try_out
+from rules.amend import EditedFiles, apply_edit
+from rules.amendments import (
+    EditableValue,
+    EditNotAllowed,
+    RampEnds,
+    RulesetEdit,
+    find_editable_value,
+)
+from rules.trial import check_rulesets
 
-SHIPPED = rules.read_files([rules.DEFAULTS / "gate.yaml", rules.DEFAULTS / "score.yaml"])
+SHIPPED = rules.read_rule_files([rules.DEFAULTS / "gate.yaml", rules.DEFAULTS / "score.yaml"])
 COMMENTED = """\
 # Ours, since the fair of March.
 format: leadmaster/gate@1
@@ -54,16 +60,16 @@ groups:                  # together
 """
 
 
-def change(target: str, value: int | Slope, *own: str) -> Amended:
+def change(target: str, value: int | RampEnds, *own: str) -> EditedFiles:
     """Change a number over the shipped files and these of the operator's."""
     files = [rules.RuleFile("rules.d/gate.yaml", text, own=True) for text in own]
-    return amended([*SHIPPED, *files], Amendment.of(target, value), "rules.d")
+    return apply_edit([*SHIPPED, *files], RulesetEdit.parse(target, value), "rules.d")
 
 
-def passes(result: Amended) -> bool:
+def passes(result: EditedFiles) -> bool:
     """Tell whether the files as they would be may go live."""
-    sets = rules.load_sets(result.files)
-    trial = try_out(sets.values(), lambda each: rules.Judge(each, "reference"))
+    sets = rules.load_rulesets(result.files)
+    trial = check_rulesets(sets.values(), lambda each: rules.RuleEvaluator(each, "reference"))
     return not trial.problems
 
 
@@ -79,11 +85,11 @@ def passes(result: Amended) -> bool:
         ("score.scores.on_whatsapp", 45),
         ("score.scores.wrote_once", -3),
         ("gate.groups.fatigue", 30),
-        ("gate.scores.stale", Slope(15, 0, 60, -30)),
-        ("score.scores.fresh_data", Slope(0.5, 10, 180, -5)),
+        ("gate.scores.stale", RampEnds(15, 0, 60, -30)),
+        ("score.scores.fresh_data", RampEnds(0.5, 10, 180, -5)),
     ],
 )
-def test_every_shipped_number_can_be_laid_over(target: str, value: int | Slope) -> None:
+def test_every_shipped_number_can_be_laid_over(target: str, value: int | RampEnds) -> None:
     """One new file of the shipped one's name; the examples that told the old number follow."""
     result = change(target, value)
     (file,) = result.changed
@@ -119,14 +125,14 @@ def test_a_field_that_is_missing_is_added_beside_its_name() -> None:
     for entry in ("{id: unanswered, reason: r}", "id: unanswered  # ours\n    reason: r"):
         text = f"format: leadmaster/gate@1\nscores:\n  - {entry}\n"
         result = change("gate.scores.unanswered", -14, text)
-        assert rules.load_sets(result.files)[rules.Format.GATE].scores[0].points == -14
+        assert rules.load_rulesets(result.files)[rules.RuleFormat.GATE].scores[0].points == -14
         assert "# ours" in result.changed[0].text or entry.startswith("{")
         assert passes(result)
 
 
 def test_only_the_numbers_of_a_ramp_that_differ_are_written() -> None:
     """Each where it stands: in a row, in lines, with the comment beside it."""
-    result = change("gate.scores.stale", Slope(30, 0, 80, -25), RAMPS)
+    result = change("gate.scores.stale", RampEnds(30, 0, 80, -25), RAMPS)
     (file,) = result.changed
     expected = RAMPS.replace("- 90  ", "- 80  ").replace("- -20", "- -25")
     assert file.text == expected.replace("{score: 60}", "{score: 55}") + (
@@ -135,8 +141,8 @@ def test_only_the_numbers_of_a_ramp_that_differ_are_written() -> None:
         '  - {name: "nobody knows how old the validation is",'
         " expect: {verdict: review, score: 55}}\n"
     )
-    assert (result.before, passes(result)) == (Slope(30, 0, 90, -20), True)
-    result = change("gate.scores.stale", Slope(20.5, 0, 90, -20), RAMPS)
+    assert (result.before, passes(result)) == (RampEnds(30, 0, 90, -20), True)
+    result = change("gate.scores.stale", RampEnds(20.5, 0, 90, -20), RAMPS)
     assert "from: [20.5, 0]      # a month" in result.changed[0].text
     assert passes(result)
 
@@ -144,7 +150,7 @@ def test_only_the_numbers_of_a_ramp_that_differ_are_written() -> None:
 def test_a_ramp_is_laid_over_whole_where_only_its_reason_was() -> None:
     """What lies over it has all that a ramp needs."""
     text = "format: leadmaster/gate@1\nscores: [{id: stale, reason: Old}]\n"
-    result = change("gate.scores.stale", Slope(30, 0, 90, -10), text)
+    result = change("gate.scores.stale", RampEnds(30, 0, 90, -10), text)
     ramp = "{ramp: prospect.validation_age_days, from: [30, 0], to: [90, -10]}"
     assert f"[{{id: stale, points: {ramp}, reason: Old}}]" in result.changed[0].text
     assert passes(result)
@@ -171,10 +177,12 @@ def test_the_cap_of_a_group_is_put_in_the_form_that_is_there(text: str, after: s
     assert passes(result)
 
 
-def shipped(target: str) -> Changeable:
+def shipped(target: str) -> EditableValue:
     """Return what a form may change in the shipped rules."""
-    amendment = Amendment.of(target, 0)
-    return changeable(rules.load_sets(SHIPPED)[amendment.kind], amendment.section, amendment.name)
+    amendment = RulesetEdit.parse(target, 0)
+    return find_editable_value(
+        rules.load_rulesets(SHIPPED)[amendment.kind], amendment.section, amendment.name
+    )
 
 
 RAMP = {"from_value": 30.0, "from_points": 0.0, "to_value": 90.0, "to_points": -20.0}
@@ -206,7 +214,7 @@ def test_a_number_that_can_not_be_is_told_beside_its_field(
     target: str, given: dict[str, float | None], said: dict[str, str]
 ) -> None:
     """Each in a sentence with the bounds that hold; one that can be has none."""
-    told = shipped(target).refusals(given)
+    told = shipped(target).find_errors(given)
     assert told.keys() == said.keys()
     assert all(told[name].startswith(sentence) for name, sentence in said.items())
 
@@ -217,11 +225,13 @@ def test_a_ramp_with_a_condition_keeps_to_one_side() -> None:
     own = rules.RuleFile(
         "rules.d/gate.yaml", f"format: leadmaster/gate@1\nscores: [{when}]\n", own=True
     )
-    found = changeable(rules.load_sets([*SHIPPED, own])[rules.Format.GATE], "scores", "stale")
-    assert found.refusals({**RAMP, "from_points": 5}) == {
+    found = find_editable_value(
+        rules.load_rulesets([*SHIPPED, own])[rules.RuleFormat.GATE], "scores", "stale"
+    )
+    assert found.find_errors({**RAMP, "from_points": 5}) == {
         "to_points": "A rule with a condition gives points at both ends, or takes them."
     }
-    assert found.taken({**RAMP, "from_points": -5}) == Slope(30, -5, 90, -20)
+    assert found.value_from_numbers({**RAMP, "from_points": -5}) == RampEnds(30, -5, 90, -20)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +241,7 @@ def test_a_ramp_with_a_condition_keeps_to_one_side() -> None:
         ("gate.thresholds.alow", 5, "no threshold alow"),
         ("gate.scores.nothing", 5, "no rule nothing"),
         ("gate.scores.stale", 5, "both ends of a ramp"),
-        ("gate.scores.unanswered", Slope(0, 0, 1, 1), "by one number"),
+        ("gate.scores.unanswered", RampEnds(0, 0, 1, 1), "by one number"),
         ("gate.groups.nobody", 5, "no group nobody"),
         ("gate.vetoes.closed", 5, "one of gate.thresholds.VERDICT"),
         ("gate", 5, "one of gate.thresholds.VERDICT"),
@@ -242,7 +252,7 @@ def test_what_can_not_be_changed_is_refused_in_a_sentence(
     target: str, value: int, said: str
 ) -> None:
     """And nothing is guessed."""
-    with pytest.raises(NotAmendable, match=said):
+    with pytest.raises(EditNotAllowed, match=said):
         change(target, value)
 
 

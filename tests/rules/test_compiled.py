@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 
-from rules import DEFAULTS, Judge, load
+from rules import DEFAULTS, RuleEvaluator, load_ruleset
 from rules.compiler import SHARD_CONDITIONS, Shard, compile_rules
-from rules.conditions import All, Any, Condition, Leaf, Op
-from rules.snapshot import known_values, micro
-from tests.rules.support import facts
+from rules.conditions import AllOf, AnyOf, Condition, Leaf, Op
+from rules.snapshot import known_values, to_micro
+from tests.rules.support import build_facts
 
 Rule = tuple[str, Condition, bool]
 
 
 def test_no_shard_has_more_than_48_conditions() -> None:
     """With the guard of each rule and the canary's counted."""
-    leaves = tuple(Leaf("message.links", Op.EQ, micro(number)) for number in range(20))
-    rules: list[Rule] = [(f"r{n}", All(leaves), True) for n in range(9)]
-    rules += [(f"s{n}", Any(leaves), False) for n in range(9)]
+    leaves = tuple(Leaf("message.links", Op.EQ, to_micro(number)) for number in range(20))
+    rules: list[Rule] = [(f"r{n}", AllOf(leaves), True) for n in range(9)]
+    rules += [(f"s{n}", AnyOf(leaves), False) for n in range(9)]
     shards = compile_rules(rules)
     assert len(shards) > 9
     for shard in shards:
@@ -31,8 +31,8 @@ def _conditions(shard: Shard) -> int:
 
 def test_only_integers_reach_the_engine() -> None:
     """No text, no fraction, no flag of JSON's own."""
-    gate = load([DEFAULTS / "gate.yaml"])
-    given = facts(Judge(gate), message__similarity=0.912345)
+    gate = load_ruleset([DEFAULTS / "gate.yaml"])
+    given = build_facts(RuleEvaluator(gate), message__similarity=0.912345)
     for shard in compile_rules(gate.conditions):
         stated = json.loads(shard.fact(known_values(gate.reads, given)))
         assert {type(value) for key, value in stated.items() if key not in ("id", "sid")} == {int}

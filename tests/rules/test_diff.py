@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from rules import DEFAULTS, RuleSet
-from rules.diff import differences
-from rules.files import RuleFile, read_files, rule_files
-from rules.loader import load_sets
-from rules.ruleset import Format
+from rules import DEFAULTS, Ruleset
+from rules.diff import compare_rulesets
+from rules.files import RuleFile, list_rule_files, read_rule_files
+from rules.loader import load_rulesets
+from rules.ruleset import RuleFormat
 
-SHIPPED = read_files(rule_files(DEFAULTS))
+SHIPPED = read_rule_files(list_rule_files(DEFAULTS))
 FORMAT = "format: leadmaster/gate@1\n"
 
 
-def _with(text: str) -> RuleSet:
+def _with(text: str) -> Ruleset:
     own = [RuleFile("rules.d/gate.yaml", FORMAT + text, own=True)] if text else []
-    return load_sets([*SHIPPED, *own])[Format.GATE]
+    return load_rulesets([*SHIPPED, *own])[RuleFormat.GATE]
 
 
 def _changes(text: str, before: str = "") -> list[tuple[str, bool]]:
-    return [(str(each), each.weighty) for each in differences(_with(before), _with(text))]
+    return [
+        (str(each), each.needs_acceptance) for each in compare_rulesets(_with(before), _with(text))
+    ]
 
 
 def test_the_same_rules_differ_in_nothing() -> None:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import RulesInvalid, load
+from rules import RulesInvalid, load_ruleset
 from rules.document import read_document
 from rules.files import RuleFile
-from rules.problems import Problems
+from rules.problems import ProblemCollector
 from tests.helpers.examples import examples
-from tests.rules.support import GATE_HEAD, problems_of
+from tests.rules.support import GATE_HEAD, list_problems
 
 NOT_A_MAPPING = "1:1: A rule file is a mapping that starts with `format: …`"
 
@@ -48,12 +48,12 @@ NOT_A_MAPPING = "1:1: A rule file is a mapping that starts with `format: …`"
 )
 def test_what_is_no_rule_file_is_told_in_a_sentence(text: str, expected: str) -> None:
     """Broken, empty, foreign and hostile YAML."""
-    assert any(expected in problem for problem in problems_of(text))
+    assert any(expected in problem for problem in list_problems(text))
 
 
 def _problem(path: Path) -> str:
     with pytest.raises(RulesInvalid) as caught:
-        load([path])
+        load_ruleset([path])
     return caught.value.problems[0].sentence
 
 
@@ -81,7 +81,7 @@ def test_a_byte_order_mark_does_not_hurt(tmp_path: Path) -> None:
     """Some editors write one."""
     path = tmp_path / "gate.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + GATE_HEAD.encode())
-    assert load([path]).minimum == 0
+    assert load_ruleset([path]).minimum == 0
 
 
 def test_problems_of_several_broken_files_are_told_together(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_problems_of_several_broken_files_are_told_together(tmp_path: Path) -> N
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text("- no mapping\n")
     with pytest.raises(RulesInvalid) as caught:
-        load([tmp_path / "a.yaml", tmp_path / "b.yaml"])
+        load_ruleset([tmp_path / "a.yaml", tmp_path / "b.yaml"])
     assert [Path(each.file).name for each in caught.value.problems] == ["a.yaml", "b.yaml"]
 
 
@@ -106,19 +106,23 @@ VALUES = st.sampled_from(
 @given(st.lists(KEYS | MARKS | VALUES, max_size=40).map("".join) | st.text(max_size=60))
 def test_no_text_whatever_gives_a_traceback(text: str) -> None:
     """Whatever stands in the file, the answer is problems with places, or a set."""
-    problems = problems_of("\n" + text.encode("utf-8", "replace").decode() + "\nformat: no such\n")
+    problems = list_problems(
+        "\n" + text.encode("utf-8", "replace").decode() + "\nformat: no such\n"
+    )
     assert problems
 
 
 def test_a_text_is_read_once_and_its_problems_are_told_each_time() -> None:
     """Of an installation's files few change at a time; what is wrong with one stays wrong."""
     good = RuleFile("gate.yaml", GATE_HEAD)
-    assert read_document(good, Problems()) is read_document(RuleFile(*astuple(good)), Problems())
-    elsewhere = read_document(RuleFile("other.yaml", GATE_HEAD), Problems())
+    assert read_document(good, ProblemCollector()) is read_document(
+        RuleFile(*astuple(good)), ProblemCollector()
+    )
+    elsewhere = read_document(RuleFile("other.yaml", GATE_HEAD), ProblemCollector())
     assert elsewhere is not None
     assert elsewhere.files == ("other.yaml",)
     for _ in range(2):
-        problems = Problems()
+        problems = ProblemCollector()
         assert read_document(RuleFile("gate.yaml", "a: 1\na: 2\n"), problems) is not None
-        (told,) = problems.invalid().problems
+        (told,) = problems.to_exception().problems
         assert (told.line, told.column) == (2, 1)

@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 
-from rules import GateFault, Judge
+from rules import GateFault, RuleEvaluator
 from rules.compiler import Shard, compile_rules
-from rules.conditions import Any, Condition, Leaf, Not, Op
-from rules.engine import EngineFault, Matcher
-from rules.snapshot import micro
+from rules.conditions import AnyOf, Condition, Leaf, Not, Op
+from rules.engine import DurableMatcher, EngineFault
+from rules.snapshot import to_micro
 from tests.helpers.engines import needs_both_engines
-from tests.rules.support import GATE_HEAD, facts, loaded
+from tests.rules.support import GATE_HEAD, build_facts, load_rules
 
 pytestmark = needs_both_engines
 
@@ -23,18 +23,18 @@ Rule = tuple[str, Condition, bool]
 
 
 def _links(op: Op, number: int) -> Leaf:
-    return Leaf("message.links", op, micro(number))
+    return Leaf("message.links", op, to_micro(number))
 
 
 RULES: list[Rule] = [("few", _links(Op.LT, 3), False), ("many", _links(Op.GTE, 3), True)]
-TWO = {"message.links": micro(2)}
+TWO = {"message.links": to_micro(2)}
 
 
 def test_the_rules_that_hold_fire() -> None:
     """And no others."""
-    matcher = Matcher(compile_rules(RULES))
+    matcher = DurableMatcher(compile_rules(RULES))
     assert matcher.fired(TWO) == {"few"}
-    assert matcher.fired({"message.links": micro(3)}) == {"many"}
+    assert matcher.fired({"message.links": to_micro(3)}) == {"many"}
     assert matcher.fired({}) == {"many"}
 
 
@@ -42,7 +42,7 @@ def test_a_shard_without_its_canary_is_a_fault() -> None:
     """Rules may have been skipped, so nothing of that decision is believed."""
     (shard,) = compile_rules(RULES)
     silent = replace(shard, definition=shard.definition.replace('"canary"', '"r9"'))
-    matcher = Matcher([replace(silent, rules={**shard.rules, "r9": "x"})])
+    matcher = DurableMatcher([replace(silent, rules={**shard.rules, "r9": "x"})])
     with pytest.raises(EngineFault, match="lost its canary"):
         matcher.fired(TWO)
 
@@ -52,18 +52,18 @@ def test_a_canary_that_does_not_fire_is_a_fault() -> None:
     (shard,) = compile_rules(RULES)
     deaf = replace(shard, definition=shard.definition.replace('{"g": 1}', '{"g": 2}'))
     with pytest.raises(EngineFault, match="lost its canary"):
-        Matcher([deaf]).fired(TWO)
+        DurableMatcher([deaf]).fired(TWO)
 
 
 def test_after_a_fault_the_shard_is_built_anew() -> None:
     """One bad decision does not spoil the next."""
-    matcher = Matcher([cast("Shard", _Moody(compile_rules(RULES)[0]))])
+    matcher = DurableMatcher([cast("Shard", _FlakyMatcher(compile_rules(RULES)[0]))])
     with pytest.raises(EngineFault, match="failed in shard 0"):
         matcher.fired(TWO)
     assert matcher.fired(TWO) == {"few"}
 
 
-class _Moody:
+class _FlakyMatcher:
     """A shard that states its first decision in words the engine refuses."""
 
     def __init__(self, shard: Shard) -> None:
@@ -78,12 +78,12 @@ def test_a_definition_the_engine_refuses_is_a_fault() -> None:
     """Told when the set is compiled, not at the first message."""
     broken = Shard("not json", {}, (), ())
     with pytest.raises(EngineFault, match="refused shard 0"):
-        Matcher([broken])
+        DurableMatcher([broken])
 
 
 def test_a_closed_matcher_decides_nothing() -> None:
     """Closing twice is harmless."""
-    matcher = Matcher(compile_rules(RULES))
+    matcher = DurableMatcher(compile_rules(RULES))
     matcher.fired(TWO)
     matcher.close()
     matcher.close()
@@ -94,27 +94,27 @@ def test_a_closed_matcher_decides_nothing() -> None:
 def test_rules_in_many_shards_fire_together() -> None:
     """Each network answers for its own."""
     leaves = tuple(_links(Op.EQ, number) for number in range(20))
-    shards = compile_rules([(f"r{n}", Any(leaves), False) for n in range(9)])
+    shards = compile_rules([(f"r{n}", AnyOf(leaves), False) for n in range(9)])
     assert len(shards) > 3
-    assert Matcher(shards).fired(TWO) == {f"r{n}" for n in range(9)}
+    assert DurableMatcher(shards).fired(TWO) == {f"r{n}" for n in range(9)}
 
 
 def test_thousands_of_conditions_neither_hang_nor_kill_the_engine() -> None:
     """In one network they would hang it for ever, holding the interpreter's lock."""
-    choices = Any(tuple(_links(Op.EQ, number) for number in range(64)))
-    matcher = Matcher(compile_rules([(f"r{n}", choices, n % 2 == 0) for n in range(20)]))
-    assert len(matcher.fired({"message.links": micro(63)})) == 20
-    assert matcher.fired({"message.links": micro(64)}) == frozenset()
+    choices = AnyOf(tuple(_links(Op.EQ, number) for number in range(64)))
+    matcher = DurableMatcher(compile_rules([(f"r{n}", choices, n % 2 == 0) for n in range(20)]))
+    assert len(matcher.fired({"message.links": to_micro(63)})) == 20
+    assert matcher.fired({"message.links": to_micro(64)}) == frozenset()
     assert len(matcher.fired({})) == 10
 
 
 def test_many_threads_get_the_right_answers() -> None:
     """One lock: threads on one network would silently skip rules."""
-    matcher = Matcher(compile_rules(RULES))
+    matcher = DurableMatcher(compile_rules(RULES))
 
     def ask(number: int) -> bool:
         expected = {"few"} if number % 5 < 3 else {"many"}
-        return matcher.fired({"message.links": micro(number % 5)}) == expected
+        return matcher.fired({"message.links": to_micro(number % 5)}) == expected
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(4_000)))
@@ -132,9 +132,9 @@ GATE = GATE_HEAD + "vetoes: [{id: it, reason: r, when: {message.text|contains: c
 
 def test_a_disagreement_is_a_fault_with_a_dump_that_holds_no_text() -> None:
     """It says which rule, which engine, which set and which facts, and keeps the text out."""
-    judge = Judge(loaded(GATE), compiler=_negate)
+    judge = RuleEvaluator(load_rules(GATE), compiler=_negate)
     with pytest.raises(GateFault) as caught:
-        judge.decide(facts(judge, message__text="el casino"))
+        judge.decide(build_facts(judge, message__text="el casino"))
     fault = caught.value
     assert (fault.reason_code, fault.sentence) == (
         "engines_disagree",
@@ -153,13 +153,13 @@ def test_an_engine_that_fails_is_a_fault() -> None:
         (shard,) = compile_rules(rules)
         return (replace(shard, definition=shard.definition.replace('{"g": 1}', '{"g": 2}')),)
 
-    judge = Judge(loaded(GATE), compiler=silent)
+    judge = RuleEvaluator(load_rules(GATE), compiler=silent)
     with pytest.raises(GateFault) as caught:
-        judge.decide(facts(judge))
+        judge.decide(build_facts(judge))
     assert caught.value.reason_code == "engine_fault"
 
 
 def test_a_set_the_engine_refuses_is_a_fault_at_once() -> None:
     """Before any message is judged by it."""
     with pytest.raises(GateFault, match="refused shard 0"):
-        Judge(loaded(GATE), compiler=lambda _: (Shard("{", {}, (), ()),))
+        RuleEvaluator(load_rules(GATE), compiler=lambda _: (Shard("{", {}, (), ()),))

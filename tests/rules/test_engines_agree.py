@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.compiler import compile_rules
-from rules.conditions import All, Any, Condition, Leaf, Not, Op, Truth, truth
-from rules.engine import Matcher, available
+from rules.conditions import AllOf, AnyOf, Condition, Leaf, Not, Op, Truth, evaluate_leaf
+from rules.engine import ENGINE_AVAILABLE, DurableMatcher
 from rules.facts import FACTS, FactType
-from rules.normal_form import TooLargeError, alternatives
+from rules.normal_form import ConditionTooLargeError, expand_alternatives
 from rules.operand_reader import OPERATORS
 from rules.patterns import compile_phrase
-from rules.reference import Reference
-from rules.snapshot import Known, known_values, micro
+from rules.reference import SecondEvaluator
+from rules.snapshot import KnownValue, known_values, to_micro
 from tests.helpers.examples import examples
 
 NAMES = (
@@ -45,7 +45,7 @@ def _one_value(name: str) -> st.SearchStrategy[int | str]:
         case FactType.BOOL:
             return st.integers(0, 1)
         case FactType.NUMBER:
-            return _number(name).map(micro)
+            return _number(name).map(to_micro)
         case FactType.ENUM:
             return st.sampled_from(fact.values)
         case FactType.TEXT | FactType.NAMES:
@@ -61,7 +61,7 @@ def _leaf(draw: st.DrawFn) -> Leaf:
             return Leaf(name, op, draw(st.integers(0, 1)))
         case Op.BETWEEN:
             low, high = sorted([draw(_number(name)), draw(_number(name))])
-            return Leaf(name, op, (micro(low), micro(high)))
+            return Leaf(name, op, (to_micro(low), to_micro(high)))
         case Op.IN | Op.NOT_IN:
             values = draw(st.lists(_one_value(name), min_size=1, max_size=3))
             return Leaf(name, op, frozenset(values))  # type: ignore[arg-type]
@@ -74,13 +74,13 @@ def _leaf(draw: st.DrawFn) -> Leaf:
 
 def _larger(parts: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
     several = st.lists(parts, min_size=1, max_size=3).map(tuple)
-    return st.one_of(several.map(All), several.map(Any), parts.map(Not))
+    return st.one_of(several.map(AllOf), several.map(AnyOf), parts.map(Not))
 
 
 def _fits(condition: Condition) -> bool:
     try:
-        alternatives(condition)
-    except TooLargeError:
+        expand_alternatives(condition)
+    except ConditionTooLargeError:
         return False
     return True
 
@@ -105,16 +105,16 @@ FACT_SETS = st.lists(
 )
 
 
-def _defined(condition: Condition, values: dict[str, Known]) -> Truth:
+def _defined(condition: Condition, values: dict[str, KnownValue]) -> Truth:
     """Kleene's logic, word for word."""
     match condition:
         case Leaf():
-            return truth(condition, values)
+            return evaluate_leaf(condition, values)
         case Not(part):
             return Truth(2 - _defined(part, values))
-        case All(parts):
+        case AllOf(parts):
             return min(_defined(part, values) for part in parts)
-        case Any(parts):
+        case AnyOf(parts):
             return max(_defined(part, values) for part in parts)
 
 
@@ -132,8 +132,8 @@ def test_both_engines_fire_what_the_definition_says(
 ) -> None:
     """Whatever the rules, whatever the facts, whatever was decided before."""
     rules = [(f"r{n}", condition, unknown) for n, (condition, unknown) in enumerate(drawn)]
-    reference = Reference(rules)
-    matcher = Matcher(compile_rules(rules)) if available else None
+    reference = SecondEvaluator(rules)
+    matcher = DurableMatcher(compile_rules(rules)) if ENGINE_AVAILABLE else None
     for each in given_facts:
         values = known_values([FACTS[name] for name in NAMES], each)
         expected = {

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rules import DEFAULTS, Defer, DeferKind, Effect, Judge, Opinion, load
-from rules.explain import explain, explain_score, score_bar
-from tests.rules.support import facts
+from rules import DEFAULTS, Defer, DeferKind, Opinion, RuleEvaluator, VetoEffect, load_ruleset
+from rules.explain import explain_decision, explain_score, render_score_bar
+from tests.rules.support import build_facts
 
-GATE = load([DEFAULTS / "gate.yaml"])
+GATE = load_ruleset([DEFAULTS / "gate.yaml"])
 
 
 def _lines(*opinions: Opinion, **changes: object) -> list[str]:
-    judge = Judge(GATE)
-    shown = explain(judge.decide(facts(judge, **changes), opinions), GATE)
+    judge = RuleEvaluator(GATE)
+    shown = explain_decision(judge.decide(build_facts(judge, **changes), opinions), GATE)
     return [line.replace(f"{DEFAULTS}/", "") for line in shown]
 
 
@@ -24,7 +24,7 @@ def test_an_allowed_message_shows_its_score_and_its_rules() -> None:
         "  +80  the fact prospect.score_contactabilidad: where it starts",
     ]
     assert lines[3].startswith("  -10  stale: How old the validation is (gate.yaml:")
-    assert lines[-1].endswith(f"decided by {Judge(GATE).engine}")
+    assert lines[-1].endswith(f"decided by {RuleEvaluator(GATE).engine}")
 
 
 def test_a_blocked_message_shows_which_veto_ends_it() -> None:
@@ -75,7 +75,8 @@ def test_plugins_are_named_with_their_opinions() -> None:
     """With their wait, or as what ended it."""
     hour = Defer(DeferKind.DURATION, seconds=3_600)
     lines = _lines(
-        Opinion("calm", Effect.DEFER, "too much today", hour), Opinion("strict", Effect.BLOCK, "no")
+        Opinion("calm", VetoEffect.DEFER, "too much today", hour),
+        Opinion("strict", VetoEffect.BLOCK, "no"),
     )
     assert "  plugin calm waits 3600s: too much today" in lines
     assert "  plugin strict blocks: no" in lines
@@ -91,18 +92,18 @@ def test_missing_facts_are_named() -> None:
 
 def test_a_score_is_explained_too() -> None:
     """With band, bar, rules, and what is not known."""
-    ruleset = load([DEFAULTS / "score.yaml"])
-    judge = Judge(ruleset)
-    result = judge.score(facts(judge, prospect__days_since_inbound=None))
+    ruleset = load_ruleset([DEFAULTS / "score.yaml"])
+    judge = RuleEvaluator(ruleset)
+    result = judge.score(build_facts(judge, prospect__days_since_inbound=None))
     lines = explain_score(result, ruleset)
     assert lines[0] == "79 reachable  [################....]"
     assert lines[1].startswith("  +30  plausible_mobile: A plausible mobile number")
     assert lines[-1] == "not known: prospect.days_since_inbound"
-    known = explain_score(judge.score(facts(judge)), ruleset)
+    known = explain_score(judge.score(build_facts(judge)), ruleset)
     assert not known[-1].startswith("not known")
 
 
 def test_the_bar_is_full_at_the_top_and_empty_at_the_bottom() -> None:
     """Whatever the range of the set."""
-    assert score_bar(100, 0, 100) == f"[{'#' * 20}]"
-    assert score_bar(-50, -50, 50) == f"[{'.' * 20}]"
+    assert render_score_bar(100, 0, 100) == f"[{'#' * 20}]"
+    assert render_score_bar(-50, -50, 50) == f"[{'.' * 20}]"

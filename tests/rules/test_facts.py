@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from rules.facts import FACTS, REQUIRED, FactType, nearest
-from rules.snapshot import known_values, micro
+from rules.facts import FACTS, REQUIRED_FACTS, FactType, find_nearest_fact
+from rules.snapshot import known_values, to_micro
 from statemachines.session import ConnectionState, SendingState
 
 
@@ -40,7 +40,7 @@ def test_every_fact_says_what_it_means() -> None:
 
 def test_an_undecided_validation_can_be_told_from_a_failed_one() -> None:
     """validado_tecnicamente may be missing: it is not a required fact."""
-    assert FACTS["prospect.validado_tecnicamente"] not in REQUIRED
+    assert FACTS["prospect.validado_tecnicamente"] not in REQUIRED_FACTS
 
 
 def test_unknown_is_a_value_of_on_whatsapp() -> None:
@@ -58,12 +58,12 @@ def test_the_sessions_states_are_those_of_its_machine() -> None:
 
 def test_the_nearest_name_is_suggested() -> None:
     """A misspelt fact leads to the one that was meant."""
-    assert nearest("prospect.score_contactibilidad") == "prospect.score_contactabilidad"
+    assert find_nearest_fact("prospect.score_contactibilidad") == "prospect.score_contactabilidad"
 
 
 def test_nothing_is_suggested_for_a_word_that_is_near_nothing() -> None:
     """No suggestion is better than a wild one."""
-    assert nearest("zzz") is None
+    assert find_nearest_fact("zzz") is None
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_value_of_the_wrong_type_or_range_is_unknown(name: str, value: object)
 
 def test_numbers_are_reckoned_in_millionths() -> None:
     """0.1 + 0.2 is 0.3, and whole numbers stay exact."""
-    assert micro(0.1) + micro(0.2) == micro(0.3)
-    assert micro(7) == 7_000_000
+    assert to_micro(0.1) + to_micro(0.2) == to_micro(0.3)
+    assert to_micro(7) == 7_000_000
 
 
 def test_an_empty_list_of_open_windows_is_known() -> None:

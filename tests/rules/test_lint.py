@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rules import DEFAULTS, Judge, RuleProblem, RuleSet, load
+from rules import DEFAULTS, RuleEvaluator, RuleProblem, Ruleset, load_ruleset
 from rules.examples import run_examples
-from rules.lint import Reach, lint, reach
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded
+from rules.lint import ScoreRange, compute_score_range, lint_ruleset
+from tests.rules.support import GATE_HEAD, SCORE_HEAD, load_rules
 
 
-def _lint(ruleset: RuleSet) -> tuple[RuleProblem, ...]:
-    return lint(ruleset, run_examples(Judge(ruleset)))
+def _lint(ruleset: Ruleset) -> tuple[RuleProblem, ...]:
+    return lint_ruleset(ruleset, run_examples(RuleEvaluator(ruleset)))
 
 
 def _warnings(text: str) -> list[str]:
-    return [f"{each.line}: {each.sentence}" for each in _lint(loaded(text))]
+    return [f"{each.line}: {each.sentence}" for each in _lint(load_rules(text))]
 
 
 def _scores(rules: str, more: str = "") -> str:
@@ -29,30 +29,30 @@ def _rule(name: str, points: object) -> str:
 @pytest.mark.parametrize("name", ["gate.yaml", "score.yaml"])
 def test_the_shipped_sets_give_no_warning(name: str) -> None:
     """They are the example of how it is done."""
-    assert _lint(load([DEFAULTS / name])) == ()
+    assert _lint(load_ruleset([DEFAULTS / name])) == ()
 
 
 def test_the_reach_of_the_shipped_score_is_its_whole_range() -> None:
     """From nothing known to everything."""
-    assert reach(load([DEFAULTS / "score.yaml"])) == Reach(0, 100)
+    assert compute_score_range(load_ruleset([DEFAULTS / "score.yaml"])) == ScoreRange(0, 100)
 
 
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        ("", Reach(0, 0)),
-        (_rule("a", 30), Reach(0, 30)),
-        (f"{_rule('a', 70)}, {_rule('b', 60)}", Reach(0, 100)),
-        (f"{_rule('a', 40)}, {_rule('b', -10)}", Reach(0, 40)),
+        ("", ScoreRange(0, 0)),
+        (_rule("a", 30), ScoreRange(0, 30)),
+        (f"{_rule('a', 70)}, {_rule('b', 60)}", ScoreRange(0, 100)),
+        (f"{_rule('a', 40)}, {_rule('b', -10)}", ScoreRange(0, 40)),
         (
             "{id: r, reason: r, points: {ramp: prospect.data_age_days, from: [0, 9], to: [10, 4]}}",
-            Reach(0, 9),
+            ScoreRange(0, 9),
         ),
     ],
 )
-def test_the_reach_adds_up_what_each_rule_can_give(rules: str, expected: Reach) -> None:
+def test_the_reach_adds_up_what_each_rule_can_give(rules: str, expected: ScoreRange) -> None:
     """Clamped to the set's own range; an unknown ramp gives nothing."""
-    assert reach(loaded(_scores(rules))) == expected
+    assert compute_score_range(load_rules(_scores(rules))) == expected
 
 
 def test_a_group_reaches_no_further_than_its_cap() -> None:
@@ -60,7 +60,7 @@ def test_a_group_reaches_no_further_than_its_cap() -> None:
     rules = f"{_rule('a', 40)}, {_rule('b', 40)}, {_rule('c', -40)}"
     text = _scores(rules, "groups: {g: {rules: [a, b, c], cap: 25}}\n")
     raised = text.replace("base: 0", "base: 30")
-    assert reach(loaded(raised)) == Reach(5, 55)
+    assert compute_score_range(load_rules(raised)) == ScoreRange(5, 55)
 
 
 def test_a_threshold_above_every_score_is_told() -> None:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from rules import DEFAULTS, Format, RuleFile, RulesInvalid, load, load_sets, read_files
-from rules.lint import unknown_routes
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded, problems_of
+from rules import (
+    DEFAULTS,
+    RuleFile,
+    RuleFormat,
+    RulesInvalid,
+    load_ruleset,
+    load_rulesets,
+    read_rule_files,
+)
+from rules.lint import find_unknown_routes
+from tests.rules.support import GATE_HEAD, SCORE_HEAD, list_problems, load_rules
 
 HEAD_LINES = GATE_HEAD.count("\n")
 
 
 def _veto(text: str) -> list[str]:
     """Problems of a gate with one veto; its line counts as 1."""
-    found = problems_of(f"{GATE_HEAD}vetoes: [{{id: it, reason: r, {text}}}]\n")
+    found = list_problems(f"{GATE_HEAD}vetoes: [{{id: it, reason: r, {text}}}]\n")
     return [problem.replace(f"{HEAD_LINES + 1}:", "1:", 1) for problem in found]
 
 
 def _score(text: str) -> list[str]:
-    found = problems_of(f"{SCORE_HEAD}scores: [{{id: it, reason: r, {text}}}]\n")
+    found = list_problems(f"{SCORE_HEAD}scores: [{{id: it, reason: r, {text}}}]\n")
     return [problem.replace("4:", "1:", 1) for problem in found]
 
 
@@ -36,7 +44,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
         "    when: {prospect.suppressed: true}\n"
     )
     base = "prospect.score_contactabilidad"
-    assert problems_of(text) == [
+    assert list_problems(text) == [
         f"2:15: `base` is points, or a required number such as {base} (did you mean {base}?)",
         "3:14: The last of `thresholds` must start at min, 0",
         "3:24: `verdict` is one of allow, review, block, not `alow` (did you mean allow?)",
@@ -49,7 +57,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
 def test_an_invalid_set_says_file_line_and_column() -> None:
     """The exception reads like a compiler's message."""
     with pytest.raises(RulesInvalid, match=r"1\.yaml:1:9: `format` is one of"):
-        loaded("format: leadmaster/gate@2\n")
+        load_rules("format: leadmaster/gate@2\n")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +176,7 @@ def test_a_score_rule_with_a_mistake_is_refused(text: str, expected: str) -> Non
 def test_a_gates_scores_do_not_read_the_session() -> None:
     """Facts about the session only ever make a message wait."""
     rule = "{id: a, reason: r, points: -5, when: {session.new_chats_24h|gt: 3}}"
-    (problem,) = problems_of(f"{GATE_HEAD}scores: [{rule}]")
+    (problem,) = list_problems(f"{GATE_HEAD}scores: [{rule}]")
     assert "session.new_chats_24h is about the session" in problem
 
 
@@ -179,7 +187,7 @@ def _any_of(count: int) -> str:
 
 def test_a_condition_has_at_most_64_alternatives() -> None:
     """More of them could hang the engine."""
-    loaded(f"{GATE_HEAD}vetoes: [{{id: it, reason: r, when: {_any_of(64)}}}]")
+    load_rules(f"{GATE_HEAD}vetoes: [{{id: it, reason: r, when: {_any_of(64)}}}]")
     (problem,) = _veto(f"when: {_any_of(65)}")
     assert "more than 64 alternatives" in problem
 
@@ -204,7 +212,7 @@ def test_one_alternative_has_at_most_20_comparisons() -> None:
 def test_no_file_is_no_rule_set() -> None:
     """Nothing is not a gate that lets everything pass."""
     with pytest.raises(RulesInvalid, match="No rule file was named"):
-        load([])
+        load_ruleset([])
 
 
 def test_files_of_one_format_become_one_set() -> None:
@@ -216,7 +224,7 @@ def test_files_of_one_format_become_one_set() -> None:
         "lists: {bad: [casino]}\n"
     )
     first = GATE_HEAD + "vetoes: [{id: a, reason: r, when: {message.text|contains: {list: bad}}}]"
-    ruleset = loaded(first, more)
+    ruleset = load_rules(first, more)
     assert [veto.id for veto in ruleset.vetoes] == ["a", "b"]
     assert set(ruleset.windows) == {"business", "evening"}
     assert [file[-6:] for file in ruleset.files] == ["1.yaml", "2.yaml"]
@@ -226,7 +234,7 @@ def test_files_do_not_say_the_same_thing_twice() -> None:
     """Score and thresholds stand once, and so does each window's name."""
     windows = 'windows: {business: {days: mon, from: "09:00", to: "10:00"}}\n'
     second = f"format: leadmaster/gate@1\nscore: {{base: 5, min: 0, max: 9}}\n{windows}"
-    found = problems_of(GATE_HEAD, second)
+    found = list_problems(GATE_HEAD, second)
     assert [problem.split(" stands")[0] for problem in found] == [
         "2.yaml:2:1: `score`",
         "2.yaml:3:11: `business`",
@@ -235,14 +243,14 @@ def test_files_do_not_say_the_same_thing_twice() -> None:
 
 def test_files_of_two_formats_are_no_set() -> None:
     """A gate and a score set are loaded apart."""
-    assert problems_of(GATE_HEAD, SCORE_HEAD) == [
+    assert list_problems(GATE_HEAD, SCORE_HEAD) == [
         "2.yaml:1:9: The other files are `leadmaster/gate@1`"
     ]
 
 
 def test_a_file_without_a_format_is_refused() -> None:
     """The first line says what the file is."""
-    assert problems_of("score: 5\n") == [
+    assert list_problems("score: 5\n") == [
         "1:1: `format` is one of leadmaster/gate@1, leadmaster/score@1, not `None`"
     ]
 
@@ -255,12 +263,12 @@ vetoes: [{id: x, reason: r, when: {message.links: 9}, route: clod}]
 
 def test_a_route_leads_to_a_channel_that_is_installed() -> None:
     """Where it is known what is; nobody is sent where nothing takes a message."""
-    files = [*read_files([DEFAULTS / "gate.yaml"]), RuleFile("gate.yaml", ROUTED, own=True)]
+    files = [*read_rule_files([DEFAULTS / "gate.yaml"]), RuleFile("gate.yaml", ROUTED, own=True)]
     with pytest.raises(RulesInvalid) as told:
-        load_sets(files, ("manual", "cloud"))
+        load_rulesets(files, ("manual", "cloud"))
     assert str(told.value) == (
         "gate.yaml:2:62: No channel `clod` is installed, but cloud, manual (did you mean cloud?)"
     )
-    ruleset = load_sets(files)[Format.GATE]
-    (unknown,) = unknown_routes(ruleset)
+    ruleset = load_rulesets(files)[RuleFormat.GATE]
+    (unknown,) = find_unknown_routes(ruleset)
     assert str(unknown).startswith("gate.yaml:2:10: Whether `clod` is installed is not known")

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from rules import Judge
-from rules.engine import available
-from tests.rules.support import GATE_HEAD, facts, loaded
+from rules import RuleEvaluator
+from rules.engine import ENGINE_AVAILABLE
+from tests.rules.support import GATE_HEAD, build_facts, load_rules
 
 WITHOUT = """
 import sys
@@ -28,19 +28,19 @@ except EngineFault as fault:
 
 def test_only_where_it_cannot_be_built_durable_rules_is_missing() -> None:
     """On Python 3.11 and 3.12 no test of the two engines is set aside."""
-    assert available == (sys.version_info < (3, 13))
+    assert (sys.version_info < (3, 13)) == ENGINE_AVAILABLE
 
 
 def test_the_judge_says_which_engines_decide() -> None:
     """Both wherever both are there."""
-    engine = "durable-rules+reference" if available else "reference"
-    assert Judge(loaded(GATE_HEAD)).engine == engine
+    engine = "durable-rules+reference" if ENGINE_AVAILABLE else "reference"
+    assert RuleEvaluator(load_rules(GATE_HEAD)).engine == engine
 
 
 def test_the_reference_alone_says_so() -> None:
     """In each decision, so that the status can show it."""
-    judge = Judge(loaded(GATE_HEAD), "reference")
-    assert judge.decide(facts(judge)).engine == judge.engine == "reference"
+    judge = RuleEvaluator(load_rules(GATE_HEAD), "reference")
+    assert judge.decide(build_facts(judge)).engine == judge.engine == "reference"
     judge.close()
 
 
@@ -91,11 +91,11 @@ def test_memory_stays_flat_over_reloads_and_decisions(before: str) -> None:
 
 def test_the_same_rules_may_be_loaded_twice_at_the_same_time() -> None:
     """While a new set is tried the old one goes on."""
-    ruleset = loaded(
+    ruleset = load_rules(
         GATE_HEAD + "vetoes: [{id: it, reason: r, when: {message.text|contains: casino}}]\n"
     )
-    old, new = Judge(ruleset), Judge(ruleset)
-    given = facts(old, message__text="casino")
+    old, new = RuleEvaluator(ruleset), RuleEvaluator(ruleset)
+    given = build_facts(old, message__text="casino")
     assert old.decide(given) == new.decide(given)
     new.close()
     assert old.decide(given).vetoes

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from rules import Judge
-from tests.rules.support import facts, gate
+from rules import RuleEvaluator
+from tests.rules.support import build_facts, build_gate_evaluator
 
 _VETO = "vetoes: [{{id: it, reason: it fired, when: {when}}}]"
 
 
 def _fires(when: str, **changes: object) -> bool:
-    judge = gate(f"lists: {{bad: [casino, 'gana\\s{{1,3}}dinero']}}\n{_VETO.format(when=when)}")
-    vetoes = judge.decide(facts(judge, **changes)).vetoes
+    judge = build_gate_evaluator(
+        f"lists: {{bad: [casino, 'gana\\s{{1,3}}dinero']}}\n{_VETO.format(when=when)}"
+    )
+    vetoes = judge.decide(build_facts(judge, **changes)).vetoes
     judge.close()
     return bool(vetoes)
 
@@ -143,8 +145,8 @@ def test_unknown_is_a_third_value(when: str, *, unknown_is: bool | None) -> None
         f"vetoes: [{{id: skips, reason: r, when: {when}, if_missing: skip}},"
         f" {{id: fires, reason: r, when: {when}}}]"
     )
-    judge: Judge = gate(rules)
-    given = facts(judge, message__duplicate=None, history__unanswered=None)
+    judge: RuleEvaluator = build_gate_evaluator(rules)
+    given = build_facts(judge, message__duplicate=None, history__unanswered=None)
     fired = {veto.id for veto in judge.decide(given).vetoes}
     expected = {UNKNOWN: {"fires"}, YES: {"skips", "fires"}, NO: set[str]()}
     assert fired == expected[unknown_is]

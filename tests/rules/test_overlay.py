@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from rules import DEFAULTS, Judge, RulesInvalid
-from rules.files import RuleFile, read_files, rule_files
-from rules.loader import load_sets
-from rules.ruleset import Format, RuleSet
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, facts
-from tests.storage.test_integrity import unprivileged
+from rules import DEFAULTS, RuleEvaluator, RulesInvalid
+from rules.files import RuleFile, list_rule_files, read_rule_files
+from rules.loader import load_rulesets
+from rules.ruleset import RuleFormat, Ruleset
+from tests.rules.support import GATE_HEAD, SCORE_HEAD, build_facts
+from tests.storage.test_integrity import drop_privileges
 
-SHIPPED = read_files(rule_files(DEFAULTS))
+SHIPPED = read_rule_files(list_rule_files(DEFAULTS))
 FORMAT = "format: leadmaster/gate@1\n"
 
 
-def _over(text: str, name: str = "gate.yaml") -> RuleSet:
-    return load_sets([*SHIPPED, RuleFile(f"rules.d/{name}", text, own=True)])[Format.GATE]
+def _over(text: str, name: str = "gate.yaml") -> Ruleset:
+    return load_rulesets([*SHIPPED, RuleFile(f"rules.d/{name}", text, own=True)])[RuleFormat.GATE]
 
 
 def _problems(text: str, name: str = "gate.yaml") -> list[str]:
@@ -30,16 +30,16 @@ def _problems(text: str, name: str = "gate.yaml") -> list[str]:
 
 def test_nothing_of_ones_own_leaves_the_shipped_sets() -> None:
     """Both formats, each from its file."""
-    sets = load_sets(SHIPPED)
-    assert set(sets) == set(Format)
-    assert [Path(file).name for file in sets[Format.SCORE].files] == ["score.yaml"]
+    sets = load_rulesets(SHIPPED)
+    assert set(sets) == set(RuleFormat)
+    assert [Path(file).name for file in sets[RuleFormat.SCORE].files] == ["score.yaml"]
 
 
 def test_a_file_of_a_new_name_adds() -> None:
     """Its veto stands beside the shipped ones, at its own place."""
     text = FORMAT + "vetoes: [{id: no_links, reason: r, when: {message.links|gte: 1}}]\n"
     added = _over(text, "ours.yaml")
-    shipped = load_sets(SHIPPED)[Format.GATE]
+    shipped = load_rulesets(SHIPPED)[RuleFormat.GATE]
     assert [veto.id for veto in added.vetoes] == [*(v.id for v in shipped.vetoes), "no_links"]
     assert str(added.vetoes[-1].place) == "rules.d/ours.yaml:2"
     assert added.files[-1] == "rules.d/ours.yaml"
@@ -54,7 +54,7 @@ def test_a_file_of_the_same_name_merges_key_by_key() -> None:
         + "scores: [{id: unanswered, points: -20}]\n"
     )
     merged = _over(text)
-    shipped = load_sets(SHIPPED)[Format.GATE]
+    shipped = load_rulesets(SHIPPED)[RuleFormat.GATE]
     assert [(band.name, band.start) for band in merged.bands] == [
         ("allow", 75),
         ("review", 50),
@@ -138,7 +138,7 @@ def test_problems_of_all_files_are_told_together() -> None:
         RuleFile("rules.d/score.yaml", "format: leadmaster/score@1\nbonds: []\n", own=True),
     ]
     with pytest.raises(RulesInvalid) as caught:
-        load_sets([*SHIPPED, *own])
+        load_rulesets([*SHIPPED, *own])
     assert [str(problem) for problem in caught.value.problems] == [
         (
             "rules.d/gate.yaml:2:1: `vetos` is no part of a `leadmaster/gate@1` file "
@@ -153,8 +153,8 @@ def test_problems_of_all_files_are_told_together() -> None:
 
 def test_files_alone_make_the_sets_that_they_hold() -> None:
     """One format is enough."""
-    sets = load_sets([RuleFile("a.yaml", SCORE_HEAD)])
-    assert list(sets) == [Format.SCORE]
+    sets = load_rulesets([RuleFile("a.yaml", SCORE_HEAD)])
+    assert list(sets) == [RuleFormat.SCORE]
 
 
 @pytest.mark.parametrize("text", ["- x\n", "format: leadmaster/gates@1\n"])
@@ -167,8 +167,8 @@ def test_a_folder_gives_its_rule_files_by_name(tmp_path: Path) -> None:
     """Neither hidden files nor what an editor leaves behind."""
     for name in ("b.yaml", "a.yml", ".c.yaml", "d.yaml~", "e.txt"):
         (tmp_path / name).write_text(FORMAT)
-    assert [path.name for path in rule_files(tmp_path)] == ["a.yml", "b.yaml"]
-    assert rule_files(tmp_path / "e.txt") == (tmp_path / "e.txt",)
+    assert [path.name for path in list_rule_files(tmp_path)] == ["a.yml", "b.yaml"]
+    assert list_rule_files(tmp_path / "e.txt") == (tmp_path / "e.txt",)
 
 
 def test_what_is_named_like_a_rule_file_and_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_what_is_named_like_a_rule_file_and_cannot_be_read_is_told(tmp_path: Pat
     (tmp_path / "tree.yaml").mkdir()
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(RulesInvalid) as caught:
-        read_files(rule_files(tmp_path), own=True)
+        read_rule_files(list_rule_files(tmp_path), own=True)
     assert [(Path(each.file).name, each.sentence) for each in caught.value.problems] == [
         ("gone.yaml", "The file cannot be read: No such file or directory"),
         ("loop.yaml", "The file cannot be read: Too many levels of symbolic links"),
@@ -189,15 +189,15 @@ def test_what_is_named_like_a_rule_file_and_cannot_be_read_is_told(tmp_path: Pat
 def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """As a problem of the rules: a traceback in a log is read by no gate keeper."""
     tmp_path.chmod(0o000)
-    with unprivileged(), pytest.raises(RulesInvalid) as caught:
-        rule_files(tmp_path)
+    with drop_privileges(), pytest.raises(RulesInvalid) as caught:
+        list_rule_files(tmp_path)
     tmp_path.chmod(0o700)
     assert str(caught.value) == f"{tmp_path}:1:1: The folder cannot be read: Permission denied"
 
 
 def test_the_merged_set_decides() -> None:
     """A tuned point counts, with the operator's line beside it."""
-    judge = Judge(_over(FORMAT + "scores: [{id: unanswered, points: -40}]\n"))
-    decision = judge.decide(facts(judge, history__unanswered=1))
+    judge = RuleEvaluator(_over(FORMAT + "scores: [{id: unanswered, points: -40}]\n"))
+    decision = judge.decide(build_facts(judge, history__unanswered=1))
     assert (decision.verdict, decision.score) == ("review", 55)
     assert str(decision.contributions[0].place) == "rules.d/gate.yaml:2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.patterns import LONGEST_PATTERN, UnsafePatternError, compile_pattern
+from rules.patterns import MAX_PATTERN_LENGTH, UnsafePatternError, compile_pattern
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_no_regular_expression_is_refused(pattern: str) -> None:
         compile_pattern(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["", "a" * (LONGEST_PATTERN + 1)])
+@pytest.mark.parametrize("pattern", ["", "a" * (MAX_PATTERN_LENGTH + 1)])
 def test_a_pattern_is_neither_empty_nor_endless(pattern: str) -> None:
     """An empty one would match every text."""
     with pytest.raises(UnsafePatternError, match="1 to 200 characters"):

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from rules import DEFAULTS, GateFault, Judge, load
+from rules import DEFAULTS, GateFault, RuleEvaluator, load_ruleset
 from rules.compiler import Shard, compile_rules
-from rules.conditions import All, Any, Condition, Not
-from rules.examples import baseline
+from rules.conditions import AllOf, AnyOf, Condition, Not
+from rules.examples import baseline_facts
 from tests.helpers.engines import needs_both_engines
 
 Rules = Sequence[tuple[str, Condition, bool]]
 Compiler = Callable[[Rules], tuple[Shard, ...]]
 
-GATE = load([DEFAULTS / "gate.yaml"])
+GATE = load_ruleset([DEFAULTS / "gate.yaml"])
 AT_THE_EDGES: dict[str, tuple[object, ...]] = {
     "history.unanswered": (0, 1, 2, None),
     "message.similarity": (0.899999, 0.9, 0.900001, None),
@@ -53,14 +53,14 @@ def negates(rules: Rules) -> tuple[Shard, ...]:
 def takes_any_for_all(rules: Rules) -> tuple[Shard, ...]:
     """One part is enough."""
     return compile_rules(
-        [(rule, Any(c.parts) if isinstance(c, All) else c, u) for rule, c, u in rules]
+        [(rule, AnyOf(c.parts) if isinstance(c, AllOf) else c, u) for rule, c, u in rules]
     )
 
 
 def takes_all_for_any(rules: Rules) -> tuple[Shard, ...]:
     """Every part is asked for."""
     return compile_rules(
-        [(rule, All(c.parts) if isinstance(c, Any) else c, u) for rule, c, u in rules]
+        [(rule, AllOf(c.parts) if isinstance(c, AnyOf) else c, u) for rule, c, u in rules]
     )
 
 
@@ -117,7 +117,7 @@ FAULTS: tuple[Compiler, ...] = (
 
 
 def _cases() -> Iterator[dict[str, object]]:
-    usual = baseline(GATE)
+    usual = baseline_facts(GATE)
     for name, values in AT_THE_EDGES.items():
         yield from ({**usual, name: value} for value in values)
 
@@ -126,15 +126,15 @@ def _cases() -> Iterator[dict[str, object]]:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_compiler_that_is_wrong_is_caught(fault: Compiler) -> None:
     """Some decision at the edge of some rule comes out otherwise: a fault, never a guess."""
-    judge = Judge(GATE, compiler=fault)
+    judge = RuleEvaluator(GATE, compiler=fault)
     with pytest.raises(GateFault, match="The two engines disagree on"):
         _judge_all(judge)
 
 
 def test_the_compiler_that_is_right_passes_them_all() -> None:
     """So what is caught above are the mistakes."""
-    assert _judge_all(Judge(GATE)) > len(AT_THE_EDGES)
+    assert _judge_all(RuleEvaluator(GATE)) > len(AT_THE_EDGES)
 
 
-def _judge_all(judge: Judge) -> int:
+def _judge_all(judge: RuleEvaluator) -> int:
     return len([judge.decide(facts) for facts in _cases()])

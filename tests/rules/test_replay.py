@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import DEFAULTS, Defer, DeferKind, Effect, Judge, Opinion, load
-from rules.examples import baseline
+from rules import DEFAULTS, Defer, DeferKind, Opinion, RuleEvaluator, VetoEffect, load_ruleset
+from rules.examples import baseline_facts
 from rules.facts import FACTS, FactType
 from rules.replay import Replay
-from rules.ruleset import Format, RuleSet
+from rules.ruleset import RuleFormat, Ruleset
 from tests.helpers.examples import examples
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, loaded
+from tests.rules.support import GATE_HEAD, SCORE_HEAD, load_rules
 
 CAPPED = GATE_HEAD + (
     "scores:\n"
@@ -34,11 +34,11 @@ RAMPS = GATE_HEAD + (
     "groups: {g: {rules: [c, d], cap: 15}}\n"
 )
 SETS = {
-    "gate": load([DEFAULTS / "gate.yaml"]),
-    "score": load([DEFAULTS / "score.yaml"]),
-    "capped": loaded(CAPPED),
-    "ramps": loaded(RAMPS),
-    "points": loaded(
+    "gate": load_ruleset([DEFAULTS / "gate.yaml"]),
+    "score": load_ruleset([DEFAULTS / "score.yaml"]),
+    "capped": load_rules(CAPPED),
+    "ramps": load_rules(RAMPS),
+    "points": load_rules(
         SCORE_HEAD + "scores: [{id: a, reason: r, points: {ramp: prospect.bounces, "
         "from: [0, 0], to: [9, 90]}}]\ngroups: {g: {rules: [a], cap: 30}}\n"
     ),
@@ -46,9 +46,9 @@ SETS = {
 OPINIONS = st.sampled_from(
     [
         (),
-        (Opinion("p", Effect.HOLD, "r"),),
-        (Opinion("p", Effect.BLOCK, "r"), Opinion("q", Effect.HOLD, "r")),
-        (Opinion("p", Effect.DEFER, "r", Defer(DeferKind.DURATION, seconds=60)),),
+        (Opinion("p", VetoEffect.HOLD, "r"),),
+        (Opinion("p", VetoEffect.BLOCK, "r"), Opinion("q", VetoEffect.HOLD, "r")),
+        (Opinion("p", VetoEffect.DEFER, "r", Defer(DeferKind.DURATION, seconds=60)),),
     ]
 )
 
@@ -83,14 +83,14 @@ def test_the_replay_says_what_the_judge_says(
 ) -> None:
     """Of several decisions at once, and of the same ones again, since it remembers."""
     ruleset = SETS[name]
-    judge, replay = Judge(ruleset, "reference"), Replay(ruleset)
-    given_facts = [{**baseline(ruleset), **changed} for changed, _ in changes]
+    judge, replay = RuleEvaluator(ruleset, "reference"), Replay(ruleset)
+    given_facts = [{**baseline_facts(ruleset), **changed} for changed, _ in changes]
     opinions = [said for _, said in changes]
     expected = [
         _judged(judge, ruleset, facts, said)
         for facts, said in zip(given_facts, opinions, strict=True)
     ]
-    rows = list(map(replay.row, given_facts))
+    rows = list(map(replay.row_from_facts, given_facts))
     assert replay.decide(rows, opinions) == expected
     assert [replay.decide([row], [said])[0] for row, said in zip(rows, opinions, strict=True)] == (
         expected
@@ -98,9 +98,9 @@ def test_the_replay_says_what_the_judge_says(
 
 
 def _judged(
-    judge: Judge, ruleset: RuleSet, facts: dict[str, object], opinions: tuple[Opinion, ...]
+    judge: RuleEvaluator, ruleset: Ruleset, facts: dict[str, object], opinions: tuple[Opinion, ...]
 ) -> tuple[str, int | None]:
-    if ruleset.format is Format.SCORE:
+    if ruleset.format is RuleFormat.SCORE:
         result = judge.score(facts)
         return result.band, result.score
     decision = judge.decide(facts, opinions)
@@ -110,20 +110,20 @@ def _judged(
 def test_equal_looks_are_judged_once() -> None:
     """A ramp's value, or one that no rule tells apart, makes no new look."""
     replay = Replay(SETS["gate"])
-    facts = baseline(SETS["gate"])
+    facts = baseline_facts(SETS["gate"])
     for age in range(100):
         older = {**facts, "prospect.validation_age_days": age, "message.length": age}
-        replay.decide([replay.row(older)])
-    assert replay.looks == 1
-    replay.decide([replay.row({**facts, "message.duplicate": True})])
-    assert replay.looks == 2
+        replay.decide([replay.row_from_facts(older)])
+    assert replay.signature_count == 1
+    replay.decide([replay.row_from_facts({**facts, "message.duplicate": True})])
+    assert replay.signature_count == 2
 
 
 def test_a_number_out_of_its_range_is_unknown() -> None:
     """A row that was read the short way may hold one."""
     replay = Replay(SETS["gate"])
     place = [fact.name for fact in replay.columns].index("prospect.score_contactabilidad")
-    row = list(replay.row(baseline(SETS["gate"])))
+    row = list(replay.row_from_facts(baseline_facts(SETS["gate"])))
     row[place] = 101
     assert replay.decide([tuple(row)]) == [("block", None)]
 
@@ -131,23 +131,23 @@ def test_a_number_out_of_its_range_is_unknown() -> None:
 def test_what_is_remembered_of_values_is_bounded() -> None:
     """Each message has its own text, each contact its age; forgetting them changes no answer."""
     replay = Replay(SETS["ramps"])
-    facts = baseline(SETS["ramps"])
+    facts = baseline_facts(SETS["ramps"])
     for number in range(10_100):
         age = {"message.text": f"text {number}", "prospect.data_age_days": number / 1_000}
-        replay.decide([replay.row({**facts, **age})])
-    assert replay.looks == 1
-    [said] = replay.decide([replay.row({**facts, "message.text": "casino"})])
+        replay.decide([replay.row_from_facts({**facts, **age})])
+    assert replay.signature_count == 1
+    [said] = replay.decide([replay.row_from_facts({**facts, "message.text": "casino"})])
     assert said.verdict == "block"
 
 
 def test_what_is_remembered_of_looks_is_bounded() -> None:
     """A plugin that says something else each time costs time, never memory."""
     replay = Replay(SETS["gate"])
-    row = replay.row(baseline(SETS["gate"]))
+    row = replay.row_from_facts(baseline_facts(SETS["gate"]))
     for number in range(10_100):
-        [said] = replay.decide([row], [(Opinion("p", Effect.HOLD, f"reason {number}"),)])
+        [said] = replay.decide([row], [(Opinion("p", VetoEffect.HOLD, f"reason {number}"),)])
         assert said.verdict == "review"
-    assert replay.looks <= 10_000
+    assert replay.signature_count <= 10_000
 
 
 def test_of_nothing_nothing_is_said() -> None:

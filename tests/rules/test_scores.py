@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from rules import Judge, ScoreResult
-from tests.rules.support import facts, gate, loaded, score
+from rules import RuleEvaluator, ScoreResult
+from tests.rules.support import build_facts, build_gate_evaluator, build_score_evaluator, load_rules
 
 
 def _result(rules: str, **changes: object) -> ScoreResult:
-    judge = score(rules)
-    return judge.score(facts(judge, **changes))
+    judge = build_score_evaluator(rules)
+    return judge.score(build_facts(judge, **changes))
 
 
 def _rule(rule_id: str, points: object, when: str, more: str = "") -> str:
@@ -43,8 +43,8 @@ def test_the_base_may_be_points() -> None:
     """A gate may start from a number as well."""
     text = "score: {base: 62, min: 0, max: 100}\n"
     head = "thresholds: [{verdict: allow, from: 0}]\nformat: leadmaster/gate@1\n"
-    judge = Judge(loaded(head + text))
-    assert judge.decide(facts(judge)).score == 62
+    judge = RuleEvaluator(load_rules(head + text))
+    assert judge.decide(build_facts(judge)).score == 62
 
 
 RAMP = "{ramp: prospect.data_age_days, from: [30, 0], to: [90, -20]}"
@@ -158,5 +158,5 @@ def test_a_score_is_plain_json() -> None:
 
 def test_a_negative_rule_of_the_gate_fires_on_an_unknown_fact() -> None:
     """The same law holds in a gate."""
-    judge = gate("scores:\n" + _rule("a", -40, "{history.unanswered|gte: 1}"))
-    assert judge.decide(facts(judge, history__unanswered=None)).score == 40
+    judge = build_gate_evaluator("scores:\n" + _rule("a", -40, "{history.unanswered|gte: 1}"))
+    assert judge.decide(build_facts(judge, history__unanswered=None)).score == 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, problems_of
+from tests.rules.support import GATE_HEAD, SCORE_HEAD, list_problems
 
 HEAD_LINES = GATE_HEAD.count("\n")
 
@@ -25,7 +25,7 @@ HEAD_LINES = GATE_HEAD.count("\n")
 )
 def test_a_window_with_a_mistake_is_refused(window: str, expected: str) -> None:
     """Days and times as people write them, and nothing else."""
-    (problem,) = problems_of(f"{GATE_HEAD}  other: {window}\n")
+    (problem,) = list_problems(f"{GATE_HEAD}  other: {window}\n")
     assert expected in problem
 
 
@@ -46,27 +46,27 @@ def test_a_window_with_a_mistake_is_refused(window: str, expected: str) -> None:
 )
 def test_a_head_with_a_mistake_is_refused(old: str, new: str, expected: str) -> None:
     """Score, thresholds and windows of a gate."""
-    found = problems_of(GATE_HEAD.replace(old, new))
+    found = list_problems(GATE_HEAD.replace(old, new))
     assert any(expected in problem for problem in found)
 
 
 def test_a_score_set_starts_from_points() -> None:
     """It computes the fact that a gate starts from."""
     head = SCORE_HEAD.replace("base: 0", "base: prospect.score_contactabilidad")
-    assert problems_of(head) == ["2:15: A score set starts from points, not from a fact"]
+    assert list_problems(head) == ["2:15: A score set starts from points, not from a fact"]
 
 
 def test_an_id_is_given_once_over_vetoes_and_scores() -> None:
     """A rule counts once, so its name must be its own."""
     rule = "{id: a, reason: r, when: {message.duplicate: true}"
     text = f"{GATE_HEAD}vetoes: [{rule}}}]\nscores: [{rule}, points: 1}}]\n"
-    (problem,) = problems_of(text)
+    (problem,) = list_problems(text)
     assert problem.startswith(f"{HEAD_LINES + 2}:10: The id `a` is taken: it stands at ")
 
 
 def test_an_id_is_a_plain_word() -> None:
     """It is a column's value and a metric's label."""
-    (problem,) = problems_of(
+    (problem,) = list_problems(
         f"{GATE_HEAD}vetoes: [{{id: A-b, reason: r, when: {{message.duplicate: true}}}}]"
     )
     assert "`A-b` is no id" in problem
@@ -89,7 +89,7 @@ GROUPED = SCORE_HEAD + "scores: [{id: a, reason: r, points: 1, when: {prospect.b
 )
 def test_a_group_with_a_mistake_is_refused(groups: str, expected: str) -> None:
     """Groups are disjoint, and name rules that exist."""
-    (problem,) = problems_of(f"{GROUPED}groups: {groups}")
+    (problem,) = list_problems(f"{GROUPED}groups: {groups}")
     assert expected in problem
 
 
@@ -111,5 +111,5 @@ def test_a_group_with_a_mistake_is_refused(groups: str, expected: str) -> None:
 )
 def test_an_example_with_a_mistake_is_refused(test: str, expected: str) -> None:
     """Its facts, rules and bands must exist."""
-    found = problems_of(f"{GROUPED}tests: [{test}]")
+    found = list_problems(f"{GROUPED}tests: [{test}]")
     assert any(expected in problem for problem in found)

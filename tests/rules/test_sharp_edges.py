@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import pytest
 
 from rules.compiler import compile_rules
-from rules.conditions import All, Any, Condition, Leaf, Op
-from rules.engine import Matcher
-from rules.snapshot import micro
+from rules.conditions import AllOf, AnyOf, Condition, Leaf, Op
+from rules.engine import DurableMatcher
+from rules.snapshot import to_micro
 from tests.helpers.engines import needs_both_engines
 
 pytestmark = needs_both_engines
@@ -42,7 +42,7 @@ def rule(*tests):
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProgramResult:
     """How a child ended: what it said, its exit status (negative: a signal), or that it hung."""
 
     said: str
@@ -64,23 +64,23 @@ class Ended:
         return self.status is not None and self.status > 0
 
 
-def _direct(program: str) -> Ended:
+def _direct(program: str) -> ProgramResult:
     command = [sys.executable, "-c", _DIRECT + program]
     try:
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
-        return Ended("", None)
-    return Ended(ran.stdout.strip(), ran.returncode)
+        return ProgramResult("", None)
+    return ProgramResult(ran.stdout.strip(), ran.returncode)
 
 
 def _fired(condition: Condition, **values: object) -> bool:
-    matcher = Matcher(compile_rules([("it", condition, False)]))
+    matcher = DurableMatcher(compile_rules([("it", condition, False)]))
     known = {name.replace("__", "."): value for name, value in values.items()}
     return "it" in matcher.fired(known)  # type: ignore[arg-type]
 
 
 def _links(op: Op, number: int) -> Leaf:
-    return Leaf("message.links", op, micro(number))
+    return Leaf("message.links", op, to_micro(number))
 
 
 def test_hundreds_of_conditions_under_one_node_hang_it_for_ever() -> None:
@@ -91,9 +91,9 @@ def test_hundreds_of_conditions_under_one_node_hang_it_for_ever() -> None:
         "tell(handle, x=5)\nprint('back')"
     )
     assert ended.hung
-    choices = Any(tuple(_links(Op.EQ, number) for number in range(60)))
-    matcher = Matcher(compile_rules([(f"r{n}", choices, False) for n in range(20)]))
-    assert len(matcher.fired({"message.links": micro(5)})) == 20
+    choices = AnyOf(tuple(_links(Op.EQ, number) for number in range(60)))
+    matcher = DurableMatcher(compile_rules([(f"r{n}", choices, False) for n in range(20)]))
+    assert len(matcher.fired({"message.links": to_micro(5)})) == 20
 
 
 def test_a_text_matches_a_number() -> None:
@@ -119,7 +119,7 @@ def test_a_small_fraction_is_refused() -> None:
     ended = _direct("handle = ruleset({'r': rule({'$gt': {'x': 0}})})\ntell(handle, x=1e-07)")
     assert ended.failed
     least = Leaf("message.similarity", Op.GTE, 0)
-    assert _fired(least, message__similarity=micro(1e-07))
+    assert _fired(least, message__similarity=to_micro(1e-07))
 
 
 def test_a_thousand_sids_are_too_many() -> None:
@@ -130,8 +130,8 @@ def test_a_thousand_sids_are_too_many() -> None:
         "    engine.assert_fact(handle, json.dumps({'id': str(n), 'sid': str(n), 'x': 1}))\n"
     )
     assert ended.failed
-    matcher = Matcher(compile_rules([("it", _links(Op.GTE, 1), False)]))
-    assert all(matcher.fired({"message.links": micro(n % 3 + 1)}) for n in range(3_000))
+    matcher = DurableMatcher(compile_rules([("it", _links(Op.GTE, 1), False)]))
+    assert all(matcher.fired({"message.links": to_micro(n % 3 + 1)}) for n in range(3_000))
 
 
 def test_a_huge_id_kills_the_process() -> None:
@@ -158,8 +158,8 @@ def test_deleting_a_state_with_actions_left_kills_the_process() -> None:
     )
     assert ended.killed
     for _ in range(50):
-        matcher = Matcher(compile_rules([("it", _links(Op.GTE, 1), False)]))
-        assert matcher.fired({"message.links": micro(2)}) == {"it"}
+        matcher = DurableMatcher(compile_rules([("it", _links(Op.GTE, 1), False)]))
+        assert matcher.fired({"message.links": to_micro(2)}) == {"it"}
         matcher.close()
 
 
@@ -181,7 +181,7 @@ def test_posting_fires_one_rule_only() -> None:
     )
     assert len(json.loads(ended.said.replace("'", '"'))) == 1
     rules = [("r", _links(Op.GTE, 1), False), ("s", _links(Op.LTE, 9), False)]
-    assert Matcher(compile_rules(rules)).fired({"message.links": micro(1)}) == {"r", "s"}
+    assert DurableMatcher(compile_rules(rules)).fired({"message.links": to_micro(1)}) == {"r", "s"}
 
 
 def test_threads_on_one_ruleset_lose_rules() -> None:
@@ -205,7 +205,7 @@ def test_threads_on_one_ruleset_lose_rules() -> None:
 @pytest.mark.parametrize("parts", [1, 20])
 def test_our_names_never_reach_the_engine(parts: int) -> None:
     """It compares sids and field names by a 32-bit hash; ours are a letter and a number."""
-    rules = [("a_rule", All(tuple(_links(Op.GTE, n) for n in range(parts))), False)]
+    rules = [("a_rule", AllOf(tuple(_links(Op.GTE, n) for n in range(parts))), False)]
     for shard in compile_rules(rules):
         assert "message.links" not in shard.definition
         assert "a_rule" not in shard.definition

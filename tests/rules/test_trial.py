@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from rules import DEFAULTS, Judge, load
+from rules import DEFAULTS, RuleEvaluator, load_ruleset
 from rules.compiler import Shard, compile_rules
-from rules.problems import Place
-from rules.trial import try_out
+from rules.problems import SourceLocation
+from rules.trial import check_rulesets
 from tests.helpers.engines import needs_both_engines
-from tests.rules.support import SCORE_HEAD, loaded
+from tests.rules.support import SCORE_HEAD, load_rules
 
 RULE = "scores: [{id: a, points: 60, reason: r, when: {prospect.bounces|gte: 1}}]\n"
 EXAMPLE = "tests: [{name: n, given: {prospect.bounces: 1}, expect: {score: 60}}]\n"
@@ -17,7 +17,9 @@ EXAMPLE = "tests: [{name: n, given: {prospect.bounces: 1}, expect: {score: 60}}]
 
 def test_the_shipped_sets_pass() -> None:
     """Every example, in both engines, without a remark."""
-    trial = try_out([load([DEFAULTS / "gate.yaml"]), load([DEFAULTS / "score.yaml"])])
+    trial = check_rulesets(
+        [load_ruleset([DEFAULTS / "gate.yaml"]), load_ruleset([DEFAULTS / "score.yaml"])]
+    )
     assert (trial.problems, trial.warnings) == ((), ())
     assert len(trial.outcomes) > 30
 
@@ -25,28 +27,33 @@ def test_the_shipped_sets_pass() -> None:
 def test_a_failing_example_is_a_problem_at_its_line() -> None:
     """With what was expected and what came."""
     example = "tests:\n  - {name: n, given: {}, expect: {score: 60, band: good, scores: []}}\n"
-    trial = try_out([loaded(SCORE_HEAD + example)])
+    trial = check_rulesets([load_rules(SCORE_HEAD + example)])
     assert [(each.line, each.sentence) for each in trial.problems] == [
         (5, "The example `n` fails: score should be 60, is 0; band should be good, is bad")
     ]
-    assert trial.outcomes[0].diff() == ["- score: 60", "+ score: 0", "- band: good", "+ band: bad"]
+    assert trial.outcomes[0].mismatch_diff() == [
+        "- score: 60",
+        "+ score: 0",
+        "- band: good",
+        "+ band: bad",
+    ]
 
 
 def test_it_tells_how_far_it_came() -> None:
     """So that whoever waits can name the place where it hangs."""
     heard: list[tuple[str, int]] = []
 
-    def told(stage: str, at: Place) -> None:
+    def told(stage: str, at: SourceLocation) -> None:
         heard.append((stage, at.line))
 
     example = "tests:\n  - {name: n, given: {}, expect: {score: 0}}\n"
-    try_out([loaded(SCORE_HEAD + example)], told=told)
+    check_rulesets([load_rules(SCORE_HEAD + example)], on_progress=told)
     assert heard == [("compiling", 1), ("examples", 5)]
 
 
 def test_remarks_do_not_stop_a_set() -> None:
     """They come with it."""
-    trial = try_out([loaded(SCORE_HEAD)])
+    trial = check_rulesets([load_rules(SCORE_HEAD)])
     assert trial.problems == ()
     assert [each.sentence for each in trial.warnings] == [
         "`good` starts at 50, and no score comes above 0"
@@ -56,9 +63,9 @@ def test_remarks_do_not_stop_a_set() -> None:
 @needs_both_engines
 def test_engines_that_disagree_on_an_example_are_a_problem_at_its_line() -> None:
     """Which of them is right does not matter: nobody may rely on either."""
-    trial = try_out(
-        [loaded(SCORE_HEAD + RULE + EXAMPLE)],
-        partial(Judge, compiler=lambda _rules: compile_rules([])),
+    trial = check_rulesets(
+        [load_rules(SCORE_HEAD + RULE + EXAMPLE)],
+        partial(RuleEvaluator, compiler=lambda _rules: compile_rules([])),
     )
     assert [(each.line, each.sentence) for each in trial.problems] == [
         (5, "The example `n`: The two engines disagree on a")
@@ -68,8 +75,8 @@ def test_engines_that_disagree_on_an_example_are_a_problem_at_its_line() -> None
 @needs_both_engines
 def test_a_set_that_an_engine_refuses_is_a_problem_of_its_last_file() -> None:
     """Its examples are not run."""
-    refused = partial(Judge, compiler=lambda _rules: (Shard("{", {}, (), ()),))
-    trial = try_out([loaded(SCORE_HEAD + RULE + EXAMPLE)], refused)
+    refused = partial(RuleEvaluator, compiler=lambda _rules: (Shard("{", {}, (), ()),))
+    trial = check_rulesets([load_rules(SCORE_HEAD + RULE + EXAMPLE)], refused)
     assert [each.sentence.partition(":")[0] for each in trial.problems] == [
         "The rules can't be compiled"
     ]

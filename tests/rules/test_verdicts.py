@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rules import Decision, Defer, DeferKind, Effect, Opinion, Verdict
-from rules.facts import REQUIRED
-from tests.rules.support import facts, gate, score
+from rules import Decision, Defer, DeferKind, Opinion, Verdict, VetoEffect
+from rules.facts import REQUIRED_FACTS
+from tests.rules.support import build_facts, build_gate_evaluator, build_score_evaluator
 
 # Each veto fires on a number of unanswered messages of its own, or on 9.
 RULES = """
@@ -27,13 +27,13 @@ BUSINESS = Defer(DeferKind.UNTIL_WINDOW, window="business")
 def _decision(
     unanswered: int, *opinions: Opinion, score_: float | None = 80, **changes: object
 ) -> Decision:
-    judge = gate(RULES)
+    judge = build_gate_evaluator(RULES)
     changes = {
         "history__unanswered": unanswered,
         "prospect__score_contactabilidad": score_,
         **changes,
     }
-    return judge.decide(facts(judge, **changes), opinions)
+    return judge.decide(build_facts(judge, **changes), opinions)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_approval_lifts_a_hold() -> None:
 
 def test_an_approval_lifts_a_plugins_hold() -> None:
     """A plugin asked for a look, and somebody looked."""
-    opinion = Opinion("stranger", Effect.HOLD, "odd")
+    opinion = Opinion("stranger", VetoEffect.HOLD, "odd")
     assert _decision(0, opinion).verdict is Verdict.REVIEW
     assert _decision(0, opinion, message__approved=True).verdict is Verdict.ALLOW
 
@@ -153,9 +153,9 @@ def test_neither_allowed_nor_blocked_messages_need_review() -> None:
 @pytest.mark.parametrize(
     ("opinion", "verdict"),
     [
-        (Opinion("p", Effect.BLOCK, "no"), Verdict.BLOCK),
-        (Opinion("p", Effect.DEFER, "later", TWO_HOURS), Verdict.DEFER),
-        (Opinion("p", Effect.HOLD, "look"), Verdict.REVIEW),
+        (Opinion("p", VetoEffect.BLOCK, "no"), Verdict.BLOCK),
+        (Opinion("p", VetoEffect.DEFER, "later", TWO_HOURS), Verdict.DEFER),
+        (Opinion("p", VetoEffect.HOLD, "look"), Verdict.REVIEW),
     ],
 )
 def test_a_plugins_opinion_is_one_more_veto(opinion: Opinion, verdict: Verdict) -> None:
@@ -167,34 +167,34 @@ def test_a_plugins_opinion_is_one_more_veto(opinion: Opinion, verdict: Verdict) 
 
 def test_an_opinion_cannot_soften_a_veto() -> None:
     """What the rules block stays blocked."""
-    assert _decision(1, Opinion("p", Effect.HOLD, "look")).reason_code == "ends"
+    assert _decision(1, Opinion("p", VetoEffect.HOLD, "look")).reason_code == "ends"
 
 
 def test_a_plugins_wait_is_added_to_the_rules_waits() -> None:
     """All of them must end."""
     other = Defer(DeferKind.DURATION, seconds=5)
-    assert _decision(3, Opinion("p", Effect.DEFER, "later", other)).defers == (TWO_HOURS, other)
+    assert _decision(3, Opinion("p", VetoEffect.DEFER, "later", other)).defers == (TWO_HOURS, other)
 
 
 def test_an_opinion_never_routes() -> None:
     """Where a message goes is not a plugin's to say."""
     with pytest.raises(ValueError, match="never routes"):
-        Opinion("p", Effect.ROUTE, "there")
+        Opinion("p", VetoEffect.ROUTE, "there")
 
 
 def test_only_a_deferring_opinion_says_until_when() -> None:
     """A wait without an end, or an end without a wait, is a mistake of the plugin."""
     with pytest.raises(ValueError, match="until when"):
-        Opinion("p", Effect.DEFER, "later")
+        Opinion("p", VetoEffect.DEFER, "later")
     with pytest.raises(ValueError, match="until when"):
-        Opinion("p", Effect.BLOCK, "no", TWO_HOURS)
+        Opinion("p", VetoEffect.BLOCK, "no", TWO_HOURS)
 
 
-@pytest.mark.parametrize("name", [fact.name for fact in REQUIRED])
+@pytest.mark.parametrize("name", [fact.name for fact in REQUIRED_FACTS])
 def test_a_required_fact_that_is_missing_blocks(name: str) -> None:
     """Even an approved message, whatever the rules say of missing facts."""
-    judge = gate("")
-    given = {**facts(judge, message__approved=True), name: None}
+    judge = build_gate_evaluator("")
+    given = {**build_facts(judge, message__approved=True), name: None}
     decision = judge.decide(given)
     assert (decision.verdict, decision.reason_code) == (Verdict.BLOCK, "required_fact_missing")
     assert name in decision.missing
@@ -215,33 +215,33 @@ def test_missing_facts_that_rules_read_are_listed() -> None:
 
 def test_facts_the_vocabulary_does_not_know_are_not_read() -> None:
     """A stored snapshot of another version can still be judged."""
-    judge = gate("")
-    assert judge.decide({**facts(judge), "prospect.shoe_size": 43}).verdict is Verdict.ALLOW
+    judge = build_gate_evaluator("")
+    assert judge.decide({**build_facts(judge), "prospect.shoe_size": 43}).verdict is Verdict.ALLOW
 
 
 def test_a_decision_is_plain_json() -> None:
     """With everything that is stored: hash, engine, route, places, waits, opinions."""
-    decision = _decision(7, Opinion("p", Effect.DEFER, "later", TWO_HOURS))
+    decision = _decision(7, Opinion("p", VetoEffect.DEFER, "later", TWO_HOURS))
     plain: dict[str, Any] = json.loads(json.dumps(decision.to_dict()))
     assert plain["verdict"] == "defer"
     assert plain["defers"][1] == {"kind": "until_window", "window": "business", "seconds": None}
     assert plain["vetoes"][0]["at"].endswith(":13")
     assert plain["opinions"][0]["defer"]["seconds"] == 7_200
     assert len(plain["ruleset"]) == 64
-    assert plain["engine"] == gate("").engine
+    assert plain["engine"] == build_gate_evaluator("").engine
 
 
 def test_the_same_facts_give_the_same_decision() -> None:
     """Whatever was decided in between."""
-    judge = gate(RULES)
-    first = judge.decide(facts(judge, history__unanswered=7))
-    judge.decide(facts(judge, history__unanswered=9))
-    assert judge.decide(facts(judge, history__unanswered=7)) == first
+    judge = build_gate_evaluator(RULES)
+    first = judge.decide(build_facts(judge, history__unanswered=7))
+    judge.decide(build_facts(judge, history__unanswered=9))
+    assert judge.decide(build_facts(judge, history__unanswered=7)) == first
 
 
 def test_a_gate_does_not_score_and_a_score_set_does_not_decide() -> None:
     """Asking the wrong set is a mistake of the caller, told at once."""
     with pytest.raises(ValueError, match="score@1"):
-        gate("").score({})
+        build_gate_evaluator("").score({})
     with pytest.raises(ValueError, match="gate@1"):
-        score("").decide({})
+        build_score_evaluator("").decide({})

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.ruleset import Window
-from rules.windows import is_holiday, next_opening, open_windows
+from rules.ruleset import TimeWindow
+from rules.windows import find_next_opening, is_holiday, list_open_windows
 from tests.helpers.examples import examples
 
-BUSINESS = Window("business", frozenset(range(5)), 9 * 60 + 30, 18 * 60 + 30, holidays=False)
+BUSINESS = TimeWindow("business", frozenset(range(5)), 9 * 60 + 30, 18 * 60 + 30, holidays=False)
 WINDOWS = {"business": BUSINESS}
 BUENOS_AIRES = "America/Argentina/Buenos_Aires"
 MADRID = "Europe/Madrid"
@@ -23,13 +23,13 @@ def _at(text: str) -> datetime:
 
 
 def _is_open(text: str, *zones: str, country: str | None = None) -> bool:
-    return bool(open_windows(WINDOWS, _at(text), zones, country, BUENOS_AIRES))
+    return bool(list_open_windows(WINDOWS, _at(text), zones, country, BUENOS_AIRES))
 
 
 def _opens(
-    text: str, *zones: str, country: str | None = None, window: Window = BUSINESS
+    text: str, *zones: str, country: str | None = None, window: TimeWindow = BUSINESS
 ) -> datetime | None:
-    return next_opening(window, _at(text), zones, country, BUENOS_AIRES)
+    return find_next_opening(window, _at(text), zones, country, BUENOS_AIRES)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,10 @@ def test_a_public_holiday_is_closed() -> None:
 
 def test_a_window_may_stay_open_on_holidays() -> None:
     """When its file says so."""
-    always = {"business": Window("business", frozenset(range(7)), 0, 1_440, holidays=True)}
-    assert open_windows(always, _at("2026-05-25T15:00"), [], "AR", BUENOS_AIRES) == {"business"}
+    always = {"business": TimeWindow("business", frozenset(range(7)), 0, 1_440, holidays=True)}
+    assert list_open_windows(always, _at("2026-05-25T15:00"), [], "AR", BUENOS_AIRES) == {
+        "business"
+    }
 
 
 def test_a_country_nobody_knows_has_no_holidays() -> None:
@@ -109,16 +111,16 @@ def test_two_zones_open_together_when_the_later_one_opens() -> None:
 
 def test_zones_that_are_never_open_together_have_no_next_opening() -> None:
     """Nine hours of business do not meet from Auckland to Madrid in summer."""
-    early = Window("early", frozenset(range(7)), 9 * 60, 10 * 60, holidays=True)
+    early = TimeWindow("early", frozenset(range(7)), 9 * 60, 10 * 60, holidays=True)
     assert _opens("2026-06-10T01:00", "Pacific/Auckland", MADRID, window=early) is None
 
 
 def test_a_window_without_days_never_opens() -> None:
     """It is not waited for."""
-    assert _opens("2026-06-10T01:00", window=Window("no", frozenset(), 0, 60, False)) is None
+    assert _opens("2026-06-10T01:00", window=TimeWindow("no", frozenset(), 0, 60, False)) is None
 
 
-NIGHT = Window("night", frozenset(range(7)), 2 * 60 + 30, 4 * 60, holidays=True)
+NIGHT = TimeWindow("night", frozenset(range(7)), 2 * 60 + 30, 4 * 60, holidays=True)
 
 
 def test_where_clocks_skip_the_opening_it_opens_when_they_resume() -> None:
@@ -148,12 +150,12 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(
     at: datetime, zones: list[str], country: str | None
 ) -> None:
     """It is the first such moment, to the minute."""
-    opening = next_opening(NIGHT, at, zones, country, MADRID)
+    opening = find_next_opening(NIGHT, at, zones, country, MADRID)
     if opening is None:
         return
     windows = {"night": NIGHT}
     assert opening >= at
-    assert open_windows(windows, opening, zones, country, MADRID)
+    assert list_open_windows(windows, opening, zones, country, MADRID)
     for part in range(1, 50):
         before = at + (opening - at) * (part - 1) / 50
-        assert opening == at or not open_windows(windows, before, zones, country, MADRID)
+        assert opening == at or not list_open_windows(windows, before, zones, country, MADRID)

@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 from statemachines import drawing
-from tests.statemachines.walks import KINDS, Kind
+from tests.statemachines.walks import MACHINE_KINDS, MachineKind
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "machines.md"
 
 
 def test_page_is_what_the_machines_say() -> None:
     """The committed page equals the drawn one; mend it with `make docs`."""
-    assert PAGE.read_text(encoding="utf-8") == drawing.page()
+    assert PAGE.read_text(encoding="utf-8") == drawing.render_page()
 
 
 def test_module_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     """Run as a program, the module writes the page to standard output."""
     runpy.run_path(drawing.__file__, run_name="__main__")
-    assert capsys.readouterr().out == drawing.page()
+    assert capsys.readouterr().out == drawing.render_page()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.machine.__name__)
-def test_every_state_and_event_is_drawn(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MACHINE_KINDS, ids=lambda kind: kind.machine.__name__)
+def test_every_state_and_event_is_drawn(kind: MachineKind) -> None:
     """No state and no event of a running machine is missing on the page."""
     section = next(s for s in drawing.SECTIONS if s.machine is kind.machine)
-    text = "\n".join([*drawing.mermaid(section), *section.table(section)])
+    text = "\n".join([*drawing.render_mermaid(section), *section.table(section)])
     for word in [*kind.states, *kind.events]:
         assert str(word) in text

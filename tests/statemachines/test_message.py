@@ -9,24 +9,24 @@ from itertools import product
 
 import pytest
 
-from statemachines.machine import restore
+from statemachines.machine import restore_machine
 from statemachines.message import (
-    CANCELLABLE,
-    FINAL,
-    IN_FLIGHT,
-    LIVE,
+    CANCELLABLE_STATES,
+    FINAL_STATES,
+    IN_FLIGHT_STATES,
+    LIVE_STATES,
     MANUAL,
-    MOVES,
-    NEEDS_WIRE_ID,
-    SETTLED,
+    MESSAGE_TRANSITIONS,
+    SETTLED_STATES,
+    WIRE_ID_STATES,
     MessageMachine,
     MessageState,
-    is_legal,
-    sources,
-    sql_guard,
-    targets,
+    build_transition_guard,
+    is_legal_transition,
+    source_states,
+    target_states,
 )
-from tests.statemachines.walks import fires
+from tests.statemachines.walks import is_accepted
 
 EVERY_CHANNEL = """
 queued: cleared held deferred blocked queued cancelled expired
@@ -67,7 +67,7 @@ def table() -> Iterator[sqlite3.Connection]:
             f"""
             CREATE TABLE messages (state TEXT, channel TEXT);
             CREATE TRIGGER legal_moves BEFORE UPDATE OF state ON messages
-            WHEN NOT {sql_guard("OLD", "NEW")}
+            WHEN NOT {build_transition_guard("OLD", "NEW")}
             BEGIN SELECT RAISE(ABORT, 'illegal move'); END;
             """,
         )
@@ -93,26 +93,30 @@ def test_table_machine_and_sql_agree_on_every_pair(table: sqlite3.Connection, ch
     own = MANUAL_ONLY if channel == MANUAL else AUTOMATIC_ONLY
     legal = expected(EVERY_CHANNEL, own)
     for source, target in PAIRS:
-        machine = restore(MessageMachine, source)
+        machine = restore_machine(MessageMachine, source)
         machine.channel = channel
         wanted = (source, target) in legal
-        assert is_legal(source, target, channel) == wanted, (source, target)
-        assert fires(machine, target) == wanted, (source, target)
+        assert is_legal_transition(source, target, channel) == wanted, (source, target)
+        assert is_accepted(machine, target) == wanted, (source, target)
         assert machine.model.state is (target if wanted else source)
         assert sql_accepts(table, source, target, channel) == wanted, (source, target)
 
 
 def test_without_a_channel_the_table_tells_all_moves() -> None:
     """A move is legal for no channel in particular when some channel has it."""
-    legal = {pair for pair in PAIRS if is_legal(*pair)}
+    legal = {pair for pair in PAIRS if is_legal_transition(*pair)}
     assert legal == expected(EVERY_CHANNEL, AUTOMATIC_ONLY, MANUAL_ONLY)
-    assert legal == {(source, target) for source in MessageState for target in targets(source)}
-    assert legal == {(source, target) for target in MessageState for source in sources(target)}
+    assert legal == {
+        (source, target) for source in MessageState for target in target_states(source)
+    }
+    assert legal == {
+        (source, target) for target in MessageState for source in source_states(target)
+    }
 
 
 def test_no_move_is_declared_twice() -> None:
     """A pair of states has one row, with one reason."""
-    pairs = [(move.source, move.target) for move in MOVES]
+    pairs = [(move.source, move.target) for move in MESSAGE_TRANSITIONS]
     assert len(pairs) == len(set(pairs))
 
 
@@ -134,15 +138,15 @@ def test_nothing_follows_a_final_state() -> None:
         "blocked",
         "expired",
         "cancelled",
-    } == FINAL
-    assert {MessageState.SENT, MessageState.DELIVERED} == SETTLED - FINAL
-    assert set(MessageState) == LIVE | SETTLED
+    } == FINAL_STATES
+    assert {MessageState.SENT, MessageState.DELIVERED} == SETTLED_STATES - FINAL_STATES
+    assert set(MessageState) == LIVE_STATES | SETTLED_STATES
 
 
 def test_sent_has_no_way_in_but_an_acknowledgement() -> None:
     """Only what was on the wire becomes sent, and only with the wire's id."""
-    assert sources(MessageState.SENT) == {MessageState.SENDING, MessageState.IN_DOUBT}
-    assert {"sent", "delivered", "read"} == NEEDS_WIRE_ID
+    assert source_states(MessageState.SENT) == {MessageState.SENDING, MessageState.IN_DOUBT}
+    assert {"sent", "delivered", "read"} == WIRE_ID_STATES
 
 
 def test_what_is_in_doubt_is_never_sent_again() -> None:
@@ -150,7 +154,7 @@ def test_what_is_in_doubt_is_never_sent_again() -> None:
     ahead = [MessageState.IN_DOUBT]
     seen: set[MessageState] = set()
     while ahead:
-        following = targets(ahead.pop()) - seen
+        following = target_states(ahead.pop()) - seen
         seen |= following
         ahead += following
     assert not seen & {"queued", "cleared", "deferred", "sending", "taken", "revealed"}
@@ -158,5 +162,5 @@ def test_what_is_in_doubt_is_never_sent_again() -> None:
 
 def test_an_opt_out_withdraws_what_certainly_never_went() -> None:
     """Withdrawal reaches what waits or was taken unseen, not what may have left already."""
-    assert {"queued", "cleared", "held", "deferred", "taken"} == CANCELLABLE
-    assert {"sending", "taken", "revealed"} == IN_FLIGHT
+    assert {"queued", "cleared", "held", "deferred", "taken"} == CANCELLABLE_STATES
+    assert {"sending", "taken", "revealed"} == IN_FLIGHT_STATES

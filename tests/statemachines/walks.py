@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from statemachines.machine import IllegalMove, Machine, fire
-from statemachines.message import FINAL, MessageMachine, MessageState
+from statemachines.machine import IllegalTransition, StrictMachine, fire_event
+from statemachines.message import FINAL_STATES, MessageMachine, MessageState
 from statemachines.prospect import ValidationEvent, ValidationMachine, ValidationState
-from statemachines.qr import Qr, QrEvent, QrMachine
+from statemachines.qr import QrEvent, QrMachine, QrState
 from statemachines.session import (
-    RESTING,
+    RESTING_STATES,
     ConnectionEvent,
     ConnectionMachine,
     ConnectionState,
@@ -24,10 +24,10 @@ from statemachines.session import (
 )
 
 
-class Kind(NamedTuple):
+class MachineKind(NamedTuple):
     """One machine, its vocabulary, and where it may come to rest."""
 
-    machine: type[Machine[Any]]
+    machine: type[StrictMachine[Any]]
     states: type[StrEnum]
     events: type[StrEnum]
     rests: frozenset[StrEnum]
@@ -38,13 +38,15 @@ class Kind(NamedTuple):
         return next(state for state in self.states if self.machine.states_map[state].initial)
 
 
-KINDS = (
-    Kind(ConnectionMachine, ConnectionState, ConnectionEvent, frozenset(RESTING)),
-    Kind(PhoneMachine, PhoneState, PhoneEvent, frozenset(PhoneState)),
-    Kind(SendingMachine, SendingState, SendingEvent, frozenset(SendingState)),
-    Kind(QrMachine, Qr, QrEvent, frozenset({Qr.PAIRED, Qr.EXPIRED, Qr.CANCELLED})),
-    Kind(MessageMachine, MessageState, MessageState, frozenset(FINAL)),
-    Kind(
+MACHINE_KINDS = (
+    MachineKind(ConnectionMachine, ConnectionState, ConnectionEvent, frozenset(RESTING_STATES)),
+    MachineKind(PhoneMachine, PhoneState, PhoneEvent, frozenset(PhoneState)),
+    MachineKind(SendingMachine, SendingState, SendingEvent, frozenset(SendingState)),
+    MachineKind(
+        QrMachine, QrState, QrEvent, frozenset({QrState.PAIRED, QrState.EXPIRED, QrState.CANCELLED})
+    ),
+    MachineKind(MessageMachine, MessageState, MessageState, frozenset(FINAL_STATES)),
+    MachineKind(
         ValidationMachine,
         ValidationState,
         ValidationEvent,
@@ -55,22 +57,24 @@ KINDS = (
 )
 
 
-def fires(machine: Machine[Any], event: StrEnum) -> bool:
+def is_accepted(machine: StrictMachine[Any], event: StrEnum) -> bool:
     """Fire the event and tell whether the machine accepted it."""
     try:
-        fire(machine, event)
-    except IllegalMove:
+        fire_event(machine, event)
+    except IllegalTransition:
         return False
     return True
 
 
-def walk(machine: Machine[Any], events: Iterable[StrEnum]) -> None:
+def fire_all(machine: StrictMachine[Any], events: Iterable[StrEnum]) -> None:
     """Fire all events, whatever the machine says to each."""
     for event in events:
-        fires(machine, event)
+        is_accepted(machine, event)
 
 
-def reachable(machine: type[Machine[Any]], start: str, without: str | None = None) -> set[str]:
+def list_reachable_states(
+    machine: type[StrictMachine[Any]], start: str, without: str | None = None
+) -> set[str]:
     """Collect all states that can follow `start`, itself included, without the named event."""
     seen: set[str] = set()
     ahead = [start]

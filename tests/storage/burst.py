@@ -7,20 +7,20 @@ import os
 import sys
 from pathlib import Path
 
-from tests.storage.small import noting, opened
+from tests.storage.small import add_note, open_notes_database
 
 PRODUCERS = 8
 
 
-async def burst(folder: Path) -> None:
+async def write_until_killed(folder: Path) -> None:
     """Write for ever; one line on the standard output for each acknowledgement."""
-    async with opened(folder) as database:
+    async with open_notes_database(folder) as database:
 
         async def produce(producer: int) -> None:
             number = 0
             while True:
                 word = f"{producer}-{number}"
-                await database.write(noting(word), urgent=producer % 2 == 0)
+                await database.write(add_note(word), urgent=producer % 2 == 0)
                 os.write(sys.stdout.fileno(), f"{word}\n".encode())
                 number += 1
 
@@ -28,4 +28,4 @@ async def burst(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(burst(Path(sys.argv[1])))
+    asyncio.run(write_until_killed(Path(sys.argv[1])))

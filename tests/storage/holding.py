@@ -11,7 +11,7 @@ from storage.db import Database
 from storage.tx import Tx
 
 
-class Gate:
+class WriterHold:
     """A job that holds the writer until it is let go, so that others gather behind it."""
 
     def __init__(self) -> None:
@@ -23,29 +23,29 @@ class Gate:
         self._entered.set()
         assert self._open.wait(10)
 
-    async def entered(self) -> None:
+    async def wait_until_held(self) -> None:
         """Wait until the writer is held."""
         assert await asyncio.to_thread(self._entered.wait, 10)
 
-    def open(self) -> None:
+    def release(self) -> None:
         """Let the writer go."""
         self._open.set()
 
 
 @contextlib.asynccontextmanager
-async def held(database: Database, *, urgent: bool = False) -> AsyncIterator[None]:
+async def hold_writer(database: Database, *, urgent: bool = False) -> AsyncIterator[None]:
     """Hold the writer inside; let it go at the end, whatever becomes of its transaction."""
-    gate = Gate()
+    gate = WriterHold()
     holding = asyncio.create_task(database.write(gate, urgent=urgent))
-    await gate.entered()
+    await gate.wait_until_held()
     try:
         yield
     finally:
-        gate.open()
+        gate.release()
         await asyncio.gather(holding, return_exceptions=True)
 
 
-async def turns(count: int = 5) -> None:
+async def yield_to_tasks(count: int = 5) -> None:
     """Let tasks that can run, run."""
     for _ in range(count):
         await asyncio.sleep(0)

@@ -18,21 +18,21 @@ from storage.events import CommittedEvent
 from storage.tx import Reader, Tx
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-MIGRATIONS = Migrations("small")
+NOTES_MIGRATIONS = Migrations("small")
 
 
-@MIGRATIONS()
+@NOTES_MIGRATIONS()
 def m001_notes(db: SchemaDatabase) -> None:
     """Make two tables, the second of which refers to the first."""
     db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT")
     db.execute("CREATE TABLE marks (note INTEGER NOT NULL REFERENCES notes (id)) STRICT")
 
 
-NEWER = Migrations("small")
-NEWER()(m001_notes)
+NEWER_NOTES_MIGRATIONS = Migrations("small")
+NEWER_NOTES_MIGRATIONS()(m001_notes)
 
 
-@NEWER()
+@NEWER_NOTES_MIGRATIONS()
 def m002_colours(db: SchemaDatabase) -> None:
     """Change the first table, as a later version would."""
     db.execute("ALTER TABLE notes ADD COLUMN colour TEXT")
@@ -48,7 +48,7 @@ class NoteAdded:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
-def noting(text: str) -> Callable[[Tx], int]:
+def add_note(text: str) -> Callable[[Tx], int]:
     """Return a job that adds a note, tells of it, and returns the event's number."""
 
     def job(tx: Tx) -> int:
@@ -58,25 +58,25 @@ def noting(text: str) -> Callable[[Tx], int]:
     return job
 
 
-def texts(reader: Reader) -> list[str]:
+def list_note_texts(reader: Reader) -> list[str]:
     """Return all notes in the order of their making."""
     return [row["text"] for row in reader.all("SELECT text FROM notes ORDER BY id")]
 
 
-def ignore(_events: Sequence[CommittedEvent]) -> None:
+def ignore_events(_events: Sequence[CommittedEvent]) -> None:
     """Stand for a subscriber that does not care."""
 
 
 @contextlib.asynccontextmanager
-async def opened(
+async def open_notes_database(
     folder: Path,
     *,
-    migrations: Migrations = MIGRATIONS,
+    migrations: Migrations = NOTES_MIGRATIONS,
     events: list[CommittedEvent] | None = None,
     queue_limit: int = QUEUE_LIMIT,
 ) -> AsyncIterator[Database]:
     """Open a database, collect its events, close it."""
-    on_events = ignore if events is None else events.extend
+    on_events = ignore_events if events is None else events.extend
     database = await Database.open(
         folder, migrations=migrations, on_events=on_events, queue_limit=queue_limit
     )
@@ -86,20 +86,20 @@ async def opened(
         await database.close()
 
 
-async def filled(folder: Path, *words: str) -> None:
+async def fill_notes_database(folder: Path, *words: str) -> None:
     """Leave a closed database with these notes."""
-    async with opened(folder) as database:
+    async with open_notes_database(folder) as database:
         for word in words:
-            await database.write(noting(word))
+            await database.write(add_note(word))
 
 
-def straight(path: Path) -> contextlib.closing[sqlite3.Connection]:
+def connect_directly(path: Path) -> contextlib.closing[sqlite3.Connection]:
     """Open the file behind the room's back."""
     return contextlib.closing(sqlite3.connect(path))
 
 
 @contextlib.contextmanager
-def no_file_grows_beyond(size: int) -> Iterator[None]:
+def limit_file_size(size: int) -> Iterator[None]:
     """Make the kernel refuse to write past a size, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))

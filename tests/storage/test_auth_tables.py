@@ -13,11 +13,11 @@ from sqlite_utils import Database as SchemaDatabase
 
 from storage import sign_ins, signing_keys, tokens, users
 from storage.db import Database
-from storage.migrations import migrations
+from storage.migrations import MIGRATIONS
 from storage.tokens import TokenRecord
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY
-from tests.helpers.database import opened_database
+from tests.helpers.database import open_database
 
 LATER = MIDDAY + timedelta(hours=1)
 
@@ -25,9 +25,9 @@ LATER = MIDDAY + timedelta(hours=1)
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """Return a database with the users ana and eva."""
-    async with opened_database(tmp_path) as opened:
-        await opened.write(lambda tx: users.insert(tx, "ana", "admin", "hash", MIDDAY))
-        await opened.write(lambda tx: users.insert(tx, "eva", "viewer", None, MIDDAY))
+    async with open_database(tmp_path) as opened:
+        await opened.write(lambda tx: users.insert_user(tx, "ana", "admin", "hash", MIDDAY))
+        await opened.write(lambda tx: users.insert_user(tx, "eva", "viewer", None, MIDDAY))
         yield opened
 
 
@@ -39,22 +39,22 @@ def token(name: str, user: str = "ana") -> TokenRecord:
 def test_the_tables_came_by_a_migration_of_their_own() -> None:
     """A database of version 1 gets them; nothing of version 1 was edited."""
     with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
-        pending = migrations.pending(SchemaDatabase(nothing, execute_plugins=False))
+        pending = MIGRATIONS.pending(SchemaDatabase(nothing, execute_plugins=False))
     assert [step.name for step in pending][:2] == ["m001_first_tables", "m002_auth"]
 
 
 async def test_a_name_is_taken_once(database: Database) -> None:
     """A second insert changes nothing and says so."""
-    again = await database.write(lambda tx: users.insert(tx, "ana", "viewer", None, LATER))
-    found = await database.read(lambda reader: users.get(reader, "ana"))
+    again = await database.write(lambda tx: users.insert_user(tx, "ana", "viewer", None, LATER))
+    found = await database.read(lambda reader: users.get_user(reader, "ana"))
     assert (again, found and found.role) == (False, "admin")
-    assert [user.name for user in await database.read(users.every)] == ["ana", "eva"]
+    assert [user.name for user in await database.read(users.list_users)] == ["ana", "eva"]
 
 
 async def test_a_role_is_one_of_three(database: Database) -> None:
     """The table refuses a word that no code knows."""
     with pytest.raises(sqlite3.IntegrityError):
-        await database.write(lambda tx: users.set_role(tx, "ana", "emperor"))
+        await database.write(lambda tx: users.set_user_role(tx, "ana", "emperor"))
 
 
 async def test_a_token_stands_while_row_and_user_do(database: Database) -> None:
@@ -62,16 +62,16 @@ async def test_a_token_stands_while_row_and_user_do(database: Database) -> None:
 
     def story(tx: Tx) -> list[bool]:
         def stands(user: str = "ana") -> bool:
-            return tokens.standing(tx, "t1", user) is not None
+            return tokens.get_active_token(tx, "t1", user) is not None
 
-        tokens.insert(tx, token("t1"))
+        tokens.insert_token(tx, token("t1"))
         seen = [stands(), stands("eva")]
-        users.set_disabled(tx, "ana", LATER)
+        users.set_user_disabled(tx, "ana", LATER)
         seen.append(stands())
-        users.set_disabled(tx, "ana", None)
+        users.set_user_disabled(tx, "ana", None)
         seen.append(stands())
-        seen.append(tokens.revoke(tx, "t1", LATER))
-        seen.append(tokens.revoke(tx, "t1", LATER))
+        seen.append(tokens.revoke_token(tx, "t1", LATER))
+        seen.append(tokens.revoke_token(tx, "t1", LATER))
         seen.append(stands())
         return seen
 
@@ -83,11 +83,13 @@ async def test_all_of_a_users_tokens_and_no_others(database: Database) -> None:
 
     def story(tx: Tx) -> tuple[int, int]:
         for record in (token("t1"), token("t2"), token("t3", "eva")):
-            tokens.insert(tx, record)
-        return tokens.revoke_all(tx, "ana", LATER), tokens.revoke_all(tx, "ana", LATER)
+            tokens.insert_token(tx, record)
+        return tokens.revoke_user_tokens(tx, "ana", LATER), tokens.revoke_user_tokens(
+            tx, "ana", LATER
+        )
 
     assert await database.write(story) == (2, 0)
-    left = await database.read(lambda reader: tokens.standing(reader, "t3", "eva"))
+    left = await database.read(lambda reader: tokens.get_active_token(reader, "t3", "eva"))
     assert left is not None
     assert left.role == "viewer"
 
@@ -97,13 +99,13 @@ async def test_one_key_signs_at_any_time(database: Database) -> None:
 
     def story(tx: Tx) -> list[bool]:
         return [
-            signing_keys.take_over(tx, "k1", b"1", MIDDAY),
-            signing_keys.take_over(tx, "k1", b"1", MIDDAY),
-            signing_keys.take_over(tx, "k2", b"2", LATER),
+            signing_keys.activate_signing_key(tx, "k1", b"1", MIDDAY),
+            signing_keys.activate_signing_key(tx, "k1", b"1", MIDDAY),
+            signing_keys.activate_signing_key(tx, "k2", b"2", LATER),
         ]
 
     assert await database.write(story) == [True, False, True]
-    first, second = await database.read(signing_keys.every)
+    first, second = await database.read(signing_keys.list_signing_keys)
     assert (first.kid, first.retired_at) == ("k1", LATER)
     assert (second.kid, second.retired_at) == ("k2", None)
     with pytest.raises(sqlite3.IntegrityError):
@@ -114,7 +116,7 @@ async def test_one_key_signs_at_any_time(database: Database) -> None:
                 ).rowcount
             )
         )
-    assert await database.write(lambda tx: signing_keys.forget_retired(tx, LATER)) == 1
+    assert await database.write(lambda tx: signing_keys.delete_retired_signing_keys(tx, LATER)) == 1
 
 
 async def test_a_sign_in_holds_until_either_end(database: Database) -> None:
@@ -124,11 +126,11 @@ async def test_a_sign_in_holds_until_either_end(database: Database) -> None:
     def story(tx: Tx) -> list[bool]:
         def holds(minutes: int) -> bool:
             at = MIDDAY + timedelta(minutes=minutes)
-            return sign_ins.current(tx, "s1", at) is not None
+            return sign_ins.get_current_sign_in(tx, "s1", at) is not None
 
-        sign_ins.begin(tx, "s1", "ana", MIDDAY, LATER, ends)
+        sign_ins.insert_sign_in(tx, "s1", "ana", MIDDAY, LATER, ends)
         seen = [holds(59), holds(60)]
-        sign_ins.note_use(tx, "s1", MIDDAY, ends + timedelta(hours=9))
+        sign_ins.record_sign_in_use(tx, "s1", MIDDAY, ends + timedelta(hours=9))
         seen += [holds(179), holds(180)]
         return seen
 
@@ -139,8 +141,10 @@ async def test_signing_out_everywhere_spoils_links_too(database: Database) -> No
     """A link that is on its way would undo it."""
 
     def story(tx: Tx) -> tuple[int, str | None]:
-        sign_ins.begin(tx, "s1", "ana", MIDDAY, LATER, LATER)
-        sign_ins.add_link(tx, "l1", "ana", "root", MIDDAY, LATER)
-        return sign_ins.end_all(tx, "ana"), sign_ins.spend_link(tx, "l1", MIDDAY)
+        sign_ins.insert_sign_in(tx, "s1", "ana", MIDDAY, LATER, LATER)
+        sign_ins.insert_sign_in_link(tx, "l1", "ana", "root", MIDDAY, LATER)
+        return sign_ins.delete_user_sign_ins(tx, "ana"), sign_ins.redeem_sign_in_link(
+            tx, "l1", MIDDAY
+        )
 
     assert await database.write(story) == (1, None)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from storage.connections import connect_for_reading, connect_for_writing
-from tests.storage.small import filled
+from tests.storage.small import fill_notes_database
 
 
 async def test_a_commit_is_synced_before_it_is_acknowledged(tmp_path: Path) -> None:
     """With `synchronous` below FULL (2), a power cut was seen to lose acknowledged commits."""
-    await filled(tmp_path)
+    await fill_notes_database(tmp_path)
     with contextlib.closing(connect_for_writing(tmp_path / "leadmaster.db")) as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
@@ -22,7 +22,7 @@ async def test_a_commit_is_synced_before_it_is_acknowledged(tmp_path: Path) -> N
 
 async def test_every_connection_keeps_references_and_distrusts_the_schema(tmp_path: Path) -> None:
     """Foreign keys hold, and a schema can not call functions with side effects."""
-    await filled(tmp_path)
+    await fill_notes_database(tmp_path)
     for connect in (connect_for_writing, connect_for_reading):
         with contextlib.closing(connect(tmp_path / "leadmaster.db")) as connection:
             assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1

@@ -13,7 +13,7 @@ from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.evidence import EvidenceKind
 from storage.tx import Tx
-from tests.helpers.database import opened_database
+from tests.helpers.database import open_database
 
 AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
 MOBILE = Alias("+5491141234567", "h1", AliasKind.PHONE)
@@ -25,13 +25,13 @@ OTHER = Alias("+5491150000000", "h4", AliasKind.PHONE)
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """Open a database for one test."""
-    async with opened_database(tmp_path) as opened:
+    async with open_database(tmp_path) as opened:
         yield opened
 
 
 def prospect(tx: Tx, contact: str, alias: Alias, *, name: str = "", trade: str = "") -> str:
     """Enter a prospect of a contact."""
-    return prospects.insert(
+    return prospects.insert_prospect(
         tx,
         prospects.NewProspectRecord(
             contact=contact,
@@ -49,9 +49,9 @@ async def test_every_form_leads_to_one_contact(database: Database) -> None:
     """A contact is found by each of its aliases, and made only once."""
 
     def job(tx: Tx) -> tuple[str, str, str | None]:
-        first = contacts.resolve(tx, [MOBILE, LANDLINE], AT)
-        again = contacts.resolve(tx, [LANDLINE], AT)
-        return first, again, contacts.of_alias(tx, MOBILE.text)
+        first = contacts.resolve_contact(tx, [MOBILE, LANDLINE], AT)
+        again = contacts.resolve_contact(tx, [LANDLINE], AT)
+        return first, again, contacts.find_contact_by_alias(tx, MOBILE.text)
 
     first, again, found = await database.write(job)
     assert first == again == found
@@ -62,11 +62,15 @@ async def test_a_new_alias_is_news(database: Database) -> None:
     """An alias learnt later joins the contact and raises its revision; a known one does not."""
 
     def job(tx: Tx) -> tuple[int, int, list[Alias]]:
-        contact = contacts.resolve(tx, [MOBILE], AT)
-        contacts.resolve(tx, [MOBILE], AT)
-        before = contacts.revision(tx, contact)
-        contacts.resolve(tx, [MOBILE, LID], AT)
-        return before, contacts.revision(tx, contact), contacts.aliases_of(tx, contact)
+        contact = contacts.resolve_contact(tx, [MOBILE], AT)
+        contacts.resolve_contact(tx, [MOBILE], AT)
+        before = contacts.get_contact_revision(tx, contact)
+        contacts.resolve_contact(tx, [MOBILE, LID], AT)
+        return (
+            before,
+            contacts.get_contact_revision(tx, contact),
+            contacts.list_aliases(tx, contact),
+        )
 
     assert await database.write(job) == (0, 1, [MOBILE, LID])
 
@@ -75,24 +79,24 @@ async def test_two_contacts_that_share_an_alias_become_the_elder(database: Datab
     """Everything of the younger moves to the elder, and the younger points to it."""
 
     def job(tx: Tx) -> tuple[str, str]:
-        elder = contacts.resolve(tx, [LID], AT)
-        younger = contacts.resolve(tx, [MOBILE], AT + timedelta(days=1))
+        elder = contacts.resolve_contact(tx, [LID], AT)
+        younger = contacts.resolve_contact(tx, [MOBILE], AT + timedelta(days=1))
         prospect(tx, younger, MOBILE)
-        evidence.add(tx, younger, EvidenceKind.PERMISSION, "none", at=AT, source="test")
-        contacts.ask_review(tx, younger, "begins with a listed word", AT)
-        assert contacts.resolve(tx, [MOBILE, LID], AT + timedelta(days=2)) == elder
+        evidence.insert_evidence(tx, younger, EvidenceKind.PERMISSION, "none", at=AT, source="test")
+        contacts.request_contact_review(tx, younger, "begins with a listed word", AT)
+        assert contacts.resolve_contact(tx, [MOBILE, LID], AT + timedelta(days=2)) == elder
         return elder, younger
 
     elder, younger = await database.write(job)
-    assert await database.read(lambda r: contacts.current(r, younger)) == elder
-    assert await database.read(lambda r: contacts.current(r, elder)) == elder
-    assert await database.read(lambda r: contacts.aliases_of(r, elder)) == [MOBILE, LID]
-    assert await database.read(lambda r: contacts.aliases_of(r, younger)) == []
-    assert len(await database.read(lambda r: evidence.of_contact(r, elder))) == 1
-    moved = await database.read(lambda r: prospects.of_contact(r, elder))
+    assert await database.read(lambda r: contacts.get_merged_contact(r, younger)) == elder
+    assert await database.read(lambda r: contacts.get_merged_contact(r, elder)) == elder
+    assert await database.read(lambda r: contacts.list_aliases(r, elder)) == [MOBILE, LID]
+    assert await database.read(lambda r: contacts.list_aliases(r, younger)) == []
+    assert len(await database.read(lambda r: evidence.list_contact_evidence(r, elder))) == 1
+    moved = await database.read(lambda r: prospects.find_prospect_by_contact(r, elder))
     assert moved is not None
     assert moved.phone == MOBILE.text
-    kept = await database.read(lambda r: contacts.get(r, elder))
+    kept = await database.read(lambda r: contacts.get_contact(r, elder))
     assert kept is not None
     assert kept.review_reason == "begins with a listed word"
 
@@ -141,10 +145,10 @@ async def test_a_merge_leaves_nothing_behind(database: Database) -> None:
     """Everything of the younger follows; a place in flight keeps its name."""
 
     def job(tx: Tx) -> tuple[str, str]:
-        elder = contacts.resolve(tx, [LID], AT)
-        younger = contacts.resolve(tx, [MOBILE], AT + timedelta(days=1))
+        elder = contacts.resolve_contact(tx, [LID], AT)
+        younger = contacts.resolve_contact(tx, [MOBILE], AT + timedelta(days=1))
         rows_of(tx, younger)
-        contacts.resolve(tx, [LID, MOBILE], AT)
+        contacts.resolve_contact(tx, [LID, MOBILE], AT)
         return elder, younger
 
     elder, younger = await database.write(job)
@@ -160,11 +164,11 @@ async def test_a_merge_raises_the_revision_above_both(database: Database) -> Non
     """What was judged under either contact is judged anew."""
 
     def job(tx: Tx) -> int:
-        contacts.resolve(tx, [LID], AT)
-        younger = contacts.resolve(tx, [MOBILE], AT + timedelta(days=1))
+        contacts.resolve_contact(tx, [LID], AT)
+        younger = contacts.resolve_contact(tx, [MOBILE], AT + timedelta(days=1))
         for _ in range(5):
-            contacts.touch(tx, younger)
-        return contacts.revision(tx, contacts.resolve(tx, [LID, MOBILE], AT))
+            contacts.bump_contact_revision(tx, younger)
+        return contacts.get_contact_revision(tx, contacts.resolve_contact(tx, [LID, MOBILE], AT))
 
     assert await database.write(job) == 6
 
@@ -174,12 +178,16 @@ async def test_a_chain_of_merges_ends_at_the_eldest(database: Database) -> None:
 
     def job(tx: Tx) -> tuple[str, ...]:
         eldest, middle, youngest = (
-            contacts.resolve(tx, [alias], AT + timedelta(days=day))
+            contacts.resolve_contact(tx, [alias], AT + timedelta(days=day))
             for day, alias in enumerate((LID, MOBILE, OTHER))
         )
-        contacts.resolve(tx, [MOBILE, OTHER], AT)
-        contacts.resolve(tx, [LID, MOBILE], AT)
-        return eldest, contacts.current(tx, middle), contacts.current(tx, youngest)
+        contacts.resolve_contact(tx, [MOBILE, OTHER], AT)
+        contacts.resolve_contact(tx, [LID, MOBILE], AT)
+        return (
+            eldest,
+            contacts.get_merged_contact(tx, middle),
+            contacts.get_merged_contact(tx, youngest),
+        )
 
     eldest, of_middle, of_youngest = await database.write(job)
     assert eldest == of_middle == of_youngest
@@ -189,16 +197,16 @@ async def test_two_prospects_of_one_person_become_one(database: Database) -> Non
     """The elder's prospect stays, its blanks are filled, and the later check speaks for it."""
 
     def job(tx: Tx) -> str:
-        elder = contacts.resolve(tx, [MOBILE], AT)
-        younger = contacts.resolve(tx, [OTHER], AT + timedelta(days=1))
+        elder = contacts.resolve_contact(tx, [MOBILE], AT)
+        younger = contacts.resolve_contact(tx, [OTHER], AT + timedelta(days=1))
         kept = prospect(tx, elder, MOBILE, name="Ana")
         folded = prospect(tx, younger, OTHER, name="Ana López", trade="Panadería")
-        prospects.update(tx, folded, at=AT, on_whatsapp="yes", checked_at=AT)
-        contacts.resolve(tx, [MOBILE, OTHER], AT)
+        prospects.update_prospect(tx, folded, at=AT, on_whatsapp="yes", checked_at=AT)
+        contacts.resolve_contact(tx, [MOBILE, OTHER], AT)
         return kept
 
     kept = await database.write(job)
-    left = await database.read(lambda r: prospects.search(r, limit=10))
+    left = await database.read(lambda r: prospects.search_prospects(r, limit=10))
     assert [each.id for each in left] == [kept]
     assert (left[0].name, left[0].trade, left[0].on_whatsapp) == ("Ana", "Panadería", "yes")
 
@@ -208,21 +216,23 @@ async def test_an_older_check_does_not_speak_for_both(database: Database) -> Non
 
     def job(tx: Tx) -> None:
         for day, alias in enumerate((MOBILE, OTHER)):
-            kept = prospect(tx, contacts.resolve(tx, [alias], AT + timedelta(days=day)), alias)
+            kept = prospect(
+                tx, contacts.resolve_contact(tx, [alias], AT + timedelta(days=day)), alias
+            )
             checked = AT - timedelta(days=day)
             answer = ("yes", "no")[day]
-            prospects.update(tx, kept, at=AT, on_whatsapp=answer, checked_at=checked)
-        contacts.resolve(tx, [MOBILE, OTHER], AT)
+            prospects.update_prospect(tx, kept, at=AT, on_whatsapp=answer, checked_at=checked)
+        contacts.resolve_contact(tx, [MOBILE, OTHER], AT)
 
     await database.write(job)
-    (left,) = await database.read(prospects.search)
+    (left,) = await database.read(prospects.search_prospects)
     assert (left.on_whatsapp, left.checked_at) == ("yes", AT)
 
 
 async def test_an_unknown_name_is_nobody(database: Database) -> None:
     """Asking for a stranger gives nothing and makes nothing."""
-    assert await database.read(lambda r: contacts.of_alias(r, "+1")) is None
-    assert await database.read(lambda r: contacts.get(r, "con_x")) is None
+    assert await database.read(lambda r: contacts.find_contact_by_alias(r, "+1")) is None
+    assert await database.read(lambda r: contacts.get_contact(r, "con_x")) is None
 
 
 def test_an_alias_does_not_show_its_number() -> None:

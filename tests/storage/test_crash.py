@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import event_log
-from tests.storage.small import noting, opened, texts
+from tests.storage.small import add_note, list_note_texts, open_notes_database
 
 
 def killed_after(folder: Path, acknowledgements: int) -> list[str]:
@@ -31,10 +31,10 @@ async def test_a_killed_process_loses_no_acknowledged_write(
     """Each is there after the restart, with its event, and the next start needs no help."""
     acknowledged = killed_after(tmp_path, acknowledgements)
     assert len(acknowledged) >= acknowledgements
-    async with opened(tmp_path) as database:
-        stored = await database.read(texts)
+    async with open_notes_database(tmp_path) as database:
+        stored = await database.read(list_note_texts)
         assert set(acknowledged) <= set(stored)
-        events = await database.read(lambda r: event_log.after(r, 0, 1_000_000))
+        events = await database.read(lambda r: event_log.list_events_after(r, 0, 1_000_000))
         assert [event.subject for event in events] == stored
         assert [event.seq for event in events] == list(range(1, len(stored) + 1))
-        assert await database.write(noting("next")) == len(stored) + 1
+        assert await database.write(add_note("next")) == len(stored) + 1

@@ -13,22 +13,29 @@ from pathlib import Path
 import pytest
 
 from storage import event_log
-from storage.errors import Closed
+from storage.errors import DatabaseClosed
 from storage.events import CommittedEvent
-from storage.readers import Readers
+from storage.readers import ReaderPool
 from storage.tx import Reader, Tx
-from tests.storage.small import NOON, NoteAdded, filled, noting, opened, texts
+from tests.storage.small import (
+    NOON,
+    NoteAdded,
+    add_note,
+    fill_notes_database,
+    list_note_texts,
+    open_notes_database,
+)
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
 
 
 async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:
     """A write's result comes back, and the row is in the file."""
-    async with opened(tmp_path) as database:
-        assert await database.write(noting("hello")) == 1
+    async with open_notes_database(tmp_path) as database:
+        assert await database.write(add_note("hello")) == 1
         assert database.path == tmp_path / "leadmaster.db"
-    async with opened(tmp_path) as database:
-        assert await database.read(texts) == ["hello"]
+    async with open_notes_database(tmp_path) as database:
+        assert await database.read(list_note_texts) == ["hello"]
 
 
 async def test_events_come_in_order_and_without_holes(tmp_path: Path) -> None:
@@ -36,24 +43,24 @@ async def test_events_come_in_order_and_without_holes(tmp_path: Path) -> None:
     events: list[CommittedEvent] = []
 
     def failing(tx: Tx) -> None:
-        noting("lost")(tx)
+        add_note("lost")(tx)
         raise LookupError
 
-    async with opened(tmp_path, events=events) as database:
-        jobs = [failing if n % 3 == 0 else noting(str(n)) for n in range(60)]
+    async with open_notes_database(tmp_path, events=events) as database:
+        jobs = [failing if n % 3 == 0 else add_note(str(n)) for n in range(60)]
         answers = await asyncio.gather(*map(database.write, jobs), return_exceptions=True)
         numbers = [answer for answer in answers if isinstance(answer, int)]
         assert [event.seq for event in events] == list(range(1, 41))
         assert sorted(numbers) == list(range(1, 41))
         assert await database.high_water() == 40
-        assert await database.read(lambda r: event_log.after(r, 0, 100)) == events
+        assert await database.read(lambda r: event_log.list_events_after(r, 0, 100)) == events
 
 
 async def test_an_event_is_told_before_its_caller_is_answered(tmp_path: Path) -> None:
     """Who reads its own write's answer finds the event already published."""
     events: list[CommittedEvent] = []
-    async with opened(tmp_path, events=events) as database:
-        seq = await database.write(noting("one"))
+    async with open_notes_database(tmp_path, events=events) as database:
+        seq = await database.write(add_note("one"))
         assert events == [CommittedEvent(seq, "note_added", NOON, "one", {"text": "one"})]
 
 
@@ -61,13 +68,13 @@ async def test_an_event_that_is_not_json_fails_its_job(tmp_path: Path) -> None:
     """What could not be replayed is not stored, nor is the change that came with it."""
 
     def job(tx: Tx) -> None:
-        noting("never")(tx)
+        add_note("never")(tx)
         tx.emit(NoteAdded("never", data={"ratio": float("nan")}))
 
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         with pytest.raises(ValueError, match="JSON"):
             await database.write(job)
-        assert await database.read(texts) == []
+        assert await database.read(list_note_texts) == []
         assert await database.high_water() == 0
 
 
@@ -76,17 +83,17 @@ async def test_a_reader_sees_only_what_is_committed(tmp_path: Path) -> None:
     inserted, go_on = threading.Event(), threading.Event()
 
     def slow(tx: Tx) -> None:
-        noting("coming")(tx)
+        add_note("coming")(tx)
         inserted.set()
         assert go_on.wait(10)
 
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         writing = asyncio.create_task(database.write(slow))
         await asyncio.to_thread(inserted.wait, 10)
-        assert await database.read(texts) == []
+        assert await database.read(list_note_texts) == []
         go_on.set()
         await writing
-        assert await database.read(texts) == ["coming"]
+        assert await database.read(list_note_texts) == ["coming"]
 
 
 async def test_a_read_sees_one_state_throughout(tmp_path: Path) -> None:
@@ -94,29 +101,29 @@ async def test_a_read_sees_one_state_throughout(tmp_path: Path) -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     def twice(reader: Reader) -> tuple[list[str], list[str]]:
-        before = texts(reader)
+        before = list_note_texts(reader)
         asked.set()
         assert go_on.wait(10)
-        return before, texts(reader)
+        return before, list_note_texts(reader)
 
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         reading = asyncio.create_task(database.read(twice))
         await asyncio.to_thread(asked.wait, 10)
-        await database.write(noting("meanwhile"))
+        await database.write(add_note("meanwhile"))
         go_on.set()
         assert await reading == ([], [])
 
 
 async def test_a_reader_can_not_write(tmp_path: Path) -> None:
     """A query that tries to change something is refused by SQLite itself."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await database.read(lambda r: r.all("INSERT INTO notes (text) VALUES ('x')"))
 
 
 async def test_a_failed_read_gives_its_connection_back(tmp_path: Path) -> None:
     """More failures than there are connections leave all of them usable."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         for _ in range(10):
             with pytest.raises(sqlite3.OperationalError):
                 await database.read(lambda r: r.all("SELECT * FROM nowhere"))
@@ -126,7 +133,7 @@ async def test_a_failed_read_gives_its_connection_back(tmp_path: Path) -> None:
 
 async def test_foreign_keys_hold(tmp_path: Path) -> None:
     """A row that refers to nothing is refused."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
             await database.write(lambda tx: tx.execute("INSERT INTO marks VALUES (99)").rowcount)
 
@@ -134,7 +141,7 @@ async def test_foreign_keys_hold(tmp_path: Path) -> None:
 async def test_many_rows_go_in_one_job(tmp_path: Path) -> None:
     """A bulk insert tells how many rows it made."""
     rows = [(str(n),) for n in range(500)]
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         assert (
             await database.write(
                 lambda tx: tx.execute_many("INSERT INTO notes (text) VALUES (?)", rows)
@@ -146,16 +153,16 @@ async def test_many_rows_go_in_one_job(tmp_path: Path) -> None:
 async def test_trimming_forgets_the_beginning_only(tmp_path: Path) -> None:
     """Old events go up to the first younger one, and their numbers are never given again."""
     days = [-9, -8, 0, -7]  # the clock jumped back once: the last stays, or there would be a hole
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         for day in days:
             event = NoteAdded(str(day), at=NOON + timedelta(days=day))
             await database.write(methodcaller("emit", event))
         assert await database.trim_events(NOON) == 2
-        assert await database.read(event_log.oldest) == 3
+        assert await database.read(event_log.get_oldest_seq) == 3
         assert await database.trim_events(NOON + timedelta(days=1)) == 2
-        assert await database.read(event_log.oldest) is None
+        assert await database.read(event_log.get_oldest_seq) is None
         assert await database.high_water() == 4
-        assert await database.write(noting("next")) == 5
+        assert await database.write(add_note("next")) == 5
 
 
 async def test_trimming_many_events_takes_many_small_jobs(tmp_path: Path) -> None:
@@ -165,7 +172,7 @@ async def test_trimming_many_events_takes_many_small_jobs(tmp_path: Path) -> Non
         for n in range(1200):
             tx.emit(NoteAdded(str(n)))
 
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         await database.write(many)
         before = database.commits
         assert await database.trim_events(NOON + timedelta(days=1)) == 1200
@@ -174,8 +181,8 @@ async def test_trimming_many_events_takes_many_small_jobs(tmp_path: Path) -> Non
 
 async def test_a_checkpoint_empties_the_log(tmp_path: Path) -> None:
     """After a checkpoint everything is in the file itself."""
-    async with opened(tmp_path) as database:
-        await database.write(noting("one"))
+    async with open_notes_database(tmp_path) as database:
+        await database.write(add_note("one"))
         wal = tmp_path / "leadmaster.db-wal"
         assert wal.stat().st_size > 0
         await database.checkpoint()
@@ -187,16 +194,16 @@ async def test_a_checkpoint_gives_way_to_a_reader(tmp_path: Path) -> None:
     asked, go_on = threading.Event(), threading.Event()
 
     def slow(reader: Reader) -> list[str]:
-        found = texts(reader)
+        found = list_note_texts(reader)
         asked.set()
         assert go_on.wait(10)
         return found
 
-    async with opened(tmp_path) as database:
-        await database.write(noting("one"))
+    async with open_notes_database(tmp_path) as database:
+        await database.write(add_note("one"))
         reading = asyncio.create_task(database.read(slow))
         await asyncio.to_thread(asked.wait, 10)
-        await database.write(noting("two"))
+        await database.write(add_note("two"))
         await database.checkpoint()
         go_on.set()
         assert await reading == ["one"]
@@ -204,7 +211,7 @@ async def test_a_checkpoint_gives_way_to_a_reader(tmp_path: Path) -> None:
 
 async def test_after_a_clean_stop_the_file_alone_is_the_database(tmp_path: Path) -> None:
     """No log is left beside it, and nobody else may read any of it."""
-    await filled(tmp_path / "state", "one")
+    await fill_notes_database(tmp_path / "state", "one")
     left = {path.name: path for path in (tmp_path / "state").iterdir()}
     assert sorted(left) == [
         "leadmaster.anchor",
@@ -218,19 +225,19 @@ async def test_after_a_clean_stop_the_file_alone_is_the_database(tmp_path: Path)
 
 async def test_a_closed_database_answers_closed(tmp_path: Path) -> None:
     """Neither reads nor writes are taken after `close`, and it may be called twice."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         await database.close()
-        with pytest.raises(Closed):
-            await database.read(texts)
-        with pytest.raises(Closed) as caught:
-            await database.write(noting("late"))
+        with pytest.raises(DatabaseClosed):
+            await database.read(list_note_texts)
+        with pytest.raises(DatabaseClosed) as caught:
+            await database.write(add_note("late"))
         assert caught.value.code == "closed"
 
 
 async def test_closing_interrupts_a_query_without_end(tmp_path: Path) -> None:
     """A read that never ends does not keep the daemon from stopping."""
-    await filled(tmp_path)
-    readers = Readers(tmp_path / "leadmaster.db", close_seconds=0.05)
+    await fill_notes_database(tmp_path)
+    readers = ReaderPool(tmp_path / "leadmaster.db", close_seconds=0.05)
     endless = asyncio.create_task(readers.read(lambda r: r.value(ENDLESS)))
     await asyncio.sleep(0)
     await readers.close()

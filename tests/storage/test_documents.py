@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.documents import written
+from storage.documents import encode_json
 
 
 class Wait(StrEnum):
@@ -37,9 +37,9 @@ DOCUMENTS = st.dictionaries(TEXTS, PARTS, max_size=5)
 @given(document=DOCUMENTS)
 def test_a_document_reads_as_what_was_written(document: dict[str, object]) -> None:
     """With its keys in order at every depth, so that equal documents are equal texts."""
-    text = written(document)
+    text = encode_json(document)
     assert json.loads(text) == document
-    assert text == written(json.loads(json.dumps(document, sort_keys=True)))
+    assert text == encode_json(json.loads(json.dumps(document, sort_keys=True)))
 
 
 def test_rows_look_as_they_did() -> None:
@@ -50,23 +50,24 @@ def test_rows_look_as_they_did() -> None:
         "defers": ({"until": Wait.UNTIL_CHECKED, "after": 3},),
     }
     before = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    assert written(document) == before
+    assert encode_json(document) == before
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_without_a_word_is_null(number: float) -> None:
     """`NaN` is no JSON: SQLite would refuse to look into the row. Null is unknown, as it is."""
-    assert written({"rate": number}) == '{"rate":null}'
+    assert encode_json({"rate": number}) == '{"rate":null}'
 
 
 def test_a_plugin_s_own_kinds_of_text_and_number_are_written() -> None:
     """What a plugin says of a message must not keep the decision from being stored."""
     assert (
-        written({"reason": Words("late"), "seconds": Count(3)}) == '{"reason":"late","seconds":3}'
+        encode_json({"reason": Words("late"), "seconds": Count(3)})
+        == '{"reason":"late","seconds":3}'
     )
 
 
 def test_what_is_no_json_is_refused() -> None:
     """By the name of its type."""
     with pytest.raises(TypeError, match="can't hold object"):
-        written({"of": object()})
+        encode_json({"of": object()})

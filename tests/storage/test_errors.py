@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from storage import errors
-from storage.errors import DiskFault, DiskFull, StorageError, WriteFailed, disk_failure
+from storage.errors import DiskFault, DiskFull, StorageError, WriteFailed, classify_disk_error
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ from storage.errors import DiskFault, DiskFull, StorageError, WriteFailed, disk_
 )
 def test_the_disks_errors_are_told_from_others(number: int, kind: type[WriteFailed | None]) -> None:
     """A full disk and a faulty one differ in code and hint; other errors stay what they are."""
-    assert type(disk_failure(OSError(number, "why"), "/srv/leadmaster.db")) is kind
+    assert type(classify_disk_error(OSError(number, "why"), "/srv/leadmaster.db")) is kind
 
 
 def test_a_jobs_own_errors_are_not_the_disks() -> None:
     """A broken constraint or a defect is no fault of the disk."""
-    assert disk_failure(sqlite3.IntegrityError("UNIQUE"), "x") is None
-    assert disk_failure(LookupError(), "x") is None
+    assert classify_disk_error(sqlite3.IntegrityError("UNIQUE"), "x") is None
+    assert classify_disk_error(LookupError(), "x") is None
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

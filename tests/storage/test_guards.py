@@ -10,10 +10,10 @@ import pytest
 
 from storage import audit, prospect_reviews, rulesets
 from storage.db import Database
-from storage.guards import APPEND_ONLY, FORGOTTEN
+from storage.guards import APPEND_ONLY_TABLES, ERASABLE_TABLES
 from storage.prospect_reviews import ProspectReview, ProspectReviewOutcome
 from storage.tx import Tx
-from tests.helpers.database import opened_database
+from tests.helpers.database import open_database
 
 AT = datetime(2026, 3, 3, tzinfo=UTC)
 STAMP = "2026-03-03T00:00:00.000Z"
@@ -52,9 +52,9 @@ def _fill(tx: Tx) -> None:
     said = ProspectReview(
         word=ProspectReviewOutcome.REJECTED, who="ana", reason="no", at=AT, expires_at=None
     )
-    prospect_reviews.add(tx, said, contact="con_1")
-    rulesets.add(tx, hash_="h", format_="leadmaster/gate@1", files=(), at=AT, who="ana")
-    rulesets.went_live(
+    prospect_reviews.insert_prospect_review(tx, said, contact="con_1")
+    rulesets.insert_ruleset(tx, hash_="h", format_="leadmaster/gate@1", files=(), at=AT, who="ana")
+    rulesets.insert_activation(
         tx,
         at=AT,
         format_="leadmaster/gate@1",
@@ -62,7 +62,9 @@ def _fill(tx: Tx) -> None:
         how=rulesets.RulesetActivationKind.LOADED,
         who="ana",
     )
-    audit.add(tx, at=AT, who="ana", action="halt", subject="installation", reason="test")
+    audit.insert_audit_entry(
+        tx, at=AT, who="ana", action="halt", subject="installation", reason="test"
+    )
 
 
 CHANGED = {
@@ -78,19 +80,19 @@ CHANGED = {
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """A database with one row in each of the tables."""
-    async with opened_database(tmp_path) as opened:
+    async with open_database(tmp_path) as opened:
         await opened.write(_fill)
         yield opened
 
 
-@pytest.mark.parametrize("table", sorted(APPEND_ONLY.keys() - FORGOTTEN))
+@pytest.mark.parametrize("table", sorted(APPEND_ONLY_TABLES.keys() - ERASABLE_TABLES))
 async def test_what_was_decided_is_never_deleted(database: Database, table: str) -> None:
     """A row of a table that only grows stays."""
     with pytest.raises(Exception, match="kept as it was"):
         await database.write(lambda tx: tx.execute(f"DELETE FROM {table}"))
 
 
-@pytest.mark.parametrize("table", sorted(APPEND_ONLY))
+@pytest.mark.parametrize("table", sorted(APPEND_ONLY_TABLES))
 async def test_what_was_decided_is_never_changed(database: Database, table: str) -> None:
     """Its columns keep what they say."""
     with pytest.raises(Exception, match="kept as it was"):

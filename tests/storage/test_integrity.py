@@ -23,15 +23,24 @@ from storage.errors import (
     SuppressionKeyLost,
     WriteFailed,
 )
-from tests.storage.small import MIGRATIONS, NEWER, filled, ignore, noting, opened, straight, texts
+from tests.storage.small import (
+    NEWER_NOTES_MIGRATIONS,
+    NOTES_MIGRATIONS,
+    add_note,
+    connect_directly,
+    fill_notes_database,
+    ignore_events,
+    list_note_texts,
+    open_notes_database,
+)
 
-NOBODY = 65534
+NOBODY_UID = 65534
 
 
 async def refused(folder: Path, kind: type[StorageError]) -> StorageError:
     """Open the folder; return the refusal, which must name the place and say what to do."""
     with pytest.raises(kind) as caught:
-        await Database.open(folder, migrations=MIGRATIONS, on_events=ignore)
+        await Database.open(folder, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
     assert str(folder) in caught.value.sentence
     assert caught.value.hint.endswith(".")
     return caught.value
@@ -47,16 +56,16 @@ def flipped(content: bytes, *places: int) -> bytes:
 
 async def test_a_new_folder_becomes_a_new_database(tmp_path: Path) -> None:
     """Where nothing ever ran, an empty database is right."""
-    async with opened(tmp_path / "a" / "b") as database:
-        assert await database.read(texts) == []
+    async with open_notes_database(tmp_path / "a" / "b") as database:
+        assert await database.read(list_note_texts) == []
         assert await database.read(lambda r: r.value("PRAGMA application_id")) == APPLICATION_ID
 
 
 async def test_a_second_daemon_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     """One folder, one daemon."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         assert (await refused(tmp_path, DatabaseInUse)).code == "database_in_use"
-        assert await database.write(noting("still here")) == 1
+        assert await database.write(add_note("still here")) == 1
 
 
 async def test_a_refused_open_lets_go_of_the_folder(tmp_path: Path) -> None:
@@ -64,9 +73,9 @@ async def test_a_refused_open_lets_go_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "leadmaster.db").write_bytes(b"not a database at all" * 100)
     await refused(tmp_path, DatabaseForeign)
     (tmp_path / "leadmaster.db").unlink()
-    await filled(tmp_path, "fine")
-    async with opened(tmp_path) as database:
-        assert await database.read(texts) == ["fine"]
+    await fill_notes_database(tmp_path, "fine")
+    async with open_notes_database(tmp_path) as database:
+        assert await database.read(list_note_texts) == ["fine"]
 
 
 async def test_a_file_that_is_no_database_is_foreign(tmp_path: Path) -> None:
@@ -80,7 +89,7 @@ async def test_a_file_that_is_no_database_is_foreign(tmp_path: Path) -> None:
 @pytest.mark.parametrize("application_id", [0, 42])
 async def test_another_programs_database_is_foreign(tmp_path: Path, application_id: int) -> None:
     """An SQLite file that we did not make is not migrated."""
-    with straight(tmp_path / "leadmaster.db") as connection:
+    with connect_directly(tmp_path / "leadmaster.db") as connection:
         connection.execute("CREATE TABLE recipes (name)")
         connection.execute(f"PRAGMA application_id = {application_id}")
     before = (tmp_path / "leadmaster.db").read_bytes()
@@ -90,15 +99,15 @@ async def test_another_programs_database_is_foreign(tmp_path: Path, application_
 
 async def test_no_flipped_byte_of_the_header_is_taken_for_a_good_database(tmp_path: Path) -> None:
     """Each byte either does not matter, and all data are there, or the file is refused."""
-    await filled(tmp_path, "one", "two")
+    await fill_notes_database(tmp_path, "one", "two")
     file = tmp_path / "leadmaster.db"
     good = file.read_bytes()
     refusals = 0
     for place in range(100):
         file.write_bytes(flipped(good, place))
         try:
-            async with opened(tmp_path) as database:
-                assert await database.read(texts) == ["one", "two"]
+            async with open_notes_database(tmp_path) as database:
+                assert await database.read(list_note_texts) == ["one", "two"]
         except DatabaseCorrupt:
             refusals += 1
     assert refusals > 30
@@ -106,10 +115,10 @@ async def test_no_flipped_byte_of_the_header_is_taken_for_a_good_database(tmp_pa
 
 async def test_damaged_pages_are_found(tmp_path: Path) -> None:
     """Bytes flipped where a table's rows are laid out are reported as damage, with the way out."""
-    await filled(tmp_path, *(str(n) for n in range(50)))
+    await fill_notes_database(tmp_path, *(str(n) for n in range(50)))
     file = tmp_path / "leadmaster.db"
     good = file.read_bytes()
-    with straight(file) as connection:
+    with connect_directly(file) as connection:
         size = connection.execute("PRAGMA page_size").fetchone()[0]
     for page in range(1, len(good) // size):
         file.write_bytes(flipped(good, *range(page * size, page * size + 8)))
@@ -120,7 +129,7 @@ async def test_damaged_pages_are_found(tmp_path: Path) -> None:
 
 async def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
     """Half a file is not opened."""
-    await filled(tmp_path, "one")
+    await fill_notes_database(tmp_path, "one")
     file = tmp_path / "leadmaster.db"
     os.truncate(file, file.stat().st_size // 2)
     assert (await refused(tmp_path, DatabaseCorrupt)).code == "database_corrupt"
@@ -128,8 +137,8 @@ async def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
 
 async def test_a_database_that_lost_who_it_is_is_damaged(tmp_path: Path) -> None:
     """Without its epochs it can not be told from a copy."""
-    await filled(tmp_path, "one")
-    with straight(tmp_path / "leadmaster.db") as connection:
+    await fill_notes_database(tmp_path, "one")
+    with connect_directly(tmp_path / "leadmaster.db") as connection:
         connection.execute("DELETE FROM epochs")
         connection.commit()
     await refused(tmp_path, DatabaseCorrupt)
@@ -141,7 +150,7 @@ async def test_a_database_that_lost_who_it_is_is_damaged(tmp_path: Path) -> None
 async def test_a_deleted_database_is_missed(tmp_path: Path, trace: str) -> None:
     """As long as anything tells of it, no empty one takes its place."""
     (tmp_path / "seen").mkdir()
-    await filled(tmp_path / "seen", "one")
+    await fill_notes_database(tmp_path / "seen", "one")
     folder = tmp_path / "folder"
     folder.mkdir()
     content = (tmp_path / "seen" / "leadmaster.anchor").read_bytes()
@@ -153,14 +162,14 @@ async def test_a_deleted_database_is_missed(tmp_path: Path, trace: str) -> None:
 
 async def test_an_emptied_database_is_missed(tmp_path: Path) -> None:
     """A file of no bytes, where events had happened, is not filled anew."""
-    await filled(tmp_path, "one")
+    await fill_notes_database(tmp_path, "one")
     os.truncate(tmp_path / "leadmaster.db", 0)
     assert "empty" in (await refused(tmp_path, DatabaseMissing)).sentence
 
 
 async def test_another_empty_file_in_its_place_is_no_cut_start(tmp_path: Path) -> None:
     """Only the very file that the anchor knows may still be empty."""
-    await filled(tmp_path)
+    await fill_notes_database(tmp_path)
     (tmp_path / "touched").touch()
     (tmp_path / "touched").replace(tmp_path / "leadmaster.db")
     assert (await refused(tmp_path, DatabaseMissing)).code == "database_missing"
@@ -168,16 +177,16 @@ async def test_another_empty_file_in_its_place_is_no_cut_start(tmp_path: Path) -
 
 async def test_a_first_start_that_was_cut_is_completed(tmp_path: Path) -> None:
     """A crash before the first table leaves an anchor and an empty file: no history is lost."""
-    await filled(tmp_path)
+    await fill_notes_database(tmp_path)
     os.truncate(tmp_path / "leadmaster.db", 0)
-    await filled(tmp_path, "one")
-    async with opened(tmp_path) as database:
-        assert await database.read(texts) == ["one"]
+    await fill_notes_database(tmp_path, "one")
+    async with open_notes_database(tmp_path) as database:
+        assert await database.read(list_note_texts) == ["one"]
 
 
 async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     """An older program does not touch what a newer one has migrated."""
-    async with opened(tmp_path, migrations=NEWER):
+    async with open_notes_database(tmp_path, migrations=NEWER_NOTES_MIGRATIONS):
         pass
     before = (tmp_path / "leadmaster.db").read_bytes()
     error = await refused(tmp_path, DatabaseNewer)
@@ -188,7 +197,7 @@ async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> Non
 
 async def test_a_database_without_its_key_is_refused(tmp_path: Path) -> None:
     """A new key would match no stored hash, so none is made."""
-    await filled(tmp_path, "one")
+    await fill_notes_database(tmp_path, "one")
     (tmp_path / "suppressions.key").unlink()
     assert (await refused(tmp_path, SuppressionKeyLost)).code == "suppression_key_lost"
     assert not (tmp_path / "suppressions.key").exists()
@@ -200,16 +209,16 @@ def shared() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="leadmaster-") as name:
         path = Path(name)
         if os.geteuid() == 0:
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, NOBODY_UID, NOBODY_UID)
         yield path
 
 
 @contextlib.contextmanager
-def unprivileged() -> Iterator[None]:
+def drop_privileges() -> Iterator[None]:
     """Be a user whom modes stop: root ignores them."""
     before = os.geteuid()
     if before == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(NOBODY_UID)
     try:
         yield
     finally:
@@ -217,7 +226,7 @@ def unprivileged() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def mode(path: Path, bits: int) -> Iterator[None]:
+def change_mode(path: Path, bits: int) -> Iterator[None]:
     """Give a path other rights for a while."""
     path.chmod(bits)
     try:
@@ -229,23 +238,23 @@ def mode(path: Path, bits: int) -> Iterator[None]:
 @pytest.mark.parametrize(("name", "bits"), [("leadmaster.db", 0o400), (".", 0o500)])
 async def test_a_read_only_database_is_refused(shared: Path, name: str, bits: int) -> None:
     """What can not be written is found out before anything is promised."""
-    with unprivileged():
-        await filled(shared, "one")
-        with mode(shared / name, bits):
+    with drop_privileges():
+        await fill_notes_database(shared, "one")
+        with change_mode(shared / name, bits):
             error = await refused(shared, DatabaseReadOnly)
         assert error.code == "database_read_only"
-        await filled(shared, "two")
+        await fill_notes_database(shared, "two")
 
 
 async def test_a_folder_that_can_not_be_made_is_read_only(shared: Path) -> None:
     """The first start in a place that is not ours is refused with that place's name."""
-    with unprivileged(), mode(shared, 0o500):
+    with drop_privileges(), change_mode(shared, 0o500):
         await refused(shared / "state", DatabaseReadOnly)
 
 
 async def test_an_anchor_that_can_not_be_read_is_told_in_a_sentence(shared: Path) -> None:
     """Files of another owner are no traceback."""
-    with unprivileged():
-        await filled(shared, "one")
-        with mode(shared / "leadmaster.anchor", 0o000):
+    with drop_privileges():
+        await fill_notes_database(shared, "one")
+        with change_mode(shared / "leadmaster.anchor", 0o000):
             assert "Permission denied" in (await refused(shared, WriteFailed)).sentence

@@ -13,7 +13,13 @@ from storage.errors import DiskFull, SuppressionKeyLost
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.tx import Tx
 from tests.helpers.examples import examples
-from tests.storage.small import NOON, no_file_grows_beyond, noting, opened, texts
+from tests.storage.small import (
+    NOON,
+    add_note,
+    limit_file_size,
+    list_note_texts,
+    open_notes_database,
+)
 
 ALIASES = ["+5491141234567", "+541141234567", "123456789@lid"]
 
@@ -137,7 +143,7 @@ def test_a_strange_line_is_damage_not_a_crash(tmp_path: Path, line: str) -> None
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, journal: SuppressionJournal) -> None:
     """The append fails as a whole, is told as `disk_full`, and works again later."""
     size = (tmp_path / "suppressions.journal").stat().st_size
-    with no_file_grows_beyond(size + 10), pytest.raises(DiskFull):
+    with limit_file_size(size + 10), pytest.raises(DiskFull):
         journal.append([entry(journal, "another")])
     assert (tmp_path / "suppressions.journal").stat().st_size == size
     journal.append([entry(journal, "another")])
@@ -159,15 +165,15 @@ def test_a_journal_without_its_key_is_not_guessed_at(tmp_path: Path, content: by
 
 async def test_an_opt_out_is_in_the_journal_before_it_is_committed(tmp_path: Path) -> None:
     """Written inside the job it is there first; if the commit fails, we err towards silence."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         journal = SuppressionJournal(tmp_path)
 
         def opt_out_that_fails(tx: Tx) -> None:
-            noting("suppressed")(tx)
+            add_note("suppressed")(tx)
             journal.append([entry(journal, ALIASES[0])])
             raise LookupError
 
         with pytest.raises(LookupError):
             await database.write(opt_out_that_fails, urgent=True)
-        assert await database.read(texts) == []
+        assert await database.read(list_note_texts) == []
         assert kept(tmp_path) == [journal.hash(ALIASES[0])]

@@ -16,17 +16,26 @@ import pytest
 
 from storage.connections import connect_for_writing
 from storage.db import Database
-from storage.errors import Closed, DatabaseInUse, StorageError
+from storage.errors import DatabaseClosed, DatabaseInUse, StorageError
 from storage.folder import StateFolder
-from storage.foundation import FOUNDATION
-from storage.integrity import examine
-from storage.opening import adopt
-from storage.readers import Readers
+from storage.foundation import FOUNDATION_MIGRATIONS
+from storage.integrity import check_state_folder
+from storage.opening import adopt_database
+from storage.readers import ReaderPool
 from storage.tx import Reader
 from storage.writer import Writer
-from tests.helpers.leaks import connections, descriptors, none_left
-from tests.storage.holding import turns
-from tests.storage.small import MIGRATIONS, NEWER, filled, ignore, noting, opened, straight, texts
+from tests.helpers.leaks import assert_none_left_open, list_descriptors, list_open_connections
+from tests.storage.holding import yield_to_tasks
+from tests.storage.small import (
+    NEWER_NOTES_MIGRATIONS,
+    NOTES_MIGRATIONS,
+    add_note,
+    connect_directly,
+    fill_notes_database,
+    ignore_events,
+    list_note_texts,
+    open_notes_database,
+)
 
 Damage = Callable[[Path], None]
 
@@ -44,7 +53,7 @@ def torn(folder: Path) -> None:
 
 def of_another_program(folder: Path) -> None:
     """Change whose file it says it is."""
-    with straight(folder / "leadmaster.db") as connection:
+    with connect_directly(folder / "leadmaster.db") as connection:
         connection.execute("PRAGMA application_id = 7")
 
 
@@ -57,7 +66,7 @@ def copied(folder: Path) -> None:
 
 def orphaned(folder: Path) -> None:
     """Let a row refer to nothing: the migration that follows is taken back."""
-    with straight(folder / "leadmaster.db") as connection, connection:
+    with connect_directly(folder / "leadmaster.db") as connection, connection:
         connection.execute("INSERT INTO marks VALUES (99)")
 
 
@@ -77,42 +86,48 @@ def without_database(folder: Path) -> None:
 )
 async def test_a_refused_database_leaves_nothing_open(damage: Damage, tmp_path: Path) -> None:
     """However often it is tried: by a daemon, by the doctor, or by whoever wants to adopt it."""
-    await filled(tmp_path, "one")
+    await fill_notes_database(tmp_path, "one")
     damage(tmp_path)
-    with none_left():
+    with assert_none_left_open():
         for _ in range(3):
             with pytest.raises(StorageError):
-                await Database.open(tmp_path, migrations=NEWER, on_events=ignore)
+                await Database.open(
+                    tmp_path, migrations=NEWER_NOTES_MIGRATIONS, on_events=ignore_events
+                )
             with contextlib.suppress(StorageError):
-                examine(StateFolder(tmp_path), (FOUNDATION, NEWER))
-    with none_left(), contextlib.suppress(StorageError):
-        adopt(tmp_path, "a test", migrations=NEWER, settle=lambda _tx: None)
+                check_state_folder(
+                    StateFolder(tmp_path), (FOUNDATION_MIGRATIONS, NEWER_NOTES_MIGRATIONS)
+                )
+    with assert_none_left_open(), contextlib.suppress(StorageError):
+        adopt_database(
+            tmp_path, "a test", migrations=NEWER_NOTES_MIGRATIONS, settle=lambda _tx: None
+        )
 
 
 async def test_a_database_of_a_newer_version_leaves_nothing_open(tmp_path: Path) -> None:
     """It is looked into before it is refused."""
-    async with opened(tmp_path, migrations=NEWER):
+    async with open_notes_database(tmp_path, migrations=NEWER_NOTES_MIGRATIONS):
         pass
-    with none_left(), pytest.raises(StorageError):
-        await Database.open(tmp_path, migrations=MIGRATIONS, on_events=ignore)
+    with assert_none_left_open(), pytest.raises(StorageError):
+        await Database.open(tmp_path, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
 
 
 async def test_a_daemon_that_comes_second_leaves_nothing_open(tmp_path: Path) -> None:
     """The lock that it did not get is let go."""
-    async with opened(tmp_path):
-        with none_left(), pytest.raises(DatabaseInUse):
-            await Database.open(tmp_path, migrations=MIGRATIONS, on_events=ignore)
+    async with open_notes_database(tmp_path):
+        with assert_none_left_open(), pytest.raises(DatabaseInUse):
+            await Database.open(tmp_path, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
 
 
 async def test_open_use_and_close_leave_nothing_open(tmp_path: Path) -> None:
     """A backup before a migration, a checkpoint and an anchor included."""
-    await filled(tmp_path, "one")
-    with none_left():
+    await fill_notes_database(tmp_path, "one")
+    with assert_none_left_open():
         for _ in range(3):
-            async with opened(tmp_path, migrations=NEWER) as database:
+            async with open_notes_database(tmp_path, migrations=NEWER_NOTES_MIGRATIONS) as database:
                 await database.checkpoint()
-                await database.note_high_water()
-                assert await database.read(texts) == ["one"]
+                await database.save_high_water()
+                assert await database.read(list_note_texts) == ["one"]
 
 
 async def test_what_is_done_at_the_opening_and_fails_leaves_nothing_open(tmp_path: Path) -> None:
@@ -121,16 +136,18 @@ async def test_what_is_done_at_the_opening_and_fails_leaves_nothing_open(tmp_pat
     def failing(_connection: sqlite3.Connection) -> None:
         raise LookupError("a defect")
 
-    with none_left(), pytest.raises(LookupError):
-        await Database.open(tmp_path, migrations=MIGRATIONS, on_events=ignore, at_open=failing)
-    await filled(tmp_path, "fine")
+    with assert_none_left_open(), pytest.raises(LookupError):
+        await Database.open(
+            tmp_path, migrations=NOTES_MIGRATIONS, on_events=ignore_events, at_open=failing
+        )
+    await fill_notes_database(tmp_path, "fine")
 
 
 @contextlib.contextmanager
 def descriptors_left(count: int) -> Iterator[None]:
     """Let the process open only so many more descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = descriptors()
+    taken = list_descriptors()
     free = (number for number in itertools.count() if number not in taken)
     resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, count, None)), hard))
     try:
@@ -143,13 +160,15 @@ async def test_an_opening_that_runs_out_of_descriptors_leaves_nothing_open(
     tmp_path: Path,
 ) -> None:
     """Whichever of its connections is the one too many; what was opened before it is closed."""
-    await filled(tmp_path, "one")
+    await fill_notes_database(tmp_path, "one")
     refusals = 0
     for count in range(40):
-        with none_left(), contextlib.suppress(StorageError, sqlite3.Error, OSError):
+        with assert_none_left_open(), contextlib.suppress(StorageError, sqlite3.Error, OSError):
             refusals += 1
             with descriptors_left(count):
-                database = await Database.open(tmp_path, migrations=MIGRATIONS, on_events=ignore)
+                database = await Database.open(
+                    tmp_path, migrations=NOTES_MIGRATIONS, on_events=ignore_events
+                )
             refusals -= 1
             await database.close()
     assert 3 < refusals < 35
@@ -165,24 +184,26 @@ async def test_a_start_that_is_given_up_keeps_the_folder_until_nobody_works_on_i
         begun.set()
         assert go_on.wait(10)
 
-    with none_left():
+    with assert_none_left_open():
         opening = asyncio.create_task(
-            Database.open(tmp_path, migrations=MIGRATIONS, on_events=ignore, at_open=slow)
+            Database.open(
+                tmp_path, migrations=NOTES_MIGRATIONS, on_events=ignore_events, at_open=slow
+            )
         )
         await asyncio.to_thread(begun.wait, 10)
         opening.cancel()
-        await turns()
+        await yield_to_tasks()
         with pytest.raises(DatabaseInUse):
-            await Database.open(tmp_path, migrations=MIGRATIONS, on_events=ignore)
+            await Database.open(tmp_path, migrations=NOTES_MIGRATIONS, on_events=ignore_events)
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await opening
-    await filled(tmp_path, "fine")
+    await fill_notes_database(tmp_path, "fine")
 
 
 async def test_a_writer_whose_start_is_given_up_closes_what_it_opens(tmp_path: Path) -> None:
     """It opens its connection in its thread, and may be done only when nobody waits any more."""
-    await filled(tmp_path)
+    await fill_notes_database(tmp_path)
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> sqlite3.Connection:
@@ -190,11 +211,13 @@ async def test_a_writer_whose_start_is_given_up_closes_what_it_opens(tmp_path: P
         assert go_on.wait(10)
         return connect_for_writing(tmp_path / "leadmaster.db")
 
-    with none_left():
-        starting = asyncio.create_task(Writer(slow, ignore, where="here", queue_limit=1).start())
+    with assert_none_left_open():
+        starting = asyncio.create_task(
+            Writer(slow, ignore_events, where="here", queue_limit=1).start()
+        )
         await asyncio.to_thread(begun.wait, 10)
         starting.cancel()
-        await turns()
+        await yield_to_tasks()
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await starting
@@ -207,14 +230,14 @@ async def test_a_writer_says_whatever_kept_it_from_starting() -> None:
         raise LookupError("a defect")
 
     with pytest.raises(LookupError):
-        await Writer(defective, ignore, where="here", queue_limit=1).start()
+        await Writer(defective, ignore_events, where="here", queue_limit=1).start()
 
 
 async def test_readers_whose_closing_is_cut_short_close_all_the_same(tmp_path: Path) -> None:
     """A second Ctrl-C ends the waiting for a query: the query is interrupted."""
-    await filled(tmp_path)
-    known = connections()
-    readers = Readers(tmp_path / "leadmaster.db")
+    await fill_notes_database(tmp_path)
+    known = list_open_connections()
+    readers = ReaderPool(tmp_path / "leadmaster.db")
     begun = threading.Event()
 
     def endless(reader: Reader) -> object:
@@ -226,36 +249,36 @@ async def test_readers_whose_closing_is_cut_short_close_all_the_same(tmp_path: P
     reading = asyncio.create_task(readers.read(endless))
     await asyncio.to_thread(begun.wait, 10)
     closing = asyncio.create_task(readers.close())
-    await turns()
+    await yield_to_tasks()
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
     with pytest.raises(sqlite3.OperationalError, match="interrupted"):
         await reading
     await asyncio.get_running_loop().shutdown_default_executor()
-    assert [each for each in connections() if each not in known] == []
+    assert [each for each in list_open_connections() if each not in known] == []
 
 
 async def test_closing_waits_for_a_checkpoint_whose_caller_went_away(tmp_path: Path) -> None:
     """The folder is let go once nobody has the database open; later ones are told Closed."""
-    async with opened(tmp_path) as database:
-        await database.write(noting("one"))
-    with none_left():
-        async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
+        await database.write(add_note("one"))
+    with assert_none_left_open():
+        async with open_notes_database(tmp_path) as database:
             given_up = asyncio.create_task(database.checkpoint())
-            await turns()
+            await yield_to_tasks()
             given_up.cancel()
-        with pytest.raises(Closed):
+        with pytest.raises(DatabaseClosed):
             await database.checkpoint()
-        with pytest.raises(Closed):
-            await database.note_high_water()
+        with pytest.raises(DatabaseClosed):
+            await database.save_high_water()
 
 
 async def test_a_connection_that_is_only_forgotten_is_seen(tmp_path: Path) -> None:
     """On every Python: the collector closes it, and before 3.13 it says nothing."""
-    await filled(tmp_path)
-    known = connections()
-    with pytest.raises(AssertionError), none_left():
+    await fill_notes_database(tmp_path)
+    known = list_open_connections()
+    with pytest.raises(AssertionError), assert_none_left_open():
         connect_for_writing(tmp_path / "leadmaster.db")
-    [forgotten] = [each for each in connections() if each not in known]
+    [forgotten] = [each for each in list_open_connections() if each not in known]
     forgotten.close()

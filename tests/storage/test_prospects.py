@@ -17,7 +17,7 @@ from storage.db import Database
 from storage.imports import ImportRowOutcome, ImportRowRecord
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Tx
-from tests.helpers.database import opened_database
+from tests.helpers.database import open_database
 
 AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
 PHONES = ("+5491141234567", "+5491141234568", "+5493514809397")
@@ -26,17 +26,17 @@ PHONES = ("+5491141234567", "+5491141234568", "+5493514809397")
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """Open a database for one test."""
-    async with opened_database(tmp_path) as opened:
+    async with open_database(tmp_path) as opened:
         yield opened
 
 
 def three(tx: Tx) -> list[str]:
     """Enter three prospects, one after the other."""
     return [
-        prospects.insert(
+        prospects.insert_prospect(
             tx,
             NewProspectRecord(
-                contact=contacts.resolve(tx, [Alias(phone, f"h{n}", AliasKind.PHONE)], AT),
+                contact=contacts.resolve_contact(tx, [Alias(phone, f"h{n}", AliasKind.PHONE)], AT),
                 phone=phone,
                 name=f"Ana {n}",
                 trade=("Panadería", "Gimnasio", "Panadería")[n],
@@ -58,7 +58,7 @@ def names(found: list[ProspectRecord]) -> list[str]:
 async def test_a_prospect_comes_back_as_it_went_in(database: Database) -> None:
     """Times are aware, the state is a word of the machine, and what is unknown is None."""
     first, *_ = await database.write(three)
-    found = await database.read(lambda r: prospects.must(r, first))
+    found = await database.read(lambda r: prospects.require_prospect(r, first))
     assert (found.name, found.data_date, found.created_at) == ("Ana 0", AT, AT)
     assert (found.validation, found.validado_tecnicamente) == (ValidationState.UNCHECKED, None)
     assert (found.permission, found.on_whatsapp, found.import_id) == ("none", "unknown", None)
@@ -67,32 +67,40 @@ async def test_a_prospect_comes_back_as_it_went_in(database: Database) -> None:
 
 async def test_nobody_is_found_where_nobody_is(database: Database) -> None:
     """An unknown id is None, or a defect where it has to be there."""
-    assert await database.read(lambda r: prospects.get(r, "pro_x")) is None
+    assert await database.read(lambda r: prospects.get_prospect(r, "pro_x")) is None
     with pytest.raises(KeyError):
-        await database.read(lambda r: prospects.must(r, "pro_x"))
+        await database.read(lambda r: prospects.require_prospect(r, "pro_x"))
 
 
 async def test_a_search_narrows_and_pages(database: Database) -> None:
     """Part of a text, a state, a permission; page by page in the order they came."""
     first, *_ = await database.write(three)
     await database.write(
-        lambda tx: prospects.update(tx, first, at=AT, validation="validated", permission="opted_in")
+        lambda tx: prospects.update_prospect(
+            tx, first, at=AT, validation="validated", permission="opted_in"
+        )
     )
-    assert names(await database.read(lambda r: prospects.search(r, text="panader"))) == [
+    assert names(await database.read(lambda r: prospects.search_prospects(r, text="panader"))) == [
         "Ana 0",
         "Ana 2",
     ]
-    assert names(await database.read(lambda r: prospects.search(r, text="93514"))) == ["Ana 2"]
+    assert names(await database.read(lambda r: prospects.search_prospects(r, text="93514"))) == [
+        "Ana 2"
+    ]
     assert names(
-        await database.read(lambda r: prospects.search(r, validation=ValidationState.VALIDATED))
+        await database.read(
+            lambda r: prospects.search_prospects(r, validation=ValidationState.VALIDATED)
+        )
     ) == ["Ana 0"]
-    assert names(await database.read(lambda r: prospects.search(r, permission="none"))) == [
+    assert names(
+        await database.read(lambda r: prospects.search_prospects(r, permission="none"))
+    ) == [
         "Ana 1",
         "Ana 2",
     ]
-    assert names(await database.read(lambda r: prospects.search(r, after=first, limit=1))) == [
-        "Ana 1"
-    ]
+    assert names(
+        await database.read(lambda r: prospects.search_prospects(r, after=first, limit=1))
+    ) == ["Ana 1"]
 
 
 async def test_the_origin_is_never_changed(database: Database) -> None:
@@ -100,7 +108,7 @@ async def test_the_origin_is_never_changed(database: Database) -> None:
     first, *_ = await database.write(three)
     with pytest.raises(sqlite3.IntegrityError, match="never changed"):
         await database.write(
-            lambda tx: prospects.update(tx, first, at=AT, cartera_origen="somewhere else")
+            lambda tx: prospects.update_prospect(tx, first, at=AT, cartera_origen="somewhere else")
         )
 
 
@@ -110,7 +118,7 @@ async def test_who_has_expired(database: Database) -> None:
 
     def job(tx: Tx) -> None:
         for prospect, hours in ((first, 1), (second, 2), (third, -1)):
-            prospects.update(
+            prospects.update_prospect(
                 tx,
                 prospect,
                 at=AT,
@@ -119,7 +127,10 @@ async def test_who_has_expired(database: Database) -> None:
             )
 
     await database.write(job)
-    assert names(await database.read(lambda r: prospects.expired(r, AT, 9))) == ["Ana 1", "Ana 0"]
+    assert names(await database.read(lambda r: prospects.list_expired_prospects(r, AT, 9))) == [
+        "Ana 1",
+        "Ana 0",
+    ]
 
 
 async def test_a_banned_or_closed_line_asks_nothing(database: Database) -> None:
@@ -146,14 +157,17 @@ async def test_a_banned_or_closed_line_asks_nothing(database: Database) -> None:
             )
 
     await database.write(job)
-    assert [each.session for each in await database.read(checks.askers)] == ["s4", "s0"]
+    assert [each.session for each in await database.read(checks.list_check_sessions)] == [
+        "s4",
+        "s0",
+    ]
 
 
 async def test_an_import_is_begun_once(database: Database) -> None:
     """The same content leads to the same import, with what was first said of it."""
 
     def job(tx: Tx, who: str) -> imports.ImportRecord:
-        return imports.begin(
+        return imports.begin_import(
             tx,
             content_hash="abc",
             source="csv",
@@ -167,35 +181,35 @@ async def test_an_import_is_begun_once(database: Database) -> None:
     again = await database.write(lambda tx: job(tx, "beto"))
     assert first == again
     assert (again.who, again.options, again.finished_at) == ("ana", {"region": "AR"}, None)
-    assert await database.read(lambda r: imports.get(r, "imp_x")) is None
+    assert await database.read(lambda r: imports.get_import(r, "imp_x")) is None
 
 
 async def test_an_import_counts_its_records_when_it_ends(database: Database) -> None:
     """Each outcome has its count; accepted are all that became a prospect."""
 
     def job(tx: Tx) -> str:
-        begun = imports.begin(
+        begun = imports.begin_import(
             tx, content_hash="a", source="csv", filename="f", who="ana", options={}, at=AT
         )
         for record, outcome in enumerate(ImportRowOutcome, 2):
-            imports.add_record(
+            imports.insert_import_row(
                 tx, begun.id, ImportRowRecord(record, outcome, None, None, "x", "X.")
             )
-        counts = imports.finish(tx, begun.id, at=AT)
+        counts = imports.finish_import(tx, begun.id, at=AT)
         assert counts == dict.fromkeys(ImportRowOutcome, 1)
-        assert imports.has_record(tx, begun.id, 2)
-        assert not imports.has_record(tx, begun.id, 99)
+        assert imports.has_import_row(tx, begun.id, 2)
+        assert not imports.has_import_row(tx, begun.id, 99)
         row = tx.one("SELECT accepted, duplicates, rejected FROM imports")
         assert row is not None
         assert tuple(row) == (3, 1, 1)
         return begun.id
 
     begun = await database.write(job)
-    finished = await database.read(lambda r: imports.get(r, begun))
+    finished = await database.read(lambda r: imports.get_import(r, begun))
     assert finished is not None
     assert finished.finished_at == AT
     assert await database.read(
-        lambda r: imports.records(r, begun, outcome=ImportRowOutcome.REJECTED)
+        lambda r: imports.list_import_rows(r, begun, outcome=ImportRowOutcome.REJECTED)
     ) == [ImportRowRecord(6, ImportRowOutcome.REJECTED, None, None, "x", "X.")]
 
 
@@ -203,12 +217,12 @@ async def test_the_audit_keeps_what_was_said(database: Database) -> None:
     """Entries about one thing come back in the order in which they were made."""
 
     def job(tx: Tx) -> None:
-        audit.add(tx, AT, "ana", "halt", "installation", "smoke", {"floor": 2})
-        audit.add(tx, AT, "ana", "check_number", "pro_1")
-        audit.add(tx, AT, "beto", "resume", "installation", "it was toast")
+        audit.insert_audit_entry(tx, AT, "ana", "halt", "installation", "smoke", {"floor": 2})
+        audit.insert_audit_entry(tx, AT, "ana", "check_number", "pro_1")
+        audit.insert_audit_entry(tx, AT, "beto", "resume", "installation", "it was toast")
 
     await database.write(job)
-    assert await database.read(lambda r: audit.of_subject(r, "installation")) == [
+    assert await database.read(lambda r: audit.list_subject_audit_entries(r, "installation")) == [
         AuditEntry(AT, "ana", "halt", "installation", "smoke", {"floor": 2}),
         AuditEntry(AT, "beto", "resume", "installation", "it was toast", {}),
     ]

@@ -12,63 +12,64 @@ import pytest
 from storage.errors import DiskFault, JobAborted
 from storage.events import CommittedEvent
 from storage.tx import Tx
-from storage.writer import BATCH_JOBS
-from tests.storage.holding import held, turns
+from storage.writer import MAX_BATCH_JOBS
+from tests.storage.holding import hold_writer, yield_to_tasks
 from tests.storage.small import (
-    noting,
-    opened,
-    texts,
+    add_note,
+    list_note_texts,
+    open_notes_database,
 )
 
 
 async def test_what_waits_is_committed_together(tmp_path: Path) -> None:
     """A hundred callers that wait behind one share its transaction: one sync for all."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         before = database.commits
-        async with held(database, urgent=True):
+        async with hold_writer(database, urgent=True):
             jobs = [
-                asyncio.create_task(database.write(noting(str(n)), urgent=True)) for n in range(100)
+                asyncio.create_task(database.write(add_note(str(n)), urgent=True))
+                for n in range(100)
             ]
-            await turns()
+            await yield_to_tasks()
         await asyncio.gather(*jobs)
         assert database.commits - before == 1
 
 
 async def test_a_batch_has_a_size(tmp_path: Path) -> None:
     """More callers than fit in one batch are committed in the next one, in their order."""
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         before = database.commits
-        async with held(database, urgent=True):
+        async with hold_writer(database, urgent=True):
             jobs = [
-                asyncio.create_task(database.write(noting(str(n)), urgent=True))
-                for n in range(BATCH_JOBS + 10)
+                asyncio.create_task(database.write(add_note(str(n)), urgent=True))
+                for n in range(MAX_BATCH_JOBS + 10)
             ]
-            await turns()
+            await yield_to_tasks()
         await asyncio.gather(*jobs)
         assert database.commits - before == 2
-        assert await database.read(texts) == [str(n) for n in range(BATCH_JOBS + 10)]
+        assert await database.read(list_note_texts) == [str(n) for n in range(MAX_BATCH_JOBS + 10)]
 
 
 async def test_a_failing_job_hurts_nobody_else(tmp_path: Path) -> None:
     """In one batch the neighbours of a failing job are kept, and it is undone as a whole."""
 
     def half_then_fail(tx: Tx) -> None:
-        noting("half")(tx)
-        noting("one")(tx)  # breaks UNIQUE
+        add_note("half")(tx)
+        add_note("one")(tx)  # breaks UNIQUE
 
     events: list[CommittedEvent] = []
-    async with opened(tmp_path, events=events) as database:
-        async with held(database):
+    async with open_notes_database(tmp_path, events=events) as database:
+        async with hold_writer(database):
             jobs = [
                 asyncio.create_task(database.write(job))
-                for job in (noting("one"), half_then_fail, noting("two"))
+                for job in (add_note("one"), half_then_fail, add_note("two"))
             ]
-            await turns()
+            await yield_to_tasks()
         outcomes = await asyncio.gather(*jobs, return_exceptions=True)
         assert outcomes[0] == 1
         assert isinstance(outcomes[1], sqlite3.IntegrityError)
         assert outcomes[2] == 2
-        assert await database.read(texts) == ["one", "two"]
+        assert await database.read(list_note_texts) == ["one", "two"]
         assert [event.subject for event in events] == ["one", "two"]
 
 
@@ -79,15 +80,15 @@ async def test_a_job_can_not_take_the_writer_down(
     """What would end a thread or confuse the loop reaches the caller as an ordinary error."""
 
     def leave(tx: Tx) -> None:
-        noting("never")(tx)
+        add_note("never")(tx)
         raise kind
 
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         with pytest.raises(JobAborted, match=kind.__name__) as caught:
             await database.write(leave)
         assert isinstance(caught.value.__cause__, kind)
-        await database.write(noting("next"))
-        assert await database.read(texts) == ["next"]
+        await database.write(add_note("next"))
+        assert await database.read(list_note_texts) == ["next"]
 
 
 async def test_a_job_that_ends_the_transaction_fails_its_batch_honestly(tmp_path: Path) -> None:
@@ -96,29 +97,29 @@ async def test_a_job_that_ends_the_transaction_fails_its_batch_honestly(tmp_path
     def give_up(tx: Tx) -> None:
         tx.execute("INSERT OR ROLLBACK INTO notes (text) VALUES ('first')")
 
-    async with opened(tmp_path) as database:
-        async with held(database):
-            first = asyncio.create_task(database.write(noting("first")))
+    async with open_notes_database(tmp_path) as database:
+        async with hold_writer(database):
+            first = asyncio.create_task(database.write(add_note("first")))
             second = asyncio.create_task(database.write(give_up))
-            await turns()
+            await yield_to_tasks()
         with pytest.raises(DiskFault, match="UNIQUE constraint failed"):
             await first
         with pytest.raises(sqlite3.IntegrityError):
             await second
-        await database.write(noting("later"))
-        assert await database.read(texts) == ["later"]
+        await database.write(add_note("later"))
+        assert await database.read(list_note_texts) == ["later"]
 
 
 async def test_urgent_jobs_overtake_bulk_ones(tmp_path: Path) -> None:
     """What is urgent goes first, although the bulk was there before."""
-    async with opened(tmp_path) as database:
-        async with held(database):
-            jobs = [asyncio.create_task(database.write(noting(f"bulk {n}"))) for n in range(3)]
-            await turns()
-            jobs.append(asyncio.create_task(database.write(noting("urgent"), urgent=True)))
-            await turns()
+    async with open_notes_database(tmp_path) as database:
+        async with hold_writer(database):
+            jobs = [asyncio.create_task(database.write(add_note(f"bulk {n}"))) for n in range(3)]
+            await yield_to_tasks()
+            jobs.append(asyncio.create_task(database.write(add_note("urgent"), urgent=True)))
+            await yield_to_tasks()
         await asyncio.gather(*jobs)
-        assert (await database.read(texts))[0] == "urgent"
+        assert (await database.read(list_note_texts))[0] == "urgent"
 
 
 async def test_bulk_work_is_cut_into_short_transactions(tmp_path: Path) -> None:
@@ -127,51 +128,51 @@ async def test_bulk_work_is_cut_into_short_transactions(tmp_path: Path) -> None:
     def slow(_tx: Tx) -> None:
         time.sleep(0.025)
 
-    async with opened(tmp_path) as database:
-        async with held(database, urgent=True):
+    async with open_notes_database(tmp_path) as database:
+        async with hold_writer(database, urgent=True):
             before = database.commits
             jobs = [asyncio.create_task(database.write(slow)) for _ in range(3)]
-            await turns()
+            await yield_to_tasks()
         await asyncio.gather(*jobs)
         assert database.commits - before == 3
 
 
 async def test_a_full_queue_makes_callers_wait(tmp_path: Path) -> None:
     """Beyond the limit a caller waits for a place; when it gives up, its job is never done."""
-    async with opened(tmp_path, queue_limit=2) as database:
-        async with held(database):
-            placed = asyncio.create_task(database.write(noting("placed")))
-            waiting = asyncio.create_task(database.write(noting("waiting")))
-            patient = asyncio.create_task(database.write(noting("patient")))
-            await turns()
+    async with open_notes_database(tmp_path, queue_limit=2) as database:
+        async with hold_writer(database):
+            placed = asyncio.create_task(database.write(add_note("placed")))
+            waiting = asyncio.create_task(database.write(add_note("waiting")))
+            patient = asyncio.create_task(database.write(add_note("patient")))
+            await yield_to_tasks()
             waiting.cancel()
-            await turns()
+            await yield_to_tasks()
         await asyncio.gather(placed, patient)
         assert waiting.cancelled()
-        assert await database.read(texts) == ["placed", "patient"]
+        assert await database.read(list_note_texts) == ["placed", "patient"]
 
 
 async def test_a_full_bulk_lane_does_not_stop_an_opt_out(tmp_path: Path) -> None:
     """Each lane has its own places."""
-    async with opened(tmp_path, queue_limit=1) as database:
-        async with held(database):
-            bulk = asyncio.create_task(database.write(noting("bulk")))
-            urgent = asyncio.create_task(database.write(noting("opt-out"), urgent=True))
-            await turns()
+    async with open_notes_database(tmp_path, queue_limit=1) as database:
+        async with hold_writer(database):
+            bulk = asyncio.create_task(database.write(add_note("bulk")))
+            urgent = asyncio.create_task(database.write(add_note("opt-out"), urgent=True))
+            await yield_to_tasks()
         await asyncio.gather(bulk, urgent)
-        assert await database.read(texts) == ["opt-out", "bulk"]
+        assert await database.read(list_note_texts) == ["opt-out", "bulk"]
 
 
 async def test_a_cancelled_caller_does_not_cut_a_transaction(tmp_path: Path) -> None:
     """A job that has its place is done and its event told, whoever still waits for it."""
     events: list[CommittedEvent] = []
-    async with opened(tmp_path, events=events) as database:
-        async with held(database):
-            gone = asyncio.create_task(database.write(noting("gone")))
-            stays = asyncio.create_task(database.write(noting("stays")))
-            await turns()
+    async with open_notes_database(tmp_path, events=events) as database:
+        async with hold_writer(database):
+            gone = asyncio.create_task(database.write(add_note("gone")))
+            stays = asyncio.create_task(database.write(add_note("stays")))
+            await yield_to_tasks()
             gone.cancel()
-            await turns()
+            await yield_to_tasks()
         await stays
-        assert await database.read(texts) == ["gone", "stays"]
+        assert await database.read(list_note_texts) == ["gone", "stays"]
         assert [event.subject for event in events] == ["gone", "stays"]

@@ -14,20 +14,20 @@ import pytest
 
 from storage.connections import connect_for_writing
 from storage.db import Database
-from storage.errors import Closed, DiskFault, DiskFull, WriteFailed
+from storage.errors import DatabaseClosed, DiskFault, DiskFull, WriteFailed
 from storage.events import CommittedEvent
 from storage.tx import Tx
 from storage.writer import Writer
-from tests.storage.holding import Gate, held, turns
+from tests.storage.holding import WriterHold, hold_writer, yield_to_tasks
 from tests.storage.small import (
-    MIGRATIONS,
-    filled,
-    ignore,
-    no_file_grows_beyond,
-    noting,
-    opened,
-    straight,
-    texts,
+    NOTES_MIGRATIONS,
+    add_note,
+    connect_directly,
+    fill_notes_database,
+    ignore_events,
+    limit_file_size,
+    list_note_texts,
+    open_notes_database,
 )
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
@@ -38,17 +38,17 @@ async def test_a_refused_commit_fails_its_whole_batch_and_the_writer_lives_on(
 ) -> None:
     """Nobody is told "written", no event is told, and the next transaction works."""
     events: list[CommittedEvent] = []
-    async with opened(tmp_path, events=events) as database:
-        await database.write(noting("before"))
+    async with open_notes_database(tmp_path, events=events) as database:
+        await database.write(add_note("before"))
         wal = database.path.with_name(database.path.name + "-wal")
-        with no_file_grows_beyond(wal.stat().st_size):
-            async with held(database):
-                jobs = [asyncio.create_task(database.write(noting(word))) for word in ("a", "b")]
-                await turns()
+        with limit_file_size(wal.stat().st_size):
+            async with hold_writer(database):
+                jobs = [asyncio.create_task(database.write(add_note(word))) for word in ("a", "b")]
+                await yield_to_tasks()
             outcomes = await asyncio.gather(*jobs, return_exceptions=True)
         assert all(isinstance(outcome, WriteFailed) for outcome in outcomes)
-        assert await database.read(texts) == ["before"]
-        assert await database.write(noting("after")) == 2
+        assert await database.read(list_note_texts) == ["before"]
+        assert await database.write(add_note("after")) == 2
         assert [event.seq for event in events] == [1, 2]
 
 
@@ -59,11 +59,11 @@ async def test_a_commit_that_a_deferred_reference_refuses_is_rolled_back(tmp_pat
         tx.execute("PRAGMA defer_foreign_keys = ON")
         tx.execute("INSERT INTO marks VALUES (99)")
 
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         with pytest.raises(DiskFault, match="FOREIGN KEY"):
             await database.write(orphan)
-        await database.write(noting("after"))
-        assert await database.read(texts) == ["after"]
+        await database.write(add_note("after"))
+        assert await database.read(list_note_texts) == ["after"]
 
 
 async def test_a_job_that_finds_the_disk_full_says_so(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ async def test_a_job_that_finds_the_disk_full_says_so(tmp_path: Path) -> None:
         tx.execute(f"PRAGMA max_page_count = {tx.value('PRAGMA page_count')}")
         tx.execute("INSERT INTO notes (text) VALUES (hex(zeroblob(100000)))")
 
-    async with opened(tmp_path) as database:
+    async with open_notes_database(tmp_path) as database:
         with pytest.raises(DiskFull) as caught:
             await database.write(too_much)
         assert caught.value.code == "disk_full"
@@ -92,7 +92,7 @@ async def second_writer(database: Database, queue_limit: int = 8) -> AsyncIterat
 
     writer = Writer(
         impatient,
-        ignore,
+        ignore_events,
         where=str(database.path),
         queue_limit=queue_limit,
         close_seconds=0.05,
@@ -106,43 +106,46 @@ async def second_writer(database: Database, queue_limit: int = 8) -> AsyncIterat
 
 async def test_a_lock_held_by_another_program_fails_the_job(tmp_path: Path) -> None:
     """When the transaction can not even begin, the caller is told, and the writer lives on."""
-    async with opened(tmp_path) as database, second_writer(database) as writer:
-        async with held(database):
+    async with open_notes_database(tmp_path) as database, second_writer(database) as writer:
+        async with hold_writer(database):
             with pytest.raises(DiskFault, match="locked"):
-                await writer.submit(noting("never"), urgent=False)
-        await writer.submit(noting("then"), urgent=False)
-        assert await database.read(texts) == ["then"]
+                await writer.submit(add_note("never"), urgent=False)
+        await writer.submit(add_note("then"), urgent=False)
+        assert await database.read(list_note_texts) == ["then"]
 
 
 async def test_closing_commits_what_has_a_place_and_refuses_the_rest(tmp_path: Path) -> None:
     """Who has a place is served; who waits for one, or comes later, is told Closed."""
-    async with opened(tmp_path) as database, second_writer(database, queue_limit=2) as writer:
-        gate = Gate()
+    async with (
+        open_notes_database(tmp_path) as database,
+        second_writer(database, queue_limit=2) as writer,
+    ):
+        gate = WriterHold()
         holding = asyncio.create_task(writer.submit(gate, urgent=False))
-        await gate.entered()
-        placed = asyncio.create_task(writer.submit(noting("placed"), urgent=False))
-        waiting = asyncio.create_task(writer.submit(noting("waiting"), urgent=False))
-        await turns()
+        await gate.wait_until_held()
+        placed = asyncio.create_task(writer.submit(add_note("placed"), urgent=False))
+        waiting = asyncio.create_task(writer.submit(add_note("waiting"), urgent=False))
+        await yield_to_tasks()
         closing = asyncio.create_task(writer.close())
-        await turns()
-        gate.open()
+        await yield_to_tasks()
+        gate.release()
         await asyncio.gather(closing, holding, placed)
-        with pytest.raises(Closed):
+        with pytest.raises(DatabaseClosed):
             await waiting
-        with pytest.raises(Closed):
-            await writer.submit(noting("late"), urgent=True)
-        assert await database.read(texts) == ["placed"]
+        with pytest.raises(DatabaseClosed):
+            await writer.submit(add_note("late"), urgent=True)
+        assert await database.read(list_note_texts) == ["placed"]
 
 
 async def test_closing_interrupts_a_job_without_end(tmp_path: Path) -> None:
     """A statement that never ends is cut, its caller is told, and the daemon can stop."""
-    async with opened(tmp_path) as database, second_writer(database) as writer:
+    async with open_notes_database(tmp_path) as database, second_writer(database) as writer:
         endless = asyncio.create_task(writer.submit(lambda tx: tx.value(ENDLESS), urgent=False))
-        await turns()
+        await yield_to_tasks()
         await writer.close()
         with pytest.raises((sqlite3.OperationalError, WriteFailed), match="interrupted"):
             await endless
-        assert await database.read(texts) == []
+        assert await database.read(list_note_texts) == []
 
 
 async def test_a_writer_that_can_not_connect_says_so_at_the_start(tmp_path: Path) -> None:
@@ -151,17 +154,17 @@ async def test_a_writer_that_can_not_connect_says_so_at_the_start(tmp_path: Path
     def nowhere() -> sqlite3.Connection:
         return connect_for_writing(tmp_path / "nowhere" / "leadmaster.db")
 
-    writer = Writer(nowhere, ignore, where="nowhere", queue_limit=1)
+    writer = Writer(nowhere, ignore_events, where="nowhere", queue_limit=1)
     with pytest.raises(sqlite3.OperationalError):
         await writer.start()
 
 
 async def test_the_beat_moves_with_every_transaction(tmp_path: Path) -> None:
     """A no-op job is enough to tell the watchdog that the writer lives, and it costs no commit."""
-    async with opened(tmp_path) as database:
-        before = database.beat
+    async with open_notes_database(tmp_path) as database:
+        before = database.last_batch_at
         await database.write(lambda _tx: None, urgent=True)
-        assert before < database.beat <= time.monotonic()
+        assert before < database.last_batch_at <= time.monotonic()
 
 
 async def test_a_failing_subscriber_does_not_swallow_answers(tmp_path: Path) -> None:
@@ -174,8 +177,8 @@ async def test_a_failing_subscriber_does_not_swallow_answers(tmp_path: Path) -> 
     asyncio.get_running_loop().set_exception_handler(
         lambda _loop, context: heard.append(context["exception"])
     )
-    database = await Database.open(tmp_path, migrations=MIGRATIONS, on_events=broken)
-    assert await database.write(noting("one")) == 1
+    database = await Database.open(tmp_path, migrations=NOTES_MIGRATIONS, on_events=broken)
+    assert await database.write(add_note("one")) == 1
     await database.close()
     assert [type(error) for error in heard] == [LookupError]
 
@@ -183,24 +186,24 @@ async def test_a_failing_subscriber_does_not_swallow_answers(tmp_path: Path) -> 
 def test_a_loop_that_is_gone_does_not_disturb_the_writer(tmp_path: Path) -> None:
     """A transaction that ends after its loop is committed, though nobody is left to be told."""
     path = tmp_path / "leadmaster.db"
-    asyncio.run(filled(tmp_path))
-    gate = Gate()
+    asyncio.run(fill_notes_database(tmp_path))
+    gate = WriterHold()
 
     def held_note(tx: Tx) -> None:
-        noting("kept")(tx)
+        add_note("kept")(tx)
         gate(tx)
 
     async def leave() -> Writer:
         connect = functools.partial(connect_for_writing, path)
-        writer = Writer(connect, ignore, where=str(path), queue_limit=1)
+        writer = Writer(connect, ignore_events, where=str(path), queue_limit=1)
         await writer.start()
         abandoned = asyncio.create_task(writer.submit(held_note, urgent=False))
-        await gate.entered()
+        await gate.wait_until_held()
         abandoned.cancel()
         return writer
 
     writer = asyncio.run(leave())
-    gate.open()
+    gate.release()
     asyncio.run(writer.close())
-    with straight(path) as connection:
+    with connect_directly(path) as connection:
         assert connection.execute("SELECT text FROM notes").fetchall() == [("kept",)]

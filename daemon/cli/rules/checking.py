@@ -8,139 +8,152 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.context import Here, as_json, pass_here
-from daemon.cli.rules.sources import channels_of, files_of, rule_paths, sets_of
-from daemon.cli.screen import print_json, say
+from daemon.cli.context import CliContext, json_option, pass_cli_context
+from daemon.cli.rules.sources import (
+    collect_rule_files,
+    list_daemon_channels,
+    load_or_reject,
+    rule_path_arguments,
+)
+from daemon.cli.screen import print_json, print_text
 
 if TYPE_CHECKING:
-    from rules import RuleSet
-    from rules.trial import Trial
+    from rules import Ruleset
+    from rules.trial import RulesetCheck
 
-REFUSED = 2
+EXIT_REFUSED = 2
 
 
-@click.command()
-@rule_paths
-@as_json
-@pass_here
-def check(here: Here, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> int:
+@click.command("check")
+@rule_path_arguments
+@json_option
+@pass_cli_context
+def check_rules(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> int:
     """Check PATHS (files or folders), or the live folder, as a save there would be checked.
 
     A running daemon is asked which channels a rule may route to.
 
     Errors are `file:line:column: sentence` and exit with 2; warnings stop nothing.
     """
-    sets, trial = _tried(here, paths, alone=alone)
+    sets, trial = _check_rule_files(cli, paths, alone=alone)
     if json_:
-        print_json(_document(sets, trial))
+        print_json(_build_document(sets, trial))
     else:
         for problem in trial.problems:
-            say(str(problem))
+            print_text(str(problem))
         for warning in trial.warnings:
-            say(f"{warning.file}:{warning.line}:{warning.column}: warning: {warning.sentence}")
+            print_text(
+                f"{warning.file}:{warning.line}:{warning.column}: warning: {warning.sentence}"
+            )
         if not trial.problems:
-            _say_sets(sets)
-    return REFUSED if trial.problems else 0
+            _print_rulesets(sets)
+    return EXIT_REFUSED if trial.problems else 0
 
 
-@click.command()
-@rule_paths
-@as_json
-@pass_here
-def test(here: Here, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> int:
+@click.command("test")
+@rule_path_arguments
+@json_option
+@pass_cli_context
+def run_rule_tests(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> int:
     """Run the examples beside the rules in both engines; show what came out otherwise."""
-    sets, trial = _tried(here, paths, alone=alone)
+    sets, trial = _check_rule_files(cli, paths, alone=alone)
     if json_:
-        print_json(_document(sets, trial))
-        return REFUSED if trial.problems else 0
+        print_json(_build_document(sets, trial))
+        return EXIT_REFUSED if trial.problems else 0
     for outcome in trial.outcomes:
         if outcome.wrong:
-            say(f"{outcome.example.place}: {outcome.example.name}")
-            for line in outcome.diff():
-                say(f"    {line}")
+            print_text(f"{outcome.example.place}: {outcome.example.name}")
+            for line in outcome.mismatch_diff():
+                print_text(f"    {line}")
     told = {str(outcome.example.place) for outcome in trial.outcomes if outcome.wrong}
     for problem in trial.problems:
         if f"{problem.file}:{problem.line}" not in told:
-            say(str(problem))
+            print_text(str(problem))
     ran, wrong = len(trial.outcomes), len(trial.problems)
-    say(f"{ran} examples, {wrong} wrong" if wrong else f"ok: {ran} examples, {_judged_by()}")
-    return REFUSED if trial.problems else 0
+    print_text(
+        f"{ran} examples, {wrong} wrong" if wrong else f"ok: {ran} examples, {_describe_engines()}"
+    )
+    return EXIT_REFUSED if trial.problems else 0
 
 
-@click.command()
-@rule_paths
-@as_json
-@pass_here
-def diff(here: Here, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> None:
+@click.command("diff")
+@rule_path_arguments
+@json_option
+@pass_cli_context
+def diff_rules(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> None:
     """Show how PATHS, or the live folder, differ from the rules in force.
 
     What is marked with `!` waits for `leadmaster rules accept` before it goes live.
     """
-    from rules.diff import differences
+    from rules.diff import compare_rulesets
 
-    live = {each.format: each for each in _live(here)}
-    new = sets_of(files_of(here, paths, alone=alone))
+    live = {each.format: each for each in _load_active_rulesets(cli)}
+    new = load_or_reject(collect_rule_files(cli, paths, alone=alone))
     found = [
         change
         for each in new
         if each.format in live
-        for change in differences(live[each.format], each)
+        for change in compare_rulesets(live[each.format], each)
     ]
     if json_:
-        print_json([{"change": str(each), "waits": each.weighty} for each in found])
+        print_json([{"change": str(each), "waits": each.needs_acceptance} for each in found])
         return
     for each in found:
-        say(f"{'!' if each.weighty else ' '} {each}")
+        print_text(f"{'!' if each.needs_acceptance else ' '} {each}")
     if not found:
-        say("They mean the same.")
+        print_text("They mean the same.")
 
 
-def _live(here: Here) -> list[RuleSet]:
+def _load_active_rulesets(cli: CliContext) -> list[Ruleset]:
     """Load the sets in force from the daemon, as they were when they went live."""
     from rules import RuleFile
 
-    client = here.client()
+    client = cli.client()
     state = client.get("rules")
     files = [
         RuleFile(file["path"], file["text"], file["own"])
         for side in ("gate", "score")
         for file in client.get("rules", "sets", state[side]["hash"])["files"]
     ]
-    return sets_of(files)
+    return load_or_reject(files)
 
 
-def _tried(here: Here, paths: Sequence[Path], *, alone: bool) -> tuple[list[RuleSet], Trial]:
+def _check_rule_files(
+    cli: CliContext, paths: Sequence[Path], *, alone: bool
+) -> tuple[list[Ruleset], RulesetCheck]:
     """Try what a save would be tried for; without a daemon, say what only it could tell."""
-    from rules.lint import unknown_routes
-    from rules.trial import Trial, try_out
+    from rules.lint import find_unknown_routes
+    from rules.trial import RulesetCheck, check_rulesets
 
-    files, channels = files_of(here, paths, alone=alone), channels_of(here)
-    sets = sets_of(files, channels)
-    trial = try_out(sets)
-    unknown = [each for ruleset in sets if channels is None for each in unknown_routes(ruleset)]
+    files, channels = collect_rule_files(cli, paths, alone=alone), list_daemon_channels(cli)
+    sets = load_or_reject(files, channels)
+    trial = check_rulesets(sets)
+    unknown = [
+        each for ruleset in sets if channels is None for each in find_unknown_routes(ruleset)
+    ]
     warnings = tuple(sorted((*trial.warnings, *unknown)))
-    return sets, Trial(trial.problems, warnings, trial.outcomes)
+    return sets, RulesetCheck(trial.problems, warnings, trial.outcomes)
 
 
-def _judged_by() -> str:
-    from rules.engine import available
+def _describe_engines() -> str:
+    from rules.engine import ENGINE_AVAILABLE
 
-    return "in both engines" if available else "by the second evaluator alone"
+    return "in both engines" if ENGINE_AVAILABLE else "by the second evaluator alone"
 
 
-def _say_sets(sets: Sequence[RuleSet]) -> None:
-    from rules.lint import reach
+def _print_rulesets(sets: Sequence[Ruleset]) -> None:
+    from rules.lint import compute_score_range
 
     for ruleset in sets:
-        extent = reach(ruleset)
+        extent = compute_score_range(ruleset)
         rules = len(ruleset.vetoes) + len(ruleset.scores)
-        say(
+        print_text(
             f"ok: {ruleset.format} {ruleset.hash[:12]}, {rules} rules,"
             f" scores from {extent.lowest} to {extent.highest}, {', '.join(ruleset.files)}"
         )
 
 
-def _document(sets: Sequence[RuleSet], trial: Trial) -> dict[str, Any]:
+def _build_document(sets: Sequence[Ruleset], trial: RulesetCheck) -> dict[str, Any]:
     return {
         "ok": not trial.problems,
         "sets": [

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from daemon.cli.context import Here
-    from rules import RuleFile, RuleSet
+    from daemon.cli.context import CliContext
+    from rules import RuleFile, Ruleset
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def rule_paths(command: F) -> F:
+def rule_path_arguments(command: F) -> F:
     """Add the arguments of every command that reads rule files."""
     command = click.option("--alone", is_flag=True, help="Without the shipped rules under them.")(
         command
@@ -23,38 +23,42 @@ def rule_paths(command: F) -> F:
     return click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True))(command)
 
 
-def files_of(here: Here, paths: Sequence[Path], *, alone: bool = False) -> tuple[RuleFile, ...]:
+def collect_rule_files(
+    cli: CliContext, paths: Sequence[Path], *, alone: bool = False
+) -> tuple[RuleFile, ...]:
     """Read the files that are meant; raise :class:`RulesRejected` where one can't be read."""
     import rules
     from daemon.errors import RulesRejected
     from daemon.rulebook import folder
 
-    settings = here.settings().rules
+    settings = cli.load_settings().rules
     try:
         if not paths:
-            return folder.live(settings)
-        own = folder.own(paths)
-        return own if alone else (*folder.shipped(settings), *own)
+            return folder.read_configured_files(settings)
+        own = folder.read_own_files(paths)
+        return own if alone else (*folder.read_shipped_files(settings), *own)
     except rules.RulesInvalid as error:
         raise RulesRejected(str(error)) from error
 
 
-def channels_of(here: Here) -> tuple[str, ...] | None:
+def list_daemon_channels(cli: CliContext) -> tuple[str, ...] | None:
     """Return the channels that the daemon can route to; None where none is there to tell."""
     from daemon.errors import NotAllowed, NotRunning, Unavailable
 
     try:
-        return tuple(here.client().get("rules")["channels"])
+        return tuple(cli.client().get("rules")["channels"])
     except (NotAllowed, NotRunning, Unavailable):
         return None
 
 
-def sets_of(files: Sequence[RuleFile], channels: Collection[str] | None = None) -> list[RuleSet]:
+def load_or_reject(
+    files: Sequence[RuleFile], channels: Collection[str] | None = None
+) -> list[Ruleset]:
     """Load the sets that the files make; raise :class:`RulesRejected` with every problem."""
     import rules
     from daemon.errors import RulesRejected
 
     try:
-        return list(rules.load_sets(files, channels).values())
+        return list(rules.load_rulesets(files, channels).values())
     except rules.RulesInvalid as error:
         raise RulesRejected(str(error)) from error

@@ -5,29 +5,29 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.http.auth import links, sign_in, tokens, users
-from daemon.http.auth.identify import AUTH, auth_of, identity_of
+from daemon.http.auth.identify import AUTH, get_auth, get_identity
 from daemon.http.auth.middleware import (
-    as_owner,
-    authenticated,
-    may_sign_in_later,
-    open_to,
-    sign_in_late,
+    allow_late_sign_in,
+    authenticate,
+    authenticate_first_message,
+    grant_all_scopes,
+    install_authentication,
 )
 
 __all__ = [
+    "ACCOUNT_ROUTES",
     "AUTH",
-    "as_owner",
-    "auth_of",
-    "authenticated",
-    "control_routes",
-    "identity_of",
-    "may_sign_in_later",
-    "open_to",
-    "routes",
-    "sign_in_late",
+    "CONTROL_SOCKET_ROUTES",
+    "allow_late_sign_in",
+    "authenticate",
+    "authenticate_first_message",
+    "get_auth",
+    "get_identity",
+    "grant_all_scopes",
+    "install_authentication",
 ]
 
-routes: list[web.AbstractRouteDef] = [*sign_in.routes, *users.routes, *tokens.routes]
+ACCOUNT_ROUTES: list[web.AbstractRouteDef] = [*sign_in.routes, *users.routes, *tokens.routes]
 """For both doors."""
-control_routes: list[web.AbstractRouteDef] = [*links.routes]
+CONTROL_SOCKET_ROUTES: list[web.AbstractRouteDef] = [*links.control_routes]
 """For the control socket alone."""

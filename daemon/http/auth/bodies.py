@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from daemon.http.bodies import Body, answer
+from daemon.http.bodies import RequestBody, json_response
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+UserName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+SecretText = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
 
-class SecretBody(Body, frozen=True):
+class SecretBody(RequestBody, frozen=True):
     """A body with a secret in it."""
 
     def __repr__(self) -> str:
@@ -21,8 +21,8 @@ class SecretBody(Body, frozen=True):
         return f"{type(self).__name__}(…)"
 
 
-def private(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
+def uncached_response(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
     """Answer with something that no cache may keep."""
-    response = answer(thing, status)
+    response = json_response(thing, status)
     response.headers["Cache-Control"] = "no-store"
     return response

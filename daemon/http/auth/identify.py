@@ -7,16 +7,16 @@ from typing import Final
 
 from aiohttp import web
 
-from daemon.auth import Auth, Identity
+from daemon.auth import AuthService, Identity
 from daemon.auth.refusals import Unauthorized
-from daemon.http.auth.cookies import secret_of
-from daemon.http.auth.forgery import refuse_forged
-from daemon.http.control import WHO
+from daemon.http.auth.cookies import get_session_secret
+from daemon.http.auth.forgery import check_csrf
+from daemon.http.control import ACTOR
 
-AUTH: Final[web.AppKey[Callable[[], Auth]]] = web.AppKey("auth")
+AUTH: Final[web.AppKey[Callable[[], AuthService]]] = web.AppKey("auth")
 """Returns the auth room, or raises :class:`Unavailable` while there is none."""
 IDENTITY: Final = web.RequestKey("identity", Identity)
-TOKEN_PROTOCOL: Final = "leadmaster.token."  # noqa: S105 - what stands before one
+TOKEN_SUBPROTOCOL_PREFIX: Final = "leadmaster.token."  # noqa: S105 - what stands before one
 """A WebSocket client may send its token as a subprotocol that begins so: browsers allow no header.
 
 The server never chooses that one, so that the token is not sent back.
@@ -24,12 +24,12 @@ The server never chooses that one, so that the token is not sent back.
 _SCHEME: Final = "bearer"
 
 
-def auth_of(request: web.Request) -> Auth:
+def get_auth(request: web.Request) -> AuthService:
     """Return the auth room behind this door; raise :class:`Unavailable` while there is none."""
     return request.app[AUTH]()
 
 
-def identity_of(request: web.Request) -> Identity:
+def get_identity(request: web.Request) -> Identity:
     """Return who makes a request, as the door found out; raise :class:`Unauthorized`."""
     found: Identity | None = request.get(IDENTITY)
     if found is None:
@@ -37,13 +37,13 @@ def identity_of(request: web.Request) -> Identity:
     return found
 
 
-def know(request: web.Request, identity: Identity) -> None:
+def set_identity(request: web.Request, identity: Identity) -> None:
     """Let the handlers of a request see who makes it."""
     request[IDENTITY] = identity
-    request[WHO] = identity.who
+    request[ACTOR] = identity.who
 
 
-async def identify(request: web.Request) -> Identity:
+async def identify_request(request: web.Request) -> Identity:
     """Return who makes a request, unless the door knows already.
 
     Raises :class:`Unauthorized` where it does not say, or why what it says is not believed. A
@@ -52,21 +52,21 @@ async def identify(request: web.Request) -> Identity:
     known: Identity | None = request.get(IDENTITY)
     if known is not None:
         return known
-    if (token := token_of(request)) is not None:
-        return await auth_of(request).tokens.verify(token)
-    if (secret := secret_of(request)) is not None:
-        identity = await auth_of(request).sign_ins.identify(secret)
-        refuse_forged(request, secret)
+    if (token := get_token(request)) is not None:
+        return await get_auth(request).tokens.verify_token(token)
+    if (secret := get_session_secret(request)) is not None:
+        identity = await get_auth(request).sign_ins.identify(secret)
+        check_csrf(request, secret)
         return identity
     raise Unauthorized("Nobody is signed in, and no token was sent.")
 
 
 def is_anonymous(request: web.Request) -> bool:
     """Whether a request says nothing at all about who makes it."""
-    return token_of(request) is None and secret_of(request) is None
+    return get_token(request) is None and get_session_secret(request) is None
 
 
-def token_of(request: web.Request) -> str | None:
+def get_token(request: web.Request) -> str | None:
     """Return the token that a request carries, if it does; raise :class:`Unauthorized`."""
     if "Authorization" in request.headers:
         scheme, _, token = request.headers["Authorization"].partition(" ")
@@ -75,6 +75,6 @@ def token_of(request: web.Request) -> str | None:
         return token.strip()
     offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", [])).split(",")
     for protocol in map(str.strip, offered):
-        if protocol.startswith(TOKEN_PROTOCOL):
-            return protocol.removeprefix(TOKEN_PROTOCOL)
+        if protocol.startswith(TOKEN_SUBPROTOCOL_PREFIX):
+            return protocol.removeprefix(TOKEN_SUBPROTOCOL_PREFIX)
     return None

@@ -11,26 +11,26 @@ from aiohttp import web
 from daemon.auth import ROLE_SCOPES, Identity, Role, SignInMethod
 from daemon.auth.refusals import (
     CsrfRefused,
-    LinkSpent,
     OriginRefused,
     PasswordRefused,
     ScopeMissing,
+    SignInEnded,
     SignInFailed,
-    SignInOver,
-    Throttled,
+    SignInLinkSpent,
+    SignInThrottled,
     Unauthorized,
 )
 from daemon.auth.scopes import parse_scopes
-from daemon.auth.secret import csrf_token
-from daemon.auth.sign_ins import NewSignIn
+from daemon.auth.secret import derive_csrf_token
+from daemon.auth.sign_ins import IssuedSignIn
 from daemon.errors import BadRequest
-from daemon.http.auth.bodies import Name, Secret, SecretBody, private
-from daemon.http.auth.cookies import give, secret_of, take_back
-from daemon.http.auth.forgery import refuse_forged
-from daemon.http.auth.identify import auth_of, identify
-from daemon.http.auth.peer import address_of
+from daemon.http.auth.bodies import SecretBody, SecretText, UserName, uncached_response
+from daemon.http.auth.cookies import delete_session_cookie, get_session_secret, set_session_cookie
+from daemon.http.auth.forgery import check_csrf
+from daemon.http.auth.identify import get_auth, identify_request
+from daemon.http.auth.peer import get_client_address
 from daemon.http.auth.tokens import CreatedToken
-from daemon.http.bodies import Answer, body
+from daemon.http.bodies import ResponseBody, read_body
 from daemon.http.openapi import operation
 
 routes = web.RouteTableDef()
@@ -42,8 +42,8 @@ _TOKEN_NAME: Final = "sign-in"  # noqa: S105 - what such tokens are listed as
 class CredentialsBody(SecretBody, frozen=True):
     """A user's name and password."""
 
-    user: Name
-    password: Secret
+    user: UserName
+    password: SecretText
 
 
 class SignInTokenBody(CredentialsBody, frozen=True):
@@ -55,17 +55,17 @@ class SignInTokenBody(CredentialsBody, frozen=True):
 class LinkSignInBody(SecretBody, frozen=True):
     """What stood behind the # of a sign-in link."""
 
-    link: Secret
+    link: SecretText
 
 
 class PasswordChangeBody(SecretBody, frozen=True):
     """One's own password, and the one to come."""
 
-    current: Secret
-    new: Secret
+    current: SecretText
+    new: SecretText
 
 
-class SignInResult(Answer, frozen=True):
+class SignInResult(ResponseBody, frozen=True):
     """A browser that is signed in; its pages send `csrf` along with every change."""
 
     user: str
@@ -73,13 +73,13 @@ class SignInResult(Answer, frozen=True):
     ends_at: datetime
 
 
-class SignOutResult(Answer, frozen=True):
+class SignOutResult(ResponseBody, frozen=True):
     """A browser that is nobody's."""
 
     user: None = None
 
 
-class CurrentUser(Answer, frozen=True):
+class CurrentUser(ResponseBody, frozen=True):
     """Who makes this request, how they came in, and what they may do."""
 
     user: str
@@ -90,95 +90,103 @@ class CurrentUser(Answer, frozen=True):
 
 
 @routes.get("/v1/sign-in")
-@operation(CurrentUser, refuses=(Unauthorized, SignInOver))
-async def who_am_i(request: web.Request) -> web.Response:
+@operation(CurrentUser, errors=(Unauthorized, SignInEnded))
+async def get_current_user(request: web.Request) -> web.Response:
     """Return who is signed in, with what scopes; `csrf` is what pages send along with changes."""
-    identity = await identify(request)
-    secret = secret_of(request) if identity.way is SignInMethod.BROWSER else None
-    return private(
+    identity = await identify_request(request)
+    secret = get_session_secret(request) if identity.method is SignInMethod.BROWSER else None
+    return uncached_response(
         CurrentUser(
             user=identity.user,
             who=identity.who,
-            way=identity.way,
+            way=identity.method,
             scopes=sorted(identity.scopes),
-            csrf=csrf_token(secret) if secret else None,
+            csrf=derive_csrf_token(secret) if secret else None,
         )
     )
 
 
 @routes.post("/v1/sign-in")
-@operation(SignInResult, body=CredentialsBody, refuses=(SignInFailed, OriginRefused, Throttled))
-async def sign_in(request: web.Request) -> web.Response:
+@operation(
+    SignInResult, body=CredentialsBody, errors=(SignInFailed, OriginRefused, SignInThrottled)
+)
+async def sign_in_with_password(request: web.Request) -> web.Response:
     """Sign this browser in; 401 for a wrong name or password, 429 after too many of them."""
-    given = await body(request, CredentialsBody)
-    address = address_of(request)
-    fresh = await auth_of(request).sign_ins.by_password(given.user, given.password, address)
-    return _signed_in(request, fresh)
+    given = await read_body(request, CredentialsBody)
+    address = get_client_address(request)
+    fresh = await get_auth(request).sign_ins.sign_in_with_password(
+        given.user, given.password, address
+    )
+    return _build_sign_in_response(request, fresh)
 
 
 @routes.post("/v1/sign-in/link")
-@operation(SignInResult, body=LinkSignInBody, refuses=(LinkSpent, OriginRefused))
-async def sign_in_by_link(request: web.Request) -> web.Response:
+@operation(SignInResult, body=LinkSignInBody, errors=(SignInLinkSpent, OriginRefused))
+async def sign_in_with_link(request: web.Request) -> web.Response:
     """Spend a one-time link and sign this browser in; 401 where it was spent before."""
-    given = await body(request, LinkSignInBody)
-    return _signed_in(
-        request, await auth_of(request).sign_ins.by_link(given.link, address_of(request))
+    given = await read_body(request, LinkSignInBody)
+    return _build_sign_in_response(
+        request,
+        await get_auth(request).sign_ins.sign_in_with_link(given.link, get_client_address(request)),
     )
 
 
 @routes.delete("/v1/sign-in")
-@operation(SignOutResult, refuses=(OriginRefused, CsrfRefused))
+@operation(SignOutResult, errors=(OriginRefused, CsrfRefused))
 async def sign_out(request: web.Request) -> web.Response:
     """Sign this browser out; idempotent."""
-    if (secret := secret_of(request)) is not None:
-        refuse_forged(request, secret)
-        await auth_of(request).sign_ins.end(secret)
-    return _signed_out(request)
+    if (secret := get_session_secret(request)) is not None:
+        check_csrf(request, secret)
+        await get_auth(request).sign_ins.sign_out(secret)
+    return _build_sign_out_response(request)
 
 
 @routes.post("/v1/sign-in/password")
 @operation(
     SignOutResult,
     body=PasswordChangeBody,
-    refuses=(Unauthorized, SignInFailed, CsrfRefused, PasswordRefused, Throttled),
+    errors=(Unauthorized, SignInFailed, CsrfRefused, PasswordRefused, SignInThrottled),
 )
 async def change_password(request: web.Request) -> web.Response:
     """Change one's own password; every browser of the user is signed out, this one too."""
-    identity = await identify(request)
-    if identity.way is not SignInMethod.BROWSER:
+    identity = await identify_request(request)
+    if identity.method is not SignInMethod.BROWSER:
         raise BadRequest("A token can't change a password.", hint="Sign in in a browser.")
-    given, auth = await body(request, PasswordChangeBody), auth_of(request)
-    await auth.guard.check(identity.user, given.current, address_of(request))
+    given, auth = await read_body(request, PasswordChangeBody), get_auth(request)
+    await auth.password_check.check(identity.user, given.current, get_client_address(request))
     await auth.users.set_password(identity.user, given.new, identity.who)
-    return _signed_out(request)
+    return _build_sign_out_response(request)
 
 
 @routes.post("/v1/sign-in/token")
 @operation(
-    CreatedToken, status=201, body=SignInTokenBody, refuses=(SignInFailed, ScopeMissing, Throttled)
+    CreatedToken,
+    status=201,
+    body=SignInTokenBody,
+    errors=(SignInFailed, ScopeMissing, SignInThrottled),
 )
-async def token(request: web.Request) -> web.Response:
+async def create_sign_in_token(request: web.Request) -> web.Response:
     """Return a token that lives for a quarter of an hour, for programs that ask a person."""
-    given, auth = await body(request, SignInTokenBody), auth_of(request)
-    user = await auth.guard.check(given.user, given.password, address_of(request))
+    given, auth = await read_body(request, SignInTokenBody), get_auth(request)
+    user = await auth.password_check.check(given.user, given.password, get_client_address(request))
     mine = ROLE_SCOPES[Role(user.role)]
-    made = await auth.tokens.make(
+    made = await auth.tokens.issue_token(
         Identity(user.name, user.name, mine, SignInMethod.BROWSER),
         user.name,
         _TOKEN_NAME,
         parse_scopes(given.scopes) or mine,
         _TOKEN_LIFE,
     )
-    return private(CreatedToken(made.token, made.record), status=201)
+    return uncached_response(CreatedToken(made.token, made.record), status=201)
 
 
-def _signed_in(request: web.Request, fresh: NewSignIn) -> web.Response:
-    response = private(SignInResult(fresh.user, fresh.csrf, fresh.ends_at))
-    give(request, response, fresh.secret, fresh.lasts)
+def _build_sign_in_response(request: web.Request, fresh: IssuedSignIn) -> web.Response:
+    response = uncached_response(SignInResult(fresh.user, fresh.csrf, fresh.ends_at))
+    set_session_cookie(request, response, fresh.secret, fresh.lasts)
     return response
 
 
-def _signed_out(request: web.Request) -> web.Response:
-    response = private(SignOutResult())
-    take_back(request, response)
+def _build_sign_out_response(request: web.Request) -> web.Response:
+    response = uncached_response(SignOutResult())
+    delete_session_cookie(request, response)
     return response

@@ -11,16 +11,25 @@ from aiohttp import web
 from daemon.auth.refusals import ScopeMissing
 from daemon.auth.scopes import parse_scopes
 from daemon.errors import BadRequest, Conflict, NotFound
-from daemon.http.auth.bodies import private
-from daemon.http.auth.identify import auth_of, identity_of
-from daemon.http.bodies import Answer, Body, PageQuery, ResultPage, answer, body, page, query
+from daemon.http.auth.bodies import uncached_response
+from daemon.http.auth.identify import get_auth, get_identity
+from daemon.http.bodies import (
+    PageQuery,
+    RequestBody,
+    ResponseBody,
+    ResultPage,
+    json_response,
+    page_response,
+    read_body,
+    read_query,
+)
 from daemon.http.openapi import operation
 from storage.tokens import TokenRecord
 
 routes = web.RouteTableDef()
 
 
-class NewTokenBody(Body, frozen=True):
+class NewTokenBody(RequestBody, frozen=True):
     """A token to make: what it is for, what it may do, and for how long.
 
     `user` is whom it acts for; empty: whoever makes it.
@@ -38,20 +47,20 @@ class NewTokenBody(Body, frozen=True):
     user: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
-class KeyRotationBody(Body, frozen=True):
+class KeyRotationBody(RequestBody, frozen=True):
     """`at_once`: no token that was ever made counts any more."""
 
     at_once: bool = False
 
 
-class CreatedToken(Answer, frozen=True):
+class CreatedToken(ResponseBody, frozen=True):
     """A token on the one occasion on which it is shown, and what is kept of it."""
 
     token: str
     record: TokenRecord
 
 
-class KeyRotationResult(Answer, frozen=True):
+class KeyRotationResult(ResponseBody, frozen=True):
     """The id of the key that signs from now on."""
 
     kid: str
@@ -59,40 +68,42 @@ class KeyRotationResult(Answer, frozen=True):
 
 @routes.get("/v1/tokens")
 @operation(ResultPage[TokenRecord], query=PageQuery)
-async def list_(request: web.Request) -> web.Response:
+async def list_tokens(request: web.Request) -> web.Response:
     """Return the tokens, the revoked and the lately expired too; never what they say."""
-    wanted = query(request, PageQuery)
-    found = await auth_of(request).tokens.list(after=wanted.after, limit=wanted.limit + 1)
-    return page(found, wanted.limit, lambda record: record.id)
+    wanted = read_query(request, PageQuery)
+    found = await get_auth(request).tokens.list_tokens(after=wanted.after, limit=wanted.limit + 1)
+    return page_response(found, wanted.limit, lambda record: record.id)
 
 
 @routes.post("/v1/tokens")
-@operation(CreatedToken, status=201, body=NewTokenBody, refuses=(NotFound, ScopeMissing))
-async def make(request: web.Request) -> web.Response:
+@operation(CreatedToken, status=201, body=NewTokenBody, errors=(NotFound, ScopeMissing))
+async def create_token(request: web.Request) -> web.Response:
     """Make a token and show it this once; 403 for a scope that its maker or user has not."""
-    asked, maker = await body(request, NewTokenBody), identity_of(request)
+    asked, maker = await read_body(request, NewTokenBody), get_identity(request)
     user = asked.user or maker.user
     if not user:
         raise BadRequest("user: say for which user the token acts.")
-    made = await auth_of(request).tokens.make(
+    made = await get_auth(request).tokens.issue_token(
         maker, user, asked.name, parse_scopes(asked.scopes), timedelta(hours=asked.hours)
     )
-    return private(CreatedToken(made.token, made.record), status=201)
+    return uncached_response(CreatedToken(made.token, made.record), status=201)
 
 
 @routes.delete("/v1/tokens/{id}")
-@operation(TokenRecord, refuses=(NotFound,))
-async def revoke(request: web.Request) -> web.Response:
+@operation(TokenRecord, errors=(NotFound,))
+async def revoke_token(request: web.Request) -> web.Response:
     """Revoke a token at once; idempotent."""
-    tokens = auth_of(request).tokens
-    return answer(await tokens.revoke(request.match_info["id"], identity_of(request).who))
+    tokens = get_auth(request).tokens
+    return json_response(
+        await tokens.revoke_token(request.match_info["id"], get_identity(request).who)
+    )
 
 
 @routes.post("/v1/keys/rotate")
-@operation(KeyRotationResult, body=KeyRotationBody, refuses=(Conflict,))
-async def rotate(request: web.Request) -> web.Response:
+@operation(KeyRotationResult, body=KeyRotationBody, errors=(Conflict,))
+async def rotate_signing_key(request: web.Request) -> web.Response:
     """Sign with a new key from now on; 409 where the service manager holds the key."""
-    asked = await body(request, KeyRotationBody)
-    keys = auth_of(request).keys
-    kid = await keys.rotate(identity_of(request).who, at_once=asked.at_once)
-    return answer(KeyRotationResult(kid))
+    asked = await read_body(request, KeyRotationBody)
+    keys = get_auth(request).keys
+    kid = await keys.rotate(get_identity(request).who, at_once=asked.at_once)
+    return json_response(KeyRotationResult(kid))

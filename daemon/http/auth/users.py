@@ -10,9 +10,9 @@ from aiohttp import web
 from daemon.auth import Role
 from daemon.auth.refusals import PasswordRefused
 from daemon.errors import Conflict, NotFound
-from daemon.http.auth.bodies import Name, Secret, SecretBody
-from daemon.http.auth.identify import auth_of, identity_of
-from daemon.http.bodies import Body, ResultPage, answer, body, whole
+from daemon.http.auth.bodies import SecretBody, SecretText, UserName
+from daemon.http.auth.identify import get_auth, get_identity
+from daemon.http.bodies import RequestBody, ResultPage, json_response, list_response, read_body
 from daemon.http.openapi import operation
 from storage.users import UserRecord
 
@@ -33,18 +33,18 @@ class UserView(msgspec.Struct, frozen=True):
 class NewUserBody(SecretBody, frozen=True):
     """A user to add; without a password they come in by link."""
 
-    name: Name
+    name: UserName
     role: Role
-    password: Secret | None = None
+    password: SecretText | None = None
 
 
 class NewPasswordBody(SecretBody, frozen=True):
     """A password that an administrator sets."""
 
-    password: Secret
+    password: SecretText
 
 
-class NewRoleBody(Body, frozen=True):
+class NewRoleBody(RequestBody, frozen=True):
     """What a user shall be."""
 
     role: Role
@@ -52,71 +52,93 @@ class NewRoleBody(Body, frozen=True):
 
 @routes.get("/v1/users")
 @operation(ResultPage[UserView])
-async def list_(request: web.Request) -> web.Response:
+async def list_users(request: web.Request) -> web.Response:
     """Return every user, the disabled ones too."""
-    found = await auth_of(request).users.list()
-    return whole([_view(user) for user in found])
+    found = await get_auth(request).users.list_users()
+    return list_response([_build_user_view(user) for user in found])
 
 
 @routes.post("/v1/users")
-@operation(UserView, status=201, body=NewUserBody, refuses=(Conflict, PasswordRefused))
-async def create(request: web.Request) -> web.Response:
+@operation(UserView, status=201, body=NewUserBody, errors=(Conflict, PasswordRefused))
+async def create_user(request: web.Request) -> web.Response:
     """Add a user. The first one is made over the control socket: nobody else has the scope."""
-    asked = await body(request, NewUserBody)
-    made = await auth_of(request).users.create(
-        asked.name, asked.role, _who(request), password=asked.password
+    asked = await read_body(request, NewUserBody)
+    made = await get_auth(request).users.create_user(
+        asked.name, asked.role, _get_actor(request), password=asked.password
     )
-    return answer(_view(made), status=201)
+    return json_response(_build_user_view(made), status=201)
 
 
 @routes.post("/v1/users/{name}/password")
-@operation(UserView, body=NewPasswordBody, refuses=(NotFound, PasswordRefused))
-async def set_password(request: web.Request) -> web.Response:
+@operation(UserView, body=NewPasswordBody, errors=(NotFound, PasswordRefused))
+async def set_user_password(request: web.Request) -> web.Response:
     """Set a user's password and sign them out everywhere; their tokens stay."""
-    asked = await body(request, NewPasswordBody)
-    users = auth_of(request).users
-    return answer(_view(await users.set_password(_name(request), asked.password, _who(request))))
+    asked = await read_body(request, NewPasswordBody)
+    users = get_auth(request).users
+    return json_response(
+        _build_user_view(
+            await users.set_password(_get_user_name(request), asked.password, _get_actor(request))
+        )
+    )
 
 
 @routes.post("/v1/users/{name}/role")
-@operation(UserView, body=NewRoleBody, refuses=(NotFound, Conflict))
-async def set_role(request: web.Request) -> web.Response:
+@operation(UserView, body=NewRoleBody, errors=(NotFound, Conflict))
+async def set_user_role(request: web.Request) -> web.Response:
     """Give a user another role; 409 where nobody would be administrator."""
-    asked = await body(request, NewRoleBody)
-    users = auth_of(request).users
-    return answer(_view(await users.set_role(_name(request), asked.role, _who(request))))
+    asked = await read_body(request, NewRoleBody)
+    users = get_auth(request).users
+    return json_response(
+        _build_user_view(
+            await users.set_role(_get_user_name(request), asked.role, _get_actor(request))
+        )
+    )
 
 
 @routes.post("/v1/users/{name}/disable")
-@operation(UserView, refuses=(NotFound, Conflict))
-async def disable(request: web.Request) -> web.Response:
+@operation(UserView, errors=(NotFound, Conflict))
+async def disable_user(request: web.Request) -> web.Response:
     """Shut a user out at once; idempotent; 409 where nobody would be administrator."""
-    return answer(_view(await auth_of(request).users.disable(_name(request), _who(request))))
+    return json_response(
+        _build_user_view(
+            await get_auth(request).users.disable(_get_user_name(request), _get_actor(request))
+        )
+    )
 
 
 @routes.post("/v1/users/{name}/enable")
-@operation(UserView, refuses=(NotFound,))
-async def enable(request: web.Request) -> web.Response:
+@operation(UserView, errors=(NotFound,))
+async def enable_user(request: web.Request) -> web.Response:
     """Let a user come in again; what was revoked stays revoked."""
-    return answer(_view(await auth_of(request).users.enable(_name(request), _who(request))))
+    return json_response(
+        _build_user_view(
+            await get_auth(request).users.enable(_get_user_name(request), _get_actor(request))
+        )
+    )
 
 
 @routes.post("/v1/users/{name}/revoke")
-@operation(UserView, refuses=(NotFound,))
-async def revoke(request: web.Request) -> web.Response:
+@operation(UserView, errors=(NotFound,))
+async def revoke_user_tokens(request: web.Request) -> web.Response:
     """Revoke all of a user's tokens and sign them out everywhere."""
-    return answer(_view(await auth_of(request).users.revoke(_name(request), _who(request))))
+    return json_response(
+        _build_user_view(
+            await get_auth(request).users.revoke_access(
+                _get_user_name(request), _get_actor(request)
+            )
+        )
+    )
 
 
-def _name(request: web.Request) -> str:
+def _get_user_name(request: web.Request) -> str:
     return request.match_info["name"]
 
 
-def _who(request: web.Request) -> str:
-    return identity_of(request).who
+def _get_actor(request: web.Request) -> str:
+    return get_identity(request).who
 
 
-def _view(user: UserRecord) -> UserView:
+def _build_user_view(user: UserRecord) -> UserView:
     return UserView(
         name=user.name,
         role=user.role,

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from daemon.http.openapi.operation import BYTES, CSV, LINES, Operation, operation, operation_of
+from daemon.http.openapi.operation import (
+    CSV,
+    NDJSON,
+    OCTET_STREAM,
+    Operation,
+    get_operation,
+    operation,
+)
 
-__all__ = ["BYTES", "CSV", "LINES", "Operation", "operation", "operation_of"]
+__all__ = ["CSV", "NDJSON", "OCTET_STREAM", "Operation", "get_operation", "operation"]

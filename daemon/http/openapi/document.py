@@ -12,13 +12,13 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from daemon.auth.access import required, template
+from daemon.auth.access import get_required_scope, normalise_path_template
 from daemon.auth.refusals import (
     CsrfRefused,
-    LinkSpent,
     OriginRefused,
     ScopeMissing,
     SignInFailed,
+    SignInLinkSpent,
     Unauthorized,
 )
 from daemon.auth.scopes import Scope
@@ -30,13 +30,13 @@ from daemon.errors import (
     StorageFull,
     Unavailable,
 )
-from daemon.http.openapi.operation import BYTES, JSON, Operation, operation_of
+from daemon.http.openapi.operation import JSON, OCTET_STREAM, Operation, get_operation
 from daemon.http.openapi.problem import ProblemDetails
 from daemon.http.release import VERSION
 
-_REFUSALS: Final = Unauthorized.__module__
-PROBLEM: Final = "application/problem+json"
-REF: Final = "#/components/schemas/"
+_AUTH_ERRORS_MODULE: Final = Unauthorized.__module__
+PROBLEM_JSON: Final = "application/problem+json"
+REF_PREFIX: Final = "#/components/schemas/"
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _SECURITY: Final = {
     "bearer": {
@@ -53,7 +53,7 @@ _SECURITY: Final = {
         "Over TLS the cookie is called `__Host-leadmaster`.",
     },
 }
-_SUBJECTS: Final = {
+_TAG_OF_PATH_WORD: Final = {
     **dict.fromkeys(("ready", "metrics", "status", "stats"), "health"),
     "resume": "halt",
     "uploads": "imports",
@@ -64,7 +64,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DescribedRoute:
     """A route with what its handler declares."""
 
     method: str
@@ -75,10 +75,10 @@ class Described:
     @property
     def scope(self) -> Scope | None:
         """Return the scope that it asks for, as the one table says."""
-        return required(self.method, self.path)
+        return get_required_scope(self.method, self.path)
 
     @property
-    def words(self) -> tuple[str, str]:
+    def summary_and_text(self) -> tuple[str, str]:
         """Return the first sentence of the handler's docstring, and the whole of it."""
         text = " ".join((inspect.getdoc(self.handler) or "").split())
         return re.split(r"(?<=[.;]) ", text)[0].rstrip(".;"), text
@@ -87,31 +87,34 @@ class Described:
     def tag(self) -> str:
         """Return what the route is about: the first word of its path, or that word's subject."""
         word = next(part for part in self.path.split("/") if part and part != "v1")
-        return _SUBJECTS.get(word, word)
+        return _TAG_OF_PATH_WORD.get(word, word)
 
     @property
-    def name(self) -> str:
+    def operation_id(self) -> str:
         """Return a name for generated clients, such as `post_messages_id_cancel`."""
-        words = re.findall(r"\w+", template(self.path).removeprefix("/v1"))
+        words = re.findall(r"\w+", normalise_path_template(self.path).removeprefix("/v1"))
         return "_".join([self.method.lower(), *words]).replace("-", "_")
 
 
-def described(routes: Iterable[web.AbstractRouteDef]) -> list[Described]:
+def describe_routes(routes: Iterable[web.AbstractRouteDef]) -> list[DescribedRoute]:
     """Return the routes that are for programs, in the order in which they are declared."""
     return [
-        Described(route.method, route.path, route.handler, declared)
+        DescribedRoute(route.method, route.path, route.handler, declared)
         for route in routes
-        if isinstance(route, web.RouteDef) and (declared := operation_of(route.handler)) is not None
+        if isinstance(route, web.RouteDef)
+        and (declared := get_operation(route.handler)) is not None
     ]
 
 
-def document(routes: Iterable[web.AbstractRouteDef]) -> Document:
+def build_document(routes: Iterable[web.AbstractRouteDef]) -> Document:
     """Return the document about these routes."""
-    found = described(routes)
+    found = describe_routes(routes)
     schemas = _Schemas(found)
     paths: dict[str, Document] = {}
     for each in found:
-        paths.setdefault(template(each.path), {})[each.method.lower()] = _operation(each, schemas)
+        paths.setdefault(normalise_path_template(each.path), {})[each.method.lower()] = (
+            _build_operation(each, schemas)
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -129,88 +132,99 @@ def document(routes: Iterable[web.AbstractRouteDef]) -> Document:
 class _Schemas:
     """The schema of every declared type, those with names in one place."""
 
-    def __init__(self, found: Iterable[Described]) -> None:
+    def __init__(self, found: Iterable[DescribedRoute]) -> None:
         self._types: list[Any] = [ProblemDetails]
         for each in found:
-            kinds = (*_each(each.operation.answer), each.operation.body, each.operation.query)
+            kinds = (*_as_tuple(each.operation.answer), each.operation.body, each.operation.query)
             self._types += [kind for kind in kinds if kind is not None]
-            self._types += each.operation.otherwise.values()
+            self._types += each.operation.other_answers.values()
         schemas, self.components = msgspec.json.schema_components(
-            self._types, schema_hook=_anything, ref_template=REF + "{name}"
+            self._types, schema_hook=_any_value_schema, ref_template=REF_PREFIX + "{name}"
         )
         self._schemas = schemas
 
-    def of(self, kind: Any) -> Document:  # noqa: ANN401 - any declared type
+    def get_schema(self, kind: Any) -> Document:  # noqa: ANN401 - any declared type
         """Return a declared type's schema, a reference where it has a name."""
         if isinstance(kind, tuple):
-            return {"anyOf": [self.of(one) for one in kind]}
+            return {"anyOf": [self.get_schema(one) for one in kind]}
         place = next(number for number, each in enumerate(self._types) if each is kind)
         return self._schemas[place]
 
-    def fields(self, kind: Any) -> tuple[dict[str, Document], set[str]]:  # noqa: ANN401
+    def get_fields(self, kind: Any) -> tuple[dict[str, Document], set[str]]:  # noqa: ANN401
         """Return the schemas of a struct's fields by name, and which must be given."""
-        whole = self.components[self.of(kind)["$ref"].rpartition("/")[2]]
+        whole = self.components[self.get_schema(kind)["$ref"].rpartition("/")[2]]
         return whole["properties"], set(whole.get("required", ()))
 
 
-def _anything(kind: type) -> Document:
+def _any_value_schema(kind: type) -> Document:
     """Return the schema of a value that may be any JSON."""
     if kind is object:
         return {"description": "any value"}
     raise NotImplementedError
 
 
-def _each(answer: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type, or several
+def _as_tuple(answer: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type, or several
     return answer if isinstance(answer, tuple) else (answer,)
 
 
-def _operation(each: Described, schemas: _Schemas) -> Document:
-    summary, text = each.words
+def _build_operation(each: DescribedRoute, schemas: _Schemas) -> Document:
+    summary, text = each.summary_and_text
     scope = each.scope
     said: Document = {
-        "operationId": each.name,
+        "operationId": each.operation_id,
         "tags": [each.tag],
         "summary": summary,
         "description": f"{text}\n\nScope: {f'`{scope}`' if scope else 'none'}.",
-        "parameters": [*_path_parameters(each.path), *_query(each.operation, schemas)],
-        "responses": _responses(each, schemas),
+        "parameters": [
+            *_build_path_parameters(each.path),
+            *_build_query_parameters(each.operation, schemas),
+        ],
+        "responses": _build_responses(each, schemas),
         "security": [{name: []} for name in _SECURITY] if scope else [],
     }
     if each.operation.body is not None:
-        said["requestBody"] = {"required": True, "content": _body(each.operation, schemas)}
+        said["requestBody"] = {
+            "required": True,
+            "content": _build_body_content(each.operation, schemas),
+        }
     return said
 
 
-def _path_parameters(path: str) -> list[Document]:
+def _build_path_parameters(path: str) -> list[Document]:
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "enum": words.split("|")} if words else _PATH_WORD,
+            "schema": {"type": "string", "enum": words.split("|")} if words else _PATH_VALUE_SCHEMA,
         }
         for name, words in _PARAMETER.findall(path)
     ]
 
 
-_PATH_WORD: Final = {"type": "string", "minLength": 1}
+_PATH_VALUE_SCHEMA: Final = {"type": "string", "minLength": 1}
 
 
-def _query(operation: Operation, schemas: _Schemas) -> list[Document]:
+def _build_query_parameters(operation: Operation, schemas: _Schemas) -> list[Document]:
     parameters: list[Document] = []
     if operation.query is not None:
-        fields, needed = schemas.fields(operation.query)
+        fields, needed = schemas.get_fields(operation.query)
         parameters += [
-            {"name": name, "in": "query", "required": name in needed, "schema": _given(schema)}
+            {
+                "name": name,
+                "in": "query",
+                "required": name in needed,
+                "schema": _remove_null(schema),
+            }
             for name, schema in fields.items()
         ]
-    if operation.key:
+    if operation.idempotency_key:
         key = {"type": "string", "minLength": 1, "maxLength": 200}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
     return parameters
 
 
-def _given(schema: Document) -> Document:
+def _remove_null(schema: Document) -> Document:
     """Return a field's schema without null: in a query what is null is left out."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
@@ -224,47 +238,47 @@ def _given(schema: Document) -> Document:
     return {**rest, **default}
 
 
-def _body(operation: Operation, schemas: _Schemas) -> Document:
-    if operation.takes == BYTES:
-        return {BYTES: {"schema": {}}}
-    return {operation.takes: {"schema": schemas.of(operation.body)}}
+def _build_body_content(operation: Operation, schemas: _Schemas) -> Document:
+    if operation.body_media_type == OCTET_STREAM:
+        return {OCTET_STREAM: {"schema": {}}}
+    return {operation.body_media_type: {"schema": schemas.get_schema(operation.body)}}
 
 
-def _responses(each: Described, schemas: _Schemas) -> Document:
+def _build_responses(each: DescribedRoute, schemas: _Schemas) -> Document:
     operation = each.operation
     answers: dict[int, Document] = {
         operation.status: {
             "description": HTTPStatus(operation.status).phrase,
-            "content": _content(operation, schemas),
+            "content": _build_content(operation, schemas),
         }
     }
-    if operation.tagged:
+    if operation.etag:
         answers[operation.status]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         answers[304] = {"description": "What the client has already is still so."}
-    for status, codes in _refusals(each).items():
+    for status, codes in _list_error_codes(each).items():
         answers[status] = {
             "description": " or ".join(f"`{code}`" for code in sorted(codes)),
-            "content": {PROBLEM: {"schema": schemas.of(ProblemDetails)}},
+            "content": {PROBLEM_JSON: {"schema": schemas.get_schema(ProblemDetails)}},
         }
-    for status, kind in operation.otherwise.items():
-        answers[status]["content"] |= {JSON: {"schema": schemas.of(kind)}}
+    for status, kind in operation.other_answers.items():
+        answers[status]["content"] |= {JSON: {"schema": schemas.get_schema(kind)}}
     return {str(status): answers[status] for status in sorted(answers)}
 
 
-def _content(operation: Operation, schemas: _Schemas) -> Document:
+def _build_content(operation: Operation, schemas: _Schemas) -> Document:
     text = {"schema": {"type": "string"}}
     return {
-        media: {"schema": schemas.of(operation.answer)} if media == JSON else text
-        for media in operation.gives
+        media: {"schema": schemas.get_schema(operation.answer)} if media == JSON else text
+        for media in operation.media_types
     }
 
 
-def _refusals(each: Described) -> Mapping[int, set[str]]:
+def _list_error_codes(each: DescribedRoute) -> Mapping[int, set[str]]:
     """Return the codes of every error that a route may answer with, by status."""
     operation = each.operation
-    found: list[type[LeadMasterError]] = [*operation.refuses, Unavailable]
+    found: list[type[LeadMasterError]] = [*operation.errors, Unavailable]
     if each.scope is not None:
-        found += [*_strangers(), ScopeMissing]
+        found += [*_list_authentication_errors(), ScopeMissing]
     if operation.body is not None or operation.query is not None:
         found.append(BadRequest)
     if each.method != "GET":
@@ -277,12 +291,12 @@ def _refusals(each: Described) -> Mapping[int, set[str]]:
     return codes
 
 
-def _strangers() -> list[type[LeadMasterError]]:
+def _list_authentication_errors() -> list[type[LeadMasterError]]:
     """Return the errors of whoever does not say, or not well, who they are."""
     return [
         kind
         for kind in LeadMasterError.registry.values()
-        if kind.__module__ == _REFUSALS
+        if kind.__module__ == _AUTH_ERRORS_MODULE
         and kind.status == HTTPStatus.UNAUTHORIZED
-        and kind not in {SignInFailed, LinkSpent}
+        and kind not in {SignInFailed, SignInLinkSpent}
     ]

@@ -13,8 +13,8 @@ from daemon.errors import LeadMasterError
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
-LINES: Final = "application/x-ndjson"
-BYTES: Final = "application/octet-stream"
+NDJSON: Final = "application/x-ndjson"
+OCTET_STREAM: Final = "application/octet-stream"
 
 Handled = TypeVar("Handled", bound=Callable[..., Awaitable[web.StreamResponse]])
 
@@ -32,16 +32,16 @@ class Operation:
     status: int
     body: Any
     query: Any
-    refuses: tuple[type[LeadMasterError], ...]
-    gives: tuple[str, ...]
+    errors: tuple[type[LeadMasterError], ...]
+    media_types: tuple[str, ...]
     """Media types of the answer."""
-    takes: str
+    body_media_type: str
     """Media type of the body."""
-    tagged: bool
+    etag: bool
     """The answer has an ETag, and is 304 for whoever has it already."""
-    key: bool
+    idempotency_key: bool
     """It takes an Idempotency-Key."""
-    otherwise: Mapping[int, Any]
+    other_answers: Mapping[int, Any]
     """Answers of their own kind under another status."""
 
 
@@ -51,12 +51,12 @@ def operation(
     status: int = 200,
     body: Any = None,  # noqa: ANN401
     query: Any = None,  # noqa: ANN401
-    refuses: tuple[type[LeadMasterError], ...] = (),
-    gives: tuple[str, ...] = (JSON,),
-    takes: str = JSON,
-    tagged: bool = False,
-    key: bool = False,
-    otherwise: Mapping[int, Any] = MappingProxyType({}),
+    errors: tuple[type[LeadMasterError], ...] = (),
+    media_types: tuple[str, ...] = (JSON,),
+    body_media_type: str = JSON,
+    etag: bool = False,
+    idempotency_key: bool = False,
+    other_answers: Mapping[int, Any] = MappingProxyType({}),
 ) -> Callable[[Handled], Handled]:
     """Declare what a handler does; it stays as it is."""
     declared = Operation(
@@ -64,12 +64,12 @@ def operation(
         status=status,
         body=body,
         query=query,
-        refuses=refuses,
-        gives=gives,
-        takes=takes,
-        tagged=tagged,
-        key=key,
-        otherwise=otherwise,
+        errors=errors,
+        media_types=media_types,
+        body_media_type=body_media_type,
+        etag=etag,
+        idempotency_key=idempotency_key,
+        other_answers=other_answers,
     )
 
     def attach(handler: Handled) -> Handled:
@@ -79,7 +79,7 @@ def operation(
     return attach
 
 
-def operation_of(handler: object) -> Operation | None:
+def get_operation(handler: object) -> Operation | None:
     """Return what a handler declares, or None for one that is no part of the described whole."""
     found: Operation | None = getattr(handler, "operation", None)
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from daemon.http.bodies import Answer
+from daemon.http.bodies import ResponseBody
 
 
-class ProblemDetails(Answer, frozen=True):
+class ProblemDetails(ResponseBody, frozen=True):
     """What went wrong: `code` is stable, `detail` says what and where, `hint` what to do.
 
     `request_id` is what the daemon's log knows the request by.

@@ -13,8 +13,8 @@ from daemon.errors import NotFound
 
 routes = web.RouteTableDef()
 
-_FOLDER: Final = Path(__file__).parent.parent / "static"
-_KINDS: Final = {
+_STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
+_CONTENT_TYPES: Final = {
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
@@ -24,32 +24,32 @@ _VERSION_DIGITS: Final = 12
 
 
 @cache
-def _files() -> dict[str, bytes]:
+def _read_files() -> dict[str, bytes]:
     """Return every file by name; they come with the package and never change while it runs."""
-    return {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(_STATIC_FOLDER.iterdir())}
 
 
 @cache
-def version() -> str:
+def get_assets_version() -> str:
     """Return what changes when any of the files does: modules import each other by plain name."""
-    return hashlib.sha256(b"".join(_files().values())).hexdigest()[:_VERSION_DIGITS]
+    return hashlib.sha256(b"".join(_read_files().values())).hexdigest()[:_VERSION_DIGITS]
 
 
-def address(name: str) -> str:
+def build_asset_url(name: str) -> str:
     """Return where a file is served."""
-    return f"/static/{version()}/{name}"
+    return f"/static/{get_assets_version()}/{name}"
 
 
 @routes.get("/static/{version}/{name}")
-async def static(request: web.Request) -> web.Response:
+async def serve_static_file(request: web.Request) -> web.Response:
     """Return a file; a browser may keep it for good, for its address holds its version."""
     name = request.match_info["name"]
-    content = _files().get(name)
-    if content is None or request.match_info["version"] != version():
+    content = _read_files().get(name)
+    if content is None or request.match_info["version"] != get_assets_version():
         raise NotFound(f"There is no file {name} in this version.")
     return web.Response(
         body=content,
-        content_type=_KINDS[Path(name).suffix],
+        content_type=_CONTENT_TYPES[Path(name).suffix],
         charset="utf-8",
         headers={
             "Cache-Control": "public, max-age=31536000, immutable",

@@ -7,43 +7,43 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemon.http.pages import tones
-from daemon.http.pages.tones import Tone
+from daemon.http.pages.tones import Severity
 from daemon.sessions.view import SessionView
 from statemachines.message import MANUAL, MessageState
 from storage import listings
 from storage.listings import WaitingCount
 from storage.tx import Reader
 
-MOST_LINES = 6
+MAX_VISIBLE_ITEMS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TodoItem:
     """One thing that waits for a person. `key` names its words, `path` where it is dealt with.
 
     `sentence` is the server's own, where it has one.
     """
 
     key: str
-    tone: Tone
+    severity: Severity
     since: datetime
     path: str
     values: dict[str, object] = field(default_factory=dict)
     sentence: str = ""
 
 
-def lines(reader: Reader, views: list[SessionView]) -> list[Line]:
+def list_todo_items(reader: Reader, views: list[SessionView]) -> list[TodoItem]:
     """Return everything that waits for a person, oldest first."""
-    found = [*_sessions(views), *_messages(reader)]
+    found = [*_session_items(views), *_message_items(reader)]
     return sorted(found, key=lambda line: line.since)
 
 
-def _sessions(views: list[SessionView]) -> Iterator[Line]:
+def _session_items(views: list[SessionView]) -> Iterator[TodoItem]:
     for view in views:
         if view.user_action != "none":
-            yield Line(
+            yield TodoItem(
                 f"session.{view.user_action}",
-                tones.of_session(view),
+                tones.get_session_severity(view),
                 view.since,
                 f"/sessions/{view.name}",
                 {"session": view.name},
@@ -51,17 +51,21 @@ def _sessions(views: list[SessionView]) -> Iterator[Line]:
             )
 
 
-def _messages(reader: Reader) -> Iterator[Line]:
+def _message_items(reader: Reader) -> Iterator[TodoItem]:
     queues = (
         ("held", (MessageState.HELD,), "", "/review"),
         ("in_doubt", (MessageState.IN_DOUBT,), "", "/messages?state=in_doubt"),
         ("by_hand", (MessageState.CLEARED,), MANUAL, "/manual"),
     )
     for key, states, channel, path in queues:
-        yield from _line(key, listings.standing(reader, states, channel=channel), path)
-    yield from _line("answers", listings.unanswered(reader), "/messages?state=delivered,read")
+        yield from _queue_item(
+            key, listings.count_messages_in_states(reader, states, channel=channel), path
+        )
+    yield from _queue_item(
+        "answers", listings.count_unanswered_contacts(reader), "/messages?state=delivered,read"
+    )
 
 
-def _line(key: str, waiting: WaitingCount, path: str) -> Iterator[Line]:
+def _queue_item(key: str, waiting: WaitingCount, path: str) -> Iterator[TodoItem]:
     if waiting.since is not None:
-        yield Line(key, Tone.NEEDS_YOU, waiting.since, path, {"n": waiting.count})
+        yield TodoItem(key, Severity.NEEDS_YOU, waiting.since, path, {"n": waiting.count})

@@ -7,35 +7,35 @@ from typing import Annotated, Any, Final
 import msgspec
 from aiohttp import web
 
-from daemon.http.bodies import Limit, Query, query
-from daemon.http.pages.shell import page, piece, told
-from daemon.http.vitals import house_of
+from daemon.http.bodies import PageLimit, RequestQuery, read_query
+from daemon.http.pages.shell import render_errors, render_page, render_piece
+from daemon.http.vitals import get_services
 from storage import listings, messages, prospects
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-_PAGES: Final = {"msg_": "/messages/", "pro_": "/prospects/", "imp_": "/prospects/imports/"}
+_SUBJECT_PAGES: Final = {"msg_": "/messages/", "pro_": "/prospects/", "imp_": "/prospects/imports/"}
 """Where a subject has a page of its own, by how its id begins."""
 
 
-class Wanted(Query, frozen=True):
+class AuditPageQuery(RequestQuery, frozen=True):
     """Which entries: somebody's, of one action, about one subject; older than `before`."""
 
     who: str = ""
     action: str = ""
     subject: str = ""
     before: Annotated[int, msgspec.Meta(ge=0)] = 0
-    limit: Limit = 50
+    limit: PageLimit = 50
 
 
 @routes.get("/audit")
-@told
-async def list_(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_audit_page(request: web.Request) -> web.StreamResponse:
     """Show the audit; a filter or the next page asks for the list alone."""
-    wanted, house = query(request, Wanted), house_of(request)
+    wanted, house = read_query(request, AuditPageQuery), get_services(request)
     found = await house.database.read(
-        lambda reader: listings.audit_page(
+        lambda reader: listings.list_audit_entries(
             reader,
             who=wanted.who,
             action=wanted.action,
@@ -44,34 +44,36 @@ async def list_(request: web.Request) -> web.StreamResponse:
             limit=wanted.limit + 1,
         )
     )
-    people, actions = await house.database.read(listings.audit_words)
+    people, actions = await house.database.read(listings.list_audit_filters)
     shown = found[: wanted.limit]
     subjects = {line.entry.subject for line in shown}
     values: dict[str, Any] = {
         "found": shown,
         "names": await house.database.read(
-            lambda reader: {subject: _name(reader, subject) for subject in subjects}
+            lambda reader: {subject: _get_subject_name(reader, subject) for subject in subjects}
         ),
         "wanted": wanted,
         "next": shown[-1].number if len(found) > wanted.limit else 0,
-        "link": _link,
+        "link": _get_subject_path,
     }
     if "HX-Request" in request.headers:
-        return piece(request, "pieces/audit_list.html", **values)
-    return await page(request, "audit.html", here="audit", people=people, actions=actions, **values)
+        return render_piece(request, "pieces/audit_list.html", **values)
+    return await render_page(
+        request, "audit.html", active_page="audit", people=people, actions=actions, **values
+    )
 
 
-def _name(reader: Reader, subject: str) -> str:
+def _get_subject_name(reader: Reader, subject: str) -> str:
     """Return the name of whom a subject is about; empty where it is nobody, or none is known."""
     if subject.startswith("pro_"):
-        prospect = prospects.get(reader, subject)
+        prospect = prospects.get_prospect(reader, subject)
         return prospect.name if prospect else ""
-    message = messages.get(reader, subject) if subject.startswith("msg_") else None
-    return listings.name_of(reader, message.contact if message else subject)
+    message = messages.get_message(reader, subject) if subject.startswith("msg_") else None
+    return listings.get_prospect_name(reader, message.contact if message else subject)
 
 
-def _link(subject: str) -> str:
+def _get_subject_path(subject: str) -> str:
     """Return the path of a subject's own page; empty where it has none."""
-    found = (page for prefix, page in _PAGES.items() if subject.startswith(prefix))
+    found = (page for prefix, page in _SUBJECT_PAGES.items() if subject.startswith(prefix))
     path = next(found, "")
     return path + subject if path else ""

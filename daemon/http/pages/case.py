@@ -6,30 +6,30 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from daemon.consent import Permission, permission_of
+from daemon.consent import Permission, derive_permission
 from daemon.errors import NotFound
-from daemon.http.house import House
+from daemon.http.house import HttpServices
 from daemon.http.pages import proof, verdict
-from daemon.http.pages.proof import Piece
-from daemon.http.pages.verdict import Shown
-from daemon.rulebook import Judges
-from rules.ruleset import RuleSet
+from daemon.http.pages.proof import EvidenceItem
+from daemon.http.pages.verdict import VerdictView
+from daemon.rulebook import CompiledRulesets
+from rules.ruleset import Ruleset
 from statemachines.message import MessageState
 from storage import cases, decisions, evidence, lives, messages, prospects, suppressions
 from storage.evidence import Evidence
-from storage.lives import Said
+from storage.lives import ConversationEntry
 from storage.messages import MessageRecord
 from storage.prospects import ProspectRecord
 from storage.tx import Reader
 
-DECIDABLE = frozenset({MessageState.HELD, MessageState.DEFERRED})
+DECIDABLE_STATES = frozenset({MessageState.HELD, MessageState.DEFERRED})
 """States of a message in which a person's word counts."""
-UNSETTLED = frozenset({"unchecked", "expired"})
+UNSETTLED_VALIDATIONS = frozenset({"unchecked", "expired"})
 """States of a number that a person may settle."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class ContactProfile:
     """What is known of one person: who they are, whether we may write, what was said."""
 
     contact: str
@@ -37,12 +37,12 @@ class Person:
     suppressed: bool
     permission: Permission
     proof: Evidence | None
-    pieces: list[Piece]
-    said: list[Said]
+    evidence: list[EvidenceItem]
+    conversation: list[ConversationEntry]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ReviewCase:
     """A message or a prospect that waits for a person's word, or a number that no check can settle.
 
     `asked`: the word is wanted on the prospect itself. `taken_by` is somebody else who looks at it
@@ -50,13 +50,13 @@ class Case:
     """
 
     id: str
-    person: Person
+    person: ContactProfile
     message: MessageRecord | None
-    verdict: Shown | None
-    why: str
+    verdict: VerdictView | None
+    reason: str
     since: datetime
     open: bool
-    asked: bool
+    awaits_decision: bool
     taken_by: str
     taken_until: datetime | None
 
@@ -73,87 +73,97 @@ class Case:
         return self.person.prospect.phone if self.person.prospect else ""
 
     @property
-    def number_why(self) -> str:
+    def number_reason(self) -> str:
         """Return the key of why a number waits; the others say it in the server's own sentence."""
         prospect = self.person.prospect
-        return why_by_hand(prospect) if prospect and prospect.validation in UNSETTLED else ""
+        return (
+            get_unsettled_reason_key(prospect)
+            if prospect and prospect.validation in UNSETTLED_VALIDATIONS
+            else ""
+        )
 
 
-def person_of(reader: Reader, contact: str, now: datetime) -> Person:
+def build_contact_profile(reader: Reader, contact: str, now: datetime) -> ContactProfile:
     """Return what is known of a contact."""
-    found = evidence.of_contact(reader, contact)
-    permission = permission_of(found, now)
-    return Person(
+    found = evidence.list_contact_evidence(reader, contact)
+    permission = derive_permission(found, now)
+    return ContactProfile(
         contact=contact,
-        prospect=prospects.of_contact(reader, contact),
-        suppressed=suppressions.is_suppressed(reader, contact),
+        prospect=prospects.find_prospect_by_contact(reader, contact),
+        suppressed=suppressions.is_contact_suppressed(reader, contact),
         permission=permission,
-        proof=proof.proof_of(permission, found),
-        pieces=proof.pieces(found),
-        said=lives.conversation(reader, contact),
+        proof=proof.find_permission_evidence(permission, found),
+        evidence=proof.build_evidence_items(found),
+        conversation=lives.list_conversation(reader, contact),
     )
 
 
-def case_of(reader: Reader, house: House, wanted: str, who: str, now: datetime) -> Case:
+def build_review_case(
+    reader: Reader, house: HttpServices, case_id: str, who: str, now: datetime
+) -> ReviewCase:
     """Return a case by the id of its message or its prospect; raise :class:`NotFound`."""
-    message = messages.get(reader, wanted)
+    message = messages.get_message(reader, case_id)
     if message is not None:
-        return _of_message(reader, house.rulebook.gate.ruleset, message, who, now)
-    prospect = prospects.get(reader, wanted)
+        return _case_from_message(reader, house.rulesets.gate.ruleset, message, who, now)
+    prospect = prospects.get_prospect(reader, case_id)
     if prospect is None:
-        raise NotFound(f"There is no case {wanted}.", hint="It may have been decided already.")
-    return _of_prospect(reader, house.rulebook.judges, prospect, now)
+        raise NotFound(f"There is no case {case_id}.", hint="It may have been decided already.")
+    return _case_from_prospect(reader, house.rulesets.compiled, prospect, now)
 
 
-def _of_message(
-    reader: Reader, ruleset: RuleSet, message: MessageRecord, who: str, now: datetime
-) -> Case:
-    looks = decisions.of_message(reader, message.id)
-    other = somebody_else(message, who, now)
-    return Case(
+def _case_from_message(
+    reader: Reader, ruleset: Ruleset, message: MessageRecord, who: str, now: datetime
+) -> ReviewCase:
+    looks = decisions.list_message_decisions(reader, message.id)
+    other = find_other_reviewer(message, who, now)
+    return ReviewCase(
         id=message.id,
-        person=person_of(reader, message.contact, now),
+        person=build_contact_profile(reader, message.contact, now),
         message=message,
-        verdict=verdict.of_decision(looks[-1].document, ruleset) if looks else None,
-        why=message.sentence,
+        verdict=verdict.build_verdict_view(looks[-1].document, ruleset) if looks else None,
+        reason=message.sentence,
         since=message.changed_at,
-        open=message.state in DECIDABLE,
-        asked=False,
+        open=message.state in DECIDABLE_STATES,
+        awaits_decision=False,
         taken_by=other,
         taken_until=message.lease_until if other else None,
     )
 
 
-def _of_prospect(reader: Reader, judges: Judges, prospect: ProspectRecord, now: datetime) -> Case:
-    unsettled = prospect.validation in UNSETTLED
-    waiting = None if unsettled else cases.waiting(reader, prospect, judges.review_band, now)
-    return Case(
+def _case_from_prospect(
+    reader: Reader, judges: CompiledRulesets, prospect: ProspectRecord, now: datetime
+) -> ReviewCase:
+    unsettled = prospect.validation in UNSETTLED_VALIDATIONS
+    waiting = (
+        None if unsettled else cases.get_waiting_prospect(reader, prospect, judges.review_band, now)
+    )
+    return ReviewCase(
         id=prospect.id,
-        person=person_of(reader, prospect.contact, now),
+        person=build_contact_profile(reader, prospect.contact, now),
         message=None,
-        verdict=score_of(prospect, judges.score.ruleset),
-        why=waiting.sentence if waiting else "",
+        verdict=build_prospect_score_view(prospect, judges.score.ruleset),
+        reason=waiting.sentence if waiting else "",
         since=waiting.since if waiting else prospect.created_at,
         open=unsettled or waiting is not None,
-        asked=waiting is not None,
+        awaits_decision=waiting is not None,
         taken_by="",
         taken_until=None,
     )
 
 
-def score_of(prospect: ProspectRecord, ruleset: RuleSet) -> Shown | None:
+def build_prospect_score_view(prospect: ProspectRecord, ruleset: Ruleset) -> VerdictView | None:
     """Return a prospect's score with its points; None before it was computed."""
     document = json.loads(prospect.score_explanation or "null")
-    return verdict.of_score(document, ruleset) if document else None
+    return verdict.build_score_view(document, ruleset) if document else None
 
 
-def why_by_hand(prospect: ProspectRecord) -> str:
+def get_unsettled_reason_key(prospect: ProspectRecord) -> str:
     """Return the key of why a number waits for a person."""
-    asked = prospect.check_attempts >= cases.UNKNOWN_ANSWERS
+    asked = prospect.check_attempts >= cases.MAX_UNKNOWN_ANSWERS
     return "review.why.still_unknown" if asked else "review.why.landline"
 
 
-def somebody_else(message: MessageRecord, who: str, now: datetime) -> str:
+def find_other_reviewer(message: MessageRecord, who: str, now: datetime) -> str:
     """Return who else looks at a message just now; empty where nobody does."""
     leased = message.lease_until is not None and message.lease_until > now
     return message.taken_by or "" if leased and message.taken_by != who else ""

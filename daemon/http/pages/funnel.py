@@ -9,14 +9,14 @@ from typing import Final
 
 from storage.listings import MessageFunnel
 
-STEP_WIDTH: Final = 120
-HEIGHT: Final = 96
-_THINNEST: Final = 2.0
-Point = tuple[float, float]
+CHART_STEP_WIDTH: Final = 120
+CHART_HEIGHT: Final = 96
+_MIN_CHART_HEIGHT: Final = 2.0
+ChartPoint = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FunnelStep:
     """One step of the way: its word's key, how many came so far, and its share of the first."""
 
     key: str
@@ -25,39 +25,39 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class FunnelChart:
     """The steps, and the outline of the shape in a box of `width` by `height`."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[FunnelStep, ...]
     outline: str
     width: int
     height: int
 
 
-def picture(found: MessageFunnel) -> Picture:
+def build_funnel_chart(found: MessageFunnel) -> FunnelChart:
     """Return the picture of a day; shares are whole percents of what was asked for."""
     counts = [(field.name, int(getattr(found, field.name))) for field in fields(found)]
     most = max(1, *(count for _, count in counts))
     steps = tuple(
-        Step(name, count, round(100 * count / found.asked) if found.asked else 0)
+        FunnelStep(name, count, round(100 * count / found.asked) if found.asked else 0)
         for name, count in counts
     )
-    heights = [max(_THINNEST, HEIGHT * step.count / most) for step in steps]
-    return Picture(steps, _outline(heights), STEP_WIDTH * len(steps), HEIGHT)
+    heights = [max(_MIN_CHART_HEIGHT, CHART_HEIGHT * step.count / most) for step in steps]
+    return FunnelChart(steps, _build_outline(heights), CHART_STEP_WIDTH * len(steps), CHART_HEIGHT)
 
 
-def _outline(heights: list[float]) -> str:
+def _build_outline(heights: list[float]) -> str:
     """Return the path: along the top from left to right, back along the bottom."""
-    middle = HEIGHT / 2
-    top: list[Point] = [
-        (place * STEP_WIDTH, middle - height / 2) for place, height in enumerate(heights)
+    middle = CHART_HEIGHT / 2
+    top: list[ChartPoint] = [
+        (place * CHART_STEP_WIDTH, middle - height / 2) for place, height in enumerate(heights)
     ]
-    top.append((len(heights) * STEP_WIDTH, top[-1][1]))
-    bottom = [(x, HEIGHT - y) for x, y in reversed(top)]
-    return f"M{_curve(top)} L{_curve(bottom)} Z"
+    top.append((len(heights) * CHART_STEP_WIDTH, top[-1][1]))
+    bottom = [(x, CHART_HEIGHT - y) for x, y in reversed(top)]
+    return f"M{_build_curve(top)} L{_build_curve(bottom)} Z"
 
 
-def _curve(points: Sequence[Point]) -> str:
+def _build_curve(points: Sequence[ChartPoint]) -> str:
     """Return a line that leaves and meets each point level."""
     parts = [f"{points[0][0]:g} {points[0][1]:.1f}"]
     for (x, y), (next_x, next_y) in pairwise(points):

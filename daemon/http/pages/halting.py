@@ -4,38 +4,47 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from daemon.http.pages.shell import piece, told
-from daemon.http.vitals import house_of
+from daemon.http.pages.shell import render_errors, render_piece
+from daemon.http.vitals import get_services
 from statemachines.message import MessageState
 from storage import listings
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-_WAITING = (MessageState.QUEUED, MessageState.CLEARED, MessageState.DEFERRED, MessageState.HELD)
+_WAITING_STATES = (
+    MessageState.QUEUED,
+    MessageState.CLEARED,
+    MessageState.DEFERRED,
+    MessageState.HELD,
+)
 
 
 @routes.get("/pieces/halt")
-@told
-async def consequence(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_halt_dialog(request: web.Request) -> web.StreamResponse:
     """Ask before everything stops; where it is stopped, ask why it may go on."""
-    house = house_of(request)
-    halt = await house.halt.state()
-    counts = await house.database.read(_counts)
+    house = get_services(request)
+    halt = await house.halt.get_current()
+    counts = await house.database.read(_count_messages)
     template = "pieces/resume.html" if halt else "pieces/halt.html"
-    return piece(request, template, halt=halt, **counts)
+    return render_piece(request, template, halt=halt, **counts)
 
 
 @routes.get("/pieces/halt-banner")
-@told
-async def banner(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_halt_banner(request: web.Request) -> web.StreamResponse:
     """Show the halt in force, or nothing."""
-    return piece(request, "pieces/halt_banner.html", halt=await house_of(request).halt.state())
+    return render_piece(
+        request, "pieces/halt_banner.html", halt=await get_services(request).halt.get_current()
+    )
 
 
-def _counts(reader: Reader) -> dict[str, int]:
+def _count_messages(reader: Reader) -> dict[str, int]:
     return {
-        "waiting": listings.standing(reader, _WAITING).count,
-        "taken": listings.standing(reader, (MessageState.TAKEN,)).count,
-        "flying": listings.standing(reader, (MessageState.SENDING, MessageState.REVEALED)).count,
+        "waiting": listings.count_messages_in_states(reader, _WAITING_STATES).count,
+        "taken": listings.count_messages_in_states(reader, (MessageState.TAKEN,)).count,
+        "flying": listings.count_messages_in_states(
+            reader, (MessageState.SENDING, MessageState.REVEALED)
+        ).count,
     }

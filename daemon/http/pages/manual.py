@@ -10,13 +10,13 @@ from aiohttp import web
 
 from daemon.api import numbers
 from daemon.errors import NotFound
-from daemon.http.bodies import Query, query
-from daemon.http.control import WHO
-from daemon.http.house import House
+from daemon.http.bodies import RequestQuery, read_query
+from daemon.http.control import ACTOR
+from daemon.http.house import HttpServices
 from daemon.http.pages import case
-from daemon.http.pages.case import Person
-from daemon.http.pages.shell import page, piece, shell_of, told
-from daemon.http.vitals import house_of
+from daemon.http.pages.case import ContactProfile
+from daemon.http.pages.shell import build_page_context, render_errors, render_page, render_piece
+from daemon.http.vitals import get_services
 from statemachines.message import MessageState
 from storage import listings, messages, queue, suppressions
 from storage.messages import MessageRecord
@@ -24,18 +24,18 @@ from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-MOST: Final = 100
-_OPT_OUT: Final = "suppressed"
+MAX_QUEUE_ENTRIES: Final = 100
+_OPT_OUT_REASON: Final = "suppressed"
 
 
-class Before(Query, frozen=True):
+class ManualPageQuery(RequestQuery, frozen=True):
     """Which message was open when the page was last drawn."""
 
     was: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ManualQueueEntry:
     """One message in the list, and the name of whom it is for."""
 
     message: MessageRecord
@@ -43,14 +43,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenManualMessage:
     """The message that whoever looks has in hand. `link` opens the chat, once it was revealed.
 
     The seconds of its lease are those of the watch on the wall. `withdrawn`: they opted out.
     """
 
     message: MessageRecord
-    person: Person
+    person: ContactProfile
     link: str
     seconds_left: float
     lease_seconds: float
@@ -58,93 +58,115 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ManualQueueView:
     """What the page shows: the one in hand, what can be taken, what others have, what is unclear.
 
     `stopped` is a message that was in hand until they opted out.
     """
 
-    open: Open | None
-    stopped: Row | None
-    free: list[Row]
-    others: list[Row]
-    doubts: list[Row]
+    open: OpenManualMessage | None
+    stopped: ManualQueueEntry | None
+    free: list[ManualQueueEntry]
+    others: list[ManualQueueEntry]
+    doubts: list[ManualQueueEntry]
 
 
 @routes.get("/manual")
-@told
-async def show(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_manual_page(request: web.Request) -> web.StreamResponse:
     """Show what is to be sent by hand."""
-    return await page(request, "manual.html", here="manual", desk=await _desk(request, ""))
+    return await render_page(
+        request, "manual.html", active_page="manual", desk=await _load_manual_queue(request, "")
+    )
 
 
 @routes.get("/pieces/manual")
-@told
-async def again(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_manual_piece(request: web.Request) -> web.StreamResponse:
     """Show it as it is now."""
-    desk = await _desk(request, query(request, Before).was)
-    return piece(request, "pieces/manual.html", desk=desk)
+    desk = await _load_manual_queue(request, read_query(request, ManualPageQuery).was)
+    return render_piece(request, "pieces/manual.html", desk=desk)
 
 
 @routes.get("/pieces/manual/{id}/not-sent")
-@told
-async def why_not(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_not_sent_dialog(request: web.Request) -> web.StreamResponse:
     """Ask why a message was not sent."""
     wanted = request.match_info["id"]
-    if await house_of(request).database.read(lambda reader: messages.get(reader, wanted)) is None:
+    if (
+        await get_services(request).database.read(
+            lambda reader: messages.get_message(reader, wanted)
+        )
+        is None
+    ):
         raise NotFound(f"There is no message {wanted}.")
-    return piece(request, "pieces/not_sent.html", message=wanted)
+    return render_piece(request, "pieces/not_sent.html", message=wanted)
 
 
 @routes.get("/pieces/messages/{id}/settle")
-@told
-async def how_it_ended(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_settle_dialog(request: web.Request) -> web.StreamResponse:
     """Ask how a message in doubt ended."""
     wanted = request.match_info["id"]
-    if await house_of(request).database.read(lambda reader: messages.get(reader, wanted)) is None:
+    if (
+        await get_services(request).database.read(
+            lambda reader: messages.get_message(reader, wanted)
+        )
+        is None
+    ):
         raise NotFound(f"There is no message {wanted}.")
-    return piece(request, "pieces/settle.html", message=wanted)
+    return render_piece(request, "pieces/settle.html", message=wanted)
 
 
-async def _desk(request: web.Request, was: str) -> Desk:
-    house, now, who = house_of(request), shell_of(request).now, request[WHO]
-    return await house.database.read(lambda reader: desk_of(reader, house, who, was, now))
+async def _load_manual_queue(request: web.Request, was: str) -> ManualQueueView:
+    house, now, who = get_services(request), build_page_context(request).now, request[ACTOR]
+    return await house.database.read(
+        lambda reader: build_manual_queue(reader, house, who, was, now)
+    )
 
 
-def desk_of(reader: Reader, house: House, who: str, was: str, now: datetime) -> Desk:
+def build_manual_queue(
+    reader: Reader, house: HttpServices, who: str, was: str, now: datetime
+) -> ManualQueueView:
     """Return the manual desk as one person sees it."""
     rows = [
-        Row(each, listings.name_of(reader, each.contact)) for each in queue.by_hand(reader, MOST)
+        ManualQueueEntry(each, listings.get_prospect_name(reader, each.contact))
+        for each in queue.list_manual_messages(reader, MAX_QUEUE_ENTRIES)
     ]
     in_hand = {MessageState.TAKEN, MessageState.REVEALED}
     own = next((r for r in rows if r.message.state in in_hand and r.message.taken_by == who), None)
-    return Desk(
-        open=_open(reader, house, own.message, now) if own else None,
-        stopped=_stopped(reader, was) if own is None else None,
+    return ManualQueueView(
+        open=_build_open_message(reader, house, own.message, now) if own else None,
+        stopped=_find_withdrawn_entry(reader, was) if own is None else None,
         free=[row for row in rows if row.message.state is MessageState.CLEARED],
         others=[row for row in rows if row.message.state in in_hand and row is not own],
         doubts=[row for row in rows if row.message.state is MessageState.IN_DOUBT],
     )
 
 
-def _open(reader: Reader, house: House, message: MessageRecord, now: datetime) -> Open:
+def _build_open_message(
+    reader: Reader, house: HttpServices, message: MessageRecord, now: datetime
+) -> OpenManualMessage:
     rate = house.settings.clock.rate if house.settings.clock.start else 1.0
     lease = house.settings.sending.manual_lease_minutes * 60
     left = (message.lease_until - now).total_seconds() if message.lease_until else 0.0
     revealed = message.state is MessageState.REVEALED
-    return Open(
+    return OpenManualMessage(
         message=message,
-        person=case.person_of(reader, message.contact, now),
-        link=numbers.wa_link(message.recipient, message.text) if revealed else "",
+        person=case.build_contact_profile(reader, message.contact, now),
+        link=numbers.build_wa_link(message.recipient, message.text) if revealed else "",
         seconds_left=round(max(0.0, left) / rate, 1),
         lease_seconds=round(lease / rate, 1),
-        withdrawn=suppressions.is_suppressed(reader, message.contact),
+        withdrawn=suppressions.is_contact_suppressed(reader, message.contact),
     )
 
 
-def _stopped(reader: Reader, was: str) -> Row | None:
+def _find_withdrawn_entry(reader: Reader, was: str) -> ManualQueueEntry | None:
     """Return what was in hand, where an opt-out took it away."""
-    found = messages.get(reader, was) if was else None
-    if found is None or (found.state, found.reason_code) != (MessageState.CANCELLED, _OPT_OUT):
+    found = messages.get_message(reader, was) if was else None
+    if found is None or (found.state, found.reason_code) != (
+        MessageState.CANCELLED,
+        _OPT_OUT_REASON,
+    ):
         return None
-    return Row(found, listings.name_of(reader, found.contact))
+    return ManualQueueEntry(found, listings.get_prospect_name(reader, found.contact))

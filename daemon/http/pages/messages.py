@@ -8,20 +8,20 @@ from typing import Any
 from aiohttp import web
 
 from daemon.errors import BadRequest, NotFound
-from daemon.http.bodies import PageQuery, query
-from daemon.http.house import House
+from daemon.http.bodies import PageQuery, read_query
+from daemon.http.house import HttpServices
 from daemon.http.pages import story, verdict
-from daemon.http.pages.shell import page, piece, shell_of, told
-from daemon.http.vitals import house_of
-from daemon.outbox.forecast import forecast
-from statemachines.message import CANCELLABLE, MessageState
+from daemon.http.pages.shell import build_page_context, render_errors, render_page, render_piece
+from daemon.http.vitals import get_services
+from daemon.outbox.forecast import forecast_message
+from statemachines.message import CANCELLABLE_STATES, MessageState
 from storage import decisions, inbound, listings, messages, prospects
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
 
-class Wanted(PageQuery, frozen=True):
+class MessagesPageQuery(PageQuery, frozen=True):
     """Which messages to list: states with commas, a session, and words to look for."""
 
     state: str = ""
@@ -30,20 +30,20 @@ class Wanted(PageQuery, frozen=True):
 
 
 @routes.get("/messages")
-@told
-async def list_(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_messages_page(request: web.Request) -> web.StreamResponse:
     """Show messages, newest first; a search asks for the list alone."""
-    values = await _found(request)
+    values = await _search_messages(request)
     if "HX-Request" in request.headers:
-        return piece(request, "pieces/message_list.html", **values)
-    return await page(request, "messages.html", here="messages", **values)
+        return render_piece(request, "pieces/message_list.html", **values)
+    return await render_page(request, "messages.html", active_page="messages", **values)
 
 
-async def _found(request: web.Request) -> dict[str, Any]:
-    wanted, house = query(request, Wanted), house_of(request)
-    states = _states(wanted.state)
+async def _search_messages(request: web.Request) -> dict[str, Any]:
+    wanted, house = read_query(request, MessagesPageQuery), get_services(request)
+    states = _parse_states(wanted.state)
     found = await house.database.read(
-        lambda reader: listings.messages_like(
+        lambda reader: listings.search_messages(
             reader,
             states=states,
             text=wanted.text.strip(),
@@ -56,17 +56,17 @@ async def _found(request: web.Request) -> dict[str, Any]:
     return {
         "found": shown,
         "wanted": wanted,
-        "counts": await house.database.read(messages.counts),
+        "counts": await house.database.read(messages.count_messages_by_state),
         "next": shown[-1].message.id if len(found) > wanted.limit else "",
     }
 
 
-def _reach(reader: Reader, contact: str) -> Any:  # noqa: ANN401 - the document as it was stored
-    prospect = prospects.of_contact(reader, contact)
+def _get_score_document(reader: Reader, contact: str) -> Any:  # noqa: ANN401 - the document as it was stored
+    prospect = prospects.find_prospect_by_contact(reader, contact)
     return json.loads(prospect.score_explanation or "null") if prospect else None
 
 
-def _states(words: str) -> list[MessageState]:
+def _parse_states(words: str) -> list[MessageState]:
     try:
         return [MessageState(word) for word in words.split(",") if word]
     except ValueError as error:
@@ -76,51 +76,57 @@ def _states(words: str) -> list[MessageState]:
 
 
 @routes.get("/messages/{id}")
-@told
-async def show(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_message_page(request: web.Request) -> web.StreamResponse:
     """Show one message: where it stands, why, when it will go, and everything that happened."""
-    return await page(request, "message.html", here="messages", **await _one(request))
+    return await render_page(
+        request, "message.html", active_page="messages", **await _build_message_values(request)
+    )
 
 
 @routes.get("/pieces/messages/{id}")
-@told
-async def again(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_message_piece(request: web.Request) -> web.StreamResponse:
     """Show what changes of one message."""
-    return piece(request, "pieces/message.html", **await _one(request))
+    return render_piece(request, "pieces/message.html", **await _build_message_values(request))
 
 
 @routes.get("/pieces/messages/{id}/cancel")
-@told
-async def consequence(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_cancel_dialog(request: web.Request) -> web.StreamResponse:
     """Ask why a message is to be cancelled."""
-    return piece(request, "pieces/cancel_message.html", message=request.match_info["id"])
+    return render_piece(request, "pieces/cancel_message.html", message=request.match_info["id"])
 
 
-async def _one(request: web.Request) -> dict[str, Any]:
-    house, now = house_of(request), shell_of(request).now
+async def _build_message_values(request: web.Request) -> dict[str, Any]:
+    house, now = get_services(request), build_page_context(request).now
     wanted = request.match_info["id"]
-    values = await house.database.read(lambda reader: _read(reader, house, wanted))
+    values = await house.database.read(lambda reader: _read_message(reader, house, wanted))
     message = values["message"]
     if not isinstance(message, messages.MessageRecord):
         raise NotFound(f"There is no message {wanted}.")
     wait = await house.database.read(
-        lambda reader: forecast(reader, house.sessions, house.pacing, message, now)
+        lambda reader: forecast_message(reader, house.sessions, house.pacing, message, now)
     )
-    return {**values, "forecast": wait, "cancellable": message.state in CANCELLABLE}
+    return {**values, "forecast": wait, "cancellable": message.state in CANCELLABLE_STATES}
 
 
-def _read(reader: Reader, house: House, wanted: str) -> dict[str, Any]:
-    message = messages.get(reader, wanted)
+def _read_message(reader: Reader, house: HttpServices, wanted: str) -> dict[str, Any]:
+    message = messages.get_message(reader, wanted)
     if message is None:
         return {"message": None}
-    looks = decisions.of_message(reader, wanted)
-    ruleset = house.rulebook.gate.ruleset
-    answers = inbound.of_contact(reader, message.contact)
+    looks = decisions.list_message_decisions(reader, wanted)
+    ruleset = house.rulesets.gate.ruleset
+    answers = inbound.list_contact_inbound(reader, message.contact)
     return {
         "message": message,
-        "name": listings.name_of(reader, message.contact),
-        "beats": story.of_message([dict(row) for row in messages.history(reader, wanted)], answers),
-        "verdict": verdict.of_decision(looks[-1].document, ruleset, _reach(reader, message.contact))
+        "name": listings.get_prospect_name(reader, message.contact),
+        "beats": story.build_message_timeline(
+            [dict(row) for row in messages.list_message_history(reader, wanted)], answers
+        ),
+        "verdict": verdict.build_verdict_view(
+            looks[-1].document, ruleset, _get_score_document(reader, message.contact)
+        )
         if looks
         else None,
         "judged_at": looks[-1].at if looks else None,

@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from daemon.events import SessionQrShown
 
-_QUIET = 3
+_QUIET_ZONE_MODULES = 3
 """Light modules around the code; the card's own white is the rest of the quiet zone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class PairingCode:
     """A code on show. `seconds_left` and `valid_seconds` are those of the watch on the wall."""
 
     picture: Markup
@@ -25,13 +25,13 @@ class Code:
     valid_seconds: float
 
 
-def code_of(shown: SessionQrShown, now: datetime, rate: float) -> Code:
+def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> PairingCode:
     """Return a code as the page shows it; `rate` is how fast the house's clock goes."""
     drawn = segno.make(shown.code, error="l", micro=False)
-    svg = drawn.svg_inline(border=_QUIET, omitsize=True, svgclass="qr", lineclass=None)
+    svg = drawn.svg_inline(border=_QUIET_ZONE_MODULES, omitsize=True, svgclass="qr", lineclass=None)
     left = (shown.expires_at - now).total_seconds() / rate
     valid = (shown.expires_at - shown.at).total_seconds() / rate
-    return Code(
+    return PairingCode(
         picture=Markup(svg),  # noqa: S704 - drawn by the library from modules, no text in it
         index=shown.index,
         maximum=shown.maximum,

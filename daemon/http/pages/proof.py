@@ -9,18 +9,18 @@ from types import MappingProxyType
 
 from daemon.api.effects import ContactRequest
 from daemon.consent import Permission
-from daemon.http.pages.tones import Tone
+from daemon.http.pages.tones import Severity
 from storage.evidence import Evidence, EvidenceKind
 
-_K, _T = EvidenceKind, Tone
+_K, _T = EvidenceKind, Severity
 
-TONES: Mapping[tuple[EvidenceKind, str], Tone] = MappingProxyType(
+EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyType(
     {
         (_K.PERMISSION, "opted_in"): _T.READY,
         (_K.PERMISSION, "relationship"): _T.READY,
         (_K.PERMISSION, "public_source"): _T.NEEDS_YOU,
         (_K.PERMISSION, "none"): _T.STOPPED,
-        (_K.REFUSAL, "refused"): _T.STOPPED,
+        (_K.DECLINED, "refused"): _T.STOPPED,
         (_K.OWN_MESSAGE, "sent"): _T.WAITING,
         (_K.ON_WHATSAPP, "yes"): _T.READY,
         (_K.ON_WHATSAPP, "no"): _T.STOPPED,
@@ -42,50 +42,54 @@ TONES: Mapping[tuple[EvidenceKind, str], Tone] = MappingProxyType(
 )
 """Each piece of evidence that has words of its own; what a plugin adds has those of its kind."""
 
-_REFUSING = frozenset({ContactRequest.REFUSED.value, ContactRequest.OPT_OUT.value})
+_DECLINING_VALUES = frozenset({ContactRequest.REFUSED.value, ContactRequest.OPT_OUT.value})
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class EvidenceItem:
     """One piece of evidence. `key` names its words; `source` and `quote` are as stored."""
 
     at: datetime
-    tone: Tone
+    severity: Severity
     key: str
     source: str
     quote: str
 
 
-def pieces(found: Sequence[Evidence]) -> list[Piece]:
+def build_evidence_items(found: Sequence[Evidence]) -> list[EvidenceItem]:
     """Return evidence for the page, in the order given; what they wrote is in the conversation."""
     return [
-        Piece(each.at, tone_of(each), key_of(each), each.source, each.quote)
+        EvidenceItem(
+            each.at, get_evidence_severity(each), get_evidence_key(each), each.source, each.quote
+        )
         for each in found
         if each.kind is not EvidenceKind.INBOUND
     ]
 
 
-def key_of(each: Evidence) -> str:
+def get_evidence_key(each: Evidence) -> str:
     """Return the key of a piece's words."""
-    value = each.value if (each.kind, each.value) in TONES else "other"
+    value = each.value if (each.kind, each.value) in EVIDENCE_SEVERITY else "other"
     return f"proof.{each.kind}.{value}"
 
 
-def tone_of(each: Evidence) -> Tone:
+def get_evidence_severity(each: Evidence) -> Severity:
     """Return a piece's tone; what is not known beforehand says nothing by its colour."""
-    return TONES.get((each.kind, each.value), Tone.OFF)
+    return EVIDENCE_SEVERITY.get((each.kind, each.value), Severity.OFF)
 
 
-def proof_of(permission: Permission, found: Sequence[Evidence]) -> Evidence | None:
+def find_permission_evidence(permission: Permission, found: Sequence[Evidence]) -> Evidence | None:
     """Return the newest piece that a permission stands on; None where nobody said anything."""
-    return next((each for each in found if _proves(permission, each)), None)
+    return next((each for each in found if _supports_permission(permission, each)), None)
 
 
-def _proves(permission: Permission, each: Evidence) -> bool:
+def _supports_permission(permission: Permission, each: Evidence) -> bool:
     theirs = each.kind is EvidenceKind.INBOUND
     match permission:
         case Permission.REFUSED:
-            return each.kind is EvidenceKind.REFUSAL or (theirs and each.value in _REFUSING)
+            return each.kind is EvidenceKind.DECLINED or (
+                theirs and each.value in _DECLINING_VALUES
+            )
         case Permission.CONVERSATION:
             return theirs
         case Permission.RELATIONSHIP if theirs:

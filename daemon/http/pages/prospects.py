@@ -9,55 +9,55 @@ from aiohttp import web
 
 from daemon.consent import Permission
 from daemon.errors import NotFound
-from daemon.http.bodies import PageQuery, query
-from daemon.http.house import House
+from daemon.http.bodies import PageQuery, read_query
+from daemon.http.house import HttpServices
 from daemon.http.pages import life
-from daemon.http.pages.case import Person, person_of, score_of
-from daemon.http.pages.shell import page, piece, shell_of, told
-from daemon.http.pages.story import Beat
-from daemon.http.pages.verdict import Shown
-from daemon.http.vitals import house_of
+from daemon.http.pages.case import ContactProfile, build_contact_profile, build_prospect_score_view
+from daemon.http.pages.shell import build_page_context, render_errors, render_page, render_piece
+from daemon.http.pages.story import TimelineEntry
+from daemon.http.pages.verdict import VerdictView
+from daemon.http.vitals import get_services
 from statemachines.prospect import ValidationState
 from storage import directory, prospects, suppressions
 from storage.prospects import ProspectRecord
-from storage.suppressions import CORRECTABLE
+from storage.suppressions import CORRECTABLE_SOURCES
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
 
-class Wanted(PageQuery, frozen=True):
+class ProspectsPageQuery(PageQuery, frozen=True):
     """Which prospects to list: of one state, one permission, one list, and words to look for."""
 
     text: str = ""
     validation: ValidationState | None = None
     permission: Permission | None = None
-    brought: str = ""
+    import_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ProspectView:
     """All that is shown of one prospect. `correctable`: nothing in force is their own word."""
 
     prospect: ProspectRecord
-    person: Person
-    score: Shown | None
-    beats: list[Beat]
+    person: ContactProfile
+    score: VerdictView | None
+    timeline: list[TimelineEntry]
     correctable: bool
 
 
 @routes.get("/prospects")
-@told
-async def list_(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_prospects_page(request: web.Request) -> web.StreamResponse:
     """Show prospects, newest first; a search asks for the list alone."""
-    wanted, house = query(request, Wanted), house_of(request)
+    wanted, house = read_query(request, ProspectsPageQuery), get_services(request)
     found = await house.database.read(
-        lambda reader: directory.search(
+        lambda reader: directory.search_prospect_directory(
             reader,
             text=wanted.text.strip(),
             validation=wanted.validation or "",
             permission=wanted.permission or "",
-            import_=wanted.brought,
+            import_=wanted.import_id,
             after=wanted.after,
             limit=wanted.limit + 1,
         )
@@ -69,46 +69,54 @@ async def list_(request: web.Request) -> web.StreamResponse:
         "next": shown[-1].prospect.id if len(found) > wanted.limit else "",
     }
     if "HX-Request" in request.headers:
-        return piece(request, "pieces/prospect_list.html", **values)
-    counts = await house.database.read(prospects.counts)
-    return await page(request, "prospects.html", here="prospects", counts=counts, **values)
+        return render_piece(request, "pieces/prospect_list.html", **values)
+    counts = await house.database.read(prospects.count_prospects_by_validation)
+    return await render_page(
+        request, "prospects.html", active_page="prospects", counts=counts, **values
+    )
 
 
 @routes.get("/pieces/prospects/new")
-@told
-async def new(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_new_prospect_dialog(request: web.Request) -> web.StreamResponse:
     """Ask for one prospect by hand."""
-    return piece(request, "pieces/new_prospect.html")
+    return render_piece(request, "pieces/new_prospect.html")
 
 
 @routes.get("/prospects/{id}")
-@told
-async def show(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_prospect_page(request: web.Request) -> web.StreamResponse:
     """Show one prospect with its whole story."""
-    return await page(request, "prospect.html", here="prospects", whole=await _whole(request))
+    return await render_page(
+        request, "prospect.html", active_page="prospects", whole=await _load_prospect_view(request)
+    )
 
 
 @routes.get("/pieces/prospects/{id}")
-@told
-async def again(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_prospect_piece(request: web.Request) -> web.StreamResponse:
     """Show what changes of one prospect."""
-    return piece(request, "pieces/prospect.html", whole=await _whole(request))
+    return render_piece(request, "pieces/prospect.html", whole=await _load_prospect_view(request))
 
 
-async def _whole(request: web.Request) -> Whole:
-    house, now, wanted = house_of(request), shell_of(request).now, request.match_info["id"]
+async def _load_prospect_view(request: web.Request) -> ProspectView:
+    house, now, wanted = (
+        get_services(request),
+        build_page_context(request).now,
+        request.match_info["id"],
+    )
 
-    def read(reader: Reader) -> Whole | None:
-        prospect = prospects.get(reader, wanted)
+    def read(reader: Reader) -> ProspectView | None:
+        prospect = prospects.get_prospect(reader, wanted)
         if prospect is None:
             return None
-        in_force = suppressions.of_contact(reader, prospect.contact)
-        return Whole(
+        in_force = suppressions.list_contact_suppressions(reader, prospect.contact)
+        return ProspectView(
             prospect=prospect,
-            person=person_of(reader, prospect.contact, now),
-            score=_score(house, prospect),
-            beats=life.of_prospect(reader, prospect),
-            correctable=all(record.source in CORRECTABLE for record in in_force),
+            person=build_contact_profile(reader, prospect.contact, now),
+            score=_build_score_view(house, prospect),
+            timeline=life.build_prospect_timeline(reader, prospect),
+            correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
         )
 
     found = await house.database.read(read)
@@ -117,5 +125,5 @@ async def _whole(request: web.Request) -> Whole:
     return found
 
 
-def _score(house: House, prospect: ProspectRecord) -> Shown | None:
-    return score_of(prospect, house.rulebook.score.ruleset)
+def _build_score_view(house: HttpServices, prospect: ProspectRecord) -> VerdictView | None:
+    return build_prospect_score_view(prospect, house.rulesets.score.ruleset)

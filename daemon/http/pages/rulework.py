@@ -8,13 +8,13 @@ from aiohttp import web
 
 from daemon.auth.scopes import ROLE_SCOPES, Scope
 from daemon.errors import LeadMasterError, NotFound
-from daemon.http.pages.shell import piece, told
-from daemon.http.pages.verdict import short
-from daemon.http.vitals import house_of
-from daemon.rulebook import RuleDesk, pen
+from daemon.http.pages.shell import render_errors, render_piece
+from daemon.http.pages.verdict import shorten_place
+from daemon.http.vitals import get_services
+from daemon.rulebook import RulesetService, pen
 from daemon.rulebook.state import RulesetStatus
 from daemon.settings import RulesSettings
-from rules.diff import Change
+from rules.diff import RulesetChange
 from storage import rulesets, shadows, users
 from storage.rulesets import RulesetActivation
 from storage.shadows import ShadowDisagreement, ShadowStatistics
@@ -22,12 +22,12 @@ from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
-_CHANGES_SHOWN = 8
-_DIFFERENCES_SHOWN = 5
+_MAX_HISTORY = 8
+_MAX_DISAGREEMENTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class RulesetAdminView:
     """What a keeper of the rules sees: what is live or waits, and what may be done about it.
 
     `changes` are those that wait, and `keepers` who may accept them, by name. `closed` says why
@@ -35,64 +35,72 @@ class Desk:
     """
 
     state: RulesetStatus
-    changes: tuple[Change, ...]
-    keepers: list[str]
-    closed: LeadMasterError | None
+    changes: tuple[RulesetChange, ...]
+    approvers: list[str]
+    edit_error: LeadMasterError | None
     history: list[RulesetActivation]
     live: frozenset[str]
     standing: ShadowStatistics | None
     differences: list[ShadowDisagreement]
 
 
-def desk_of(reader: Reader, desk: RuleDesk, settings: RulesSettings) -> Desk:
+def build_ruleset_admin_view(
+    reader: Reader, desk: RulesetService, settings: RulesSettings
+) -> RulesetAdminView:
     """Return the desk as it stands."""
-    state = desk.state()
+    state = desk.get_status()
     shadow = state.shadow.hash if state.shadow else None
-    return Desk(
+    return RulesetAdminView(
         state=state,
-        changes=desk.waiting_changes(),
-        keepers=keepers(reader),
-        closed=_closed(settings),
-        history=rulesets.history(reader, _CHANGES_SHOWN),
+        changes=desk.get_pending_changes(),
+        approvers=list_rule_approvers(reader),
+        edit_error=_find_edit_error(settings),
+        history=rulesets.list_activations(reader, _MAX_HISTORY),
         live=frozenset((state.gate.hash, state.score.hash)),
-        standing=shadows.standing(reader, shadow) if shadow else None,
-        differences=shadows.disagreements(reader, shadow, _DIFFERENCES_SHOWN) if shadow else [],
+        standing=shadows.get_shadow_statistics(reader, shadow) if shadow else None,
+        differences=shadows.list_shadow_disagreements(reader, shadow, _MAX_DISAGREEMENTS)
+        if shadow
+        else [],
     )
 
 
 @routes.get("/pieces/rules/accept")
-@told
-async def accept(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_accept_dialog(request: web.Request) -> web.StreamResponse:
     """Ask whether the rules that wait are to go live."""
-    desk = house_of(request).rule_desk
-    waiting = desk.state().waiting
+    desk = get_services(request).ruleset_service
+    waiting = desk.get_status().waiting
     if waiting is None:
         raise NotFound("No rules wait to be accepted.")
-    changes = desk.waiting_changes()
-    return piece(request, "pieces/rules_accept.html", waiting=waiting, changes=changes, short=short)
+    changes = desk.get_pending_changes()
+    return render_piece(
+        request, "pieces/rules_accept.html", waiting=waiting, changes=changes, short=shorten_place
+    )
 
 
 @routes.get("/pieces/rules/rollback/{hash}")
-@told
-async def rollback(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_rollback_dialog(request: web.Request) -> web.StreamResponse:
     """Ask whether earlier rules are to be in force again."""
     wanted = request.match_info["hash"]
-    found = await house_of(request).database.read(lambda reader: rulesets.find(reader, wanted, 1))
+    found = await get_services(request).database.read(
+        lambda reader: rulesets.find_rulesets(reader, wanted, 1)
+    )
     if not found:
         raise NotFound(f"No rules of the hash {wanted} were ever live.")
-    return piece(request, "pieces/rules_rollback.html", stored=found[0])
+    return render_piece(request, "pieces/rules_rollback.html", stored=found[0])
 
 
-def keepers(reader: Reader) -> list[str]:
+def list_rule_approvers(reader: Reader) -> list[str]:
     """Return who may accept rules, by name."""
     keeping = {str(role) for role, scopes in ROLE_SCOPES.items() if Scope.RULES_WRITE in scopes}
-    everybody = users.every(reader)
+    everybody = users.list_users(reader)
     return [each.name for each in everybody if each.role in keeping and not each.disabled_at]
 
 
-def _closed(settings: RulesSettings) -> LeadMasterError | None:
+def _find_edit_error(settings: RulesSettings) -> LeadMasterError | None:
     try:
-        pen.folder_of(settings)
+        pen.require_writable_folder(settings)
     except LeadMasterError as error:
         return error
     return None

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from daemon.http.pages.tones import VERDICTS, Tone
-from daemon.http.pages.verdict import EFFECTS, short
-from rules.amendments import shown
-from rules.problems import Place
-from rules.ruleset import Example, Ramp, RuleSet, ScoreRule, Veto, Window
+from daemon.http.pages.tones import VERDICT_SEVERITY, Severity
+from daemon.http.pages.verdict import EFFECT_SEVERITY, shorten_place
+from rules.amendments import format_number
+from rules.problems import SourceLocation
+from rules.ruleset import Ramp, RuleExample, Ruleset, ScoreRule, TimeWindow, Veto
 from rules.snapshot import MICRO
 
-_HOUR: Final = 60
+_MINUTES_PER_HOUR: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RuleView:
     """One rule. `effect` is empty for one that counts points; `source` are its lines in the file.
 
     `ramp` are both of its ends: points, and the value of its fact. `then` is where a routed message
@@ -31,13 +31,13 @@ class Rule:
     then: str
     points: str
     ramp: Mapping[str, str] | None
-    tone: Tone
+    severity: Severity
     place: str
     source: str
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class WindowView:
     """A window: its days as runs (first and last, Monday is 0), and its times of day."""
 
     name: str
@@ -48,97 +48,97 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ExampleView:
     """An example beside the rules: what is given, and what is expected."""
 
     name: str
     given: str
     verdict: str
-    tone: Tone
+    severity: Severity
     expected: str
     place: str
 
 
-def rules_of(ruleset: RuleSet) -> list[Rule]:
+def build_rule_views(ruleset: Ruleset) -> list[RuleView]:
     """Return every rule: vetoes as the file has them, then what counts points."""
     texts = {source.path: source.text for source in ruleset.sources}
     return [
-        *(_veto(veto, texts) for veto in ruleset.vetoes),
-        *(_score(rule, texts) for rule in ruleset.scores),
+        *(_build_veto_view(veto, texts) for veto in ruleset.vetoes),
+        *(_build_score_rule_view(rule, texts) for rule in ruleset.scores),
     ]
 
 
-def hours_of(ruleset: RuleSet) -> list[Hours]:
+def build_window_views(ruleset: Ruleset) -> list[WindowView]:
     """Return the windows of a gate."""
-    return [_hours(window) for window in ruleset.windows.values()]
+    return [_build_window_view(window) for window in ruleset.windows.values()]
 
 
-def examples_of(ruleset: RuleSet) -> list[Case]:
+def build_example_views(ruleset: Ruleset) -> list[ExampleView]:
     """Return the examples that stand beside the rules."""
-    return [_case(example) for example in ruleset.examples]
+    return [_build_example_view(example) for example in ruleset.examples]
 
 
-def _veto(veto: Veto, texts: Mapping[str, str]) -> Rule:
+def _build_veto_view(veto: Veto, texts: Mapping[str, str]) -> RuleView:
     then = veto.route or (str(veto.defer) if veto.defer else "")
-    return Rule(
+    return RuleView(
         id=veto.id,
         reason=veto.reason,
         effect=veto.effect.value,
         then=then,
         points="",
         ramp=None,
-        tone=EFFECTS[veto.effect.value],
-        place=short(str(veto.place)),
-        source=excerpt(texts.get(veto.place.file, ""), veto.place),
+        severity=EFFECT_SEVERITY[veto.effect.value],
+        place=shorten_place(str(veto.place)),
+        source=extract_rule_source(texts.get(veto.place.file, ""), veto.place),
     )
 
 
-def _score(rule: ScoreRule, texts: Mapping[str, str]) -> Rule:
-    return Rule(
+def _build_score_rule_view(rule: ScoreRule, texts: Mapping[str, str]) -> RuleView:
+    return RuleView(
         id=rule.id,
         reason=rule.reason,
         effect="",
         then="",
-        points=_signed(rule.points) if isinstance(rule.points, int) else "",
-        ramp=_ramp(rule.points) if isinstance(rule.points, Ramp) else None,
-        tone=Tone.OFF,
-        place=short(str(rule.place)),
-        source=excerpt(texts.get(rule.place.file, ""), rule.place),
+        points=_format_signed(rule.points) if isinstance(rule.points, int) else "",
+        ramp=_build_ramp(rule.points) if isinstance(rule.points, Ramp) else None,
+        severity=Severity.OFF,
+        place=shorten_place(str(rule.place)),
+        source=extract_rule_source(texts.get(rule.place.file, ""), rule.place),
     )
 
 
-def _ramp(ramp: Ramp) -> Mapping[str, str]:
+def _build_ramp(ramp: Ramp) -> Mapping[str, str]:
     return {
-        "start": shown(ramp.start / MICRO),
-        "first": _signed(ramp.start_points),
-        "end": shown(ramp.end / MICRO),
-        "last": _signed(ramp.end_points),
+        "start": format_number(ramp.start / MICRO),
+        "first": _format_signed(ramp.start_points),
+        "end": format_number(ramp.end / MICRO),
+        "last": _format_signed(ramp.end_points),
     }
 
 
-def _signed(points: int) -> str:
+def _format_signed(points: int) -> str:
     return f"{points:+d}" if points else "0"
 
 
-def excerpt(text: str, place: Place) -> str:
+def extract_rule_source(text: str, place: SourceLocation) -> str:
     """Return the lines of the rule that begins at a place: up to the next one as far out."""
     lines = text.splitlines()[max(0, place.line - 1) :]
     if not lines:
         return ""
-    depth = _depth(lines[0])
+    depth = _get_indentation(lines[0])
     body = [lines[0]]
     for line in lines[1:]:
-        if line.strip() and _depth(line) <= depth:
+        if line.strip() and _get_indentation(line) <= depth:
             break
         body.append(line)
     return "\n".join(line[depth:] for line in body).rstrip()
 
 
-def _depth(line: str) -> int:
+def _get_indentation(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _hours(window: Window) -> Hours:
+def _build_window_view(window: TimeWindow) -> WindowView:
     days = sorted(window.days)
     runs: list[tuple[int, int]] = []
     for day in days:
@@ -146,30 +146,36 @@ def _hours(window: Window) -> Hours:
             runs[-1] = (runs[-1][0], day)
         else:
             runs.append((day, day))
-    return Hours(window.name, runs, _clock(window.opens), _clock(window.closes), window.holidays)
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // _HOUR:02d}:{minutes % _HOUR:02d}"
-
-
-def _case(example: Example) -> Case:
-    verdict = str(example.expect.get("verdict", ""))
-    rest: dict[str, Any] = {k: v for k, v in example.expect.items() if k != "verdict"}
-    return Case(
-        name=example.name,
-        given=_plain(example.given),
-        verdict=verdict,
-        tone=VERDICTS.get(verdict, Tone.OFF),
-        expected=_plain(rest),
-        place=short(str(example.place)),
+    return WindowView(
+        window.name,
+        runs,
+        _format_minutes(window.opens),
+        _format_minutes(window.closes),
+        window.holidays,
     )
 
 
-def _plain(values: Mapping[str, object]) -> str:
+def _format_minutes(minutes: int) -> str:
+    return f"{minutes // _MINUTES_PER_HOUR:02d}:{minutes % _MINUTES_PER_HOUR:02d}"
+
+
+def _build_example_view(example: RuleExample) -> ExampleView:
+    verdict = str(example.expect.get("verdict", ""))
+    rest: dict[str, Any] = {k: v for k, v in example.expect.items() if k != "verdict"}
+    return ExampleView(
+        name=example.name,
+        given=_format_facts(example.given),
+        verdict=verdict,
+        severity=VERDICT_SEVERITY.get(verdict, Severity.OFF),
+        expected=_format_facts(rest),
+        place=shorten_place(str(example.place)),
+    )
+
+
+def _format_facts(values: Mapping[str, object]) -> str:
     """Return facts as a person writes them: one after the other, no braces around."""
-    return ", ".join(f"{name}: {_value(value)}" for name, value in values.items())
+    return ", ".join(f"{name}: {_format_fact(value)}" for name, value in values.items())
 
 
-def _value(value: object) -> str:
+def _format_fact(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

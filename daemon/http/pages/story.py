@@ -8,24 +8,24 @@ from datetime import datetime
 from typing import Any
 
 from daemon.http.pages import tones
-from daemon.http.pages.tones import Tone
-from daemon.sessions.words import REASONS, STATES
+from daemon.http.pages.tones import Severity
+from daemon.sessions.words import REASON_SENTENCES, STATE_TEXTS
 from statemachines.message import MessageState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage.inbound import InboundRecord
 from storage.sessions import SessionHistoryEntry
-from storage.times import parse
+from storage.times import parse_timestamp
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class TimelineEntry:
     """One thing that happened. `key` names its word; `sentence` is the server's; `quote` theirs.
 
     `path` is where more of it stands; `score` is what a prospect had from here on.
     """
 
     at: datetime
-    tone: Tone
+    severity: Severity
     key: str
     state: str
     sentence: str = ""
@@ -35,14 +35,14 @@ class Beat:
     score: int | None = None
 
 
-def of_message(
+def build_message_timeline(
     history: Sequence[Mapping[str, Any]], answers: Sequence[InboundRecord]
-) -> list[Beat]:
+) -> list[TimelineEntry]:
     """Return a message's life, oldest first, with what they wrote after it was asked for."""
     moves = [
-        Beat(
-            at=parse(row["at"]),
-            tone=tones.MESSAGES[MessageState(row["state"])],
+        TimelineEntry(
+            at=parse_timestamp(row["at"]),
+            severity=tones.MESSAGE_SEVERITY[MessageState(row["state"])],
             key=f"message.{row['state']}",
             state=row["state"],
             sentence=row["sentence"],
@@ -52,46 +52,46 @@ def of_message(
     ]
     begun = moves[0].at if moves else None
     theirs = [
-        Beat(each.at, Tone.READY, "story.answered", each.wish, quote=each.text)
+        TimelineEntry(each.at, Severity.READY, "story.answered", each.wish, quote=each.text)
         for each in answers
         if begun is not None and each.at >= begun and not each.own
     ]
     return sorted([*moves, *theirs], key=lambda beat: beat.at)
 
 
-def of_session(entries: Sequence[SessionHistoryEntry]) -> list[Beat]:
+def build_session_timeline(entries: Sequence[SessionHistoryEntry]) -> list[TimelineEntry]:
     """Return a session's life, newest first: what is looked for is what happened last."""
-    return [_move(entry) for entry in reversed(entries)]
+    return [_entry_from_history(entry) for entry in reversed(entries)]
 
 
-_TABLES = {"phone": "story", "sending": "story"}
+_REGION_KEYS = {"phone": "story", "sending": "story"}
 """Where a region's words stand, if not under its own name: in a story they must say of what."""
 
 
-def _move(entry: SessionHistoryEntry) -> Beat:
-    return Beat(
+def _entry_from_history(entry: SessionHistoryEntry) -> TimelineEntry:
+    return TimelineEntry(
         at=entry.at,
-        tone=_tone(entry.region, entry.state),
-        key=f"{_TABLES.get(entry.region, entry.region)}.{entry.state}",
+        severity=_get_region_severity(entry.region, entry.state),
+        key=f"{_REGION_KEYS.get(entry.region, entry.region)}.{entry.state}",
         state=entry.state,
-        sentence=_sentence(entry),
+        sentence=_get_history_sentence(entry),
     )
 
 
-def _tone(region: str, state: str) -> Tone:
+def _get_region_severity(region: str, state: str) -> Severity:
     match region:
         case "connection":
-            return tones.CONNECTIONS[ConnectionState(state)]
+            return tones.CONNECTION_SEVERITY[ConnectionState(state)]
         case "phone":
-            return tones.PHONES[PhoneState(state)]
+            return tones.PHONE_SEVERITY[PhoneState(state)]
         case "sending":
-            return tones.SENDING[SendingState(state)]
+            return tones.SENDING_SEVERITY[SendingState(state)]
         case _:
-            return Tone.OFF
+            return Severity.OFF
 
 
-def _sentence(entry: SessionHistoryEntry) -> str:
+def _get_history_sentence(entry: SessionHistoryEntry) -> str:
     """Return why, where the words hold no moment: a deadline of then would mislead now."""
-    own = STATES[ConnectionState(entry.state)].sentence if entry.region == "connection" else ""
-    said = REASONS.get(entry.reason_code, own)
+    own = STATE_TEXTS[ConnectionState(entry.state)].sentence if entry.region == "connection" else ""
+    said = REASON_SENTENCES.get(entry.reason_code, own)
     return "" if "{" in said else said

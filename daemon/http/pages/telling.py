@@ -10,31 +10,39 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon.http.pages.language import Language
-from daemon.http.pages.shell import words_of
+from daemon.http.pages.shell import get_language
 
-PROBLEM: Final = "application/problem+json"
-_OF_A_FIELD: Final = re.compile(r"(?P<field>[\w.\[\]-]+): (?P<told>.+)", re.DOTALL)
+PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
+_FIELD_ERROR: Final = re.compile(r"(?P<field>[\w.\[\]-]+): (?P<told>.+)", re.DOTALL)
 
 
 @web.middleware
-async def in_their_language(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def translate_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Translate what is wrong and what to do; stands outside of what makes problems.
 
     Programs get the daemon's own words: only a browser says that the asker is a page of ours.
     """
     response = await handler(request)
     ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
-    if not ours or response.content_type != PROBLEM or not isinstance(response, web.Response):
+    if (
+        not ours
+        or response.content_type != PROBLEM_CONTENT_TYPE
+        or not isinstance(response, web.Response)
+    ):
         return response
     if isinstance(response.body, bytes):
-        problem, words = msgspec.json.decode(response.body), words_of(request)
-        told = {key: said(words, problem[key]) for key in ("detail", "hint") if key in problem}
+        problem, words = msgspec.json.decode(response.body), get_language(request)
+        told = {
+            key: translate_sentence(words, problem[key])
+            for key in ("detail", "hint")
+            if key in problem
+        }
         response.body = msgspec.json.encode({**problem, **told})
     return response
 
 
-def said(words: Language, sentence: str) -> str:
+def translate_sentence(words: Language, sentence: str) -> str:
     """Return a sentence in a language; a field's name before it stays."""
-    if found := _OF_A_FIELD.fullmatch(sentence):
-        return f"{found['field']}: {words.say(found['told'])}"
-    return words.say(sentence)
+    if found := _FIELD_ERROR.fullmatch(sentence):
+        return f"{found['field']}: {words.translate(found['told'])}"
+    return words.translate(sentence)

@@ -8,14 +8,14 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.http.house import House
+from daemon.http.house import HttpServices
 from daemon.http.pages import attention, budgets
-from daemon.http.pages.attention import MOST_LINES, Line
-from daemon.http.pages.budgets import Budget
-from daemon.http.pages.funnel import Picture, picture
+from daemon.http.pages.attention import MAX_VISIBLE_ITEMS, TodoItem
+from daemon.http.pages.budgets import NewChatBudget
+from daemon.http.pages.funnel import FunnelChart, build_funnel_chart
 from daemon.http.pages.language import Language
-from daemon.http.pages.shell import page, piece, shell_of, told
-from daemon.http.vitals import house_of
+from daemon.http.pages.shell import build_page_context, render_errors, render_page, render_piece
+from daemon.http.vitals import get_services
 from daemon.sessions.view import SessionView
 from statemachines.session import SendingState
 from storage import halts, listings
@@ -27,26 +27,30 @@ routes = web.RouteTableDef()
 
 
 @dataclass(frozen=True, slots=True)
-class Today:
+class TodayView:
     """Everything that the page shows, read at one moment."""
 
     halt: HaltRecord | None
     views: list[SessionView]
-    budgets: list[Budget]
+    budgets: list[NewChatBudget]
     answers: WaitingCount
-    lines: list[Line]
-    funnel: Picture
+    items: list[TodoItem]
+    funnel: FunnelChart
 
     @property
-    def shown(self) -> list[Line]:
+    def visible_items(self) -> list[TodoItem]:
         """Return the lines that the page has room for."""
-        return self.lines[:MOST_LINES]
+        return self.items[:MAX_VISIBLE_ITEMS]
 
     def sentence(self, words: Language, clock: str) -> str:
         """Return the one sentence; `clock` is when the halt began, where there is one."""
-        return words("today.sentence", can=self._can(words, clock), rest=self._rest(words))
+        return words(
+            "today.sentence",
+            can=self._format_capacity(words, clock),
+            rest=self._format_remaining(words),
+        )
 
-    def _can(self, words: Language, clock: str) -> str:
+    def _format_capacity(self, words: Language, clock: str) -> str:
         if self.halt is not None:
             return words("today.can.halted", at=clock)
         if not self.views:
@@ -59,45 +63,47 @@ class Today:
             return words("today.can.reply")
         return words("today.can.not_connected")
 
-    def _rest(self, words: Language) -> str:
+    def _format_remaining(self, words: Language) -> str:
         if self.answers.count:
             return words("today.rest.answers", n=self.answers.count)
         return (
-            words("today.rest.lines", n=len(self.lines)) if self.lines else words("today.rest.no")
+            words("today.rest.lines", n=len(self.items)) if self.items else words("today.rest.no")
         )
 
 
-def read(reader: Reader, house: House, midnight: datetime, now: datetime) -> Today:
+def read_today(reader: Reader, house: HttpServices, midnight: datetime, now: datetime) -> TodayView:
     """Return the day as it stands in one read."""
     views = house.sessions.views()
-    return Today(
-        halt=halts.current(reader),
+    return TodayView(
+        halt=halts.get_current_halt(reader),
         views=views,
-        budgets=budgets.open_budgets(reader, house, views, now),
-        answers=listings.unanswered(reader),
-        lines=attention.lines(reader, views),
-        funnel=picture(listings.funnel(reader, midnight)),
+        budgets=budgets.list_open_budgets(reader, house, views, now),
+        answers=listings.count_unanswered_contacts(reader),
+        items=attention.list_todo_items(reader, views),
+        funnel=build_funnel_chart(listings.get_message_funnel(reader, midnight)),
     )
 
 
-async def _values(request: web.Request) -> dict[str, Any]:
-    house, shell = house_of(request), shell_of(request)
+async def _build_today_values(request: web.Request) -> dict[str, Any]:
+    house, shell = get_services(request), build_page_context(request)
     now = shell.now
-    midnight = now.astimezone(shell.home).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await house.database.read(lambda reader: read(reader, house, midnight, now))
-    clock = shell.clock(today.halt.at) if today.halt else ""
+    midnight = now.astimezone(shell.daemon_zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = await house.database.read(lambda reader: read_today(reader, house, midnight, now))
+    clock = shell.time_of_day(today.halt.at) if today.halt else ""
     return {"today": today, "sentence": today.sentence(shell.words, clock)}
 
 
 @routes.get("/")
-@told
-async def show(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_today_page(request: web.Request) -> web.StreamResponse:
     """Show the day."""
-    return await page(request, "today.html", here="today", **await _values(request))
+    return await render_page(
+        request, "today.html", active_page="today", **await _build_today_values(request)
+    )
 
 
 @routes.get("/pieces/today")
-@told
-async def again(request: web.Request) -> web.StreamResponse:
+@render_errors
+async def show_today_piece(request: web.Request) -> web.StreamResponse:
     """Show what changes of the day."""
-    return piece(request, "pieces/today.html", **await _values(request))
+    return render_piece(request, "pieces/today.html", **await _build_today_values(request))

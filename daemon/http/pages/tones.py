@@ -13,7 +13,7 @@ from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 
 
-class Tone(StrEnum):
+class Severity(StrEnum):
     """What a state means to a person. Never shown alone: an icon and a word stand beside it."""
 
     READY = "ready"
@@ -25,14 +25,14 @@ class Tone(StrEnum):
 
 _C, _M = ConnectionState, MessageState
 
-CONNECTIONS: Mapping[ConnectionState, Tone] = MappingProxyType(
+CONNECTION_SEVERITY: Mapping[ConnectionState, Severity] = MappingProxyType(
     {
-        _C.READY: Tone.READY,
+        _C.READY: Severity.READY,
         **dict.fromkeys(
             (_C.STARTING, _C.PAIRING, _C.CONNECTING, _C.SYNCING, _C.DEGRADED, _C.BACKOFF),
-            Tone.WAITING,
+            Severity.WAITING,
         ),
-        **dict.fromkeys((_C.AWAITING_SCAN, _C.QR_EXPIRED), Tone.NEEDS_YOU),
+        **dict.fromkeys((_C.AWAITING_SCAN, _C.QR_EXPIRED), Severity.NEEDS_YOU),
         **dict.fromkeys(
             (
                 _C.LOGGED_OUT,
@@ -42,65 +42,71 @@ CONNECTIONS: Mapping[ConnectionState, Tone] = MappingProxyType(
                 _C.OUTDATED,
                 _C.FAILED,
             ),
-            Tone.STOPPED,
+            Severity.STOPPED,
         ),
-        _C.STOPPED: Tone.OFF,
+        _C.STOPPED: Severity.OFF,
     }
 )
-MESSAGES: Mapping[MessageState, Tone] = MappingProxyType(
+MESSAGE_SEVERITY: Mapping[MessageState, Severity] = MappingProxyType(
     {
         **dict.fromkeys(
-            (_M.CLEARED, _M.SENT, _M.DELIVERED, _M.READ, _M.CONFIRMED_BY_HAND), Tone.READY
+            (_M.CLEARED, _M.SENT, _M.DELIVERED, _M.READ, _M.CONFIRMED_BY_HAND), Severity.READY
         ),
-        **dict.fromkeys((_M.QUEUED, _M.DEFERRED, _M.SENDING, _M.TAKEN, _M.REVEALED), Tone.WAITING),
-        **dict.fromkeys((_M.HELD, _M.IN_DOUBT), Tone.NEEDS_YOU),
-        **dict.fromkeys((_M.BLOCKED, _M.FAILED), Tone.STOPPED),
-        **dict.fromkeys((_M.CANCELLED, _M.EXPIRED), Tone.OFF),
+        **dict.fromkeys(
+            (_M.QUEUED, _M.DEFERRED, _M.SENDING, _M.TAKEN, _M.REVEALED), Severity.WAITING
+        ),
+        **dict.fromkeys((_M.HELD, _M.IN_DOUBT), Severity.NEEDS_YOU),
+        **dict.fromkeys((_M.BLOCKED, _M.FAILED), Severity.STOPPED),
+        **dict.fromkeys((_M.CANCELLED, _M.EXPIRED), Severity.OFF),
     }
 )
-VERDICTS: Mapping[str, Tone] = MappingProxyType(
+VERDICT_SEVERITY: Mapping[str, Severity] = MappingProxyType(
     {
-        "allow": Tone.READY,
-        "review": Tone.NEEDS_YOU,
-        "route": Tone.NEEDS_YOU,
-        "defer": Tone.WAITING,
-        "block": Tone.STOPPED,
+        "allow": Severity.READY,
+        "review": Severity.NEEDS_YOU,
+        "route": Severity.NEEDS_YOU,
+        "defer": Severity.WAITING,
+        "block": Severity.STOPPED,
     }
 )
-SENDING: Mapping[SendingState, Tone] = MappingProxyType(
+SENDING_SEVERITY: Mapping[SendingState, Severity] = MappingProxyType(
     {
-        SendingState.ALL: Tone.READY,
-        SendingState.REPLY_ONLY: Tone.WAITING,
-        SendingState.NONE: Tone.STOPPED,
+        SendingState.ALL: Severity.READY,
+        SendingState.REPLY_ONLY: Severity.WAITING,
+        SendingState.NONE: Severity.STOPPED,
     }
 )
-PHONES: Mapping[PhoneState, Tone] = MappingProxyType(
-    {PhoneState.SEEN: Tone.READY, PhoneState.UNSEEN: Tone.NEEDS_YOU, PhoneState.UNLINKED: Tone.OFF}
+PHONE_SEVERITY: Mapping[PhoneState, Severity] = MappingProxyType(
+    {
+        PhoneState.SEEN: Severity.READY,
+        PhoneState.UNSEEN: Severity.NEEDS_YOU,
+        PhoneState.UNLINKED: Severity.OFF,
+    }
 )
 
-VALIDATIONS: Mapping[ValidationState, Tone] = MappingProxyType(
+VALIDATION_SEVERITY: Mapping[ValidationState, Severity] = MappingProxyType(
     {
-        ValidationState.UNCHECKED: Tone.OFF,
-        ValidationState.CHECKING: Tone.WAITING,
-        ValidationState.VALIDATED: Tone.READY,
-        ValidationState.NOT_REACHABLE: Tone.STOPPED,
-        ValidationState.EXPIRED: Tone.NEEDS_YOU,
-        ValidationState.ERASED: Tone.OFF,
+        ValidationState.UNCHECKED: Severity.OFF,
+        ValidationState.CHECKING: Severity.WAITING,
+        ValidationState.VALIDATED: Severity.READY,
+        ValidationState.NOT_REACHABLE: Severity.STOPPED,
+        ValidationState.EXPIRED: Severity.NEEDS_YOU,
+        ValidationState.ERASED: Severity.OFF,
     }
 )
-PERMISSIONS: Mapping[Permission, Tone] = MappingProxyType(
+PERMISSION_SEVERITY: Mapping[Permission, Severity] = MappingProxyType(
     {
         **dict.fromkeys(
-            (Permission.CONVERSATION, Permission.OPTED_IN, Permission.RELATIONSHIP), Tone.READY
+            (Permission.CONVERSATION, Permission.OPTED_IN, Permission.RELATIONSHIP), Severity.READY
         ),
-        Permission.PUBLIC_SOURCE: Tone.NEEDS_YOU,
-        **dict.fromkeys((Permission.NONE, Permission.REFUSED), Tone.STOPPED),
+        Permission.PUBLIC_SOURCE: Severity.NEEDS_YOU,
+        **dict.fromkeys((Permission.NONE, Permission.REFUSED), Severity.STOPPED),
     }
 )
 
 
-def of_session(view: SessionView) -> Tone:
+def get_session_severity(view: SessionView) -> Severity:
     """Return a session's tone: a ready one that may only reply waits, or needs a person."""
     if view.state is ConnectionState.READY and view.user_action != "none":
-        return Tone.WAITING if view.user_action == "wait_until" else Tone.NEEDS_YOU
-    return CONNECTIONS[view.state]
+        return Severity.WAITING if view.user_action == "wait_until" else Severity.NEEDS_YOU
+    return CONNECTION_SEVERITY[view.state]

@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from daemon.http.pages.tones import VERDICTS, Tone
-from rules.ruleset import RuleSet
+from daemon.http.pages.tones import VERDICT_SEVERITY, Severity
+from rules.ruleset import Ruleset
 from rules.verdict import Verdict
 
-Document = Mapping[str, Any]
-SCALE: Final = 100.0
+DecisionDocument = Mapping[str, Any]
+SCALE_PERCENT: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class ScoreThreshold:
     """From `at` percent of the scale on, the score is called `name`; `points` is that score."""
 
     name: str
     points: int
-    at: float
+    percent: float
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ScoreBar:
     """Points of one rule, as a bar of the waterfall from `start`, `width` long, in percent."""
 
     rule: str
@@ -41,18 +41,18 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class VerdictObjection:
     """A veto or an opinion: what it does, why, and whose it is."""
 
     rule: str
     effect: str
     reason: str
-    tone: Tone
+    severity: Severity
     place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class VerdictChange:
     """One thing that would change the verdict: the key of its words, and what fills them."""
 
     key: str
@@ -60,24 +60,26 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VerdictView:
     """A whole verdict for the page. `word` is empty where only a score is shown."""
 
-    word: str
-    tone: Tone
+    verdict: str
+    severity: Severity
     sentence: str
     score: int | None
-    at: float
+    percent: float
     band: str
-    thresholds: tuple[Threshold, ...]
-    bars: tuple[Bar, ...]
-    stops: tuple[Stop, ...]
+    thresholds: tuple[ScoreThreshold, ...]
+    bars: tuple[ScoreBar, ...]
+    objections: tuple[VerdictObjection, ...]
     missing: tuple[str, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[VerdictChange, ...]
     ruleset: str
 
 
-def of_decision(document: Document, ruleset: RuleSet, reach: Document | None = None) -> Shown:
+def build_verdict_view(
+    document: DecisionDocument, ruleset: Ruleset, reach: DecisionDocument | None = None
+) -> VerdictView:
     """Return a stored decision; thresholds only where its rule set is still the live one.
 
     `reach` is the stored score that the decision began with: told point by point where it is
@@ -87,45 +89,45 @@ def of_decision(document: Document, ruleset: RuleSet, reach: Document | None = N
     word, score = document["verdict"], document.get("score")
     base = document.get("base")
     scale = _Scale(ruleset)
-    bars = _begin(scale, base, reach)
+    bars = _build_base_bars(scale, base, reach)
     bars += scale.bars(document.get("contributions", ()), base or 0)
-    return Shown(
-        word=word,
-        tone=VERDICTS[word],
+    return VerdictView(
+        verdict=word,
+        severity=VERDICT_SEVERITY[word],
         sentence=document["sentence"],
         score=score,
-        at=scale.percent(score or 0),
+        percent=scale.percent(score or 0),
         band=document.get("band") or "",
         thresholds=scale.thresholds() if live and score is not None else (),
         bars=tuple(bars),
-        stops=(*_vetoes(document), *_opinions(document)),
+        objections=(*_veto_objections(document), *_opinion_objections(document)),
         missing=tuple(document.get("missing", ())),
-        changes=tuple(_changes(document, ruleset if live else None)),
+        changes=tuple(_build_changes(document, ruleset if live else None)),
         ruleset=document["ruleset"],
     )
 
 
-def of_score(document: Document, ruleset: RuleSet) -> Shown:
+def build_score_view(document: DecisionDocument, ruleset: Ruleset) -> VerdictView:
     """Return a prospect's stored score: the same picture without a verdict."""
     scale = _Scale(ruleset)
     base = ruleset.base if isinstance(ruleset.base, int) else 0
-    return Shown(
-        word="",
-        tone=Tone.OFF,
+    return VerdictView(
+        verdict="",
+        severity=Severity.OFF,
         sentence="",
         score=document["score"],
-        at=scale.percent(document["score"]),
+        percent=scale.percent(document["score"]),
         band=document["band"],
         thresholds=scale.thresholds(),
         bars=tuple(scale.bars(document["contributions"], base)),
-        stops=(),
+        objections=(),
         missing=tuple(document["missing"]),
         changes=(),
         ruleset=document["ruleset"],
     )
 
 
-def thresholds_of(ruleset: RuleSet) -> tuple[Threshold, ...]:
+def build_thresholds(ruleset: Ruleset) -> tuple[ScoreThreshold, ...]:
     """Return where a set's bands begin on the scale, from the top."""
     return _Scale(ruleset).thresholds()
 
@@ -133,105 +135,122 @@ def thresholds_of(ruleset: RuleSet) -> tuple[Threshold, ...]:
 class _Scale:
     """From points to percent of the bar."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
         self._range = max(1, ruleset.maximum - ruleset.minimum)
 
     def percent(self, points: float) -> float:
-        share = SCALE * (points - self._ruleset.minimum) / self._range
-        return round(min(SCALE, max(0.0, share)), 2)
+        share = SCALE_PERCENT * (points - self._ruleset.minimum) / self._range
+        return round(min(SCALE_PERCENT, max(0.0, share)), 2)
 
     def span(self, before: float, after: float) -> tuple[float, float]:
         ends = sorted((self.percent(before), self.percent(after)))
         return ends[0], round(ends[1] - ends[0], 2)
 
-    def thresholds(self) -> tuple[Threshold, ...]:
+    def thresholds(self) -> tuple[ScoreThreshold, ...]:
         return tuple(
-            Threshold(band.name, band.start, self.percent(band.start))
+            ScoreThreshold(band.name, band.start, self.percent(band.start))
             for band in self._ruleset.bands
         )
 
-    def bars(self, contributions: Sequence[Document], begin: float) -> list[Bar]:
+    def bars(self, contributions: Sequence[DecisionDocument], begin: float) -> list[ScoreBar]:
         found, reached = [], begin
         for each in contributions:
             span = self.span(reached, reached + each["points"])
             reached += each["points"]
-            place = short(each["at"])
-            found.append(Bar(each["id"], each["reason"], each["points"], *span, place))
+            place = shorten_place(each["at"])
+            found.append(ScoreBar(each["id"], each["reason"], each["points"], *span, place))
         return found
 
 
-def _begin(scale: _Scale, base: float | None, reach: Document | None) -> list[Bar]:
+def _build_base_bars(
+    scale: _Scale, base: float | None, reach: DecisionDocument | None
+) -> list[ScoreBar]:
     if base is None:
         return []
     if reach is not None and reach["score"] == base:
         return scale.bars([each for each in reach["contributions"] if each["points"]], 0)
-    return [Bar("", "", base, *scale.span(0, base))]
+    return [ScoreBar("", "", base, *scale.span(0, base))]
 
 
-EFFECTS: Final = {
-    "block": Tone.STOPPED,
-    "route": Tone.NEEDS_YOU,
-    "defer": Tone.WAITING,
-    "hold": Tone.NEEDS_YOU,
+EFFECT_SEVERITY: Final = {
+    "block": Severity.STOPPED,
+    "route": Severity.NEEDS_YOU,
+    "defer": Severity.WAITING,
+    "hold": Severity.NEEDS_YOU,
 }
 
 
-def _vetoes(document: Document) -> list[Stop]:
+def _veto_objections(document: DecisionDocument) -> list[VerdictObjection]:
     return [
-        Stop(each["id"], each["effect"], each["reason"], EFFECTS[each["effect"]], short(each["at"]))
+        VerdictObjection(
+            each["id"],
+            each["effect"],
+            each["reason"],
+            EFFECT_SEVERITY[each["effect"]],
+            shorten_place(each["at"]),
+        )
         for each in document.get("vetoes", ())
     ]
 
 
-def _opinions(document: Document) -> list[Stop]:
+def _opinion_objections(document: DecisionDocument) -> list[VerdictObjection]:
     return [
-        Stop(each["source"], each["effect"], each["reason"], EFFECTS[each["effect"]])
+        VerdictObjection(
+            each["source"], each["effect"], each["reason"], EFFECT_SEVERITY[each["effect"]]
+        )
         for each in document.get("opinions", ())
     ]
 
 
-def _changes(document: Document, ruleset: RuleSet | None) -> list[Change]:
+def _build_changes(document: DecisionDocument, ruleset: Ruleset | None) -> list[VerdictChange]:
     match document["verdict"]:
         case Verdict.ALLOW:
             return []
         case Verdict.ROUTE:
-            return [Change("route", {"channel": document["route"]})]
+            return [VerdictChange("route", {"channel": document["route"]})]
         case Verdict.DEFER:
-            waits = [_wait(defer) for defer in document["defers"]]
-            return [*waits, *([Change("approval", {})] if document["needs_review"] else [])]
+            waits = [_build_wait_change(defer) for defer in document["defers"]]
+            return [*waits, *([VerdictChange("approval", {})] if document["needs_review"] else [])]
         case Verdict.REVIEW:
-            return [Change("approval", {}), *_points(document, ruleset)]
+            return [VerdictChange("approval", {}), *_build_points_change(document, ruleset)]
         case _:
-            return _unblocked(document, ruleset)
+            return _build_unblocking_changes(document, ruleset)
 
 
-def _wait(defer: Document) -> Change:
+def _build_wait_change(defer: DecisionDocument) -> VerdictChange:
     minutes = math.ceil((defer["seconds"] or 0) / 60)
     if minutes and minutes % 60 == 0:
-        return Change("hours", {"n": minutes // 60})
-    return Change(defer["kind"], {"window": defer["window"] or "", "n": minutes})
+        return VerdictChange("hours", {"n": minutes // 60})
+    return VerdictChange(defer["kind"], {"window": defer["window"] or "", "n": minutes})
 
 
-def _unblocked(document: Document, ruleset: RuleSet | None) -> list[Change]:
+def _build_unblocking_changes(
+    document: DecisionDocument, ruleset: Ruleset | None
+) -> list[VerdictChange]:
     if "fault" in document:
-        return [Change("fault", {})]
+        return [VerdictChange("fault", {})]
     if document["reason_code"] == "required_fact_missing":
-        return [Change("find_out", {"facts": ", ".join(document["missing"])})]
-    if any(stop.effect == "block" for stop in (*_vetoes(document), *_opinions(document))):
-        return [Change("nothing", {})]
-    return _points(document, ruleset)
+        return [VerdictChange("find_out", {"facts": ", ".join(document["missing"])})]
+    if any(
+        stop.effect == "block"
+        for stop in (*_veto_objections(document), *_opinion_objections(document))
+    ):
+        return [VerdictChange("nothing", {})]
+    return _build_points_change(document, ruleset)
 
 
-def _points(document: Document, ruleset: RuleSet | None) -> list[Change]:
+def _build_points_change(
+    document: DecisionDocument, ruleset: Ruleset | None
+) -> list[VerdictChange]:
     bands = ruleset.bands if ruleset else ()
     allowed = next((band.start for band in bands if band.name == Verdict.ALLOW), None)
     score = document["score"]
     if allowed is None or score is None or score >= allowed:
         return []
-    return [Change("points", {"n": allowed - score})]
+    return [VerdictChange("points", {"n": allowed - score})]
 
 
-def short(place: str) -> str:
+def shorten_place(place: str) -> str:
     """Return `gate.yaml:12` of a whole path: what a person looks for in an editor."""
     return Path(place).name

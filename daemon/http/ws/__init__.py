@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.http.ws.door import open_stream, serve
-from daemon.http.ws.limits import Limits
+from daemon.http.ws.door import install_websocket, serve_websocket
+from daemon.http.ws.limits import StreamLimits
 
-__all__ = ["Limits", "open_stream", "serve"]
+__all__ = ["StreamLimits", "install_websocket", "serve_websocket"]

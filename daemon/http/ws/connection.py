@@ -13,20 +13,20 @@ from aiohttp import WSMsgType, web
 from daemon.auth import Identity
 from daemon.auth.refusals import Unauthorized
 from daemon.errors import BadRequest, LeadMasterError
-from daemon.http.auth import auth_of, sign_in_late
-from daemon.http.house import House
+from daemon.http.auth import authenticate_first_message, get_auth
+from daemon.http.house import HttpServices
 from daemon.http.ws import endings, frames
 from daemon.http.ws.interest import SubscriptionRequest
-from daemon.http.ws.limits import MISTAKES
-from daemon.http.ws.listener import Listener
-from daemon.http.ws.messages import SignIn, Subscribe, message_of
-from daemon.http.ws.room import Room
-from daemon.http.ws.stream import Stream
+from daemon.http.ws.limits import MAX_MISTAKES
+from daemon.http.ws.listener import ClientQueue
+from daemon.http.ws.messages import SignInFrame, SubscribeFrame, parse_client_frame
+from daemon.http.ws.room import ClientRegistry
+from daemon.http.ws.stream import ClientStream
 from storage.errors import StorageError
 
 log = structlog.get_logger("stream")
 
-_GONE: Final = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
+_CLOSED_TYPES: Final = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 
 
 class WebSocketConnection:
@@ -39,9 +39,9 @@ class WebSocketConnection:
         self,
         request: web.Request,
         socket: web.WebSocketResponse,
-        listener: Listener,
-        room: Room,
-        house: House,
+        listener: ClientQueue,
+        room: ClientRegistry,
+        house: HttpServices,
         identity: Identity | None,
     ) -> None:
         self._request = request
@@ -50,16 +50,16 @@ class WebSocketConnection:
         self._room = room
         self._house = house
         self._identity = identity
-        self._stream: Stream | None = None
+        self._stream: ClientStream | None = None
 
-    async def live(self, wanted: SubscriptionRequest) -> endings.Ending:
+    async def run(self, subscription: SubscriptionRequest) -> endings.CloseReason:
         """Serve until the client or the daemon ends it; return why."""
-        reading = asyncio.create_task(self._minding(self._read(wanted)))
-        writing = asyncio.create_task(self._minding(self._listener.write()))
+        reading = asyncio.create_task(self._guard(self._run_reader(subscription)))
+        writing = asyncio.create_task(self._guard(self._listener.run_writer()))
         try:
             ended, wait = self._listener.ended, self._room.limits.recheck
             while not (await asyncio.wait({ended}, timeout=wait))[0]:
-                await self._minding(self._look_again())
+                await self._guard(self._recheck())
             return ended.result()
         finally:
             reading.cancel()
@@ -68,29 +68,29 @@ class WebSocketConnection:
             if self._stream is not None:
                 self._stream.close()
 
-    async def _minding(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Do a part of the work; whatever goes wrong there ends the connection, and only this."""
         try:
             await work
         except LeadMasterError as error:
-            self._listener.offer(frames.refusal(error))
-            self._listener.end(endings.refused(error))
+            self._listener.enqueue(frames.build_error_frame(error))
+            self._listener.close_with(endings.close_reason_from_error(error))
         except ConnectionError:
-            self._listener.end(endings.LEFT)
+            self._listener.close_with(endings.CLOSE_CLIENT_LEFT)
         except StorageError as error:
             log.warning("stream_interrupted", error=type(error).__name__)
-            self._listener.end(endings.RESTARTING)
+            self._listener.close_with(endings.CLOSE_RESTARTING)
         except Exception:
             log.exception("stream_failed")
-            self._listener.end(endings.FAILED)
+            self._listener.close_with(endings.CLOSE_INTERNAL_ERROR)
 
-    async def _read(self, wanted: SubscriptionRequest) -> None:
+    async def _run_reader(self, wanted: SubscriptionRequest) -> None:
         """Let the client in, and do what it asks for until it goes."""
         if self._identity is None:
-            with self._room.doorstep(self._listener):
+            with self._room.unauthenticated_slot(self._listener):
                 wanted, self._identity = await self._sign_in(wanted)
-        with self._room.seat(self._listener):
-            await self._serve(self._identity, wanted)
+        with self._room.signed_in_slot(self._listener):
+            await self._run_stream(self._identity, wanted)
 
     async def _sign_in(self, wanted: SubscriptionRequest) -> tuple[SubscriptionRequest, Identity]:
         """Take the first message; what it says goes before what the address said."""
@@ -100,47 +100,47 @@ class WebSocketConnection:
                 said = await self._receive()
         except TimeoutError as error:
             raise Unauthorized(f"No sign_in came within {seconds:g} s.") from error
-        message = message_of(said)
-        if not isinstance(message, SignIn):
+        message = parse_client_frame(said)
+        if not isinstance(message, SignInFrame):
             raise Unauthorized("Nobody has signed in here: the first message must be sign_in.")
-        identity = await sign_in_late(self._request, message.token)
+        identity = await authenticate_first_message(self._request, message.token)
         named = {name: getattr(message, name) for name in SubscriptionRequest.__struct_fields__}
         given = {name: value for name, value in named.items() if value is not None}
         return msgspec.structs.replace(wanted, **given), identity
 
-    async def _serve(self, identity: Identity, wanted: SubscriptionRequest) -> None:
+    async def _run_stream(self, identity: Identity, wanted: SubscriptionRequest) -> None:
         """Begin the stream, and change it as the client asks; answer what can't be understood."""
-        hub = await self._room.hub(self._house)
-        stream = Stream(self._house, hub, self._listener, identity.scopes)
+        hub = await self._room.open_hub(self._house)
+        stream = ClientStream(self._house, hub, self._listener, identity.scopes)
         self._stream = stream
-        stream.begin(wanted)
-        for _ in range(MISTAKES + 1):
+        stream.start(wanted)
+        for _ in range(MAX_MISTAKES + 1):
             try:
                 while True:
-                    await stream.change(_subscribe(await self._receive()))
+                    await stream.resubscribe(_require_subscribe(await self._receive()))
             except LeadMasterError as error:
-                self._listener.offer(frames.refusal(error))
-        self._listener.end(endings.TOO_MANY_MISTAKES)
+                self._listener.enqueue(frames.build_error_frame(error))
+        self._listener.close_with(endings.CLOSE_TOO_MANY_MISTAKES)
 
     async def _receive(self) -> object:
         """Return the client's next message; raise ConnectionResetError where it has gone."""
         said = await self._socket.receive()
-        if said.type in _GONE:
+        if said.type in _CLOSED_TYPES:
             raise ConnectionResetError
         return said.data
 
-    async def _look_again(self) -> None:
+    async def _recheck(self) -> None:
         """End a connection that the library closed, and one whose rights are not what they were."""
         if self._socket.closed:
             raise ConnectionResetError
         if self._identity is not None:
-            now = await auth_of(self._request).recheck(self._identity)
+            now = await get_auth(self._request).refresh_identity(self._identity)
             if now.scopes != self._identity.scopes:
-                self._listener.end(endings.RIGHTS_CHANGED)
+                self._listener.close_with(endings.CLOSE_RIGHTS_CHANGED)
 
 
-def _subscribe(said: object) -> Subscribe:
-    message = message_of(said)
-    if isinstance(message, SignIn):
+def _require_subscribe(said: object) -> SubscribeFrame:
+    message = parse_client_frame(said)
+    if isinstance(message, SignInFrame):
         raise BadRequest("You have signed in already.", hint="Connect anew to be somebody else.")
     return message

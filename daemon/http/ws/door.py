@@ -9,23 +9,23 @@ from aiohttp import web
 
 from daemon.errors import BadRequest
 from daemon.http.auth.identify import IDENTITY
-from daemon.http.vitals import house_of
+from daemon.http.vitals import get_services
 from daemon.http.ws.connection import WebSocketConnection
-from daemon.http.ws.endings import Ending
-from daemon.http.ws.interest import start_of
-from daemon.http.ws.limits import MESSAGE_BYTES, PROTOCOL, Limits
-from daemon.http.ws.listener import Listener
-from daemon.http.ws.messages import wanted_of
-from daemon.http.ws.room import Room
+from daemon.http.ws.endings import CloseReason
+from daemon.http.ws.interest import check_subscription
+from daemon.http.ws.limits import MAX_MESSAGE_BYTES, SUBPROTOCOL, StreamLimits
+from daemon.http.ws.listener import ClientQueue
+from daemon.http.ws.messages import read_subscription_query
+from daemon.http.ws.room import ClientRegistry
 
-ROOM: Final = web.AppKey("stream", Room)
+CLIENT_REGISTRY: Final = web.AppKey("stream", ClientRegistry)
 """Who is connected to a door."""
 
 
-def open_stream(application: web.Application, limits: Limits | None = None) -> None:
+def install_websocket(application: web.Application, limits: StreamLimits | None = None) -> None:
     """Let a door serve the stream; at its shutdown every client is closed with 1012."""
-    room = Room(limits or Limits())
-    application[ROOM] = room
+    room = ClientRegistry(limits or StreamLimits())
+    application[CLIENT_REGISTRY] = room
 
     async def close(_application: web.Application) -> None:
         await room.close()
@@ -33,21 +33,25 @@ def open_stream(application: web.Application, limits: Limits | None = None) -> N
     application.on_shutdown.append(close)
 
 
-async def serve(request: web.Request) -> web.StreamResponse:
+async def serve_websocket(request: web.Request) -> web.StreamResponse:
     """Serve the stream to one client; what is wrong before it begins is a problem document.
 
     Whoever the handshake did not name signs in with the first message.
     """
-    _require_protocol(request)
-    room, house, wanted = request.app[ROOM], house_of(request), wanted_of(request)
+    _require_subprotocol(request)
+    room, house, wanted = (
+        request.app[CLIENT_REGISTRY],
+        get_services(request),
+        read_subscription_query(request),
+    )
     identity = request.get(IDENTITY)
     if identity is not None:
-        start_of(wanted, identity.scopes)
+        check_subscription(wanted, identity.scopes)
     socket = web.WebSocketResponse(
-        protocols=(PROTOCOL,),
+        protocols=(SUBPROTOCOL,),
         heartbeat=room.limits.ping,
         timeout=room.limits.close,
-        max_msg_size=MESSAGE_BYTES,
+        max_msg_size=MAX_MESSAGE_BYTES,
         compress=False,  # it costs 100 KiB for each client, and a copy of each frame
     )
     try:
@@ -56,31 +60,29 @@ async def serve(request: web.Request) -> web.StreamResponse:
         return socket
     if line is None:
         return socket
-    listener = Listener(line, sink.drain, room.limits.queue)
-    ending = await WebSocketConnection(request, socket, listener, room, house, identity).live(
-        wanted
-    )
+    listener = ClientQueue(line, sink.drain, room.limits.queue)
+    ending = await WebSocketConnection(request, socket, listener, room, house, identity).run(wanted)
     await _close(socket, line, ending, room.limits.linger)
     return socket
 
 
 async def _close(
-    socket: web.WebSocketResponse, line: asyncio.Transport, ending: Ending, linger: float
+    socket: web.WebSocketResponse, line: asyncio.Transport, ending: CloseReason, linger: float
 ) -> None:
     """Say why; who does not read even that is cut off, or it would keep its buffer for ever."""
     asyncio.get_running_loop().call_later(linger, line.abort)
     await socket.close(code=ending.code, message=ending.reason.encode(), drain=False)
 
 
-def _require_protocol(request: web.Request) -> None:
+def _require_subprotocol(request: web.Request) -> None:
     """Raise :class:`BadRequest` unless the client offers our protocol in the first such header.
 
     The library looks at no other; and where it finds nothing that it knows, it logs the offer,
     and with it a token.
     """
     offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-    if PROTOCOL not in map(str.strip, offered):
+    if SUBPROTOCOL not in map(str.strip, offered):
         raise BadRequest(
-            f"The client does not offer the subprotocol {PROTOCOL}.",
-            hint=f"Send Sec-WebSocket-Protocol: {PROTOCOL}, and the token after a comma.",
+            f"The client does not offer the subprotocol {SUBPROTOCOL}.",
+            hint=f"Send Sec-WebSocket-Protocol: {SUBPROTOCOL}, and the token after a comma.",
         )

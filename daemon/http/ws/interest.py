@@ -9,12 +9,12 @@ from typing import Annotated
 import msgspec
 
 from daemon.auth import Scope
-from daemon.auth.access import TOPIC_SCOPES, readable
+from daemon.auth.access import TOPIC_SCOPES, list_readable_topics
 from daemon.auth.refusals import ScopeMissing
 from daemon.errors import BadRequest
 
-Place = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-Names = Annotated[
+LogPosition = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+NameList = Annotated[
     tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(max_length=1000)
 ]
 
@@ -22,26 +22,26 @@ Names = Annotated[
 class SubscriptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A client's own words; what it leaves out is everything, and from now on."""
 
-    topics: Names | None = None
-    sessions: Names | None = None
-    after: Place | None = None
-    epoch: Place | None = None
+    topics: NameList | None = None
+    sessions: NameList | None = None
+    after: LogPosition | None = None
+    epoch: LogPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Interest:
+class EventFilter:
     """Which events a client is told: of these topics, and where about a session, of these."""
 
     topics: frozenset[str]
     sessions: frozenset[str] | None = None
 
-    def takes(self, topic: str, session: str | None) -> bool:
+    def matches(self, topic: str, session: str | None) -> bool:
         """Whether an event of this topic, about this session or none, is told."""
         if topic not in self.topics:
             return False
         return self.sessions is None or session is None or session in self.sessions
 
-    def within(self, other: Interest) -> bool:
+    def is_subset_of(self, other: EventFilter) -> bool:
         """Whether `other` hears everything that this one does."""
         if not self.topics <= other.topics:
             return False
@@ -51,31 +51,31 @@ class Interest:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StreamStart:
     """How a stream begins: after an event that the client has, else with a snapshot."""
 
-    interest: Interest
+    event_filter: EventFilter
     after: int | None = None
     epoch: int | None = None
 
 
-def start_of(wanted: SubscriptionRequest, scopes: Collection[Scope]) -> Start:
+def check_subscription(subscription: SubscriptionRequest, scopes: Collection[Scope]) -> StreamStart:
     """Return what is wanted where these scopes allow it.
 
     Raises :class:`BadRequest` naming the field, or :class:`ScopeMissing`.
     """
-    if (wanted.after is None) != (wanted.epoch is None):
+    if (subscription.after is None) != (subscription.epoch is None):
         raise BadRequest(
             "after and epoch: only the two together name a place in the log.",
             hint="Send both, as the last frame that you have says them, or neither.",
         )
-    sessions = None if wanted.sessions is None else frozenset(wanted.sessions)
-    interest = Interest(_topics(wanted.topics, frozenset(scopes)), sessions)
-    return Start(interest, wanted.after, wanted.epoch)
+    sessions = None if subscription.sessions is None else frozenset(subscription.sessions)
+    interest = EventFilter(_check_topics(subscription.topics, frozenset(scopes)), sessions)
+    return StreamStart(interest, subscription.after, subscription.epoch)
 
 
-def _topics(named: Collection[str] | None, scopes: frozenset[Scope]) -> frozenset[str]:
-    allowed = readable(scopes)
+def _check_topics(named: Collection[str] | None, scopes: frozenset[Scope]) -> frozenset[str]:
+    allowed = list_readable_topics(scopes)
     if named is None:
         return allowed
     topics = frozenset(named)

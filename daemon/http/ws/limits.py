@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-PROTOCOL: Final = "leadmaster.v1"
+SUBPROTOCOL: Final = "leadmaster.v1"
 """The subprotocol that a client must offer, and the one that the server chooses."""
-HIGH_WATER: Final = 64 << 10
+HIGH_WATER_BYTES: Final = 64 << 10
 """Bytes in a connection's own buffer from which on frames wait in the listener's queue."""
-MESSAGE_BYTES: Final = 16 << 10
+MAX_MESSAGE_BYTES: Final = 16 << 10
 """The longest message that a client may send; a longer one closes with 1009."""
-MISTAKES: Final = 8
+MAX_MISTAKES: Final = 8
 """How many messages that can't be understood are answered; the next one closes with 1008."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StreamLimits:
     """The bounds of one door, which a test may want smaller; times are seconds."""
 
     clients: int = 1000
     """How many may listen at once."""
-    strangers: int = 100
+    unauthenticated: int = 100
     """How many more may be connected that have not signed in yet."""
     queue: int = 512
     """How many frames may wait for one client; with more it is closed with 1013."""

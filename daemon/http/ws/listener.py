@@ -6,22 +6,22 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from daemon.http.ws.endings import TOO_SLOW, Ending
-from daemon.http.ws.limits import HIGH_WATER
+from daemon.http.ws.endings import CLOSE_TOO_SLOW, CloseReason
+from daemon.http.ws.limits import HIGH_WATER_BYTES
 
 
-class Listener:
+class ClientQueue:
     """A client's line. Nothing here waits but :meth:`write`, which is the client's own task.
 
     `drained` returns when the line takes more; past `limit` waiting frames the client is cut off.
     """
 
     def __init__(
-        self, line: asyncio.WriteTransport, drained: Callable[[], Awaitable[None]], limit: int
+        self, transport: asyncio.WriteTransport, drain: Callable[[], Awaitable[None]], limit: int
     ) -> None:
-        self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self._line = line
-        self._drained = drained
+        self.ended: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
+        self._line = transport
+        self._drained = drain
         self._limit = limit
         self._backlog: deque[tuple[bytes, int]] = deque()
         self._waiting = 0
@@ -30,36 +30,36 @@ class Listener:
         self._begun = asyncio.Event()
         self._begun.set()
 
-    def offer(self, data: bytes, frames: int = 1) -> None:
+    def enqueue(self, data: bytes, frames: int = 1) -> None:
         """Take so many whole frames, in order; never waits."""
         if self.ended.done():
             return
-        if not self._backlog and self._line.get_write_buffer_size() < HIGH_WATER:
+        if not self._backlog and self._line.get_write_buffer_size() < HIGH_WATER_BYTES:
             self._line.write(data)
             return
         self._waiting += frames
         if self._waiting > self._limit:
-            self.end(TOO_SLOW)
+            self.close_with(CLOSE_TOO_SLOW)
             return
         self._backlog.append((data, frames))
         self._work.set()
 
-    def end(self, ending: Ending) -> None:
+    def close_with(self, ending: CloseReason) -> None:
         """Let the connection end; the first reason counts."""
         if not self.ended.done():
             self.ended.set_result(ending)
 
-    async def begun(self) -> None:
+    async def wait_started(self) -> None:
         """Return once the stream that was last asked for has begun."""
         await self._begun.wait()
 
-    def start(self, stream: Callable[[], Awaitable[None]]) -> None:
+    def schedule_start(self, stream: Callable[[], Awaitable[None]]) -> None:
         """Let the writing task begin a stream; the one before must have begun."""
         self._begun.clear()
         self._start = stream
         self._work.set()
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Return when everything offered is on the line, and the line takes more."""
         while self._backlog:
             await self._drained()
@@ -68,12 +68,12 @@ class Listener:
             self._line.write(data)
         await self._drained()
 
-    async def write(self) -> None:
+    async def run_writer(self) -> None:
         """Bring waiting frames to the line, and begin streams; runs until cancelled."""
         while True:
             await self._work.wait()
             self._work.clear()
-            await self.drained()
+            await self.drain()
             if self._start is not None:
                 begin, self._start = self._start, None
                 await begin()

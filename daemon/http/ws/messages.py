@@ -12,7 +12,7 @@ from daemon.errors import BadRequest
 from daemon.http.ws.interest import SubscriptionRequest
 
 
-class SignIn(SubscriptionRequest, frozen=True, tag_field="frame", tag="sign_in"):
+class SignInFrame(SubscriptionRequest, frozen=True, tag_field="frame", tag="sign_in"):
     """Who the client is, where the handshake did not say it, and what it wants to hear."""
 
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -22,27 +22,31 @@ class SignIn(SubscriptionRequest, frozen=True, tag_field="frame", tag="sign_in")
         return "SignIn(…)"
 
 
-class Subscribe(SubscriptionRequest, frozen=True, tag_field="frame", tag="subscribe"):
+class SubscribeFrame(SubscriptionRequest, frozen=True, tag_field="frame", tag="subscribe"):
     """What the client wants to hear from now on, instead of what it wanted before."""
 
 
-_DECODER: Final[msgspec.json.Decoder[SignIn | Subscribe]] = msgspec.json.Decoder(SignIn | Subscribe)
+_DECODER: Final[msgspec.json.Decoder[SignInFrame | SubscribeFrame]] = msgspec.json.Decoder(
+    SignInFrame | SubscribeFrame
+)
 
 
-def message_of(said: object) -> SignIn | Subscribe:
+def parse_client_frame(data: object) -> SignInFrame | SubscribeFrame:
     """Return a client's message; raise :class:`BadRequest` for anything else."""
-    if not isinstance(said, str):
+    if not isinstance(data, str):
         raise BadRequest("The message is not text.", hint="Send one JSON object a message.")
     try:
-        return _DECODER.decode(said)
+        return _DECODER.decode(data)
     except msgspec.DecodeError as error:
         raise BadRequest(
-            misfits.sentence(error, SignIn | Subscribe, whole="message"),
+            misfits.format_validation_error(
+                error, SignInFrame | SubscribeFrame, value_name="message"
+            ),
             hint='Send {"frame": "subscribe", "topics": […], "sessions": […]}.',
         ) from error
 
 
-def wanted_of(request: web.Request) -> SubscriptionRequest:
+def read_subscription_query(request: web.Request) -> SubscriptionRequest:
     """Return what the address asks for; lists are written with commas between.
 
     Raises :class:`BadRequest`. A token has no place in an address, and is refused there.
@@ -54,4 +58,6 @@ def wanted_of(request: web.Request) -> SubscriptionRequest:
     try:
         return msgspec.convert(given, SubscriptionRequest, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(misfits.sentence(error, SubscriptionRequest, whole="query")) from error
+        raise BadRequest(
+            misfits.format_validation_error(error, SubscriptionRequest, value_name="query")
+        ) from error

@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
-from daemon.bus import Bus, Lagged, Published
-from daemon.events import revive
+from daemon.bus import EventBus, PublishedEvent, SubscriberLagged
+from daemon.events import decode_event
 from daemon.http.ws import replay
 from storage.db import Database
 from storage.events import CommittedEvent
 
-_BATCH: Final = 64
+_BATCH_SIZE: Final = 64
 
 
-class News:
+class EventFeed:
     """What happens from now on. `seq` is how far it was heard."""
 
-    def __init__(self, database: Database, bus: Bus, limit: int) -> None:
+    def __init__(self, database: Database, bus: EventBus, limit: int) -> None:
         self.seq = 0
         self._database = database
         self._bus = bus
@@ -33,43 +33,43 @@ class News:
         """Stop listening; an iteration under way ends."""
         self._subscription.close()
 
-    async def batches(self) -> AsyncIterator[list[Published]]:
+    async def batches(self) -> AsyncIterator[list[PublishedEvent]]:
         """Yield what was published together, at most 64 at once; end with :meth:`close`.
 
         Raises :class:`Lagged` where the log does not hold any more what the bus lost.
         """
         while True:
-            batch: list[Published] = []
+            batch: list[PublishedEvent] = []
             try:
                 async for published in self._subscription:
                     batch.append(published)
-                    if len(batch) == _BATCH or not self._subscription.waiting:
-                        yield self._new(batch)
+                    if len(batch) == _BATCH_SIZE or not self._subscription.queued_count:
+                        yield self._select_unseen(batch)
                         batch = []
-            except Lagged:
+            except SubscriberLagged:
                 self._subscription = self._bus.subscribe(self._limit)
-                yield self._new(batch)
+                yield self._select_unseen(batch)
             else:
                 return
-            async for lost in self._lost():
+            async for lost in self._replay_lost():
                 yield lost
 
-    async def _lost(self) -> AsyncIterator[list[Published]]:
+    async def _replay_lost(self) -> AsyncIterator[list[PublishedEvent]]:
         """Yield from the log what was committed and not heard."""
         while True:
-            page = await self._database.read(partial(replay.page, after=self.seq))
+            page = await self._database.read(partial(replay.read_replay_page, after=self.seq))
             if page.gap is not None:
-                raise Lagged
+                raise SubscriberLagged
             if not page.events:
                 return
-            yield self._new([_published(event) for event in page.events])
+            yield self._select_unseen([_published_from_log(event) for event in page.events])
 
-    def _new(self, batch: list[Published]) -> list[Published]:
+    def _select_unseen(self, batch: list[PublishedEvent]) -> list[PublishedEvent]:
         """Return what was not heard before, and note how far that comes."""
         new = [each for each in batch if each.seq is None or each.seq > self.seq]
         self.seq = max([self.seq, *(each.seq for each in new if each.seq is not None)])
         return new
 
 
-def _published(event: CommittedEvent) -> Published:
-    return Published(revive(event.type, event.subject, event.at, event.data), event.seq)
+def _published_from_log(event: CommittedEvent) -> PublishedEvent:
+    return PublishedEvent(decode_event(event.type, event.subject, event.at, event.data), event.seq)

@@ -10,10 +10,10 @@ from storage import event_log
 from storage.events import CommittedEvent
 from storage.tx import Reader
 
-PAGE: Final = 200
+REPLAY_PAGE_SIZE: Final = 200
 
 
-class Gap(StrEnum):
+class ReplayGap(StrEnum):
     """Why a client can't go on from where it was."""
 
     EPOCH_CHANGED = "epoch_changed"
@@ -21,26 +21,28 @@ class Gap(StrEnum):
     SEQ_UNKNOWN = "seq_unknown"
 
 
-SENTENCES: Final = {
-    Gap.EPOCH_CHANGED: "The log was begun anew from a copy; numbers of the old one mean nothing.",
-    Gap.LOG_TRIMMED: "The log no longer reaches back to where you were.",
-    Gap.SEQ_UNKNOWN: "The log has not come as far as you say.",
+GAP_SENTENCES: Final = {
+    ReplayGap.EPOCH_CHANGED: (
+        "The log was begun anew from a copy; numbers of the old one mean nothing."
+    ),
+    ReplayGap.LOG_TRIMMED: "The log no longer reaches back to where you were.",
+    ReplayGap.SEQ_UNKNOWN: "The log has not come as far as you say.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReplayPage:
     """The next events after a place, or why there is no going on from it."""
 
     events: list[CommittedEvent]
-    gap: Gap | None
+    gap: ReplayGap | None
 
 
-def page(reader: Reader, after: int) -> Page:
+def read_replay_page(reader: Reader, after: int) -> ReplayPage:
     """Return the events that follow `after` without a hole."""
-    high = event_log.high_water(reader)
+    high = event_log.get_high_water(reader)
     if after > high:
-        return Page([], Gap.SEQ_UNKNOWN)
-    events = event_log.after(reader, after, PAGE)
+        return ReplayPage([], ReplayGap.SEQ_UNKNOWN)
+    events = event_log.list_events_after(reader, after, REPLAY_PAGE_SIZE)
     reached = events[0].seq - 1 if events else high
-    return Page(events, None) if reached == after else Page([], Gap.LOG_TRIMMED)
+    return ReplayPage(events, None) if reached == after else ReplayPage([], ReplayGap.LOG_TRIMMED)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.auth import Scope
-from daemon.http.ws.frames import framed
-from daemon.rulebook import Rulebook
-from daemon.sessions.view import SessionView, view_of
+from daemon.http.ws.frames import encode_frame
+from daemon.rulebook import ActiveRulesets
+from daemon.sessions.view import SessionView, build_session_view
 from storage import event_log, halts, messages, sessions
 from storage.halts import HaltRecord
 from storage.tx import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class StreamSnapshot:
     """The state after the event `seq`."""
 
     seq: int
@@ -25,30 +25,32 @@ class Snapshot:
     halt: HaltRecord | None
 
 
-def read(reader: Reader) -> Snapshot:
+def read_snapshot(reader: Reader) -> StreamSnapshot:
     """Return the committed state; in REST's words, not in the rooms' memory."""
-    return Snapshot(
-        seq=event_log.high_water(reader),
-        sessions=[view_of(record) for record in sessions.every(reader)],
-        queues=messages.counts(reader),
-        halt=halts.current(reader),
+    return StreamSnapshot(
+        seq=event_log.get_high_water(reader),
+        sessions=[build_session_view(record) for record in sessions.list_sessions(reader)],
+        queues=messages.count_messages_by_state(reader),
+        halt=halts.get_current_halt(reader),
     )
 
 
-def frame(taken: Snapshot, epoch: int, rules: Rulebook, scopes: Collection[Scope]) -> bytes:
+def build_snapshot_frame(
+    snapshot: StreamSnapshot, epoch: int, rules: ActiveRulesets, scopes: Collection[Scope]
+) -> bytes:
     """Return the snapshot's frame; what these scopes may not read is null."""
-    return framed(
+    return encode_frame(
         {
             "frame": "snapshot",
             "epoch": epoch,
-            "seq": taken.seq,
-            "sessions": taken.sessions if Scope.SESSIONS_READ in scopes else None,
-            "queues": taken.queues if Scope.MESSAGES_READ in scopes else None,
-            "rules": _hashes(rules) if Scope.RULES_READ in scopes else None,
-            "halt": taken.halt,
+            "seq": snapshot.seq,
+            "sessions": snapshot.sessions if Scope.SESSIONS_READ in scopes else None,
+            "queues": snapshot.queues if Scope.MESSAGES_READ in scopes else None,
+            "rules": _get_ruleset_hashes(rules) if Scope.RULES_READ in scopes else None,
+            "halt": snapshot.halt,
         }
     )
 
 
-def _hashes(rules: Rulebook) -> Mapping[str, Any]:
+def _get_ruleset_hashes(rules: ActiveRulesets) -> Mapping[str, Any]:
     return {"gate": rules.gate.ruleset.hash, "score": rules.score.ruleset.hash}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from daemon.api import hookimpl
 from daemon.api.effects import AskReview, ContactView, InboundEffect, SetIntent
 from daemon.api.signals import InboundMessage
-from daemon.plugins.listener.reading import asks_where_from, intent_of
+from daemon.plugins.listener.reading import find_intent, is_origin_question
 
 
 @hookimpl
@@ -19,15 +19,15 @@ async def leadmaster_interpret_inbound(
     That answer is a person's to send: one key in the review, never a reply of our own accord.
     """
     effects: list[InboundEffect] = []
-    if found := intent_of(inbound.text):
+    if found := find_intent(inbound.text):
         intent, quote = found
         effects.append(SetIntent(intent, quote))
-    if asks_where_from(inbound.text):
-        effects.append(AskReview(_answer(contact)))
+    if is_origin_question(inbound.text):
+        effects.append(AskReview(_build_origin_answer(contact)))
     return effects
 
 
-def _answer(contact: ContactView) -> str:
+def _build_origin_answer(contact: ContactView) -> str:
     """Return the question and the prepared answer, in the contact's language."""
     origin = contact.cartera_origen
     if origin is None:

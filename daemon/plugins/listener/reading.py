@@ -7,7 +7,7 @@ import unicodedata
 
 from daemon.api.effects import Intent
 
-_PHRASES: dict[Intent, tuple[str, ...]] = {
+_INTENT_PHRASES: dict[Intent, tuple[str, ...]] = {
     Intent.ASKED: (
         "precio",
         "precios",
@@ -56,7 +56,7 @@ _PHRASES: dict[Intent, tuple[str, ...]] = {
 """By strength, the strongest first: the first phrase that is found decides."""
 
 _NEGATIONS = frozenset({"no", "not", "ni", "nunca", "dont", "tampoco", "sin", "never"})
-_ORIGIN = (
+_ORIGIN_PHRASES = (
     "de donde sacaron mi numero",
     "de donde sacaste mi numero",
     "de donde saco mi numero",
@@ -75,34 +75,34 @@ _SENTENCE = re.compile(r"[^.!?¡¿\n]+")
 _QUOTE_LIMIT = 200
 
 
-def intent_of(text: str) -> tuple[Intent, str] | None:
+def find_intent(text: str) -> tuple[Intent, str] | None:
     """Return the strongest intent in the words, with the sentence that shows it, or None.
 
     A phrase right behind a word such as "no" shows none: "no me interesa".
     """
     sentences = [match.group().strip() for match in _SENTENCE.finditer(text)]
-    for intent, phrases in _PHRASES.items():
+    for intent, phrases in _INTENT_PHRASES.items():
         for sentence in sentences:
-            words = _words(sentence)
-            if any(_stands(phrase.split(), words) for phrase in phrases):
+            words = _split_words(sentence)
+            if any(_has_phrase(phrase.split(), words) for phrase in phrases):
                 return intent, sentence[:_QUOTE_LIMIT]
     return None
 
 
-def asks_where_from(text: str) -> bool:
+def is_origin_question(text: str) -> bool:
     """Tell whether they ask where we have their number from."""
-    said = " ".join(_words(text))
-    return any(phrase in said for phrase in _ORIGIN)
+    said = " ".join(_split_words(text))
+    return any(phrase in said for phrase in _ORIGIN_PHRASES)
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     """Return the words without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold().replace("'", "").replace("’", ""))
     kept = "".join(each for each in plain if not unicodedata.combining(each))
     return "".join(each if each.isalnum() else " " for each in kept).split()
 
 
-def _stands(phrase: list[str], words: list[str]) -> bool:
+def _has_phrase(phrase: list[str], words: list[str]) -> bool:
     """Whether the phrase stands among the words, with no negation right before it."""
     return any(
         words[start : start + len(phrase)] == phrase

@@ -13,12 +13,12 @@ from typing import Final
 
 from daemon.api.imports import ImportRow, SourcePreview, SourceUnreadable
 from daemon.plugins.sync import headers
-from daemon.plugins.sync.decoding import decode
+from daemon.plugins.sync.decoding import decode_text
 
 _DELIMITERS: Final = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
 _SAMPLED_RECORDS: Final = 60
-_PREVIEWED: Final = 5
-_LARGEST: Final = 200_000_000  # bytes
+_PREVIEW_ROWS: Final = 5
+_MAX_FILE_BYTES: Final = 200_000_000  # bytes
 FIRST_RECORD: Final = 2
 """The number of the first data record: the header is record 1."""
 
@@ -26,12 +26,12 @@ FIRST_RECORD: Final = 2
 def open_csv(path: Path) -> CsvFile:
     """Open a file as CSV; raise :class:`SourceUnreadable` if it is none."""
     try:
-        if path.stat().st_size > _LARGEST:
+        if path.stat().st_size > _MAX_FILE_BYTES:
             raise SourceUnreadable(f"{path.name} is larger than 200 MB; split it.")
         content = path.read_bytes()
     except OSError as error:
         raise SourceUnreadable(f"{path.name} can't be read: {error.strerror}.") from None
-    text, encoding = decode(content)
+    text, encoding = decode_text(content)
     return CsvFile(text, encoding)
 
 
@@ -39,13 +39,13 @@ class CsvFile:
     """The text of a CSV file, understood."""
 
     def __init__(self, text: str, encoding: str) -> None:
-        self._text, declared = _without_declaration(text)
-        self._delimiter = declared or _delimiter(self._text)
+        self._text, declared = _strip_delimiter_declaration(text)
+        self._delimiter = declared or _detect_delimiter(self._text)
         self._encoding = encoding
         header = next(self._records(), [])
         if not any(name.strip() for name in header):
             raise SourceUnreadable("The file is empty: it needs a header line and records below.")
-        self._headers = _unique(header)
+        self._headers = _make_unique(header)
 
     def preview(self) -> SourcePreview:
         """Return form, headers, guessed mapping and the first rows."""
@@ -53,8 +53,8 @@ class CsvFile:
         return SourcePreview(
             form=form,
             headers=self._headers,
-            mapping=headers.guess(self._headers),
-            rows=tuple(islice(self.rows(), _PREVIEWED)),
+            mapping=headers.guess_mapping(self._headers),
+            rows=tuple(islice(self.rows(), _PREVIEW_ROWS)),
         )
 
     def rows(self) -> Iterator[ImportRow]:
@@ -70,10 +70,10 @@ class CsvFile:
                 yield ImportRow(number, dict(zip(self._headers, filled, strict=True)))
 
     def _records(self) -> Iterator[list[str]]:
-        yield from _read(self._text, self._delimiter)
+        yield from _read_records(self._text, self._delimiter)
 
 
-def _without_declaration(text: str) -> tuple[str, str | None]:
+def _strip_delimiter_declaration(text: str) -> tuple[str, str | None]:
     """Take off the line ``sep=;`` with which spreadsheets declare their delimiter."""
     first, _, rest = text.partition("\n")
     first = first.rstrip("\r")
@@ -82,23 +82,25 @@ def _without_declaration(text: str) -> tuple[str, str | None]:
     return text, None
 
 
-def _delimiter(text: str) -> str:
+def _detect_delimiter(text: str) -> str:
     """Return the delimiter under which most records have as many cells as the header."""
-    return max(_DELIMITERS, key=lambda delimiter: _fit(text, delimiter))
+    return max(_DELIMITERS, key=lambda delimiter: _rate_delimiter(text, delimiter))
 
 
-def _fit(text: str, delimiter: str) -> tuple[float, int]:
+def _rate_delimiter(text: str, delimiter: str) -> tuple[float, int]:
     """Measure a delimiter: the share of records like the header, then how many cells that has."""
     widths: list[int] = []
     with contextlib.suppress(SourceUnreadable):  # what comes before still shows the delimiter
-        widths.extend(len(record) for record in islice(_read(text, delimiter), _SAMPLED_RECORDS))
+        widths.extend(
+            len(record) for record in islice(_read_records(text, delimiter), _SAMPLED_RECORDS)
+        )
     widths = [width for width in widths if width]
     if not widths or widths[0] == 1:
         return 0.0, 1
     return Counter(widths)[widths[0]] / len(widths), widths[0]
 
 
-def _read(text: str, delimiter: str) -> Iterator[list[str]]:
+def _read_records(text: str, delimiter: str) -> Iterator[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = 0
     try:
@@ -111,7 +113,7 @@ def _read(text: str, delimiter: str) -> Iterator[list[str]]:
         ) from None
 
 
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
+def _make_unique(names: Sequence[str]) -> tuple[str, ...]:
     """Give every column a name of its own: an empty one its place, a second one its count."""
     unique: list[str] = []
     for place, name in enumerate(names, 1):

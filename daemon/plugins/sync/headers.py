@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-KNOWN: Final[Mapping[str, Sequence[str]]] = {
+HEADER_NAMES: Final[Mapping[str, Sequence[str]]] = {
     "phone": (
         *("whatsapp", "wsp", "celular", "cel", "movil", "telefono celular", "telefono movil"),
         *("mobile", "mobile phone", "cell", "cell phone", "telefono", "tel", "numero"),
@@ -38,19 +38,19 @@ KNOWN: Final[Mapping[str, Sequence[str]]] = {
 """The names of each column, the best first: a mobile is preferred where a list has both."""
 
 
-def guess(headers: Sequence[str]) -> dict[str, str]:
+def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
     """Return which header holds which column; a column without one is left out."""
     by_name: dict[str, str] = {}
     for header in headers:
-        by_name.setdefault(fold(header), header)
+        by_name.setdefault(normalise_header(header), header)
     found = {
         column: next((by_name[name] for name in names if name in by_name), None)
-        for column, names in KNOWN.items()
+        for column, names in HEADER_NAMES.items()
     }
     return {column: header for column, header in found.items() if header is not None}
 
 
-def fold(text: str) -> str:
+def normalise_header(text: str) -> str:
     """Return a text without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(each for each in plain if not unicodedata.combining(each))

@@ -10,24 +10,24 @@ from collections.abc import Sequence
 
 from daemon.api import hookimpl
 from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
-from daemon.plugins.transport_simulated.line import SimulatedLine
-from daemon.plugins.transport_simulated.script import load
+from daemon.plugins.transport_simulated.line import SimulatedTransport
+from daemon.plugins.transport_simulated.script import load_script
 
-NAME = "simulated"
+CHANNEL_NAME = "simulated"
 
 
 @hookimpl
 def leadmaster_declare_channels() -> Sequence[Channel]:
     """Declare the channel."""
     summary = "A WhatsApp in the process, for demo, training and tests"
-    return [Channel(NAME, summary, open_line, simulated=True)]
+    return [Channel(CHANNEL_NAME, summary, open_simulated_transport, simulated=True)]
 
 
-async def open_line(context: OpenContext) -> Transport:
+async def open_simulated_transport(context: OpenContext) -> Transport:
     """Open a line as the session's options say; raise :class:`CannotOpen` for a bad option."""
     options = context.session.options
     seed = options.get("seed", 1)
     if not isinstance(seed, int):
         raise CannotOpen(f"simulated.seed: must be a whole number, not {seed!r}.")
     context.session.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return SimulatedLine(context, load(str(options.get("script") or "")), seed)
+    return SimulatedTransport(context, load_script(str(options.get("script") or "")), seed)

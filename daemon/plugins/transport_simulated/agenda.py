@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from daemon.api.clock import Clock
 
 
-class Agenda:
+class SimulationTimeline:
     """Deeds that are due. ``on_fault`` hears of a deed that raised: the line can't go on."""
 
     def __init__(self, clock: Clock, on_fault: Callable[[Exception], None]) -> None:
@@ -17,31 +17,31 @@ class Agenda:
         self._on_fault = on_fault
         self._waiting: set[asyncio.Task[None]] = set()
 
-    def after(self, seconds: float, deed: Callable[[], None]) -> None:
+    def schedule_after(self, seconds: float, action: Callable[[], None]) -> None:
         """Do ``deed`` in so many seconds of the clock."""
-        self.at(self._clock.now() + timedelta(seconds=seconds), deed)
+        self.schedule_at(self._clock.now() + timedelta(seconds=seconds), action)
 
-    def at(self, due: datetime, deed: Callable[[], None]) -> None:
+    def schedule_at(self, due: datetime, action: Callable[[], None]) -> None:
         """Do ``deed`` at ``due``, or as soon as possible where that is past."""
-        task = asyncio.create_task(self._wait(due, deed))
+        task = asyncio.create_task(self._run_at(due, action))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
     def clear(self) -> None:
         """Forget everything that has not happened yet. A deed may clear the agenda itself."""
-        waiting = self._waiting - {_current()}
+        waiting = self._waiting - {_get_current_task()}
         for task in waiting:
             task.cancel()
 
-    async def _wait(self, due: datetime, deed: Callable[[], None]) -> None:
+    async def _run_at(self, due: datetime, action: Callable[[], None]) -> None:
         await self._clock.sleep((due - self._clock.now()).total_seconds())
         try:
-            deed()
+            action()
         except Exception as error:  # noqa: BLE001 - whatever it is, the owner must hear of it
             self._on_fault(error)
 
 
-def _current() -> asyncio.Task[object] | None:
+def _get_current_task() -> asyncio.Task[object] | None:
     try:
         return asyncio.current_task()
     except RuntimeError:  # no loop runs any more

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 
-class Journal:
+class JsonLinesFile:
     """One private file of records. A last line that a crash tore is cut off when it is opened.
 
     Writing waits for the disk on the spot, in the caller's thread: this wire is for training and
@@ -20,7 +20,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = -1
-        self._records = _read(path)
+        self._records = _read_records(path)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield every record, oldest first."""
@@ -30,7 +30,7 @@ class Journal:
         """Write one record; return when it is on the disk."""
         line = msgspec.json.encode(record)
         if self._file < 0:  # not before: a line that can't be opened has nothing to close
-            self._file = _opened(self._path)
+            self._file = _open_file(self._path)
         os.write(self._file, line + b"\n")
         os.fsync(self._file)
         self._records.append(msgspec.json.decode(line))
@@ -42,14 +42,14 @@ class Journal:
             self._file = -1
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read_records(path: Path) -> list[dict[str, Any]]:
     """Return the whole records of a file; make it where it is missing."""
-    with os.fdopen(_opened(path), "r+b") as file:
+    with os.fdopen(_open_file(path), "r+b") as file:
         written = file.read()
         whole = written[: written.rfind(b"\n") + 1]
         file.truncate(len(whole))
     return [msgspec.json.decode(line) for line in whole.splitlines()]
 
 
-def _opened(path: Path) -> int:
+def _open_file(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

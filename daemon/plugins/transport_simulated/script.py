@@ -16,11 +16,11 @@ Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SimulationScriptPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of the script; a key that it does not know is an error, never ignored."""
 
 
-class Pairing(StrEnum):
+class ScriptedPairing(StrEnum):
     """What becomes of a scanned code."""
 
     ACCEPT = "accept"
@@ -28,7 +28,7 @@ class Pairing(StrEnum):
     PASSKEY = "passkey"
 
 
-class Deed(StrEnum):
+class ScriptedAction(StrEnum):
     """What may happen to the line."""
 
     DISCONNECT = "disconnect"
@@ -49,7 +49,7 @@ class Deed(StrEnum):
     TYPE = "type"
 
 
-class Reply(Part, frozen=True):
+class ScriptedReply(SimulationScriptPart, frozen=True):
     """What a contact writes back, ``after`` seconds after our message was delivered.
 
     ``from_lid``: the sender is the contact's hidden id; ``hide_phone``: the number is not told.
@@ -61,7 +61,7 @@ class Reply(Part, frozen=True):
     hide_phone: bool = False
 
 
-class Behaviour(Part, frozen=True):
+class ContactBehaviour(SimulationScriptPart, frozen=True):
     """How contacts behave. Delays are seconds, each counted from the step before.
 
     ``refuse`` is the code of a refusal ("463" also closes new chats); ``drop_ack`` means that the
@@ -78,11 +78,11 @@ class Behaviour(Part, frozen=True):
     fail_after: Seconds | None = None
     read_after: Seconds = 5.0
     read_rate: Rate = 1.0
-    reply: Reply | None = None
+    reply: ScriptedReply | None = None
     reply_rate: Rate = 1.0
 
 
-class LineEvent(Part, frozen=True):
+class ScriptedEvent(SimulationScriptPart, frozen=True):
     """Something that happens once, ``at`` seconds after the session was ready for the first time.
 
     ``session``: only to the session of this name. ``seconds``: how long a ban or a restriction
@@ -91,7 +91,7 @@ class LineEvent(Part, frozen=True):
     """
 
     at: Seconds
-    do: Deed
+    do: ScriptedAction
     session: str | None = None
     seconds: Seconds = 3600.0
     code: int | None = None
@@ -100,7 +100,7 @@ class LineEvent(Part, frozen=True):
     from_lid: bool = False
 
 
-class Script(Part, frozen=True):
+class SimulationScript(SimulationScriptPart, frozen=True):
     """The whole world of a line. ``scan_after`` null: nobody ever scans the code.
 
     ``step``: how long each step on the way up takes: reaching the server, pairing, login, sync.
@@ -108,19 +108,19 @@ class Script(Part, frozen=True):
 
     scan_after: Seconds | None = 3.0
     step: Seconds = 0.5
-    pairing: Pairing = Pairing.ACCEPT
-    line: tuple[LineEvent, ...] = ()
-    defaults: Behaviour = Behaviour()
-    contacts: dict[str, Behaviour] = {}
+    pairing: ScriptedPairing = ScriptedPairing.ACCEPT
+    line: tuple[ScriptedEvent, ...] = ()
+    defaults: ContactBehaviour = ContactBehaviour()
+    contacts: dict[str, ContactBehaviour] = {}
 
 
-def load(path: str) -> Script:
+def load_script(path: str) -> SimulationScript:
     """Read the script; an empty path is the friendly world.
 
     Raises :class:`CannotOpen` with a sentence that names file and key.
     """
     if not path:
-        return Script()
+        return SimulationScript()
     try:
         document = msgspec.json.decode(Path(path).read_bytes())
     except OSError as error:
@@ -128,42 +128,48 @@ def load(path: str) -> Script:
     except msgspec.DecodeError as error:
         raise CannotOpen(f"{path}: the script is no JSON: {error}.") from error
     try:
-        return _script(document)
+        return _parse_script(document)
     except msgspec.ValidationError as error:
         raise CannotOpen(f"{path}: {error}.") from error
 
 
-def _script(document: object) -> Script:
-    tables = dict(_table("script", document))
-    defaults = _table("defaults", tables.pop("defaults", {}))
-    contacts = _table("contacts", tables.pop("contacts", {}))
-    line = _list("line", tables.pop("line", []))
-    return Script(
-        **_values("", Script, tables),
-        defaults=Behaviour(**_values("defaults.", Behaviour, defaults)),
-        contacts={phone: _contact(phone, defaults, own) for phone, own in contacts.items()},
-        line=tuple(_line_event(index, each) for index, each in enumerate(line)),
+def _parse_script(document: object) -> SimulationScript:
+    tables = dict(_require_object("script", document))
+    defaults = _require_object("defaults", tables.pop("defaults", {}))
+    contacts = _require_object("contacts", tables.pop("contacts", {}))
+    line = _require_list("line", tables.pop("line", []))
+    return SimulationScript(
+        **_convert_values("", SimulationScript, tables),
+        defaults=ContactBehaviour(**_convert_values("defaults.", ContactBehaviour, defaults)),
+        contacts={phone: _parse_contact(phone, defaults, own) for phone, own in contacts.items()},
+        line=tuple(_parse_event(index, each) for index, each in enumerate(line)),
     )
 
 
-def _contact(phone: str, defaults: Mapping[str, object], own: object) -> Behaviour:
+def _parse_contact(phone: str, defaults: Mapping[str, object], own: object) -> ContactBehaviour:
     where = f"contacts.{phone}"
-    _convert(where, phone, Phone)
-    return Behaviour(**_values(f"{where}.", Behaviour, {**defaults, **_table(where, own)}))
+    _convert_value(where, phone, Phone)
+    return ContactBehaviour(
+        **_convert_values(
+            f"{where}.", ContactBehaviour, {**defaults, **_require_object(where, own)}
+        )
+    )
 
 
-def _line_event(index: int, given: object) -> LineEvent:
+def _parse_event(index: int, document: object) -> ScriptedEvent:
     where = f"line[{index}]"
-    table = _table(where, given)
+    table = _require_object(where, document)
     if not {"at", "do"} <= set(table):
         raise msgspec.ValidationError(f"{where}: needs at (seconds) and do (what happens)")
-    event = LineEvent(**_values(f"{where}.", LineEvent, table))
-    if event.do in {Deed.WRITE, Deed.TYPE} and event.contact is None:
+    event = ScriptedEvent(**_convert_values(f"{where}.", ScriptedEvent, table))
+    if event.do in {ScriptedAction.WRITE, ScriptedAction.TYPE} and event.contact is None:
         raise msgspec.ValidationError(f"{where}.contact: {event.do} needs a phone number")
     return event
 
 
-def _values(where: str, kind: type[Part], table: Mapping[str, object]) -> dict[str, Any]:
+def _convert_values(
+    where: str, kind: type[SimulationScriptPart], table: Mapping[str, object]
+) -> dict[str, Any]:
     """Convert key by key, so that the sentence can name the key."""
     hints = get_type_hints(kind, include_extras=True)
     values = {}
@@ -171,11 +177,11 @@ def _values(where: str, kind: type[Part], table: Mapping[str, object]) -> dict[s
         if key not in hints:
             known = ", ".join(hints)
             raise msgspec.ValidationError(f"{where}{key}: there is no such key; there are {known}")
-        values[key] = _convert(where + key, value, hints[key])
+        values[key] = _convert_value(where + key, value, hints[key])
     return values
 
 
-def _convert(where: str, value: object, kind: object) -> object:
+def _convert_value(where: str, value: object, kind: object) -> object:
     try:
         converted: object = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -183,13 +189,13 @@ def _convert(where: str, value: object, kind: object) -> object:
     return converted
 
 
-def _table(where: str, value: object) -> Mapping[str, object]:
+def _require_object(where: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise msgspec.ValidationError(f"{where}: must be an object")
     return value
 
 
-def _list(where: str, value: object) -> Sequence[object]:
+def _require_list(where: str, value: object) -> Sequence[object]:
     if not isinstance(value, list):
         raise msgspec.ValidationError(f"{where}: must be a list")
     return value

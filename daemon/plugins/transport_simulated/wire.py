@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 
 from daemon.api.permit import Permit
-from daemon.plugins.transport_simulated.journal import Journal
+from daemon.plugins.transport_simulated.journal import JsonLinesFile
 
-WIRE = "wire.jsonl"
-TOLD = "told.jsonl"
-LOGIN = "login.json"
+SENT_FILE = "wire.jsonl"
+TIMESTAMPS_FILE = "told.jsonl"
+LOGIN_FILE = "login.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMessage:
     """A message that reached its contact. The text itself is not kept, only its hash."""
 
     wire_id: str
@@ -29,66 +29,66 @@ class Sent:
     at: datetime
 
 
-class Wire:
+class SentLog:
     """The far end of the line: a message is sent when it is written here, and not before.
 
     A permit that brought one message here never brings another, restarts or not.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._journal = Journal(folder / WIRE)
-        self._sent = [msgspec.convert(record, Sent) for record in self._journal]
+        self._file = JsonLinesFile(folder / SENT_FILE)
+        self._sent = [msgspec.convert(record, SentMessage) for record in self._file]
         self._permits = {sent.permit for sent in self._sent}
 
     @property
-    def sent(self) -> Sequence[Sent]:
+    def sent(self) -> Sequence[SentMessage]:
         """Return everything that was sent, oldest first."""
         return tuple(self._sent)
 
-    def has(self, permit: Permit) -> bool:
+    def has_permit(self, permit: Permit) -> bool:
         """Return whether this permit was used for a message that was sent."""
         return permit.id in self._permits
 
-    def take(self, sent: Sent) -> None:
+    def append(self, sent: SentMessage) -> None:
         """Carry a message to its contact; return when that is on the disk."""
-        self._journal.append(msgspec.to_builtins(sent))
+        self._file.append(msgspec.to_builtins(sent))
         self._sent.append(sent)
         self._permits.add(sent.permit)
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
-        self._journal.close()
+        self._file.close()
 
 
-class Told:
+class TimestampLog:
     """What the line remembers across restarts: what it has told, and when things began."""
 
     def __init__(self, folder: Path) -> None:
-        self._journal = Journal(folder / TOLD)
-        self._at = {str(record["key"]): record["at"] for record in self._journal}
+        self._file = JsonLinesFile(folder / TIMESTAMPS_FILE)
+        self._timestamps = {str(record["key"]): record["at"] for record in self._file}
 
-    def at(self, key: str) -> datetime | None:
+    def get(self, key: str) -> datetime | None:
         """Return the moment that was noted under ``key``, or None."""
-        noted = self._at.get(key)
+        noted = self._timestamps.get(key)
         return None if noted is None else msgspec.convert(noted, datetime)
 
-    def note(self, key: str, at: datetime) -> None:
+    def record(self, key: str, at: datetime) -> None:
         """Remember a moment under ``key``; a later one replaces it."""
-        self._journal.append({"key": key, "at": at})
-        self._at[key] = at.isoformat()
+        self._file.append({"key": key, "at": at})
+        self._timestamps[key] = at.isoformat()
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
-        self._journal.close()
+        self._file.close()
 
 
-class Login:
+class StoredLogin:
     """The stored login: with it a session resumes without a code."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / LOGIN
+        self._path = folder / LOGIN_FILE
 
-    def phone(self) -> str | None:
+    def get_phone(self) -> str | None:
         """Return the number that is linked, or None when there is no login."""
         if not self._path.exists():
             return None
@@ -101,6 +101,6 @@ class Login:
         draft.write_bytes(msgspec.json.encode({"phone": phone}))
         draft.replace(self._path)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Remove the login. Idempotent."""
         self._path.unlink(missing_ok=True)

@@ -9,10 +9,14 @@ from datetime import datetime, timedelta
 
 from daemon.api.signals import InboundMessage, Receipt, ReceiptKind, Signal
 from daemon.api.transport import NumberAnswer, OnWhatsApp
-from daemon.plugins.transport_simulated.script import Behaviour, Reply, Script
-from daemon.plugins.transport_simulated.wire import Sent
+from daemon.plugins.transport_simulated.script import (
+    ContactBehaviour,
+    ScriptedReply,
+    SimulationScript,
+)
+from daemon.plugins.transport_simulated.wire import SentMessage
 
-SPREAD = 0.25
+PACE_SPREAD = 0.25
 """People who are not scripted are up to this much slower or faster than the defaults."""
 
 OWN_DIGITS = 8
@@ -20,7 +24,7 @@ LID_DIGITS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ScheduledSignal:
     """Something that the line will tell at ``due``. ``key`` is the same after every restart."""
 
     key: str
@@ -28,10 +32,10 @@ class News:
     signal: Signal
 
 
-class World:
+class SimulatedContacts:
     """Answers about people. The same seed and script give the same answers, in any order asked."""
 
-    def __init__(self, script: Script, seed: int) -> None:
+    def __init__(self, script: SimulationScript, seed: int) -> None:
         self._script = script
         self._seed = seed
 
@@ -52,7 +56,7 @@ class World:
         """Return the hidden id of the person behind a number."""
         return f"1{str(int(self.digest('lid', phone), 16))[:LID_DIGITS]}@lid"
 
-    def behaviour(self, phone: str) -> Behaviour:
+    def behaviour(self, phone: str) -> ContactBehaviour:
         """Return how the person behind a number behaves."""
         return self._script.contacts.get(phone, self._script.defaults)
 
@@ -60,13 +64,13 @@ class World:
         """Return by how much this person's delays differ from what is written: 1 if scripted."""
         if phone in self._script.contacts:
             return 1.0
-        return 1.0 - SPREAD + 2 * SPREAD * self.chance("pace", phone)
+        return 1.0 - PACE_SPREAD + 2 * PACE_SPREAD * self.chance("pace", phone)
 
     def ack_delay(self, phone: str) -> float:
         """Return after how many seconds the server acknowledges a message to ``phone``."""
         return self.behaviour(phone).ack_delay * self.pace(phone)
 
-    def answer(self, phone: str) -> NumberAnswer:
+    def answer_number_check(self, phone: str) -> NumberAnswer:
         """Return what a check of the number says."""
         answer = self.behaviour(phone).on_whatsapp
         if answer is not OnWhatsApp.YES:
@@ -74,28 +78,28 @@ class World:
         whatsapp_id = f"{phone.removeprefix('+')}@s.whatsapp.net"
         return NumberAnswer(phone, answer, whatsapp_id, self.lid(phone))
 
-    def news_of(self, sent: Sent) -> Iterator[News]:
+    def list_signals_after(self, sent: SentMessage) -> Iterator[ScheduledSignal]:
         """Yield everything that a message which reached the wire leads to, in order of time."""
         phone, wire_id = sent.recipient, sent.wire_id
         does, pace = self.behaviour(phone), self.pace(phone)
         after_ack = sent.at + timedelta(seconds=self.ack_delay(phone))
         if does.fail_after is not None:
             due = after_ack + timedelta(seconds=does.fail_after * pace)
-            yield _receipt(sent, ReceiptKind.FAILED, due, "undeliverable")
+            yield _build_receipt(sent, ReceiptKind.FAILED, due, "undeliverable")
             return
         if self.chance("deliver", phone) >= does.deliver_rate:
             return
         delivered = after_ack + timedelta(seconds=does.deliver_after * pace)
-        yield _receipt(sent, ReceiptKind.DELIVERED, delivered)
+        yield _build_receipt(sent, ReceiptKind.DELIVERED, delivered)
         if self.chance("read", phone) < does.read_rate:
             read = delivered + timedelta(seconds=does.read_after * pace)
-            yield _receipt(sent, ReceiptKind.READ, read)
+            yield _build_receipt(sent, ReceiptKind.READ, read)
         if does.reply and self.chance("reply", phone) < does.reply_rate:
             due = delivered + timedelta(seconds=does.reply.after * pace)
-            yield News(f"{wire_id}:reply", due, self._reply(sent, does.reply, due))
+            yield ScheduledSignal(f"{wire_id}:reply", due, self._build_reply(sent, does.reply, due))
 
-    def _reply(self, sent: Sent, reply: Reply, at: datetime) -> InboundMessage:
-        return self.inbound(
+    def _build_reply(self, sent: SentMessage, reply: ScriptedReply, at: datetime) -> InboundMessage:
+        return self.build_inbound(
             self.digest("reply", sent.wire_id)[:20].upper(),
             sent.recipient,
             reply.text,
@@ -104,7 +108,7 @@ class World:
             hide_phone=reply.hide_phone,
         )
 
-    def inbound(
+    def build_inbound(
         self,
         wire_id: str,
         phone: str,
@@ -119,6 +123,8 @@ class World:
         return InboundMessage(wire_id, sender, None if hide_phone else phone, text, at)
 
 
-def _receipt(sent: Sent, kind: ReceiptKind, due: datetime, reason_code: str = "") -> News:
+def _build_receipt(
+    sent: SentMessage, kind: ReceiptKind, due: datetime, reason_code: str = ""
+) -> ScheduledSignal:
     receipt = Receipt(sent.wire_id, sent.recipient, kind, due, reason_code)
-    return News(f"{sent.wire_id}:{kind}", due, receipt)
+    return ScheduledSignal(f"{sent.wire_id}:{kind}", due, receipt)

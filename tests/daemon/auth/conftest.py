@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.auth import AuthHouse, auth_house
+from tests.helpers.auth import AuthServices, open_auth_services
 
 
 @pytest.fixture
-async def house(short_folder: Path) -> AsyncIterator[AuthHouse]:
+async def services(short_folder: Path) -> AsyncIterator[AuthServices]:
     """Return an auth room in an empty folder, with nobody in it."""
-    async with auth_house(short_folder) as opened:
+    async with open_auth_services(short_folder) as opened:
         yield opened

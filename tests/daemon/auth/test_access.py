@@ -5,20 +5,26 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES, readable, required, template
+from daemon.auth.access import (
+    ROUTE_SCOPES,
+    TOPIC_SCOPES,
+    get_required_scope,
+    list_readable_topics,
+    normalise_path_template,
+)
 from daemon.auth.scopes import ALL_SCOPES, ROLE_SCOPES, Role, Scope, parse_scopes
 from daemon.errors import BadRequest
-from daemon.events import EVENTS
+from daemon.events import EVENT_CLASSES
 from daemon.http import auth, health, reference, v1
 from daemon.http.pages import console
 
 ROUTES = [
-    (route.method, template(route.path))
+    (route.method, normalise_path_template(route.path))
     for route in (
         *health.routes,
-        *v1.routes,
-        *auth.routes,
-        *auth.control_routes,
+        *v1.RESOURCE_ROUTES,
+        *auth.ACCOUNT_ROUTES,
+        *auth.CONTROL_SOCKET_ROUTES,
         *reference.routes,
         *console.routes,
     )
@@ -49,26 +55,28 @@ def test_only_health_and_signing_in_are_open() -> None:
 
 def test_every_topic_has_a_row() -> None:
     """An event that nobody gave a scope would reach everybody or nobody."""
-    assert set(TOPIC_SCOPES) == set(EVENTS)
+    assert set(TOPIC_SCOPES) == set(EVENT_CLASSES)
 
 
 def test_pairing_codes_are_for_those_who_may_pair() -> None:
     """To read sessions is not to take one over."""
-    assert "session.qr_shown" not in readable(ROLE_SCOPES[Role.VIEWER])
-    assert "session.qr_shown" in readable(frozenset({Scope.SESSIONS_PAIR}))
+    assert "session.qr_shown" not in list_readable_topics(ROLE_SCOPES[Role.VIEWER])
+    assert "session.qr_shown" in list_readable_topics(frozenset({Scope.SESSIONS_PAIR}))
 
 
 def test_a_route_without_a_row_is_not_open() -> None:
     """What the table does not know is an error, not a yes."""
     with pytest.raises(LookupError):
-        required("GET", "/v1/forgotten")
+        get_required_scope("GET", "/v1/forgotten")
 
 
 def test_patterns_in_paths_do_not_matter() -> None:
     """A path is found as its handler wrote it, and as the router names it."""
     written = "/v1/sessions/{name}/{order:start|stop}"
-    assert required("POST", written) is required("POST", "/v1/sessions/{name}/{order}")
-    assert required("HEAD", "/v1/rules") is Scope.RULES_READ
+    assert get_required_scope("POST", written) is get_required_scope(
+        "POST", "/v1/sessions/{name}/{order}"
+    )
+    assert get_required_scope("HEAD", "/v1/rules") is Scope.RULES_READ
 
 
 def test_each_role_has_more_than_the_one_before() -> None:

@@ -12,9 +12,9 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
 from daemon.auth import Role
-from daemon.auth.passwords import STRONG, Passwords
-from daemon.auth.refusals import PasswordRefused, SignInFailed, Throttled
-from tests.helpers.auth import FAST, PASSWORD, AuthHouse
+from daemon.auth.passwords import STRONG_HASHER, Passwords
+from daemon.auth.refusals import PasswordRefused, SignInFailed, SignInThrottled
+from tests.helpers.auth import FAST_HASHER, PASSWORD, AuthServices
 
 
 async def test_hashes_are_argon2id_with_64_mib() -> None:
@@ -23,34 +23,34 @@ async def test_hashes_are_argon2id_with_64_mib() -> None:
     hashed = await passwords.hash(PASSWORD, "ana")
     parameters = extract_parameters(hashed)
     assert (parameters.type, parameters.memory_cost) == (Type.ID, 64 * 1024)
-    assert await passwords.fits(PASSWORD, hashed)
-    assert not await passwords.fits(PASSWORD + "!", hashed)
+    assert await passwords.verify(PASSWORD, hashed)
+    assert not await passwords.verify(PASSWORD + "!", hashed)
 
 
-@pytest.mark.parametrize("hasher", [STRONG, FAST])
+@pytest.mark.parametrize("hasher", [STRONG_HASHER, FAST_HASHER])
 def test_the_hash_of_nobody_costs_as_much(hasher: PasswordHasher) -> None:
     """What is compared for unknown users has the parameters of everybody's."""
-    nobody = Passwords(hasher)._nobody  # noqa: SLF001 - what it is made for can't be timed here
+    nobody = Passwords(hasher)._dummy_hash  # noqa: SLF001 - what it is made for can't be timed here
     assert extract_parameters(nobody) == extract_parameters(hasher.hash("x"))
 
 
 async def test_an_unknown_user_is_compared_like_a_known_one() -> None:
     """Without a hash the comparison takes place all the same, and says no."""
-    assert not await Passwords(FAST).fits(PASSWORD, None)
+    assert not await Passwords(FAST_HASHER).verify(PASSWORD, None)
 
 
 @pytest.mark.parametrize("weak", ["", "eleven-char", "administradora", "AdministraDora"])
 async def test_weak_passwords_are_refused(weak: str) -> None:
     """Too short, or the user's own name in any letters."""
     with pytest.raises(PasswordRefused):
-        await Passwords(FAST).hash(weak, "administradora")
+        await Passwords(FAST_HASHER).hash(weak, "administradora")
 
 
 async def test_the_same_letters_are_the_same_password() -> None:
     """One keyboard writes `ñ` as one letter, another as two."""
-    passwords = Passwords(FAST)
+    passwords = Passwords(FAST_HASHER)
     hashed = await passwords.hash(unicodedata.normalize("NFC", "mañana será otro"), "ana")
-    assert await passwords.fits(unicodedata.normalize("NFD", "mañana será otro"), hashed)
+    assert await passwords.verify(unicodedata.normalize("NFD", "mañana será otro"), hashed)
 
 
 class Counting(PasswordHasher):
@@ -81,12 +81,12 @@ async def test_one_at_a_time_and_beside_the_loop() -> None:
     assert threading.get_ident() not in hasher.threads
 
 
-async def test_unknown_disabled_and_wrong_are_one_answer(house: AuthHouse) -> None:
+async def test_unknown_disabled_and_wrong_are_one_answer(services: AuthServices) -> None:
     """Nobody learns which names there are."""
-    await house.user("ana")
-    await house.user("eva", Role.VIEWER)
-    await house.auth.users.disable("eva", "ana")
-    await house.auth.users.create("link-only", Role.VIEWER, "ana")
+    await services.create_user("ana")
+    await services.create_user("eva", Role.VIEWER)
+    await services.auth.users.disable("eva", "ana")
+    await services.auth.users.create_user("link-only", Role.VIEWER, "ana")
     sentences = set()
     for name, password in [
         ("ana", "wrong password"),
@@ -95,43 +95,43 @@ async def test_unknown_disabled_and_wrong_are_one_answer(house: AuthHouse) -> No
         ("stranger", PASSWORD),
     ]:
         with pytest.raises(SignInFailed) as caught:
-            await house.auth.guard.check(name, password, "192.0.2.1")
+            await services.auth.password_check.check(name, password, "192.0.2.1")
         sentences.add(str(caught.value))
     assert len(sentences) == 1
 
 
-async def test_failures_are_audited_without_what_was_typed(house: AuthHouse) -> None:
+async def test_failures_are_audited_without_what_was_typed(services: AuthServices) -> None:
     """A known name is kept; of an unknown one nothing: it may be a password in the wrong field."""
-    await house.user()
+    await services.create_user()
     for name in ("ana", "my secret password"):
         with pytest.raises(SignInFailed):
-            await house.auth.guard.check(name, "x", "192.0.2.1")
-    assert await house.audited("ana") == ["create_user", "fail_sign_in"]
-    assert await house.audited("nobody") == ["fail_sign_in"]
-    assert await house.audited("my secret password") == []
+            await services.auth.password_check.check(name, "x", "192.0.2.1")
+    assert await services.list_audited_actions("ana") == ["create_user", "fail_sign_in"]
+    assert await services.list_audited_actions("nobody") == ["fail_sign_in"]
+    assert await services.list_audited_actions("my secret password") == []
 
 
-async def test_a_right_password_waits_too(house: AuthHouse) -> None:
+async def test_a_right_password_waits_too(services: AuthServices) -> None:
     """Within a wait nothing is looked at; after it the owner gets in and starts afresh."""
-    await house.user()
+    await services.create_user()
     for _ in range(5):
         with pytest.raises(SignInFailed):
-            await house.auth.guard.check("ana", "wrong", "192.0.2.1")
-    with pytest.raises(Throttled):
-        await house.auth.guard.check("ana", PASSWORD, "192.0.2.1")
-    await house.clock.advance(1)
-    assert (await house.auth.guard.check("ana", PASSWORD, "192.0.2.1")).name == "ana"
+            await services.auth.password_check.check("ana", "wrong", "192.0.2.1")
+    with pytest.raises(SignInThrottled):
+        await services.auth.password_check.check("ana", PASSWORD, "192.0.2.1")
+    await services.clock.advance(1)
+    assert (await services.auth.password_check.check("ana", PASSWORD, "192.0.2.1")).name == "ana"
     for _ in range(4):
         with pytest.raises(SignInFailed):
-            await house.auth.guard.check("ana", "wrong", "192.0.2.1")
+            await services.auth.password_check.check("ana", "wrong", "192.0.2.1")
 
 
-async def test_the_wait_is_said_over_http(house: AuthHouse) -> None:
+async def test_the_wait_is_said_over_http(services: AuthServices) -> None:
     """429 with Retry-After; the proxy's word for the address is what counts."""
-    await house.user()
+    await services.create_user()
     for _ in range(5):
-        await house.public.call("POST", "/v1/sign-in", user="ana", password="wrong")
-    reply = await house.public.call("POST", "/v1/sign-in", user="ana", password=PASSWORD)
+        await services.public.call("POST", "/v1/sign-in", user="ana", password="wrong")
+    reply = await services.public.call("POST", "/v1/sign-in", user="ana", password=PASSWORD)
     assert (reply.status, reply.code, reply.headers["Retry-After"]) == (
         429,
         "sign_in_throttled",
@@ -139,14 +139,14 @@ async def test_the_wait_is_said_over_http(house: AuthHouse) -> None:
     )
 
 
-async def test_addresses_behind_the_proxy_are_told_apart(house: AuthHouse) -> None:
+async def test_addresses_behind_the_proxy_are_told_apart(services: AuthServices) -> None:
     """One client's failures do not keep another out."""
-    await house.user()
-    one = house.public.with_(X_Forwarded_For="192.0.2.1")
+    await services.create_user()
+    one = services.public.with_headers(X_Forwarded_For="192.0.2.1")
     for number in range(10):
         await one.call("POST", "/v1/sign-in", user=f"u{number}", password="wrong")
     refused = await one.call("POST", "/v1/sign-in", user="ana", password=PASSWORD)
     assert refused.code == "sign_in_throttled"
-    other = house.public.with_(X_Forwarded_For="192.0.2.1, 198.51.100.2")
+    other = services.public.with_headers(X_Forwarded_For="192.0.2.1, 198.51.100.2")
     reply = await other.call("POST", "/v1/sign-in", user="ana", password=PASSWORD)
     assert reply.status == 200

@@ -20,7 +20,7 @@ from daemon.http.auth.sign_in import (
 )
 from daemon.http.auth.users import NewPasswordBody, NewUserBody
 from storage import users
-from tests.helpers.auth import OWNER, PASSWORD, AuthHouse
+from tests.helpers.auth import CONTROL_IDENTITY, PASSWORD, AuthServices
 
 
 @pytest.fixture
@@ -29,27 +29,29 @@ def log() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    logs.configure(level=logging.DEBUG, stream=stream)
+    logs.configure_logging(level=logging.DEBUG, stream=stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
 
 
-async def test_nothing_secret_is_logged_or_audited(house: AuthHouse, log: io.StringIO) -> None:
+async def test_nothing_secret_is_logged_or_audited(
+    services: AuthServices, log: io.StringIO
+) -> None:
     """A day of signing in, well and badly, leaves none of its secrets behind."""
-    await house.user()
-    browser = await house.browser("ana")
-    link = await house.auth.sign_ins.make_link("ana", "root")
-    token = await house.token("ana")
-    await house.bearer(token).call("GET", "/v1/sessions")
-    await house.bearer(token + "x").call("GET", "/v1/sessions")
-    await house.bearer(token).call("GET", "/v1/forgotten")
+    await services.create_user()
+    browser = await services.sign_in_browser("ana")
+    link = await services.auth.sign_ins.create_link("ana", "root")
+    token = await services.create_token("ana")
+    await services.bearer(token).call("GET", "/v1/sessions")
+    await services.bearer(token + "x").call("GET", "/v1/sessions")
+    await services.bearer(token).call("GET", "/v1/forgotten")
     await browser.call("POST", "/v1/halt", {"X-CSRF-Token": "x"})
-    await house.public.call("POST", "/v1/sign-in/link", link=link.secret)
-    await house.public.call("POST", "/v1/sign-in/link", link=link.secret)
+    await services.public.call("POST", "/v1/sign-in/link", link=link.secret)
+    await services.public.call("POST", "/v1/sign-in/link", link=link.secret)
     for _ in range(6):
-        await house.public.call("POST", "/v1/sign-in", user="ana", password="hunter2hunter2")
+        await services.public.call("POST", "/v1/sign-in", user="ana", password="hunter2hunter2")
     secrets = {
         PASSWORD,
         "hunter2hunter2",
@@ -61,7 +63,7 @@ async def test_nothing_secret_is_logged_or_audited(house: AuthHouse, log: io.Str
     written = log.getvalue()
     assert "sign_in_failed" in written
     assert "sign_in_throttled" in written
-    audited = await house.database.read(
+    audited = await services.database.read(
         lambda r: "\n".join(str(tuple(row)) for row in r.all("SELECT * FROM audit"))
     )
     for secret in secrets:
@@ -69,37 +71,37 @@ async def test_nothing_secret_is_logged_or_audited(house: AuthHouse, log: io.Str
         assert secret not in audited
 
 
-async def test_no_repr_shows_a_secret(house: AuthHouse) -> None:
+async def test_no_repr_shows_a_secret(services: AuthServices) -> None:
     """What a traceback or a careless log line would print is safe."""
-    await house.user()
-    user = await house.database.read(lambda reader: users.get(reader, "ana"))
+    await services.create_user()
+    user = await services.database.read(lambda reader: users.get_user(reader, "ana"))
     assert user is not None
-    fresh = await house.auth.sign_ins.by_password("ana", PASSWORD, "")
-    link = await house.auth.sign_ins.make_link("ana", "root")
+    fresh = await services.auth.sign_ins.sign_in_with_password("ana", PASSWORD, "")
+    link = await services.auth.sign_ins.create_link("ana", "root")
     shown = repr(
         [
             user,
             fresh,
             link,
-            await house.auth.sign_ins.identify(fresh.secret),
+            await services.auth.sign_ins.identify(fresh.secret),
             CredentialsBody(user="ana", password=PASSWORD),
             SignInTokenBody(user="ana", password=PASSWORD),
             LinkSignInBody(link=link.secret),
             PasswordChangeBody(current=PASSWORD, new=PASSWORD),
             NewUserBody(name="ana", role=Role.ADMIN, password=PASSWORD),
             NewPasswordBody(password=PASSWORD),
-            OWNER,
-            house.auth,
+            CONTROL_IDENTITY,
+            services.auth,
         ]
     )
     for secret in (PASSWORD, fresh.secret, fresh.csrf, link.secret, user.password_hash or "-"):
         assert secret not in shown
 
 
-async def test_a_new_token_hides_itself(house: AuthHouse) -> None:
+async def test_a_new_token_hides_itself(services: AuthServices) -> None:
     """Even the object that carries it out shows only the record."""
-    await house.user()
+    await services.create_user()
     wanted, life = {Scope.RULES_READ}, timedelta(hours=1)
-    made = await house.auth.tokens.make(OWNER, "ana", "crm", wanted, life)
+    made = await services.auth.tokens.issue_token(CONTROL_IDENTITY, "ana", "crm", wanted, life)
     assert made.token not in repr(made)
     assert made.record.id in repr(made)

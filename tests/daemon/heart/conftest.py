@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.helpers.heart import SmallHouse, small_house
+from tests.helpers.heart import MessagingServices, open_messaging_services
 
 
 @pytest.fixture(autouse=True)
-def _plain_logs() -> Iterator[None]:
+def plain_logs() -> Iterator[None]:
     """Let a traceback be a few lines: the pretty ones cost more than the tests."""
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, plain])
@@ -21,10 +21,10 @@ def _plain_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[SmallHouse]:
+async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
     """Open it, with the shipped rules, and let it live."""
-    async with small_house(tmp_path) as opened:
-        await opened.session()
-        opened.outbox.serve("main")
-        await opened.prospect()
+    async with open_messaging_services(tmp_path) as opened:
+        await opened.add_session()
+        opened.outbox.serve_session("main")
+        await opened.add_prospect()
         yield opened

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.settings import RulesSettings
-from tests.helpers.heart import NO_VETOES
+from tests.helpers.heart import GATE_WITHOUT_VETOES
 
 
-def written(folder: Path, text: str = NO_VETOES) -> RulesSettings:
+def write_gate_rules(folder: Path, text: str = GATE_WITHOUT_VETOES) -> RulesSettings:
     """Write a gate file and return settings that name it."""
     file = folder / "gate.yaml"
     file.write_text(text, encoding="utf-8")

@@ -8,27 +8,34 @@ from sqlite3 import Connection, Row
 
 from storage import circumstances, messages
 from storage.connections import connect_for_reading
-from storage.first_contacts import Share
+from storage.first_contacts import FirstContactShare
 from storage.tx import Parameters, Reader, Rows
-from tests.daemon.heart.looking import facts_of
-from tests.daemon.heart.rules import written
-from tests.helpers.heart import ANA, BETO, NO_VETOES, SmallHouse, phone, small_house
+from tests.daemon.heart.looking import get_facts
+from tests.daemon.heart.rules import write_gate_rules
+from tests.helpers.heart import (
+    ANA,
+    BETO,
+    GATE_WITHOUT_VETOES,
+    MessagingServices,
+    build_phone,
+    open_messaging_services,
+)
 
 
 async def test_a_campaign_counts_what_left_and_tells_whether_a_person_sends_each(
-    house: SmallHouse,
+    services: MessagingServices,
 ) -> None:
     """Another campaign's and those that wait do not count; by hand nothing is automatic."""
-    await house.session("hand", channel="manual")
-    await house.post(ANA, campaign="otoño")
-    await house.prospect(BETO)
-    await house.post(BETO, campaign="invierno")
-    await house.enqueue(BETO, "Más tarde", campaign="otoño", session="hand")
-    given = await facts_of(house, campaign="otoño")
+    await services.add_session("hand", channel="manual")
+    await services.enqueue_and_settle(ANA, campaign="otoño")
+    await services.add_prospect(BETO)
+    await services.enqueue_and_settle(BETO, campaign="invierno")
+    await services.enqueue(BETO, "Más tarde", campaign="otoño", session="hand")
+    given = await get_facts(services, campaign="otoño")
     assert (given["campaign.sent"], given["campaign.automatic"]) == (1, True)
-    given = await facts_of(house, campaign="verano", session="hand")
+    given = await get_facts(services, campaign="verano", session="hand")
     assert (given["campaign.sent"], given["campaign.automatic"]) == (0, False)
-    given = await facts_of(house)
+    given = await get_facts(services)
     assert (given["campaign.sent"], given["campaign.automatic"]) == (None, None)
 
 
@@ -47,14 +54,16 @@ vetoes:
 
 async def test_a_rule_on_a_campaign_decides_its_messages_alone(tmp_path: Path) -> None:
     """The second of a campaign is blocked, and an automatic one that must not be."""
-    rules = written(tmp_path, NO_VETOES + SMALL_CAMPAIGN)
-    async with small_house(tmp_path, rules=rules) as house:
-        await house.session()
-        house.outbox.serve("main")
+    rules = write_gate_rules(tmp_path, GATE_WITHOUT_VETOES + SMALL_CAMPAIGN)
+    async with open_messaging_services(tmp_path, rules=rules) as services:
+        await services.add_session()
+        services.outbox.serve_session("main")
         for number, campaign in enumerate(("otoño", "otoño", "a_mano", "")):
-            await house.prospect(phone(number))
-            await house.post(phone(number), f"Hola {number}", campaign=campaign or None)
-        found = await house.database.read(messages.page)
+            await services.add_prospect(build_phone(number))
+            await services.enqueue_and_settle(
+                build_phone(number), f"Hola {number}", campaign=campaign or None
+            )
+        found = await services.database.read(messages.list_messages)
         assert [each.reason_code for each in reversed(found)] == [
             "acknowledged",
             "enough",
@@ -63,7 +72,7 @@ async def test_a_rule_on_a_campaign_decides_its_messages_alone(tmp_path: Path) -
         ]
 
 
-class Explaining(Reader):
+class ExplainingConnection(Reader):
     """A reader that notes how the database goes about each question."""
 
     def __init__(self, connection: Connection) -> None:
@@ -84,14 +93,16 @@ class Explaining(Reader):
         self.steps += [row["detail"] for row in super().all(f"EXPLAIN QUERY PLAN {sql}", params)]
 
 
-async def test_before_a_message_no_table_is_read_from_end_to_end(house: SmallHouse) -> None:
+async def test_before_a_message_no_table_is_read_from_end_to_end(
+    services: MessagingServices,
+) -> None:
     """Everything around it is found by an index; only the twenty found are walked through."""
-    message = await house.message(await house.post(campaign="otoño"))
-    with contextlib.closing(connect_for_reading(house.database.path)) as connection:
-        reader = Explaining(connection)
-        around = circumstances.around(reader, message, house.clock.now())
+    message = await services.get_message(await services.enqueue_and_settle(campaign="otoño"))
+    with contextlib.closing(connect_for_reading(services.database.path)) as connection:
+        reader = ExplainingConnection(connection)
+        around = circumstances.read_evaluation_context(reader, message, services.clock.now())
     assert around.campaign_sent == 1
-    assert around.first_contacts.complained == Share(0, 1)
+    assert around.first_contacts.complained == FirstContactShare(0, 1)
     scanned = {step for step in reader.steps if step.startswith("SCAN")}
     assert scanned == {"SCAN c", "SCAN halts USING INDEX halts_one_open"}
     for index in ("spends_of_first_contacts", "messages_by_campaign", "messages_sold_lately"):

@@ -11,34 +11,44 @@ import pytest
 
 from daemon import floor
 from daemon.api import hookimpl
-from daemon.api.questions import Question
-from daemon.new_message import new_message
-from rules import Decision, Judge, Verdict
+from daemon.api.questions import OpinionRequest
+from daemon.new_message import build_message
+from rules import Decision, RuleEvaluator, Verdict
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import contacts, messages
 from storage.evidence import EvidenceKind
-from tests.daemon.heart.rules import written
-from tests.helpers.heart import ANA, BETO, NO_VETOES, SmallHouse, small_house
-from tests.rules.support import facts, loaded
+from tests.daemon.heart.rules import write_gate_rules
+from tests.helpers.heart import (
+    ANA,
+    BETO,
+    GATE_WITHOUT_VETOES,
+    MessagingServices,
+    open_messaging_services,
+)
+from tests.rules.support import build_facts, load_rules
 
 S = MessageState
-Meddling = Callable[[SmallHouse, str], Coroutine[Any, Any, None]]
+Interference = Callable[[MessagingServices, str], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
-async def careless(tmp_path: Path) -> AsyncIterator[SmallHouse]:
+async def careless_services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
     """A house whose operator's file allows everything."""
-    async with small_house(tmp_path / "state", rules=written(tmp_path)) as house:
-        await house.session()
-        house.outbox.serve("main")
-        yield house
+    async with open_messaging_services(
+        tmp_path / "state", rules=write_gate_rules(tmp_path)
+    ) as services:
+        await services.add_session()
+        services.outbox.serve_session("main")
+        yield services
 
 
-async def test_without_vetoes_what_is_allowed_still_goes(careless: SmallHouse) -> None:
+async def test_without_vetoes_what_is_allowed_still_goes(
+    careless_services: MessagingServices,
+) -> None:
     """The floor stops nobody who may be written to."""
-    await careless.prospect()
-    assert await careless.state(await careless.post()) is S.SENT
+    await careless_services.add_prospect()
+    assert await careless_services.get_state(await careless_services.enqueue_and_settle()) is S.SENT
 
 
 @pytest.mark.parametrize(
@@ -52,44 +62,48 @@ async def test_without_vetoes_what_is_allowed_still_goes(careless: SmallHouse) -
     ],
 )
 async def test_no_file_lets_through_what_the_product_promised_not_to_send(
-    careless: SmallHouse, made: dict[str, Any], state: MessageState, code: str
+    careless_services: MessagingServices, made: dict[str, Any], state: MessageState, code: str
 ) -> None:
     """Not validated, not permitted, found but not asked: the code says it without any file."""
-    await careless.prospect(BETO, **made)
-    message = await careless.message(await careless.post(BETO))
+    await careless_services.add_prospect(BETO, **made)
+    message = await careless_services.get_message(await careless_services.enqueue_and_settle(BETO))
     assert (message.state, message.reason_code) == (state, code)
-    assert careless.wire.sends == []
+    assert careless_services.wire.sends == []
 
 
 async def test_who_was_found_and_not_asked_goes_to_a_person_whatever_the_file(
-    careless: SmallHouse,
+    careless_services: MessagingServices,
 ) -> None:
     """Re-routed to the manual channel, and judged again there."""
-    await careless.prospect(BETO, permission="public_source")
-    message = await careless.post(BETO)
-    assert await careless.path(message) == ["queued", "queued", "cleared"]
-    assert (await careless.message(message)).channel == "manual"
+    await careless_services.add_prospect(BETO, permission="public_source")
+    message = await careless_services.enqueue_and_settle(BETO)
+    assert await careless_services.list_states(message) == ["queued", "queued", "cleared"]
+    assert (await careless_services.get_message(message)).channel == "manual"
 
 
 async def test_a_suppressed_contact_is_not_written_to_whatever_the_file(
-    careless: SmallHouse,
+    careless_services: MessagingServices,
 ) -> None:
     """By any form of their number."""
-    await careless.prospect()
-    await careless.suppress("+541145550001")
-    message = await careless.message(await careless.post())
+    await careless_services.add_prospect()
+    await careless_services.suppress("+541145550001")
+    message = await careless_services.get_message(await careless_services.enqueue_and_settle())
     assert (message.state, message.reason_code) == (S.BLOCKED, "floor_suppressed")
 
 
-async def test_a_validation_that_has_run_out_waits_whoever_noticed(careless: SmallHouse) -> None:
+async def test_a_validation_that_has_run_out_waits_whoever_noticed(
+    careless_services: MessagingServices,
+) -> None:
     """Ninety days are over, and no sweep has been there: the flag holds no more."""
-    await careless.prospect()
-    await careless.execute("UPDATE prospects SET expires_at = '2026-03-03T14:59:59.000Z'")
-    message = await careless.message(await careless.post())
+    await careless_services.add_prospect()
+    await careless_services.execute_sql(
+        "UPDATE prospects SET expires_at = '2026-03-03T14:59:59.000Z'"
+    )
+    message = await careless_services.get_message(await careless_services.enqueue_and_settle())
     assert (message.state, message.reason_code) == (S.DEFERRED, "floor_not_validated")
 
 
-class Meddler:
+class InterferingPlugin:
     """A plugin without an opinion, in whose time the world changes: after look, before commit."""
 
     def __init__(self) -> None:
@@ -97,7 +111,7 @@ class Meddler:
         self.questions = 0
 
     @hookimpl
-    async def leadmaster_judge_message(self, question: Question) -> None:
+    async def leadmaster_judge_message(self, question: OpinionRequest) -> None:
         """Let the change happen at the second look only."""
         self.questions += bool(question.message)
         if self.act is not None and self.questions % 2 == 0:
@@ -106,112 +120,125 @@ class Meddler:
 
 
 @pytest.fixture
-def meddler() -> Meddler:
+def interfering_plugin() -> InterferingPlugin:
     """One that does nothing yet."""
-    return Meddler()
+    return InterferingPlugin()
 
 
 @pytest.fixture
-async def meddled(tmp_path: Path, meddler: Meddler) -> AsyncIterator[SmallHouse]:
+async def interfered_services(
+    tmp_path: Path, interfering_plugin: InterferingPlugin
+) -> AsyncIterator[MessagingServices]:
     """A careless house with a meddler in it, and Ana, who may be written to."""
-    rules = written(tmp_path)
-    plugins = {"meddler": meddler}
-    async with small_house(
+    rules = write_gate_rules(tmp_path)
+    plugins = {"meddler": interfering_plugin}
+    async with open_messaging_services(
         tmp_path / "state", rules=rules, plugins=plugins, plugin_limit=5
-    ) as house:
-        await house.session()
-        house.outbox.serve("main")
-        yield house
+    ) as services:
+        await services.add_session()
+        services.outbox.serve_session("main")
+        yield services
 
 
-async def _suppress_silently(house: SmallHouse, contact: str) -> None:
-    await house.execute(
+async def _suppress_silently(services: MessagingServices, contact: str) -> None:
+    await services.execute_sql(
         "INSERT INTO suppressions (alias_hash, contact, source, reason, at)"
         " VALUES ('h', ?, 'operator', 'r', '2026-03-03T15:00:00.000Z')",
         contact,
     )
 
 
-async def _invalidate_silently(house: SmallHouse, contact: str) -> None:
-    await house.execute("UPDATE prospects SET validado_tecnicamente = 0 WHERE contact = ?", contact)
+async def _invalidate_silently(services: MessagingServices, contact: str) -> None:
+    await services.execute_sql(
+        "UPDATE prospects SET validado_tecnicamente = 0 WHERE contact = ?", contact
+    )
 
 
-async def _refuse(house: SmallHouse, contact: str) -> None:
-    await house.evidence(contact, EvidenceKind.REFUSAL, "refused")
+async def _refuse(services: MessagingServices, contact: str) -> None:
+    await services.add_evidence(contact, EvidenceKind.DECLINED, "refused")
 
 
-async def _undecide_silently(house: SmallHouse, contact: str) -> None:
-    await house.execute(
+async def _undecide_silently(services: MessagingServices, contact: str) -> None:
+    await services.execute_sql(
         "UPDATE prospects SET validado_tecnicamente = NULL WHERE contact = ?", contact
     )
 
 
-async def _halt(house: SmallHouse, contact: str) -> None:
+async def _halt(services: MessagingServices, contact: str) -> None:
     del contact
-    await house.halt.halt("eva", "an alarm")
+    await services.halt.halt("eva", "an alarm")
 
 
 @pytest.mark.parametrize(
     "meddling", [_suppress_silently, _invalidate_silently, _undecide_silently, _refuse, _halt]
 )
 async def test_what_changes_between_the_look_and_the_commit_stops_the_message(
-    meddled: SmallHouse, meddler: Meddler, meddling: Meddling
+    interfered_services: MessagingServices,
+    interfering_plugin: InterferingPlugin,
+    meddling: Interference,
 ) -> None:
     """The gate had said yes; the transaction looks once more, and nothing reaches the wire."""
-    contact = await meddled.prospect()
-    meddler.act = lambda: meddling(meddled, contact)
-    message = await meddled.post()
-    await meddled.clock.advance(5)
-    assert meddler.questions >= 2, "the second look took place"
-    assert meddled.wire.sends == []
-    assert await meddled.state(message) is not S.SENT
-    assert await meddled.rows("SELECT * FROM permits") == []
-    assert await meddled.rows("SELECT * FROM spends") == []
+    contact = await interfered_services.add_prospect()
+    interfering_plugin.act = lambda: meddling(interfered_services, contact)
+    message = await interfered_services.enqueue_and_settle()
+    await interfered_services.clock.advance(5)
+    assert interfering_plugin.questions >= 2, "the second look took place"
+    assert interfered_services.wire.sends == []
+    assert await interfered_services.get_state(message) is not S.SENT
+    assert await interfered_services.query_rows("SELECT * FROM permits") == []
+    assert await interfered_services.query_rows("SELECT * FROM spends") == []
 
 
 async def test_a_change_that_allows_all_the_same_costs_only_a_second(
-    meddled: SmallHouse, meddler: Meddler
+    interfered_services: MessagingServices, interfering_plugin: InterferingPlugin
 ) -> None:
     """A new fact makes the look stale; the next one lets it go."""
-    contact = await meddled.prospect()
+    contact = await interfered_services.add_prospect()
 
     async def learn() -> None:
-        await meddled.database.write(lambda tx: contacts.touch(tx, contact))
+        await interfered_services.database.write(
+            lambda tx: contacts.bump_contact_revision(tx, contact)
+        )
 
-    meddler.act = learn
-    message = await meddled.post()
-    await meddled.clock.advance(2)
-    assert await meddled.state(message) is S.SENT
-    assert len(meddled.wire.sends) == 1
+    interfering_plugin.act = learn
+    message = await interfered_services.enqueue_and_settle()
+    await interfered_services.clock.advance(2)
+    assert await interfered_services.get_state(message) is S.SENT
+    assert len(interfered_services.wire.sends) == 1
 
 
 async def test_a_deferral_is_not_written_over_news_that_ended_it(
-    meddled: SmallHouse, meddler: Meddler
+    interfered_services: MessagingServices, interfering_plugin: InterferingPlugin
 ) -> None:
     """The check's answer comes while the gate says "wait for the check": it does not wait."""
-    contact = await meddled.prospect(validation=ValidationState.UNCHECKED)
-    meddler.questions = 1  # the first look is the one to meddle with
+    contact = await interfered_services.add_prospect(validation=ValidationState.UNCHECKED)
+    interfering_plugin.questions = 1  # the first look is the one to meddle with
 
     async def checked() -> None:
-        await meddled.execute(
+        await interfered_services.execute_sql(
             "UPDATE prospects SET validado_tecnicamente = 1 WHERE contact = ?", contact
         )
-        await meddled.database.write(lambda tx: contacts.touch(tx, contact))
-        await meddled.outbox.contact_checked(contact)
+        await interfered_services.database.write(
+            lambda tx: contacts.bump_contact_revision(tx, contact)
+        )
+        await interfered_services.outbox.on_contact_checked(contact)
 
-    meddler.act = checked
-    assert await meddled.state(await meddled.post()) is S.SENT
+    interfering_plugin.act = checked
+    assert (
+        await interfered_services.get_state(await interfered_services.enqueue_and_settle())
+        is S.SENT
+    )
 
 
-def decision(judge: Judge, **changes: object) -> Decision:
+def decision(judge: RuleEvaluator, **changes: object) -> Decision:
     """Judge facts and lay the floor under the decision."""
-    known = facts(judge, **changes)
-    return floor.under(judge.decide(known), known)
+    known = build_facts(judge, **changes)
+    return floor.apply_hard_limits(judge.decide(known), known)
 
 
 def test_a_confirmation_of_an_opt_out_is_the_one_exception_to_suppression() -> None:
     """It is made by the core, once."""
-    judge = Judge(loaded(NO_VETOES))
+    judge = RuleEvaluator(load_rules(GATE_WITHOUT_VETOES))
     changes = {"prospect__suppressed": True, "prospect__permission": "refused"}
     assert decision(judge, **changes).verdict is Verdict.BLOCK
     kind = {"message__kind": "opt_out_confirmation"}
@@ -220,7 +247,7 @@ def test_a_confirmation_of_an_opt_out_is_the_one_exception_to_suppression() -> N
 
 def test_a_reply_needs_no_permission_but_their_own_words() -> None:
     """They wrote; answering is no cold message. Reach is needed all the same."""
-    judge = Judge(loaded(NO_VETOES))
+    judge = RuleEvaluator(load_rules(GATE_WITHOUT_VETOES))
     reply = {"message__kind": "reply", "prospect__permission": "none"}
     assert decision(judge, **reply).verdict is Verdict.ALLOW
     gone = decision(judge, **reply, prospect__validado_tecnicamente=False)
@@ -229,21 +256,23 @@ def test_a_reply_needs_no_permission_but_their_own_words() -> None:
 
 def test_what_the_rules_say_more_strictly_stays_as_they_said_it() -> None:
     """The floor only lowers; reasons of the file are kept."""
-    judge = Judge(loaded(NO_VETOES))
-    low = facts(judge, prospect__suppressed=True)
+    judge = RuleEvaluator(load_rules(GATE_WITHOUT_VETOES))
+    low = build_facts(judge, prospect__suppressed=True)
     low["prospect.score_contactabilidad"] = None
     blocked = judge.decide(low)
     assert blocked.verdict is Verdict.BLOCK
-    assert floor.under(blocked, low) is blocked
+    assert floor.apply_hard_limits(blocked, low) is blocked
 
 
-async def test_the_one_confirmation_of_an_opt_out_reaches_who_opted_out(house: SmallHouse) -> None:
+async def test_the_one_confirmation_of_an_opt_out_reaches_who_opted_out(
+    services: MessagingServices,
+) -> None:
     """Made by the core, at any hour, and nothing else goes to them."""
-    contact = await house.contact(ANA)
-    await house.suppress(ANA)
-    await house.clock.leap(8 * 3600)
-    at = house.clock.now()
-    confirmation = new_message(
+    contact = await services.resolve_contact(ANA)
+    await services.suppress(ANA)
+    await services.clock.leap(8 * 3600)
+    at = services.clock.now()
+    confirmation = build_message(
         at=at,
         contact=contact,
         recipient=ANA,
@@ -253,8 +282,8 @@ async def test_the_one_confirmation_of_an_opt_out_reaches_who_opted_out(house: S
         kind="opt_out_confirmation",
         not_after=at + timedelta(minutes=5),
     )
-    await house.database.write(lambda tx: messages.insert(tx, confirmation, who="core"))
-    house.outbox.wake()
-    await house.clock.settle()
-    assert await house.state(confirmation.id) is S.SENT
-    assert await house.state(await house.post()) is S.BLOCKED
+    await services.database.write(lambda tx: messages.insert_message(tx, confirmation, who="core"))
+    services.outbox.wake()
+    await services.clock.settle()
+    assert await services.get_state(confirmation.id) is S.SENT
+    assert await services.get_state(await services.enqueue_and_settle()) is S.BLOCKED

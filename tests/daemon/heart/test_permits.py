@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 import pytest
 
-from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, body_hash
-from daemon.gate import Phase
+from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, hash_body
+from daemon.gate import EvaluationPhase
 from storage import decisions
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY
-from tests.helpers.heart import ANA, BETO, SmallHouse
+from tests.helpers.heart import ANA, BETO, MessagingServices
 
 TEXT = "Hola, Ana"
 
@@ -39,7 +39,7 @@ def permit(signer: PermitSigner) -> Permit:
             id="per_1",
             message="msg_1",
             recipient=ANA,
-            body=body_hash(TEXT),
+            body=hash_body(TEXT),
             session="main",
             decision="dec_1",
             ruleset="0" * 64,
@@ -90,7 +90,7 @@ def test_a_permit_is_for_nothing_else(
         {"id": "per_2"},
         {"message": "msg_2"},
         {"recipient": BETO},
-        {"body": body_hash("Other")},
+        {"body": hash_body("Other")},
         {"session": "second"},
         {"decision": "dec_2"},
         {"ruleset": "1" * 64},
@@ -130,16 +130,18 @@ def test_a_used_permit_is_not_forgotten_while_it_could_be_shown_again(
     assert refused(verifier, permit, minutes=9.9) == "permit_used"
 
 
-async def test_a_decision_has_one_permit_and_a_permit_is_redeemed_once(house: SmallHouse) -> None:
+async def test_a_decision_has_one_permit_and_a_permit_is_redeemed_once(
+    services: MessagingServices,
+) -> None:
     """The database itself refuses the second of either."""
-    message = await house.message(await house.post())
+    message = await services.get_message(await services.enqueue_and_settle())
     assert message.permit is not None
     assert message.decision is not None
 
     for permit, decision in ((message.permit, "dec_other"), ("per_other", message.decision)):
 
         def job(tx: Tx, permit: str = permit, decision: str = decision) -> None:
-            decisions.redeem(
+            decisions.redeem_permit(
                 tx,
                 permit=permit,
                 message=message.id,
@@ -150,13 +152,13 @@ async def test_a_decision_has_one_permit_and_a_permit_is_redeemed_once(house: Sm
             )
 
         with pytest.raises(Exception, match=r"UNIQUE|FOREIGN"):
-            await house.database.write(job)
+            await services.database.write(job)
 
 
-async def test_the_gate_signs_nothing_that_it_did_not_allow(house: SmallHouse) -> None:
+async def test_the_gate_signs_nothing_that_it_did_not_allow(services: MessagingServices) -> None:
     """Asking for a permit after a `block` is a defect, and said so."""
-    await house.suppress(BETO)
-    message = await house.message(await house.post(BETO))
-    look = await house.gate.look(message, Phase.RELEASE)
+    await services.suppress(BETO)
+    message = await services.get_message(await services.enqueue_and_settle(BETO))
+    look = await services.gate.evaluate(message, EvaluationPhase.RELEASE)
     with pytest.raises(ValueError, match="did not allow"):
-        house.gate.permit(look, "dec_1", timedelta(minutes=1))
+        services.gate.sign_permit(look, "dec_1", timedelta(minutes=1))

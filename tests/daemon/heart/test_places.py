@@ -10,7 +10,7 @@ import rules
 from daemon import places
 
 BUENOS_AIRES = "America/Argentina/Buenos_Aires"
-RULES = rules.load([rules.DEFAULTS / "gate.yaml"])
+RULES = rules.load_ruleset([rules.DEFAULTS / "gate.yaml"])
 ARGENTINE = "+5491141234567"
 MEXICAN = "+525512345678"
 TIJUANA = "+526641234567"
@@ -35,8 +35,8 @@ def at(text: str) -> datetime:
 )
 def test_a_number_tells_the_hour_where_it_lives(phone: str, country: str, hour: int) -> None:
     """15:00 UTC on a winter's Tuesday, by each one's own clock."""
-    place = places.of(phone, BUENOS_AIRES)
-    known = place.clock_facts(RULES, at("2026-03-03T15:00"))
+    place = places.locale_from_phone(phone, BUENOS_AIRES)
+    known = place.build_clock_facts(RULES, at("2026-03-03T15:00"))
     assert (place.country, known["clock.local_hour"]) == (country, hour)
     assert known["clock.weekday"] == "tue"
 
@@ -54,30 +54,30 @@ def test_on_their_own_holidays_the_window_is_closed(
     phone: str, holiday: str, working_day: str
 ) -> None:
     """25 de Mayo closes Argentina and nobody else."""
-    place = places.of(phone, BUENOS_AIRES)
-    closed, opened = (place.clock_facts(RULES, at(day)) for day in (holiday, working_day))
+    place = places.locale_from_phone(phone, BUENOS_AIRES)
+    closed, opened = (place.build_clock_facts(RULES, at(day)) for day in (holiday, working_day))
     assert (closed["clock.holiday"], closed["clock.in_window"]) == (True, [])
     assert (opened["clock.holiday"], opened["clock.in_window"]) == (False, ["business"])
 
 
 def test_a_number_in_several_zones_waits_for_the_strictest() -> None:
     """An American freephone number may be anywhere: open only where all are open."""
-    freephone = places.of("+18005550199", BUENOS_AIRES)
+    freephone = places.locale_from_phone("+18005550199", BUENOS_AIRES)
     assert len(freephone.zones) > 1
     morning_in_new_york = at("2026-03-03T15:00")
-    assert freephone.clock_facts(RULES, morning_in_new_york)["clock.in_window"] == []
+    assert freephone.build_clock_facts(RULES, morning_in_new_york)["clock.in_window"] == []
 
 
 def test_a_number_without_a_place_has_the_sessions_clock() -> None:
     """An international freephone number is nowhere."""
-    place = places.of("+80012345678", BUENOS_AIRES)
+    place = places.locale_from_phone("+80012345678", BUENOS_AIRES)
     assert place.zones == ()
-    known = place.clock_facts(RULES, at("2026-03-03T15:00"))
+    known = place.build_clock_facts(RULES, at("2026-03-03T15:00"))
     assert (known["clock.local_hour"], known["clock.in_window"]) == (12, ["business"])
 
 
 def test_the_window_opens_next_where_they_live() -> None:
     """Friday night in Buenos Aires: Monday, 09:30 there."""
-    place = places.of(ARGENTINE, BUENOS_AIRES)
-    opening = place.next_opening(RULES, "business", at("2026-03-06T23:00"))
+    place = places.locale_from_phone(ARGENTINE, BUENOS_AIRES)
+    opening = place.find_next_opening(RULES, "business", at("2026-03-06T23:00"))
     assert opening == at("2026-03-09T12:30")

@@ -13,226 +13,244 @@ from storage import cases, contacts, prospects, retention
 from storage.evidence import EvidenceKind
 from storage.prospect_reviews import ProspectReviewOutcome
 from storage.tx import Tx
-from tests.daemon.heart.looking import facts_of
-from tests.daemon.heart.rules import written
-from tests.helpers.heart import ANA, BETO, NO_VETOES, SmallHouse, small_house
+from tests.daemon.heart.looking import get_facts
+from tests.daemon.heart.rules import write_gate_rules
+from tests.helpers.heart import (
+    ANA,
+    BETO,
+    GATE_WITHOUT_VETOES,
+    MessagingServices,
+    open_messaging_services,
+)
 
 S = MessageState
 DAY = 86_400.0
 LOOK = "Their words may ask us to stop; a person should read them."
 
 
-async def standing(house: SmallHouse, to: str = ANA) -> object:
+async def standing(services: MessagingServices, to: str = ANA) -> object:
     """Return the fact as a message to them would be judged by it."""
-    return (await facts_of(house, to))["prospect.review"]
+    return (await get_facts(services, to))["prospect.review"]
 
 
-async def prospect_of(house: SmallHouse, number: str) -> str:
+async def prospect_of(services: MessagingServices, number: str) -> str:
     """Return the id of a number's prospect."""
-    contact = await house.contact(number)
-    found = await house.database.read(lambda reader: prospects.of_contact(reader, contact))
+    contact = await services.resolve_contact(number)
+    found = await services.database.read(
+        lambda reader: prospects.find_prospect_by_contact(reader, contact)
+    )
     assert found is not None
     return found.id
 
 
-async def ask(house: SmallHouse, number: str = ANA, why: str = LOOK) -> None:
+async def ask(services: MessagingServices, number: str = ANA, why: str = LOOK) -> None:
     """Let somebody's words ask for a person's look, as the listener does."""
-    contact, at = await house.contact(number), house.clock.now()
-    await house.database.write(lambda tx: contacts.ask_review(tx, contact, why, at))
+    contact, at = await services.resolve_contact(number), services.clock.now()
+    await services.database.write(lambda tx: contacts.request_contact_review(tx, contact, why, at))
 
 
-async def queue(house: SmallHouse) -> list[tuple[str, str]]:
+async def queue(services: MessagingServices) -> list[tuple[str, str]]:
     """Return who stands in the queue themselves, and why."""
-    found = await house.review.prospects(house.rulebook.judges.review_band)
+    found = await services.review.list_prospects(services.rulesets.compiled.review_band)
     return [(each.prospect.phone, each.sentence) for each in found]
 
 
-async def in_band(house: SmallHouse) -> str:
+async def in_band(services: MessagingServices) -> str:
     """Enter Beto, whose score of 60 a person looks at first."""
-    contact = await house.prospect(BETO, line_type="voip")
-    long_ago = house.clock.now() - timedelta(days=200)
-    await house.evidence(contact, EvidenceKind.INBOUND, "none", at=long_ago)
-    return await prospect_of(house, BETO)
+    contact = await services.add_prospect(BETO, line_type="voip")
+    long_ago = services.clock.now() - timedelta(days=200)
+    await services.add_evidence(contact, EvidenceKind.INBOUND, "none", at=long_ago)
+    return await prospect_of(services, BETO)
 
 
-async def test_nobody_waits_of_whom_everything_is_known(house: SmallHouse) -> None:
+async def test_nobody_waits_of_whom_everything_is_known(services: MessagingServices) -> None:
     """A reachable prospect of whom nothing was asked."""
-    assert await standing(house) == "none"
-    assert await queue(house) == []
+    assert await standing(services) == "none"
+    assert await queue(services) == []
 
 
-async def test_the_band_is_the_live_gates(house: SmallHouse) -> None:
+async def test_the_band_is_the_live_gates(services: MessagingServices) -> None:
     """From 50 to 69, by the shipped thresholds."""
-    assert house.rulebook.judges.review_band == range(50, 70)
+    assert services.rulesets.compiled.review_band == range(50, 70)
 
 
 async def test_without_a_review_band_no_score_waits(tmp_path: Path) -> None:
     """An operator whose gate only allows and blocks."""
-    async with small_house(tmp_path, rules=written(tmp_path)) as house:
-        await house.session()
-        await in_band(house)
-        assert house.rulebook.judges.review_band == range(0)
-        assert await standing(house, BETO) == "none"
-        assert await queue(house) == []
+    async with open_messaging_services(tmp_path, rules=write_gate_rules(tmp_path)) as services:
+        await services.add_session()
+        await in_band(services)
+        assert services.rulesets.compiled.review_band == range(0)
+        assert await standing(services, BETO) == "none"
+        assert await queue(services) == []
 
 
 async def test_a_prospect_in_the_review_band_waits_until_somebody_decides(
-    house: SmallHouse,
+    services: MessagingServices,
 ) -> None:
     """Approved, for a day; then it waits again."""
-    beto = await in_band(house)
-    assert await standing(house, BETO) == "waiting"
-    assert await queue(house) == [(BETO, "A score of 60 needs a person's approval")]
-    said = await house.review.approve_prospect(beto, "eva", " I know him ")
+    beto = await in_band(services)
+    assert await standing(services, BETO) == "waiting"
+    assert await queue(services) == [(BETO, "A score of 60 needs a person's approval")]
+    said = await services.review.approve_prospect(beto, "eva", " I know him ")
     assert (said.word, said.reason, said.expires_at) == (
         ProspectReviewOutcome.APPROVED,
         "I know him",
-        house.clock.now() + timedelta(hours=24),
+        services.clock.now() + timedelta(hours=24),
     )
-    assert await standing(house, BETO) == "approved"
-    assert await queue(house) == []
-    await house.clock.leap(DAY)
-    assert await standing(house, BETO) == "waiting"
-    assert [phone for phone, _ in await queue(house)] == [BETO]
+    assert await standing(services, BETO) == "approved"
+    assert await queue(services) == []
+    await services.clock.leap(DAY)
+    assert await standing(services, BETO) == "waiting"
+    assert [phone for phone, _ in await queue(services)] == [BETO]
 
 
-async def test_words_that_a_person_should_read_make_a_prospect_wait(house: SmallHouse) -> None:
+async def test_words_that_a_person_should_read_make_a_prospect_wait(
+    services: MessagingServices,
+) -> None:
     """They come before the scores; read and approved, nothing is held for them any more."""
-    await in_band(house)
-    await ask(house)
-    assert await queue(house) == [(ANA, LOOK), (BETO, "A score of 60 needs a person's approval")]
-    assert await standing(house) == "waiting"
-    await house.review.approve_prospect(await prospect_of(house, ANA), "eva", "she only jokes")
-    assert await standing(house) == "approved"
-    assert await house.state(await house.post()) is S.SENT
+    await in_band(services)
+    await ask(services)
+    assert await queue(services) == [(ANA, LOOK), (BETO, "A score of 60 needs a person's approval")]
+    assert await standing(services) == "waiting"
+    await services.review.approve_prospect(
+        await prospect_of(services, ANA), "eva", "she only jokes"
+    )
+    assert await standing(services) == "approved"
+    assert await services.get_state(await services.enqueue_and_settle()) is S.SENT
 
 
-async def test_a_rejected_prospect_gets_nothing_but_answers(house: SmallHouse) -> None:
+async def test_a_rejected_prospect_gets_nothing_but_answers(services: MessagingServices) -> None:
     """What waits is cancelled, what comes later blocked, approved messages too."""
-    ana = await prospect_of(house, ANA)
-    await ask(house)
-    waiting = await house.post()
-    assert await house.state(waiting) is S.HELD
-    assert await queue(house) == [], "their message stands in the queue already"
-    await house.review.reject_prospect(ana, "eva", "a competitor")
-    cancelled = await house.message(waiting)
+    ana = await prospect_of(services, ANA)
+    await ask(services)
+    waiting = await services.enqueue_and_settle()
+    assert await services.get_state(waiting) is S.HELD
+    assert await queue(services) == [], "their message stands in the queue already"
+    await services.review.reject_prospect(ana, "eva", "a competitor")
+    cancelled = await services.get_message(waiting)
     assert (cancelled.state, cancelled.reason_code) == (S.CANCELLED, "prospect_rejected")
-    blocked = await house.message(await house.post())
+    blocked = await services.get_message(await services.enqueue_and_settle())
     assert blocked.state is S.BLOCKED
     assert blocked.sentence == "A person rejected this prospect: a competitor"
-    await house.inbound(await house.contact(ANA))
-    assert await house.state(await house.post(text="Hola, sí")) is S.SENT
+    await services.add_inbound(await services.resolve_contact(ANA))
+    assert await services.get_state(await services.enqueue_and_settle(text="Hola, sí")) is S.SENT
 
 
-async def test_a_rejection_holds_until_another_word(house: SmallHouse) -> None:
+async def test_a_rejection_holds_until_another_word(services: MessagingServices) -> None:
     """It does not run out; an approval, or new words of theirs, end it."""
-    ana = await prospect_of(house, ANA)
-    await house.review.reject_prospect(ana, "eva", "a competitor")
-    await house.clock.leap(28 * DAY)
-    assert await standing(house) == "rejected"
-    await ask(house, why="Stop by tomorrow")
-    assert await standing(house) == "waiting"
-    assert await queue(house) == [(ANA, "Stop by tomorrow")]
-    message = await house.post()
-    assert await house.state(message) is S.HELD
-    await house.review_through(message)
-    assert await house.state(message) is S.SENT, "the old word is not the last one any more"
-    assert await standing(house) == "none"
-    await house.review.reject_prospect(ana, "eva", "a competitor")
-    await house.review.approve_prospect(ana, "ivo", "they changed sides")
-    assert await standing(house) == "approved"
-    await house.clock.leap(DAY)
-    assert await standing(house) == "none", "an older rejection does not come back"
+    ana = await prospect_of(services, ANA)
+    await services.review.reject_prospect(ana, "eva", "a competitor")
+    await services.clock.leap(28 * DAY)
+    assert await standing(services) == "rejected"
+    await ask(services, why="Stop by tomorrow")
+    assert await standing(services) == "waiting"
+    assert await queue(services) == [(ANA, "Stop by tomorrow")]
+    message = await services.enqueue_and_settle()
+    assert await services.get_state(message) is S.HELD
+    await services.approve_and_settle(message)
+    assert await services.get_state(message) is S.SENT, "the old word is not the last one any more"
+    assert await standing(services) == "none"
+    await services.review.reject_prospect(ana, "eva", "a competitor")
+    await services.review.approve_prospect(ana, "ivo", "they changed sides")
+    assert await standing(services) == "approved"
+    await services.clock.leap(DAY)
+    assert await standing(services) == "none", "an older rejection does not come back"
 
 
-async def test_who_decided_what_and_why_is_kept(house: SmallHouse) -> None:
+async def test_who_decided_what_and_why_is_kept(services: MessagingServices) -> None:
     """In the audit, and as an event that moves what the doors show."""
-    ana = await prospect_of(house, ANA)
-    house.published.clear()
-    await house.review.reject_prospect(ana, "eva", "a competitor")
-    await house.review.approve_prospect(ana, "ivo", "they changed sides")
-    assert await house.rows("SELECT who, action, subject, reason FROM audit") == [
+    ana = await prospect_of(services, ANA)
+    services.published.clear()
+    await services.review.reject_prospect(ana, "eva", "a competitor")
+    await services.review.approve_prospect(ana, "ivo", "they changed sides")
+    assert await services.query_rows("SELECT who, action, subject, reason FROM audit") == [
         ("eva", "reject_prospect", ana, "a competitor"),
         ("ivo", "approve_prospect", ana, "they changed sides"),
     ]
-    assert [(each.type, each.data["reason_code"]) for each in house.published] == [
+    assert [(each.type, each.data["reason_code"]) for each in services.published] == [
         ("prospect.changed", "review_rejected"),
         ("prospect.changed", "review_approved"),
     ]
 
 
-async def test_a_word_needs_a_reason_and_a_prospect(house: SmallHouse) -> None:
+async def test_a_word_needs_a_reason_and_a_prospect(services: MessagingServices) -> None:
     """Each is refused with its own error, and nothing is written."""
-    ana = await prospect_of(house, ANA)
+    ana = await prospect_of(services, ANA)
     with pytest.raises(BadRequest):
-        await house.review.approve_prospect(ana, "eva", " ")
+        await services.review.approve_prospect(ana, "eva", " ")
     with pytest.raises(NotFound):
-        await house.review.reject_prospect("pro_0", "eva", "why not")
-    assert await house.rows("SELECT * FROM prospect_reviews") == []
+        await services.review.reject_prospect("pro_0", "eva", "why not")
+    assert await services.query_rows("SELECT * FROM prospect_reviews") == []
 
 
 @pytest.mark.parametrize("why_not", ["refused", "suppressed", "not_reachable", "unsettled"])
 async def test_nobody_is_asked_about_who_is_not_written_to_anyway(
-    house: SmallHouse, why_not: str
+    services: MessagingServices, why_not: str
 ) -> None:
     """Nor twice about a number that waits for validation."""
-    await in_band(house)
+    await in_band(services)
     change = {
         "refused": "UPDATE prospects SET permission = 'refused'",
         "not_reachable": "UPDATE prospects SET validation = 'not_reachable'",
         "unsettled": "UPDATE prospects SET validation = 'unchecked', check_attempts = 3",
     }
     if why_not in change:
-        await house.execute(change[why_not])
+        await services.execute_sql(change[why_not])
     else:
-        await house.suppress(BETO)
-    assert await queue(house) == []
+        await services.suppress(BETO)
+    assert await queue(services) == []
 
 
-async def test_a_word_stays_with_the_person_whatever_name_they_go_by(house: SmallHouse) -> None:
+async def test_a_word_stays_with_the_person_whatever_name_they_go_by(
+    services: MessagingServices,
+) -> None:
     """A hidden id that turns out to be theirs changes nothing."""
-    await house.review.reject_prospect(await prospect_of(house, ANA), "eva", "a competitor")
-    names = (*house.aliases.of_lid("998877665544332@lid"), *house.aliases.of_phone(ANA))
-    at = house.clock.now() - timedelta(days=400)
-    await house.database.write(lambda tx: contacts.resolve(tx, names[:1], at))
-    await house.database.write(lambda tx: contacts.resolve(tx, names, at))
-    assert await standing(house) == "rejected"
+    await services.review.reject_prospect(await prospect_of(services, ANA), "eva", "a competitor")
+    names = (*services.aliases.from_lid("998877665544332@lid"), *services.aliases.from_phone(ANA))
+    at = services.clock.now() - timedelta(days=400)
+    await services.database.write(lambda tx: contacts.resolve_contact(tx, names[:1], at))
+    await services.database.write(lambda tx: contacts.resolve_contact(tx, names, at))
+    assert await standing(services) == "rejected"
 
 
 async def test_a_look_asked_for_under_another_name_comes_after_the_word(
-    house: SmallHouse,
+    services: MessagingServices,
 ) -> None:
     """What they wrote under a hidden id is to be read, whatever was decided before."""
-    await house.review.reject_prospect(await prospect_of(house, ANA), "eva", "a competitor")
-    names = (*house.aliases.of_lid("998877665544332@lid"), *house.aliases.of_phone(ANA))
-    at = house.clock.now() + timedelta(minutes=1)
+    await services.review.reject_prospect(await prospect_of(services, ANA), "eva", "a competitor")
+    names = (*services.aliases.from_lid("998877665544332@lid"), *services.aliases.from_phone(ANA))
+    at = services.clock.now() + timedelta(minutes=1)
 
     def wrote(tx: Tx) -> None:
-        hidden = contacts.resolve(tx, names[:1], at)
-        contacts.ask_review(tx, hidden, LOOK, at)
-        contacts.end_review(tx, hidden)
-        contacts.resolve(tx, names, at)
+        hidden = contacts.resolve_contact(tx, names[:1], at)
+        contacts.request_contact_review(tx, hidden, LOOK, at)
+        contacts.end_contact_review(tx, hidden)
+        contacts.resolve_contact(tx, names, at)
 
-    await house.database.write(wrote)
-    assert await standing(house) == "none", "a person has read it since"
+    await services.database.write(wrote)
+    assert await standing(services) == "none", "a person has read it since"
 
 
-async def test_what_was_decided_goes_with_a_prospect_that_is_forgotten(house: SmallHouse) -> None:
+async def test_what_was_decided_goes_with_a_prospect_that_is_forgotten(
+    services: MessagingServices,
+) -> None:
     """Nothing of somebody we never wrote to is kept."""
-    await house.review.reject_prospect(await prospect_of(house, ANA), "eva", "a competitor")
-    at = house.clock.now() + timedelta(days=1)
-    gone = await house.database.write(lambda tx: retention.forget_never_contacted(tx, at, 10))
+    await services.review.reject_prospect(await prospect_of(services, ANA), "eva", "a competitor")
+    at = services.clock.now() + timedelta(days=1)
+    gone = await services.database.write(
+        lambda tx: retention.erase_uncontacted_prospects(tx, at, 10)
+    )
     assert gone == 1
-    assert await house.rows("SELECT * FROM prospect_reviews") == []
+    assert await services.query_rows("SELECT * FROM prospect_reviews") == []
 
 
-async def test_the_queue_counts_all_and_lists_some(house: SmallHouse) -> None:
+async def test_the_queue_counts_all_and_lists_some(services: MessagingServices) -> None:
     """The count is not cut."""
-    await in_band(house)
-    await ask(house)
-    at, band = house.clock.now(), house.rulebook.judges.review_band
-    assert len(await house.review.prospects(band, limit=1)) == 1
-    counted = await house.database.read(
+    await in_band(services)
+    await ask(services)
+    at, band = services.clock.now(), services.rulesets.compiled.review_band
+    assert len(await services.review.list_prospects(band, limit=1)) == 1
+    counted = await services.database.read(
         lambda reader: cases.count_waiting_prospects(reader, band, at)
     )
     assert counted == 2
@@ -249,12 +267,14 @@ vetoes:
 
 async def test_a_rule_on_the_review_decides_a_message(tmp_path: Path) -> None:
     """It waits; when its hour has come and the prospect is approved, it goes."""
-    async with small_house(tmp_path, rules=written(tmp_path, NO_VETOES + CAREFUL)) as house:
-        await house.session()
-        house.outbox.serve("main")
-        await house.prospect()
-        message = await house.post()
-        assert (await house.message(message)).reason_code == "looked_at_first"
-        await house.review.approve_prospect(await prospect_of(house, ANA), "eva", "looked")
-        await house.clock.advance(3601)
-        assert await house.state(message) is S.SENT
+    async with open_messaging_services(
+        tmp_path, rules=write_gate_rules(tmp_path, GATE_WITHOUT_VETOES + CAREFUL)
+    ) as services:
+        await services.add_session()
+        services.outbox.serve_session("main")
+        await services.add_prospect()
+        message = await services.enqueue_and_settle()
+        assert (await services.get_message(message)).reason_code == "looked_at_first"
+        await services.review.approve_prospect(await prospect_of(services, ANA), "eva", "looked")
+        await services.clock.advance(3601)
+        assert await services.get_state(message) is S.SENT

@@ -16,8 +16,8 @@ from statemachines.prospect import ValidationState
 from storage import prospects
 from storage.evidence import EvidenceKind
 from tests.helpers.clock import FakeClock
-from tests.helpers.heart import ANA, ANA_OLD_FORM, BETO, SmallHouse, small_house
-from tests.helpers.wire import Say
+from tests.helpers.heart import ANA, ANA_OLD_FORM, BETO, MessagingServices, open_messaging_services
+from tests.helpers.wire import ScriptedSendResult
 
 S = MessageState
 EVENING = 8 * 3600  # from noon: 20:00, after the window
@@ -43,25 +43,27 @@ def _rules(file: Path) -> RulesSettings:
     return RulesSettings(gate=(str(file),))
 
 
-async def test_the_same_key_and_body_are_the_same_message(house: SmallHouse) -> None:
+async def test_the_same_key_and_body_are_the_same_message(services: MessagingServices) -> None:
     """A client that repeats itself sends once."""
-    first = await house.post(key="k1")
-    assert await house.post(key="k1") == first
-    assert len(house.wire.sends) == 1
+    first = await services.enqueue_and_settle(key="k1")
+    assert await services.enqueue_and_settle(key="k1") == first
+    assert len(services.wire.sends) == 1
 
 
-async def test_the_same_key_at_the_same_time_is_the_same_message(house: SmallHouse) -> None:
+async def test_the_same_key_at_the_same_time_is_the_same_message(
+    services: MessagingServices,
+) -> None:
     """Two callers who pass the first look together meet again in the transaction."""
-    both = await asyncio.gather(house.enqueue(key="k1"), house.enqueue(key="k1"))
+    both = await asyncio.gather(services.enqueue(key="k1"), services.enqueue(key="k1"))
     assert both[0] == both[1]
-    assert await house.rows("SELECT count(*) FROM messages") == [(1,)]
+    assert await services.query_rows("SELECT count(*) FROM messages") == [(1,)]
 
 
-async def test_the_same_key_for_another_body_is_refused(house: SmallHouse) -> None:
+async def test_the_same_key_for_another_body_is_refused(services: MessagingServices) -> None:
     """A key stands for one message, whether it was sent meanwhile or not."""
-    await house.post(key="k1")
+    await services.enqueue_and_settle(key="k1")
     with pytest.raises(IdempotencyConflict):
-        await house.enqueue(text="Something else", key="k1")
+        await services.enqueue(text="Something else", key="k1")
 
 
 @pytest.mark.parametrize(
@@ -74,91 +76,105 @@ async def test_the_same_key_for_another_body_is_refused(house: SmallHouse) -> No
     ],
 )
 async def test_what_can_never_be_sent_is_refused_at_the_door(
-    house: SmallHouse, asked: dict[str, object], error: type[Exception]
+    services: MessagingServices, asked: dict[str, object], error: type[Exception]
 ) -> None:
     """The sentence names the field; nothing is stored."""
     with pytest.raises(error):
-        await house.enqueue(**{"to": ANA, "text": "Hola", **asked})  # type: ignore[arg-type]
-    assert await house.rows("SELECT count(*) FROM messages") == [(0,)]
+        await services.enqueue(**{"to": ANA, "text": "Hola", **asked})  # type: ignore[arg-type]
+    assert await services.query_rows("SELECT count(*) FROM messages") == [(0,)]
 
 
-async def test_a_window_that_ends_before_it_begins_is_refused(house: SmallHouse) -> None:
+async def test_a_window_that_ends_before_it_begins_is_refused(services: MessagingServices) -> None:
     """It could only expire."""
-    now = house.clock.now()
+    now = services.clock.now()
     with pytest.raises(BadRequest, match="not_after"):
-        await house.enqueue(not_before=now + timedelta(hours=2), not_after=now)
+        await services.enqueue(not_before=now + timedelta(hours=2), not_after=now)
 
 
 async def test_it_accepts_no_message_where_no_session_exists(tmp_path: Path) -> None:
     """Somebody would wait for it in vain."""
-    async with small_house(tmp_path) as house:
+    async with open_messaging_services(tmp_path) as services:
         with pytest.raises(BadRequest, match="no session that could take"):
-            await house.enqueue()
+            await services.enqueue()
 
 
-async def test_not_before_is_awaited_after_the_gates_first_word(house: SmallHouse) -> None:
+async def test_not_before_is_awaited_after_the_gates_first_word(
+    services: MessagingServices,
+) -> None:
     """Cleared at once, so that people know; sent when its time has come."""
-    at = house.clock.now() + timedelta(hours=1)
-    message = await house.post(not_before=at)
-    assert await house.state(message) is S.CLEARED
-    await house.clock.advance(3599)
-    assert await house.state(message) is S.CLEARED
-    await house.clock.advance(6)
-    assert await house.state(message) is S.SENT
+    at = services.clock.now() + timedelta(hours=1)
+    message = await services.enqueue_and_settle(not_before=at)
+    assert await services.get_state(message) is S.CLEARED
+    await services.clock.advance(3599)
+    assert await services.get_state(message) is S.CLEARED
+    await services.clock.advance(6)
+    assert await services.get_state(message) is S.SENT
 
 
-async def test_past_its_window_a_message_expires(house: SmallHouse) -> None:
+async def test_past_its_window_a_message_expires(services: MessagingServices) -> None:
     """It never fires late."""
-    house.wire.up = False
-    message = await house.post(not_after=house.clock.now() + timedelta(minutes=5))
-    await house.clock.advance(300)
-    assert (await house.path(message))[-1] == "expired"
+    services.wire.up = False
+    message = await services.enqueue_and_settle(
+        not_after=services.clock.now() + timedelta(minutes=5)
+    )
+    await services.clock.advance(300)
+    assert (await services.list_states(message))[-1] == "expired"
 
 
 async def test_a_machine_that_slept_past_the_window_does_not_send_it_late(
-    house: SmallHouse,
+    services: MessagingServices,
 ) -> None:
     """The line is back and the clockwork has not looked yet: still it does not go."""
-    house.wire.up = False
-    message = await house.post(not_after=house.clock.now() + timedelta(minutes=5))
-    house.wire.up = True
-    await house.clock.leap(3600)
-    assert await house.state(message) is S.EXPIRED
-    assert house.wire.sends == []
+    services.wire.up = False
+    message = await services.enqueue_and_settle(
+        not_after=services.clock.now() + timedelta(minutes=5)
+    )
+    services.wire.up = True
+    await services.clock.leap(3600)
+    assert await services.get_state(message) is S.EXPIRED
+    assert services.wire.sends == []
 
 
-async def test_a_message_lives_seven_days_unless_told_otherwise(house: SmallHouse) -> None:
+async def test_a_message_lives_seven_days_unless_told_otherwise(
+    services: MessagingServices,
+) -> None:
     """The default window."""
-    message = await house.message(await house.post())
+    message = await services.get_message(await services.enqueue_and_settle())
     assert message.not_after == message.created_at + timedelta(days=7)
 
 
-async def test_an_answer_lives_a_day_unless_told_otherwise(house: SmallHouse) -> None:
+async def test_an_answer_lives_a_day_unless_told_otherwise(services: MessagingServices) -> None:
     """After their word of today a text of ours is a reply; in a campaign it never is."""
-    await house.inbound(await house.contact(ANA))
-    reply = await house.message(await house.post(text="Sí, claro"))
+    await services.add_inbound(await services.resolve_contact(ANA))
+    reply = await services.get_message(await services.enqueue_and_settle(text="Sí, claro"))
     assert reply.not_after == reply.created_at + timedelta(hours=24)
-    told = await house.message(
-        await house.post(text="El martes", not_after=reply.created_at + timedelta(days=3))
+    told = await services.get_message(
+        await services.enqueue_and_settle(
+            text="El martes", not_after=reply.created_at + timedelta(days=3)
+        )
     )
     assert told.not_after == reply.created_at + timedelta(days=3)
-    campaign = await house.message(await house.post(text="Rebajas", campaign="otoño"))
+    campaign = await services.get_message(
+        await services.enqueue_and_settle(text="Rebajas", campaign="otoño")
+    )
     assert campaign.not_after == campaign.created_at + timedelta(days=7)
 
 
-async def test_one_message_per_contact_is_on_its_way(house: SmallHouse) -> None:
+async def test_one_message_per_contact_is_on_its_way(services: MessagingServices) -> None:
     """The second waits for the first one's answer, then goes."""
-    await house.inbound(await house.contact(ANA))
-    house.wire.script.append(Say.SILENCE)
-    await house.post(text="one")
-    second = await house.post(text="another thing")
-    assert await house.state(second) is S.CLEARED
-    house.wire.script.append(Say.ACK)
-    await house.clock.advance(76)
-    assert house.wire.texts() == ["one"], "a doubt blocks the contact until somebody settles it"
+    await services.add_inbound(await services.resolve_contact(ANA))
+    services.wire.results.append(ScriptedSendResult.SILENCE)
+    await services.enqueue_and_settle(text="one")
+    second = await services.enqueue_and_settle(text="another thing")
+    assert await services.get_state(second) is S.CLEARED
+    services.wire.results.append(ScriptedSendResult.ACK)
+    await services.clock.advance(76)
+    assert services.wire.sent_texts() == ["one"], (
+        "a doubt blocks the contact until somebody settles it"
+    )
 
 
-class Counter:
+class CountingPlugin:
     """A plugin without an opinion that counts how often the gate looks."""
 
     looks = 0
@@ -171,115 +187,125 @@ class Counter:
 
 async def test_who_waits_for_another_message_costs_the_gate_no_look(tmp_path: Path) -> None:
     """A doubt may last for days; nobody asks about the next message meanwhile."""
-    counter = Counter()
-    async with small_house(tmp_path, plugins={"counter": counter}) as house:
-        await house.session()
-        house.outbox.serve("main")
-        await house.inbound(await house.prospect())
-        house.wire.script.append(Say.UNKNOWN)
-        await house.post(text="one")
-        await house.post(text="another thing")
-        await house.clock.advance(600)
+    counter = CountingPlugin()
+    async with open_messaging_services(tmp_path, plugins={"counter": counter}) as services:
+        await services.add_session()
+        services.outbox.serve_session("main")
+        await services.add_inbound(await services.add_prospect())
+        services.wire.results.append(ScriptedSendResult.UNKNOWN)
+        await services.enqueue_and_settle(text="one")
+        await services.enqueue_and_settle(text="another thing")
+        await services.clock.advance(600)
         assert counter.looks == 3
 
 
-async def test_two_sessions_cannot_race_on_one_contact_under_two_names(house: SmallHouse) -> None:
+async def test_two_sessions_cannot_race_on_one_contact_under_two_names(
+    services: MessagingServices,
+) -> None:
     """The alias set counts, not the spelling: one goes, the other waits for it."""
-    await house.session("second", number="+5491144440001")
-    house.outbox.serve("second")
-    await house.inbound(await house.contact(ANA))
-    house.wire.usual = Say.SLOW
+    await services.add_session("second", number="+5491144440001")
+    services.outbox.serve_session("second")
+    await services.add_inbound(await services.resolve_contact(ANA))
+    services.wire.default_result = ScriptedSendResult.SLOW
     one, other = await asyncio.gather(
-        house.enqueue(ANA, "one", session="main"),
-        house.enqueue(ANA_OLD_FORM, "quite another", session="second"),
+        services.enqueue(ANA, "one", session="main"),
+        services.enqueue(ANA_OLD_FORM, "quite another", session="second"),
     )
-    await house.clock.settle()
-    assert len(house.wire.sends) == 1
-    await house.clock.advance(3)
-    assert [await house.state(each) for each in (one, other)] == [S.SENT, S.SENT]
-    assert len(house.wire.sends) == 2
+    await services.clock.settle()
+    assert len(services.wire.sends) == 1
+    await services.clock.advance(3)
+    assert [await services.get_state(each) for each in (one, other)] == [S.SENT, S.SENT]
+    assert len(services.wire.sends) == 2
 
 
-async def test_settling_a_doubt_frees_the_contact(house: SmallHouse) -> None:
+async def test_settling_a_doubt_frees_the_contact(services: MessagingServices) -> None:
     """A person says what became of it; the next message goes."""
-    await house.inbound(await house.contact(ANA))
-    house.wire.script.append(Say.UNKNOWN)
-    first = await house.post(text="one")
-    second = await house.post(text="another thing")
-    assert await house.state(second) is S.CLEARED
-    await house.outbox.settle(first, S.FAILED, "eva", "their phone shows nothing")
-    await house.clock.settle()
-    assert await house.state(second) is S.SENT
-    assert [action for (action,) in await house.rows("SELECT action FROM audit")] == [
+    await services.add_inbound(await services.resolve_contact(ANA))
+    services.wire.results.append(ScriptedSendResult.UNKNOWN)
+    first = await services.enqueue_and_settle(text="one")
+    second = await services.enqueue_and_settle(text="another thing")
+    assert await services.get_state(second) is S.CLEARED
+    await services.outbox.settle(first, S.FAILED, "eva", "their phone shows nothing")
+    await services.clock.settle()
+    assert await services.get_state(second) is S.SENT
+    assert [action for (action,) in await services.query_rows("SELECT action FROM audit")] == [
         "settled_by_hand"
     ]
 
 
-async def test_nobody_settles_a_doubt_as_sent(house: SmallHouse) -> None:
+async def test_nobody_settles_a_doubt_as_sent(services: MessagingServices) -> None:
     """`sent` needs the server's id; only a receipt brings it."""
-    house.wire.script.append(Say.UNKNOWN)
-    message = await house.post()
+    services.wire.results.append(ScriptedSendResult.UNKNOWN)
+    message = await services.enqueue_and_settle()
     with pytest.raises(BadRequest, match="settles"):
-        await house.outbox.settle(message, S.SENT, "eva", "I saw it")
-    assert await house.state(message) is S.IN_DOUBT
+        await services.outbox.settle(message, S.SENT, "eva", "I saw it")
+    assert await services.get_state(message) is S.IN_DOUBT
 
 
-async def test_settling_needs_a_doubt_a_reason_and_a_message(house: SmallHouse) -> None:
+async def test_settling_needs_a_doubt_a_reason_and_a_message(services: MessagingServices) -> None:
     """Each is refused with its own error; a doubt by wire is not confirmed by hand."""
-    message = await house.post()
+    message = await services.enqueue_and_settle()
     with pytest.raises(Conflict):
-        await house.outbox.settle(message, S.FAILED, "eva", "why not")
+        await services.outbox.settle(message, S.FAILED, "eva", "why not")
     with pytest.raises(BadRequest):
-        await house.outbox.settle(message, S.FAILED, "eva", " ")
+        await services.outbox.settle(message, S.FAILED, "eva", " ")
     with pytest.raises(NotFound):
-        await house.outbox.settle("msg_0", S.FAILED, "eva", "why not")
-    house.wire.script.append(Say.UNKNOWN)
-    doubtful = await house.post(text="another thing")
+        await services.outbox.settle("msg_0", S.FAILED, "eva", "why not")
+    services.wire.results.append(ScriptedSendResult.UNKNOWN)
+    doubtful = await services.enqueue_and_settle(text="another thing")
     with pytest.raises(Conflict):
-        await house.outbox.settle(doubtful, S.CONFIRMED_BY_HAND, "eva", "I did it")
+        await services.outbox.settle(doubtful, S.CONFIRMED_BY_HAND, "eva", "I did it")
 
 
-async def test_what_has_not_left_can_be_cancelled(house: SmallHouse) -> None:
+async def test_what_has_not_left_can_be_cancelled(services: MessagingServices) -> None:
     """With a reason, and audited; what is in doubt is not taken back."""
-    house.wire.up = False
-    message = await house.post()
-    await house.outbox.cancel(message, "eva", "changed my mind")
-    assert await house.state(message) is S.CANCELLED
+    services.wire.up = False
+    message = await services.enqueue_and_settle()
+    await services.outbox.cancel(message, "eva", "changed my mind")
+    assert await services.get_state(message) is S.CANCELLED
     with pytest.raises(Conflict):
-        await house.outbox.cancel(message, "eva", "again")
+        await services.outbox.cancel(message, "eva", "again")
 
 
-async def test_outside_business_hours_it_waits_until_the_window_opens(house: SmallHouse) -> None:
+async def test_outside_business_hours_it_waits_until_the_window_opens(
+    services: MessagingServices,
+) -> None:
     """Tuesday 20:00 in Buenos Aires: it goes on Wednesday at 09:30, to the minute."""
-    await house.clock.leap(EVENING)
-    message = await house.message(await house.post())
+    await services.clock.leap(EVENING)
+    message = await services.get_message(await services.enqueue_and_settle())
     assert message.state is S.DEFERRED
     assert message.due_at == message.created_at + timedelta(hours=13, minutes=30)
-    await house.clock.leap(13.5 * 3600 - 60)
-    assert await house.state(message.id) is S.DEFERRED
-    await house.clock.advance(60)
-    assert await house.state(message.id) is S.SENT
+    await services.clock.leap(13.5 * 3600 - 60)
+    assert await services.get_state(message.id) is S.DEFERRED
+    await services.clock.advance(60)
+    assert await services.get_state(message.id) is S.SENT
 
 
-async def test_a_number_that_was_not_checked_waits_for_the_check(house: SmallHouse) -> None:
+async def test_a_number_that_was_not_checked_waits_for_the_check(
+    services: MessagingServices,
+) -> None:
     """Unknown never becomes no: a check is asked for, and its answer brings the message back."""
-    beto = await house.prospect(BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED)
-    message = await house.post(BETO)
-    assert (await house.message(message)).waits_for == "checked"
-    assert house.check_wishes == 1
-    await _checked(house, beto)
-    await house.outbox.contact_checked(beto)
-    await house.clock.settle()
-    assert await house.state(message) is S.SENT
+    beto = await services.add_prospect(
+        BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED
+    )
+    message = await services.enqueue_and_settle(BETO)
+    assert (await services.get_message(message)).waits_for == "checked"
+    assert services.check_requests == 1
+    await _checked(services, beto)
+    await services.outbox.on_contact_checked(beto)
+    await services.clock.settle()
+    assert await services.get_state(message) is S.SENT
 
 
-async def _checked(house: SmallHouse, contact: str) -> None:
+async def _checked(services: MessagingServices, contact: str) -> None:
     """Write down what a check does that finds the number."""
-    at = house.clock.now()
-    found = await house.database.read(lambda reader: prospects.of_contact(reader, contact))
+    at = services.clock.now()
+    found = await services.database.read(
+        lambda reader: prospects.find_prospect_by_contact(reader, contact)
+    )
     assert found is not None
-    await house.database.write(
-        lambda tx: prospects.update(
+    await services.database.write(
+        lambda tx: prospects.update_prospect(
             tx,
             found.id,
             at=at,
@@ -289,56 +315,60 @@ async def _checked(house: SmallHouse, contact: str) -> None:
             validated_at=at,
         )
     )
-    await house.evidence(contact, EvidenceKind.ON_WHATSAPP, "yes")
+    await services.add_evidence(contact, EvidenceKind.ON_WHATSAPP, "yes")
 
 
-async def test_after_the_third_unknown_answer_a_person_decides(house: SmallHouse) -> None:
+async def test_after_the_third_unknown_answer_a_person_decides(services: MessagingServices) -> None:
     """It does not wait for ever for a check that can't tell."""
-    beto = await house.prospect(BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED)
-    await house.execute("UPDATE prospects SET check_attempts = 2 WHERE contact = ?", beto)
-    message = await house.post(BETO)
-    assert await house.state(message) is S.DEFERRED
-    await house.execute("UPDATE prospects SET check_attempts = 3 WHERE contact = ?", beto)
-    await house.outbox.contact_checked(beto)
-    await house.clock.settle()
-    after = await house.message(message)
+    beto = await services.add_prospect(
+        BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED
+    )
+    await services.execute_sql("UPDATE prospects SET check_attempts = 2 WHERE contact = ?", beto)
+    message = await services.enqueue_and_settle(BETO)
+    assert await services.get_state(message) is S.DEFERRED
+    await services.execute_sql("UPDATE prospects SET check_attempts = 3 WHERE contact = ?", beto)
+    await services.outbox.on_contact_checked(beto)
+    await services.clock.settle()
+    after = await services.get_message(message)
     assert (after.state, after.reason_code) == (S.HELD, "still_unknown")
 
 
 async def test_a_session_that_may_not_send_makes_its_messages_wait_until_it_may(
-    house: SmallHouse,
+    services: MessagingServices,
 ) -> None:
     """The deferral ends when the session is back, not by a clock."""
-    await house.execute("UPDATE sessions SET sending = 'none'")
-    message = await house.post()
-    assert (await house.message(message)).waits_for == "session"
-    await house.execute("UPDATE sessions SET sending = 'all'")
-    house.outbox.session_ready("main")
-    await house.clock.settle()
-    assert await house.state(message) is S.SENT
+    await services.execute_sql("UPDATE sessions SET sending = 'none'")
+    message = await services.enqueue_and_settle()
+    assert (await services.get_message(message)).waits_for == "session"
+    await services.execute_sql("UPDATE sessions SET sending = 'all'")
+    services.outbox.on_session_ready("main")
+    await services.clock.settle()
+    assert await services.get_state(message) is S.SENT
 
 
-async def test_a_session_that_is_down_keeps_its_cleared_messages(house: SmallHouse) -> None:
+async def test_a_session_that_is_down_keeps_its_cleared_messages(
+    services: MessagingServices,
+) -> None:
     """The predecessor wrote `sent` here."""
-    house.wire.up = False
-    message = await house.post()
-    await house.clock.advance(3600)
-    assert await house.state(message) is S.CLEARED
-    house.wire.up = True
-    house.outbox.session_ready("main")
-    await house.clock.settle()
-    assert await house.state(message) is S.SENT
+    services.wire.up = False
+    message = await services.enqueue_and_settle()
+    await services.clock.advance(3600)
+    assert await services.get_state(message) is S.CLEARED
+    services.wire.up = True
+    services.outbox.on_session_ready("main")
+    await services.clock.settle()
+    assert await services.get_state(message) is S.SENT
 
 
 async def test_rules_that_route_in_circles_end_before_a_person(tmp_path: Path) -> None:
     """A file without the channel's name in its condition would turn for ever."""
     rules_file = tmp_path / "gate.yaml"
     rules_file.write_text(CIRCLES)
-    async with small_house(tmp_path / "state", rules=_rules(rules_file)) as house:
-        await house.session()
-        await house.prospect()
-        message = await house.post()
-        found = await house.message(message)
+    async with open_messaging_services(tmp_path / "state", rules=_rules(rules_file)) as services:
+        await services.add_session()
+        await services.add_prospect()
+        message = await services.enqueue_and_settle()
+        found = await services.get_message(message)
         assert (found.state, found.reason_code) == (S.HELD, "routed_in_circles")
         assert found.channel == "manual"
 
@@ -347,19 +377,19 @@ async def test_rules_that_route_to_and_fro_end_before_a_person(tmp_path: Path) -
     """Once to the other channel and back is once too often."""
     rules_file = tmp_path / "gate.yaml"
     rules_file.write_text(TO_AND_FRO)
-    async with small_house(tmp_path / "state", rules=_rules(rules_file)) as house:
-        await house.session()
-        await house.prospect()
-        message = await house.post()
-        assert await house.path(message) == ["queued", "queued", "held"]
+    async with open_messaging_services(tmp_path / "state", rules=_rules(rules_file)) as services:
+        await services.add_session()
+        await services.add_prospect()
+        message = await services.enqueue_and_settle()
+        assert await services.list_states(message) == ["queued", "queued", "held"]
 
 
-async def test_the_events_of_a_message_tell_its_whole_story(house: SmallHouse) -> None:
+async def test_the_events_of_a_message_tell_its_whole_story(services: MessagingServices) -> None:
     """One event for each move, in order, with what moved it."""
-    message = await house.post()
+    message = await services.enqueue_and_settle()
     told = [
         (event.data["previous"], event.data["state"])
-        for event in house.published
+        for event in services.published
         if event.subject == message
     ]
     assert told == [
@@ -373,10 +403,10 @@ async def test_the_events_of_a_message_tell_its_whole_story(house: SmallHouse) -
 async def test_the_outbox_begins_again_where_a_crash_left_it(tmp_path: Path) -> None:
     """What was accepted is judged and sent by the next process."""
     clock = FakeClock()
-    async with small_house(tmp_path, clock=clock, started=False) as house:
-        await house.session()
-        await house.prospect()
-        message = await house.enqueue()
-    async with small_house(tmp_path, clock=clock) as house:
+    async with open_messaging_services(tmp_path, clock=clock, started=False) as services:
+        await services.add_session()
+        await services.add_prospect()
+        message = await services.enqueue()
+    async with open_messaging_services(tmp_path, clock=clock) as services:
         await clock.settle()
-        assert await house.state(message) is S.SENT
+        assert await services.get_state(message) is S.SENT

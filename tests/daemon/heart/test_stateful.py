@@ -18,16 +18,16 @@ from hypothesis.stateful import (
     rule,
 )
 
-from daemon.api.permit import body_hash
+from daemon.api.permit import hash_body
 from daemon.errors import LeadMasterError
 from daemon.settings import PacingSettings
-from statemachines.message import NEEDS_WIRE_ID, MessageState
+from statemachines.message import WIRE_ID_STATES, MessageState
 from storage.evidence import EvidenceKind
-from storage.receipts import ReceiptRecord, note
+from storage.receipts import ReceiptRecord, store_receipt
 from tests.helpers.clock import FakeClock
 from tests.helpers.examples import examples
-from tests.helpers.heart import SmallHouse, phone, small_house
-from tests.helpers.wire import CERTAINLY_NOT_SENT, FakeWire, Say
+from tests.helpers.heart import MessagingServices, build_phone, open_messaging_services
+from tests.helpers.wire import NOT_SENT_RESULTS, FakeSendingPort, ScriptedSendResult
 
 PERMISSIONS = ("opted_in", "opted_in", "relationship", "public_source")
 PERSONS = st.integers(0, len(PERMISSIONS) - 1)
@@ -40,7 +40,7 @@ def old_form(number: str) -> str:
     return number.replace("+549", "+54", 1)
 
 
-class Heart(RuleBasedStateMachine):
+class MessagingStateMachine(RuleBasedStateMachine):
     """A house under arbitrary events, and what must hold after each."""
 
     def __init__(self) -> None:
@@ -48,13 +48,13 @@ class Heart(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.clock = FakeClock()
-        self.wire = FakeWire(self.clock)
+        self.wire = FakeSendingPort(self.clock)
         self.accepted: dict[str, tuple[str, str]] = {}
         self.closed: set[str] = set()  # who is suppressed or not reachable
         self.halted = False
         self.seen = 0  # how many sends were checked
 
-    def run(self, work: Callable[[SmallHouse], Coroutine[Any, Any, object]]) -> None:
+    def run(self, work: Callable[[MessagingServices], Coroutine[Any, Any, object]]) -> None:
         """Do one thing, let everything settle, and compare what left with what was allowed."""
         closed, halted = set(self.closed), self.halted
 
@@ -73,7 +73,9 @@ class Heart(RuleBasedStateMachine):
         """Open the house of the folder, as a new process does."""
         self.stack = contextlib.AsyncExitStack()
         self.house = await self.stack.enter_async_context(
-            small_house(Path(self.folder.name), clock=self.clock, wire=self.wire, pacing=TIGHT)
+            open_messaging_services(
+                Path(self.folder.name), clock=self.clock, wire=self.wire, pacing=TIGHT
+            )
         )
 
     @initialize()
@@ -82,23 +84,23 @@ class Heart(RuleBasedStateMachine):
 
         async def furnish() -> None:
             await self.open()
-            await self.house.session()
-            self.house.outbox.serve("main")
+            await self.house.add_session()
+            self.house.outbox.serve_session("main")
             for number, permission in enumerate(PERMISSIONS):
-                await self.house.prospect(phone(number), permission=permission)
+                await self.house.add_prospect(build_phone(number), permission=permission)
 
         self.runner.run(furnish())
 
     @rule(person=PERSONS, old=st.booleans())
     def enqueue(self, person: int, *, old: bool) -> None:
         """Somebody asks for a message, under either form of the number."""
-        number = phone(person)
+        number = build_phone(person)
         n = len(self.accepted)
         text = f"asunto{n} {n} detalle{n} cierre{n}"
 
-        async def work(house: SmallHouse) -> None:
+        async def work(services: MessagingServices) -> None:
             asked = old_form(number) if old else number
-            self.accepted[await house.enqueue(asked, text)] = asked, text
+            self.accepted[await services.enqueue(asked, text)] = asked, text
 
         self.run(work)
 
@@ -106,9 +108,9 @@ class Heart(RuleBasedStateMachine):
     def decide(self, *, yes: bool) -> None:
         """A person decides on the first message in the review queue."""
 
-        async def work(house: SmallHouse) -> None:
-            for message in (await house.review.list())[:1]:
-                act = house.review.approve if yes else house.review.reject
+        async def work(services: MessagingServices) -> None:
+            for message in (await services.review.list_messages())[:1]:
+                act = services.review.approve if yes else services.review.reject
                 await act(message.id, "eva", "I looked")
 
         self.run(work)
@@ -117,31 +119,31 @@ class Heart(RuleBasedStateMachine):
     def write_to_us(self, person: int, wish: str) -> None:
         """They write; a refusal is evidence too."""
 
-        async def work(house: SmallHouse) -> None:
-            contact = await house.contact(old_form(phone(person)))
-            await house.inbound(contact, wish)
+        async def work(services: MessagingServices) -> None:
+            contact = await services.resolve_contact(old_form(build_phone(person)))
+            await services.add_inbound(contact, wish)
             if wish == "refused":
-                await house.evidence(contact, EvidenceKind.REFUSAL, wish)
+                await services.add_evidence(contact, EvidenceKind.DECLINED, wish)
 
         self.run(work)
 
     @rule(person=PERSONS)
     def opt_out(self, person: int) -> None:
         """They are suppressed, under the other form of their number."""
-        self.run(lambda house: house.suppress(old_form(phone(person))))
-        self.closed.add(old_form(phone(person)))
+        self.run(lambda services: services.suppress(old_form(build_phone(person))))
+        self.closed.add(old_form(build_phone(person)))
 
     @rule(person=PERSONS)
     def bounce(self, person: int) -> None:
         """Their number turns out wrong."""
         sql = "UPDATE prospects SET validado_tecnicamente = 0 WHERE phone = ?"
-        self.run(lambda house: house.execute(sql, phone(person)))
-        self.closed.add(old_form(phone(person)))
+        self.run(lambda services: services.execute_sql(sql, build_phone(person)))
+        self.closed.add(old_form(build_phone(person)))
 
     @rule()
     def halt(self) -> None:
         """Somebody presses the red button."""
-        self.run(lambda house: house.halt.halt("eva", "an alarm"))
+        self.run(lambda services: services.halt.halt("eva", "an alarm"))
         self.halted = True
 
     @precondition(lambda self: self.halted)
@@ -149,21 +151,21 @@ class Heart(RuleBasedStateMachine):
     def resume(self) -> None:
         """Somebody lifts the halt."""
         self.halted = False
-        self.run(lambda house: house.halt.resume("eva", "all clear"))
+        self.run(lambda services: services.halt.resume("eva", "all clear"))
 
-    @rule(said=st.sampled_from(list(Say)))
-    def prepare_an_answer(self, said: Say) -> None:
+    @rule(said=st.sampled_from(list(ScriptedSendResult)))
+    def prepare_an_answer(self, said: ScriptedSendResult) -> None:
         """The wire will answer like this next."""
-        self.wire.script.append(said)
+        self.wire.results.append(said)
 
     @rule()
     def fail_or_mend_the_line(self) -> None:
         """The session goes, or comes back."""
         self.wire.up = not self.wire.up
 
-        async def work(house: SmallHouse) -> None:
+        async def work(services: MessagingServices) -> None:
             if self.wire.up:
-                house.outbox.session_ready("main")
+                services.outbox.on_session_ready("main")
 
         self.run(work)
 
@@ -171,7 +173,7 @@ class Heart(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         """Time passes, second by second or in one leap."""
 
-        async def work(_house: SmallHouse) -> None:
+        async def work(_house: MessagingServices) -> None:
             await (self.clock.advance if seconds < 500 else self.clock.leap)(seconds)
 
         self.run(work)
@@ -181,16 +183,20 @@ class Heart(RuleBasedStateMachine):
         """The platform speaks of an id, known or not yet."""
         at = self.clock.now()
         receipt = ReceiptRecord(session="main", wire_id=f"wire-{number}", kind=kind, at=at)
-        self.run(lambda house: house.database.write(lambda tx: note(tx, receipt, at)))
+        self.run(
+            lambda services: services.database.write(lambda tx: store_receipt(tx, receipt, at))
+        )
 
     @rule(confirmed=st.booleans())
     def settle_a_doubt(self, *, confirmed: bool) -> None:
         """A person says what became of the first message in doubt."""
         target = MessageState.FAILED if confirmed else MessageState.CANCELLED
 
-        async def work(house: SmallHouse) -> None:
-            for row in (await house.rows("SELECT id FROM messages WHERE state = 'in_doubt'"))[:1]:
-                await house.outbox.settle(str(row[0]), target, "eva", "I asked them")
+        async def work(services: MessagingServices) -> None:
+            for row in (
+                await services.query_rows("SELECT id FROM messages WHERE state = 'in_doubt'")
+            )[:1]:
+                await services.outbox.settle(str(row[0]), target, "eva", "I asked them")
 
         self.run(work)
 
@@ -198,12 +204,12 @@ class Heart(RuleBasedStateMachine):
     def take_one_by_hand(self, *, seen: bool) -> None:
         """An operator takes a message, and sends it or gives it back."""
 
-        async def work(house: SmallHouse) -> None:
-            for message in (await house.manual.list())[:1]:
-                await house.manual.take(message.id, "eva")
+        async def work(services: MessagingServices) -> None:
+            for message in (await services.manual.list_messages())[:1]:
+                await services.manual.take(message.id, "eva")
                 if seen:
-                    await house.manual.reveal(message.id, "eva")
-                    await house.manual.confirm(message.id, "eva")
+                    await services.manual.reveal(message.id, "eva")
+                    await services.manual.confirm(message.id, "eva")
 
         self.run(work)
 
@@ -211,7 +217,7 @@ class Heart(RuleBasedStateMachine):
     def crash(self) -> None:
         """The process dies in the middle of whatever it does, and another one begins."""
 
-        async def again(_house: SmallHouse) -> None:
+        async def again(_house: MessagingServices) -> None:
             await self.stack.aclose()
             await self.open()
 
@@ -237,7 +243,7 @@ class Heart(RuleBasedStateMachine):
                 "allow",
                 "release",
                 out.recipient,
-                body_hash(out.text),
+                hash_body(out.text),
             )
 
     @invariant()
@@ -246,7 +252,7 @@ class Heart(RuleBasedStateMachine):
         may_have_left: set[str] = set()
         for sent in self.wire.sends:
             assert sent.outgoing.message not in may_have_left
-            if sent.said not in CERTAINLY_NOT_SENT:
+            if sent.result not in NOT_SENT_RESULTS:
                 may_have_left.add(sent.outgoing.message)
 
     @invariant()
@@ -256,7 +262,7 @@ class Heart(RuleBasedStateMachine):
             f"wire-{number}": sent.outgoing.message
             for number, sent in enumerate(self.wire.sends, start=1)
         }
-        marks = ", ".join(f"'{state}'" for state in NEEDS_WIRE_ID)
+        marks = ", ".join(f"'{state}'" for state in WIRE_ID_STATES)
         for message, wire_id in self.rows(
             f"SELECT id, wire_id FROM messages WHERE state IN ({marks})"
         ):
@@ -289,7 +295,7 @@ class Heart(RuleBasedStateMachine):
         """Ask the database."""
         if not hasattr(self, "house"):
             return []
-        return self.runner.run(self.house.rows(sql))
+        return self.runner.run(self.house.query_rows(sql))
 
     def teardown(self) -> None:
         """Close what is open."""
@@ -299,5 +305,5 @@ class Heart(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-TestHeart = Heart.TestCase
-TestHeart.settings = examples(20, stateful_step_count=30)
+TestMessaging = MessagingStateMachine.TestCase
+TestMessaging.settings = examples(20, stateful_step_count=30)

@@ -9,8 +9,8 @@ from statemachines.message import MessageState
 from storage import queue
 from storage.evidence import EvidenceKind
 from tests.helpers.clock import FakeClock
-from tests.helpers.heart import SmallHouse, phone, small_house
-from tests.helpers.wire import FakeWire
+from tests.helpers.heart import MessagingServices, build_phone, open_messaging_services
+from tests.helpers.wire import FakeSendingPort
 
 S = MessageState
 MESSAGES = 250
@@ -30,59 +30,61 @@ async def test_a_day_with_the_line_down_writes_no_sent_and_the_day_after_obeys_t
 ) -> None:
     """Not one says `sent`; when the line is back, not one goes that may not go now."""
     clock = FakeClock()
-    wire = FakeWire(clock, up=False)
-    async with small_house(tmp_path, clock=clock, wire=wire, pacing=SPENDTHRIFT) as house:
-        await house.session()
-        house.outbox.serve("main")
-        posted = await _queue_all(house)
+    wire = FakeSendingPort(clock, up=False)
+    async with open_messaging_services(
+        tmp_path, clock=clock, wire=wire, pacing=SPENDTHRIFT
+    ) as services:
+        await services.add_session()
+        services.outbox.serve_session("main")
+        posted = await _queue_all(services)
         for _ in range(24 * 12):
             await clock.leap(300)
-        assert await _ever_sent(house) == 0
+        assert await _ever_sent(services) == 0
         assert wire.sends == []
-        gone = await _change_facts(house, posted)
+        gone = await _change_facts(services, posted)
         await clock.leap(8 * 3600)  # into the evening, when no commercial message goes
         wire.up = True
-        house.outbox.session_ready("main")
+        services.outbox.on_session_ready("main")
         await clock.advance(5)
         assert wire.sends == [], "outside their window"
-        await _after_the_night(house, posted, gone)
+        await _after_the_night(services, posted, gone)
 
 
-async def _queue_all(house: SmallHouse) -> list[str]:
+async def _queue_all(services: MessagingServices) -> list[str]:
     for number in range(MESSAGES):
-        await house.prospect(phone(number))
-    soon = {number: house.clock.now().replace(hour=23) for number in EXPIRED}
+        await services.add_prospect(build_phone(number))
+    soon = {number: services.clock.now().replace(hour=23) for number in EXPIRED}
     posted = [
-        await house.enqueue(phone(number), text(number), not_after=soon.get(number))
+        await services.enqueue(build_phone(number), text(number), not_after=soon.get(number))
         for number in range(MESSAGES)
     ]
-    await house.clock.settle()
+    await services.clock.settle()
     return posted
 
 
-async def _change_facts(house: SmallHouse, posted: list[str]) -> set[str]:
+async def _change_facts(services: MessagingServices, posted: list[str]) -> set[str]:
     """Let life go on: people opt out, refuse, change numbers; return what may not go any more."""
     for number in OPTED_OUT:
-        await house.suppress(phone(number))
+        await services.suppress(build_phone(number))
     for number in REFUSED:
-        contact = await house.contact(phone(number))
-        await house.evidence(contact, EvidenceKind.REFUSAL, "refused")
+        contact = await services.resolve_contact(build_phone(number))
+        await services.add_evidence(contact, EvidenceKind.DECLINED, "refused")
     for number in UNREACHABLE:
-        await house.execute(
-            "UPDATE prospects SET validado_tecnicamente = 0 WHERE phone = ?", phone(number)
+        await services.execute_sql(
+            "UPDATE prospects SET validado_tecnicamente = 0 WHERE phone = ?", build_phone(number)
         )
     for number in CANCELLED:
-        await house.outbox.cancel(posted[number], "eva", "not any more")
-    return {phone(number) for number in range(50)}
+        await services.outbox.cancel(posted[number], "eva", "not any more")
+    return {build_phone(number) for number in range(50)}
 
 
-async def _after_the_night(house: SmallHouse, posted: list[str], gone: set[str]) -> None:
-    await house.clock.leap(13.5 * 3600)
-    await house.clock.advance(10)
-    written_to = [sent.outgoing.recipient for sent in house.wire.sends]
+async def _after_the_night(services: MessagingServices, posted: list[str], gone: set[str]) -> None:
+    await services.clock.leap(13.5 * 3600)
+    await services.clock.advance(10)
+    written_to = [sent.outgoing.recipient for sent in services.wire.sends]
     assert not gone & set(written_to)
     assert len(written_to) == len(set(written_to)) == MESSAGES - len(gone)
-    states = [await house.state(message) for message in posted]
+    states = [await services.get_state(message) for message in posted]
     assert states[:50] == [
         *[S.CANCELLED] * 10,
         *[S.BLOCKED] * 20,
@@ -90,11 +92,11 @@ async def _after_the_night(house: SmallHouse, posted: list[str], gone: set[str])
         *[S.EXPIRED] * 10,
     ]
     assert set(states[50:]) == {S.SENT}
-    assert await house.database.read(queue.next_due) is None
+    assert await services.database.read(queue.get_next_due_time) is None
 
 
-async def _ever_sent(house: SmallHouse) -> object:
-    rows = await house.rows(
+async def _ever_sent(services: MessagingServices) -> object:
+    rows = await services.query_rows(
         "SELECT count(*) FROM message_history WHERE state IN ('sending','sent')"
     )
     return rows[0][0]

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.doors import Caller, Doors, doors, settings_for
+from tests.helpers.doors import HttpClient, HttpServer, build_settings, open_http_server
 
 
 @pytest.fixture
-async def open_doors(short_folder: Path) -> AsyncIterator[Doors]:
+async def server(short_folder: Path) -> AsyncIterator[HttpServer]:
     """Open a house with both doors."""
-    async with doors(settings_for(short_folder)) as opened:
+    async with open_http_server(build_settings(short_folder)) as opened:
         yield opened
 
 
 @pytest.fixture
-async def api(open_doors: Doors) -> Caller:
+async def api(server: HttpServer) -> HttpClient:
     """Return a caller on the control socket."""
-    return open_doors.control
+    return server.control

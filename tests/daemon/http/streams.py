@@ -7,11 +7,11 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.helpers.doors import Caller
+from tests.helpers.doors import HttpClient
 
 
-async def lines_until(
-    caller: Caller,
+async def read_lines_until(
+    caller: HttpClient,
     path: str,
     wanted: Callable[[dict[str, Any]], bool],
     meanwhile: Callable[[], Awaitable[object]] | None = None,
@@ -28,13 +28,13 @@ async def lines_until(
     return found
 
 
-def is_ready(line: dict[str, Any]) -> bool:
+def is_ready_line(line: dict[str, Any]) -> bool:
     """Tell whether a line of a pairing says that the phone is linked."""
     return bool(line["data"].get("state") == "ready")
 
 
-async def ready_session(api: Caller, name: str = "ventas") -> None:
+async def create_ready_session(api: HttpClient, name: str = "ventas") -> None:
     """Add a session whose phone scans after a while, and wait until it is ready."""
     await api.post("/v1/sessions", name=name, channel="simulated")
     await api.post(f"/v1/sessions/{name}/start")
-    await lines_until(api, f"/v1/sessions/{name}/pairing", is_ready)
+    await read_lines_until(api, f"/v1/sessions/{name}/pairing", is_ready_line)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.process import RealDaemon, running
+from tests.helpers.process import DaemonProcess, run_daemon
 
 SETTINGS = """
 [daemon]
@@ -31,7 +31,7 @@ PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class UserCommandResult:
     """What a command did."""
 
     status: int
@@ -40,12 +40,12 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class UserCommands:
     """A running daemon, and its command line."""
 
-    daemon: RealDaemon
+    daemon: DaemonProcess
 
-    def __call__(self, *words: str, text: str = "", status: int = 0) -> Ran:
+    def __call__(self, *words: str, text: str = "", status: int = 0) -> UserCommandResult:
         """Run a command with something on its standard input; fail on another exit status."""
         done = subprocess.run(
             [sys.executable, "-m", "daemon", "--socket", self.socket, *words],
@@ -58,9 +58,9 @@ class House:
         )
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return UserCommandResult(done.returncode, done.stdout, done.stderr)
 
-    def ask(self, *words: str, text: str = "") -> Any:  # noqa: ANN401 - the daemon's JSON
+    def run_json_command(self, *words: str, text: str = "") -> Any:  # noqa: ANN401 - the daemon's JSON
         """Run a command and return what it says as JSON."""
         return json.loads(self(*words, "--json", text=text).out)
 
@@ -69,7 +69,7 @@ class House:
         """Return the control socket's path."""
         return str(self.daemon.state_dir / "control.sock")
 
-    def http(self, path: str, token: str = "", **body: str) -> tuple[int, Any]:
+    def call_http(self, path: str, token: str = "", **body: str) -> tuple[int, Any]:
         """Ask the public door."""
         base = self.daemon.client.get("status")["doors"]["http"]
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -83,26 +83,26 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[House]:
+def services() -> Iterator[UserCommands]:
     """Start a daemon with one administrator."""
     with (
         tempfile.TemporaryDirectory(prefix="lm-") as folder,
-        running(Path(folder), SETTINGS.format(folder=folder)) as daemon,
+        run_daemon(Path(folder), SETTINGS.format(folder=folder)) as daemon,
     ):
-        here = House(daemon)
+        here = UserCommands(daemon)
         here("users", "add", "ana", "--role", "admin", text=f"{PASSWORD}\n")
         yield here
 
 
-def test_a_user_is_added_and_comes_in(house: House) -> None:
+def test_a_user_is_added_and_comes_in(services: UserCommands) -> None:
     """The password from a pipe is the one that signs in."""
-    assert house.http("/v1/sign-in", user="ana", password=PASSWORD)[0] == 200
-    assert house.http("/v1/sign-in", user="ana", password="wrong password")[0] == 401
+    assert services.call_http("/v1/sign-in", user="ana", password=PASSWORD)[0] == 200
+    assert services.call_http("/v1/sign-in", user="ana", password="wrong password")[0] == 401
 
 
-def test_a_password_is_asked_for_twice_on_a_terminal(house: House) -> None:
+def test_a_password_is_asked_for_twice_on_a_terminal(services: UserCommands) -> None:
     """Typed unseen, and once more; nothing of it is shown."""
-    command = [sys.executable, "-m", "daemon", "--socket", house.socket]
+    command = [sys.executable, "-m", "daemon", "--socket", services.socket]
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*command, "users", "add", "typed", "--role", "viewer"],
@@ -121,7 +121,7 @@ def test_a_password_is_asked_for_twice_on_a_terminal(house: House) -> None:
         shown += os.read(ours, 4096).decode()
     os.close(ours)
     assert PASSWORD not in shown
-    assert house.http("/v1/sign-in", user="typed", password=PASSWORD)[0] == 200
+    assert services.call_http("/v1/sign-in", user="typed", password=PASSWORD)[0] == 200
 
 
 def test_no_command_takes_a_password_as_an_argument() -> None:
@@ -136,93 +136,103 @@ def test_no_command_takes_a_password_as_an_argument() -> None:
         assert "--password" not in help_
 
 
-def test_a_weak_password_is_refused_with_a_hint(house: House) -> None:
+def test_a_weak_password_is_refused_with_a_hint(services: UserCommands) -> None:
     """The user learns what to do; it is the user's error."""
-    ran = house("users", "add", "eva", "--role", "viewer", text="short\n", status=2)
+    ran = services("users", "add", "eva", "--role", "viewer", text="short\n", status=2)
     assert ran.err.startswith("password_refused: ")
     assert "hint: " in ran.err
 
 
-def test_users_are_listed_changed_and_shut_out(house: House) -> None:
+def test_users_are_listed_changed_and_shut_out(services: UserCommands) -> None:
     """Role, password, disable, enable: each holds at once and says so."""
-    house("users", "add", "leo", "--role", "viewer", "--link-only")
-    assert "leo is operator" in house("users", "role", "leo", "operator").out
-    assert "is set" in house("users", "password", "leo", text=f"{PASSWORD}\n").out
-    assert house.http("/v1/sign-in", user="leo", password=PASSWORD)[0] == 200
-    assert "shut out" in house("users", "disable", "leo").out
-    assert house.http("/v1/sign-in", user="leo", password=PASSWORD)[0] == 401
-    assert house.ask("users", "enable", "leo")["disabled_at"] is None
-    listed = {user["name"]: user["role"] for user in house.ask("users", "list")["items"]}
+    services("users", "add", "leo", "--role", "viewer", "--link-only")
+    assert "leo is operator" in services("users", "role", "leo", "operator").out
+    assert "is set" in services("users", "password", "leo", text=f"{PASSWORD}\n").out
+    assert services.call_http("/v1/sign-in", user="leo", password=PASSWORD)[0] == 200
+    assert "shut out" in services("users", "disable", "leo").out
+    assert services.call_http("/v1/sign-in", user="leo", password=PASSWORD)[0] == 401
+    assert services.run_json_command("users", "enable", "leo")["disabled_at"] is None
+    listed = {
+        user["name"]: user["role"] for user in services.run_json_command("users", "list")["items"]
+    }
     assert (listed["ana"], listed["leo"]) == ("admin", "operator")
-    assert "ana" in house("users", "list").out
+    assert "ana" in services("users", "list").out
 
 
-def test_the_last_administrator_stays(house: House) -> None:
+def test_the_last_administrator_stays(services: UserCommands) -> None:
     """A conflict that says what to do first."""
-    assert house("users", "disable", "ana", status=2).err.startswith("conflict: ")
+    assert services("users", "disable", "ana", status=2).err.startswith("conflict: ")
 
 
-def test_a_token_is_shown_once_used_and_revoked(house: House) -> None:
+def test_a_token_is_shown_once_used_and_revoked(services: UserCommands) -> None:
     """The token alone is on standard output, so that a script can take it."""
     words = ("tokens", "add", "crm", "--user", "ana", "--scope", "messages:read", "--hours", "2")
-    token = house(*words).out.strip()
-    assert house.http("/v1/messages", token)[0] == 200
-    assert house.http("/v1/sessions", token)[1]["code"] == "scope_missing"
-    row = next(each for each in house.ask("tokens", "list")["items"] if each["name"] == "crm")
-    assert "messages:read" in house("tokens", "list").out
-    assert "is revoked" in house("tokens", "revoke", row["id"]).out
-    assert house.ask("tokens", "revoke", row["id"])["revoked_at"]
-    assert house.http("/v1/messages", token)[1]["code"] == "token_revoked"
-    assert token not in house.daemon.log.read_text()
+    token = services(*words).out.strip()
+    assert services.call_http("/v1/messages", token)[0] == 200
+    assert services.call_http("/v1/sessions", token)[1]["code"] == "scope_missing"
+    row = next(
+        each
+        for each in services.run_json_command("tokens", "list")["items"]
+        if each["name"] == "crm"
+    )
+    assert "messages:read" in services("tokens", "list").out
+    assert "is revoked" in services("tokens", "revoke", row["id"]).out
+    assert services.run_json_command("tokens", "revoke", row["id"])["revoked_at"]
+    assert services.call_http("/v1/messages", token)[1]["code"] == "token_revoked"
+    assert token not in services.daemon.log.read_text()
 
 
-def test_lists_of_tokens_go_on(house: House) -> None:
+def test_lists_of_tokens_go_on(services: UserCommands) -> None:
     """A page says how to see the next one."""
     for name in ("one", "two"):
         words = ("tokens", "add", name, "--user", "ana", "--scope", "messages:read")
-        assert house.ask(*words)["record"]["name"] == name
-    assert "--after tok_" in house("tokens", "list", "--limit", "1").out
+        assert services.run_json_command(*words)["record"]["name"] == name
+    assert "--after tok_" in services("tokens", "list", "--limit", "1").out
 
 
-def test_open_prints_a_link_that_works_once(house: House) -> None:
+def test_open_prints_a_link_that_works_once(services: UserCommands) -> None:
     """The secret stands behind the #; the second to open it is refused."""
-    url = house("open", "ana").out.strip()
+    url = services("open", "ana").out.strip()
     assert "/sign-in#" in url
     secret = url.partition("#")[2]
-    assert house.http("/v1/sign-in/link", link=secret)[1]["user"] == "ana"
-    assert house.http("/v1/sign-in/link", link=secret)[1]["code"] == "link_spent"
-    assert house.ask("open", "ana")["user"] == "ana"
-    assert house("open", "nobody", status=2).err.startswith("not_found: ")
+    assert services.call_http("/v1/sign-in/link", link=secret)[1]["user"] == "ana"
+    assert services.call_http("/v1/sign-in/link", link=secret)[1]["code"] == "link_spent"
+    assert services.run_json_command("open", "ana")["user"] == "ana"
+    assert services("open", "nobody", status=2).err.startswith("not_found: ")
 
 
-def test_a_prospect_is_entered_corrected_and_exported(house: House, tmp_path: Path) -> None:
+def test_a_prospect_is_entered_corrected_and_exported(
+    services: UserCommands, tmp_path: Path
+) -> None:
     """By hand, one at a time; the file that comes out is its owner's alone."""
-    made = house.ask("prospects", "add", "11 4123-4567", "--origin", "feria", "--name", "=Ana")
+    made = services.run_json_command(
+        "prospects", "add", "11 4123-4567", "--origin", "feria", "--name", "=Ana"
+    )
     assert made["phone"] == "+541141234567"
     words = ("--phone", "+54 9 11 4123-4568", "--reason", "misread")
-    assert "unchecked" in house("prospects", "correct", made["id"], *words).out
+    assert "unchecked" in services("prospects", "correct", made["id"], *words).out
     file = tmp_path / "out.csv"
-    assert "1 records" in house("prospects", "export", str(file)).out
+    assert "1 records" in services("prospects", "export", str(file)).out
     assert file.stat().st_mode & 0o077 == 0
-    (row,) = house.ask("prospects", "export")
+    (row,) = services.run_json_command("prospects", "export")
     assert (row["phone"], row["name"]) == ("+5491141234568", "'=Ana")
-    assert house("prospects", "export", "--text", "nobody").out.count("\n") == 1
+    assert services("prospects", "export", "--text", "nobody").out.count("\n") == 1
 
 
-def test_a_list_is_suppressed_checked_and_exported(house: House, tmp_path: Path) -> None:
+def test_a_list_is_suppressed_checked_and_exported(services: UserCommands, tmp_path: Path) -> None:
     """A register goes in with its rejects named, and comes out again."""
     register = tmp_path / "register.csv"
     register.write_bytes("número\n11 5555-1234\nnadie\n".encode("cp1252"))
     words = ("suppress", "import", str(register), "--reason", "do-not-call register")
-    first = house(*words).out
+    first = services(*words).out
     assert "1 suppressed, 0 were already" in first
     assert "2" in first
-    again = house.ask(*words)
+    again = services.run_json_command(*words)
     assert (again["added"], again["already"]) == (0, 1)
-    assert house.ask("suppress", "check", "+54 9 11 5555-1234")["suppressed"]
-    assert "do-not-call" in house("suppress", "check", "+54 11 5555-1234").out
-    assert "not suppressed" in house("suppress", "check", "+54 11 5555-9999").out
-    aliases = {record["alias"] for record in house.ask("suppress", "export")}
+    assert services.run_json_command("suppress", "check", "+54 9 11 5555-1234")["suppressed"]
+    assert "do-not-call" in services("suppress", "check", "+54 11 5555-1234").out
+    assert "not suppressed" in services("suppress", "check", "+54 11 5555-9999").out
+    aliases = {record["alias"] for record in services.run_json_command("suppress", "export")}
     assert "+5491155551234" in aliases or "+541155551234" in aliases or aliases == {""}
     out = tmp_path / "suppressed.csv"
-    assert str(out) in house("suppress", "export", str(out)).out
+    assert str(out) in services("suppress", "export", str(out)).out

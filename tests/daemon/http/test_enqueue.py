@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from daemon.bus import Bus
+from daemon.bus import EventBus
 from daemon.events import SendingHalted
-from tests.helpers.doors import DAYTIME, Caller, Doors
+from tests.helpers.doors import DAYTIME, HttpClient, HttpServer
 
 PHONE = "+5491141234567"
 OTHER = "+5491141234568"
@@ -20,7 +20,7 @@ def order(phone: str = PHONE, **more: str) -> dict[str, Any]:
     return {"to": phone, "text": "Hola", **more}
 
 
-async def test_each_item_has_its_own_result(api: Caller) -> None:
+async def test_each_item_has_its_own_result(api: HttpClient) -> None:
     """What can't be taken does not keep the others out; the order is the one that was given."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     batch = [order(), order("nobody"), order(OTHER, text=" ")]
@@ -34,7 +34,7 @@ async def test_each_item_has_its_own_result(api: Caller) -> None:
     assert len((await api.get("/v1/messages")).document["items"]) == 1
 
 
-async def test_a_batch_again_is_the_same_messages(api: Caller) -> None:
+async def test_a_batch_again_is_the_same_messages(api: HttpClient) -> None:
     """Each item's own key makes a repeated batch harmless; another text under it is refused."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     batch = [order(key="a"), order(OTHER, key="b")]
@@ -45,22 +45,22 @@ async def test_a_batch_again_is_the_same_messages(api: Caller) -> None:
     assert again[1]["problem"]["code"] == "idempotency_conflict"
 
 
-async def test_one_key_can_not_stand_for_many(api: Caller) -> None:
+async def test_one_key_can_not_stand_for_many(api: HttpClient) -> None:
     """The header is for one message; a list says so."""
     headers = {"Idempotency-Key": "k"}
     reply = await api.call("POST", "/v1/messages", json=[order()], headers=headers)
     assert (reply.status, "key" in reply.document["hint"]) == (400, True)
 
 
-async def test_a_list_has_bounds(api: Caller) -> None:
+async def test_a_list_has_bounds(api: HttpClient) -> None:
     """Nothing, or more than five hundred, is refused as a whole."""
     for batch in ([], [order()] * 501):
         assert (await api.call("POST", "/v1/messages", json=batch)).status == 400
 
 
-async def test_who_waits_is_answered_even_when_news_are_lost(open_doors: Doors) -> None:
+async def test_who_waits_is_answered_even_when_news_are_lost(server: HttpServer) -> None:
     """In a flood of other news the answer is the message as it stands."""
-    api, bus = open_doors.control, open_doors.house.bus
+    api, bus = server.control, server.services.bus
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     news = bus.subscribe()
     asking = asyncio.create_task(
@@ -75,7 +75,7 @@ async def test_who_waits_is_answered_even_when_news_are_lost(open_doors: Doors) 
     assert all(item["message"]["id"] for item in items)
 
 
-def flood(bus: Bus) -> None:
+def flood(bus: EventBus) -> None:
     """Publish more than any listener has room for."""
     for _ in range(5000):
         bus.publish(SendingHalted(subject="installation", at=DAYTIME, who="x", reason="x"))
@@ -85,7 +85,9 @@ def flood(bus: Bus) -> None:
 @pytest.mark.parametrize(
     "moment", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"]
 )
-async def test_the_ends_of_the_calendar_are_refused(api: Caller, name: str, moment: str) -> None:
+async def test_the_ends_of_the_calendar_are_refused(
+    api: HttpClient, name: str, moment: str
+) -> None:
     """Where no time can be reckoned with any more, it says so; alone and in a list."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     one = await api.call("POST", "/v1/messages", json=order(**{name: moment}))
@@ -96,7 +98,7 @@ async def test_the_ends_of_the_calendar_are_refused(api: Caller, name: str, mome
     assert (first["status"], first["problem"]["detail"], second["status"]) == (400, said, 202)
 
 
-async def test_figures_since_the_ends_of_the_calendar_are_refused(api: Caller) -> None:
+async def test_figures_since_the_ends_of_the_calendar_are_refused(api: HttpClient) -> None:
     """A query's moment has the same bounds."""
     reply = await api.get("/v1/stats?since=9999-12-31T23:59:59-14:00")
     assert (reply.status, reply.document["detail"]) == (
@@ -106,7 +108,7 @@ async def test_figures_since_the_ends_of_the_calendar_are_refused(api: Caller) -
 
 
 @pytest.mark.parametrize(("key", "said"), [("", "must not be empty"), ("k" * 201, "at most 200")])
-async def test_the_header_has_the_bounds_of_the_key(api: Caller, key: str, said: str) -> None:
+async def test_the_header_has_the_bounds_of_the_key(api: HttpClient, key: str, said: str) -> None:
     """An empty key would promise what is not kept, and one without end fills the file."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     headers = {"Idempotency-Key": key}
@@ -117,7 +119,7 @@ async def test_the_header_has_the_bounds_of_the_key(api: Caller, key: str, said:
     assert (await api.get("/v1/messages")).document["items"] == []
 
 
-async def test_two_keys_for_one_message_are_refused(api: Caller) -> None:
+async def test_two_keys_for_one_message_are_refused(api: HttpClient) -> None:
     """Which of them would hold, nobody could know; the same one twice is one."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     headers = {"Idempotency-Key": "a"}

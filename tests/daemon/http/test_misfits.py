@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from daemon import misfits
 from daemon.http import auth, v1
-from daemon.http.openapi.document import described
-from tests.helpers.doors import Caller
+from daemon.http.openapi.document import describe_routes
+from tests.helpers.doors import HttpClient
 from tests.helpers.examples import examples
 
-ROUTES = described([*v1.routes, *auth.routes, *auth.control_routes])
+ROUTES = describe_routes([*v1.RESOURCE_ROUTES, *auth.ACCOUNT_ROUTES, *auth.CONTROL_SOCKET_ROUTES])
 KINDS = [
     kind
     for each in ROUTES
@@ -27,8 +27,8 @@ FIELDS = sorted(
     {
         field.encode_name
         for kind in KINDS
-        for each in misfits.alternatives(msgspec.inspect.type_info(kind))
-        for field in misfits.fields(each)
+        for each in misfits.list_alternatives(msgspec.inspect.type_info(kind))
+        for field in misfits.get_declared_fields(each)
     }
 )
 JARGON = ("$", "`", "Expected", "RFC", "regex", "enum", "msgspec", "as it is")
@@ -52,7 +52,7 @@ def said_of(kind: Any, document: object) -> str:  # noqa: ANN401 - any declared 
     try:
         msgspec.json.decode(json.dumps(document), type=kind)
     except msgspec.DecodeError as error:
-        return misfits.sentence(error, kind, whole="body")
+        return misfits.format_validation_error(error, kind, value_name="body")
     return ""
 
 
@@ -73,14 +73,14 @@ def test_no_jargon_for_a_single_wrong_field(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     known = [
         field.encode_name
-        for each in misfits.alternatives(msgspec.inspect.type_info(kind))
-        for field in misfits.fields(each)
+        for each in misfits.list_alternatives(msgspec.inspect.type_info(kind))
+        for field in misfits.get_declared_fields(each)
     ]
     field = data.draw(st.sampled_from([*known, "other"]))
     try:
         msgspec.convert({field: data.draw(VALUE)}, kind, strict=False)
     except msgspec.ValidationError as error:
-        said = misfits.sentence(error, kind)
+        said = misfits.format_validation_error(error, kind)
         assert not [word for word in JARGON if word in said], said
 
 
@@ -121,7 +121,7 @@ def test_no_jargon_for_a_single_wrong_field(data: st.DataObject) -> None:
     ],
 )
 async def test_a_refusal_names_the_field_and_what_it_may_be(
-    api: Caller, method: str, path: str, given_: object, said: str
+    api: HttpClient, method: str, path: str, given_: object, said: str
 ) -> None:
     """The doors say it so: field, what is wrong, what to do."""
     how = {} if given_ is None else {"json": given_}
@@ -129,7 +129,7 @@ async def test_a_refusal_names_the_field_and_what_it_may_be(
     assert (reply.status, reply.document["detail"]) == (400, said)
 
 
-async def test_a_body_that_is_no_json_says_where_it_ends(api: Caller) -> None:
+async def test_a_body_that_is_no_json_says_where_it_ends(api: HttpClient) -> None:
     """Bytes that can't be read are told of without a library's words."""
     reply = await api.call("POST", "/v1/halt", data=b'{"reason":')
     assert reply.document["detail"] == "The body is no JSON: it ends too early."

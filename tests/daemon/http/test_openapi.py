@@ -13,11 +13,11 @@ from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from daemon.auth.access import ROUTE_SCOPES
-from daemon.http.openapi import operation_of
-from daemon.http.openapi.document import _anything, described
-from daemon.http.openapi.words import kind
-from daemon.http.reference import INTERFACE, interface
-from tests.helpers.doors import Caller, Doors
+from daemon.http.openapi import get_operation
+from daemon.http.openapi.document import _any_value_schema, describe_routes
+from daemon.http.openapi.words import describe_schema
+from daemon.http.reference import API_ROUTES, get_api_document
+from tests.helpers.doors import HttpClient, HttpServer
 
 
 class Outside(HTMLParser):
@@ -42,22 +42,22 @@ class Outside(HTMLParser):
 
 def test_the_document_is_openapi_3_1() -> None:
     """The validator of the specification finds nothing."""
-    document = json.loads(json.dumps(interface()))
+    document = json.loads(json.dumps(get_api_document()))
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
 def test_every_scope_of_the_table_is_said() -> None:
     """What a route asks for stands in its text, and it says how to come in."""
-    for each in described(INTERFACE):
+    for each in describe_routes(API_ROUTES):
         scope = ROUTE_SCOPES[each.method, re.sub(r":[^{}]*}", "}", each.path)]
-        said = interface()["paths"][re.sub(r":[^{}]*}", "}", each.path)][each.method.lower()]
+        said = get_api_document()["paths"][re.sub(r":[^{}]*}", "}", each.path)][each.method.lower()]
         assert (f"`{scope}`" in said["description"]) == (scope is not None)
         assert bool(said["security"]) == (scope is not None)
 
 
 def test_names_for_generated_clients_differ() -> None:
     """Each operation has a name of its own, of letters that every language takes."""
-    names = [each.name for each in described(INTERFACE)]
+    names = [each.operation_id for each in describe_routes(API_ROUTES)]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"[a-z]\w*", name) for name in names)
 
@@ -65,9 +65,9 @@ def test_names_for_generated_clients_differ() -> None:
 @pytest.mark.parametrize("word", ["body", "query"])
 def test_a_handler_takes_what_it_declares(word: str) -> None:
     """The type that a handler reads is the one that its declaration names."""
-    for route in INTERFACE:
+    for route in API_ROUTES:
         assert isinstance(route, web.RouteDef)
-        declared = operation_of(route.handler)
+        declared = get_operation(route.handler)
         assert declared is not None
         read = re.search(rf"\b{word}\(request, (\w+)\)", inspect.getsource(route.handler))
         if read is not None:
@@ -75,15 +75,15 @@ def test_a_handler_takes_what_it_declares(word: str) -> None:
             assert getattr(declared, word) is wanted, route.path
 
 
-async def test_programs_and_people_read_the_same(api: Caller, open_doors: Doors) -> None:
+async def test_programs_and_people_read_the_same(api: HttpClient, server: HttpServer) -> None:
     """`/openapi.json` and `/docs` are behind the door; the page loads nothing, and links hold."""
     token = await one_who_reads(api)
     headers = {"Authorization": f"Bearer {token}"}
-    document = await open_doors.public.call("GET", "/openapi.json", headers=headers)
+    document = await server.public.call("GET", "/openapi.json", headers=headers)
     assert document.document["openapi"] == "3.1.0"
     known = {**headers, "If-None-Match": document.headers["ETag"]}
-    assert (await open_doors.public.call("GET", "/openapi.json", headers=known)).status == 304
-    page = await open_doors.public.call("GET", "/docs", headers=headers)
+    assert (await server.public.call("GET", "/openapi.json", headers=known)).status == 304
+    page = await server.public.call("GET", "/docs", headers=headers)
     policy = page.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
@@ -92,10 +92,10 @@ async def test_programs_and_people_read_the_same(api: Caller, open_doors: Doors)
     assert seen.loads == []
     assert {link[1:] for link in seen.links if link.startswith("#")} <= seen.places
     assert {link for link in seen.links if not link.startswith("#")} == {"/openapi.json"}
-    assert all(f">{path}<" in page.document for path in interface()["paths"])
+    assert all(f">{path}<" in page.document for path in get_api_document()["paths"])
 
 
-async def one_who_reads(api: Caller) -> str:
+async def one_who_reads(api: HttpClient) -> str:
     """Return a token that may read."""
     await api.post("/v1/users", name="ana", role="viewer")
     order = {"name": "docs", "user": "ana", "scopes": ["sessions:read"]}
@@ -119,10 +119,10 @@ async def one_who_reads(api: Caller) -> str:
 )
 def test_a_schema_in_words(schema: dict[str, Any], words: str) -> None:
     """People read what a value may be, not JSON Schema."""
-    assert kind(schema, lambda name: f"<{name}>") == words
+    assert describe_schema(schema, lambda name: f"<{name}>") == words
 
 
 def test_an_unknown_type_is_not_described_as_anything() -> None:
     """A type that JSON has no word for stops the build of the document."""
     with pytest.raises(NotImplementedError):
-        _anything(complex)
+        _any_value_schema(complex)

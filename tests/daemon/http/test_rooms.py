@@ -9,29 +9,29 @@ import pytest
 from storage import contacts, inbound
 from storage.inbound import InboundRecord
 from storage.tx import Tx
-from tests.daemon.http.streams import lines_until, ready_session
-from tests.helpers.doors import DAYTIME, Caller, Doors
+from tests.daemon.http.streams import create_ready_session, read_lines_until
+from tests.helpers.doors import DAYTIME, HttpClient, HttpServer
 
-PHONE = "+5491141234567"
+HELD_PHONE = "+5491141234567"
 
 
-async def held(api: Caller) -> dict[str, Any]:
+async def hold_message(api: HttpClient) -> dict[str, Any]:
     """Return a message that waits for a person: a customer's first one."""
-    await ready_session(api)
-    entry = {"phone": PHONE, "cartera_origen": "feria", "permission": "relationship"}
+    await create_ready_session(api)
+    entry = {"phone": HELD_PHONE, "cartera_origen": "feria", "permission": "relationship"}
     made = (await api.post("/v1/prospects", **entry)).document
     word = {"validated": True, "reason": "I called them"}
     await api.post(f"/v1/prospects/{made['id']}/validate", **word)
-    order = {"to": PHONE, "text": "Hola Ana"}
+    order = {"to": HELD_PHONE, "text": "Hola Ana"}
     message = (await api.call("POST", "/v1/messages?wait=verdict", json=order)).document
     assert message["state"] == "held", message["sentence"]
     found: dict[str, Any] = message
     return found
 
 
-async def test_decisions_are_searched(api: Caller) -> None:
+async def test_decisions_are_searched(api: HttpClient) -> None:
     """By message, verdict, phase and rule set; a word that is no verdict is named."""
-    message = await held(api)
+    message = await hold_message(api)
     for query, count in (
         (f"message={message['id']}", 1),
         ("verdict=review&phase=enqueue", 1),
@@ -47,9 +47,9 @@ async def test_decisions_are_searched(api: Caller) -> None:
     assert (await api.get("/v1/decisions?verdict=maybe")).status == 400
 
 
-async def test_a_review_is_taken_by_one(api: Caller, open_doors: Doors) -> None:
+async def test_a_review_is_taken_by_one(api: HttpClient, server: HttpServer) -> None:
     """While another person looks at it nobody else decides; given back, or taken again, it is."""
-    message, review = await held(api), open_doors.house.review
+    message, review = await hold_message(api), server.services.review
     path = f"/v1/review/{message['id']}"
     await review.take(message["id"], "eva")
     (waiting,) = (await api.get("/v1/review")).document["items"]
@@ -58,7 +58,7 @@ async def test_a_review_is_taken_by_one(api: Caller, open_doors: Doors) -> None:
         refused = await api.post(f"{path}/{word}", **body)
         assert (refused.status, "eva" in refused.document["detail"]) == (409, True)
     await review.take(message["id"], "eva")
-    await review.give_back(message["id"], "eva")
+    await review.return_message(message["id"], "eva")
     assert (await api.post(f"{path}/take")).document["taken_by"]
     assert (await api.post(f"{path}/return")).document["taken_by"] is None
     assert (await api.post(f"{path}/take")).status == 200
@@ -66,13 +66,13 @@ async def test_a_review_is_taken_by_one(api: Caller, open_doors: Doors) -> None:
     assert (approved.status, approved.document["taken_by"]) == (200, None)
 
 
-async def test_what_came_in_is_listed(api: Caller, open_doors: Doors) -> None:
+async def test_what_came_in_is_listed(api: HttpClient, server: HttpServer) -> None:
     """By contact, session and wish, newest first; what we typed ourselves is not among it."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
-    aliases = open_doors.house.aliases
+    aliases = server.services.aliases
 
     def write(tx: Tx) -> None:
-        contact = contacts.resolve(tx, aliases.of_phone(PHONE), DAYTIME)
+        contact = contacts.resolve_contact(tx, aliases.from_phone(HELD_PHONE), DAYTIME)
         for number, (wish, own) in enumerate((("none", False), ("opt_out", False), ("none", True))):
             record = InboundRecord(
                 id=f"inb_{number}",
@@ -85,9 +85,9 @@ async def test_what_came_in_is_listed(api: Caller, open_doors: Doors) -> None:
                 wish=wish,
                 own=own,
             )
-            inbound.insert(tx, record)
+            inbound.insert_inbound(tx, record)
 
-    await open_doors.house.database.write(write)
+    await server.services.database.write(write)
     found = (await api.get("/v1/inbound?session=ventas&limit=1")).document
     assert ([each["id"] for each in found["items"]], found["next"]) == (["inb_1"], "inb_1")
     older = (await api.get("/v1/inbound?after=inb_1")).document
@@ -97,7 +97,7 @@ async def test_what_came_in_is_listed(api: Caller, open_doors: Doors) -> None:
     assert (await api.get("/v1/inbound?wish=coffee")).status == 400
 
 
-async def test_the_audit_is_read_page_by_page(api: Caller) -> None:
+async def test_the_audit_is_read_page_by_page(api: HttpClient) -> None:
     """Newest first; filtered by who, what and about whom; the cursor is an entry's number."""
     await api.post("/v1/halt", reason="a drill")
     await api.post("/v1/resume", reason="it is over")
@@ -111,9 +111,9 @@ async def test_the_audit_is_read_page_by_page(api: Caller) -> None:
     assert (await api.get("/v1/audit?after=null")).status == 400
 
 
-async def test_stats_count_what_there_is(api: Caller) -> None:
+async def test_stats_count_what_there_is(api: HttpClient) -> None:
     """How far messages came since a moment, and what stands where."""
-    await held(api)
+    await hold_message(api)
     found = (await api.get("/v1/stats")).document
     assert found["way"]["asked"] == found["messages"]["held"] == 1
     assert found["decisions"] == {"review": 1}
@@ -136,35 +136,35 @@ async def test_stats_count_what_there_is(api: Caller) -> None:
     ],
 )
 async def test_a_pairing_code_comes_as_data_or_drawn(
-    api: Caller, form: str, media: str, begins: str
+    api: HttpClient, form: str, media: str, begins: str
 ) -> None:
     """A program, a page and a terminal each get what they can show; no cache keeps it."""
-    await shown(api)
+    await show_pairing_code(api)
     async with api.session.get(f"{api.base}/v1/sessions/ventas/qr?as={form}") as reply:
         assert (reply.status, reply.content_type) == (200, media)
         assert reply.headers["Cache-Control"] == "no-store"
         assert (await reply.text()).startswith(begins)
 
 
-async def test_a_pairing_code_is_a_picture(api: Caller) -> None:
+async def test_a_pairing_code_is_a_picture(api: HttpClient) -> None:
     """PNG, for chat tools that show pictures."""
-    await shown(api)
+    await show_pairing_code(api)
     async with api.session.get(f"{api.base}/v1/sessions/ventas/qr?as=png") as reply:
         assert (await reply.read()).startswith(b"\x89PNG")
     assert (await api.get("/v1/sessions/ventas/qr?as=gif")).status == 400
 
 
-async def shown(api: Caller) -> None:
+async def show_pairing_code(api: HttpClient) -> None:
     """Wait until a session shows a code; its phone scans late."""
     options = {"seed": 1, "scan_after": 600}
     await api.post("/v1/sessions", name="ventas", channel="simulated", options=options)
     await api.post("/v1/sessions/ventas/start")
-    await lines_until(
+    await read_lines_until(
         api, "/v1/sessions/ventas/pairing", lambda line: line["type"] == "session.qr_shown"
     )
 
 
-async def test_a_session_tells_its_moves_and_is_deleted_twice(api: Caller) -> None:
+async def test_a_session_tells_its_moves_and_is_deleted_twice(api: HttpClient) -> None:
     """History by region; a second delete changes nothing."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     await api.post("/v1/sessions/ventas/start")
@@ -175,7 +175,7 @@ async def test_a_session_tells_its_moves_and_is_deleted_twice(api: Caller) -> No
     assert (await api.get("/v1/sessions/ventas/history")).status == 404
 
 
-async def test_a_list_is_suppressed(api: Caller) -> None:
+async def test_a_list_is_suppressed(api: HttpClient) -> None:
     """An upload with numbers; what is none is named by its record, and the rest goes in."""
     content = "número\n11 4123-4567\nnadie\n".encode("cp1252")
     upload = await api.call("POST", "/v1/uploads?filename=lista.csv", data=content)
@@ -188,24 +188,24 @@ async def test_a_list_is_suppressed(api: Caller) -> None:
     assert not (await api.get("/v1/suppressions/check?phone=1155559999")).document["suppressed"]
 
 
-async def test_what_a_client_has_is_not_sent_again(api: Caller) -> None:
+async def test_what_a_client_has_is_not_sent_again(api: HttpClient) -> None:
     """An ETag that still holds is 304 with nothing; a change makes a new one."""
     first = await api.get("/v1/prospects")
     tag = {"If-None-Match": first.headers["ETag"]}
     again = await api.call("GET", "/v1/prospects", headers=tag)
     assert (again.status, again.document, again.headers["ETag"]) == (304, "", tag["If-None-Match"])
-    await api.post("/v1/prospects", phone=PHONE, cartera_origen="feria")
+    await api.post("/v1/prospects", phone=HELD_PHONE, cartera_origen="feria")
     assert (await api.call("GET", "/v1/prospects", headers=tag)).status == 200
 
 
-async def test_large_answers_are_compressed_for_who_can(open_doors: Doors) -> None:
+async def test_large_answers_are_compressed_for_who_can(server: HttpServer) -> None:
     """A long list is small on its way by TCP; a short answer, and a page, stay as they are."""
-    made = await open_doors.control.post("/v1/users", name="ana", role="admin")
+    made = await server.control.post("/v1/users", name="ana", role="admin")
     assert made.status == 201
     order = {"name": "crm", "user": "ana", "scopes": ["sessions:read"]}
-    token = (await open_doors.control.post("/v1/tokens", **order)).document["token"]
+    token = (await server.control.post("/v1/tokens", **order)).document["token"]
     headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
-    session, base = open_doors.public.session, open_doors.public.base
+    session, base = server.public.session, server.public.base
     async with session.get(f"{base}/openapi.json", headers=headers) as reply:
         whole = int(reply.headers["Content-Length"])
         assert (reply.headers["Content-Encoding"], reply.headers["Vary"]) == (

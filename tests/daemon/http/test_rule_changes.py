@@ -15,9 +15,9 @@ from daemon.errors import Unavailable
 from daemon.rulebook import pen
 from daemon.settings import RulesSettings
 from storage import audit
-from tests.browser.harness import opened
-from tests.daemon.http.test_rooms import held
-from tests.helpers.doors import Doors, doors, settings_for
+from tests.browser.harness import open_console
+from tests.daemon.http.test_rooms import hold_message
+from tests.helpers.doors import HttpServer, build_settings, open_http_server
 
 ALLOW = {"target": "gate.thresholds.allow", "value": 90}
 
@@ -31,12 +31,12 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def keeper(short_folder: Path, own: Path) -> AsyncIterator[Doors]:
+async def rule_editor(short_folder: Path, own: Path) -> AsyncIterator[HttpServer]:
     """A house whose rules lie in a folder of the test's own."""
     settings = msgspec.structs.replace(
-        settings_for(short_folder), rules=RulesSettings(dir=str(own))
+        build_settings(short_folder), rules=RulesSettings(dir=str(own))
     )
-    async with doors(settings) as opened_doors:
+    async with open_http_server(settings) as opened_doors:
         yield opened_doors
 
 
@@ -45,10 +45,12 @@ def names(folder: Path) -> list[str]:
     return [each.name for each in folder.iterdir()]
 
 
-async def test_a_dry_run_tells_who_would_flip_and_changes_nothing(keeper: Doors, own: Path) -> None:
+async def test_a_dry_run_tells_who_would_flip_and_changes_nothing(
+    rule_editor: HttpServer, own: Path
+) -> None:
     """Prospects by name, before and after; no file, no hash, no audit."""
-    api = keeper.control
-    await held(api)
+    api = rule_editor.control
+    await hold_message(api)
     before = (await api.get("/v1/rules")).document
     raised = {"value": 95} | {"target": "gate.thresholds.review"}
     assert (await api.post("/v1/rules/change", **raised, dry_run=True)).status == 422
@@ -61,9 +63,9 @@ async def test_a_dry_run_tells_who_would_flip_and_changes_nothing(keeper: Doors,
     assert names(own) == []
 
 
-async def test_points_go_live_and_the_hash_says_so(keeper: Doors, own: Path) -> None:
+async def test_points_go_live_and_the_hash_says_so(rule_editor: HttpServer, own: Path) -> None:
     """The file has the folder's rights, the history the reason, the audit the figures."""
-    api = keeper.control
+    api = rule_editor.control
     before = (await api.get("/v1/rules")).document["gate"]["hash"]
     order = {"target": "gate.scores.unanswered", "value": -20}
     made = (await api.post("/v1/rules/change", **order, reason="they do not mind")).document
@@ -73,15 +75,15 @@ async def test_points_go_live_and_the_hash_says_so(keeper: Doors, own: Path) -> 
     assert stat.S_IMODE((own / "gate.yaml").stat().st_mode) == 0o600
     (entry,) = (await api.get("/v1/rules/history?limit=1")).document["items"]
     assert (entry["how"], entry["reason"]) == ("loaded", "they do not mind")
-    (noted,) = await keeper.house.database.read(
-        lambda reader: audit.of_subject(reader, "scores.unanswered")
+    (noted,) = await rule_editor.services.database.read(
+        lambda reader: audit.list_subject_audit_entries(reader, "scores.unanswered")
     )
     assert (noted.action, noted.reason) == ("rules_changed", "they do not mind")
 
 
-async def test_a_threshold_waits_to_be_accepted(keeper: Doors, own: Path) -> None:
+async def test_a_threshold_waits_to_be_accepted(rule_editor: HttpServer, own: Path) -> None:
     """What a person wrote in the file stays, and so do the file's rights."""
-    api, file = keeper.control, own / "gate.yaml"
+    api, file = rule_editor.control, own / "gate.yaml"
     file.write_text("# ours\nformat: leadmaster/gate@1\n", encoding="utf-8")
     file.chmod(0o640)
     made = (await api.post("/v1/rules/change", **ALLOW, reason="careful")).document
@@ -105,24 +107,24 @@ async def test_a_threshold_waits_to_be_accepted(keeper: Doors, own: Path) -> Non
     ],
 )
 async def test_a_bad_value_is_refused_before_it_is_written(
-    keeper: Doors, own: Path, order: dict[str, object], status: int, said: str
+    rule_editor: HttpServer, own: Path, order: dict[str, object], status: int, said: str
 ) -> None:
     """In a sentence, with file and line where a file is to blame."""
-    reply = await keeper.control.call("POST", "/v1/rules/change", json=order)
+    reply = await rule_editor.control.call("POST", "/v1/rules/change", json=order)
     assert (reply.status, said in reply.document["detail"]) == (status, True), reply.document
     assert names(own) == []
 
 
-async def test_a_ramp_is_changed_by_its_ends(keeper: Doors, own: Path) -> None:
+async def test_a_ramp_is_changed_by_its_ends(rule_editor: HttpServer, own: Path) -> None:
     """As the file names them; what was and what will be come back in the same form."""
     ends = {"from": [30, 0], "to": [60, -40]}
     order = {"target": "gate.scores.stale", "value": ends, "reason": "it ages faster"}
-    made = (await keeper.control.call("POST", "/v1/rules/change", json=order)).document
+    made = (await rule_editor.control.call("POST", "/v1/rules/change", json=order)).document
     assert made["before"] == {"from": [30, 0], "to": [90, -20]}
     assert made["after"] == ends
     assert "to: [60, -40]" in (own / "gate.yaml").read_text(encoding="utf-8")
-    (noted,) = await keeper.house.database.read(
-        lambda reader: audit.of_subject(reader, "scores.stale")
+    (noted,) = await rule_editor.services.database.read(
+        lambda reader: audit.list_subject_audit_entries(reader, "scores.stale")
     )
     assert noted.detail["after"] == "{from: [30, 0], to: [60, -40]}"
 
@@ -132,8 +134,8 @@ async def test_without_a_folder_it_says_what_to_do(
     short_folder: Path, name: str, said: str
 ) -> None:
     """A setting, or a folder to make."""
-    settings = msgspec.structs.replace(settings_for(short_folder), rules=RulesSettings(dir=name))
-    async with doors(settings) as opened_doors:
+    settings = msgspec.structs.replace(build_settings(short_folder), rules=RulesSettings(dir=name))
+    async with open_http_server(settings) as opened_doors:
         reply = await opened_doors.control.post("/v1/rules/change", **ALLOW, dry_run=True)
     assert (reply.status, said in reply.document["detail"]) == (409, True)
     assert reply.document["hint"]
@@ -142,9 +144,9 @@ async def test_without_a_folder_it_says_what_to_do(
 async def test_who_may_not_read_prospects_gets_figures_alone(short_folder: Path, own: Path) -> None:
     """The right to the rules is no right to names."""
     settings = msgspec.structs.replace(
-        settings_for(short_folder), rules=RulesSettings(dir=str(own))
+        build_settings(short_folder), rules=RulesSettings(dir=str(own))
     )
-    async with opened(settings, frozenset({Scope.RULES_WRITE, Scope.RULES_READ})) as console:
+    async with open_console(settings, frozenset({Scope.RULES_WRITE, Scope.RULES_READ})) as console:
         told = await console.api.post("/v1/rules/change", **ALLOW, dry_run=True)
     assert (told.status, told.document["report"]["examples"]) == (200, [])
 
@@ -153,7 +155,7 @@ def test_a_file_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     """With what the system says of it; a draft that was left behind is in nobody's way."""
     lost = rules.RuleFile(str(tmp_path / "gone" / "gate.yaml"), "x")
     with pytest.raises(Unavailable, match=r"gate\.yaml could not be written: No such file"):
-        pen.write([lost])
+        pen.write_rule_files([lost])
     (tmp_path / ".gate.yaml.new").write_text("half", encoding="utf-8")
-    pen.write([rules.RuleFile(str(tmp_path / "gate.yaml"), "whole")])
+    pen.write_rule_files([rules.RuleFile(str(tmp_path / "gate.yaml"), "whole")])
     assert names(tmp_path) == ["gate.yaml"]

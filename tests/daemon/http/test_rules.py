@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from daemon.settings import RulesSettings
-from tests.daemon.http.test_rooms import held
-from tests.helpers.doors import Doors, doors, settings_for
+from tests.daemon.http.test_rooms import hold_message
+from tests.helpers.doors import HttpServer, build_settings, open_http_server
 
 FORMAT = "format: leadmaster/gate@1\n"
 RELAXED = (
@@ -23,13 +23,13 @@ SHORT = FORMAT + "vetoes: [{id: short, reason: r, when: {message.length|lte: 10}
 
 
 @pytest.fixture
-async def keeper(short_folder: Path, tmp_path: Path) -> AsyncIterator[Doors]:
+async def rule_editor(short_folder: Path, tmp_path: Path) -> AsyncIterator[HttpServer]:
     """A house whose rules lie in a folder of the test's own."""
     for name in ("rules.d", "shadow.d"):
         (tmp_path / name).mkdir()
     rules = RulesSettings(dir=str(tmp_path / "rules.d"), shadow=str(tmp_path / "shadow.d"))
-    settings = msgspec.structs.replace(settings_for(short_folder), rules=rules)
-    async with doors(settings) as opened:
+    settings = msgspec.structs.replace(build_settings(short_folder), rules=rules)
+    async with open_http_server(settings) as opened:
         yield opened
 
 
@@ -37,9 +37,11 @@ def _save(tmp_path: Path, text: str, folder: str = "rules.d") -> None:
     (tmp_path / folder / "ours.yaml").write_text(text, encoding="utf-8")
 
 
-async def test_a_change_waits_is_accepted_and_rolled_back(keeper: Doors, tmp_path: Path) -> None:
+async def test_a_change_waits_is_accepted_and_rolled_back(
+    rule_editor: HttpServer, tmp_path: Path
+) -> None:
     """Status, figures and history say the same at each step."""
-    api = keeper.control
+    api = rule_editor.control
     before = (await api.get("/v1/rules")).document
     (tmp_path / "rules.d" / "gate.yaml").write_text(RELAXED, encoding="utf-8")
     state = (await api.post("/v1/rules/reload")).document
@@ -68,25 +70,32 @@ async def test_a_change_waits_is_accepted_and_rolled_back(keeper: Doors, tmp_pat
     assert (await api.get("/v1/rules/sets/0000")).status == 404
 
 
-async def test_a_save_is_seen_and_told(keeper: Doors, tmp_path: Path) -> None:
+async def test_a_save_is_seen_and_told(rule_editor: HttpServer, tmp_path: Path) -> None:
     """Nobody asks: the watch sees it; what is broken is counted, and mending it clears that."""
-    api, desk = keeper.control, keeper.house.rule_desk
-    await _until(lambda: desk.state().rejected is not None, lambda: _save(tmp_path, "- broken\n"))
+    api, desk = rule_editor.control, rule_editor.services.ruleset_service
+    await _until(
+        lambda: desk.get_status().rejected is not None, lambda: _save(tmp_path, "- broken\n")
+    )
     assert (await api.get("/v1/status")).document["rules"]["problems"] == 1
     _save(tmp_path, MANY)
-    await _until(lambda: "ours.yaml" in "".join(desk.state().gate.files))
-    assert desk.state().rejected is None
-    assert desk.state().warnings
+    await _until(lambda: "ours.yaml" in "".join(desk.get_status().gate.files))
+    assert desk.get_status().rejected is None
+    assert desk.get_status().warnings
 
 
 async def test_a_hang_up_finds_a_folder_that_came_later(short_folder: Path, tmp_path: Path) -> None:
     """And watches it from then on."""
     rules = RulesSettings(dir=str(tmp_path / "later.d"))
-    async with doors(msgspec.structs.replace(settings_for(short_folder), rules=rules)) as opened:
-        desk = opened.house.rule_desk
+    async with open_http_server(
+        msgspec.structs.replace(build_settings(short_folder), rules=rules)
+    ) as opened:
+        desk = opened.services.ruleset_service
         (tmp_path / "later.d").mkdir()
         (tmp_path / "later.d" / "ours.yaml").write_text(MANY, encoding="utf-8")
-        await _until(lambda: len(desk.state().gate.files) == 2, opened.house.rule_watch.ask)
+        await _until(
+            lambda: len(desk.get_status().gate.files) == 2,
+            opened.services.ruleset_watcher.request_reload,
+        )
 
 
 async def _until(holds: Callable[[], bool], again: Callable[[], object] = lambda: None) -> None:
@@ -103,10 +112,10 @@ async def _until(holds: Callable[[], bool], again: Callable[[], object] = lambda
     pytest.fail("it never held")
 
 
-async def test_a_message_is_explained_and_supposed(keeper: Doors) -> None:
+async def test_a_message_is_explained_and_supposed(rule_editor: HttpServer) -> None:
     """As the command line asks it."""
-    api = keeper.control
-    message = (await held(api))["id"]
+    api = rule_editor.control
+    message = (await hold_message(api))["id"]
     found = (await api.get(f"/v1/rules/explain/{message}")).document
     assert found["verdict"] == "review"
     supposed = f"/v1/rules/explain/{message}?prospect.permission=refused"
@@ -116,10 +125,10 @@ async def test_a_message_is_explained_and_supposed(keeper: Doors) -> None:
     assert (await api.get("/v1/rules/explain/msg_0")).status == 404
 
 
-async def test_a_backtest_tells_line_by_line(keeper: Doors, tmp_path: Path) -> None:
+async def test_a_backtest_tells_line_by_line(rule_editor: HttpServer, tmp_path: Path) -> None:
     """Of files that are sent along, or of the folder; what can't be read is refused."""
-    api = keeper.control
-    await held(api)
+    api = rule_editor.control
+    await hold_message(api)
     files = [{"path": "ours.yaml", "text": SHORT, "own": True}]
     *progress, last = (await api.post("/v1/rules/backtest", files=files)).document
     assert progress[-1]["done"] == progress[-1]["total"] == 1
@@ -133,13 +142,13 @@ async def test_a_backtest_tells_line_by_line(keeper: Doors, tmp_path: Path) -> N
     assert (await api.post("/v1/rules/backtest")).status == 422
 
 
-async def test_the_shadow_reports(keeper: Doors, tmp_path: Path) -> None:
+async def test_the_shadow_reports(rule_editor: HttpServer, tmp_path: Path) -> None:
     """How often it was asked, and how often it would have said otherwise."""
-    api = keeper.control
+    api = rule_editor.control
     assert (await api.get("/v1/rules/shadow")).document["shadow"] is None
     _save(tmp_path, SHORT, "shadow.d")
     await api.post("/v1/rules/reload")
-    await held(api)
+    await hold_message(api)
     report = (await api.get("/v1/rules/shadow?limit=5")).document
     assert (report["standing"]["asked"], report["standing"]["differed"]) == (1, 1)
     assert report["standing"]["flips"] == {"review → block": 1}

@@ -23,10 +23,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from daemon.cli.client import Client
-from daemon.http.reference import interface
+from daemon.cli.client import ControlClient
+from daemon.http.reference import get_api_document
 from tests.helpers.examples import examples
-from tests.helpers.process import RealDaemon, running
+from tests.helpers.process import DaemonProcess, run_daemon
 
 SETTINGS = """
 [daemon]
@@ -57,10 +57,10 @@ ALWAYS = [
     response_schema_conformance,
     ignored_auth,
 ]
-schema = schemathesis.openapi.from_dict(interface())
+schema = schemathesis.openapi.from_dict(get_api_document())
 OPERATIONS = [
     (method, path)
-    for path, methods in interface()["paths"].items()
+    for path, methods in get_api_document()["paths"].items()
     for method in methods
     if path not in ENDLESS
 ]
@@ -69,15 +69,15 @@ CAN_BE_WRONG = [
     (method, path)
     for method, path in OPERATIONS
     if {"parameters", "requestBody", "security"}
-    & {key for key, value in interface()["paths"][path][method].items() if value}
+    & {key for key, value in get_api_document()["paths"][path][method].items() if value}
 ]
 
 
 @dataclass
-class Robot:
+class TokenRenewingClient:
     """A client with every scope, that makes itself a new token when its own is void."""
 
-    daemon: RealDaemon
+    daemon: DaemonProcess
     base: str
     known: Mapping[str, str]
     """An id that is there, by the first word of the paths that it belongs to."""
@@ -103,7 +103,7 @@ class Robot:
         return response.status_code
 
 
-def furnished(client: Client) -> dict[str, str]:
+def furnished(client: ControlClient) -> dict[str, str]:
     """Put one of each into an empty house; return their ids."""
     client.post("users", name="eva", role="viewer")
     token = client.post("tokens", name="crm", user="eva", scopes=["sessions:read"])
@@ -124,21 +124,25 @@ def furnished(client: Client) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def robot() -> Iterator[Robot]:
+def robot() -> Iterator[TokenRenewingClient]:
     """Start a daemon with a session and a few people in it."""
     with (
         tempfile.TemporaryDirectory(prefix="lm-") as folder,
-        running(Path(folder), SETTINGS.format(folder=folder)) as daemon,
+        run_daemon(Path(folder), SETTINGS.format(folder=folder)) as daemon,
     ):
         daemon.client.post("users", name="robot", role="admin")
         base = daemon.client.get("status")["doors"]["http"]
-        client = Robot(daemon, base, furnished(daemon.client))
+        client = TokenRenewingClient(daemon, base, furnished(daemon.client))
         client.renew()
         yield client
 
 
 def asked(
-    robot: Robot, method: str, path: str, mode: GenerationMode, there: str | None = None
+    robot: TokenRenewingClient,
+    method: str,
+    path: str,
+    mode: GenerationMode,
+    there: str | None = None,
 ) -> set[int]:
     """Ask one operation again and again, `there` being an id to ask about; return the statuses."""
     statuses: set[int] = set()
@@ -155,19 +159,25 @@ def asked(
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_what_is_allowed_is_answered_as_described(robot: Robot, method: str, path: str) -> None:
+def test_what_is_allowed_is_answered_as_described(
+    robot: TokenRenewingClient, method: str, path: str
+) -> None:
     """No 500, no status, media type or shape that the description does not have."""
     assert max(asked(robot, method, path, GenerationMode.POSITIVE)) < SERVER_ERRORS
 
 
 @pytest.mark.parametrize(("method", "path"), ABOUT_ONE)
-def test_what_is_there_is_shown_as_described(robot: Robot, method: str, path: str) -> None:
+def test_what_is_there_is_shown_as_described(
+    robot: TokenRenewingClient, method: str, path: str
+) -> None:
     """The same about things that are there, so that more than 404 is seen."""
     there = robot.known[path.split("/")[2]]
     assert max(asked(robot, method, path, GenerationMode.POSITIVE, there)) < SERVER_ERRORS
 
 
 @pytest.mark.parametrize(("method", "path"), CAN_BE_WRONG)
-def test_what_is_forbidden_is_refused_as_described(robot: Robot, method: str, path: str) -> None:
+def test_what_is_forbidden_is_refused_as_described(
+    robot: TokenRenewingClient, method: str, path: str
+) -> None:
     """A request that the description rules out is a 4xx with a sentence, never a 500."""
     assert max(asked(robot, method, path, GenerationMode.NEGATIVE)) < SERVER_ERRORS

@@ -15,52 +15,58 @@ import pytest_asyncio
 from aiohttp import web
 
 from daemon.auth import ALL_SCOPES, Identity, Role, Scope, SignInMethod
-from daemon.auth.access import ROUTE_SCOPES, required
+from daemon.auth.access import ROUTE_SCOPES, get_required_scope
 from daemon.http import auth, health, reference, v1
-from daemon.http.openapi import operation_of
+from daemon.http.openapi import get_operation
 from daemon.http.pages import console
-from tests.helpers.doors import Doors, Reply, doors, settings_for
+from tests.helpers.doors import HttpReply, HttpServer, build_settings, open_http_server
 
 ROUTES = [
     (route.method, route.path)
-    for route in (*health.routes, *v1.routes, *auth.routes, *reference.routes, *console.routes)
+    for route in (
+        *health.routes,
+        *v1.RESOURCE_ROUTES,
+        *auth.ACCOUNT_ROUTES,
+        *reference.routes,
+        *console.routes,
+    )
     if isinstance(route, web.RouteDef)
 ]
-GUARDED = [route for route in ROUTES if required(*route) is not None]
+GUARDED = [route for route in ROUTES if get_required_scope(*route) is not None]
 OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 PARTS = re.compile(r"\{(\w+)(?::(\w+)[^{}]*)?\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Strangers:
+class BadCredentials:
     """An open house, and tokens that each are bad in one way."""
 
-    open_doors: Doors
+    server: HttpServer
     lesser: dict[Scope, str]
     bad: dict[str, str]
 
-    async def knock(self, method: str, path: str, token: str = "") -> Reply:
+    async def knock(self, method: str, path: str, token: str = "") -> HttpReply:
         """Ask a route for something, with a token or without."""
         address = PARTS.sub(lambda part: part[2] or "x", path)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return await self.open_doors.public.call(method, address, headers=headers)
+        return await self.server.public.call(method, address, headers=headers)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def strangers() -> AsyncIterator[Strangers]:
+async def bad_credentials() -> AsyncIterator[BadCredentials]:
     """Open a house, and make every kind of token that must not be believed."""
     with tempfile.TemporaryDirectory(prefix="lm-") as folder:
-        async with doors(settings_for(Path(folder))) as opened:
+        async with open_http_server(build_settings(Path(folder))) as opened:
             yield await met(opened)
 
 
-async def met(opened: Doors) -> Strangers:
+async def met(opened: HttpServer) -> BadCredentials:
     """Return the strangers at an open house's doors."""
-    room = opened.house.auth
-    await room.users.create("ana", Role.ADMIN, "root")
+    room = opened.services.auth
+    await room.users.create_user("ana", Role.ADMIN, "root")
 
     async def token(scopes: frozenset[Scope], life: timedelta = timedelta(hours=1)) -> str:
-        return (await room.tokens.make(OWNER, "ana", "crm", scopes, life)).token
+        return (await room.tokens.issue_token(OWNER, "ana", "crm", scopes, life)).token
 
     lesser = {scope: await token(ALL_SCOPES - {scope}) for scope in Scope}
     revoked = await token(ALL_SCOPES)
@@ -70,8 +76,8 @@ async def met(opened: Doors) -> Strangers:
         kid = {"kid": room.keys.kid}
         return jwt.encode({**said, **changes}, room.keys.private, "EdDSA", kid)
 
-    await room.tokens.revoke(said["jti"], "root")
-    return Strangers(
+    await room.tokens.revoke_token(said["jti"], "root")
+    return BadCredentials(
         opened,
         lesser,
         {
@@ -87,36 +93,41 @@ async def met(opened: Doors) -> Strangers:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 async def test_nobody_comes_in_without_the_right(
-    strangers: Strangers, method: str, path: str
+    bad_credentials: BadCredentials, method: str, path: str
 ) -> None:
     """No token, expired, another audience, `alg: none`, revoked: 401; without the scope: 403."""
-    reply = await strangers.knock(method, path)
+    reply = await bad_credentials.knock(method, path)
     assert (reply.status, reply.document["code"]) == (401, "unauthorized")
-    for code, token in strangers.bad.items():
-        reply = await strangers.knock(method, path, token)
+    for code, token in bad_credentials.bad.items():
+        reply = await bad_credentials.knock(method, path, token)
         assert (reply.status, reply.document["code"]) == (401, code)
-    scope = required(method, path)
+    scope = get_required_scope(method, path)
     assert scope is not None
-    reply = await strangers.knock(method, path, strangers.lesser[scope])
+    reply = await bad_credentials.knock(method, path, bad_credentials.lesser[scope])
     assert (reply.status, reply.document["code"]) == (403, "scope_missing")
     assert scope in reply.document["detail"]
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_links_are_made_on_the_control_socket_alone(strangers: Strangers) -> None:
+async def test_links_are_made_on_the_control_socket_alone(bad_credentials: BadCredentials) -> None:
     """Whoever has every scope, but comes by TCP, finds no such door."""
-    token = strangers.lesser[Scope.METRICS_READ]
-    reply = await strangers.knock("POST", "/v1/sign-in-links", token)
+    token = bad_credentials.lesser[Scope.METRICS_READ]
+    reply = await bad_credentials.knock("POST", "/v1/sign-in-links", token)
     assert reply.status == 404
 
 
 def test_every_route_for_programs_is_described() -> None:
     """What has no declaration would be missing in the description."""
-    served = (*health.routes, *v1.routes, *auth.routes, *auth.control_routes)
+    served = (
+        *health.routes,
+        *v1.RESOURCE_ROUTES,
+        *auth.ACCOUNT_ROUTES,
+        *auth.CONTROL_SOCKET_ROUTES,
+    )
     assert [
         f"{route.method} {route.path}"
         for route in served
-        if isinstance(route, web.RouteDef) and operation_of(route.handler) is None
+        if isinstance(route, web.RouteDef) and get_operation(route.handler) is None
     ] == []
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.harness import Console, opened
-from tests.helpers.doors import settings_for
+from tests.browser.harness import ConsoleServer, open_console
+from tests.helpers.doors import build_settings
 
 
 @pytest.fixture
-async def console(short_folder: Path) -> AsyncIterator[Console]:
+async def console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
     """Open a house with its console."""
-    async with opened(settings_for(short_folder)) as made:
+    async with open_console(build_settings(short_folder)) as made:
         yield made

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from storage import prospects
-from tests.browser.harness import Console
+from tests.browser.harness import ConsoleServer
 
 PEOPLE = (
     "Nombre;Teléfono;Origen;Consentimiento\nשרה;+5491141234567;feria;sí\n;+5491141234568;feria;no\n"
 )
 
 
-async def test_a_line_names_whom_it_is_about(console: Console) -> None:
+async def test_a_line_names_whom_it_is_about(console: ConsoleServer) -> None:
     """The name leads to their page, in its own direction; who has none is told by the id."""
     await console.import_list(PEOPLE.encode(), statement="ticked the box")
-    found = await console.house.database.read(prospects.search)
+    found = await console.services.database.read(prospects.search_prospects)
     word = {"validated": True, "reason": "I called them"}
     for each in found:
         await console.api.call("POST", f"/v1/prospects/{each.id}/validate", json=word)

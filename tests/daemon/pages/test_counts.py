@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from daemon.http.pages.language import LANGUAGES, Language, language
+from daemon.http.pages.language import LANGUAGES, Language, load_language
 
 FIGURES = frozenset(
     {
@@ -30,7 +30,7 @@ PERHAPS_NONE = (
     "imports.counts",
 )
 """Sentences that are said as well where there is nothing to count."""
-BOTH = [language(code) for code in LANGUAGES]
+BOTH = [load_language(code) for code in LANGUAGES]
 COUNTED = [
     key
     for key, word in BOTH[0].words.items()

@@ -11,22 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import rules
-from daemon.http.pages.language import LANGUAGES, Language, language, preferred
-from daemon.sessions.words import MISSING_PHONE, REASONS, RESTRICTION, STATES, UserAction
-from rules.diff import Kind
-from rules.ruleset import Band, Group, ScoreRule, Veto, Window, WordList
-from rules.verdict import DeferKind, Effect, Verdict
+from daemon.http.pages.language import LANGUAGES, Language, choose_language, load_language
+from daemon.sessions.words import (
+    MISSING_PHONE_SENTENCE,
+    REASON_SENTENCES,
+    RESTRICTION_SENTENCE,
+    STATE_TEXTS,
+    UserAction,
+)
+from rules.diff import ChangeKind
+from rules.ruleset import ScoreBand, ScoreGroup, ScoreRule, TimeWindow, Veto, WordList
+from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.message import MessageState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 
-COMPARED = (Band, Group, ScoreRule, Veto, Window, WordList)
+COMPARED = (ScoreBand, ScoreGroup, ScoreRule, Veto, TimeWindow, WordList)
 LISTS = ("thresholds", "vetoes", "scores")
 WRITTEN = {"start": "from", "opens": "from", "closes": "to", "fires_on_unknown": "if_missing"}
 FIELDS = sorted(
     {WRITTEN.get(field.name, field.name) for kind in COMPARED for field in fields(kind)}
     - {"id", "name", "place", "used"}
 )
-ENGLISH, SPANISH = language("en"), language("es")
+ENGLISH, SPANISH = load_language("en"), load_language("es")
 WORDS = (
     *(f"connection.{state}" for state in ConnectionState),
     *(f"phone.{state}" for state in PhoneState),
@@ -34,25 +40,25 @@ WORDS = (
     *(f"story.{state}" for state in (*PhoneState, *SendingState)),
     *(f"message.{state}" for state in MessageState),
     *(f"verdict.{verdict}" for verdict in Verdict),
-    *(f"effect.{effect}" for effect in Effect),
+    *(f"effect.{effect}" for effect in VetoEffect),
     *(f"change.{kind}" for kind in DeferKind),
-    *(f"differs.kind.{kind}" for kind in (Kind.NEW, Kind.GONE)),
+    *(f"differs.kind.{kind}" for kind in (ChangeKind.NEW, ChangeKind.GONE)),
     *(f"differs.field.{name}" for name in FIELDS),
     *(f"differs.section.{name}" for name in (*LISTS, "score", "windows", "lists", "groups")),
     *(f"line.session.{action}" for action in UserAction if action is not UserAction.NONE),
 )
-RULESETS = [rules.load([rules.DEFAULTS / name]) for name in ("gate.yaml", "score.yaml")]
+RULESETS = [rules.load_ruleset([rules.DEFAULTS / name]) for name in ("gate.yaml", "score.yaml")]
 RULE_REASONS = sorted(
     {veto.reason for each in RULESETS for veto in each.vetoes}
     | {rule.reason for each in RULESETS for rule in each.scores}
 )
 SESSION_SENTENCES = sorted(
     {
-        *(words.sentence for words in STATES.values()),
-        *REASONS.values(),
-        RESTRICTION.format(until="until {until}"),
-        RESTRICTION.format(until="until WhatsApp or a person opens them"),
-        MISSING_PHONE,
+        *(words.sentence for words in STATE_TEXTS.values()),
+        *REASON_SENTENCES.values(),
+        RESTRICTION_SENTENCE.format(until="until {until}"),
+        RESTRICTION_SENTENCE.format(until="until WhatsApp or a person opens them"),
+        MISSING_PHONE_SENTENCE,
     }
 )
 
@@ -92,7 +98,7 @@ def test_every_word_of_the_server_has_a_word_for_people(key: str) -> None:
 def test_every_sentence_of_the_server_is_known_in_spanish(sentence: str) -> None:
     """States, reasons and the shipped rules are said in Spanish, with the same moment in them."""
     said = filled(sentence)
-    theirs = SPANISH.say(said)
+    theirs = SPANISH.translate(said)
     assert theirs != said
     assert ("12:00:00" in said) == ("12:00:00" in theirs)
     assert "{" not in theirs
@@ -101,20 +107,22 @@ def test_every_sentence_of_the_server_is_known_in_spanish(sentence: str) -> None
 @pytest.mark.parametrize("sentence", SESSION_SENTENCES)
 def test_english_says_exactly_what_the_server_says(sentence: str) -> None:
     """The page never rewrites the server's own language."""
-    assert ENGLISH.say(filled(sentence)) == filled(sentence)
+    assert ENGLISH.translate(filled(sentence)) == filled(sentence)
 
 
 def test_sentences_in_a_row_are_translated_one_by_one() -> None:
     """What the server joins is told whole."""
     said = "Ready. New chats are closed until 2026-03-03 12:00:00; replies still go."
-    assert SPANISH.say(said).startswith("Lista. Los chats nuevos están cerrados hasta 2026-03-03")
+    assert SPANISH.translate(said).startswith(
+        "Lista. Los chats nuevos están cerrados hasta 2026-03-03"
+    )
 
 
 @given(some.text(max_size=60))
 def test_a_sentence_that_nobody_knows_stays_as_it_is(text: str) -> None:
     """A rule of the operator's own is shown in the operator's words; nothing makes it fail."""
     unknown = f"§ {text}"
-    assert SPANISH.say(unknown) == unknown
+    assert SPANISH.translate(unknown) == unknown
 
 
 @pytest.mark.parametrize(
@@ -132,7 +140,7 @@ def test_the_choice_goes_before_the_browsers_wish(
     cookie: str | None, accepted: str, code: str
 ) -> None:
     """A chosen language holds; else the first of ours that the browser accepts; else English."""
-    assert preferred(cookie, accepted).code == code
+    assert choose_language(cookie, accepted).code == code
 
 
 @pytest.mark.parametrize(("n", "said"), [(1, "one thing"), (0, "0 things"), (7, "7 things")])

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from daemon.http.pages import moments
-from tests.browser.harness import Console
+from tests.browser.harness import ConsoleServer
 
 HOME = ZoneInfo("America/Argentina/Buenos_Aires")
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
@@ -28,10 +28,10 @@ NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
 )
 def test_a_browser_tells_its_zone(told: str, shown: str) -> None:
     """A zone that nobody knows is the house's own; no cookie leads to another file."""
-    assert moments.exact(NOON, moments.zone_of(told, HOME)) == shown
+    assert moments.format_exact(NOON, moments.parse_zone(told, HOME)) == shown
 
 
-async def test_a_page_tells_times_in_the_zone_of_whoever_looks(console: Console) -> None:
+async def test_a_page_tells_times_in_the_zone_of_whoever_looks(console: ConsoleServer) -> None:
     """All of one page's times are of one zone, and scripts are told which."""
     for zone, said in (("Asia/Tokyo", "Tokyo"), ("", "Buenos Aires")):
         await console.api.post("/v1/halt", reason="a drill")

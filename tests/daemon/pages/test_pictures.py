@@ -11,15 +11,15 @@ from hypothesis import strategies as some
 
 import rules
 from daemon.http.pages import moments, verdict
-from daemon.http.pages.budgets import Budget
-from daemon.http.pages.funnel import HEIGHT, picture
-from daemon.http.pages.language import language
+from daemon.http.pages.budgets import NewChatBudget
+from daemon.http.pages.funnel import CHART_HEIGHT, build_funnel_chart
+from daemon.http.pages.language import load_language
 from rules.verdict import Verdict
 from storage.listings import MessageFunnel
 from tests.helpers.clock import MIDDAY
 
-GATE = rules.load([rules.DEFAULTS / "gate.yaml"])
-ENGLISH, SPANISH = language("en"), language("es")
+GATE = rules.load_ruleset([rules.DEFAULTS / "gate.yaml"])
+ENGLISH, SPANISH = load_language("en"), load_language("es")
 BUENOS_AIRES = ZoneInfo("America/Argentina/Buenos_Aires")
 COUNTS = some.integers(0, 10_000)
 POINTS = some.floats(-60, 60, allow_nan=False)
@@ -54,7 +54,7 @@ def contribution(points: float) -> dict[str, object]:
 @given(some.lists(POINTS, max_size=12))
 def test_bars_stay_on_the_scale_and_join(points: list[float]) -> None:
     """Each bar begins or ends where the one before ended, and none leaves the picture."""
-    shown = verdict.of_decision(document(contributions=[*map(contribution, points)]), GATE)
+    shown = verdict.build_verdict_view(document(contributions=[*map(contribution, points)]), GATE)
     for bar in shown.bars:
         assert bar.start >= 0
         assert bar.width >= 0
@@ -68,26 +68,31 @@ def test_bars_stay_on_the_scale_and_join(points: list[float]) -> None:
 def test_a_verdict_begins_with_what_made_the_score() -> None:
     """The stored score is told point by point while it is still the same, else as one sum."""
     reach = {"score": 80, "contributions": [contribution(30), contribution(50), contribution(0)]}
-    assert [bar.points for bar in verdict.of_decision(document(), GATE, reach).bars] == [30, 50]
+    assert [bar.points for bar in verdict.build_verdict_view(document(), GATE, reach).bars] == [
+        30,
+        50,
+    ]
     changed = reach | {"score": 70}
-    assert [bar.points for bar in verdict.of_decision(document(), GATE, changed).bars] == [80]
+    assert [bar.points for bar in verdict.build_verdict_view(document(), GATE, changed).bars] == [
+        80
+    ]
 
 
 def test_thresholds_are_those_of_the_rules_that_judged() -> None:
     """Under rules that changed since, no threshold is marked: it would be another one."""
-    shown = verdict.of_decision(document(), GATE)
+    shown = verdict.build_verdict_view(document(), GATE)
     assert [(each.name, each.points) for each in shown.thresholds] == [
         ("allow", 70),
         ("review", 50),
         ("block", 0),
     ]
-    assert verdict.of_decision(document(ruleset="other"), GATE).thresholds == ()
+    assert verdict.build_verdict_view(document(ruleset="other"), GATE).thresholds == ()
 
 
 def test_a_rule_is_found_by_its_file_and_line() -> None:
     """A person looks for `gate.yaml:12` in an editor, not for a path of the machine."""
     veto = {"id": "closed", "effect": "defer", "reason": "night", "at": "/etc/rules/gate.yaml:61"}
-    (stop,) = verdict.of_decision(document("defer", vetoes=[veto]), GATE).stops
+    (stop,) = verdict.build_verdict_view(document("defer", vetoes=[veto]), GATE).objections
     assert (stop.rule, stop.place) == ("closed", "gate.yaml:61")
 
 
@@ -95,7 +100,7 @@ def test_a_rule_is_found_by_its_file_and_line() -> None:
 def test_every_verdict_says_what_would_change_it(word: Verdict) -> None:
     """In words of both languages; an allowed message needs nothing."""
     defers = [{"kind": "until_window", "window": "business", "seconds": None}]
-    shown = verdict.of_decision(document(word, defers=defers, route="manual"), GATE)
+    shown = verdict.build_verdict_view(document(word, defers=defers, route="manual"), GATE)
     assert bool(shown.changes) is (word is not Verdict.ALLOW)
     for change in shown.changes:
         assert ENGLISH(f"change.{change.key}", **change.values)
@@ -113,20 +118,20 @@ def test_every_verdict_says_what_would_change_it(word: Verdict) -> None:
 )
 def test_a_block_says_what_could_lift_it(more: dict[str, object], key: str) -> None:
     """A fault, a missing fact, a veto and a low score are lifted by different things."""
-    shown = verdict.of_decision(document("block", **more), GATE)
+    shown = verdict.build_verdict_view(document("block", **more), GATE)
     assert [change.key for change in shown.changes] == [key]
 
 
 @given(some.builds(MessageFunnel, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS))
 def test_a_funnel_fits_its_box(found: MessageFunnel) -> None:
     """Whatever the counts are, the shape stays inside and no share is divided by nothing."""
-    shown = picture(found)
+    shown = build_funnel_chart(found)
     numbers = [
         float(each)
         for each in shown.outline.replace("M", " ").split()
         if each[-1].isdigit() and each[0].isdigit()
     ]
-    assert all(0 <= number <= max(shown.width, HEIGHT) for number in numbers)
+    assert all(0 <= number <= max(shown.width, CHART_HEIGHT) for number in numbers)
     assert shown.steps[0].count == found.asked
 
 
@@ -136,7 +141,7 @@ def test_a_funnel_fits_its_box(found: MessageFunnel) -> None:
 )
 def test_a_small_budget_is_dots(left: int, total: int, dots: list[bool] | None) -> None:
     """Up to ten are counted at a glance; more, and none at all, are a figure."""
-    assert Budget("ventas", left, total).dots == dots
+    assert NewChatBudget("ventas", left, total).dots == dots
 
 
 @pytest.mark.parametrize(
@@ -154,13 +159,13 @@ def test_a_small_budget_is_dots(left: int, total: int, dots: list[bool] | None) 
 )
 def test_moments_are_told_by_their_distance(seconds: int, said: str) -> None:
     """One unit, rounded down, in both directions."""
-    assert moments.relative(MIDDAY + timedelta(seconds=seconds), MIDDAY, ENGLISH) == said
+    assert moments.format_relative(MIDDAY + timedelta(seconds=seconds), MIDDAY, ENGLISH) == said
 
 
 def test_the_exact_moment_is_beside_it() -> None:
     """In the house's own time, with its place; a day is named where it is another one."""
-    element = str(moments.time_element(MIDDAY, MIDDAY, BUENOS_AIRES, SPANISH))
+    element = str(moments.render_time_element(MIDDAY, MIDDAY, BUENOS_AIRES, SPANISH))
     assert 'title="2026-03-03 12:00:00 Buenos Aires"' in element
-    assert moments.clock(MIDDAY, MIDDAY, BUENOS_AIRES) == "12:00"
+    assert moments.format_time_of_day(MIDDAY, MIDDAY, BUENOS_AIRES) == "12:00"
     tomorrow = MIDDAY + timedelta(days=1)
-    assert moments.clock(tomorrow, MIDDAY, BUENOS_AIRES) == "2026-03-04 12:00"
+    assert moments.format_time_of_day(tomorrow, MIDDAY, BUENOS_AIRES) == "2026-03-04 12:00"

@@ -9,12 +9,12 @@ from markupsafe import escape
 
 import rules
 from daemon.http.pages import rulings
-from rules.problems import NOWHERE, Place
+from rules.problems import NO_LOCATION, SourceLocation
 from rules.ruleset import ScoreRule, Veto
 from storage import firings
-from tests.browser.harness import Console
-from tests.browser.test_review import ANA, held
-from tests.daemon.pages.test_pages import got
+from tests.browser.harness import ConsoleServer
+from tests.browser.test_review import ANA_ROW, hold_messages
+from tests.daemon.pages.test_pages import get_page
 from tests.helpers.doors import DAYTIME
 
 OWN = """\
@@ -33,10 +33,10 @@ scores:
 """
 
 
-async def test_every_rule_in_force_is_there(console: Console) -> None:
+async def test_every_rule_in_force_is_there(console: ConsoleServer) -> None:
     """With its reason, its place in the file, the hash of its set and its examples."""
-    shown = (await got(console, "/rules")).document
-    book = console.house.rulebook
+    shown = (await get_page(console, "/rules")).document
+    book = console.services.rulesets
     for judge in (book.gate, book.score):
         assert judge.ruleset.hash[:12] in shown
         found: tuple[Veto | ScoreRule, ...] = (*judge.ruleset.vetoes, *judge.ruleset.scores)
@@ -49,40 +49,45 @@ async def test_every_rule_in_force_is_there(console: Console) -> None:
     assert "Mon–Fri" in shown
 
 
-async def test_a_rule_counts_each_message_once(console: Console, short_folder: Path) -> None:
+async def test_a_rule_counts_each_message_once(console: ConsoleServer, short_folder: Path) -> None:
     """However often it was judged; and what is older than the stretch does not count."""
-    await held(console, short_folder, ANA)
-    counted = await console.house.database.read(
-        lambda reader: firings.of_gate(
+    await hold_messages(console, short_folder, ANA_ROW)
+    counted = await console.services.database.read(
+        lambda reader: firings.count_gate_rule_firings(
             reader, lately=DAYTIME - timedelta(days=7), longer=DAYTIME - timedelta(days=30)
         )
     )
-    assert counted["first_time_relationship"] == firings.Firings(1, 1)
+    assert counted["first_time_relationship"] == firings.RuleFirings(1, 1)
     later = DAYTIME + timedelta(days=8)
-    counted = await console.house.database.read(
-        lambda reader: firings.of_gate(reader, lately=later, longer=DAYTIME)
+    counted = await console.services.database.read(
+        lambda reader: firings.count_gate_rule_firings(reader, lately=later, longer=DAYTIME)
     )
-    assert counted["first_time_relationship"] == firings.Firings(0, 1)
-    assert (await console.house.database.read(firings.of_score))["on_whatsapp"] == 1
+    assert counted["first_time_relationship"] == firings.RuleFirings(0, 1)
+    assert (await console.services.database.read(firings.count_score_rule_firings))[
+        "on_whatsapp"
+    ] == 1
 
 
 def test_a_rule_is_shown_as_it_stands_in_its_file(tmp_path: Path) -> None:
     """Its own lines and no others, moved to the left; a rule without a file has none."""
     path = tmp_path / "own.yaml"
     path.write_text(OWN, encoding="utf-8")
-    ruleset = rules.load([path])
-    (rule,) = rulings.rules_of(ruleset)
+    ruleset = rules.load_ruleset([path])
+    (rule,) = rulings.build_rule_views(ruleset)
     assert rule.source.splitlines()[0] == "- id: linked"
     assert rule.source.splitlines()[-1].strip() == 'reason: "It holds a link"'
     assert (rule.points, rule.effect) == ("-5", "")
-    assert rulings.excerpt("", NOWHERE) == ""
-    assert rulings.excerpt("a:\n  b: 1\n\nc: 2\n", Place("f", 1, 1)) == "a:\n  b: 1"
+    assert rulings.extract_rule_source("", NO_LOCATION) == ""
+    assert (
+        rulings.extract_rule_source("a:\n  b: 1\n\nc: 2\n", SourceLocation("f", 1, 1))
+        == "a:\n  b: 1"
+    )
 
 
 def test_days_are_told_in_runs(tmp_path: Path) -> None:
     """Monday; Wednesday to Thursday."""
     path = tmp_path / "own.yaml"
     path.write_text(OWN, encoding="utf-8")
-    (window,) = rulings.hours_of(rules.load([path]))
+    (window,) = rulings.build_window_views(rules.load_ruleset([path]))
     assert window.runs == [(0, 0), (2, 3)]
     assert (window.opens, window.closes, window.holidays) == ("09:05", "18:30", True)

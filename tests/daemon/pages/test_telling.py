@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.http.pages.language import language
-from daemon.http.pages.telling import said
-from tests.helpers.doors import doors, settings_for
+from daemon.http.pages.language import load_language
+from daemon.http.pages.telling import translate_sentence
+from tests.helpers.doors import build_settings, open_http_server
 
 FIELD = "user: is missing."
 
@@ -25,13 +25,13 @@ FIELD = "user: is missing."
 )
 def test_a_sentence_about_a_field_keeps_its_name(sentence: str, theirs: str) -> None:
     """What is wrong is translated; what is not known stays as it is."""
-    assert said(language("es"), sentence) == theirs
-    assert said(language("en"), sentence) == sentence
+    assert translate_sentence(load_language("es"), sentence) == theirs
+    assert translate_sentence(load_language("en"), sentence) == sentence
 
 
 async def test_a_page_is_told_in_its_language_and_a_program_in_ours(short_folder: Path) -> None:
     """The browser's own mark makes the difference; code and status never change."""
-    async with doors(settings_for(short_folder)) as opened:
+    async with open_http_server(build_settings(short_folder)) as opened:
         spanish = {"Accept-Language": "es-AR"}
         page = {**spanish, "Sec-Fetch-Site": "same-origin"}
         for headers, told in ((page, "user: falta."), (spanish, FIELD)):

@@ -31,17 +31,22 @@ from daemon.api.signals import (
     TransportDied,
 )
 from daemon.errors import LeadMasterError
-from daemon.sessions.hearing import REFUSALS
-from statemachines.session import MOVING, ConnectionState
+from daemon.sessions.hearing import REFUSAL_TRIGGERS
+from statemachines.session import TRANSIENT_STATES, ConnectionState
 from tests.helpers.clock import MIDDAY
 from tests.helpers.examples import examples
-from tests.helpers.sessions import NAME, PHONE, Room, sessions_room
+from tests.helpers.sessions import (
+    SESSION_NAME,
+    SESSION_PHONE,
+    SessionServices,
+    open_session_services,
+)
 
 SIGNALS: list[Signal] = [
     QrIssued("secret", 1, 6, 60),
     QrExhausted(),
     Scanned(),
-    Paired(PHONE),
+    Paired(SESSION_PHONE),
     PairingFailed(),
     PairingFailed(passkey_requested=True),
     Connected(),
@@ -57,9 +62,9 @@ SIGNALS: list[Signal] = [
     SendingRestricted("new_chat_cap", MIDDAY + timedelta(hours=1)),
     SendingReopened(),
     ConnectionRefused(499),
-    *(ConnectionRefused(code) for code in REFUSALS),
+    *(ConnectionRefused(code) for code in REFUSAL_TRIGGERS),
 ]
-GOOD_WAY: list[Signal] = [SIGNALS[0], Scanned(), Paired(PHONE), Connected(), Synced()]
+GOOD_WAY: list[Signal] = [SIGNALS[0], Scanned(), Paired(SESSION_PHONE), Connected(), Synced()]
 ORDERS = ("start", "stop", "restart", "logout", "acknowledge")
 STEPS = st.one_of(
     st.sampled_from(SIGNALS).map(lambda signal: [signal]),
@@ -70,49 +75,51 @@ STEPS = st.one_of(
 PERSON = ("acknowledge", "restart")
 
 
-async def step(room: Room, what: list[Signal] | str | float) -> None:
+async def step(services: SessionServices, what: list[Signal] | str | float) -> None:
     """Do one thing to session ``ventas``."""
     if isinstance(what, float):
-        await room.clock.advance(what)
+        await services.clock.advance(what)
     elif isinstance(what, str):
         try:
-            asked = asyncio.create_task(getattr(room.sessions, what)(NAME, "ana"))
-            await room.clock.advance(20)
+            asked = asyncio.create_task(getattr(services.sessions, what)(SESSION_NAME, "ana"))
+            await services.clock.advance(20)
             await asked
         except LeadMasterError:
             return
-    elif room.opened:
-        await room.says(*what)
+    elif services.opened:
+        await services.report_signals(*what)
 
 
-async def holds(room: Room) -> None:
+async def holds(services: SessionServices) -> None:
     """Check what must be true at every moment."""
-    view, row = room.view, await room.row()
-    session = room.sessions._sessions[NAME]  # noqa: SLF001 - the machines are nobody's business
-    assert session.life.states() == (row.connection, row.phone_state, row.sending)
+    view, row = services.view, await services.get_row()
+    session = services.sessions._sessions[SESSION_NAME]  # noqa: SLF001 - the machines are nobody's business
+    assert session.transitions.get_states() == (row.connection, row.phone_state, row.sending)
     assert (view.state, view.deadline) == (row.connection, row.due_at)
-    assert sum(not puppet.closed for puppet in room.opened) <= 1
-    tasks = [task for task in asyncio.all_tasks() if task.get_name() == f"session {NAME}"]
+    assert sum(not puppet.closed for puppet in services.opened) <= 1
+    tasks = [task for task in asyncio.all_tasks() if task.get_name() == f"session {SESSION_NAME}"]
     assert len(tasks) <= 1
-    if view.state in MOVING:
+    if view.state in TRANSIENT_STATES:
         assert view.deadline is not None
-        assert session.awake
+        assert session.is_running
     if view.state in {"banned_temporarily", "blocked"}:
         assert view.sending == "none"
-    assert not room.sessions.can_send(NAME, new_chat=False) or view.state == "ready"
+    assert not services.sessions.can_send(SESSION_NAME, new_chat=False) or view.state == "ready"
 
 
-async def comes_up(room: Room) -> None:
+async def comes_up(services: SessionServices) -> None:
     """Show that a person and a good line bring the session to ready from wherever it is."""
     for _ in range(6):
         for order in PERSON:
-            await step(room, order)
-        await room.clock.advance(25 * 3600.0 if room.view.state == "banned_temporarily" else 1)
-        if room.opened:
-            await room.says(*GOOD_WAY)
-        if room.view.state == "ready":
+            await step(services, order)
+        await services.clock.advance(
+            25 * 3600.0 if services.view.state == "banned_temporarily" else 1
+        )
+        if services.opened:
+            await services.report_signals(*GOOD_WAY)
+        if services.view.state == "ready":
             return
-    raise AssertionError(room.view.state)
+    raise AssertionError(services.view.state)
 
 
 @examples(40)
@@ -122,14 +129,14 @@ def test_no_order_of_things_gets_a_session_stuck(steps: list[list[Signal] | str 
 
     async def life() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            async with sessions_room(Path(folder)) as room:
-                await room.begun()
+            async with open_session_services(Path(folder)) as services:
+                await services.start_session()
                 for each in steps:
-                    await step(room, each)
-                    await holds(room)
-                assert room.sessions.failures[NAME] == 0
-                await comes_up(room)
-                await holds(room)
+                    await step(services, each)
+                    await holds(services)
+                assert services.sessions.failures[SESSION_NAME] == 0
+                await comes_up(services)
+                await holds(services)
 
     asyncio.run(life())
 
@@ -141,19 +148,19 @@ def test_every_stored_state_survives_a_restart(steps: list[list[Signal] | str | 
 
     async def life() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            async with sessions_room(Path(folder)) as room:
-                await room.begun()
+            async with open_session_services(Path(folder)) as services:
+                await services.start_session()
                 for each in steps:
-                    await step(room, each)
-                before, clock = await room.row(), room.clock
+                    await step(services, each)
+                before, clock = await services.get_row(), services.clock
             clock.busy.clear()
-            async with sessions_room(Path(folder), clock) as room:
-                await room.sessions.restore()
-                after = await room.row()
+            async with open_session_services(Path(folder), clock) as services:
+                await services.sessions.restore()
+                after = await services.get_row()
                 assert after.connection is not ConnectionState.READY
                 assert (after.desired, after.phone, after.sending) == (
                     before.desired, before.phone, before.sending
                 )  # fmt: skip
-                await comes_up(room)
+                await comes_up(services)
 
     asyncio.run(life())

@@ -10,7 +10,7 @@ from daemon.errors import Unavailable
 from daemon.sessions.mailbox import Mailbox
 
 
-class Work:
+class ControlledJobs:
     """Jobs that wait until a test lets them go, and the order in which they ended."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ async def settle() -> None:
 
 async def test_one_job_at_a_time_in_order() -> None:
     """The second waits for the first; both answers go to who asked."""
-    work, mailbox = Work(), Mailbox("ventas", lambda: True)
+    work, mailbox = ControlledJobs(), Mailbox("ventas", lambda: True)
     first = asyncio.create_task(mailbox.ask(work.wait))
     await settle()
     await mailbox.post(work.quick)
@@ -56,12 +56,12 @@ async def test_one_job_at_a_time_in_order() -> None:
     assert await first == "waited"
     await settle()
     assert work.done == ["waited", "quick"]
-    assert not mailbox.awake
+    assert not mailbox.is_running
 
 
 async def test_a_caller_who_gives_up_does_not_stop_the_job() -> None:
     """It runs to its end, and the next one is served."""
-    work, mailbox = Work(), Mailbox("ventas", lambda: True)
+    work, mailbox = ControlledJobs(), Mailbox("ventas", lambda: True)
     for job in (work.wait, work.bad):
         asked = asyncio.create_task(mailbox.ask(job))
         await settle()
@@ -73,7 +73,7 @@ async def test_a_caller_who_gives_up_does_not_stop_the_job() -> None:
 
 async def test_a_job_that_fails_is_told_or_counted() -> None:
     """Told to who asked, counted when nobody did; a cancellation from within is a failure too."""
-    work, mailbox = Work(), Mailbox("ventas", lambda: True)
+    work, mailbox = ControlledJobs(), Mailbox("ventas", lambda: True)
     with pytest.raises(LookupError):
         await mailbox.ask(work.bad)
     await mailbox.post(work.bad)
@@ -88,9 +88,9 @@ async def test_a_task_that_can_not_tell_whether_it_may_rest_stays_awake() -> Non
     def confused() -> bool:
         raise LookupError
 
-    work, mailbox = Work(), Mailbox("ventas", confused)
+    work, mailbox = ControlledJobs(), Mailbox("ventas", confused)
     await mailbox.ask(work.quick)
-    assert mailbox.awake
+    assert mailbox.is_running
     await mailbox.ask(work.quick)
     await mailbox.close()
     assert work.done == ["quick", "quick"]
@@ -98,7 +98,7 @@ async def test_a_task_that_can_not_tell_whether_it_may_rest_stays_awake() -> Non
 
 async def test_a_task_that_was_killed_is_replaced_with_the_next_job() -> None:
     """Nobody is left waiting for a task that is gone."""
-    work, mailbox = Work(), Mailbox("ventas", lambda: False)
+    work, mailbox = ControlledJobs(), Mailbox("ventas", lambda: False)
     await mailbox.post(work.wait)
     await settle()
     (task,) = (each for each in asyncio.all_tasks() if each.get_name() == "session ventas")
@@ -111,7 +111,7 @@ async def test_a_task_that_was_killed_is_replaced_with_the_next_job() -> None:
 
 async def test_closing_refuses_what_waits_and_drops_what_nobody_waits_for() -> None:
     """The job that runs may end; the rest is told that it is too late."""
-    work, mailbox = Work(), Mailbox("ventas", lambda: True)
+    work, mailbox = ControlledJobs(), Mailbox("ventas", lambda: True)
     running = asyncio.create_task(mailbox.ask(work.wait))
     await settle()
     waiting = asyncio.create_task(mailbox.ask(work.quick))
@@ -133,7 +133,7 @@ async def test_closing_refuses_what_waits_and_drops_what_nobody_waits_for() -> N
 
 async def test_who_waited_for_a_place_while_it_closed_is_refused_too() -> None:
     """A full mailbox that closes leaves nobody hanging."""
-    work, mailbox = Work(), Mailbox("ventas", lambda: True)
+    work, mailbox = ControlledJobs(), Mailbox("ventas", lambda: True)
     await mailbox.post(work.wait)
     await settle()
     late = [asyncio.create_task(mailbox.ask(work.quick)) for _ in range(300)]

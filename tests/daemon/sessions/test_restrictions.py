@@ -17,19 +17,24 @@ from daemon.api.signals import (
     Synced,
 )
 from daemon.errors import Conflict
-from daemon.sessions.life import Life
-from daemon.sessions.watches import Watches
+from daemon.sessions.life import SessionTransitions
+from daemon.sessions.watches import SessionTimers
 from tests.helpers.clock import FakeClock
-from tests.helpers.sessions import NAME, PHONE, Room, sessions_room
+from tests.helpers.sessions import (
+    SESSION_NAME,
+    SESSION_PHONE,
+    SessionServices,
+    open_session_services,
+)
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 
 
-async def banned(room: Room, hours: float = 5, code: int = 101) -> None:
+async def banned(services: SessionServices, hours: float = 5, code: int = 101) -> None:
     """Let the platform ban session ``ventas``."""
-    until = room.clock.now() + timedelta(hours=hours)
-    await room.says(ConnectionRefused(402, code, until))
+    until = services.clock.now() + timedelta(hours=hours)
+    await services.report_signals(ConnectionRefused(402, code, until))
 
 
 @pytest.mark.parametrize(
@@ -45,72 +50,82 @@ async def banned(room: Room, hours: float = 5, code: int = 101) -> None:
 )
 async def test_a_ban_is_a_hard_stop_with_its_reason(tmp_path: Path, code: int, words: str) -> None:
     """Nothing goes out, the number is marked, and the sentence says why and until when."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        await banned(room, code=code)
-        view = room.view
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await banned(services, code=code)
+        view = services.view
         assert (view.state, view.sending) == ("banned_temporarily", "none")
-        assert view.deadline == view.banned_until == room.clock.now() + timedelta(hours=5)
+        assert view.deadline == view.banned_until == services.clock.now() + timedelta(hours=5)
         assert words in view.sentence
         assert "2026-03-03 15:00" in view.sentence  # Bogota
-        at = await room.database.read(
-            lambda reader: reader.value("SELECT banned_at FROM numbers WHERE phone = ?", (PHONE,))
+        at = await services.database.read(
+            lambda reader: reader.value(
+                "SELECT banned_at FROM numbers WHERE phone = ?", (SESSION_PHONE,)
+            )
         )
         assert at is not None
 
 
 async def test_a_ban_ends_by_time_and_then_by_a_person(tmp_path: Path) -> None:
     """Neither start, stop nor restart leads round it; afterwards replies come first."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        await banned(room)
-        for attempt in (room.sessions.start, room.sessions.restart, room.sessions.acknowledge):
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await banned(services)
+        for attempt in (
+            services.sessions.start,
+            services.sessions.restart,
+            services.sessions.acknowledge,
+        ):
             with pytest.raises(Conflict):
-                await attempt(NAME, "ana")
-        await room.sessions.stop(NAME, "ana")
-        assert (room.view.state, room.view.desired) == ("banned_temporarily", "off")
-        await room.clock.advance(5 * HOUR)
-        view = room.view
+                await attempt(SESSION_NAME, "ana")
+        await services.sessions.stop(SESSION_NAME, "ana")
+        assert (services.view.state, services.view.desired) == ("banned_temporarily", "off")
+        await services.clock.advance(5 * HOUR)
+        view = services.view
         assert (view.state, view.reason_code) == ("banned_temporarily", "ban_expired")
         assert (view.user_action, view.deadline) == ("acknowledge", None)
         with pytest.raises(Conflict):
-            await room.sessions.start(NAME, "ana")
-        await room.sessions.acknowledge(NAME, "ana")
-        view = room.view
+            await services.sessions.start(SESSION_NAME, "ana")
+        await services.sessions.acknowledge(SESSION_NAME, "ana")
+        view = services.view
         assert (view.state, view.sending, view.desired) == ("stopped", "reply_only", "off")
-        assert view.sending_until == room.clock.now() + timedelta(days=14)
-        await room.sessions.start(NAME, "ana")
-        await room.clock.settle()
-        await room.says(Connected(), Synced())
-        assert room.sessions.can_send(NAME, new_chat=False)
-        assert not room.sessions.can_send(NAME, new_chat=True)
+        assert view.sending_until == services.clock.now() + timedelta(days=14)
+        await services.sessions.start(SESSION_NAME, "ana")
+        await services.clock.settle()
+        await services.report_signals(Connected(), Synced())
+        assert services.sessions.can_send(SESSION_NAME, new_chat=False)
+        assert not services.sessions.can_send(SESSION_NAME, new_chat=True)
 
 
 async def test_a_ban_without_an_end_lasts_a_day(tmp_path: Path) -> None:
     """Nobody guesses a shorter one."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        await room.says(ConnectionRefused(402))
-        assert room.view.deadline == room.clock.now() + timedelta(hours=24)
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.report_signals(ConnectionRefused(402))
+        assert services.view.deadline == services.clock.now() + timedelta(hours=24)
 
 
 async def test_closed_chats_leave_replies_open_until_they_end(tmp_path: Path) -> None:
     """A later notice with an earlier end does not draw the end nearer."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        now = room.clock.now()
-        await room.says(SendingRestricted("reach_out_timelock", now + timedelta(seconds=40)))
-        await room.says(SendingRestricted("new_chat_cap", now + timedelta(seconds=10)))
-        view = room.view
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        now = services.clock.now()
+        await services.report_signals(
+            SendingRestricted("reach_out_timelock", now + timedelta(seconds=40))
+        )
+        await services.report_signals(
+            SendingRestricted("new_chat_cap", now + timedelta(seconds=10))
+        )
+        view = services.view
         assert (view.state, view.sending) == ("ready", "reply_only")
         assert view.sending_until == now + timedelta(seconds=40)
         assert (view.user_action, view.reason_code) == ("wait_until", "new_chat_cap")
         assert "replies still go" in view.sentence
-        assert room.sessions.can_send(NAME, new_chat=False)
-        assert not room.sessions.can_send(NAME, new_chat=True)
-        await room.clock.advance(40)
-        assert room.sessions.can_send(NAME, new_chat=True)
-        assert room.view.reason_code == "restriction_ended"
+        assert services.sessions.can_send(SESSION_NAME, new_chat=False)
+        assert not services.sessions.can_send(SESSION_NAME, new_chat=True)
+        await services.clock.advance(40)
+        assert services.sessions.can_send(SESSION_NAME, new_chat=True)
+        assert services.view.reason_code == "restriction_ended"
 
 
 @pytest.mark.parametrize("by_person", [True, False])
@@ -118,38 +133,38 @@ async def test_closed_chats_without_an_end_are_opened_by_word(
     tmp_path: Path, *, by_person: bool
 ) -> None:
     """The platform's word, or a person's."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        await room.says(SendingRestricted("reach_out_timelock"))
-        assert room.view.user_action == "acknowledge"
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.report_signals(SendingRestricted("reach_out_timelock"))
+        assert services.view.user_action == "acknowledge"
         if by_person:
-            await room.sessions.acknowledge(NAME, "ana")
+            await services.sessions.acknowledge(SESSION_NAME, "ana")
         else:
-            await room.says(SendingReopened())
-        assert room.view.sending == "all"
+            await services.report_signals(SendingReopened())
+        assert services.view.sending == "all"
 
 
 async def test_a_restriction_changes_nothing_of_a_ban(tmp_path: Path) -> None:
     """None stays none."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        line = room.puppet
-        await banned(room)
-        line.say(SendingRestricted("reach_out_timelock"))
-        await room.clock.settle()
-        assert room.view.sending == "none"
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        line = services.puppet
+        await banned(services)
+        line.report(SendingRestricted("reach_out_timelock"))
+        await services.clock.settle()
+        assert services.view.sending == "none"
 
 
 async def test_a_missing_phone_is_warned_of_at_3_7_and_10_days(tmp_path: Path) -> None:
     """Each warning comes once, on its day, and is a change of its own."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        life, watches = Life(await room.row(), Random(1)), Watches()  # noqa: S311
-        begun, warned = room.clock.now(), []
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        life, watches = SessionTransitions(await services.get_row(), Random(1)), SessionTimers()  # noqa: S311
+        begun, warned = services.clock.now(), []
         for hours in range(12 * 24):
             now = begun + timedelta(hours=hours)
-            watch = watches.next(life.record, now=now, last_frame=None, store_again_at=None)
-            if watch and watch.due <= now and (after := watch.change(life, now)):
+            watch = watches.find_next(life.record, now=now, last_signal_at=None, retry_at=None)
+            if watch and watch.due <= now and (after := watch.action(life, now)):
                 life.accept(after)
                 warned += [(hours / 24, after.reason_code)] if "phone" in after.reason_code else []
         assert warned == [(days, f"phone_unseen_{days}_days") for days in (3, 7, 10)]
@@ -160,44 +175,44 @@ async def test_a_phone_that_was_missed_while_the_daemon_was_down_is_warned_of(
 ) -> None:
     """Of several warnings that are due only the gravest is given, with the day of unlinking."""
     clock = FakeClock()
-    async with sessions_room(tmp_path, clock) as room:
-        await room.paired()
+    async with open_session_services(tmp_path, clock) as services:
+        await services.pair_session()
         seen = clock.now()
     await clock.advance(8 * DAY)
-    async with sessions_room(tmp_path, clock) as room:
-        await room.sessions.restore()
+    async with open_session_services(tmp_path, clock) as services:
+        await services.sessions.restore()
         await clock.advance(10)
-        await room.says(Connected(), Synced())
-        view = room.view
+        await services.report_signals(Connected(), Synced())
+        view = services.view
         assert (view.phone_state, view.user_action) == ("unseen", "open_phone")
         assert (seen + timedelta(days=14)).strftime("%Y-%m-%d") in view.sentence
-        given = [reason for reason in room.reasons() if reason.startswith("phone")]
+        given = [reason for reason in services.reason_codes() if reason.startswith("phone")]
         assert given == ["phone_unseen_7_days"]
-        await room.says(PhoneSeen(clock.now()))
-        assert (room.view.phone_state, room.view.reason_code) == ("seen", "phone_seen")
+        await services.report_signals(PhoneSeen(clock.now()))
+        assert (services.view.phone_state, services.view.reason_code) == ("seen", "phone_seen")
 
 
 async def test_a_phone_that_is_online_all_day_is_written_down_once_an_hour(tmp_path: Path) -> None:
     """What is no news costs nothing."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        commits = room.database.commits
-        await room.says(*[PhoneSeen(room.clock.now())] * 50)
-        assert room.database.commits == commits
-        await room.says(PhoneSeen(room.clock.now() + timedelta(hours=1)))
-        assert room.database.commits == commits + 1
-        assert (await room.row()).phone_seen_at == room.clock.now() + timedelta(hours=1)
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        commits = services.database.commits
+        await services.report_signals(*[PhoneSeen(services.clock.now())] * 50)
+        assert services.database.commits == commits
+        await services.report_signals(PhoneSeen(services.clock.now() + timedelta(hours=1)))
+        assert services.database.commits == commits + 1
+        assert (await services.get_row()).phone_seen_at == services.clock.now() + timedelta(hours=1)
 
 
 async def test_a_block_must_be_confirmed_before_a_new_pairing(tmp_path: Path) -> None:
     """Then the next start shows a code."""
-    async with sessions_room(tmp_path) as room:
-        await room.paired()
-        await room.says(ConnectionRefused(403))
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.report_signals(ConnectionRefused(403))
         with pytest.raises(Conflict):
-            await room.sessions.start(NAME, "ana")
-        await room.sessions.acknowledge(NAME, "ana")
-        await room.sessions.start(NAME, "ana")
-        await room.clock.settle()
-        assert room.view.state == "starting"
-        assert not room.puppet.context.session.paired
+            await services.sessions.start(SESSION_NAME, "ana")
+        await services.sessions.acknowledge(SESSION_NAME, "ana")
+        await services.sessions.start(SESSION_NAME, "ana")
+        await services.clock.settle()
+        assert services.view.state == "starting"
+        assert not services.puppet.context.session.paired

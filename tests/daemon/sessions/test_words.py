@@ -9,19 +9,19 @@ from random import Random
 import pytest
 
 from daemon.api.signals import QrIssued
-from daemon.sessions.hearing import BAN_REASONS, DEADLINE_REASONS, REFUSALS, SIGNALS
-from daemon.sessions.life import Life
-from daemon.sessions.pairing import Pairing
-from daemon.sessions.view import view_of
-from daemon.sessions.words import REASONS, STATES, UserAction, describe
+from daemon.sessions.hearing import BAN_REASONS, DEADLINE_REASONS, REFUSAL_TRIGGERS, SIGNAL_TRIGGERS
+from daemon.sessions.life import SessionTransitions
+from daemon.sessions.pairing import PairingAttempt
+from daemon.sessions.view import build_session_view
+from daemon.sessions.words import REASON_SENTENCES, STATE_TEXTS, UserAction, describe_session
 from statemachines.session import (
-    DEADLINES,
-    NEEDS_PERSON,
+    CONNECTION_DEADLINES,
+    NEEDS_PERSON_STATES,
     ConnectionEvent,
     ConnectionState,
     SendingState,
 )
-from tests.daemon.sessions.test_restoring import stored
+from tests.daemon.sessions.test_restoring import build_stored_session
 from tests.helpers.clock import MIDDAY
 
 WAHA = {"STOPPED", "STARTING", "SCAN_QR_CODE", "WORKING", "FAILED"}
@@ -35,69 +35,78 @@ OWN_WORDS = {
 @pytest.mark.parametrize("state", ConnectionState)
 def test_every_state_has_words(state: ConnectionState) -> None:
     """A word for clients of WAHA, a sentence, and what to do; a person is called where needed."""
-    words = describe(stored(state))
+    words = describe_session(build_stored_session(state))
     assert words.status in WAHA
     assert words.sentence.endswith(".")
     assert "{" not in words.sentence
-    if state in NEEDS_PERSON:
+    if state in NEEDS_PERSON_STATES:
         assert words.status == "FAILED"
         assert words.action is not UserAction.NONE
 
 
 def test_every_reason_has_a_sentence_or_its_states_own() -> None:
     """A new reason without words is noticed here."""
-    reasons = {heard.reason_code for heard in (*SIGNALS.values(), *REFUSALS.values())}
+    reasons = {
+        heard.reason_code for heard in (*SIGNAL_TRIGGERS.values(), *REFUSAL_TRIGGERS.values())
+    }
     reasons |= {*BAN_REASONS.values(), *DEADLINE_REASONS.values()}
-    assert reasons - set(REASONS) == OWN_WORDS
-    for reason in REASONS:
-        words = describe(stored(ConnectionState.BACKOFF, reason_code=reason, due_at=MIDDAY))
+    assert reasons - set(REASON_SENTENCES) == OWN_WORDS
+    for reason in REASON_SENTENCES:
+        words = describe_session(
+            build_stored_session(ConnectionState.BACKOFF, reason_code=reason, due_at=MIDDAY)
+        )
         assert "{" not in words.sentence
 
 
 def test_every_deadline_has_a_reason() -> None:
     """No state is left by time without saying why."""
-    assert set(DEADLINE_REASONS) == set(DEADLINES)
-    assert set(STATES) == set(ConnectionState)
+    assert set(DEADLINE_REASONS) == set(CONNECTION_DEADLINES)
+    assert set(STATE_TEXTS) == set(ConnectionState)
 
 
 def test_moments_are_told_in_the_sessions_own_time() -> None:
     """Bogota is five hours behind."""
-    record = stored(ConnectionState.BACKOFF, due_at=MIDDAY, reason_code="disconnected")
-    assert "2026-03-03 10:00:00" in describe(record).sentence
+    record = build_stored_session(
+        ConnectionState.BACKOFF, due_at=MIDDAY, reason_code="disconnected"
+    )
+    assert "2026-03-03 10:00:00" in describe_session(record).sentence
 
 
 def test_a_ready_session_says_what_is_closed_and_what_is_missing() -> None:
     """Closed chats and a missing phone are said beside the state."""
-    record = stored(
+    record = build_stored_session(
         ConnectionState.READY,
         sending=SendingState.REPLY_ONLY,
         sending_until=MIDDAY,
         reason_code="ready",
     )
-    words = describe(record)
+    words = describe_session(record)
     assert (
         words.sentence
         == "Ready. New chats are closed until 2026-03-03 10:00:00 Bogota; replies still go."
     )
     assert words.action is UserAction.WAIT_UNTIL
-    assert view_of(record).ready
-    assert not view_of(replace(record, connection=ConnectionState.BACKOFF)).ready
+    assert build_session_view(record).ready
+    assert not build_session_view(replace(record, connection=ConnectionState.BACKOFF)).ready
 
 
 def test_a_silenced_number_stays_silenced_by_a_milder_notice() -> None:
     """A restriction heard during a ban neither opens replies nor sets an end."""
-    life = Life(stored(ConnectionState.BANNED_TEMPORARILY, sending=SendingState.NONE), Random(1))  # noqa: S311
-    after = life.restricted("new_chat_cap", MIDDAY + timedelta(hours=1))
+    life = SessionTransitions(
+        build_stored_session(ConnectionState.BANNED_TEMPORARILY, sending=SendingState.NONE),
+        Random(1),  # noqa: S311
+    )
+    after = life.restrict_sending("new_chat_cap", MIDDAY + timedelta(hours=1))
     assert (after.sending, after.sending_until) == (SendingState.NONE, None)
 
 
 def test_an_attempt_to_link_lives_once() -> None:
     """none, issued, refreshed, scanned, paired; what is over stays as it ended."""
-    pairing = Pairing()
+    pairing = PairingAttempt()
     seen = [pairing.state]
     issued = ConnectionEvent.QR_ISSUED
     for event in (issued, issued, ConnectionEvent.SCANNED, ConnectionEvent.PAIRED, issued):
-        pairing.follow(event)
+        pairing.apply_connection_event(event)
         seen.append(pairing.state)
     pairing.cancel()
     assert [*seen, pairing.state] == [
@@ -107,12 +116,12 @@ def test_an_attempt_to_link_lives_once() -> None:
 
 def test_a_code_is_on_show_until_it_ends_or_is_scanned() -> None:
     """Its moment of ending is computed by our clock."""
-    pairing = Pairing()
-    pairing.follow(ConnectionEvent.QR_ISSUED)
-    shown = pairing.show("ventas", QrIssued("secret", 1, 6, 60), MIDDAY)
+    pairing = PairingAttempt()
+    pairing.apply_connection_event(ConnectionEvent.QR_ISSUED)
+    shown = pairing.show_qr("ventas", QrIssued("secret", 1, 6, 60), MIDDAY)
     assert shown.expires_at == MIDDAY + timedelta(seconds=60)
-    assert pairing.current(MIDDAY + timedelta(seconds=59)) == shown
-    assert pairing.current(MIDDAY + timedelta(seconds=60)) is None
-    pairing.follow(ConnectionEvent.SCANNED)
-    assert pairing.current(MIDDAY) is None
+    assert pairing.get_current_qr(MIDDAY + timedelta(seconds=59)) == shown
+    assert pairing.get_current_qr(MIDDAY + timedelta(seconds=60)) is None
+    pairing.apply_connection_event(ConnectionEvent.SCANNED)
+    assert pairing.get_current_qr(MIDDAY) is None
     assert "secret" not in repr(shown)

@@ -10,11 +10,15 @@ from daemon.api.permit import PermitVerifier
 from daemon.api.signals import Signal
 from daemon.api.transport import CannotOpen, OpenContext, SessionInfo
 from daemon.plugins.transport_manual import leadmaster_declare_channels as manual_channels
-from daemon.plugins.transport_simulated import leadmaster_declare_channels, open_line
-from daemon.plugins.transport_simulated.script import Behaviour, Script, load
-from daemon.plugins.transport_simulated.world import World
+from daemon.plugins.transport_simulated import leadmaster_declare_channels, open_simulated_transport
+from daemon.plugins.transport_simulated.script import (
+    ContactBehaviour,
+    SimulationScript,
+    load_script,
+)
+from daemon.plugins.transport_simulated.world import SimulatedContacts
 from tests.helpers.clock import FakeClock
-from tests.helpers.lines import ANA, BRUNO, Pen, held_line
+from tests.helpers.lines import ANA, BRUNO, PermitFactory, open_test_transport
 
 PROBLEMS = {
     "{": "the script is no JSON",
@@ -44,20 +48,20 @@ def test_a_problem_is_named_with_file_and_key(tmp_path: Path, text: str) -> None
     path = tmp_path / "world.json"
     path.write_text(text)
     with pytest.raises(CannotOpen) as error:
-        load(str(path))
+        load_script(str(path))
     assert f"{path}: {PROBLEMS[text]}" in str(error.value)
 
 
 def test_a_missing_script_is_named(tmp_path: Path) -> None:
     """No file, no friendly world in its place."""
     with pytest.raises(CannotOpen, match="can't be read"):
-        load(str(tmp_path / "none.json"))
+        load_script(str(tmp_path / "none.json"))
 
 
 def test_without_a_script_everybody_is_friendly() -> None:
     """All are on WhatsApp, get it and read it."""
-    assert load("") == Script()
-    assert World(Script(), 1).answer(ANA).answer == "yes"
+    assert load_script("") == SimulationScript()
+    assert SimulatedContacts(SimulationScript(), 1).answer_number_check(ANA).answer == "yes"
 
 
 def test_contacts_stand_on_the_defaults(tmp_path: Path) -> None:
@@ -66,16 +70,16 @@ def test_contacts_stand_on_the_defaults(tmp_path: Path) -> None:
     path.write_text(
         f'{{"defaults": {{"ack_delay": 3}}, "contacts": {{"{ANA}": {{"read_rate": 0}}}}}}'
     )
-    assert load(str(path)).contacts == {ANA: Behaviour(ack_delay=3, read_rate=0)}
+    assert load_script(str(path)).contacts == {ANA: ContactBehaviour(ack_delay=3, read_rate=0)}
 
 
 def test_rates_are_shares_of_contacts_and_belong_to_the_seed() -> None:
     """About a third of many reads; another seed picks others; each always does the same."""
-    script = Script(defaults=Behaviour(read_rate=1 / 3))
+    script = SimulationScript(defaults=ContactBehaviour(read_rate=1 / 3))
     phones = [f"+54911455{number:05}" for number in range(600)]
 
     def readers(seed: int) -> set[str]:
-        world = World(script, seed)
+        world = SimulatedContacts(script, seed)
         return {phone for phone in phones if world.chance("read", phone) < 1 / 3}
 
     assert 150 < len(readers(1)) < 250
@@ -91,14 +95,16 @@ async def transcript(folder: Path, seed: int) -> list[Signal | object]:
         "defaults": {"read_rate": 0.5, "reply": {"text": "Gracias"}, "reply_rate": 0.5},
         "line": [{"at": 300, "do": "write", "contact": BRUNO, "text": "Hola"}],
     }
-    async with held_line(folder, clock, script, seed=seed, pen=Pen(clock)) as line:
+    async with open_test_transport(
+        folder, clock, script, seed=seed, permits=PermitFactory(clock)
+    ) as line:
         await line.transport.connect()
         await clock.advance(100)
         results: list[Signal | object] = [
             await line.send(f"+5491145551{number:03}") for number in range(20)
         ]
         await clock.advance(800)
-        return line.told + results
+        return line.received_signals + results
 
 
 async def test_the_same_seed_gives_the_same_transcript(tmp_path: Path) -> None:
@@ -113,9 +119,9 @@ async def test_a_seed_is_a_whole_number(tmp_path: Path) -> None:
     """The option is named when it is not."""
     clock = FakeClock()
     info = SessionInfo("ventas", False, None, tmp_path, {"seed": "seven"})
-    verifier = PermitVerifier(Pen(clock).signer.public_key)
+    verifier = PermitVerifier(PermitFactory(clock).signer.public_key)
     with pytest.raises(CannotOpen, match=r"simulated\.seed"):
-        await open_line(OpenContext(info, clock, verifier))
+        await open_simulated_transport(OpenContext(info, clock, verifier))
 
 
 def test_the_channels_say_what_they_are() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api.permit import Permit, PermitRefused, PermitSigner, body_hash
+from daemon.api.permit import Permit, PermitRefused, PermitSigner, hash_body
 from daemon.api.signals import (
     InboundMessage,
     LidLearned,
@@ -21,7 +21,14 @@ from daemon.api.signals import (
 )
 from daemon.api.transport import Acknowledged, OnWhatsApp, Outgoing, Refused, Unknown
 from tests.helpers.clock import FakeClock
-from tests.helpers.lines import ANA, BRUNO, HeldLine, Pen, held_line, unread_line
+from tests.helpers.lines import (
+    ANA,
+    BRUNO,
+    PermitFactory,
+    SimulatedTransportSession,
+    open_test_transport,
+    open_unread_transport,
+)
 
 
 def wire(folder: Path) -> list[dict[str, str]]:
@@ -30,17 +37,17 @@ def wire(folder: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in lines]
 
 
-def receipts(line: HeldLine) -> list[ReceiptKind]:
+def receipts(line: SimulatedTransportSession) -> list[ReceiptKind]:
     """Return the kinds of the receipts, in order."""
-    return [receipt.kind for receipt in line.of(Receipt)]
+    return [receipt.kind for receipt in line.signals_of(Receipt)]
 
 
 async def test_a_message_is_on_the_wire_before_it_is_acknowledged(tmp_path: Path) -> None:
     """The record is on the disk, without the text, while the answer is still on its way."""
     clock = FakeClock()
-    async with held_line(tmp_path, clock, {"contacts": {ANA: {"ack_delay": 5}}}) as line:
-        await line.ready()
-        permit, outgoing = line.pen.permit(ANA, "un secreto")
+    async with open_test_transport(tmp_path, clock, {"contacts": {ANA: {"ack_delay": 5}}}) as line:
+        await line.connect_until_ready()
+        permit, outgoing = line.permits.issue(ANA, "un secreto")
         sending = asyncio.create_task(line.transport.send(permit, outgoing))
         await clock.settle()
         (record,) = wire(tmp_path)
@@ -52,7 +59,7 @@ async def test_a_message_is_on_the_wire_before_it_is_acknowledged(tmp_path: Path
         "wire_id": result.wire_id,
         "message": permit.message,
         "recipient": ANA,
-        "body": body_hash("un secreto"),
+        "body": hash_body("un secreto"),
         "permit": permit.id,
         "at": record["at"],
     }
@@ -67,18 +74,18 @@ async def test_delivered_read_and_reply_follow(tmp_path: Path) -> None:
         "read_after": 3,
         "reply": {"after": 4, "text": "BAJA", "from_lid": True},
     }
-    async with held_line(tmp_path, clock, {"contacts": {ANA: behaviour}}) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock, {"contacts": {ANA: behaviour}}) as line:
+        await line.connect_until_ready()
         await line.send(ANA)
         assert receipts(line) == []
         await clock.advance(2)
         assert receipts(line) == [ReceiptKind.DELIVERED]
         await clock.advance(3)
         assert receipts(line) == [ReceiptKind.DELIVERED, ReceiptKind.READ]
-        assert not line.of(InboundMessage)
+        assert not line.signals_of(InboundMessage)
         await clock.advance(1)
-        (reply,) = line.of(InboundMessage)
-        (learned,) = line.of(LidLearned)
+        (reply,) = line.signals_of(InboundMessage)
+        (learned,) = line.signals_of(LidLearned)
     assert reply.sender == learned.lid
     assert reply.sender.endswith("@lid")
     assert (reply.sender_phone, learned.phone, reply.text) == (ANA, ANA, "BAJA")
@@ -88,22 +95,26 @@ async def test_a_reply_may_hide_the_number(tmp_path: Path) -> None:
     """Then the hidden id alone says who it is."""
     clock = FakeClock()
     reply = {"text": "STOP", "from_lid": True, "hide_phone": True}
-    async with held_line(tmp_path, clock, {"contacts": {ANA: {"reply": reply}}}) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock, {"contacts": {ANA: {"reply": reply}}}) as line:
+        await line.connect_until_ready()
         await line.send(ANA)
         await clock.advance(20)
-        assert [each.sender_phone for each in line.of(InboundMessage)] == [None]
+        assert [each.sender_phone for each in line.signals_of(InboundMessage)] == [None]
 
 
 async def test_a_dropped_acknowledgement_is_unknown_after_the_wire_had_it(tmp_path: Path) -> None:
     """Nobody knows after 75 seconds; the contact has it, and its receipt tells its id."""
     clock = FakeClock()
-    async with held_line(tmp_path, clock, {"contacts": {ANA: {"drop_ack": True}}}) as line:
-        await line.ready()
+    async with open_test_transport(
+        tmp_path, clock, {"contacts": {ANA: {"drop_ack": True}}}
+    ) as line:
+        await line.connect_until_ready()
         result = await line.send(ANA)
         assert isinstance(result, Unknown)
         assert result.reason_code == "no_acknowledgement"
-        assert {receipt.wire_id for receipt in line.of(Receipt)} == {wire(tmp_path)[0]["wire_id"]}
+        assert {receipt.wire_id for receipt in line.signals_of(Receipt)} == {
+            wire(tmp_path)[0]["wire_id"]
+        }
 
 
 @pytest.mark.parametrize(
@@ -120,13 +131,13 @@ async def test_a_refused_message_never_reaches_the_wire(
 ) -> None:
     """A refusal is certain, and says whether trying again can help."""
     clock = FakeClock()
-    async with held_line(tmp_path, clock, {"contacts": {ANA: behaviour}}) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock, {"contacts": {ANA: behaviour}}) as line:
+        await line.connect_until_ready()
         result = await line.send(ANA)
         assert isinstance(result, Refused)
         assert (result.reason_code, result.retryable) == refusal
         assert wire(tmp_path) == []
-        assert bool(line.of(SendingRestricted)) == (refusal[0] == "463")
+        assert bool(line.signals_of(SendingRestricted)) == (refusal[0] == "463")
 
 
 async def test_a_timelock_closes_new_chats_and_leaves_replies_open(tmp_path: Path) -> None:
@@ -136,11 +147,11 @@ async def test_a_timelock_closes_new_chats_and_leaves_replies_open(tmp_path: Pat
         "line": [{"at": 60, "do": "restrict", "seconds": 600}],
         "contacts": {ANA: {"reply": {"text": "Hola"}}},
     }
-    async with held_line(tmp_path, clock, script) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock, script) as line:
+        await line.connect_until_ready()
         await line.send(ANA)
         await clock.advance(60)
-        assert [each.until for each in line.of(SendingRestricted)] != [None]
+        assert [each.until for each in line.signals_of(SendingRestricted)] != [None]
         assert isinstance(await line.send(ANA), Acknowledged)
         assert isinstance(await line.send(BRUNO), Refused)
         await clock.advance(600)
@@ -151,13 +162,13 @@ async def test_a_line_that_dies_leaves_the_message_in_doubt(tmp_path: Path) -> N
     """The wire had it, the answer is Unknown, and nothing can be sent any more."""
     clock = FakeClock()
     script = {"line": [{"at": 30, "do": "die"}], "contacts": {ANA: {"ack_delay": 60}}}
-    async with held_line(tmp_path, clock, script) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock, script) as line:
+        await line.connect_until_ready()
         result = await line.send(ANA)
         assert isinstance(result, Unknown)
         assert result.reason_code == "line_lost"
         assert len(wire(tmp_path)) == 1
-        assert line.of(TransportDied)
+        assert line.signals_of(TransportDied)
         down = await line.send(BRUNO)
         assert isinstance(down, Refused)
         assert down.retryable
@@ -167,45 +178,45 @@ async def test_receipts_resume_after_a_restart(tmp_path: Path) -> None:
     """What was not told when the line went is told by the next one, and only that."""
     clock = FakeClock()
     script = {"contacts": {ANA: {"deliver_after": 1, "read_after": 30}}}
-    async with held_line(tmp_path, clock, script) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock, script) as line:
+        await line.connect_until_ready()
         await line.send(ANA)
         await clock.advance(5)
         assert receipts(line) == [ReceiptKind.DELIVERED]
     await clock.advance(60)
-    async with held_line(tmp_path, clock, script, paired=True) as again:
-        await again.ready()
+    async with open_test_transport(tmp_path, clock, script, paired=True) as again:
+        await again.connect_until_ready()
         assert receipts(again) == [ReceiptKind.READ]
 
 
 async def test_what_the_reader_did_not_finish_is_told_again(tmp_path: Path) -> None:
     """A receipt counts as told once the next signal is asked for: a crash before repeats it."""
     clock = FakeClock()
-    async with held_line(tmp_path, clock) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock) as line:
+        await line.connect_until_ready()
         await line.send(ANA)
-    async with unread_line(tmp_path, clock) as transport:
+    async with open_unread_transport(tmp_path, clock) as transport:
         await transport.connect()
         await clock.advance(60)
         async for signal in transport.signals():
             if isinstance(signal, Receipt):
                 break
-    async with held_line(tmp_path, clock, paired=True) as again:
-        await again.ready()
+    async with open_test_transport(tmp_path, clock, paired=True) as again:
+        await again.connect_until_ready()
         assert receipts(again) == [ReceiptKind.DELIVERED, ReceiptKind.READ]
 
 
 async def test_a_torn_last_line_of_the_wire_is_cut_off(tmp_path: Path) -> None:
     """A record that a power cut tore never reached anybody."""
     clock = FakeClock()
-    pen = Pen(clock)
-    async with held_line(tmp_path, clock, pen=pen) as line:
-        await line.ready()
+    pen = PermitFactory(clock)
+    async with open_test_transport(tmp_path, clock, permits=pen) as line:
+        await line.connect_until_ready()
         await line.send(ANA)
     with (tmp_path / "ventas" / "wire.jsonl").open("a") as file:
         file.write('{"wire_id": "3EB')
-    async with held_line(tmp_path, clock, pen=pen, paired=True) as again:
-        await again.ready()
+    async with open_test_transport(tmp_path, clock, permits=pen, paired=True) as again:
+        await again.connect_until_ready()
         await again.send(ANA)
     assert len({record["wire_id"] for record in wire(tmp_path)}) == 2
 
@@ -215,11 +226,11 @@ async def test_number_checks_answer_yes_no_and_unknown(tmp_path: Path) -> None:
     clock = FakeClock()
     contacts = {ANA: {"on_whatsapp": "no"}, BRUNO: {"on_whatsapp": "unknown"}}
     clara = "+5491145550003"
-    async with held_line(tmp_path, clock, {"contacts": contacts}) as line:
+    async with open_test_transport(tmp_path, clock, {"contacts": contacts}) as line:
         down = asyncio.create_task(line.transport.check_numbers([clara]))
         await clock.advance(1)
         assert [each.answer for each in await down] == [OnWhatsApp.UNKNOWN]
-        await line.ready()
+        await line.connect_until_ready()
         checking = asyncio.create_task(line.transport.check_numbers([ANA, BRUNO, clara]))
         await clock.advance(1)
         answers = await checking
@@ -240,7 +251,7 @@ def unsigned(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, 
 
 def changed(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, Outgoing]:
     """Change the permit under its signature."""
-    return replace(permit, body=body_hash("otra cosa")), replace(outgoing, text="otra cosa")
+    return replace(permit, body=hash_body("otra cosa")), replace(outgoing, text="otra cosa")
 
 
 def other_text(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, Outgoing]:
@@ -272,9 +283,9 @@ REFUSALS = {
 async def test_a_permit_is_for_exactly_one_send(tmp_path: Path, tamper: object) -> None:
     """Whatever differs from what the gate signed never reaches the wire."""
     clock = FakeClock()
-    async with held_line(tmp_path, clock) as line:
-        await line.ready()
-        permit, outgoing = tamper(*line.pen.permit(), clock)  # type: ignore[operator]
+    async with open_test_transport(tmp_path, clock) as line:
+        await line.connect_until_ready()
+        permit, outgoing = tamper(*line.permits.issue(), clock)  # type: ignore[operator]
         with pytest.raises(PermitRefused) as refused:
             await line.transport.send(permit, outgoing)
         assert refused.value.reason_code == REFUSALS[tamper]  # type: ignore[index]
@@ -284,11 +295,11 @@ async def test_a_permit_is_for_exactly_one_send(tmp_path: Path, tamper: object) 
 async def test_a_permit_of_another_session_or_time_is_refused(tmp_path: Path) -> None:
     """A permit belongs to one session, and ends."""
     clock = FakeClock()
-    async with held_line(tmp_path, clock) as line:
-        await line.ready()
+    async with open_test_transport(tmp_path, clock) as line:
+        await line.connect_until_ready()
         with pytest.raises(PermitRefused, match="another session"):
-            await line.transport.send(*line.pen.permit(session="soporte"))
-        permit, outgoing = line.pen.permit()
+            await line.transport.send(*line.permits.issue(session="soporte"))
+        permit, outgoing = line.permits.issue()
         await clock.advance(timedelta(minutes=10).total_seconds())
         with pytest.raises(PermitRefused, match="expired"):
             await line.transport.send(permit, outgoing)
@@ -297,11 +308,11 @@ async def test_a_permit_of_another_session_or_time_is_refused(tmp_path: Path) ->
 async def test_a_used_permit_stays_used_after_a_restart(tmp_path: Path) -> None:
     """The wire itself remembers; a new verifier with the same key changes nothing."""
     clock = FakeClock()
-    pen = Pen(clock)
-    permit, outgoing = pen.permit()
+    pen = PermitFactory(clock)
+    permit, outgoing = pen.issue()
     for paired in (False, True):
-        async with held_line(tmp_path, clock, pen=pen, paired=paired) as line:
-            await line.ready()
+        async with open_test_transport(tmp_path, clock, permits=pen, paired=paired) as line:
+            await line.connect_until_ready()
             sending = asyncio.create_task(line.transport.send(permit, outgoing))
             await clock.advance(1)
             if paired:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.stream import StreamHouse, stream_house
+from tests.helpers.stream import StreamServer, open_stream_server
 
 
 @pytest.fixture
-async def stream(short_folder: Path) -> AsyncIterator[StreamHouse]:
+async def stream(short_folder: Path) -> AsyncIterator[StreamServer]:
     """Open a house and its stream, with the usual limits."""
-    async with stream_house(short_folder) as opened:
+    async with open_stream_server(short_folder) as opened:
         yield opened
 
 
 @pytest.fixture
-async def token(stream: StreamHouse) -> str:
+async def token(stream: StreamServer) -> str:
     """Return a token that may hear everything."""
-    return await stream.token()
+    return await stream.create_token()

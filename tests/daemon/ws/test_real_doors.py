@@ -6,25 +6,25 @@ from pathlib import Path
 
 from leadmaster_client import EventStream, Snapshot
 from leadmaster_client.events import SendingHalted
-from tests.helpers.doors import doors, settings_for
-from tests.helpers.stream import Ear
+from tests.helpers.doors import build_settings, open_http_server
+from tests.helpers.stream import StreamClient
 
 
 async def test_the_control_socket_streams_to_its_owner(short_folder: Path) -> None:
     """No token is needed there, and nothing is hidden; the Python client can use it too."""
-    async with doors(settings_for(short_folder)) as opened:
+    async with open_http_server(build_settings(short_folder)) as opened:
         http = opened.control.session
         async with EventStream("http://leadmaster", http=http) as client:
             assert isinstance(await anext(client), Snapshot)
-            await opened.house.halt.halt("ana", "a storm")
+            await opened.services.halt.halt("ana", "a storm")
             assert isinstance(await anext(client), SendingHalted)
 
 
 async def test_the_public_door_wants_a_token(short_folder: Path) -> None:
     """A socket that nobody signed in on is greeted only after its first message."""
-    async with doors(settings_for(short_folder)) as opened:
+    async with open_http_server(build_settings(short_folder)) as opened:
         url = f"{opened.public.base}/v1/events"
         async with opened.public.session.ws_connect(url, protocols=["leadmaster.v1"]) as socket:
-            ear = Ear(socket)
-            await ear.say("sign_in", token="nonsense")
-            assert (await ear.end())[0] == 1008
+            ear = StreamClient(socket)
+            await ear.send_frame("sign_in", token="nonsense")
+            assert (await ear.read_close())[0] == 1008

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from daemon.api import hookimpl
 from daemon.api.imports import ImportSource
-from daemon.api.questions import Opinion, Question
+from daemon.api.questions import Opinion, OpinionRequest
 from daemon.api.transport import Channel
 from leadmaster_stranger.channel import open_folder
 from leadmaster_stranger.lines import open_lines
@@ -45,7 +45,7 @@ class Stranger:
         return [ImportSource("lines", "One number a line, then a name", (".numbers",), open_lines)]
 
     @hookimpl
-    async def leadmaster_judge_message(self, question: Question) -> Opinion | None:
+    async def leadmaster_judge_message(self, question: OpinionRequest) -> Opinion | None:
         """Be stricter than the rules."""
         return opinion_on(question, self.quiet)
 
