@@ -58,14 +58,14 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 docs: $(STAMP) ## write the generated blocks of the docs anew
-	$(BIN)/python -m statemachines.drawing
+	$(BIN)/python -m tools.machine_diagrams
 	$(BIN)/cog -r -I docs $(PAGES)
 
 docs-check: $(STAMP) ## fail where a generated block is not what the code says
 	$(BIN)/cog --check --diff -I docs $(PAGES)
 
 pictures: $(STAMP) ## docs/images anew, from the running demonstration
-	$(BIN)/python -m tests.browser.pictures
+	$(BIN)/python -m tests.browser.screenshots
 
 bench: $(STAMP) ## the measurements of bench/; JOB=decision runs one of them
 	$(BIN)/python -m bench $(JOB)

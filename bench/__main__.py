@@ -8,9 +8,9 @@ import os
 import time
 
 from bench.backtest import driver as backtest
-from bench.child import PEERS
 from bench.decision import driver as decision
 from bench.fanout import driver as fanout
+from bench.processes import PEERS
 
 JOBS = ("decision", "backtest", "fanout")
 

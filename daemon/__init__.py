@@ -1,1 +1,1 @@
-"""The LeadMaster process: sessions, gate, outbox and the doors to them."""
+"""The LeadMaster daemon: sessions, gate, outbox, HTTP interface and command line."""

@@ -1,4 +1,4 @@
-"""The entry point: argv goes to the command line, its answer is the exit status."""
+"""The entry point: passes the arguments to the command line and exits with its status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The composition root: builds every room once, hands each its neighbours, opens and closes all."""
+"""The composition root: builds every service once, connects them, opens and closes all."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ from random import Random
 
 import msgspec
 
-from daemon import wishes
-from daemon.aliases import Aliases
 from daemon.api.clock import Clock, ScaledClock, SystemClock
 from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.api.transport import Channel
 from daemon.auth import AuthService
 from daemon.bus import EventBus
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.imports.service import ImportService
+from daemon.contacts.prospects import ProspectService
+from daemon.contacts.retention import Retention
+from daemon.contacts.suppression import SuppressionService
+from daemon.contacts.validation import ValidationService
+from daemon.event_dispatcher import EventDispatcher
 from daemon.events import decode_event
-from daemon.gate import Gate
-from daemon.halt import Halt
-from daemon.imports.importer import ImportService
-from daemon.inbound import InboundHandler
-from daemon.manual import ManualSending
-from daemon.observers import EventDispatcher
+from daemon.gate.gate import Gate
+from daemon.gate.scoring import Scoring
+from daemon.inbound import InboundHandler, contact_requests
 from daemon.outbox import Outbox
-from daemon.outbox.desk import MessageEvaluator
-from daemon.outbox.dispatch import SessionSender
-from daemon.outbox.requests import MessageEnqueuer
-from daemon.pacing import Pacing
+from daemon.outbox.enqueue import MessageEnqueuer
+from daemon.outbox.evaluator import MessageEvaluator
+from daemon.outbox.halt import Halt
+from daemon.outbox.manual import ManualSending
+from daemon.outbox.pacing import Pacing
+from daemon.outbox.review import ReviewService
+from daemon.outbox.sender import SessionSender
 from daemon.plugin_manager import Plugins
-from daemon.prospects import ProspectService
-from daemon.retention import Retention
-from daemon.review import ReviewService
-from daemon.rulebook import ActiveRulesets, RulesetService, RulesetWatcher
-from daemon.scoring import Scoring
+from daemon.rulesets.active import ActiveRulesets
+from daemon.rulesets.service import RulesetService
+from daemon.rulesets.watcher import RulesetWatcher
 from daemon.sessions import Sessions
-from daemon.sessions.channels import load_usable_channels
+from daemon.sessions.registry import load_usable_channels
 from daemon.settings import ClockSettings, Settings
-from daemon.suppression import SuppressionService
-from daemon.validation import ValidationService
-from storage import guards
+from storage import triggers
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
@@ -104,7 +105,7 @@ class Application:
                 settings.state_dir,
                 migrations=MIGRATIONS,
                 on_events=lambda events: _publish_events(bus, events),
-                at_open=guards.install_triggers,
+                at_open=triggers.install_triggers,
             )
             stack.push_async_callback(database.close)
             channels = await load_usable_channels(plugins, settings, database)
@@ -176,7 +177,7 @@ class Application:
             suppression=self.suppression,
             scoring=self.scoring,
             aliases=self.aliases,
-            request_reader=wishes.load_contact_request_reader(),
+            request_reader=contact_requests.load_contact_request_reader(),
             clock=self.clock,
             settings=self.settings,
             wake=self.outbox.wake,

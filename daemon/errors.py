@@ -126,7 +126,7 @@ class PhrasesRejected(LeadMasterError):
 
     code = "phrases_rejected"
     status = 422
-    hint = "Mend the lines named; the shipped file, daemon/phrases.txt, shows every list."
+    hint = "Mend the lines named; the shipped file, daemon/inbound/phrases.txt, shows every list."
 
 
 class SettingsRejected(LeadMasterError):

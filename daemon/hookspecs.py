@@ -14,10 +14,11 @@ import pluggy
 from daemon.api import PROJECT
 from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
 from daemon.api.imports import ImportSource
-from daemon.api.questions import Opinion, OpinionRequest
+from daemon.api.opinions import OpinionRequest
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.events import DomainEvent
+from rules.verdict import Opinion
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 

@@ -1,4 +1,4 @@
-"""The only file that touches pluggy's relay: one typed method for each hook.
+"""Typed calls to plugins: the only file that touches pluggy's relay, one method for each hook.
 
 Built-in features come in by the same entry point as a stranger's plugin.
 """
@@ -19,7 +19,7 @@ import structlog
 from daemon.api import PROJECT
 from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
 from daemon.api.imports import ImportSource
-from daemon.api.questions import OpinionRequest
+from daemon.api.opinions import OpinionRequest
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable

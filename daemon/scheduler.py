@@ -1,4 +1,4 @@
-"""The periodic jobs: each a short call into a room; due work is never here but in the database."""
+"""The periodic jobs: each a short call into a service; due work itself is in the database."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from daemon.contacts.retention import Retention
+from daemon.contacts.validation import ValidationService
 from daemon.outbox import Outbox
-from daemon.retention import Retention
-from daemon.validation import ValidationService
 from storage.db import Database
 
 log = structlog.get_logger("scheduler")

@@ -1,4 +1,4 @@
-"""leadmaster.toml and the environment become frozen settings; all problems are named at once."""
+"""Reads leadmaster.toml and the environment into frozen settings; reports all problems at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 
-from daemon import misfits
+from daemon import validation_errors
 from daemon.errors import SettingsRejected
 
 T = TypeVar("T")
@@ -212,5 +212,7 @@ def _convert_section(name: str, kind: type[T], table: object, problems: list[str
         try:
             values[key] = msgspec.convert(value, hints[key], strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
-            problems.append(misfits.format_field_error(f"{name}.{key}", error, hints[key]))
+            problems.append(
+                validation_errors.format_field_error(f"{name}.{key}", error, hints[key])
+            )
     return kind(**values)

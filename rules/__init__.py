@@ -1,23 +1,15 @@
-"""What may be sent: rule files, two engines that must agree, verdicts that explain themselves."""
+"""Pure rules engine: rule files, two engines that must agree, decisions with their reasons."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from rules.evaluator import GateFault, RuleEvaluator
 from rules.files import RuleFile, list_rule_files, read_rule_files
-from rules.judge import GateFault, RuleEvaluator
 from rules.loader import load_ruleset, load_rulesets
 from rules.problems import RuleProblem, RulesInvalid
 from rules.ruleset import RuleFormat, Ruleset
-from rules.verdict import (
-    Decision,
-    Defer,
-    DeferKind,
-    Opinion,
-    ScoreResult,
-    Verdict,
-    VetoEffect,
-)
+from rules.verdict import Decision, Defer, DeferKind, Opinion, ScoreResult, Verdict, VetoEffect
 
 DEFAULTS = Path(__file__).parent / "defaults"
 """The shipped rule files, `gate.yaml` and `score.yaml`, with their schemas beside them."""

@@ -1,10 +1,4 @@
-"""Conditions → what the durable-rules engine is fed: small shards of plain conjunctions.
-
-Every test compares one integer with a constant. Orderings, equality and ranges of a fact are
-tested by the engine on two bounds, equal when the fact is known and as far apart as can be when
-it is not: "surely at least 5" asks the lower bound, "perhaps at least 5" the upper one. All other
-comparisons are computed before and sent as 0 false, 1 unknown, 2 true.
-"""
+"""Compiles conditions to small sets of plain conjunctions for the durable-rules engine."""
 
 from __future__ import annotations
 
@@ -13,16 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rules.conditions import Op, Truth, evaluate_leaf
+from rules.conditions import Op, Truth, evaluate_leaf, expand_alternatives
 from rules.facts import FACTS
-from rules.normal_form import expand_alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rules.conditions import Condition, Leaf
-    from rules.normal_form import LeafLiteral
-    from rules.snapshot import KnownValue
+    from rules.conditions import Condition, Leaf, LeafLiteral
+    from rules.known_values import KnownValue
 
 SHARD_CONDITIONS = 48
 CANARY = "canary"

@@ -1,21 +1,177 @@
-"""The `when:` of a rule file → a condition tree, each name, operator and value checked."""
+"""Reads the `when:` of a rule file to a condition tree; names, operators and values are checked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rules.conditions import AllOf, AnyOf, Leaf, Not
-from rules.document import YamlMapping, YamlSequence
-from rules.facts import FACTS, find_nearest_fact
-from rules.operand_reader import OPERATORS, OperandReader
+from rules.conditions import Op
+from rules.document import YamlMapping, YamlScalar, YamlSequence
+from rules.facts import FactType
+from rules.known_values import to_micro
+from rules.patterns import UnsafePatternError, compile_pattern, compile_phrase
 from rules.problems import did_you_mean
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping, Sequence
+
+    from rules.conditions import Operand
+    from rules.document import YamlNode
+    from rules.facts import Fact
+    from rules.problems import ProblemCollector, SourceLocation
+from rules.conditions import AllOf, AnyOf, Leaf, Not
+from rules.facts import FACTS, find_nearest_fact
 
 if TYPE_CHECKING:
     from rules.conditions import Condition
     from rules.document import YamlEntry, YamlNode
     from rules.facts import Fact
     from rules.problems import ProblemCollector, SourceLocation
+
+
+_EQUALITY = (Op.EQ, Op.NE, Op.IN, Op.NOT_IN, Op.MISSING)
+OPERATORS: Mapping[FactType, tuple[Op, ...]] = {
+    FactType.BOOL: (Op.EQ, Op.NE, Op.MISSING),
+    FactType.NUMBER: (*_EQUALITY, Op.GT, Op.GTE, Op.LT, Op.LTE, Op.BETWEEN),
+    FactType.ENUM: _EQUALITY,
+    FactType.TEXT: (*_EQUALITY, Op.MATCHES, Op.CONTAINS),
+    FactType.NAMES: _EQUALITY,
+}
+"""Which operators make sense on which type of fact."""
+
+_LIST_OPERATORS = (Op.IN, Op.NOT_IN, Op.MATCHES, Op.CONTAINS)
+_SEARCH_OPERATORS = (Op.MATCHES, Op.CONTAINS)
+
+
+@dataclass(frozen=True, slots=True)
+class OperandReader:
+    """Reads values in a file set that declares these windows and lists.
+
+    A word of a list keeps its own place: a problem with it is one line of the list.
+    """
+
+    problems: ProblemCollector
+    windows: Sequence[str]
+    lists: Mapping[str, Sequence[tuple[str, SourceLocation]]]
+    used: set[str]
+    """Names of the lists that were asked for; filled while reading."""
+
+    def read(self, fact: Fact, op: Op, node: YamlNode) -> Operand | None:
+        """What `op` compares `fact` with; None, with the problem noted, when it does not fit."""
+        if op is Op.MISSING:
+            return self._boolean(node)
+        if op is Op.BETWEEN:
+            return self._range(fact, node)
+        if op in _SEARCH_OPERATORS:
+            return self._patterns(op, node)
+        if op in _LIST_OPERATORS:
+            return self._values(fact, op, node)
+        return self.value(fact, node)
+
+    def value(self, fact: Fact, node: YamlNode) -> int | str | None:
+        """One value of `fact`; None, with the problem noted, when it is not one."""
+        raw = node.value if isinstance(node, YamlScalar) else None
+        read: int | str | None = None
+        match fact.type:
+            case FactType.BOOL:
+                read = int(raw) if isinstance(raw, bool) else None
+            case FactType.NUMBER:
+                read = _read_number(fact, raw)
+            case FactType.TEXT:
+                read = raw if isinstance(raw, str) and len(raw) <= fact.high else None
+            case FactType.ENUM:
+                return self._word(fact.name, fact.values, node.place, raw)
+            case _:
+                return self._word(fact.name, self.windows, node.place, raw)
+        if read is None:
+            self.problems.add(node.place, f"{fact.name} is {_describe_values(fact)}")
+        return read
+
+    def _boolean(self, node: YamlNode) -> int | None:
+        if isinstance(node, YamlScalar) and isinstance(node.value, bool):
+            return int(node.value)
+        self.problems.add(node.place, "`missing` takes true or false")
+        return None
+
+    def _range(self, fact: Fact, node: YamlNode) -> tuple[int, int] | None:
+        ends = node.items if isinstance(node, YamlSequence) else ()
+        match [self.value(fact, end) for end in ends]:
+            case [int(low), int(high)] if low <= high:
+                return low, high
+        self.problems.add(node.place, "`between` takes [lowest, highest], both included")
+        return None
+
+    def _values(self, fact: Fact, op: Op, node: YamlNode) -> Operand | None:
+        values = [self.value(fact, item) for item in self._items(op, node)]
+        numbers = frozenset(value for value in values if isinstance(value, int))
+        words = frozenset(value for value in values if isinstance(value, str))
+        return None if None in values else numbers or words or None
+
+    def _patterns(self, op: Op, node: YamlNode) -> Operand | None:
+        read = [self._pattern(op, item) for item in self._items(op, node)]
+        sound = tuple(pattern for pattern in read if pattern is not None)
+        return sound if sound and len(sound) == len(read) else None
+
+    def _pattern(self, op: Op, node: YamlNode) -> re.Pattern[str] | None:
+        raw = node.value if isinstance(node, YamlScalar) else None
+        if not isinstance(raw, str) or not raw:
+            self.problems.add(node.place, f"`{op}` takes text, or a list of texts")
+            return None
+        try:
+            return compile_phrase(raw) if op is Op.CONTAINS else compile_pattern(raw)
+        except UnsafePatternError as error:
+            self.problems.add(node.place, str(error))
+            return None
+
+    def _items(self, op: Op, node: YamlNode) -> tuple[YamlNode, ...]:
+        if isinstance(node, YamlSequence) and node.items:
+            return node.items
+        if isinstance(node, YamlMapping) and list(node.entries) == ["list"]:
+            return self._named_list(node)
+        if isinstance(node, YamlScalar) and op in _SEARCH_OPERATORS:
+            return (node,)
+        self.problems.add(
+            node.place, f"`{op}` takes a list of values, or {{list: NAME}} of one under `lists:`"
+        )
+        return ()
+
+    def _named_list(self, node: YamlMapping) -> tuple[YamlNode, ...]:
+        name = node.get("list")
+        word = str(name.value) if isinstance(name, YamlScalar) else "…"
+        if word in self.lists:
+            self.used.add(word)
+            return tuple(YamlScalar(place, item) for item, place in self.lists[word])
+        hint = did_you_mean(word, self.lists)
+        self.problems.add(node.place, f"There is no list `{word}` under `lists:`{hint}")
+        return ()
+
+    def _word(
+        self, name: str, known: Sequence[str], place: SourceLocation, raw: object
+    ) -> str | None:
+        if isinstance(raw, str) and raw in known:
+            return raw
+        shown = str(raw).lower() if isinstance(raw, bool) else str(raw)
+        hint = did_you_mean(shown, known)
+        values = ", ".join(known) or "nothing: no window is declared under `windows:`"
+        self.problems.add(place, f"`{shown}` is no value of {name}{hint}: it knows {values}")
+        return None
+
+
+def _read_number(fact: Fact, raw: object) -> int | None:
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    return to_micro(raw) if fact.low <= raw <= fact.high else None
+
+
+def _describe_values(fact: Fact) -> str:
+    match fact.type:
+        case FactType.BOOL:
+            return "true or false"
+        case FactType.NUMBER:
+            return f"a number of {fact.unit} from {fact.low} to {fact.high}"
+        case _:
+            return f"a text of at most {fact.high} characters"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Conditions as a tree, and what each means: three-valued (Kleene) at every node."""
+"""Conditions as a tree, their three-valued meaning (Kleene), and their disjunctive normal form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from rules.snapshot import KnownValue
+    from rules.known_values import KnownValue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Truth(IntEnum):
@@ -132,3 +136,57 @@ def _order_matches(leaf: Leaf, value: int) -> bool:
             return value < bound
         case _:
             return value <= bound
+
+
+MAX_ALTERNATIVES = 64
+MAX_COMPARISONS = 20
+"""Comparisons in one alternative; an engine may need two tests for each."""
+
+
+class ConditionTooLargeError(ValueError):
+    """The condition has more alternatives, or longer ones, than an engine should be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeafLiteral:
+    """One comparison, or its opposite."""
+
+    leaf: Leaf
+    negated: bool
+
+
+Alternative = tuple[LeafLiteral, ...]
+
+
+def expand_alternatives(condition: Condition) -> tuple[Alternative, ...]:
+    """The condition is true when every comparison of one alternative is; raises `TooLargeError`.
+
+    This holds in Kleene's logic too, since negation moves to the comparisons unchanged: the
+    whole is true (or: not false) when all of one alternative are true (or: not false).
+    """
+    return _expand(condition, negated=False)
+
+
+def _expand(condition: Condition, *, negated: bool) -> tuple[Alternative, ...]:
+    if isinstance(condition, Leaf):
+        return ((LeafLiteral(condition, negated),),)
+    if isinstance(condition, Not):
+        return _expand(condition.part, negated=not negated)
+    parts = [_expand(part, negated=negated) for part in condition.parts]
+    if isinstance(condition, AllOf) is not negated:
+        return _expand_product(parts)
+    return _check_size(dict.fromkeys(each for part in parts for each in part))
+
+
+def _expand_product(parts: Sequence[tuple[Alternative, ...]]) -> tuple[Alternative, ...]:
+    product: tuple[Alternative, ...] = ((),)
+    for part in parts:
+        joined = (tuple(dict.fromkeys(left + right)) for left in product for right in part)
+        product = _check_size(dict.fromkeys(joined))
+    return product
+
+
+def _check_size(found: dict[Alternative, None]) -> tuple[Alternative, ...]:
+    if len(found) > MAX_ALTERNATIVES or any(len(each) > MAX_COMPARISONS for each in found):
+        raise ConditionTooLargeError
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""Rules that fired, opinions and score → one decision, by the gate's order of precedence."""
+"""Builds one decision from fired rules, plugin opinions and score, by the order of precedence."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rules.facts import FACTS
 from rules.ruleset import APPROVED_FACT
-from rules.tally import compute_score
+from rules.scoring import compute_score
 from rules.verdict import Decision, FiredVeto, Verdict, VetoEffect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from rules.known_values import KnownValue
     from rules.ruleset import Ruleset
-    from rules.snapshot import KnownValue
     from rules.verdict import Defer, Opinion, ScoreBreakdown
 
 

@@ -1,8 +1,4 @@
-"""What changed between two rule sets of one format, and which of it a person must accept.
-
-Points may be tuned freely, and a new veto only makes the gate stricter. Whatever else decides who
-is written to (vetoes, windows, lists, thresholds, where a score starts) waits for a person.
-"""
+"""Compares two rulesets of one format, and says which changes a person must accept."""
 
 from __future__ import annotations
 
@@ -10,8 +6,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from rules.describe import describe_if_missing, describe_time_of_day, describe_value
 from rules.ruleset import to_hashable_json
-from rules.wording import describe_if_missing, describe_time_of_day, describe_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

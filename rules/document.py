@@ -1,4 +1,4 @@
-"""YAML text → a tree of plain values, each with its place."""
+"""Parses YAML text to a tree of plain values, each with its location."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""durable-rules as a pure matcher: assert one fact, drain every action, retract, under one lock.
+"""Runs durable-rules as a pure matcher.
 
-Only the low-level module is used, with one fixed sid and id, no host, no timers, no state. A
-shard that misbehaves is rebuilt, and the decision it served is a fault, never a guess.
+Assert one fact, drain the actions, retract, under one lock.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rules.compiler import Shard
-    from rules.snapshot import KnownValue
+    from rules.known_values import KnownValue
 
 _MAX_ACTIONS = 256  # a shard of 48 conditions has far fewer rules
 

@@ -1,4 +1,7 @@
-"""A decision in plain lines: verdict, score, each rule with its place, what would help."""
+"""Explains a decision in plain lines.
+
+Verdict, score, each rule with its location, and what would help.
+"""
 
 from __future__ import annotations
 

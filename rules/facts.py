@@ -1,4 +1,4 @@
-"""The closed vocabulary: every fact a rule may name, with its type, range and meaning."""
+"""The closed vocabulary: every fact that a rule may name, with its type, range and meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule files as they stand on the disk, read once: what was checked is what goes live."""
+"""Finds rule files on disk and reads them once, so that what was checked is what goes live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with rule files: every problem with its place, collected before any is raised."""
+"""Problems in rule files, each with its location; all are collected before any is raised."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Many decisions judged anew, fast: equal looks are judged once, and only ramps are reckoned each.
+"""Re-evaluates many stored decisions fast.
 
-A look is all that the rules' conditions can tell apart: the flags and words of a decision, and for
-each number or text the class that the rules' questions put it in. The rules that fire, and the
-points that depend on no ramp, are worked out once for each look by the functions of the judge.
+Decisions that no rule can tell apart are evaluated once.
 """
 
 from __future__ import annotations
@@ -15,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from rules.conditions import evaluate_leaf, iter_leaves
 from rules.decide import build_decision, find_gravest_verdict
 from rules.facts import REQUIRED_FACTS, FactType
-from rules.reference import SecondEvaluator
+from rules.known_values import MICRO, known_values, to_micro
 from rules.ruleset import APPROVED_FACT, Ramp, RuleFormat
-from rules.snapshot import MICRO, known_values, to_micro
-from rules.tally import compute_points_beyond_cap, compute_score
+from rules.scoring import compute_points_beyond_cap, compute_score
+from rules.second_evaluator import SecondEvaluator
 from rules.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
     from rules.conditions import Leaf
     from rules.facts import Fact
+    from rules.known_values import KnownValue
     from rules.ruleset import Ruleset
-    from rules.snapshot import KnownValue
     from rules.verdict import Opinion
 
     Row = tuple[object, ...]

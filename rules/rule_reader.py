@@ -1,4 +1,4 @@
-"""Vetoes and scores of a rule file → typed rules, each with its place."""
+"""Reads vetoes and score rules of a rule file."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rules.conditions import iter_leaves
-from rules.document import YamlMapping, YamlScalar, YamlSequence
-from rules.facts import FACTS, FactType
-from rules.fields import FieldReader
-from rules.normal_form import (
+from rules.conditions import (
     MAX_ALTERNATIVES,
     MAX_COMPARISONS,
     ConditionTooLargeError,
     expand_alternatives,
+    iter_leaves,
 )
+from rules.document import YamlMapping, YamlScalar, YamlSequence
+from rules.facts import FACTS, FactType
+from rules.field_reader import FieldReader
+from rules.known_values import to_micro
 from rules.problems import did_you_mean
 from rules.ruleset import Ramp, ScoreRule, Veto
-from rules.snapshot import to_micro
 from rules.verdict import Defer, DeferKind, VetoEffect
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A parsed rule set: what the files mean, with the place of each rule, and its content hash."""
+"""A parsed ruleset: rules, bands, windows, lists, and the content hash."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from rules.conditions import iter_leaves
 from rules.facts import FACTS, REQUIRED_FACTS
+from rules.known_values import MICRO
 from rules.problems import NO_LOCATION, SourceLocation
-from rules.snapshot import MICRO
 from rules.verdict import Contribution, FiredVeto, VetoEffect
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rules.conditions import Condition
     from rules.facts import Fact
     from rules.files import RuleFile
-    from rules.snapshot import KnownValue
+    from rules.known_values import KnownValue
     from rules.verdict import Defer
 
 APPROVED_FACT = "message.approved"

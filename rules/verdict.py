@@ -1,4 +1,4 @@
-"""What the gate answers: verdict, reasons, points, and where each rule stands."""
+"""What the gate and a score set answer: verdict, effects, points, and the location of each rule."""
 
 from __future__ import annotations
 

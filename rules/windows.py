@@ -1,4 +1,4 @@
-"""Which named windows are open at a moment where a recipient lives, and when one opens next."""
+"""Which time windows are open at a moment where a recipient lives, and when one opens next."""
 
 from __future__ import annotations
 

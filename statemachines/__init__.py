@@ -1,4 +1,4 @@
-"""The lives of things: their states, the legal moves between them, and nothing else.
+"""State machines: the states of things, the legal transitions between them, and the state sets.
 
-No clock, no database, no network: a machine says what may follow what; the daemon owns time.
+Nothing else. Pure.
 """

@@ -1,4 +1,4 @@
-"""The life of a message: one declaration of the legal moves, and all that is derived from it."""
+"""States of a message: the legal transitions, and all that is derived from them."""
 
 from __future__ import annotations
 

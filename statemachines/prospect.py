@@ -1,4 +1,4 @@
-"""The life of a prospect's technical validation, and the flag `validado_tecnicamente` it gives."""
+"""States of a prospect's technical validation, and the flag `validado_tecnicamente`."""
 
 from __future__ import annotations
 

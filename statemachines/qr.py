@@ -1,4 +1,7 @@
-"""The life of one QR: a row of short-lived codes, until it is paired, expired or cancelled."""
+"""States of one pairing attempt by QR.
+
+A row of short-lived codes, until paired, expired or cancelled.
+"""
 
 from __future__ import annotations
 

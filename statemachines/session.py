@@ -1,4 +1,4 @@
-"""The life of a session: three flat machines side by side, connection, phone and sending."""
+"""States of a session: three flat machines side by side, connection, phone and sending."""
 
 from __future__ import annotations
 

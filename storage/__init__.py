@@ -1,1 +1,4 @@
-"""The one SQLite file: what is written, how, and how it is found whole again."""
+"""The one SQLite database.
+
+Its schema, its single writer, its readers, and the queries on each table.
+"""

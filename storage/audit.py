@@ -1,4 +1,7 @@
-"""The audit: what a person decided, when, about what, and why. Append-only."""
+"""The append-only `audit` table.
+
+What a person did, when, to what and why, and the pages of that list.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +60,51 @@ def list_subject_audit_entries(reader: Reader, subject: str) -> list[AuditEntry]
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedAuditEntry:
+    """An entry of the audit with its number, by which a list goes on."""
+
+    number: int
+    entry: AuditEntry
+
+
+def list_audit_entries(
+    reader: Reader,
+    *,
+    who: str = "",
+    action: str = "",
+    subject: str = "",
+    before: int | None = None,
+    limit: int = 50,
+) -> list[NumberedAuditEntry]:
+    """Return entries of the audit, newest first, older than the number `before`."""
+    rows = reader.all(
+        "SELECT * FROM audit WHERE (:who = '' OR who = :who)"
+        " AND (:action = '' OR action = :action) AND (:subject = '' OR subject = :subject)"
+        " AND (:before IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit",
+        {"who": who, "action": action, "subject": subject, "before": before, "limit": limit},
+    )
+    return [
+        NumberedAuditEntry(
+            row["id"],
+            AuditEntry(
+                at=parse_timestamp(row["at"]),
+                who=row["who"],
+                action=row["action"],
+                subject=row["subject"],
+                reason=row["reason"],
+                detail=json.loads(row["detail"]),
+            ),
+        )
+        for row in rows
+    ]
+
+
+def list_audit_filters(reader: Reader) -> tuple[list[str], list[str]]:
+    """Return who ever acted, and what was ever done, each in order: what a filter offers."""
+    return (
+        [row[0] for row in reader.all("SELECT DISTINCT who FROM audit ORDER BY who")],
+        [row[0] for row in reader.all("SELECT DISTINCT action FROM audit ORDER BY action")],
+    )

@@ -1,11 +1,18 @@
-"""How a connection to the one database file is opened: the pragmas, for writing and reading."""
+"""Opens SQLite connections with the right pragmas, and keeps the pool of those that only read."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import queue
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+from storage.errors import DatabaseClosed
+from storage.tx import Reader
 
 APPLICATION_ID: Final = 0x4C656164  # "Lead", at byte 68 of the file
 BUSY_MILLISECONDS: Final = 5_000
@@ -52,3 +59,65 @@ def _connect(path: Path, mode: str, pragmas: Sequence[str]) -> sqlite3.Connectio
         connection.close()
         raise
     return connection
+
+
+T = TypeVar("T")
+
+READER_COUNT: Final = 3
+READER_CLOSE_SECONDS: Final = 5.0
+
+
+class ReaderPool:
+    """Read-only connections, lent to one query at a time."""
+
+    def __init__(self, path: Path, *, close_seconds: float = READER_CLOSE_SECONDS) -> None:
+        """Open all connections at once: what is wrong with the file shows now, not later."""
+        with contextlib.ExitStack() as opened:
+            self._connections = [
+                opened.enter_context(contextlib.closing(connect_for_reading(path)))
+                for _ in range(READER_COUNT)
+            ]
+            self._opened = opened.pop_all()
+        self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        for connection in self._connections:
+            self._free.put(connection)
+        self._threads = ThreadPoolExecutor(READER_COUNT, thread_name_prefix="storage-reader")
+        self._close_seconds = close_seconds
+        self._closing = self._interrupted = False
+        for connection in self._connections:
+            connection.set_progress_handler(lambda: self._interrupted, INTERRUPT_CHECK_STEPS)
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        """Run the query on one consistent, committed state. Raises Closed after `close`."""
+        if self._closing:
+            raise DatabaseClosed
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._run_query, query
+        )
+
+    async def close(self) -> None:
+        """Let running queries end, interrupt those that take longer than `close_seconds`.
+
+        Where the caller is cancelled they are interrupted at once, and all is closed nevertheless.
+        """
+        self._closing = True
+        ended = asyncio.get_running_loop().run_in_executor(None, self._close_connections)
+        try:
+            await asyncio.wait({ended}, timeout=self._close_seconds)
+        finally:
+            self._interrupted = True
+        await ended
+
+    def _close_connections(self) -> None:
+        """Close the connections once no query has one (in a thread of its own)."""
+        self._threads.shutdown()
+        self._opened.close()
+
+    def _run_query(self, query: Callable[[Reader], T]) -> T:
+        connection = self._free.get()
+        try:
+            connection.execute("BEGIN")
+            return query(Reader(connection))
+        finally:
+            connection.rollback()
+            self._free.put(connection)

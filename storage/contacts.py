@@ -1,4 +1,7 @@
-"""Contacts: one person behind every spelling of a number and every hidden id, and their merging."""
+"""The `contacts` and `aliases` tables.
+
+One person behind every phone number and hidden id, and their merging.
+"""
 
 from __future__ import annotations
 

@@ -1,31 +1,60 @@
-"""The one database of a daemon: one thread writes, a few read, and every event is told in order."""
+"""The daemon's one database.
+
+Opens it, and gives access to its writer, its readers and its maintenance thread.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from sqlite_utils import Migrations
 
 from storage import event_log
-from storage.aside import MaintenanceThread
-from storage.connections import connect_for_writing
-from storage.errors import translate_disk_errors
+from storage.connections import ReaderPool, connect_for_writing
+from storage.errors import DatabaseClosed, translate_disk_errors
 from storage.events import CommittedEvent
-from storage.folder import FolderLock, StateFolder
 from storage.identity import DatabaseIdentity
+from storage.migrations import TransactionStep
 from storage.opening import do_nothing, prepare_database, update_anchor
-from storage.readers import ReaderPool
+from storage.state_folder import FolderLock, StateFolder
 from storage.times import utc_now
 from storage.tx import Reader, Tx
-from storage.upgrade import TransactionStep
 from storage.writer import Writer
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class MaintenanceThread:
+    """Does one thing after the other, each with a connection of its own."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage-aside")
+        self._closing = False
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what the work returns. Raises Closed after `close`.
+
+        Work that has begun goes on to its end, even if the caller is cancelled.
+        """
+        if self._closing:
+            raise DatabaseClosed
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(work, *args, **kwargs))
+
+    async def close(self) -> None:
+        """Take no new work; return once what has begun is done."""
+        self._closing = True
+        await asyncio.to_thread(self._thread.shutdown)
+
 
 QUEUE_LIMIT: Final = 2_048  # waiting jobs of each lane
 TRIM_BATCH_ROWS: Final = 500  # of the event log in one job

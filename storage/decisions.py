@@ -1,4 +1,4 @@
-"""Decisions, permits and approvals: why a message may go, kept for good."""
+"""The `decisions`, `permits` and `approvals` tables: why a message may be sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from storage.documents import encode_json
+from storage.json_columns import encode_json
 from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:

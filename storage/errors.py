@@ -1,4 +1,4 @@
-"""The errors of the storage room: each a stable code, a sentence and a hint."""
+"""The errors of storage: each has a stable code, a sentence and a hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The append-only log of what happened: replayed by cursor, trimmed from its beginning."""
+"""Reads and trims the append-only `events` table.
+
+Replay by sequence number, oldest rows removed first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event must offer to be stored, and how one is appended to the log."""
+"""The types of stored events, and how one is appended to the `events` table."""
 
 from __future__ import annotations
 

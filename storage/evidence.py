@@ -1,4 +1,7 @@
-"""Dated evidence about a contact, append-only: permission, reach and intent derive from it."""
+"""The append-only `evidence` table.
+
+Dated evidence about a contact, from which permission, reach and intent derive.
+"""
 
 from __future__ import annotations
 

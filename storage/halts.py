@@ -1,4 +1,4 @@
-"""The halt: one open row stops everything that would go out, also after a restart."""
+"""The `halts` table: an open row stops all sending, also after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who a database is: the anchor beside it that a copy does not bring along."""
+"""The identity of a database, and the anchor file beside it by which a copy is recognised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from storage.errors import DatabaseCloned
 from storage.event_log import get_high_water
-from storage.folder import StateFolder, write_durably
+from storage.state_folder import StateFolder, write_durably
 from storage.times import format_timestamp
 from storage.tx import Reader, Tx
 

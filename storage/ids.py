@@ -1,4 +1,4 @@
-"""Names for records: a prefix that tells the kind and a ULID that sorts by time."""
+"""Makes record ids: a prefix for the kind and a ULID that sorts by time."""
 
 from __future__ import annotations
 

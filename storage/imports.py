@@ -1,4 +1,7 @@
-"""Imports: what was brought, by whom, and what became of each of its records."""
+"""The `imports` and `import_records` tables.
+
+What was imported, by whom, and the outcome of each row.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ from storage.tx import Reader, Tx
 
 if TYPE_CHECKING:
     import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
 
 
 class ImportRowOutcome(StrEnum):
@@ -176,3 +183,18 @@ def _import_from_row(row: sqlite3.Row) -> ImportRecord:
         json.loads(row["options"]),
         parse_timestamp(row["finished_at"]) if row["finished_at"] else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """A list that was brought in, and what became of its records."""
+
+    record: ImportRecord
+    counts: dict[ImportRowOutcome, int]
+
+
+def list_imports(reader: Reader, limit: int = 20) -> list[ImportSummary]:
+    """Return the lists that were brought in, newest first."""
+    rows = reader.all("SELECT id FROM imports ORDER BY id DESC LIMIT ?", (limit,))
+    found = (get_import(reader, row["id"]) for row in rows)
+    return [ImportSummary(each, count_import_rows(reader, each.id)) for each in found if each]

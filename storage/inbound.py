@@ -1,4 +1,4 @@
-"""What contacts wrote to us, and what was typed to them on the phone itself: each stored once."""
+"""The `inbound` table: what contacts wrote to us, and what was typed on the phone itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The checks before a database is opened: never an empty one in silence, never a wrong one."""
+"""Checks a database before it is opened.
+
+There, writable, ours, undamaged, no copy, of a known schema.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from sqlite_utils import Migrations
 
 from storage.connections import APPLICATION_ID, connect_for_reading
 from storage.errors import DatabaseCorrupt, DatabaseForeign, DatabaseMissing, DatabaseReadOnly
-from storage.folder import StateFolder
 from storage.identity import (
     DatabaseAnchor,
     DatabaseIdentity,
@@ -22,8 +24,9 @@ from storage.identity import (
     read_identity,
     refuse_copy,
 )
+from storage.migrations import refuse_newer
+from storage.state_folder import StateFolder
 from storage.tx import Reader
-from storage.upgrade import refuse_newer
 
 _RESTORE_HINT: Final = (
     "Put the last good copy of the folder back, then run `leadmaster doctor --adopt REASON`."

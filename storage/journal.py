@@ -1,4 +1,6 @@
-"""The opt-outs a second time, in a file of their own that outlives any restored database.
+"""The suppression journal.
+
+A second, append-only copy of the opt-outs in a file that outlives a restored database.
 
 Each line is one JSON object with a number and a checksum, so that a line that was cut, changed or
 taken out is noticed. People appear as keyed hashes only.
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from storage.errors import SuppressionKeyLost, classify_disk_error
-from storage.folder import StateFolder, create_durably
+from storage.state_folder import StateFolder, create_durably
 from storage.times import format_timestamp, parse_timestamp
 
 KEY_BYTES: Final = 32

@@ -1,8 +1,8 @@
-"""Messages: how one enters, how it moves, and what is read of it.
+"""The `messages` table: how a message enters, changes its state and is read.
 
-Every move goes through :func:`move`, which writes the new state, its history
-line and its event together; triggers (storage/guards.py) refuse what the
-declaration does not allow.
+Every change of state goes through :func:`transition_message`, which writes the new state, its
+history line and its event together; triggers (storage/triggers.py) refuse what the state machine
+does not allow.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from storage.tx import Cell, Reader, Tx
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
+
 
 _TIME_COLUMNS = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
@@ -302,3 +307,14 @@ def count_messages_by_state(reader: Reader) -> dict[str, int]:
     """Return how many messages stand in each state that has any."""
     rows = reader.all("SELECT state, count(*) AS n FROM messages GROUP BY state")
     return {row["state"]: row["n"] for row in rows}
+
+
+def count_cancellable_messages(reader: Reader, contact: str) -> int:
+    """Return how many messages to a contact would be cancelled if they asked for no more."""
+    states = ", ".join(f"'{state.value}'" for state in sorted(CANCELLABLE_STATES))
+    n: int = reader.value(
+        "SELECT count(*) FROM messages WHERE contact = ? AND kind <> 'opt_out_confirmation'"
+        f" AND state IN ({states})",
+        (contact,),
+    )
+    return n

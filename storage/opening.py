@@ -1,4 +1,4 @@
-"""Open the state folder, or accept a copy of it: every step from the checks to the anchor."""
+"""Opens the state folder, or adopts a copy of it: every step from the checks to the anchor."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from sqlite_utils import Migrations
 
 from storage.connections import connect_for_writing
 from storage.errors import DatabaseCloned, DatabaseMissing, translate_disk_errors
-from storage.folder import FolderLock, StateFolder, create_durably
-from storage.foundation import FOUNDATION_MIGRATIONS
 from storage.identity import (
     DatabaseIdentity,
     begin_epoch,
@@ -25,9 +23,10 @@ from storage.identity import (
 )
 from storage.integrity import check_database_file, check_state_folder
 from storage.journal import load_suppression_key
+from storage.migrations import FOUNDATION_MIGRATIONS, TransactionStep, apply_migrations
+from storage.state_folder import FolderLock, StateFolder, create_durably
 from storage.times import utc_now
 from storage.tx import Reader, Tx
-from storage.upgrade import TransactionStep, apply_migrations
 
 
 def do_nothing(_connection: sqlite3.Connection) -> None:

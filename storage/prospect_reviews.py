@@ -1,4 +1,7 @@
-"""What people decided about prospects themselves: append-only, and the last word counts."""
+"""The append-only `prospect_reviews` table: what people decided about prospects.
+
+The latest row counts.
+"""
 
 from __future__ import annotations
 

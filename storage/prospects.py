@@ -1,4 +1,7 @@
-"""Prospects: one row for each contact that somebody brought, with what is derived from evidence."""
+"""The `prospects` table.
+
+One row for each contact that was brought, with what is derived from evidence.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from storage.tx import Cell, Reader, Tx
 
 if TYPE_CHECKING:
     import sqlite3
+
 
 _TIME_COLUMNS: Final = frozenset(
     {"data_date", "checked_at", "validated_at", "expires_at", "created_at", "updated_at"}
@@ -120,36 +124,6 @@ def find_prospect_by_contact(reader: Reader, contact: str) -> ProspectRecord | N
     )
 
 
-def search_prospects(
-    reader: Reader,
-    *,
-    text: str = "",
-    validation: ValidationState | None = None,
-    permission: str | None = None,
-    after: str = "",
-    limit: int = 50,
-) -> list[ProspectRecord]:
-    """Return prospects in the order they came, that follow the id ``after``.
-
-    ``text`` is part of a name, a trade, an origin or a number.
-    """
-    rows = reader.all(
-        "SELECT * FROM prospects WHERE id > :after"
-        " AND (:validation IS NULL OR validation = :validation)"
-        " AND (:permission IS NULL OR permission = :permission)"
-        " AND instr(lower(name || char(10) || trade || char(10) || cartera_origen || char(10)"
-        " || phone), lower(:text)) ORDER BY id LIMIT :limit",
-        {
-            "after": after,
-            "validation": validation,
-            "permission": permission,
-            "text": text or "+",  # which every number has
-            "limit": limit,
-        },
-    )
-    return [prospect_from_row(row) for row in rows]
-
-
 def count_prospects_by_validation(reader: Reader) -> dict[str, int]:
     """Return how many prospects stand in each state of validation that has any."""
     rows = reader.all("SELECT validation, count(*) AS n FROM prospects GROUP BY validation")
@@ -167,26 +141,6 @@ def update_prospect(tx: Tx, prospect: str, *, at: datetime, **columns: object) -
         f"UPDATE prospects SET {assignments} WHERE id = ?",
         [*changes.values(), prospect],
     )
-
-
-def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
-    """Return validated prospects whose validation has run out."""
-    rows = reader.all(
-        "SELECT * FROM prospects WHERE validation = 'validated' AND expires_at <= ?"
-        " ORDER BY expires_at LIMIT ?",
-        (format_timestamp(at), limit),
-    )
-    return [prospect_from_row(row) for row in rows]
-
-
-def list_unanswered_checks(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
-    """Return prospects whose check began before a moment and never got an answer."""
-    rows = reader.all(
-        "SELECT * FROM prospects WHERE validation = 'checking' AND updated_at <= ?"
-        " ORDER BY updated_at LIMIT ?",
-        (format_timestamp(before), limit),
-    )
-    return [prospect_from_row(row) for row in rows]
 
 
 def _optional_prospect_from_row(row: sqlite3.Row | None) -> ProspectRecord | None:

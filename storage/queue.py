@@ -1,4 +1,4 @@
-"""What the outbox asks of the queue: who is next, what has waited enough, what is over."""
+"""The message queue: what is next, what is due, what has expired, what is leased to a person."""
 
 from __future__ import annotations
 

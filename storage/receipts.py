@@ -1,4 +1,7 @@
-"""Receipts: the platform's later word on a message. They move it forward only, or wait for it."""
+"""The `receipts` table.
+
+Delivery receipts move a message forward only, or are kept until its id is known.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forgetting on time: what is no longer needed loses its words, its numbers, or itself."""
+"""Deletes, blanks or pseudonymises data whose retention period is over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every rule set that was ever live, with its files, and the history of which one was when."""
+"""The `rulesets` and `ruleset_history` tables.
+
+Every rule set that was ever live, and when it was.
+"""
 
 from __future__ import annotations
 

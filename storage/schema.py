@@ -1,6 +1,6 @@
 """The tables of version 1, as SQL. A later change is a new migration, never an edit here.
 
-Which states a row may have, and which moves are legal, is not said here: storage/guards.py
+Which states a row may have, and which moves are legal, is not said here: storage/triggers.py
 derives triggers for that from the declarations in statemachines/ at every open.
 """
 

@@ -1,4 +1,4 @@
-"""Sessions and the phone numbers behind them: one row each, and the story of every move."""
+"""The `sessions`, `session_history` and `numbers` tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger of budgets: what a phone number has spent, counted over rolling time."""
+"""The `spends` table: what a phone number has used of its budgets, counted over rolling time."""
 
 from __future__ import annotations
 

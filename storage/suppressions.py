@@ -1,4 +1,4 @@
-"""Suppressions: whom we never write to again, by the keyed hash of every alias.
+"""The `suppressions` table: whom we never write to again, by the keyed hash of every alias.
 
 A row is never deleted. It outlives the contact's data, and the journal has it a second time.
 """

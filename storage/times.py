@@ -1,4 +1,4 @@
-"""How a moment is written in the database: UTC text of fixed width that sorts by time."""
+"""Timestamps in the database: UTC text of fixed width that sorts by time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a query and a write job see of the database."""
+"""What a query (`Reader`) and a write job (`Tx`) can do with the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one thread that writes: it commits whatever is waiting as one transaction."""
+"""The one writing thread: it commits all waiting jobs as one transaction."""
 
 from __future__ import annotations
 

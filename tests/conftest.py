@@ -1,4 +1,7 @@
-"""What every test of the house stands on."""
+"""Fixtures and settings of every test.
+
+Hypothesis profile, nothing left open, a folder with a short path.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.helpers import examples, leaks
+from tests.helpers import hypothesis_profiles, leaks
 
 ROOM_FOR_FOLDER = 60
 
-examples.register_profiles()
+hypothesis_profiles.register_profiles()
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
 # A suite that was started in the background inherits a Ctrl-C that is ignored, and would hand
@@ -40,3 +43,10 @@ def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     given = getattr(request.node, "funcargs", {}).values()
     folders = [each for each in given if isinstance(each, Path)]
     assert leaks.wait_until_none(lambda: leaks.list_open_files(folders)) == []
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Return an empty folder whose path is short enough for a unix socket in it."""
+    with tempfile.TemporaryDirectory(prefix="lm-") as folder:
+        yield Path(folder)

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from bench.backtest import past
-from bench.child import BenchProcess, build_command, start_processes
+from bench.backtest import past_decisions
+from bench.processes import BenchProcess, build_command, start_processes
 from bench.rounds import BenchRounds, format_spread
 
 ROUNDS = 5
@@ -25,10 +25,10 @@ GOAL = 50
 def run(rows: int) -> object:
     """Print what a whole backtest takes, and how often it fits into what the others would."""
     with tempfile.TemporaryDirectory() as place:
-        database = past.build_database_sync(Path(place), rows)
+        database = past_decisions.build_database_sync(Path(place), rows)
         commands = {
-            "ours": build_command("bench.backtest.ours"),
-            "host": build_command("bench.backtest.host"),
+            "ours": build_command("bench.backtest.leadmaster_peer"),
+            "host": build_command("bench.backtest.durable_peer"),
         }
         with start_processes(commands) as children:
             rounds = _measure_rounds(str(database), children["ours"], children["host"])

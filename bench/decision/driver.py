@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.child import NODE_MODULES, PEERS, BenchProcess, build_command, start_processes
-from bench.decision.load import KNOWN_FACTS
+from bench.decision.workload import KNOWN_FACTS
+from bench.processes import NODE_MODULES, PEERS, BenchProcess, build_command, start_processes
 from bench.rounds import ROUND_COUNT, BenchRounds
 
 OURS = "ours, both engines"
@@ -28,8 +28,8 @@ def run() -> object:
 def _build_commands() -> dict[str, Sequence[str]]:
     """Return what starts each peer that is present."""
     commands: dict[str, Sequence[str]] = {
-        OURS: build_command("bench.decision.ours"),
-        "durable-rules Host": build_command("bench.decision.host"),
+        OURS: build_command("bench.decision.leadmaster_peer"),
+        "durable-rules Host": build_command("bench.decision.durable_peer"),
     }
     node = shutil.which("node")
     if node and (NODE_MODULES / "json-rules-engine").is_dir():

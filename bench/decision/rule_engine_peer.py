@@ -7,8 +7,8 @@ from functools import cache
 
 import rule_engine
 
-from bench.child import measure, serve_orders
-from bench.decision.load import KNOWN_FACTS, sent_counts
+from bench.decision.workload import KNOWN_FACTS, sent_counts
+from bench.processes import measure, serve_orders
 
 
 @cache

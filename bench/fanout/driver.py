@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from bench.child import NODE_MODULES, BenchProcess, build_command, start_processes
+from bench.processes import NODE_MODULES, BenchProcess, build_command, start_processes
 from bench.rounds import format_spread
 
 Measurement = dict[str, float]
@@ -25,8 +25,8 @@ BURSTS = (20, 1)
 def start_servers() -> Iterator[dict[str, tuple[BenchProcess, str]]]:
     """Start every peer that is present; yield each with its address."""
     commands: dict[str, Sequence[str]] = {
-        "ours": build_command("bench.fanout.ours"),
-        "send_json": build_command("bench.fanout.plain"),
+        "ours": build_command("bench.fanout.leadmaster_peer"),
+        "send_json": build_command("bench.fanout.send_json_peer"),
     }
     node = shutil.which("node")
     if node and (NODE_MODULES / "ws").is_dir():
@@ -42,7 +42,7 @@ def start_listeners(address: str, count: int, stalled: int = 0) -> Iterator[Benc
     """Connect so many listeners, from a process of their own."""
     url, _, offer = address.partition(" ")
     child = BenchProcess(
-        [*build_command("bench.fanout.ears"), url, offer, str(count), str(stalled)]
+        [*build_command("bench.fanout.listeners"), url, offer, str(count), str(stalled)]
     )
     try:
         child.read_answer()

@@ -1,4 +1,4 @@
-"""Time as a port: the daemon asks a clock, never the operating system."""
+"""The clock port, and its two implementations: system time and scaled time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Effects: what a plugin wants to happen, as data. The core commits them or refuses them.
+"""Data that plugins receive and return: effects of an inbound, drafts, session choices.
 
-A plugin never writes. Each effect names one thing; what is not here, no plugin can do.
+A plugin never writes: the core commits the effects or refuses them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Import sources: where rows of prospects come from (CSV is one; a stranger's plugin adds more)."""
+"""Import sources: what a plugin declares to read prospect lists from files."""
 
 from __future__ import annotations
 

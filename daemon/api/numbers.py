@@ -1,4 +1,4 @@
-"""Phone numbers: one canonical E.164 form, what kind of line it is, and its other spellings.
+"""Phone numbers: parsing to E.164, line type, spellings, masking.
 
 The numbering-plan library is loaded at the first use, so that importing this module is cheap.
 """

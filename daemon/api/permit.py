@@ -1,7 +1,7 @@
-"""Permits: the gate's signed word that one text may go to one recipient, once.
+"""Permits: the gate's signature that one text may go to one recipient, once.
 
-Signed with Ed25519 (RFC 8032), so that whoever stands at the wire can verify
-with the public key alone and needs to trust nobody in between.
+Signed with Ed25519 (RFC 8032), so that a transport can verify with the public key alone and needs
+to trust nobody in between.
 """
 
 from __future__ import annotations

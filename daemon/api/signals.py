@@ -1,7 +1,7 @@
-"""What a transport may report: typed signals, each a fact without a policy.
+"""Signals: typed facts that a transport reports.
 
-A transport never reconnects by itself and never decides; the session that
-owns it reads these and moves its machines.
+A transport never reconnects by itself and never decides; the session that owns it reads these and
+drives its state machines.
 """
 
 from __future__ import annotations

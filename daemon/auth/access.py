@@ -1,4 +1,4 @@
-"""What each door and each topic asks for: the one table that checks, tests and docs read."""
+"""The scope that each route and event topic needs: the one table for checks, tests and docs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from daemon.auth.scopes import Scope
+from daemon.auth.identity import Scope
 
 _PARAMETER_PATTERN: Final = re.compile(r"\{(\w+):[^{}]*\}")
 

@@ -1,25 +1,54 @@
-"""Browsers that are signed in: begun with a password or a link, used, ended."""
+"""Browser sign-ins: their secrets, sign-in links, use and end."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
+import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from daemon.api.clock import Clock
-from daemon.auth.guard import PasswordCheck
-from daemon.auth.identity import Identity, SignInMethod
-from daemon.auth.refusals import SignInEnded, SignInLinkSpent
-from daemon.auth.scopes import ROLE_SCOPES, Role
-from daemon.auth.secret import derive_csrf_token, hash_secret, new_secret
+from daemon.auth.errors import SignInEnded, SignInLinkSpent
+from daemon.auth.identity import ROLE_SCOPES, Identity, Role, SignInMethod
+from daemon.auth.password_check import PasswordCheck
 from daemon.errors import NotFound
 from daemon.settings import AuthSettings
-from storage import audit, sign_ins, users
+from storage import audit, users
 from storage.db import Database
 from storage.errors import WriteFailed
-from storage.sign_ins import SignInRecord
 from storage.tx import Tx
+from storage.users import SignInRecord
+
+_SECRET_BYTES: Final = 32
+
+
+def new_secret() -> str:
+    """Return 256 random bits that fit in a URL or a cookie."""
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def hash_secret(secret: str) -> str:
+    """Return what is stored of a secret. It is random and long, so that no slow hash is needed."""
+    return hashlib.sha256(_encode_text(secret)).hexdigest()
+
+
+def derive_csrf_token(secret: str) -> str:
+    """Return what a page must send along with a cookie: bound to it, and no way back to it."""
+    return hmac.new(_encode_text(secret), b"csrf", hashlib.sha256).hexdigest()
+
+
+def is_same_secret(given: str, expected: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(_encode_text(given), _encode_text(expected))
+
+
+def _encode_text(text: str) -> bytes:
+    """Return the bytes that a header had, also those that are no text."""
+    return text.encode(errors="surrogateescape")
+
 
 LINK_LIFETIME: Final = timedelta(minutes=10)
 _USE_INTERVAL: Final = timedelta(minutes=5)
@@ -76,7 +105,7 @@ class SignIns:
         now = self._clock.now()
 
         def job(tx: Tx) -> IssuedSignIn:
-            user = sign_ins.redeem_sign_in_link(tx, hash_secret(secret), now)
+            user = users.redeem_sign_in_link(tx, hash_secret(secret), now)
             if user is None:
                 raise SignInLinkSpent("This sign-in link was used before, or its time is over.")
             fresh = self._build_sign_in(user)
@@ -94,9 +123,7 @@ class SignIns:
             found = users.get_user(tx, user)
             if found is None or found.disabled_at is not None:
                 raise NotFound(f"There is no user {user} who can sign in.")
-            sign_ins.insert_sign_in_link(
-                tx, hash_secret(link.secret), user, who, now, link.expires_at
-            )
+            users.insert_sign_in_link(tx, hash_secret(link.secret), user, who, now, link.expires_at)
             audit.insert_audit_entry(tx, now, who, "make_link", user)
 
         await self._database.write(job)
@@ -110,7 +137,7 @@ class SignIns:
         """Return the identity of a sign-in by its stored hash; raise :class:`SignInOver`."""
         now = self._clock.now()
         found = await self._database.read(
-            lambda reader: sign_ins.get_current_sign_in(reader, id_hash, now)
+            lambda reader: users.get_current_sign_in(reader, id_hash, now)
         )
         if found is None:
             raise SignInEnded("The sign-in has ended.")
@@ -123,9 +150,9 @@ class SignIns:
         now, id_hash = self._clock.now(), hash_secret(secret)
 
         def job(tx: Tx) -> None:
-            if found := sign_ins.get_current_sign_in(tx, id_hash, now):
+            if found := users.get_current_sign_in(tx, id_hash, now):
                 audit.insert_audit_entry(tx, now, found.user, "sign_out", found.user)
-            sign_ins.delete_sign_in(tx, id_hash)
+            users.delete_sign_in(tx, id_hash)
 
         await self._database.write(job)
 
@@ -138,7 +165,7 @@ class SignIns:
         self, tx: Tx, fresh: IssuedSignIn, now: datetime, method: str, address: str
     ) -> None:
         id_hash, idle_until = hash_secret(fresh.secret), now + self._idle
-        sign_ins.insert_sign_in(tx, id_hash, fresh.user, now, idle_until, fresh.ends_at)
+        users.insert_sign_in(tx, id_hash, fresh.user, now, idle_until, fresh.ends_at)
         users.record_last_sign_in(tx, fresh.user, now)
         detail = {"way": method, "address": address}
         audit.insert_audit_entry(tx, now, fresh.user, "sign_in", fresh.user, detail=detail)
@@ -147,5 +174,5 @@ class SignIns:
         if now - found.last_used_at >= _USE_INTERVAL:
             with contextlib.suppress(WriteFailed):  # a full disk must not shut anybody out
                 await self._database.write(
-                    lambda tx: sign_ins.record_sign_in_use(tx, found.id_hash, now, now + self._idle)
+                    lambda tx: users.record_sign_in_use(tx, found.id_hash, now, now + self._idle)
                 )

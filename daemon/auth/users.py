@@ -1,4 +1,4 @@
-"""Users: made, given a role and a password, disabled. Each step is audited."""
+"""Users: created, given a role and a password, disabled. Each step is audited."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from daemon.api.clock import Clock
-from daemon.auth.passwords import Passwords
-from daemon.auth.scopes import Role
+from daemon.auth.identity import Role
+from daemon.auth.password_check import Passwords
 from daemon.errors import BadRequest, Conflict, NotFound
-from storage import audit, sign_ins, tokens, users
+from storage import audit, tokens, users
 from storage.db import Database
 from storage.tx import Reader, Tx
 from storage.users import UserRecord
@@ -68,7 +68,7 @@ class Users:
 
         def step(tx: Tx) -> None:
             users.set_user_password(tx, name, hashed)
-            sign_ins.delete_user_sign_ins(tx, name)
+            users.delete_user_sign_ins(tx, name)
 
         return await self._change_user(name, who, "set_password", step)
 
@@ -95,7 +95,7 @@ class Users:
             _require_another_admin(tx, name)
             now = self._clock.now()
             users.set_user_disabled(tx, name, now)
-            sign_ins.delete_user_sign_ins(tx, name)
+            users.delete_user_sign_ins(tx, name)
             tokens.revoke_user_tokens(tx, name, now)
 
         return await self._change_user(name, who, "disable_user", step)
@@ -110,7 +110,7 @@ class Users:
         """Revoke all of a user's tokens and sign them out everywhere. Raises :class:`NotFound`."""
 
         def step(tx: Tx) -> None:
-            sign_ins.delete_user_sign_ins(tx, name)
+            users.delete_user_sign_ins(tx, name)
             tokens.revoke_user_tokens(tx, name, self._clock.now())
 
         return await self._change_user(name, who, "revoke_user", step)

@@ -1,4 +1,4 @@
-"""The client's end of the control socket: plain HTTP over AF_UNIX, from the standard library."""
+"""HTTP client of the control socket (AF_UNIX), from the standard library alone."""
 
 from __future__ import annotations
 

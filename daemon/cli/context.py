@@ -1,4 +1,4 @@
-"""What every command starts from: where the daemon is, and how to print."""
+"""What every command starts from: the global options, the shared options, and the command group."""
 
 from __future__ import annotations
 

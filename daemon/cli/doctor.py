@@ -1,4 +1,4 @@
-"""`leadmaster doctor`: look the installation over; accept a copied database on a person's word."""
+"""`leadmaster doctor`: checks the installation, and adopts a copied database on a person's word."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.console import print_hint, print_json, print_text
 from daemon.cli.context import CliContext, json_option, pass_cli_context
-from daemon.cli.screen import print_hint, print_json, print_text
 
 if TYPE_CHECKING:
-    from daemon.cli.checks import DoctorFinding
+    from daemon.cli.doctor_checks import DoctorFinding
     from daemon.settings import Settings
 
 
@@ -35,7 +35,7 @@ def run_doctor(cli: CliContext, *, adopt: str | None, json_: bool) -> int:
         return 0
     from dataclasses import asdict
 
-    from daemon.cli.checks import run_checks
+    from daemon.cli.doctor_checks import run_checks
 
     found = run_checks(settings)
     well = all(finding.ok for finding in found)
@@ -57,10 +57,10 @@ def _print_findings(found: list[DoctorFinding]) -> None:
 def _adopt_database(settings: Settings, reason: str) -> None:
     from functools import partial
 
-    from daemon.cli.adopting import halt_and_cancel_pending
-    from storage.guards import install_triggers
+    from daemon.cli.adopt import halt_and_cancel_pending
     from storage.migrations import MIGRATIONS
     from storage.opening import adopt_database
+    from storage.triggers import install_triggers
 
     adopt_database(
         settings.state_dir,

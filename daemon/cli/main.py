@@ -1,4 +1,4 @@
-"""`leadmaster`: the group of all commands, and the one place where an error becomes two lines."""
+"""`leadmaster`: the group of all commands, where an error becomes an exit status."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ import click
 from click.core import ParameterSource
 
 from daemon.cli import (
-    calling,
-    demo,
+    command_hints,
     doctor,
-    halt,
     manual,
     messages,
     prospects,
@@ -27,13 +25,13 @@ from daemon.cli import (
     status,
     suppressions,
     tail,
-    tokens,
     users,
 )
+from daemon.cli.console import print_error, print_error_json
 from daemon.cli.context import CliContext, CommandGroup
-from daemon.cli.open import print_sign_in_link
-from daemon.cli.problems import file_error_from_os, usage_error_from_click
-from daemon.cli.screen import print_error, print_error_json
+from daemon.cli.errors import file_error_from_os, usage_error_from_click
+from daemon.cli.users import print_sign_in_link
+from daemon.demo import walkthrough
 from daemon.errors import LeadMasterError
 
 EXIT_FAILED: Final = 1
@@ -75,12 +73,12 @@ def leadmaster(
         for name, value in context.params.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     )
-    calling.remember_global_options(typed)
+    command_hints.remember_global_options(typed)
 
 
 for _command in (
     serve.run_daemon,
-    demo.run_demo,
+    walkthrough.run_demo,
     status.show_status,
     doctor.run_doctor,
     sessions.sessions,
@@ -91,11 +89,11 @@ for _command in (
     manual.manual,
     rules.rules,
     tail.tail_events,
-    halt.halt_sending,
-    halt.resume_sending,
+    status.halt_sending,
+    status.resume_sending,
     suppressions.suppress,
     users.users,
-    tokens.tokens,
+    users.tokens,
     print_sign_in_link,
 ):
     leadmaster.add_command(_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from daemon.cli.console import print_hint, print_json, print_raw, print_text
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -11,9 +12,8 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
-from daemon.cli.moments import format_time
-from daemon.cli.screen import print_hint, print_json, print_raw, print_text
 from daemon.cli.tables import print_table
+from daemon.cli.time_format import format_time
 
 
 @click.group(cls=CommandGroup)

@@ -1,12 +1,13 @@
-"""`leadmaster send` and `queue`: ask for a message, see what becomes of it and why."""
+"""`leadmaster send` and `queue`: send a message, list messages, and show one with its timeline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
 
+from daemon.cli.console import STATE_COLOURS, print_hint, print_json, print_text
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -15,11 +16,24 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
-from daemon.cli.moments import format_time, parse_time_option
-from daemon.cli.screen import print_hint, print_json, print_text
 from daemon.cli.status import print_halt
-from daemon.cli.story import print_timeline
-from daemon.cli.tables import print_fields, print_table
+from daemon.cli.tables import print_fields, print_hanging, print_table
+from daemon.cli.time_format import format_time, parse_time_option
+
+
+def print_timeline(transitions: Sequence[Mapping[str, Any]]) -> None:
+    """Print each move of a message on a line of its own."""
+    from rich.text import Text
+
+    for move in transitions:
+        state = move["state"]
+        before = (
+            Text(f"  {format_time(move['at'])}  ")
+            .append(state, STATE_COLOURS.get(state, ""))
+            .append(" — ")
+        )
+        print_hanging(before, f"{move['sentence']} ({move['who']})")
+
 
 MANUAL: Final = "manual"
 _NOT_BEFORE: Final = "Not before this moment, such as 2026-03-02T14:00 by your clock, or with Z."

@@ -1,4 +1,4 @@
-"""`leadmaster prospects`: bring lists in, look at who is there, check and validate numbers."""
+"""`leadmaster prospects`: import, list, check, validate and correct prospects."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from daemon.cli.console import print_json, print_text, write_csv
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -15,7 +16,6 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
-from daemon.cli.screen import print_json, print_text, write_csv
 from daemon.cli.tables import print_fields, print_table
 
 
@@ -47,7 +47,7 @@ def import_prospects(
     **options: str | None,
 ) -> None:
     """Import FILE: shows what was recognised, asks, imports, and reports every reject."""
-    from daemon.cli.importing import build_import_options, import_file
+    from daemon.cli.prospect_import import build_import_options, import_file
 
     import_file(
         cli.client(),

@@ -1,9 +1,10 @@
-"""`leadmaster review`: messages, and prospects themselves, that wait for a person's word."""
+"""`leadmaster review`: decide on messages that the gate holds and on prospects that wait."""
 
 from __future__ import annotations
 
 import click
 
+from daemon.cli.console import print_json, print_text
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -11,7 +12,6 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
-from daemon.cli.screen import print_json, print_text
 from daemon.cli.tables import print_table
 
 _MESSAGE_COLUMNS = {

@@ -1,4 +1,4 @@
-"""`leadmaster run`: the house, its doors and its periodic jobs, under the runtime."""
+"""`leadmaster run`: the daemon, its servers and its periodic jobs, under the runtime."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from daemon.cli.console import print_error
 from daemon.cli.context import CliContext, pass_cli_context
-from daemon.cli.screen import print_error
 
 if TYPE_CHECKING:
     from daemon.app import Application
-    from daemon.http.vitals import DaemonHealth
+    from daemon.http.health import DaemonHealth
     from daemon.runtime import EventLoopLag, Runtime, RuntimeService
     from daemon.scheduler import PeriodicJob
     from daemon.settings import Settings
@@ -137,9 +137,9 @@ async def open_service(
     """Open the doors around the house; close them in the opposite order."""
     from daemon import scheduler
     from daemon.app import Application
-    from daemon.cli.greeting import print_banner
-    from daemon.http.doors import serve_control_socket, serve_public
-    from daemon.http.vitals import DaemonHealth
+    from daemon.cli.banner import print_banner
+    from daemon.http.health import DaemonHealth
+    from daemon.http.server import serve_control_socket, serve_public
 
     vitals = DaemonHealth(lag.seconds)
     async with contextlib.AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""`leadmaster sessions`: phones, their states, and the pairing codes."""
+"""`leadmaster sessions`: list, add, start, stop, pair and delete sessions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from daemon.cli.console import print_json, print_text
 from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
-from daemon.cli.problems import ask_confirmation
-from daemon.cli.screen import print_json, print_text
+from daemon.cli.errors import ask_confirmation
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_table
 
@@ -95,7 +95,7 @@ def show_qr(cli: CliContext, *, name: str, once: bool, json_: bool) -> None:
     if json_:
         print_json(client.get("sessions", name, "qr"))
         return
-    from daemon.cli import qr as drawing
+    from daemon.cli import pairing as drawing
 
     if once:
         print_text(drawing.render_qr(client.get("sessions", name, "qr")["code"]))

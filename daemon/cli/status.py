@@ -1,4 +1,7 @@
-"""`leadmaster status`: the whole house at a glance, and the halt wherever it matters."""
+"""`leadmaster status`, `halt` and `resume`.
+
+Whether messages go out, and the stop of all sending.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.console import print_json, print_text
 from daemon.cli.context import CliContext, json_option, pass_cli_context
-from daemon.cli.moments import format_time
-from daemon.cli.screen import print_json, print_text
 from daemon.cli.tables import print_fields
+from daemon.cli.time_format import format_time
 
 if TYPE_CHECKING:
     from daemon.cli.client import ControlClient
+from daemon.cli.console import print_hint
 
 
 @click.command("status")
@@ -50,3 +54,30 @@ def _format_sending(halt: dict[str, Any] | None) -> str:
     if halt is None:
         return "on"
     return f"Sending is halted since {format_time(halt['at'])} by {halt['who']}: {halt['reason']}"
+
+
+@click.command("halt")
+@click.argument("reason")
+@json_option
+@pass_cli_context
+def halt_sending(cli: CliContext, *, reason: str, json_: bool) -> None:
+    """Stop everything that would go out, replies included, until a person resumes."""
+    state = cli.client().post("halt", reason=reason)
+    if json_:
+        print_json(state)
+    else:
+        print_text(f"halted since {format_time(state['at'])} by {state['who']}: {state['reason']}")
+        print_hint("Nothing goes out any more. Lift it with: leadmaster resume REASON")
+
+
+@click.command("resume")
+@click.argument("reason")
+@json_option
+@pass_cli_context
+def resume_sending(cli: CliContext, *, reason: str, json_: bool) -> None:
+    """Lift the halt; what waited is judged again by today's rules."""
+    state = cli.client().post("resume", reason=reason)
+    if json_:
+        print_json(state)
+    else:
+        print_text("Sending is resumed; what waited is being judged again.")

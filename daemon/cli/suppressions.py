@@ -1,4 +1,4 @@
-"""`leadmaster suppress`: who is never to be written to again."""
+"""`leadmaster suppress`: the contacts who are never to be written to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.console import print_json, print_text, write_csv
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -14,7 +15,6 @@ from daemon.cli.context import (
     pass_cli_context,
     reason_option,
 )
-from daemon.cli.screen import print_json, print_text, write_csv
 from daemon.cli.tables import print_table
 
 

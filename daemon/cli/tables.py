@@ -1,4 +1,4 @@
-"""Tables where they fit, a card for each row where they don't, one plain line a row in a pipe."""
+"""Prints tables: columns where they fit, else a card for each row; one line a row in a pipe."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from daemon.cli.layout import (
+from daemon.cli.console import (
     COLUMN_GAP,
     READABLE_WIDTH,
-    TextCell,
-    fit_columns,
-    pad_text,
-    text_width,
-)
-from daemon.cli.moments import format_time, is_iso_time
-from daemon.cli.screen import (
     STATE_COLOURS,
+    TextCell,
     build_console,
     escape_controls,
+    fit_columns,
     get_screen_width,
+    pad_text,
     print_hint,
+    text_width,
 )
+from daemon.cli.time_format import format_time, is_iso_time
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""`leadmaster tail`: events as they happen, from now on or from a place in the log."""
+"""`leadmaster tail`: prints events as they happen, from now on or from a number in the log."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.console import STATE_COLOURS, build_console, escape_controls, print_json_line
 from daemon.cli.context import CliContext, pass_cli_context
-from daemon.cli.moments import format_time
-from daemon.cli.screen import STATE_COLOURS, build_console, escape_controls, print_json_line
+from daemon.cli.time_format import format_time
 
 if TYPE_CHECKING:
     from rich.text import Text

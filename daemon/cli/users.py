@@ -1,4 +1,7 @@
-"""`leadmaster users`: who may come in, and in what role."""
+"""`leadmaster users`, `tokens` and `open`.
+
+Who may sign in, in what role, and what programs sign in with.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,16 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
-from daemon.cli.screen import print_hint, print_json
+from daemon.cli.console import print_hint, print_json, print_text
+from daemon.cli.context import (
+    CliContext,
+    CommandGroup,
+    json_option,
+    list_options,
+    pass_cli_context,
+)
 from daemon.cli.tables import print_table
+from daemon.cli.time_format import format_time
 
 _ROLE_CHOICE = click.Choice(["viewer", "operator", "admin"])
 
@@ -106,3 +116,86 @@ def _print_result(answer: dict[str, Any], sentence: str, *, json_: bool) -> None
         print_json(answer)
     else:
         print_hint(sentence)
+
+
+@click.group(cls=CommandGroup)
+def tokens() -> None:
+    """Make tokens for programs, see them, revoke them."""
+
+
+@tokens.command("add")
+@click.argument("name")
+@click.option("--user", required=True, help="For whom it acts; it never may more than they may.")
+@click.option("--scope", "scopes", multiple=True, required=True, help="Such as messages:read.")
+@click.option("--hours", type=float, default=None, help="How long it lives; 24 without.")
+@json_option
+@pass_cli_context
+def add_token(
+    cli: CliContext,
+    *,
+    name: str,
+    user: str,
+    scopes: tuple[str, ...],
+    hours: float | None,
+    json_: bool,
+) -> None:
+    """Make a token and print it, this once; NAME says what it is for."""
+    made = cli.client().post("tokens", name=name, user=user, scopes=scopes, hours=hours)
+    if json_:
+        print_json(made)
+        return
+    print_text(made["token"])
+    until = format_time(made["record"]["expires_at"])
+    click.echo(f"It is shown this once, and lives until {until}.", err=True)
+
+
+@tokens.command("list")
+@list_options
+@json_option
+@pass_cli_context
+def list_tokens(cli: CliContext, *, limit: int, after: str | None, json_: bool) -> None:
+    """Show the tokens, the revoked and the lately expired too; never what they say."""
+    found = cli.client().get("tokens", limit=limit, after=after)
+    if json_:
+        print_json(found)
+        return
+    rows = [{**each, "scopes": " ".join(each["scopes"])} for each in found["items"]]
+    columns = {
+        "id": "token",
+        "user": "user",
+        "name": "for",
+        "scopes": "scopes",
+        "expires_at": "until",
+        "last_used_at": "last used at",
+        "revoked_at": "revoked at",
+    }
+    print_table(rows, columns, empty="There is no token. Make one: leadmaster tokens add NAME")
+    if found["next"]:
+        print_text(f"There are more: --after {found['next']}")
+
+
+@tokens.command("revoke")
+@click.argument("token")
+@json_option
+@pass_cli_context
+def revoke_token(cli: CliContext, *, token: str, json_: bool) -> None:
+    """Revoke a token by its id; whoever holds it is refused from now on."""
+    done = cli.client().delete("tokens", token)
+    if json_:
+        print_json(done)
+    else:
+        print_text(f"{token} is revoked.")
+
+
+@click.command("open")
+@click.argument("user")
+@json_option
+@pass_cli_context
+def print_sign_in_link(cli: CliContext, *, user: str, json_: bool) -> None:
+    """Print a link that signs USER in once, within ten minutes. Treat it like a password."""
+    link = cli.client().post("sign-in-links", user=user)
+    if json_:
+        print_json(link)
+        return
+    print_text(link["url"])
+    click.echo("It works once, for ten minutes.", err=True)

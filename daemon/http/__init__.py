@@ -1,1 +1,1 @@
-"""The doors of the daemon: one file for each resource, and what they share."""
+"""The HTTP interface: the two servers, the REST resources, the WebSocket and the console."""

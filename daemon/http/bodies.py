@@ -1,4 +1,4 @@
-"""Bodies, queries and answers: JSON in and out, checked by type, in one place."""
+"""Reads request bodies and queries by type, and writes JSON answers, paged or with an ETag."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
-from daemon import misfits
+from daemon import validation_errors
 from daemon.errors import BadRequest
 
 T = TypeVar("T")
@@ -59,7 +59,9 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw or b"{}", type=kind)
     except msgspec.DecodeError as error:
-        raise BadRequest(misfits.format_validation_error(error, kind, value_name="body")) from error
+        raise BadRequest(
+            validation_errors.format_validation_error(error, kind, value_name="body")
+        ) from error
 
 
 def read_query(request: web.Request, kind: type[T]) -> T:
@@ -72,7 +74,7 @@ def read_query(request: web.Request, kind: type[T]) -> T:
         taken = msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(
-            misfits.format_validation_error(error, kind, value_name="query")
+            validation_errors.format_validation_error(error, kind, value_name="query")
         ) from error
     for name in (name for name in given if isinstance(getattr(taken, name, None), datetime)):
         _check_date_time(name, given[name])
@@ -87,7 +89,9 @@ def _check_date_time(name: str, value: str) -> None:
     try:
         msgspec.convert(value, datetime)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"{misfits.format_field_error(name, error, datetime)}.") from error
+        raise BadRequest(
+            f"{validation_errors.format_field_error(name, error, datetime)}."
+        ) from error
 
 
 def check_year(name: str, moment: datetime | None) -> None:
@@ -130,3 +134,22 @@ def page_response(items: Sequence[T], limit: int, cursor: Callable[[T], str]) ->
 def list_response(items: Sequence[T]) -> web.Response:
     """Answer with a list that is never long enough to be cut into pages."""
     return json_response(ResultPage(items, None))
+
+
+UserName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+SecretText = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class SecretBody(RequestBody, frozen=True):
+    """A body with a secret in it."""
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"{type(self).__name__}(…)"
+
+
+def uncached_response(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
+    """Answer with something that no cache may keep."""
+    response = json_response(thing, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response

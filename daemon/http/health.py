@@ -1,17 +1,156 @@
-"""`/health`, `/ready` and `/metrics`: what a supervisor, a proxy and a Prometheus ask."""
+"""Whether the daemon is alive and ready: `/health`, `/ready`, `/metrics` and the watchdog."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from aiohttp import web
 
+from daemon.bus import EventBus, SubscriberLagged
+from daemon.errors import Unavailable
+from daemon.events import DomainEvent, GateFaulted, PluginFailed
 from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
-from daemon.http.release import VERSION
-from daemon.http.vitals import DAEMON_HEALTH, ReadinessBlocker, get_services
+from daemon.http.services import HttpServices
+from daemon.http.version import VERSION
+from storage.errors import StorageError
 from storage.halts import HaltRecord
+from storage.tx import Tx
+
+
+class EventCounts:
+    """How many events of each type there were; faults and failures by what failed."""
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+        self.gate_faults: Counter[str] = Counter()
+        self.plugin_failures: Counter[str] = Counter()
+
+    def count(self, event: DomainEvent) -> None:
+        """Count one event."""
+        self.events[event.type] += 1
+        if isinstance(event, GateFaulted):
+            self.gate_faults[event.reason_code] += 1
+        elif isinstance(event, PluginFailed):
+            self.plugin_failures[event.subject] += 1
+
+    @contextlib.asynccontextmanager
+    async def counting(self, bus: EventBus) -> AsyncIterator[None]:
+        """Count beside the block."""
+        task = asyncio.create_task(self._listen(bus), name="tally")
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _listen(self, bus: EventBus) -> None:
+        while True:  # after a flood some counts are missing, but counting goes on
+            with contextlib.suppress(SubscriberLagged):
+                async for published in bus.subscribe():
+                    self.count(published.event)
+
+
+LOOP_LAG_LIMIT_SECONDS: Final = 5.0
+WRITER_LIMIT_SECONDS: Final = 10.0
+OUTBOX_LIMIT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessBlocker:
+    """One thing that stands between the daemon and its work."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(slots=True)
+class DaemonHealth:
+    """The daemon's pulse. `lag` tells by how many seconds the event loop runs late.
+
+    `house` is None until it is open, and again when it closes.
+    """
+
+    lag: Callable[[], float]
+    services: HttpServices | None = None
+    closing: bool = False
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Each door that is open, and its address."""
+    event_counts: EventCounts = field(default_factory=EventCounts)
+
+    async def find_blockers(self) -> list[ReadinessBlocker]:
+        """Return everything that keeps the daemon from serving; empty means ready."""
+        if self.closing:
+            return [ReadinessBlocker("closing", "The daemon drains and will end.")]
+        if self.services is None:
+            return [
+                ReadinessBlocker("migrations", "The database is being opened and migrated."),
+                ReadinessBlocker("rules", "The rules are not loaded yet."),
+                ReadinessBlocker("outbox", "The outbox is not recovered yet."),
+            ]
+        sockets = [] if "control" in self.addresses else [_build_socket_blocker()]
+        return [*sockets, *self._find_delays(self.services), *await _check_writer(self.services)]
+
+    async def find_stalls(self) -> list[ReadinessBlocker]:
+        """Return what hangs. The service manager restarts a daemon that hangs for long."""
+        if self.services is None:
+            return []
+        trouble = await _check_writer(self.services)
+        return [
+            *self._find_delays(self.services),
+            *(each for each in trouble if each.code == "writer"),
+        ]
+
+    def _find_delays(self, house: HttpServices) -> list[ReadinessBlocker]:
+        found: list[ReadinessBlocker] = []
+        if (late := self.lag()) > LOOP_LAG_LIMIT_SECONDS:
+            found.append(ReadinessBlocker("loop", f"The event loop runs {late:.1f} s late."))
+        if (age := time.monotonic() - house.outbox.last_active) > OUTBOX_LIMIT_SECONDS:
+            found.append(ReadinessBlocker("outbox", f"The outbox last moved {age:.0f} s ago."))
+        return found
+
+
+async def _check_writer(house: HttpServices) -> list[ReadinessBlocker]:
+    """Ask the writer for a job that does nothing; a refusal by the disk is an answer too."""
+    try:
+        async with asyncio.timeout(WRITER_LIMIT_SECONDS):
+            await house.database.write(_write_nothing, urgent=True)
+    except TimeoutError:
+        return [
+            ReadinessBlocker("writer", f"The writer did not answer in {WRITER_LIMIT_SECONDS:g} s.")
+        ]
+    except StorageError as error:
+        return [ReadinessBlocker(error.code, error.sentence)]
+    return []
+
+
+def _write_nothing(_tx: Tx) -> None:
+    """Write nothing: an answer proves that the writer lives."""
+
+
+def _build_socket_blocker() -> ReadinessBlocker:
+    return ReadinessBlocker("sockets", "The control socket is not open yet.")
+
+
+DAEMON_HEALTH: Final = web.AppKey("vitals", DaemonHealth)
+
+
+def get_services(request: web.Request) -> HttpServices:
+    """Return the house behind this door; raise :class:`Unavailable` while there is none."""
+    return require_services(request.app[DAEMON_HEALTH])
+
+
+def require_services(daemon_health: DaemonHealth) -> HttpServices:
+    """Return the house; raise :class:`Unavailable` while there is none."""
+    if daemon_health.services is None:
+        raise Unavailable("The daemon is starting or ending, so nothing is served just now.")
+    return daemon_health.services
+
 
 routes = web.RouteTableDef()
 
@@ -55,8 +194,8 @@ async def get_readiness(request: web.Request) -> web.Response:
 @operation(str, media_types=("text/plain",))
 async def get_metrics(request: web.Request) -> web.Response:
     """Answer figures in Prometheus' text format; the library is loaded at the first call."""
-    from daemon.http import figures  # noqa: PLC0415 - most installations never ask
+    from daemon.http import metrics  # noqa: PLC0415 - most installations never ask
 
     vitals = request.app[DAEMON_HEALTH]
-    text = await figures.render_metrics(get_services(request), vitals.event_counts, vitals.lag())
-    return web.Response(body=text, headers={"Content-Type": figures.CONTENT_TYPE})
+    text = await metrics.render_metrics(get_services(request), vitals.event_counts, vitals.lag())
+    return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -1,4 +1,4 @@
-"""Every error of the doors as one problem document (RFC 9457), made in this one place."""
+"""Every error as one problem document (RFC 9457), built in this one place."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon.errors import BodyTooLarge, LeadMasterError
+from daemon.http.bodies import ResponseBody
 from storage.errors import DatabaseClosed, DiskFull, StorageError, WriteFailed
 from storage.messages import MessageStateConflict
 
@@ -105,3 +106,18 @@ def _problem_from_http_error(error: web.HTTPException, request: web.Request) -> 
         f"{request.method} {request.path}: {words}.",
         "See docs/reference.",
     )
+
+
+class ProblemDetails(ResponseBody, frozen=True):
+    """What went wrong: `code` is stable, `detail` says what and where, `hint` what to do.
+
+    `request_id` is what the daemon's log knows the request by.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    hint: str
+    request_id: str

@@ -1,4 +1,4 @@
-"""Files on their way to an import: kept in the state folder for a while, under an id."""
+"""Uploaded files, stored in the state folder for some days, each under an id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from daemon.errors import BadRequest, NotFound
-from daemon.http.limits import build_body_too_large
+from daemon.http.middleware import build_body_too_large
 
 FILE_LIMIT: Final = 64 << 20
 _UPLOAD_ID: Final = re.compile(r"up_[0-9a-f]{16}")

@@ -1,7 +1,7 @@
-"""Inbound: what contacts write, what receipts say, and what follows from it."""
+"""Inbound: what contacts write, what receipts report, and what follows from it."""
 
 from __future__ import annotations
 
-from daemon.inbound.desk import InboundHandler
+from daemon.inbound.handler import InboundHandler
 
 __all__ = ["InboundHandler"]

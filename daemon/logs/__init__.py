@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from daemon.logs.lines import SECRET_KEYS, configure_logging, drop_secrets, mask_phone_numbers
-from daemon.logs.repeats import RepeatedErrorFilter
+from daemon.logs.processors import configure_logging
+from daemon.logs.rate_limit import RepeatedErrorFilter
+from daemon.logs.redact import SECRET_KEYS, drop_secrets, mask_phone_numbers
 
 __all__ = [
     "SECRET_KEYS",

@@ -1,8 +1,8 @@
-"""The outbox: one message at a time per session, from the gate's first look to the answer."""
+"""The outbox: messages from the first evaluation to the transport's answer."""
 
 from __future__ import annotations
 
+from daemon.outbox.enqueue import SendRequest
 from daemon.outbox.outbox import Outbox
-from daemon.outbox.requests import SendRequest
 
 __all__ = ["Outbox", "SendRequest"]

@@ -1,4 +1,4 @@
-"""When a message will go: what it waits for now, and until when, as far as anybody can know."""
+"""Forecasts when a message will go: what it waits for now, and until when, if that is known."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from daemon.pacing import Pacing
+from daemon.outbox.pacing import Pacing
 from daemon.sessions import Sessions
 from statemachines.message import MANUAL, MessageState
-from storage import circumstances, halts
+from storage import evaluation_context, halts
 from storage.messages import MessageRecord
 from storage.tx import Reader
 
@@ -76,7 +76,7 @@ def _forecast_cleared(
 ) -> SendForecast:
     if obstacle := _find_obstacle(reader, sessions, message, now):
         return _build_forecast(obstacle, message.not_before if obstacle == "due" else None)
-    standing = circumstances.read_session_context(reader, message.session, now)
+    standing = evaluation_context.read_session_context(reader, message.session, now)
     by_hand = message.channel == MANUAL
     slot = pacing.find_slot(
         reader, standing, now, first_contact=message.first_contact, by_hand=by_hand

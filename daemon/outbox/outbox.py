@@ -1,4 +1,4 @@
-"""The outbox: owns the tasks that judge, send and keep time, and answers for messages."""
+"""The outbox: owns the tasks that evaluate, send and expire messages; cancels and settles them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from datetime import datetime
 import structlog
 
 from daemon.api.clock import Clock
+from daemon.clock_event import ClockEvent
 from daemon.errors import BadRequest, Conflict, NotFound
-from daemon.outbox.desk import MessageEvaluator
-from daemon.outbox.dispatch import SessionSender
-from daemon.outbox.requests import MessageEnqueuer, SendRequest
-from daemon.outbox.waiting import ClockEvent
+from daemon.outbox.enqueue import MessageEnqueuer, SendRequest
+from daemon.outbox.evaluator import MessageEvaluator
+from daemon.outbox.sender import SessionSender
 from statemachines.message import MessageState
 from storage import audit, messages, queue
 from storage.db import Database

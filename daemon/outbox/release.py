@@ -1,7 +1,7 @@
-"""The one transaction that lets a message out: decision, permit, budget and state together.
+"""The one transaction that releases a message: decision, permit, budget and state together.
 
-What the gate saw is compared with what is true at the commit. Anything that has
-changed meanwhile makes the look stale, and the message is judged again.
+What the gate saw is compared with what is true at the commit. Anything that has changed
+meanwhile makes the evaluation stale, and the message is evaluated again.
 """
 
 from __future__ import annotations
@@ -12,16 +12,71 @@ from datetime import datetime
 
 import msgspec
 
-from daemon import facts
+import rules
 from daemon.api.permit import Permit
-from daemon.floor import MANUAL, OPT_OUT_CONFIRMATION
-from daemon.gate import Evaluation
-from daemon.outbox.records import store_decision
-from daemon.pacing import Pacing
+from daemon.gate import facts
+from daemon.gate.gate import Evaluation, EvaluationFault
+from daemon.gate.hard_limits import MANUAL, OPT_OUT_CONFIRMATION
+from daemon.outbox.pacing import Pacing
 from statemachines.message import MessageState
-from storage import contacts, decisions, halts, messages, prospects, queue, suppressions
+from storage import (
+    contacts,
+    decisions,
+    halts,
+    messages,
+    prospects,
+    queue,
+    shadow_decisions,
+    suppressions,
+)
+from storage.decisions import DecisionRecord
 from storage.messages import MessageRecord
 from storage.tx import Tx
+
+
+def store_decision(tx: Tx, evaluation: Evaluation, decision: str) -> None:
+    """Store what a look found, and what the shadow would have said, under this id."""
+    record = _build_decision_record(evaluation, decision)
+    decisions.insert_decision(tx, record)
+    if evaluation.shadow is not None:
+        shadow_decisions.insert_shadow_decision(
+            tx,
+            decision=decision,
+            at=evaluation.at,
+            ruleset=evaluation.shadow.ruleset,
+            verdict=evaluation.shadow.verdict.value,
+            live=record.verdict,
+            document=evaluation.shadow.to_dict(),
+        )
+
+
+def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRecord:
+    """Return what is stored of a look, under the id ``decision``."""
+    outcome = evaluation.outcome
+    if isinstance(outcome, EvaluationFault):
+        verdict = rules.Verdict.BLOCK.value
+        document: dict[str, object] = {
+            "verdict": verdict,
+            "reason_code": outcome.reason_code,
+            "sentence": outcome.sentence,
+            "fault": outcome.dump,
+            "ruleset": evaluation.ruleset,
+        }
+    else:
+        verdict, document = outcome.verdict.value, outcome.to_dict()
+    return DecisionRecord(
+        id=decision,
+        message=evaluation.message.id,
+        at=evaluation.at,
+        phase=evaluation.phase,
+        ruleset=evaluation.ruleset,
+        verdict=verdict,
+        body_hash=evaluation.message.body_hash,
+        recipient=evaluation.message.recipient,
+        document=document,
+        facts=facts.redact_facts(evaluation.facts, evaluation.message.body_hash),
+        microseconds=evaluation.microseconds,
+    )
 
 
 class ReleaseStale(Exception):

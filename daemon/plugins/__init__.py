@@ -1,1 +1,1 @@
-"""The built-in plugins; each sees daemon.api and nothing else of the house."""
+"""The built-in plugins; each imports daemon.api and nothing else of the product."""

@@ -1,4 +1,4 @@
-"""The sender: chooses the session that a message goes through. It prepares, it never decides."""
+"""The sender plugin: chooses the session that a message goes through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manual channel: an operator sends with their own hands, so there is no line to open."""
+"""The manual channel: an operator sends by hand, so there is no connection to open."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Sessions: one machine and one line for each, their deadlines, and what people read."""
+"""Sessions: one state machine and one connection for each, with timers and readable status."""
 
 from __future__ import annotations
 
 from daemon.sessions.registry import Sessions
-from daemon.sessions.view import SessionView
-from daemon.sessions.words import UserAction
+from daemon.sessions.status import SessionView, UserAction
 
 __all__ = ["SessionView", "Sessions", "UserAction"]

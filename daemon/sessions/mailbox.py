@@ -1,4 +1,4 @@
-"""One task that does one thing after another: what is posted to it can't be cut in half."""
+"""A bounded queue of jobs and the one task that runs them in turn, each to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All sessions by name: made, started, asked and restored here; each lives in its own actor."""
+"""All sessions by name: created, restored and closed, and the commands that people give them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,17 +21,160 @@ from daemon.api.transport import Channel, NumberAnswer, Outgoing, SendResult
 from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
 from daemon.events import SessionDeleted, SessionQrShown
-from daemon.sessions import orders
+from daemon.plugin_manager import Plugins
+from daemon.sessions.connection import CLOSE_SECONDS, run_with_timeout, unlink_device
+from daemon.sessions.dependencies import SessionDependencies
 from daemon.sessions.session import Session
-from daemon.sessions.surroundings import SessionDependencies
-from daemon.sessions.view import SessionView, build_session_view
-from daemon.sessions.words import build_session_changed
-from statemachines.session import ConnectionState, PhoneState, SendingState
-from storage import audit
+from daemon.sessions.signal_mapping import ConnectionTrigger
+from daemon.sessions.status import SessionView, build_session_changed, build_session_view
+from daemon.settings import Settings
+from statemachines.session import (
+    ACTIVE_STATES,
+    MUST_ACKNOWLEDGE_STATES,
+    NEEDS_PERSON_STATES,
+    ConnectionEvent,
+    ConnectionState,
+    PhoneState,
+    SendingState,
+)
+from storage import audit, sessions
 from storage import sessions as rows
 from storage.db import Database
 from storage.sessions import SessionRecord
 from storage.tx import Tx
+
+
+async def load_usable_channels(
+    plugins: Plugins, settings: Settings, database: Database
+) -> Mapping[str, Channel]:
+    """Return the channels that may be used here; an injected clock allows simulated ones alone.
+
+    Raises :class:`StartRefused` where a session of another kind is there already.
+    """
+    channels = plugins.channels()
+    if settings.clock.start is None:
+        return channels
+    harmless = {
+        name: each for name, each in channels.items() if each.simulated or not each.connects
+    }
+    for session in await database.read(sessions.list_sessions):
+        if session.channel not in harmless:
+            raise StartRefused(
+                f"The session {session.name!r} is {session.channel}, and the clock is injected.",
+                hint="Remove [clock] start: only simulated sessions may run on an injected clock.",
+            )
+    return harmless
+
+
+DESIRED_ON = "on"
+DESIRED_OFF = "off"
+
+
+async def start_session(session: Session, who: str) -> None:
+    """Switch a session on; one that is on its way or ready already goes on as it is."""
+    after = session.record
+    if after.connection not in ACTIVE_STATES:
+        after = _build_started_record(session)
+    await _commit_command(session, replace(after, desired=DESIRED_ON), who, "session_started")
+
+
+async def restart_session(session: Session, who: str) -> None:
+    """Begin again from the start; one that is starting already goes on as it is."""
+    after = session.record
+    if after.connection is not ConnectionState.STARTING:
+        after = _build_started_record(session)
+    await _commit_command(session, replace(after, desired=DESIRED_ON), who, "session_restarted")
+
+
+async def stop_session(session: Session, who: str) -> None:
+    """Switch a session off. A ban or a block stays: stopping is no way round it."""
+    after = _build_stopped_record(session, "stopped_by_person")
+    await _commit_command(session, replace(after, desired=DESIRED_OFF), who, "session_stopped")
+
+
+async def log_out_session(session: Session, who: str) -> None:
+    """Unlink the device and switch the session off; the next start shows a code."""
+    if session.connection is not None:
+        await session.connection.logout()
+    elif session.is_linked and session.channel.open is not None:
+        unlinking = unlink_device(session.channel.open, session.context())
+        await run_with_timeout(session.dependencies.clock, CLOSE_SECONDS, unlinking)
+    after = session.transitions.unlink_phone(_build_stopped_record(session, "logged_out_by_person"))
+    await _commit_command(session, replace(after, desired=DESIRED_OFF), who, "session_logged_out")
+
+
+async def acknowledge_session(session: Session, who: str) -> None:
+    """Confirm what happened. The session stays off; after a ban it will only reply for 14 days.
+
+    Raises :class:`Conflict` while a ban lasts, and where there is nothing to confirm.
+    """
+    record = session.record
+    if record.connection is ConnectionState.BANNED_TEMPORARILY and record.due_at is not None:
+        raise Conflict(
+            f"The ban on {record.name} lasts until {record.due_at:%Y-%m-%d %H:%M} UTC.",
+            hint="Wait until then, and confirm afterwards.",
+        )
+    if record.connection in NEEDS_PERSON_STATES:
+        heard = ConnectionTrigger(ConnectionEvent.ACKNOWLEDGE, "acknowledged")
+        after = replace(
+            session.transitions.apply_trigger(heard, session.now()), desired=DESIRED_OFF
+        )
+    elif record.sending is SendingState.REPLY_ONLY and record.sending_until is None:
+        after = session.transitions.reopen_sending("sending_reopened")
+    else:
+        raise Conflict(
+            f"There is nothing to confirm about {record.name}: it is {record.connection}."
+        )
+    await _commit_command(session, after, who, "session_acknowledged")
+
+
+async def restore_session(session: Session, at: datetime) -> None:
+    """Go on from the stored state after the daemon restarted; who was connected dials ``at``.
+
+    A code that ran out meanwhile stays run out; who is switched off stops.
+    """
+    record, now = session.record, session.now()
+    if record.connection not in ACTIVE_STATES:
+        return
+    over = record.due_at is not None and record.due_at <= now
+    if record.desired == DESIRED_OFF:
+        after = _build_stopped_record(session, "stopped_by_person")
+    elif record.connection is ConnectionState.AWAITING_SCAN and over:
+        after = session.transitions.apply_deadline(now)
+    else:
+        after = session.transitions.reconnect_after_restart(now, at)
+    await session.commit(after)
+
+
+def _build_started_record(session: Session) -> SessionRecord:
+    """Return the record of a session that starts; refuse while a person must confirm first."""
+    record = session.record
+    if record.connection in MUST_ACKNOWLEDGE_STATES:
+        raise Conflict(
+            f"The session {record.name} is {record.connection}; it can't start before that is"
+            " confirmed.",
+            hint=f"Look at what happened, then: leadmaster sessions acknowledge {record.name}",
+        )
+    stopped = record.connection is ConnectionState.STOPPED
+    event = ConnectionEvent.START if stopped else ConnectionEvent.RESTART
+    return session.transitions.apply_trigger(
+        ConnectionTrigger(event, "started_by_person"), session.now()
+    )
+
+
+def _build_stopped_record(session: Session, reason_code: str) -> SessionRecord:
+    record = session.record
+    if record.connection in MUST_ACKNOWLEDGE_STATES | {ConnectionState.STOPPED}:
+        return record
+    return session.transitions.apply_trigger(
+        ConnectionTrigger(ConnectionEvent.STOP, reason_code), session.now()
+    )
+
+
+async def _commit_command(session: Session, after: SessionRecord, who: str, action: str) -> None:
+    if after != session.record:
+        await session.commit(after, who=who, action=action)
+
 
 SESSION_NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 
@@ -135,30 +279,30 @@ class Sessions:
 
     async def start(self, name: str, who: str) -> None:
         """Switch a session on. Raises :class:`Conflict` where a ban must be confirmed first."""
-        await self._run_command(orders.start_session, name, who)
+        await self._run_command(start_session, name, who)
 
     async def stop(self, name: str, who: str) -> None:
         """Switch a session off; what is on the wire gets a moment to be acknowledged."""
-        await self._run_command(orders.stop_session, name, who)
+        await self._run_command(stop_session, name, who)
 
     async def restart(self, name: str, who: str) -> None:
         """Begin again, with a new line and, where no phone is linked, a new code."""
-        await self._run_command(orders.restart_session, name, who)
+        await self._run_command(restart_session, name, who)
 
     async def logout(self, name: str, who: str) -> None:
         """Unlink the phone and switch the session off."""
-        await self._run_command(orders.log_out_session, name, who)
+        await self._run_command(log_out_session, name, who)
 
     async def acknowledge(self, name: str, who: str) -> None:
         """Confirm a ban, a block or a failure. Raises :class:`Conflict` while a ban lasts."""
-        await self._run_command(orders.acknowledge_session, name, who)
+        await self._run_command(acknowledge_session, name, who)
 
     async def delete(self, name: str, who: str) -> None:
         """Unlink and forget a session. Its messages and the name stay taken; twice is fine."""
         session = self._sessions.get(name)
         if session is None:
             return
-        await self._run_command(orders.log_out_session, name, who)
+        await self._run_command(log_out_session, name, who)
         at = session.now()
         await self._dependencies.database.write(lambda tx: _delete_session(tx, name, who, at))
         self._sessions.pop(name, None)
@@ -182,8 +326,8 @@ class Sessions:
         self._sessions = {record.name: Session(record, self._dependencies) for record in records}
         at = self._dependencies.clock.now()
         for session in self._sessions.values():
-            await session.ask(partial(orders.restore_session, session, at))
-            at += self._stagger if session.record.desired == orders.DESIRED_ON else timedelta()
+            await session.ask(partial(restore_session, session, at))
+            at += self._stagger if session.record.desired == DESIRED_ON else timedelta()
 
     async def close(self) -> None:
         """Hang up everywhere, bounded. Nothing is written: the next start goes on from the rows."""
@@ -245,7 +389,7 @@ class Sessions:
             phone=str(phone) if phone else None,
             time_zone=time_zone,
             options=options,
-            desired=orders.DESIRED_OFF,
+            desired=DESIRED_OFF,
             connection=ConnectionState.STOPPED,
             phone_state=PhoneState.UNLINKED,
             sending=SendingState.ALL,

@@ -1,4 +1,4 @@
-"""One session: its mailbox owns its machines, its line and its deadlines, and nobody else's."""
+"""One session: all changes to its state, connection and timers go through its mailbox."""
 
 from __future__ import annotations
 
@@ -28,22 +28,24 @@ from daemon.api.transport import (
     SessionInfo,
 )
 from daemon.events import SessionQrShown
-from daemon.sessions.alarm import ClockTimer
-from daemon.sessions.delivery import store_with_retries
-from daemon.sessions.hearing import (
+from daemon.sessions.connection import (
+    NOT_CONNECTED,
+    PairingAttempt,
+    SessionConnection,
+    store_with_retries,
+)
+from daemon.sessions.dependencies import SessionDependencies
+from daemon.sessions.mailbox import Mailbox
+from daemon.sessions.repository import SessionRepository
+from daemon.sessions.signal_mapping import (
     ConnectionNotOpened,
     ConnectionOpened,
     ConnectionTrigger,
     is_valid_after_close,
     map_signal,
 )
-from daemon.sessions.keeping import SessionRepository
-from daemon.sessions.life import SessionTransitions
-from daemon.sessions.line import NOT_CONNECTED, SessionConnection
-from daemon.sessions.mailbox import Mailbox
-from daemon.sessions.pairing import PairingAttempt
-from daemon.sessions.surroundings import SessionDependencies
-from daemon.sessions.watches import SessionTimer, SessionTimers
+from daemon.sessions.timers import ClockTimer, SessionTimer, SessionTimers
+from daemon.sessions.transitions import SessionTransitions
 from statemachines.machine import IllegalTransition
 from statemachines.session import (
     CAN_SEND_STATES,

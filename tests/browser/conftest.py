@@ -11,8 +11,9 @@ import pytest
 from playwright.async_api import Browser
 
 from daemon.settings import SimulatedSettings
-from tests.browser.harness import ConsoleServer, launch_chromium, open_console
-from tests.helpers.doors import build_settings
+from tests.helpers.client.browser import launch_chromium
+from tests.helpers.client.console import ConsoleServer, open_console
+from tests.helpers.client.http import build_settings
 
 
 @pytest.fixture

@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from storage import audit, messages
-from tests.browser.harness import PHONE_VIEWPORT, ConsoleServer, open_page, write_phone_script
+from tests.helpers.client.browser import PHONE_VIEWPORT, open_page, wait_until_live
+from tests.helpers.client.console import ANA_CSV, ConsoleServer, write_phone_script
 
-ANA_CSV = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
 TWO_SECONDS = 2_000
-
-
-async def wait_until_live(page: Page) -> None:
-    """Wait until the page hears the stream."""
-    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
 async def test_a_phone_is_linked_without_reload(

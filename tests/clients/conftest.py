@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.daemon.conftest import short_folder
-from tests.daemon.ws.conftest import stream, token
+from tests.conftest import short_folder
+from tests.helpers.client.websocket import stream, token
 
 __all__ = ["short_folder", "stream", "token"]

@@ -15,8 +15,8 @@ from daemon.errors import RulesRejected, StartRefused
 from daemon.outbox import SendRequest
 from daemon.settings import ClockSettings, RulesSettings, Settings
 from storage.errors import DatabaseInUse
+from tests.helpers.client.http import build_settings
 from tests.helpers.clock import FakeClock
-from tests.helpers.doors import build_settings
 
 
 async def _open(_context: OpenContext) -> Transport:

@@ -11,12 +11,13 @@ import pytest
 
 from daemon.api import hookimpl
 from daemon.api.effects import ContactView, Draft, Intent, Prepared, SessionChoice, SetIntent
-from daemon.api.questions import Opinion, OpinionRequest, VetoEffect
+from daemon.api.opinions import OpinionRequest
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
 from daemon.errors import StartRefused, Unavailable
 from daemon.events import ContactReopened, DomainEvent
 from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginAnswer, Plugins
+from rules.verdict import Opinion, VetoEffect
 from tests.helpers.clock import MIDDAY
 
 QUESTION = OpinionRequest("msg_1", "+5491145550001", "main", "simulated", {})

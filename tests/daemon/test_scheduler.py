@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from daemon.app import Application
 from daemon.scheduler import PeriodicJob, build_periodic_jobs, run_scheduler
-from tests.helpers.doors import build_settings
+from tests.helpers.client.http import build_settings
 
 
 async def test_a_job_runs_again_and_again() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rules.engine import ENGINE_AVAILABLE
-from rules.judge import BOTH_ENGINES, SECOND_ENGINE
+from rules.evaluator import BOTH_ENGINES, SECOND_ENGINE
 
 needs_both_engines = pytest.mark.skipif(
     not ENGINE_AVAILABLE,

@@ -1,4 +1,4 @@
-"""A terminal of its own for one command: what a person sees there, and the keys that they press."""
+"""A command in a pseudo-terminal: what is shown there, and the keys that are pressed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.helpers.process import TIMEOUT_SECONDS, poll_until
+from tests.helpers.client.process import TIMEOUT_SECONDS, poll_until
 
 CTRL_C = b"\x03"
 _ECHO_FLAGS = 3

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daemon.errors import NotFound
-from tests.helpers.process import DaemonProcess, poll_until, run_daemon
+from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
 
 DATA = Path(__file__).parent.parent / "data"
 SETTINGS = """

@@ -11,8 +11,8 @@ import pytest
 
 from daemon.errors import Conflict
 from storage.connections import connect_for_reading
+from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
 from tests.helpers.engines import hide_durable_rules
-from tests.helpers.process import DaemonProcess, poll_until, run_daemon
 
 SETTINGS = """
 [daemon]

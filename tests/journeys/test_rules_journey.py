@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from daemon.cli.client import ControlClient
+from tests.helpers.client.process import RULES_DIR_SETTINGS, DaemonProcess, poll_until, run_daemon
 from tests.helpers.engines import EXAMPLES_RAN
-from tests.helpers.process import RULES_DIR_SETTINGS, DaemonProcess, poll_until, run_daemon
 
 FORMAT = "format: leadmaster/gate@1\n"
 GOOD = (

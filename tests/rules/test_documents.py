@@ -13,8 +13,8 @@ from rules import RulesInvalid, load_ruleset
 from rules.document import read_document
 from rules.files import RuleFile
 from rules.problems import ProblemCollector
-from tests.helpers.examples import examples
-from tests.rules.support import GATE_HEAD, list_problems
+from tests.helpers.hypothesis_profiles import examples
+from tests.helpers.rule_texts import GATE_HEAD, list_problems
 
 NOT_A_MAPPING = "1:1: A rule file is a mapping that starts with `format: …`"
 

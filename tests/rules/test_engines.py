@@ -13,9 +13,9 @@ from rules import GateFault, RuleEvaluator
 from rules.compiler import Shard, compile_rules
 from rules.conditions import AnyOf, Condition, Leaf, Not, Op
 from rules.engine import DurableMatcher, EngineFault
-from rules.snapshot import to_micro
+from rules.known_values import to_micro
 from tests.helpers.engines import needs_both_engines
-from tests.rules.support import GATE_HEAD, build_facts, load_rules
+from tests.helpers.rule_texts import GATE_HEAD, build_facts, load_rules
 
 pytestmark = needs_both_engines
 

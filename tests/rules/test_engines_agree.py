@@ -7,15 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.compiler import compile_rules
-from rules.conditions import AllOf, AnyOf, Condition, Leaf, Not, Op, Truth, evaluate_leaf
+from rules.condition_reader import OPERATORS
+from rules.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    ConditionTooLargeError,
+    Leaf,
+    Not,
+    Op,
+    Truth,
+    evaluate_leaf,
+    expand_alternatives,
+)
 from rules.engine import ENGINE_AVAILABLE, DurableMatcher
 from rules.facts import FACTS, FactType
-from rules.normal_form import ConditionTooLargeError, expand_alternatives
-from rules.operand_reader import OPERATORS
+from rules.known_values import KnownValue, known_values, to_micro
 from rules.patterns import compile_phrase
-from rules.reference import SecondEvaluator
-from rules.snapshot import KnownValue, known_values, to_micro
-from tests.helpers.examples import examples
+from rules.second_evaluator import SecondEvaluator
+from tests.helpers.hypothesis_profiles import examples
 
 NAMES = (
     "prospect.score_contactabilidad",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rules import DEFAULTS, Defer, DeferKind, Opinion, RuleEvaluator, VetoEffect, load_ruleset
 from rules.explain import explain_decision, explain_score, render_score_bar
-from tests.rules.support import build_facts
+from tests.helpers.rule_texts import build_facts
 
 GATE = load_ruleset([DEFAULTS / "gate.yaml"])
 

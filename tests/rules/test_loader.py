@@ -13,8 +13,8 @@ from rules import (
     load_rulesets,
     read_rule_files,
 )
-from rules.lint import find_unknown_routes
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, list_problems, load_rules
+from rules.check import find_unknown_routes
+from tests.helpers.rule_texts import GATE_HEAD, SCORE_HEAD, list_problems, load_rules
 
 HEAD_LINES = GATE_HEAD.count("\n")
 

@@ -9,7 +9,7 @@ import pytest
 
 from rules import RuleEvaluator
 from rules.engine import ENGINE_AVAILABLE
-from tests.rules.support import GATE_HEAD, build_facts, load_rules
+from tests.helpers.rule_texts import GATE_HEAD, build_facts, load_rules
 
 WITHOUT = """
 import sys

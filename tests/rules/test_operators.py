@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rules import RuleEvaluator
-from tests.rules.support import build_facts, build_gate_evaluator
+from tests.helpers.rule_texts import build_facts, build_gate_evaluator
 
 _VETO = "vetoes: [{{id: it, reason: it fired, when: {when}}}]"
 

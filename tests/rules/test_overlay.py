@@ -11,8 +11,8 @@ from rules import DEFAULTS, RuleEvaluator, RulesInvalid
 from rules.files import RuleFile, list_rule_files, read_rule_files
 from rules.loader import load_rulesets
 from rules.ruleset import RuleFormat, Ruleset
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, build_facts
-from tests.storage.test_integrity import drop_privileges
+from tests.helpers.process_limits import drop_privileges
+from tests.helpers.rule_texts import GATE_HEAD, SCORE_HEAD, build_facts
 
 SHIPPED = read_rule_files(list_rule_files(DEFAULTS))
 FORMAT = "format: leadmaster/gate@1\n"

@@ -11,8 +11,8 @@ from rules.examples import baseline_facts
 from rules.facts import FACTS, FactType
 from rules.replay import Replay
 from rules.ruleset import RuleFormat, Ruleset
-from tests.helpers.examples import examples
-from tests.rules.support import GATE_HEAD, SCORE_HEAD, load_rules
+from tests.helpers.hypothesis_profiles import examples
+from tests.helpers.rule_texts import GATE_HEAD, SCORE_HEAD, load_rules
 
 CAPPED = GATE_HEAD + (
     "scores:\n"

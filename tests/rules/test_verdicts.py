@@ -9,7 +9,7 @@ import pytest
 
 from rules import Decision, Defer, DeferKind, Opinion, Verdict, VetoEffect
 from rules.facts import REQUIRED_FACTS
-from tests.rules.support import build_facts, build_gate_evaluator, build_score_evaluator
+from tests.helpers.rule_texts import build_facts, build_gate_evaluator, build_score_evaluator
 
 # Each veto fires on a number of unanswered messages of its own, or on 9.
 RULES = """

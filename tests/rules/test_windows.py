@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rules.ruleset import TimeWindow
 from rules.windows import find_next_opening, is_holiday, list_open_windows
-from tests.helpers.examples import examples
+from tests.helpers.hypothesis_profiles import examples
 
 BUSINESS = TimeWindow("business", frozenset(range(5)), 9 * 60 + 30, 18 * 60 + 30, holidays=False)
 WINDOWS = {"business": BUSINESS}

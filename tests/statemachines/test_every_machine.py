@@ -18,7 +18,7 @@ from statemachines.machine import (
     restore_machine,
 )
 from statemachines.message import MANUAL, MessageMachine
-from tests.statemachines.walks import (
+from tests.helpers.machine_walks import (
     MACHINE_KINDS,
     MachineKind,
     fire_all,
@@ -124,7 +124,7 @@ def test_every_state_survives_a_restart(journey: Journey) -> None:
     assert restore_machine(kind.machine, stored).model.state is state
     for event in kind.events:
         if event == "keepalive_restored":
-            continue  # not believed after a restart: tests/statemachines/test_session.py
+            continue  # not believed after a restart: tests/statemachines/test_session_machines.py
         before, after = begin(kind, state, by_hand=by_hand), begin(kind, stored, by_hand=by_hand)
         assert is_accepted(before, event) == is_accepted(after, event)
         assert before.model.state is after.model.state

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database as SchemaDatabase
 
-from storage import sign_ins, signing_keys, tokens, users
+from storage import tokens, users
 from storage.db import Database
 from storage.migrations import MIGRATIONS
 from storage.tokens import TokenRecord
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY
-from tests.helpers.database import open_database
+from tests.helpers.services.database import open_database
 
 LATER = MIDDAY + timedelta(hours=1)
 
@@ -99,13 +99,13 @@ async def test_one_key_signs_at_any_time(database: Database) -> None:
 
     def story(tx: Tx) -> list[bool]:
         return [
-            signing_keys.activate_signing_key(tx, "k1", b"1", MIDDAY),
-            signing_keys.activate_signing_key(tx, "k1", b"1", MIDDAY),
-            signing_keys.activate_signing_key(tx, "k2", b"2", LATER),
+            tokens.activate_signing_key(tx, "k1", b"1", MIDDAY),
+            tokens.activate_signing_key(tx, "k1", b"1", MIDDAY),
+            tokens.activate_signing_key(tx, "k2", b"2", LATER),
         ]
 
     assert await database.write(story) == [True, False, True]
-    first, second = await database.read(signing_keys.list_signing_keys)
+    first, second = await database.read(tokens.list_signing_keys)
     assert (first.kid, first.retired_at) == ("k1", LATER)
     assert (second.kid, second.retired_at) == ("k2", None)
     with pytest.raises(sqlite3.IntegrityError):
@@ -116,7 +116,7 @@ async def test_one_key_signs_at_any_time(database: Database) -> None:
                 ).rowcount
             )
         )
-    assert await database.write(lambda tx: signing_keys.delete_retired_signing_keys(tx, LATER)) == 1
+    assert await database.write(lambda tx: tokens.delete_retired_signing_keys(tx, LATER)) == 1
 
 
 async def test_a_sign_in_holds_until_either_end(database: Database) -> None:
@@ -126,11 +126,11 @@ async def test_a_sign_in_holds_until_either_end(database: Database) -> None:
     def story(tx: Tx) -> list[bool]:
         def holds(minutes: int) -> bool:
             at = MIDDAY + timedelta(minutes=minutes)
-            return sign_ins.get_current_sign_in(tx, "s1", at) is not None
+            return users.get_current_sign_in(tx, "s1", at) is not None
 
-        sign_ins.insert_sign_in(tx, "s1", "ana", MIDDAY, LATER, ends)
+        users.insert_sign_in(tx, "s1", "ana", MIDDAY, LATER, ends)
         seen = [holds(59), holds(60)]
-        sign_ins.record_sign_in_use(tx, "s1", MIDDAY, ends + timedelta(hours=9))
+        users.record_sign_in_use(tx, "s1", MIDDAY, ends + timedelta(hours=9))
         seen += [holds(179), holds(180)]
         return seen
 
@@ -141,10 +141,8 @@ async def test_signing_out_everywhere_spoils_links_too(database: Database) -> No
     """A link that is on its way would undo it."""
 
     def story(tx: Tx) -> tuple[int, str | None]:
-        sign_ins.insert_sign_in(tx, "s1", "ana", MIDDAY, LATER, LATER)
-        sign_ins.insert_sign_in_link(tx, "l1", "ana", "root", MIDDAY, LATER)
-        return sign_ins.delete_user_sign_ins(tx, "ana"), sign_ins.redeem_sign_in_link(
-            tx, "l1", MIDDAY
-        )
+        users.insert_sign_in(tx, "s1", "ana", MIDDAY, LATER, LATER)
+        users.insert_sign_in_link(tx, "l1", "ana", "root", MIDDAY, LATER)
+        return users.delete_user_sign_ins(tx, "ana"), users.redeem_sign_in_link(tx, "l1", MIDDAY)
 
     assert await database.write(story) == (1, None)

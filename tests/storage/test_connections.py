@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.connections import connect_for_reading, connect_for_writing
-from tests.storage.small import fill_notes_database
+from tests.helpers.services.notes_database import fill_notes_database
 
 
 async def test_a_commit_is_synced_before_it_is_acknowledged(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from storage import event_log
-from tests.storage.small import add_note, list_note_texts, open_notes_database
+from tests.helpers.services.notes_database import add_note, list_note_texts, open_notes_database
 
 
 def killed_after(folder: Path, acknowledgements: int) -> list[str]:
     """Run the burst, kill it outright after so many acknowledgements; return all that it gave."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.storage.burst", str(folder)], stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.helpers.programs.write_until_killed", str(folder)],
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         acknowledged = [process.stdout.readline() for _ in range(acknowledgements)]

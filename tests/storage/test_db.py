@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from storage import event_log
+from storage.connections import ReaderPool
 from storage.errors import DatabaseClosed
 from storage.events import CommittedEvent
-from storage.readers import ReaderPool
 from storage.tx import Reader, Tx
-from tests.storage.small import (
+from tests.helpers.services.notes_database import (
     NOON,
     NoteAdded,
     add_note,

@@ -13,14 +13,14 @@ from storage.errors import DatabaseCloned, DatabaseInUse, DatabaseMissing, Datab
 from storage.identity import DatabaseIdentity, hash_machine_id
 from storage.opening import adopt_database
 from storage.tx import Tx
-from tests.storage.small import (
+from tests.helpers.process_limits import limit_file_size
+from tests.helpers.services.notes_database import (
     NEWER_NOTES_MIGRATIONS,
     NOON,
     NOTES_MIGRATIONS,
     add_note,
     fill_notes_database,
     ignore_events,
-    limit_file_size,
     list_note_texts,
     open_notes_database,
 )

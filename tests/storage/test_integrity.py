@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +22,8 @@ from storage.errors import (
     SuppressionKeyLost,
     WriteFailed,
 )
-from tests.storage.small import (
+from tests.helpers.process_limits import NOBODY_UID, change_mode, drop_privileges
+from tests.helpers.services.notes_database import (
     NEWER_NOTES_MIGRATIONS,
     NOTES_MIGRATIONS,
     add_note,
@@ -33,8 +33,6 @@ from tests.storage.small import (
     list_note_texts,
     open_notes_database,
 )
-
-NOBODY_UID = 65534
 
 
 async def refused(folder: Path, kind: type[StorageError]) -> StorageError:
@@ -211,28 +209,6 @@ def shared() -> Iterator[Path]:
         if os.geteuid() == 0:
             os.chown(path, NOBODY_UID, NOBODY_UID)
         yield path
-
-
-@contextlib.contextmanager
-def drop_privileges() -> Iterator[None]:
-    """Be a user whom modes stop: root ignores them."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(NOBODY_UID)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
-
-
-@contextlib.contextmanager
-def change_mode(path: Path, bits: int) -> Iterator[None]:
-    """Give a path other rights for a while."""
-    path.chmod(bits)
-    try:
-        yield
-    finally:
-        path.chmod(0o700)
 
 
 @pytest.mark.parametrize(("name", "bits"), [("leadmaster.db", 0o400), (".", 0o500)])

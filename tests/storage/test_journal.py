@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from storage.errors import DiskFull, SuppressionKeyLost
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.tx import Tx
-from tests.helpers.examples import examples
-from tests.storage.small import (
+from tests.helpers.hypothesis_profiles import examples
+from tests.helpers.process_limits import limit_file_size
+from tests.helpers.services.notes_database import (
     NOON,
     add_note,
-    limit_file_size,
     list_note_texts,
     open_notes_database,
 )

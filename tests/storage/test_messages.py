@@ -17,7 +17,7 @@ from storage import messages
 from storage.messages import MessageStateConflict
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY
-from tests.helpers.people import ANA, BETO, ContactServices, open_contact_services
+from tests.helpers.services.contacts import ANA, BETO, ContactServices, open_contact_services
 
 S = MessageState
 PROOF = {

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from statemachines.prospect import ValidationState
-from storage import audit, checks, contacts, imports, prospects
+from storage import audit, contacts, imports, prospect_search, prospects, validation_queries
 from storage.audit import AuditEntry
 from storage.contacts import Alias, AliasKind
 from storage.db import Database
 from storage.imports import ImportRowOutcome, ImportRowRecord
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Tx
-from tests.helpers.database import open_database
+from tests.helpers.services.database import open_database
 
 AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
 PHONES = ("+5491141234567", "+5491141234568", "+5493514809397")
@@ -80,26 +80,28 @@ async def test_a_search_narrows_and_pages(database: Database) -> None:
             tx, first, at=AT, validation="validated", permission="opted_in"
         )
     )
-    assert names(await database.read(lambda r: prospects.search_prospects(r, text="panader"))) == [
+    assert names(
+        await database.read(lambda r: prospect_search.search_prospects(r, text="panader"))
+    ) == [
         "Ana 0",
         "Ana 2",
     ]
-    assert names(await database.read(lambda r: prospects.search_prospects(r, text="93514"))) == [
-        "Ana 2"
-    ]
+    assert names(
+        await database.read(lambda r: prospect_search.search_prospects(r, text="93514"))
+    ) == ["Ana 2"]
     assert names(
         await database.read(
-            lambda r: prospects.search_prospects(r, validation=ValidationState.VALIDATED)
+            lambda r: prospect_search.search_prospects(r, validation=ValidationState.VALIDATED)
         )
     ) == ["Ana 0"]
     assert names(
-        await database.read(lambda r: prospects.search_prospects(r, permission="none"))
+        await database.read(lambda r: prospect_search.search_prospects(r, permission="none"))
     ) == [
         "Ana 1",
         "Ana 2",
     ]
     assert names(
-        await database.read(lambda r: prospects.search_prospects(r, after=first, limit=1))
+        await database.read(lambda r: prospect_search.search_prospects(r, after=first, limit=1))
     ) == ["Ana 1"]
 
 
@@ -127,7 +129,9 @@ async def test_who_has_expired(database: Database) -> None:
             )
 
     await database.write(job)
-    assert names(await database.read(lambda r: prospects.list_expired_prospects(r, AT, 9))) == [
+    assert names(
+        await database.read(lambda r: validation_queries.list_expired_prospects(r, AT, 9))
+    ) == [
         "Ana 1",
         "Ana 0",
     ]
@@ -157,7 +161,9 @@ async def test_a_banned_or_closed_line_asks_nothing(database: Database) -> None:
             )
 
     await database.write(job)
-    assert [each.session for each in await database.read(checks.list_check_sessions)] == [
+    assert [
+        each.session for each in await database.read(validation_queries.list_check_sessions)
+    ] == [
         "s4",
         "s0",
     ]

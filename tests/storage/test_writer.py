@@ -13,11 +13,12 @@ from storage.errors import DiskFault, JobAborted
 from storage.events import CommittedEvent
 from storage.tx import Tx
 from storage.writer import MAX_BATCH_JOBS
-from tests.storage.holding import hold_writer, yield_to_tasks
-from tests.storage.small import (
+from tests.helpers.services.notes_database import (
     add_note,
+    hold_writer,
     list_note_texts,
     open_notes_database,
+    yield_to_tasks,
 )
 
 

@@ -18,16 +18,18 @@ from storage.errors import DatabaseClosed, DiskFault, DiskFull, WriteFailed
 from storage.events import CommittedEvent
 from storage.tx import Tx
 from storage.writer import Writer
-from tests.storage.holding import WriterHold, hold_writer, yield_to_tasks
-from tests.storage.small import (
+from tests.helpers.process_limits import limit_file_size
+from tests.helpers.services.notes_database import (
     NOTES_MIGRATIONS,
+    WriterHold,
     add_note,
     connect_directly,
     fill_notes_database,
+    hold_writer,
     ignore_events,
-    limit_file_size,
     list_note_texts,
     open_notes_database,
+    yield_to_tasks,
 )
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"

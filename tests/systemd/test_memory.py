@@ -24,7 +24,7 @@ if sys.version_info < (3, 13):
 Ed25519PrivateKey.generate().sign(b"permit")
 sqlite3.connect(":memory:").execute("SELECT 1")
 import signal, subprocess
-from daemon.children import leashed
+from daemon.subprocesses import leashed
 subprocess.run(leashed(["true"], signal.SIGKILL), check=True)
 print("works")
 """

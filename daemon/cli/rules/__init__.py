@@ -1,11 +1,11 @@
-"""`leadmaster rules`: check, test, compare, accept and undo rules, and ask why they decided so."""
+"""`leadmaster rules`: the group of all commands about rules."""
 
 from __future__ import annotations
 
 import click
 
 from daemon.cli.context import CommandGroup
-from daemon.cli.rules import backtesting, changing, checking, explaining
+from daemon.cli.rules import active, backtest, check
 
 
 @click.group(cls=CommandGroup)
@@ -14,16 +14,16 @@ def rules() -> None:
 
 
 for _command in (
-    checking.check_rules,
-    checking.run_rule_tests,
-    checking.diff_rules,
-    explaining.explain_decision,
-    changing.show_rules_status,
-    changing.reload_rules,
-    changing.accept_rules,
-    changing.rollback_rules,
-    changing.list_rules_history,
-    changing.show_shadow,
-    backtesting.run_backtest,
+    check.check_rules,
+    check.run_rule_tests,
+    check.diff_rules,
+    active.explain_decision,
+    active.show_rules_status,
+    active.reload_rules,
+    active.accept_rules,
+    active.rollback_rules,
+    active.list_rules_history,
+    active.show_shadow,
+    backtest.run_backtest,
 ):
     rules.add_command(_command)

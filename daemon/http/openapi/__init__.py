@@ -1,4 +1,4 @@
-"""The interface described: each handler declares itself, and the pages are made from that."""
+"""The OpenAPI description: each handler declares its operation; the document is built from it."""
 
 from __future__ import annotations
 

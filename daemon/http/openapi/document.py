@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the routes and what their handlers declare."""
+"""Builds the OpenAPI 3.1 document from the routes and what their handlers declare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.auth.access import get_required_scope, normalise_path_template
-from daemon.auth.refusals import (
+from daemon.auth.errors import (
     CsrfRefused,
     OriginRefused,
     ScopeMissing,
@@ -21,7 +21,7 @@ from daemon.auth.refusals import (
     SignInLinkSpent,
     Unauthorized,
 )
-from daemon.auth.scopes import Scope
+from daemon.auth.identity import Scope
 from daemon.errors import (
     BadRequest,
     BodyTooLarge,
@@ -31,8 +31,8 @@ from daemon.errors import (
     Unavailable,
 )
 from daemon.http.openapi.operation import JSON, OCTET_STREAM, Operation, get_operation
-from daemon.http.openapi.problem import ProblemDetails
-from daemon.http.release import VERSION
+from daemon.http.problems import ProblemDetails
+from daemon.http.version import VERSION
 
 _AUTH_ERRORS_MODULE: Final = Unauthorized.__module__
 PROBLEM_JSON: Final = "application/problem+json"

@@ -1,4 +1,4 @@
-"""The declaration that stands beside a handler: what it takes, answers and refuses."""
+"""The decorator by which a handler declares its body, query, answers and errors."""
 
 from __future__ import annotations
 

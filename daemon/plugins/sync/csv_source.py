@@ -1,19 +1,129 @@
-"""CSV as an import source: finds encoding and delimiter, numbers records as a spreadsheet does."""
+"""CSV as an import source: finds encoding, delimiter and columns; numbers records."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
 from pathlib import Path
 from typing import Final
 
+import charset_normalizer
+
 from daemon.api.imports import ImportRow, SourcePreview, SourceUnreadable
-from daemon.plugins.sync import headers
-from daemon.plugins.sync.decoding import decode_text
+
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with that of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WESTERN_CHARACTERS: Final = frozenset(
+    "áéíóúàèìòùâêîôûäëïöüãõñçåæøßÿÁÉÍÓÚÀÈÌÒÙÂÊÎÔÛÄËÏÖÜÃÕÑÇÅÆØ¿¡ºª°«»€“”‘’–—…·´•™®©§²³½¼\xa0"  # noqa: RUF001 - these very characters
+)
+_SAMPLE_BYTES: Final = 200_000  # bytes; a guess from more is not better, only slower
+_ZIP_SIGNATURE: Final = b"PK\x03\x04"
+
+
+def decode_text(content: bytes) -> tuple[str, str]:
+    """Return the text and the name of the encoding that it was read in.
+
+    Raises :class:`SourceUnreadable` for what is no text.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return _decode_strictly(content, encoding), encoding
+    if content.startswith(_ZIP_SIGNATURE):
+        raise SourceUnreadable("This is a spreadsheet or a ZIP file; save it as CSV and try again.")
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text and (encoding == "utf-8" or _looks_western(text)):
+            return text, encoding
+    return _decode_by_guess(content)
+
+
+def _looks_western(text: str) -> bool:
+    """Tell whether cp1252 made sense: it gives almost any byte a character, but not any sense."""
+    return all(
+        character in _WESTERN_CHARACTERS for character in set(text) if not character.isascii()
+    )
+
+
+def _decode_by_guess(content: bytes) -> tuple[str, str]:
+    best = charset_normalizer.from_bytes(content[:_SAMPLE_BYTES]).best()
+    if best is None or "\0" in str(best):
+        raise SourceUnreadable("This is no text in any known encoding; save it as CSV in UTF-8.")
+    return _decode_strictly(content, best.encoding), best.encoding
+
+
+def _decode_strictly(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise SourceUnreadable(
+            f"The text looks like {encoding}, but byte {error.start} is none; save it in UTF-8."
+        ) from None
+
+
+HEADER_NAMES: Final[Mapping[str, Sequence[str]]] = {
+    "phone": (
+        *("whatsapp", "wsp", "celular", "cel", "movil", "telefono celular", "telefono movil"),
+        *("mobile", "mobile phone", "cell", "cell phone", "telefono", "tel", "numero"),
+        *("numero de telefono", "nro de telefono", "phone", "phone number", "telephone"),
+    ),
+    "name": (
+        *("nombre", "nombre y apellido", "nombre completo", "nombre comercial", "razon social"),
+        *("contacto", "cliente", "empresa", "name", "full name", "contact", "company"),
+    ),
+    "trade": ("rubro", "actividad", "categoria", "sector", "trade", "industry", "category"),
+    "cartera_origen": (
+        *("cartera origen", "cartera de origen", "cartera", "origen", "fuente", "procedencia"),
+        *("origin", "source"),
+    ),
+    "permission": (
+        *("consentimiento", "permiso", "autorizacion", "opt in", "optin", "consent", "permission"),
+    ),
+    "evidence": (
+        *("evidencia", "prueba", "evidencia de consentimiento", "como se obtuvo"),
+        *("evidence", "proof", "consent evidence"),
+    ),
+    "data_date": (
+        *("ultimo contacto", "fecha de ultimo contacto", "fecha de contacto", "fecha"),
+        *("last contact", "last contacted", "date"),
+    ),
+    "notes": ("notas", "nota", "observaciones", "comentarios", "notes", "comments", "remarks"),
+}
+"""The names of each column, the best first: a mobile is preferred where a list has both."""
+
+
+def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
+    """Return which header holds which column; a column without one is left out."""
+    by_name: dict[str, str] = {}
+    for header in headers:
+        by_name.setdefault(normalise_header(header), header)
+    found = {
+        column: next((by_name[name] for name in names if name in by_name), None)
+        for column, names in HEADER_NAMES.items()
+    }
+    return {column: header for column, header in found.items() if header is not None}
+
+
+def normalise_header(text: str) -> str:
+    """Return a text without case, accents and punctuation."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(each for each in plain if not unicodedata.combining(each))
+    return " ".join(re.findall(r"[a-z0-9]+", letters))
+
 
 _DELIMITERS: Final = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
 _SAMPLED_RECORDS: Final = 60
@@ -53,7 +163,7 @@ class CsvFile:
         return SourcePreview(
             form=form,
             headers=self._headers,
-            mapping=headers.guess_mapping(self._headers),
+            mapping=guess_mapping(self._headers),
             rows=tuple(islice(self.rows(), _PREVIEW_ROWS)),
         )
 

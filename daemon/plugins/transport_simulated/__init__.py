@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from daemon.api import hookimpl
 from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
-from daemon.plugins.transport_simulated.line import SimulatedTransport
 from daemon.plugins.transport_simulated.script import load_script
+from daemon.plugins.transport_simulated.transport import SimulatedTransport
 
 CHANNEL_NAME = "simulated"
 

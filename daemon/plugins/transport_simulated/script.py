@@ -1,4 +1,4 @@
-"""How the simulated WhatsApp behaves, read from a JSON file and checked key by key."""
+"""The simulation script: a JSON file, checked key by key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The auth room with its doors, for every file here."""
+"""The auth service with its servers, for every file here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.auth import AuthServices, open_auth_services
+from tests.helpers.client.auth import AuthServices, open_auth_services
 
 
 @pytest.fixture

@@ -12,20 +12,20 @@ from daemon.auth.access import (
     list_readable_topics,
     normalise_path_template,
 )
-from daemon.auth.scopes import ALL_SCOPES, ROLE_SCOPES, Role, Scope, parse_scopes
+from daemon.auth.identity import ALL_SCOPES, ROLE_SCOPES, Role, Scope, parse_scopes
 from daemon.errors import BadRequest
 from daemon.events import EVENT_CLASSES
-from daemon.http import auth, health, reference, v1
-from daemon.http.pages import console
+from daemon.http import console, health, v1
+from daemon.http.openapi import docs_page
 
 ROUTES = [
     (route.method, normalise_path_template(route.path))
     for route in (
         *health.routes,
         *v1.RESOURCE_ROUTES,
-        *auth.ACCOUNT_ROUTES,
-        *auth.CONTROL_SOCKET_ROUTES,
-        *reference.routes,
+        *v1.ACCOUNT_ROUTES,
+        *v1.CONTROL_SOCKET_ROUTES,
+        *docs_page.routes,
         *console.routes,
     )
     if isinstance(route, web.RouteDef)

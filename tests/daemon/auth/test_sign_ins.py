@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from daemon.auth import Role
-from daemon.auth.refusals import SignInEnded, SignInLinkSpent
+from daemon.auth.errors import SignInEnded, SignInLinkSpent
 from daemon.errors import NotFound
 from daemon.settings import AuthSettings
-from tests.helpers.auth import PASSWORD, AuthReply, AuthServices, open_auth_services
+from tests.helpers.client.auth import PASSWORD, AuthReply, AuthServices, open_auth_services
 
 HOUR = 3600.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.auth.refusals import SignInThrottled
-from daemon.auth.throttle import (
+from daemon.auth.errors import SignInThrottled
+from daemon.auth.password_check import (
     PER_ADDRESS,
     PER_USER,
     AttemptLimiter,

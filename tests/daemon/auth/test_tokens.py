@@ -9,9 +9,9 @@ import jwt
 import pytest
 
 from daemon.auth import ROLE_SCOPES, Identity, Role, Scope, SignInMethod
-from daemon.auth.refusals import ScopeMissing, TokenExpired, TokenRevoked
+from daemon.auth.errors import ScopeMissing, TokenExpired, TokenRevoked
 from daemon.errors import BadRequest, NotFound
-from tests.helpers.auth import CONTROL_IDENTITY, PASSWORD, AuthServices
+from tests.helpers.client.auth import CONTROL_IDENTITY, PASSWORD, AuthServices
 
 HOUR = timedelta(hours=1)
 

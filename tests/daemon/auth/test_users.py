@@ -6,7 +6,7 @@ import pytest
 
 from daemon.auth import Role
 from daemon.errors import BadRequest, Conflict, NotFound
-from tests.helpers.auth import PASSWORD, AuthServices
+from tests.helpers.client.auth import PASSWORD, AuthServices
 
 
 async def test_the_first_user_is_made_on_the_machine(services: AuthServices) -> None:

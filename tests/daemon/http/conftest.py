@@ -1,4 +1,4 @@
-"""An open house, and a caller who may do everything."""
+"""An application behind its HTTP servers, and a client that may do everything."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.doors import HttpClient, HttpServer, build_settings, open_http_server
+from tests.helpers.client.http import HttpClient, HttpServer, build_settings, open_http_server
 
 
 @pytest.fixture

@@ -16,18 +16,17 @@ from aiohttp import web
 
 from daemon.auth import ALL_SCOPES, Identity, Role, Scope, SignInMethod
 from daemon.auth.access import ROUTE_SCOPES, get_required_scope
-from daemon.http import auth, health, reference, v1
-from daemon.http.openapi import get_operation
-from daemon.http.pages import console
-from tests.helpers.doors import HttpReply, HttpServer, build_settings, open_http_server
+from daemon.http import console, health, v1
+from daemon.http.openapi import docs_page, get_operation
+from tests.helpers.client.http import HttpReply, HttpServer, build_settings, open_http_server
 
 ROUTES = [
     (route.method, route.path)
     for route in (
         *health.routes,
         *v1.RESOURCE_ROUTES,
-        *auth.ACCOUNT_ROUTES,
-        *reference.routes,
+        *v1.ACCOUNT_ROUTES,
+        *docs_page.routes,
         *console.routes,
     )
     if isinstance(route, web.RouteDef)
@@ -121,8 +120,8 @@ def test_every_route_for_programs_is_described() -> None:
     served = (
         *health.routes,
         *v1.RESOURCE_ROUTES,
-        *auth.ACCOUNT_ROUTES,
-        *auth.CONTROL_SOCKET_ROUTES,
+        *v1.ACCOUNT_ROUTES,
+        *v1.CONTROL_SOCKET_ROUTES,
     )
     assert [
         f"{route.method} {route.path}"

@@ -17,10 +17,10 @@ from daemon.api.signals import (
     Synced,
 )
 from daemon.errors import Conflict
-from daemon.sessions.life import SessionTransitions
-from daemon.sessions.watches import SessionTimers
+from daemon.sessions.timers import SessionTimers
+from daemon.sessions.transitions import SessionTransitions
 from tests.helpers.clock import FakeClock
-from tests.helpers.sessions import (
+from tests.helpers.services.sessions import (
     SESSION_NAME,
     SESSION_PHONE,
     SessionServices,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from daemon.api.questions import Opinion, OpinionRequest, VetoEffect
+from daemon.api.opinions import OpinionRequest
+from rules.verdict import Opinion, VetoEffect
 
 SOURCE = "stranger"
 DELICATE = "urgente"

@@ -1,0 +1,127 @@
+"""The errors of authentication and authorisation: one for each reason, and no secret in any."""
+
+from __future__ import annotations
+
+from daemon.errors import LeadMasterError, NotAllowed
+
+
+class Unauthorized(LeadMasterError):
+    """Whoever asks did not say who they are."""
+
+    code = "unauthorized"
+    status = 401
+    hint = "Sign in, or send a token: Authorization: Bearer …"
+
+
+class SignInFailed(LeadMasterError):
+    """User name and password do not fit together."""
+
+    code = "sign_in_failed"
+    status = 401
+    hint = "Check both; an administrator can set a new password or make a sign-in link."
+
+
+class SignInEnded(LeadMasterError):
+    """The browser was signed in, and is not any more."""
+
+    code = "sign_in_over"
+    status = 401
+    hint = "Sign in again."
+
+
+class SignInLinkSpent(LeadMasterError):
+    """The sign-in link was used before, has expired, or was never made."""
+
+    code = "link_spent"
+    status = 401
+    hint = "Make a new one with: leadmaster open"
+
+
+class SignInThrottled(LeadMasterError):
+    """Too many attempts to sign in failed."""
+
+    code = "sign_in_throttled"
+    status = 429
+    hint = "Wait as long as it says; attempts in between change nothing."
+
+    def __init__(self, seconds: int) -> None:
+        """Say for how many seconds no attempt is looked at."""
+        super().__init__(f"Too many attempts failed. The next one is looked at in {seconds} s.")
+        self.seconds = seconds
+
+
+class TokenUnreadable(LeadMasterError):
+    """What was sent is no token of LeadMaster."""
+
+    code = "token_unreadable"
+    status = 401
+    hint = "Send the token whole, as it was shown when it was made."
+
+
+class TokenAlgorithmRefused(LeadMasterError):
+    """The token is not signed in the one way that is accepted."""
+
+    code = "token_algorithm_refused"
+    status = 401
+    hint = "Only EdDSA is accepted; use a token that this installation made."
+
+
+class TokenKeyUnknown(LeadMasterError):
+    """The token was not signed by this installation, or by a key that is retired for good."""
+
+    code = "token_key_unknown"
+    status = 401
+    hint = "Make a new token here."
+
+
+class TokenAudienceMismatch(LeadMasterError):
+    """The token was made for another installation or another service."""
+
+    code = "token_for_elsewhere"
+    status = 401
+    hint = "Use a token that this installation made."
+
+
+class TokenExpired(LeadMasterError):
+    """The token's life is over."""
+
+    code = "token_expired"
+    status = 401
+    hint = "Make a new token."
+
+
+class TokenRevoked(LeadMasterError):
+    """The token was revoked, or its user was disabled."""
+
+    code = "token_revoked"
+    status = 401
+    hint = "Ask an administrator for a new one."
+
+
+class ScopeMissing(NotAllowed):
+    """Whoever asks is known, and may not do this."""
+
+    code = "scope_missing"
+    hint = "Ask an administrator for a role or a token that has the scope."
+
+
+class CsrfRefused(NotAllowed):
+    """A change was asked for with a cookie, but not by our own page."""
+
+    code = "csrf_refused"
+    hint = "Reload the page and try again."
+
+
+class OriginRefused(NotAllowed):
+    """A browser asks on behalf of another site's page."""
+
+    code = "origin_refused"
+    hint = "Open LeadMaster at its own address; behind a proxy, pass Host and X-Forwarded-Proto on."
+
+
+class PasswordRefused(LeadMasterError):
+    """The new password is too weak."""
+
+    code = "password_refused"
+    status = 422
+    hint = "Take 12 characters or more: several words are easy to remember."

@@ -1,0 +1,72 @@
+"""The authentication service: builds its parts once, and rechecks long-lived connections."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from daemon.api.clock import Clock
+from daemon.auth.identity import Identity, SignInMethod
+from daemon.auth.password_check import PasswordCheck, Passwords
+from daemon.auth.sign_ins import SignIns
+from daemon.auth.signing_keys import SigningKeys, choose_key_source
+from daemon.auth.tokens import Tokens
+from daemon.auth.users import Users
+from daemon.settings import Settings
+from storage.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class AuthService:
+    """Who may come in, by which way."""
+
+    users: Users
+    password_check: PasswordCheck
+    sign_ins: SignIns
+    tokens: Tokens
+    keys: SigningKeys
+    public_url: str
+    """What sign-in links begin with; empty: the address of the daemon's own door."""
+
+    @classmethod
+    async def open(
+        cls,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        passwords: Passwords | None = None,
+    ) -> AuthService:
+        """Build the room; the key of tokens is made at the first start.
+
+        Raises :class:`StartRefused` where the key can't be trusted.
+        """
+        passwords = passwords or Passwords()
+        longest = timedelta(days=settings.auth.token_days)
+        keys = SigningKeys(database, clock, choose_key_source(settings.state_dir, environ), longest)
+        await keys.open()
+        guard = PasswordCheck(database, clock, passwords)
+        return cls(
+            users=Users(database, clock, passwords),
+            password_check=guard,
+            sign_ins=SignIns(database, clock, guard, settings.auth),
+            tokens=Tokens(database, clock, keys, longest),
+            keys=keys,
+            public_url=settings.auth.public_url.rstrip("/"),
+        )
+
+    async def refresh_identity(self, identity: Identity) -> Identity:
+        """Return an identity as it is now: for connections that outlive one request.
+
+        Raises what a new request would be refused with.
+        """
+        match identity.method:
+            case SignInMethod.TOKEN:
+                return await self.tokens.get_identity(identity.key, identity.user)
+            case SignInMethod.BROWSER:
+                return await self.sign_ins.get_identity(identity.key)
+            case SignInMethod.CONTROL:
+                return identity

@@ -1,0 +1,1 @@
+"""Backtest: a candidate ruleset over past decisions."""

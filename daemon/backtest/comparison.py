@@ -1,0 +1,275 @@
+"""Compares a candidate ruleset with past decisions: what changes, and by which rules."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+import rules
+from daemon.api.numbers import mask_phone
+from daemon.backtest.messages import (
+    BacktestProgress,
+    BacktestReport,
+    BacktestRequest,
+    RuleFlipCounts,
+    VerdictFlip,
+)
+from daemon.backtest.refresh_facts import RefreshedFacts, ReplayRowDecoder
+from daemon.gate import explain, hard_limits
+from daemon.rulesets.rule_files import RulesetPair
+from rules.replay import Replay
+from storage import backtest_queries
+from storage.backtest_queries import DecisionBatch
+from storage.tx import Reader
+
+ALLOW = rules.Verdict.ALLOW.value
+_SCORE_BAR_POINTS = 5  # points of a bar in the histogram of scores
+_SECOND_ENGINE_SAMPLES = 200  # decisions that durable-rules is asked about too
+_CHUNK = 500
+_facts_decoder = msgspec.json.Decoder(dict[str, Any])
+
+VerdictAndScore = tuple[str, int | None]
+"""A verdict and its score."""
+Opinions = tuple[rules.Opinion, ...]
+
+
+class _StoredDecision(msgspec.Struct, gc=False):
+    """What counts of a stored decision; `fault` where there was none, and no rules to compare."""
+
+    score: int | None = None
+    opinions: tuple[dict[str, Any], ...] = ()
+    fault: dict[str, Any] | None = None
+
+
+_document_decoder = msgspec.json.Decoder(_StoredDecision)
+
+
+@dataclass(slots=True)
+class _Counts:
+    before: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    flips: Counter[str] = field(default_factory=Counter)
+    scores_before: Counter[int] = field(default_factory=Counter)
+    scores_after: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Findings:
+    pairs: Counter[tuple[VerdictAndScore, VerdictAndScore]] = field(default_factory=Counter)
+    """What was said and what these rules say, to how many decisions."""
+    allows: Counter[str] = field(default_factory=Counter)
+    stops: Counter[str] = field(default_factory=Counter)
+    allow_flips: list[VerdictFlip] = field(default_factory=list)
+    left_out: int = 0
+    checked: int = 0
+    disagreed: int = 0
+
+
+class Backtest:
+    """One comparison of a candidate with the decisions of a database."""
+
+    def __init__(self, reader: Reader, sets: RulesetPair, request: BacktestRequest) -> None:
+        self._reader = reader
+        self._sets = sets
+        self._request = request
+        self._gate = Replay(sets.gate)
+        self._row_decoder = ReplayRowDecoder(self._gate)
+        self._both = rules.RuleEvaluator(sets.gate, request.engines)
+        self._judge = rules.RuleEvaluator(sets.gate, "reference")
+        self._two_engines = self._both.engine != self._judge.engine
+        self._refreshed_facts = RefreshedFacts(reader, sets)
+        self._findings = _Findings()
+
+    def run(self) -> Iterator[BacktestProgress | BacktestReport]:
+        """Yield how far it has come, and the report at last."""
+        begun = time.perf_counter()
+        total = backtest_queries.count_decisions(self._reader, self._request.since)
+        every, done, told = max(1, total // _SECOND_ENGINE_SAMPLES), 0, 0
+        since, messages = self._request.since, self._refreshed_facts.needs_messages
+        for page in backtest_queries.iterate_decision_batches(
+            self._reader, since, messages=messages
+        ):
+            asked = range(-done % every, len(page.ids), every) if self._two_engines else ()
+            self._compare(page, asked)
+            done += len(page.ids)
+            if done - told >= total / 100:
+                yield BacktestProgress(done, total)
+                told = done
+        yield self._report(time.perf_counter() - begun)
+
+    def _compare(self, page: DecisionBatch, samples: Sequence[int]) -> None:
+        """Judge a page of decisions anew, column by column, and count what comes out otherwise."""
+        documents = list(map(_document_decoder.decode, page.documents))
+        kept = [place for place, each in enumerate(documents) if each.fault is None]
+        if self._refreshed_facts.reads_text:
+            readable = [place for place in kept if page.texts[place]]
+            self._findings.left_out += len(kept) - len(readable)
+            kept = readable
+        changes = self._refreshed_facts.refresh(page, kept)
+        opinions = [_decode_opinions(documents[place]) for place in kept]
+        rows = [
+            self._row_decoder.decode_row(page.facts[p], change)
+            for p, change in zip(kept, changes, strict=True)
+        ]
+        before: list[VerdictAndScore] = [
+            (page.verdicts[place], documents[place].score) for place in kept
+        ]
+        after: list[VerdictAndScore] = list(self._gate.decide(rows, opinions))
+        for number, place in enumerate(kept):
+            flips = before[number][0] != after[number][0]
+            if flips or place in samples:
+                facts = {**_facts_decoder.decode(page.facts[place]), **changes[number]}
+                if place in samples:
+                    self._compare_engines(facts, opinions[number], after[number][0])
+                if flips:
+                    now = self._record_flip(page, place, before[number], facts, opinions[number])
+                    after[number] = (now, after[number][1])
+        self._findings.pairs.update(zip(before, after, strict=True))
+
+    def _compare_engines(
+        self, facts: Mapping[str, object], opinions: Sequence[rules.Opinion], after: str
+    ) -> None:
+        """Ask durable-rules too about this one; a fault is a disagreement."""
+        self._findings.checked += 1
+        try:
+            agrees = self._both.decide(facts, opinions).verdict == after
+        except rules.GateFault:
+            agrees = False
+        self._findings.disagreed += not agrees
+
+    def _record_flip(
+        self,
+        page: DecisionBatch,
+        place: int,
+        said: VerdictAndScore,
+        facts: Mapping[str, object],
+        opinions: Opinions,
+    ) -> str:
+        """Note a flip with its reasons; judged whole, since what no rule can lift may undo it."""
+        decision = hard_limits.apply_hard_limits(self._judge.decide(facts, opinions), facts)
+        before, after = said[0], decision.verdict.value
+        if before != after and ALLOW in (before, after):
+            self._record_allow_flip(page, place, said, decision)
+        return after
+
+    def _record_allow_flip(
+        self, page: DecisionBatch, place: int, said: VerdictAndScore, decision: rules.Decision
+    ) -> None:
+        """Note which rules had a part in a flip to or from allow."""
+        found, allows = self._findings, decision.verdict == ALLOW
+        because = _find_responsible_rules(
+            _facts_decoder.decode(page.documents[place]), decision, self._sets.gate.base
+        )
+        (found.allows if allows else found.stops).update(because)
+        found.allow_flips.append(
+            VerdictFlip(
+                decision=page.ids[place],
+                before=said[0],
+                after=decision.verdict.value,
+                score_before=said[1],
+                score_after=decision.score,
+                responsible_rules=because,
+                sentence=decision.sentence,
+            )
+        )
+
+    def _report(self, seconds: float) -> BacktestReport:
+        found = self._findings
+        turned = self._list_flips_with_prospects()
+        more = [flip for flip in turned if flip.after == ALLOW]
+        less = [flip for flip in turned if flip.before == ALLOW]
+        named = sorted({*found.allows, *found.stops})
+        by_rule = [RuleFlipCounts(rule, found.allows[rule], found.stops[rule]) for rule in named]
+        counted = _count_pairs(found.pairs)
+        bars = max((*counted.scores_before, *counted.scores_after, 100 // _SCORE_BAR_POINTS)) + 1
+        half = self._request.examples // 2
+        return BacktestReport(
+            gate=self._sets.gate.hash,
+            score=self._sets.score.hash,
+            since=self._request.since,
+            decisions=found.pairs.total(),
+            left_out=found.left_out,
+            before=dict(counted.before),
+            after=dict(counted.after),
+            flips=dict(counted.flips.most_common()),
+            allows_more=len(more),
+            allows_less=len(less),
+            by_rule=tuple(sorted(by_rule, key=lambda each: -each.allows - each.stops)),
+            more=_count_outcomes(more),
+            less=_count_outcomes(less),
+            examples=(*more[-half:], *less[-half:]),
+            scores_before=tuple(counted.scores_before[bar] for bar in range(bars)),
+            scores_after=tuple(counted.scores_after[bar] for bar in range(bars)),
+            checked=found.checked,
+            disagreed=found.disagreed,
+            seconds=round(seconds, 3),
+        )
+
+    def _list_flips_with_prospects(self) -> list[VerdictFlip]:
+        """Return the flips with the people they are about, oldest first."""
+        turned = self._findings.allow_flips
+        people: dict[str, backtest_queries.DecisionAftermath] = {}
+        for start in range(0, len(turned), _CHUNK):
+            chunk = [flip.decision for flip in turned[start : start + _CHUNK]]
+            people |= {
+                each.decision: each
+                for each in backtest_queries.list_decision_aftermaths(self._reader, chunk)
+            }
+        return [_add_prospect(flip, people[flip.decision]) for flip in turned]
+
+
+def _decode_opinions(document: _StoredDecision) -> Opinions:
+    return explain.parse_opinions({"opinions": document.opinions}) if document.opinions else ()
+
+
+def _count_pairs(pairs: Mapping[tuple[VerdictAndScore, VerdictAndScore], int]) -> _Counts:
+    found = _Counts()
+    for ((before, old_score), (after, new_score)), many in pairs.items():
+        found.before[before] += many
+        found.after[after] += many
+        if before != after:
+            found.flips[f"{before} → {after}"] += many
+        if old_score is not None:
+            found.scores_before[old_score // _SCORE_BAR_POINTS] += many
+        if new_score is not None:
+            found.scores_after[new_score // _SCORE_BAR_POINTS] += many
+    return found
+
+
+def _add_prospect(flip: VerdictFlip, subject: backtest_queries.DecisionAftermath) -> VerdictFlip:
+    words = ("answered", "complained", "bounced")
+    return msgspec.structs.replace(
+        flip,
+        message=subject.message,
+        prospect=subject.prospect,
+        name=subject.name,
+        phone=mask_phone(subject.phone),
+        state=subject.state,
+        became=tuple(word for word in words if getattr(subject, word)),
+    )
+
+
+def _count_outcomes(flips: Sequence[VerdictFlip]) -> dict[str, int]:
+    return dict(Counter(word for flip in flips for word in flip.outcomes))
+
+
+def _find_responsible_rules(
+    old: Mapping[str, Any], new: rules.Decision, base: int | str
+) -> tuple[str, ...]:
+    """Return the rules of which only one side speaks, or each speaks differently.
+
+    A score that starts elsewhere counts among them; where all is alike, the thresholds are not.
+    """
+    before = {(veto["id"], veto["effect"]) for veto in old.get("vetoes", ())}
+    before |= {(part["id"], part["points"]) for part in old.get("contributions", ())}
+    after: set[tuple[str, object]] = {(veto.id, veto.effect.value) for veto in new.vetoes}
+    after |= {(part.id, part.points) for part in new.contributions}
+    differing = {rule for rule, _ in before ^ after}
+    if old.get("base") != new.base:
+        differing.add(base if isinstance(base, str) else "score")
+    return tuple(sorted(differing)) or ("thresholds",)

@@ -1,0 +1,213 @@
+"""Prints what commands say: wrapped text, hints, JSON, CSV files and errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from daemon.cli.command_hints import expand_commands
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+COLUMN_GAP: Final = 2
+READABLE_WIDTH: Final = 24
+"""Columns that a sentence needs at least; in fewer it turns into a tower of single words."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextCell:
+    """A value as it is shown. A whole one (an id, a moment) is one word, whatever is in it."""
+
+    text: str
+    style: str = ""
+    whole: bool = False
+
+    def wrap(self, width: int) -> list[str]:
+        """Return the text in lines of `width` at most, but for words that are wider by themselves.
+
+        Those stand alone on a line of their own: cut in two they could not be copied.
+        """
+        return [line for part in self._split_words() for line in _wrap_words(part, width)]
+
+    @property
+    def natural_width(self) -> int:
+        """Return the width of the text as it is."""
+        return max(map(text_width, self.text.split("\n")))
+
+    @property
+    def least_width(self) -> int:
+        """Return the width below which the text could not be read."""
+        longest = max(
+            (text_width(word) for part in self._split_words() for word in part), default=0
+        )
+        return max(longest, min(self.natural_width, READABLE_WIDTH))
+
+    def _split_words(self) -> list[list[str]]:
+        return [[line] if self.whole else line.split() for line in self.text.split("\n")]
+
+
+def text_width(text: str) -> int:
+    """Return how many columns a terminal needs for the text: an emoji takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def wrap_hanging(line: str, width: int) -> list[str]:
+    """Return a line in parts of `width`, the further ones as far in as it begins."""
+    if text_width(line) <= width:
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return [indent + part for part in TextCell(line).wrap(max(width - len(indent), 1))]
+
+
+def pad_text(text: str, width: int) -> str:
+    """Return the text with spaces behind it, up to `width`."""
+    return text + " " * (width - text_width(text))
+
+
+def fit_columns(columns: Iterable[Sequence[TextCell]], screen: int | None) -> list[int] | None:
+    """Return the width of each column of a table; None where the screen is too narrow for it.
+
+    Without a screen (None, a pipe) every column is as wide as it likes.
+    """
+    columns = list(columns)
+    natural = [max(cell.natural_width for cell in cells) for cells in columns]
+    gaps = COLUMN_GAP * (len(columns) - 1)
+    if screen is None or sum(natural) + gaps <= screen:
+        return natural
+    least = [max(cell.least_width for cell in cells) for cells in columns]
+    spare = screen - sum(least) - gaps
+    return None if spare < 0 else _share_width(spare, least, natural)
+
+
+def _share_width(spare: int, least: list[int], natural: list[int]) -> list[int]:
+    """Widen the columns evenly, none beyond what it needs."""
+    found = list(least)
+    by_need = sorted(range(len(least)), key=lambda index: natural[index] - least[index])
+    for place, index in enumerate(by_need):
+        more = min(natural[index] - least[index], spare // (len(by_need) - place))
+        found[index] += more
+        spare -= more
+    return found
+
+
+def _wrap_words(words: Sequence[str], width: int) -> list[str]:
+    lines = [""]
+    for word in words:
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and text_width(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+_CONTROL_PICTURES: Final = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
+}
+"""Control characters become the pictures that Unicode has for them; what turns a line round, �."""
+STATE_COLOURS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("ready", "cleared", "sent", "delivered", "read", "confirmed_by_hand", "allow"), "green"
+    ),
+    **dict.fromkeys(("queued", "deferred", "taken", "revealed", "sending", "defer"), "blue"),
+    **dict.fromkeys(("held", "in_doubt", "awaiting_scan", "review", "route"), "yellow"),
+    **dict.fromkeys(("blocked", "failed", "logged_out", "banned_temporarily", "block"), "red"),
+    **dict.fromkeys(("cancelled", "expired", "stopped"), "bright_black"),
+}
+"""Colour is for state only, and always beside the word."""
+
+
+def build_console(*, stderr: bool = False) -> Console:
+    """Return a console for coloured lines; a pipe gets them plain."""
+    from rich.console import Console
+    from rich.text import Text
+
+    class Screen(Console):
+        def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401 - rich's own options
+            return super().render_str(escape_controls(text), **how)
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Screen(file=stream, highlight=False, soft_wrap=True, emoji=False)
+
+
+def escape_controls(text: str) -> str:
+    """Return text with its control characters as signs: a name must not steer a terminal."""
+    return text.translate(_CONTROL_PICTURES)
+
+
+def get_screen_width() -> int | None:
+    """Return the columns of the terminal; None in a pipe, where nobody looks and lines are long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_text(text: str) -> None:
+    """Print plain words; on a terminal they are wrapped between words, below their beginning."""
+    screen = get_screen_width()
+    lines = [escape_controls(line) for line in text.split("\n")]
+    if screen is not None:
+        lines = [part for line in lines for part in wrap_hanging(line, screen)]
+    print_raw("\n".join(lines))
+
+
+def print_raw(text: str) -> None:
+    """Print a text as it is, all at once: somebody else may be printing too."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def print_hint(text: str) -> None:
+    """Print what to do next: a command in it is as it works here, on one line to be copied."""
+    print_raw(escape_controls(expand_commands(text)))
+
+
+def print_json(document: object) -> None:
+    """Print a document as the daemon gave it: stable, for programs."""
+    print(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def print_json_line(document: object) -> None:
+    """Print one document on one line, at once."""
+    print(json.dumps(document, ensure_ascii=False), flush=True)
+
+
+def write_csv(content: bytes, path: Path | None, *, json_: bool) -> None:
+    """Write a CSV file that its owner alone may read, or print it; as JSON, its records."""
+    import csv
+    import io
+
+    records = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    if path is not None:
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+    if json_:
+        print_json(records)
+    elif path is None:
+        sys.stdout.write(content.decode())
+    else:
+        print_text(f"{len(records)} records are in {path}")
+
+
+def print_error(code: str, sentence: str, hint: str) -> None:
+    """Print an error on standard error: what happened, and what to do about it."""
+    print(escape_controls(f"{code}: {sentence}"), file=sys.stderr)
+    if hint:
+        print(escape_controls(f"hint: {expand_commands(hint)}"), file=sys.stderr)
+
+
+def print_error_json(problem: Mapping[str, object]) -> None:
+    """Print a problem document on standard error, as the daemon's doors would answer it."""
+    told = {**problem, "hint": expand_commands(str(problem["hint"]))}
+    print(json.dumps(told, ensure_ascii=False), file=sys.stderr)

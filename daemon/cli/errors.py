@@ -1,0 +1,72 @@
+"""Errors of the command line itself, and the question whether to go on."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from daemon.errors import LeadMasterError
+
+
+class InvalidUsage(LeadMasterError):
+    """The command can't be understood as it was typed."""
+
+    code = "usage"
+    status = 400
+    hint = "Try: leadmaster --help"
+
+
+class FileNotUsable(LeadMasterError):
+    """A file that was named can't be read or written."""
+
+    code = "file"
+    status = 400
+    hint = "Check the path, and whether this user may read or write there."
+
+
+class ConfirmationMissing(LeadMasterError):
+    """A command that asks before it acts got no answer, because nobody is there to give one."""
+
+    code = "unanswered"
+    status = 400
+    hint = "Say yes beforehand: the same command with --yes"
+
+
+class ConfirmationDeclined(LeadMasterError):
+    """The question whether to go on was answered with no."""
+
+    code = "declined"
+    status = 400
+    hint = "Nothing was changed; the same command asks again."
+
+
+def ask_confirmation(question: str, *, if_declined: str) -> None:
+    """Ask on standard error and return at a yes; `otherwise` says what a no leaves undone.
+
+    Raises :class:`Declined` at a no, :class:`Unanswered` where standard input has no answer.
+    """
+    try:
+        yes = click.confirm(question, default=False, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise ConfirmationMissing(f"{if_declined} The question got no answer.") from None
+    if not yes:
+        raise ConfirmationDeclined(if_declined)
+
+
+def usage_error_from_click(error: click.ClickException) -> InvalidUsage:
+    """Return click's own complaint as a problem of ours."""
+    context = getattr(error, "ctx", None)
+    name = context.command_path if context else "leadmaster"
+    sentence = error.format_message()
+    if sentence[-1:] not in {".", "?", "!", ")"}:
+        sentence += "."
+    return InvalidUsage(sentence, hint=f"Try: {name} --help")
+
+
+def file_error_from_os(error: OSError) -> FileNotUsable:
+    """Return the system's complaint about a file as a problem of ours."""
+    return FileNotUsable(f"{error.filename or 'a file'}: {error.strerror or error}.")

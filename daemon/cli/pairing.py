@@ -1,0 +1,135 @@
+"""Shows pairing codes in the terminal.
+
+Drawn, counted down, redrawn as they rotate, until the phone is linked.
+"""
+
+from __future__ import annotations
+
+import io
+import queue
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import segno
+
+from daemon.cli.console import get_screen_width, print_raw, print_text
+
+if TYPE_CHECKING:
+    from daemon.cli.client import ControlClient
+
+
+TICK_SECONDS: Final = 0.5
+PAIRING_STATES: Final = frozenset({"starting", "awaiting_scan", "pairing", "connecting", "syncing"})
+"""While the session is in one of these, there is something to watch."""
+
+
+def render_qr(code: str) -> str:
+    """Return a code as blocks of text, small enough for an 80 by 24 terminal."""
+    out = io.StringIO()
+    segno.make(code, error="l", micro=False).terminal(out, compact=True, border=2)
+    return out.getvalue().rstrip("\n")
+
+
+@dataclass(slots=True)
+class PairingDisplay:
+    """What is known of one pairing: the code on show and the session's own words."""
+
+    name: str
+    state: str = ""
+    sentence: str = ""
+    code: str = ""
+    position: str = ""
+    expires_at: float = 0.0
+
+    def apply_event(self, event: Mapping[str, Any]) -> None:
+        """Take in one line of the daemon's pairing stream."""
+        data = event["data"]
+        if event["type"] == "session.qr_shown":
+            self.code = render_qr(data["code"])
+            self.position = f"code {data['index']} of {data['maximum']}"
+            self.expires_at = time.monotonic() + float(data["seconds_left"])
+            return
+        self.state, self.sentence = data["state"], data["sentence"]
+        if self.state != "awaiting_scan":
+            self.code = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the pairing has ended, well or not."""
+        return bool(self.state) and self.state not in PAIRING_STATES
+
+    @property
+    def status_line(self) -> str:
+        """Return the line below the code; short, since it is written over itself."""
+        if not self.code:
+            return f"{self.name}: {self.state} — {self.sentence}"
+        left = max(0, round(self.expires_at - time.monotonic()))
+        return f"{self.name}: {self.position}, {left} s left"
+
+
+def show_pairing(client: ControlClient, name: str) -> None:
+    """Show a pairing until it is over: each code as it comes, and below it what is.
+
+    On a terminal the line below counts down in place; in a pipe each change is a line.
+    """
+    lines, pairing, live = _start_reader(client, name), PairingDisplay(name), sys.stdout.isatty()
+    drawn_last = ""
+    while not pairing.is_over:
+        line = _next_event(lines, TICK_SECONDS if live else None)
+        if line is None:
+            break
+        if line:
+            pairing.apply_event(line)
+        if pairing.code and pairing.code != drawn_last:
+            drawn_last = pairing.code
+            _print_code(drawn_last)
+        if live and pairing.code:
+            print(f"\r\x1b[K{pairing.status_line}", end="", flush=True)
+        elif line:
+            print("\r\x1b[K" if live else "", end="")
+            print_text(pairing.status_line)
+
+
+def _print_code(code: str) -> None:
+    """Draw a code; say so where the window is too narrow for it to be scanned."""
+    needed, screen = code.index("\n"), get_screen_width()
+    if screen is not None and screen < needed:
+        print_text(f"\nThe code is {needed} columns wide and this window {screen}: make it wider.")
+    print_raw(f"\n{code}")
+
+
+PairingEvents = queue.SimpleQueue[dict[str, Any] | Exception | None]
+
+
+def _start_reader(client: ControlClient, name: str) -> PairingEvents:
+    """Read the stream beside, so that the countdown goes on between its lines."""
+    lines: PairingEvents = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for line in client.stream("sessions", name, "pairing"):
+                lines.put(line)
+        except Exception as error:  # noqa: BLE001 - raised again where the command runs
+            lines.put(error)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True, name="pairing").start()
+    return lines
+
+
+def _next_event(lines: PairingEvents, seconds: float | None) -> dict[str, Any] | None:
+    """Return the next line, an empty one when none came in time, None at the end.
+
+    Raises what the reading raised.
+    """
+    try:
+        line = lines.get(timeout=seconds)
+    except queue.Empty:
+        return {}
+    if isinstance(line, Exception):
+        raise line
+    return line

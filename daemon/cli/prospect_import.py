@@ -1,0 +1,144 @@
+"""Imports a list of prospects at the terminal: preview, question, progress, report, rejects."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli.client import ControlClient, error_from_problem
+from daemon.cli.console import build_console, print_json, print_text
+from daemon.cli.errors import ask_confirmation
+from daemon.cli.tables import print_table
+from daemon.errors import NotRunning
+
+MAX_SHOWN_REJECTS = 20
+_REJECT_COLUMNS = ("record", "reason_code", "sentence")
+
+
+def build_import_options(
+    mapped: Iterable[str],
+    *,
+    region: str | None,
+    origin: str | None,
+    permission: str | None,
+    consent_statement: str | None,
+) -> dict[str, Any]:
+    """Return the import's options as the daemon takes them; what was not given is left out."""
+    pairs = [each.partition("=") for each in mapped]
+    if bad := next((column for column, sign, _ in pairs if not sign), None):
+        raise click.BadParameter(f"{bad!r} is not COLUMN=HEADER", param_hint="--map")
+    options = {
+        "mapping": {column: header for column, _, header in pairs} or None,
+        "region": region,
+        "cartera_origen": origin,
+        "permission": permission,
+        "statement": consent_statement,
+    }
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def import_file(
+    client: ControlClient,
+    path: Path,
+    options: Mapping[str, Any],
+    *,
+    yes: bool,
+    rejects: Path | None = None,
+    json_: bool = False,
+    max_shown: int = MAX_SHOWN_REJECTS,
+) -> None:
+    """Hand the file to the daemon and show each step; nothing is imported without a yes.
+
+    At most `shown` rejects are listed; all of them go to the file `rejects`.
+    """
+    if rejects:
+        rejects.touch(mode=0o600)  # a file that can't be written is told before anything happens
+    upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
+    if not json_:
+        print_preview(client.post("imports", "preview", upload=upload, options=options))
+    if not yes:
+        ask_confirmation("Import this?", if_declined="Nothing was imported.")
+    report = _follow_import(client, upload, options, quiet=json_)
+    rejected = client.get("imports", report["id"], "rejects")["items"]
+    if rejects:
+        _write_rejects(rejects, rejected)
+    if json_:
+        print_json(report)
+        return
+    print_report(report, rejected[:max_shown])
+    if rejects:
+        print_text(f"{len(rejected)} rejects are in {rejects}")
+    elif len(rejected) > max_shown:
+        print_text(f"{len(rejected) - max_shown} more; all of them: --rejects FILE")
+
+
+def print_preview(preview: Mapping[str, Any]) -> None:
+    """Show the file's form, which header was taken for what, the first rows, and what would be."""
+    print_text(f"{preview['form']}; {preview['total']} records")
+    guessed = [{"ours": ours, "header": header} for ours, header in preview["mapping"].items()]
+    print_table(guessed, {"ours": "column", "header": "header of the file"}, empty="")
+    rows = [{"record": row["record"], **row["cells"]} for row in preview["rows"]]
+    columns = {"record": "record", **{header: header for header in preview["headers"]}}
+    print_table(rows, columns, empty="The file has no rows.")
+    print_text(f"It would give: {_format_counts(preview['counts'])}")
+    for sentence, count in preview["remarks"].items():
+        print_text(f"{count} of them: {sentence}")
+    if preview["remarks"]:
+        print_text("How a consent was obtained is said with --consent-statement, or in a column.")
+
+
+def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:
+    """Show what became of the records, and why these were rejected."""
+    if report["repeated"]:
+        print_text("This very file was imported before; nothing has changed.")
+    print_text(f"{report['id']}: {_format_counts(report['counts'])}")
+    columns = {"record": "record", "reason_code": "reason", "sentence": "what is wrong"}
+    if rejected:
+        print_table(rejected, columns, empty="")
+
+
+def _format_counts(counts: Mapping[str, int]) -> str:
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    return told or "nothing"
+
+
+def _follow_import(
+    client: ControlClient, upload: str, options: Mapping[str, Any], *, quiet: bool
+) -> dict[str, Any]:
+    """Follow the import to its end; a bar on a terminal, nothing in a pipe."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("importing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=build_console(stderr=True),
+        disable=quiet or not sys.stderr.isatty(),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("importing", total=None)
+        for line in client.follow("imports", upload=upload, options=options):
+            if line["type"] == "progress":
+                bar.update(task, completed=line["done"], total=line["total"])
+            elif line["type"] == "finished":
+                report: dict[str, Any] = line["report"]
+                return report
+            else:
+                raise error_from_problem(line["problem"])
+    raise NotRunning(
+        "The daemon went away during the import.",
+        hint="Import the same file again: it goes on where it stopped.",
+    )
+
+
+def _write_rejects(path: Path, rejected: list[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_REJECT_COLUMNS)
+        writer.writerows([reject[column] for column in _REJECT_COLUMNS] for reject in rejected)

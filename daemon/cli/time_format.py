@@ -1,0 +1,50 @@
+"""Formats times for people, in the terminal's own zone, and parses times that were typed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+
+def format_time(text: str) -> str:
+    """Return an aware ISO moment to the second, such as `2026-03-02 11:00:00 UTC-03`.
+
+    The zone is the terminal's own (TZ); anything that is no aware moment is returned as it is.
+    """
+    at = _parse_time(text)
+    return text if at is None else f"{at:%Y-%m-%d %H:%M:%S} {_format_zone(at)}"
+
+
+def parse_time_option(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> str | None:
+    """Return a moment that was typed as the daemon takes it; without a zone: the terminal's."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError:
+        example = "write it such as 2026-03-02T14:00, by your clock"
+        raise click.BadParameter(f"{text} is no moment; {example}") from None
+
+
+def is_iso_time(text: str) -> bool:
+    """Tell whether a text is nothing but an aware ISO moment."""
+    return _parse_time(text) is not None
+
+
+def _parse_time(text: str) -> datetime | None:
+    if text[4:5] != "-" or text[10:11] != "T":
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone() if at.tzinfo else None
+
+
+def _format_zone(at: datetime) -> str:
+    """Return the zone's name; many zones have none but their distance from UTC."""
+    name = at.tzname() or ""
+    return name if name.isalpha() else f"UTC{name}"

@@ -1,0 +1,39 @@
+"""An event to wait for on the injected clock: returns when triggered, or after a timeout."""
+
+from __future__ import annotations
+
+import asyncio
+
+from daemon.api.clock import Clock
+
+
+class ClockEvent:
+    """Rung by news, waited for by one task. A ring while nobody waits is kept."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = asyncio.Event()
+
+    def trigger(self) -> None:
+        """Wake the waiting task, now or at its next wait."""
+        self._event.set()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Return when rung, or after ``seconds`` of the clock; None waits for a ring alone."""
+        if seconds is None:
+            await self._event.wait()
+        else:
+            await self._wait_with_timeout(seconds)
+        self._event.clear()
+
+    async def _wait_with_timeout(self, seconds: float) -> None:
+        waits = {
+            asyncio.ensure_future(self._event.wait()),
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Contacts: prospects, aliases, suppression, validation, imports and retention."""

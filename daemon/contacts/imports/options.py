@@ -1,0 +1,75 @@
+"""Options of an import: region, column mapping, origin, and how consent was obtained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+
+from daemon.errors import ImportRejected
+
+IMPORT_COLUMNS: Final = frozenset(
+    {"phone", "name", "trade", "cartera_origen", "permission", "evidence", "data_date", "notes"}
+)
+"""What a header can be mapped to."""
+
+
+class ImportPermission(StrEnum):
+    """What a list can say of permission: the evidence that it gives."""
+
+    OPTED_IN = "opted_in"
+    RELATIONSHIP = "relationship"
+    PUBLIC_SOURCE = "public_source"
+    NONE = "none"
+    REFUSED = "refused"
+
+
+class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one file is to be read. The same file with the same options is the same import."""
+
+    region: (
+        Annotated[
+            str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
+        ]
+        | None
+    ) = None
+    """Where numbers without + belong; None: the installation's default region."""
+    source: str | None = None
+    """The import source by name; None: the one that the file's suffix belongs to."""
+    mapping: dict[str, str] = {}
+    """Our column → the file's header, where the guess is wrong."""
+    cartera_origen: str | None = None
+    """Where all of these come from; None: each record's own column, else the file's name."""
+    permission: ImportPermission = ImportPermission.PUBLIC_SOURCE
+    """What holds for records that say nothing of permission."""
+    statement: str = ""
+    """How consent was obtained; only with it, or evidence in the record, «sí» is an opt-in."""
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be meant."""
+        if unknown := sorted(set(self.mapping) - IMPORT_COLUMNS):
+            raise ImportRejected(
+                f"There is no column {unknown[0]!r} to map to.",
+                hint=f"The columns are: {', '.join(sorted(IMPORT_COLUMNS))}.",
+            )
+        if self.permission is ImportPermission.OPTED_IN and not self.statement.strip():
+            raise ImportRejected(
+                "A whole list can't be opted in without a word on how that was obtained.",
+                hint="State how consent was obtained, or leave the permission at public_source.",
+            )
+
+    def resolve_mapping(self, headers: tuple[str, ...], guess: Mapping[str, str]) -> dict[str, str]:
+        """Return the guess, corrected by ``mapping``; raise where no header holds the number."""
+        if missing := [header for header in self.mapping.values() if header not in headers]:
+            raise ImportRejected(
+                f"The file has no header {missing[0]!r}; it has: {', '.join(headers)}."
+            )
+        mapping = {**guess, **self.mapping}
+        if "phone" not in mapping:
+            raise ImportRejected(
+                f"No header was recognised as the phone number; there are: {', '.join(headers)}.",
+                hint="Name it: --map phone=HEADER",
+            )
+        return mapping

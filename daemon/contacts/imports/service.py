@@ -1,0 +1,311 @@
+"""Imports of prospect lists: preview, import, report. One import runs at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+
+from daemon.api.clock import Clock
+from daemon.api.imports import ImportRow
+from daemon.api.numbers import list_phone_spellings as number_forms
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.imports import process
+from daemon.contacts.imports.options import ImportOptions
+from daemon.contacts.imports.process import ImportProcess
+from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.contacts.imports.writer import ImportWriter
+from daemon.errors import ImportRejected, NotFound
+from daemon.events import ImportFinished
+from daemon.gate.scoring import Scoring
+from daemon.plugin_manager import Plugins
+from daemon.settings import Settings
+from storage import imports
+from storage.db import Database
+from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
+from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPreview:
+    """What an import would do. ``mapping`` goes from our column to the file's header.
+
+    ``remarks`` counts records that would be held to be less than they say, by the sentence why.
+    """
+
+    form: str
+    headers: Sequence[str]
+    mapping: Mapping[str, str]
+    rows: Sequence[ImportRow]
+    total: int
+    counts: Mapping[ImportRowOutcome, int]
+    remarks: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of a file's records. ``repeated``: it was imported before, nothing changed."""
+
+    id: str
+    filename: str
+    source: str
+    who: str
+    at: datetime
+    finished_at: datetime | None
+    counts: Mapping[ImportRowOutcome, int]
+    repeated: bool
+
+    @property
+    def duplicates(self) -> int:
+        """Records of a line that is there already."""
+        return self.counts[ImportRowOutcome.DUPLICATE]
+
+    @property
+    def rejected(self) -> int:
+        """Records without a number that can be used."""
+        return self.counts[ImportRowOutcome.REJECTED]
+
+    @property
+    def accepted(self) -> int:
+        """Records that became a prospect, reachable or not."""
+        return sum(self.counts.values()) - self.duplicates - self.rejected
+
+
+def get_import_report(
+    reader: Reader, import_id: str, *, repeated: bool = False
+) -> ImportReport | None:
+    """Return what became of an import's records so far, or None where there is none."""
+    found = imports.get_import(reader, import_id)
+    if found is None:
+        return None
+    return ImportReport(
+        id=found.id,
+        filename=found.filename,
+        source=found.source,
+        who=found.who,
+        at=found.at,
+        finished_at=found.finished_at,
+        counts=imports.count_import_rows(reader, import_id),
+        repeated=repeated,
+    )
+
+
+ProgressCallback: TypeAlias = Callable[[int, int | None], None]
+_ROWS_PER_TRANSACTION: Final = 10
+"""Records in one write job: few, because an urgent job waits for the one that runs."""
+
+
+class ImportService:
+    """What the doors ask of imports."""
+
+    def __init__(
+        self,
+        database: Database,
+        plugins: Plugins,
+        scoring: Scoring,
+        aliases: Aliases,
+        clock: Clock,
+        settings: Settings,
+        *,
+        import_process: ImportProcess | None = None,
+    ) -> None:
+        self._database = database
+        self._sources = plugins.sources()
+        self._writer = ImportWriter(aliases, scoring)
+        self._clock = clock
+        self._settings = settings
+        self._import_process = import_process or ImportProcess()
+        self._lock = asyncio.Lock()
+        self._running: set[asyncio.Task[ImportReport]] = set()
+
+    async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
+        """Read the whole file and say what an import would do; nothing is written."""
+        counts = Counter(dict.fromkeys(ImportRowOutcome, 0))
+        remarks: Counter[str] = Counter()
+        seen: set[str] = set()
+        async with self._import_process.open_file(self._build_request(path, options)) as reading:
+            async for records in reading.batches:
+                remarks.update(each.sentence for each in records if each.phone and each.sentence)
+                counts.update(
+                    await self._database.read(
+                        partial(self._predict_outcomes, records=records, seen=seen)
+                    )
+                )
+        return ImportPreview(
+            form=reading.summary.form,
+            headers=reading.summary.headers,
+            mapping=reading.summary.mapping,
+            rows=tuple(ImportRow(number, cells) for number, cells in reading.summary.rows),
+            total=reading.summary.total,
+            counts=counts,
+            remarks=remarks,
+        )
+
+    def start(
+        self, path: Path, options: ImportOptions, who: str, on_progress: ProgressCallback
+    ) -> asyncio.Task[ImportReport]:
+        """Import as :meth:`run`, beside whoever asks: it goes on when nobody waits any more."""
+        task = asyncio.create_task(self.run(path, options, who, on_progress))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def close(self) -> None:
+        """End what was started, between two writes: what was taken stays, as for a cut import."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def run(
+        self,
+        path: Path,
+        options: ImportOptions,
+        who: str,
+        on_progress: ProgressCallback = lambda _done, _total: None,
+    ) -> ImportReport:
+        """Import a file; return what became of its records.
+
+        The same file, mapping and options a second time change nothing: the first report comes
+        back, ``repeated``. One that was cut short goes on. ``on_progress`` hears done and total.
+        Raises :class:`ImportRejected` with what was wrong; what was taken till then stays, and
+        the import is not called finished.
+        """
+        request = self._build_request(path, options)
+        async with self._lock, self._import_process.open_file(request) as reading:
+            into = await self._begin(path, request, reading.summary, who)
+            if into.finished_at is not None:
+                return await self.get_report(into.id, repeated=True)
+            done = 0
+            async for records in reading.batches:
+                for start in range(0, len(records), _ROWS_PER_TRANSACTION):
+                    job = records[start : start + _ROWS_PER_TRANSACTION]
+                    await self._database.write(
+                        partial(
+                            self._writer.write_rows, into=into, records=job, at=self._clock.now()
+                        )
+                    )
+                    done += len(job)
+                    on_progress(done, reading.summary.total)
+            await self._database.write(partial(self._finish, into=into))
+        return await self.get_report(into.id)
+
+    async def get_report(self, import_id: str, *, repeated: bool = False) -> ImportReport:
+        """Return what became of an import's records so far; raise NotFound for an unknown one."""
+        report = await self._database.read(
+            partial(get_import_report, import_id=import_id, repeated=repeated)
+        )
+        if report is None:
+            raise NotFound(f"There is no import {import_id!r}.")
+        return report
+
+    async def list_rejects(self, import_id: str) -> Sequence[ImportRowRecord]:
+        """Return the records that were rejected, in file order, with their reasons."""
+        await self.get_report(import_id)
+        return await self._database.read(
+            partial(
+                imports.list_import_rows, import_id=import_id, outcome=ImportRowOutcome.REJECTED
+            )
+        )
+
+    def _build_request(self, path: Path, options: ImportOptions) -> process.ImportReadRequest:
+        if not path.is_file():
+            raise ImportRejected(f"{path} is no file.", hint="Check the path.")
+        return process.ImportReadRequest(
+            path=str(path.absolute()),
+            source=self._choose_source(path, options),
+            options=options,
+            region=options.region or self._settings.daemon.default_region,
+            today=self._clock.now().date(),
+            blocked=self._settings.plugins.blocked,
+        )
+
+    def _choose_source(self, path: Path, options: ImportOptions) -> str:
+        if options.source in self._sources:
+            return str(options.source)
+        suffix = path.suffix.lower()
+        fitting = [name for name, source in self._sources.items() if suffix in source.suffixes]
+        if options.source is None and fitting:
+            return fitting[0]
+        known = "; ".join(
+            f"{name} ({', '.join(source.suffixes)})" for name, source in self._sources.items()
+        )
+        raise ImportRejected(
+            f"No import source is called {options.source!r}."
+            if options.source
+            else f"No import source reads files that end in {suffix!r}.",
+            hint=f"There are: {known}.",
+        )
+
+    async def _begin(
+        self,
+        path: Path,
+        request: process.ImportReadRequest,
+        opened: process.ImportFileSummary,
+        who: str,
+    ) -> ImportRecord:
+        told = {
+            "source": request.source,
+            "region": request.region,
+            "mapping": opened.mapping,
+            "options": msgspec.to_builtins(request.options),
+        }
+        content_hash = await asyncio.to_thread(_hash_import, path, told)
+        return await self._database.write(
+            partial(
+                imports.begin_import,
+                content_hash=content_hash,
+                source=request.source,
+                filename=path.name,
+                who=who,
+                options=told,
+                at=self._clock.now(),
+            )
+        )
+
+    def _finish(self, tx: Tx, into: ImportRecord) -> None:
+        now = self._clock.now()
+        counts = imports.finish_import(tx, into.id, at=now)
+        duplicates, rejected = counts[ImportRowOutcome.DUPLICATE], counts[ImportRowOutcome.REJECTED]
+        tx.emit(
+            ImportFinished(
+                subject=into.id,
+                at=now,
+                filename=into.filename,
+                accepted=sum(counts.values()) - duplicates - rejected,
+                duplicates=duplicates,
+                rejected=rejected,
+            )
+        )
+
+    def _predict_outcomes(
+        self, reader: Reader, records: Sequence[ParsedImportRow], seen: set[str]
+    ) -> Counter[ImportRowOutcome]:
+        """Count what would become of records; ``seen`` are the lines that came before them."""
+        counts: Counter[ImportRowOutcome] = Counter()
+        for record in records:
+            forms = number_forms(record.phone) if record.phone else frozenset()
+            again = not seen.isdisjoint(forms)
+            counts[
+                ImportRowOutcome.DUPLICATE
+                if again
+                else self._writer.predict_outcome(reader, record)
+            ] += 1
+            seen |= forms
+        return counts
+
+
+def _hash_import(path: Path, parameters: object) -> str:
+    """Return what makes two imports the same: the file's bytes, its mapping and the options."""
+    digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,177 @@
+"""Writes parsed rows into the database: new prospects, duplicates, rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time
+from typing import Final
+
+from daemon.api.numbers import REACHABLE_LINE_TYPES, LineType
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.imports.options import ImportPermission
+from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.gate.scoring import Scoring
+from storage import contacts, evidence, imports, prospects
+from storage.evidence import EvidenceKind
+from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
+from storage.prospects import NewProspectRecord, ProspectRecord
+from storage.tx import Reader, Tx
+
+_PERMISSIONS_BEST_FIRST: Final = (
+    *(
+        ImportPermission.OPTED_IN,
+        ImportPermission.RELATIONSHIP,
+        ImportPermission.PUBLIC_SOURCE,
+        ImportPermission.NONE,
+    ),
+)
+
+
+class ImportWriter:
+    """Decides, record by record and in file order, what becomes of it."""
+
+    def __init__(self, aliases: Aliases, scoring: Scoring) -> None:
+        self._aliases = aliases
+        self._scoring = scoring
+
+    def write_rows(
+        self, tx: Tx, into: ImportRecord, records: Sequence[ParsedImportRow], at: datetime
+    ) -> None:
+        """Take these records in one transaction; one that was taken before is left as it is."""
+        for record in records:
+            if not imports.has_import_row(tx, into.id, record.record):
+                imports.insert_import_row(tx, into.id, self._write_row(tx, into, record, at))
+
+    def predict_outcome(self, reader: Reader, record: ParsedImportRow) -> ImportRowOutcome:
+        """Foretell what would become of a record if it stood alone."""
+        if record.phone is None:
+            return ImportRowOutcome.REJECTED
+        contact = contacts.find_contact_by_alias(reader, record.phone)
+        if contact is not None and prospects.find_prospect_by_contact(reader, contact) is not None:
+            return ImportRowOutcome.DUPLICATE
+        return get_accepted_outcome(record.line_type)
+
+    def _write_row(
+        self, tx: Tx, into: ImportRecord, record: ParsedImportRow, at: datetime
+    ) -> ImportRowRecord:
+        if record.phone is None:
+            return _build_outcome(record, ImportRowOutcome.REJECTED)
+        contact = contacts.resolve_contact(tx, self._aliases.from_phone(record.phone), at)
+        there = prospects.find_prospect_by_contact(tx, contact)
+        if there is None:
+            prospect = prospects.insert_prospect(tx, _build_prospect(into, contact, record), at=at)
+            outcome = _build_outcome(
+                record, get_accepted_outcome(record.line_type), record.phone, prospect
+            )
+            granted = record.permission
+        else:
+            outcome = _build_outcome(
+                record, ImportRowOutcome.DUPLICATE, _upgrade_phone(tx, there, record, at), there.id
+            )
+            granted = _limit_permission(record.permission, _get_recorded_permission(tx, contact))
+        _add_permission_evidence(tx, into, contact, record, granted=granted, at=at)
+        self._scoring.refresh_prospect(
+            tx,
+            contact,
+            at,
+            reason_code="imported",
+            sentence=f"Brought by {into.filename}, record {record.record}.",
+        )
+        return outcome
+
+
+def get_accepted_outcome(line_type: str) -> ImportRowOutcome:
+    """Return how a number of this kind is accepted."""
+    if line_type in REACHABLE_LINE_TYPES:
+        return ImportRowOutcome.ACCEPTED
+    if line_type == LineType.FIXED_LINE:
+        return ImportRowOutcome.ACCEPTED_FIXED_LINE
+    return ImportRowOutcome.ACCEPTED_NOT_REACHABLE
+
+
+def _build_outcome(
+    record: ParsedImportRow,
+    outcome: ImportRowOutcome,
+    phone: str | None = None,
+    prospect: str | None = None,
+) -> ImportRowRecord:
+    return ImportRowRecord(
+        record.record, outcome, phone, prospect, record.reason_code, record.sentence
+    )
+
+
+def _build_prospect(into: ImportRecord, contact: str, record: ParsedImportRow) -> NewProspectRecord:
+    return NewProspectRecord(
+        contact=contact,
+        phone=record.phone or "",
+        cartera_origen=record.cartera_origen or into.filename,
+        line_type=record.line_type,
+        country=record.country,
+        name=record.name,
+        trade=record.trade,
+        notes=record.notes,
+        data_date=datetime.combine(record.data_date, time(), UTC) if record.data_date else None,
+        import_id=into.id,
+        record=record.record,
+    )
+
+
+def _upgrade_phone(tx: Tx, there: ProspectRecord, record: ParsedImportRow, at: datetime) -> str:
+    """Return the prospect's number after a mobile form has taken the place of a landline form."""
+    if (
+        there.line_type in REACHABLE_LINE_TYPES
+        or record.line_type not in REACHABLE_LINE_TYPES
+        or record.phone is None
+    ):
+        return there.phone
+    prospects.update_prospect(
+        tx,
+        there.id,
+        at=at,
+        phone=record.phone,
+        line_type=record.line_type,
+        country=record.country,
+    )
+    return record.phone
+
+
+def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:
+    """Return the best that lists have granted so far."""
+    known = {
+        each.value
+        for each in evidence.list_contact_evidence(reader, contact)
+        if each.kind is EvidenceKind.PERMISSION
+    }
+    return next(
+        (granted for granted in _PERMISSIONS_BEST_FIRST if granted in known), ImportPermission.NONE
+    )
+
+
+def _limit_permission(claimed: ImportPermission, recorded: ImportPermission) -> ImportPermission:
+    """Let a duplicate refuse or lower, never raise: it may be a worse copy of the same list."""
+    if claimed is ImportPermission.REFUSED:
+        return claimed
+    return max(claimed, recorded, key=_PERMISSIONS_BEST_FIRST.index)
+
+
+def _add_permission_evidence(
+    tx: Tx,
+    into: ImportRecord,
+    contact: str,
+    record: ParsedImportRow,
+    *,
+    granted: ImportPermission,
+    at: datetime,
+) -> None:
+    refused = granted is ImportPermission.REFUSED
+    how = f": {record.evidence}" if granted is ImportPermission.OPTED_IN else ""
+    evidence.insert_evidence(
+        tx,
+        contact,
+        EvidenceKind.DECLINED if refused else EvidenceKind.PERMISSION,
+        granted.value,
+        at=at,
+        source=f"{into.filename}, record {record.record}, from"
+        f" {record.cartera_origen or into.filename}{how}",
+        quote=record.permission_text,
+    )

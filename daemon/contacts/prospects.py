@@ -1,0 +1,228 @@
+"""Creates and corrects single prospects by hand; lists come in by imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from daemon.api import numbers
+from daemon.api.clock import Clock
+from daemon.api.numbers import PhoneNumber
+from daemon.contacts.aliases import Aliases
+from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected
+from daemon.gate.consent import Permission
+from daemon.gate.scoring import Scoring
+from daemon.settings import DaemonSettings
+from statemachines.prospect import ValidationState
+from storage import audit, contacts, evidence, inbound, messages, prospects, queue, suppressions
+from storage.db import Database
+from storage.evidence import EvidenceKind
+from storage.prospects import NewProspectRecord, ProspectRecord
+from storage.tx import Reader, Tx
+
+_RESET_VALIDATION: Final[Mapping[str, object]] = {
+    "whatsapp_id": None,
+    "on_whatsapp": "unknown",
+    "checked_at": None,
+    "check_attempts": 0,
+    "validation": ValidationState.UNCHECKED.value,
+    "validado_tecnicamente": None,
+    "validated_at": None,
+    "expires_at": None,
+}
+"""What was found out about a number says nothing of another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProspectInput:
+    """A prospect as a person enters it. ``phone`` is as people write it."""
+
+    phone: str
+    cartera_origen: str
+    permission: Permission
+    statement: str = ""
+    name: str = ""
+    trade: str = ""
+    notes: str = ""
+
+
+class ProspectService:
+    """Enters and corrects prospects, one at a time; lists come in by `Imports`."""
+
+    def __init__(
+        self,
+        database: Database,
+        scoring: Scoring,
+        aliases: Aliases,
+        clock: Clock,
+        settings: DaemonSettings,
+    ) -> None:
+        self._database = database
+        self._scoring = scoring
+        self._aliases = aliases
+        self._clock = clock
+        self._region = settings.default_region
+
+    async def create(self, entry: ProspectInput, who: str) -> ProspectRecord:
+        """Enter a prospect, with the permission that it comes with as evidence.
+
+        Raises :class:`NumberRejected`, :class:`BadRequest` for an opt-in that nobody can explain,
+        and :class:`Conflict` where the person is there already, in any form of the number.
+        """
+        number = self._parse_number(entry.phone)
+        if entry.permission is Permission.OPTED_IN and not entry.statement.strip():
+            raise BadRequest(
+                "statement: an opt-in needs a word on how it was obtained.",
+                hint="Say how and when they agreed, or take another permission.",
+            )
+        at = self._clock.now()
+
+        def job(tx: Tx) -> ProspectRecord:
+            contact = contacts.resolve_contact(tx, self._aliases.from_phone(number.e164), at)
+            _require_no_prospect(tx, contact)
+            prospect = prospects.insert_prospect(
+                tx, _build_new_prospect(entry, contact, number), at=at
+            )
+            _insert_permission(tx, contact, entry, who, at)
+            audit.insert_audit_entry(tx, at, who, "create_prospect", prospect)
+            return self._refresh_prospect(tx, prospect, at, "entered_by_hand", f"Entered by {who}.")
+
+        return await self._database.write(job)
+
+    async def update_texts(
+        self, prospect: str, who: str, reason: str, texts: Mapping[str, str]
+    ) -> ProspectRecord:
+        """Set name, trade or notes; the audit keeps which, and why. Raises :class:`NotFound`."""
+        at = self._clock.now()
+
+        def job(tx: Tx) -> ProspectRecord:
+            _require_prospect(tx, prospect)
+            prospects.update_prospect(tx, prospect, at=at, **texts)
+            audit.insert_audit_entry(
+                tx, at, who, "correct_prospect", prospect, reason, {"set": sorted(texts)}
+            )
+            return prospects.require_prospect(tx, prospect)
+
+        return await self._database.write(job)
+
+    async def correct_number(
+        self, prospect: str, phone: str, who: str, reason: str
+    ) -> ProspectRecord:
+        """Put a wrong number right: what was found out about the wrong one no longer counts.
+
+        Another form of the same line changes its spelling only. Raises :class:`NotFound`,
+        :class:`NumberRejected`, and :class:`Conflict` where the old number has a history that
+        can't be somebody else's: an opt-out, or a conversation; or where the new one is taken.
+        """
+        number, at = self._parse_number(phone), self._clock.now()
+
+        def job(tx: Tx) -> ProspectRecord:
+            found = _require_prospect(tx, prospect)
+            contact = contacts.resolve_contact(tx, self._aliases.from_phone(number.e164), at)
+            changes: dict[str, object] = {
+                "phone": number.e164,
+                "line_type": number.line_type.value,
+                "country": number.country,
+            }
+            if contact != found.contact:
+                _detach_from_contact(tx, found, contact, who, at)
+                changes |= {"contact": contact, **_RESET_VALIDATION}
+            prospects.update_prospect(tx, prospect, at=at, **changes)
+            audit.insert_audit_entry(tx, at, who, "correct_number", prospect, reason)
+            return self._refresh_prospect(tx, prospect, at, "number_corrected", reason)
+
+        return await self._database.write(job, urgent=True)
+
+    def _parse_number(self, phone: str) -> PhoneNumber:
+        try:
+            return numbers.parse_phone(phone, self._region)
+        except numbers.NumberUnusable as error:
+            raise NumberRejected(f"phone: {error.sentence}") from error
+
+    def _refresh_prospect(
+        self, tx: Tx, prospect: str, at: datetime, reason_code: str, sentence: str
+    ) -> ProspectRecord:
+        contact = prospects.require_prospect(tx, prospect).contact
+        self._scoring.refresh_prospect(tx, contact, at, reason_code=reason_code, sentence=sentence)
+        return prospects.require_prospect(tx, prospect)
+
+
+def _require_prospect(reader: Reader, prospect: str) -> ProspectRecord:
+    found = prospects.get_prospect(reader, prospect)
+    if found is None or found.validation is ValidationState.ERASED:
+        raise NotFound(f"There is no prospect {prospect}.")
+    return found
+
+
+def _require_no_prospect(reader: Reader, contact: str) -> None:
+    there = prospects.find_prospect_by_contact(reader, contact)
+    if there is not None:
+        raise Conflict(
+            f"They are there already, as {there.id}.",
+            hint="Correct that one; a person is one prospect, under every form of the number.",
+        )
+
+
+def _detach_from_contact(
+    tx: Tx, found: ProspectRecord, contact: str, who: str, at: datetime
+) -> None:
+    """Take a prospect away from a number that never was theirs; what lists said goes along."""
+    _require_no_prospect(tx, contact)
+    if suppressions.is_contact_suppressed(tx, found.contact):
+        raise Conflict("The number is suppressed; another number does not undo that.")
+    if not inbound.is_new_chat(tx, found.contact) or queue.is_contact_busy(tx, found.contact, ""):
+        raise Conflict(
+            "There is a conversation with this number, so it is somebody's.",
+            hint="Enter the other number as a prospect of its own.",
+        )
+    for piece in reversed(evidence.list_contact_evidence(tx, found.contact)):
+        if piece.kind in {EvidenceKind.PERMISSION, EvidenceKind.DECLINED}:
+            evidence.insert_evidence(
+                tx,
+                contact,
+                piece.kind,
+                piece.value,
+                at=piece.at,
+                source=piece.source,
+                quote=piece.quote,
+            )
+    messages.cancel_unsent_messages(
+        tx,
+        found.contact,
+        at=at,
+        reason_code="number_corrected",
+        sentence="It was for a number that was wrong.",
+        who=who,
+        commercial_only=False,
+    )
+    contacts.bump_contact_revision(tx, found.contact)
+
+
+def _build_new_prospect(
+    entry: ProspectInput, contact: str, number: PhoneNumber
+) -> NewProspectRecord:
+    return NewProspectRecord(
+        contact=contact,
+        phone=number.e164,
+        cartera_origen=entry.cartera_origen,
+        line_type=number.line_type.value,
+        country=number.country,
+        name=entry.name,
+        trade=entry.trade,
+        notes=entry.notes,
+    )
+
+
+def _insert_permission(tx: Tx, contact: str, entry: ProspectInput, who: str, at: datetime) -> None:
+    refused = entry.permission is Permission.REFUSED
+    evidence.insert_evidence(
+        tx,
+        contact,
+        EvidenceKind.DECLINED if refused else EvidenceKind.PERMISSION,
+        entry.permission.value,
+        at=at,
+        source=f"entered by {who}, from {entry.cartera_origen}",
+        quote=entry.statement,
+    )

@@ -1,0 +1,56 @@
+"""The retention sweep: deletes or blanks each kind of data after its configured days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.settings import RetentionSettings
+from storage import retention
+from storage.db import Database
+from storage.tx import Tx
+
+log = structlog.get_logger("retention")
+
+_BATCH_ROWS = 500
+"""How many rows one job takes, so that an opt-out never waits behind a sweep."""
+
+SweepFunction = Callable[[Tx, datetime, int], int]
+
+
+class Retention:
+    """Forgets by the settings; a sweep that was missed is made up for by the next."""
+
+    def __init__(self, database: Database, clock: Clock, settings: RetentionSettings) -> None:
+        self._database = database
+        self._clock = clock
+        self._sweeps: tuple[tuple[str, SweepFunction, int], ...] = (
+            ("strangers", retention.delete_stranger_inbound, settings.strangers),
+            ("never_contacted", retention.erase_uncontacted_prospects, settings.never_contacted),
+            ("bodies", retention.blank_bodies, settings.bodies),
+            ("decisions", retention.pseudonymise_decisions, settings.decision_facts),
+        )
+        self._events = timedelta(days=settings.events)
+
+    async def sweep(self) -> dict[str, int]:
+        """Forget everything that is over; return how much of each kind went."""
+        now = self._clock.now()
+        gone = {
+            name: await self._sweep_in_batches(sweep, now - timedelta(days=days))
+            for name, sweep, days in self._sweeps
+        }
+        log.info("retention_swept", **gone)
+        return gone
+
+    async def trim_events(self) -> int:
+        """Cut the event log; clients that lag behind it start over from a snapshot."""
+        return await self._database.trim_events(self._clock.now() - self._events)
+
+    async def _sweep_in_batches(self, sweep: SweepFunction, before: datetime) -> int:
+        total = 0
+        while went := await self._database.write(lambda tx: sweep(tx, before, _BATCH_ROWS)):
+            total += went
+        return total

@@ -1,0 +1,321 @@
+"""Suppression: who is never written to again, how they get in, and the two ways out.
+
+Entering is easy and takes effect in the transaction that learns of it. Leaving is hard: only the
+contact's own opt-in, or the recorded correction of an operator's or an import's mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from daemon.api.clock import Clock
+from daemon.contacts.aliases import Aliases
+from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.events import ContactReopened, ContactSuppressed
+from storage import audit, contacts, messages, suppressions
+from storage.db import Database
+from storage.journal import JournalAction, JournalEntry, SuppressionJournal
+from storage.suppressions import CORRECTABLE_SOURCES, SuppressionRecord, SuppressionSource
+from storage.tx import Reader, Tx
+
+_CONTACT_PREFIX = "con_"
+OPTED_IN_REASON = "said that we may write"
+_REPLAYED_REASON = "put back from the journal"
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionTarget:
+    """Whom a suppression is about: every alias hash, and the contact where there is one."""
+
+    hashes: tuple[str, ...]
+    contact: str | None
+
+    @property
+    def audit_subject(self) -> str:
+        """Return what the audit calls them."""
+        return self.contact or self.hashes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionResult:
+    """What entering a suppression did. ``new`` counts aliases that were not suppressed before."""
+
+    contact: str | None
+    new: int
+    cancelled_messages: int
+
+
+class SuppressionService:
+    """Keeps table and journal of the suppressed in step.
+
+    The methods that take a transaction are for those who already have one; the others make it.
+    """
+
+    def __init__(
+        self, database: Database, journal: SuppressionJournal, aliases: Aliases, clock: Clock
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._aliases = aliases
+        self._clock = clock
+
+    async def suppress(
+        self, target: str, *, source: SuppressionSource, reason: str, who: str
+    ) -> SuppressionResult:
+        """Suppress a contact (its id) or a number (E.164), and cancel all that waits for them."""
+        done = await self.suppress_all([target], source=source, reason=reason, who=who)
+        return done[0]
+
+    async def suppress_all(
+        self, targets: Sequence[str], *, source: SuppressionSource, reason: str, who: str
+    ) -> list[SuppressionResult]:
+        """Suppress all of them or, if the disk refuses, none; a list goes in by batches."""
+        at, given = self._clock.now(), _require_reason(reason)
+
+        def job(tx: Tx) -> list[SuppressionResult]:
+            people = [self.resolve_target(tx, target) for target in targets]
+            return [
+                self.enter(tx, person, source=source, reason=given, who=who, at=at)
+                for person in people
+            ]
+
+        return await self._database.write(job, urgent=source is not SuppressionSource.IMPORT)
+
+    async def correct(self, target: str, *, who: str, reason: str) -> None:
+        """Lift a suppression that an operator or an import entered by mistake; the audit keeps why.
+
+        Raises :class:`Conflict` where it is the contact's own word, or where nothing is in force.
+        """
+        at, given = self._clock.now(), _require_reason(reason)
+
+        def job(tx: Tx) -> list[str]:
+            person = self.resolve_target(tx, target)
+            in_force = _list_in_force(tx, person)
+            if not in_force:
+                raise Conflict("They are not suppressed.", hint="There is nothing to correct.")
+            if any(record.source not in CORRECTABLE_SOURCES for record in in_force):
+                raise Conflict(
+                    "They asked for it themselves, so nobody here can lift it.",
+                    hint="Only their own opt-in does, such as START or ALTA.",
+                )
+            return _lift(tx, person, in_force, source="correction", reason=given, who=who, at=at)
+
+        await self.journal_lifted(await self._database.write(job, urgent=True))
+
+    async def check(self, target: str) -> Sequence[SuppressionRecord]:
+        """Return the suppressions in force on a contact (its id) or a number (E.164)."""
+        return await self._database.read(
+            lambda reader: _list_in_force(reader, self.resolve_target(reader, target))
+        )
+
+    async def iterate_records(self) -> AsyncIterator[SuppressionRecord]:
+        """Yield every suppression in force, read page by page."""
+        after = ""
+        while page := await self._database.read(
+            partial(suppressions.list_suppressions, after=after)
+        ):
+            for record in page:
+                yield record
+            after = page[-1].alias_hash
+
+    async def replay_journal(self) -> int:
+        """Put back what the journal holds and the table lost; return how many aliases that were.
+
+        Call it at start, before anything can be sent: after a restore the table is older.
+        """
+        at = self._clock.now()
+
+        def job(tx: Tx) -> int:
+            missing = suppressions.restore_suppressions(
+                tx, self._journal.entries(), reason=_REPLAYED_REASON
+            )
+            owners = {suppressions.find_contact_by_alias_hash(tx, each) for each in missing}
+            for contact in sorted(filter(None, owners)):
+                self.extend_to_new_aliases(tx, contact, at=at)
+            if missing:
+                audit.insert_audit_entry(
+                    tx,
+                    at=at,
+                    who="daemon",
+                    action="suppressions_replayed",
+                    subject="installation",
+                    detail={"aliases": len(missing)},
+                )
+            return len(missing)
+
+        return await self._database.write(job, urgent=True)
+
+    def resolve_target(self, reader: Reader, target: str) -> SuppressionTarget:
+        """Return who is meant by a contact's id, a number (E.164) or a hidden id (LID)."""
+        if not target.startswith(_CONTACT_PREFIX):
+            own = self._aliases.from_sender(target, None)
+            found = (contacts.find_contact_by_alias(reader, alias.text) for alias in own)
+            contact = next(filter(None, found), None)
+            more = contacts.list_aliases(reader, contact) if contact else []
+            return SuppressionTarget(
+                tuple(dict.fromkeys(alias.hash for alias in (*own, *more))), contact
+            )
+        contact = contacts.get_merged_contact(reader, target)
+        hashes = tuple(alias.hash for alias in contacts.list_aliases(reader, contact))
+        if not hashes:
+            raise NotFound(f"There is no contact {target}.")
+        return SuppressionTarget(hashes, contact)
+
+    def enter(
+        self,
+        tx: Tx,
+        person: SuppressionTarget,
+        *,
+        source: SuppressionSource,
+        reason: str,
+        who: str,
+        at: datetime,
+        said_at: datetime | None = None,
+    ) -> SuppressionResult:
+        """Suppress a person in this transaction: journal, table, and all that waits cancelled.
+
+        ``said_at`` is when they said so, where that was before ``at``.
+        """
+        new = suppressions.suppress_aliases(
+            tx,
+            self._journal,
+            person.hashes,
+            contact=person.contact,
+            source=source,
+            reason=reason,
+            at=said_at or at,
+        )
+        cancelled = _cancel_waiting(tx, person.contact, at) if person.contact else 0
+        if new:
+            audit.insert_audit_entry(
+                tx,
+                at=at,
+                who=who,
+                action="suppress",
+                subject=person.audit_subject,
+                reason=reason,
+                detail={"source": source.value, "aliases": len(person.hashes)},
+            )
+            _emit_suppressed(tx, person, cancelled, source=source, reason=reason, at=at)
+        return SuppressionResult(person.contact, new, cancelled)
+
+    def extend_to_new_aliases(self, tx: Tx, contact: str, *, at: datetime) -> bool:
+        """Stretch a suppression over aliases learned since; tell whether there is one.
+
+        Call it whenever a contact may have got a new alias, or was merged with another.
+        """
+        in_force = suppressions.list_contact_suppressions(tx, contact)
+        if not in_force:
+            return False
+        person = self.resolve_target(tx, contact)
+        word = max(in_force, key=lambda record: record.source is SuppressionSource.CONTACT)
+        self.enter(
+            tx,
+            person,
+            source=word.source,
+            reason=word.reason,
+            who="daemon",
+            at=at,
+            said_at=word.at,
+        )
+        return True
+
+    def reopen(self, tx: Tx, contact: str, *, at: datetime) -> list[str]:
+        """Lift everything on a contact who opted in at ``at``, after they were suppressed.
+
+        Returns the hashes: give them to :meth:`note_lifted` once this transaction is committed.
+        """
+        in_force = suppressions.list_contact_suppressions(tx, contact)
+        if not in_force or any(record.at >= at for record in in_force):
+            return []
+        person = self.resolve_target(tx, contact)
+        return _lift(
+            tx, person, in_force, source="contact", reason=OPTED_IN_REASON, who="contact", at=at
+        )
+
+    async def journal_lifted(self, hashes: Sequence[str]) -> None:
+        """Tell the journal of a lifting, after its commit; nothing to tell is fine.
+
+        A crash before this line costs nothing: the table knows that the lifting is the newer word.
+        """
+        if not hashes:
+            return
+        at = self._clock.now()
+        entries = [
+            JournalEntry(each, JournalAction.LIFTED, at, SuppressionSource.CONTACT)
+            for each in hashes
+        ]
+        await self._database.write(lambda _tx: self._journal.append(entries), urgent=True)
+
+
+def _lift(
+    tx: Tx,
+    person: SuppressionTarget,
+    in_force: Sequence[SuppressionRecord],
+    *,
+    source: str,
+    reason: str,
+    who: str,
+    at: datetime,
+) -> list[str]:
+    hashes = [record.alias_hash for record in in_force]
+    suppressions.lift_suppressions(tx, hashes, at=at, reason=f"{source}: {reason}")
+    audit.insert_audit_entry(
+        tx, at=at, who=who, action="lift_suppression", subject=person.audit_subject, reason=reason
+    )
+    if person.contact:
+        contacts.bump_contact_revision(tx, person.contact)
+        tx.emit(ContactReopened(subject=person.contact, at=at, source=source, reason=reason))
+    return hashes
+
+
+def _list_in_force(reader: Reader, person: SuppressionTarget) -> list[SuppressionRecord]:
+    if person.contact:
+        return suppressions.list_contact_suppressions(reader, person.contact)
+    return suppressions.list_suppressions_by_hash(reader, person.hashes)
+
+
+def _emit_suppressed(
+    tx: Tx,
+    person: SuppressionTarget,
+    cancelled: int,
+    *,
+    source: SuppressionSource,
+    reason: str,
+    at: datetime,
+) -> None:
+    """Make the event, where there is a contact that it can be about."""
+    if person.contact:
+        tx.emit(
+            ContactSuppressed(
+                subject=person.contact,
+                at=at,
+                source=source.value,
+                reason=reason,
+                aliases=len(person.hashes),
+                cancelled_messages=cancelled,
+            )
+        )
+
+
+def _cancel_waiting(tx: Tx, contact: str, at: datetime) -> int:
+    """Cancel all that waits for the contact, and make every open decision on them stale."""
+    contacts.bump_contact_revision(tx, contact)
+    return messages.cancel_unsent_messages(
+        tx,
+        contact,
+        at=at,
+        reason_code="suppressed",
+        sentence="The contact is not to be written to.",
+        who="suppression",
+        commercial_only=False,
+    )
+
+
+def _require_reason(reason: str) -> str:
+    if not reason.strip():
+        raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
+    return reason.strip()

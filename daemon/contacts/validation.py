@@ -1,0 +1,283 @@
+"""Technical validation of prospects: number checks within their budget, and expiry."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Protocol
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.api.transport import NumberAnswer, OnWhatsApp
+from daemon.clock_event import ClockEvent
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.validation_transitions import ValidationTransitions
+from daemon.errors import BadRequest, Conflict, NotFound, Unavailable
+from daemon.gate.scoring import Scoring
+from daemon.settings import Settings
+from statemachines.machine import IllegalTransition
+from statemachines.prospect import VALIDATION_DEADLINES
+from statemachines.prospect import ValidationState as State
+from storage import audit, contacts, halts, prospects, spends, validation_queries
+from storage.db import Database
+from storage.prospects import ProspectRecord
+from storage.spends import SpendKind
+from storage.tx import Reader, Tx
+from storage.validation_queries import CheckSession
+
+log = structlog.get_logger("validation")
+
+NEGATIVE_ANSWER_VALID_FOR: Final = timedelta(days=7)
+"""For so long a no is taken as it is; a yes holds for as long as the validation does."""
+RETRY_AFTER: Final = timedelta(minutes=10)
+"""So long after an unknown answer the next question may come."""
+_DAY: Final = timedelta(hours=24)
+_POLL_SECONDS: Final = 60.0
+_CHECK_BATCH_SIZE: Final = 10  # numbers in one question
+_SWEEP_LIMIT: Final = 500  # prospects in one sweep
+_CHECKABLE: Final = frozenset({State.UNCHECKED, State.EXPIRED})
+
+
+class NumberChecker(Protocol):
+    """What is needed of the sessions: one that asks through its line."""
+
+    def check_numbers(
+        self, name: str, phones: Sequence[str]
+    ) -> Coroutine[Any, Any, Sequence[NumberAnswer]]:
+        """Ask through the session of this name."""
+        ...
+
+
+async def ignore_checked_contact(_contact: str) -> None:
+    """Stand for the outbox until it is there."""
+
+
+class ValidationService:
+    """What the doors, the outbox and the scheduler ask of validation.
+
+    ``on_checked`` hears of each contact whose number got an answer, whatever it was.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        sessions: NumberChecker,
+        scoring: Scoring,
+        aliases: Aliases,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._transitions = ValidationTransitions(
+            scoring, aliases, timedelta(days=settings.retention.validation)
+        )
+        self._clock = clock
+        self._pacing = settings.pacing
+        self._answer_seconds = settings.sending.answer_seconds
+        self._clock_event = ClockEvent(clock)
+        self.on_checked: Callable[[str], Awaitable[None]] = ignore_checked_contact
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Check what is waited for, beside the block."""
+        task = asyncio.create_task(self._run(), name="validation")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Look again at who waits for a check."""
+        self._clock_event.trigger()
+
+    async def check(self, prospect: str, who: str) -> OnWhatsApp:
+        """Ask whether a prospect's number is on WhatsApp, unless the answer is fresh.
+
+        Raises NotFound; Conflict where only an operator's word can help; Unavailable where no
+        session may ask now.
+        """
+        found = await self._require_prospect(prospect)
+        if _has_fresh_answer(found, self._clock.now()):
+            return OnWhatsApp(found.on_whatsapp)
+        if found.validation not in _CHECKABLE:
+            raise Conflict(
+                f"The prospect is {found.validation.value}; a check can't change that.",
+                hint="Validate by hand if you know better.",
+            )
+        asked = await self._check_numbers([found.id], who)
+        if not asked:
+            raise Unavailable(
+                "No session may check a number now.",
+                hint=f"It takes one that is ready, with checks left of its"
+                f" {self._pacing.number_checks} in 24 h, whose number has been linked for"
+                f" {self._pacing.number_check_min_age_days} days.",
+            )
+        return asked[found.id]
+
+    async def check_waiting(self) -> int:
+        """Check those whose messages wait for it, as far as budgets reach; return how many."""
+        done = 0
+        while True:
+            before = self._clock.now() - RETRY_AFTER
+            waiting = await self._database.read(
+                partial(
+                    validation_queries.list_prospects_awaiting_check,
+                    checked_before=before,
+                    limit=_CHECK_BATCH_SIZE,
+                )
+            )
+            asked = await self._check_numbers(waiting, "outbox") if waiting else {}
+            if not asked:
+                return done
+            done += len(asked)
+
+    async def set_by_hand(self, prospect: str, *, validated: bool, who: str, reason: str) -> None:
+        """Take an operator's word that a number does, or does not, reach the prospect.
+
+        It expires like any other validation. Raises NotFound, BadRequest without a reason, and
+        Conflict for a prospect whose data is erased.
+        """
+        if not reason.strip():
+            raise BadRequest("A reason is missing.", hint="Say how you know; it is kept.")
+        found = await self._require_prospect(prospect)
+        now = self._clock.now()
+
+        def job(tx: Tx) -> None:
+            self._transitions.apply_operator_decision(
+                tx,
+                prospects.require_prospect(tx, found.id),
+                validated=validated,
+                who=who,
+                reason=reason,
+                now=now,
+            )
+            audit.insert_audit_entry(
+                tx, now, who, "validate_by_hand", found.id, reason, {"validated": validated}
+            )
+
+        try:
+            await self._database.write(job, urgent=True)
+        except IllegalTransition as error:
+            raise Conflict("The prospect's data is erased.") from error
+        await self.on_checked(found.contact)
+
+    async def sweep(self) -> int:
+        """Let old validations and unanswered checks lapse; return how many did."""
+        now = self._clock.now()
+        patience = VALIDATION_DEADLINES[State.CHECKING].seconds or 0
+
+        def job(tx: Tx) -> list[ProspectRecord]:
+            lapsed = validation_queries.list_expired_prospects(
+                tx, now, _SWEEP_LIMIT
+            ) + validation_queries.list_unanswered_checks(
+                tx, now - timedelta(seconds=patience), _SWEEP_LIMIT
+            )
+            for prospect in lapsed:
+                self._transitions.expire(tx, prospect, now)
+            return lapsed
+
+        lapsed = await self._database.write(job)
+        for contact in await self._database.read(
+            validation_queries.list_contacts_with_answered_check
+        ):
+            await self.on_checked(contact)
+        self.wake()
+        return len(lapsed)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.check_waiting()
+            except Exception:
+                log.exception("checks_failed")
+            await self._clock_event.wait(_POLL_SECONDS)
+
+    async def _require_prospect(self, prospect: str) -> ProspectRecord:
+        found = await self._database.read(partial(prospects.get_prospect, prospect=prospect))
+        if found is None:
+            raise NotFound(f"There is no prospect {prospect}.")
+        return found
+
+    async def _check_numbers(self, wanted: Sequence[str], who: str) -> Mapping[str, OnWhatsApp]:
+        """Ask about as many prospects as one session's budget allows; return the answers."""
+        asker, asked = await self._database.write(
+            partial(self._reserve_checks, wanted=wanted, who=who)
+        )
+        if asker is None or not asked:
+            return {}
+        told = await self._request_answers(asker, [prospect.phone for prospect in asked])
+        now = self._clock.now()
+
+        def settle(tx: Tx) -> list[str]:
+            for prospect in asked:
+                self._transitions.apply_answer(tx, prospect.id, told[prospect.phone], now)
+            return [contacts.get_merged_contact(tx, prospect.contact) for prospect in asked]
+
+        for contact in await self._database.write(settle, urgent=True):
+            await self.on_checked(contact)
+        return {prospect.id: told[prospect.phone].answer for prospect in asked}
+
+    def _reserve_checks(
+        self, tx: Tx, wanted: Sequence[str], who: str
+    ) -> tuple[CheckSession | None, list[ProspectRecord]]:
+        """Choose the session, book its budget and note what is asked, before the wire."""
+        asker, left = self._choose_session(tx)
+        if asker is None:
+            return None, []
+        now = self._clock.now()
+        found = [prospects.get_prospect(tx, each) for each in wanted]
+        asked = [each for each in found if each and each.validation in _CHECKABLE][:left]
+        for prospect in asked:
+            spends.insert_spend(
+                tx, asker.phone, SpendKind.CHECK, session=asker.session, message=None, at=now
+            )
+            self._transitions.start_check(tx, prospect, now)
+            audit.insert_audit_entry(tx, now, who, "check_number", prospect.id)
+        return asker, asked
+
+    def _choose_session(self, reader: Reader) -> tuple[CheckSession | None, int]:
+        """Return the first session that may ask, and how often; none while sending is halted."""
+        now = self._clock.now()
+        old_enough = timedelta(days=self._pacing.number_check_min_age_days)
+        if halts.get_current_halt(reader) is not None:
+            return None, 0
+        for asker in validation_queries.list_check_sessions(reader):
+            spent = spends.count_spends(reader, asker.phone, SpendKind.CHECK, now - _DAY)
+            left = self._pacing.number_checks - spent
+            if left > 0 and now - asker.linked_at >= old_enough:
+                return asker, left
+        return None, 0
+
+    async def _request_answers(
+        self, asker: CheckSession, phones: Sequence[str]
+    ) -> Mapping[str, NumberAnswer]:
+        """Return an answer for each number; whatever goes wrong is an unknown, never a no."""
+        unknown = {phone: NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones}
+        asking = asyncio.ensure_future(self._sessions.check_numbers(asker.session, phones))
+        patience = asyncio.ensure_future(self._clock.sleep(self._answer_seconds))
+        try:
+            await asyncio.wait({asking, patience}, return_when=asyncio.FIRST_COMPLETED)
+            told = asking.result() if asking.done() else ()
+        except Exception:
+            log.exception("check_failed", session=asker.session, numbers=len(phones))
+            return unknown
+        finally:
+            asking.cancel()
+            patience.cancel()
+        return unknown | {answer.phone: answer for answer in told if answer.phone in unknown}
+
+
+def _has_fresh_answer(prospect: ProspectRecord, now: datetime) -> bool:
+    """Tell whether there is an answer that is not asked for again: valid still, or a recent no."""
+    if prospect.validation is State.NOT_REACHABLE and prospect.on_whatsapp == OnWhatsApp.NO:
+        return (
+            prospect.checked_at is not None
+            and now - prospect.checked_at < NEGATIVE_ANSWER_VALID_FOR
+        )
+    return prospect.validation is State.VALIDATED

@@ -1,0 +1,208 @@
+"""State transitions of a prospect's validation, with the evidence and events of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from daemon.api.transport import NumberAnswer, OnWhatsApp
+from daemon.contacts.aliases import Aliases
+from daemon.events import ProspectChanged
+from daemon.gate.scoring import Scoring
+from statemachines.machine import fire_event, restore_machine
+from statemachines.prospect import (
+    ValidationEvent,
+    ValidationMachine,
+    ValidationState,
+    validado_tecnicamente_from_state,
+)
+from storage import contacts, evidence, prospects
+from storage.evidence import EvidenceKind
+from storage.prospects import ProspectRecord
+from storage.tx import Tx
+
+_ANSWER_EVENTS = {
+    OnWhatsApp.YES: ValidationEvent.FOUND,
+    OnWhatsApp.NO: ValidationEvent.NOT_FOUND,
+    OnWhatsApp.UNKNOWN: ValidationEvent.UNKNOWN,
+}
+_VALIDATED, _REJECTED = ValidationEvent.OPERATOR_VALIDATED, ValidationEvent.OPERATOR_REJECTED
+_EVIDENCE_STATES = frozenset(
+    {ValidationState.VALIDATED, ValidationState.NOT_REACHABLE, ValidationState.EXPIRED}
+)
+_CHECK_SOURCE = "number check"
+_ANSWER_SENTENCES = {
+    OnWhatsApp.YES: "WhatsApp knows the number.",
+    OnWhatsApp.NO: "WhatsApp does not know the number.",
+    OnWhatsApp.UNKNOWN: "WhatsApp gave no answer; that says nothing about the number.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReason:
+    """The reason of a move, as people read it and as machines do."""
+
+    reason_code: str
+    sentence: str
+
+
+class ValidationTransitions:
+    """Makes the moves inside write jobs; ``validity`` is how long a validation holds."""
+
+    def __init__(self, scoring: Scoring, aliases: Aliases, validity: timedelta) -> None:
+        self._scoring = scoring
+        self._aliases = aliases
+        self._validity = validity
+
+    def start_check(self, tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
+        """Note that the number is being asked about."""
+        self._apply_transition(
+            tx,
+            prospect,
+            ValidationEvent.CHECK_STARTED,
+            now,
+            reason=ValidationReason("check_started", "The number is being checked."),
+            changes={"checked_at": now},
+        )
+
+    def apply_answer(self, tx: Tx, prospect: str, answer: NumberAnswer, now: datetime) -> None:
+        """Take a check's answer, unless a word of theirs or an operator's came first."""
+        before = self._resolve_prospect(tx, prospect, answer, now)
+        if before is None or before.validation is not ValidationState.CHECKING:
+            return
+        told = answer.answer
+        _add_evidence(
+            tx, before, EvidenceKind.ON_WHATSAPP, told.value, now=now, source=_CHECK_SOURCE
+        )
+        if told is OnWhatsApp.NO and before.on_whatsapp == OnWhatsApp.YES:
+            _add_evidence(
+                tx, before, EvidenceKind.BOUNCE, "check_turned_no", now=now, source=_CHECK_SOURCE
+            )
+        known: dict[str, object] = {"on_whatsapp": told.value, "check_attempts": 0}
+        if told is OnWhatsApp.UNKNOWN:
+            known = {"check_attempts": before.check_attempts + 1}
+        if answer.whatsapp_id:
+            known["whatsapp_id"] = answer.whatsapp_id
+        why = ValidationReason(f"check_{told.value}", _ANSWER_SENTENCES[told])
+        self._apply_transition(tx, before, _ANSWER_EVENTS[told], now, reason=why, changes=known)
+
+    def apply_operator_decision(
+        self,
+        tx: Tx,
+        prospect: ProspectRecord,
+        *,
+        validated: bool,
+        who: str,
+        reason: str,
+        now: datetime,
+    ) -> None:
+        """Take an operator's word; it expires like any other validation."""
+        event, known, source = _REJECTED, {}, f"operator {who}"
+        if validated:
+            event, known = _VALIDATED, {"on_whatsapp": OnWhatsApp.YES.value}
+            kind = EvidenceKind.ON_WHATSAPP
+            _add_evidence(
+                tx, prospect, kind, OnWhatsApp.YES.value, now=now, source=source, quote=reason
+            )
+        why = ValidationReason(event.value, f"An operator's word: {reason}")
+        self._apply_transition(tx, prospect, event, now, reason=why, changes=known, source=source)
+
+    def expire(self, tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
+        """Let a validation that is too old, or a check without an answer, count no longer."""
+        if prospect.validation is ValidationState.CHECKING:
+            why = ValidationReason(
+                "check_unanswered", "The check was never answered; that says nothing."
+            )
+            known = {"check_attempts": prospect.check_attempts + 1}
+            self._apply_transition(
+                tx, prospect, ValidationEvent.UNKNOWN, now, reason=why, changes=known
+            )
+        else:
+            why = ValidationReason(
+                "validation_expired", f"It is older than {self._validity.days} days."
+            )
+            self._apply_transition(
+                tx, prospect, ValidationEvent.AGED, now, reason=why, source="clock"
+            )
+
+    def _resolve_prospect(
+        self, tx: Tx, prospect: str, answer: NumberAnswer, now: datetime
+    ) -> ProspectRecord | None:
+        """Return the prospect; a hidden id in the answer may show who it really is."""
+        found = prospects.get_prospect(tx, prospect)
+        if found is None or answer.lid is None:
+            return found
+        line = (*self._aliases.from_phone(found.phone), *self._aliases.from_lid(answer.lid))
+        return prospects.find_prospect_by_contact(tx, contacts.resolve_contact(tx, line, now))
+
+    def _apply_transition(
+        self,
+        tx: Tx,
+        prospect: ProspectRecord,
+        event: ValidationEvent,
+        now: datetime,
+        *,
+        reason: ValidationReason,
+        changes: Mapping[str, object] = MappingProxyType({}),
+        source: str = _CHECK_SOURCE,
+    ) -> None:
+        """Move the machine and everything that follows from it; raise IllegalMove."""
+        state = fire_event(restore_machine(ValidationMachine, prospect.validation), event)
+        columns: dict[str, object] = {
+            "validation": state.value,
+            "validado_tecnicamente": validado_tecnicamente_from_state(state),
+            "expires_at": None,
+        }
+        if state is ValidationState.VALIDATED:
+            columns |= {"validated_at": now, "expires_at": now + self._validity}
+        prospects.update_prospect(tx, prospect.id, at=now, **columns, **changes)
+        if state in _EVIDENCE_STATES:
+            _add_evidence(
+                tx,
+                prospect,
+                EvidenceKind.VALIDATION,
+                state.value,
+                now=now,
+                source=source,
+                quote=reason.sentence,
+            )
+        self._refresh_and_emit(tx, prospect, now, reason)
+
+    def _refresh_and_emit(
+        self, tx: Tx, prospect: ProspectRecord, now: datetime, reason: ValidationReason
+    ) -> None:
+        """Recompute what derives, and publish the move also where no score changed by it."""
+        told = len(tx.emitted)
+        self._scoring.refresh_prospect(
+            tx, prospect.contact, now, reason_code=reason.reason_code, sentence=reason.sentence
+        )
+        if len(tx.emitted) > told:
+            return
+        after = prospects.require_prospect(tx, prospect.id)
+        tx.emit(
+            ProspectChanged(
+                subject=after.id,
+                at=now,
+                validation=after.validation.value,
+                validado_tecnicamente=after.validado_tecnicamente,
+                score_contactabilidad=after.score_contactabilidad,
+                permission=after.permission,
+                reason_code=reason.reason_code,
+                sentence=reason.sentence,
+            )
+        )
+
+
+def _add_evidence(
+    tx: Tx,
+    prospect: ProspectRecord,
+    kind: EvidenceKind,
+    value: str,
+    *,
+    now: datetime,
+    source: str,
+    quote: str = "",
+) -> None:
+    evidence.insert_evidence(tx, prospect.contact, kind, value, at=now, source=source, quote=quote)

@@ -1,0 +1,1 @@
+"""The demonstration: the whole product on simulated phones, in a throw-away folder."""

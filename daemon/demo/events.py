@@ -1,0 +1,79 @@
+"""Prints the daemon's events beside the demonstration, and lets a scene wait for one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from daemon.cli.console import STATE_COLOURS, escape_controls
+from daemon.cli.tables import print_hanging
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from daemon.cli.client import ControlClient
+
+
+EventData = Mapping[str, Any]
+
+
+class EventPrinter:
+    """Reads the events beside the story, prints those worth a line, and lets it wait for one."""
+
+    def __init__(self, client: ControlClient, names: Mapping[str, str]) -> None:
+        """`names` says what each contact, by its id, is called."""
+        self._client = client
+        self._names = dict(names)
+        self._received: list[EventData] = []
+        self._arrived = threading.Condition()
+        threading.Thread(target=self._read, daemon=True, name="news").start()
+
+    def add_names(self, names: Mapping[str, str]) -> None:
+        """Learn what more contacts are called."""
+        self._names |= names
+
+    def wait_for(self, is_wanted: Callable[[EventData], bool], seconds: float) -> bool:
+        """Wait until such an event was heard, from the beginning on; False when it never came."""
+        until = time.monotonic() + seconds
+        with self._arrived:
+            while not any(is_wanted(event) for event in self._received):
+                if not self._arrived.wait(until - time.monotonic()):
+                    return False
+        return True
+
+    def _read(self) -> None:
+        for event in self._client.stream("events", after=0):
+            with self._arrived:  # printed first, so that the story never runs ahead of its news
+                if line := self._format_event(event):
+                    print_hanging(*line)
+                self._received.append(event)
+                self._arrived.notify_all()
+
+    def _format_event(self, event: EventData) -> tuple[Text, str] | None:
+        data, subject = event["data"], event["subject"]
+        name = self._names.get(data.get("contact", subject), "somebody")
+        match event["type"]:
+            case "message.changed" if data["state"] == data["previous"] == "queued":
+                return _format_line(name, f"→ {data['channel']}", data["sentence"])
+            case "message.changed" if data["previous"] and data["state"] != "queued":
+                return _format_line(name, data["state"], data["sentence"])
+            case "session.changed" if data["state"] in {"backoff", "ready"}:
+                return _format_line(f"phone {subject}", data["state"], data["sentence"])
+            case "inbound.received":
+                asked = "" if data["wish"] == "none" else f"; it reads as {data['wish']}"
+                return _format_line(name, "wrote to us", f"stored, with its effects{asked}")
+            case "contact.suppressed":
+                count = data["cancelled_messages"]
+                words = f"{data['reason']}; waiting messages cancelled: {count}"
+                return _format_line(name, "suppressed", words)
+            case _:
+                return None
+
+
+def _format_line(who: str, state: str, words: str) -> tuple[Text, str]:
+    from rich.text import Text
+
+    line = Text("   ").append(escape_controls(f"{who:<16} "), "bold")
+    return line.append(f"{state:<17} ", STATE_COLOURS.get(state, "magenta")), words

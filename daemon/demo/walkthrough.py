@@ -1,0 +1,250 @@
+"""`leadmaster demo`: the command, and the ten scenes that it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from daemon.cli.command_hints import program_name
+from daemon.cli.console import print_hint, print_raw, print_text
+from daemon.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from daemon.cli.client import ControlClient
+    from daemon.demo.environment import DemoEnvironment
+    from daemon.demo.events import EventPrinter
+    from daemon.demo.script import DemoMessage
+
+
+SAMPLE: Final = Path(__file__).parent / "sample" / "prospects_es.csv"
+STATEMENT: Final = "ticked the box on our web form"
+VISITOR: Final = "visitor"
+_WAIT_SECONDS: Final = 30.0
+_ROLES: Final = (
+    "asks",
+    "opts out",
+    "reads",
+    "is not there",
+    "sleeps",
+    "was a customer",
+    "was found",
+    "said no",
+)
+
+
+@click.command("demo")
+@click.option("--keep", is_flag=True, help="Keep the folder, to look at it afterwards.")
+@click.option("--rate", type=click.FloatRange(0.5, 20), default=1.0, help="How fast time goes.")
+@click.option(
+    "--stay/--no-stay", default=None, help="Stay for you to try it; on a terminal it does."
+)
+def run_demo(*, keep: bool, rate: float, stay: bool | None) -> None:
+    """See it work: import, pair, send, hold, defer, block, answer, opt out, break and mend.
+
+    Everything is simulated and nothing leaves this machine. It takes about a minute, and then it
+    is yours to try until Ctrl-C.
+    """
+    from daemon.demo.environment import run_environment
+
+    with run_environment(keep=keep, rate=rate) as stage:
+        _print_heading(1, f"A daemon of its own; its clock says {stage.start:%A %d %B, %H:%M} UTC")
+        print_text(f"   folder {stage.folder}" + ("" if keep else ", deleted at the end"))
+        _create_visitor(stage.client)
+        news = _run_scenes(stage)
+        if sys.stdout.isatty() if stay is None else stay:
+            _run_visitor_turn(stage, news)
+        if keep:
+            print_hint(
+                f"\nThe folder stays: leadmaster --config {stage.folder}/leadmaster.toml run"
+            )
+
+
+def _create_visitor(client: ControlClient) -> None:
+    """Let a visitor in: a user of the demonstration's own, and a link that is good for once."""
+    client.post("users", name=VISITOR, role="admin")
+    print_text(f"   the console: {_create_sign_in_link(client)}")
+    print_text("   (open it in a browser; the link works once, for ten minutes)")
+
+
+def _create_sign_in_link(client: ControlClient) -> str:
+    url: str = client.post("sign-in-links", user=VISITOR)["url"]
+    return url
+
+
+def _run_visitor_turn(stage: DemoEnvironment, news: EventPrinter) -> None:
+    """Leave something to do, say how, and wait for the visitor to end it."""
+    from daemon.demo.script import choose_visitor_messages, map_contact_names
+
+    _print_heading(
+        10, "Your turn: link a phone, validate prospects, send one by hand, stop everything"
+    )
+    parts = choose_visitor_messages(stage.client)
+    news.add_names(map_contact_names(parts))
+    waiting = [_queue_message(stage.client, part) for part in parts]
+    for message in waiting:
+        _wait_for_event(news, partial(_is_settled, message["id"]))
+    print_raw(
+        f"\n   the console: {_create_sign_in_link(stage.client)}\n"
+        f"   commands:    {program_name()} --config {stage.folder}/leadmaster.toml queue list\n"
+        "   Ctrl-C ends the demonstration."
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    print_text("\nThat was it.")
+
+
+def _run_scenes(stage: DemoEnvironment) -> EventPrinter:
+    from daemon.demo.events import EventPrinter
+    from daemon.demo.script import build_phone_script, choose_recipients, map_contact_names
+
+    client = stage.client
+    _import_prospects(client)
+    parts = choose_recipients(client)
+    _pair_phones(client, stage.write_script(build_phone_script(parts)))
+    news = EventPrinter(client, map_contact_names(parts.values()))
+    messages = _queue_messages(client, parts, news)
+    _decide_by_person(client, messages, news)
+    _receive_answers(client, parts, messages, news)
+    _break_connection(client, parts, news)
+    _print_summary(client)
+    return news
+
+
+def _import_prospects(client: ControlClient) -> None:
+    from daemon.cli.prospect_import import import_file
+
+    _print_heading(
+        2, f"A list of prospects, {SAMPLE.name}: what is in it, and what would be rejected"
+    )
+    import_file(client, SAMPLE, {"statement": STATEMENT}, yes=True, max_shown=4)
+
+
+def _pair_phones(client: ControlClient, script: str) -> None:
+    from daemon.cli.pairing import show_pairing
+    from daemon.demo.script import SALES, SUPPORT
+
+    for number, name in enumerate((SALES, SUPPORT)):
+        _print_heading(
+            3 + number, f"The phone of {name} is linked; the virtual phone scans the code"
+        )
+        options = {"script": script, "seed": 7 + number}
+        client.post("sessions", name=name, channel="simulated", options=options)
+        client.post("sessions", name, "start")
+        show_pairing(client, name)
+
+
+def _queue_messages(
+    client: ControlClient, parts: Mapping[str, DemoMessage], news: EventPrinter
+) -> dict[str, dict[str, Any]]:
+    """Queue a message for each part; unknown numbers are checked first, then judged again."""
+    _print_heading(
+        5, "Eight messages are queued. The gate judges each; a number not known is checked"
+    )
+    messages = {role: _queue_message(client, parts[role]) for role in _ROLES}
+    for message in messages.values():
+        _wait_for_event(news, partial(_is_settled, message["id"]))
+    return messages
+
+
+def _queue_message(client: ControlClient, part: DemoMessage) -> dict[str, Any]:
+    message: dict[str, Any] = client.send(part.phone, part.text, session=part.session)
+    return message
+
+
+def _is_settled(message: str, event: Mapping[str, Any]) -> bool:
+    """Tell whether the message has come to rest, for the time being."""
+    if event["subject"] != message:
+        return False
+    data = event["data"]
+    manual = data["state"] == "cleared" and data["channel"] == "manual"
+    waits = data["state"] == "deferred" and data["due_at"] is not None
+    return manual or waits or data["state"] in {"held", "blocked", "failed", "delivered", "read"}
+
+
+def _decide_by_person(
+    client: ControlClient, messages: Mapping[str, Mapping[str, Any]], news: EventPrinter
+) -> None:
+    _print_heading(6, "A person decides: one message is approved, one is sent by hand")
+    held, found = messages["was a customer"]["id"], messages["was found"]["id"]
+    client.post("review", held, "approve", reason="I know them; they asked to be called")
+    client.post("manual", found, "take")
+    link = client.post("manual", found, "reveal")["link"]
+    print_text(f"   the chat opens with {link.partition('?')[0]}")
+    client.post("manual", found, "confirm")
+    _wait_for_state(news, held, {"delivered", "read"})
+
+
+def _receive_answers(
+    client: ControlClient,
+    parts: Mapping[str, DemoMessage],
+    messages: Mapping[str, Mapping[str, Any]],
+    news: EventPrinter,
+) -> None:
+    _print_heading(7, "Answers come in. BAJA suppresses a person under every name that they have")
+    _wait_for_state(news, messages["asks"]["id"], {"read"})
+    _wait_for_event(news, lambda event: event["type"] == "contact.suppressed")
+    gone = parts["opts out"]
+    other_form = gone.phone.replace("+549", "+54", 1)
+    again = replace(gone, phone=other_form, text="¿Seguro? Último aviso del taller.")
+    message = _queue_message(client, again)
+    _wait_for_state(news, message["id"], {"blocked"})
+
+
+def _break_connection(
+    client: ControlClient,
+    parts: Mapping[str, DemoMessage],
+    news: EventPrinter,
+) -> None:
+    from daemon.demo.script import SALES
+
+    _print_heading(8, "The line breaks. What is queued waits, and says so; then the phone is back")
+    _wait_for_event(news, lambda event: _is_down(event, SALES))
+    message = _queue_message(client, parts["waits"])
+    _wait_for_state(news, message["id"], {"read"})
+
+
+def _is_down(event: Mapping[str, Any], session: str) -> bool:
+    return bool(event["subject"] == session and event["data"].get("state") == "backoff")
+
+
+def _wait_for_state(news: EventPrinter, message: str, states: set[str]) -> None:
+    _wait_for_event(
+        news,
+        lambda event: event["subject"] == message and event["data"].get("state") in states,
+    )
+
+
+def _wait_for_event(news: EventPrinter, is_wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Wait for the story to go on; say so where it takes too long, and go on all the same."""
+    if not news.wait_for(is_wanted, _WAIT_SECONDS):
+        print_text(f"   (nothing of it for {_WAIT_SECONDS:g} s; the story goes on without it)")
+
+
+def _print_summary(client: ControlClient) -> None:
+    _print_heading(9, "What became of it")
+    found = client.get("messages", limit=50)["items"]
+    columns = {"state": "state", "channel": "by", "recipient": "to", "sentence": "why"}
+    print_table(found, columns, empty="")
+    counts = Counter(message["state"] for message in found)
+    print_text("   " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    ours = f"   {program_name()} --state-dir ./state"
+    print_raw(
+        "\nNext, with a daemon of your own:\n"
+        f"{ours} run\n"
+        f"{ours} sessions add ventas --channel simulated --start\n"
+        f"{ours} sessions qr ventas"
+    )
+
+
+def _print_heading(number: int, title: str) -> None:
+    print_text(f"\n{number}. {title}")

@@ -1,0 +1,76 @@
+"""Dispatches committed events to the plugins that observe them, and records plugin failures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.bus import EventBus, SubscriberLagged
+from daemon.events import PluginFailed
+from daemon.plugin_manager import Plugins
+from storage.db import Database
+from storage.errors import StorageError
+
+log = structlog.get_logger("plugins")
+
+_MAX_QUEUED_EVENTS = 4096
+_MAX_QUEUED_FAILURES = 256
+
+
+class EventDispatcher:
+    """One task that tells the plugins what was committed, and one that stores their failures."""
+
+    def __init__(self, plugins: Plugins, bus: EventBus, database: Database, clock: Clock) -> None:
+        self._plugins = plugins
+        self._bus = bus
+        self._database = database
+        self._clock = clock
+        self._failures: asyncio.Queue[PluginFailed] = asyncio.Queue(_MAX_QUEUED_FAILURES)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Observe for as long as the block lasts."""
+        self._plugins.on_failure = self._queue_failure
+        tasks = [
+            asyncio.create_task(self._dispatch_events(), name="observers"),
+            asyncio.create_task(self._store_failures(), name="plugin-failures"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _dispatch_events(self) -> None:
+        """Tell each stored event in order; whoever is too slow for the stream loses a part."""
+        while True:
+            subscription = self._bus.subscribe(_MAX_QUEUED_EVENTS)
+            try:
+                async for published in subscription:
+                    # A plugin that fails on being told that it failed would never stop failing.
+                    if published.seq is not None and not isinstance(published.event, PluginFailed):
+                        await self._plugins.observe(published.event)
+            except SubscriberLagged:
+                log.warning("observers_lagged", events=_MAX_QUEUED_EVENTS)
+            finally:
+                subscription.close()
+
+    def _queue_failure(self, plugin: str, hook: str, sentence: str) -> None:
+        event = PluginFailed(subject=plugin, at=self._clock.now(), hook=hook, sentence=sentence)
+        with contextlib.suppress(asyncio.QueueFull):  # the log has it; the table can do without
+            self._failures.put_nowait(event)
+
+    async def _store_failures(self) -> None:
+        while True:
+            await self._store_failure(await self._failures.get())
+
+    async def _store_failure(self, event: PluginFailed) -> None:
+        try:
+            await self._database.write(lambda tx: tx.emit(event))
+        except StorageError as error:
+            log.warning("plugin_failure_not_stored", code=error.code)

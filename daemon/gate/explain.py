@@ -1,0 +1,197 @@
+"""Explains a verdict in plain lines, and what it would be if a fact changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import rules
+from daemon.errors import BadRequest, NotFound
+from daemon.gate import facts, hard_limits
+from daemon.rulesets import history
+from daemon.rulesets.active import ActiveRulesets
+from rules.explain import explain_decision, explain_score
+from rules.facts import FACTS, Fact, FactType, find_nearest_fact
+from rules.known_values import known_values
+from storage import decisions, evidence, messages, prospects, suppressions
+from storage.decisions import DecisionRecord
+from storage.tx import Reader
+
+_SCORE = "prospect.score_contactabilidad"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictExplanation:
+    """Lines for people, and what they were made from; `decision` is None for a bare prospect.
+
+    `changed` holds the facts that were supposed to be otherwise.
+    """
+
+    subject: str
+    decision: str | None
+    verdict: str | None
+    score: int | None
+    ruleset: str
+    lines: tuple[str, ...]
+    changed: Mapping[str, object]
+
+
+def build_explanation(
+    reader: Reader,
+    active: ActiveRulesets,
+    subject: str,
+    what_if: Mapping[str, object],
+    at: datetime,
+) -> VerdictExplanation:
+    """Explain the last decision on a message or a prospect, or one decision by its id.
+
+    A decision is explained by the rules that made it; with `what_if`, the live rules judge its
+    facts anew, with these instead. Raises :class:`NotFound`.
+    """
+    record = _find_decision(reader, subject)
+    if record is None:
+        return _explain_prospect(reader, active, subject, what_if, at)
+    if "fault" in record.document:
+        return _explain_fault(subject, record)
+    gate = active.gate.ruleset if what_if else _find_ruleset(reader, active, record.ruleset)
+    known = _build_facts(reader, active, record, what_if)
+    opinions = parse_opinions(record.document)
+    decision = hard_limits.apply_hard_limits(
+        rules.RuleEvaluator(gate, "reference").decide(known, opinions), known
+    )
+    if not what_if:  # told again, not judged again: it names who judged it then
+        decision = replace(decision, engine=str(record.document.get("engine", decision.engine)))
+    return VerdictExplanation(
+        subject=subject,
+        decision=record.id,
+        verdict=decision.verdict.value,
+        score=decision.score,
+        ruleset=decision.ruleset,
+        lines=tuple(explain_decision(decision, gate)),
+        changed=dict(what_if),
+    )
+
+
+def parse_what_if(words: Mapping[str, str]) -> dict[str, object]:
+    """Return facts and values as a person writes them: `yes`, `3`, `none`; empty is missing.
+
+    Raises :class:`BadRequest` with the nearest fact, or with what the fact may be.
+    """
+    return {name: _parse_fact_value(name, word) for name, word in words.items()}
+
+
+def _parse_fact_value(name: str, word: str) -> object:
+    fact = FACTS.get(name)
+    if fact is None:
+        near = find_nearest_fact(name)
+        raise BadRequest(
+            f"There is no fact {name}.", hint=f"Did you mean {near}?" if near else "See the facts."
+        )
+    if not word:
+        return None
+    value = _convert_fact_value(fact, word)
+    if not known_values([fact], {name: value}):
+        values = ", ".join(fact.values) or f"{fact.low:g} to {fact.high:g}"
+        raise BadRequest(f"{word} is no value of {name}.", hint=f"It knows: {values}")
+    return value
+
+
+def _convert_fact_value(fact: Fact, word: str) -> object:
+    match fact.type:
+        case FactType.BOOL:
+            return {"true": True, "yes": True, "false": False, "no": False}.get(word, word)
+        case FactType.NUMBER:
+            try:
+                return float(word)
+            except ValueError:
+                return word
+        case FactType.NAMES:
+            return [] if word == "none" else word.split(",")
+        case _:
+            return word
+
+
+def _find_decision(reader: Reader, subject: str) -> DecisionRecord | None:
+    """Return the decision that is meant; None for a prospect on whom there is none yet."""
+    if subject.startswith("dec_"):
+        found = decisions.get_decision(reader, subject)
+    elif subject.startswith("msg_"):
+        found = next(iter(decisions.list_message_decisions(reader, subject)[::-1]), None)
+    else:
+        prospect = prospects.get_prospect(reader, subject)
+        if prospect is None:
+            raise NotFound(f"There is no message, decision or prospect {subject}.")
+        return decisions.get_latest_contact_decision(reader, prospect.contact)
+    if found is None:
+        raise NotFound(f"There is no decision on {subject}.")
+    return found
+
+
+def _find_ruleset(reader: Reader, active: ActiveRulesets, hash_: str) -> rules.Ruleset:
+    """Return the gate that made a decision; the live one where it can't be read any more."""
+    live = active.gate.ruleset
+    return live if live.hash == hash_ else history.load_stored_gate(reader, hash_) or live
+
+
+def _build_facts(
+    reader: Reader, active: ActiveRulesets, record: DecisionRecord, what_if: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the facts of a decision with its text, and with what is supposed to be otherwise."""
+    message = messages.get_message(reader, record.message)
+    known = {**record.facts, "message.text": message.text if message else None, **what_if}
+    if _SCORE not in what_if and any(name.startswith("prospect.") for name in what_if):
+        known[_SCORE] = active.score.score(known).score
+    return known
+
+
+def _explain_prospect(
+    reader: Reader,
+    active: ActiveRulesets,
+    subject: str,
+    what_if: Mapping[str, object],
+    at: datetime,
+) -> VerdictExplanation:
+    prospect = prospects.require_prospect(reader, subject)
+    known = facts.build_prospect_facts(
+        prospect,
+        evidence.list_contact_evidence(reader, prospect.contact),
+        suppressed=suppressions.is_contact_suppressed(reader, prospect.contact),
+        at=at,
+    )
+    result = active.score.score({**known, **what_if})
+    return VerdictExplanation(
+        subject=subject,
+        decision=None,
+        verdict=None,
+        score=result.score,
+        ruleset=result.ruleset,
+        lines=tuple(explain_score(result, active.score.ruleset)),
+        changed=dict(what_if),
+    )
+
+
+def _explain_fault(subject: str, record: DecisionRecord) -> VerdictExplanation:
+    sentence = f"The gate could not judge, and let nothing through: {record.document['sentence']}"
+    lines = (sentence, f"rules {record.ruleset[:12]}")
+    return VerdictExplanation(subject, record.id, record.verdict, None, record.ruleset, lines, {})
+
+
+def parse_opinions(document: Mapping[str, Any]) -> tuple[rules.Opinion, ...]:
+    """Return the opinions of plugins that a stored decision took into account."""
+    return tuple(
+        rules.Opinion(
+            each["source"],
+            rules.VetoEffect(each["effect"]),
+            each["reason"],
+            _parse_defer(each["defer"]),
+        )
+        for each in document.get("opinions", ())
+    )
+
+
+def _parse_defer(plain: Mapping[str, Any] | None) -> rules.Defer | None:
+    if plain is None:
+        return None
+    return rules.Defer(rules.DeferKind(plain["kind"]), plain["window"], plain["seconds"])

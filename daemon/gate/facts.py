@@ -1,0 +1,191 @@
+"""Builds the facts that rules read from stored rows and the time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+
+from daemon.gate.consent import Permission, derive_permission
+from statemachines.message import MANUAL
+from storage.evaluation_context import EvaluationContext, FirstContactShare
+from storage.evidence import Evidence, EvidenceKind
+from storage.messages import MessageRecord
+from storage.prospect_reviews import ProspectReview
+from storage.prospects import ProspectRecord
+
+Facts: TypeAlias = dict[str, object]
+ReviewStatus: TypeAlias = Literal["none", "waiting", "approved", "rejected"]
+
+_LINK = re.compile(
+    r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|net|org|ar|mx|br|cl|co|io|me)\b", re.IGNORECASE
+)
+_WORD = re.compile(r"\w+")
+_SHINGLE_WORDS = 3
+_CONFIRMATION = "opt_out_confirmation"
+_MIN_FIRST_CONTACTS = 10
+"""Fewer first contacts say nothing of a number: one complaint would be half of two."""
+
+
+def build_prospect_facts(
+    prospect: ProspectRecord | None,
+    evidence: Sequence[Evidence],
+    *,
+    suppressed: bool,
+    at: datetime,
+) -> Facts:
+    """Return the ``prospect.*`` facts but for the score; None means that it is not known."""
+    facts: Facts = {"prospect.suppressed": suppressed}
+    permission = derive_permission(evidence, at)
+    facts["prospect.permission"] = permission.value
+    if prospect is None:
+        return facts
+    inbound = _latest_evidence(evidence, EvidenceKind.INBOUND)
+    return facts | {
+        "prospect.validado_tecnicamente": compute_validado(prospect, at),
+        "prospect.validation_age_days": _days_since(prospect.validated_at, at),
+        "prospect.on_whatsapp": str(prospect.on_whatsapp),
+        "prospect.intent": str(prospect.intent),
+        "prospect.cartera_origen": prospect.cartera_origen,
+        "prospect.line_type": str(prospect.line_type),
+        "prospect.country": prospect.country,
+        "prospect.bounces": _count_bounces_since_validation(evidence, prospect.validated_at),
+        "prospect.complaints": sum(e.kind is EvidenceKind.COMPLAINT for e in evidence),
+        "prospect.data_age_days": _whole_days_since(prospect.data_date, at),
+        "prospect.days_since_inbound": _days_since(inbound.at if inbound else None, at),
+    }
+
+
+def compute_validado(prospect: ProspectRecord, at: datetime) -> bool | None:
+    """Return `validado_tecnicamente` as of now: what has run out holds for nobody, swept or not."""
+    over = prospect.expires_at is not None and prospect.expires_at <= at
+    return None if prospect.validado_tecnicamente and over else prospect.validado_tecnicamente
+
+
+def compute_review_status(
+    reason: str | None, review: ProspectReview | None, *, in_band: bool
+) -> ReviewStatus:
+    """Return where the prospect itself stands in the review queue.
+
+    ``asked``: why a person should look; ``said``: the word that holds; ``in_band``: its score is
+    one at which a person looks before we write.
+    """
+    if reason:
+        return "waiting"
+    if review:
+        return review.word.value
+    return "waiting" if in_band else "none"
+
+
+def build_message_facts(message: MessageRecord, context: EvaluationContext) -> Facts:
+    """Return the ``message.*``, ``history.*`` and ``session.*`` facts."""
+    history, session, first = context.history, context.session, context.first_contacts
+    return {
+        "message.kind": derive_message_kind(message, context),
+        "message.first_contact": is_first_contact(context),
+        "message.approved": context.approved,
+        "message.length": len(message.text),
+        "message.links": len(_LINK.findall(message.text)),
+        "message.similarity": compute_similarity(message.text, history.recent_texts),
+        "message.duplicate": history.duplicate,
+        "message.text": message.text,
+        "message.template": message.template,
+        "history.sent_24h": history.sent_24h,
+        "history.sent_7d": history.sent_7d,
+        "history.sent_30d": history.sent_30d,
+        "history.unanswered": history.unanswered,
+        "session.channel": message.channel,
+        "session.state": session.connection,
+        "session.sending": _derive_sending(message, context),
+        "session.window_open": _is_in_conversation(context),
+        "session.number_age_days": _days_since(session.linked_at, context.at),
+        "session.new_chats_24h": session.new_chats_24h,
+        "session.answered_rate": _compute_rate(first.answered),
+        "session.undelivered_rate": _compute_rate(first.undelivered),
+        "session.complaint_rate": _compute_rate(first.complained),
+        "campaign.name": message.campaign,
+        "campaign.automatic": message.channel != MANUAL if message.campaign else None,
+        "campaign.sent": context.campaign_sent,
+    }
+
+
+def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> str:
+    """Derive the kind: callers never declare it.
+
+    A reply answers an inbound of the last 24 hours that was no refusal, and comes
+    from no campaign. Only the core makes confirmations of opt-outs.
+    """
+    if message.kind == _CONFIRMATION:
+        return _CONFIRMATION
+    return "reply" if not message.campaign and _is_in_conversation(context) else "commercial"
+
+
+def is_first_contact(context: EvaluationContext) -> bool:
+    """Tell whether nothing ever went between us, in either direction."""
+    theirs = {EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE}
+    return context.history.ever == 0 and not any(e.kind in theirs for e in context.evidence)
+
+
+def compute_similarity(text: str, others: Iterable[str]) -> float:
+    """Return how like the likest of ``others`` a text is: 1 is the same, by runs of three words."""
+    own = _split_shingles(text)
+    shares = (
+        len(own & theirs) / len(own | theirs)
+        for theirs in map(_split_shingles, others)
+        if own | theirs
+    )
+    return round(max(shares, default=0.0), 3)
+
+
+def redact_facts(facts: Mapping[str, object], body_hash: str) -> Facts:
+    """Return the snapshot that is kept: the text is replaced by its hash."""
+    return {**facts, "message.text": f"sha256:{body_hash}"}
+
+
+def _derive_sending(message: MessageRecord, context: EvaluationContext) -> str:
+    """A person's phone needs no connection of ours, but a banned number is silent by hand too."""
+    if message.channel == MANUAL:
+        return "none" if context.session.banned else "all"
+    return context.session.sending
+
+
+def _compute_rate(share: FirstContactShare) -> float | None:
+    return round(share.count / share.total, 3) if share.total >= _MIN_FIRST_CONTACTS else None
+
+
+def _is_in_conversation(context: EvaluationContext) -> bool:
+    return derive_permission(context.evidence, context.at) is Permission.CONVERSATION
+
+
+def _latest_evidence(evidence: Sequence[Evidence], kind: EvidenceKind) -> Evidence | None:
+    return max((e for e in evidence if e.kind is kind), key=lambda e: e.at, default=None)
+
+
+def _count_bounces_since_validation(
+    evidence: Sequence[Evidence], validated_at: datetime | None
+) -> int:
+    return sum(
+        e.kind is EvidenceKind.BOUNCE and (validated_at is None or e.at > validated_at)
+        for e in evidence
+    )
+
+
+def _days_since(then: datetime | None, at: datetime) -> float | None:
+    return None if then is None else max(0.0, (at - then) / timedelta(days=1))
+
+
+def _whole_days_since(then: datetime | None, at: datetime) -> int | None:
+    """Count days begun and ended: the date of contact data has no hour."""
+    days = _days_since(then, at)
+    return None if days is None else int(days)
+
+
+def _split_shingles(text: str) -> frozenset[tuple[str, ...]]:
+    words = _WORD.findall(text.casefold())
+    runs = range(max(1, len(words) - _SHINGLE_WORDS + 1))
+    return (
+        frozenset(tuple(words[start : start + _SHINGLE_WORDS]) for start in runs)
+        if words
+        else frozenset()
+    )

@@ -1,0 +1,284 @@
+"""The gate: facts for one message → rules and opinions → decision → permit.
+
+It evaluates a message twice, on enqueue and at release, and it fails closed: a fault in here
+lets nothing through and destroys nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+import rules
+from daemon.api.clock import Clock
+from daemon.api.opinions import OpinionRequest
+from daemon.api.permit import Permit, PermitSigner
+from daemon.gate import facts, hard_limits, recipient_locale
+from daemon.plugin_manager import PluginAnswer, Plugins
+from daemon.rulesets.active import ActiveRulesets, CompiledRulesets
+from rules.verdict import Defer, DeferKind, Opinion, VetoEffect
+from storage import evaluation_context
+from storage.db import Database
+from storage.evaluation_context import EvaluationContext
+from storage.ids import new_id
+from storage.messages import MessageRecord
+from storage.prospect_reviews import ProspectReviewOutcome
+
+log = structlog.get_logger("gate")
+
+_SHORTEST_WAIT = timedelta(seconds=1)
+"""A deferral that ends at once, as a plugin may ask for, must not keep the gate spinning."""
+
+
+class EvaluationPhase(StrEnum):
+    """Which of its two looks the gate takes."""
+
+    ENQUEUE = "enqueue"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFault:
+    """The gate could not judge: why, for people and for alarms."""
+
+    reason_code: str
+    sentence: str
+    dump: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One look at one message: a decision, or a fault, and all that it was based on.
+
+    ``until`` is when the last timed deferral ends, if there is one.
+    """
+
+    message: MessageRecord
+    phase: EvaluationPhase
+    at: datetime
+    context: EvaluationContext
+    facts: facts.Facts
+    outcome: rules.Decision | EvaluationFault
+    ruleset: str
+    microseconds: int
+    deferred_until: datetime | None = None
+    shadow: rules.Decision | None = None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Tell whether the message may go."""
+        return isinstance(self.outcome, rules.Decision) and (
+            self.outcome.verdict is rules.Verdict.ALLOW
+        )
+
+    @property
+    def first_contact(self) -> bool:
+        """Tell whether this would be the first that ever went between us."""
+        return bool(self.facts["message.first_contact"])
+
+
+class Gate:
+    """Judges messages. It reads, asks and signs; it never writes and never sends."""
+
+    def __init__(
+        self,
+        database: Database,
+        plugins: Plugins,
+        rulesets: ActiveRulesets,
+        signer: PermitSigner,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._plugins = plugins
+        self._rulesets = rulesets
+        self._signer = signer
+        self._clock = clock
+        self.fault_count = 0
+
+    async def evaluate(self, message: MessageRecord, phase: EvaluationPhase) -> Evaluation:
+        """Judge a message as things are now. Raises only what storage raises."""
+        at = self._clock.now()
+        around = await self._database.read(
+            lambda reader: evaluation_context.read_evaluation_context(reader, message, at)
+        )
+        judges = (
+            self._rulesets.compiled
+        )  # one rule set from here to the end, whatever is swapped in
+        known: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
+        until, microseconds, shadow = None, 0, None
+        try:
+            known = self._build_facts(judges, message, around)
+            answers = await self._plugins.judge(_build_question(message, known))
+            begun = time.perf_counter()
+            outcome = self._decide(judges, known, answers, around)
+            microseconds = round((time.perf_counter() - begun) * 1e6)
+            until = _compute_deferred_until(judges, outcome, message, around)
+            shadow = self._evaluate_shadow(outcome, message, known, around)
+        except Exception as error:
+            log.exception("gate_failed", message=message.id)
+            outcome = self._record_fault(
+                "gate_failed", f"The gate failed: {type(error).__name__}.", {}
+            )
+        return Evaluation(
+            message=message,
+            phase=phase,
+            at=at,
+            context=around,
+            facts=known,
+            outcome=outcome,
+            ruleset=judges.gate.ruleset.hash,
+            microseconds=microseconds,
+            deferred_until=until,
+            shadow=shadow,
+        )
+
+    def sign_permit(self, evaluation: Evaluation, decision: str, valid: timedelta) -> Permit:
+        """Sign leave for exactly what was looked at; ``decision`` is the stored decision's id."""
+        if not evaluation.is_allowed:
+            msg = "a permit was asked for a message that the gate did not allow"
+            raise ValueError(msg)
+        message = evaluation.message
+        unsigned = Permit(
+            id=new_id("per", evaluation.at),
+            message=message.id,
+            recipient=message.recipient,
+            body=message.body_hash,
+            session=message.session,
+            decision=decision,
+            ruleset=evaluation.ruleset,
+            expires_at=evaluation.at + valid,
+        )
+        return self._signer.sign(unsigned)
+
+    def _build_facts(
+        self, rulesets: CompiledRulesets, message: MessageRecord, context: EvaluationContext
+    ) -> facts.Facts:
+        known = facts.build_prospect_facts(
+            context.prospect, context.evidence, suppressed=context.suppressed, at=context.at
+        )
+        known |= facts.build_message_facts(message, context)
+        place = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
+        known |= place.build_clock_facts(rulesets.gate.ruleset, context.at)
+        if context.prospect is not None:
+            score = known["prospect.score_contactabilidad"] = _compute_score(rulesets, known)
+            known["prospect.review"] = facts.compute_review_status(
+                context.review_reason, context.reviewed, in_band=score in rulesets.review_band
+            )
+        return known
+
+    def _evaluate_shadow(
+        self,
+        outcome: rules.Decision | EvaluationFault,
+        message: MessageRecord,
+        message_facts: facts.Facts,
+        context: EvaluationContext,
+    ) -> rules.Decision | None:
+        """Return what the shadow would have said of the same facts; its trouble is nobody's."""
+        shadow = self._rulesets.shadow
+        if shadow is None or isinstance(outcome, EvaluationFault):
+            return None
+        try:
+            place = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
+            seen = {**message_facts, **place.build_clock_facts(shadow.gate.ruleset, context.at)}
+            seen["prospect.score_contactabilidad"] = _compute_score(shadow, message_facts)
+            return hard_limits.apply_hard_limits(shadow.gate.decide(seen, outcome.opinions), seen)
+        except Exception:
+            log.exception("shadow_failed", message=message.id)
+            return None
+
+    def _decide(
+        self,
+        rulesets: CompiledRulesets,
+        message_facts: Mapping[str, object],
+        answers: Sequence[PluginAnswer],
+        context: EvaluationContext,
+    ) -> rules.Decision | EvaluationFault:
+        late = next((answer for answer in answers if answer.failure), None)
+        if late:
+            return self._record_fault(
+                "plugin_opinion_missing", late.failure, {"plugin": late.plugin}
+            )
+        opinions = _build_core_opinions(message_facts, context)
+        for answer in answers:
+            if isinstance(answer.value, Opinion) and _is_valid_opinion(answer.value):
+                opinions.append(answer.value)
+            elif answer.value is not None:
+                sentence = f"The plugin {answer.plugin!r} gave an answer that is no opinion."
+                return self._record_fault(
+                    "plugin_opinion_invalid", sentence, {"plugin": answer.plugin}
+                )
+        try:
+            decision = rulesets.gate.decide(message_facts, opinions)
+        except rules.GateFault as fault:
+            return self._record_fault(fault.reason_code, fault.sentence, fault.dump)
+        return hard_limits.apply_hard_limits(decision, message_facts)
+
+    def _record_fault(
+        self, reason_code: str, sentence: str, dump: Mapping[str, object]
+    ) -> EvaluationFault:
+        self.fault_count += 1
+        log.error("gate_faulted", reason_code=reason_code)
+        return EvaluationFault(reason_code, sentence, dump)
+
+
+def _compute_score(rulesets: CompiledRulesets, message_facts: Mapping[str, object]) -> int | None:
+    """Return the score as of now; a fault leaves it unknown, which blocks."""
+    try:
+        return rulesets.score.score(message_facts).score
+    except rules.GateFault as fault:
+        log.exception("score_faulted", reason_code=fault.reason_code)
+        return None
+
+
+def _compute_deferred_until(
+    rulesets: CompiledRulesets,
+    outcome: rules.Decision | EvaluationFault,
+    message: MessageRecord,
+    context: EvaluationContext,
+) -> datetime | None:
+    """Return when the last of a decision's timed deferrals ends, if any does."""
+    if isinstance(outcome, EvaluationFault):
+        return None
+    place = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
+    ends = (
+        place.find_next_opening(rulesets.gate.ruleset, defer.window, context.at)
+        if defer.window is not None
+        else context.at + timedelta(seconds=defer.seconds or 0)
+        for defer in outcome.defers
+        if defer.window is not None or defer.seconds is not None
+    )
+    last = max((end for end in ends if end is not None), default=None)
+    return None if last is None else max(last, context.at + _SHORTEST_WAIT)
+
+
+def _build_question(message: MessageRecord, message_facts: facts.Facts) -> OpinionRequest:
+    return OpinionRequest(
+        message.id, message.recipient, message.session, message.channel, dict(message_facts)
+    )
+
+
+def _is_valid_opinion(opinion: Opinion) -> bool:
+    """Tell whether its words are ours: a plain "block" would be no effect, and block nothing."""
+    defer = opinion.defer
+    return isinstance(opinion.effect, VetoEffect) and (
+        defer is None or (isinstance(defer, Defer) and isinstance(defer.kind, DeferKind))
+    )
+
+
+def _build_core_opinions(
+    message_facts: Mapping[str, object], context: EvaluationContext
+) -> list[Opinion]:
+    """Return the core's own word: a person should read theirs first, or said no to them."""
+    if message_facts["message.kind"] != "commercial":
+        return []
+    if context.review_reason:
+        return [Opinion("core", VetoEffect.HOLD, context.review_reason)]
+    if context.reviewed and context.reviewed.word is ProspectReviewOutcome.REJECTED:
+        sentence = f"A person rejected this prospect: {context.reviewed.reason}"
+        return [Opinion("core", VetoEffect.BLOCK, sentence)]
+    return []

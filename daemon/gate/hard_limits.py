@@ -1,0 +1,66 @@
+"""Limits that no rule file can lift, applied after the rules and again when sending commits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from daemon.gate.consent import Permission
+from rules import Decision, Defer, Verdict
+from rules.verdict import DeferKind
+
+MANUAL = "manual"
+OPT_OUT_CONFIRMATION = "opt_out_confirmation"
+_ANSWER_KINDS = frozenset({"reply", OPT_OUT_CONFIRMATION})
+_NO_PERMISSION = frozenset({Permission.NONE, Permission.REFUSED})
+
+
+def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decision:
+    """Return the decision, made stricter where a promise of the product asks for it.
+
+    The shipped rules say the same things, with reasons and examples; this holds where
+    an operator's file has forgotten or removed them.
+    """
+    if decision.verdict is Verdict.BLOCK:
+        return decision
+    if blocked := _find_block_reason(facts):
+        return _replace_verdict(decision, Verdict.BLOCK, *blocked)
+    if _needs_manual_sending(facts) and (decision.verdict, decision.route) != (
+        Verdict.ROUTE,
+        MANUAL,
+    ):
+        sentence = "Found, not asked: a person writes to them, not a machine"
+        routed = _replace_verdict(decision, Verdict.ROUTE, "floor_public_source", sentence)
+        return replace(routed, route=MANUAL)
+    undecided = facts.get("prospect.validado_tecnicamente") is None
+    if undecided and decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}:
+        sentence = "Whether the number can be reached is not decided yet"
+        waiting = _replace_verdict(decision, Verdict.DEFER, "floor_not_validated", sentence)
+        return replace(waiting, defers=(Defer(DeferKind.UNTIL_CHECKED),))
+    return decision
+
+
+def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:
+    if facts["prospect.suppressed"] is not False and facts["message.kind"] != OPT_OUT_CONFIRMATION:
+        return "floor_suppressed", "The contact is not to be written to"
+    if facts.get("prospect.validado_tecnicamente") is False:
+        return "floor_not_reachable", "The number is known not to be reachable"
+    if facts["prospect.permission"] in _NO_PERMISSION and not _is_answer(facts):
+        return "floor_no_permission", "Nobody told us that we may write"
+    return None
+
+
+def _is_answer(facts: Mapping[str, object]) -> bool:
+    return facts["message.kind"] in _ANSWER_KINDS
+
+
+def _needs_manual_sending(facts: Mapping[str, object]) -> bool:
+    by_machine = facts["session.channel"] != MANUAL
+    found = facts["prospect.permission"] == Permission.PUBLIC_SOURCE
+    return by_machine and found and not _is_answer(facts)
+
+
+def _replace_verdict(decision: Decision, verdict: Verdict, code: str, sentence: str) -> Decision:
+    return replace(
+        decision, verdict=verdict, reason_code=code, sentence=sentence, route=None, defers=()
+    )

@@ -1,0 +1,60 @@
+"""The time zones and country of a recipient, as far as the number tells, and the local time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from rules import Ruleset, windows
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientLocale:
+    """The IANA zones that a number may be in, its country, and the zone to fall back on."""
+
+    zones: tuple[str, ...]
+    country: str | None
+    default_zone: str
+
+    def build_clock_facts(self, ruleset: Ruleset, at: datetime) -> dict[str, object]:
+        """Return the ``clock.*`` facts; hour and day are those of the first zone."""
+        local = at.astimezone(ZoneInfo(self.zones[0] if self.zones else self.default_zone))
+        return {
+            "clock.local_hour": local.hour,
+            "clock.weekday": _WEEKDAYS[local.weekday()],
+            "clock.holiday": windows.is_holiday(local.date(), self.country),
+            "clock.in_window": sorted(
+                windows.list_open_windows(
+                    ruleset.windows, at, self.zones, self.country, self.default_zone
+                )
+            ),
+        }
+
+    def find_next_opening(self, ruleset: Ruleset, window: str, at: datetime) -> datetime | None:
+        """Return when a named window opens next there; None when it never does within a year."""
+        return windows.find_next_opening(
+            ruleset.windows[window], at, self.zones, self.country, self.default_zone
+        )
+
+
+def locale_from_phone(phone: str, default_zone: str) -> RecipientLocale:
+    """Return the place of an E.164 number; ``default_zone`` is the session's."""
+    zones, country = _lookup_zones_and_country(phone)
+    return RecipientLocale(zones, country, default_zone)
+
+
+@lru_cache(maxsize=4096)
+def _lookup_zones_and_country(phone: str) -> tuple[tuple[str, ...], str | None]:
+    """Load the library only here: most processes of ours never ask where a number lives."""
+    import phonenumbers  # noqa: PLC0415
+    from phonenumbers import timezone  # noqa: PLC0415
+
+    number = phonenumbers.parse(phone, None)
+    found: Sequence[str] = timezone.time_zones_for_number(number)
+    known = tuple(zone for zone in found if zone != timezone.UNKNOWN_TIMEZONE)
+    return known, phonenumbers.region_code_for_number(number)

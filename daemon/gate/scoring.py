@@ -1,0 +1,84 @@
+"""Recomputes a prospect's permission and score from its evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import structlog
+
+import rules
+from daemon.events import ProspectChanged
+from daemon.gate import facts
+from daemon.gate.consent import derive_permission
+from daemon.rulesets.active import ActiveRulesets
+from storage import contacts, evidence, prospects, suppressions
+from storage.evidence import Evidence
+from storage.prospects import ProspectRecord
+from storage.tx import Tx
+
+log = structlog.get_logger("scoring")
+
+
+class Scoring:
+    """Keeps the columns of a prospect in step with what is known of its contact."""
+
+    def __init__(self, rulesets: ActiveRulesets) -> None:
+        self._rulesets = rulesets
+
+    def compute_score(self, prospect_facts: Mapping[str, object]) -> rules.ScoreResult | None:
+        """Return ``score_contactabilidad`` for these facts, or None when the engines fault."""
+        try:
+            return self._rulesets.score.score(prospect_facts)
+        except rules.GateFault as fault:
+            log.error("score_faulted", reason_code=fault.reason_code)
+            return None
+
+    def refresh_prospect(
+        self, tx: Tx, contact: str, now: datetime, *, reason_code: str, sentence: str
+    ) -> None:
+        """Recompute permission and score of the contact's prospect in this transaction.
+
+        Call it after adding evidence. Every open decision on the contact becomes stale by it
+        (its revision grows), and ``prospect.changed`` is emitted where a column changed.
+        """
+        contacts.bump_contact_revision(tx, contact)
+        prospect = prospects.find_prospect_by_contact(tx, contact)
+        if prospect is None:
+            return
+        known = evidence.list_contact_evidence(tx, contact)
+        changes = self._compute_columns(tx, prospect, known, now)
+        if all(getattr(prospect, name) == value for name, value in changes.items()):
+            return
+        prospects.update_prospect(tx, prospect.id, at=now, **changes)
+        after = prospects.require_prospect(tx, prospect.id)
+        tx.emit(
+            ProspectChanged(
+                subject=after.id,
+                at=now,
+                validation=str(after.validation),
+                validado_tecnicamente=after.validado_tecnicamente,
+                score_contactabilidad=after.score_contactabilidad,
+                permission=str(after.permission),
+                reason_code=reason_code,
+                sentence=sentence,
+            )
+        )
+
+    def _compute_columns(
+        self, tx: Tx, prospect: ProspectRecord, pieces: Sequence[Evidence], now: datetime
+    ) -> dict[str, object]:
+        result = self.compute_score(
+            facts.build_prospect_facts(
+                prospect,
+                pieces,
+                suppressed=suppressions.is_contact_suppressed(tx, prospect.contact),
+                at=now,
+            )
+        )
+        columns: dict[str, object] = {"permission": derive_permission(pieces, now).value}
+        if result is not None:
+            columns["score_contactabilidad"] = result.score
+            columns["score_explanation"] = json.dumps(result.to_dict(), ensure_ascii=False)
+        return columns

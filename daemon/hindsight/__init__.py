@@ -1,1 +1,0 @@
-"""The rules asked again about what was decided: why, what if, and what others would say."""

@@ -1,0 +1,58 @@
+"""Serves the console's static files under addresses that hold their version."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from daemon.errors import NotFound
+
+routes = web.RouteTableDef()
+
+_STATIC_FOLDER: Final = Path(__file__).parent.parent / "static"
+_CONTENT_TYPES: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+}
+_VERSION_DIGITS: Final = 12
+
+
+@cache
+def _read_files() -> dict[str, bytes]:
+    """Return every file by name; they come with the package and never change while it runs."""
+    return {path.name: path.read_bytes() for path in sorted(_STATIC_FOLDER.iterdir())}
+
+
+@cache
+def get_assets_version() -> str:
+    """Return what changes when any of the files does: modules import each other by plain name."""
+    return hashlib.sha256(b"".join(_read_files().values())).hexdigest()[:_VERSION_DIGITS]
+
+
+def build_asset_url(name: str) -> str:
+    """Return where a file is served."""
+    return f"/static/{get_assets_version()}/{name}"
+
+
+@routes.get("/static/{version}/{name}")
+async def serve_static_file(request: web.Request) -> web.Response:
+    """Return a file; a browser may keep it for good, for its address holds its version."""
+    name = request.match_info["name"]
+    content = _read_files().get(name)
+    if content is None or request.match_info["version"] != get_assets_version():
+        raise NotFound(f"There is no file {name} in this version.")
+    return web.Response(
+        body=content,
+        content_type=_CONTENT_TYPES[Path(name).suffix],
+        charset="utf-8",
+        headers={
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )

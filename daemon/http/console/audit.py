@@ -1,0 +1,80 @@
+"""The `/audit` page: what people did, when, to what and why; newest first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+
+from daemon.http.bodies import PageLimit, RequestQuery, read_query
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import render_page, render_piece
+from daemon.http.health import get_services
+from storage import audit, console_queries, messages, prospects
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+_SUBJECT_PAGES: Final = {"msg_": "/messages/", "pro_": "/prospects/", "imp_": "/prospects/imports/"}
+"""Where a subject has a page of its own, by how its id begins."""
+
+
+class AuditPageQuery(RequestQuery, frozen=True):
+    """Which entries: somebody's, of one action, about one subject; older than `before`."""
+
+    who: str = ""
+    action: str = ""
+    subject: str = ""
+    before: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limit: PageLimit = 50
+
+
+@routes.get("/audit")
+@render_errors
+async def show_audit_page(request: web.Request) -> web.StreamResponse:
+    """Show the audit; a filter or the next page asks for the list alone."""
+    wanted, house = read_query(request, AuditPageQuery), get_services(request)
+    found = await house.database.read(
+        lambda reader: audit.list_audit_entries(
+            reader,
+            who=wanted.who,
+            action=wanted.action,
+            subject=wanted.subject.strip(),
+            before=wanted.before or None,
+            limit=wanted.limit + 1,
+        )
+    )
+    people, actions = await house.database.read(audit.list_audit_filters)
+    shown = found[: wanted.limit]
+    subjects = {line.entry.subject for line in shown}
+    values: dict[str, Any] = {
+        "found": shown,
+        "names": await house.database.read(
+            lambda reader: {subject: _get_subject_name(reader, subject) for subject in subjects}
+        ),
+        "wanted": wanted,
+        "next": shown[-1].number if len(found) > wanted.limit else 0,
+        "link": _get_subject_path,
+    }
+    if "HX-Request" in request.headers:
+        return render_piece(request, "pieces/audit_list.html", **values)
+    return await render_page(
+        request, "audit.html", active_page="audit", people=people, actions=actions, **values
+    )
+
+
+def _get_subject_name(reader: Reader, subject: str) -> str:
+    """Return the name of whom a subject is about; empty where it is nobody, or none is known."""
+    if subject.startswith("pro_"):
+        prospect = prospects.get_prospect(reader, subject)
+        return prospect.name if prospect else ""
+    message = messages.get_message(reader, subject) if subject.startswith("msg_") else None
+    return console_queries.get_prospect_name(reader, message.contact if message else subject)
+
+
+def _get_subject_path(subject: str) -> str:
+    """Return the path of a subject's own page; empty where it has none."""
+    found = (page for prefix, page in _SUBJECT_PAGES.items() if subject.startswith(prefix))
+    path = next(found, "")
+    return path + subject if path else ""

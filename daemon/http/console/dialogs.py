@@ -1,0 +1,69 @@
+"""Confirmation dialogs for validating, correcting or suppressing a prospect."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from daemon.errors import NotFound
+from daemon.http.bodies import RequestQuery, read_query
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import render_piece
+from daemon.http.health import get_services
+from storage import contacts, messages, prospects
+
+routes = web.RouteTableDef()
+
+CONTACT_ACTIONS: Final = frozenset({"suppress", "lift"})
+
+
+class DialogQuery(RequestQuery, frozen=True):
+    """The case of the review in which it is asked; empty on a page of its own."""
+
+    case: str = ""
+
+
+@routes.get("/pieces/prospects/{id}/validate")
+@render_errors
+async def show_validate_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask whether a number reaches its prospect."""
+    return await _render_prospect_dialog(request, "pieces/validate.html")
+
+
+@routes.get("/pieces/prospects/{id}/correct")
+@render_errors
+async def show_correct_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask what is to be put right."""
+    return await _render_prospect_dialog(request, "pieces/correct.html")
+
+
+async def _render_prospect_dialog(request: web.Request, template: str) -> web.Response:
+    house, wanted = get_services(request), request.match_info["id"]
+    found = await house.database.read(lambda reader: prospects.get_prospect(reader, wanted))
+    if found is None:
+        raise NotFound(f"There is no prospect {wanted}.")
+    waiting = await house.database.read(
+        lambda reader: messages.count_cancellable_messages(reader, found.contact)
+    )
+    case = read_query(request, DialogQuery).case
+    return render_piece(request, template, prospect=found, waiting=waiting, case=case)
+
+
+@routes.get("/pieces/contacts/{id}/{deed}")
+@render_errors
+async def show_contact_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask before a person is suppressed, or a suppression corrected."""
+    wanted, deed = request.match_info["id"], request.match_info["deed"]
+    found = await get_services(request).database.read(
+        lambda reader: contacts.get_contact(reader, wanted)
+    )
+    if found is None or deed not in CONTACT_ACTIONS:
+        raise NotFound(f"There is nothing to {deed} about {wanted}.")
+    waiting = await get_services(request).database.read(
+        lambda r: messages.count_cancellable_messages(r, found.id)
+    )
+    case = read_query(request, DialogQuery).case
+    return render_piece(
+        request, f"pieces/{deed}.html", contact=found.id, waiting=waiting, case=case
+    )

@@ -1,0 +1,51 @@
+"""The dialogs that stop and resume all sending, and the banner of a halt."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import render_piece
+from daemon.http.health import get_services
+from statemachines.message import MessageState
+from storage import console_queries
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+_WAITING_STATES = (
+    MessageState.QUEUED,
+    MessageState.CLEARED,
+    MessageState.DEFERRED,
+    MessageState.HELD,
+)
+
+
+@routes.get("/pieces/halt")
+@render_errors
+async def show_halt_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask before everything stops; where it is stopped, ask why it may go on."""
+    house = get_services(request)
+    halt = await house.halt.get_current()
+    counts = await house.database.read(_count_messages)
+    template = "pieces/resume.html" if halt else "pieces/halt.html"
+    return render_piece(request, template, halt=halt, **counts)
+
+
+@routes.get("/pieces/halt-banner")
+@render_errors
+async def show_halt_banner(request: web.Request) -> web.StreamResponse:
+    """Show the halt in force, or nothing."""
+    return render_piece(
+        request, "pieces/halt_banner.html", halt=await get_services(request).halt.get_current()
+    )
+
+
+def _count_messages(reader: Reader) -> dict[str, int]:
+    return {
+        "waiting": console_queries.count_messages_in_states(reader, _WAITING_STATES).count,
+        "taken": console_queries.count_messages_in_states(reader, (MessageState.TAKEN,)).count,
+        "flying": console_queries.count_messages_in_states(
+            reader, (MessageState.SENDING, MessageState.REVEALED)
+        ).count,
+    }

@@ -1,0 +1,162 @@
+"""The import pages: upload a list, preview it, import it, and see what was left out and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from daemon import validation_errors
+from daemon.contacts.imports.options import ImportOptions
+from daemon.contacts.imports.service import ImportPreview
+from daemon.errors import ImportRejected, LeadMasterError
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import render_page, render_piece
+from daemon.http.health import get_services
+from daemon.http.streaming import no_time_limit
+from daemon.http.uploads import UploadStore
+from storage import imports
+from storage.imports import ImportRowOutcome, ImportRowRecord
+
+routes = web.RouteTableDef()
+
+COLUMN_ORDER: Final = (
+    *("phone", "name", "trade", "cartera_origen", "permission", "evidence", "data_date", "notes"),
+)
+"""Every column that a header can be mapped to, in the order in which people think of them."""
+_MAPPING_PREFIX: Final = "map."
+_MASKED_DIGITS: Final = re.compile(r"\d(?=(?:\D*\d){4})")
+_MAX_SHOWN_REJECTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPreviewView:
+    """A preview, or why there is none; `order` is exactly what would be imported."""
+
+    upload: str
+    filename: str
+    options: ImportOptions
+    preview: ImportPreview | None
+    problem: LeadMasterError | None
+
+    @property
+    def import_body(self) -> dict[str, Any]:
+        """Return the body that brings in what was looked at."""
+        return {"upload": self.upload, "options": msgspec.to_builtins(self.options)}
+
+
+@routes.get("/prospects/import")
+@render_errors
+async def show_import_page(request: web.Request) -> web.StreamResponse:
+    """Ask for a list, and show those that were brought in before."""
+    past = await get_services(request).database.read(imports.list_imports)
+    return await render_page(request, "import.html", active_page="prospects", past=past)
+
+
+@routes.get("/pieces/imports/preview")
+@render_errors
+@no_time_limit
+async def show_import_preview(request: web.Request) -> web.StreamResponse:
+    """Show what an import of an upload would do, read the way that the query says."""
+    house, given = get_services(request), dict(request.query)
+    path = UploadStore(house.settings.state_dir).get_path(given.pop("upload", ""))
+    found, problem, options = None, None, ImportOptions()
+    try:
+        options = _parse_options(given)
+        found = await house.imports.preview(path, options)
+    except LeadMasterError as error:
+        problem = error
+    looked = ImportPreviewView(path.parent.name, path.name, options, found, problem)
+    region = house.settings.daemon.default_region
+    return render_piece(
+        request,
+        "pieces/import_preview.html",
+        looked=looked,
+        given=given,
+        columns=COLUMN_ORDER,
+        region=region,
+        veiled=mask_cell,
+    )
+
+
+@routes.get("/prospects/imports/{id}")
+@render_errors
+async def show_import_report(request: web.Request) -> web.StreamResponse:
+    """Show what became of a list, and which records were left out, and why."""
+    house, wanted = get_services(request), request.match_info["id"]
+    found = await house.imports.get_report(wanted)
+    rejects = await house.imports.list_rejects(wanted)
+    return await render_page(
+        request,
+        "import_report.html",
+        active_page="prospects",
+        report=found,
+        rejects=rejects[:_MAX_SHOWN_REJECTS],
+        remarks=await house.database.read(
+            lambda reader: _count_remarks(imports.list_import_rows(reader, wanted))
+        ),
+    )
+
+
+@routes.get("/prospects/imports/{id}/rejects.csv")
+@render_errors
+async def download_rejects(request: web.Request) -> web.StreamResponse:
+    """Return the rejected records as CSV: the record's number in the file, and why."""
+    wanted = request.match_info["id"]
+    found = await get_services(request).imports.list_rejects(wanted)
+    return web.Response(
+        body=_render_csv(found),
+        content_type="text/csv",
+        charset="utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{wanted}-rejects.csv"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+def mask_cell(cell: str) -> str:
+    """Return what a cell of numbers looks like: its form, and the last digits alone."""
+    return _MASKED_DIGITS.sub("•", cell)
+
+
+def _parse_options(given: Mapping[str, str]) -> ImportOptions:
+    """Return the options that a form gives: what is empty is not given."""
+    filled = {name: value.strip() for name, value in given.items() if value.strip()}
+    mapping = {
+        name.removeprefix(_MAPPING_PREFIX): value
+        for name, value in filled.items()
+        if name.startswith(_MAPPING_PREFIX)
+    }
+    plain = {name: value for name, value in filled.items() if not name.startswith(_MAPPING_PREFIX)}
+    if "region" in plain:
+        plain["region"] = plain["region"].upper()
+    try:
+        return msgspec.convert({**plain, "mapping": mapping}, ImportOptions)
+    except msgspec.ValidationError as error:
+        raise ImportRejected(
+            validation_errors.format_validation_error(error, ImportOptions)
+        ) from error
+
+
+def _count_remarks(found: Sequence[ImportRowRecord]) -> dict[str, int]:
+    """Return by sentence how many records came in as less than they said."""
+    counts: dict[str, int] = {}
+    for each in found:
+        if each.outcome is not ImportRowOutcome.REJECTED and each.sentence:
+            counts[each.sentence] = counts.get(each.sentence, 0) + 1
+    return counts
+
+
+def _render_csv(found: Sequence[ImportRowRecord]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("record", "reason_code", "sentence"))
+    writer.writerows((each.record, each.reason_code, each.sentence) for each in found)
+    return out.getvalue().encode()

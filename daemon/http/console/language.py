@@ -1,0 +1,109 @@
+"""The console's languages.
+
+A catalogue of words each, and translations of the server's sentences.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+LANGUAGES: Final = {"en": "English", "es": "Español"}
+"""Each language by its code, named in itself; the first is what nobody asked for."""
+DEFAULT_LANGUAGE: Final = next(iter(LANGUAGES))
+LANGUAGE_COOKIE: Final = "language"
+_WORDS_FOLDER: Final = Path(__file__).parent / "words"
+_SENTENCES_TABLE: Final = "sentences"
+_PLURAL_FORMS: Final[Mapping[object, str]] = {0: "none", 1: "one"}
+_PLACEHOLDER: Final = re.compile(r"\\\{(\w+)\\\}")
+
+
+class Language:
+    """One language's words. Call it with a key for the page's own; `say` is for the server's."""
+
+    def __init__(self, code: str, document: Mapping[str, Any]) -> None:
+        self.code = code
+        sentences: Mapping[str, str] = document.get(_SENTENCES_TABLE, {})
+        pages = {name: table for name, table in document.items() if name != _SENTENCES_TABLE}
+        self.words: Mapping[str, str] = dict(_flatten(pages))
+        self._sentences = [(_compile_sentence(said), theirs) for said, theirs in sentences.items()]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return a word of the page; where `n` is 0 or 1, its `.none` or `.one` if it has one.
+
+        Raises KeyError for a key that the catalogue lacks: a page without words is a defect.
+        """
+        form = _PLURAL_FORMS.get(values.get("n"))
+        if form and f"{key}.{form}" in self.words:
+            key = f"{key}.{form}"
+        return self.words[key].format(**values) if values else self.words[key]
+
+    def has(self, key: str) -> bool:
+        """Tell whether the catalogue has this key."""
+        return key in self.words
+
+    def table(self, name: str) -> dict[str, str]:
+        """Return the words of one table by their own names: what a script is given."""
+        prefix = f"{name}."
+        return {
+            key.removeprefix(prefix): word
+            for key, word in self.words.items()
+            if key.startswith(prefix)
+        }
+
+    def translate(self, sentence: str) -> str:
+        """Return a sentence of the server in this language; as it is where none is known.
+
+        What stands in holes (times, names) is kept; sentences in a row are taken one by one.
+        """
+        said = []
+        while sentence:
+            theirs, sentence = self._translate_first(sentence)
+            said.append(theirs)
+        return " ".join(said)
+
+    def knows(self, sentence: str) -> bool:
+        """Tell whether `say` has words of its own for the beginning of this sentence."""
+        return any(pattern.match(sentence) for pattern, _ in self._sentences)
+
+    def _translate_first(self, text: str) -> tuple[str, str]:
+        for pattern, theirs in self._sentences:
+            if found := pattern.match(text):
+                return theirs.format(**found.groupdict()), text[found.end() :].lstrip()
+        return text, ""
+
+
+def _flatten(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", str(value)
+
+
+def _compile_sentence(said: str) -> re.Pattern[str]:
+    """Return what finds this sentence, whole, at the beginning of a text; `{hole}` is anything."""
+    return re.compile(_PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(said)) + r"(?=\s|$)")
+
+
+@cache
+def load_language(code: str) -> Language:
+    """Return a language by its code; the default one for a code that is none of ours."""
+    known = code if code in LANGUAGES else DEFAULT_LANGUAGE
+    text = (_WORDS_FOLDER / f"{known}.toml").read_text(encoding="utf-8")
+    return Language(known, tomllib.loads(text))
+
+
+def choose_language(cookie: str | None, accept_language: str) -> Language:
+    """Return the language that was chosen, else the first of ours that the browser accepts."""
+    if cookie in LANGUAGES:
+        return load_language(cookie)
+    for part in accept_language.split(","):
+        code = part.split(";")[0].strip().split("-")[0].lower()
+        if code in LANGUAGES:
+            return load_language(code)
+    return load_language(DEFAULT_LANGUAGE)

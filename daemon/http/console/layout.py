@@ -1,0 +1,179 @@
+"""The frame of every page.
+
+Templates, navigation, headers, language, and the reader's rights and times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup
+
+from daemon.api import numbers
+from daemon.auth.identity import Identity, Scope
+from daemon.auth.sign_ins import derive_csrf_token
+from daemon.http.authentication import get_identity
+from daemon.http.browser_session import get_session_secret
+from daemon.http.console import assets, language, severity, time_format
+from daemon.http.console.language import Language
+from daemon.http.health import get_services
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+PAGE_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+THEMES: Final = ("auto", "light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationEntry:
+    """One entry of the rail: `key` names its words and its icon, `letter` follows `g`."""
+
+    key: str
+    path: str
+    letter: str
+    scope: Scope
+
+
+NAVIGATION: Final = (
+    NavigationEntry("today", "/", "t", Scope.SESSIONS_READ),
+    NavigationEntry("sessions", "/sessions", "s", Scope.SESSIONS_READ),
+    NavigationEntry("review", "/review", "r", Scope.MESSAGES_READ),
+    NavigationEntry("prospects", "/prospects", "p", Scope.PROSPECTS_READ),
+    NavigationEntry("messages", "/messages", "m", Scope.MESSAGES_READ),
+    NavigationEntry("manual", "/manual", "h", Scope.MESSAGES_READ),
+    NavigationEntry("rules", "/rules", "u", Scope.RULES_READ),
+    NavigationEntry("audit", "/audit", "a", Scope.ADMIN),
+)
+"""The rail, in order; on a phone the first four stand at the bottom of the screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """What a template may ask of the page around it."""
+
+    identity: Identity
+    words: Language
+    now: datetime
+    zone: ZoneInfo
+    daemon_zone: ZoneInfo
+    """Whoever looks reads times of their own `zone`; the day begins where the house is."""
+
+    def may(self, scope: str) -> bool:
+        """Tell whether whoever looks may do this; what they may not is not offered."""
+        return scope in self.identity.scopes
+
+    def relative_time(self, at: datetime) -> Markup:
+        """Return a moment, relative, with the exact time on hover."""
+        return time_format.render_time_element(at, self.now, self.zone, self.words)
+
+    def time_of_day(self, at: datetime) -> str:
+        """Return a moment's time of day."""
+        return time_format.format_time_of_day(at, self.now, self.zone)
+
+    def exact_time(self, at: datetime) -> str:
+        """Return a moment in full."""
+        return time_format.format_exact(at, self.zone)
+
+    @property
+    def navigation(self) -> list[NavigationEntry]:
+        """Return the entries of the rail that are of use to whoever looks."""
+        return [place for place in NAVIGATION if self.may(place.scope)]
+
+
+@cache
+def _get_environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["mask"] = numbers.mask_phone
+    environment.globals |= {
+        "asset": assets.build_asset_url,
+        "languages": language.LANGUAGES,
+        "themes": THEMES,
+        "tones": severity,
+    }
+    return environment
+
+
+def build_page_context(request: web.Request) -> PageContext:
+    """Return the shell around one request's page."""
+    house = get_services(request)
+    home = ZoneInfo(house.settings.daemon.time_zone)
+    return PageContext(
+        identity=get_identity(request),
+        words=get_language(request),
+        now=house.clock.now(),
+        zone=time_format.parse_zone(request.cookies.get(time_format.ZONE_COOKIE, ""), home),
+        daemon_zone=home,
+    )
+
+
+def get_language(request: web.Request) -> Language:
+    """Return the language that whoever looks reads."""
+    cookie = request.cookies.get(language.LANGUAGE_COOKIE)
+    return language.choose_language(cookie, request.headers.get("Accept-Language", ""))
+
+
+async def render_page(
+    request: web.Request, template: str, *, active_page: str, status: int = 200, **values: object
+) -> web.Response:
+    """Return a whole page; `here` is the key of the rail's entry that it belongs to."""
+    house, secret = get_services(request), get_session_secret(request)
+    frame = {
+        "here": active_page,
+        "halt": await house.halt.get_current(),
+        "seq": await house.database.high_water(),
+        "epoch": house.database.epoch,
+        "csrf": derive_csrf_token(secret) if secret else "",
+        "theme": _get_theme(request),
+        "rate": house.settings.clock.rate if house.settings.clock.start else 1.0,
+    }
+    return render_piece(request, template, status=status, **frame, **values)
+
+
+def render_piece(
+    request: web.Request, template: str, *, status: int = 200, **values: object
+) -> web.Response:
+    """Return one template as it is: a part of a page that is fetched anew by itself."""
+    shell = build_page_context(request)
+    return render_template(
+        template, status, shell=shell, t=shell.words, say=shell.words.translate, **values
+    )
+
+
+def render_template(template: str, status: int = 200, **values: object) -> web.Response:
+    """Return a rendered template with the headers that every page has."""
+    text = _get_environment().get_template(template).render(values)
+    return web.Response(text=text, status=status, content_type="text/html", headers=PAGE_HEADERS)
+
+
+def render_signed_out_page(request: web.Request, template: str, **values: object) -> web.Response:
+    """Return a page for somebody who has not signed in: nothing of the house is in it."""
+    return render_template(
+        template, 200, t=get_language(request), theme=_get_theme(request), **values
+    )
+
+
+def _get_theme(request: web.Request) -> str:
+    chosen = request.cookies.get("theme", "")
+    return chosen if chosen in THEMES else THEMES[0]

@@ -1,0 +1,176 @@
+"""The `/manual` page: send by hand, one message at a time.
+
+Take it, open the chat, say how it ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from daemon.api import numbers
+from daemon.errors import NotFound
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import RequestQuery, read_query
+from daemon.http.console import review_case
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.review_case import ContactProfile
+from daemon.http.health import get_services
+from daemon.http.services import HttpServices
+from statemachines.message import MessageState
+from storage import console_queries, messages, queue, suppressions
+from storage.messages import MessageRecord
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+MAX_QUEUE_ENTRIES: Final = 100
+_OPT_OUT_REASON: Final = "suppressed"
+
+
+class ManualPageQuery(RequestQuery, frozen=True):
+    """Which message was open when the page was last drawn."""
+
+    was: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ManualQueueEntry:
+    """One message in the list, and the name of whom it is for."""
+
+    message: MessageRecord
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenManualMessage:
+    """The message that whoever looks has in hand. `link` opens the chat, once it was revealed.
+
+    The seconds of its lease are those of the watch on the wall. `withdrawn`: they opted out.
+    """
+
+    message: MessageRecord
+    person: ContactProfile
+    link: str
+    seconds_left: float
+    lease_seconds: float
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ManualQueueView:
+    """What the page shows: the one in hand, what can be taken, what others have, what is unclear.
+
+    `stopped` is a message that was in hand until they opted out.
+    """
+
+    open: OpenManualMessage | None
+    stopped: ManualQueueEntry | None
+    free: list[ManualQueueEntry]
+    others: list[ManualQueueEntry]
+    doubts: list[ManualQueueEntry]
+
+
+@routes.get("/manual")
+@render_errors
+async def show_manual_page(request: web.Request) -> web.StreamResponse:
+    """Show what is to be sent by hand."""
+    return await render_page(
+        request, "manual.html", active_page="manual", desk=await _load_manual_queue(request, "")
+    )
+
+
+@routes.get("/pieces/manual")
+@render_errors
+async def show_manual_piece(request: web.Request) -> web.StreamResponse:
+    """Show it as it is now."""
+    desk = await _load_manual_queue(request, read_query(request, ManualPageQuery).was)
+    return render_piece(request, "pieces/manual.html", desk=desk)
+
+
+@routes.get("/pieces/manual/{id}/not-sent")
+@render_errors
+async def show_not_sent_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask why a message was not sent."""
+    wanted = request.match_info["id"]
+    if (
+        await get_services(request).database.read(
+            lambda reader: messages.get_message(reader, wanted)
+        )
+        is None
+    ):
+        raise NotFound(f"There is no message {wanted}.")
+    return render_piece(request, "pieces/not_sent.html", message=wanted)
+
+
+@routes.get("/pieces/messages/{id}/settle")
+@render_errors
+async def show_settle_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask how a message in doubt ended."""
+    wanted = request.match_info["id"]
+    if (
+        await get_services(request).database.read(
+            lambda reader: messages.get_message(reader, wanted)
+        )
+        is None
+    ):
+        raise NotFound(f"There is no message {wanted}.")
+    return render_piece(request, "pieces/settle.html", message=wanted)
+
+
+async def _load_manual_queue(request: web.Request, was: str) -> ManualQueueView:
+    house, now, who = get_services(request), build_page_context(request).now, request[ACTOR]
+    return await house.database.read(
+        lambda reader: build_manual_queue(reader, house, who, was, now)
+    )
+
+
+def build_manual_queue(
+    reader: Reader, house: HttpServices, who: str, was: str, now: datetime
+) -> ManualQueueView:
+    """Return the manual desk as one person sees it."""
+    rows = [
+        ManualQueueEntry(each, console_queries.get_prospect_name(reader, each.contact))
+        for each in queue.list_manual_messages(reader, MAX_QUEUE_ENTRIES)
+    ]
+    in_hand = {MessageState.TAKEN, MessageState.REVEALED}
+    own = next((r for r in rows if r.message.state in in_hand and r.message.taken_by == who), None)
+    return ManualQueueView(
+        open=_build_open_message(reader, house, own.message, now) if own else None,
+        stopped=_find_withdrawn_entry(reader, was) if own is None else None,
+        free=[row for row in rows if row.message.state is MessageState.CLEARED],
+        others=[row for row in rows if row.message.state in in_hand and row is not own],
+        doubts=[row for row in rows if row.message.state is MessageState.IN_DOUBT],
+    )
+
+
+def _build_open_message(
+    reader: Reader, house: HttpServices, message: MessageRecord, now: datetime
+) -> OpenManualMessage:
+    rate = house.settings.clock.rate if house.settings.clock.start else 1.0
+    lease = house.settings.sending.manual_lease_minutes * 60
+    left = (message.lease_until - now).total_seconds() if message.lease_until else 0.0
+    revealed = message.state is MessageState.REVEALED
+    return OpenManualMessage(
+        message=message,
+        person=review_case.build_contact_profile(reader, message.contact, now),
+        link=numbers.build_wa_link(message.recipient, message.text) if revealed else "",
+        seconds_left=round(max(0.0, left) / rate, 1),
+        lease_seconds=round(lease / rate, 1),
+        withdrawn=suppressions.is_contact_suppressed(reader, message.contact),
+    )
+
+
+def _find_withdrawn_entry(reader: Reader, was: str) -> ManualQueueEntry | None:
+    """Return what was in hand, where an opt-out took it away."""
+    found = messages.get_message(reader, was) if was else None
+    if found is None or (found.state, found.reason_code) != (
+        MessageState.CANCELLED,
+        _OPT_OUT_REASON,
+    ):
+        return None
+    return ManualQueueEntry(found, console_queries.get_prospect_name(reader, found.contact))

@@ -1,0 +1,135 @@
+"""The messages pages: search, and one message with its verdict, its forecast and its timeline."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from daemon.errors import BadRequest, NotFound
+from daemon.http.bodies import PageQuery, read_query
+from daemon.http.console import timeline, verdict_view
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.health import get_services
+from daemon.http.services import HttpServices
+from daemon.outbox.forecast import forecast_message
+from statemachines.message import CANCELLABLE_STATES, MessageState
+from storage import console_queries, decisions, inbound, messages, prospects
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+
+class MessagesPageQuery(PageQuery, frozen=True):
+    """Which messages to list: states with commas, a session, and words to look for."""
+
+    state: str = ""
+    session: str = ""
+    text: str = ""
+
+
+@routes.get("/messages")
+@render_errors
+async def show_messages_page(request: web.Request) -> web.StreamResponse:
+    """Show messages, newest first; a search asks for the list alone."""
+    values = await _search_messages(request)
+    if "HX-Request" in request.headers:
+        return render_piece(request, "pieces/message_list.html", **values)
+    return await render_page(request, "messages.html", active_page="messages", **values)
+
+
+async def _search_messages(request: web.Request) -> dict[str, Any]:
+    wanted, house = read_query(request, MessagesPageQuery), get_services(request)
+    states = _parse_states(wanted.state)
+    found = await house.database.read(
+        lambda reader: console_queries.search_messages(
+            reader,
+            states=states,
+            text=wanted.text.strip(),
+            session=wanted.session,
+            after=wanted.after,
+            limit=wanted.limit + 1,
+        )
+    )
+    shown = found[: wanted.limit]
+    return {
+        "found": shown,
+        "wanted": wanted,
+        "counts": await house.database.read(messages.count_messages_by_state),
+        "next": shown[-1].message.id if len(found) > wanted.limit else "",
+    }
+
+
+def _get_score_document(reader: Reader, contact: str) -> Any:  # noqa: ANN401 - the document as it was stored
+    prospect = prospects.find_prospect_by_contact(reader, contact)
+    return json.loads(prospect.score_explanation or "null") if prospect else None
+
+
+def _parse_states(words: str) -> list[MessageState]:
+    try:
+        return [MessageState(word) for word in words.split(",") if word]
+    except ValueError as error:
+        raise BadRequest(
+            f"state: {error}.", hint=f"The states are: {', '.join(MessageState)}."
+        ) from error
+
+
+@routes.get("/messages/{id}")
+@render_errors
+async def show_message_page(request: web.Request) -> web.StreamResponse:
+    """Show one message: where it stands, why, when it will go, and everything that happened."""
+    return await render_page(
+        request, "message.html", active_page="messages", **await _build_message_values(request)
+    )
+
+
+@routes.get("/pieces/messages/{id}")
+@render_errors
+async def show_message_piece(request: web.Request) -> web.StreamResponse:
+    """Show what changes of one message."""
+    return render_piece(request, "pieces/message.html", **await _build_message_values(request))
+
+
+@routes.get("/pieces/messages/{id}/cancel")
+@render_errors
+async def show_cancel_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask why a message is to be cancelled."""
+    return render_piece(request, "pieces/cancel_message.html", message=request.match_info["id"])
+
+
+async def _build_message_values(request: web.Request) -> dict[str, Any]:
+    house, now = get_services(request), build_page_context(request).now
+    wanted = request.match_info["id"]
+    values = await house.database.read(lambda reader: _read_message(reader, house, wanted))
+    message = values["message"]
+    if not isinstance(message, messages.MessageRecord):
+        raise NotFound(f"There is no message {wanted}.")
+    wait = await house.database.read(
+        lambda reader: forecast_message(reader, house.sessions, house.pacing, message, now)
+    )
+    return {**values, "forecast": wait, "cancellable": message.state in CANCELLABLE_STATES}
+
+
+def _read_message(reader: Reader, house: HttpServices, wanted: str) -> dict[str, Any]:
+    message = messages.get_message(reader, wanted)
+    if message is None:
+        return {"message": None}
+    looks = decisions.list_message_decisions(reader, wanted)
+    ruleset = house.rulesets.gate.ruleset
+    answers = inbound.list_contact_inbound(reader, message.contact)
+    return {
+        "message": message,
+        "name": console_queries.get_prospect_name(reader, message.contact),
+        "beats": timeline.build_message_timeline(
+            [dict(row) for row in messages.list_message_history(reader, wanted)], answers
+        ),
+        "verdict": verdict_view.build_verdict_view(
+            looks[-1].document, ruleset, _get_score_document(reader, message.contact)
+        )
+        if looks
+        else None,
+        "judged_at": looks[-1].at if looks else None,
+        "looks": len(looks),
+    }

@@ -1,0 +1,134 @@
+"""The prospects pages: search, and one prospect with its score, its permission and its timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from daemon.errors import NotFound
+from daemon.gate.consent import Permission
+from daemon.http.bodies import PageQuery, read_query
+from daemon.http.console import timeline
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.review_case import (
+    ContactProfile,
+    build_contact_profile,
+    build_prospect_score_view,
+)
+from daemon.http.console.timeline import TimelineEntry
+from daemon.http.console.verdict_view import VerdictView
+from daemon.http.health import get_services
+from daemon.http.services import HttpServices
+from statemachines.prospect import ValidationState
+from storage import prospect_search, prospects, suppressions
+from storage.prospects import ProspectRecord
+from storage.suppressions import CORRECTABLE_SOURCES
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+
+class ProspectsPageQuery(PageQuery, frozen=True):
+    """Which prospects to list: of one state, one permission, one list, and words to look for."""
+
+    text: str = ""
+    validation: ValidationState | None = None
+    permission: Permission | None = None
+    import_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProspectView:
+    """All that is shown of one prospect. `correctable`: nothing in force is their own word."""
+
+    prospect: ProspectRecord
+    person: ContactProfile
+    score: VerdictView | None
+    timeline: list[TimelineEntry]
+    correctable: bool
+
+
+@routes.get("/prospects")
+@render_errors
+async def show_prospects_page(request: web.Request) -> web.StreamResponse:
+    """Show prospects, newest first; a search asks for the list alone."""
+    wanted, house = read_query(request, ProspectsPageQuery), get_services(request)
+    found = await house.database.read(
+        lambda reader: prospect_search.search_prospect_directory(
+            reader,
+            text=wanted.text.strip(),
+            validation=wanted.validation or "",
+            permission=wanted.permission or "",
+            import_=wanted.import_id,
+            after=wanted.after,
+            limit=wanted.limit + 1,
+        )
+    )
+    shown = found[: wanted.limit]
+    values: dict[str, Any] = {
+        "found": shown,
+        "wanted": wanted,
+        "next": shown[-1].prospect.id if len(found) > wanted.limit else "",
+    }
+    if "HX-Request" in request.headers:
+        return render_piece(request, "pieces/prospect_list.html", **values)
+    counts = await house.database.read(prospects.count_prospects_by_validation)
+    return await render_page(
+        request, "prospects.html", active_page="prospects", counts=counts, **values
+    )
+
+
+@routes.get("/pieces/prospects/new")
+@render_errors
+async def show_new_prospect_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask for one prospect by hand."""
+    return render_piece(request, "pieces/new_prospect.html")
+
+
+@routes.get("/prospects/{id}")
+@render_errors
+async def show_prospect_page(request: web.Request) -> web.StreamResponse:
+    """Show one prospect with its whole story."""
+    return await render_page(
+        request, "prospect.html", active_page="prospects", whole=await _load_prospect_view(request)
+    )
+
+
+@routes.get("/pieces/prospects/{id}")
+@render_errors
+async def show_prospect_piece(request: web.Request) -> web.StreamResponse:
+    """Show what changes of one prospect."""
+    return render_piece(request, "pieces/prospect.html", whole=await _load_prospect_view(request))
+
+
+async def _load_prospect_view(request: web.Request) -> ProspectView:
+    house, now, wanted = (
+        get_services(request),
+        build_page_context(request).now,
+        request.match_info["id"],
+    )
+
+    def read(reader: Reader) -> ProspectView | None:
+        prospect = prospects.get_prospect(reader, wanted)
+        if prospect is None:
+            return None
+        in_force = suppressions.list_contact_suppressions(reader, prospect.contact)
+        return ProspectView(
+            prospect=prospect,
+            person=build_contact_profile(reader, prospect.contact, now),
+            score=_build_score_view(house, prospect),
+            timeline=timeline.build_prospect_timeline(reader, prospect),
+            correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
+        )
+
+    found = await house.database.read(read)
+    if found is None:
+        raise NotFound(f"There is no prospect {wanted}.")
+    return found
+
+
+def _build_score_view(house: HttpServices, prospect: ProspectRecord) -> VerdictView | None:
+    return build_prospect_score_view(prospect, house.rulesets.score.ruleset)

@@ -1,0 +1,202 @@
+"""The `/review` page: the queue of what waits for a person's decision, one case at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from daemon.auth.identity import Scope
+from daemon.errors import NotFound
+from daemon.http.authentication import ACTOR
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import PageContext, build_page_context, render_page, render_piece
+from daemon.http.console.review_case import (
+    ReviewCase,
+    build_review_case,
+    find_other_reviewer,
+    get_unsettled_reason_key,
+)
+from daemon.http.health import get_services
+from statemachines.message import MessageState
+from storage import messages, prospects, review_queries
+from storage.messages import MessageRecord
+from storage.prospects import ProspectRecord
+from storage.review_queries import ReviewQueue, WaitingProspect
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+MAX_QUEUE_ENTRIES: Final = 100
+"""Cases of each kind that the queue lists; the heads say how many there are in all."""
+REVIEW_DECISIONS: Final = frozenset({"approve", "reject"})
+"""What is said about a message; what is said about a person is in `deeds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewQueueEntry:
+    """One case in the queue; `why` is a sentence in the language of whoever looks."""
+
+    id: str
+    name: str
+    phone: str
+    reason: str
+    since: datetime
+    taken_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewQueueView:
+    """The queue: messages, then prospects, then numbers; longest waiting first. Counts: of all."""
+
+    held: list[ReviewQueueEntry]
+    prospects: list[ReviewQueueEntry]
+    numbers: list[ReviewQueueEntry]
+    held_total: int
+    prospects_total: int
+    numbers_total: int
+
+    @property
+    def first(self) -> str:
+        """Return the case to begin with; empty where nothing waits."""
+        return next((row.id for row in (*self.held, *self.prospects, *self.numbers)), "")
+
+
+@routes.get("/review")
+@render_errors
+async def show_first_review_case(request: web.Request) -> web.StreamResponse:
+    """Show the queue, and the case that has waited longest."""
+    rows = await _load_review_queue(request)
+    case = await _load_review_case(request, rows.first) if rows.first else None
+    return await render_page(
+        request, "review.html", active_page="review", rows=rows, case=case, chosen=False
+    )
+
+
+@routes.get("/review/{id}")
+@render_errors
+async def show_review_page(request: web.Request) -> web.StreamResponse:
+    """Show one case, with the queue beside it."""
+    case = await _load_review_case(request, request.match_info["id"])
+    rows = await _load_review_queue(request)
+    return await render_page(
+        request, "review.html", active_page="review", rows=rows, case=case, chosen=True
+    )
+
+
+@routes.get("/pieces/review/queue")
+@render_errors
+async def show_review_queue(request: web.Request) -> web.StreamResponse:
+    """Show the queue as it is now."""
+    return render_piece(
+        request, "pieces/review_queue.html", rows=await _load_review_queue(request), case=None
+    )
+
+
+@routes.get("/pieces/review/cases/{id}")
+@render_errors
+async def show_review_case(request: web.Request) -> web.StreamResponse:
+    """Show one case as it is now."""
+    found = await _load_review_case(request, request.match_info["id"])
+    return render_piece(request, "pieces/review_case.html", case=found)
+
+
+@routes.get("/pieces/review/cases/{id}/{word}")
+@render_errors
+async def show_decision_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask for the reason of an approval or a rejection, and tell what it would do."""
+    wanted, word = request.match_info["id"], request.match_info["word"]
+    message, prospect, waiting = await get_services(request).database.read(
+        lambda reader: _find_message_or_prospect(reader, wanted)
+    )
+    if word not in REVIEW_DECISIONS or (message is None and prospect is None):
+        raise NotFound(f"There is nothing to {word} in {wanted}.")
+    if message is not None:
+        waits = message.state is MessageState.DEFERRED
+        return render_piece(
+            request, "pieces/review_word.html", message=message, word=word, waits=waits
+        )
+    template = "pieces/prospect_word.html"
+    return render_piece(request, template, prospect=prospect, word=word, waiting=waiting)
+
+
+def _find_message_or_prospect(
+    reader: Reader, wanted: str
+) -> tuple[MessageRecord | None, ProspectRecord | None, int]:
+    """Return the message or the prospect of an id, and how many messages wait for the latter."""
+    prospect = prospects.get_prospect(reader, wanted)
+    waiting = messages.count_cancellable_messages(reader, prospect.contact) if prospect else 0
+    return messages.get_message(reader, wanted), prospect, waiting
+
+
+async def _load_review_case(request: web.Request, wanted: str) -> ReviewCase:
+    house, now, who = get_services(request), build_page_context(request).now, request[ACTOR]
+    return await house.database.read(
+        lambda reader: build_review_case(reader, house, wanted, who, now)
+    )
+
+
+async def _load_review_queue(request: web.Request) -> ReviewQueueView:
+    house, shell = get_services(request), build_page_context(request)
+    band, now = house.rulesets.compiled.review_band, shell.now
+    found, asked, asked_in_all = await house.database.read(
+        lambda reader: (
+            review_queries.get_review_queue(reader, MAX_QUEUE_ENTRIES),
+            review_queries.list_waiting_prospects(reader, band, now, MAX_QUEUE_ENTRIES),
+            review_queries.count_waiting_prospects(reader, band, now),
+        )
+    )
+    known = shell.may(Scope.PROSPECTS_READ)
+    return ReviewQueueView(
+        held=_held_entries(found, shell, request[ACTOR]),
+        prospects=_prospect_entries(asked, shell) if known else [],
+        numbers=_number_entries(found, shell) if known else [],
+        held_total=found.message_count,
+        prospects_total=asked_in_all if known else 0,
+        numbers_total=found.number_count if known else 0,
+    )
+
+
+def _held_entries(found: ReviewQueue, shell: PageContext, who: str) -> list[ReviewQueueEntry]:
+    return [
+        ReviewQueueEntry(
+            listed.message.id,
+            listed.name,
+            listed.message.recipient,
+            shell.words.translate(listed.message.sentence),
+            listed.message.changed_at,
+            find_other_reviewer(listed.message, who, shell.now),
+        )
+        for listed in found.messages
+    ]
+
+
+def _prospect_entries(
+    found: Iterable[WaitingProspect], shell: PageContext
+) -> list[ReviewQueueEntry]:
+    return [
+        ReviewQueueEntry(
+            each.prospect.id,
+            each.prospect.name,
+            each.prospect.phone,
+            shell.words.translate(each.sentence),
+            each.since,
+        )
+        for each in found
+    ]
+
+
+def _number_entries(found: ReviewQueue, shell: PageContext) -> list[ReviewQueueEntry]:
+    return [
+        ReviewQueueEntry(
+            prospect.id,
+            prospect.name,
+            prospect.phone,
+            shell.words(get_unsettled_reason_key(prospect)),
+            prospect.created_at,
+        )
+        for prospect in found.numbers
+    ]

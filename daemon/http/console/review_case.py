@@ -1,0 +1,179 @@
+"""One case of the review: everything that a person needs to decide about it, read at one moment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.errors import NotFound
+from daemon.gate.consent import Permission, derive_permission
+from daemon.http.console import evidence_view, verdict_view
+from daemon.http.console.evidence_view import EvidenceItem
+from daemon.http.console.verdict_view import VerdictView
+from daemon.http.services import HttpServices
+from daemon.rulesets.active import CompiledRulesets
+from rules.ruleset import Ruleset
+from statemachines.message import MessageState
+from storage import (
+    decisions,
+    evidence,
+    messages,
+    prospects,
+    review_queries,
+    suppressions,
+    timeline_queries,
+)
+from storage.evidence import Evidence
+from storage.messages import MessageRecord
+from storage.prospects import ProspectRecord
+from storage.timeline_queries import ConversationEntry
+from storage.tx import Reader
+
+DECIDABLE_STATES = frozenset({MessageState.HELD, MessageState.DEFERRED})
+"""States of a message in which a person's word counts."""
+UNSETTLED_VALIDATIONS = frozenset({"unchecked", "expired"})
+"""States of a number that a person may settle."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactProfile:
+    """What is known of one person: who they are, whether we may write, what was said."""
+
+    contact: str
+    prospect: ProspectRecord | None
+    suppressed: bool
+    permission: Permission
+    proof: Evidence | None
+    evidence: list[EvidenceItem]
+    conversation: list[ConversationEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCase:
+    """A message or a prospect that waits for a person's word, or a number that no check can settle.
+
+    `asked`: the word is wanted on the prospect itself. `taken_by` is somebody else who looks at it
+    until `taken_until`.
+    """
+
+    id: str
+    person: ContactProfile
+    message: MessageRecord | None
+    verdict: VerdictView | None
+    reason: str
+    since: datetime
+    open: bool
+    awaits_decision: bool
+    taken_by: str
+    taken_until: datetime | None
+
+    @property
+    def name(self) -> str:
+        """Return the person's name; empty where none is known."""
+        return self.person.prospect.name if self.person.prospect else ""
+
+    @property
+    def phone(self) -> str:
+        """Return the number that it is about."""
+        if self.message is not None:
+            return self.message.recipient
+        return self.person.prospect.phone if self.person.prospect else ""
+
+    @property
+    def number_reason(self) -> str:
+        """Return the key of why a number waits; the others say it in the server's own sentence."""
+        prospect = self.person.prospect
+        return (
+            get_unsettled_reason_key(prospect)
+            if prospect and prospect.validation in UNSETTLED_VALIDATIONS
+            else ""
+        )
+
+
+def build_contact_profile(reader: Reader, contact: str, now: datetime) -> ContactProfile:
+    """Return what is known of a contact."""
+    found = evidence.list_contact_evidence(reader, contact)
+    permission = derive_permission(found, now)
+    return ContactProfile(
+        contact=contact,
+        prospect=prospects.find_prospect_by_contact(reader, contact),
+        suppressed=suppressions.is_contact_suppressed(reader, contact),
+        permission=permission,
+        proof=evidence_view.find_permission_evidence(permission, found),
+        evidence=evidence_view.build_evidence_items(found),
+        conversation=timeline_queries.list_conversation(reader, contact),
+    )
+
+
+def build_review_case(
+    reader: Reader, house: HttpServices, case_id: str, who: str, now: datetime
+) -> ReviewCase:
+    """Return a case by the id of its message or its prospect; raise :class:`NotFound`."""
+    message = messages.get_message(reader, case_id)
+    if message is not None:
+        return _case_from_message(reader, house.rulesets.gate.ruleset, message, who, now)
+    prospect = prospects.get_prospect(reader, case_id)
+    if prospect is None:
+        raise NotFound(f"There is no case {case_id}.", hint="It may have been decided already.")
+    return _case_from_prospect(reader, house.rulesets.compiled, prospect, now)
+
+
+def _case_from_message(
+    reader: Reader, ruleset: Ruleset, message: MessageRecord, who: str, now: datetime
+) -> ReviewCase:
+    looks = decisions.list_message_decisions(reader, message.id)
+    other = find_other_reviewer(message, who, now)
+    return ReviewCase(
+        id=message.id,
+        person=build_contact_profile(reader, message.contact, now),
+        message=message,
+        verdict=verdict_view.build_verdict_view(looks[-1].document, ruleset) if looks else None,
+        reason=message.sentence,
+        since=message.changed_at,
+        open=message.state in DECIDABLE_STATES,
+        awaits_decision=False,
+        taken_by=other,
+        taken_until=message.lease_until if other else None,
+    )
+
+
+def _case_from_prospect(
+    reader: Reader, judges: CompiledRulesets, prospect: ProspectRecord, now: datetime
+) -> ReviewCase:
+    unsettled = prospect.validation in UNSETTLED_VALIDATIONS
+    waiting = (
+        None
+        if unsettled
+        else review_queries.get_waiting_prospect(reader, prospect, judges.review_band, now)
+    )
+    return ReviewCase(
+        id=prospect.id,
+        person=build_contact_profile(reader, prospect.contact, now),
+        message=None,
+        verdict=build_prospect_score_view(prospect, judges.score.ruleset),
+        reason=waiting.sentence if waiting else "",
+        since=waiting.since if waiting else prospect.created_at,
+        open=unsettled or waiting is not None,
+        awaits_decision=waiting is not None,
+        taken_by="",
+        taken_until=None,
+    )
+
+
+def build_prospect_score_view(prospect: ProspectRecord, ruleset: Ruleset) -> VerdictView | None:
+    """Return a prospect's score with its points; None before it was computed."""
+    document = json.loads(prospect.score_explanation or "null")
+    return verdict_view.build_score_view(document, ruleset) if document else None
+
+
+def get_unsettled_reason_key(prospect: ProspectRecord) -> str:
+    """Return the key of why a number waits for a person."""
+    asked = prospect.check_attempts >= review_queries.MAX_UNKNOWN_ANSWERS
+    return "review.why.still_unknown" if asked else "review.why.landline"
+
+
+def find_other_reviewer(message: MessageRecord, who: str, now: datetime) -> str:
+    """Return who else looks at a message just now; empty where nobody does."""
+    leased = message.lease_until is not None and message.lease_until > now
+    return message.taken_by or "" if leased and message.taken_by != who else ""

@@ -1,0 +1,297 @@
+"""Administration of the rules on their page.
+
+State, acceptance, rollback, and the form that changes a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from daemon.auth.identity import ROLE_SCOPES, Scope
+from daemon.backtest.messages import BacktestReport, VerdictFlip
+from daemon.errors import LeadMasterError, NotFound, RulesRejected
+from daemon.http.bodies import RequestQuery, read_query
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import render_piece
+from daemon.http.console.verdict_view import shorten_place
+from daemon.http.health import get_services
+from daemon.http.v1.rule_changes import (
+    BACKTEST_PERIOD,
+    backtest_change,
+    parse_rule_edit,
+    value_to_json,
+)
+from daemon.rulesets import rule_files
+from daemon.rulesets.service import RulesetService
+from daemon.rulesets.status import RuleChangePreview, RulesetStatus
+from daemon.settings import RulesSettings
+from rules.diff import RulesetChange
+from rules.edits import (
+    EditableNumber,
+    EditableValue,
+    EditNotAllowed,
+    RampEnds,
+    RulesetEdit,
+    find_editable_value,
+    format_number,
+)
+from rules.ruleset import RuleFormat, Ruleset
+from storage import rulesets, shadow_decisions, users
+from storage.rulesets import RulesetActivation
+from storage.shadow_decisions import ShadowDisagreement, ShadowStatistics
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+_MAX_HISTORY = 8
+_MAX_DISAGREEMENTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetAdminView:
+    """What a keeper of the rules sees: what is live or waits, and what may be done about it.
+
+    `changes` are those that wait, and `keepers` who may accept them, by name. `closed` says why
+    nothing can be changed by form, and is None where it can.
+    """
+
+    state: RulesetStatus
+    changes: tuple[RulesetChange, ...]
+    approvers: list[str]
+    edit_error: LeadMasterError | None
+    history: list[RulesetActivation]
+    live: frozenset[str]
+    standing: ShadowStatistics | None
+    differences: list[ShadowDisagreement]
+
+
+def build_ruleset_admin_view(
+    reader: Reader, desk: RulesetService, settings: RulesSettings
+) -> RulesetAdminView:
+    """Return the desk as it stands."""
+    state = desk.get_status()
+    shadow = state.shadow.hash if state.shadow else None
+    return RulesetAdminView(
+        state=state,
+        changes=desk.get_pending_changes(),
+        approvers=list_rule_approvers(reader),
+        edit_error=_find_edit_error(settings),
+        history=rulesets.list_activations(reader, _MAX_HISTORY),
+        live=frozenset((state.gate.hash, state.score.hash)),
+        standing=shadow_decisions.get_shadow_statistics(reader, shadow) if shadow else None,
+        differences=shadow_decisions.list_shadow_disagreements(reader, shadow, _MAX_DISAGREEMENTS)
+        if shadow
+        else [],
+    )
+
+
+@routes.get("/pieces/rules/accept")
+@render_errors
+async def show_accept_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask whether the rules that wait are to go live."""
+    desk = get_services(request).ruleset_service
+    waiting = desk.get_status().waiting
+    if waiting is None:
+        raise NotFound("No rules wait to be accepted.")
+    changes = desk.get_pending_changes()
+    return render_piece(
+        request, "pieces/rules_accept.html", waiting=waiting, changes=changes, short=shorten_place
+    )
+
+
+@routes.get("/pieces/rules/rollback/{hash}")
+@render_errors
+async def show_rollback_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask whether earlier rules are to be in force again."""
+    wanted = request.match_info["hash"]
+    found = await get_services(request).database.read(
+        lambda reader: rulesets.find_rulesets(reader, wanted, 1)
+    )
+    if not found:
+        raise NotFound(f"No rules of the hash {wanted} were ever live.")
+    return render_piece(request, "pieces/rules_rollback.html", stored=found[0])
+
+
+def list_rule_approvers(reader: Reader) -> list[str]:
+    """Return who may accept rules, by name."""
+    keeping = {str(role) for role, scopes in ROLE_SCOPES.items() if Scope.RULES_WRITE in scopes}
+    everybody = users.list_users(reader)
+    return [each.name for each in everybody if each.role in keeping and not each.disabled_at]
+
+
+def _find_edit_error(settings: RulesSettings) -> LeadMasterError | None:
+    try:
+        rule_files.require_writable_folder(settings)
+    except LeadMasterError as error:
+        return error
+    return None
+
+
+class RuleChangeQuery(RequestQuery, frozen=True):
+    """What is to be changed, and its numbers as they were typed."""
+
+    target: str
+    value: str = ""
+    from_value: str = ""
+    from_points: str = ""
+    to_value: str = ""
+    to_points: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChangeField:
+    """One number of the form: where it may lie, what was typed, and why it can't be that."""
+
+    number: EditableNumber
+    typed: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChangeForm:
+    """What is asked. `in_force` is the value that is live, where the folder says another."""
+
+    target: str
+    amendment: RulesetEdit
+    fact: str
+    reason: str
+    in_force: str
+    fields: Mapping[str, RuleChangeField]
+
+    @property
+    def first_invalid_field(self) -> str:
+        """The name of the first number that can't be taken; empty where all can."""
+        return next((name for name, field in self.fields.items() if field.problem), "")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChangePreviewView:
+    """What a change would bring, ready to be confirmed: `value` is what is sent then, as JSON."""
+
+    found: RuleChangePreview
+    report: BacktestReport
+    people: list[VerdictFlip]
+    approvers: list[str]
+    value: str
+
+
+@routes.get("/pieces/rules/change/{target}")
+@render_errors
+async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask what a number is to be."""
+    target = request.match_info["target"]
+    amendment = parse_rule_edit(target, 0)
+    try:
+        found = await get_services(request).ruleset_service.find_editable(amendment)
+    except RulesRejected as error:
+        return render_piece(
+            request,
+            "pieces/rule_preview.html",
+            alone=True,
+            form=None,
+            preview=None,
+            problem=error,
+        )
+    typed = {number.name: format_number(number.now) for number in found.numbers}
+    form = _build_form(request, target, amendment, found, typed, {})
+    return render_piece(request, "pieces/rule_change.html", form=form, bound=format_number)
+
+
+@routes.get("/pieces/rules/preview")
+@render_errors
+async def show_rule_change_preview(request: web.Request) -> web.StreamResponse:
+    """Show who would flip, by name, before anything is written; or what can't be, by its field."""
+    asked = read_query(request, RuleChangeQuery)
+    amendment = parse_rule_edit(asked.target, 0)
+    shown_: RuleChangePreviewView | None = None
+    form: RuleChangeForm | None = None
+    problem: LeadMasterError | None = None
+    try:
+        found = await get_services(request).ruleset_service.find_editable(amendment)
+        typed = {number.name: getattr(asked, number.name) for number in found.numbers}
+        given = {name: _parse_number(text) for name, text in typed.items()}
+        refused = found.find_errors(given)
+        form = _build_form(request, asked.target, amendment, found, typed, refused)
+        if not refused:
+            shown_ = await _build_preview(
+                request, parse_rule_edit(asked.target, found.value_from_numbers(given))
+            )
+    except LeadMasterError as error:
+        problem = error
+    return render_piece(
+        request,
+        "pieces/rule_preview.html",
+        alone=False,
+        form=form,
+        preview=shown_,
+        problem=problem,
+        days=BACKTEST_PERIOD.days,
+        name_of=lambda path: Path(path).name,
+        short=shorten_place,
+        bound=format_number,
+    )
+
+
+async def _build_preview(request: web.Request, amendment: RulesetEdit) -> RuleChangePreviewView:
+    house = get_services(request)
+    found = await house.ruleset_service.preview_change(amendment)
+    report = await backtest_change(request, found)
+    return RuleChangePreviewView(
+        found=found,
+        report=report,
+        people=_distinct_flips(report.examples),
+        approvers=await house.database.read(list_rule_approvers),
+        value=msgspec.json.encode(value_to_json(amendment.value)).decode(),
+    )
+
+
+def _build_form(
+    request: web.Request,
+    target: str,
+    amendment: RulesetEdit,
+    found: EditableValue,
+    typed: Mapping[str, str],
+    refused: Mapping[str, str],
+) -> RuleChangeForm:
+    book = get_services(request).rulesets
+    live = (book.gate if amendment.kind is RuleFormat.GATE else book.score).ruleset
+    reasons = {rule.id: rule.reason for rule in live.scores}
+    return RuleChangeForm(
+        target=target,
+        amendment=amendment,
+        fact=found.fact,
+        reason=reasons.get(amendment.name, "") if amendment.section == "scores" else "",
+        in_force=_format_live_value(live, amendment, found.value),
+        fields={
+            each.name: RuleChangeField(each, typed[each.name], refused.get(each.name, ""))
+            for each in found.numbers
+        },
+    )
+
+
+def _format_live_value(live: Ruleset, amendment: RulesetEdit, value: int | RampEnds) -> str:
+    """Return what is live where it is not what the folder says; empty where that is the same."""
+    try:
+        now = find_editable_value(live, amendment.section, amendment.name).value
+    except EditNotAllowed:
+        return ""
+    return "" if now == value else str(now)
+
+
+def _parse_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _distinct_flips(found: Iterable[VerdictFlip]) -> list[VerdictFlip]:
+    """Return each person once for each way they flip: a message is judged twice at least."""
+    return list({(flip.prospect, flip.before, flip.after): flip for flip in found}.values())

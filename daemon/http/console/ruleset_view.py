@@ -1,0 +1,285 @@
+"""The `/rules` page: the rules in force, each with its reason, source and firings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import build_page_context, render_page
+from daemon.http.console.ruleset_admin import RulesetAdminView, build_ruleset_admin_view
+from daemon.http.console.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
+from daemon.http.console.verdict_view import ScoreThreshold, build_thresholds, shorten_place
+from daemon.http.health import get_services
+from rules import RuleEvaluator
+from rules.edits import format_number
+from rules.known_values import MICRO
+from rules.problems import SourceLocation
+from rules.ruleset import (
+    Ramp,
+    RuleExample,
+    Ruleset,
+    ScoreGroup,
+    ScoreRule,
+    TimeWindow,
+    Veto,
+    WordList,
+)
+from storage import console_queries, rulesets
+from storage.console_queries import RuleFirings
+from storage.rulesets import RulesetActivation
+from storage.tx import Reader
+
+_MINUTES_PER_HOUR: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """One rule. `effect` is empty for one that counts points; `source` are its lines in the file.
+
+    `ramp` are both of its ends: points, and the value of its fact. `then` is where a routed message
+    goes, or until when one waits, as the file writes it.
+    """
+
+    id: str
+    reason: str
+    effect: str
+    then: str
+    points: str
+    ramp: Mapping[str, str] | None
+    severity: Severity
+    place: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """A window: its days as runs (first and last, Monday is 0), and its times of day."""
+
+    name: str
+    runs: list[tuple[int, int]]
+    opens: str
+    closes: str
+    holidays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleView:
+    """An example beside the rules: what is given, and what is expected."""
+
+    name: str
+    given: str
+    verdict: str
+    severity: Severity
+    expected: str
+    place: str
+
+
+def build_rule_views(ruleset: Ruleset) -> list[RuleView]:
+    """Return every rule: vetoes as the file has them, then what counts points."""
+    texts = {source.path: source.text for source in ruleset.sources}
+    return [
+        *(_build_veto_view(veto, texts) for veto in ruleset.vetoes),
+        *(_build_score_rule_view(rule, texts) for rule in ruleset.scores),
+    ]
+
+
+def build_window_views(ruleset: Ruleset) -> list[WindowView]:
+    """Return the windows of a gate."""
+    return [_build_window_view(window) for window in ruleset.windows.values()]
+
+
+def build_example_views(ruleset: Ruleset) -> list[ExampleView]:
+    """Return the examples that stand beside the rules."""
+    return [_build_example_view(example) for example in ruleset.examples]
+
+
+def _build_veto_view(veto: Veto, texts: Mapping[str, str]) -> RuleView:
+    then = veto.route or (str(veto.defer) if veto.defer else "")
+    return RuleView(
+        id=veto.id,
+        reason=veto.reason,
+        effect=veto.effect.value,
+        then=then,
+        points="",
+        ramp=None,
+        severity=EFFECT_SEVERITY[veto.effect.value],
+        place=shorten_place(str(veto.place)),
+        source=extract_rule_source(texts.get(veto.place.file, ""), veto.place),
+    )
+
+
+def _build_score_rule_view(rule: ScoreRule, texts: Mapping[str, str]) -> RuleView:
+    return RuleView(
+        id=rule.id,
+        reason=rule.reason,
+        effect="",
+        then="",
+        points=_format_signed(rule.points) if isinstance(rule.points, int) else "",
+        ramp=_build_ramp(rule.points) if isinstance(rule.points, Ramp) else None,
+        severity=Severity.OFF,
+        place=shorten_place(str(rule.place)),
+        source=extract_rule_source(texts.get(rule.place.file, ""), rule.place),
+    )
+
+
+def _build_ramp(ramp: Ramp) -> Mapping[str, str]:
+    return {
+        "start": format_number(ramp.start / MICRO),
+        "first": _format_signed(ramp.start_points),
+        "end": format_number(ramp.end / MICRO),
+        "last": _format_signed(ramp.end_points),
+    }
+
+
+def _format_signed(points: int) -> str:
+    return f"{points:+d}" if points else "0"
+
+
+def extract_rule_source(text: str, place: SourceLocation) -> str:
+    """Return the lines of the rule that begins at a place: up to the next one as far out."""
+    lines = text.splitlines()[max(0, place.line - 1) :]
+    if not lines:
+        return ""
+    depth = _get_indentation(lines[0])
+    body = [lines[0]]
+    for line in lines[1:]:
+        if line.strip() and _get_indentation(line) <= depth:
+            break
+        body.append(line)
+    return "\n".join(line[depth:] for line in body).rstrip()
+
+
+def _get_indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _build_window_view(window: TimeWindow) -> WindowView:
+    days = sorted(window.days)
+    runs: list[tuple[int, int]] = []
+    for day in days:
+        if runs and runs[-1][1] == day - 1:
+            runs[-1] = (runs[-1][0], day)
+        else:
+            runs.append((day, day))
+    return WindowView(
+        window.name,
+        runs,
+        _format_minutes(window.opens),
+        _format_minutes(window.closes),
+        window.holidays,
+    )
+
+
+def _format_minutes(minutes: int) -> str:
+    return f"{minutes // _MINUTES_PER_HOUR:02d}:{minutes % _MINUTES_PER_HOUR:02d}"
+
+
+def _build_example_view(example: RuleExample) -> ExampleView:
+    verdict = str(example.expect.get("verdict", ""))
+    rest: dict[str, Any] = {k: v for k, v in example.expect.items() if k != "verdict"}
+    return ExampleView(
+        name=example.name,
+        given=_format_facts(example.given),
+        verdict=verdict,
+        severity=VERDICT_SEVERITY.get(verdict, Severity.OFF),
+        expected=_format_facts(rest),
+        place=shorten_place(str(example.place)),
+    )
+
+
+def _format_facts(values: Mapping[str, object]) -> str:
+    """Return facts as a person writes them: one after the other, no braces around."""
+    return ", ".join(f"{name}: {_format_fact(value)}" for name, value in values.items())
+
+
+def _format_fact(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+routes = web.RouteTableDef()
+
+SHORT_FIRING_PERIOD: Final = timedelta(days=7)
+LONG_FIRING_PERIOD: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetView:
+    """One set in force: where it comes from, since when, and everything that it says."""
+
+    kind: str
+    hash: str
+    engine: str
+    files: list[str]
+    live: RulesetActivation | None
+    base: str
+    thresholds: tuple[ScoreThreshold, ...]
+    rules: list[RuleView]
+    windows: list[WindowView]
+    groups: tuple[ScoreGroup, ...]
+    lists: list[WordList]
+    examples: list[ExampleView]
+
+
+@dataclass(frozen=True, slots=True)
+class FiringCounts:
+    """How often each rule fired: the gate's on messages, the score's on prospects as of now."""
+
+    gate: Mapping[str, RuleFirings]
+    score: Mapping[str, int]
+
+
+@routes.get("/rules")
+@render_errors
+async def show_rules_page(request: web.Request) -> web.StreamResponse:
+    """Show what is in force."""
+    house, now = get_services(request), build_page_context(request).now
+    judges = house.rulesets.compiled
+
+    settings = house.settings.rules
+
+    def read(reader: Reader) -> tuple[list[RulesetView], FiringCounts, RulesetAdminView]:
+        books = [
+            _build_ruleset_view(reader, "gate", judges.gate),
+            _build_ruleset_view(reader, "score", judges.score),
+        ]
+        gate = console_queries.count_gate_rule_firings(
+            reader, lately=now - SHORT_FIRING_PERIOD, longer=now - LONG_FIRING_PERIOD
+        )
+        counts = FiringCounts(gate, console_queries.count_score_rule_firings(reader))
+        return books, counts, build_ruleset_admin_view(reader, house.ruleset_service, settings)
+
+    books, counts, desk = await house.database.read(read)
+    return await render_page(
+        request,
+        "rules.html",
+        active_page="rules",
+        books=books,
+        counts=counts,
+        desk=desk,
+        never=console_queries.NO_FIRINGS,
+        short=shorten_place,
+    )
+
+
+def _build_ruleset_view(reader: Reader, kind: str, judge: RuleEvaluator) -> RulesetView:
+    ruleset = judge.ruleset
+    return RulesetView(
+        kind=kind,
+        hash=ruleset.hash,
+        engine=judge.engine,
+        files=[shorten_place(path) for path in ruleset.files],
+        live=rulesets.get_latest_activation(reader, str(ruleset.format)),
+        base=str(ruleset.base),
+        thresholds=build_thresholds(ruleset),
+        rules=build_rule_views(ruleset),
+        windows=build_window_views(ruleset),
+        groups=ruleset.groups,
+        lists=[each for each in ruleset.lists.values() if each.used],
+        examples=build_example_views(ruleset),
+    )

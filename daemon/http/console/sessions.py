@@ -1,0 +1,223 @@
+"""The sessions pages: each session as a card with its state, code, budget and timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import segno
+from aiohttp import web
+from markupsafe import Markup
+
+from daemon.auth.identity import Scope
+from daemon.errors import NotFound
+from daemon.events import SessionQrShown
+from daemon.http.console import timeline
+from daemon.http.console.error_translation import render_errors
+from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.health import get_services
+from daemon.http.services import HttpServices
+from daemon.outbox.pacing import Pacing, get_budget_key
+from daemon.sessions.status import SessionView
+from statemachines.message import CANCELLABLE_STATES, MessageState
+from statemachines.session import ConnectionState, SendingState
+from storage import console_queries, evaluation_context, sessions
+from storage.tx import Reader
+
+MAX_DOTS = 10
+"""A larger budget is shown in figures: nobody counts forty dots."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewChatBudget:
+    """New chats of one number in the rolling day; `whose` is the number, or the session's name."""
+
+    key: str
+    left: int
+    total: int
+
+    @property
+    def dots(self) -> list[bool] | None:
+        """Return a dot for each new chat, True while it is left; None where they are too many."""
+        if not 0 < self.total <= MAX_DOTS:
+            return None
+        return [place < self.left for place in range(self.total)]
+
+
+def build_new_chat_budget(
+    reader: Reader, house: HttpServices, session: str, now: datetime
+) -> NewChatBudget:
+    """Return the budget of a session's number."""
+    pacing = Pacing(house.settings.pacing)
+    standing = evaluation_context.read_session_context(reader, session, now)
+    left = pacing.count_new_chats_left(reader, standing, now)
+    return NewChatBudget(get_budget_key(standing), left, pacing.get_new_chat_budget(standing, now))
+
+
+def list_open_budgets(
+    reader: Reader, house: HttpServices, views: list[SessionView], now: datetime
+) -> list[NewChatBudget]:
+    """Return a budget for each number that can begin chats now, each number once."""
+    ready = [view.name for view in views if view.ready and view.sending is SendingState.ALL]
+    found = (build_new_chat_budget(reader, house, name, now) for name in ready)
+    return list({each.key: each for each in found}.values())
+
+
+_QUIET_ZONE_MODULES = 3
+"""Light modules around the code; the card's own white is the rest of the quiet zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairingCode:
+    """A code on show. `seconds_left` and `valid_seconds` are those of the watch on the wall."""
+
+    picture: Markup
+    index: int
+    maximum: int
+    seconds_left: float
+    valid_seconds: float
+
+
+def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> PairingCode:
+    """Return a code as the page shows it; `rate` is how fast the house's clock goes."""
+    drawn = segno.make(shown.code, error="l", micro=False)
+    svg = drawn.svg_inline(border=_QUIET_ZONE_MODULES, omitsize=True, svgclass="qr", lineclass=None)
+    left = (shown.expires_at - now).total_seconds() / rate
+    valid = (shown.expires_at - shown.at).total_seconds() / rate
+    return PairingCode(
+        picture=Markup(svg),  # noqa: S704 - drawn by the library from modules, no text in it
+        index=shown.index,
+        maximum=shown.maximum,
+        seconds_left=round(max(0.0, left), 1),
+        valid_seconds=round(valid, 1),
+    )
+
+
+routes = web.RouteTableDef()
+
+WAITING_STATES = tuple(sorted(CANCELLABLE_STATES))
+SESSION_ACTIONS = frozenset({"stop", "restart", "logout", "delete"})
+"""Orders whose consequence is told before they are carried out."""
+LINKING_STATES = frozenset(
+    {ConnectionState.PAIRING, ConnectionState.CONNECTING, ConnectionState.SYNCING}
+)
+_MAX_TIMELINE_ENTRIES = 60
+BAN_LOOKBACK = timedelta(hours=72)
+"""What is looked back on when a number is banned."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCard:
+    """One session as its card shows it; `code` is there for those who may pair."""
+
+    view: SessionView
+    budget: NewChatBudget
+    pairing_code: PairingCode | None
+    is_linking: bool
+
+
+async def build_session_card(request: web.Request, view: SessionView) -> SessionCard:
+    """Return a session's card for whoever asks."""
+    house, shell = get_services(request), build_page_context(request)
+    budget = await house.database.read(
+        lambda reader: build_new_chat_budget(reader, house, view.name, shell.now)
+    )
+    shown = house.sessions.qr(view.name) if shell.may(Scope.SESSIONS_PAIR) else None
+    rate = house.settings.clock.rate if house.settings.clock.start else 1.0
+    code = build_pairing_code(shown, shell.now, rate) if shown else None
+    fresh = view.phone_seen_at is None
+    return SessionCard(view, budget, code, is_linking=view.state in LINKING_STATES and fresh)
+
+
+@routes.get("/sessions")
+@render_errors
+async def show_sessions_page(request: web.Request) -> web.StreamResponse:
+    """Show every session."""
+    views = get_services(request).sessions.views()
+    cards = [await build_session_card(request, view) for view in views]
+    return await render_page(request, "sessions.html", active_page="sessions", cards=cards)
+
+
+@routes.get("/sessions/{name}")
+@render_errors
+async def show_session_page(request: web.Request) -> web.StreamResponse:
+    """Show one session with its story; of a banned one, all that helps to end the ban well."""
+    house, name = get_services(request), request.match_info["name"]
+    card = await build_session_card(request, house.sessions.view(name))
+    waiting = await house.database.read(
+        lambda r: console_queries.count_session_messages(r, name, WAITING_STATES)
+    )
+    open_chats = await house.database.read(
+        lambda r: console_queries.count_unanswered_contacts(r, session=name)
+    )
+    since = build_page_context(request).now - BAN_LOOKBACK
+    lately = await house.database.read(
+        lambda r: console_queries.get_session_activity(r, name, since)
+    )
+    return await render_page(
+        request,
+        "session.html",
+        active_page="sessions",
+        card=card,
+        beats=await _load_session_timeline(house, name),
+        waiting=waiting,
+        open_chats=open_chats,
+        lately=lately,
+        banned=card.view.state is ConnectionState.BANNED_TEMPORARILY,
+    )
+
+
+async def _load_session_timeline(house: HttpServices, name: str) -> list[timeline.TimelineEntry]:
+    entries = await house.database.read(lambda reader: sessions.list_session_history(reader, name))
+    return timeline.build_session_timeline(entries[-_MAX_TIMELINE_ENTRIES:])
+
+
+@routes.get("/pieces/sessions/new")
+@render_errors
+async def show_new_session_dialog(request: web.Request) -> web.StreamResponse:
+    """Ask what a new session is called and how it reaches WhatsApp."""
+    house = get_services(request)
+    found = house.plugins.channels()
+    channels = sorted(found, key=lambda name: (not found[name].connects, name))
+    zone = house.settings.daemon.time_zone
+    return render_piece(request, "pieces/new_session.html", channels=channels, time_zone=zone)
+
+
+@routes.get("/pieces/sessions/{name}")
+@render_errors
+async def show_session_card(request: web.Request) -> web.StreamResponse:
+    """Show one session's card as it is now."""
+    view = get_services(request).sessions.view(request.match_info["name"])
+    return render_piece(
+        request, "pieces/session_card.html", card=await build_session_card(request, view)
+    )
+
+
+@routes.get("/pieces/sessions/{name}/story")
+@render_errors
+async def show_session_timeline(request: web.Request) -> web.StreamResponse:
+    """Show what happened to one session, as of now."""
+    house, name = get_services(request), request.match_info["name"]
+    return render_piece(
+        request, "pieces/session_story.html", beats=await _load_session_timeline(house, name)
+    )
+
+
+@routes.get("/pieces/sessions/{name}/{order}")
+@render_errors
+async def show_session_action_dialog(request: web.Request) -> web.StreamResponse:
+    """Tell what an order would do, in numbers, before it is given."""
+    house, name = get_services(request), request.match_info["name"]
+    order = request.match_info["order"]
+    if order not in SESSION_ACTIONS:
+        raise NotFound(f"There is no order {order}.")
+    view = house.sessions.view(name)
+    waiting = await house.database.read(
+        lambda r: console_queries.count_session_messages(r, name, WAITING_STATES)
+    )
+    flying = await house.database.read(
+        lambda r: console_queries.count_session_messages(r, name, (MessageState.SENDING,))
+    )
+    return render_piece(
+        request, "pieces/order.html", view=view, order=order, waiting=waiting, flying=flying
+    )

@@ -1,0 +1,59 @@
+"""Times as people read them: how long ago or how soon, with the exact time beside it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from markupsafe import Markup
+
+from daemon.http.console.language import Language
+
+ZONE_COOKIE = "zone"
+_UNITS = (
+    (timedelta(days=1), "days"),
+    (timedelta(hours=1), "hours"),
+    (timedelta(minutes=1), "minutes"),
+)
+NOW_LIMIT = timedelta(seconds=45)
+"""Nearer than this is `now`: nobody counts such seconds, and a ring does where they count."""
+
+
+def parse_zone(name: str, default: ZoneInfo) -> ZoneInfo:
+    """Return the zone that a browser tells of; the house's own where it is none that is known."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return default
+
+
+def format_relative(at: datetime, now: datetime, words: Language) -> str:
+    """Return `5 min ago`, `in 2 h`, `now`: one unit, rounded down."""
+    distance = abs(at - now)
+    if distance < NOW_LIMIT:
+        return words("moments.now")
+    way = "in" if at > now else "ago"
+    step, unit = next((each for each in _UNITS if distance >= each[0]), _UNITS[-1])
+    return words(f"moments.{way}.{unit}", n=max(1, distance // step))
+
+
+def format_exact(at: datetime, zone: ZoneInfo) -> str:
+    """Return the whole moment in one zone's time, and whose time that is."""
+    return (
+        f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key.rpartition('/')[2].replace('_', ' ')}"
+    )
+
+
+def format_time_of_day(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Return the time of day; the day before it where it is another one."""
+    there, here = at.astimezone(zone), now.astimezone(zone)
+    return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
+
+
+def render_time_element(at: datetime, now: datetime, zone: ZoneInfo, words: Language) -> Markup:
+    """Return a `<time>` that the page keeps up to date."""
+    return Markup('<time datetime="{}" title="{}" data-relative>{}</time>').format(
+        at.isoformat(timespec="milliseconds"),
+        format_exact(at, zone),
+        format_relative(at, now, words),
+    )

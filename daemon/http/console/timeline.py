@@ -1,0 +1,217 @@
+"""Timelines of a message, a session or a prospect.
+
+Each thing that happened, when, why, and by whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from daemon.http.console import evidence_view, severity
+from daemon.http.console.severity import Severity
+from daemon.sessions.status import REASON_SENTENCES, STATE_TEXTS
+from statemachines.message import MessageState
+from statemachines.session import ConnectionState, PhoneState, SendingState
+from storage import audit, evidence, inbound, timeline_queries
+from storage.audit import AuditEntry
+from storage.evidence import EvidenceKind
+from storage.inbound import InboundRecord
+from storage.prospects import ProspectRecord
+from storage.sessions import SessionHistoryEntry
+from storage.timeline_queries import MessageHistoryRecord
+from storage.times import parse_timestamp
+from storage.tx import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing that happened. `key` names its word; `sentence` is the server's; `quote` theirs.
+
+    `path` is where more of it stands; `score` is what a prospect had from here on.
+    """
+
+    at: datetime
+    severity: Severity
+    key: str
+    state: str
+    sentence: str = ""
+    who: str = ""
+    quote: str = ""
+    path: str = ""
+    score: int | None = None
+
+
+def build_message_timeline(
+    history: Sequence[Mapping[str, Any]], answers: Sequence[InboundRecord]
+) -> list[TimelineEntry]:
+    """Return a message's life, oldest first, with what they wrote after it was asked for."""
+    moves = [
+        TimelineEntry(
+            at=parse_timestamp(row["at"]),
+            severity=severity.MESSAGE_SEVERITY[MessageState(row["state"])],
+            key=f"message.{row['state']}",
+            state=row["state"],
+            sentence=row["sentence"],
+            who=row["who"],
+        )
+        for row in history
+    ]
+    begun = moves[0].at if moves else None
+    theirs = [
+        TimelineEntry(each.at, Severity.READY, "story.answered", each.wish, quote=each.text)
+        for each in answers
+        if begun is not None and each.at >= begun and not each.own
+    ]
+    return sorted([*moves, *theirs], key=lambda beat: beat.at)
+
+
+def build_session_timeline(entries: Sequence[SessionHistoryEntry]) -> list[TimelineEntry]:
+    """Return a session's life, newest first: what is looked for is what happened last."""
+    return [_entry_from_history(entry) for entry in reversed(entries)]
+
+
+_REGION_KEYS = {"phone": "story", "sending": "story"}
+"""Where a region's words stand, if not under its own name: in a story they must say of what."""
+
+
+def _entry_from_history(entry: SessionHistoryEntry) -> TimelineEntry:
+    return TimelineEntry(
+        at=entry.at,
+        severity=_get_region_severity(entry.region, entry.state),
+        key=f"{_REGION_KEYS.get(entry.region, entry.region)}.{entry.state}",
+        state=entry.state,
+        sentence=_get_history_sentence(entry),
+    )
+
+
+def _get_region_severity(region: str, state: str) -> Severity:
+    match region:
+        case "connection":
+            return severity.CONNECTION_SEVERITY[ConnectionState(state)]
+        case "phone":
+            return severity.PHONE_SEVERITY[PhoneState(state)]
+        case "sending":
+            return severity.SENDING_SEVERITY[SendingState(state)]
+        case _:
+            return Severity.OFF
+
+
+def _get_history_sentence(entry: SessionHistoryEntry) -> str:
+    """Return why, where the words hold no moment: a deadline of then would mislead now."""
+    own = STATE_TEXTS[ConnectionState(entry.state)].sentence if entry.region == "connection" else ""
+    said = REASON_SENTENCES.get(entry.reason_code, own)
+    return "" if "{" in said else said
+
+
+_AUDIT_SEVERITY: Final = {
+    "suppress": Severity.STOPPED,
+    "lift_suppression": Severity.READY,
+    "correct_prospect": Severity.OFF,
+    "correct_number": Severity.OFF,
+    "create_prospect": Severity.OFF,
+    "approve_prospect": Severity.READY,
+    "reject_prospect": Severity.STOPPED,
+}
+"""What people did, where nothing else in the line tells of it."""
+_APPROVED_REASON: Final = "approved"
+_SPOKEN_KINDS: Final = frozenset({EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE})
+
+
+def build_prospect_timeline(reader: Reader, prospect: ProspectRecord) -> list[TimelineEntry]:
+    """Return everything that happened with a prospect, newest first."""
+    causes_first = [
+        *_import_entries(prospect),
+        *_evidence_entries(reader, prospect.contact),
+        *_score_entries(reader, prospect.id),
+        *(
+            _entry_from_move(move)
+            for move in timeline_queries.list_contact_message_history(reader, prospect.contact)
+        ),
+        *_inbound_entries(reader, prospect.contact),
+        *_audit_entries(reader, prospect),
+    ]
+    return sorted(causes_first, key=lambda beat: beat.at)[::-1]
+
+
+def _import_entries(prospect: ProspectRecord) -> Iterator[TimelineEntry]:
+    if prospect.import_id is not None:
+        yield TimelineEntry(
+            prospect.created_at,
+            Severity.OFF,
+            "life.imported",
+            "imported",
+            path=_get_import_path(prospect),
+        )
+
+
+def _get_import_path(prospect: ProspectRecord) -> str:
+    return f"/prospects/imports/{prospect.import_id}"
+
+
+def _evidence_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
+    for each in reversed(evidence.list_contact_evidence(reader, contact)):
+        if each.kind not in _SPOKEN_KINDS:
+            tone, key = (
+                evidence_view.get_evidence_severity(each),
+                evidence_view.get_evidence_key(each),
+            )
+            yield TimelineEntry(each.at, tone, key, each.value, each.source, quote=each.quote)
+
+
+def _score_entries(reader: Reader, prospect: str) -> Iterator[TimelineEntry]:
+    for each in timeline_queries.list_score_changes(reader, prospect):
+        yield TimelineEntry(
+            each.at, Severity.OFF, "life.scored", "scored", each.sentence, score=each.score
+        )
+
+
+def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
+    if move.reason_code == _APPROVED_REASON:
+        return TimelineEntry(
+            move.at,
+            Severity.READY,
+            "life.approved",
+            _APPROVED_REASON,
+            who=move.who,
+            quote=move.sentence,
+        )
+    return TimelineEntry(
+        at=move.at,
+        severity=severity.MESSAGE_SEVERITY[move.state],
+        key=f"message.{move.state}",
+        state=move.state,
+        sentence=move.sentence,
+        who=move.who,
+        path=f"/messages/{move.message}",
+    )
+
+
+def _inbound_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
+    for each in inbound.list_contact_inbound(reader, contact):
+        key = "life.typed" if each.own else "story.answered"
+        tone = Severity.WAITING if each.own else Severity.READY
+        yield TimelineEntry(each.at, tone, key, each.wish, quote=each.text)
+
+
+def _audit_entries(reader: Reader, prospect: ProspectRecord) -> Iterator[TimelineEntry]:
+    entries = (
+        *audit.list_subject_audit_entries(reader, prospect.id),
+        *audit.list_subject_audit_entries(reader, prospect.contact),
+    )
+    for entry in entries:
+        if entry.action in _AUDIT_SEVERITY:
+            yield _entry_from_audit(entry)
+
+
+def _entry_from_audit(entry: AuditEntry) -> TimelineEntry:
+    return TimelineEntry(
+        entry.at,
+        _AUDIT_SEVERITY[entry.action],
+        f"life.{entry.action}",
+        entry.action,
+        who=entry.who,
+        quote=entry.reason,
+    )

@@ -1,0 +1,73 @@
+"""What needs a person, oldest first: the list on the Today page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from daemon.http.console import severity
+from daemon.http.console.severity import Severity
+from daemon.sessions.status import SessionView
+from statemachines.message import MANUAL, MessageState
+from storage import console_queries
+from storage.console_queries import WaitingCount
+from storage.tx import Reader
+
+MAX_VISIBLE_ITEMS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class TodoItem:
+    """One thing that waits for a person. `key` names its words, `path` where it is dealt with.
+
+    `sentence` is the server's own, where it has one.
+    """
+
+    key: str
+    severity: Severity
+    since: datetime
+    path: str
+    values: dict[str, object] = field(default_factory=dict)
+    sentence: str = ""
+
+
+def list_todo_items(reader: Reader, views: list[SessionView]) -> list[TodoItem]:
+    """Return everything that waits for a person, oldest first."""
+    found = [*_session_items(views), *_message_items(reader)]
+    return sorted(found, key=lambda line: line.since)
+
+
+def _session_items(views: list[SessionView]) -> Iterator[TodoItem]:
+    for view in views:
+        if view.user_action != "none":
+            yield TodoItem(
+                f"session.{view.user_action}",
+                severity.get_session_severity(view),
+                view.since,
+                f"/sessions/{view.name}",
+                {"session": view.name},
+                view.sentence,
+            )
+
+
+def _message_items(reader: Reader) -> Iterator[TodoItem]:
+    queues = (
+        ("held", (MessageState.HELD,), "", "/review"),
+        ("in_doubt", (MessageState.IN_DOUBT,), "", "/messages?state=in_doubt"),
+        ("by_hand", (MessageState.CLEARED,), MANUAL, "/manual"),
+    )
+    for key, states, channel, path in queues:
+        yield from _queue_item(
+            key, console_queries.count_messages_in_states(reader, states, channel=channel), path
+        )
+    yield from _queue_item(
+        "answers",
+        console_queries.count_unanswered_contacts(reader),
+        "/messages?state=delivered,read",
+    )
+
+
+def _queue_item(key: str, waiting: WaitingCount, path: str) -> Iterator[TodoItem]:
+    if waiting.since is not None:
+        yield TodoItem(key, Severity.NEEDS_YOU, waiting.since, path, {"n": waiting.count})

@@ -1,0 +1,245 @@
+"""A verdict as people read it: score on its scale, points, objections, and what would change it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from daemon.http.console.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
+from rules.ruleset import Ruleset
+from rules.verdict import Verdict
+
+DecisionDocument = Mapping[str, Any]
+SCALE_PERCENT: Final = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreThreshold:
+    """From `at` percent of the scale on, the score is called `name`; `points` is that score."""
+
+    name: str
+    points: int
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBar:
+    """Points of one rule, as a bar of the waterfall from `start`, `width` long, in percent."""
+
+    rule: str
+    reason: str
+    points: float
+    start: float
+    width: float
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictObjection:
+    """A veto or an opinion: what it does, why, and whose it is."""
+
+    rule: str
+    effect: str
+    reason: str
+    severity: Severity
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChange:
+    """One thing that would change the verdict: the key of its words, and what fills them."""
+
+    key: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """A whole verdict for the page. `word` is empty where only a score is shown."""
+
+    verdict: str
+    severity: Severity
+    sentence: str
+    score: int | None
+    percent: float
+    band: str
+    thresholds: tuple[ScoreThreshold, ...]
+    bars: tuple[ScoreBar, ...]
+    objections: tuple[VerdictObjection, ...]
+    missing: tuple[str, ...]
+    changes: tuple[VerdictChange, ...]
+    ruleset: str
+
+
+def build_verdict_view(
+    document: DecisionDocument, ruleset: Ruleset, reach: DecisionDocument | None = None
+) -> VerdictView:
+    """Return a stored decision; thresholds only where its rule set is still the live one.
+
+    `reach` is the stored score that the decision began with: told point by point where it is
+    still the same, else as one sum.
+    """
+    live = document["ruleset"] == ruleset.hash
+    word, score = document["verdict"], document.get("score")
+    base = document.get("base")
+    scale = _Scale(ruleset)
+    bars = _build_base_bars(scale, base, reach)
+    bars += scale.bars(document.get("contributions", ()), base or 0)
+    return VerdictView(
+        verdict=word,
+        severity=VERDICT_SEVERITY[word],
+        sentence=document["sentence"],
+        score=score,
+        percent=scale.percent(score or 0),
+        band=document.get("band") or "",
+        thresholds=scale.thresholds() if live and score is not None else (),
+        bars=tuple(bars),
+        objections=(*_veto_objections(document), *_opinion_objections(document)),
+        missing=tuple(document.get("missing", ())),
+        changes=tuple(_build_changes(document, ruleset if live else None)),
+        ruleset=document["ruleset"],
+    )
+
+
+def build_score_view(document: DecisionDocument, ruleset: Ruleset) -> VerdictView:
+    """Return a prospect's stored score: the same picture without a verdict."""
+    scale = _Scale(ruleset)
+    base = ruleset.base if isinstance(ruleset.base, int) else 0
+    return VerdictView(
+        verdict="",
+        severity=Severity.OFF,
+        sentence="",
+        score=document["score"],
+        percent=scale.percent(document["score"]),
+        band=document["band"],
+        thresholds=scale.thresholds(),
+        bars=tuple(scale.bars(document["contributions"], base)),
+        objections=(),
+        missing=tuple(document["missing"]),
+        changes=(),
+        ruleset=document["ruleset"],
+    )
+
+
+def build_thresholds(ruleset: Ruleset) -> tuple[ScoreThreshold, ...]:
+    """Return where a set's bands begin on the scale, from the top."""
+    return _Scale(ruleset).thresholds()
+
+
+class _Scale:
+    """From points to percent of the bar."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self._ruleset = ruleset
+        self._range = max(1, ruleset.maximum - ruleset.minimum)
+
+    def percent(self, points: float) -> float:
+        share = SCALE_PERCENT * (points - self._ruleset.minimum) / self._range
+        return round(min(SCALE_PERCENT, max(0.0, share)), 2)
+
+    def span(self, before: float, after: float) -> tuple[float, float]:
+        ends = sorted((self.percent(before), self.percent(after)))
+        return ends[0], round(ends[1] - ends[0], 2)
+
+    def thresholds(self) -> tuple[ScoreThreshold, ...]:
+        return tuple(
+            ScoreThreshold(band.name, band.start, self.percent(band.start))
+            for band in self._ruleset.bands
+        )
+
+    def bars(self, contributions: Sequence[DecisionDocument], begin: float) -> list[ScoreBar]:
+        found, reached = [], begin
+        for each in contributions:
+            span = self.span(reached, reached + each["points"])
+            reached += each["points"]
+            place = shorten_place(each["at"])
+            found.append(ScoreBar(each["id"], each["reason"], each["points"], *span, place))
+        return found
+
+
+def _build_base_bars(
+    scale: _Scale, base: float | None, reach: DecisionDocument | None
+) -> list[ScoreBar]:
+    if base is None:
+        return []
+    if reach is not None and reach["score"] == base:
+        return scale.bars([each for each in reach["contributions"] if each["points"]], 0)
+    return [ScoreBar("", "", base, *scale.span(0, base))]
+
+
+def _veto_objections(document: DecisionDocument) -> list[VerdictObjection]:
+    return [
+        VerdictObjection(
+            each["id"],
+            each["effect"],
+            each["reason"],
+            EFFECT_SEVERITY[each["effect"]],
+            shorten_place(each["at"]),
+        )
+        for each in document.get("vetoes", ())
+    ]
+
+
+def _opinion_objections(document: DecisionDocument) -> list[VerdictObjection]:
+    return [
+        VerdictObjection(
+            each["source"], each["effect"], each["reason"], EFFECT_SEVERITY[each["effect"]]
+        )
+        for each in document.get("opinions", ())
+    ]
+
+
+def _build_changes(document: DecisionDocument, ruleset: Ruleset | None) -> list[VerdictChange]:
+    match document["verdict"]:
+        case Verdict.ALLOW:
+            return []
+        case Verdict.ROUTE:
+            return [VerdictChange("route", {"channel": document["route"]})]
+        case Verdict.DEFER:
+            waits = [_build_wait_change(defer) for defer in document["defers"]]
+            return [*waits, *([VerdictChange("approval", {})] if document["needs_review"] else [])]
+        case Verdict.REVIEW:
+            return [VerdictChange("approval", {}), *_build_points_change(document, ruleset)]
+        case _:
+            return _build_unblocking_changes(document, ruleset)
+
+
+def _build_wait_change(defer: DecisionDocument) -> VerdictChange:
+    minutes = math.ceil((defer["seconds"] or 0) / 60)
+    if minutes and minutes % 60 == 0:
+        return VerdictChange("hours", {"n": minutes // 60})
+    return VerdictChange(defer["kind"], {"window": defer["window"] or "", "n": minutes})
+
+
+def _build_unblocking_changes(
+    document: DecisionDocument, ruleset: Ruleset | None
+) -> list[VerdictChange]:
+    if "fault" in document:
+        return [VerdictChange("fault", {})]
+    if document["reason_code"] == "required_fact_missing":
+        return [VerdictChange("find_out", {"facts": ", ".join(document["missing"])})]
+    if any(
+        stop.effect == "block"
+        for stop in (*_veto_objections(document), *_opinion_objections(document))
+    ):
+        return [VerdictChange("nothing", {})]
+    return _build_points_change(document, ruleset)
+
+
+def _build_points_change(
+    document: DecisionDocument, ruleset: Ruleset | None
+) -> list[VerdictChange]:
+    bands = ruleset.bands if ruleset else ()
+    allowed = next((band.start for band in bands if band.name == Verdict.ALLOW), None)
+    score = document["score"]
+    if allowed is None or score is None or score >= allowed:
+        return []
+    return [VerdictChange("points", {"n": allowed - score})]
+
+
+def shorten_place(place: str) -> str:
+    """Return `gate.yaml:12` of a whole path: what a person looks for in an editor."""
+    return Path(place).name

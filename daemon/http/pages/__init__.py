@@ -1,1 +1,0 @@
-"""The console: pages that read, in the server's own words; every change goes through `/v1`."""

@@ -1,0 +1,51 @@
+"""The client's address and scheme, as a proxy on this machine (and no other) reports them."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from aiohttp import web
+
+
+def get_client_address(request: web.Request) -> str:
+    """Return the client's address, as the proxy on this machine tells it; else the peer's own."""
+    peer = _get_peer_address(request)
+    if not _is_local_peer(request, peer):
+        return peer
+    # A proxy writes at the end: what stands before it came from the client and proves nothing.
+    told = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
+    return told if _parse_address(told) else peer
+
+
+def is_https(request: web.Request) -> bool:
+    """Whether the client speaks TLS: to the proxy on this machine, for the daemon speaks none."""
+    told = request.headers.get("X-Forwarded-Proto", "").lower()
+    return told == "https" and _is_local_peer(request, _get_peer_address(request))
+
+
+def get_own_origin(request: web.Request) -> str:
+    """Return the origin that a page of ours has, as the browser that asks would write it."""
+    return f"{'https' if is_https(request) else 'http'}://{request.host}".lower()
+
+
+def _get_peer_address(request: web.Request) -> str:
+    """Return the other end's address; empty for a unix socket, which has none."""
+    name = request.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def _is_local_peer(request: web.Request, peer: str) -> bool:
+    """Whether the other end is a process of this machine."""
+    if parsed := _parse_address(peer):
+        return parsed.is_loopback
+    line = request.get_extra_info("socket")
+    return line is not None and line.family == socket.AF_UNIX
+
+
+def _parse_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed

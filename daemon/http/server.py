@@ -1,0 +1,176 @@
+"""The two HTTP servers, public (TCP) and control socket: built, bound and closed."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from daemon.auth import AuthService
+from daemon.errors import StartRefused
+from daemon.http import authentication, console, control_socket, health, v1, websocket
+from daemon.http.console import error_translation, sign_in
+from daemon.http.health import DAEMON_HEALTH, DaemonHealth, require_services
+from daemon.http.middleware import (
+    BODY_LIMIT,
+    compress_response,
+    defer_continue,
+    limit_body,
+    limit_duration,
+)
+from daemon.http.openapi import docs_page
+from daemon.http.problems import answer_errors_with_problems
+from daemon.http.streaming import OPEN_STREAMS, close_streams
+from daemon.settings import Settings
+
+_SHUTDOWN_SECONDS: Final = 3.0
+
+
+def build_public_application(daemon_health: DaemonHealth) -> web.Application:
+    """Return what TCP shows: health to anybody, all else to whoever proves that they may."""
+    application = _build_application(
+        daemon_health,
+        error_translation.translate_problems,
+        answer_errors_with_problems,
+        sign_in.redirect_to_sign_in,
+        compress_response,
+        authentication.authenticate,
+        limit_duration,
+        limit_body,
+    )
+    for routes in (
+        health.routes,
+        v1.RESOURCE_ROUTES,
+        v1.ACCOUNT_ROUTES,
+        docs_page.routes,
+        console.routes,
+    ):
+        application.add_routes(defer_continue(routes))
+    return application
+
+
+def build_control_application(
+    daemon_health: DaemonHealth, allowed: frozenset[int] | None = None
+) -> web.Application:
+    """Return the whole interface, for `allowed` users (root and our own where None)."""
+    peers = control_socket.build_peer_check(
+        control_socket.get_allowed_uids() if allowed is None else allowed
+    )
+    application = _build_application(
+        daemon_health, answer_errors_with_problems, peers, authentication.grant_all_scopes
+    )
+    for routes in (
+        health.routes,
+        v1.RESOURCE_ROUTES,
+        v1.ACCOUNT_ROUTES,
+        v1.CONTROL_SOCKET_ROUTES,
+    ):
+        application.add_routes(defer_continue(routes))
+    return application
+
+
+def _build_application(daemon_health: DaemonHealth, *middlewares: Middleware) -> web.Application:
+    def auth_room() -> AuthService:
+        return require_services(daemon_health).auth
+
+    application = web.Application(
+        middlewares=[*middlewares, limit_duration, limit_body], client_max_size=BODY_LIMIT
+    )
+    application[DAEMON_HEALTH] = daemon_health
+    application[OPEN_STREAMS] = set()
+    authentication.install_authentication(application, auth_room)
+    application.on_shutdown.append(close_streams)
+    websocket.install_websocket(application)
+    return application
+
+
+@contextlib.asynccontextmanager
+async def serve_public(
+    settings: Settings, daemon_health: DaemonHealth, inherited_descriptor: int | None = None
+) -> AsyncIterator[None]:
+    """Serve the public application on `passed`, a socket of the service manager, or bind one.
+
+    Raises :class:`StartRefused` where the address is taken, or wider than was said to be meant.
+    """
+    listener = (
+        _adopt_socket(inherited_descriptor)
+        if inherited_descriptor is not None
+        else _bind_public_socket(settings)
+    )
+    async with _serve(build_public_application(daemon_health), listener):
+        host, port = listener.getsockname()[:2]
+        daemon_health.addresses["http"] = f"http://{host}:{port}"
+        yield
+        del daemon_health.addresses["http"]
+
+
+@contextlib.asynccontextmanager
+async def serve_control_socket(path: Path, daemon_health: DaemonHealth) -> AsyncIterator[None]:
+    """Serve everything on the control socket at `path`; the file goes with the door."""
+    listener = control_socket.bind_control_socket(path)
+    try:
+        async with _serve(build_control_application(daemon_health), listener):
+            daemon_health.addresses["control"] = str(path)
+            yield
+            del daemon_health.addresses["control"]
+    finally:
+        control_socket.remove_control_socket(path)
+
+
+@contextlib.asynccontextmanager
+async def _serve(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve on a listener, and close it at the end, even of a start that is given up."""
+    with contextlib.closing(listener):
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            auto_decompress=False,  # the library answers what it can't read with bare words
+        )
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+
+def _adopt_socket(descriptor: int) -> socket.socket:
+    listener = socket.socket(fileno=descriptor)
+    listener.setblocking(False)
+    return listener
+
+
+def _bind_public_socket(settings: Settings) -> socket.socket:
+    host, port = settings.daemon.host, settings.daemon.port
+    if not (settings.daemon.open_to_network or _is_loopback(host)):
+        raise StartRefused(
+            f"[daemon] host = {host!r} can be reached from other machines, without TLS.",
+            hint="Keep 127.0.0.1 and put nginx in front; or set [daemon] open_to_network = true.",
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise StartRefused(
+            f"The address {host}:{port} can't be opened: {error.strerror or error}.",
+            hint="Stop what listens there, or set [daemon] port to another.",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,131 @@
+"""The services of the daemon that HTTP handlers use, as a protocol that the container fulfils."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import Protocol
+
+from daemon.api.clock import Clock
+from daemon.auth import AuthService
+from daemon.bus import EventBus
+from daemon.contacts.imports.service import ImportService
+from daemon.contacts.prospects import ProspectService
+from daemon.contacts.suppression import SuppressionService
+from daemon.contacts.validation import ValidationService
+from daemon.outbox import Outbox
+from daemon.outbox.halt import Halt
+from daemon.outbox.manual import ManualSending
+from daemon.outbox.pacing import Pacing
+from daemon.outbox.review import ReviewService
+from daemon.plugin_manager import Plugins
+from daemon.rulesets.active import ActiveRulesets
+from daemon.rulesets.service import RulesetService
+from daemon.rulesets.watcher import RulesetWatcher
+from daemon.sessions import Sessions
+from daemon.settings import Settings
+from storage.db import Database
+
+
+class HttpServices(Protocol):
+    """The rooms behind the doors. `daemon.app.House` is one."""
+
+    @property
+    def settings(self) -> Settings:
+        """Everything that was set."""
+        ...
+
+    @property
+    def auth(self) -> AuthService:
+        """Who may come in, by which way."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The house's time."""
+        ...
+
+    @property
+    def database(self) -> Database:
+        """The one file."""
+        ...
+
+    @property
+    def plugins(self) -> Plugins:
+        """What the installation was given: channels, sources, hooks."""
+        ...
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """When a message may go."""
+        ...
+
+    @property
+    def bus(self) -> EventBus:
+        """News, as it is committed."""
+        ...
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The phones."""
+        ...
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Messages on their way out."""
+        ...
+
+    @cached_property
+    def review(self) -> ReviewService:
+        """Messages that wait for a person's word."""
+        ...
+
+    @cached_property
+    def manual(self) -> ManualSending:
+        """Messages that a person sends by hand."""
+        ...
+
+    @cached_property
+    def halt(self) -> Halt:
+        """The stop of everything."""
+        ...
+
+    @cached_property
+    def validation(self) -> ValidationService:
+        """Number checks, and an operator's word."""
+        ...
+
+    @cached_property
+    def prospects(self) -> ProspectService:
+        """Prospects that a person enters or corrects."""
+        ...
+
+    @cached_property
+    def imports(self) -> ImportService:
+        """Lists of prospects on their way in."""
+        ...
+
+    @cached_property
+    def suppression(self) -> SuppressionService:
+        """Who is not to be written to."""
+        ...
+
+    @property
+    def rulesets(self) -> ActiveRulesets:
+        """The rule sets in force."""
+        ...
+
+    @cached_property
+    def ruleset_service(self) -> RulesetService:
+        """What changes them."""
+        ...
+
+    @cached_property
+    def ruleset_watcher(self) -> RulesetWatcher:
+        """What sees a rule file saved."""
+        ...
+
+    @property
+    def started_at(self) -> datetime:
+        """When the house was opened."""
+        ...

@@ -1,0 +1,56 @@
+"""The routes of the REST interface `/v1`, one module a resource."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from daemon.http.v1 import (
+    audit,
+    backtests,
+    decisions,
+    enqueue,
+    events,
+    exports,
+    halt,
+    imports,
+    inbound,
+    manual,
+    messages,
+    pairing,
+    prospects,
+    review,
+    rule_changes,
+    rules,
+    sessions,
+    sign_in,
+    status,
+    suppressions,
+    tokens,
+    users,
+)
+
+RESOURCE_ROUTES: list[web.AbstractRouteDef] = [
+    *status.routes,
+    *halt.routes,
+    *sessions.routes,
+    *pairing.routes,
+    *enqueue.routes,
+    *messages.routes,
+    *inbound.routes,
+    *review.routes,
+    *manual.routes,
+    *imports.routes,
+    *prospects.routes,
+    *suppressions.routes,
+    *exports.routes,
+    *decisions.routes,
+    *rules.routes,
+    *rule_changes.routes,
+    *backtests.routes,
+    *audit.routes,
+    *events.routes,
+]
+ACCOUNT_ROUTES: list[web.AbstractRouteDef] = [*sign_in.routes, *users.routes, *tokens.routes]
+"""Signing in, users and tokens: on the public server and on the control socket."""
+CONTROL_SOCKET_ROUTES: list[web.AbstractRouteDef] = [*sign_in.control_routes]
+"""One-time sign-in links: on the control socket alone."""

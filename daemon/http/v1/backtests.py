@@ -1,0 +1,74 @@
+"""`/v1/rules/backtest`: runs other rules over past decisions; streams progress, then the report."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+import rules
+from daemon.backtest import messages
+from daemon.backtest.process import run_backtest_process
+from daemon.errors import RulesRejected, Unavailable
+from daemon.http.bodies import RequestBody, read_body
+from daemon.http.health import get_services
+from daemon.http.openapi import NDJSON, operation
+from daemon.http.streaming import cancel_at_shutdown, no_time_limit
+from daemon.rulesets import rule_files
+from daemon.rulesets.rule_files import RuleFileContent, to_rule_file_content
+from daemon.settings import RulesSettings
+
+routes = web.RouteTableDef()
+
+
+class BacktestBody(RequestBody, frozen=True):
+    """What to compare: files over the shipped rules, or where null the operator's folder."""
+
+    days: Annotated[float, msgspec.Meta(gt=0, le=3_650)] = 30.0
+    files: tuple[RuleFileContent, ...] | None = None
+    examples: Annotated[int, msgspec.Meta(ge=0, le=500)] = 40
+
+
+@routes.post("/v1/rules/backtest")
+@no_time_limit
+@operation(
+    messages.BacktestAnswer, body=BacktestBody, media_types=(NDJSON,), errors=(RulesRejected,)
+)
+async def backtest_rules(request: web.Request) -> web.StreamResponse:
+    """Tell how far it has come, a line at a time, and the report or the refusal at last."""
+    house, wanted = get_services(request), await read_body(request, BacktestBody)
+    asked = messages.BacktestRequest(
+        database=str(house.database.path),
+        since=house.clock.now() - timedelta(days=wanted.days),
+        files=tuple(map(to_rule_file_content, _select_files(house.settings.rules, wanted.files))),
+        engines=house.settings.rules.engines,
+        examples=wanted.examples,
+    )
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    await response.prepare(request)
+    answers = run_backtest_process(asked)
+    # Whoever asked has gone, or the doors shut: the child goes too.
+    with contextlib.suppress(ConnectionError, Unavailable):
+        async with cancel_at_shutdown(request), contextlib.aclosing(answers):
+            async for answer in answers:
+                await response.write(messages.encode_message(answer))
+    with contextlib.suppress(ConnectionError):
+        await response.write_eof()
+    return response
+
+
+def _select_files(
+    settings: RulesSettings, files: Sequence[RuleFileContent] | None
+) -> Sequence[rules.RuleFile]:
+    try:
+        if files is None:
+            return rule_files.read_configured_files(settings)
+        own = [rules.RuleFile(file.path, file.text, own=True) for file in files if file.own]
+        alone = [rules.RuleFile(file.path, file.text) for file in files if not file.own]
+        return (*(alone or rule_files.read_shipped_files(settings)), *own)
+    except rules.RulesInvalid as error:
+        raise RulesRejected(str(error)) from error

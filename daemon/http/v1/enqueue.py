@@ -1,0 +1,191 @@
+"""`POST /v1/messages`: enqueues one message or a batch, and can wait for the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from daemon import validation_errors
+from daemon.bus import EventSubscription, SubscriberLagged
+from daemon.errors import BadRequest, IdempotencyConflict, LeadMasterError, NumberRejected
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    RequestBody,
+    RequestQuery,
+    ResponseBody,
+    check_year,
+    json_response,
+    read_body,
+    read_query,
+)
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from daemon.http.problems import problem_from_error
+from daemon.http.services import HttpServices
+from daemon.outbox.enqueue import SendRequest
+from statemachines.message import MessageState
+from storage import messages
+from storage.errors import StorageError
+from storage.messages import MessageRecord
+
+routes = web.RouteTableDef()
+
+VERDICT_TIMEOUT_SECONDS: Final = 30.0
+BATCH_LIMIT: Final = 500
+IDEMPOTENCY_KEY_HEADER: Final = "Idempotency-Key"
+ACCEPTED: Final = 202
+_EVENT_LIMIT: Final = 8 * BATCH_LIMIT
+_QUEUED: Final = MessageState.QUEUED
+ZonedDateTime = Annotated[datetime, msgspec.Meta(tz=True)]
+IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class NewMessageBody(RequestBody, frozen=True):
+    """A message to send. What is left out the sender plugin chooses.
+
+    `key` is its idempotency key: the same key and message again return the same message.
+    """
+
+    to: str
+    text: str
+    session: str | None = None
+    channel: str | None = None
+    template: str | None = None
+    campaign: str | None = None
+    not_before: ZonedDateTime | None = None
+    not_after: ZonedDateTime | None = None
+    key: IdempotencyKey | None = None
+
+
+MessageBatch = Annotated[list[NewMessageBody], msgspec.Meta(min_length=1, max_length=BATCH_LIMIT)]
+MessageOrBatch: Final[Any] = NewMessageBody | MessageBatch
+
+
+class EnqueueQuery(RequestQuery, frozen=True):
+    """How long to wait before answering."""
+
+    wait: Literal["verdict"] | None = None
+
+
+class MessageBatchItem(ResponseBody, frozen=True):
+    """What became of one of many: the message as stored, or the problem that kept it out."""
+
+    status: int
+    message: MessageRecord | None = None
+    problem: dict[str, Any] | None = None
+
+
+class MessageBatchResult(ResponseBody, frozen=True):
+    """What became of each, in the order in which they were given."""
+
+    items: Sequence[MessageBatchItem]
+
+
+@routes.post("/v1/messages")
+@operation(
+    (MessageRecord, MessageBatchResult),
+    status=ACCEPTED,
+    body=MessageOrBatch,
+    query=EnqueueQuery,
+    errors=(NumberRejected, IdempotencyConflict),
+    idempotency_key=True,
+)
+async def enqueue_messages(request: web.Request) -> web.Response:
+    """Accept a message: 202 with its id; the gate judges it next.
+
+    `?wait=verdict` answers once the gate has judged. A list is accepted one by one: each item is
+    stored whole or not at all, and each has its own result. One message may have its idempotency
+    key in the header `Idempotency-Key`; in a list each item has its own `key`.
+    """
+    asked: NewMessageBody | list[NewMessageBody] = await read_body(request, MessageOrBatch)
+    waiting, house = read_query(request, EnqueueQuery), get_services(request)
+    header = _read_key_header(request)
+    news = house.bus.subscribe(_EVENT_LIMIT)
+    try:
+        if isinstance(asked, NewMessageBody):
+            message = await house.outbox.enqueue(_build_send_request(asked, header), request[ACTOR])
+            if waiting.wait:
+                message = (await _wait_for_verdicts(house, [message], news))[message.id]
+            return json_response(message, status=ACCEPTED)
+        if header is not None:
+            raise BadRequest(
+                f"{IDEMPOTENCY_KEY_HEADER}: one key can't stand for many messages.",
+                hint="Give each message of the list a `key` of its own.",
+            )
+        items = [await _enqueue_item(house, each, request[ACTOR]) for each in asked]
+        if waiting.wait:
+            items = await _wait_for_item_verdicts(house, items, news)
+    finally:
+        news.close()
+    return json_response(MessageBatchResult(items), status=ACCEPTED)
+
+
+def _read_key_header(request: web.Request) -> str | None:
+    try:
+        return msgspec.convert(request.headers.get(IDEMPOTENCY_KEY_HEADER), IdempotencyKey | None)
+    except msgspec.ValidationError as error:
+        told = validation_errors.format_field_error(IDEMPOTENCY_KEY_HEADER, error, IdempotencyKey)
+        raise BadRequest(f"{told}.") from error
+
+
+def _build_send_request(asked: NewMessageBody, header: str | None) -> SendRequest:
+    for name, moment in (("not_before", asked.not_before), ("not_after", asked.not_after)):
+        check_year(name, moment)
+    if header and asked.key and header != asked.key:
+        raise BadRequest(
+            f"{IDEMPOTENCY_KEY_HEADER}: the message has another key.",
+            hint="Give it one: in the header or in the body.",
+        )
+    fields = msgspec.structs.asdict(asked)
+    return SendRequest(**{**fields, "key": header or asked.key})
+
+
+async def _enqueue_item(house: HttpServices, asked: NewMessageBody, who: str) -> MessageBatchItem:
+    try:
+        message = await house.outbox.enqueue(_build_send_request(asked, None), who)
+    except (LeadMasterError, StorageError) as error:
+        problem = problem_from_error(error, "batch")
+        return MessageBatchItem(int(str(problem["status"])), problem=problem)
+    return MessageBatchItem(ACCEPTED, message)
+
+
+async def _wait_for_item_verdicts(
+    house: HttpServices, items: Sequence[MessageBatchItem], news: EventSubscription
+) -> list[MessageBatchItem]:
+    judged = await _wait_for_verdicts(house, [item.message for item in items if item.message], news)
+    return [
+        MessageBatchItem(item.status, judged[item.message.id]) if item.message else item
+        for item in items
+    ]
+
+
+async def _wait_for_verdicts(
+    house: HttpServices, waiting: Sequence[MessageRecord], news: EventSubscription
+) -> dict[str, MessageRecord]:
+    """Return the messages once the gate has judged each, or as they are when that takes long."""
+    found = {message.id: message for message in waiting}
+    try:
+        async with asyncio.timeout(VERDICT_TIMEOUT_SECONDS):
+            while queued := {id_ for id_, each in found.items() if each.state is _QUEUED}:
+                changed = await _wait_for_subject(news, queued)
+                found[changed] = await house.database.read(
+                    partial(messages.require_message, message=changed)
+                )
+    except (TimeoutError, SubscriberLagged):
+        for id_ in found:
+            found[id_] = await house.database.read(partial(messages.require_message, message=id_))
+    return found
+
+
+async def _wait_for_subject(news: EventSubscription, subjects: set[str]) -> str:
+    """Return the first of these that something happened to; raise :class:`Lagged` at the end."""
+    async for published in news:
+        if published.event.subject in subjects:
+            return published.event.subject
+    raise SubscriberLagged

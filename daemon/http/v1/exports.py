@@ -1,0 +1,120 @@
+"""`/v1/exports`: prospects and suppressions as CSV, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from daemon.contacts.suppression_lists import export_suppression_list
+from daemon.gate.consent import Permission
+from daemon.http.bodies import RequestQuery, read_query
+from daemon.http.health import get_services
+from daemon.http.openapi import CSV, operation
+from daemon.http.services import HttpServices
+from daemon.http.streaming import no_time_limit
+from statemachines.prospect import ValidationState
+from storage import prospect_search
+from storage.prospects import ProspectRecord
+
+routes = web.RouteTableDef()
+
+_PAGE_SIZE: Final = 500
+PROSPECT_COLUMNS: Final = (
+    "id",
+    "phone",
+    "name",
+    "trade",
+    "cartera_origen",
+    "permission",
+    "intent",
+    "validation",
+    "validado_tecnicamente",
+    "validated_at",
+    "expires_at",
+    "score_contactabilidad",
+    "on_whatsapp",
+    "line_type",
+    "country",
+    "data_date",
+    "notes",
+)
+_FREE_TEXT_COLUMNS: Final = frozenset({"name", "trade", "cartera_origen", "notes"})
+_FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ProspectExportQuery(RequestQuery, frozen=True):
+    """Which prospects to export; without a word all of them."""
+
+    text: str = ""
+    validation: ValidationState | None = None
+    permission: Permission | None = None
+
+
+@routes.get("/v1/exports/prospects.csv")
+@operation(str, query=ProspectExportQuery, media_types=(CSV,))
+@no_time_limit
+async def export_prospects(request: web.Request) -> web.StreamResponse:
+    """Return prospects as CSV in UTF-8, in the order they came.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
+    wanted, house = read_query(request, ProspectExportQuery), get_services(request)
+    response = web.StreamResponse(headers=_build_headers("prospects.csv"))
+    await response.prepare(request)
+    await response.write(_format_csv([PROSPECT_COLUMNS]))
+    async for records in _read_pages(house, wanted):
+        await response.write(_format_csv(map(_format_cells, records)))
+    await response.write_eof()
+    return response
+
+
+@routes.get("/v1/exports/suppressions.csv")
+@operation(str, media_types=(CSV,))
+async def export_suppressions(request: web.Request) -> web.Response:
+    """Return everybody who is suppressed, as CSV in UTF-8; erased names by their hash alone."""
+    text = await export_suppression_list(get_services(request).suppression)
+    return web.Response(body=text.encode(), headers=_build_headers("suppressions.csv"))
+
+
+async def _read_pages(
+    house: HttpServices, wanted: ProspectExportQuery
+) -> AsyncIterator[list[ProspectRecord]]:
+    ask = partial(
+        prospect_search.search_prospects,
+        text=wanted.text,
+        validation=wanted.validation,
+        permission=wanted.permission,
+        limit=_PAGE_SIZE,
+    )
+    after = ""
+    while found := await house.database.read(partial(ask, after=after)):
+        yield found
+        after = found[-1].id
+
+
+def _format_cells(prospect: ProspectRecord) -> list[object]:
+    return [_format_cell(name, getattr(prospect, name)) for name in PROSPECT_COLUMNS]
+
+
+def _format_cell(name: str, value: object) -> object:
+    text = "" if value is None else str(value)
+    return f"'{text}" if name in _FREE_TEXT_COLUMNS and text.startswith(_FORMULA_PREFIXES) else text
+
+
+def _format_csv(rows: Iterable[Iterable[object]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+def _build_headers(filename: str) -> dict[str, str]:
+    return {
+        "Content-Type": f"{CSV}; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{filename}"',
+        "Cache-Control": "no-store",
+    }

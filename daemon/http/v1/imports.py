@@ -1,0 +1,142 @@
+"""`/v1/uploads` and `/v1/imports`: uploads a file, previews the import, runs it, reports on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from daemon.contacts.imports.options import ImportOptions
+from daemon.contacts.imports.service import ImportPreview, ImportReport
+from daemon.errors import ImportRejected, NotFound, Unavailable
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    RequestBody,
+    RequestQuery,
+    ResponseBody,
+    ResultPage,
+    json_response,
+    list_response,
+    read_body,
+    read_query,
+)
+from daemon.http.health import get_services
+from daemon.http.middleware import allow_body_up_to
+from daemon.http.openapi import NDJSON, OCTET_STREAM, operation
+from daemon.http.problems import problem_from_error
+from daemon.http.services import HttpServices
+from daemon.http.streaming import (
+    call_at_shutdown,
+    cancel_at_shutdown,
+    no_time_limit,
+    open_subscription,
+    send_ndjson,
+)
+from daemon.http.uploads import FILE_LIMIT, UploadStore
+from storage.imports import ImportRowRecord
+
+routes = web.RouteTableDef()
+CHUNK_BYTES = 1 << 18
+_CUT_SHORT = Unavailable(
+    "The daemon ended during the import.",
+    hint="Import the same file again: it goes on where it stopped.",
+)
+
+
+class UploadQuery(RequestQuery, frozen=True):
+    """The name of the file that is handed in."""
+
+    filename: str
+
+
+class ImportBody(RequestBody, frozen=True):
+    """An upload, and how it is to be read."""
+
+    upload: str
+    options: ImportOptions = ImportOptions()
+
+
+class UploadedFile(ResponseBody, frozen=True):
+    """A file that was taken in, by its id."""
+
+    upload: str
+    filename: str
+
+
+@routes.post("/v1/uploads")
+@operation(UploadedFile, status=201, query=UploadQuery, body=bytes, body_media_type=OCTET_STREAM)
+@allow_body_up_to(FILE_LIMIT)
+@no_time_limit
+async def upload_file(request: web.Request) -> web.StreamResponse:
+    """Take in the file that is the request's body; return its id."""
+    named, uploads = read_query(request, UploadQuery), _get_upload_store(get_services(request))
+    kept = await uploads.save(named.filename, request.content.iter_chunked(CHUNK_BYTES))
+    return json_response(UploadedFile(kept, named.filename), status=201)
+
+
+@routes.post("/v1/imports/preview")
+@operation(ImportPreview, body=ImportBody, errors=(NotFound, ImportRejected))
+@no_time_limit
+async def preview_import(request: web.Request) -> web.StreamResponse:
+    """Return what an import would do: form, headers, mapping, first rows, counts."""
+    asked, house = await read_body(request, ImportBody), get_services(request)
+    path = _get_upload_store(house).get_path(asked.upload)
+    async with cancel_at_shutdown(request):
+        return json_response(await house.imports.preview(path, asked.options))
+
+
+@routes.post("/v1/imports")
+@operation(
+    dict[str, Any], body=ImportBody, errors=(NotFound, ImportRejected), media_types=(NDJSON,)
+)
+@no_time_limit
+async def run_import(request: web.Request) -> web.StreamResponse:
+    """Import an upload; stream `progress` lines, then `finished` with the report, or `refused`."""
+    asked, house = await read_body(request, ImportBody), get_services(request)
+    _get_upload_store(house).get_path(asked.upload)
+    async with open_subscription(request, house.bus) as subscription:
+        return await send_ndjson(request, subscription, _iterate_import(request, house, asked))
+
+
+async def _iterate_import(
+    request: web.Request, house: HttpServices, asked: ImportBody
+) -> AsyncIterator[dict[str, Any]]:
+    """Run the import as a task of its own: it goes on when nobody listens any more."""
+    progress: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def tell(done: int, total: int | None) -> None:
+        progress.put_nowait({"type": "progress", "done": done, "total": total})
+
+    path = _get_upload_store(house).get_path(asked.upload)
+    running = house.imports.start(path, asked.options, request[ACTOR], tell)
+    running.add_done_callback(lambda _task: progress.put_nowait(None))
+    with call_at_shutdown(request, lambda: progress.put_nowait(None)):
+        while (line := await progress.get()) is not None:
+            yield line
+    try:
+        yield {"type": "finished", "report": running.result()}
+    except (asyncio.InvalidStateError, asyncio.CancelledError):
+        yield {"type": "refused", "problem": problem_from_error(_CUT_SHORT, "import")}
+    except Exception as error:  # noqa: BLE001 - the status line has long been sent
+        yield {"type": "refused", "problem": problem_from_error(error, "import")}
+
+
+@routes.get("/v1/imports/{id}")
+@operation(ImportReport, errors=(NotFound,))
+async def get_import_report(request: web.Request) -> web.Response:
+    """Return what became of an import's records."""
+    return json_response(await get_services(request).imports.get_report(request.match_info["id"]))
+
+
+@routes.get("/v1/imports/{id}/rejects")
+@operation(ResultPage[ImportRowRecord], errors=(NotFound,))
+async def list_import_rejects(request: web.Request) -> web.Response:
+    """Return the rejected records, in file order, with their reasons."""
+    found = await get_services(request).imports.list_rejects(request.match_info["id"])
+    return list_response(found)
+
+
+def _get_upload_store(house: HttpServices) -> UploadStore:
+    return UploadStore(house.settings.state_dir)

@@ -1,0 +1,40 @@
+"""`/v1/inbound`: messages that contacts wrote, and what they request."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from daemon.api.effects import ContactRequest
+from daemon.http.bodies import PageQuery, ResultPage, page_response, read_query
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from storage import inbound
+from storage.inbound import InboundRecord
+
+routes = web.RouteTableDef()
+
+
+class InboundQuery(PageQuery, frozen=True):
+    """Whose words to list, through which session, asking what."""
+
+    contact: str = ""
+    session: str = ""
+    wish: ContactRequest | None = None
+
+
+@routes.get("/v1/inbound")
+@operation(ResultPage[InboundRecord], query=InboundQuery)
+async def list_inbound(request: web.Request) -> web.Response:
+    """Return what contacts wrote, newest first."""
+    wanted = read_query(request, InboundQuery)
+    found = await get_services(request).database.read(
+        lambda reader: inbound.list_inbound(
+            reader,
+            contact=wanted.contact,
+            session=wanted.session,
+            wish=wanted.wish or "",
+            after=wanted.after,
+            limit=wanted.limit + 1,
+        )
+    )
+    return page_response(found, wanted.limit, lambda record: record.id)

@@ -1,0 +1,78 @@
+"""`/v1/manual`: messages that a person sends by hand, each leased to one operator at a time."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from daemon.errors import Conflict, NotAllowed, NotFound
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    ReasonBody,
+    ResponseBody,
+    ResultPage,
+    json_response,
+    list_response,
+    read_body,
+)
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from storage.messages import MessageRecord
+
+routes = web.RouteTableDef()
+
+
+class ChatLink(ResponseBody, frozen=True):
+    """The link that opens the chat with the text in it."""
+
+    message: str
+    link: str
+
+
+@routes.get("/v1/manual")
+@operation(ResultPage[MessageRecord])
+async def list_manual_sends(request: web.Request) -> web.Response:
+    """Return what may be taken and what is taken."""
+    return list_response(await get_services(request).manual.list_messages())
+
+
+@routes.post("/v1/manual/{id}/take")
+@operation(MessageRecord, errors=(NotFound, Conflict))
+async def take_manual_send(request: web.Request) -> web.Response:
+    """Take a message for the length of a lease; one at a time."""
+    wanted = request.match_info["id"]
+    return json_response(await get_services(request).manual.take(wanted, request[ACTOR]))
+
+
+@routes.post("/v1/manual/{id}/reveal")
+@operation(ChatLink, errors=(NotFound, Conflict, NotAllowed))
+async def reveal_manual_send(request: web.Request) -> web.Response:
+    """Return the link that opens the chat; from here on its taker says how it ended."""
+    wanted = request.match_info["id"]
+    link = await get_services(request).manual.reveal(wanted, request[ACTOR])
+    return json_response(ChatLink(wanted, link))
+
+
+@routes.post("/v1/manual/{id}/confirm")
+@operation(MessageRecord, errors=(NotFound, Conflict, NotAllowed))
+async def confirm_manual_send(request: web.Request) -> web.Response:
+    """Hear from the taker that it was sent."""
+    wanted = request.match_info["id"]
+    return json_response(await get_services(request).manual.confirm(wanted, request[ACTOR]))
+
+
+@routes.post("/v1/manual/{id}/cancel")
+@operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict, NotAllowed))
+async def cancel_manual_send(request: web.Request) -> web.Response:
+    """Hear from the taker that it was not sent and shall not be."""
+    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    return json_response(
+        await get_services(request).manual.cancel(wanted, request[ACTOR], asked.reason)
+    )
+
+
+@routes.post("/v1/manual/{id}/return")
+@operation(MessageRecord, errors=(NotFound, Conflict, NotAllowed))
+async def return_manual_send(request: web.Request) -> web.Response:
+    """Give a message back unseen."""
+    wanted = request.match_info["id"]
+    return json_response(await get_services(request).manual.return_message(wanted, request[ACTOR]))

@@ -1,0 +1,153 @@
+"""`/v1/messages`: lists messages, shows one with its history and decisions, cancels and settles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from aiohttp import web
+
+from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    PageQuery,
+    ReasonBody,
+    ReasonText,
+    RequestBody,
+    ResponseBody,
+    ResultPage,
+    build_page,
+    etag_response,
+    json_response,
+    read_body,
+    read_query,
+)
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from daemon.http.services import HttpServices
+from daemon.outbox.forecast import SendForecast, forecast_message
+from statemachines.message import MessageState
+from storage import decisions, messages
+from storage.decisions import DecisionRecord
+from storage.messages import MessageRecord
+from storage.times import parse_timestamp
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+
+class MessageQuery(PageQuery, frozen=True):
+    """Which messages to list; `state` is one word or several with commas."""
+
+    state: str = ""
+
+
+class SettlementBody(RequestBody, frozen=True):
+    """How a message in doubt ended, on a person's word."""
+
+    state: Literal["failed", "cancelled", "confirmed_by_hand"]
+    reason: ReasonText
+
+
+class MessageHistoryEntry(ResponseBody, frozen=True):
+    """One move of a message, and whose it was."""
+
+    at: datetime
+    previous: MessageState | None
+    state: MessageState
+    reason_code: str
+    sentence: str
+    who: str
+
+
+class MessageDetail(ResponseBody, frozen=True):
+    """A message's whole life: what it waits for, each move with its why, every decision."""
+
+    message: MessageRecord
+    forecast: SendForecast | None
+    history: Sequence[MessageHistoryEntry]
+    decisions: Sequence[DecisionRecord]
+
+
+@routes.get("/v1/messages")
+@operation(ResultPage[MessageRecord], query=MessageQuery, etag=True)
+async def list_messages(request: web.Request) -> web.Response:
+    """Return messages, newest first."""
+    wanted = read_query(request, MessageQuery)
+    states = _parse_states(wanted.state)
+    found = await get_services(request).database.read(
+        lambda reader: messages.list_messages(
+            reader, states=states, after=wanted.after, limit=wanted.limit + 1
+        )
+    )
+    return etag_response(request, build_page(found, wanted.limit, lambda message: message.id))
+
+
+def _parse_states(words: str) -> list[MessageState]:
+    wanted = [word for word in words.split(",") if word]
+    if unknown := [word for word in wanted if word not in set(MessageState)]:
+        known = ", ".join(MessageState)
+        raise BadRequest(
+            f"state: there is no state {', '.join(unknown)}.", hint=f"The states are: {known}."
+        )
+    return [MessageState(word) for word in wanted]
+
+
+@routes.get("/v1/messages/{id}")
+@operation(MessageDetail, errors=(NotFound,), etag=True)
+async def get_message(request: web.Request) -> web.Response:
+    """Return a message with its whole story: each move with its why, and every decision."""
+    return etag_response(request, await _load_message_detail(request))
+
+
+@routes.get("/v1/messages/{id}/explain")
+@operation(DecisionRecord, errors=(NotFound,))
+async def explain_message(request: web.Request) -> web.Response:
+    """Return the last decision on a message: verdict, score, vetoes, contributions, facts."""
+    wanted, story = request.match_info["id"], await _load_message_detail(request)
+    if not story.decisions:
+        raise NotFound(f"The gate has not judged {wanted} yet.", hint="Ask again in a moment.")
+    return json_response(story.decisions[-1])
+
+
+@routes.post("/v1/messages/{id}/cancel")
+@operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
+async def cancel_message(request: web.Request) -> web.Response:
+    """Cancel a message that has not left; 409 where it has."""
+    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    house = get_services(request)
+    return json_response(await house.outbox.cancel(wanted, request[ACTOR], asked.reason))
+
+
+@routes.post("/v1/messages/{id}/settle")
+@operation(MessageRecord, body=SettlementBody, errors=(NotFound, Conflict))
+async def settle_message(request: web.Request) -> web.Response:
+    """Settle a message in doubt on a person's word, which is kept."""
+    asked, wanted = await read_body(request, SettlementBody), request.match_info["id"]
+    state = MessageState(asked.state)
+    house = get_services(request)
+    return json_response(await house.outbox.settle(wanted, state, request[ACTOR], asked.reason))
+
+
+async def _load_message_detail(request: web.Request) -> MessageDetail:
+    house, wanted = get_services(request), request.match_info["id"]
+    now = house.clock.now()
+    return await house.database.read(
+        lambda reader: _read_message_detail(reader, house, wanted, now)
+    )
+
+
+def _read_message_detail(
+    reader: Reader, house: HttpServices, message: str, now: datetime
+) -> MessageDetail:
+    found = messages.get_message(reader, message)
+    if found is None:
+        raise NotFound(f"There is no message {message}.")
+    moves = [dict(row) for row in messages.list_message_history(reader, message)]
+    return MessageDetail(
+        found,
+        forecast_message(reader, house.sessions, house.pacing, found, now),
+        [MessageHistoryEntry(**{**move, "at": parse_timestamp(move["at"])}) for move in moves],
+        decisions.list_message_decisions(reader, message),
+    )

@@ -1,0 +1,137 @@
+"""`/v1/sessions/{name}/qr` and `/pairing`: the QR code that a phone scans. It is a secret."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+import segno
+from aiohttp import web
+
+from daemon.bus import EventSubscription, SubscriberLagged
+from daemon.errors import NotFound
+from daemon.events import SessionChanged, SessionQrShown
+from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_query
+from daemon.http.health import get_services
+from daemon.http.openapi import NDJSON, operation
+from daemon.http.services import HttpServices
+from daemon.http.streaming import no_time_limit, open_subscription, send_ndjson
+
+routes = web.RouteTableDef()
+
+_QR_SCALE: Final = 6
+_QR_BORDER: Final = 4
+"""Modules of white around a code; scanners need four."""
+
+
+class QrCodeQuery(RequestQuery, frozen=True, rename={"form": "as"}):
+    """In which form the code is wanted."""
+
+    form: Literal["json", "png", "svg", "text"] = "json"
+
+
+class QrCode(ResponseBody, frozen=True):
+    """A pairing code on show, and for how long still."""
+
+    code: str
+    index: int
+    maximum: int
+    expires_at: datetime
+    seconds_left: float
+
+
+@routes.get("/v1/sessions/{name}/qr")
+@operation(
+    QrCode,
+    query=QrCodeQuery,
+    errors=(NotFound,),
+    media_types=("application/json", "image/png", "image/svg+xml", "text/plain"),
+)
+async def get_qr_code(request: web.Request) -> web.Response:
+    """Return the pairing code on show, as data or drawn; 404 while there is none."""
+    name, house, wanted = (
+        request.match_info["name"],
+        get_services(request),
+        read_query(request, QrCodeQuery),
+    )
+    house.sessions.view(name)
+    shown = house.sessions.qr(name)
+    if shown is None:
+        raise NotFound(
+            f"The session {name} shows no code just now.",
+            hint=f"Start it with: leadmaster sessions start {name}",
+        )
+    response = (
+        _RENDERERS[wanted.form](shown)
+        if wanted.form != "json"
+        else json_response(_build_qr_code(shown, house))
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@routes.get("/v1/sessions/{name}/pairing")
+@operation(dict[str, Any], errors=(NotFound,), media_types=(NDJSON,))
+@no_time_limit
+async def stream_pairing(request: web.Request) -> web.StreamResponse:
+    """Stream a pairing: the state and the code as they are, then each change."""
+    name, house = request.match_info["name"], get_services(request)
+    house.sessions.view(name)
+    async with open_subscription(request, house.bus) as subscription:
+        return await send_ndjson(request, subscription, _iterate_pairing(house, name, subscription))
+
+
+async def _iterate_pairing(
+    house: HttpServices, name: str, subscription: EventSubscription
+) -> AsyncIterator[dict[str, Any]]:
+    yield {"type": SessionChanged.word, "data": house.sessions.view(name)}
+    if shown := house.sessions.qr(name):
+        yield {"type": SessionQrShown.word, "data": _build_qr_code(shown, house)}
+    try:
+        async for published in subscription:
+            event = published.event
+            if event.subject != name:
+                continue
+            if isinstance(event, SessionQrShown):
+                yield {"type": event.type, "data": _build_qr_code(event, house)}
+            elif isinstance(event, SessionChanged):
+                yield {"type": event.type, "data": event.data}
+    except SubscriberLagged:
+        return
+
+
+def _build_qr_code(shown: SessionQrShown, house: HttpServices) -> QrCode:
+    left = (shown.expires_at - house.clock.now()).total_seconds()
+    return msgspec.convert({**shown.data, "seconds_left": max(0.0, round(left, 1))}, QrCode)
+
+
+def _draw_qr_code(shown: SessionQrShown) -> segno.QRCode:
+    return segno.make(shown.code, error="l", micro=False)
+
+
+def _render_png(shown: SessionQrShown) -> web.Response:
+    out = io.BytesIO()
+    _draw_qr_code(shown).save(out, kind="png", scale=_QR_SCALE, border=_QR_BORDER)
+    return web.Response(body=out.getvalue(), content_type="image/png")
+
+
+def _render_svg(shown: SessionQrShown) -> web.Response:
+    out = io.BytesIO()
+    _draw_qr_code(shown).save(out, kind="svg", scale=_QR_SCALE, border=_QR_BORDER)
+    return web.Response(body=out.getvalue(), content_type="image/svg+xml")
+
+
+def _render_text(shown: SessionQrShown) -> web.Response:
+    out = io.StringIO()
+    _draw_qr_code(shown).terminal(out, compact=True, border=2)
+    return web.Response(text=out.getvalue())
+
+
+_RENDERERS: Final[Mapping[str, Callable[[SessionQrShown], web.Response]]] = {
+    "png": _render_png,
+    "svg": _render_svg,
+    "text": _render_text,
+}

@@ -1,0 +1,224 @@
+"""`/v1/prospects`: lists, creates, corrects, validates and checks prospects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+
+from daemon.api import numbers
+from daemon.contacts.prospects import ProspectInput
+from daemon.errors import BadRequest, Conflict, NotFound, NumberRejected, Unavailable
+from daemon.gate import facts
+from daemon.gate.consent import Permission
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    PageQuery,
+    ReasonText,
+    RequestBody,
+    ResponseBody,
+    ResultPage,
+    build_page,
+    etag_response,
+    json_response,
+    read_body,
+    read_query,
+)
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from daemon.http.services import HttpServices
+from statemachines.prospect import ValidationState
+from storage import contacts, evidence, prospect_reviews, prospect_search, prospects, suppressions
+from storage.evidence import Evidence
+from storage.prospect_reviews import ProspectReview
+from storage.prospects import ProspectRecord
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+ShortText = Annotated[str, msgspec.Meta(max_length=200)]
+LongText = Annotated[str, msgspec.Meta(max_length=4000)]
+PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
+
+
+class ProspectQuery(PageQuery, frozen=True):
+    """Which prospects to list; `text` is part of name, trade, origin or number."""
+
+    text: str = ""
+    validation: ValidationState | None = None
+    permission: Permission | None = None
+
+
+class NewProspectBody(RequestBody, frozen=True):
+    """A prospect by hand. `statement` says how they agreed; an opt-in needs one."""
+
+    phone: PhoneText
+    cartera_origen: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    permission: Literal["opted_in", "relationship", "public_source", "none", "refused"] = "none"
+    statement: ShortText = ""
+    name: ShortText = ""
+    trade: ShortText = ""
+    notes: LongText = ""
+
+
+class ProspectCorrectionBody(RequestBody, frozen=True):
+    """What to put right, and why; what is left out stays. `cartera_origen` never changes."""
+
+    reason: ReasonText
+    phone: PhoneText | None = None
+    name: ShortText | None = None
+    trade: ShortText | None = None
+    notes: LongText | None = None
+
+
+class ValidationBody(RequestBody, frozen=True):
+    """An operator's word: the number is reachable, or it is not."""
+
+    validated: bool
+    reason: ReasonText
+
+
+class ProspectDetail(ResponseBody, frozen=True):
+    """All that is known of a prospect; `score` explains itself, null before it was computed.
+
+    `review` is where it stands in the queue itself, `reviewed` the person's word that holds.
+    """
+
+    prospect: ProspectRecord
+    suppressed: bool
+    review: facts.ReviewStatus
+    reviewed: ProspectReview | None
+    score: dict[str, Any] | None
+    evidence: Sequence[Evidence]
+
+
+@routes.get("/v1/prospects")
+@operation(ResultPage[ProspectRecord], query=ProspectQuery, etag=True)
+async def list_prospects(request: web.Request) -> web.Response:
+    """Return prospects in the order they came."""
+    wanted = read_query(request, ProspectQuery)
+    found = await get_services(request).database.read(
+        lambda reader: prospect_search.search_prospects(
+            reader,
+            text=wanted.text,
+            validation=wanted.validation,
+            permission=wanted.permission,
+            after=wanted.after,
+            limit=wanted.limit + 1,
+        )
+    )
+    return etag_response(request, build_page(found, wanted.limit, lambda prospect: prospect.id))
+
+
+@routes.post("/v1/prospects")
+@operation(ProspectRecord, status=201, body=NewProspectBody, errors=(NumberRejected, Conflict))
+async def create_prospect(request: web.Request) -> web.Response:
+    """Enter one prospect; 409 where the person is there already, in any form of the number."""
+    asked = await read_body(request, NewProspectBody)
+    fields = {**msgspec.structs.asdict(asked), "permission": Permission(asked.permission)}
+    made = await get_services(request).prospects.create(ProspectInput(**fields), request[ACTOR])
+    return json_response(made, status=201)
+
+
+@routes.get("/v1/prospects/{id}")
+@operation(ProspectDetail, errors=(NotFound,), etag=True)
+async def get_prospect(request: web.Request) -> web.Response:
+    """Return one prospect with its evidence and its score explained; the id may be a number."""
+    house, wanted = get_services(request), request.match_info["id"]
+    return etag_response(
+        request,
+        await house.database.read(lambda reader: _read_prospect_detail(reader, wanted, house)),
+    )
+
+
+@routes.patch("/v1/prospects/{id}")
+@operation(ProspectRecord, body=ProspectCorrectionBody, errors=(NotFound, NumberRejected, Conflict))
+async def correct_prospect(request: web.Request) -> web.Response:
+    """Put a name, a trade, notes or a number right.
+
+    A number that turns out to be another line loses what was found out about the wrong one, and
+    what waits for it is cancelled; 409 where the old number opted out or talked with us.
+    """
+    asked, house, who = (
+        await read_body(request, ProspectCorrectionBody),
+        get_services(request),
+        request[ACTOR],
+    )
+    prospect = await _load_prospect(house, request.match_info["id"])
+    texts = {
+        name: value
+        for name in ("name", "trade", "notes")
+        if (value := getattr(asked, name)) is not None
+    }
+    if not texts and asked.phone is None:
+        raise BadRequest("There is nothing to put right.", hint="Give phone, name, trade or notes.")
+    if asked.phone is not None:
+        prospect = await house.prospects.correct_number(prospect.id, asked.phone, who, asked.reason)
+    if texts:
+        prospect = await house.prospects.update_texts(prospect.id, who, asked.reason, texts)
+    return json_response(prospect)
+
+
+@routes.post("/v1/prospects/{id}/validate")
+@operation(ProspectRecord, body=ValidationBody, errors=(NotFound, Conflict))
+async def validate_prospect(request: web.Request) -> web.Response:
+    """Take an operator's word, with a reason; it expires like any other validation."""
+    asked, house = await read_body(request, ValidationBody), get_services(request)
+    prospect = await _load_prospect(house, request.match_info["id"])
+    who = request[ACTOR]
+    await house.validation.set_by_hand(
+        prospect.id, validated=asked.validated, who=who, reason=asked.reason
+    )
+    return json_response(await _load_prospect(house, prospect.id))
+
+
+@routes.post("/v1/prospects/{id}/check")
+@operation(ProspectRecord, errors=(NotFound, Conflict, Unavailable))
+async def check_prospect(request: web.Request) -> web.Response:
+    """Ask WhatsApp about the number, within the budget of a ready session."""
+    house = get_services(request)
+    prospect = await _load_prospect(house, request.match_info["id"])
+    await house.validation.check(prospect.id, request[ACTOR])
+    return json_response(await _load_prospect(house, prospect.id))
+
+
+async def _load_prospect(house: HttpServices, wanted: str) -> ProspectRecord:
+    return await house.database.read(lambda reader: _read_prospect(reader, wanted, house))
+
+
+def _read_prospect(reader: Reader, wanted: str, house: HttpServices) -> ProspectRecord:
+    found = prospects.get_prospect(reader, wanted) or _find_by_number(reader, wanted, house)
+    if found is None:
+        raise NotFound(f"There is no prospect {wanted}.")
+    return found
+
+
+def _find_by_number(reader: Reader, wanted: str, house: HttpServices) -> ProspectRecord | None:
+    try:
+        number = numbers.parse_phone(wanted, house.settings.daemon.default_region)
+    except numbers.NumberUnusable:
+        return None
+    contact = contacts.find_contact_by_alias(reader, number.e164)
+    return prospects.find_prospect_by_contact(reader, contact) if contact else None
+
+
+def _read_prospect_detail(reader: Reader, wanted: str, house: HttpServices) -> ProspectDetail:
+    prospect = _read_prospect(reader, wanted, house)
+    score: Mapping[str, Any] | None = json.loads(prospect.score_explanation or "null")
+    contact = contacts.get_contact(reader, prospect.contact)
+    asked = contact.review_reason if contact else None
+    reviewed = prospect_reviews.get_current_prospect_review(
+        reader, prospect.contact, house.clock.now()
+    )
+    in_band = prospect.score_contactabilidad in house.rulesets.compiled.review_band
+    return ProspectDetail(
+        prospect=prospect,
+        suppressed=suppressions.is_contact_suppressed(reader, prospect.contact),
+        review=facts.compute_review_status(asked, reviewed, in_band=in_band),
+        reviewed=reviewed,
+        score=dict(score) if score else None,
+        evidence=evidence.list_contact_evidence(reader, prospect.contact),
+    )

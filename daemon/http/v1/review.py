@@ -1,0 +1,93 @@
+"""`/v1/review`: messages and prospects that wait for a person's approval."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from daemon.errors import Conflict, NotFound
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import ReasonBody, ResultPage, json_response, list_response, read_body
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from storage.messages import MessageRecord
+from storage.prospect_reviews import ProspectReview
+from storage.review_queries import WaitingProspect
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/review")
+@operation(ResultPage[MessageRecord])
+async def list_messages_for_review(request: web.Request) -> web.Response:
+    """Return what waits for a person, longest waiting first; `taken_by` looks at it just now."""
+    return list_response(await get_services(request).review.list_messages())
+
+
+@routes.post("/v1/review/{id}/take")
+@operation(MessageRecord, errors=(NotFound, Conflict))
+async def take_message(request: web.Request) -> web.Response:
+    """Take a message to decide about, until its lease ends; 409 where another person has it.
+
+    Taking it again makes the lease longer. Nobody has to take: it keeps two people apart.
+    """
+    return json_response(
+        await get_services(request).review.take(request.match_info["id"], request[ACTOR])
+    )
+
+
+@routes.post("/v1/review/{id}/return")
+@operation(MessageRecord, errors=(NotFound, Conflict))
+async def return_message(request: web.Request) -> web.Response:
+    """Give a message back undecided; idempotent."""
+    wanted = request.match_info["id"]
+    return json_response(await get_services(request).review.return_message(wanted, request[ACTOR]))
+
+
+@routes.post("/v1/review/{id}/approve")
+@operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
+async def approve_message(request: web.Request) -> web.Response:
+    """Approve exactly this text to this recipient; the gate judges it once more."""
+    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    return json_response(
+        await get_services(request).review.approve(wanted, request[ACTOR], asked.reason)
+    )
+
+
+@routes.post("/v1/review/{id}/reject")
+@operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
+async def reject_message(request: web.Request) -> web.Response:
+    """Reject a held or deferred message: it is blocked."""
+    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    return json_response(
+        await get_services(request).review.reject(wanted, request[ACTOR], asked.reason)
+    )
+
+
+@routes.get("/v1/review/prospects")
+@operation(ResultPage[WaitingProspect])
+async def list_prospects_for_review(request: web.Request) -> web.Response:
+    """Return prospects that wait for a person's word on themselves, and why.
+
+    They wrote what a person should read, or their score lies in the gate's review band. Whose
+    message or number waits is not listed here a second time.
+    """
+    house = get_services(request)
+    return list_response(await house.review.list_prospects(house.rulesets.compiled.review_band))
+
+
+@routes.post("/v1/review/prospects/{id}/approve")
+@operation(ProspectReview, body=ReasonBody, errors=(NotFound,))
+async def approve_prospect(request: web.Request) -> web.Response:
+    """Approve a prospect for a while: `prospect.review` is `approved`; no veto is lifted."""
+    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    house = get_services(request)
+    return json_response(await house.review.approve_prospect(wanted, request[ACTOR], asked.reason))
+
+
+@routes.post("/v1/review/prospects/{id}/reject")
+@operation(ProspectReview, body=ReasonBody, errors=(NotFound,))
+async def reject_prospect(request: web.Request) -> web.Response:
+    """Reject a prospect: what waits for them is cancelled, and only replies go any more."""
+    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    house = get_services(request)
+    return json_response(await house.review.reject_prospect(wanted, request[ACTOR], asked.reason))

@@ -1,0 +1,153 @@
+"""`/v1/rules/change`: changes one number of the rules; a dry run backtests the change first."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import web
+
+from daemon.auth.identity import Scope
+from daemon.backtest import messages
+from daemon.backtest.process import run_backtest_process
+from daemon.errors import BadRequest, Conflict, RulesRejected, Unavailable
+from daemon.http.authentication import ACTOR, get_identity
+from daemon.http.bodies import ReasonText, RequestBody, ResponseBody, json_response, read_body
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from daemon.rulesets.rule_files import to_rule_file_content
+from daemon.rulesets.status import RuleChangePreview, RulesetStatus
+from rules.edits import EditNotAllowed, RampEnds, RulesetEdit
+
+routes = web.RouteTableDef()
+
+BACKTEST_PERIOD: Final = timedelta(days=30)
+NAMED_EXAMPLES: Final = 20
+_BACKTEST_SILENCE_SECONDS: Final = 20.0
+
+
+Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
+RampEnd = tuple[float, Points]
+
+
+class PointsRamp(RequestBody, frozen=True):
+    """Both ends of a ramp: a value of its fact, and the points there."""
+
+    start: RampEnd = msgspec.field(name="from")
+    end: RampEnd = msgspec.field(name="to")
+
+
+class RuleChangeBody(RequestBody, frozen=True):
+    """A number, or a ramp, by its path (`gate.thresholds.allow`), what it is to be, and why.
+
+    A dry run changes nothing and needs no reason.
+    """
+
+    target: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    value: Points | PointsRamp
+    dry_run: bool = False
+    reason: ReasonText | None = None
+
+
+class RuleChangeResult(ResponseBody, frozen=True):
+    """What a change brings, or brought; `report` is a dry run's, `state` how the rules are now.
+
+    The report names nobody to a caller who may not read prospects.
+    """
+
+    before: int | PointsRamp
+    after: int | PointsRamp
+    files: list[str]
+    changes: list[str]
+    waits: bool
+    examples: list[str]
+    report: messages.BacktestReport | None
+    state: RulesetStatus
+
+
+@routes.post("/v1/rules/change")
+@operation(
+    RuleChangeResult, body=RuleChangeBody, errors=(BadRequest, Conflict, RulesRejected, Unavailable)
+)
+async def change_rule(request: web.Request) -> web.Response:
+    """Change a threshold, a rule's points or a group's cap in the operator's folder; reload it."""
+    asked, desk = await read_body(request, RuleChangeBody), get_services(request).ruleset_service
+    amendment = parse_rule_edit(asked.target, _value_from_body(asked.value))
+    if asked.dry_run:
+        found = await desk.preview_change(amendment)
+        return json_response(
+            _build_result(
+                amendment, found, await backtest_change(request, found), desk.get_status()
+            )
+        )
+    if asked.reason is None:
+        raise BadRequest("reason: a change needs one.", hint="Say why, or ask for a dry_run.")
+    found = await desk.apply_change(amendment, request[ACTOR], asked.reason)
+    return json_response(_build_result(amendment, found, None, desk.get_status()))
+
+
+async def backtest_change(
+    request: web.Request, found: RuleChangePreview
+) -> messages.BacktestReport:
+    """Tell who would flip; raise :class:`Unavailable` where that can't be told."""
+    house = get_services(request)
+    named = NAMED_EXAMPLES if Scope.PROSPECTS_READ in get_identity(request).scopes else 0
+    asked = messages.BacktestRequest(
+        database=str(house.database.path),
+        since=house.clock.now() - BACKTEST_PERIOD,
+        files=tuple(map(to_rule_file_content, found.files)),
+        engines=house.settings.rules.engines,
+        examples=named,
+    )
+    return await _get_backtest_report(asked)
+
+
+def parse_rule_edit(target: str, value: int | RampEnds) -> RulesetEdit:
+    """Read what is to be changed; raise :class:`BadRequest` where the path names nothing."""
+    try:
+        return RulesetEdit.parse(target, value)
+    except EditNotAllowed as error:
+        raise BadRequest(str(error)) from error
+
+
+async def _get_backtest_report(asked: messages.BacktestRequest) -> messages.BacktestReport:
+    """Return what the child finds; raise :class:`Unavailable` where it finds nothing."""
+    answers = run_backtest_process(asked, silence_seconds=_BACKTEST_SILENCE_SECONDS)
+    async with contextlib.aclosing(answers):
+        *_, last = [each async for each in answers]
+    if isinstance(last, messages.BacktestReport):
+        return last
+    raise Unavailable(
+        last.sentence if isinstance(last, messages.BacktestRefusal) else "It was cut short."
+    )
+
+
+def _build_result(
+    amendment: RulesetEdit,
+    found: RuleChangePreview,
+    backtest: messages.BacktestReport | None,
+    state: RulesetStatus,
+) -> RuleChangeResult:
+    return RuleChangeResult(
+        before=value_to_json(found.before),
+        after=value_to_json(amendment.value),
+        files=[file.path for file in found.written],
+        changes=list(map(str, found.changes)),
+        waits=found.waits,
+        examples=list(map(str, found.examples)),
+        report=backtest,
+        state=state,
+    )
+
+
+def _value_from_body(asked: int | PointsRamp) -> int | RampEnds:
+    return asked if isinstance(asked, int) else RampEnds(*asked.start, *asked.end)
+
+
+def value_to_json(value: int | RampEnds) -> int | PointsRamp:
+    """Return a number, or a ramp's ends, as the interface writes them."""
+    if isinstance(value, int):
+        return value
+    return PointsRamp((value.start, value.start_points), (value.end, value.end_points))

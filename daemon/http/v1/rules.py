@@ -1,0 +1,162 @@
+"""`/v1/rules`: rulesets in force, pending and past; accept, roll back, shadow, explain."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from daemon.errors import BadRequest, Conflict, NotFound, RulesRejected
+from daemon.gate.explain import VerdictExplanation, build_explanation, parse_what_if
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    PageLimit,
+    ReasonBody,
+    RequestQuery,
+    ResponseBody,
+    json_response,
+    read_body,
+    read_query,
+)
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from daemon.rulesets.status import RulesetStatus, RulesetSummary
+from storage import rulesets, shadow_decisions
+from storage.rulesets import RulesetActivation, RulesetRecord
+from storage.shadow_decisions import ShadowDisagreement, ShadowStatistics
+
+routes = web.RouteTableDef()
+
+
+class RulesetChoiceBody(ReasonBody, frozen=True):
+    """A rule set, by its hash or how that begins, and why it is chosen."""
+
+    hash: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=4,
+            max_length=64,
+            pattern="^[0-9a-f]+$",
+            description="a hash, such as 3f9a0c12",
+        ),
+    ]
+
+
+class LimitQuery(RequestQuery, frozen=True):
+    """How many to return, newest first."""
+
+    limit: PageLimit = 50
+
+
+class RulesetHistory(ResponseBody, frozen=True):
+    """Every change of the live sets, newest first."""
+
+    items: list[RulesetActivation]
+
+
+class ShadowReport(ResponseBody, frozen=True):
+    """How the shadow does: how often it was asked, how often and how it would have differed.
+
+    `problems` are why its newest files are not asked.
+    """
+
+    shadow: RulesetSummary | None
+    problems: list[str]
+    standing: ShadowStatistics | None
+    examples: list[ShadowDisagreement]
+
+
+@routes.get("/v1/rules")
+@operation(RulesetStatus)
+async def get_rules(request: web.Request) -> web.Response:
+    """Return the live sets, what waits to be accepted, and what was refused last."""
+    return json_response(get_services(request).ruleset_service.get_status())
+
+
+@routes.get("/v1/rules/history")
+@operation(RulesetHistory, query=LimitQuery)
+async def list_ruleset_activations(request: web.Request) -> web.Response:
+    """Return which set went live when, by whom, and why."""
+    asked = read_query(request, LimitQuery)
+    found = await get_services(request).database.read(
+        lambda reader: rulesets.list_activations(reader, asked.limit)
+    )
+    return json_response(RulesetHistory(found))
+
+
+@routes.get("/v1/rules/sets/{hash}")
+@operation(RulesetRecord, errors=(NotFound,))
+async def get_ruleset(request: web.Request) -> web.Response:
+    """Return a set that was live, with its files as they were."""
+    wanted = request.match_info["hash"]
+    found = await get_services(request).database.read(
+        lambda reader: rulesets.find_rulesets(reader, wanted, 1)
+    )
+    if not found:
+        raise NotFound(f"No rules of the hash {wanted} were ever live.")
+    return json_response(found[0])
+
+
+@routes.post("/v1/rules/reload")
+@operation(RulesetStatus)
+async def reload_rules(request: web.Request) -> web.Response:
+    """Try the operator's folder now; what came of it is the answer."""
+    return json_response(await get_services(request).ruleset_service.reload(request[ACTOR]))
+
+
+@routes.post("/v1/rules/accept")
+@operation(RulesetStatus, body=RulesetChoiceBody, errors=(NotFound,))
+async def accept_rules(request: web.Request) -> web.Response:
+    """Let the rules that wait go live."""
+    asked = await read_body(request, RulesetChoiceBody)
+    desk = get_services(request).ruleset_service
+    return json_response(await desk.accept(asked.hash, request[ACTOR], asked.reason))
+
+
+@routes.post("/v1/rules/rollback")
+@operation(RulesetStatus, body=RulesetChoiceBody, errors=(NotFound, Conflict, RulesRejected))
+async def rollback_rules(request: web.Request) -> web.Response:
+    """Put rules that were live before in force again."""
+    asked = await read_body(request, RulesetChoiceBody)
+    desk = get_services(request).ruleset_service
+    return json_response(await desk.rollback(asked.hash, request[ACTOR], asked.reason))
+
+
+@routes.get("/v1/rules/shadow")
+@operation(ShadowReport, query=LimitQuery)
+async def get_shadow_report(request: web.Request) -> web.Response:
+    """Return how often the shadow would have decided otherwise, with the newest examples."""
+    asked, house = read_query(request, LimitQuery), get_services(request)
+    state = house.ruleset_service.get_status()
+    found, problems = state.shadow, list(state.shadow_problems)
+    if found is None:
+        return json_response(ShadowReport(None, problems, None, []))
+    return json_response(
+        ShadowReport(
+            found,
+            problems,
+            await house.database.read(
+                lambda reader: shadow_decisions.get_shadow_statistics(reader, found.hash)
+            ),
+            await house.database.read(
+                lambda reader: shadow_decisions.list_shadow_disagreements(
+                    reader, found.hash, asked.limit
+                )
+            ),
+        )
+    )
+
+
+@routes.get("/v1/rules/explain/{subject}")
+@operation(VerdictExplanation, errors=(BadRequest, NotFound))
+async def explain_decision(request: web.Request) -> web.Response:
+    """Explain a message's, a prospect's or one decision; each `FACT=VALUE` supposes otherwise."""
+    house, subject = get_services(request), request.match_info["subject"]
+    what_if = parse_what_if(dict(request.query))
+    found = await house.database.read(
+        lambda reader: build_explanation(
+            reader, house.rulesets, subject, what_if, house.clock.now()
+        )
+    )
+    return json_response(found)

@@ -1,0 +1,97 @@
+"""`/v1/sessions`: lists, creates, commands and deletes sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    RequestBody,
+    ResponseBody,
+    ResultPage,
+    json_response,
+    list_response,
+    read_body,
+)
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from daemon.sessions.status import SessionView
+from storage import sessions as rows
+from storage.sessions import SessionHistoryEntry
+
+routes = web.RouteTableDef()
+
+SESSION_COMMANDS = frozenset({"start", "stop", "restart", "logout", "acknowledge"})
+
+
+class NewSessionBody(RequestBody, frozen=True):
+    """A session to add. `options` are the channel's own."""
+
+    name: str
+    channel: str
+    time_zone: str = ""
+    options: Mapping[str, Any] = {}
+
+
+class DeletedSession(ResponseBody, frozen=True):
+    """What is not there any more."""
+
+    deleted: str
+
+
+@routes.get("/v1/sessions")
+@operation(ResultPage[SessionView])
+async def list_sessions(request: web.Request) -> web.Response:
+    """Return every session as people and clients read it."""
+    return list_response(get_services(request).sessions.views())
+
+
+@routes.post("/v1/sessions")
+@operation(SessionView, status=201, body=NewSessionBody, errors=(Conflict,))
+async def create_session(request: web.Request) -> web.Response:
+    """Add a session; it stays off until it is started."""
+    asked, house = await read_body(request, NewSessionBody), get_services(request)
+    zone = asked.time_zone or house.settings.daemon.time_zone
+    made = await house.sessions.create(
+        asked.name, asked.channel, zone, asked.options, who=request[ACTOR]
+    )
+    return json_response(made, status=201)
+
+
+@routes.get("/v1/sessions/{name}")
+@operation(SessionView, errors=(NotFound,))
+async def get_session(request: web.Request) -> web.Response:
+    """Return one session."""
+    return json_response(get_services(request).sessions.view(request.match_info["name"]))
+
+
+@routes.post(f"/v1/sessions/{{name}}/{{order:{'|'.join(sorted(SESSION_COMMANDS))}}}")
+@operation(SessionView, errors=(NotFound, Conflict, BadRequest))
+async def run_session_command(request: web.Request) -> web.Response:
+    """Carry out an order; start and stop are idempotent. Returns the session after it."""
+    name, sessions = request.match_info["name"], get_services(request).sessions
+    await getattr(sessions, request.match_info["order"])(name, request[ACTOR])
+    return json_response(sessions.view(name))
+
+
+@routes.delete("/v1/sessions/{name}")
+@operation(DeletedSession, errors=(Conflict,))
+async def delete_session(request: web.Request) -> web.Response:
+    """Delete a session and its login; messages and history stay. Idempotent."""
+    name = request.match_info["name"]
+    await get_services(request).sessions.delete(name, request[ACTOR])
+    return json_response(DeletedSession(name))
+
+
+@routes.get("/v1/sessions/{name}/history")
+@operation(ResultPage[SessionHistoryEntry], errors=(NotFound,))
+async def list_session_history(request: web.Request) -> web.Response:
+    """Return every move of a session's regions, oldest first."""
+    name, house = request.match_info["name"], get_services(request)
+    house.sessions.view(name)
+    return list_response(await house.database.read(partial(rows.list_session_history, name=name)))

@@ -1,0 +1,234 @@
+"""`/v1/sign-in`: signs browsers in and out, tells the current user, makes one-time links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from aiohttp import web
+
+from daemon.auth import ROLE_SCOPES, Identity, Role, SignInMethod
+from daemon.auth.errors import (
+    CsrfRefused,
+    OriginRefused,
+    PasswordRefused,
+    ScopeMissing,
+    SignInEnded,
+    SignInFailed,
+    SignInLinkSpent,
+    SignInThrottled,
+    Unauthorized,
+)
+from daemon.auth.identity import parse_scopes
+from daemon.auth.sign_ins import IssuedSignIn, derive_csrf_token
+from daemon.errors import BadRequest, NotFound
+from daemon.http.authentication import get_auth, get_identity, identify_request
+from daemon.http.bodies import (
+    RequestBody,
+    ResponseBody,
+    SecretBody,
+    SecretText,
+    UserName,
+    read_body,
+    uncached_response,
+)
+from daemon.http.browser_session import (
+    check_csrf,
+    delete_session_cookie,
+    get_session_secret,
+    set_session_cookie,
+)
+from daemon.http.health import DAEMON_HEALTH
+from daemon.http.openapi import operation
+from daemon.http.proxy_headers import get_client_address
+from daemon.http.v1.tokens import CreatedToken
+
+routes = web.RouteTableDef()
+
+_TOKEN_LIFE: Final = timedelta(minutes=15)
+_TOKEN_NAME: Final = "sign-in"  # noqa: S105 - what such tokens are listed as
+
+
+class CredentialsBody(SecretBody, frozen=True):
+    """A user's name and password."""
+
+    user: UserName
+    password: SecretText
+
+
+class SignInTokenBody(CredentialsBody, frozen=True):
+    """Credentials, and the scopes that are wanted; none: all that the role has."""
+
+    scopes: tuple[str, ...] = ()
+
+
+class LinkSignInBody(SecretBody, frozen=True):
+    """What stood behind the # of a sign-in link."""
+
+    link: SecretText
+
+
+class PasswordChangeBody(SecretBody, frozen=True):
+    """One's own password, and the one to come."""
+
+    current: SecretText
+    new: SecretText
+
+
+class SignInResult(ResponseBody, frozen=True):
+    """A browser that is signed in; its pages send `csrf` along with every change."""
+
+    user: str
+    csrf: str
+    ends_at: datetime
+
+
+class SignOutResult(ResponseBody, frozen=True):
+    """A browser that is nobody's."""
+
+    user: None = None
+
+
+class CurrentUser(ResponseBody, frozen=True):
+    """Who makes this request, how they came in, and what they may do."""
+
+    user: str
+    who: str
+    way: SignInMethod
+    scopes: Sequence[str]
+    csrf: str | None
+
+
+@routes.get("/v1/sign-in")
+@operation(CurrentUser, errors=(Unauthorized, SignInEnded))
+async def get_current_user(request: web.Request) -> web.Response:
+    """Return who is signed in, with what scopes; `csrf` is what pages send along with changes."""
+    identity = await identify_request(request)
+    secret = get_session_secret(request) if identity.method is SignInMethod.BROWSER else None
+    return uncached_response(
+        CurrentUser(
+            user=identity.user,
+            who=identity.who,
+            way=identity.method,
+            scopes=sorted(identity.scopes),
+            csrf=derive_csrf_token(secret) if secret else None,
+        )
+    )
+
+
+@routes.post("/v1/sign-in")
+@operation(
+    SignInResult, body=CredentialsBody, errors=(SignInFailed, OriginRefused, SignInThrottled)
+)
+async def sign_in_with_password(request: web.Request) -> web.Response:
+    """Sign this browser in; 401 for a wrong name or password, 429 after too many of them."""
+    given = await read_body(request, CredentialsBody)
+    address = get_client_address(request)
+    fresh = await get_auth(request).sign_ins.sign_in_with_password(
+        given.user, given.password, address
+    )
+    return _build_sign_in_response(request, fresh)
+
+
+@routes.post("/v1/sign-in/link")
+@operation(SignInResult, body=LinkSignInBody, errors=(SignInLinkSpent, OriginRefused))
+async def sign_in_with_link(request: web.Request) -> web.Response:
+    """Spend a one-time link and sign this browser in; 401 where it was spent before."""
+    given = await read_body(request, LinkSignInBody)
+    return _build_sign_in_response(
+        request,
+        await get_auth(request).sign_ins.sign_in_with_link(given.link, get_client_address(request)),
+    )
+
+
+@routes.delete("/v1/sign-in")
+@operation(SignOutResult, errors=(OriginRefused, CsrfRefused))
+async def sign_out(request: web.Request) -> web.Response:
+    """Sign this browser out; idempotent."""
+    if (secret := get_session_secret(request)) is not None:
+        check_csrf(request, secret)
+        await get_auth(request).sign_ins.sign_out(secret)
+    return _build_sign_out_response(request)
+
+
+@routes.post("/v1/sign-in/password")
+@operation(
+    SignOutResult,
+    body=PasswordChangeBody,
+    errors=(Unauthorized, SignInFailed, CsrfRefused, PasswordRefused, SignInThrottled),
+)
+async def change_password(request: web.Request) -> web.Response:
+    """Change one's own password; every browser of the user is signed out, this one too."""
+    identity = await identify_request(request)
+    if identity.method is not SignInMethod.BROWSER:
+        raise BadRequest("A token can't change a password.", hint="Sign in in a browser.")
+    given, auth = await read_body(request, PasswordChangeBody), get_auth(request)
+    await auth.password_check.check(identity.user, given.current, get_client_address(request))
+    await auth.users.set_password(identity.user, given.new, identity.who)
+    return _build_sign_out_response(request)
+
+
+@routes.post("/v1/sign-in/token")
+@operation(
+    CreatedToken,
+    status=201,
+    body=SignInTokenBody,
+    errors=(SignInFailed, ScopeMissing, SignInThrottled),
+)
+async def create_sign_in_token(request: web.Request) -> web.Response:
+    """Return a token that lives for a quarter of an hour, for programs that ask a person."""
+    given, auth = await read_body(request, SignInTokenBody), get_auth(request)
+    user = await auth.password_check.check(given.user, given.password, get_client_address(request))
+    mine = ROLE_SCOPES[Role(user.role)]
+    made = await auth.tokens.issue_token(
+        Identity(user.name, user.name, mine, SignInMethod.BROWSER),
+        user.name,
+        _TOKEN_NAME,
+        parse_scopes(given.scopes) or mine,
+        _TOKEN_LIFE,
+    )
+    return uncached_response(CreatedToken(made.token, made.record), status=201)
+
+
+def _build_sign_in_response(request: web.Request, fresh: IssuedSignIn) -> web.Response:
+    response = uncached_response(SignInResult(fresh.user, fresh.csrf, fresh.ends_at))
+    set_session_cookie(request, response, fresh.secret, fresh.lasts)
+    return response
+
+
+def _build_sign_out_response(request: web.Request) -> web.Response:
+    response = uncached_response(SignOutResult())
+    delete_session_cookie(request, response)
+    return response
+
+
+control_routes = web.RouteTableDef()
+
+
+class NewSignInLinkBody(RequestBody, frozen=True):
+    """Whom the link signs in."""
+
+    user: UserName
+
+
+class SignInLink(ResponseBody, frozen=True):
+    """An address that signs in whoever opens it first."""
+
+    user: str
+    url: str
+    expires_at: datetime
+
+
+@control_routes.post("/v1/sign-in-links")
+@operation(SignInLink, status=201, body=NewSignInLinkBody, errors=(NotFound,))
+async def create_sign_in_link(request: web.Request) -> web.Response:
+    """Return a link that signs in once, within ten minutes.
+
+    Its secret stands behind the #, which browsers send to nobody; the page there posts it.
+    """
+    given, auth = await read_body(request, NewSignInLinkBody), get_auth(request)
+    link = await auth.sign_ins.create_link(given.user, get_identity(request).who)
+    base = auth.public_url or request.app[DAEMON_HEALTH].addresses.get("http", "")
+    url = f"{base}/sign-in#{link.secret}"
+    return uncached_response(SignInLink(link.user, url, link.expires_at), status=201)

@@ -1,0 +1,125 @@
+"""`/v1/status` and `/v1/stats`: the state of the daemon and its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import web
+
+from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_query
+from daemon.http.health import DAEMON_HEALTH, ReadinessBlocker, get_services
+from daemon.http.openapi import operation
+from daemon.http.version import VERSION
+from daemon.rulesets.status import RulesetStatus
+from daemon.sessions.status import SessionView
+from statemachines.message import MessageState
+from storage import console_queries, decisions, messages, prospects
+from storage.console_queries import MessageFunnel, WaitingCount
+from storage.halts import HaltRecord
+from storage.tx import Reader
+
+routes = web.RouteTableDef()
+
+
+class RulesSummary(ResponseBody, frozen=True):
+    """The hashes in force, the one that waits for a person, and how many problems were refused."""
+
+    gate: str
+    score: str
+    waiting: str | None
+    problems: int
+
+
+class DaemonStatus(ResponseBody, frozen=True):
+    """The house at a glance; `seq` is the number of the last event in `epoch`."""
+
+    version: str
+    instance: str
+    epoch: int
+    started_at: datetime
+    now: datetime
+    doors: Mapping[str, str]
+    blockers: Sequence[ReadinessBlocker]
+    halt: HaltRecord | None
+    messages: Mapping[str, int]
+    sessions: Sequence[SessionView]
+    rules: RulesSummary
+    seq: int
+
+
+@routes.get("/v1/status")
+@operation(DaemonStatus)
+async def get_status(request: web.Request) -> web.Response:
+    """Return version, times, doors, halt, sessions, queue depths, and what blocks readiness."""
+    house, vitals = get_services(request), request.app[DAEMON_HEALTH]
+    return json_response(
+        DaemonStatus(
+            version=VERSION,
+            instance=house.database.instance_id,
+            epoch=house.database.epoch,
+            started_at=house.started_at,
+            now=house.clock.now(),
+            doors=vitals.addresses,
+            blockers=await vitals.find_blockers(),
+            halt=await house.halt.get_current(),
+            messages=await house.database.read(messages.count_messages_by_state),
+            sessions=house.sessions.views(),
+            rules=_summarise_rules(house.ruleset_service.get_status()),
+            seq=await house.database.high_water(),
+        )
+    )
+
+
+def _summarise_rules(state: RulesetStatus) -> RulesSummary:
+    return RulesSummary(
+        gate=state.gate.hash,
+        score=state.score.hash,
+        waiting=None if state.waiting is None else state.waiting.hash,
+        problems=0 if state.rejected is None else len(state.rejected.problems),
+    )
+
+
+_DEFAULT_PERIOD: Final = timedelta(hours=24)
+
+
+class StatsQuery(RequestQuery, frozen=True):
+    """From when on the way of messages is counted; without it the last 24 hours."""
+
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class DaemonStats(ResponseBody, frozen=True):
+    """Figures. All but `way` count what there is now, whenever it came."""
+
+    since: datetime
+    way: MessageFunnel
+    messages: Mapping[MessageState, int]
+    decisions: Mapping[str, int]
+    prospects: Mapping[str, int]
+    for_review: WaitingCount
+    unanswered: WaitingCount
+
+
+@routes.get("/v1/stats")
+@operation(DaemonStats, query=StatsQuery)
+async def get_stats(request: web.Request) -> web.Response:
+    """Return figures: the way of messages since a moment, and what stands where now."""
+    wanted, house = read_query(request, StatsQuery), get_services(request)
+    since = wanted.since or house.clock.now() - _DEFAULT_PERIOD
+    return json_response(await house.database.read(lambda reader: _read_stats(reader, since)))
+
+
+def _read_stats(reader: Reader, since: datetime) -> DaemonStats:
+    counted = messages.count_messages_by_state(reader)
+    return DaemonStats(
+        since=since,
+        way=console_queries.get_message_funnel(reader, since),
+        messages={MessageState(state): count for state, count in counted.items()},
+        decisions=decisions.count_decisions_by_verdict(reader),
+        prospects=prospects.count_prospects_by_validation(reader),
+        for_review=console_queries.count_messages_in_states(reader, [MessageState.HELD]),
+        unanswered=console_queries.count_unanswered_contacts(reader),
+    )

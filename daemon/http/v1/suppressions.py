@@ -1,0 +1,161 @@
+"""`/v1/suppressions`: lists, checks, adds, lifts and imports suppressions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from daemon.api import numbers
+from daemon.contacts.suppression import SuppressionResult
+from daemon.contacts.suppression_lists import SuppressionImportResult, import_suppression_list
+from daemon.errors import Conflict, ImportRejected, NotFound, NumberRejected
+from daemon.http.authentication import ACTOR
+from daemon.http.bodies import (
+    PageQuery,
+    ReasonText,
+    RequestBody,
+    RequestQuery,
+    ResponseBody,
+    ResultPage,
+    json_response,
+    page_response,
+    read_body,
+    read_query,
+)
+from daemon.http.health import get_services
+from daemon.http.openapi import operation
+from daemon.http.services import HttpServices
+from daemon.http.streaming import no_time_limit
+from daemon.http.uploads import UploadStore
+from storage import suppressions
+from storage.suppressions import SuppressionRecord, SuppressionSource
+
+routes = web.RouteTableDef()
+
+PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
+
+
+class SuppressionBody(RequestBody, frozen=True):
+    """A person, by number or contact id, and why."""
+
+    phone: PhoneText
+    reason: ReasonText
+
+
+class SuppressionCheckQuery(RequestQuery, frozen=True):
+    """A person, by number or contact id."""
+
+    phone: PhoneText
+
+
+class SuppressionImportBody(RequestBody, frozen=True):
+    """An upload with a number a line, why these are suppressed, and where short numbers belong."""
+
+    upload: str
+    reason: ReasonText
+    region: (
+        Annotated[
+            str, msgspec.Meta(pattern="^[A-Z]{2}$", description="two capital letters, such as AR")
+        ]
+        | None
+    ) = None
+
+
+class LiftedSuppression(ResponseBody, frozen=True):
+    """Whose suppression was lifted: the number in its one form, or the contact's id."""
+
+    lifted: str
+
+
+class SuppressionStatus(ResponseBody, frozen=True):
+    """Whether a person is suppressed, and by which words."""
+
+    suppressed: bool
+    records: Sequence[SuppressionRecord]
+
+
+@routes.get("/v1/suppressions")
+@operation(ResultPage[SuppressionRecord], query=PageQuery)
+async def list_suppressions(request: web.Request) -> web.Response:
+    """Return the suppressions in force."""
+    wanted = read_query(request, PageQuery)
+    found = await get_services(request).database.read(
+        lambda reader: suppressions.list_suppressions(
+            reader, after=wanted.after, limit=wanted.limit + 1
+        )
+    )
+    return page_response(found, wanted.limit, lambda record: record.alias_hash)
+
+
+@routes.get("/v1/suppressions/check")
+@operation(SuppressionStatus, query=SuppressionCheckQuery, errors=(NumberRejected, NotFound))
+async def check_suppression(request: web.Request) -> web.Response:
+    """Tell whether a person is suppressed, in whatever form the number is written."""
+    wanted, house = read_query(request, SuppressionCheckQuery), get_services(request)
+    found = await house.suppression.check(_parse_target(wanted.phone, house))
+    return json_response(SuppressionStatus(bool(found), found))
+
+
+@routes.post("/v1/suppressions")
+@operation(SuppressionResult, body=SuppressionBody, errors=(NumberRejected, NotFound))
+async def create_suppression(request: web.Request) -> web.Response:
+    """Suppress a person in every form of their number, and cancel all that waits for them."""
+    asked, house = await read_body(request, SuppressionBody), get_services(request)
+    done = await house.suppression.suppress(
+        _parse_target(asked.phone, house),
+        source=SuppressionSource.OPERATOR,
+        reason=asked.reason,
+        who=request[ACTOR],
+    )
+    return json_response(done)
+
+
+@routes.post("/v1/suppressions/lift")
+@operation(LiftedSuppression, body=SuppressionBody, errors=(NumberRejected, NotFound, Conflict))
+async def lift_suppression(request: web.Request) -> web.Response:
+    """Correct an operator's or an import's mistake; a person's own word stays (409)."""
+    asked, house = await read_body(request, SuppressionBody), get_services(request)
+    target = _parse_target(asked.phone, house)
+    await house.suppression.correct(target, who=request[ACTOR], reason=asked.reason)
+    return json_response(LiftedSuppression(target))
+
+
+@routes.post("/v1/suppressions/import")
+@operation(SuppressionImportResult, body=SuppressionImportBody, errors=(NotFound, ImportRejected))
+@no_time_limit
+async def import_suppressions(request: web.Request) -> web.StreamResponse:
+    """Suppress every number of an uploaded list; what is no number is named and left out."""
+    asked, house = await read_body(request, SuppressionImportBody), get_services(request)
+    path = UploadStore(house.settings.state_dir).get_path(asked.upload)
+    done = await import_suppression_list(
+        house.suppression,
+        await asyncio.to_thread(_read_text, path),
+        region=asked.region or house.settings.daemon.default_region,
+        reason=asked.reason,
+        who=request[ACTOR],
+    )
+    return json_response(done)
+
+
+def _read_text(path: Path) -> str:
+    """Return a list's text; only its digits matter, so that any old encoding will do."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def _parse_target(phone: str, house: HttpServices) -> str:
+    """Return a contact's id as it is, a number in its one canonical form."""
+    if phone.startswith("con_"):
+        return phone
+    try:
+        return numbers.parse_phone(phone, house.settings.daemon.default_region).e164
+    except numbers.NumberUnusable as error:
+        raise NumberRejected(f"phone: {error.sentence}") from error

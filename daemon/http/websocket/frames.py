@@ -1,0 +1,163 @@
+"""What the server sends: frames, encoded once for any number of clients, and close codes."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from aiohttp import WSCloseCode
+
+from daemon.errors import LeadMasterError, Unavailable
+from daemon.events import DomainEvent, SessionQrShown, decode_event
+from daemon.http.version import VERSION
+from daemon.http.websocket.subscription import EventFilter
+from storage.db import Database
+from storage.events import CommittedEvent
+from storage.times import format_timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReason:
+    """A close code (RFC 6455) and the reason that travels with it, 123 bytes at most."""
+
+    code: int
+    reason: str
+
+
+CLOSE_CLIENT_LEFT: Final = CloseReason(WSCloseCode.OK, "")
+CLOSE_RESTARTING: Final = CloseReason(
+    WSCloseCode.SERVICE_RESTART, "The daemon ends; come back in a moment."
+)
+CLOSE_RIGHTS_CHANGED: Final = CloseReason(
+    WSCloseCode.SERVICE_RESTART, "Your rights changed; connect again to use them."
+)
+CLOSE_TOO_SLOW: Final = CloseReason(
+    WSCloseCode.TRY_AGAIN_LATER, "You did not read fast enough; resume from your last seq."
+)
+CLOSE_TOO_MANY_MISTAKES: Final = CloseReason(
+    WSCloseCode.POLICY_VIOLATION, "Too many messages could not be understood."
+)
+CLOSE_INTERNAL_ERROR: Final = CloseReason(
+    WSCloseCode.INTERNAL_ERROR, "The daemon failed here; its log says where."
+)
+
+
+def close_reason_from_error(error: LeadMasterError) -> CloseReason:
+    """Return the end of a connection that is not, or no longer, served; the error has a frame."""
+    later = isinstance(error, Unavailable)
+    code = WSCloseCode.TRY_AGAIN_LATER if later else WSCloseCode.POLICY_VIOLATION
+    return CloseReason(code, error.code)
+
+
+_TEXT_FRAME: Final = 0x81  # a whole text message, as RFC 6455 frames it; servers don't mask
+_SESSION_TOPIC_PREFIX: Final = "session."
+_SHORT_PAYLOAD: Final = 126
+_MEDIUM_PAYLOAD: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class EventFrame:
+    """An event as it goes out; `seq` is None for what is never stored."""
+
+    seq: int | None
+    topic: str
+    session: str | None
+    frame: bytes
+
+
+def encode_frame(document: Mapping[str, Any]) -> bytes:
+    """Return a document as the bytes of one WebSocket message."""
+    payload = msgspec.json.encode(document)
+    size = len(payload)
+    if size < _SHORT_PAYLOAD:
+        return bytes((_TEXT_FRAME, size)) + payload
+    if size < _MEDIUM_PAYLOAD:
+        return struct.pack("!BBH", _TEXT_FRAME, 126, size) + payload
+    return struct.pack("!BBQ", _TEXT_FRAME, 127, size) + payload
+
+
+def build_hello_frame(database: Database, seq: int, now: datetime) -> bytes:
+    """Say which log this is, how far it has come, and who speaks."""
+    server = {
+        "version": VERSION,
+        "instance": database.instance_id,
+        "now": now,
+    }
+    return encode_frame({"frame": "hello", "epoch": database.epoch, "seq": seq, "server": server})
+
+
+def build_subscribed_frame(event_filter: EventFilter, through_seq: int) -> bytes:
+    """Say what the client hears from now on; all of that up to `through_seq` was told."""
+    return encode_frame(
+        {
+            "frame": "subscribed",
+            "topics": sorted(event_filter.topics),
+            "sessions": None if event_filter.sessions is None else sorted(event_filter.sessions),
+            "through_seq": through_seq,
+        }
+    )
+
+
+def build_through_frame(seq: int) -> bytes:
+    """Tell a narrowed client that nothing of what it hears is missing up to here."""
+    return encode_frame({"frame": "through", "through_seq": seq})
+
+
+def build_resync_frame(reason_code: str, sentence: str) -> bytes:
+    """Say why what the client missed can't be told; a fresh snapshot follows."""
+    return encode_frame(
+        {"frame": "resync_required", "reason_code": reason_code, "sentence": sentence}
+    )
+
+
+def build_error_frame(error: LeadMasterError) -> bytes:
+    """Say what is wrong with what the client sent, or why it must go."""
+    return encode_frame(
+        {"frame": "error", "code": error.code, "sentence": str(error), "hint": error.hint}
+    )
+
+
+def build_event_frame(event: DomainEvent, seq: int | None, epoch: int, now: datetime) -> EventFrame:
+    """Return what was published, with its frame."""
+    if isinstance(event, SessionQrShown):
+        return _build_qr_frame(event, now)
+    return _build_event_frame(event.type, event.subject, event.at, event.data, seq, epoch)
+
+
+def build_logged_event_frame(event: CommittedEvent, epoch: int) -> EventFrame:
+    """Return a stored event with its frame, to the byte as it was when it was published.
+
+    What an earlier version stored is told in the words that it had.
+    """
+    data = event.data
+    with contextlib.suppress(msgspec.ValidationError, KeyError):
+        data = decode_event(event.type, event.subject, event.at, data).data
+    return _build_event_frame(event.type, event.subject, event.at, data, event.seq, epoch)
+
+
+def _build_event_frame(
+    topic: str, subject: str, at: datetime, data: Mapping[str, Any], seq: int | None, epoch: int
+) -> EventFrame:
+    session = subject if topic.startswith(_SESSION_TOPIC_PREFIX) else data.get("session")
+    document = {"frame": "event", "seq": seq, "epoch": epoch}
+    body = {"type": topic, "at": format_timestamp(at), "subject": subject, "data": data}
+    return EventFrame(seq, topic, session, encode_frame(document | body))
+
+
+def _build_qr_frame(event: SessionQrShown, now: datetime) -> EventFrame:
+    """Tell a pairing code, and for how long by our clock: it is no part of the log."""
+    left = max(0.0, round((event.expires_at - now).total_seconds(), 1))
+    document = {
+        "frame": "qr",
+        "type": event.type,
+        "at": format_timestamp(event.at),
+        "subject": event.subject,
+        "data": event.data,
+        "seconds_left": left,
+    }
+    return EventFrame(None, event.type, event.subject, encode_frame(document))

@@ -1,0 +1,229 @@
+"""One WebSocket connection: handshake, sign-in, reading and writing, close."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiohttp import WSMsgType, web
+
+from daemon.auth import Identity
+from daemon.auth.errors import Unauthorized
+from daemon.errors import BadRequest, LeadMasterError
+from daemon.http.authentication import IDENTITY, authenticate_first_message, get_auth
+from daemon.http.health import get_services
+from daemon.http.services import HttpServices
+from daemon.http.websocket import frames
+from daemon.http.websocket.client import (
+    MAX_MESSAGE_BYTES,
+    MAX_MISTAKES,
+    SUBPROTOCOL,
+    ClientQueue,
+    StreamLimits,
+)
+from daemon.http.websocket.frames import CloseReason
+from daemon.http.websocket.hub import ClientRegistry
+from daemon.http.websocket.stream import ClientStream
+from daemon.http.websocket.subscription import (
+    SignInFrame,
+    SubscribeFrame,
+    SubscriptionRequest,
+    check_subscription,
+    parse_client_frame,
+    read_subscription_query,
+)
+from storage.errors import StorageError
+
+log = structlog.get_logger("stream")
+
+_CLOSED_TYPES: Final = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
+
+
+class WebSocketConnection:
+    """A connected client: one task reads, one writes, and :meth:`live` waits for an end.
+
+    `identity` is None for a client that has yet to sign in.
+    """
+
+    def __init__(
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        listener: ClientQueue,
+        room: ClientRegistry,
+        house: HttpServices,
+        identity: Identity | None,
+    ) -> None:
+        self._request = request
+        self._socket = socket
+        self._listener = listener
+        self._room = room
+        self._house = house
+        self._identity = identity
+        self._stream: ClientStream | None = None
+
+    async def run(self, subscription: SubscriptionRequest) -> frames.CloseReason:
+        """Serve until the client or the daemon ends it; return why."""
+        reading = asyncio.create_task(self._guard(self._run_reader(subscription)))
+        writing = asyncio.create_task(self._guard(self._listener.run_writer()))
+        try:
+            ended, wait = self._listener.ended, self._room.limits.recheck
+            while not (await asyncio.wait({ended}, timeout=wait))[0]:
+                await self._guard(self._recheck())
+            return ended.result()
+        finally:
+            reading.cancel()
+            writing.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+            if self._stream is not None:
+                self._stream.close()
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do a part of the work; whatever goes wrong there ends the connection, and only this."""
+        try:
+            await work
+        except LeadMasterError as error:
+            self._listener.enqueue(frames.build_error_frame(error))
+            self._listener.close_with(frames.close_reason_from_error(error))
+        except ConnectionError:
+            self._listener.close_with(frames.CLOSE_CLIENT_LEFT)
+        except StorageError as error:
+            log.warning("stream_interrupted", error=type(error).__name__)
+            self._listener.close_with(frames.CLOSE_RESTARTING)
+        except Exception:
+            log.exception("stream_failed")
+            self._listener.close_with(frames.CLOSE_INTERNAL_ERROR)
+
+    async def _run_reader(self, wanted: SubscriptionRequest) -> None:
+        """Let the client in, and do what it asks for until it goes."""
+        if self._identity is None:
+            with self._room.unauthenticated_slot(self._listener):
+                wanted, self._identity = await self._sign_in(wanted)
+        with self._room.signed_in_slot(self._listener):
+            await self._run_stream(self._identity, wanted)
+
+    async def _sign_in(self, wanted: SubscriptionRequest) -> tuple[SubscriptionRequest, Identity]:
+        """Take the first message; what it says goes before what the address said."""
+        seconds = self._room.limits.sign_in
+        try:
+            async with asyncio.timeout(seconds):
+                said = await self._receive()
+        except TimeoutError as error:
+            raise Unauthorized(f"No sign_in came within {seconds:g} s.") from error
+        message = parse_client_frame(said)
+        if not isinstance(message, SignInFrame):
+            raise Unauthorized("Nobody has signed in here: the first message must be sign_in.")
+        identity = await authenticate_first_message(self._request, message.token)
+        named = {name: getattr(message, name) for name in SubscriptionRequest.__struct_fields__}
+        given = {name: value for name, value in named.items() if value is not None}
+        return msgspec.structs.replace(wanted, **given), identity
+
+    async def _run_stream(self, identity: Identity, wanted: SubscriptionRequest) -> None:
+        """Begin the stream, and change it as the client asks; answer what can't be understood."""
+        hub = await self._room.open_hub(self._house)
+        stream = ClientStream(self._house, hub, self._listener, identity.scopes)
+        self._stream = stream
+        stream.start(wanted)
+        for _ in range(MAX_MISTAKES + 1):
+            try:
+                while True:
+                    await stream.resubscribe(_require_subscribe(await self._receive()))
+            except LeadMasterError as error:
+                self._listener.enqueue(frames.build_error_frame(error))
+        self._listener.close_with(frames.CLOSE_TOO_MANY_MISTAKES)
+
+    async def _receive(self) -> object:
+        """Return the client's next message; raise ConnectionResetError where it has gone."""
+        said = await self._socket.receive()
+        if said.type in _CLOSED_TYPES:
+            raise ConnectionResetError
+        return said.data
+
+    async def _recheck(self) -> None:
+        """End a connection that the library closed, and one whose rights are not what they were."""
+        if self._socket.closed:
+            raise ConnectionResetError
+        if self._identity is not None:
+            now = await get_auth(self._request).refresh_identity(self._identity)
+            if now.scopes != self._identity.scopes:
+                self._listener.close_with(frames.CLOSE_RIGHTS_CHANGED)
+
+
+def _require_subscribe(said: object) -> SubscribeFrame:
+    message = parse_client_frame(said)
+    if isinstance(message, SignInFrame):
+        raise BadRequest("You have signed in already.", hint="Connect anew to be somebody else.")
+    return message
+
+
+CLIENT_REGISTRY: Final = web.AppKey("stream", ClientRegistry)
+"""Who is connected to a door."""
+
+
+def install_websocket(application: web.Application, limits: StreamLimits | None = None) -> None:
+    """Let a door serve the stream; at its shutdown every client is closed with 1012."""
+    room = ClientRegistry(limits or StreamLimits())
+    application[CLIENT_REGISTRY] = room
+
+    async def close(_application: web.Application) -> None:
+        await room.close()
+
+    application.on_shutdown.append(close)
+
+
+async def serve_websocket(request: web.Request) -> web.StreamResponse:
+    """Serve the stream to one client; what is wrong before it begins is a problem document.
+
+    Whoever the handshake did not name signs in with the first message.
+    """
+    _require_subprotocol(request)
+    room, house, wanted = (
+        request.app[CLIENT_REGISTRY],
+        get_services(request),
+        read_subscription_query(request),
+    )
+    identity = request.get(IDENTITY)
+    if identity is not None:
+        check_subscription(wanted, identity.scopes)
+    socket = web.WebSocketResponse(
+        protocols=(SUBPROTOCOL,),
+        heartbeat=room.limits.ping,
+        timeout=room.limits.close,
+        max_msg_size=MAX_MESSAGE_BYTES,
+        compress=False,  # it costs 100 KiB for each client, and a copy of each frame
+    )
+    try:
+        sink, line = await socket.prepare(request), request.transport
+    except ConnectionError:
+        return socket
+    if line is None:
+        return socket
+    listener = ClientQueue(line, sink.drain, room.limits.queue)
+    ending = await WebSocketConnection(request, socket, listener, room, house, identity).run(wanted)
+    await _close(socket, line, ending, room.limits.linger)
+    return socket
+
+
+async def _close(
+    socket: web.WebSocketResponse, line: asyncio.Transport, ending: CloseReason, linger: float
+) -> None:
+    """Say why; who does not read even that is cut off, or it would keep its buffer for ever."""
+    asyncio.get_running_loop().call_later(linger, line.abort)
+    await socket.close(code=ending.code, message=ending.reason.encode(), drain=False)
+
+
+def _require_subprotocol(request: web.Request) -> None:
+    """Raise :class:`BadRequest` unless the client offers our protocol in the first such header.
+
+    The library looks at no other; and where it finds nothing that it knows, it logs the offer,
+    and with it a token.
+    """
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    if SUBPROTOCOL not in map(str.strip, offered):
+        raise BadRequest(
+            f"The client does not offer the subprotocol {SUBPROTOCOL}.",
+            hint=f"Send Sec-WebSocket-Protocol: {SUBPROTOCOL}, and the token after a comma.",
+        )

@@ -1,0 +1,136 @@
+"""Effects of plugins on an inbound: collected before its transaction, committed within it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.api.effects import (
+    AddNote,
+    AskReview,
+    ContactView,
+    InboundEffect,
+    QueueReply,
+    SetIntent,
+)
+from daemon.api.signals import InboundMessage
+from daemon.errors import BadRequest
+from daemon.outbox.enqueue import build_message, validate_text
+from daemon.plugin_manager import Plugins
+from storage import contacts, evidence, messages, prospects, sessions
+from storage.evidence import EvidenceKind
+from storage.tx import Tx
+
+log = structlog.get_logger("inbound")
+
+_HOOK = "leadmaster_interpret_inbound"
+_EFFECT_TYPES = (SetIntent, AskReview, QueueReply, AddNote)
+
+
+@dataclass(frozen=True, slots=True)
+class InboundContext:
+    """The inbound that effects belong to, as it is being stored."""
+
+    contact: str
+    session: str
+    recipient: str | None
+    """Where an answer goes: E.164; None while only a hidden id is known."""
+    at: datetime
+    now: datetime
+
+
+async def collect_effects(
+    plugins: Plugins, inbound: InboundMessage, contact: ContactView
+) -> list[tuple[str, InboundEffect]]:
+    """Ask every plugin; what is no effect is refused, and costs that plugin's effects only."""
+    found: list[tuple[str, InboundEffect]] = []
+    for plugin, effects in await plugins.interpret(inbound, contact):
+        if fault := _find_fault(effects):
+            plugins.on_failure(plugin, _HOOK, f"The plugin {plugin!r} returned {fault}")
+        else:
+            found += [(plugin, effect) for effect in effects]
+    return found
+
+
+def _find_fault(effects: object) -> str:
+    """Return what is wrong with an answer: a stranger's code keeps no promise by itself."""
+    if not isinstance(effects, Sequence) or not all(
+        isinstance(each, _EFFECT_TYPES) for each in effects
+    ):
+        return "what is no effect."
+    try:
+        for each in effects:
+            if isinstance(each, QueueReply):
+                validate_text(each.text)
+    except BadRequest as error:
+        return f"a reply that can't be sent. {error}"
+    return ""
+
+
+def commit_effects(
+    tx: Tx,
+    context: InboundContext,
+    effects: Iterable[tuple[str, InboundEffect]],
+    *,
+    reply_expires: timedelta,
+) -> None:
+    """Write every effect, in the order of the plugins' names."""
+    for plugin, effect in effects:
+        match effect:
+            case SetIntent(intent, quote):
+                _set_intent(tx, context, intent.value, quote, plugin)
+            case AskReview(reason):
+                contacts.request_contact_review(tx, context.contact, reason, context.now)
+            case QueueReply(text):
+                queue_reply(
+                    tx,
+                    context,
+                    text,
+                    kind="reply",
+                    who=plugin,
+                    not_after=context.now + reply_expires,
+                )
+            case AddNote(text):
+                _add_note(tx, context, text)
+
+
+def queue_reply(
+    tx: Tx, context: InboundContext, text: str, *, kind: str, who: str, not_after: datetime
+) -> bool:
+    """Queue an answer through the session that they wrote to; the gate judges it like any other.
+
+    Returns False where it can't be addressed: no number is known yet, or the session is gone.
+    """
+    session = sessions.get_session(tx, context.session)
+    if context.recipient is None or session is None:
+        log.warning("answer_without_address", session=context.session, plugin=who)
+        return False
+    answer = build_message(
+        at=context.now,
+        contact=context.contact,
+        recipient=context.recipient,
+        session=session.name,
+        channel=session.channel,
+        text=text,
+        kind=kind,
+        not_after=not_after,
+    )
+    messages.insert_message(tx, answer, who=who)
+    return True
+
+
+def _set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, plugin: str) -> None:
+    evidence.insert_evidence(
+        tx, context.contact, EvidenceKind.INTENT, intent, at=context.at, source=plugin, quote=quote
+    )
+    if prospect := prospects.find_prospect_by_contact(tx, context.contact):
+        prospects.update_prospect(tx, prospect.id, at=context.now, intent=intent)
+
+
+def _add_note(tx: Tx, context: InboundContext, text: str) -> None:
+    if prospect := prospects.find_prospect_by_contact(tx, context.contact):
+        notes = f"{prospect.notes}\n{text}".strip()
+        prospects.update_prospect(tx, prospect.id, at=context.now, notes=notes)

@@ -1,0 +1,266 @@
+"""Validates a requested message and stores it as queued, once per idempotency key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from daemon.api import numbers
+from daemon.api.clock import Clock
+from daemon.api.effects import Draft, Prepared, SessionChoice
+from daemon.api.permit import hash_body
+from daemon.contacts.aliases import Aliases
+from daemon.errors import BadRequest, IdempotencyConflict, NumberRejected
+from daemon.gate.consent import Permission, derive_permission
+from daemon.outbox.pacing import Pacing
+from daemon.plugin_manager import Plugins
+from daemon.settings import Settings
+from storage import contacts, evaluation_context, evidence, messages, sessions
+from storage.db import Database
+from storage.ids import new_id
+from storage.messages import MessageRecord
+from storage.tx import Reader, Tx
+
+MAX_TEXT_LENGTH: Final = 4096
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but tab and line feed: no person types them, and no phone shows them."""
+_FORMAT_CATEGORY: Final = "Cf"
+"""Marks of format, such as a space without width: alone they show nothing."""
+
+
+def validate_text(text: str) -> str:
+    """Return a text as it goes out, every line ended by a line feed alone.
+
+    Raises :class:`BadRequest` for one that is empty, too long, or has control characters in it.
+    """
+    text = text.replace("\r\n", "\n")
+    if all(each.isspace() or unicodedata.category(each) == _FORMAT_CATEGORY for each in text):
+        raise BadRequest("text: there is nothing to send.", hint="Give the message a text.")
+    if len(text) > MAX_TEXT_LENGTH:
+        raise BadRequest(
+            f"text: {len(text)} characters are more than a message carries.",
+            hint=f"Keep it within {MAX_TEXT_LENGTH}.",
+        )
+    if found := _CONTROL_CHARACTER.search(text):
+        raise BadRequest(
+            f"text: character {found.start() + 1} is a control character (U+{ord(found[0]):04X}).",
+            hint="Take it out; of these only tabs and the ends of lines can be sent.",
+        )
+    return text
+
+
+def build_message(
+    *,
+    at: datetime,
+    contact: str,
+    recipient: str,
+    session: str,
+    channel: str,
+    text: str,
+    kind: str,
+    not_after: datetime,
+    key: str | None = None,
+    request_hash: str = "",
+    template: str | None = None,
+    campaign: str | None = None,
+    not_before: datetime | None = None,
+) -> MessageRecord:
+    """Return a message at the beginning of its life, with an id of its own.
+
+    Raises :class:`BadRequest` for a text that can't be sent, whoever made it.
+    """
+    text = validate_text(text)
+    return MessageRecord(
+        id=new_id("msg", at),
+        idempotency_key=key,
+        request_hash=request_hash,
+        contact=contact,
+        recipient=recipient,
+        session=session,
+        channel=channel,
+        text=text,
+        body_hash=hash_body(text),
+        template=template,
+        campaign=campaign,
+        kind=kind,
+        created_at=at,
+        changed_at=at,
+        not_before=not_before,
+        not_after=not_after,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """A message as asked for. ``to`` is a number as people write it; times are aware."""
+
+    to: str
+    text: str
+    session: str | None = None
+    channel: str | None = None
+    template: str | None = None
+    campaign: str | None = None
+    key: str | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what an idempotency key stands for: everything asked but the key."""
+        asked = msgspec.json.encode(replace(self, key=None), order="sorted")
+        return hashlib.sha256(asked).hexdigest()
+
+
+class MessageEnqueuer:
+    """Turns requests into queued messages."""
+
+    def __init__(
+        self,
+        database: Database,
+        plugins: Plugins,
+        pacing: Pacing,
+        aliases: Aliases,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._plugins = plugins
+        self._pacing = pacing
+        self._aliases = aliases
+        self._clock = clock
+        self._settings = settings
+
+    async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
+        """Store a message as ``queued`` and return it; the same key and body return the same one.
+
+        Raises :class:`NumberRejected`, :class:`BadRequest`, or
+        :class:`IdempotencyConflict` when the key was used for something else.
+        """
+        _validate_request(request)
+        if (known := await self._find_by_key(request)) is not None:
+            return known
+        try:
+            number = numbers.parse_phone(request.to, self._settings.daemon.default_region)
+        except numbers.NumberUnusable as error:
+            raise NumberRejected(f"to: {error.sentence}") from error
+        prepared = await self._prepare(request, number.e164)
+        at = self._clock.now()
+        return await self._database.write(
+            lambda tx: self._insert(tx, request, prepared, number.e164, at, who)
+        )
+
+    async def _find_by_key(self, request: SendRequest) -> MessageRecord | None:
+        if request.key is None:
+            return None
+        key = request.key
+        found = await self._database.read(
+            lambda reader: messages.find_message_by_idempotency_key(reader, key)
+        )
+        return _require_same_request(found, request) if found else None
+
+    async def _prepare(self, request: SendRequest, recipient: str) -> Prepared:
+        draft = Draft(
+            recipient,
+            request.text,
+            request.session,
+            request.channel,
+            request.template,
+            request.campaign,
+        )
+        choices = await self._database.read(self._list_session_choices)
+        prepared = await self._plugins.prepare(draft, choices)
+        if prepared is None:
+            raise _build_no_session_error(request)
+        return prepared
+
+    def _list_session_choices(self, reader: Reader) -> list[SessionChoice]:
+        now = self._clock.now()
+        return [
+            SessionChoice(
+                name=session.name,
+                channel=session.channel,
+                phone=session.phone,
+                ready=session.connection == "ready",
+                new_chats_left=self._pacing.count_new_chats_left(
+                    reader, evaluation_context.read_session_context(reader, session.name, now), now
+                ),
+            )
+            for session in sessions.list_sessions(reader)
+        ]
+
+    def _insert(
+        self,
+        tx: Tx,
+        request: SendRequest,
+        prepared: Prepared,
+        recipient: str,
+        at: datetime,
+        who: str,
+    ) -> MessageRecord:
+        """Look at the key again inside the transaction: two callers may have come at once."""
+        if request.key and (found := messages.find_message_by_idempotency_key(tx, request.key)):
+            return _require_same_request(found, request)
+        contact = contacts.resolve_contact(tx, self._aliases.from_phone(recipient), at)
+        begins = max(at, request.not_before or at)
+        message = build_message(
+            at=at,
+            contact=contact,
+            recipient=recipient,
+            session=prepared.session,
+            channel=prepared.channel,
+            text=prepared.text,
+            kind="commercial",
+            not_after=request.not_after
+            or begins + self._compute_lifetime(tx, request, contact, at),
+            key=request.key,
+            request_hash=request.fingerprint,
+            template=request.template,
+            campaign=request.campaign,
+            not_before=request.not_before,
+        )
+        return messages.insert_message(tx, message, who=who)
+
+    def _compute_lifetime(
+        self, tx: Tx, request: SendRequest, contact: str, at: datetime
+    ) -> timedelta:
+        """Return how long a message may wait where nobody said: an answer is soon out of place."""
+        said = evidence.list_contact_evidence(tx, contact)
+        if not request.campaign and derive_permission(said, at) is Permission.CONVERSATION:
+            return timedelta(hours=self._settings.sending.reply_expires_hours)
+        return timedelta(days=self._settings.sending.expires_days)
+
+
+def _build_no_session_error(request: SendRequest) -> BadRequest:
+    """Return why no session takes a message, and the command that makes one which does."""
+    session, channel = request.session, request.channel
+    if session and channel:
+        sentence = f"session: there is no session {session!r} on the channel {channel!r}."
+    elif channel:
+        sentence = f"channel: there is no session on the channel {channel!r}."
+    elif session:
+        sentence = f"session: there is no session {session!r}."
+    else:
+        sentence = "session: there is no session that could take this message."
+    wanted = f"{session or 'NAME'} --channel {channel or 'simulated'}"
+    return BadRequest(sentence, hint=f"Add one with: leadmaster sessions add {wanted}")
+
+
+def _require_same_request(found: MessageRecord, request: SendRequest) -> MessageRecord:
+    if found.request_hash != request.fingerprint:
+        raise IdempotencyConflict(
+            f"The key was used for another message, {found.id}, with another recipient or text."
+        )
+    return found
+
+
+def _validate_request(request: SendRequest) -> None:
+    validate_text(request.text)
+    begins, ends = request.not_before, request.not_after
+    if begins and ends and ends <= begins:
+        raise BadRequest("not_after: it ends before it may begin.", hint="Swap the two times.")

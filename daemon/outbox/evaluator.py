@@ -1,0 +1,213 @@
+"""Evaluates queued messages with the gate, and stores every decision that is not a release."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.events import GateFaulted
+from daemon.gate.gate import Evaluation, EvaluationFault, EvaluationPhase, Gate
+from daemon.outbox.release import store_decision
+from daemon.settings import SendingSettings
+from rules import Decision, Verdict
+from rules.verdict import DeferKind
+from statemachines.message import MessageState
+from storage import contacts, decisions, evaluation_context, messages, queue
+from storage.db import Database
+from storage.ids import new_id
+from storage.messages import MessageRecord, MessageStateConflict
+from storage.tx import Tx
+
+log = structlog.get_logger("outbox")
+
+GATE_ACTOR = "gate"
+_BATCH_SIZE = 32
+_MAX_UNKNOWN_CHECKS = 3
+_WAITS_FOR: Mapping[DeferKind, str] = {
+    DeferKind.UNTIL_CHECKED: "checked",
+    DeferKind.UNTIL_SESSION_CAN_SEND: "session",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTransition:
+    """Where a look moves its message, with what."""
+
+    target: MessageState
+    reason_code: str
+    sentence: str
+    columns: Mapping[str, object] = field(default_factory=dict)
+
+
+class EvaluationOutdated(Exception):
+    """What the gate looked at has changed meanwhile: the message is judged again."""
+
+
+class MessageEvaluator:
+    """Judges every queued message once, in order; a release that is not allowed ends here too."""
+
+    def __init__(self, database: Database, gate: Gate, settings: SendingSettings) -> None:
+        self._database = database
+        self._gate = gate
+        self._settings = settings
+        self.on_cleared: Callable[[str], None] = lambda _session: None
+        self.on_check_needed: Callable[[], None] = lambda: None
+        self.busy_since: float | None = None
+        """Since when (`time.monotonic()`) the message at hand is being judged; None between two."""
+
+    async def evaluate_queued(self) -> int:
+        """Judge a batch of queued messages; return how many could be judged.
+
+        One that can't be does not stand in the others' way; its error is raised when it is alone.
+        """
+        waiting = await self._database.read(
+            lambda reader: queue.list_queued_messages(reader, _BATCH_SIZE)
+        )
+        failed: Exception | None = None
+        judged = 0
+        for message in waiting:
+            self.busy_since = time.monotonic()
+            try:
+                await self.store_evaluation(
+                    await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
+                )
+            except Exception as error:
+                log.exception("judging_failed", message=message.id)
+                failed = error
+            else:
+                judged += 1
+            finally:
+                self.busy_since = None
+        if failed is not None and not judged:
+            raise failed
+        return judged
+
+    async def store_evaluation(self, evaluation: Evaluation) -> MessageRecord | None:
+        """Store the decision and move the message; None when it, or the facts, moved meanwhile."""
+        wanted = self._choose_transition(evaluation)
+
+        def job(tx: Tx) -> MessageRecord:
+            if _is_outdated(tx, evaluation):
+                raise EvaluationOutdated
+            ruling = _hold_routing_loop(tx, evaluation, wanted)
+            decision = new_id("dec", evaluation.at)
+            store_decision(tx, evaluation, decision)
+            if isinstance(evaluation.outcome, EvaluationFault):
+                tx.emit(
+                    GateFaulted(
+                        subject=evaluation.message.id,
+                        at=evaluation.at,
+                        reason_code=evaluation.outcome.reason_code,
+                        sentence=evaluation.outcome.sentence,
+                    )
+                )
+            return messages.transition_message(
+                tx,
+                evaluation.message.id,
+                ruling.target,
+                at=evaluation.at,
+                reason_code=ruling.reason_code,
+                sentence=ruling.sentence,
+                who=GATE_ACTOR,
+                decision=decision,
+                kind=evaluation.facts["message.kind"],
+                first_contact=int(evaluation.first_contact),
+                **ruling.columns,
+            )
+
+        try:
+            after = await self._database.write(job)
+        except (MessageStateConflict, EvaluationOutdated):
+            return None
+        self._notify(after)
+        return after
+
+    def _notify(self, message: MessageRecord) -> None:
+        if message.state is MessageState.CLEARED:
+            self.on_cleared(message.session)
+        if message.waits_for == _WAITS_FOR[DeferKind.UNTIL_CHECKED]:
+            self.on_check_needed()
+
+    def _choose_transition(self, evaluation: Evaluation) -> EvaluationTransition:
+        if isinstance(evaluation.outcome, EvaluationFault):
+            return self._build_fault_transition(
+                evaluation.message, evaluation.outcome, evaluation.at
+            )
+        decision = evaluation.outcome
+        sound: dict[str, object] = {"faults": 0}
+        if decision.verdict is Verdict.DEFER:
+            return self._build_deferral(evaluation, decision)
+        if decision.verdict is Verdict.ROUTE:
+            columns = {"channel": decision.route} | sound
+            return EvaluationTransition(
+                MessageState.QUEUED, decision.reason_code, decision.sentence, columns
+            )
+        target = {
+            Verdict.ALLOW: MessageState.CLEARED,
+            Verdict.REVIEW: MessageState.HELD,
+            Verdict.BLOCK: MessageState.BLOCKED,
+        }[decision.verdict]
+        return EvaluationTransition(target, decision.reason_code, decision.sentence, sound)
+
+    def _build_deferral(self, evaluation: Evaluation, decision: Decision) -> EvaluationTransition:
+        """Wait for the event if there is one, else for the latest time; then all is judged anew."""
+        kinds = [defer.kind for defer in decision.defers]
+        waits_for = next((word for kind, word in _WAITS_FOR.items() if kind in kinds), None)
+        prospect = evaluation.context.prospect
+        asked = prospect.check_attempts if prospect is not None else 0
+        if waits_for == _WAITS_FOR[DeferKind.UNTIL_CHECKED] and asked >= _MAX_UNKNOWN_CHECKS:
+            sentence = "Three checks could not tell whether the number is on WhatsApp"
+            return EvaluationTransition(MessageState.HELD, "still_unknown", sentence, {"faults": 0})
+        columns: dict[str, object] = {
+            "waits_for": waits_for,
+            "due_at": None if waits_for else evaluation.deferred_until,
+            "needs_review": int(decision.needs_review),
+            "faults": 0,
+        }
+        return EvaluationTransition(
+            MessageState.DEFERRED, decision.reason_code, decision.sentence, columns
+        )
+
+    def _build_fault_transition(
+        self, message: MessageRecord, fault: EvaluationFault, at: datetime
+    ) -> EvaluationTransition:
+        """A fault destroys nobody's queue: wait longer each time, then ask a person."""
+        faults = message.faults + 1
+        if faults > self._settings.gate_fault_retries:
+            return EvaluationTransition(
+                MessageState.HELD, fault.reason_code, fault.sentence, {"faults": faults}
+            )
+        wait = timedelta(minutes=2 ** (faults - 1))
+        columns: dict[str, object] = {"faults": faults, "due_at": at + wait, "waits_for": None}
+        return EvaluationTransition(MessageState.DEFERRED, "gate_fault", fault.sentence, columns)
+
+
+def _is_outdated(tx: Tx, evaluation: Evaluation) -> bool:
+    """Tell whether a look is out of date: it could defer to something that has just happened."""
+    seen = evaluation.context.session
+    now = evaluation_context.read_session_context(tx, seen.name, evaluation.at)
+    return (now.connection, now.sending, now.banned) != (
+        seen.connection,
+        seen.sending,
+        seen.banned,
+    ) or contacts.get_contact_revision(
+        tx, evaluation.context.contact
+    ) != evaluation.context.revision
+
+
+def _hold_routing_loop(
+    tx: Tx, evaluation: Evaluation, transition: EvaluationTransition
+) -> EvaluationTransition:
+    """Hold what rules would re-route again and again: a message changes its channel once."""
+    route = transition.columns.get("channel")
+    if route is None or (
+        route != evaluation.message.channel
+        and not decisions.is_message_rerouted(tx, evaluation.message.id)
+    ):
+        return transition
+    sentence = "The rules send it from channel to channel; a person has to decide"
+    return EvaluationTransition(MessageState.HELD, "routed_in_circles", sentence, {"faults": 0})

@@ -1,0 +1,76 @@
+"""The halt: nothing goes out, replies included, until a person resumes sending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from daemon.api.clock import Clock
+from daemon.errors import BadRequest, Conflict
+from daemon.events import SendingHalted, SendingResumed
+from storage import audit, halts, queue
+from storage.db import Database
+from storage.halts import HaltRecord
+from storage.tx import Tx
+
+HALT_SUBJECT = "installation"
+
+
+class Halt:
+    """Stops and resumes all sending. The state is one row: it survives everything."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self.on_resume: Callable[[], None] = lambda: None
+
+    async def get_current(self) -> HaltRecord | None:
+        """Return the halt in force, or None."""
+        return await self._database.read(halts.get_current_halt)
+
+    async def halt(self, who: str, reason: str) -> HaltRecord:
+        """Stop everything at once; a second halt leaves the first as it is.
+
+        Messages that an operator has taken go back; what is on the wire is awaited.
+        """
+        at = self._clock.now()
+
+        def job(tx: Tx) -> HaltRecord:
+            begin_halt(tx, at=at, who=who, reason=_require_reason(reason))
+            found = halts.get_current_halt(tx)
+            if found is None:
+                raise Conflict("The halt could not be stored.")
+            return found
+
+        return await self._database.write(job, urgent=True)
+
+    async def resume(self, who: str, reason: str) -> None:
+        """Lift the halt, with a reason; what waited for it is judged again."""
+        at = self._clock.now()
+
+        def job(tx: Tx) -> None:
+            if not halts.lift_halt(tx, at=at, who=who, reason=_require_reason(reason)):
+                raise Conflict("Sending is not halted.", hint="There is nothing to resume.")
+            audit.insert_audit_entry(
+                tx, at=at, who=who, action="resume", subject=HALT_SUBJECT, reason=reason
+            )
+            tx.emit(SendingResumed(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
+            queue.requeue_waiting_messages(tx, at, "halt")
+
+        await self._database.write(job, urgent=True)
+        self.on_resume()
+
+
+def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
+    """Halt inside a transaction; taken messages return to ``cleared``."""
+    if not halts.begin_halt(tx, at=at, who=who, reason=reason):
+        return
+    audit.insert_audit_entry(tx, at=at, who=who, action="halt", subject=HALT_SUBJECT, reason=reason)
+    tx.emit(SendingHalted(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
+    queue.return_taken_messages(tx, at, who=who)
+
+
+def _require_reason(reason: str) -> str:
+    if not reason.strip():
+        raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
+    return reason.strip()

@@ -1,0 +1,158 @@
+"""Sending by hand: one person takes one message, opens the chat, sends it and confirms."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from daemon.api import numbers
+from daemon.api.clock import Clock
+from daemon.errors import BadRequest, Conflict, NotAllowed, NotFound
+from daemon.gate.gate import EvaluationPhase, Gate
+from daemon.gate.hard_limits import MANUAL
+from daemon.outbox.evaluator import MessageEvaluator
+from daemon.outbox.pacing import Pacing
+from daemon.outbox.release import Release, ReleaseStale
+from daemon.settings import SendingSettings
+from statemachines.message import MessageState
+from storage import messages, queue
+from storage.db import Database
+from storage.ids import new_id
+from storage.messages import MessageRecord, MessageStateConflict
+from storage.tx import Tx
+
+_STALE_SENTENCES = {
+    "halted": "Sending is halted.",
+    "not_its_time": "Its time has not come yet, or is over.",
+    "contact_busy": "Another message to this contact is on its way, or in doubt.",
+    "manual_new_chat_budget": "Today's new chats by hand of this number are spent.",
+    "no_manual_new_chats": "This number has no budget for new chats by hand.",
+}
+
+
+class ManualSending:
+    """The manual channel. It passes the same gate, and belongs to the session's phone number."""
+
+    def __init__(
+        self,
+        database: Database,
+        gate: Gate,
+        evaluator: MessageEvaluator,
+        pacing: Pacing,
+        clock: Clock,
+        settings: SendingSettings,
+    ) -> None:
+        self._database = database
+        self._gate = gate
+        self._evaluator = evaluator
+        self._pacing = pacing
+        self._clock = clock
+        self._settings = settings
+
+    async def list_messages(self, limit: int = 100) -> list[MessageRecord]:
+        """Return what can be taken and what is taken, longest waiting first."""
+        return await self._database.read(lambda reader: queue.list_manual_messages(reader, limit))
+
+    async def take(self, message: str, who: str) -> MessageRecord:
+        """Take a message for the time of a lease; the gate is asked again first.
+
+        Raises :class:`Conflict` with the gate's reason, or because this operator has one open.
+        """
+        found = await self._require_message(message)
+        if (found.state, found.channel) != (MessageState.CLEARED, MANUAL):
+            raise Conflict(f"The message {message} is {found.state} on {found.channel}.")
+        open_one = await self._database.read(
+            lambda reader: queue.find_open_manual_message(reader, who)
+        )
+        if open_one:
+            raise Conflict(
+                f"{who} has {open_one} open.", hint="Confirm, cancel or return that one first."
+            )
+        look = await self._gate.evaluate(found, EvaluationPhase.RELEASE)
+        if not look.is_allowed:
+            after = await self._evaluator.store_evaluation(look)
+            raise Conflict(after.sentence if after else f"The message {message} has moved.")
+        lease = timedelta(minutes=self._settings.manual_lease_minutes)
+        decision = new_id("dec", look.at)
+        release = Release(look, decision, self._gate.sign_permit(look, decision, lease))
+
+        def job(tx: Tx) -> MessageRecord:
+            if another := queue.find_open_manual_message(tx, who):
+                raise Conflict(f"{who} has {another} open.")
+            return release.commit(
+                tx,
+                self._pacing,
+                MessageState.TAKEN,
+                who=who,
+                sentence=f"Taken by {who}.",
+                taken_by=who,
+                lease_until=look.at + lease,
+            )
+
+        try:
+            return await self._database.write(job)
+        except ReleaseStale as stale:
+            sentence = _STALE_SENTENCES.get(
+                stale.reason_code, "Something changed meanwhile; try again."
+            )
+            raise Conflict(sentence) from stale
+
+    async def reveal(self, message: str, who: str) -> str:
+        """Return the ``wa.me`` link with the text; from here on it may have been sent."""
+        after = await self._move_taken(
+            message, who, MessageState.REVEALED, "revealed", "The link is open."
+        )
+        return numbers.build_wa_link(after.recipient, after.text)
+
+    async def confirm(self, message: str, who: str) -> MessageRecord:
+        """Say that it was sent by hand; that is ``confirmed_by_hand``, never ``sent``."""
+        sentence = f"{who} sent it by hand."
+        return await self._move_taken(
+            message, who, MessageState.CONFIRMED_BY_HAND, "confirmed", sentence
+        )
+
+    async def cancel(self, message: str, who: str, reason: str) -> MessageRecord:
+        """Say that it was not sent, and why; it is over."""
+        if not reason.strip():
+            raise BadRequest("A reason is missing.", hint="Say why it was not sent.")
+        return await self._move_taken(
+            message, who, MessageState.CANCELLED, "not_sent", reason.strip()
+        )
+
+    async def return_message(self, message: str, who: str) -> MessageRecord:
+        """Return a message whose link was not shown; anybody may take it again."""
+        return await self._move_taken(
+            message, who, MessageState.CLEARED, "returned", "Returned unseen."
+        )
+
+    async def _move_taken(
+        self, message: str, who: str, target: MessageState, code: str, sentence: str
+    ) -> MessageRecord:
+        at = self._clock.now()
+
+        def job(tx: Tx) -> MessageRecord:
+            self._require_taker(tx, message, who, at)
+            return messages.transition_message(
+                tx, message, target, at=at, reason_code=code, sentence=sentence, who=who
+            )
+
+        try:
+            return await self._database.write(job)
+        except MessageStateConflict as moved:
+            raise Conflict(str(moved)) from moved
+
+    def _require_taker(self, tx: Tx, message: str, who: str, at: datetime) -> None:
+        found = messages.get_message(tx, message)
+        if found is None:
+            raise NotFound(f"There is no message {message}.")
+        if found.state not in {MessageState.TAKEN, MessageState.REVEALED}:
+            raise Conflict(f"The message {message} is {found.state}; take it first.")
+        if found.taken_by != who:
+            raise NotAllowed(f"{found.taken_by} has taken this message.")
+        if found.lease_until is not None and found.lease_until <= at:
+            raise Conflict("The lease is over.", hint="Take the message again.")
+
+    async def _require_message(self, message: str) -> MessageRecord:
+        found = await self._database.read(lambda reader: messages.get_message(reader, message))
+        if found is None:
+            raise NotFound(f"There is no message {message}.")
+        return found

@@ -1,0 +1,242 @@
+"""The review queue: held messages and prospects, and the decisions that people make on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from daemon.api.clock import Clock
+from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.events import ProspectChanged
+from daemon.settings import SendingSettings
+from statemachines.message import MessageState
+from statemachines.prospect import ValidationState
+from storage import (
+    audit,
+    contacts,
+    decisions,
+    messages,
+    prospect_reviews,
+    prospects,
+    queue,
+    review_queries,
+)
+from storage.db import Database
+from storage.messages import MessageRecord
+from storage.prospect_reviews import ProspectReview, ProspectReviewOutcome
+from storage.prospects import ProspectRecord
+from storage.review_queries import WaitingProspect
+from storage.tx import Tx
+
+
+class ReviewService:
+    """Approve or reject. An approval is for one message as it is: text, recipient, channel."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: SendingSettings,
+        on_decided: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._on_decided = on_decided
+
+    async def list_messages(self, limit: int = 100) -> list[MessageRecord]:
+        """Return what waits for a person, longest waiting first."""
+        return await self._database.read(
+            lambda reader: queue.list_messages_for_review(reader, limit)
+        )
+
+    async def take(self, message: str, who: str) -> MessageRecord:
+        """Take a message to look at, so that nobody else decides it meanwhile; no duty to.
+
+        Again by the same person it lengthens the lease. Raises :class:`Conflict` while another
+        person has it. What was taken may still be withdrawn, and expires like the rest.
+        """
+        at = self._clock.now()
+        until = at + timedelta(minutes=self._settings.manual_lease_minutes)
+
+        def job(tx: Tx) -> MessageRecord:
+            _require_reviewable(tx, message, who, at)
+            return queue.set_review_lease(tx, message, who, until)
+
+        return await self._database.write(job, urgent=True)
+
+    async def return_message(self, message: str, who: str) -> MessageRecord:
+        """Let others decide a message again. Raises :class:`Conflict` while another has it."""
+        at = self._clock.now()
+
+        def job(tx: Tx) -> MessageRecord:
+            _require_reviewable(tx, message, who, at)
+            return queue.set_review_lease(tx, message, None, None)
+
+        return await self._database.write(job, urgent=True)
+
+    async def approve(self, message: str, who: str, reason: str) -> MessageRecord:
+        """Approve a message; a held one goes before the gate again, a deferred one keeps waiting.
+
+        The approval lifts `review` alone: no veto, no low score. It ends with its time.
+        """
+        at, given = self._clock.now(), _require_reason(reason)
+        until = at + timedelta(hours=self._settings.approval_hours)
+
+        def job(tx: Tx) -> MessageRecord:
+            found = _require_reviewable(tx, message, who, at)
+            decisions.insert_approval(
+                tx,
+                message=found.id,
+                body_hash=found.body_hash,
+                recipient=found.recipient,
+                channel=found.channel,
+                who=who,
+                reason=given,
+                at=at,
+                expires_at=until,
+            )
+            audit.insert_audit_entry(
+                tx, at=at, who=who, action="approve", subject=message, reason=given
+            )
+            contacts.end_contact_review(tx, found.contact)
+            if found.state is MessageState.DEFERRED:
+                return queue.mark_message_reviewed(tx, message)
+            return messages.transition_message(
+                tx,
+                message,
+                MessageState.QUEUED,
+                at=at,
+                reason_code="approved",
+                sentence=given,
+                who=who,
+                faults=0,
+            )
+
+        after = await self._database.write(job)
+        self._on_decided()
+        return after
+
+    async def reject(self, message: str, who: str, reason: str) -> MessageRecord:
+        """Reject a held or deferred message: it never goes."""
+        at, given = self._clock.now(), _require_reason(reason)
+
+        def job(tx: Tx) -> MessageRecord:
+            _require_reviewable(tx, message, who, at)
+            audit.insert_audit_entry(
+                tx, at=at, who=who, action="reject", subject=message, reason=given
+            )
+            return messages.transition_message(
+                tx,
+                message,
+                MessageState.BLOCKED,
+                at=at,
+                reason_code="rejected",
+                sentence=given,
+                who=who,
+            )
+
+        return await self._database.write(job)
+
+    async def list_prospects(self, band: range, limit: int = 100) -> Sequence[WaitingProspect]:
+        """Return the prospects that wait themselves, those whose words are to be read first.
+
+        ``band`` is the live gate's: :attr:`daemon.rulebook.Judges.review_band`.
+        """
+        at = self._clock.now()
+        return await self._database.read(
+            lambda reader: review_queries.list_waiting_prospects(reader, band, at, limit)
+        )
+
+    async def approve_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
+        """Say that a prospect may be written to; it ends the look, adds no points, lifts no veto.
+
+        Like every approval it ends with its time. Raises :class:`NotFound`.
+        """
+        hours = timedelta(hours=self._settings.approval_hours)
+        return await self._store_prospect_review(
+            prospect, ProspectReviewOutcome.APPROVED, who, reason, hours
+        )
+
+    async def reject_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
+        """Say that a prospect is not to be written to: what waits is cancelled, the rest blocked.
+
+        Replies still go. It holds until somebody approves the prospect, or until words of theirs
+        ask for another look. Raises :class:`NotFound`.
+        """
+        return await self._store_prospect_review(
+            prospect, ProspectReviewOutcome.REJECTED, who, reason, None
+        )
+
+    async def _store_prospect_review(
+        self,
+        prospect: str,
+        word: ProspectReviewOutcome,
+        who: str,
+        reason: str,
+        holds: timedelta | None,
+    ) -> ProspectReview:
+        at, given = self._clock.now(), _require_reason(reason)
+        until = None if holds is None else at + holds
+        said = ProspectReview(word=word, who=who, reason=given, at=at, expires_at=until)
+
+        def job(tx: Tx) -> None:
+            found = prospects.get_prospect(tx, prospect)
+            if found is None or found.validation is ValidationState.ERASED:
+                raise NotFound(f"There is no prospect {prospect}.")
+            prospect_reviews.insert_prospect_review(tx, said, contact=found.contact)
+            contacts.end_contact_review(tx, found.contact)
+            audit.insert_audit_entry(tx, at, who, _AUDIT_ACTIONS[word], prospect, given)
+            if word is ProspectReviewOutcome.REJECTED:
+                messages.cancel_unsent_messages(
+                    tx,
+                    found.contact,
+                    at=at,
+                    reason_code="prospect_rejected",
+                    sentence=given,
+                    who=who,
+                    commercial_only=True,
+                )
+            tx.emit(_build_prospect_changed(found, said))
+
+        await self._database.write(job)
+        self._on_decided()
+        return said
+
+
+_AUDIT_ACTIONS = {
+    ProspectReviewOutcome.APPROVED: "approve_prospect",
+    ProspectReviewOutcome.REJECTED: "reject_prospect",
+}
+
+
+def _build_prospect_changed(prospect: ProspectRecord, review: ProspectReview) -> ProspectChanged:
+    return ProspectChanged(
+        subject=prospect.id,
+        at=review.at,
+        validation=str(prospect.validation),
+        validado_tecnicamente=prospect.validado_tecnicamente,
+        score_contactabilidad=prospect.score_contactabilidad,
+        permission=str(prospect.permission),
+        reason_code=f"review_{review.word}",
+        sentence=review.reason,
+    )
+
+
+def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:
+    """Return a message that this person may decide; raise NotFound or Conflict."""
+    found = messages.get_message(tx, message)
+    if found is None:
+        raise NotFound(f"There is no message {message}.")
+    if found.state not in {MessageState.HELD, MessageState.DEFERRED}:
+        raise Conflict(f"The message {message} is {found.state}; only what waits can be decided.")
+    leased = found.lease_until is not None and found.lease_until > at
+    if leased and found.taken_by != who:
+        raise Conflict(f"{found.taken_by} looks at it just now.", hint="Take the next one.")
+    return found
+
+
+def _require_reason(reason: str) -> str:
+    if not reason.strip():
+        raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
+    return reason.strip()

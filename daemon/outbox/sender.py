@@ -1,0 +1,333 @@
+"""Sends through one session: claim, pace, evaluate again, release, send, store the result."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.api.permit import Permit, PermitRefused
+from daemon.api.transport import Acknowledged, Outgoing, Refused, SendResult, Unknown
+from daemon.clock_event import ClockEvent
+from daemon.gate.gate import EvaluationPhase, Gate
+from daemon.outbox.evaluator import MessageEvaluator
+from daemon.outbox.pacing import Pacing, PacingSlot
+from daemon.outbox.release import Release, ReleaseStale
+from daemon.settings import SendingSettings
+from statemachines.message import MessageState
+from storage import evaluation_context, halts, messages, queue, receipts
+from storage.db import Database
+from storage.errors import WriteFailed
+from storage.ids import new_id
+from storage.messages import MessageRecord, MessageStateConflict
+from storage.tx import Reader, Tx
+
+TRANSPORT_ACTOR = "transport"
+_FIRST_RETRY_SECONDS = 30.0
+_LONGEST_RETRY_SECONDS = 3600.0
+
+
+def apply_send_result(
+    tx: Tx,
+    message: MessageRecord,
+    result: SendResult,
+    at: datetime,
+    settings: SendingSettings,
+    *,
+    waits_for: str | None = None,
+) -> MessageRecord:
+    """Move a ``sending`` message to where the answer puts it, in the open transaction.
+
+    Only an acknowledgement makes it ``sent``. A certain refusal gives its budget back.
+    ``waits_for`` names what must happen before a retry (a halt that is lifted) in place of a time.
+    """
+    match result:
+        case Acknowledged(wire_id, acknowledged_at):
+            return _mark_sent(tx, message, wire_id, acknowledged_at, at)
+        case Unknown(reason_code, sentence):
+            after = _move_message(tx, message, MessageState.IN_DOUBT, at, reason_code, sentence)
+            return receipts.settle_doubt(tx, after.contact, at) or after
+        case Refused():
+            if waits_for:
+                return _defer_message(tx, message, result, at, waits_for=waits_for)
+            return _apply_refusal(tx, message, result, at, settings.retries)
+
+
+def _apply_refusal(
+    tx: Tx, message: MessageRecord, result: Refused, at: datetime, retries: int
+) -> MessageRecord:
+    """Try again later, so many times; then it has failed, with the last reason."""
+    attempts = message.attempts + 1
+    if result.retryable and attempts <= retries:
+        due = at + compute_retry_wait(message.id, attempts)
+        return _defer_message(tx, message, result, at, attempts=attempts, due_at=due)
+    target, code, sentence = MessageState.FAILED, result.reason_code, result.sentence
+    return _move_message(tx, message, target, at, code, sentence, attempts=attempts)
+
+
+def _defer_message(
+    tx: Tx, message: MessageRecord, result: Refused, at: datetime, **columns: object
+) -> MessageRecord:
+    target, code, sentence = MessageState.DEFERRED, result.reason_code, result.sentence
+    return _move_message(tx, message, target, at, code, sentence, **columns)
+
+
+def compute_retry_wait(message: str, attempts: int) -> timedelta:
+    """Return how long to wait before attempt ``attempts + 1``: doubling, up to an hour.
+
+    The jitter spreads messages that failed together; it is the same at each asking.
+    """
+    base = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** (attempts - 1))
+    spread = random.Random(f"{message}:{attempts}").uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return timedelta(seconds=base * spread)
+
+
+def _mark_sent(
+    tx: Tx, message: MessageRecord, wire_id: str, acknowledged_at: datetime, at: datetime
+) -> MessageRecord:
+    after = _move_message(
+        tx,
+        message,
+        MessageState.SENT,
+        at,
+        "acknowledged",
+        "WhatsApp acknowledged it.",
+        wire_id=wire_id,
+        sent_at=acknowledged_at,
+    )
+    return receipts.apply_early_receipts(tx, after, at) or after
+
+
+def _move_message(
+    tx: Tx,
+    message: MessageRecord,
+    target: MessageState,
+    at: datetime,
+    reason_code: str,
+    sentence: str,
+    **columns: object,
+) -> MessageRecord:
+    return messages.transition_message(
+        tx,
+        message.id,
+        target,
+        at=at,
+        reason_code=reason_code,
+        sentence=sentence,
+        who=TRANSPORT_ACTOR,
+        **columns,
+    )
+
+
+log = structlog.get_logger("outbox")
+
+_IDLE_SECONDS = 300.0
+_STALE_SECONDS = 1.0
+_WRITE_RETRY_SECONDS = 1.0
+
+
+class SendingPort(Protocol):
+    """What the outbox needs of sessions: whether one can send, and the sending itself."""
+
+    def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the only question
+        """Tell whether the session could put a message, or one to a new chat, on the wire now."""
+        ...
+
+    async def send(self, name: str, permit: Permit, outgoing: Outgoing) -> SendResult:
+        """Put a message on the wire of this session; raise ``PermitRefused`` for no permit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NextMessage:
+    """Whose turn it is; where it is nobody's, ``wait`` is the seconds until it may be."""
+
+    message: MessageRecord | None
+    wait: float
+
+
+class SessionSender:
+    """One session's sending: one message at a time, for as long as it lives."""
+
+    def __init__(
+        self,
+        session: str,
+        *,
+        database: Database,
+        gate: Gate,
+        evaluator: MessageEvaluator,
+        pacing: Pacing,
+        sessions: SendingPort,
+        clock: Clock,
+        settings: SendingSettings,
+    ) -> None:
+        self.session = session
+        self.wakeup = ClockEvent(clock)
+        self._database = database
+        self._gate = gate
+        self._evaluator = evaluator
+        self._pacing = pacing
+        self._sessions = sessions
+        self._clock = clock
+        self._settings = settings
+        self._stopping = False
+        self.on_contact_free: Callable[[str], None] = lambda _session: None
+
+    def stop(self) -> None:
+        """Begin no further message; :meth:`run` returns once the one on its way is answered."""
+        self._stopping = True
+        self.wakeup.trigger()
+
+    async def run(self) -> None:
+        """Send what is cleared whenever the session can; never ends by an error of one message."""
+        while not self._stopping:
+            try:
+                wait = await self._send_ready_messages()
+            except Exception:
+                log.exception("dispatch_failed", session=self.session)
+                wait = _WRITE_RETRY_SECONDS
+            if not self._stopping:
+                await self.wakeup.wait(wait)
+
+    async def _send_ready_messages(self) -> float:
+        """Send until nothing may go now; return how many seconds until something may."""
+        stale: set[str] = set()
+        while not self._stopping and self._sessions.can_send(self.session, new_chat=False):
+            turn = await self._find_next_message(tuple(stale))
+            if turn.message is None:
+                return min(turn.wait, _STALE_SECONDS) if stale else turn.wait
+            if not await self._release_and_send_safely(turn.message):
+                stale.add(turn.message.id)
+        return _IDLE_SECONDS
+
+    async def _release_and_send_safely(self, message: MessageRecord) -> bool:
+        """Let a message that can't be handled stand in nobody's way; it is tried again."""
+        try:
+            return await self._release_and_send(message)
+        except Exception:
+            log.exception("attempt_failed", message=message.id)
+            return False
+
+    async def _find_next_message(self, skip: tuple[str, ...]) -> NextMessage:
+        """Ask pacing first: only what has a slot is worth the gate's second look."""
+        now = self._clock.now()
+        new_chats = self._sessions.can_send(self.session, new_chat=True)
+
+        def query(reader: Reader) -> NextMessage:
+            if halts.get_current_halt(reader):
+                return NextMessage(None, _IDLE_SECONDS)
+            session = evaluation_context.read_session_context(reader, self.session, now)
+            known, new = (
+                self._pacing.find_slot(reader, session, now, first_contact=first, by_hand=False)
+                for first in (False, True)
+            )
+            if not known.is_open(now):
+                return NextMessage(None, _seconds_until(known, now))
+            message = queue.get_next_cleared_message(
+                reader,
+                self.session,
+                now,
+                new_chats=new_chats and new.is_open(now),
+                skipped_messages=skip,
+            )
+            return NextMessage(message, _seconds_until(new, now))
+
+        return await self._database.read(query)
+
+    async def _release_and_send(self, message: MessageRecord) -> bool:
+        """Take one message as far as it gets; False when its facts changed meanwhile."""
+        look = await self._gate.evaluate(message, EvaluationPhase.RELEASE)
+        if not look.is_allowed:
+            return await self._evaluator.store_evaluation(look) is not None
+        decision = new_id("dec", look.at)
+        valid = timedelta(minutes=self._settings.permit_minutes)
+        release = Release(look, decision, self._gate.sign_permit(look, decision, valid))
+        try:
+            sending = await self._database.write(
+                lambda tx: release.commit(
+                    tx,
+                    self._pacing,
+                    MessageState.SENDING,
+                    who="outbox",
+                    sentence="On its way to the wire.",
+                )
+            )
+        except (ReleaseStale, MessageStateConflict) as stale:
+            log.info("release_stale", message=message.id, reason=str(stale))
+            return False
+        await self._send_committed(sending, release.permit)
+        return True
+
+    async def _send_committed(self, message: MessageRecord, permit: Permit) -> None:
+        """Hand a committed message to the transport, once, and write its answer down."""
+        if await self._database.read(halts.get_current_halt):
+            result: SendResult = Refused("halted", "Sending was halted before it left.", True)
+            await self._store_result(message, result, waits_for="halt")
+            return
+        await self._store_result(message, await self._await_result(message, permit))
+
+    async def _await_result(self, message: MessageRecord, permit: Permit) -> SendResult:
+        outgoing = Outgoing(message.id, message.recipient, message.text)
+        sending = asyncio.ensure_future(self._sessions.send(self.session, permit, outgoing))
+        limit = asyncio.ensure_future(self._clock.sleep(self._settings.answer_seconds))
+        try:
+            await asyncio.wait({sending, limit}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.cancelled():
+                return Unknown("line_ended", "The line ended before an answer came.")
+            if sending.done():
+                return sending.result()
+            seconds = self._settings.answer_seconds
+            return Unknown("no_answer", f"No answer came within {seconds:g} s; it may have left.")
+        except PermitRefused as refused:
+            return Refused(refused.reason_code, str(refused))
+        except Exception as error:
+            log.exception("transport_failed", session=self.session, message=message.id)
+            return Unknown("transport_failed", f"The transport failed: {type(error).__name__}.")
+        finally:
+            for task in (sending, limit):
+                task.cancel()
+            await asyncio.gather(sending, limit, return_exceptions=True)
+
+    async def _store_result(
+        self, message: MessageRecord, result: SendResult, *, waits_for: str | None = None
+    ) -> None:
+        """Keep trying while the disk refuses: the answer must not be lost while we live."""
+
+        def job(tx: Tx) -> list[str]:
+            now = self._clock.now()
+            after = apply_send_result(tx, message, result, now, self._settings, waits_for=waits_for)
+            return queue.list_sessions_with_cleared(tx, after.contact)
+
+        while True:
+            try:
+                wanting = await self._database.write(job, urgent=True)
+            except WriteFailed:
+                log.error("answer_not_written", message=message.id)
+                await self._clock.sleep(_WRITE_RETRY_SECONDS)
+            except MessageStateConflict as moved:
+                log.warning("answer_too_late", message=message.id, state=moved.state)
+                return
+            except Exception as error:
+                log.exception("answer_unusable", message=message.id)
+                if isinstance(result, Unknown):
+                    raise
+                result = Unknown(
+                    "answer_unusable", f"Its answer can't be used: {type(error).__name__}."
+                )
+            else:
+                for session in wanting:
+                    self.on_contact_free(session)
+                return
+
+
+def _seconds_until(slot: PacingSlot, now: datetime) -> float:
+    """Return how long until a slot opens; where it is open, or no time is known, a while."""
+    if slot.at is None or slot.at <= now:
+        return _IDLE_SECONDS
+    return (slot.at - now).total_seconds()

@@ -1,0 +1,200 @@
+"""The connection of a simulated session: pairing, login, keep-alive, restrictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from daemon.api.signals import (
+    Connected,
+    ConnectionRefused,
+    KeepAlive,
+    Paired,
+    PairingFailed,
+    PhoneSeen,
+    QrExhausted,
+    QrIssued,
+    Scanned,
+    Signal,
+    Synced,
+)
+from daemon.api.transport import OpenContext
+from daemon.plugins.transport_simulated.contacts import SimulatedContacts
+from daemon.plugins.transport_simulated.disk_state import (
+    SentLog,
+    SentMessage,
+    StoredLogin,
+    TimestampLog,
+)
+from daemon.plugins.transport_simulated.script import (
+    ScriptedAction,
+    ScriptedPairing,
+    SimulationScript,
+)
+from daemon.plugins.transport_simulated.timeline import SimulationTimeline
+
+CODE_COUNT = 6
+FIRST_CODE_SECONDS = 60
+NEXT_CODE_SECONDS = 20
+KEEPALIVE_SECONDS = 20.0
+
+
+class EmitSignal(Protocol):
+    """Puts a signal on the stream; ``key`` names what must be told at least once."""
+
+    def __call__(self, signal: Signal, key: str | None = None) -> None:
+        """Put it on the stream, now."""
+        ...
+
+
+@dataclass(slots=True)
+class SimulatedConnection:
+    """From no connection to a synced one and down again; ``up`` says whether messages can go."""
+
+    _: KW_ONLY
+    context: OpenContext
+    script: SimulationScript
+    contacts: SimulatedContacts
+    login: StoredLogin
+    sent_log: SentLog
+    timestamps: TimestampLog
+    timeline: SimulationTimeline
+    emit: EmitSignal
+    on_down: Callable[[], None]
+    on_synced: Callable[[], None]
+    is_up: bool = False
+    is_silent: bool = False
+    _held: list[tuple[Signal, str | None]] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Log in, or show the first code."""
+        step = self._log_in if self.login.get_phone() else self._show_codes
+        self.timeline.schedule_after(self.script.step, step)
+
+    def disconnect(self) -> None:
+        """Break the connection: nothing that was due happens, no answer comes any more."""
+        self.is_up = self.is_silent = False
+        self._held.clear()
+        self.timeline.clear()
+        self.on_down()
+
+    def log_out(self) -> None:
+        """Forget the login and break the connection."""
+        self.login.delete()
+        self.disconnect()
+
+    def schedule_signals_after(self, sent: SentMessage) -> None:
+        """Let happen what a sent message leads to, as far as it was not told yet."""
+        for news in self.contacts.list_signals_after(sent):
+            if self.timestamps.get(news.key) is None:
+                self.timeline.schedule_at(
+                    news.due, partial(self.emit_or_hold, news.signal, news.key)
+                )
+
+    def restricted_until(self) -> datetime | None:
+        """Return until when new chats are closed, or None when they are not."""
+        until = self.timestamps.get("restricted_until")
+        return until if until and until > self.context.clock.now() else None
+
+    def is_restricted(self, phone: str) -> bool:
+        """Return whether new chats are closed and this contact never wrote to us."""
+        return self.restricted_until() is not None and not self._has_written(phone)
+
+    def _has_written(self, phone: str) -> bool:
+        replies = [
+            f"{sent.wire_id}:reply" for sent in self.sent_log.sent if sent.recipient == phone
+        ]
+        own_accord = [
+            f"line:{index}"
+            for index, event in enumerate(self.script.line)
+            if event.do is ScriptedAction.WRITE and event.contact == phone
+        ]
+        return any(self.timestamps.get(key) for key in replies + own_accord)
+
+    def silence(self) -> None:
+        """Go deaf: the connection stays up and nothing comes through."""
+        self.is_silent = True
+
+    def end_silence(self) -> None:
+        """Hear again; what was held up comes at once."""
+        self.is_silent = False
+        held, self._held = self._held, []
+        for signal, key in held:
+            self.emit(signal, key)
+
+    def emit_or_hold(self, signal: Signal, key: str | None = None) -> None:
+        """Report something, now or when the connection is not deaf any more."""
+        if self.is_silent:
+            self._held.append((signal, key))
+        else:
+            self.emit(signal, key)
+
+    # Pairing.
+
+    def _show_codes(self) -> None:
+        begins = 0.0
+        for index in range(1, CODE_COUNT + 1):
+            valid = FIRST_CODE_SECONDS if index == 1 else NEXT_CODE_SECONDS
+            self.timeline.schedule_after(begins, partial(self.emit, self._issue_code(index, valid)))
+            begins += valid
+        self.timeline.schedule_after(begins, partial(self.emit, QrExhausted()))
+        if self.script.scan_after is not None and self.script.scan_after < begins:
+            self.timeline.schedule_after(self.script.scan_after, self._scan)
+
+    def _issue_code(self, index: int, valid: float) -> QrIssued:
+        session = self.context.session.name
+        moment = self.context.clock.now().isoformat()
+        secret = self.contacts.digest("code", session, moment, str(index))
+        code = f"https://wa.me/settings/linked_devices#2@{secret},simulated"
+        return QrIssued(code, index, CODE_COUNT, valid)
+
+    def _scan(self) -> None:
+        self.timeline.clear()
+        self.emit(Scanned())
+        self.timeline.schedule_after(self.script.step, self._pair)
+
+    def _pair(self) -> None:
+        if self.script.pairing is not ScriptedPairing.ACCEPT:
+            self.emit(PairingFailed(self.script.pairing is ScriptedPairing.PASSKEY))
+            return
+        session = self.context.session
+        phone = session.options.get("phone") or self.contacts.own_phone(session.name)
+        self.login.store(str(phone))
+        self.emit(Paired(str(phone)))
+        self.timeline.schedule_after(self.script.step, self._connect)
+
+    # Logging in, and staying.
+
+    def _log_in(self) -> None:
+        phone = self.login.get_phone()
+        if phone and not self.context.session.paired:
+            self.emit(Paired(phone))  # the daemon died between our login and its own row
+        self._connect()
+
+    def _connect(self) -> None:
+        now, banned_until = self.context.clock.now(), self.timestamps.get("banned_until")
+        if banned_until and banned_until > now:
+            self.emit(ConnectionRefused(402, None, banned_until))
+            return
+        self.is_up = True
+        self.emit(Connected())
+        for sent in self.sent_log.sent:
+            self.schedule_signals_after(sent)
+        self.timeline.schedule_after(KEEPALIVE_SECONDS, self._keep_alive)
+        self.timeline.schedule_after(self.script.step, self._sync)
+
+    def _sync(self) -> None:
+        now = self.context.clock.now()
+        self.emit(Synced())
+        self.emit(PhoneSeen(now))
+        if self.timestamps.get("ready") is None:
+            self.timestamps.record("ready", now)
+        self.on_synced()
+
+    def _keep_alive(self) -> None:
+        if not self.is_silent:
+            self.emit(KeepAlive())
+        self.timeline.schedule_after(KEEPALIVE_SECONDS, self._keep_alive)

@@ -1,0 +1,130 @@
+"""Simulated contacts: how each behaves, derived from the seed and the number."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from daemon.api.signals import InboundMessage, Receipt, ReceiptKind, Signal
+from daemon.api.transport import NumberAnswer, OnWhatsApp
+from daemon.plugins.transport_simulated.disk_state import SentMessage
+from daemon.plugins.transport_simulated.script import (
+    ContactBehaviour,
+    ScriptedReply,
+    SimulationScript,
+)
+
+PACE_SPREAD = 0.25
+"""People who are not scripted are up to this much slower or faster than the defaults."""
+
+OWN_DIGITS = 8
+LID_DIGITS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledSignal:
+    """Something that the line will tell at ``due``. ``key`` is the same after every restart."""
+
+    key: str
+    due: datetime
+    signal: Signal
+
+
+class SimulatedContacts:
+    """Answers about people. The same seed and script give the same answers, in any order asked."""
+
+    def __init__(self, script: SimulationScript, seed: int) -> None:
+        self._script = script
+        self._seed = seed
+
+    def chance(self, *what: str) -> float:
+        """Return a number in [0, 1) that belongs to these words under this seed."""
+        return int(self.digest(*what)[:13], 16) / 16**13
+
+    def digest(self, *what: str) -> str:
+        """Return 64 hex digits that belong to these words under this seed."""
+        return hashlib.sha256("|".join((str(self._seed), *what)).encode()).hexdigest()
+
+    def own_phone(self, session: str) -> str:
+        """Return the number of the phone that scans the codes of ``session``."""
+        digits = str(int(self.digest("own", session), 16))[:OWN_DIGITS]
+        return f"+54911{digits}"
+
+    def lid(self, phone: str) -> str:
+        """Return the hidden id of the person behind a number."""
+        return f"1{str(int(self.digest('lid', phone), 16))[:LID_DIGITS]}@lid"
+
+    def behaviour(self, phone: str) -> ContactBehaviour:
+        """Return how the person behind a number behaves."""
+        return self._script.contacts.get(phone, self._script.defaults)
+
+    def pace(self, phone: str) -> float:
+        """Return by how much this person's delays differ from what is written: 1 if scripted."""
+        if phone in self._script.contacts:
+            return 1.0
+        return 1.0 - PACE_SPREAD + 2 * PACE_SPREAD * self.chance("pace", phone)
+
+    def ack_delay(self, phone: str) -> float:
+        """Return after how many seconds the server acknowledges a message to ``phone``."""
+        return self.behaviour(phone).ack_delay * self.pace(phone)
+
+    def answer_number_check(self, phone: str) -> NumberAnswer:
+        """Return what a check of the number says."""
+        answer = self.behaviour(phone).on_whatsapp
+        if answer is not OnWhatsApp.YES:
+            return NumberAnswer(phone, answer)
+        whatsapp_id = f"{phone.removeprefix('+')}@s.whatsapp.net"
+        return NumberAnswer(phone, answer, whatsapp_id, self.lid(phone))
+
+    def list_signals_after(self, sent: SentMessage) -> Iterator[ScheduledSignal]:
+        """Yield everything that a message which reached the wire leads to, in order of time."""
+        phone, wire_id = sent.recipient, sent.wire_id
+        does, pace = self.behaviour(phone), self.pace(phone)
+        after_ack = sent.at + timedelta(seconds=self.ack_delay(phone))
+        if does.fail_after is not None:
+            due = after_ack + timedelta(seconds=does.fail_after * pace)
+            yield _build_receipt(sent, ReceiptKind.FAILED, due, "undeliverable")
+            return
+        if self.chance("deliver", phone) >= does.deliver_rate:
+            return
+        delivered = after_ack + timedelta(seconds=does.deliver_after * pace)
+        yield _build_receipt(sent, ReceiptKind.DELIVERED, delivered)
+        if self.chance("read", phone) < does.read_rate:
+            read = delivered + timedelta(seconds=does.read_after * pace)
+            yield _build_receipt(sent, ReceiptKind.READ, read)
+        if does.reply and self.chance("reply", phone) < does.reply_rate:
+            due = delivered + timedelta(seconds=does.reply.after * pace)
+            yield ScheduledSignal(f"{wire_id}:reply", due, self._build_reply(sent, does.reply, due))
+
+    def _build_reply(self, sent: SentMessage, reply: ScriptedReply, at: datetime) -> InboundMessage:
+        return self.build_inbound(
+            self.digest("reply", sent.wire_id)[:20].upper(),
+            sent.recipient,
+            reply.text,
+            at,
+            from_lid=reply.from_lid,
+            hide_phone=reply.hide_phone,
+        )
+
+    def build_inbound(
+        self,
+        wire_id: str,
+        phone: str,
+        text: str,
+        at: datetime,
+        *,
+        from_lid: bool,
+        hide_phone: bool = False,
+    ) -> InboundMessage:
+        """Return a message that the person behind ``phone`` writes."""
+        sender = self.lid(phone) if from_lid else phone
+        return InboundMessage(wire_id, sender, None if hide_phone else phone, text, at)
+
+
+def _build_receipt(
+    sent: SentMessage, kind: ReceiptKind, due: datetime, reason_code: str = ""
+) -> ScheduledSignal:
+    receipt = Receipt(sent.wire_id, sent.recipient, kind, due, reason_code)
+    return ScheduledSignal(f"{sent.wire_id}:{kind}", due, receipt)

@@ -1,0 +1,153 @@
+"""Files of a simulated session: its login, sent messages, and timestamps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daemon.api.permit import Permit
+
+
+class JsonLinesFile:
+    """One private file of records. A last line that a crash tore is cut off when it is opened.
+
+    Writing waits for the disk on the spot, in the caller's thread: this wire is for training and
+    tests, where the same seed must give the same order, and a few milliseconds do not matter.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = -1
+        self._records = _read_records(path)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield every record, oldest first."""
+        return iter(tuple(self._records))
+
+    def append(self, record: Mapping[str, object]) -> None:
+        """Write one record; return when it is on the disk."""
+        line = msgspec.json.encode(record)
+        if self._file < 0:  # not before: a line that can't be opened has nothing to close
+            self._file = _open_file(self._path)
+        os.write(self._file, line + b"\n")
+        os.fsync(self._file)
+        self._records.append(msgspec.json.decode(line))
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def _read_records(path: Path) -> list[dict[str, Any]]:
+    """Return the whole records of a file; make it where it is missing."""
+    with os.fdopen(_open_file(path), "r+b") as file:
+        written = file.read()
+        whole = written[: written.rfind(b"\n") + 1]
+        file.truncate(len(whole))
+    return [msgspec.json.decode(line) for line in whole.splitlines()]
+
+
+def _open_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+SENT_FILE = "wire.jsonl"
+TIMESTAMPS_FILE = "told.jsonl"
+LOGIN_FILE = "login.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A message that reached its contact. The text itself is not kept, only its hash."""
+
+    wire_id: str
+    message: str
+    recipient: str
+    body: str
+    permit: str
+    at: datetime
+
+
+class SentLog:
+    """The far end of the line: a message is sent when it is written here, and not before.
+
+    A permit that brought one message here never brings another, restarts or not.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = JsonLinesFile(folder / SENT_FILE)
+        self._sent = [msgspec.convert(record, SentMessage) for record in self._file]
+        self._permits = {sent.permit for sent in self._sent}
+
+    @property
+    def sent(self) -> Sequence[SentMessage]:
+        """Return everything that was sent, oldest first."""
+        return tuple(self._sent)
+
+    def has_permit(self, permit: Permit) -> bool:
+        """Return whether this permit was used for a message that was sent."""
+        return permit.id in self._permits
+
+    def append(self, sent: SentMessage) -> None:
+        """Carry a message to its contact; return when that is on the disk."""
+        self._file.append(msgspec.to_builtins(sent))
+        self._sent.append(sent)
+        self._permits.add(sent.permit)
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        self._file.close()
+
+
+class TimestampLog:
+    """What the line remembers across restarts: what it has told, and when things began."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = JsonLinesFile(folder / TIMESTAMPS_FILE)
+        self._timestamps = {str(record["key"]): record["at"] for record in self._file}
+
+    def get(self, key: str) -> datetime | None:
+        """Return the moment that was noted under ``key``, or None."""
+        noted = self._timestamps.get(key)
+        return None if noted is None else msgspec.convert(noted, datetime)
+
+    def record(self, key: str, at: datetime) -> None:
+        """Remember a moment under ``key``; a later one replaces it."""
+        self._file.append({"key": key, "at": at})
+        self._timestamps[key] = at.isoformat()
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        self._file.close()
+
+
+class StoredLogin:
+    """The stored login: with it a session resumes without a code."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOGIN_FILE
+
+    def get_phone(self) -> str | None:
+        """Return the number that is linked, or None when there is no login."""
+        if not self._path.exists():
+            return None
+        return str(msgspec.json.decode(self._path.read_bytes())["phone"])
+
+    def store(self, phone: str) -> None:
+        """Keep the login in a file that nobody else can read."""
+        draft = self._path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_bytes(msgspec.json.encode({"phone": phone}))
+        draft.replace(self._path)
+
+    def delete(self) -> None:
+        """Remove the login. Idempotent."""
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""Scripted events of a simulated session: bans, disconnects, silence, inbound messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from daemon.api.signals import (
+    ConnectionRefused,
+    Disconnected,
+    KeepAliveRestored,
+    OwnMessage,
+    SendingReopened,
+    SendingRestricted,
+    Signal,
+    StreamErrorUnknown,
+    TransportDied,
+)
+from daemon.plugins.transport_simulated.connection import SimulatedConnection
+from daemon.plugins.transport_simulated.script import ScriptedAction, ScriptedEvent
+
+TOO_MANY_UNKNOWN_PEOPLE = 101
+REFUSAL_CODES = {
+    ScriptedAction.SERVER_ERROR: 503,
+    ScriptedAction.BAN: 402,
+    ScriptedAction.BLOCK: 403,
+    ScriptedAction.LOG_OUT: 401,
+    ScriptedAction.REPLACE: 440,
+    ScriptedAction.OUTDATE: 405,
+    ScriptedAction.REFUSE: 400,
+}
+LOGIN_ENDING_ACTIONS = frozenset({ScriptedAction.BLOCK, ScriptedAction.LOG_OUT})
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedEventScheduler:
+    """The script's ``line``, each event once in a session's life."""
+
+    connection: SimulatedConnection
+
+    def schedule(self) -> None:
+        """Put every event that did not happen yet on the agenda."""
+        ready = self.connection.timestamps.get("ready")
+        for index, event in enumerate(self.connection.script.line):
+            mine = event.session in {None, self.connection.context.session.name}
+            if ready and mine and self.connection.timestamps.get(f"line:{index}") is None:
+                due = ready + timedelta(seconds=event.at)
+                self.connection.timeline.schedule_at(
+                    due, partial(self._run_event, f"line:{index}", event)
+                )
+
+    def _run_event(self, key: str, event: ScriptedEvent) -> None:
+        now = self.connection.context.clock.now()
+        if event.do in {ScriptedAction.WRITE, ScriptedAction.TYPE}:
+            self.connection.emit_or_hold(self._build_message(key, event, now), key)
+            return
+        self.connection.timestamps.record(key, now)
+        if event.do in REFUSAL_CODES:
+            self._refuse(event, now + timedelta(seconds=event.seconds))
+        elif event.do is ScriptedAction.SILENCE:
+            self.connection.silence()
+        elif event.do is ScriptedAction.RESTORE:
+            self.connection.end_silence()
+            self.connection.emit(KeepAliveRestored())
+        elif event.do is ScriptedAction.RESTRICT:
+            until = now + timedelta(seconds=event.seconds)
+            self.connection.timestamps.record("restricted_until", until)
+            self.connection.emit_or_hold(SendingRestricted("reach_out_timelock", until))
+        elif event.do is ScriptedAction.REOPEN:
+            self.connection.timestamps.record("restricted_until", now)
+            self.connection.emit_or_hold(SendingReopened())
+        else:
+            self._end(_build_disconnect_signal(event.do))
+
+    def _refuse(self, event: ScriptedEvent, until: datetime) -> None:
+        banned = event.do is ScriptedAction.BAN
+        if banned:
+            self.connection.timestamps.record("banned_until", until)
+        if event.do in LOGIN_ENDING_ACTIONS:
+            self.connection.login.delete()
+        code = event.code if event.code and not banned else REFUSAL_CODES[event.do]
+        ban_code = (event.code or TOO_MANY_UNKNOWN_PEOPLE) if banned else None
+        self._end(ConnectionRefused(code, ban_code, until if banned else None))
+
+    def _end(self, signal: Signal) -> None:
+        self.connection.disconnect()
+        self.connection.emit(signal)
+
+    def _build_message(self, key: str, event: ScriptedEvent, now: datetime) -> Signal:
+        session = self.connection.context.session.name
+        wire_id = self.connection.contacts.digest("line", session, key)[:20].upper()
+        phone = str(event.contact)
+        if event.do is ScriptedAction.TYPE:
+            return OwnMessage(wire_id, phone, now)
+        return self.connection.contacts.build_inbound(
+            wire_id, phone, event.text, now, from_lid=event.from_lid
+        )
+
+
+def _build_disconnect_signal(action: ScriptedAction) -> Signal:
+    return {
+        ScriptedAction.DISCONNECT: Disconnected("connection reset"),
+        ScriptedAction.STREAM_ERROR: StreamErrorUnknown(),
+        ScriptedAction.DIE: TransportDied("killed by the script"),
+    }[action]

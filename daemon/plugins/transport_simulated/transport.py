@@ -1,0 +1,195 @@
+"""The simulated transport: as unreliable as real ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+from daemon.api.permit import Permit, PermitRefused, hash_body
+from daemon.api.signals import LidLearned, SendingRestricted, Signal, TransportDied
+from daemon.api.transport import (
+    Acknowledged,
+    NumberAnswer,
+    OnWhatsApp,
+    OpenContext,
+    Outgoing,
+    Refused,
+    SendResult,
+    Unknown,
+)
+from daemon.plugins.transport_simulated.connection import SimulatedConnection
+from daemon.plugins.transport_simulated.contacts import SimulatedContacts
+from daemon.plugins.transport_simulated.disk_state import (
+    SentLog,
+    SentMessage,
+    StoredLogin,
+    TimestampLog,
+)
+from daemon.plugins.transport_simulated.script import SimulationScript
+from daemon.plugins.transport_simulated.scripted_events import ScriptedEventScheduler
+from daemon.plugins.transport_simulated.timeline import SimulationTimeline
+
+ANSWER_SECONDS = 75.0
+"""After so long without an acknowledgement nobody can say whether a message left."""
+
+CHECK_SECONDS = 0.3
+TIMELOCK_CODE = "463"
+
+
+class SimulatedTransport:
+    """The transport. Its ids are known on return only; what it sent is in ``wire.jsonl``."""
+
+    def __init__(self, context: OpenContext, script: SimulationScript, seed: int) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._session = context.session.name
+        self._contacts = SimulatedContacts(script, seed)
+        self._sent_log = SentLog(context.session.folder)
+        self._timestamps = TimestampLog(context.session.folder)
+        self._queue: asyncio.Queue[tuple[Signal, str | None] | None] = asyncio.Queue()
+        self._unanswered: set[asyncio.Future[SendResult]] = set()
+        self._timeline = SimulationTimeline(self._clock, self._die)
+        self._closed = False
+        self._connection = SimulatedConnection(
+            context=context,
+            script=script,
+            contacts=self._contacts,
+            login=StoredLogin(context.session.folder),
+            sent_log=self._sent_log,
+            timestamps=self._timestamps,
+            timeline=self._timeline,
+            emit=self._emit,
+            on_down=self._answer_pending_unknown,
+            on_synced=self._schedule_scripted_events,
+        )
+
+    async def signals(self) -> AsyncIterator[Signal]:
+        """Yield signals; what was yielded counts as told once the next one is asked for."""
+        while (item := await self._queue.get()) is not None:
+            signal, key = item
+            yield signal
+            if key and not self._closed:
+                self._timestamps.record(key, self._clock.now())
+            if isinstance(signal, TransportDied):
+                return
+
+    async def connect(self) -> None:
+        """Log in with the stored login, or show codes where there is none."""
+        self._connection.start()
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
+        """Send what the permit allows; see :class:`daemon.api.transport.Transport`."""
+        self._redeem_permit(permit, outgoing)
+        if not self._connection.is_up:
+            return Refused("not_connected", "The line is down; nothing was sent.", retryable=True)
+        delay = self._contacts.ack_delay(outgoing.recipient)
+        refusal = self._find_refusal(outgoing.recipient)
+        if refusal is not None:
+            return await self._answer_after(delay, refusal)
+        sent = self._deliver(permit, outgoing)
+        if self._contacts.behaviour(sent.recipient).drop_ack or self._connection.is_silent:
+            unknown = Unknown("no_acknowledgement", "The server did not answer in time.")
+            return await self._answer_after(ANSWER_SECONDS, unknown)
+        result = await self._answer_after(delay, Acknowledged(sent.wire_id, sent.at))
+        return Acknowledged(sent.wire_id, self._clock.now()) if _is_acknowledged(result) else result
+
+    async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Answer as each contact's behaviour says; unknown while the line is down."""
+        await self._clock.sleep(CHECK_SECONDS)
+        if not self._connection.is_up or self._connection.is_silent:
+            return [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
+        return [self._contacts.answer_number_check(phone) for phone in phones]
+
+    async def logout(self) -> None:
+        """Forget the stored login and hang up."""
+        self._connection.log_out()
+
+    async def close(self) -> None:
+        """Hang up, answer what is unanswered with ``Unknown``, end the stream."""
+        if self._closed:
+            return
+        self._closed = True
+        self._connection.disconnect()
+        self._queue.put_nowait(None)
+        self._sent_log.close()
+        self._timestamps.close()
+
+    def _redeem_permit(self, permit: Permit, outgoing: Outgoing) -> None:
+        """Stand at the wire: the permit must be for exactly this, and never used before."""
+        self._context.verifier.redeem(
+            permit,
+            recipient=outgoing.recipient,
+            text=outgoing.text,
+            session=self._session,
+            now=self._clock.now(),
+        )
+        if outgoing.message != permit.message:
+            raise PermitRefused(
+                "permit_message_differs", "The permit was given for another message."
+            )
+        if self._sent_log.has_permit(permit):
+            raise PermitRefused("permit_used", "The permit brought a message to the wire before.")
+
+    def _find_refusal(self, phone: str) -> Refused | None:
+        """Return why the platform will not take a message to this contact, if it will not."""
+        does = self._contacts.behaviour(phone)
+        if does.on_whatsapp is OnWhatsApp.NO:
+            return Refused("not_on_whatsapp", "The number is not on WhatsApp.")
+        if does.refuse == TIMELOCK_CODE or self._connection.is_restricted(phone):
+            self._emit(SendingRestricted("reach_out_timelock", self._connection.restricted_until()))
+            return Refused(TIMELOCK_CODE, "The platform closed new chats for this number.")
+        if does.refuse is not None:
+            sentence = f"The platform refused the message with {does.refuse}."
+            return Refused(does.refuse, sentence, retryable=does.retryable)
+        return None
+
+    def _deliver(self, permit: Permit, outgoing: Outgoing) -> SentMessage:
+        """Bring the message to its contact, before anybody acknowledges anything."""
+        count = str(len(self._sent_log.sent))
+        sent = SentMessage(
+            wire_id=f"3EB0{self._contacts.digest('wire', self._session, count)[:18].upper()}",
+            message=outgoing.message,
+            recipient=outgoing.recipient,
+            body=hash_body(outgoing.text),
+            permit=permit.id,
+            at=self._clock.now(),
+        )
+        self._sent_log.append(sent)
+        self._emit(LidLearned(self._contacts.lid(sent.recipient), sent.recipient))
+        self._connection.schedule_signals_after(sent)
+        return sent
+
+    async def _answer_after(self, delay: float, result: SendResult) -> SendResult:
+        """Return ``result`` after ``delay``, or ``Unknown`` when the line breaks before."""
+        answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
+        self._unanswered.add(answer)
+        self._timeline.schedule_after(delay, partial(_set_result, answer, result))
+        try:
+            return await answer
+        finally:
+            self._unanswered.discard(answer)
+
+    def _schedule_scripted_events(self) -> None:
+        ScriptedEventScheduler(self._connection).schedule()
+
+    def _answer_pending_unknown(self) -> None:
+        for answer in self._unanswered:
+            _set_result(answer, Unknown("line_lost", "The line broke before the server answered."))
+
+    def _emit(self, signal: Signal, key: str | None = None) -> None:
+        self._queue.put_nowait((signal, key))
+
+    def _die(self, error: Exception) -> None:
+        """End as a worker does that met a fault of its own."""
+        self._connection.disconnect()
+        self._emit(TransportDied(type(error).__name__))
+
+
+def _set_result(answer: asyncio.Future[SendResult], result: SendResult) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _is_acknowledged(result: SendResult) -> bool:
+    return isinstance(result, Acknowledged)

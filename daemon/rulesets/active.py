@@ -1,0 +1,151 @@
+"""The active rulesets of gate and score, compiled; replaced in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import rules
+from daemon.errors import RulesRejected
+from daemon.events import RulesLoaded
+from daemon.rulesets import rule_files
+from daemon.settings import RulesSettings
+from storage import rulesets
+from storage.rulesets import RulesetActivationKind, RulesetFile
+from storage.tx import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRulesets:
+    """The gate's judge and the score's: one look takes both, and keeps them to its end."""
+
+    gate: rules.RuleEvaluator
+    score: rules.RuleEvaluator
+
+    @classmethod
+    def compile_files(
+        cls, files: Sequence[rules.RuleFile], settings: RulesSettings
+    ) -> CompiledRulesets:
+        """Compile the sets that these files make; raises :class:`RulesRejected` with places."""
+        try:
+            sets = rule_files.build_ruleset_pair(rules.load_rulesets(files))
+            judge = partial(rules.RuleEvaluator, engines=settings.engines)
+            return cls(judge(sets.gate), judge(sets.score))
+        except (rules.RulesInvalid, rules.GateFault) as error:
+            raise RulesRejected(str(error)) from error
+
+    @classmethod
+    def compile_shadow(cls, files: Sequence[rules.RuleFile]) -> CompiledRulesets:
+        """Compile a shadow's sets for the second engine alone; raises ``RulesInvalid``."""
+        sets = rule_files.build_ruleset_pair(rules.load_rulesets(files))
+        return cls(
+            rules.RuleEvaluator(sets.gate, "reference"),
+            rules.RuleEvaluator(sets.score, "reference"),
+        )
+
+    def is_equivalent_to(self, other: CompiledRulesets) -> bool:
+        """Tell whether both sets of both say the same, whatever files they come from."""
+        return self.hashes == other.hashes
+
+    @property
+    def sources(self) -> frozenset[rules.RuleFile]:
+        """Every file that either set was made of."""
+        return frozenset((*self.gate.ruleset.sources, *self.score.ruleset.sources))
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """The content hashes of gate and score."""
+        return self.gate.ruleset.hash, self.score.ruleset.hash
+
+    @property
+    def review_band(self) -> range:
+        """The scores at which a person looks at a prospect first: the gate's band of that name."""
+        bands = self.gate.ruleset.bands
+        tops = (self.gate.ruleset.maximum + 1, *(band.start for band in bands))
+        found = (
+            range(band.start, top)
+            for band, top in zip(bands, tops, strict=False)
+            if band.name == rules.Verdict.REVIEW
+        )
+        return next(found, range(0))
+
+    def store(
+        self,
+        tx: Tx,
+        *,
+        at: datetime,
+        who: str,
+        how: RulesetActivationKind = RulesetActivationKind.LOADED,
+        reason: str = "",
+    ) -> None:
+        """Keep both sets by hash, with their files, and note and tell that they are live."""
+        for judge in (self.gate, self.score):
+            ruleset = judge.ruleset
+            rulesets.insert_ruleset(
+                tx,
+                hash_=ruleset.hash,
+                format_=str(ruleset.format),
+                files=[RulesetFile(each.path, each.text, each.own) for each in ruleset.sources],
+                at=at,
+                who=who,
+            )
+            rulesets.insert_activation(
+                tx,
+                at=at,
+                format_=str(ruleset.format),
+                hash_=ruleset.hash,
+                how=how,
+                who=who,
+                reason=reason,
+            )
+            tx.emit(
+                RulesLoaded(
+                    subject=ruleset.hash,
+                    at=at,
+                    format=str(ruleset.format),
+                    engine=judge.engine,
+                    files=tuple(ruleset.files),
+                    how=how.value,
+                    who=who,
+                )
+            )
+
+
+class ActiveRulesets:
+    """Holds the judges that are live, and those of the shadow, which nobody obeys.
+
+    Swapping is one assignment: whoever took the old judges goes on with them.
+    """
+
+    def __init__(self, gate: rules.RuleEvaluator, score: rules.RuleEvaluator) -> None:
+        self.compiled = CompiledRulesets(gate, score)
+        self.shadow: CompiledRulesets | None = None
+
+    @classmethod
+    def load(cls, settings: RulesSettings) -> ActiveRulesets:
+        """Load the sets under the operator's folder: those of the settings, else the shipped ones.
+
+        Raises :class:`RulesRejected` with file, line and column of every problem.
+        """
+        try:
+            files = rule_files.read_shipped_files(settings)
+        except rules.RulesInvalid as error:
+            raise RulesRejected(str(error)) from error
+        judges = CompiledRulesets.compile_files(files, settings)
+        return cls(judges.gate, judges.score)
+
+    @property
+    def gate(self) -> rules.RuleEvaluator:
+        """The live judge of messages."""
+        return self.compiled.gate
+
+    @property
+    def score(self) -> rules.RuleEvaluator:
+        """The live judge of prospects."""
+        return self.compiled.score
+
+    def store(self, tx: Tx, *, at: datetime, who: str) -> None:
+        """Keep the live sets by hash, with their files, and say that they are live."""
+        self.compiled.store(tx, at=at, who=who)

@@ -1,0 +1,143 @@
+"""Rule files: the shipped ones, the operator's and the shadow's; read and written whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+import rules
+from daemon.errors import Conflict, Unavailable
+from daemon.settings import RulesSettings
+
+_SHIPPED_NAMES = {rules.RuleFormat.GATE: "gate.yaml", rules.RuleFormat.SCORE: "score.yaml"}
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetPair:
+    """One set of each format: together they are a rulebook."""
+
+    gate: rules.Ruleset
+    score: rules.Ruleset
+
+
+def build_ruleset_pair(sets: Mapping[rules.RuleFormat, rules.Ruleset]) -> RulesetPair:
+    """Return the pair; raises `RulesInvalid` where a format has no file at all."""
+    for kind, name in _SHIPPED_NAMES.items():
+        if kind not in sets:
+            sentence = f"No file of `{kind}` is there: {name} is missing"
+            raise rules.RulesInvalid([rules.RuleProblem(name, 1, 1, sentence)])
+    return RulesetPair(sets[rules.RuleFormat.GATE], sets[rules.RuleFormat.SCORE])
+
+
+def read_shipped_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
+    """Read the files that lie under the operator's; raises `RulesInvalid`."""
+    gate = [Path(name) for name in settings.gate] or [rules.DEFAULTS / "gate.yaml"]
+    score = [Path(name) for name in settings.score] or [rules.DEFAULTS / "score.yaml"]
+    return rules.read_rule_files([*gate, *score])
+
+
+def read_own_files(paths: Sequence[Path]) -> tuple[rules.RuleFile, ...]:
+    """Read an operator's files, and those of folders; raises `RulesInvalid`."""
+    files = [file for path in paths for file in rules.list_rule_files(path)]
+    return rules.read_rule_files(files, own=True)
+
+
+def read_configured_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
+    """Read what the settings mean: the shipped files, and the operator's folder if it is there."""
+    return (*read_shipped_files(settings), *read_own_files(_existing_folder(settings.dir)))
+
+
+def read_shadow_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
+    """Read the shadow's files; empty where there is no shadow."""
+    found = read_own_files(_existing_folder(settings.shadow))
+    return (*read_shipped_files(settings), *found) if found else ()
+
+
+def _existing_folder(name: str) -> list[Path]:
+    """The folder a setting names, if it is there; why one can't be read, its reader tells."""
+    path = Path(name)
+    try:
+        return [path] if name and path.is_dir() else []
+    except OSError:
+        return [path]
+
+
+_NO_EXECUTE_BITS: Final = 0o666
+
+
+def require_writable_folder(settings: RulesSettings) -> Path:
+    """Return the operator's folder; raise :class:`Conflict` where there is none to write in."""
+    if not settings.dir:
+        raise Conflict(
+            "No folder for rules of your own is set.",
+            hint="Set dir under [rules] in leadmaster.toml, and start the daemon again.",
+        )
+    folder = Path(settings.dir)
+    if not folder.is_dir():
+        raise Conflict(
+            f"The folder for rules of your own, {folder}, is not there.",
+            hint=f"Make it, for the user that runs the daemon: mkdir -p {folder}",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Conflict(
+            f"The daemon may not write in {folder}.",
+            hint="Give the folder to the user that runs the daemon, or edit the files by hand.",
+        )
+    return folder
+
+
+def write_rule_files(files: Iterable[rules.RuleFile]) -> None:
+    """Replace files, or begin them, with the rights that stand there or that the folder has.
+
+    After a power cut each is the old one or the new one; raises :class:`Unavailable`.
+    """
+    for file in files:
+        path = Path(file.path)
+        try:
+            _replace_file(path.resolve(), file.text.encode())
+        except OSError as error:
+            raise Unavailable(f"The file {path} could not be written: {error.strerror}.") from error
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.new")  # hidden: no reader of the folder takes it
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, _choose_mode(path))
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)
+
+
+def _choose_mode(path: Path) -> int:
+    like = path if path.exists() else path.parent
+    return stat.S_IMODE(like.stat().st_mode) & _NO_EXECUTE_BITS
+
+
+EngineChoice = Literal["both", "reference"]
+
+
+class RuleFileContent(msgspec.Struct, frozen=True):
+    """A rule file as it travels."""
+
+    path: str
+    text: str
+    own: bool
+
+
+def to_rule_file_content(file: rules.RuleFile) -> RuleFileContent:
+    """Return a file ready to travel."""
+    return RuleFileContent(file.path, file.text, file.own)
+
+
+def to_rule_file(file: RuleFileContent) -> rules.RuleFile:
+    """Return a file that has travelled."""
+    return rules.RuleFile(file.path, file.text, file.own)

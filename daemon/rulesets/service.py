@@ -1,0 +1,316 @@
+"""Changes the active rulesets: reload, edit, accept, roll back.
+
+The live set changes in one step, and only after a child process has checked, compiled and run the
+new one. Whatever fails, the last good set stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+import rules
+from daemon.api.clock import Clock
+from daemon.errors import Conflict, NotFound, RulesRejected
+from daemon.events import RuleFilesRejected as RulesWereRejected
+from daemon.events import RulesAwaitingAcceptance
+from daemon.rulesets import history, rule_files
+from daemon.rulesets.active import ActiveRulesets, CompiledRulesets
+from daemon.rulesets.check_process import RuleCheckProcess, RuleCheckResult
+from daemon.rulesets.status import (
+    PendingRulesets,
+    RejectedRulesets,
+    RuleChangePreview,
+    RulesetStatus,
+    compare_compiled_rulesets,
+    describe_pending,
+    summarise_ruleset,
+)
+from daemon.settings import RulesSettings
+from rules.diff import RulesetChange
+from rules.edits import EditableValue, EditNotAllowed, RulesetEdit, apply_edit, find_editable_value
+from storage import audit
+from storage.db import Database
+from storage.rulesets import RulesetActivationKind
+from storage.tx import Tx
+
+log = structlog.get_logger("rules")
+
+_SHOWN_PROBLEMS = 50  # of a folder that is wrong all over
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    compiled: CompiledRulesets
+    pending: PendingRulesets
+    changes: tuple[RulesetChange, ...]
+
+
+class RulesetService:
+    """Changes the rulebook, one change at a time; `on_swap` is awaited after each.
+
+    `channels` are all that is installed to send by: a rule routes to one of them.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        active: ActiveRulesets,
+        clock: Clock,
+        settings: RulesSettings,
+        channels: tuple[str, ...],
+        check_process: RuleCheckProcess | None = None,
+    ) -> None:
+        self._database = database
+        self._active = active
+        self._clock = clock
+        self._settings = settings
+        self._channels = channels
+        self._check_process = check_process or RuleCheckProcess(
+            settings.trial_seconds, settings.engines, channels=channels
+        )
+        self._lock = asyncio.Lock()
+        self._candidate: _Candidate | None = None
+        self._rejected: RejectedRulesets | None = None
+        self._checked_files: tuple[rules.RuleFile, ...] = ()
+        self._warnings: tuple[str, ...] = ()
+        self._shadow_problems: tuple[str, ...] = ()
+        self.on_swap: Callable[[], Awaitable[None]] = _ignore_swap
+
+    def get_status(self) -> RulesetStatus:
+        """Return what is live, what waits, and what was refused last."""
+        judges, shadow = self._active.compiled, self._active.shadow
+        return RulesetStatus(
+            gate=summarise_ruleset(judges.gate),
+            score=summarise_ruleset(judges.score),
+            folder=self._settings.dir,
+            channels=self._channels,
+            waiting=None if self._candidate is None else self._candidate.pending,
+            rejected=self._rejected,
+            warnings=self._warnings,
+            shadow=None if shadow is None else summarise_ruleset(shadow.gate),
+            shadow_problems=self._shadow_problems,
+        )
+
+    def get_pending_changes(self) -> tuple[RulesetChange, ...]:
+        """Return in what the rules that wait differ from what is live."""
+        return () if self._candidate is None else self._candidate.changes
+
+    async def restore(self) -> None:
+        """Put the last accepted sets in force, and then what the folder says, if that may be."""
+        files = await self._database.read(
+            lambda reader: history.read_last_accepted(reader, self._active)
+        )
+        try:
+            self._active.compiled = CompiledRulesets.compile_files(files, self._settings)
+        except RulesRejected as error:
+            # An older version accepted what this one can't read: the shipped rules hold.
+            log.warning("accepted_rules_unreadable", sentence=str(error))
+        judges, at = self._active.compiled, self._clock.now()
+        await self._database.write(lambda tx: judges.store(tx, at=at, who="daemon"))
+        await self.reload("daemon")
+
+    async def reload(self, who: str) -> RulesetStatus:
+        """Try the folder as it stands: it goes live, waits for a person, or is refused."""
+        async with self._lock:
+            await self._reload(who, "")
+            return self.get_status()
+
+    async def find_editable(self, amendment: RulesetEdit) -> EditableValue:
+        """Return what an amendment is about, as the operator's folder says it now.
+
+        Raises :class:`NotFound` where there is no such thing, :class:`RulesRejected` where the
+        folder can't be read.
+        """
+        try:
+            files = await asyncio.to_thread(rule_files.read_configured_files, self._settings)
+            sets = await asyncio.to_thread(rules.load_rulesets, files)
+            return find_editable_value(sets[amendment.kind], amendment.section, amendment.name)
+        except EditNotAllowed as error:
+            raise NotFound(str(error)) from error
+        except rules.RulesInvalid as error:
+            raise RulesRejected(str(error)) from error
+
+    async def preview_change(self, amendment: RulesetEdit) -> RuleChangePreview:
+        """Tell what a change in the operator's folder would bring; nothing is written.
+
+        Raises :class:`Conflict` where it can't be changed like this, :class:`RulesRejected` where
+        the folder, as it is or as it would be, can't go live.
+        """
+        try:
+            place = str(rule_files.require_writable_folder(self._settings))
+            files = await asyncio.to_thread(rule_files.read_configured_files, self._settings)
+            draft = await asyncio.to_thread(apply_edit, files, amendment, place)
+        except EditNotAllowed as error:
+            raise Conflict(str(error)) from error
+        except (rules.RulesInvalid, rules.GateFault) as error:
+            raise RulesRejected(str(error)) from error
+        tried = await self._check_process.check_files(draft.files)
+        if tried.problems:
+            raise RulesRejected("\n".join(map(str, tried.problems)))
+        judges = await asyncio.to_thread(
+            CompiledRulesets.compile_files, draft.files, self._settings
+        )
+        changes = compare_compiled_rulesets(self._active.compiled, judges)
+        waits = any(change.needs_acceptance for change in changes) or await self._was_rolled_back(
+            judges
+        )
+        return RuleChangePreview(
+            draft.before, draft.files, draft.changed, changes, waits, draft.examples
+        )
+
+    async def apply_change(
+        self, amendment: RulesetEdit, who: str, reason: str
+    ) -> RuleChangePreview:
+        """Change the operator's folder and reload it; raises as :meth:`foresee`."""
+        async with self._lock:
+            found = await self.preview_change(amendment)
+            await asyncio.to_thread(rule_files.write_rule_files, found.written)
+            at, subject = self._clock.now(), f"{amendment.section}.{amendment.name}"
+            detail = found.build_audit_detail(amendment.value)
+            await self._database.write(
+                lambda tx: audit.insert_audit_entry(
+                    tx, at, who, "rules_changed", subject, reason, detail
+                )
+            )
+            await self._reload(who, reason)
+            return found
+
+    async def accept(self, hash_: str, who: str, reason: str) -> RulesetStatus:
+        """Let what waits go live; raise :class:`NotFound` where nothing of that hash waits."""
+        async with self._lock:
+            found = self._candidate
+            if found is None or not found.pending.hash.startswith(hash_):
+                raise NotFound(
+                    f"No rules of the hash {hash_} wait to be accepted.",
+                    hint="leadmaster rules status shows what waits.",
+                )
+            await self._activate(found.compiled, RulesetActivationKind.ACCEPTED, who, reason)
+            return self.get_status()
+
+    async def rollback(self, hash_: str, who: str, reason: str) -> RulesetStatus:
+        """Put a set that was live before in force again; the other format's stays as it is.
+
+        The folder still says the other thing: that waits, whatever it is, until it is mended.
+        Raises :class:`NotFound`, :class:`Conflict` where several begin like that or it is live
+        already, and :class:`RulesRejected` where it does not pass its trial any more.
+        """
+        async with self._lock:
+            files = await self._database.read(
+                lambda reader: history.find_stored_files(reader, self._active, hash_)
+            )
+            tried = await self._check_process.check_files(files)
+            if tried.problems:
+                raise RulesRejected("\n".join(map(str, tried.problems)))
+            judges = await asyncio.to_thread(CompiledRulesets.compile_files, files, self._settings)
+            if judges.is_equivalent_to(self._active.compiled):
+                raise Conflict(f"The rules {hash_} are live already.")
+            await self._activate(judges, RulesetActivationKind.ROLLED_BACK, who, reason)
+            await self._reload(who, "", undone=True)
+            return self.get_status()
+
+    async def _reload(self, who: str, reason: str, *, undone: bool = False) -> None:
+        await self._reload_shadow()
+        try:
+            files = await asyncio.to_thread(rule_files.read_configured_files, self._settings)
+        except rules.RulesInvalid as error:
+            await self._reject(list(map(str, error.problems)))
+            return
+        if set(files) == self._active.compiled.sources:
+            self._candidate = self._rejected = None
+            self._warnings = self._warnings if self._checked_files == files else ()
+            return
+        tried = await self._check_process.check_files(files)
+        if tried.problems:
+            await self._reject(list(map(str, tried.problems)))
+            return
+        judges = await asyncio.to_thread(CompiledRulesets.compile_files, files, self._settings)
+        await self._activate_or_hold(judges, who, reason, undone=undone)
+        self._checked_files, self._warnings = files, tuple(map(str, tried.warnings))
+
+    async def _activate_or_hold(
+        self, judges: CompiledRulesets, who: str, reason: str, *, undone: bool
+    ) -> None:
+        live, known = self._active.compiled, self._candidate
+        changes = compare_compiled_rulesets(live, judges)
+        self._rejected = None
+        if known is not None and known.compiled.is_equivalent_to(judges):
+            undone = known.pending.undone
+        undone = undone or await self._was_rolled_back(judges)
+        if judges.is_equivalent_to(live):
+            self._candidate = None
+        elif undone or any(change.needs_acceptance for change in changes):
+            await self._hold_for_acceptance(judges, changes, undone=undone)
+        else:
+            await self._activate(judges, RulesetActivationKind.LOADED, who, reason)
+
+    async def _was_rolled_back(self, judges: CompiledRulesets) -> bool:
+        """Tell whether a person rolled these very rules back: they do not return by themselves."""
+        return await self._database.read(
+            lambda reader: history.was_rolled_back(reader, judges.hashes)
+        )
+
+    async def _hold_for_acceptance(
+        self, judges: CompiledRulesets, changes: tuple[RulesetChange, ...], *, undone: bool
+    ) -> None:
+        at = self._clock.now()
+        waiting = describe_pending(self._active.compiled, judges, changes, at, undone=undone)
+        known = self._candidate is not None and self._candidate.pending.hash == waiting.hash
+        self._candidate = _Candidate(judges, waiting, changes)
+        if known:
+            return
+        log.info("rules_awaiting_acceptance", hash=waiting.hash, changes=list(waiting.changes))
+        side = judges.gate if waiting.hash == waiting.gate else judges.score
+        event = RulesAwaitingAcceptance(
+            subject=waiting.hash,
+            at=at,
+            format=str(side.ruleset.format),
+            changes=waiting.changes,
+            files=waiting.files,
+        )
+        await self._database.write(lambda tx: tx.emit(event))
+
+    async def _activate(
+        self, judges: CompiledRulesets, how: RulesetActivationKind, who: str, reason: str
+    ) -> None:
+        at = self._clock.now()
+
+        def job(tx: Tx) -> None:
+            judges.store(tx, at=at, who=who, how=how, reason=reason)
+            if how is not RulesetActivationKind.LOADED:
+                subject, detail = judges.hashes[0], {"score": judges.hashes[1]}
+                audit.insert_audit_entry(tx, at, who, f"rules_{how}", subject, reason, detail)
+
+        await self._database.write(job)
+        self._active.compiled = judges
+        self._candidate = self._rejected = None
+        log.info("rules_live", gate=judges.hashes[0], score=judges.hashes[1], how=how, who=who)
+        await self.on_swap()
+
+    async def _reject(self, problems: Sequence[str]) -> None:
+        shown, known = tuple(problems[:_SHOWN_PROBLEMS]), self._rejected
+        at = self._clock.now()
+        self._rejected = RejectedRulesets(at, shown)
+        if known is not None and known.problems == shown:
+            return
+        log.warning("rules_rejected", problems=list(shown))
+        event = RulesWereRejected(subject=self._active.gate.ruleset.hash, at=at, problems=shown)
+        await self._database.write(lambda tx: tx.emit(event))
+
+    async def _reload_shadow(self) -> None:
+        """Try the shadow's folder; it is judged by the second engine alone, so it costs little."""
+        try:
+            files = await asyncio.to_thread(rule_files.read_shadow_files, self._settings)
+            tried = await self._check_process.check_files(files) if files else RuleCheckResult()
+            self._shadow_problems = tuple(map(str, tried.problems))
+            if not tried.problems:
+                self._active.shadow = CompiledRulesets.compile_shadow(files) if files else None
+        except rules.RulesInvalid as error:
+            self._shadow_problems = tuple(map(str, error.problems))
+
+
+async def _ignore_swap() -> None:
+    """Hear that the live rules changed."""

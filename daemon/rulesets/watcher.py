@@ -1,0 +1,98 @@
+"""Reloads the rulesets when a file in their folders is saved, or on request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+from watchfiles import awatch
+
+from daemon.rulesets.service import RulesetService
+from daemon.settings import RulesSettings
+
+log = structlog.get_logger("rules")
+
+_DEBOUNCE_MILLISECONDS = 200  # an editor writes, renames and touches: that is one save
+_STEP_MILLISECONDS = 50
+_POLL_SECONDS = 5.0  # a folder that takes the place of another tells nobody
+_SAVED_BY = "a save"
+
+
+class RulesetWatcher:
+    """Watches the folders that are there, and looks now and then whether they are the same ones."""
+
+    def __init__(
+        self, service: RulesetService, settings: RulesSettings, poll_seconds: float = _POLL_SECONDS
+    ) -> None:
+        self._service = service
+        self._poll_seconds = poll_seconds
+        self._folders = [Path(name) for name in (settings.dir, settings.shadow) if name]
+        self._reload_requested = asyncio.Event()
+
+    def request_reload(self) -> None:
+        """Reload now, and look again at which folders there are."""
+        self._reload_requested.set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch beside the block."""
+        task = asyncio.create_task(self._run(), name="rule-watch")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            self._reload_requested.clear()
+            try:
+                await self._watch(self._list_existing_folders())
+            except Exception:
+                log.exception("watching_failed")
+                await self._pause()
+            await self._reload("operator" if self._reload_requested.is_set() else _SAVED_BY)
+
+    async def _pause(self) -> None:
+        """Wait until somebody asks, or until it is time to look again."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._reload_requested.wait(), self._poll_seconds)
+
+    def _list_existing_folders(self) -> dict[Path, tuple[int, int]]:
+        """Return each folder that is there, and which one: a link may lead elsewhere tomorrow."""
+        return {
+            each: (found.st_dev, found.st_ino)
+            for each in self._folders
+            if each.is_dir() and (found := each.stat())
+        }
+
+    async def _watch(self, folders: dict[Path, tuple[int, int]]) -> None:
+        """Reload at each save; return when somebody asks, or when other folders are there."""
+        while not folders:
+            await self._pause()
+            if self._reload_requested.is_set() or self._list_existing_folders():
+                return
+        settled = False
+        async for changes in awatch(
+            *folders,
+            stop_event=self._reload_requested,
+            debounce=_DEBOUNCE_MILLISECONDS,
+            step=_STEP_MILLISECONDS,
+            rust_timeout=int(self._poll_seconds * 1000),
+            yield_on_timeout=True,
+            recursive=False,
+        ):
+            if self._list_existing_folders() != folders:
+                return
+            if changes or not settled:
+                await self._reload(_SAVED_BY)  # what was saved before the watch stood counts too
+            settled = True
+
+    async def _reload(self, who: str) -> None:
+        try:
+            await self._service.reload(who)
+        except Exception:
+            log.exception("reload_failed")

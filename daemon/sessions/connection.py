@@ -1,0 +1,242 @@
+"""One connection of a session: its transport, the signals it reports, the code it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.api.permit import Permit, PermitRefused
+from daemon.api.signals import QrIssued, Signal, TransportDied
+from daemon.api.transport import (
+    CannotOpen,
+    NumberAnswer,
+    OnWhatsApp,
+    OpenContext,
+    OpenTransport,
+    Outgoing,
+    Refused,
+    SendResult,
+    Transport,
+    Unknown,
+)
+from daemon.events import SessionQrShown
+from daemon.sessions.signal_mapping import ConnectionNotOpened, ConnectionOpened
+from statemachines.machine import IllegalTransition, StateModel, fire_event
+from statemachines.qr import QrEvent, QrMachine, QrState
+from statemachines.session import ConnectionEvent
+
+log = structlog.get_logger("sessions")
+
+STORE_RETRY_SECONDS = (1.0, 5.0, 15.0)
+"""Seconds between the tries."""
+
+
+async def store_with_retries(
+    store: Callable[[], Awaitable[object]], clock: Clock, session: str
+) -> None:
+    """Store what came in; raise what the last try raised, so that the line is given up.
+
+    Who can't hear an opt-out must not send. What was not stored is told again by the next line.
+    """
+    for pause in STORE_RETRY_SECONDS:
+        try:
+            await store()
+        except Exception as error:  # noqa: BLE001 - a full disk, a fault: all the same to the line
+            log.warning("signal_not_stored", session=session, error=type(error).__name__)
+            await clock.sleep(pause)
+        else:
+            return
+    await store()
+
+
+QR_CONNECTION_EVENTS = {event.value for event in QrEvent} - {QrEvent.CANCELLED.value}
+
+
+class PairingAttempt:
+    """The life of one QR. The code itself lives here and nowhere else."""
+
+    def __init__(self) -> None:
+        self._machine = QrMachine(model=StateModel(QrState.NONE))
+        self._shown: SessionQrShown | None = None
+
+    @property
+    def state(self) -> QrState:
+        """Return where this attempt stands."""
+        return self._machine.model.state
+
+    def show_qr(self, session: str, issued: QrIssued, now: datetime) -> SessionQrShown:
+        """Put a code on show; it carries the moment at which it ends."""
+        self._shown = SessionQrShown(
+            subject=session,
+            at=now,
+            code=issued.code,
+            index=issued.index,
+            maximum=issued.maximum,
+            expires_at=now + timedelta(seconds=issued.valid_seconds),
+        )
+        return self._shown
+
+    def get_current_qr(self, now: datetime) -> SessionQrShown | None:
+        """Return the code that can be scanned now, or None."""
+        return self._shown if self._shown and now < self._shown.expires_at else None
+
+    def apply_connection_event(self, event: ConnectionEvent) -> None:
+        """Go along with what happened to the connection; anything but a code ends the show."""
+        if event is not ConnectionEvent.QR_ISSUED:
+            self._shown = None
+        if event.value in QR_CONNECTION_EVENTS:
+            self._fire_event(QrEvent(event.value))
+
+    def cancel(self) -> None:
+        """End the attempt, unless it has ended."""
+        self._shown = None
+        self._fire_event(QrEvent.CANCELLED)
+
+    def _fire_event(self, event: QrEvent) -> None:
+        try:
+            fire_event(self._machine, event)
+        except IllegalTransition:
+            return  # an attempt that is over stays as it ended
+
+
+T = TypeVar("T")
+
+CLOSE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
+"""How long an orderly close waits for what is on the wire already."""
+
+NOT_CONNECTED = Refused("not_connected", "The session has no line; nothing was sent.", True)
+
+
+class SessionConnection:
+    """A transport's whole life, from the moment it is made to :meth:`close`.
+
+    ``hear`` is awaited for each signal before the next one is taken. Whatever
+    the transport does wrong becomes a :class:`TransportDied`.
+    """
+
+    def __init__(
+        self,
+        open_transport: OpenTransport,
+        context: OpenContext,
+        on_signal: Callable[[SessionConnection, Signal], Awaitable[None]],
+    ) -> None:
+        self._open = open_transport
+        self._context = context
+        self._clock: Clock = context.clock
+        self._on_signal = on_signal
+        self._transport: Transport | None = None
+        self._closing = asyncio.Event()
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._reading = asyncio.create_task(self._run())
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
+        """Send; a line that closes meanwhile leaves the message in doubt."""
+        transport = self._transport
+        if transport is None or self._closing.is_set():
+            return NOT_CONNECTED
+        in_doubt = Unknown("line_closed", "The line was closed before the server answered.")
+        try:
+            return await self._await_unless_closed(transport.send(permit, outgoing), in_doubt)
+        except PermitRefused as refused:
+            log.warning("permit_refused", message=outgoing.message, reason=refused.reason_code)
+            return Refused(refused.reason_code, str(refused))
+        except Exception as fault:  # noqa: BLE001 - a stranger's transport; what it did is unknown
+            log.warning("transport_failed", call="send", error=type(fault).__name__)
+            return Unknown("transport_failed", f"The transport failed: {type(fault).__name__}.")
+
+    async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Ask about numbers; a line that is closed or fails knows nothing."""
+        unknown = [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
+        transport = self._transport
+        if transport is None or self._closing.is_set():
+            return unknown
+        try:
+            return await self._await_unless_closed(transport.check_numbers(phones), unknown)
+        except Exception as fault:  # noqa: BLE001 - as above
+            log.warning("transport_failed", call="check_numbers", error=type(fault).__name__)
+            return unknown
+
+    async def logout(self) -> None:
+        """Unlink the device, as far as the line can; bounded."""
+        if self._transport is not None:
+            await run_with_timeout(self._clock, CLOSE_SECONDS, self._transport.logout())
+
+    async def close(self, *, orderly: bool = False) -> None:
+        """End the line: bounded, idempotent, and never raises.
+
+        ``orderly`` gives what is on the wire a moment to be acknowledged.
+        """
+        if orderly and self._calls and not self._closing.is_set():
+            await run_with_timeout(self._clock, GRACE_SECONDS, _wait_for_all(set(self._calls)))
+        self._closing.set()
+        self._reading.cancel()
+        await asyncio.wait({self._reading})
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await run_with_timeout(self._clock, CLOSE_SECONDS, transport.close())
+
+    async def _run(self) -> None:
+        try:
+            self._transport = await self._open(self._context)
+            await self._on_signal(self, ConnectionOpened())
+            await self._transport.connect()
+            async for signal in self._transport.signals():
+                await self._on_signal(self, signal)
+        except CannotOpen as error:
+            log.warning("channel_not_opened", session=self._context.session.name, error=str(error))
+            await self._on_signal(self, ConnectionNotOpened(str(error)))
+        except Exception as fault:  # noqa: BLE001 - as above
+            kind = type(fault).__name__
+            log.warning("line_failed", session=self._context.session.name, error=kind)
+            await self._on_signal(self, TransportDied(kind))
+        else:
+            await self._on_signal(self, TransportDied("the stream of signals ended"))
+
+    async def _await_unless_closed(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
+        """Return what ``call`` returns, or ``otherwise`` when the line closes before."""
+        task = asyncio.create_task(call)
+        closing = asyncio.create_task(self._closing.wait())
+        self._calls.add(task)
+        try:
+            await asyncio.wait({task, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else otherwise
+        finally:
+            self._calls.discard(task)
+            task.cancel()
+            closing.cancel()
+
+
+async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> None:
+    """Unlink the device of a session that has no line now."""
+    transport = await open_transport(context)
+    try:
+        await transport.logout()
+    finally:
+        await transport.close()
+
+
+async def run_with_timeout(
+    clock: Clock, seconds: float, coroutine: Coroutine[Any, Any, Any]
+) -> None:
+    """Let ``work`` run for at most so many seconds of the clock; its errors are logged."""
+    task = asyncio.create_task(coroutine)
+    timer = asyncio.create_task(clock.sleep(seconds))
+    try:
+        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        if task.done() and (error := task.exception()):
+            log.warning("line_did_not_close_well", error=type(error).__name__)
+
+
+async def _wait_for_all(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.wait(tasks)

@@ -1,0 +1,141 @@
+"""Maps a transport's signals to events of the connection's state machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.api.signals import (
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    KeepAlive,
+    KeepAliveLost,
+    KeepAliveRestored,
+    Paired,
+    PairingFailed,
+    QrExhausted,
+    QrIssued,
+    Scanned,
+    Signal,
+    StreamErrorUnknown,
+    Synced,
+    TransportDied,
+)
+from statemachines.session import ConnectionEvent, ConnectionState
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTrigger:
+    """An event of the connection, why it came, and until when it holds where that is known."""
+
+    event: ConnectionEvent
+    reason_code: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOpened(Signal):
+    """The transport is open and has begun (said by the session's own line, not by a transport)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionNotOpened(Signal):
+    """The channel said that it can't be opened as configured; ``sentence`` says why."""
+
+    sentence: str
+
+
+SIGNAL_TRIGGERS: dict[type[Signal], ConnectionTrigger] = {
+    QrIssued: ConnectionTrigger(ConnectionEvent.QR_ISSUED, "qr_issued"),
+    QrExhausted: ConnectionTrigger(ConnectionEvent.QR_EXHAUSTED, "qr_expired"),
+    Scanned: ConnectionTrigger(ConnectionEvent.SCANNED, "scanned"),
+    Paired: ConnectionTrigger(ConnectionEvent.PAIRED, "paired"),
+    Connected: ConnectionTrigger(ConnectionEvent.CONNECTED, "connected"),
+    Synced: ConnectionTrigger(ConnectionEvent.SYNCED, "ready"),
+    KeepAlive: ConnectionTrigger(ConnectionEvent.KEEPALIVE_RESTORED, "ready"),
+    KeepAliveLost: ConnectionTrigger(ConnectionEvent.KEEPALIVE_LOST, "keepalive_lost"),
+    KeepAliveRestored: ConnectionTrigger(ConnectionEvent.KEEPALIVE_RESTORED, "ready"),
+    Disconnected: ConnectionTrigger(ConnectionEvent.DISCONNECTED, "disconnected"),
+    StreamErrorUnknown: ConnectionTrigger(ConnectionEvent.STREAM_ERROR_UNKNOWN, "stream_error"),
+    TransportDied: ConnectionTrigger(ConnectionEvent.WORKER_DIED, "worker_died"),
+    ConnectionOpened: ConnectionTrigger(ConnectionEvent.DEVICE_FOUND, "login_found"),
+    ConnectionNotOpened: ConnectionTrigger(ConnectionEvent.REFUSED, "channel_not_opened"),
+}
+
+_CONNECTION_REFUSED = ConnectionTrigger(ConnectionEvent.REFUSED, "connection_refused")
+_BLOCKED = ConnectionTrigger(ConnectionEvent.BLOCKED_BY_PLATFORM, "blocked")
+_SERVER_TROUBLE = ConnectionTrigger(ConnectionEvent.DISCONNECTED, "server_trouble")
+
+REFUSAL_TRIGGERS: dict[int, ConnectionTrigger] = {
+    400: _CONNECTION_REFUSED,
+    401: ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "logged_out"),
+    402: ConnectionTrigger(ConnectionEvent.BANNED, "banned"),
+    403: _BLOCKED,
+    405: ConnectionTrigger(ConnectionEvent.VERSION_REFUSED, "outdated"),
+    406: _BLOCKED,
+    409: _CONNECTION_REFUSED,
+    415: _CONNECTION_REFUSED,
+    418: _CONNECTION_REFUSED,
+    440: ConnectionTrigger(ConnectionEvent.REPLACED_BY_OTHER, "replaced"),
+    500: _SERVER_TROUBLE,
+    501: _CONNECTION_REFUSED,
+    503: _SERVER_TROUBLE,
+}
+"""By the platform's code; any other code is trouble on its side, and we come back later."""
+
+BAN_AND_BLOCK_CODES = frozenset({402, 403, 406})
+"""Codes of bans and blocks: they count even when the line that told them is closed already."""
+
+BAN_REASONS = {
+    101: "banned_too_many_unknown_people",
+    102: "banned_blocked_by_people",
+    103: "banned_groups",
+    104: "banned_same_message",
+    106: "banned_broadcast",
+}
+
+DEADLINE_REASONS = {
+    ConnectionState.STARTING: "start_timed_out",
+    ConnectionState.AWAITING_SCAN: "qr_expired",
+    ConnectionState.PAIRING: "pairing_timed_out",
+    ConnectionState.CONNECTING: "connect_timed_out",
+    ConnectionState.SYNCING: "ready",
+    ConnectionState.DEGRADED: "silent_too_long",
+    ConnectionState.BACKOFF: "reconnecting",
+    ConnectionState.FAILED: "retrying",
+    ConnectionState.BANNED_TEMPORARILY: "ban_expired",
+}
+"""Why a state is left (or, a ban, stays) when its time is over."""
+
+
+def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger | None:
+    """Return what a signal means to a connection in this state, or None when it is not about it.
+
+    A code on show although there was a login means that the login is gone. A pairing reported
+    at the very start is the news of a login that our row did not know.
+    """
+    if isinstance(signal, ConnectionRefused):
+        return _map_refusal(signal)
+    if isinstance(signal, PairingFailed):
+        if signal.passkey_requested:
+            return ConnectionTrigger(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
+        return ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, "pairing_refused")
+    if isinstance(signal, QrIssued) and connection is ConnectionState.CONNECTING:
+        return ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "login_missing")
+    if isinstance(signal, Paired) and connection is ConnectionState.STARTING:
+        return ConnectionTrigger(ConnectionEvent.DEVICE_FOUND, "login_found")
+    return SIGNAL_TRIGGERS.get(type(signal))
+
+
+def is_valid_after_close(signal: Signal) -> bool:
+    """Return whether a signal counts although its line was closed before it could be taken."""
+    return isinstance(signal, ConnectionRefused) and signal.code in BAN_AND_BLOCK_CODES
+
+
+def _map_refusal(signal: ConnectionRefused) -> ConnectionTrigger:
+    known = REFUSAL_TRIGGERS.get(signal.code, _SERVER_TROUBLE)
+    if known.event is not ConnectionEvent.BANNED:
+        return known
+    reason = BAN_REASONS.get(signal.ban_code or 0, known.reason_code)
+    return ConnectionTrigger(known.event, reason, signal.until)

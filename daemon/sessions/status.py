@@ -1,0 +1,271 @@
+"""A session's status as people and clients read it: sentences for states and reasons, the view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from daemon.events import SessionChanged
+from statemachines.session import (
+    CAN_SEND_STATES,
+    PHONE_UNLINKED_AFTER_DAYS,
+    ConnectionState,
+    PhoneState,
+    SendingState,
+)
+from storage.sessions import SessionRecord
+
+
+class UserAction(StrEnum):
+    """What a person should do now."""
+
+    SCAN_QR = "scan_qr"
+    RESTART_PAIRING = "restart_pairing"
+    OPEN_PHONE = "open_phone"
+    WAIT_UNTIL = "wait_until"
+    ACKNOWLEDGE = "acknowledge"
+    UPGRADE = "upgrade"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusText:
+    """A state for clients of WAHA, in a sentence, and as a call to act."""
+
+    status: str
+    sentence: str
+    action: UserAction
+
+
+_A = UserAction
+
+STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
+    {
+        ConnectionState.STOPPED: StatusText("STOPPED", "Stopped.", _A.NONE),
+        ConnectionState.STARTING: StatusText("STARTING", "Starting.", _A.NONE),
+        ConnectionState.AWAITING_SCAN: StatusText(
+            "SCAN_QR_CODE", "Scan the code with the phone, under Linked devices.", _A.SCAN_QR
+        ),
+        ConnectionState.PAIRING: StatusText("STARTING", "The code was scanned; pairing.", _A.NONE),
+        ConnectionState.CONNECTING: StatusText(
+            "STARTING", "Connecting with the stored login.", _A.NONE
+        ),
+        ConnectionState.SYNCING: StatusText("STARTING", "Connected; catching up.", _A.NONE),
+        ConnectionState.READY: StatusText("WORKING", "Ready.", _A.NONE),
+        ConnectionState.DEGRADED: StatusText(
+            "STARTING", "The line is silent; nothing is sent until it answers.", _A.NONE
+        ),
+        ConnectionState.BACKOFF: StatusText(
+            "STARTING", "Not connected; the next attempt is at {deadline}.", _A.WAIT_UNTIL
+        ),
+        ConnectionState.QR_EXPIRED: StatusText(
+            "FAILED",
+            "Nobody scanned the code in time; start again to get a new one.",
+            _A.RESTART_PAIRING,
+        ),
+        ConnectionState.LOGGED_OUT: StatusText(
+            "FAILED",
+            "The phone unlinked this device; link it again with a new code.",
+            _A.RESTART_PAIRING,
+        ),
+        ConnectionState.BANNED_TEMPORARILY: StatusText(
+            "FAILED", "WhatsApp banned the number until {deadline}; nothing is sent.", _A.WAIT_UNTIL
+        ),
+        ConnectionState.BLOCKED: StatusText(
+            "FAILED", "WhatsApp blocked the account; confirm that you have seen it.", _A.ACKNOWLEDGE
+        ),
+        ConnectionState.REPLACED: StatusText(
+            "FAILED",
+            "Another program took this login over; decide which one is to have it, "
+            "then start again.",
+            _A.ACKNOWLEDGE,
+        ),
+        ConnectionState.OUTDATED: StatusText(
+            "FAILED", "WhatsApp refuses this version: upgrade the library.", _A.UPGRADE
+        ),
+        ConnectionState.FAILED: StatusText(
+            "FAILED", "The session failed; look into it, then start again.", _A.ACKNOWLEDGE
+        ),
+    }
+)
+"""Every state's words. The two PASSKEY words of WAHA are reserved."""
+
+REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "created": "Created; start it to link a phone.",
+        "daemon_restarted": "The daemon restarted; connecting again at {deadline}.",
+        "stopped_by_person": "Stopped by a person.",
+        "logged_out_by_person": "Unlinked by a person; the next start shows a new code.",
+        "acknowledged": "Confirmed by a person; start it when you are ready.",
+        "login_missing": "The stored login is gone; link the phone again with a new code.",
+        "pairing_refused": "The phone refused the pairing; start again to get a new code.",
+        "passkey_requested": "The phone asks for a passkey, which this channel can't give.",
+        "pairing_timed_out": "The pairing took too long; starting again.",
+        "start_timed_out": "The channel showed neither a code nor a login; again at {deadline}.",
+        "connect_timed_out": "No connection in time; again at {deadline}.",
+        "keepalive_lost": "WhatsApp does not answer; nothing is sent until it does.",
+        "line_silent": "Nothing was heard for 45 seconds; nothing is sent until the line answers.",
+        "stream_error": "WhatsApp ended the login on an open line; a new one is made in a moment.",
+        "silent_too_long": "The line stayed silent; connecting anew.",
+        "disconnected": "The connection was lost; the next attempt is at {deadline}.",
+        "server_trouble": "WhatsApp has trouble; the next attempt is at {deadline}.",
+        "worker_died": "The channel's worker died; a new one starts at {deadline}.",
+        "crashed_too_often": "The channel's worker died five times in ten minutes; look into it.",
+        "channel_not_opened": "The channel can't be opened as it is configured; see the log.",
+        "connection_refused": "WhatsApp refused the connection{retry}.",
+        "banned_too_many_unknown_people": (
+            "WhatsApp banned the number until {deadline}: too many messages to people "
+            "who do not know it."
+        ),
+        "banned_blocked_by_people": (
+            "WhatsApp banned the number until {deadline}: too many people blocked it."
+        ),
+        "banned_groups": "WhatsApp banned the number until {deadline}: its use of groups.",
+        "banned_same_message": (
+            "WhatsApp banned the number until {deadline}: the same message to too many people."
+        ),
+        "banned_broadcast": "WhatsApp banned the number until {deadline}: its use of broadcasts.",
+        "ban_expired": "The ban is over; confirm that you have seen it.",
+        "phone_seen": "The phone was online again.",
+        "sending_reopened": "New chats are open again.",
+        "restriction_ended": "The restriction is over; new chats are open again.",
+    }
+)
+"""Sentences for reasons that say more than their state; the rest have the state's."""
+
+RESTRICTION_SENTENCE = "New chats are closed {until}; replies still go."
+MISSING_PHONE_SENTENCE = (
+    "The phone was not online since {seen}; open WhatsApp on it, "
+    "or it is unlinked about {unlinked}."
+)
+
+
+def describe_session(record: SessionRecord) -> StatusText:
+    """Return the words for a session as it stands."""
+    state = STATE_TEXTS[record.connection]
+    sentences = [_fill_sentence(REASON_SENTENCES.get(record.reason_code, state.sentence), record)]
+    action = state.action
+    waits = record.connection in {ConnectionState.FAILED, ConnectionState.BANNED_TEMPORARILY}
+    if waits:
+        action = _A.WAIT_UNTIL if record.due_at else _A.ACKNOWLEDGE
+    if record.connection is ConnectionState.READY and record.sending is SendingState.REPLY_ONLY:
+        sentences.append(_describe_restriction(record))
+        action = _A.WAIT_UNTIL if record.sending_until else _A.ACKNOWLEDGE
+    if record.phone_state is PhoneState.UNSEEN and record.phone_seen_at:
+        sentences.append(_describe_missing_phone(record, record.phone_seen_at))
+        action = _A.OPEN_PHONE if action is _A.NONE else action
+    return StatusText(state.status, " ".join(sentences), action)
+
+
+def build_session_changed(
+    record: SessionRecord, at: datetime, sentence: str | None = None
+) -> SessionChanged:
+    """Return the event that tells of a session as it stands."""
+    words = describe_session(record)
+    return SessionChanged(
+        subject=record.name,
+        at=at,
+        state=record.connection,
+        status=words.status,
+        phone_state=record.phone_state,
+        sending=record.sending,
+        desired=record.desired,
+        reason_code=record.reason_code,
+        sentence=sentence or words.sentence,
+        user_action=words.action,
+        since=record.since,
+        deadline=record.due_at,
+    )
+
+
+def _fill_sentence(sentence: str, record: SessionRecord) -> str:
+    due = record.due_at
+    return sentence.format(
+        deadline=_format_time(due, record) if due else "once",
+        retry=f"; one more attempt at {_format_time(due, record)}"
+        if due
+        else " again; look into it",
+    )
+
+
+def _describe_restriction(record: SessionRecord) -> str:
+    until = record.sending_until
+    end = (
+        f"until {_format_time(until, record)}" if until else "until WhatsApp or a person opens them"
+    )
+    return RESTRICTION_SENTENCE.format(until=end)
+
+
+def _describe_missing_phone(record: SessionRecord, seen: datetime) -> str:
+    unlinked = seen + timedelta(days=PHONE_UNLINKED_AFTER_DAYS)
+    return MISSING_PHONE_SENTENCE.format(
+        seen=_format_date(seen, record), unlinked=_format_date(unlinked, record)
+    )
+
+
+def _format_time(at: datetime, record: SessionRecord) -> str:
+    """Return a moment by the session's own clock, and where that is."""
+    place = record.time_zone.rpartition("/")[2].replace("_", " ")
+    return f"{at.astimezone(ZoneInfo(record.time_zone)):%Y-%m-%d %H:%M:%S} {place}"
+
+
+def _format_date(at: datetime, record: SessionRecord) -> str:
+    return at.astimezone(ZoneInfo(record.time_zone)).strftime("%Y-%m-%d")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """One session now. Moments are aware UTC; ``status`` is the word that clients of WAHA know."""
+
+    name: str
+    channel: str
+    phone: str | None
+    time_zone: str
+    state: ConnectionState
+    status: str
+    phone_state: PhoneState
+    sending: SendingState
+    desired: str
+    reason_code: str
+    sentence: str
+    user_action: str
+    since: datetime
+    deadline: datetime | None
+    sending_until: datetime | None
+    banned_until: datetime | None
+    phone_seen_at: datetime | None
+    attempts: int
+
+    @property
+    def ready(self) -> bool:
+        """Return whether the connection is up; ``sending`` says for whom."""
+        return self.state in CAN_SEND_STATES
+
+
+def build_session_view(record: SessionRecord) -> SessionView:
+    """Return the view of a session as it stands."""
+    words = describe_session(record)
+    return SessionView(
+        name=record.name,
+        channel=record.channel,
+        phone=record.phone,
+        time_zone=record.time_zone,
+        state=record.connection,
+        status=words.status,
+        phone_state=record.phone_state,
+        sending=record.sending,
+        desired=record.desired,
+        reason_code=record.reason_code,
+        sentence=words.sentence,
+        user_action=words.action,
+        since=record.since,
+        deadline=record.due_at,
+        sending_until=record.sending_until,
+        banned_until=record.banned_until,
+        phone_seen_at=record.phone_seen_at,
+        attempts=record.attempts,
+    )

@@ -1,0 +1,140 @@
+"""The timers of one session: deadlines, silence, stable uptime, phone warnings, restrictions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeAlias
+
+from daemon.api.clock import Clock
+from daemon.sessions import transitions
+from daemon.sessions.signal_mapping import ConnectionTrigger
+from daemon.sessions.transitions import SessionTransitions
+from statemachines.session import (
+    ACTIVE_STATES,
+    PHONE_WARNING_DAYS,
+    ConnectionEvent,
+    ConnectionState,
+    PhoneState,
+    SendingState,
+)
+from storage.sessions import SessionRecord
+
+
+class ClockTimer:
+    """Rings once at the moment it was last set to."""
+
+    def __init__(self, clock: Clock, callback: Callable[[], Awaitable[None]]) -> None:
+        self._clock = clock
+        self._callback = callback
+        self._due: datetime | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def schedule(self, due: datetime | None) -> None:
+        """Ring at ``due`` and at no other moment; None: do not ring."""
+        if due == self._due:
+            return
+        if self._task is not None:
+            self._task.cancel()
+        self._due = due
+        self._task = None if due is None else asyncio.create_task(self._wait(due))
+
+    async def _wait(self, due: datetime) -> None:
+        await self._clock.sleep((due - self._clock.now()).total_seconds())
+        self._due = self._task = None  # from here on nobody can cancel the ringing
+        await self._callback()
+
+
+SILENCE_LIMIT = timedelta(seconds=45)
+STABLE_UPTIME = timedelta(seconds=transitions.STABLE_SECONDS)
+
+TimerAction: TypeAlias = Callable[[SessionTransitions, datetime], SessionRecord | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTimer:
+    """At ``due``, ``change`` says what becomes of the session; None: it is only stored again."""
+
+    due: datetime
+    action: TimerAction
+
+
+class SessionTimers:
+    """Everything that is due in one session, the soonest first."""
+
+    def __init__(self) -> None:
+        self._stable = False
+        self._warned_days = 0
+
+    def on_connection_lost(self) -> None:
+        """Begin to count stable uptime anew."""
+        self._stable = False
+
+    def on_phone_seen(self) -> None:
+        """Begin to count the days without the phone anew."""
+        self._warned_days = 0
+
+    def find_next(
+        self,
+        record: SessionRecord,
+        *,
+        now: datetime,
+        last_signal_at: datetime | None,
+        retry_at: datetime | None,
+    ) -> SessionTimer | None:
+        """Return what is due next, or None where only somebody else can change anything."""
+        watches = list(self._list_timers(record, now, last_signal_at))
+        if retry_at is not None:
+            watches.append(SessionTimer(retry_at, _retry_store))
+        return min(watches, key=lambda watch: watch.due, default=None)
+
+    def _list_timers(
+        self, record: SessionRecord, now: datetime, last_signal_at: datetime | None
+    ) -> Iterator[SessionTimer]:
+        if record.due_at is not None:
+            yield SessionTimer(record.due_at, SessionTransitions.apply_deadline)
+        if record.connection is ConnectionState.READY and last_signal_at is not None:
+            yield SessionTimer(last_signal_at + SILENCE_LIMIT, _degrade_silent_connection)
+        if record.connection is ConnectionState.READY and not self._stable:
+            yield SessionTimer(record.since + STABLE_UPTIME, self._mark_stable)
+        if record.sending is SendingState.REPLY_ONLY and record.sending_until is not None:
+            yield SessionTimer(record.sending_until, _end_restriction)
+        linked = (
+            record.phone_state is not PhoneState.UNLINKED and record.connection in ACTIVE_STATES
+        )
+        if linked and record.phone_seen_at is not None:
+            yield from self._list_phone_warnings(record.phone_seen_at, now)
+
+    def _list_phone_warnings(self, seen: datetime, now: datetime) -> Iterator[SessionTimer]:
+        """Yield the next warning; of several that are past, the gravest alone."""
+        ahead = [days for days in PHONE_WARNING_DAYS if days > self._warned_days]
+        past = [days for days in ahead if seen + timedelta(days=days) <= now]
+        for days in past[-1:] or ahead[:1]:
+            yield SessionTimer(seen + timedelta(days=days), partial(self._warn_phone_missing, days))
+
+    def _warn_phone_missing(
+        self, days: int, transitions: SessionTransitions, _: datetime
+    ) -> SessionRecord:
+        self._warned_days = days
+        return transitions.mark_phone_missed(days)
+
+    def _mark_stable(self, transitions: SessionTransitions, _: datetime) -> SessionRecord | None:
+        self._stable = True
+        return transitions.reset_backoff()
+
+
+def _degrade_silent_connection(transitions: SessionTransitions, now: datetime) -> SessionRecord:
+    return transitions.apply_trigger(
+        ConnectionTrigger(ConnectionEvent.KEEPALIVE_LOST, "line_silent"), now
+    )
+
+
+def _end_restriction(transitions: SessionTransitions, _: datetime) -> SessionRecord:
+    return transitions.reopen_sending("restriction_ended")
+
+
+def _retry_store(_transitions: SessionTransitions, _now: datetime) -> None:
+    return None

@@ -1,0 +1,268 @@
+"""The transitions of one session: state machines, deadlines, backoff, and the new record. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from daemon.sessions.signal_mapping import DEADLINE_REASONS, ConnectionTrigger
+from statemachines.machine import fire_event, restore_machine
+from statemachines.session import (
+    CONNECTION_DEADLINES,
+    MUST_ACKNOWLEDGE_STATES,
+    STREAM_ERROR_DEADLINE,
+    ConnectionEvent,
+    ConnectionMachine,
+    ConnectionState,
+    PhoneEvent,
+    PhoneMachine,
+    PhoneState,
+    SendingEvent,
+    SendingMachine,
+    SendingState,
+)
+from storage.sessions import SessionRecord
+
+BACKOFF_FIRST_SECONDS = 2.0
+BACKOFF_CAP_SECONDS = 900.0
+BACKOFF_MAX_DOUBLINGS = 20  # far past the cap; keeps the power small
+
+STABLE_SECONDS = 60.0
+"""Only so long a time in ``ready`` makes the next wait short again."""
+
+
+def compute_backoff_delay(attempts: int, rng: Random) -> float:
+    """Return seconds to wait after ``attempts`` reconnects in a row, in whole milliseconds.
+
+    Between half and all of 2, 4, 8 … seconds, at most 15 minutes.
+    """
+    longest = min(
+        BACKOFF_CAP_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(attempts, BACKOFF_MAX_DOUBLINGS)
+    )
+    return round(rng.uniform(longest / 2, longest), 3)
+
+
+MAX_CRASHES = 5
+CRASH_WINDOW = timedelta(minutes=10)
+BAN_WITHOUT_EXPIRY = timedelta(hours=24)
+REPLY_ONLY_AFTER_BAN = timedelta(days=14)
+COMMAND_EVENTS = frozenset(
+    {
+        ConnectionEvent.START,
+        ConnectionEvent.STOP,
+        ConnectionEvent.RESTART,
+        ConnectionEvent.ACKNOWLEDGE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMachines:
+    """The three regions of one session, side by side."""
+
+    connection: ConnectionMachine
+    phone: PhoneMachine
+    sending: SendingMachine
+
+    @classmethod
+    def from_record(cls, record: SessionRecord) -> SessionMachines:
+        """Build the machines in the stored states; no entry action runs."""
+        return cls(
+            restore_machine(ConnectionMachine, record.connection),
+            restore_machine(PhoneMachine, record.phone_state),
+            restore_machine(SendingMachine, record.sending),
+        )
+
+
+class SessionTransitions:
+    """One session's machines and the record that they stand for.
+
+    Each method returns the record after an event and changes nothing else but the machines;
+    :meth:`accept` makes a record the present one, :meth:`revert` takes the machines back.
+    An illegal event raises ``IllegalMove`` and leaves everything as it was.
+    """
+
+    def __init__(self, record: SessionRecord, rng: Random) -> None:
+        self.record = record
+        self._rng = rng
+        self._machines = SessionMachines.from_record(record)
+        self._retried = False
+        self._crashes: deque[datetime] = deque(maxlen=MAX_CRASHES)
+
+    def accept(self, record: SessionRecord) -> None:
+        """Take a record that an event led to as the present one."""
+        self.record = record
+
+    def revert(self) -> None:
+        """Put machines that an event moved without a record back to the present record."""
+        record = self.record
+        if self.get_states() != (record.connection, record.phone_state, record.sending):
+            self._machines = SessionMachines.from_record(record)
+
+    def get_states(self) -> tuple[ConnectionState, PhoneState, SendingState]:
+        """Return where the three machines stand."""
+        machines = self._machines
+        return (
+            machines.connection.model.state,
+            machines.phone.model.state,
+            machines.sending.model.state,
+        )
+
+    # Connection.
+
+    def apply_trigger(self, trigger: ConnectionTrigger, now: datetime) -> SessionRecord:
+        """Move the connection, and the other regions as far as the event concerns them."""
+        if trigger.event is ConnectionEvent.WORKER_DIED and self._is_crash_looping(now):
+            trigger = ConnectionTrigger(ConnectionEvent.CRASHED_TOO_OFTEN, "crashed_too_often")
+        before = self.record
+        state = fire_event(self._machines.connection, trigger.event)
+        if trigger.event in COMMAND_EVENTS:
+            self._reset_counters()
+        after = replace(
+            before,
+            connection=state,
+            reason_code=trigger.reason_code,
+            since=before.since if state is before.connection else now,
+            due_at=self._compute_due_at(trigger, state, now),
+            attempts=self._count_attempts(trigger, state),
+        )
+        return self._update_other_regions(trigger, after, now)
+
+    def reconnect_after_restart(self, now: datetime, at: datetime) -> SessionRecord:
+        """Return the record of a session whose line ended with the daemon: it reconnects ``at``.
+
+        That is no crash of its own, and a backoff that stands is not shortened.
+        """
+        before = self.record
+        if before.connection is ConnectionState.BACKOFF:
+            return replace(before, due_at=max(before.due_at or at, at))
+        state = fire_event(self._machines.connection, ConnectionEvent.WORKER_DIED)
+        return replace(
+            before, connection=state, reason_code="daemon_restarted", since=now, due_at=at
+        )
+
+    def apply_deadline(self, now: datetime) -> SessionRecord:
+        """Return the record after the connection's deadline."""
+        state = self.record.connection
+        event = ConnectionEvent(CONNECTION_DEADLINES[state].event)
+        return self.apply_trigger(ConnectionTrigger(event, DEADLINE_REASONS[state]), now)
+
+    def reset_backoff(self) -> SessionRecord | None:
+        """Return the record with the backoff reset, or None where there is nothing to reset."""
+        self._reset_counters()
+        return replace(self.record, attempts=0) if self.record.attempts else None
+
+    def _reset_counters(self) -> None:
+        self._retried = False
+        self._crashes.clear()
+
+    def _is_crash_looping(self, now: datetime) -> bool:
+        self._crashes.append(now)
+        recent = [crash for crash in self._crashes if now - crash < CRASH_WINDOW]
+        return len(recent) >= MAX_CRASHES
+
+    def _count_attempts(self, trigger: ConnectionTrigger, state: ConnectionState) -> int:
+        if trigger.event in COMMAND_EVENTS:
+            return 0
+        return self.record.attempts + (state is ConnectionState.BACKOFF)
+
+    def _compute_due_at(
+        self, trigger: ConnectionTrigger, state: ConnectionState, now: datetime
+    ) -> datetime | None:
+        due = self._compute_new_due_at(trigger, state, now)
+        stands = self.record.due_at if state is self.record.connection else None
+        if trigger.event is ConnectionEvent.BANNED:
+            return max(due or now, stands or now)  # a ban heard again is never shortened
+        return min(due, stands) if due and stands else due
+
+    def _compute_new_due_at(
+        self, trigger: ConnectionTrigger, state: ConnectionState, now: datetime
+    ) -> datetime | None:
+        if state is ConnectionState.BACKOFF:
+            return now + timedelta(seconds=compute_backoff_delay(self.record.attempts, self._rng))
+        if state is ConnectionState.BANNED_TEMPORARILY:
+            expired = trigger.event is ConnectionEvent.BAN_EXPIRED
+            return None if expired else trigger.until or now + BAN_WITHOUT_EXPIRY
+        if state is ConnectionState.FAILED and not self._may_retry(trigger):
+            return None
+        deadline = CONNECTION_DEADLINES.get(state)
+        if trigger.event is ConnectionEvent.STREAM_ERROR_UNKNOWN:
+            deadline = STREAM_ERROR_DEADLINE
+        if deadline is None or deadline.seconds is None:
+            return None
+        return now + timedelta(seconds=deadline.seconds)
+
+    def _may_retry(self, trigger: ConnectionTrigger) -> bool:
+        """Say whether a failed session comes back once: after a refusal, the first time."""
+        refused = trigger.reason_code == "connection_refused"
+        first, self._retried = refused and not self._retried, True
+        return first
+
+    def _update_other_regions(
+        self, trigger: ConnectionTrigger, after: SessionRecord, now: datetime
+    ) -> SessionRecord:
+        """Carry an event of the connection over to the other regions."""
+        event = trigger.event
+        if event is ConnectionEvent.BANNED:
+            after = replace(after, banned_until=after.due_at)
+        if event in {ConnectionEvent.BANNED, ConnectionEvent.BLOCKED_BY_PLATFORM}:
+            sending = fire_event(self._machines.sending, SendingEvent.SILENCED)
+            after = replace(after, sending=sending, sending_until=None)
+        if event in {ConnectionEvent.BLOCKED_BY_PLATFORM, ConnectionEvent.LOGGED_OUT_REMOTELY}:
+            after = self.unlink_phone(after)
+        confirmed = self.record.connection in MUST_ACKNOWLEDGE_STATES
+        if event is ConnectionEvent.ACKNOWLEDGE and confirmed:
+            sending = fire_event(self._machines.sending, SendingEvent.REPLIES_ALLOWED)
+            until = now + REPLY_ONLY_AFTER_BAN
+            after = replace(after, sending=sending, sending_until=until, banned_until=None)
+        return after
+
+    # Phone.
+
+    def link_phone(self, record: SessionRecord, phone: str, now: datetime) -> SessionRecord:
+        """Return ``record`` with the number that was just linked."""
+        state = fire_event(self._machines.phone, PhoneEvent.PHONE_SEEN)
+        return replace(record, phone=phone, phone_state=state, phone_seen_at=now)
+
+    def unlink_phone(self, record: SessionRecord) -> SessionRecord:
+        """Return ``record`` without a linked phone; the number stays known."""
+        if self._machines.phone.model.state is PhoneState.UNLINKED:
+            return record
+        state = fire_event(self._machines.phone, PhoneEvent.PHONE_UNLINKED)
+        return replace(record, phone_state=state, phone_seen_at=None)
+
+    def mark_phone_seen(self, at: datetime) -> SessionRecord:
+        """Return the record after the phone was online; an unlinked phone is not ours."""
+        record = self.record
+        if record.phone_state is PhoneState.UNLINKED:
+            return record
+        state = fire_event(self._machines.phone, PhoneEvent.PHONE_SEEN)
+        reason = "phone_seen" if state is not record.phone_state else record.reason_code
+        latest = max(at, record.phone_seen_at or at)
+        return replace(record, phone_state=state, phone_seen_at=latest, reason_code=reason)
+
+    def mark_phone_missed(self, days: int) -> SessionRecord:
+        """Return the record after so many days without the phone: a warning."""
+        state = self.record.phone_state
+        if state is PhoneState.SEEN:
+            state = fire_event(self._machines.phone, PhoneEvent.PHONE_MISSED)
+        return replace(self.record, phone_state=state, reason_code=f"phone_unseen_{days}_days")
+
+    # Sending.
+
+    def restrict_sending(self, reason_code: str, until: datetime | None) -> SessionRecord:
+        """Return the record with new chats closed; an end that is known is never drawn nearer."""
+        record = self.record
+        state = fire_event(self._machines.sending, SendingEvent.RESTRICTED)
+        if record.sending is SendingState.REPLY_ONLY and record.sending_until and until:
+            until = max(until, record.sending_until)
+        if state is SendingState.NONE:
+            until = record.sending_until
+        return replace(record, sending=state, sending_until=until, reason_code=reason_code)
+
+    def reopen_sending(self, reason_code: str) -> SessionRecord:
+        """Return the record with new chats open again."""
+        state = fire_event(self._machines.sending, SendingEvent.RESTRICTION_ENDED)
+        return replace(self.record, sending=state, sending_until=None, reason_code=reason_code)

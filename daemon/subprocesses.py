@@ -1,0 +1,128 @@
+"""Starts every child process: Ctrl-C does not reach it, and it never outlives its parent.
+
+A child has a session of its own, so that what a terminal sends reaches its parent alone, which
+then decides what becomes of the child. The kernel ends it when the parent dies
+(:mod:`daemon.parent_death_signal`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process, SubprocessStreamProtocol
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, cast
+
+_PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("leash.py")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """A child that takes one request and answers it in lines."""
+
+    _requests: asyncio.StreamWriter
+    _answers: asyncio.StreamReader
+
+    async def send_request(self, request: bytes) -> None:
+        """Hand over the request; one that died before it read it says so by answering nothing."""
+        with contextlib.suppress(ConnectionError):
+            self._requests.write(request)
+            await self._requests.drain()
+            self._requests.close()
+
+    async def read_line(self) -> bytes:
+        """Return the next line; without its end where the child has ended."""
+        return await self._answers.readline()
+
+
+@contextlib.asynccontextmanager
+async def run_worker(command: Sequence[str], max_line_bytes: int) -> AsyncIterator[WorkerProcess]:
+    """Lend a child; it and all that it started are gone when the block ends, however that ends.
+
+    It is killed, not asked: it only reads, so there is nothing that it could leave half done.
+    """
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: SubprocessStreamProtocol(max_line_bytes, loop),
+        *with_parent_death_signal(command, signal.SIGKILL),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        start_new_session=True,
+    )
+    process = Process(transport, protocol, loop)
+    try:
+        yield WorkerProcess(  # both were asked for as pipes
+            cast("asyncio.StreamWriter", process.stdin),
+            cast("asyncio.StreamReader", process.stdout),
+        )
+    finally:
+        # A group keeps its number for as long as anybody is in it: this can't hit a stranger.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await _close_pipes_and_wait(process, transport)
+
+
+async def _close_pipes_and_wait(process: Process, transport: asyncio.SubprocessTransport) -> None:
+    """Close the pipes, or the end of a child that said more than was read is never seen."""
+    for descriptor in (0, 1):
+        if pipe := transport.get_pipe_transport(descriptor):
+            pipe.close()
+    await process.wait()
+    await asyncio.sleep(0)  # pipes close one turn later
+
+
+@contextlib.contextmanager
+def run_daemon(
+    command: Sequence[str], output: IO[bytes], stop_seconds: float
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a daemon beside the block; then ask it to end, and kill it after so many seconds.
+
+    It is killed at once where the asking is interrupted: whoever says it twice means it.
+    """
+    process = subprocess.Popen(  # noqa: S603 - whoever calls this says what to start
+        with_parent_death_signal(command, signal.SIGTERM),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
+                process.wait(stop_seconds)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+
+def run_command(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Return how a command ended and what it said; raises as :func:`subprocess.run` does."""
+    return subprocess.run(  # noqa: S603 - whoever calls this says what to start
+        with_parent_death_signal(command, signal.SIGKILL),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        start_new_session=True,
+    )
+
+
+def with_parent_death_signal(command: Sequence[str], death_signal: signal.Signals) -> list[str]:
+    """Return the command as it is started; `number` is what it gets when this process dies.
+
+    To be called in the main thread: the kernel takes the end of a thread for its parent's.
+    """
+    python = (sys.executable, "-I", "-S", os.fspath(_PARENT_DEATH_PROGRAM))
+    return [*python, str(os.getpid()), str(death_signal.value), *command]

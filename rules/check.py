@@ -1,0 +1,220 @@
+"""Checks a ruleset before it goes live.
+
+Compiled, examples run in both engines, and warnings for what is hardly meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.conditions import iter_leaves
+from rules.facts import FACTS
+from rules.problems import RuleProblem
+from rules.ruleset import Ramp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rules.examples import ExampleResult
+    from rules.problems import SourceLocation
+    from rules.ruleset import Ruleset, ScoreRule, Veto
+from rules.evaluator import GateFault, RuleEvaluator
+from rules.examples import run_example
+from rules.problems import NO_LOCATION, SourceLocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rules.examples import ExampleResult
+    from rules.ruleset import Ruleset
+
+
+_MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRange:
+    """The lowest and highest score that these rules can give, whatever the facts.
+
+    Rules that exclude each other are not recognised: the true reach may be narrower, never wider.
+    """
+
+    lowest: int
+    highest: int
+
+
+def lint_ruleset(ruleset: Ruleset, outcomes: Iterable[ExampleResult]) -> tuple[RuleProblem, ...]:
+    """Thresholds, windows and lists that nothing reaches, and rules that no example shows.
+
+    `outcomes` are those of the set's own examples.
+    """
+    found = (
+        *_find_unreachable_bands(ruleset),
+        *_find_unused_windows(ruleset),
+        *_find_unused_lists(ruleset),
+        *_find_rules_without_example(ruleset, outcomes),
+    )
+    return tuple(sorted(found))
+
+
+def compute_score_range(ruleset: Ruleset) -> ScoreRange:
+    """How low and how high a score can come."""
+    low, high = _base_range(ruleset)
+    ends = {rule.id: _points_range(rule) for rule in ruleset.scores}
+    for group in ruleset.groups:
+        members = [ends.pop(rule) for rule in group.rules]
+        low += max(sum(min(least, 0) for least, _ in members), -group.cap)
+        high += min(sum(max(most, 0) for _, most in members), group.cap)
+    low += sum(least for least, _ in ends.values())
+    high += sum(most for _, most in ends.values())
+    return ScoreRange(_clamp_score(low, ruleset), _clamp_score(high, ruleset))
+
+
+def _base_range(ruleset: Ruleset) -> tuple[int, int]:
+    if isinstance(ruleset.base, int):
+        return ruleset.base, ruleset.base
+    fact = FACTS[ruleset.base]
+    return int(fact.low), int(fact.high)
+
+
+def _points_range(rule: ScoreRule) -> tuple[int, int]:
+    """The least and most that a rule adds; one with a condition may also add nothing."""
+    points = rule.points
+    ends = [points] if isinstance(points, int) else [points.start_points, points.end_points]
+    if isinstance(points, Ramp):
+        ends.append(min(0, points.lowest))  # over an unknown value
+    if rule.when is not None:
+        ends.append(0)
+    return min(ends), max(ends)
+
+
+def _clamp_score(points: int, ruleset: Ruleset) -> int:
+    return min(max(points, ruleset.minimum), ruleset.maximum)
+
+
+def find_unknown_routes(ruleset: Ruleset) -> tuple[RuleProblem, ...]:
+    """Routes of which nobody can tell here whether they lead anywhere; `manual` always does."""
+    return tuple(
+        _warning_at(
+            veto.place, f"Whether `{veto.route}` is installed is not known: no daemon answers here"
+        )
+        for veto in ruleset.vetoes
+        if veto.route not in (None, _MANUAL)
+    )
+
+
+def _find_unreachable_bands(ruleset: Ruleset) -> Iterator[RuleProblem]:
+    extent, above = compute_score_range(ruleset), ruleset.maximum + 1
+    for band in ruleset.bands:
+        if band.start > extent.highest:
+            yield _warning_at(
+                band.place,
+                f"`{band.name}` starts at {band.start}, and no score comes above {extent.highest}",
+            )
+        elif above <= extent.lowest:
+            yield _warning_at(
+                band.place,
+                f"`{band.name}` ends below {above}, and no score comes below {extent.lowest}",
+            )
+        above = band.start
+
+
+def _find_unused_windows(ruleset: Ruleset) -> Iterator[RuleProblem]:
+    named = {veto.defer.window for veto in ruleset.vetoes if veto.defer is not None}
+    for _, when, _ in ruleset.conditions:
+        for leaf in iter_leaves(when):
+            if isinstance(leaf.operand, str):
+                named.add(leaf.operand)
+            elif isinstance(leaf.operand, frozenset):
+                named |= {word for word in leaf.operand if isinstance(word, str)}
+    for window in ruleset.windows.values():
+        if window.name not in named:
+            yield _warning_at(window.place, f"No rule asks for the window `{window.name}`")
+
+
+def _find_unused_lists(ruleset: Ruleset) -> Iterator[RuleProblem]:
+    for each in ruleset.lists.values():
+        if not each.used:
+            yield _warning_at(each.place, f"No rule uses the list `{each.name}`")
+
+
+def _find_rules_without_example(
+    ruleset: Ruleset, outcomes: Iterable[ExampleResult]
+) -> Iterator[RuleProblem]:
+    """Rules that fire in no example: nobody would see them break."""
+    fired = {name for outcome in outcomes for name in outcome.fired}
+    rules: tuple[Veto | ScoreRule, ...] = (*ruleset.vetoes, *ruleset.scores)
+    for rule in rules:
+        if rule.id not in fired:
+            yield _warning_at(rule.place, f"No example under `tests` shows `{rule.id}` at work")
+
+
+def _warning_at(place: SourceLocation, sentence: str) -> RuleProblem:
+    return RuleProblem(place.file, place.line, place.column, sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetCheck:
+    """What came of it: problems keep a set from going live, warnings do not."""
+
+    problems: tuple[RuleProblem, ...]
+    warnings: tuple[RuleProblem, ...]
+    outcomes: tuple[ExampleResult, ...]
+
+
+def ignore_progress(_stage: str, _location: SourceLocation) -> None:
+    """Hear how far a trial has come, and do nothing about it."""
+
+
+def check_rulesets(
+    sets: Iterable[Ruleset],
+    build_evaluator: Callable[[Ruleset], RuleEvaluator] = RuleEvaluator,
+    on_progress: Callable[[str, SourceLocation], None] = ignore_progress,
+) -> RulesetCheck:
+    """Try each set behind the judge that `make` builds; `told` hears of each stage before it.
+
+    A set that hangs an engine hangs here too: who can't afford that tries it in a process apart.
+    """
+    problems: list[RuleProblem] = []
+    warnings: list[RuleProblem] = []
+    outcomes: list[ExampleResult] = []
+    for ruleset in sets:
+        start = SourceLocation(ruleset.files[-1], 1, 1) if ruleset.files else NO_LOCATION
+        on_progress("compiling", start)
+        try:
+            judge = build_evaluator(ruleset)
+        except GateFault as fault:
+            problems.append(_problem_at(start, f"The rules can't be compiled: {fault.sentence}"))
+            continue
+        ran, wrong = _run_examples(judge, on_progress)
+        outcomes += ran
+        problems += wrong
+        warnings += lint_ruleset(judge.ruleset, ran)
+        judge.close()
+    return RulesetCheck(tuple(sorted(problems)), tuple(sorted(warnings)), tuple(outcomes))
+
+
+def _run_examples(
+    judge: RuleEvaluator, on_progress: Callable[[str, SourceLocation], None]
+) -> tuple[list[ExampleResult], list[RuleProblem]]:
+    ran: list[ExampleResult] = []
+    wrong: list[RuleProblem] = []
+    for example in judge.ruleset.examples:
+        on_progress("examples", example.place)
+        try:
+            outcome = run_example(judge, example)
+        except GateFault as fault:
+            wrong.append(
+                _problem_at(example.place, f"The example `{example.name}`: {fault.sentence}")
+            )
+            continue
+        ran.append(outcome)
+        if outcome.wrong:
+            said = "; ".join(outcome.mismatch_sentences())
+            wrong.append(_problem_at(example.place, f"The example `{example.name}` fails: {said}"))
+    return ran, wrong
+
+
+def _problem_at(place: SourceLocation, sentence: str) -> RuleProblem:
+    return RuleProblem(place.file, place.line, place.column, sentence)

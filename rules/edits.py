@@ -1,0 +1,377 @@
+"""Edits of a ruleset by form.
+
+What may be changed within which bounds, and the files that follow from it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+from rules.diff import FieldDifference
+from rules.evaluator import RuleEvaluator
+from rules.examples import run_examples
+from rules.files import RuleFile
+from rules.loader import load_rulesets
+from rules.yaml_edit import EntryPath, add_entry, get_top_value, list_fields, set_value
+
+from rules.facts import FACTS
+from rules.known_values import MICRO
+from rules.rule_reader import MAX_POINTS
+from rules.ruleset import Ramp, RuleFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rules.examples import ExampleResult
+    from rules.problems import SourceLocation
+    from rules.ruleset import Ruleset, ScoreRule
+
+
+_FORMATS: Final = {"gate": RuleFormat.GATE, "score": RuleFormat.SCORE}
+_SECTIONS: Final = ("thresholds", "bands", "scores", "groups")
+VALUE_FIELD: Final = "value"
+_DIGITS: Final = 6  # after the point; rules reckon in millionths
+RAMP_FIELDS: Final = ("from_value", "from_points", "to_value", "to_points")
+
+
+class EditNotAllowed(Exception):
+    """A number that can't be changed like this; `str(error)` says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RampEnds:
+    """Both ends of a ramp: a value of its fact, and the points there."""
+
+    start: float
+    start_points: int
+    end: float
+    end_points: int
+
+    def __str__(self) -> str:
+        """Both ends as a rule file has them."""
+        start = f"[{format_number(self.start)}, {self.start_points}]"
+        return f"{{from: {start}, to: [{format_number(self.end)}, {self.end_points}]}}"
+
+    @property
+    def numbers(self) -> tuple[float, int, float, int]:
+        """The four numbers in the order of `ENDS`."""
+        return self.start, self.start_points, self.end, self.end_points
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetEdit:
+    """What is to be changed, and to what: `gate.thresholds.allow`, `score.scores.on_whatsapp`."""
+
+    kind: RuleFormat
+    section: str
+    name: str
+    value: int | RampEnds
+
+    @classmethod
+    def parse(cls, target: str, value: int | RampEnds) -> RulesetEdit:
+        """Read a target; raises :class:`NotAmendable`."""
+        kind, _, rest = target.partition(".")
+        section, _, name = rest.partition(".")
+        if kind not in _FORMATS or section not in _SECTIONS or not name:
+            forms = "gate.thresholds.VERDICT, score.bands.BAND, gate.scores.RULE, gate.groups.GROUP"
+            raise EditNotAllowed(f"There is no {target} to change: it is one of {forms}.")
+        return cls(_FORMATS[kind], section, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class EditableNumber:
+    """One number of it: what it is now, and where it may lie, both ends included."""
+
+    name: str
+    now: float
+    low: float
+    high: float
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EditableValue:
+    """What a form may change, where it stands, and its numbers: one, or four of a ramp.
+
+    `fact` is what a ramp runs over; `one_sided` that both of its ends give points, or take them.
+    """
+
+    value: int | RampEnds
+    place: SourceLocation
+    numbers: tuple[EditableNumber, ...]
+    fact: str = ""
+    one_sided: bool = False
+
+    def find_errors(self, given: Mapping[str, float | None]) -> dict[str, str]:
+        """Return, for each number that can't be taken, a sentence; None is no number at all."""
+        wrong = {each.name: said for each in self.numbers if (said := _number_error(each, given))}
+        if not wrong:
+            wrong = dict(
+                self._find_joint_errors([float(given[each.name] or 0) for each in self.numbers])
+            )
+        return wrong
+
+    def value_from_numbers(self, given: Mapping[str, float | None]) -> int | RampEnds:
+        """Return the value of numbers that `refusals` has nothing against."""
+        numbers = [given[each.name] or 0 for each in self.numbers]
+        if not self.fact:
+            return int(numbers[0])
+        start, start_points, end, end_points = (round(each, _DIGITS) for each in numbers)
+        return RampEnds(start, int(start_points), end, int(end_points))
+
+    def _find_joint_errors(self, numbers: list[float]) -> Iterator[tuple[str, str]]:
+        if all(new == each.now for new, each in zip(numbers, self.numbers, strict=True)):
+            yield self.numbers[0].name, "It is that already: write another number."
+        elif self.fact and numbers[0] >= numbers[2]:
+            yield "to_value", "A ramp ends at a higher value than it starts."
+        elif self.one_sided and numbers[1] * numbers[3] < 0:
+            yield "to_points", "A rule with a condition gives points at both ends, or takes them."
+
+
+def find_editable_value(ruleset: Ruleset, section: str, name: str) -> EditableValue:
+    """Return what stands under this name; raises :class:`NotAmendable`."""
+    if section == "scores":
+        return _editable_points(ruleset, name)
+    if section == "groups":
+        return _editable_cap(ruleset, name)
+    return _editable_threshold(ruleset, name)
+
+
+def _editable_points(ruleset: Ruleset, name: str) -> EditableValue:
+    rule = next((each for each in ruleset.scores if each.id == name), None)
+    if rule is None:
+        raise EditNotAllowed(f"There is no rule {name} that gives points.")
+    if isinstance(rule.points, Ramp):
+        return _editable_ramp(rule, rule.points)
+    number = EditableNumber(VALUE_FIELD, rule.points, -MAX_POINTS, MAX_POINTS)
+    return EditableValue(rule.points, rule.place, (number,))
+
+
+def _editable_ramp(rule: ScoreRule, ramp: Ramp) -> EditableValue:
+    fact = FACTS[ramp.fact]
+    slope = RampEnds(ramp.start / MICRO, ramp.start_points, ramp.end / MICRO, ramp.end_points)
+    numbers = tuple(
+        EditableNumber(end, now, -MAX_POINTS, MAX_POINTS)
+        if end.endswith("points")
+        else EditableNumber(end, now, float(fact.low), float(fact.high), whole=False)
+        for end, now in zip(RAMP_FIELDS, slope.numbers, strict=True)
+    )
+    return EditableValue(slope, rule.place, numbers, ramp.fact, one_sided=rule.when is not None)
+
+
+def _editable_cap(ruleset: Ruleset, name: str) -> EditableValue:
+    group = next((each for each in ruleset.groups if each.name == name), None)
+    if group is None:
+        raise EditNotAllowed(f"There is no group {name}.")
+    return EditableValue(
+        group.cap, group.place, (EditableNumber(VALUE_FIELD, group.cap, 0, MAX_POINTS),)
+    )
+
+
+def _editable_threshold(ruleset: Ruleset, name: str) -> EditableValue:
+    at = next((at for at, band in enumerate(ruleset.bands) if band.name == name), None)
+    if at is None:
+        raise EditNotAllowed(f"There is no threshold {name}.")
+    band = ruleset.bands[at]
+    if band == ruleset.bands[-1]:
+        raise EditNotAllowed(f"{name} starts at the lowest score there is: it can't be moved.")
+    above = ruleset.bands[at - 1].start - 1 if at else ruleset.maximum
+    number = EditableNumber(VALUE_FIELD, band.start, ruleset.bands[at + 1].start + 1, above)
+    return EditableValue(band.start, band.place, (number,))
+
+
+def _number_error(number: EditableNumber, given: Mapping[str, float | None]) -> str:
+    """Return why this number can't be taken by itself; empty where it can."""
+    new = given.get(number.name)
+    if new is None:
+        return "Write a number."
+    if number.whole and new != int(new):
+        return "Write a whole number."
+    if not number.low <= new <= number.high:
+        return f"It lies from {format_number(number.low)} to {format_number(number.high)}."
+    return ""
+
+
+def format_number(number: float) -> str:
+    """Return a number as people write it: whole ones without a point, none with an exponent."""
+    return f"{number:.{_DIGITS}f}".rstrip("0").rstrip(".")
+
+
+_IDENTITY_FIELDS: Final = {"thresholds": "verdict", "bands": "band", "scores": "id", "groups": ""}
+_RAMP_PATHS: Final[tuple[EntryPath, ...]] = tuple(
+    ("points", end, index) for end in ("from", "to") for index in (0, 1)
+)
+_PLAIN_WORD: Final = re.compile(r"[a-z]+_[a-z0-9_]+|allow|review|block|defer|route|manual")
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedExample:
+    """An example whose expectation follows a change, and in what."""
+
+    name: str
+    differences: tuple[FieldDifference, ...]
+
+    def __str__(self) -> str:
+        """`name: what: before → after`."""
+        return f"{self.name}: {'; '.join(map(str, self.differences))}"
+
+    @classmethod
+    def from_result(cls, outcome: ExampleResult) -> UpdatedExample:
+        """Read it off what came out."""
+        return cls(
+            outcome.example.name, tuple(FieldDifference(*each) for each in outcome.mismatches())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EditedFiles:
+    """The files as they would be: all of them, and those that must be written.
+
+    `examples` are those of the set whose expectation follows the change.
+    """
+
+    files: tuple[RuleFile, ...]
+    changed: tuple[RuleFile, ...]
+    before: int | RampEnds
+    examples: tuple[UpdatedExample, ...]
+
+
+def apply_edit(files: Sequence[RuleFile], edit: RulesetEdit, folder: str) -> EditedFiles:
+    """Return the files with the number changed; what is new is written in `folder`.
+
+    Raises :class:`NotAmendable`, and ``RulesInvalid`` where the files, as they are or as they
+    would be, are no rules.
+    """
+    found = find_editable_value(load_rulesets(files)[edit.kind], edit.section, edit.name)
+    if found.value == edit.value:
+        raise EditNotAllowed(f"{edit.name} is {found.value} already.")
+    if isinstance(found.value, RampEnds) is not isinstance(edit.value, RampEnds):
+        forms = "both ends of a ramp" if found.fact else "one number"
+        raise EditNotAllowed(f"{edit.name} is changed by {forms}.")
+    draft = _FileEditor(files, edit.kind, folder)
+    draft.apply_edit(edit, found)
+    ruleset = load_rulesets(draft.files)[edit.kind]
+    if find_editable_value(ruleset, edit.section, edit.name).value != edit.value:
+        raise EditNotAllowed(
+            f"The number can't be changed by form: change it in the file, {found.place}."
+        )
+    wrong = [each for each in run_examples(RuleEvaluator(ruleset, "reference")) if each.wrong]
+    for outcome in wrong:
+        draft.update_example(outcome)
+    return EditedFiles(
+        files=tuple(draft.files),
+        changed=tuple(file for file in draft.files if file not in files),
+        before=found.value,
+        examples=tuple(map(UpdatedExample.from_result, wrong)),
+    )
+
+
+class _FileEditor:
+    """An operator's files on the way to what they shall be."""
+
+    def __init__(self, files: Sequence[RuleFile], kind: RuleFormat, folder: str) -> None:
+        self.files = list(files)
+        self._kind = kind
+        self._folder = PurePath(folder)
+
+    def apply_edit(self, amendment: RulesetEdit, found: EditableValue) -> None:
+        """Put what is wished where it stands, number by number."""
+        named = (_IDENTITY_FIELDS[amendment.section], amendment.name)
+        if isinstance(amendment.value, RampEnds):
+            whole = f"{{ramp: {found.fact}, {str(amendment.value)[1:]}"
+            self._set_ramp(named, found, amendment.value, whole)
+            return
+        field = {"scores": "points", "groups": "cap"}.get(amendment.section, "from")
+        entry = f"{field}: {amendment.value}"
+        if named[0]:
+            entry = f"{named[0]}: {amendment.name}, {entry}"
+        values: dict[EntryPath, str] = {(field,): str(amendment.value)}
+        self.set_entry(amendment.section, named, values, f"{{{entry}}}", found.place)
+
+    def _set_ramp(
+        self, named: tuple[str, str], found: EditableValue, wanted: RampEnds, whole: str
+    ) -> None:
+        """Write the numbers that differ; an entry that laid no ramp over needs all of it."""
+        entry = f"{{id: {named[1]}, points: {whole}}}"
+        values: dict[EntryPath, str] = {("points",): whole}
+        at = self._find_file("scores", named)
+        if self._has(at, "scores", named, "points"):
+            ends = zip(_RAMP_PATHS, wanted.numbers, found.numbers, strict=True)
+            values = {path: format_number(new) for path, new, old in ends if new != old.now}
+        self.set_entry("scores", named, values, entry, found.place)
+
+    def set_entry(
+        self,
+        section: str,
+        named: tuple[str, str],
+        values: Mapping[EntryPath, str],
+        entry: str,
+        place: SourceLocation,
+    ) -> None:
+        """Set values in the entry where it stands in a file of the operator's, else lay it over."""
+        found = self._find_file(section, named)
+        if found is not None:
+            file = self.files[found]
+            for path, value in values.items():
+                file = replace(file, text=set_value(file.text, section, named, path, value))
+            self.files[found] = file
+            return
+        index = self._overlay_file(PurePath(place.file).name)
+        file = self.files[index]
+        self.files[index] = replace(file, text=add_entry(file.text, section, named, entry))
+
+    def update_example(self, outcome: ExampleResult) -> None:
+        """Let an example expect what now comes out."""
+        example, named = outcome.example, ("name", outcome.example.name)
+        got = {key: value for key, (_, value) in outcome.wrong.items()}
+        expect = _format_flow_mapping({**example.expect, **got})
+        entry = f"{{name: {_format_flow_value(example.name)}, expect: {expect}}}"
+        values: dict[EntryPath, str] = {
+            ("expect", k): _format_flow_value(v) for k, v in got.items()
+        }
+        found = self._find_file("tests", named)
+        if found is not None and not self._has(found, "tests", named, "expect"):
+            values = {("expect",): expect}  # the operator's entry changed only what is given
+        self.set_entry("tests", named, values, entry, example.place)
+
+    def _find_file(self, section: str, named: tuple[str, str]) -> int | None:
+        """Return which of the operator's files has an entry of this name."""
+        mine = (at for at, file in enumerate(self.files) if self._is_ours(file))
+        return next((at for at in mine if self._fields(at, section, named) is not None), None)
+
+    def _fields(self, at: int, section: str, named: tuple[str, str]) -> frozenset[str] | None:
+        return list_fields(self.files[at].text, section, named)
+
+    def _has(self, at: int | None, section: str, named: tuple[str, str], field: str) -> bool:
+        return at is not None and field in (self._fields(at, section, named) or ())
+
+    def _is_ours(self, file: RuleFile) -> bool:
+        return file.own and get_top_value(file.text, "format") == self._kind
+
+    def _overlay_file(self, name: str) -> int:
+        """Return which file lies over the shipped one of this name, begun where there is none."""
+        for index, file in enumerate(self.files):
+            if file.own and file.name == name:
+                return index
+        self.files.append(RuleFile(str(self._folder / name), f"format: {self._kind}\n", own=True))
+        return len(self.files) - 1
+
+
+def _format_flow_mapping(values: Mapping[str, object]) -> str:
+    return (
+        f"{{{', '.join(f'{key}: {_format_flow_value(value)}' for key, value in values.items())}}}"
+    )
+
+
+def _format_flow_value(value: object) -> str:
+    """Return a value as YAML writes it on one line."""
+    if isinstance(value, frozenset):
+        return f"[{', '.join(sorted(_format_flow_value(each) for each in value))}]"
+    if isinstance(value, str) and _PLAIN_WORD.fullmatch(value):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)

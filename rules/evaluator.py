@@ -1,0 +1,128 @@
+"""Evaluates a ruleset: both engines on every decision, and a fault when they disagree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from rules import engine as durable
+from rules.compiler import compile_rules
+from rules.decide import build_decision
+from rules.facts import FACTS
+from rules.known_values import known_values
+from rules.ruleset import RuleFormat
+from rules.scoring import compute_score
+from rules.second_evaluator import SecondEvaluator
+from rules.verdict import ScoreResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rules.compiler import Shard
+    from rules.conditions import Condition
+    from rules.known_values import KnownValue
+    from rules.ruleset import Ruleset
+    from rules.verdict import Decision, Opinion
+
+    Compiler = Callable[[Sequence[tuple[str, Condition, bool]]], tuple[Shard, ...]]
+
+
+BOTH_ENGINES = "durable-rules+reference"
+SECOND_ENGINE = "reference"
+
+
+class GateFault(Exception):
+    """No verdict can be trusted: `reason_code`, a `sentence`, and a `dump` to keep (no texts)."""
+
+    def __init__(self, reason_code: str, sentence: str, dump: Mapping[str, Any]) -> None:
+        """Keep what the alarm and the stored dump need."""
+        super().__init__(sentence)
+        self.reason_code = reason_code
+        self.sentence = sentence
+        self.dump = dict(dump)
+
+
+class RuleEvaluator:
+    """Decides by one rule set. Pure: no clock, no chance, no I/O; the same facts, the same answer.
+
+    With `engines="both"` durable-rules and the reference evaluate every decision; where the C
+    extension is not installed the reference runs alone, and `engine` says so.
+    """
+
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        engines: Literal["both", "reference"] = "both",
+        compiler: Compiler = compile_rules,
+    ) -> None:
+        """Compile the set for each engine; raises `GateFault` when durable-rules refuses it."""
+        self.ruleset = ruleset
+        self._reference = SecondEvaluator(ruleset.conditions)
+        self._matcher: durable.DurableMatcher | None = None
+        if engines == "both" and durable.ENGINE_AVAILABLE:
+            try:
+                self._matcher = durable.DurableMatcher(compiler(ruleset.conditions))
+            except durable.EngineFault as fault:
+                raise self._build_fault("engine_fault", str(fault), {}) from fault
+        self.engine = SECOND_ENGINE if self._matcher is None else BOTH_ENGINES
+
+    def decide(self, facts: Mapping[str, object], opinions: Sequence[Opinion] = ()) -> Decision:
+        """The gate's answer on one message; raises `GateFault`, which means: not now, fail closed.
+
+        Facts that the vocabulary does not know are not read.
+        """
+        self._require_format(RuleFormat.GATE)
+        values = known_values(self.ruleset.reads, facts)
+        return build_decision(self.ruleset, values, self._find_fired(values), opinions, self.engine)
+
+    def score(self, facts: Mapping[str, object]) -> ScoreResult:
+        """The score of one prospect; raises `GateFault`."""
+        self._require_format(RuleFormat.SCORE)
+        values = known_values(self.ruleset.reads, facts)
+        result = compute_score(self.ruleset, values, self._find_fired(values))
+        assert result is not None  # noqa: S101 - the base of a score set is a number
+        return ScoreResult(
+            result.value,
+            result.raw,
+            result.band,
+            result.contributions,
+            self.ruleset.missing_facts(values),
+            self.ruleset.hash,
+            self.engine,
+        )
+
+    def close(self) -> None:
+        """Give the engine's memory back; the judge is not used afterwards."""
+        if self._matcher is not None:
+            self._matcher.close()
+
+    def _require_format(self, kind: RuleFormat) -> None:
+        if self.ruleset.format is not kind:
+            message = f"This set is `{self.ruleset.format}`; `{kind}` was asked for"
+            raise ValueError(message)
+
+    def _find_fired(self, values: Mapping[str, KnownValue]) -> frozenset[str]:
+        expected = self._reference.fired(values)
+        if self._matcher is None:
+            return expected
+        try:
+            got = self._matcher.fired(values)
+        except durable.EngineFault as fault:
+            raise self._build_fault("engine_fault", str(fault), values) from fault
+        if got != expected:
+            only = {"durable_rules": sorted(got - expected), "reference": sorted(expected - got)}
+            sentence = f"The two engines disagree on {', '.join(sorted(got ^ expected))}"
+            raise self._build_fault("engines_disagree", sentence, values, only=only)
+        return expected
+
+    def _build_fault(
+        self, code: str, sentence: str, values: Mapping[str, KnownValue], **more: object
+    ) -> GateFault:
+        """A fault with all that is needed to repeat it, but no private text."""
+        shown = {
+            name: sorted(value) if isinstance(value, frozenset) else value
+            for name, value in values.items()
+            if not FACTS[name].hashed
+        }
+        return GateFault(
+            code, sentence, {"ruleset": self.ruleset.hash, "values": shown, "only": {}, **more}
+        )

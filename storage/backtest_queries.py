@@ -1,0 +1,119 @@
+"""Reads past decisions in batches for a backtest, and what came after each of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage.connections import connect_for_reading
+from storage.times import format_timestamp
+from storage.tx import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+_MESSAGE_COLUMNS_AND_JOIN = (
+    "m.text, d.at, d.recipient, s.time_zone",
+    "JOIN messages AS m ON m.id = d.message LEFT JOIN sessions AS s ON s.name = m.session",
+)
+_BATCH_SIZE = (
+    200  # what a processor's cache holds: with ten times as many, each step reads memory anew
+)
+
+
+class DecisionBatch(NamedTuple):
+    """Some decisions, or faults in their place, column by column; documents and facts are JSON."""
+
+    rows: tuple[int, ...]
+    ids: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    documents: tuple[bytes, ...]
+    facts: tuple[bytes, ...]
+    texts: tuple[str | None, ...]
+    """Empty where it is forgotten. This and what follows is there only if it was asked for."""
+    times: tuple[str | None, ...]
+    recipients: tuple[str | None, ...]
+    zones: tuple[str | None, ...]
+    """The time zone of the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionAftermath:
+    """Whom a decision was about, and what came after it."""
+
+    decision: str
+    message: str
+    state: str
+    prospect: str | None
+    name: str
+    phone: str
+    answered: bool
+    complained: bool
+    bounced: bool
+
+
+@contextlib.contextmanager
+def open_snapshot(path: Path) -> Iterator[Reader]:
+    """Lend one consistent state of a database that another process may be writing."""
+    with contextlib.closing(connect_for_reading(path)) as connection:
+        connection.execute("BEGIN")
+        yield Reader(connection)
+
+
+def count_decisions(reader: Reader, since: datetime) -> int:
+    """Return how many decisions and faults there are since then."""
+    return int(
+        reader.value("SELECT count(*) FROM decisions WHERE at >= ?", (format_timestamp(since),))
+    )
+
+
+def iterate_decision_batches(
+    reader: Reader, since: datetime, *, messages: bool
+) -> Iterator[DecisionBatch]:
+    """Yield decisions, oldest first, some at a time; their messages only if asked for."""
+    about, join = _MESSAGE_COLUMNS_AND_JOIN if messages else ("NULL, NULL, NULL, NULL", "")
+    after = 0
+    # As bytes, JSON is read where it lies; as text it would be decoded first, and encoded again.
+    while rows := reader.all(
+        "SELECT d.rowid, d.id, d.verdict, CAST(d.document AS BLOB), CAST(d.facts AS BLOB),"
+        f" {about} FROM decisions AS d {join}"
+        f" WHERE d.rowid > ? AND d.at >= ? ORDER BY d.rowid LIMIT {_BATCH_SIZE}",
+        (after, format_timestamp(since)),
+    ):
+        page = DecisionBatch(*zip(*rows, strict=True))
+        yield page
+        after = page.rows[-1]
+
+
+def list_decision_aftermaths(reader: Reader, decisions: Sequence[str]) -> list[DecisionAftermath]:
+    """Return what came after each of these decisions, in no order."""
+    marks = ", ".join("?" for _ in decisions)
+    seen = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = m.contact AND e.at > d.at"
+    rows = reader.all(
+        "SELECT d.id, d.message, m.state, p.id AS prospect, coalesce(p.name, '') AS name,"
+        f" m.recipient, {seen} AND e.kind = 'inbound') AS answered,"
+        f" {seen} AND e.kind = 'complaint') AS complained,"
+        f" {seen} AND e.kind = 'bounce') AS bounced"
+        " FROM decisions AS d JOIN messages AS m ON m.id = d.message"
+        f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE d.id IN ({marks})",
+        tuple(decisions),
+    )
+    return [
+        DecisionAftermath(
+            decision=row["id"],
+            message=row["message"],
+            state=row["state"],
+            prospect=row["prospect"],
+            name=row["name"],
+            phone=row["recipient"],
+            answered=bool(row["answered"]),
+            complained=bool(row["complained"]),
+            bounced=bool(row["bounced"]),
+        )
+        for row in rows
+    ]

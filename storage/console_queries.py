@@ -1,0 +1,224 @@
+"""Counts and lists for the console's pages.
+
+Message search, waiting counts, session activity, the funnel, rule firings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from statemachines.message import MessageState
+from storage.messages import MessageRecord, message_from_row
+from storage.times import format_timestamp, parse_timestamp
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from storage.tx import Reader
+if TYPE_CHECKING:
+    from storage.tx import Reader
+
+
+_LEFT_OR_UNCERTAIN = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+_LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand')"
+_MIN_SEARCH_DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMessage:
+    """A message, and the name of whom it is for; empty where none is known."""
+
+    message: MessageRecord
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCount:
+    """How many of something wait, and since when the first does."""
+
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionActivity:
+    """What a session sent since a moment: messages, to how many people, and how many answered."""
+
+    sent: int
+    people: int
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFunnel:
+    """How far the messages that were asked for since a moment have come."""
+
+    asked: int
+    allowed: int
+    sent: int
+    delivered: int
+    read: int
+    answered: int
+
+
+def search_messages(
+    reader: Reader,
+    *,
+    states: Sequence[MessageState] = (),
+    text: str = "",
+    session: str = "",
+    after: str = "",
+    limit: int = 50,
+) -> list[ListedMessage]:
+    """Return messages, newest first, past the id `after`.
+
+    `text` is part of a name, of the words, or of a number (three digits or more); or an id.
+    """
+    digits = "".join(filter(str.isdigit, text))
+    number = f"%{digits}%" if len(digits) >= _MIN_SEARCH_DIGITS else ""
+    marks = ", ".join("?" for _ in states)
+    rows = reader.all(
+        "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
+        " LEFT JOIN prospects AS p ON p.contact = m.contact"
+        f" WHERE ({'1' if not states else f'm.state IN ({marks})'})"
+        " AND (? = '' OR m.session = ?) AND (? = '' OR m.id < ?)"
+        " AND (? = '' OR m.id = ? OR m.text LIKE ? ESCAPE '!' OR p.name LIKE ? ESCAPE '!'"
+        " OR (? <> '' AND m.recipient LIKE ?))"
+        " ORDER BY m.id DESC LIMIT ?",
+        (
+            *(state.value for state in states),
+            *(session, session, after, after),
+            *(text, text, _like_pattern(text), _like_pattern(text), number, number),
+            limit,
+        ),
+    )
+    return [ListedMessage(message_from_row(row), row["prospect_name"]) for row in rows]
+
+
+def _like_pattern(text: str) -> str:
+    """Return the pattern of a text that contains this one, letter by letter."""
+    for special in "!%_":
+        text = text.replace(special, f"!{special}")
+    return f"%{text}%"
+
+
+def get_prospect_name(reader: Reader, contact: str) -> str:
+    """Return the name of a contact's prospect; empty where there is none."""
+    return reader.value("SELECT name FROM prospects WHERE contact = ?", (contact,)) or ""
+
+
+def count_messages_in_states(
+    reader: Reader, states: Sequence[MessageState], *, channel: str = ""
+) -> WaitingCount:
+    """Return how many messages stand in any of these states, and since when the first does."""
+    marks = ", ".join("?" for _ in states)
+    row = reader.one(
+        "SELECT count(*) AS n, min(changed_at) AS since FROM messages"
+        f" WHERE state IN ({marks}) AND (? = '' OR channel = ?)",
+        (*(state.value for state in states), channel, channel),
+    )
+    return _waiting_count_from_row(row)
+
+
+def count_session_messages(reader: Reader, session: str, states: Sequence[MessageState]) -> int:
+    """Return how many messages of a session stand in any of these states."""
+    marks = ", ".join("?" for _ in states)
+    n: int = reader.value(
+        f"SELECT count(*) FROM messages WHERE session = ? AND state IN ({marks})",
+        (session, *(state.value for state in states)),
+    )
+    return n
+
+
+def get_session_activity(reader: Reader, session: str, since: datetime) -> SessionActivity:
+    """Return what a session sent since then, and how many of these people wrote after it."""
+    row = reader.one(
+        "SELECT count(*) AS sent, count(DISTINCT contact) AS people,"
+        " count(DISTINCT CASE WHEN EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = m.contact"
+        " AND i.own = 0 AND i.at >= m.sent_at) THEN contact END) AS answered"
+        " FROM messages AS m WHERE session = ? AND sent_at >= ?",
+        (session, format_timestamp(since)),
+    )
+    return SessionActivity(*tuple(row)) if row else SessionActivity(0, 0, 0)
+
+
+def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCount:
+    """Return how many people wrote last, are not suppressed, and wait for our answer."""
+    row = reader.one(
+        "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
+        " FROM inbound WHERE own = 0 AND (:session = '' OR session = :session)"
+        " GROUP BY contact) AS theirs"
+        " WHERE NOT EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = theirs.contact"
+        " AND s.lifted_at IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM inbound AS o WHERE o.contact = theirs.contact"
+        " AND o.own = 1 AND o.at > last)"
+        " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = theirs.contact"
+        f" AND m.state IN {_LEFT_OR_UNCERTAIN} AND coalesce(m.sent_at, m.changed_at) > last)",
+        {"session": session},
+    )
+    return _waiting_count_from_row(row)
+
+
+def _waiting_count_from_row(row: sqlite3.Row | None) -> WaitingCount:
+    if row is None or row["since"] is None:
+        return WaitingCount(0, None)
+    return WaitingCount(row["n"], parse_timestamp(row["since"]))
+
+
+def get_message_funnel(reader: Reader, since: datetime) -> MessageFunnel:
+    """Return how far the messages asked for since then have come; read implies delivered."""
+    row = reader.one(
+        "SELECT count(*) AS asked,"
+        " coalesce(sum(EXISTS (SELECT 1 FROM message_history AS h WHERE h.message = m.id"
+        " AND h.state = 'cleared')), 0) AS allowed,"
+        f" coalesce(sum(state IN {_LEFT}), 0) AS sent,"
+        " coalesce(sum(state IN ('delivered', 'read')), 0) AS delivered,"
+        " coalesce(sum(state = 'read'), 0) AS read,"
+        f" coalesce(sum(state IN {_LEFT} AND EXISTS (SELECT 1 FROM inbound AS i"
+        " WHERE i.contact = m.contact AND i.own = 0"
+        " AND i.at >= coalesce(m.sent_at, m.changed_at))), 0) AS answered"
+        " FROM messages AS m WHERE created_at >= ?",
+        (format_timestamp(since),),
+    )
+    return MessageFunnel(*tuple(row)) if row else MessageFunnel(0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFirings:
+    """How many messages a rule of the gate spoke on, lately and over a longer time."""
+
+    lately: int
+    longer: int
+
+
+NO_FIRINGS = RuleFirings(0, 0)
+
+
+def count_gate_rule_firings(
+    reader: Reader, *, lately: datetime, longer: datetime
+) -> dict[str, RuleFirings]:
+    """Return by rule on how many messages it fired since each moment; each message counts once."""
+    rows = reader.all(
+        "SELECT rule, count(DISTINCT CASE WHEN at >= :lately THEN message END) AS lately,"
+        " count(DISTINCT message) AS longer FROM ("
+        "SELECT d.at, d.message, json_extract(v.value, '$.id') AS rule"
+        " FROM decisions AS d, json_each(d.document, '$.vetoes') AS v WHERE d.at >= :longer"
+        " UNION ALL SELECT d.at, d.message, json_extract(c.value, '$.id')"
+        " FROM decisions AS d, json_each(d.document, '$.contributions') AS c"
+        " WHERE d.at >= :longer) GROUP BY rule",
+        {"lately": format_timestamp(lately), "longer": format_timestamp(longer)},
+    )
+    return {row["rule"]: RuleFirings(row["lately"], row["longer"]) for row in rows}
+
+
+def count_score_rule_firings(reader: Reader) -> dict[str, int]:
+    """Return by rule for how many prospects it counts, as they are scored now."""
+    rows = reader.all(
+        "SELECT json_extract(c.value, '$.id') AS rule, count(*) AS n FROM prospects AS p,"
+        " json_each(p.score_explanation, '$.contributions') AS c"
+        " WHERE p.score_explanation IS NOT NULL GROUP BY rule"
+    )
+    return {row["rule"]: row["n"] for row in rows}

@@ -1,0 +1,275 @@
+"""Reads everything the gate must know of one message.
+
+Contact, session, history, and how the number's first contacts went.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from storage.times import format_timestamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
+from typing import TYPE_CHECKING
+
+from storage import (
+    contacts,
+    decisions,
+    evidence,
+    halts,
+    prospect_reviews,
+    prospects,
+    spends,
+    suppressions,
+)
+from storage.times import parse_timestamp
+
+if TYPE_CHECKING:
+    from storage.evidence import Evidence
+    from storage.messages import MessageRecord
+    from storage.prospect_reviews import ProspectReview
+    from storage.prospects import ProspectRecord
+    from storage.tx import Reader
+
+
+LATEST_FIRST_CONTACTS: Final = 20
+"""How many first contacts speak for a number."""
+DELIVERED_WITHIN: Final = timedelta(hours=24)
+ANSWERED_WITHIN: Final = timedelta(hours=72)
+
+_FIRST_CONTACT_LEFT = (
+    "(m.state IN ('sent', 'delivered', 'read', 'confirmed_by_hand')"
+    " OR (m.state = 'failed' AND m.sent_at IS NOT NULL))"
+)
+_EVIDENCE_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.contact AND e.at >= c.at"
+_ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = 'inbound')"
+_ANSWERED_WITHOUT_REFUSAL = (
+    f"{_EVIDENCE_SINCE} AND e.kind = 'inbound' AND e.value NOT IN ('refused', 'opt_out'))"
+)
+_COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = 'complaint')"
+_UNDELIVERED = f"(c.state = 'failed' OR (c.state = 'sent' AND NOT {_ANSWERED}))"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContactShare:
+    """So many of so many; ``of`` is `LATEST` at most."""
+
+    count: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContactRates:
+    """A number's record. Each share is of the latest that have had their time.
+
+    ``answered``: they wrote back, and it was no refusal; of those `ANSWERED_WITHIN` old.
+    ``undelivered``: failed, or no sign that it arrived; of those whose fate is known, or
+    `DELIVERED_WITHIN` old. Of what was sent by hand nobody hears whether it arrived.
+    ``complained``: a complaint came after it; of all.
+    """
+
+    answered: FirstContactShare
+    undelivered: FirstContactShare
+    complained: FirstContactShare
+
+
+def get_first_contact_rates(reader: Reader, phone: str, at: datetime) -> FirstContactRates:
+    """Return the record of a number (``phone``: as in `storage.spends`) as of ``at``."""
+    times = {
+        "phone": phone,
+        "answered_by": format_timestamp(at - ANSWERED_WITHIN),
+        "delivered_by": format_timestamp(at - DELIVERED_WITHIN),
+    }
+    settled = "m.state <> 'confirmed_by_hand' AND (m.state <> 'sent' OR s.at <= :delivered_by)"
+    return FirstContactRates(
+        answered=_count_share(reader, _ANSWERED_WITHOUT_REFUSAL, "s.at <= :answered_by", times),
+        undelivered=_count_share(reader, _UNDELIVERED, settled, times),
+        complained=_count_share(reader, _COMPLAINED, "TRUE", times),
+    )
+
+
+def _count_share(
+    reader: Reader, counted: str, ripe: str, values: dict[str, str]
+) -> FirstContactShare:
+    row = reader.one(
+        f"SELECT coalesce(sum({counted}), 0) AS n, count(*) AS latest FROM"
+        " (SELECT m.contact, m.state, s.at FROM spends AS s JOIN messages AS m ON m.id = s.message"
+        " WHERE s.phone = :phone AND s.kind IN ('new_chat', 'manual_new_chat')"
+        f" AND s.message IS NOT NULL AND {_FIRST_CONTACT_LEFT} AND {ripe}"
+        f" ORDER BY s.at DESC LIMIT {LATEST_FIRST_CONTACTS}) AS c",
+        values,
+    )
+    return FirstContactShare(row["n"], row["latest"]) if row else FirstContactShare(0, 0)
+
+
+_MAYBE_LEFT = (
+    "('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+)
+_LEFT_AT = "coalesce(sent_at, changed_at)"
+"""When a message left: a receipt that came later does not make it younger."""
+
+_COMPARED_TEXTS = 50
+"""How many of the latest texts to others a commercial message is compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """The session that would carry a message, and its phone number's standing."""
+
+    name: str
+    connection: str
+    sending: str
+    phone: str | None
+    time_zone: str
+    linked_at: datetime | None
+    banned: bool
+    new_chats_stopped: bool
+    new_chats_24h: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContactHistory:
+    """What went before between us and the contact; counts are of messages that left."""
+
+    sent_24h: int
+    sent_7d: int
+    sent_30d: int
+    ever: int
+    unanswered: int
+    duplicate: bool
+    recent_texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationContext:
+    """One message's surroundings at ``at``. ``revision`` is compared when it is released.
+
+    ``reviewed`` is a person's word on the prospect that holds now. ``first_contacts`` are those
+    of the session's number. ``campaign_sent`` is None without a campaign.
+    """
+
+    at: datetime
+    contact: str
+    revision: int
+    prospect: ProspectRecord | None
+    evidence: tuple[Evidence, ...]
+    suppressed: bool
+    review_reason: str | None
+    reviewed: ProspectReview | None
+    approved: bool
+    halted: bool
+    session: SessionContext
+    first_contacts: FirstContactRates
+    history: ContactHistory
+    campaign_sent: int | None
+
+
+def read_evaluation_context(
+    reader: Reader, message: MessageRecord, at: datetime
+) -> EvaluationContext:
+    """Return the circumstances of a message as they are in this one read."""
+    contact = message.contact
+    session = read_session_context(reader, message.session, at)
+    return EvaluationContext(
+        at=at,
+        contact=contact,
+        revision=contacts.get_contact_revision(reader, contact),
+        prospect=prospects.find_prospect_by_contact(reader, contact),
+        evidence=tuple(evidence.list_contact_evidence(reader, contact)),
+        suppressed=suppressions.is_contact_suppressed(reader, contact),
+        review_reason=reader.value("SELECT review_reason FROM contacts WHERE id = ?", (contact,)),
+        reviewed=prospect_reviews.get_current_prospect_review(reader, contact, at),
+        approved=decisions.is_message_approved(
+            reader,
+            message=message.id,
+            body_hash=message.body_hash,
+            recipient=message.recipient,
+            channel=message.channel,
+            at=at,
+        ),
+        halted=halts.get_current_halt(reader) is not None,
+        session=session,
+        first_contacts=get_first_contact_rates(reader, session.phone or session.name, at),
+        history=_read_contact_history(reader, message, at),
+        campaign_sent=_count_campaign_messages(reader, message.campaign),
+    )
+
+
+def read_session_context(reader: Reader, name: str, at: datetime) -> SessionContext:
+    """Return the session's standing; a KeyError for a name that is not there."""
+    row = reader.one(
+        "SELECT s.*, n.first_linked_at, n.banned_at, n.new_chats_stopped_at"
+        " FROM sessions AS s LEFT JOIN numbers AS n ON n.phone = s.phone WHERE s.name = ?",
+        (name,),
+    )
+    if row is None:
+        raise KeyError(name)
+    since = at - timedelta(hours=24)
+    return SessionContext(
+        name=name,
+        connection=row["connection"],
+        sending=row["sending"],
+        phone=row["phone"],
+        time_zone=row["time_zone"],
+        linked_at=parse_timestamp(row["first_linked_at"]) if row["first_linked_at"] else None,
+        banned=row["banned_at"] is not None,
+        new_chats_stopped=row["new_chats_stopped_at"] is not None,
+        new_chats_24h=spends.count_spends(
+            reader, row["phone"] or name, spends.SpendKind.NEW_CHAT, since
+        ),
+    )
+
+
+def _count_campaign_messages(reader: Reader, campaign: str | None) -> int | None:
+    if not campaign:
+        return None
+    n: int = reader.value(
+        f"SELECT count(*) FROM messages WHERE campaign = ? AND state IN {_MAYBE_LEFT}", (campaign,)
+    )
+    return n
+
+
+def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) -> ContactHistory:
+    def left_since(days: float) -> int:
+        since = format_timestamp(at - timedelta(days=days))
+        n: int = reader.value(
+            "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
+            f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ?",
+            (message.contact, message.id, since),
+        )
+        return n
+
+    answered = reader.value(
+        "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0", (message.contact,)
+    )
+    unanswered = reader.value(
+        "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
+        f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ?",
+        (message.contact, message.id, answered or ""),
+    )
+    duplicate = reader.value(
+        "SELECT 1 FROM messages WHERE contact = ? AND id < ? AND body_hash = ?"
+        f" AND (state IN {_MAYBE_LEFT}"
+        " OR state IN ('queued', 'cleared', 'held', 'deferred', 'taken'))"
+        " AND created_at > ?",
+        (message.contact, message.id, message.body_hash, format_timestamp(at - timedelta(days=30))),
+    )
+    # By name: left to itself the planner walks through everything that ever left.
+    texts = reader.all(
+        "SELECT text FROM messages INDEXED BY messages_sold_lately"
+        " WHERE contact <> ? AND kind = 'commercial'"
+        f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
+        (message.contact, format_timestamp(at - timedelta(days=1)), _COMPARED_TEXTS),
+    )
+    return ContactHistory(
+        sent_24h=left_since(1),
+        sent_7d=left_since(7),
+        sent_30d=left_since(30),
+        ever=left_since(36500),
+        unanswered=unanswered,
+        duplicate=bool(duplicate),
+        recent_texts=tuple(row["text"] for row in texts),
+    )

@@ -1,0 +1,91 @@
+"""Searches prospects by name, trade, origin or number, for the API and for the console's list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from storage.prospects import ProspectRecord, prospect_from_row
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
+from statemachines.prospect import ValidationState
+from storage.tx import Reader
+
+_MIN_SEARCH_DIGITS: Final = 3
+_IS_SUPPRESSED: Final = (
+    "EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = p.contact AND s.lifted_at IS NULL)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProspectDirectoryEntry:
+    """A prospect, and whether they asked not to be written to."""
+
+    prospect: ProspectRecord
+    suppressed: bool
+
+
+def search_prospect_directory(
+    reader: Reader,
+    *,
+    text: str = "",
+    validation: str = "",
+    permission: str = "",
+    import_: str = "",
+    after: str = "",
+    limit: int = 50,
+) -> list[ProspectDirectoryEntry]:
+    """Return prospects, newest first, past the id `after`.
+
+    `text` is part of a name, a trade or an origin, or digits of a number, however it is written.
+    """
+    digits = "".join(filter(str.isdigit, text))
+    rows = reader.all(
+        f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
+        " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"
+        " AND (:permission = '' OR permission = :permission)"
+        " AND (:import = '' OR import = :import) AND (:text = '' OR id = :text"
+        " OR instr(lower(name || char(10) || trade || char(10) || cartera_origen), lower(:text))"
+        " OR (:digits <> '' AND instr(phone, :digits))) ORDER BY id DESC LIMIT :limit",
+        {
+            "after": after,
+            "validation": validation,
+            "permission": permission,
+            "import": import_,
+            "text": text,
+            "digits": digits if len(digits) >= _MIN_SEARCH_DIGITS else "",
+            "limit": limit,
+        },
+    )
+    return [ProspectDirectoryEntry(prospect_from_row(row), bool(row["suppressed"])) for row in rows]
+
+
+def search_prospects(
+    reader: Reader,
+    *,
+    text: str = "",
+    validation: ValidationState | None = None,
+    permission: str | None = None,
+    after: str = "",
+    limit: int = 50,
+) -> list[ProspectRecord]:
+    """Return prospects in the order they came, that follow the id ``after``.
+
+    ``text`` is part of a name, a trade, an origin or a number.
+    """
+    rows = reader.all(
+        "SELECT * FROM prospects WHERE id > :after"
+        " AND (:validation IS NULL OR validation = :validation)"
+        " AND (:permission IS NULL OR permission = :permission)"
+        " AND instr(lower(name || char(10) || trade || char(10) || cartera_origen || char(10)"
+        " || phone), lower(:text)) ORDER BY id LIMIT :limit",
+        {
+            "after": after,
+            "validation": validation,
+            "permission": permission,
+            "text": text or "+",  # which every number has
+            "limit": limit,
+        },
+    )
+    return [prospect_from_row(row) for row in rows]

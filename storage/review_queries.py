@@ -1,0 +1,146 @@
+"""Lists what waits for a person's review.
+
+Held messages, prospects to decide on, numbers that no check can settle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from storage import prospect_reviews
+from storage.console_queries import ListedMessage
+from storage.messages import message_from_row
+from storage.prospect_reviews import CURRENT_PROSPECT_REVIEW
+from storage.prospects import ProspectRecord, prospect_from_row
+from storage.times import format_timestamp, parse_timestamp
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from storage.tx import Reader
+
+
+MAX_UNKNOWN_ANSWERS: Final = 3
+"""After so many answers that say nothing only a person's word helps."""
+
+_MESSAGE_NEEDS_REVIEW: Final = "(m.state = 'held' OR (m.state = 'deferred' AND m.needs_review = 1))"
+_PROSPECT_OPEN: Final = (
+    "p.permission NOT IN ('none', 'refused')"
+    " AND NOT EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = p.contact"
+    " AND s.lifted_at IS NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM messages AS m"
+    f" WHERE m.contact = p.contact AND {_MESSAGE_NEEDS_REVIEW})"
+)
+_NUMBER_NEEDS_REVIEW: Final = (
+    "p.validation IN ('unchecked', 'expired')"
+    f" AND (p.check_attempts >= {MAX_UNKNOWN_ANSWERS} OR p.line_type = 'fixed_line')"
+    f" AND {_PROSPECT_OPEN}"
+)
+_PROSPECTS_WITH_REASON: Final = (
+    "SELECT p.*, c.review_reason, c.review_asked_at FROM prospects AS p"
+    " JOIN contacts AS c ON c.id = p.contact"
+)
+_PROSPECTS_NEEDING_REVIEW: Final = (
+    f"{_PROSPECTS_WITH_REASON} WHERE p.id IN"
+    " (SELECT id FROM prospects WHERE score_contactabilidad BETWEEN :lowest AND :highest"
+    " UNION SELECT w.id FROM contacts AS a JOIN prospects AS w ON w.contact = a.id"
+    " WHERE a.review_reason IS NOT NULL)"
+    f" AND {_PROSPECT_OPEN} AND p.validation NOT IN ('not_reachable', 'erased')"
+    f" AND NOT ({_NUMBER_NEEDS_REVIEW})"
+    f" AND NOT EXISTS ({CURRENT_PROSPECT_REVIEW.format(contact='p.contact')})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingProspect:
+    """A prospect that waits for a person's word; ``sentence`` says why, ``since`` when it began."""
+
+    prospect: ProspectRecord
+    sentence: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewQueue:
+    """The longest waiting of both kinds, and how many there are in all."""
+
+    messages: list[ListedMessage]
+    numbers: list[ProspectRecord]
+    message_count: int
+    number_count: int
+
+
+def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
+    """Return what waits for a person, of each kind `limit` at most, longest waiting first.
+
+    A number whose message waits is not listed a second time; nor is one that nobody may write to.
+    """
+    waiting = reader.all(
+        "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
+        f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE {_MESSAGE_NEEDS_REVIEW}"
+        " ORDER BY m.created_at, m.id LIMIT ?",
+        (limit,),
+    )
+    numbers = reader.all(
+        f"SELECT p.* FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW} ORDER BY p.id LIMIT ?",
+        (limit,),
+    )
+    return ReviewQueue(
+        [ListedMessage(message_from_row(row), row["prospect_name"]) for row in waiting],
+        [prospect_from_row(row) for row in numbers],
+        reader.value(f"SELECT count(*) FROM messages AS m WHERE {_MESSAGE_NEEDS_REVIEW}"),
+        reader.value(f"SELECT count(*) FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW}"),
+    )
+
+
+def list_waiting_prospects(
+    reader: Reader, band: range, at: datetime, limit: int
+) -> list[WaitingProspect]:
+    """Return prospects that wait for a person's word on themselves: words to read come first.
+
+    They wrote what a person should read, or their score lies in ``band``, and nobody's word on
+    them holds. Whoever stands in the queue for a message or a number already is not listed twice.
+    """
+    rows = reader.all(
+        f"{_PROSPECTS_NEEDING_REVIEW}"
+        " ORDER BY c.review_reason IS NULL, c.review_asked_at, p.id LIMIT :limit",
+        {**_band_parameters(band, at), "limit": limit},
+    )
+    return [_waiting_prospect_from_row(row) for row in rows]
+
+
+def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
+    """Return how many prospects wait for a person's word on themselves."""
+    n: int = reader.value(
+        f"SELECT count(*) FROM ({_PROSPECTS_NEEDING_REVIEW})", _band_parameters(band, at)
+    )
+    return n
+
+
+def get_waiting_prospect(
+    reader: Reader, prospect: ProspectRecord, band: range, at: datetime
+) -> WaitingProspect | None:
+    """Return why a prospect waits for a person's word on itself; None where it does not."""
+    row = reader.one(f"{_PROSPECTS_WITH_REASON} WHERE p.id = :prospect", {"prospect": prospect.id})
+    if row is None:
+        return None
+    in_band = prospect.score_contactabilidad in band
+    decided = prospect_reviews.get_current_prospect_review(reader, prospect.contact, at) is not None
+    asked = row["review_reason"] is not None or (in_band and not decided)
+    return _waiting_prospect_from_row(row) if asked else None
+
+
+def _band_parameters(band: range, at: datetime) -> dict[str, object]:
+    return {"lowest": band.start, "highest": band.stop - 1, "at": format_timestamp(at)}
+
+
+def _waiting_prospect_from_row(row: sqlite3.Row) -> WaitingProspect:
+    prospect, reason = prospect_from_row(row), row["review_reason"]
+    if reason is None:
+        sentence = f"A score of {prospect.score_contactabilidad} needs a person's approval"
+        return WaitingProspect(prospect, sentence, prospect.created_at)
+    asked_at = row["review_asked_at"]
+    since = parse_timestamp(asked_at) if asked_at else prospect.updated_at
+    return WaitingProspect(prospect, reason, since)

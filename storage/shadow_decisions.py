@@ -1,0 +1,93 @@
+"""The `shadow_decisions` table.
+
+What a shadow rule set would have decided, counted and never obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from storage.json_columns import encode_json
+from storage.times import format_timestamp, parse_timestamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowDisagreement:
+    """One decision that a shadow would have made otherwise."""
+
+    decision: str
+    message: str
+    prospect: str | None
+    at: datetime
+    live: str
+    shadow: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowStatistics:
+    """How often a shadow was asked, and how often it said otherwise."""
+
+    asked: int
+    differed: int
+    flips: Mapping[str, int]
+    """`live → shadow` to how often."""
+
+
+def insert_shadow_decision(
+    tx: Tx,
+    *,
+    decision: str,
+    at: datetime,
+    ruleset: str,
+    verdict: str,
+    live: str,
+    document: Mapping[str, object],
+) -> None:
+    """Keep what the shadow says of a decision that is stored in the same transaction."""
+    tx.execute(
+        "INSERT INTO shadow_decisions (decision, at, ruleset, verdict, live, document)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (decision, format_timestamp(at), ruleset, verdict, live, encode_json(document)),
+    )
+
+
+def get_shadow_statistics(reader: Reader, ruleset: str) -> ShadowStatistics:
+    """Return the counts of one shadow set."""
+    rows = reader.all(
+        "SELECT live, verdict, count(*) AS n FROM shadow_decisions WHERE ruleset = ?"
+        " GROUP BY live, verdict ORDER BY n DESC",
+        (ruleset,),
+    )
+    flips = {f"{r['live']} → {r['verdict']}": r["n"] for r in rows if r["live"] != r["verdict"]}
+    return ShadowStatistics(sum(row["n"] for row in rows), sum(flips.values()), flips)
+
+
+def list_shadow_disagreements(reader: Reader, ruleset: str, limit: int) -> list[ShadowDisagreement]:
+    """Return the newest decisions that the shadow would have made otherwise."""
+    rows = reader.all(
+        "SELECT s.*, d.message, p.id AS prospect FROM shadow_decisions AS s"
+        " JOIN decisions AS d ON d.id = s.decision JOIN messages AS m ON m.id = d.message"
+        " LEFT JOIN prospects AS p ON p.contact = m.contact"
+        " WHERE s.ruleset = ? AND (s.verdict = s.live) = 0 ORDER BY s.at DESC LIMIT ?",
+        (ruleset, limit),
+    )
+    return [
+        ShadowDisagreement(
+            decision=row["decision"],
+            message=row["message"],
+            prospect=row["prospect"],
+            at=parse_timestamp(row["at"]),
+            live=row["live"],
+            shadow=row["verdict"],
+            sentence=json.loads(row["document"])["sentence"],
+        )
+        for row in rows
+    ]

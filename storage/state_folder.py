@@ -1,0 +1,112 @@
+"""The state folder: its file names, its lock, and writes that survive a power cut."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from storage.errors import DatabaseInUse, DatabaseReadOnly
+
+PRIVATE_FILE_MODE: Final = 0o600
+PRIVATE_FOLDER_MODE: Final = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """The one folder of an installation."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / "leadmaster.db"
+
+    @property
+    def wal(self) -> Path:
+        """SQLite's write-ahead log: committed changes on their way into the database."""
+        return self.path / "leadmaster.db-wal"
+
+    @property
+    def anchor(self) -> Path:
+        """What this folder remembers about its database."""
+        return self.path / "leadmaster.anchor"
+
+    @property
+    def journal(self) -> Path:
+        """The opt-outs, a second time."""
+        return self.path / "suppressions.journal"
+
+    @property
+    def suppression_key(self) -> Path:
+        """The key of the hashes in that journal and in the database."""
+        return self.path / "suppressions.key"
+
+    @property
+    def backups(self) -> Path:
+        """Copies made before migrations."""
+        return self.path / "backups"
+
+
+class FolderLock:
+    """Holds a state folder for one process; the kernel lets go when the process ends."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        """Make the folder if need be and take it. Raises DatabaseInUse, DatabaseReadOnly."""
+        try:
+            folder.path.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
+            self._descriptor = os.open(
+                folder.path / "leadmaster.lock",
+                os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+                PRIVATE_FILE_MODE,
+            )
+        except OSError as error:
+            raise DatabaseReadOnly(
+                f"The folder {folder.path} can not be written ({error.strerror}).",
+                "Give its ownership to the user that runs the daemon, or name another folder.",
+            ) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise DatabaseInUse(
+                f"Another daemon is running on {folder.path}.",
+                "Stop it first, or give this one a folder of its own.",
+            ) from None
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        os.close(self._descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a private file as a whole: after a power cut it is the old one or the new one."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    create_durably(draft, content)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def create_durably(path: Path, content: bytes = b"") -> None:
+    """Make a private file that must not exist yet, and put it and its name on the disk."""
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE_MODE
+    )
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Put the names in a folder on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,118 @@
+"""Reads what happened with one contact for the console's timeline.
+
+Conversation, message history, score changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from statemachines.message import MessageState
+from storage.times import parse_timestamp
+
+if TYPE_CHECKING:
+    from storage.tx import Reader
+
+
+_LEFT_OR_UNCERTAIN: Final = (
+    "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
+)
+_TRANSIENT_STATES: Final = "('queued', 'cleared', 'sending')"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationEntry:
+    """One line of a conversation. An own one without `state` was typed on the phone itself."""
+
+    at: datetime
+    ours: bool
+    text: str
+    state: MessageState | None = None
+
+    def __repr__(self) -> str:
+        """Keep the body out of logs."""
+        return f"Said({self.at}, {'ours' if self.ours else 'theirs'})"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHistoryRecord:
+    """One move of one of the person's messages."""
+
+    message: str
+    at: datetime
+    state: MessageState
+    reason_code: str
+    sentence: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """The score that a prospect had from a moment on, and why it was computed anew."""
+
+    at: datetime
+    score: int
+    sentence: str
+
+
+def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[ConversationEntry]:
+    """Return the latest that was said between us, oldest first; only what left, or may have."""
+    rows = reader.all(
+        "SELECT at, own AS ours, text, NULL AS state FROM inbound WHERE contact = :contact"
+        " UNION ALL SELECT coalesce(sent_at, changed_at), 1, text, state FROM messages"
+        f" WHERE contact = :contact AND state IN {_LEFT_OR_UNCERTAIN}"
+        " ORDER BY at DESC LIMIT :limit",
+        {"contact": contact, "limit": limit},
+    )
+    return [
+        ConversationEntry(
+            parse_timestamp(row["at"]),
+            bool(row["ours"]),
+            row["text"],
+            MessageState(row["state"]) if row["state"] else None,
+        )
+        for row in reversed(rows)
+    ]
+
+
+def list_contact_message_history(
+    reader: Reader, contact: str, limit: int = 60
+) -> list[MessageHistoryRecord]:
+    """Return the latest moves of a contact's messages, oldest first.
+
+    Left out is what passes in a moment; an approval, which is such a move too, is told.
+    """
+    rows = reader.all(
+        "SELECT h.* FROM message_history AS h JOIN messages AS m ON m.id = h.message"
+        f" WHERE m.contact = ? AND (h.state NOT IN {_TRANSIENT_STATES}"
+        " OR h.reason_code = 'approved')"
+        " ORDER BY h.id DESC LIMIT ?",
+        (contact, limit),
+    )
+    return [
+        MessageHistoryRecord(
+            row["message"],
+            parse_timestamp(row["at"]),
+            MessageState(row["state"]),
+            row["reason_code"],
+            row["sentence"],
+            row["who"],
+        )
+        for row in reversed(rows)
+    ]
+
+
+def list_score_changes(reader: Reader, prospect: str) -> list[ScoreChange]:
+    """Return how a prospect's score changed, oldest first, as far back as events are kept."""
+    rows = reader.all(
+        "SELECT at, score, sentence FROM (SELECT seq, at,"
+        " json_extract(data, '$.score_contactabilidad') AS score,"
+        " json_extract(data, '$.sentence') AS sentence,"
+        " lag(json_extract(data, '$.score_contactabilidad')) OVER (ORDER BY seq) AS before"
+        " FROM events WHERE type = 'prospect.changed' AND subject = ?)"
+        " WHERE score IS NOT NULL AND score IS NOT before ORDER BY seq",
+        (prospect,),
+    )
+    return [ScoreChange(parse_timestamp(row["at"]), row["score"], row["sentence"]) for row in rows]

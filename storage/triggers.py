@@ -1,0 +1,125 @@
+"""SQL triggers, made anew at every open.
+
+No illegal transition of a message, no change to append-only tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+from statemachines.message import WIRE_ID_STATES, MessageState, build_transition_guard
+
+
+def _quote_states(states: frozenset[MessageState]) -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+def _format_trigger(
+    name: str, event: str, when: str, sentence: str, table: str = "messages"
+) -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {when} "
+        f"BEGIN SELECT RAISE (ABORT, '{sentence}'); END"
+    )
+
+
+_PROOF_MISSING = (
+    f"(NEW.state IN ({_quote_states(WIRE_ID_STATES)}) AND coalesce(NEW.wire_id, '') = '')"
+    " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
+    " OR NEW.in_flight_key IS NULL))"
+    " OR (NEW.state IN ('taken', 'revealed')"
+    " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
+)
+_TEXT_REWRITTEN = (
+    "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
+    " OR NEW.text NOT IN (OLD.text, '')"
+)
+
+MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
+    "messages_begin_queued": (
+        "INSERT",
+        "NEW.state <> 'queued'",
+        "a message begins as queued",
+    ),
+    "messages_move_legally": (
+        "UPDATE OF state",
+        f"NEW.state <> OLD.state AND NOT ({build_transition_guard('OLD', 'NEW')})",
+        "that move is not in the declaration of a message",
+    ),
+    "messages_hold_their_proof": (
+        "UPDATE",
+        _PROOF_MISSING,
+        "that state needs its proof: wire id, decision and permit, or taker and lease",
+    ),
+    "messages_change_channel_before_the_gate": (
+        "UPDATE OF channel",
+        "NEW.channel <> OLD.channel AND NEW.state <> 'queued'",
+        "a message changes its channel only to be judged again",
+    ),
+    "messages_keep_their_session": (
+        "UPDATE OF session",
+        "NEW.session <> OLD.session",
+        "a message stays with the session it was judged for",
+    ),
+    "messages_are_not_replaced": (
+        "INSERT",
+        "EXISTS (SELECT 1 FROM messages WHERE id = NEW.id)",
+        "a message is entered once",
+    ),
+    "messages_stay": (
+        "DELETE",
+        "TRUE",
+        "a message is never deleted, only its words are forgotten",
+    ),
+    "messages_keep_their_wire_id": (
+        "UPDATE OF wire_id",
+        "OLD.wire_id IS NOT NULL AND NEW.wire_id IS NOT OLD.wire_id",
+        "an acknowledged id is never changed",
+    ),
+    "messages_keep_their_text": (
+        "UPDATE OF text, body_hash, recipient",
+        _TEXT_REWRITTEN,
+        "text and recipient of a message are never changed, the text only forgotten",
+    ),
+}
+"""Each guard by name: which statements it watches, what it refuses, and what it says."""
+
+
+APPEND_ONLY_TABLES: Mapping[str, str] = {
+    "decisions": "UPDATE OF id, message, at, phase, ruleset, verdict, body_hash, document, facts",
+    "permits": "UPDATE",
+    "message_history": "UPDATE",
+    "audit": "UPDATE",
+    "prospect_reviews": "UPDATE OF id, word, who, reason, at, expires_at",
+    "ruleset_history": "UPDATE",
+}
+"""Tables that only grow, and what of their rows is never changed.
+
+(A decision's number is taken out when its days are over, and what was said of a contact goes with
+it where two turn out to be one; everything else of both stays.)
+"""
+
+ERASABLE_TABLES = frozenset({"prospect_reviews"})
+"""Those of them whose rows go with a person who is forgotten; all others are never deleted."""
+
+
+def build_triggers() -> dict[str, str]:
+    """Return the guards by name, as SQL."""
+    found = {name: _format_trigger(name, *guard) for name, guard in MESSAGE_TRIGGERS.items()}
+    for table, update in APPEND_ONLY_TABLES.items():
+        events = {f"{table}_stay": "DELETE", f"{table}_stay_as_they_are": update}
+        if table in ERASABLE_TABLES:
+            del events[f"{table}_stay"]
+        for name, event in events.items():
+            found[name] = _format_trigger(
+                name, event, "TRUE", "what was decided is kept as it was", table
+            )
+    return found
+
+
+def install_triggers(connection: sqlite3.Connection) -> None:
+    """Replace the guards in the open transaction of ``connection``."""
+    for name, statement in build_triggers().items():
+        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        connection.execute(statement)

@@ -1,0 +1,87 @@
+"""Lists what number checks need.
+
+Sessions that can check, prospects that wait for one, checks without answer, expired validations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.prospects import ProspectRecord, prospect_from_row
+from storage.times import format_timestamp, parse_timestamp
+from storage.tx import Reader
+
+_MANUAL = "manual"  # a person's own phone, to which there is no line
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSession:
+    """A session with an open line, and since when its number is linked here."""
+
+    session: str
+    phone: str
+    linked_at: datetime
+
+
+def list_check_sessions(reader: Reader) -> list[CheckSession]:
+    """Return the sessions that have a line open, the longest linked first; none of a banned one."""
+    rows = reader.all(
+        "SELECT s.name, s.phone, n.first_linked_at FROM sessions AS s"
+        " JOIN numbers AS n ON n.phone = s.phone"
+        " WHERE s.connection = 'ready' AND s.deleted_at IS NULL AND n.banned_at IS NULL"
+        " AND s.channel <> ? ORDER BY n.first_linked_at, s.name",
+        (_MANUAL,),
+    )
+    return [
+        CheckSession(row["name"], row["phone"], parse_timestamp(row["first_linked_at"]))
+        for row in rows
+    ]
+
+
+def list_prospects_awaiting_check(
+    reader: Reader, *, checked_before: datetime, limit: int
+) -> list[str]:
+    """Return prospects whose messages wait for a check, in the order of the oldest message.
+
+    Those who were asked about after ``asked_before`` are left out: the answer was no answer.
+    """
+    rows = reader.all(
+        "SELECT p.id FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"
+        " WHERE m.state = 'deferred' AND m.waits_for = 'checked'"
+        " AND p.validation IN ('unchecked', 'expired')"
+        " AND (p.checked_at IS NULL OR p.checked_at <= ?)"
+        " GROUP BY p.id ORDER BY min(m.created_at), p.id LIMIT ?",
+        (format_timestamp(checked_before), limit),
+    )
+    return [row["id"] for row in rows]
+
+
+def list_contacts_with_answered_check(reader: Reader) -> list[str]:
+    """Return contacts whose messages wait for a check although the answer is there."""
+    rows = reader.all(
+        "SELECT DISTINCT m.contact FROM messages AS m JOIN prospects AS p ON p.contact = m.contact"
+        " WHERE m.state = 'deferred' AND m.waits_for = 'checked'"
+        " AND p.validation IN ('validated', 'not_reachable')"
+    )
+    return [row["contact"] for row in rows]
+
+
+def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
+    """Return validated prospects whose validation has run out."""
+    rows = reader.all(
+        "SELECT * FROM prospects WHERE validation = 'validated' AND expires_at <= ?"
+        " ORDER BY expires_at LIMIT ?",
+        (format_timestamp(at), limit),
+    )
+    return [prospect_from_row(row) for row in rows]
+
+
+def list_unanswered_checks(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
+    """Return prospects whose check began before a moment and never got an answer."""
+    rows = reader.all(
+        "SELECT * FROM prospects WHERE validation = 'checking' AND updated_at <= ?"
+        " ORDER BY updated_at LIMIT ?",
+        (format_timestamp(before), limit),
+    )
+    return [prospect_from_row(row) for row in rows]

@@ -1,0 +1,151 @@
+"""A list is brought in with open eyes, and one person's whole story read: why they got nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, FilePayload, expect
+
+from daemon.http.uploads import FILE_LIMIT
+from statemachines.message import MessageState
+from storage import audit, imports, prospect_search
+from tests.helpers.client.browser import (
+    APPEARANCES,
+    list_axe_violations,
+    open_page,
+    wait_until_live,
+)
+from tests.helpers.client.console import ConsoleServer, wait_for_message_state, write_phone_script
+
+LIST = (
+    "Quién;Teléfono;Origen;Consentimiento\n"
+    "Ana;+5491141234567;feria;sí\n"
+    "Beto;no tiene;feria;sí\n"
+    "Carla;+5491141234568;feria;no\n"
+).encode()
+FILE = FilePayload(name="feria.csv", mimeType="text/csv", buffer=LIST)
+
+
+async def test_a_list_is_seen_before_it_is_stored_and_its_rejects_are_kept(
+    console: ConsoleServer, browser: Browser
+) -> None:
+    """Preview with mapping and counts, one correction, the import, and the rejects as a file."""
+    async with open_page(browser, console, "/prospects") as page:
+        await page.get_by_role("link", name="Import a list").first.click()
+        await page.set_input_files("input[type=file]", files=[FILE])
+        await expect(page.locator("#preview .counts")).to_contain_text("3")
+        await expect(page.locator("#preview table")).not_to_contain_text("41234567")
+        assert await console.services.database.read(prospect_search.search_prospects) == []
+        await page.locator("[name='map.name']").select_option("Quién")
+        await expect(page.locator("#preview table")).to_contain_text("Ana")
+        await page.locator("#for-statement").fill("signed at the fair")
+        await page.locator("#for-statement").press("Tab")
+        signed = re.compile("signed at the fair")
+        await expect(page.locator("[data-import]")).to_have_attribute("data-import", signed)
+        await page.locator("[data-import]").click()
+        await expect(page.locator("h1")).to_have_text("feria.csv")
+        await expect(page.locator(".reject-row")).to_contain_text("The text is not a phone number.")
+        async with page.expect_download() as download:
+            await page.get_by_role("link", name="Download as CSV").click()
+        path = await (await download.value).path()
+        content = await asyncio.to_thread(path.read_text, encoding="utf-8")
+        assert content.splitlines()[0] == "record,reason_code,sentence"
+        assert content.splitlines()[1].startswith("3,not_a_number,")
+        await page.get_by_role("link", name="See its prospects").click()
+        await expect(page.locator(".prospect-row")).to_have_count(2)
+        await expect(page.locator("#prospect-list")).to_contain_text("Agreed")
+
+
+async def test_a_list_without_a_number_column_says_so_and_can_be_told(
+    console: ConsoleServer, browser: Browser
+) -> None:
+    """What was not recognised is named by a person, and the preview follows."""
+    content = b"quien;donde\nAna;+5491141234567\n"
+    odd = FilePayload(name="odd.csv", mimeType="text/csv", buffer=content)
+    async with open_page(browser, console, "/prospects/import") as page:
+        await page.set_input_files("input[type=file]", files=[odd])
+        await expect(page.locator("#preview .problem")).to_contain_text("phone number")
+        await page.locator("#map-phone").fill("donde")
+        await page.locator("#map-phone").press("Tab")
+        await expect(page.locator("[data-import]")).to_be_visible()
+
+
+async def test_a_list_that_is_too_large_is_refused_in_ones_own_words(
+    console: ConsoleServer, browser: Browser, tmp_path: Path
+) -> None:
+    """How much is taken, and what to do, in the language of the page."""
+    huge = tmp_path / "todos.csv"
+    huge.touch()
+    os.truncate(huge, FILE_LIMIT + 1)
+    async with open_page(browser, console, "/prospects/import", locale="es-AR") as page:
+        await page.set_input_files("input[type=file]", files=[huge])
+        said = page.locator(".problem:visible")
+        await expect(said).to_contain_text("El archivo pasa de 64 MB", timeout=20_000)
+
+
+async def test_a_blocked_one_tells_why(
+    console: ConsoleServer, browser: Browser, folder: Path
+) -> None:
+    """From the prospect's story to the message and the rule, in two clicks."""
+    await console.add_ready_session(
+        "ventas", script=write_phone_script(folder, {"scan_after": 0.1})
+    )
+    await console.import_list(LIST)
+    order = {"to": "+5491141234568", "text": "Hola Carla"}
+    reply = await console.api.call("POST", "/v1/messages", json=order)
+    await wait_for_message_state(console, reply.document["id"], {MessageState.BLOCKED})
+    async with open_page(browser, console, "/prospects") as page:
+        await wait_until_live(page)
+        await page.keyboard.press("/")
+        await page.keyboard.type("4123-4568")
+        await expect(page.locator(".prospect-row")).to_have_count(1)
+        await page.locator(".prospect-row").click()
+        story = page.locator(".story")
+        await expect(story).to_contain_text("Nobody told us that we may write")
+        await expect(story).to_contain_text("Imported")
+        await story.get_by_role("link", name="Blocked").click()
+        await page.get_by_text("Which rule?").first.click()
+        await expect(page.locator(".verdict")).to_contain_text("no_permission")
+        await expect(page.locator(".verdict")).to_contain_text("gate.yaml:")
+
+
+async def test_a_number_is_shown_to_whoever_asks_and_the_asking_kept(
+    console: ConsoleServer, browser: Browser
+) -> None:
+    """Masked until it is pressed; then whole, and in the audit."""
+    await console.import_list(LIST)
+    (ana, *_) = await console.services.database.read(
+        lambda r: prospect_search.search_prospect_directory(r, text="4123-4567")
+    )
+    async with open_page(browser, console, f"/prospects/{ana.prospect.id}") as page:
+        await wait_until_live(page)
+        assert "+5491141234567" not in await page.content()
+        await page.locator(".status .reveal").click()
+        await expect(page.locator(".status .reveal")).to_contain_text("+5491141234567")
+    (entry,) = await console.services.database.read(
+        lambda r: audit.list_subject_audit_entries(r, ana.prospect.id)
+    )
+    assert (entry.action, entry.who) == ("number_revealed", "ana")
+
+
+@pytest.mark.parametrize("look", APPEARANCES)
+async def test_axe_finds_nothing_serious_about_prospects(
+    console: ConsoleServer, browser: Browser, look: str
+) -> None:
+    """The list, one person, the preview, and what became of a list."""
+    await console.import_list(LIST)
+    (past,) = await console.services.database.read(imports.list_imports)
+    (one, *_) = await console.services.database.read(prospect_search.search_prospect_directory)
+    async with open_page(browser, console, "/prospects", **dict(APPEARANCES[look])) as page:
+        found = await list_axe_violations(page)
+        for path in (f"/prospects/{one.prospect.id}", f"/prospects/imports/{past.record.id}"):
+            await page.goto(path)
+            found += await list_axe_violations(page)
+        await page.goto("/prospects/import")
+        await page.set_input_files("input[type=file]", files=[FILE])
+        await expect(page.locator("[data-import]")).to_be_visible()
+        assert found + await list_axe_violations(page) == []

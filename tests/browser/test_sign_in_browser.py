@@ -1,0 +1,109 @@
+"""Through the real door: nobody sees a page unasked, a link signs in once, and out is out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from daemon.settings import ClockSettings
+from tests.helpers.client.browser import LAPTOP_VIEWPORT, wait_until_live
+from tests.helpers.client.http import HttpServer, build_settings, open_http_server
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+async def server(folder: Path) -> AsyncIterator[HttpServer]:
+    """Open a house with its real doors and an operator in it."""
+    # On the watch on the wall: by it, the browser judges whether a cookie has run out.
+    settings = msgspec.structs.replace(build_settings(folder), clock=ClockSettings())
+    async with open_http_server(settings) as opened:
+        made = await opened.control.post(
+            "/v1/users", name="ana", role="operator", password=PASSWORD
+        )
+        assert made.status == 201, made.document
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def a_stranger(browser: Browser, opened: HttpServer) -> AsyncIterator[Page]:
+    """Open a browser that nobody has signed in with."""
+    context = await browser.new_context(base_url=opened.public.base, viewport=LAPTOP_VIEWPORT)
+    try:
+        yield await context.new_page()
+    finally:
+        await context.close()
+
+
+async def test_a_link_signs_in_once_and_leaves_no_trace(
+    server: HttpServer, browser: Browser
+) -> None:
+    """Its secret is in no address that the browser keeps; a second time it asks for a password."""
+    made = await server.control.post("/v1/sign-in-links", user="ana")
+    link = made.document["url"]
+    async with a_stranger(browser, server) as page:
+        await page.goto(link)
+        await expect(page.get_by_role("heading", name="No phone is linked yet")).to_be_visible()
+        assert "#" not in page.url
+        await wait_until_live(page)
+        await page.context.clear_cookies()
+        await page.goto(link)
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await expect(page.get_by_label("Password")).to_be_visible()
+
+
+async def test_whoever_is_nobody_is_led_to_the_door_and_back(
+    server: HttpServer, browser: Browser
+) -> None:
+    """A page asked for is the page that is shown once the password is right."""
+    async with a_stranger(browser, server) as page:
+        await page.goto("/messages?text=ana")
+        await page.get_by_label("Name").fill("ana")
+        await page.get_by_label("Password").fill("wrong horse")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url("**/messages?text=ana")
+        await expect(page.locator("#search")).to_have_value("ana")
+
+
+async def test_orders_carry_the_sign_ins_own_token(server: HttpServer, browser: Browser) -> None:
+    """What is pressed is done in the name of whoever is signed in; after signing out, nothing."""
+    made = await server.control.post("/v1/sign-in-links", user="ana")
+    async with a_stranger(browser, server) as page:
+        await page.goto(made.document["url"])
+        await wait_until_live(page)
+        await page.keyboard.press("Shift+H")
+        await page.locator("#dialog .danger").click()
+        await expect(page.locator("#halt-banner")).to_contain_text("ana stopped all sending")
+        await page.locator("#user-menu summary").click()
+        await page.get_by_role("button", name="Sign out").click()
+        await page.wait_for_url("**/sign-in")
+        await page.goto("/sessions")
+        await page.wait_for_url("**/sign-in?back=/sessions")
+
+
+async def test_a_browser_that_is_signed_out_elsewhere_is_led_to_the_door(
+    server: HttpServer, browser: Browser
+) -> None:
+    """With the next thing that happens the page is left; the door says why, and leads back."""
+    made = await server.control.post("/v1/sign-in-links", user="ana")
+    async with a_stranger(browser, server) as page:
+        await page.goto(made.document["url"])
+        await wait_until_live(page)
+        await page.goto("/?of=today")
+        await wait_until_live(page)
+        await server.control.post("/v1/users/ana/revoke")
+        await server.control.post("/v1/sessions", name="ventas", channel="simulated")
+        await page.wait_for_url("**/sign-in?ended&back=%2F%3Fof%3Dtoday", timeout=10_000)
+        await expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
+        await page.get_by_label("Name").fill("ana")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url("**/?of=today")

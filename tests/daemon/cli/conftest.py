@@ -1,0 +1,22 @@
+"""A folder with a short path and the settings of a daemon, for the commands."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.client.commands import CLI_PHONE_SCRIPT, CLI_SETTINGS
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Return a folder with a short path and the settings of a demonstration."""
+    with tempfile.TemporaryDirectory(prefix="lm-") as name:
+        path = Path(name)
+        (path / "leadmaster.toml").write_text(CLI_SETTINGS.format(folder=path), encoding="utf-8")
+        (path / "script.json").write_text(json.dumps(CLI_PHONE_SCRIPT), encoding="utf-8")
+        yield path

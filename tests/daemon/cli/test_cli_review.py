@@ -1,0 +1,47 @@
+"""`leadmaster review` against a real daemon: a prospect that waits itself, listed and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.cli.conftest import folder
+from tests.helpers.client.commands import DaemonCommands, run_daemon_in_folder, stop_daemon
+
+__all__ = ["folder"]
+
+INTERNET_LINE = (
+    "Nombre;Teléfono;Origen;Consentimiento;Fecha\n"
+    "Gus;+445612345678;feria;relación previa;2026-03-03\n"
+)
+"""Not known to be a mobile, but on WhatsApp, and fresh: 50 points, the review band's lowest."""
+
+
+@pytest.fixture(scope="module")
+def here(folder: Path) -> Iterator[DaemonCommands]:
+    """Return a daemon without a session, and with one prospect in the review band."""
+    with run_daemon_in_folder(folder) as process:
+        daemon = DaemonCommands(folder, process)
+        (folder / "lista.csv").write_text(INTERNET_LINE, encoding="utf-8")
+        daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
+        daemon("prospects", "validate", "+445612345678", "--reason", "he answered there")
+        yield daemon
+        assert stop_daemon(process)[0] == 0
+
+
+def test_a_prospect_waits_and_is_decided_by_its_id(here: DaemonCommands) -> None:
+    """Listed with why, approved for a day, rejected until another word."""
+    (waiting,) = here("review", "list", "--json").document["prospects"]
+    prospect = waiting["prospect"]["id"]
+    told = here("review", "list").out
+    assert prospect in told
+    assert "A score of 50 needs a person's approval" in told
+    approved = here("review", "approve", prospect, "--reason", "we met at the fair")
+    assert approved.out == f"{prospect}: approved — we met at the fair\n"
+    assert "Nothing waits for you" in here("review", "list").err + here("review", "list").out
+    said = here("review", "reject", prospect, "--reason", "a competitor", "--json").document
+    assert (said["word"], said["expires_at"]) == ("rejected", None)
+    gone = here.run_unchecked("review", "approve", "pro_0", "--reason", "why not")
+    assert (gone.status, gone.err.partition(":")[0]) == (2, "not_found")

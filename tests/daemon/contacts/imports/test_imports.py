@@ -1,0 +1,343 @@
+"""Imports: duplicates, repetition, interruption, and a child process that can't be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from daemon.contacts.imports import process
+from daemon.contacts.imports.options import ImportOptions, ImportPermission
+from daemon.contacts.imports.process import ImportProcess, answer_import
+from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.errors import ImportRejected, NotFound
+from daemon.gate.consent import Permission
+from storage import evidence, imports
+from storage.evidence import Evidence, EvidenceKind
+from storage.imports import ImportRowOutcome
+from tests.helpers.services.imports import (
+    IMPORTED_AT,
+    SYNC_ONLY_SETTINGS,
+    ImportServices,
+    open_import_services,
+)
+
+ANA = "+5491141234567"
+ANA_LANDLINE = "+541141234567"
+HEADER = "nombre;teléfono;origen;consentimiento;último contacto\n"
+
+
+@pytest.fixture
+async def import_services(tmp_path: Path) -> AsyncIterator[ImportServices]:
+    """Open the import room for one test."""
+    async with open_import_services(tmp_path) as opened:
+        yield opened
+
+
+async def known(import_services: ImportServices, phone: str) -> list[Evidence]:
+    """Return the evidence about a number, newest first."""
+    prospect = await import_services.get_prospect(phone)
+    return await import_services.database.read(
+        lambda reader: evidence.list_contact_evidence(reader, prospect.contact)
+    )
+
+
+def counted(counts: object) -> dict[str, int]:
+    """Return the counts that are not 0, by word."""
+    assert isinstance(counts, dict)
+    return {outcome.value: n for outcome, n in counts.items() if n}
+
+
+async def test_a_prospect_is_scored_and_its_evidence_says_where_from(
+    import_services: ImportServices,
+) -> None:
+    """Name, origin, permission with its source, date and score are there after the import."""
+    await import_services.import_csv(HEADER + f"Ana;{ANA};feria;relación previa;2026-11-20\n")
+    ana = await import_services.get_prospect(ANA)
+    assert (ana.name, ana.cartera_origen, ana.permission) == ("Ana", "feria", "relationship")
+    assert ana.score_contactabilidad == 40
+    assert ana.record == 2
+    (piece,) = await known(import_services, ANA)
+    assert (piece.kind, piece.value, piece.quote) == (
+        EvidenceKind.PERMISSION,
+        "relationship",
+        "relación previa",
+    )
+    assert piece.source == "list.csv, record 2, from feria"
+
+
+async def test_an_opt_in_keeps_how_it_was_obtained(import_services: ImportServices) -> None:
+    """With the operator's statement a yes is an opt-in, and the evidence holds the statement."""
+    options = ImportOptions(statement="signed form at the fair of May")
+    await import_services.import_csv(HEADER + f"Ana;{ANA};feria;sí;\n", options=options)
+    assert (await import_services.get_prospect(ANA)).permission == Permission.OPTED_IN
+    (piece,) = await known(import_services, ANA)
+    assert piece.source.endswith("from feria: signed form at the fair of May")
+
+
+async def test_a_yes_without_evidence_is_a_public_source(import_services: ImportServices) -> None:
+    """And the record says so."""
+    report = await import_services.import_csv(HEADER + f"Ana;{ANA};feria;sí;\n")
+    assert (await import_services.get_prospect(ANA)).permission == Permission.PUBLIC_SOURCE
+    (record,) = await import_services.database.read(
+        lambda reader: imports.list_import_rows(reader, report.id)
+    )
+    assert record.reason_code == "consent_without_evidence"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "permission"),
+    [
+        ("relación previa", "no", Permission.REFUSED),
+        ("", "relación previa", Permission.PUBLIC_SOURCE),
+        ("", "sí", Permission.PUBLIC_SOURCE),
+        ("no", "relación previa", Permission.REFUSED),
+        ("relación previa", "", Permission.RELATIONSHIP),
+        ("ninguno", "", Permission.NONE),
+    ],
+)
+async def test_a_duplicate_can_refuse_and_not_raise(
+    import_services: ImportServices, first: str, second: str, permission: Permission
+) -> None:
+    """A refusal wins wherever it stands; nothing else changes what the first record gave."""
+    options = ImportOptions(statement="form")
+    rows = f"Ana;{ANA};feria;{first};\nAna L;{ANA_LANDLINE};otra;{second};\n"
+    report = await import_services.import_csv(HEADER + rows, options=options)
+    assert counted(report.counts) == {"accepted": 1, "duplicate": 1}
+    ana = await import_services.get_prospect(ANA)
+    assert (ana.permission, ana.name, ana.cartera_origen) == (permission, "Ana", "feria")
+    assert len(await known(import_services, ANA)) == 2
+
+
+async def test_a_mobile_form_upgrades_a_landline_form(import_services: ImportServices) -> None:
+    """The prospect is reachable from then on; what became of the first record stays told."""
+    rows = f"Ana;{ANA_LANDLINE};feria;;\nAna;{ANA};feria;;\n"
+    report = await import_services.import_csv(HEADER + rows)
+    ana = await import_services.get_prospect(ANA_LANDLINE)
+    assert (ana.phone, ana.line_type, ana.score_contactabilidad) == (ANA, "mobile", 30)
+    told = await import_services.database.read(
+        lambda reader: imports.list_import_rows(reader, report.id)
+    )
+    assert [(each.outcome, each.phone) for each in told] == [
+        (ImportRowOutcome.ACCEPTED_FIXED_LINE, ANA_LANDLINE),
+        (ImportRowOutcome.DUPLICATE, ANA),
+    ]
+
+
+async def test_a_record_without_origin_comes_from_the_file(import_services: ImportServices) -> None:
+    """Nobody is there without a word on where they come from."""
+    await import_services.import_csv(f"tel\n{ANA}\n", name="padron.csv")
+    assert (await import_services.get_prospect(ANA)).cartera_origen == "padron.csv"
+
+
+async def test_a_second_time_changes_nothing(import_services: ImportServices) -> None:
+    """The same file and options give the first report again; another option is another import."""
+    text = HEADER + f"Ana;{ANA};feria;;\nX;s/n;feria;;\n"
+    first = await import_services.import_csv(text)
+    before = (
+        await import_services.list_prospects(),
+        await known(import_services, ANA),
+        len(import_services.published),
+    )
+    again = await import_services.import_csv(text, name="renamed.csv")
+    assert (
+        await import_services.list_prospects(),
+        await known(import_services, ANA),
+        len(import_services.published),
+    ) == before
+    assert (again.id, again.counts, again.repeated) == (first.id, first.counts, True)
+    other = await import_services.import_csv(text, options=ImportOptions(cartera_origen="padrón"))
+    assert (other.repeated, counted(other.counts)) == (False, {"duplicate": 1, "rejected": 1})
+
+
+async def test_the_end_is_news(import_services: ImportServices) -> None:
+    """One event tells the counts; the report has them too, and the rejects their reasons."""
+    report = await import_services.import_csv(HEADER + f"Ana;{ANA};f;;\nAna;{ANA};f;;\nX;s/n;f;;\n")
+    (event,) = [each for each in import_services.published if each.type == "import.finished"]
+    expected = {"filename": "list.csv", "accepted": 1, "duplicates": 1, "rejected": 1}
+    assert (event.subject, event.data) == (report.id, expected)
+    assert (report.accepted, report.duplicates, report.rejected) == (1, 1, 1)
+    (reject,) = await import_services.imports.list_rejects(report.id)
+    assert (reject.record, reject.reason_code) == (4, "not_a_number")
+
+
+async def test_a_preview_foretells_and_writes_nothing(import_services: ImportServices) -> None:
+    """Form, headers, mapping, first rows and counts are what an import then gives."""
+    text = HEADER + f"Ana;{ANA};f;;\nAna;{ANA_LANDLINE};f;;\nX;s/n;f;;\nB;0800 222 1234;f;;\n"
+    path = import_services.folder / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    preview = await import_services.imports.preview(path, ImportOptions())
+    assert await import_services.list_prospects() == []
+    assert (preview.form, preview.total) == ("CSV, utf-8, semicolon", 4)
+    assert preview.mapping["phone"] == "teléfono"
+    assert preview.rows[0].cells["nombre"] == "Ana"
+    report = await import_services.imports.run(path, ImportOptions(), "ana")
+    assert dict(preview.counts) == report.counts
+    again = await import_services.imports.preview(path, ImportOptions())
+    assert counted(dict(again.counts)) == {"duplicate": 3, "rejected": 1}
+
+
+async def test_a_preview_says_what_a_yes_is_worth_without_evidence(
+    import_services: ImportServices,
+) -> None:
+    """Whoever imports learns before it that a bare yes counts as found, not as agreed."""
+    path = import_services.folder / "list.csv"
+    path.write_text(HEADER + f"Ana;{ANA};f;sí;\n", encoding="utf-8")
+    bare = await import_services.imports.preview(path, ImportOptions())
+    assert list(bare.remarks.values()) == [1]
+    assert "not how that was obtained" in next(iter(bare.remarks))
+    told = await import_services.imports.preview(
+        path, ImportOptions(statement="the form on our page")
+    )
+    assert dict(told.remarks) == {}
+
+
+async def test_what_can_not_be_imported_is_refused_with_a_sentence(
+    import_services: ImportServices,
+) -> None:
+    """No file, no source for it, an unknown source, no number, and a broken file."""
+    with pytest.raises(ImportRejected, match="no file"):
+        await import_services.imports.run(
+            import_services.folder / "gone.csv", ImportOptions(), "ana"
+        )
+    with pytest.raises(ImportRejected, match=r"end in '\.xyz'"):
+        await import_services.import_csv("a", name="list.xyz")
+    with pytest.raises(ImportRejected, match="called 'magic'"):
+        await import_services.import_csv("a", options=ImportOptions(source="magic"))
+    with pytest.raises(ImportRejected, match="phone number"):
+        await import_services.import_csv("nombre;rubro\na;b\n")
+    with pytest.raises(ImportRejected, match="quotation marks"):
+        await import_services.import_csv('tel;nombre\n1;"a\n')
+    with pytest.raises(ImportRejected, match=r"Record 2 .* no cell has more than 131,072"):
+        await import_services.import_csv(f"tel;nombre\n1;{'a' * 200_000}\n")
+    with pytest.raises(NotFound):
+        await import_services.imports.list_rejects("imp_x")
+
+
+async def test_the_source_can_be_named(import_services: ImportServices) -> None:
+    """A file with an ending of its own is read by the source that somebody names."""
+    report = await import_services.import_csv(
+        f"tel\n{ANA}\n", name="x.dat", options=ImportOptions(source="csv")
+    )
+    assert (report.source, report.accepted) == ("csv", 1)
+
+
+async def test_an_unreadable_end_imports_nothing(import_services: ImportServices) -> None:
+    """The file is read to its end before the first record is taken."""
+    with pytest.raises(ImportRejected):
+        await import_services.import_csv(f'tel;nombre\n{ANA};Ana\n{ANA};"never ends\n')
+    assert await import_services.list_prospects() == []
+
+
+async def test_imports_queue_up(import_services: ImportServices) -> None:
+    """Two at once do not mix: the second finds the first one's work done."""
+    text = HEADER + f"Ana;{ANA};feria;;\n"
+    reports = await asyncio.gather(
+        import_services.import_csv(text), import_services.import_csv(text, name="copy.csv")
+    )
+    assert sorted(report.repeated for report in reports) == [False, True]
+
+
+def scripted(*answers: process.ImportReadAnswer, then: str = "") -> ImportProcess:
+    """Return a child that says this, then does something; silence counts after 1 s."""
+    said = b"".join(process.encode_message(answer) for answer in answers)
+    code = f"import sys, time; sys.stdout.buffer.write({said!r}); sys.stdout.flush(); {then}"
+    return ImportProcess(
+        (sys.executable, "-S", "-c", code), silence_seconds=1.0 if "sleep" in then else 60
+    )
+
+
+def opened(total: int) -> process.ImportFileSummary:
+    """Return the first answer of a well-behaved child."""
+    return process.ImportFileSummary("CSV", ("tel",), {"phone": "tel"}, (), total)
+
+
+def record(number: int, phone: str) -> ParsedImportRow:
+    """Return an understood record."""
+    return ParsedImportRow(
+        record=number, phone=phone, line_type="mobile", permission=ImportPermission.NONE
+    )
+
+
+FIRST = process.ImportRowBatch((record(2, ANA),))
+
+
+@pytest.mark.parametrize(
+    ("child", "sentence"),
+    [
+        (scripted(opened(2), FIRST), "ended before"),
+        (scripted(opened(2), FIRST, then="sys.exit(1)"), "ended before"),
+        (scripted(opened(2), FIRST, then="time.sleep(60)"), "said nothing for 1 s"),
+        (scripted(opened(2), FIRST, then="print('{')"), "no answer"),
+        (scripted(opened(2), FIRST, process.ImportFileEnd(2)), "found 2 records and handed over 1"),
+        (scripted(opened(2), FIRST, process.ImportFileRefusal("Row 3 is odd.")), r"Row 3 is odd\."),
+    ],
+)
+async def test_a_child_that_fails_ends_the_import_unfinished(
+    tmp_path: Path, child: ImportProcess, sentence: str
+) -> None:
+    """Crash, hang, nonsense or too little: a sentence, no finished import, no event."""
+    async with open_import_services(tmp_path, child=child) as import_services:
+        with pytest.raises(ImportRejected, match=sentence):
+            await import_services.import_csv("tel\n")
+        assert [each.phone for each in await import_services.list_prospects()] == [ANA]
+        assert "import.finished" not in {event.type for event in import_services.published}
+
+
+@pytest.mark.parametrize(
+    "child", [scripted(), scripted(process.ImportFileEnd(0)), ImportProcess(("false",))]
+)
+async def test_a_child_that_never_opens_the_file_imports_nothing(
+    tmp_path: Path, child: ImportProcess
+) -> None:
+    """Dead at once, or talking out of turn."""
+    async with open_import_services(tmp_path, child=child) as import_services:
+        with pytest.raises(ImportRejected, match="The process that reads the file"):
+            await import_services.import_csv("tel\n")
+        assert await import_services.list_prospects() == []
+
+
+async def test_an_import_that_was_cut_short_goes_on(tmp_path: Path) -> None:
+    """Run again, it leaves what was taken as it is and takes the rest; the report has all."""
+    batches = (FIRST, process.ImportRowBatch((record(3, "+525512345678"), record(4, ANA))))
+    async with open_import_services(tmp_path, child=scripted(opened(3), FIRST)) as import_services:
+        with pytest.raises(ImportRejected):
+            await import_services.import_csv("tel\n")
+        evidence_before = await known(import_services, ANA)
+    whole = scripted(opened(3), *batches, process.ImportFileEnd(3))
+    async with open_import_services(tmp_path, child=whole) as import_services:
+        assert (await import_services.get_prospect(ANA)).record == 2
+        report = await import_services.import_csv("tel\n")
+        assert (report.repeated, counted(report.counts)) == (
+            False,
+            {"accepted": 2, "duplicate": 1},
+        )
+        assert (await known(import_services, ANA))[1:] == evidence_before
+        assert (await import_services.import_csv("tel\n")).repeated
+
+
+async def test_the_child_says_why_a_file_is_refused(tmp_path: Path) -> None:
+    """A refusal crosses the process border with its sentence and its hint."""
+    async with open_import_services(tmp_path, child=ImportProcess()) as import_services:
+        with pytest.raises(ImportRejected, match="phone number") as refused:
+            await import_services.import_csv("nombre\nAna\n")
+        assert refused.value.hint == "Name it: --map phone=HEADER"
+
+
+def test_a_strangers_source_may_raise_anything(tmp_path: Path) -> None:
+    """The child names the source and the kind of error; no line of the file is in it."""
+    request = process.ImportReadRequest(
+        path=str(tmp_path),
+        source="gone",
+        options=ImportOptions(),
+        region="AR",
+        today=IMPORTED_AT.date(),
+    )
+    (answer,) = answer_import(structs.replace(request, blocked=SYNC_ONLY_SETTINGS.plugins.blocked))
+    assert answer == process.ImportFileRefusal(
+        "The import source 'gone' failed: KeyError.", "Mend or replace the plugin that brings it."
+    )

@@ -1,0 +1,185 @@
+"""Technical validation: three answers, within a budget, an operator's word, and an end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.api.transport import OnWhatsApp
+from daemon.errors import BadRequest, Conflict, NotFound
+from statemachines.prospect import ValidationState as State
+from storage import audit, contacts, prospects
+from storage.evidence import EvidenceKind
+from tests.helpers.services.validation import (
+    ANA,
+    BETO,
+    LID,
+    ValidationServices,
+    open_validation_services,
+)
+
+
+@pytest.fixture
+async def checks(tmp_path: Path) -> AsyncIterator[ValidationServices]:
+    """Open the room for one test."""
+    async with open_validation_services(tmp_path) as room:
+        yield room
+
+
+async def test_yes_validates_scores_and_explains(checks: ValidationServices) -> None:
+    """A yes makes the prospect valid for 90 days, raises the score, and wakes who waited."""
+    before = await checks.get_prospect(ANA)
+    checks.number_checker.set_answer(ANA, "yes", whatsapp_id="5491141234567@s.whatsapp.net")
+    assert await checks.check_number(ANA) is OnWhatsApp.YES
+    after, now = await checks.get_prospect(ANA), checks.import_services.clock.now()
+    assert (before.validado_tecnicamente, after.validado_tecnicamente) == (None, True)
+    assert (after.validation, after.on_whatsapp) == (State.VALIDATED, "yes")
+    assert after.expires_at == now + timedelta(days=90)
+    assert after.whatsapp_id == "5491141234567@s.whatsapp.net"
+    assert (before.score_contactabilidad, after.score_contactabilidad) == (30, 70)
+    assert "on WhatsApp" in (after.score_explanation or "")
+    assert await checks.list_evidence(ANA, EvidenceKind.ON_WHATSAPP) == ["yes"]
+    assert checks.woken == [after.contact]
+
+
+async def test_no_makes_it_not_reachable(checks: ValidationServices) -> None:
+    """A no sets the flag false; a first no is no bounce."""
+    checks.number_checker.set_answer(ANA, "no")
+    assert await checks.check_number(ANA) is OnWhatsApp.NO
+    after = await checks.get_prospect(ANA)
+    assert (after.validation, after.validado_tecnicamente) == (State.NOT_REACHABLE, False)
+    assert await checks.list_evidence(ANA, EvidenceKind.BOUNCE) == []
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_unknown_never_becomes_no(checks: ValidationServices, *, broken: bool) -> None:
+    """No answer, or a line that breaks, leaves the prospect undecided and counts the attempt."""
+    checks.number_checker.fails = broken
+    for attempt in (1, 2, 3):
+        assert await checks.check_number(ANA) is OnWhatsApp.UNKNOWN
+        after = await checks.get_prospect(ANA)
+        assert (after.validation, after.on_whatsapp) == (State.UNCHECKED, "unknown")
+        assert after.validado_tecnicamente is None
+        assert after.check_attempts == attempt
+
+
+async def test_a_yes_that_turns_no_is_a_bounce(checks: ValidationServices) -> None:
+    """After the validation ran out, a no of what was a yes is a bounce, and no send."""
+    checks.number_checker.set_answer(ANA, "yes")
+    await checks.check_number(ANA)
+    await checks.import_services.clock.advance(timedelta(days=90).total_seconds())
+    assert await checks.validation.sweep() == 1
+    assert (await checks.get_prospect(ANA)).validation is State.EXPIRED
+    checks.number_checker.set_answer(ANA, "no")
+    await checks.check_number(ANA)
+    assert await checks.list_evidence(ANA, EvidenceKind.BOUNCE) == ["check_turned_no"]
+    assert (await checks.get_prospect(ANA)).validado_tecnicamente is False
+
+
+async def test_an_expired_validation_waits_and_does_not_block(checks: ValidationServices) -> None:
+    """Null, not false, after 90 days; and not a moment before."""
+    checks.number_checker.set_answer(ANA, "yes")
+    await checks.check_number(ANA)
+    await checks.import_services.clock.advance(timedelta(days=90).total_seconds() - 1)
+    assert await checks.validation.sweep() == 0
+    await checks.import_services.clock.advance(1)
+    assert await checks.validation.sweep() == 1
+    after = await checks.get_prospect(ANA)
+    assert (after.validado_tecnicamente, after.expires_at) == (None, None)
+    assert await checks.list_evidence(ANA, EvidenceKind.VALIDATION) == ["expired", "validated"]
+
+
+async def test_what_is_known_is_not_asked_again(checks: ValidationServices) -> None:
+    """A yes holds as long as the validation; a no is taken as it is for 7 days, then by hand."""
+    checks.number_checker.set_answer(ANA, "yes")
+    checks.number_checker.set_answer(BETO, "no")
+    for phone, answer in ((ANA, OnWhatsApp.YES), (BETO, OnWhatsApp.NO)):
+        assert [await checks.check_number(phone), await checks.check_number(phone)] == [
+            answer,
+            answer,
+        ]
+    assert len(checks.number_checker.asked) == 2
+    await checks.import_services.clock.advance(timedelta(days=7).total_seconds())
+    assert await checks.check_number(ANA) is OnWhatsApp.YES
+    with pytest.raises(Conflict, match="not_reachable"):
+        await checks.check_number(BETO)
+
+
+async def test_a_hidden_id_joins_the_contact(checks: ValidationServices) -> None:
+    """A LID that comes with the answer is another name of the same person from then on."""
+    elder = await checks.import_services.database.write(
+        lambda tx: contacts.resolve_contact(
+            tx,
+            checks.import_services.aliases.from_lid(LID),
+            checks.import_services.clock.now() - timedelta(days=1),
+        )
+    )
+    checks.number_checker.set_answer(ANA, "yes", lid=LID)
+    await checks.check_number(ANA)
+    after = await checks.get_prospect(ANA)
+    assert after.contact == elder
+    assert checks.woken == [elder]
+    assert after.validation is State.VALIDATED
+    assert (
+        await checks.import_services.database.read(lambda r: contacts.find_contact_by_alias(r, LID))
+        == elder
+    )
+
+
+async def test_a_word_that_came_first_stands(checks: ValidationServices) -> None:
+    """An answer that comes after an operator's word changes nothing."""
+    prospect = await checks.get_prospect(ANA)
+
+    async def she_calls() -> None:
+        await checks.validation.set_by_hand(
+            prospect.id, validated=True, who="ana", reason="she called"
+        )
+
+    checks.number_checker.set_answer(ANA, "no")
+    checks.number_checker.before_answer = she_calls
+    await checks.check_number(ANA)
+    assert (await checks.get_prospect(ANA)).validation is State.VALIDATED
+
+
+@pytest.mark.parametrize(
+    ("validated", "state", "flag"),
+    [(True, State.VALIDATED, True), (False, State.NOT_REACHABLE, False)],
+)
+async def test_an_operators_word(
+    checks: ValidationServices, *, validated: bool, state: State, flag: bool
+) -> None:
+    """By hand either way, with a reason, in the audit and as evidence; it expires too."""
+    prospect = await checks.get_prospect(ANA)
+    await checks.validation.set_by_hand(
+        prospect.id, validated=validated, who="ana", reason="spoke with her"
+    )
+    after = await checks.get_prospect(ANA)
+    assert (after.validation, after.validado_tecnicamente) == (state, flag)
+    assert (after.expires_at is not None) is validated
+    entry = (
+        await checks.import_services.database.read(
+            lambda r: audit.list_subject_audit_entries(r, prospect.id)
+        )
+    )[-1]
+    assert (entry.who, entry.action, entry.reason) == ("ana", "validate_by_hand", "spoke with her")
+    assert entry.detail == {"validated": validated}
+    assert checks.woken == [prospect.contact]
+
+
+async def test_a_word_needs_a_reason_and_somebody(checks: ValidationServices) -> None:
+    """No reason, an unknown prospect and an erased one are refused, each with its own error."""
+    prospect = await checks.get_prospect(ANA)
+    with pytest.raises(BadRequest):
+        await checks.validation.set_by_hand(prospect.id, validated=True, who="ana", reason=" ")
+    with pytest.raises(NotFound):
+        await checks.validation.check("pro_x", "ana")
+    await checks.import_services.database.write(
+        lambda tx: prospects.update_prospect(
+            tx, prospect.id, at=checks.import_services.clock.now(), validation="erased"
+        )
+    )
+    with pytest.raises(Conflict):
+        await checks.validation.set_by_hand(prospect.id, validated=True, who="ana", reason="x")

@@ -1,0 +1,83 @@
+"""The demonstration tells its story to the end, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.demo import environment
+
+DEMO = [sys.executable, "-m", "daemon", "demo"]
+
+
+def folder_in(line: str) -> Path:
+    """Return the folder that a line of the demonstration names."""
+    return Path(line.split()[1].rstrip(","))
+
+
+def test_the_demonstration_shows_every_outcome_with_its_reason() -> None:
+    """Sent, held, by hand, deferred, blocked, suppressed, broken and mended: each in a line."""
+    done = subprocess.run(
+        [*DEMO, "--rate", "4"], capture_output=True, text=True, timeout=110, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in (
+        "417 accepted",
+        "ventas: ready — Ready.",
+        "soporte: ready — Ready.",
+        "WhatsApp acknowledged it.",
+        "An old acquaintance: look once before we write",
+        "Outside business hours where the contact lives",
+        "Nobody told us that we may write",
+        "The number failed technical validation",
+        "confirmed_by_hand",
+        "The contact asked not to be written to",
+        "The connection was lost",
+    ):
+        assert words in done.stdout
+    assert "goes on without it" not in done.stdout
+    folder = next(folder_in(line) for line in done.stdout.splitlines() if "folder /" in line)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demonstration_cleans_up(number: signal.Signals) -> None:
+    """Ctrl-C, or a SIGTERM, stops the daemon, deletes the folder and leaves no traceback."""
+    with subprocess.Popen(
+        DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        lines = iter(process.stdout.readline, "")
+        folder = next(folder_in(line) for line in lines if "folder /" in line)
+        assert folder.is_dir()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=40)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
+    assert not folder.exists()
+
+
+def test_the_demonstration_begins_on_a_working_day() -> None:
+    """Weekends and holidays are passed over; the hour is one at which windows are open."""
+    friday = datetime(2026, 4, 30, 20, 0, tzinfo=UTC)  # May 1st is a holiday, then a weekend
+    found = environment.find_next_working_day(friday)
+    assert found == datetime(2026, 5, 4, 14, 0, tzinfo=UTC)
+
+
+def test_a_kept_folder_stays_with_its_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With `keep` the folder stays, daemon stopped, for whoever wants to look."""
+    with environment.run_environment(keep=True, rate=1.0) as staged:
+        assert staged.client.get("status")["blockers"] == []
+        path = staged.write_script({"scan_after": 1})
+    assert Path(path).is_file()
+    assert (staged.folder / "daemon.log").is_file()
+    assert not (staged.folder / "control.sock").exists()
+    staged.folder.rename(tmp_path / "kept")
+    assert capfd.readouterr().err == ""

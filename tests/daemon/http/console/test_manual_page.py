@@ -1,0 +1,82 @@
+"""The desk for sends by hand as one person sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from statemachines.message import MessageState
+from storage import messages
+from tests.helpers.client.console import ConsoleServer, get_page, queue_manual_messages
+
+
+async def test_the_next_one_and_the_rest(console: ConsoleServer, short_folder: Path) -> None:
+    """The longest waiting is offered first; numbers are masked, no link is there yet."""
+    first, second = await queue_manual_messages(console, short_folder, 2)
+    shown = (await get_page(console, "/manual")).document
+    assert shown.index(f"/v1/manual/{first}/take") < shown.index(f"/v1/manual/{second}/take")
+    assert "wa.me" not in shown
+    assert "5491141234500" not in shown
+
+
+async def test_a_link_is_only_there_once_it_was_asked_for(
+    console: ConsoleServer, short_folder: Path
+) -> None:
+    """Taken: open or give back. Revealed: the link, and how it ended."""
+    (message,) = await queue_manual_messages(console, short_folder, 1)
+    await console.api.post(f"/v1/manual/{message}/take")
+    taken = (await get_page(console, "/manual")).document
+    assert "wa.me" not in taken
+    assert f"/v1/manual/{message}/return" in taken
+    await console.api.post(f"/v1/manual/{message}/reveal")
+    revealed = (await get_page(console, "/pieces/manual")).document
+    assert 'target="_blank" rel="noopener noreferrer"' in revealed
+    assert f"/v1/manual/{message}/confirm" in revealed
+
+
+async def test_what_another_has_is_theirs(console: ConsoleServer, short_folder: Path) -> None:
+    """It is listed with their name, and there is nothing to press."""
+    (message,) = await queue_manual_messages(console, short_folder, 1)
+    await console.services.manual.take(message, "eva")
+    shown = (await get_page(console, "/manual")).document
+    assert "In other hands" in shown
+    assert "by eva" in shown
+    assert f"/{message}" not in shown.split("<main")[1]
+
+
+async def test_a_doubt_is_asked_about(console: ConsoleServer, short_folder: Path) -> None:
+    """Nobody said how it ended: the desk asks, and takes a word with its reason."""
+    (message,) = await queue_manual_messages(console, short_folder, 1)
+    await console.api.post(f"/v1/manual/{message}/take")
+    await console.api.post(f"/v1/manual/{message}/reveal")
+    now = console.services.clock.now()
+    await console.services.database.write(
+        lambda tx: messages.transition_message(
+            tx,
+            message,
+            MessageState.IN_DOUBT,
+            at=now,
+            reason_code="lease_over",
+            sentence="The link was shown and nobody said whether it was sent.",
+            who="clock",
+        )
+    )
+    shown = (await get_page(console, "/manual")).document
+    assert "Nobody said how it ended" in shown
+    asked = (await get_page(console, f"/pieces/messages/{message}/settle")).document
+    assert 'value="confirmed_by_hand"' in asked
+
+
+async def test_what_was_in_hand_and_withdrawn_is_told_once(
+    console: ConsoleServer, short_folder: Path
+) -> None:
+    """An opt-out takes it out of the hand: do not send, in so many words."""
+    (message,) = await queue_manual_messages(console, short_folder, 1)
+    await console.api.post(f"/v1/manual/{message}/take")
+    assert message in (await get_page(console, f"/pieces/manual/{message}/not-sent")).document
+    found = await console.services.database.read(
+        lambda reader: messages.require_message(reader, message)
+    )
+    order = {"phone": found.contact, "reason": "asked on the phone"}
+    await console.api.call("POST", "/v1/suppressions", json=order)
+    assert "Do not send" in (await get_page(console, f"/pieces/manual?was={message}")).document
+    assert "Do not send" not in (await get_page(console, "/pieces/manual")).document

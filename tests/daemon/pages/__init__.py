@@ -1,1 +1,0 @@
-"""The pages as documents: their words, their tones, their numbers."""

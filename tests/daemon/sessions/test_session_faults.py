@@ -1,0 +1,284 @@
+"""What goes wrong around a session: the disk, the transport, its news, and a close that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.api.permit import PermitRefused, PermitVerifier
+from daemon.api.signals import (
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    InboundMessage,
+    LidLearned,
+    OwnMessage,
+    Receipt,
+    ReceiptKind,
+    Signal,
+    Synced,
+)
+from daemon.api.transport import (
+    Acknowledged,
+    OnWhatsApp,
+    OpenContext,
+    Refused,
+    SendResult,
+    SessionInfo,
+    Transport,
+    Unknown,
+)
+from daemon.sessions.connection import SessionConnection
+from storage.errors import WriteFailed
+from tests.helpers.clock import MIDDAY, FakeClock
+from tests.helpers.services.sessions import SESSION_NAME, SessionServices, open_session_services
+from tests.helpers.transport import ANA, PermitFactory
+
+BAJA = InboundMessage("in-1", "1234@lid", ANA, "BAJA", MIDDAY)
+
+
+class UnknownSignal(Signal):
+    """A signal that no session knows."""
+
+
+async def test_what_must_not_be_lost_goes_to_its_room_in_order(tmp_path: Path) -> None:
+    """Inbound, receipts, own messages and hidden ids, each with the session's name."""
+    news = (
+        LidLearned("1234@lid", ANA),
+        BAJA,
+        Receipt("wire-1", ANA, ReceiptKind.READ, MIDDAY),
+        OwnMessage("own-1", ANA, MIDDAY),
+    )
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.report_signals(*news)
+        assert services.stored == [(SESSION_NAME, signal) for signal in news]
+
+
+async def test_the_next_signal_waits_until_the_last_one_is_stored(tmp_path: Path) -> None:
+    """A slow room slows the line down, and loses nothing."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.fail_to_store += [OSError("full")] * 2
+        await services.report_signals(BAJA, Disconnected())
+        assert services.stored == []
+        assert services.view.state == "ready"
+        await services.clock.advance(6)
+        assert services.stored == [(SESSION_NAME, BAJA)]
+        assert services.view.state == "backoff"
+
+
+async def test_a_session_that_can_not_store_what_people_write_stops_sending(
+    tmp_path: Path,
+) -> None:
+    """After four tries the line is given up: the news may have been an opt-out."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.fail_to_store += [OSError("full")] * 4
+        await services.report_signals(BAJA)
+        await services.clock.advance(21)
+        assert (services.view.state, services.view.reason_code) == ("backoff", "worker_died")
+        assert not services.sessions.can_send(SESSION_NAME, new_chat=False)
+
+
+async def test_a_signal_that_makes_no_sense_is_counted_and_nothing_else(tmp_path: Path) -> None:
+    """An illegal move and an unknown signal leave the session as it was, and alive."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        before = services.view
+        await services.report_signals(Connected(), Synced(), UnknownSignal())
+        assert services.view == before
+        assert services.sessions.refused_signals[SESSION_NAME] == 3
+        await services.report_signals(Disconnected())
+        assert services.view.state == "backoff"
+
+
+async def test_a_fault_of_our_own_is_counted_and_the_session_goes_on(tmp_path: Path) -> None:
+    """A restriction with a naive end can't be compared: one signal is lost, not the session."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        naive = MIDDAY.replace(tzinfo=None)
+        await services.report_signals(ConnectionRefused(402, 101, naive))
+        assert services.sessions.failures[SESSION_NAME] == 1
+        assert (services.view.state, services.view.sending) == ("ready", "all")
+        await services.report_signals(ConnectionRefused(402, 101, MIDDAY + timedelta(hours=1)))
+        assert services.view.state == "banned_temporarily"
+
+
+async def test_what_the_platform_did_counts_although_the_disk_refuses(tmp_path: Path) -> None:
+    """A ban stops all sending at once, and is stored again every second until it is stored."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.database.refuses = True
+        await services.report_signals(ConnectionRefused(402))
+        assert services.view.state == "banned_temporarily"
+        assert (await services.get_row()).connection == "ready"
+        await services.clock.advance(5)
+        services.database.refuses = False
+        await services.clock.advance(1)
+        row = await services.get_row()
+        assert (row.connection, row.sending) == ("banned_temporarily", "none")
+        assert services.events[-1].data["state"] == "banned_temporarily"
+
+
+async def test_what_is_not_stored_is_not_sent_upon(tmp_path: Path) -> None:
+    """Ready counts once the disk knows it."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.report_signals(Disconnected())
+        await services.clock.advance(3)
+        await services.report_signals(Connected())
+        services.database.refuses = True
+        await services.report_signals(Synced())
+        assert services.view.state == "ready"
+        assert not services.sessions.can_send(SESSION_NAME, new_chat=False)
+        services.database.refuses = False
+        await services.clock.advance(1)
+        assert services.sessions.can_send(SESSION_NAME, new_chat=False)
+
+
+async def test_an_order_that_can_not_be_stored_has_not_happened(tmp_path: Path) -> None:
+    """The person is told, and the session is as before."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        before = services.view
+        services.database.refuses = True
+        with pytest.raises(WriteFailed):
+            await services.sessions.stop(SESSION_NAME, "ana")
+        assert services.view == before
+        assert not services.puppet.closed
+        services.database.refuses = False
+        await services.sessions.stop(SESSION_NAME, "ana")
+        assert services.view.state == "stopped"
+
+
+async def sent(services: SessionServices) -> SendResult:
+    """Send a message through session ``ventas``."""
+    return await services.sessions.send(SESSION_NAME, *services.permits.issue())
+
+
+async def test_only_a_ready_session_sends(tmp_path: Path) -> None:
+    """Anything else is certainly not sent, and may be tried again."""
+    async with open_session_services(tmp_path) as services:
+        await services.start_session()
+        refused = await sent(services)
+        assert isinstance(refused, Refused)
+        assert refused.retryable
+        assert services.puppet.sent == []
+        unknown = await services.sessions.check_numbers(SESSION_NAME, [ANA])
+        assert [answer.answer for answer in unknown] == [OnWhatsApp.UNKNOWN]
+        await services.sessions.stop(SESSION_NAME, "ana")
+        await services.sessions.delete(SESSION_NAME, "ana")
+
+
+async def test_a_ready_session_sends_and_checks(tmp_path: Path) -> None:
+    """The acknowledgement is the return value."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        assert isinstance(await sent(services), Acknowledged)
+        answers = await services.sessions.check_numbers(SESSION_NAME, [ANA])
+        assert [answer.answer for answer in answers] == [OnWhatsApp.YES]
+
+
+async def test_a_fault_while_sending_is_doubt_and_a_refused_permit_is_certain(
+    tmp_path: Path,
+) -> None:
+    """Nobody sends again blindly after a fault."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.puppet.answer = OSError("broken pipe")
+        assert isinstance(await sent(services), Unknown)
+        answers = await services.sessions.check_numbers(SESSION_NAME, [ANA])
+        assert [answer.answer for answer in answers] == [OnWhatsApp.UNKNOWN]
+        services.puppet.answer = PermitRefused("permit_expired", "The permit has expired.")
+        refused = await sent(services)
+        assert refused == Refused("permit_expired", "The permit has expired.")
+
+
+async def test_a_line_that_breaks_leaves_the_message_in_doubt(tmp_path: Path) -> None:
+    """Whoever waits for an acknowledgement is told at once."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.puppet.answer = None
+        sending = asyncio.create_task(sent(services))
+        await services.report_signals(Disconnected())
+        result = await sending
+        assert isinstance(result, Unknown)
+        assert result.reason_code == "line_closed"
+
+
+async def test_a_stop_gives_what_is_on_the_wire_a_moment(tmp_path: Path) -> None:
+    """Five seconds; afterwards the message is in doubt, and the stop is done."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.puppet.answer = None
+        sending = asyncio.create_task(sent(services))
+        await services.clock.settle()
+        stopping = asyncio.create_task(services.sessions.stop(SESSION_NAME, "ana"))
+        await services.clock.advance(4.9)
+        assert not sending.done()
+        assert not services.sessions.can_send(SESSION_NAME, new_chat=False)
+        await services.clock.advance(0.1)
+        await stopping
+        assert isinstance(await sending, Unknown)
+
+
+async def test_a_close_that_hangs_is_bounded(tmp_path: Path) -> None:
+    """Ten seconds, and the session goes on without that line."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.puppet.close_hangs = True
+        stopping = asyncio.create_task(services.sessions.stop(SESSION_NAME, "ana"))
+        await services.clock.advance(10)
+        await stopping
+        assert services.view.state == "stopped"
+
+
+async def test_a_caller_who_gives_up_a_send_gives_up_the_call(tmp_path: Path) -> None:
+    """The bound of a send is its caller's."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.puppet.answer = None
+        sending = asyncio.create_task(sent(services))
+        await services.clock.settle()
+        sending.cancel()
+        await services.clock.settle()
+        assert sending.cancelled()
+        await services.sessions.stop(SESSION_NAME, "ana")
+        assert services.view.state == "stopped"
+
+
+async def test_a_line_that_is_not_open_yet_knows_and_sends_nothing(tmp_path: Path) -> None:
+    """A slow worker is no reason to guess."""
+    clock = FakeClock()
+    never = asyncio.Event()
+
+    async def slow(_: OpenContext) -> Transport:
+        await never.wait()
+        raise AssertionError
+
+    async def hear(_: SessionConnection, __: Signal) -> None:
+        raise AssertionError
+
+    pen = PermitFactory(clock)
+    info = SessionInfo(SESSION_NAME, paired=True, phone=None, folder=tmp_path)
+    line = SessionConnection(
+        slow, OpenContext(info, clock, PermitVerifier(pen.signer.public_key)), hear
+    )
+    assert isinstance(await line.send(*pen.issue()), Refused)
+    assert [each.answer for each in await line.check_numbers([ANA])] == [OnWhatsApp.UNKNOWN]
+    await line.logout()
+    await line.close()
+    await line.close()
+
+
+async def test_a_transport_that_fails_to_close_is_left_behind(tmp_path: Path) -> None:
+    """Its error is logged, and the session goes on."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.puppet.close_fails = OSError("broken pipe")
+        await services.sessions.stop(SESSION_NAME, "ana")
+        assert services.view.state == "stopped"

@@ -1,1 +1,0 @@
-"""The status stream over real sockets."""

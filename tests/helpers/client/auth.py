@@ -1,0 +1,228 @@
+"""The auth service behind small HTTP servers, and a client that sends any header."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from argon2 import PasswordHasher
+
+from daemon.auth import ALL_SCOPES, AuthService, Identity, Role, Scope, SignInMethod
+from daemon.auth.password_check import Passwords
+from daemon.http import authentication, control_socket, v1
+from daemon.http import authentication as door_auth
+from daemon.http.health import DAEMON_HEALTH, DaemonHealth
+from daemon.http.problems import answer_errors_with_problems
+from daemon.settings import AuthSettings, DaemonSettings, Settings
+from storage import audit
+from storage.db import Database
+from tests.helpers.clock import FakeClock
+from tests.helpers.services.database import open_database
+
+PASSWORD = "correct horse battery"
+FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""As argon2id as the real one, and a thousand times cheaper."""
+CONTROL_IDENTITY = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthReply:
+    """An answer as it came."""
+
+    status: int
+    document: Any
+    headers: Mapping[str, str]
+    cookie: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return the code of a problem; empty where it is none."""
+        return self.document.get("code", "") if isinstance(self.document, dict) else ""
+
+
+@dataclass(slots=True)
+class AuthClient:
+    """Speaks to a door with whatever headers a test wants."""
+
+    session: aiohttp.ClientSession
+    base: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def call(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, /, **body: object
+    ) -> AuthReply:
+        """Make a request; the body goes as JSON where there is one."""
+        async with self.session.request(
+            method,
+            self.base + path,
+            headers={**self.headers, **(headers or {})},
+            data=json.dumps(body) if body else None,
+        ) as response:
+            text = await response.text()
+            document = json.loads(text) if "json" in response.content_type else text
+            cookies = [f"{name}={morsel.value}" for name, morsel in response.cookies.items()]
+            return AuthReply(
+                response.status, document, dict(response.headers), cookies[0] if cookies else ""
+            )
+
+    def with_headers(self, **headers: str) -> AuthClient:
+        """Return a client that always sends these headers too; `_` stands for a hyphen."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return AuthClient(self.session, self.base, {**self.headers, **named})
+
+
+@dataclass(slots=True)
+class AuthServices:
+    """The auth room of a test, its doors and its clock."""
+
+    settings: Settings
+    database: Database
+    clock: FakeClock
+    auth: AuthService
+    public: AuthClient
+    control: AuthClient
+
+    async def create_user(self, name: str = "ana", role: Role = Role.ADMIN) -> str:
+        """Make a user with the usual password; return the name."""
+        await self.auth.users.create_user(name, role, "root", password=PASSWORD)
+        return name
+
+    async def create_token(
+        self, user: str, *scopes: Scope, hours: float = 1.0, maker: Identity = CONTROL_IDENTITY
+    ) -> str:
+        """Make a token for a user, with one harmless scope where none is named."""
+        wanted = scopes or (Scope.SESSIONS_READ,)
+        life = timedelta(hours=hours)
+        return (await self.auth.tokens.issue_token(maker, user, "crm", wanted, life)).token
+
+    def bearer(self, token: str) -> AuthClient:
+        """Return a client that sends a token."""
+        return self.public.with_headers(Authorization=f"Bearer {token}")
+
+    async def sign_in_browser(self, user: str) -> AuthClient:
+        """Return a client that is signed in, and does what our own pages do."""
+        reply = await self.public.call("POST", "/v1/sign-in", user=user, password=PASSWORD)
+        assert reply.status == 200, reply.document
+        return self.public.with_headers(
+            Cookie=reply.cookie, Origin=self.public.base, X_CSRF_Token=reply.document["csrf"]
+        )
+
+    async def list_audited_actions(self, subject: str) -> list[str]:
+        """Return what the audit says was done to a subject, oldest first."""
+        found = await self.database.read(
+            lambda reader: audit.list_subject_audit_entries(reader, subject)
+        )
+        return [entry.action for entry in found]
+
+
+@contextlib.asynccontextmanager
+async def open_auth_services(
+    folder: Path, settings: AuthSettings | None = None
+) -> AsyncIterator[AuthServices]:
+    """Open database, auth room and both doors in `folder`."""
+    wanted = Settings(daemon=DaemonSettings(state_dir=str(folder)), auth=settings or AuthSettings())
+    clock, vitals = FakeClock(), DaemonHealth(lambda: 0.0)
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(folder))
+        auth = await AuthService.open(
+            database, clock, wanted, environ={}, passwords=Passwords(FAST_HASHER)
+        )
+        base = await stack.enter_async_context(_serve_public(vitals, auth))
+        vitals.addresses["http"] = base
+        socket = folder / "control.sock"
+        await stack.enter_async_context(_serve_control(vitals, auth, socket))
+        tcp = await stack.enter_async_context(_open_client_session(aiohttp.TCPConnector()))
+        unix = await stack.enter_async_context(
+            _open_client_session(aiohttp.UnixConnector(str(socket)))
+        )
+        yield AuthServices(
+            wanted,
+            database,
+            clock,
+            auth,
+            AuthClient(tcp, base),
+            AuthClient(unix, "http://leadmaster"),
+        )
+
+
+def _open_client_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+@contextlib.asynccontextmanager
+async def _serve_public(vitals: DaemonHealth, auth: AuthService) -> AsyncIterator[str]:
+    application = web.Application(middlewares=[answer_errors_with_problems, door_auth.authenticate])
+    _add_routes(application, vitals, auth)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield "http://{}:{}".format(*runner.addresses[0][:2])
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _serve_control(
+    vitals: DaemonHealth, auth: AuthService, path: Path
+) -> AsyncIterator[None]:
+    peers = control_socket.build_peer_check(control_socket.get_allowed_uids())
+    application = web.Application(
+        middlewares=[answer_errors_with_problems, peers, door_auth.grant_all_scopes]
+    )
+    _add_routes(application, vitals, auth)
+    application.add_routes(v1.CONTROL_SOCKET_ROUTES)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, control_socket.bind_control_socket(path)).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _add_routes(application: web.Application, vitals: DaemonHealth, auth: AuthService) -> None:
+    """Add the sign-in routes, and a few of the real table that say who came in."""
+    application[DAEMON_HEALTH] = vitals
+    door_auth.install_authentication(application, lambda: auth)
+    application.add_routes(v1.ACCOUNT_ROUTES)
+    application.router.add_get("/health", _answer_health)
+    application.router.add_get("/v1/sessions", _answer_identity)
+    application.router.add_post("/v1/halt", _answer_identity)
+    application.router.add_get("/v1/rules", _answer_identity)
+    application.router.add_get("/v1/events", _answer_stream)
+    application.router.add_get("/v1/forgotten", _answer_identity)
+
+
+async def _answer_health(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "alive"})
+
+
+async def _answer_identity(request: web.Request) -> web.Response:
+    identity = door_auth.get_identity(request)
+    return web.json_response(
+        {
+            "who": request[authentication.ACTOR],
+            "scopes": sorted(identity.scopes),
+            "way": identity.method,
+        }
+    )
+
+
+@door_auth.allow_late_sign_in
+async def _answer_stream(request: web.Request) -> web.StreamResponse:
+    """Greet whoever signed in, at the handshake or by the first message."""
+    socket = web.WebSocketResponse(protocols=("leadmaster.v1",))
+    await socket.prepare(request)
+    if request.get(authentication.ACTOR) is None:
+        await door_auth.authenticate_first_message(request, (await socket.receive_json())["token"])
+    await socket.send_json({"hello": door_auth.get_identity(request).who})
+    await socket.close()
+    return socket

@@ -1,0 +1,111 @@
+"""Chromium on the console.
+
+Pages opened at several sizes, checked by axe and for policy violations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import axe_playwright_python
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
+
+from tests.helpers.client.console import ConsoleServer
+from tests.helpers.client.http import Json
+
+CHROMIUM: Final = "/usr/bin/chromium"
+CHROMIUM_FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LAPTOP_VIEWPORT: Final[ViewportSize] = {"width": 1280, "height": 860}
+PHONE_VIEWPORT: Final[ViewportSize] = {"width": 390, "height": 844}
+EXPECT_TIMEOUT_MS: Final = 20_000
+"""Milliseconds that whatever is expected may take on a busy machine; else it is there at once."""
+
+expect.set_options(timeout=EXPECT_TIMEOUT_MS)
+
+
+@contextlib.asynccontextmanager
+async def launch_chromium() -> AsyncIterator[Browser]:
+    """Start Debian's Chromium, with nothing that asks the network by itself."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS)
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def open_page(
+    browser: Browser, console: ConsoleServer, path: str = "/", **options: Json
+) -> AsyncIterator[Page]:
+    """Open a page; the test fails for anything that its console or its policy complains of."""
+    context: BrowserContext = await browser.new_context(
+        base_url=console.url, **{"viewport": LAPTOP_VIEWPORT, "locale": "en-GB", **options}
+    )
+    complaints: list[str] = []
+    page = await context.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
+    )
+    try:
+        await page.goto(path)
+        yield page
+    finally:
+        await context.close()
+    assert complaints == []
+
+
+async def wait_until_live(page: Page) -> None:
+    """Wait until the page hears the stream."""
+    await expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+AXE_SCRIPT: Final = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(
+    encoding="utf-8"
+)
+
+
+APPEARANCES: Final[dict[str, dict[str, Any]]] = {
+    "light": {"viewport": LAPTOP_VIEWPORT, "color_scheme": "light"},
+    "dark": {"viewport": LAPTOP_VIEWPORT, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE_VIEWPORT, "has_touch": True, "color_scheme": "light"},
+}
+
+
+AXE_TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+async def list_axe_violations(page: Page) -> list[str]:
+    """Return what axe finds serious or worse, each with its rule and element."""
+    await page.evaluate(AXE_SCRIPT)
+    found: dict[str, Any] = await page.evaluate(
+        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", AXE_TAGS
+    )
+    return [
+        f"{page.url} {each['id']}: {node['html'][:160]} {node['failureSummary'][:240]}"
+        for each in found["violations"]
+        if each["impact"] in {"serious", "critical"}
+        for node in each["nodes"]
+    ]

@@ -1,0 +1,203 @@
+"""The console behind a server where everybody is signed in, and rows for its pages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from yarl import URL
+
+from daemon.app import Application
+from daemon.auth import ALL_SCOPES, Identity, SignInMethod
+from daemon.auth.identity import Scope
+from daemon.http import console, health, v1, websocket
+from daemon.http.authentication import set_identity
+from daemon.http.health import DAEMON_HEALTH, DaemonHealth
+from daemon.http.problems import answer_errors_with_problems
+from daemon.http.streaming import OPEN_STREAMS, close_streams
+from daemon.settings import Settings
+from statemachines.message import MessageState
+from storage import messages
+from storage.messages import MessageRecord
+from tests.helpers.client.http import IMMEDIATE_SCRIPT, HttpClient, HttpReply, Json
+
+
+@dataclass(slots=True)
+class ConsoleServer:
+    """A console that is open: the house behind it, a caller of its `/v1`, and its address."""
+
+    services: Application
+    api: HttpClient
+    url: str
+    runner: web.AppRunner
+
+    async def stop_serving(self) -> None:
+        """Stop serving, as a daemon does that is restarted."""
+        await self.runner.cleanup()
+
+    async def serve_again(self) -> None:
+        """Serve at the same address, as the daemon does that was restarted."""
+        self.runner = web.AppRunner(
+            build_console_application(self.runner.app[DAEMON_HEALTH]), shutdown_timeout=1
+        )
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", URL(self.url).port).start()
+
+    async def add_ready_session(self, name: str = "ventas", **options: Json) -> None:
+        """Add a session and wait until it is ready; without a script it is so at once."""
+        at_once = {"script": write_phone_script(self.services.settings.state_dir, {}, name)}
+        await self.start_session(name, **(at_once | options))
+        await self.wait_for_session_state(name, {"ready"})
+
+    async def start_session(self, name: str, **options: Json) -> None:
+        """Add a session and start it."""
+        await self.api.post("/v1/sessions", name=name, channel="simulated", options=options)
+        await self.api.post(f"/v1/sessions/{name}/start")
+
+    async def wait_for_session_state(self, name: str, wanted: Iterable[str]) -> None:
+        """Wait until a session is in one of these states."""
+        news = self.services.bus.subscribe()
+        try:
+            async with asyncio.timeout(20):
+                while self.services.sessions.view(name).state not in set(wanted):
+                    await anext(aiter(news))
+        finally:
+            news.close()
+
+    async def import_list(self, content: bytes, **options: Json) -> None:
+        """Bring a list in."""
+        upload = await self.api.call("POST", "/v1/uploads?filename=l.csv", data=content)
+        order = {"upload": upload.document["upload"], "options": options}
+        await self.api.call("POST", "/v1/imports", json=order)
+
+
+def build_console_application(
+    vitals: DaemonHealth, scopes: frozenset[Scope] = ALL_SCOPES
+) -> web.Application:
+    """Return the console and `/v1`, where everybody is Ana with these scopes."""
+
+    @web.middleware
+    async def as_ana(request: web.Request, handler: Handler) -> web.StreamResponse:
+        set_identity(request, Identity("ana", "ana", scopes, SignInMethod.BROWSER))
+        return await handler(request)
+
+    made = web.Application(middlewares=[answer_errors_with_problems, as_ana])
+    made[DAEMON_HEALTH] = vitals
+    made[OPEN_STREAMS] = set()
+    made.on_shutdown.append(close_streams)
+    websocket.install_websocket(made)
+    made.add_routes([*health.routes, *v1.RESOURCE_ROUTES, *console.routes])
+    return made
+
+
+@contextlib.asynccontextmanager
+async def open_console(
+    settings: Settings, scopes: frozenset[Scope] = ALL_SCOPES
+) -> AsyncIterator[ConsoleServer]:
+    """Open a house and its console on a free port."""
+    vitals = DaemonHealth(lambda: 0.0)
+    async with Application.open(settings) as house, aiohttp.ClientSession() as client:
+        vitals.services = house
+        runner = web.AppRunner(build_console_application(vitals, scopes), shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        made = ConsoleServer(house, HttpClient(client, url), url, runner)
+        try:
+            yield made
+        finally:
+            await made.stop_serving()
+
+
+def write_phone_script(folder: Path, script: Mapping[str, Any], name: str = "script") -> str:
+    """Store what the virtual phones do, else at once; return the path for a session's options."""
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({**IMMEDIATE_SCRIPT, **script}), encoding="utf-8")
+    return str(path)
+
+
+ANA_CSV = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
+
+
+PROSPECT_CSV_HEADER = "Nombre;Teléfono;Origen;Consentimiento\n"
+
+
+ANA_ROW = "Ana;+5491141234567;feria;relación previa\n"
+
+
+BETO_ROW = "Beto;+5491141234568;feria;relación previa\n"
+
+
+LANDLINE_ROW = "Carla;+541143219876;feria;relación previa\n"
+
+
+ACKNOWLEDGED_STATES = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
+
+
+async def wait_for_message_state(
+    console: ConsoleServer, message: str, states: Collection[MessageState]
+) -> MessageRecord:
+    """Wait until a message is in one of these states."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await console.services.database.read(
+                lambda r: messages.require_message(r, message)
+            )
+            if found.state in states:
+                return found
+            await asyncio.sleep(0.02)
+
+
+async def hold_messages(console: ConsoleServer, folder: Path, *people: str) -> list[str]:
+    """Bring people in and ask for a message to each; return the ids, held one and all."""
+    script = write_phone_script(folder, {"scan_after": 0.1, "defaults": {"ack_delay": 0.05}})
+    await console.add_ready_session("ventas", script=script)
+    await console.import_list((PROSPECT_CSV_HEADER + "".join(people)).encode())
+    found = []
+    for person in people:
+        order = {"to": person.split(";")[1], "text": f"Hola {person.split(';')[0]}"}
+        reply = await console.api.call("POST", "/v1/messages", json=order)
+        await wait_for_message_state(console, reply.document["id"], {MessageState.HELD})
+        found.append(reply.document["id"])
+    return found
+
+
+def build_prospect_csv(count: int) -> bytes:
+    """Return a list of people who were found, not asked."""
+    rows = (f"Persona {n};+54911412345{n:02d};guía" for n in range(count))
+    return ("Nombre;Teléfono;Origen\n" + "\n".join(rows) + "\n").encode()
+
+
+async def queue_manual_messages(console: ConsoleServer, folder: Path, count: int) -> list[str]:
+    """Ask for a message to each of so many people; return the ids, all waiting for a person."""
+    script = write_phone_script(folder, {"scan_after": 0.1})
+    await console.add_ready_session("ventas", script=script)
+    await console.import_list(build_prospect_csv(count))
+    batch = [
+        {"to": f"+54911412345{n:02d}", "text": f"Hola, Persona {n}: su número está en la guía {n}"}
+        for n in range(count)
+    ]
+    reply = await console.api.call("POST", "/v1/messages", json=batch)
+    found = [item["message"]["id"] for item in reply.document["items"]]
+    for each in found:
+        await wait_for_message_state(console, each, {MessageState.CLEARED})
+    return found
+
+
+HTMX_HEADERS = {"HX-Request": "true"}
+
+
+async def get_page(console: ConsoleServer, path: str, **headers: str) -> HttpReply:
+    """Ask for a page; the test fails where it is none."""
+    reply = await console.api.call("GET", path, headers=headers)
+    assert reply.status == 200, reply.document
+    return reply

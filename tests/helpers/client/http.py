@@ -1,0 +1,173 @@
+"""The application behind its real HTTP servers in this process, and a client for either."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiohttp
+
+from daemon.app import Application
+from daemon.http.health import DaemonHealth
+from daemon.http.server import serve_control_socket, serve_public
+from daemon.settings import (
+    ClockSettings,
+    DaemonSettings,
+    PacingSettings,
+    Settings,
+    SimulatedSettings,
+)
+
+Json: TypeAlias = Any
+DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
+"""A Tuesday morning in Buenos Aires: every window is open."""
+
+IMMEDIATE_SCRIPT = {"scan_after": 0.05, "step": 0.02}
+"""A world whose people scan a code as soon as it is shown, and whose lines come up at once."""
+
+UNLIMITED_BUDGETS = PacingSettings(
+    new_chats_first_week=1000,
+    new_chat_gap_minutes=0,
+    manual_new_chats=1000,
+    messages_per_minute=1000,
+    number_checks=1000,
+    number_check_min_age_days=0,
+)
+
+
+def build_settings(folder: Path, **daemon: Json) -> Settings:
+    """Return settings for a test's own folder: daytime, generous budgets, any free port.
+
+    Whoever holds the virtual phones scans a code at once.
+    """
+    folder.mkdir(exist_ok=True)
+    script = folder / "at_once.json"
+    script.write_text(json.dumps(IMMEDIATE_SCRIPT), encoding="utf-8")
+    return Settings(
+        daemon=DaemonSettings(state_dir=str(folder), port=0, drain_seconds=1, **daemon),
+        clock=ClockSettings(start=DAYTIME),
+        pacing=UNLIMITED_BUDGETS,
+        simulated=SimulatedSettings(script=str(script)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """An answer as it came: its status, its document, its headers."""
+
+    status: int
+    document: Json
+    headers: Mapping[str, str]
+
+
+class HttpClient:
+    """Speaks to a door like any client."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self.session = session
+        self.base = base
+
+    async def get(self, path: str) -> HttpReply:
+        """Ask."""
+        return await self.call("GET", path)
+
+    async def post(self, path: str, **body: Json) -> HttpReply:
+        """Order."""
+        return await self.call("POST", path, json=body)
+
+    async def call(self, method: str, path: str, **options: Json) -> HttpReply:
+        """Make any request; what is no JSON comes back as text."""
+        async with self.session.request(method, self.base + path, **options) as response:
+            text = await response.text()
+            document: Json = text
+            if response.content_type == "application/x-ndjson":
+                document = [json.loads(line) for line in text.splitlines() if line]
+            elif response.content_type.endswith("json"):
+                document = json.loads(text)
+            return HttpReply(response.status, document, response.headers.copy())
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """The open doors, and the house behind them."""
+
+    services: Application
+    health: DaemonHealth
+    control: HttpClient
+    public: HttpClient
+
+
+@contextlib.asynccontextmanager
+async def open_http_server(settings: Settings) -> AsyncIterator[HttpServer]:
+    """Open a house and its doors, in the order in which `leadmaster run` does."""
+    vitals = DaemonHealth(lambda: 0.0)
+    path = settings.control_socket
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(serve_public(settings, vitals))
+        house = await stack.enter_async_context(Application.open(settings))
+        vitals.services = house
+        await stack.enter_async_context(vitals.event_counts.counting(house.bus))
+        await stack.enter_async_context(serve_control_socket(path, vitals))
+        unix = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
+        )
+        tcp = await stack.enter_async_context(aiohttp.ClientSession())
+        yield HttpServer(
+            house,
+            vitals,
+            HttpClient(unix, "http://leadmaster"),
+            HttpClient(tcp, vitals.addresses["http"]),
+        )
+
+
+async def read_lines_until(
+    caller: HttpClient,
+    path: str,
+    wanted: Callable[[dict[str, Any]], bool],
+    meanwhile: Callable[[], Awaitable[object]] | None = None,
+) -> list[dict[str, Any]]:
+    """Read a stream up to the line that is wanted, doing something once it has begun."""
+    found: list[dict[str, Any]] = []
+    async with asyncio.timeout(20), caller.session.get(caller.base + path) as response:
+        if meanwhile is not None:
+            await meanwhile()
+        async for line in response.content:
+            found += [json.loads(line)] if line.strip() else []
+            if found and wanted(found[-1]):
+                return found
+    return found
+
+
+def is_ready_line(line: dict[str, Any]) -> bool:
+    """Tell whether a line of a pairing says that the phone is linked."""
+    return bool(line["data"].get("state") == "ready")
+
+
+async def create_ready_session(api: HttpClient, name: str = "ventas") -> None:
+    """Add a session whose phone scans after a while, and wait until it is ready."""
+    await api.post("/v1/sessions", name=name, channel="simulated")
+    await api.post(f"/v1/sessions/{name}/start")
+    await read_lines_until(api, f"/v1/sessions/{name}/pairing", is_ready_line)
+
+
+HELD_PHONE = "+5491141234567"
+
+
+async def hold_message(api: HttpClient) -> dict[str, Any]:
+    """Return a message that waits for a person: a customer's first one."""
+    await create_ready_session(api)
+    entry = {"phone": HELD_PHONE, "cartera_origen": "feria", "permission": "relationship"}
+    made = (await api.post("/v1/prospects", **entry)).document
+    word = {"validated": True, "reason": "I called them"}
+    await api.post(f"/v1/prospects/{made['id']}/validate", **word)
+    order = {"to": HELD_PHONE, "text": "Hola Ana"}
+    message = (await api.call("POST", "/v1/messages?wait=verdict", json=order)).document
+    assert message["state"] == "held", message["sentence"]
+    found: dict[str, Any] = message
+    return found

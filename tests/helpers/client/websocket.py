@@ -1,0 +1,206 @@
+"""The event stream behind a server of its own, and a WebSocket client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from daemon.app import Application
+from daemon.auth import ALL_SCOPES, AuthService, Identity, Role, Scope, SignInMethod
+from daemon.auth.password_check import Passwords
+from daemon.events import DomainEvent, SendingHalted
+from daemon.http import authentication as door_auth
+from daemon.http import v1
+from daemon.http.health import DAEMON_HEALTH, DaemonHealth
+from daemon.http.problems import answer_errors_with_problems
+from daemon.http.v1 import events
+from daemon.http.websocket import StreamLimits, install_websocket
+from daemon.http.websocket.handler import CLIENT_REGISTRY
+from daemon.http.websocket.hub import ClientRegistry
+from daemon.settings import PluginSettings
+from tests.helpers.client.auth import FAST_HASHER
+from tests.helpers.client.http import build_settings
+from tests.helpers.client.raw_bytes import RawSocket, open_raw_socket
+
+STREAM_OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+FRAME_TIMEOUT = 20.0
+Frame = dict[str, Any]
+
+
+class StreamClient:
+    """A client of the stream that a test holds in its hands."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def read_frame(self) -> Frame:
+        """Return the next frame; fail where the connection ends instead."""
+        said = await asyncio.wait_for(self.socket.receive(), FRAME_TIMEOUT)
+        assert said.type is aiohttp.WSMsgType.TEXT, (said, self.socket.close_code)
+        frame: Frame = json.loads(said.data)
+        return frame
+
+    async def read_until(self, kind: str) -> list[Frame]:
+        """Return the frames up to one of this kind, that one last."""
+        found = [await self.read_frame()]
+        while found[-1]["frame"] != kind:
+            found.append(await self.read_frame())
+        return found
+
+    async def read_events(self, count: int) -> list[Frame]:
+        """Return the next so many events; other frames in between are dropped."""
+        found: list[Frame] = []
+        while len(found) < count:
+            frame = await self.read_frame()
+            found += [frame] if frame["frame"] == "event" else []
+        return found
+
+    async def send_frame(self, frame: str, **fields: object) -> None:
+        """Send a message."""
+        await self.socket.send_json({"frame": frame, **fields})
+
+    async def read_close(self) -> tuple[int | None, list[Frame]]:
+        """Return the close code that comes, and the frames before it."""
+        async with asyncio.timeout(FRAME_TIMEOUT):
+            frames: list[Frame] = [json.loads(said.data) async for said in self.socket]
+        return self.socket.close_code, frames
+
+
+@dataclass(slots=True)
+class StreamServer:
+    """The house, its auth room, and the address of the stream."""
+
+    services: Application
+    auth: AuthService
+    base: str
+    session: aiohttp.ClientSession
+    runner: web.AppRunner
+    registry: ClientRegistry
+
+    async def create_token(self, *scopes: Scope) -> str:
+        """Return a token with these scopes, with all where none is named."""
+        made = await self.auth.tokens.issue_token(
+            STREAM_OWNER, "ana", "crm", scopes or tuple(ALL_SCOPES), timedelta(hours=1)
+        )
+        return made.token
+
+    @contextlib.asynccontextmanager
+    async def connect(self, token: str = "", query: str = "") -> AsyncIterator[StreamClient]:
+        """Connect with a token in the subprotocols, with none where it is empty."""
+        protocols = ["leadmaster.v1", *([f"leadmaster.token.{token}"] if token else [])]
+        async with self.session.ws_connect(
+            f"{self.base}/v1/events{query}", protocols=protocols, autoping=True
+        ) as socket:
+            yield StreamClient(socket)
+
+    @contextlib.asynccontextmanager
+    async def subscribe(self, token: str, query: str = "") -> AsyncIterator[StreamClient]:
+        """Connect and return once the stream is live."""
+        async with self.connect(token, query) as ear:
+            await ear.read_until("subscribed")
+            yield ear
+
+    @contextlib.asynccontextmanager
+    async def connect_unread(self, token: str) -> AsyncIterator[RawSocket]:
+        """Connect, wait until the stream is live, and then read nothing unless told to."""
+        offer = f"Sec-WebSocket-Protocol: leadmaster.v1, leadmaster.token.{token}"
+        async with open_raw_socket(f"{self.base}/v1/events", [offer]) as line:
+            await line.read_until("subscribed")
+            yield line
+
+    async def wait_until_empty(self) -> None:
+        """Return once nobody is connected any more."""
+        async with asyncio.timeout(FRAME_TIMEOUT):
+            while self.registry.connected:  # noqa: ASYNC110 - the room tells nobody
+                await asyncio.sleep(0.01)
+
+    async def commit_halts(self, count: int = 1, start: int = 0) -> None:
+        """Let so many events be committed together."""
+        await self.commit_events(
+            *(self.build_halt_event(f"r{start + index}") for index in range(count))
+        )
+
+    def build_halt_event(self, reason: str) -> SendingHalted:
+        """Return an event that anybody may hear."""
+        at = self.services.clock.now()
+        return SendingHalted(subject="installation", at=at, who="ana", reason=reason)
+
+    async def commit_events(self, *happened: DomainEvent) -> None:
+        """Store events in one transaction, and so publish them."""
+        await self.services.database.write(lambda tx: [tx.emit(event) for event in happened])
+
+
+@contextlib.asynccontextmanager
+async def open_stream_server(
+    folder: Path, limits: StreamLimits | None = None
+) -> AsyncIterator[StreamServer]:
+    """Open a house in `folder` and a door to its stream."""
+    # On a busy machine a plugin that is slow would be an event that no test expects.
+    settings = msgspec.structs.replace(
+        build_settings(folder), plugins=PluginSettings(limit_seconds=60)
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        house = await stack.enter_async_context(Application.open(settings))
+        auth = await AuthService.open(
+            house.database, house.clock, settings, environ={}, passwords=Passwords(FAST_HASHER)
+        )
+        await auth.users.create_user("ana", Role.ADMIN, "root", password="correct horse battery")
+        runner = await stack.enter_async_context(_serve_stream(house, auth, limits))
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        )
+        base = "http://{}:{}".format(*runner.addresses[0][:2])
+        yield StreamServer(house, auth, base, session, runner, _get_registry(runner))
+
+
+@contextlib.asynccontextmanager
+async def _serve_stream(
+    house: Application, auth: AuthService, limits: StreamLimits | None
+) -> AsyncIterator[web.AppRunner]:
+    application = web.Application(middlewares=[answer_errors_with_problems, door_auth.authenticate])
+    application[DAEMON_HEALTH] = DaemonHealth(lambda: 0.0, house)
+    door_auth.install_authentication(application, lambda: auth)
+    install_websocket(application, limits)
+    application.add_routes([*events.routes, *v1.ACCOUNT_ROUTES])
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner
+    finally:
+        await runner.cleanup()
+
+
+def _get_registry(runner: web.AppRunner) -> ClientRegistry:
+    return runner.app[CLIENT_REGISTRY]
+
+
+def sequence_numbers(frames: list[Frame]) -> list[int]:
+    """Return the places of events in the log."""
+    return [frame["seq"] for frame in frames]
+
+
+@pytest.fixture
+async def stream(short_folder: Path) -> AsyncIterator[StreamServer]:
+    """Open a house and its stream, with the usual limits."""
+    async with open_stream_server(short_folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def token(stream: StreamServer) -> str:
+    """Return a token that may hear everything."""
+    return await stream.create_token()

@@ -1,0 +1,151 @@
+"""A real nginx on loopback with the shipped configuration: only addresses and files are ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.helpers.client.process import poll_until
+
+SHIPPED_CONFIG = Path(__file__).parents[2] / "systemd" / "nginx" / "leadmaster.conf"
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+TRUSTED_PROXY = "127.0.0.2"
+"""Stands for Cloudflare: the one address whose word on the client's own is believed."""
+MAIN_CONFIG = """\
+{user}
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+worker_processes 1;
+events {{ worker_connections 256; }}
+http {{
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/leadmaster.conf;
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NginxProxy:
+    """A running nginx: where it listens, and what it wrote."""
+
+    folder: Path
+    tls: int
+    plain: int
+
+    @property
+    def base(self) -> str:
+        """Return the address of the TLS port."""
+        return f"https://127.0.0.1:{self.tls}"
+
+    def read_log(self) -> str:
+        """Return all that it logged."""
+        return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+
+    async def wait_for_log(self, word: str) -> str:
+        """Return all that it logged, once a word stands there: nginx answers first, then writes."""
+
+        def there() -> str | None:
+            log = self.read_log()
+            return log if word in log else None
+
+        return await asyncio.to_thread(poll_until, there, f"{word} in nginx's log")
+
+
+@contextlib.contextmanager
+def run_nginx(upstream: int, folder: Path) -> Iterator[NginxProxy]:
+    """Run nginx in front of a port of this machine, and end it with the block."""
+    assert NGINX is not None, "nginx is not installed; on Debian: apt-get install nginx"
+    proxy = NginxProxy(folder, free_port(), free_port())
+    write_certificate(folder)
+    (folder / "leadmaster.conf").write_text(adapt_config(proxy, upstream))
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(MAIN_CONFIG.format(folder=folder, user=user))
+    command = [NGINX, "-c", str(folder / "nginx.conf"), "-e", str(folder / "start.log")]
+    with subprocess.Popen(command) as process:
+        try:
+            wait_until_listening(process, proxy)
+            yield proxy
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def adapt_config(proxy: NginxProxy, upstream: int) -> str:
+    """Return the shipped configuration with this test's addresses and files; each must be there."""
+    text = SHIPPED_CONFIG.read_text()
+    for ours, theirs in (
+        ("server 127.0.0.1:3012;", f"server 127.0.0.1:{upstream};"),
+        ("listen 80;", f"listen 127.0.0.1:{proxy.plain};"),
+        ("listen [::]:80;", ""),
+        ("listen 443 ssl http2;", f"listen 0.0.0.0:{proxy.tls} ssl http2;"),
+        ("listen [::]:443 ssl http2;", ""),
+        ("/etc/ssl/leadmaster/origin", f"{proxy.folder}/origin"),
+        ("/var/log/nginx/", f"{proxy.folder}/"),
+        ("set_real_ip_from 173.245.48.0/20;", f"set_real_ip_from {TRUSTED_PROXY};"),
+    ):
+        assert ours in text, ours
+        text = text.replace(ours, theirs)
+    return text
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_listening(process: subprocess.Popen[bytes], proxy: NginxProxy) -> None:
+    """Wait until nginx listens."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        assert process.poll() is None, proxy.read_log()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", proxy.tls), 1):
+            return
+        time.sleep(0.02)
+    raise AssertionError(proxy.read_log())
+
+
+def write_certificate(folder: Path) -> None:
+    """Write a key and a certificate that it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leads.example.org")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "origin.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "origin.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )

@@ -1,0 +1,108 @@
+"""A program: loads every installed plugin and uses all that the example plugin offers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from daemon.api.clock import SystemClock
+from daemon.api.opinions import OpinionRequest
+from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, hash_body
+from daemon.api.transport import OpenContext, Outgoing, SessionInfo
+from daemon.events import SendingHalted
+from daemon.plugin_manager import Plugins
+
+ANA = "+5491141234567"
+NOW = datetime.now(UTC)
+
+
+def sign_permit(signer: PermitSigner, text: str) -> Permit:
+    """Return the gate's leave for one text to Ana."""
+    return signer.sign(
+        Permit(
+            id=f"per_{text}",
+            message="msg_1",
+            recipient=ANA,
+            body=hash_body(text),
+            session="folder",
+            decision="dec_1",
+            ruleset="r",
+            expires_at=NOW + timedelta(minutes=10),
+        )
+    )
+
+
+async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
+    """Connect the file channel, send once with a permit, and try without."""
+    signer = PermitSigner()
+    info = SessionInfo("folder", paired=False, phone=None, folder=folder)
+    context = OpenContext(info, SystemClock(), PermitVerifier(signer.public_key))
+    open_line = plugins.channels()["file"].open
+    assert open_line
+    line = await open_line(context)
+    await line.connect()
+    answer = await line.send(sign_permit(signer, "Hola"), Outgoing("msg_1", ANA, "Hola"))
+    refusals = []
+    for leave, text in (
+        (sign_permit(signer, "Hola"), "Hola"),
+        (sign_permit(signer, "uno"), "otro"),
+        (sign_permit(PermitSigner(), "tres"), "tres"),
+    ):
+        try:
+            await line.send(leave, Outgoing("msg_2", ANA, text))
+        except PermitRefused as refused:
+            refusals.append(refused.reason_code)
+    checked = await line.check_numbers([ANA])
+    await line.logout()
+    await line.close()
+    return {
+        "signals": [type(signal).__name__ async for signal in line.signals()],
+        "answer": type(answer).__name__,
+        "refusals": refusals,
+        "files": read_texts(folder),
+        "checked": [str(each.answer) for each in checked],
+    }
+
+
+def read_texts(folder: Path) -> dict[str, str]:
+    """Return what lies in a folder."""
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+async def collect_opinions(plugins: Plugins) -> list[list[str]]:
+    """Ask about a quiet country, a delicate word, and an ordinary message."""
+    found: list[list[str]] = []
+    for country, text in (("BR", "Hola"), ("AR", "¡URGENTE!"), ("AR", "Hola")):
+        facts = {"prospect.country": country, "message.text": text}
+        answers = await plugins.judge(OpinionRequest("msg_1", ANA, "folder", "file", facts))
+        own = next(answer for answer in answers if answer.plugin == "stranger")
+        effect = getattr(own.value, "effect", None)
+        found.append([str(effect), own.failure])
+    return found
+
+
+async def main(folder: Path) -> None:
+    """Show everything."""
+    plugins = Plugins()
+    plugins.load()
+    numbers = folder / "people.numbers"
+    numbers.write_text("# ours\n+5491141234567; Ana\n\n1122334455\n", encoding="utf-8")
+    source = plugins.sources()["lines"].open(numbers)
+    await plugins.observe(SendingHalted(subject="installation", at=NOW, who="eva", reason="test"))
+    stranger = sys.modules["leadmaster_stranger"]
+    result = {
+        "names": plugins.names,
+        "channel": await use_channel(plugins, folder / "out"),
+        "opinions": await collect_opinions(plugins),
+        "rows": [[row.record, dict(row.cells)] for row in source.rows()],
+        "preview": len(source.preview().rows),
+        "counts": dict(stranger.plugin.counts),
+    }
+    print(json.dumps(result))
+
+
+asyncio.run(main(Path(sys.argv[1])))

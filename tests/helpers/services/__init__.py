@@ -1,0 +1,1 @@
+"""Harness: real services over a real database, one file a service."""

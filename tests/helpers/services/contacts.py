@@ -1,0 +1,216 @@
+"""Contacts, suppression and the inbound handler over a real database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from daemon.api import hookimpl
+from daemon.api.effects import ContactView, InboundEffect
+from daemon.api.signals import InboundMessage, OwnMessage, Receipt, ReceiptKind
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.suppression import SuppressionService
+from daemon.gate.scoring import Scoring
+from daemon.inbound import InboundHandler, contact_requests
+from daemon.outbox.enqueue import build_message
+from daemon.plugin_manager import Plugins
+from daemon.rulesets.active import ActiveRulesets
+from daemon.settings import RulesSettings, SendingSettings, Settings
+from statemachines.message import MessageState
+from storage import contacts, messages, prospects
+from storage.db import Database
+from storage.events import CommittedEvent
+from storage.journal import SuppressionJournal
+from storage.tx import Tx
+from tests.helpers.clock import FakeClock
+from tests.helpers.services.database import open_database
+
+ANA = "+5491141234567"
+ANA_OLD_FORM = "+541141234567"
+BETO = "+525512345678"
+LID = "998877665544332@lid"
+
+
+@dataclass
+class ContactServices:
+    """A database with one session, the book of the suppressed, and what was published."""
+
+    folder: Path
+    database: Database
+    journal: SuppressionJournal
+    aliases: Aliases
+    suppression: SuppressionService
+    clock: FakeClock
+    published: list[CommittedEvent] = field(default_factory=list)
+
+    async def resolve_contact(self, phone: str) -> str:
+        """Make or find the contact of a number."""
+        at = self.clock.now()
+        return await self.database.write(
+            lambda tx: contacts.resolve_contact(tx, self.aliases.from_phone(phone), at)
+        )
+
+    async def queue_message(
+        self, phone: str, *, kind: str = "commercial", text: str = "Hola"
+    ) -> str:
+        """Queue a message to a number."""
+        at = self.clock.now()
+
+        def job(tx: Tx) -> str:
+            contact = contacts.resolve_contact(tx, self.aliases.from_phone(phone), at)
+            queued = build_message(
+                at=at,
+                contact=contact,
+                recipient=phone,
+                session="main",
+                channel="simulated",
+                text=text,
+                kind=kind,
+                not_after=at + timedelta(days=7),
+            )
+            return messages.insert_message(tx, queued, who="test").id
+
+        return await self.database.write(job)
+
+    async def get_message_state(self, message: str) -> MessageState:
+        """Return where a message stands."""
+        return await self.database.read(
+            lambda reader: messages.require_message(reader, message).state
+        )
+
+    def event_types(self) -> list[str]:
+        """Return the types of the events published so far."""
+        return [event.type for event in self.published]
+
+
+@contextlib.asynccontextmanager
+async def open_contact_services(folder: Path) -> AsyncIterator[ContactServices]:
+    """Open (or open again) everything in a folder."""
+    clock = FakeClock()
+    published: list[CommittedEvent] = []
+    async with open_database(folder, published) as database:
+        journal = SuppressionJournal(folder)
+        aliases = Aliases(journal.hash)
+        suppression = SuppressionService(database, journal, aliases, clock)
+        await database.write(_insert_session)
+        yield ContactServices(folder, database, journal, aliases, suppression, clock, published)
+
+
+def _insert_session(tx: Tx) -> None:
+    tx.execute(
+        "INSERT OR IGNORE INTO sessions (name, channel, time_zone, since, created_at)"
+        " VALUES ('main', 'simulated', 'America/Argentina/Buenos_Aires', :now, :now)",
+        {"now": "2026-03-01T00:00:00.000Z"},
+    )
+
+
+BLOCKED_BUT_LISTENER = ("sender", "sync", "transport_manual", "transport_simulated")
+"""The built-in plugins that stay out where only the listener is looked at."""
+
+
+@dataclass
+class InboundServices:
+    """The inbound desk on top of :class:`People`, and what went out of it."""
+
+    people: ContactServices
+    handler: InboundHandler
+    plugins: Plugins
+    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    wakes: list[bool] = field(default_factory=list)
+    received: int = 0
+
+    async def receive_text(
+        self,
+        text: str,
+        *,
+        sender: str = ANA,
+        phone: str | None = None,
+        wire_id: str = "",
+        age: timedelta = timedelta(0),
+    ) -> None:
+        """Let a contact write; each message has an id of its own, unless one is given."""
+        self.received += 1
+        at = self.people.clock.now() - age
+        signal = InboundMessage(wire_id or f"IN{self.received}", sender, phone, text, at)
+        await self.handler.handle_inbound("main", signal)
+
+    async def receive_receipt(
+        self,
+        wire_id: str,
+        kind: ReceiptKind,
+        *,
+        reason_code: str = "",
+        recipient: str = ANA,
+        age: timedelta = timedelta(0),
+    ) -> None:
+        """Let a receipt come in."""
+        at = self.people.clock.now() - age
+        await self.handler.handle_receipt(
+            "main", Receipt(wire_id, recipient, kind, at, reason_code)
+        )
+
+    async def receive_own_message(self, wire_id: str, recipient: str = ANA) -> None:
+        """Let the account's owner type on the phone itself."""
+        at = self.people.clock.now()
+        await self.handler.handle_own_message("main", OwnMessage(wire_id, recipient, at))
+
+    async def add_prospect(self, phone: str = ANA) -> str:
+        """Make a prospect as an import does, never checked."""
+        people = self.people
+        contact = await people.resolve_contact(phone)
+        at = people.clock.now()
+
+        def job(tx: Tx) -> str:
+            new = prospects.NewProspectRecord(
+                contact=contact, phone=phone, cartera_origen="feria 2025", line_type="mobile"
+            )
+            return prospects.insert_prospect(tx, new, at=at)
+
+        return await people.database.write(job)
+
+    async def get_prospect(self, prospect: str) -> prospects.ProspectRecord:
+        """Return the prospect as it stands."""
+        return await self.people.database.read(lambda r: prospects.require_prospect(r, prospect))
+
+
+def build_inbound_services(
+    people: ContactServices, *, confirmation: str = "", more: Mapping[str, object] | None = None
+) -> InboundServices:
+    """Build the desk with the real scoring, the shipped phrases and the real listener."""
+    failures: list[tuple[str, str, str]] = []
+    wakes: list[bool] = []
+    plugins = Plugins(limit=0.1, on_failure=lambda *failure: failures.append(failure))
+    plugins.load(blocked=BLOCKED_BUT_LISTENER, more=more)
+    desk = InboundHandler(
+        database=people.database,
+        plugins=plugins,
+        suppression=people.suppression,
+        scoring=Scoring(ActiveRulesets.load(RulesSettings(engines="reference"))),
+        aliases=people.aliases,
+        request_reader=contact_requests.load_contact_request_reader(),
+        clock=people.clock,
+        settings=Settings(sending=SendingSettings(opt_out_confirmation=confirmation)),
+        wake=lambda: wakes.append(True),
+    )
+    return InboundServices(people, desk, plugins, failures, wakes)
+
+
+class InboundInterpreter:
+    """A stranger's plugin that answers every inbound with the same thing."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+        self.calls: list[tuple[InboundMessage, ContactView]] = []
+
+    @hookimpl
+    async def leadmaster_interpret_inbound(
+        self, inbound: InboundMessage, contact: ContactView
+    ) -> Sequence[InboundEffect]:
+        """Remember the call, and answer."""
+        self.calls.append((inbound, contact))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer  # type: ignore[return-value] # some answers are wrong on purpose

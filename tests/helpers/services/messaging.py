@@ -1,0 +1,394 @@
+"""Gate, outbox, review and halt over a real database and a fake sending port."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from daemon.api.permit import PermitSigner, PermitVerifier
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.suppression import SuppressionService
+from daemon.gate.gate import Gate
+from daemon.gate.scoring import Scoring
+from daemon.outbox import Outbox, SendRequest
+from daemon.outbox.enqueue import MessageEnqueuer
+from daemon.outbox.evaluator import MessageEvaluator
+from daemon.outbox.halt import Halt
+from daemon.outbox.manual import ManualSending
+from daemon.outbox.pacing import Pacing
+from daemon.outbox.review import ReviewService
+from daemon.outbox.sender import SessionSender
+from daemon.plugin_manager import ENTRY_POINT_GROUP, Plugins
+from daemon.plugins import sender
+from daemon.rulesets.active import ActiveRulesets
+from daemon.settings import PacingSettings, RulesSettings, SendingSettings, Settings
+from statemachines.message import MessageState
+from statemachines.prospect import ValidationState
+from statemachines.session import ConnectionState, PhoneState, SendingState
+from storage import contacts, decisions, evidence, messages, prospects, sessions, triggers
+from storage.decisions import DecisionRecord
+from storage.events import CommittedEvent
+from storage.evidence import EvidenceKind
+from storage.ids import new_id
+from storage.journal import SuppressionJournal
+from storage.messages import MessageRecord
+from storage.migrations import MIGRATIONS
+from storage.prospects import NewProspectRecord
+from storage.sessions import SessionRecord
+from storage.suppressions import SuppressionSource
+from storage.times import format_timestamp
+from storage.tx import Reader, Tx
+from tests.helpers.clock import FakeClock
+from tests.helpers.services.database import WatchedDatabase
+from tests.helpers.transport import FakeSendingPort
+
+ANA = "+5491145550001"
+ANA_OLD_FORM = "+541145550001"
+BETO = "+5491145550002"
+OUR_NUMBER = "+5491144440000"
+GATE_WITHOUT_VETOES = """\
+format: leadmaster/gate@1
+score: {base: 100, min: 0, max: 100}
+thresholds:
+  - {verdict: allow, from: 1}
+  - {verdict: block, from: 0}
+"""
+"""What a careless operator could write: everything goes."""
+
+UNLIMITED_PACING = PacingSettings(
+    new_chats_first_week=1000,
+    new_chats_to_day_30=1000,
+    new_chats_later=1000,
+    new_chat_gap_minutes=0,
+    manual_new_chats=1000,
+    messages_per_minute=1000,
+)
+"""Budgets that never stand in the way of a test about something else."""
+
+
+def build_phone(number: int) -> str:
+    """Return one of many mobile numbers in Buenos Aires."""
+    return f"+54911{45_560_000 + number}"
+
+
+@dataclass
+class MessagingServices:
+    """The heart and what it stands on. ``published`` holds every committed event."""
+
+    clock: FakeClock
+    settings: Settings
+    database: WatchedDatabase
+    plugins: Plugins
+    rulesets: ActiveRulesets
+    aliases: Aliases
+    suppression: SuppressionService
+    scoring: Scoring
+    signer: PermitSigner
+    gate: Gate
+    pacing: Pacing
+    evaluator: MessageEvaluator
+    outbox: Outbox
+    review: ReviewService
+    manual: ManualSending
+    halt: Halt
+    wire: FakeSendingPort
+    published: list[CommittedEvent] = field(default_factory=list)
+    check_requests: int = 0
+
+    async def add_session(
+        self,
+        name: str = "main",
+        *,
+        channel: str = "simulated",
+        number: str | None = OUR_NUMBER,
+        linked_days: float = 100,
+        time_zone: str = "America/Argentina/Buenos_Aires",
+    ) -> None:
+        """Enter a ready session whose number has been linked for some days."""
+        at = self.clock.now() - timedelta(days=linked_days)
+        record = SessionRecord(
+            name=name,
+            channel=channel,
+            phone=number,
+            time_zone=time_zone,
+            options={},
+            desired="on",
+            connection=ConnectionState.READY,
+            phone_state=PhoneState.SEEN,
+            sending=SendingState.ALL,
+            reason_code="",
+            since=at,
+            created_at=at,
+        )
+        await self.database.write(lambda tx: sessions.insert_session(tx, record))
+
+    async def resolve_contact(self, number: str) -> str:
+        """Make or find the contact of a number."""
+        at = self.clock.now()
+        return await self.database.write(
+            lambda tx: contacts.resolve_contact(tx, self.aliases.from_phone(number), at)
+        )
+
+    async def add_prospect(
+        self,
+        number: str = ANA,
+        *,
+        permission: str | None = "opted_in",
+        on_whatsapp: str = "yes",
+        validation: ValidationState = ValidationState.VALIDATED,
+        line_type: str = "mobile",
+        data_days: float = 0,
+    ) -> str:
+        """Enter a prospect that everything speaks for, but for what a test changes."""
+        at = self.clock.now()
+        known = {ValidationState.VALIDATED: True, ValidationState.NOT_REACHABLE: False}
+
+        def job(tx: Tx) -> str:
+            contact = contacts.resolve_contact(tx, self.aliases.from_phone(number), at)
+            new = NewProspectRecord(
+                contact=contact,
+                phone=number,
+                cartera_origen="feria_2026",
+                line_type=line_type,
+                country="AR",
+                data_date=at - timedelta(days=data_days),
+            )
+            prospect = prospects.insert_prospect(tx, new, at=at)
+            flag = known.get(validation)
+            prospects.update_prospect(
+                tx,
+                prospect,
+                at=at,
+                on_whatsapp=on_whatsapp,
+                validation=validation.value,
+                validado_tecnicamente=None if flag is None else int(flag),
+                validated_at=at if flag else None,
+                expires_at=at + timedelta(days=90) if flag else None,
+            )
+            if permission:
+                evidence.insert_evidence(
+                    tx, contact, EvidenceKind.PERMISSION, permission, at=at, source="test"
+                )
+            self.scoring.refresh_prospect(
+                tx, contact, at, reason_code="test", sentence="Made for a test."
+            )
+            return contact
+
+        return await self.database.write(job)
+
+    async def add_evidence(
+        self, contact: str, kind: EvidenceKind, value: str, *, at: datetime | None = None
+    ) -> None:
+        """Add a piece of evidence, as the rooms that learn something do."""
+        now = self.clock.now()
+
+        def job(tx: Tx) -> None:
+            evidence.insert_evidence(tx, contact, kind, value, at=at or now, source="test")
+            self.scoring.refresh_prospect(
+                tx, contact, now, reason_code="test", sentence="A test says so."
+            )
+
+        await self.database.write(job)
+
+    async def add_inbound(self, contact: str, wish: str = "none") -> None:
+        """Let a contact write to us: the row, its evidence, and what waited is withdrawn."""
+        at = self.clock.now()
+
+        def job(tx: Tx) -> None:
+            wire_id = new_id("inb", at)
+            tx.execute(
+                "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
+                " VALUES (:id, 'main', :id, :contact, :at, :at, 'Hola', :wish)",
+                {"id": wire_id, "contact": contact, "at": format_timestamp(at), "wish": wish},
+            )
+            evidence.insert_evidence(tx, contact, EvidenceKind.INBOUND, wish, at=at, source="test")
+            messages.cancel_unsent_messages(
+                tx,
+                contact,
+                at=at,
+                reason_code="they_wrote",
+                sentence="They wrote to us.",
+                who="inbound",
+                commercial_only=True,
+            )
+            self.scoring.refresh_prospect(
+                tx, contact, at, reason_code="test", sentence="They wrote."
+            )
+
+        await self.database.write(job)
+
+    async def suppress(self, number: str) -> None:
+        """Enter an opt-out that an operator heard of."""
+        await self.suppression.suppress(
+            number, source=SuppressionSource.OPERATOR, reason="asked by phone", who="eva"
+        )
+
+    async def execute_sql(self, sql: str, *params: object) -> None:
+        """Change rows behind everybody's back."""
+        await self.database.write(lambda tx: tx.execute(sql, params))
+
+    async def query_rows(self, sql: str, *params: object) -> list[tuple[object, ...]]:
+        """Return plain rows."""
+        return await self.database.read(
+            lambda reader: [tuple(row) for row in reader.all(sql, params)]
+        )
+
+    async def enqueue(self, to: str = ANA, text: str = "Hola, Ana", **more: object) -> str:
+        """Enqueue a message and return its id, before the gate looks."""
+        request = SendRequest(**{"to": to, "text": text, **more})  # type: ignore[arg-type]
+        return (await self.outbox.enqueue(request, "eva")).id
+
+    async def enqueue_and_settle(
+        self, to: str = ANA, text: str = "Hola, Ana", **more: object
+    ) -> str:
+        """Enqueue a message and wait until nothing moves any more."""
+        message = await self.enqueue(to, text, **more)
+        await self.clock.settle()
+        return message
+
+    async def approve_and_settle(self, message: str) -> None:
+        """Approve a held message and wait until nothing moves any more."""
+        await self.review.approve(message, "eva", "I know them")
+        await self.clock.settle()
+
+    async def get_message(self, message: str) -> MessageRecord:
+        """Return a message as it stands."""
+        return await self.database.read(lambda reader: messages.require_message(reader, message))
+
+    async def get_state(self, message: str) -> MessageState:
+        """Return where a message stands."""
+        return (await self.get_message(message)).state
+
+    async def list_decisions(self, message: str) -> list[DecisionRecord]:
+        """Return the decisions on a message, oldest first."""
+        return await self.database.read(
+            lambda reader: decisions.list_message_decisions(reader, message)
+        )
+
+    async def list_states(self, message: str) -> list[str]:
+        """Return the states that a message went through."""
+        rows = await self.database.read(
+            lambda reader: messages.list_message_history(reader, message)
+        )
+        return [row["state"] for row in rows]
+
+
+@contextlib.asynccontextmanager
+async def open_messaging_services(
+    folder: Path,
+    *,
+    clock: FakeClock | None = None,
+    wire: FakeSendingPort | None = None,
+    pacing: PacingSettings = UNLIMITED_PACING,
+    sending: SendingSettings | None = None,
+    rules: RulesSettings | None = None,
+    rulesets: ActiveRulesets | None = None,
+    plugins: Mapping[str, object] | None = None,
+    plugin_limit: float = 30,
+    started: bool = True,
+) -> AsyncIterator[MessagingServices]:
+    """Open (or open again) the house of a folder; on the way out it drops everything at once.
+
+    Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
+    """
+    clock = clock or FakeClock()
+    wire = wire or FakeSendingPort(clock)
+    settings = Settings(
+        pacing=pacing, sending=sending or SendingSettings(), rules=rules or RulesSettings()
+    )
+    loaded = Plugins(limit=plugin_limit)
+    installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
+    loaded.load(blocked=installed, more={"the_sender": sender, **(plugins or {})})
+    published: list[CommittedEvent] = []
+    database = await WatchedDatabase.open(
+        folder, migrations=MIGRATIONS, on_events=published.extend, at_open=triggers.install_triggers
+    )
+    assert isinstance(database, WatchedDatabase)
+    clock.busy = [lambda: database.pending > 0]
+    services = _build_services(
+        clock, settings, database, loaded, rulesets or _load_rulesets(settings.rules), wire, folder
+    )
+    services.published = published
+    try:
+        if started:
+            await services.outbox.start()
+            for name in await database.read(_list_session_names):
+                services.outbox.serve_session(name)
+        yield services
+    finally:
+        await services.outbox.stop(0)
+        await database.close()
+
+
+@functools.cache
+def _load_rulesets(settings: RulesSettings) -> ActiveRulesets:
+    """Load a rule set once: it is pure, and compiling it takes longer than most tests."""
+    return ActiveRulesets.load(settings)
+
+
+def _build_services(
+    clock: FakeClock,
+    settings: Settings,
+    database: WatchedDatabase,
+    plugins: Plugins,
+    rulebook: ActiveRulesets,
+    wire: FakeSendingPort,
+    folder: Path,
+) -> MessagingServices:
+    """Build the rooms as the composition root does."""
+    journal = SuppressionJournal(folder)
+    aliases = Aliases(journal.hash)
+    signer = PermitSigner()
+    wire.verifier = PermitVerifier(signer.public_key)
+    gate = Gate(database, plugins, rulebook, signer, clock)
+    pacing = Pacing(settings.pacing)
+    desk = MessageEvaluator(database, gate, settings.sending)
+    intake = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
+    outbox = Outbox(database, desk, intake, clock)
+    outbox.connect(
+        lambda session: SessionSender(
+            session,
+            database=database,
+            gate=gate,
+            evaluator=desk,
+            pacing=pacing,
+            sessions=wire,
+            clock=clock,
+            settings=settings.sending,
+        )
+    )
+    services = MessagingServices(
+        clock=clock,
+        settings=settings,
+        database=database,
+        plugins=plugins,
+        rulesets=rulebook,
+        aliases=aliases,
+        suppression=SuppressionService(database, journal, aliases, clock),
+        scoring=Scoring(rulebook),
+        signer=signer,
+        gate=gate,
+        pacing=pacing,
+        evaluator=desk,
+        outbox=outbox,
+        review=ReviewService(database, clock, settings.sending, outbox.wake),
+        manual=ManualSending(database, gate, desk, pacing, clock, settings.sending),
+        halt=Halt(database, clock),
+        wire=wire,
+    )
+    services.halt.on_resume = outbox.wake
+
+    def wished() -> None:
+        services.check_requests += 1
+
+    desk.on_check_needed = wished
+    return services
+
+
+def _list_session_names(reader: Reader) -> list[str]:
+    return [session.name for session in sessions.list_sessions(reader)]

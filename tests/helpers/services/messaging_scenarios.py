@@ -1,0 +1,101 @@
+"""Scenarios on the messaging services.
+
+A ready session with a prospect, first messages, receipts, facts, rule files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from daemon.gate.gate import EvaluationPhase
+from daemon.settings import RulesSettings
+from statemachines.message import MessageState
+from storage.receipts import ReceiptRecord, store_receipt
+from tests.helpers.services.messaging import (
+    ANA,
+    GATE_WITHOUT_VETOES,
+    MessagingServices,
+    build_phone,
+    open_messaging_services,
+)
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Let a traceback be a few lines: the pretty ones cost more than the tests."""
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
+    """Open it, with the shipped rules, and let it live."""
+    async with open_messaging_services(tmp_path) as opened:
+        await opened.add_session()
+        opened.outbox.serve_session("main")
+        await opened.add_prospect()
+        yield opened
+
+
+async def get_facts(
+    services: MessagingServices, to: str = ANA, **more: object
+) -> dict[str, object]:
+    """Return the facts of a message that is not sent."""
+    services.wire.up = False
+    message = await services.get_message(await services.enqueue(to, "Hola, ¿qué tal?", **more))
+    look = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
+    await services.clock.settle()
+    if await services.get_state(message.id) is not MessageState.BLOCKED:
+        await services.outbox.cancel(message.id, "eva", "only looking")
+    services.wire.up = True
+    return dict(look.facts)
+
+
+async def send_first_messages(
+    services: MessagingServices, many: int, *, start: int = 0, session: str = "main"
+) -> list[str]:
+    """Send so many first messages, each to somebody new; return their ids."""
+    sent = []
+    for number in range(start, start + many):
+        await services.add_prospect(build_phone(number))
+        sent.append(await services.enqueue(build_phone(number), f"Hola {number}", session=session))
+    await services.clock.settle()
+    assert {await services.get_state(each) for each in sent} == {MessageState.SENT}
+    return sent
+
+
+async def send_first_messages_apart(services: MessagingServices, many: int) -> list[str]:
+    """Send first messages a second apart."""
+    sent = []
+    for number in range(many):
+        sent += await send_first_messages(services, 1, start=number)
+        await services.clock.advance(1)
+    return sent
+
+
+async def add_receipt(
+    services: MessagingServices, message: str, kind: str, *, wire_id: str = ""
+) -> None:
+    """Let the platform say something about a message, or about an id that it may have."""
+    at, record = services.clock.now(), await services.get_message(message)
+    said = ReceiptRecord(
+        session=record.session,
+        wire_id=record.wire_id or wire_id,
+        kind=kind,
+        at=at,
+        contact=record.contact,
+    )
+    await services.database.write(lambda tx: store_receipt(tx, said, at))
+
+
+def write_gate_rules(folder: Path, text: str = GATE_WITHOUT_VETOES) -> RulesSettings:
+    """Write a gate file and return settings that name it."""
+    file = folder / "gate.yaml"
+    file.write_text(text, encoding="utf-8")
+    return RulesSettings(gate=(str(file),))

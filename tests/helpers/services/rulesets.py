@@ -1,0 +1,74 @@
+"""The ruleset service over a database and an operator's folder, without a daemon around it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.rulesets.active import ActiveRulesets
+from daemon.rulesets.check_process import RuleCheckProcess
+from daemon.rulesets.service import RulesetService
+from daemon.settings import RulesSettings
+from storage import triggers
+from storage.db import Database
+from storage.events import CommittedEvent
+from storage.migrations import MIGRATIONS
+from tests.helpers.clock import FakeClock
+
+CHANNEL_NAMES = ("manual", "simulated")
+
+
+@dataclass
+class RulesetServices:
+    """A desk over a database and an operator's folder, without a daemon around it."""
+
+    folder: Path
+    database: Database
+    rulesets: ActiveRulesets
+    service: RulesetService
+    published: list[CommittedEvent] = field(default_factory=list)
+    swaps: int = 0
+
+    def write_rules(self, text: str, name: str = "gate.yaml") -> None:
+        """Write a file into the operator's folder."""
+        (self.folder / "rules.d" / name).write_text(text, encoding="utf-8")
+
+    def events_of_type(self, word: str) -> list[CommittedEvent]:
+        """Return the events of one kind."""
+        return [event for event in self.published if event.type == word]
+
+    @property
+    def active_hash(self) -> str:
+        """Return the hash of the gate in force."""
+        return self.rulesets.gate.ruleset.hash
+
+
+@contextlib.asynccontextmanager
+async def open_ruleset_services(
+    folder: Path, trial: RuleCheckProcess | None = None
+) -> AsyncIterator[RulesetServices]:
+    """Open a desk on a folder, as the daemon does at its start."""
+    (folder / "rules.d").mkdir(exist_ok=True)
+    settings = RulesSettings(dir=str(folder / "rules.d"), shadow=str(folder / "shadow.d"))
+    published: list[CommittedEvent] = []
+    database = await Database.open(
+        folder / "state",
+        migrations=MIGRATIONS,
+        on_events=published.extend,
+        at_open=triggers.install_triggers,
+    )
+    rulebook = ActiveRulesets.load(settings)
+    desk = RulesetService(database, rulebook, FakeClock(), settings, CHANNEL_NAMES, trial)
+    services = RulesetServices(folder, database, rulebook, desk, published)
+
+    async def swapped() -> None:
+        services.swaps += 1
+
+    desk.on_swap = swapped
+    try:
+        await desk.restore()
+        yield services
+    finally:
+        await database.close()

@@ -1,0 +1,192 @@
+"""The real sessions over a real database, each on a puppet transport."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from daemon.api.permit import PermitVerifier
+from daemon.api.signals import Connected, Paired, QrIssued, Scanned, Signal, Synced
+from daemon.api.transport import (
+    Channel,
+    OpenContext,
+    Transport,
+)
+from daemon.bus import EventBus, EventSubscription
+from daemon.events import SessionQrShown
+from daemon.plugins import transport_manual, transport_simulated
+from daemon.sessions import Sessions, SessionView
+from statemachines.session import (
+    ConnectionState,
+    PhoneState,
+    SendingState,
+)
+from storage import sessions as rows
+from storage import triggers
+from storage.events import CommittedEvent
+from storage.migrations import MIGRATIONS
+from storage.sessions import SessionRecord
+from storage.tx import Tx
+from tests.helpers.clock import MIDDAY, FakeClock
+from tests.helpers.services.database import WriteCountingDatabase
+from tests.helpers.transport import PermitFactory, PuppetTransport
+
+T = TypeVar("T")
+SESSION_PHONE = "+5491100000001"
+SESSION_NAME = "ventas"
+
+
+@dataclass
+class SessionServices:
+    """The sessions of a test and everything around them."""
+
+    clock: FakeClock
+    database: WriteCountingDatabase
+    sessions: Sessions
+    subscription: EventSubscription
+    events: list[CommittedEvent]
+    permits: PermitFactory
+    opened: list[PuppetTransport] = field(default_factory=list)
+    stored: list[tuple[str, Signal]] = field(default_factory=list)
+    ready: list[str] = field(default_factory=list)
+    fail_to_open: list[Exception] = field(default_factory=list)
+    fail_to_store: list[Exception] = field(default_factory=list)
+
+    @property
+    def puppet(self) -> PuppetTransport:
+        """Return the line that was opened last."""
+        return self.opened[-1]
+
+    @property
+    def view(self) -> SessionView:
+        """Return session ``ventas`` as it stands."""
+        return self.sessions.view(SESSION_NAME)
+
+    async def get_row(self) -> SessionRecord:
+        """Return the row of session ``ventas``."""
+        record = await self.database.read(lambda reader: rows.get_session(reader, SESSION_NAME))
+        assert record is not None
+        return record
+
+    async def report_signals(self, *signals: Signal | Exception) -> None:
+        """Let the open line report, and the session act on it."""
+        self.puppet.report(*signals)
+        await self.clock.settle()
+
+    async def start_session(self, channel: str = "puppet", **options: object) -> None:
+        """Make and start session ``ventas``."""
+        await self.sessions.create(SESSION_NAME, channel, "America/Bogota", options)
+        await self.sessions.start(SESSION_NAME, "ana")
+        await self.clock.settle()
+
+    async def pair_session(self) -> None:
+        """Bring session ``ventas`` to ready, through a code."""
+        await self.start_session()
+        await self.report_signals(QrIssued("secret", 1, 6, 60), Scanned(), Paired(SESSION_PHONE))
+        await self.report_signals(Connected(), Synced())
+
+    async def open_transport(self, context: OpenContext) -> Transport:
+        """Open a puppet, or fail as the test wants."""
+        if self.fail_to_open:
+            raise self.fail_to_open.pop(0)
+        self.opened.append(PuppetTransport(context))
+        return self.puppet
+
+    async def store_signal(self, session: str, signal: Signal) -> None:
+        """Store a signal that must not be lost, or fail as the test wants."""
+        if self.fail_to_store:
+            raise self.fail_to_store.pop(0)
+        self.stored.append((session, signal))
+
+    def reason_codes(self) -> list[str]:
+        """Return the reason codes of everything that was told of sessions."""
+        return [str(event.data["reason_code"]) for event in self.events]
+
+    async def list_shown_codes(self) -> list[SessionQrShown]:
+        """Return the codes that went over the bus so far."""
+        self.subscription.close()
+        return [
+            each.event async for each in self.subscription if isinstance(each.event, SessionQrShown)
+        ]
+
+
+@contextlib.asynccontextmanager
+async def open_session_services(
+    folder: Path,
+    clock: FakeClock | None = None,
+    *,
+    options: Mapping[str, Mapping[str, object]] | None = None,
+    permits: PermitFactory | None = None,
+    seed: int = 7,
+) -> AsyncIterator[SessionServices]:
+    """Open sessions over the database in ``folder``; nothing is restored yet."""
+    clock = clock or FakeClock()
+    events: list[CommittedEvent] = []
+    database = await WriteCountingDatabase.open(
+        folder, migrations=MIGRATIONS, on_events=events.extend, at_open=triggers.install_triggers
+    )
+    assert isinstance(database, WriteCountingDatabase)
+    bus, permits = EventBus(), permits or PermitFactory(clock)
+    room = SessionServices(clock, database, None, bus.subscribe(), events, permits)  # type: ignore[arg-type]
+    channels = {
+        channel.name: channel
+        for plugin in (transport_simulated, transport_manual)
+        for channel in plugin.leadmaster_declare_channels()
+    }
+    room.sessions = Sessions(
+        clock=clock,
+        database=database,
+        bus=bus,
+        verifier=PermitVerifier(permits.signer.public_key),
+        channels={**channels, "puppet": Channel("puppet", "", room.open_transport)},
+        folder=folder / "sessions",
+        rng=Random(seed),  # noqa: S311 - jitter, not secrets
+        on_inbound=room.store_signal,
+        on_receipt=room.store_signal,
+        on_own=room.store_signal,
+        on_lid=room.store_signal,
+        on_ready=room.ready.append,
+        channel_options=options,
+    )
+    clock.busy.append(lambda: database.pending > 0)
+    try:
+        yield room
+    finally:
+        await room.sessions.close()
+        await database.close()
+
+
+def build_stored_session(state: ConnectionState, **columns: object) -> SessionRecord:
+    """Return a linked session that stood in ``state`` when the daemon was killed."""
+    record = SessionRecord(
+        name=SESSION_NAME,
+        channel="puppet",
+        phone=SESSION_PHONE,
+        time_zone="America/Bogota",
+        options={},
+        desired="on",
+        connection=state,
+        phone_state=PhoneState.SEEN,
+        sending=SendingState.ALL,
+        reason_code="before",
+        since=MIDDAY,
+        created_at=MIDDAY,
+        phone_seen_at=MIDDAY,
+    )
+    return replace(record, **columns)  # type: ignore[arg-type]
+
+
+async def leave_stored_sessions(folder: Path, *records: SessionRecord) -> None:
+    """Leave a database behind as a killed daemon would."""
+    async with open_session_services(folder) as services:
+        for record in records:
+            await services.database.write(partial(_insert_session_row, record))
+
+
+def _insert_session_row(record: SessionRecord, tx: Tx) -> None:
+    rows.insert_session(tx, record)

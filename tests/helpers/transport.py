@@ -1,0 +1,346 @@
+"""Harness: puppet and simulated transports, a fake sending port, scripted number answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+from daemon.api.permit import Permit, PermitSigner, PermitVerifier, hash_body
+from daemon.api.signals import Signal
+from daemon.api.transport import (
+    Acknowledged,
+    NumberAnswer,
+    OnWhatsApp,
+    OpenContext,
+    Outgoing,
+    Refused,
+    SendResult,
+    SessionInfo,
+    Transport,
+    Unknown,
+)
+from daemon.plugins.transport_simulated import open_simulated_transport
+from tests.helpers.clock import FakeClock
+
+ANA = "+5491145550001"
+BRUNO = "+5491145550002"
+
+SignalT = TypeVar("SignalT", bound=Signal)
+
+
+@dataclass
+class PermitFactory:
+    """Signs permits for tests; each call makes a new permit."""
+
+    clock: FakeClock
+    signer: PermitSigner = field(default_factory=PermitSigner)
+    _count: count[int] = field(default_factory=lambda: count(1))
+
+    def issue(
+        self, recipient: str = ANA, text: str = "Hola", *, session: str = "ventas"
+    ) -> tuple[Permit, Outgoing]:
+        """Return a signed permit, valid for ten minutes, and the message that it is for."""
+        number = next(self._count)
+        permit = Permit(
+            id=f"per_{number}",
+            message=f"msg_{number}",
+            recipient=recipient,
+            body=hash_body(text),
+            session=session,
+            decision=f"dec_{number}",
+            ruleset="0" * 64,
+            expires_at=self.clock.now() + timedelta(minutes=10),
+        )
+        return self.signer.sign(permit), Outgoing(permit.message, recipient, text)
+
+
+@dataclass
+class SimulatedTransportSession:
+    """An open line and the signals that it has told."""
+
+    transport: Transport
+    clock: FakeClock
+    permits: PermitFactory
+    received_signals: list[Signal]
+
+    def signals_of(self, kind: type[SignalT]) -> list[SignalT]:
+        """Return the signals of one kind, in order."""
+        return [signal for signal in self.received_signals if isinstance(signal, kind)]
+
+    async def connect_until_ready(self) -> None:
+        """Connect, and let the script scan."""
+        await self.transport.connect()
+        await self.clock.advance(10)
+
+    async def send(
+        self, recipient: str = ANA, text: str = "Hola", *, within: float = 80
+    ) -> SendResult:
+        """Send with a permit of its own; the clock advances until the answer is there."""
+        sending = asyncio.create_task(self.transport.send(*self.permits.issue(recipient, text)))
+        for _ in range(round(within * 10)):
+            if sending.done():
+                break
+            await self.clock.advance(0.1)
+        return await sending
+
+    async def check_numbers(self, *phones: str) -> Sequence[NumberAnswer]:
+        """Ask about numbers; the clock advances until the answer is there."""
+        checking = asyncio.create_task(self.transport.check_numbers(phones))
+        await self.clock.advance(1)
+        return await checking
+
+
+def write_script(folder: Path, script: Mapping[str, object]) -> str:
+    """Write a script file and return its path."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "script.json"
+    path.write_text(json.dumps(script))
+    return str(path)
+
+
+@contextlib.asynccontextmanager
+async def open_test_transport(
+    folder: Path,
+    clock: FakeClock,
+    script: Mapping[str, object] | None = None,
+    *,
+    seed: int = 7,
+    permits: PermitFactory | None = None,
+    paired: bool = False,
+) -> AsyncIterator[SimulatedTransportSession]:
+    """Open a line of session ``ventas`` and read its stream until the end of the block."""
+    options: dict[str, object] = {"seed": seed}
+    if script is not None:
+        options["script"] = write_script(folder, script)
+    permits = permits or PermitFactory(clock)
+    async with open_unread_transport(
+        folder, clock, options, permits=permits, paired=paired
+    ) as transport:
+        line = SimulatedTransportSession(transport, clock, permits, [])
+        reading = asyncio.create_task(_collect_signals(line))
+        try:
+            yield line
+        finally:
+            await transport.close()
+            await reading
+
+
+@contextlib.asynccontextmanager
+async def open_unread_transport(
+    folder: Path,
+    clock: FakeClock,
+    options: Mapping[str, object] | None = None,
+    *,
+    permits: PermitFactory | None = None,
+    paired: bool = True,
+) -> AsyncIterator[Transport]:
+    """Open a line of session ``ventas`` whose stream nobody reads yet."""
+    info = SessionInfo("ventas", paired, None, folder / "ventas", options or {})
+    permits = permits or PermitFactory(clock)
+    transport = await open_simulated_transport(
+        OpenContext(info, clock, PermitVerifier(permits.signer.public_key))
+    )
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def _collect_signals(line: SimulatedTransportSession) -> None:
+    async for signal in line.transport.signals():
+        line.received_signals.append(signal)
+
+
+class ScriptedSendResult(StrEnum):
+    """How the wire answers one send."""
+
+    ACK = "ack"
+    REFUSE = "refuse"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+    SILENCE = "silence"
+    SLOW = "slow"
+    RAISE = "raise"
+    CANCELLED = "cancelled"
+    NONSENSE = "nonsense"
+    NO_ID = "no_id"
+    SAME_ID = "same_id"
+
+
+NOT_SENT_RESULTS = frozenset({ScriptedSendResult.REFUSE, ScriptedSendResult.RETRY})
+
+
+class TransportBroke(Exception):
+    """What a transport may raise in the middle of a send."""
+
+
+@dataclass(frozen=True)
+class RecordedSend:
+    """One message that reached the wire, at which moment, and what the wire said."""
+
+    session: str
+    permit: Permit
+    outgoing: Outgoing
+    at: datetime
+    result: ScriptedSendResult
+
+
+@dataclass
+class FakeSendingPort:
+    """Stands where the sessions stand. ``script`` holds the next answers; after it, ``usual``."""
+
+    clock: FakeClock
+    up: bool = True
+    new_chats: bool = True
+    default_result: ScriptedSendResult = ScriptedSendResult.ACK
+    results: deque[ScriptedSendResult] = field(default_factory=deque)
+    sends: list[RecordedSend] = field(default_factory=list)
+    verifier: PermitVerifier = field(
+        default_factory=lambda: PermitVerifier(PermitSigner().public_key)
+    )
+
+    def can_send(self, _name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the port's shape
+        """Tell what the test set."""
+        return self.up and (self.new_chats or not new_chat)
+
+    async def send(self, name: str, permit: Permit, outgoing: Outgoing) -> SendResult:
+        """Verify the permit, note the send, and answer by the script."""
+        self.verifier.redeem(
+            permit,
+            recipient=outgoing.recipient,
+            text=outgoing.text,
+            session=name,
+            now=self.clock.now(),
+        )
+        said = self.results.popleft() if self.results else self.default_result
+        self.sends.append(RecordedSend(name, permit, outgoing, self.clock.now(), said))
+        return await self._answer(said)
+
+    async def _answer(self, said: ScriptedSendResult) -> SendResult:
+        match said:
+            case ScriptedSendResult.REFUSE | ScriptedSendResult.RETRY:
+                return Refused(
+                    "refused", "The server refused it.", retryable=said is ScriptedSendResult.RETRY
+                )
+            case ScriptedSendResult.UNKNOWN:
+                return Unknown("line_lost", "The line broke before an answer came.")
+            case ScriptedSendResult.SLOW:
+                await self.clock.sleep(1)
+            case ScriptedSendResult.SILENCE:
+                await asyncio.Event().wait()
+            case ScriptedSendResult.RAISE:
+                raise TransportBroke
+            case ScriptedSendResult.CANCELLED:
+                raise asyncio.CancelledError
+            case ScriptedSendResult.NONSENSE:
+                return "done"  # type: ignore[return-value]
+            case ScriptedSendResult.NO_ID:
+                return Acknowledged("", self.clock.now())
+        wire_id = "wire-1" if said is ScriptedSendResult.SAME_ID else f"wire-{len(self.sends)}"
+        return Acknowledged(wire_id, self.clock.now())
+
+    def trust_another_key(self) -> None:
+        """Trust another key than the gate's from now on."""
+        self.verifier = PermitVerifier(PermitSigner().public_key)
+
+    def sent_texts(self) -> list[str]:
+        """Return the texts that reached the wire, in order."""
+        return [sent.outgoing.text for sent in self.sends]
+
+
+async def answer_at_once() -> None:
+    """Happen while an answer is on its way."""
+
+
+@dataclass
+class ScriptedNumberChecker:
+    """Stands at the port where sessions ask: answers as it was told, and remembers questions."""
+
+    answers: dict[str, NumberAnswer] = field(default_factory=dict)
+    asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    fails: bool = False
+    before_answer: Callable[[], Awaitable[object]] = answer_at_once
+
+    async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Answer in the reverse order, and only what it knows."""
+        self.asked.append((name, tuple(phones)))
+        await self.before_answer()
+        if self.fails:
+            raise OSError
+        return [self.answers[phone] for phone in reversed(phones) if phone in self.answers]
+
+    def set_answer(self, phone: str, answer: str, **more: str) -> None:
+        """Set the answer for a number."""
+        self.answers[phone] = NumberAnswer(phone, OnWhatsApp(answer), **more)
+
+
+class PuppetTransport:
+    """A transport that reports what a test says, and remembers what it was asked."""
+
+    def __init__(self, context: OpenContext) -> None:
+        self.context = context
+        self.connected = False
+        self.closed = False
+        self.logged_out = False
+        self.sent: list[Outgoing] = []
+        self.answer: SendResult | Exception | None = Acknowledged("wire-1", context.clock.now())
+        self.close_hangs = False
+        self.close_fails: Exception | None = None
+        self._queue: asyncio.Queue[Signal | Exception | None] = asyncio.Queue()
+
+    def report(self, *signals: Signal | Exception) -> None:
+        """Report signals; an exception is raised out of the stream."""
+        for signal in signals:
+            self._queue.put_nowait(signal)
+
+    def end_stream(self) -> None:
+        """Let the stream end without a word."""
+        self._queue.put_nowait(None)
+
+    async def signals(self) -> AsyncIterator[Signal]:
+        """Yield what the test said."""
+        while (signal := await self._queue.get()) is not None:
+            if isinstance(signal, Exception):
+                raise signal
+            yield signal
+
+    async def connect(self) -> None:
+        """Remember it."""
+        self.connected = True
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:  # noqa: ARG002
+        """Give the answer that the test chose; None: never."""
+        self.sent.append(outgoing)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is None:
+            await asyncio.Event().wait()
+        assert self.answer is not None
+        return self.answer
+
+    async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Say yes to everything, or fail as sending does."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [NumberAnswer(phone, OnWhatsApp.YES) for phone in phones]
+
+    async def logout(self) -> None:
+        """Remember it."""
+        self.logged_out = True
+
+    async def close(self) -> None:
+        """Remember it; hang or fail if the test wants that."""
+        self.closed = True
+        if self.close_fails:
+            raise self.close_fails
+        if self.close_hangs:
+            await asyncio.Event().wait()

@@ -1,1 +1,0 @@
-"""The shipped nginx configuration, in front of a real daemon and behind a real nginx."""

@@ -1,0 +1,154 @@
+"""Each import contract holds, and is seen to break on a planted import."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("daemon", "rules", "statemachines", "storage")
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+    "importlinter"
+]
+CONTRACTS = [contract["name"] for contract in CONFIG["contracts"]]
+
+ROOMS = "rooms: the daemon sees rules, storage and statemachines; none of them sees it"
+LAYERS = "daemon: calls go down"
+PLUGIN_VIEW = "plugins: a built-in plugin sees daemon.api and nothing else of the house"
+PLUGIN_DOOR = "plugins: nobody imports a plugin, they come by entry point"
+PURITY = "purity: rules and statemachines do no input or output"
+SQL = "sql: storage alone speaks SQL"
+ENGINE = "engine: rules.engine alone imports durable-rules"
+HOST = "engine: nobody imports durable's own host"
+HOOKS = "hooks: pluggy is touched by its manager, and for the markers"
+
+PLANTED = [
+    (ROOMS, "storage/times.py", "import daemon.errors"),
+    (ROOMS, "storage/times.py", "import rules.verdict"),
+    (ROOMS, "rules/verdict.py", "import storage.times"),
+    (ROOMS, "statemachines/machine.py", "import storage.times"),
+    (ROOMS, "statemachines/machine.py", "import rules.verdict"),
+    (LAYERS, "daemon/errors.py", "import daemon.settings"),
+    (LAYERS, "daemon/bus.py", "import daemon.hookspecs"),
+    (LAYERS, "daemon/stray.py", "import daemon.errors"),
+    (LAYERS, "daemon/plugins/planted.py", "import daemon.bus"),
+    (PLUGIN_VIEW, "daemon/plugins/planted.py", "import daemon.settings"),
+    (PLUGIN_VIEW, "daemon/plugins/planted.py", "import storage.times"),
+    (PLUGIN_DOOR, "daemon/bus.py", "import daemon.plugins"),
+    (PURITY, "rules/verdict.py", "import asyncio"),
+    (PURITY, "statemachines/machine.py", "import aiohttp"),
+    (PURITY, "rules/verdict.py", "import sqlite3"),
+    (SQL, "daemon/bus.py", "import sqlite3"),
+    (SQL, "daemon/bus.py", "import sqlite_utils"),
+    (ENGINE, "rules/verdict.py", "import durable_rules_engine"),
+    (HOST, "rules/engine.py", "import durable.lang"),
+    (HOOKS, "daemon/bus.py", "from pluggy import PluginManager"),
+]
+
+
+@pytest.fixture(scope="module")
+def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the packages and the contracts to a folder of their own."""
+    copy = tmp_path_factory.mktemp("house")
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    return copy
+
+
+def judged(source_tree: Path) -> dict[str, str]:
+    """Run the linter there; return KEPT or BROKEN by the contract's name."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
+        cwd=source_tree,
+        env=os.environ | {"PYTHONPATH": str(source_tree), "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    verdicts = {}
+    for line in done.stdout.splitlines():
+        name, _, verdict = line.strip().rpartition(" ")
+        if verdict in {"KEPT", "BROKEN"}:
+            verdicts[name] = verdict
+    assert verdicts, done.stdout + done.stderr
+    return verdicts
+
+
+def test_the_house_keeps_its_contracts(source_tree: Path) -> None:
+    """As it stands, no import breaks a contract, and each contract was judged."""
+    assert judged(source_tree) == dict.fromkeys(CONTRACTS, "KEPT")
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), PLANTED)
+def test_a_planted_import_breaks_its_contract(
+    source_tree: Path, contract: str, file: str, line: str
+) -> None:
+    """A contract that cannot break guards nothing."""
+    path = source_tree / file
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    path.write_text(f"{before or ''}\n{line}\n", encoding="utf-8")
+    try:
+        assert judged(source_tree)[contract] == "BROKEN"
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before, encoding="utf-8")
+
+
+def test_every_contract_has_a_planted_import() -> None:
+    """A new contract comes with the import that it must refuse."""
+    assert {contract for contract, _, _ in PLANTED} == set(CONTRACTS)
+
+
+def test_a_strangers_plugin_needs_only_the_api() -> None:
+    """The examples, read as source, import daemon.api and nothing else of the house."""
+    source_tree = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "examples").rglob("*.py"))
+        for name in imported(path)
+        if name.split(".")[0] in PACKAGES and f"{name}.".removeprefix("daemon.api.") == f"{name}."
+    }
+    assert source_tree == set()
+
+
+def test_only_the_manager_holds_pluggy_relay() -> None:
+    """PluginManager is named in one file: every hook call passes through it."""
+    named = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "daemon").rglob("*.py"))
+        if "PluginManager" in path.read_text(encoding="utf-8")
+    ]
+    assert named == ["daemon/plugin_manager.py"]
+
+
+def test_only_the_engine_names_durable_rules() -> None:
+    """Loading it by name would pass the linter: the name itself stands in one file."""
+    named = [
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "durable_rules_engine" in path.read_text(encoding="utf-8")
+    ]
+    assert named == ["rules/engine.py"]
+
+
+def imported(path: Path) -> set[str]:
+    """Return the absolute module names that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+    return names

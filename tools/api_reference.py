@@ -1,0 +1,118 @@
+"""Writes the reference pages of the HTTP interface and of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+from tables import render_table
+
+from daemon.cli.main import leadmaster
+from daemon.http.openapi.docs_page import describe_schema, get_api_document, group_by_tag
+from daemon.http.openapi.document import PROBLEM_JSON
+from daemon.http.openapi.operation import JSON
+
+COMMON_ANSWERS = {"401", "413", "415", "503", "507"}
+"""Answers of every route that asks who comes, takes a body or writes: the page says so once."""
+
+
+def render_tags() -> str:
+    """List the subjects, each with a link to its routes."""
+    return " · ".join(f"[{tag}](#{tag})" for tag in group_by_tag(get_api_document()))
+
+
+def render_routes() -> str:
+    """Describe every route: what it takes, answers and refuses."""
+    return "\n\n".join(
+        f"## {tag}\n\n{chr(10).join(_render_route(each) for each in operations)}".rstrip()
+        for tag, operations in group_by_tag(get_api_document()).items()
+    )
+
+
+def render_types() -> str:
+    """Describe every type that routes take or give."""
+    schemas = get_api_document()["components"]["schemas"]
+    return "\n\n".join(_render_type(name, schemas[name]) for name in sorted(schemas))
+
+
+def render_commands() -> str:
+    """Describe every command: how it is called, what it does, its options."""
+    return "\n\n".join(
+        _render_command(path, command) for path, command in _iter_commands("", leadmaster)
+    )
+
+
+def _render_route(said: Mapping[str, Any]) -> str:
+    lines = [f"### `{said['method']} {said['path']}`", "", said["description"], ""]
+    if said["parameters"]:
+        rows = [
+            (
+                f"`{given['name']}`",
+                f"{given['in']}{', needed' if given.get('required') else ''}",
+                _link_types(given["schema"]),
+            )
+            for given in said["parameters"]
+        ]
+        lines += [render_table(("given", "in", "what"), rows), ""]
+    for media, body in said.get("requestBody", {}).get("content", {}).items():
+        lines += [f"Body (`{media}`): {_link_types(body['schema'])}.", ""]
+    answers = "; ".join(
+        f"**{status}** {_describe_content(answer) or answer['description']}"
+        for status, answer in said["responses"].items()
+        if status not in COMMON_ANSWERS
+    )
+    return "\n".join([*lines, f"Answers: {answers}.", ""])
+
+
+def _describe_content(answer: Mapping[str, Any]) -> str:
+    """Say what an answer carries: a document, a kind of file, or the codes of a problem."""
+    content = dict(answer.get("content", {}))
+    if content.pop(PROBLEM_JSON, None) and not content:
+        return str(answer["description"])
+    return " or ".join(
+        _link_types(body["schema"]) if media == JSON else f"`{media}`"
+        for media, body in content.items()
+    )
+
+
+def _render_type(name: str, schema: Mapping[str, Any]) -> str:
+    text = schema.get("description", "")
+    if "properties" not in schema:
+        return f"### {name}\n\n{text}\n\n{_link_types(schema)}."
+    needed = schema.get("required", ())
+    rows = [
+        (f"`{field}`", "always" if field in needed else "", _link_types(what))
+        for field, what in schema["properties"].items()
+    ]
+    return f"### {name}\n\n{text}\n\n{render_table(('field', '', 'what'), rows)}"
+
+
+def _link_types(schema: Mapping[str, Any]) -> str:
+    return describe_schema(schema, lambda name: f"[{name}](#{name.lower()})").replace("|", "\\|")
+
+
+def _iter_commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command that does something, with its whole name."""
+    here = f"{path} {command.name}".strip()
+    if not isinstance(command, click.Group):
+        yield here, command
+        return
+    for name in sorted(command.commands):
+        yield from _iter_commands(here, command.commands[name])
+
+
+def _render_command(path: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=path)
+    usage = command.get_usage(context).removeprefix("Usage: ").replace("\n", " ")
+    lines = [f"## `{path}`", "", f"```\n{' '.join(usage.split())}\n```", "", _help_text(command)]
+    rows = [
+        (f"`{', '.join(option.opts)}`", " ".join((option.help or "").split()))
+        for option in command.params
+        if isinstance(option, click.Option)
+    ]
+    return "\n".join([*lines, "", render_table(("option", "what"), rows)] if rows else lines)
+
+
+def _help_text(command: click.Command) -> str:
+    return " ".join((command.help or "").split())

@@ -1,0 +1,227 @@
+"""Writes the tables of the reference pages from the code's own registries."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+import daemon
+from daemon import settings
+from daemon.auth import ROLE_SCOPES, Scope
+from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES
+from daemon.errors import LeadMasterError
+from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
+from daemon.hookspecs import Hooks
+from rules.facts import FACTS, Fact, FactType
+
+DOCS = Path(__file__).parent
+PAGE_KINDS = {
+    "tutorial": "Learn it by doing",
+    "how-to": "Get one thing done",
+    "reference": "Look it up",
+    "explanation": "Understand why",
+}
+"""The four kinds of page, by folder, in the order in which a newcomer needs them."""
+
+NUMBER_WORDS = {msgspec.inspect.IntType: "whole number", msgspec.inspect.FloatType: "number"}
+TYPE_WORDS = {
+    msgspec.inspect.StrType: "text",
+    msgspec.inspect.BoolType: "true or false",
+    msgspec.inspect.DateTimeType: "date and time",
+}
+
+
+def render_page_list() -> str:
+    """List every page under its kind, by its own heading."""
+    blocks = []
+    for folder, heading in PAGE_KINDS.items():
+        links = [
+            f"- [{_read_heading(page)}]({page.relative_to(DOCS).as_posix()})"
+            for page in sorted((DOCS / folder).glob("*.md"))
+        ]
+        if links:
+            blocks.append("\n".join([f"## {heading}", "", *links]))
+    return "\n\n".join(blocks)
+
+
+def render_events() -> str:
+    """Describe every event: its word, when it happens, and its data."""
+    return "\n\n".join(_render_event(word, EVENT_CLASSES[word]) for word in sorted(EVENT_CLASSES))
+
+
+def render_hooks() -> str:
+    """Describe every hook: how it is written, when it is called, what an error means."""
+    return "\n\n".join(_render_hook(name, spec) for name, spec in sorted(_hook_specs()))
+
+
+def render_errors() -> str:
+    """Tabulate every error code, with its HTTP status, its meaning and its hint."""
+    for module in pkgutil.walk_packages(daemon.__path__, "daemon."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)  # adds its errors to the registry
+    rows = [
+        (f"`{code}`", str(kind.status), _first_line(kind), kind.hint)
+        for code, kind in sorted(LeadMasterError.registry.items())
+        if kind.__module__.startswith("daemon.")
+    ]
+    return render_table(("code", "HTTP", "what it says", "what to do"), rows)
+
+
+def render_roles() -> str:
+    """Tabulate which role has which scope."""
+    head = ("scope", *(f"`{role}`" for role in ROLE_SCOPES))
+    rows = [
+        (f"`{scope}`", *("yes" if scope in has else "" for has in ROLE_SCOPES.values()))
+        for scope in Scope
+    ]
+    return render_table(head, rows)
+
+
+def render_route_scopes() -> str:
+    """Tabulate the scope that each route asks for."""
+    rows = [
+        (f"`{method} {path}`", f"`{scope}`" if scope else "none")
+        for (method, path), scope in ROUTE_SCOPES.items()
+    ]
+    return render_table(("route", "scope"), rows)
+
+
+def render_topic_scopes() -> str:
+    """Tabulate the scope that it takes to hear of each event."""
+    rows = [(f"`{topic}`", f"`{scope}`") for topic, scope in sorted(TOPIC_SCOPES.items())]
+    return render_table(("event", "scope"), rows)
+
+
+def render_settings() -> str:
+    """Describe every setting: key, kind of value, default, and its meaning where it needs one."""
+    notes = read_attribute_notes(settings)
+    blocks = []
+    for section in msgspec.structs.fields(settings.Settings):
+        rows = [
+            (
+                f"`{field.name}`",
+                _describe_setting(msgspec.inspect.type_info(field.type)),
+                f"`{msgspec.json.encode(field.default).decode()}`",
+                notes.get((section.type.__name__, field.name), ""),
+            )
+            for field in msgspec.structs.fields(section.type)
+        ]
+        keys = render_table(("key", "value", "default", "note"), rows)
+        blocks.append(f"## `[{section.name}]`\n\n{_first_line(section.type)}\n\n{keys}")
+    return "\n\n".join(blocks)
+
+
+def render_facts() -> str:
+    """Tabulate the vocabulary of the rules, group by group."""
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for name, fact in FACTS.items():
+        mark = "required" if fact.required else ""
+        row = (f"`{name}`", _describe_values(fact), mark, fact.meaning)
+        groups.setdefault(name.split(".")[0], []).append(row)
+    head = ("fact", "values", "", "meaning")
+    return "\n\n".join(
+        f"## `{group}`\n\n{render_table(head, rows)}" for group, rows in groups.items()
+    )
+
+
+def _describe_values(fact: Fact) -> str:
+    match fact.type:
+        case FactType.BOOL:
+            return "true or false"
+        case FactType.ENUM:
+            return ", ".join(f"`{value}`" for value in fact.values)
+        case FactType.NUMBER:
+            return f"{fact.low:g} to {fact.high:g} {fact.unit}"
+        case FactType.TEXT:
+            return f"text, {fact.high:g} characters at most"
+        case FactType.NAMES:
+            return "a set of names"
+
+
+def _render_event(word: str, kind: type[DomainEvent]) -> str:
+    types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    rows = [(f"`{name}`", f"`{types[name]}`") for name in list_data_fields(kind)]
+    return f"## `{word}`\n\n{_first_line(kind)}\n\n{render_table(('field', 'type'), rows)}"
+
+
+def _render_hook(name: str, spec: object) -> str:
+    assert callable(spec)
+    signature = str(inspect.signature(spec)).replace("'", "").replace("(self, ", "(")
+    word = "async def" if inspect.iscoroutinefunction(spec) else "def"
+    code = f"```python\n{word} {name}{signature.replace('(self)', '()')}\n```"
+    return f"## `{name}`\n\n{code}\n\n{inspect.getdoc(spec)}"
+
+
+def _hook_specs() -> Iterator[tuple[str, object]]:
+    return ((name, spec) for name, spec in vars(Hooks).items() if name.startswith("leadmaster_"))
+
+
+def _describe_setting(info: msgspec.inspect.Type) -> str:
+    """Return the words that a declaration has of its own, else what it may be."""
+    own = getattr(info, "extra_json_schema", None) or {}
+    return str(own.get("description") or _describe_type(info))
+
+
+def _describe_type(info: msgspec.inspect.Type) -> str:
+    """Say in words what a value may be."""
+    match info:
+        case msgspec.inspect.UnionType():
+            named = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
+            return f"{' or '.join(map(_describe_type, named))}, or unset"
+        case msgspec.inspect.VarTupleType():
+            return f"list of {_describe_type(info.item_type)}"
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            return NUMBER_WORDS[type(info)] + _describe_bounds(info)
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            return f"text like `{pattern}`".replace("|", "\\|")
+        case _:
+            return TYPE_WORDS[type(info)]
+
+
+def _describe_bounds(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
+    limits = (("over", info.gt), ("from", info.ge), ("under", info.lt), ("to", info.le))
+    said = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
+    return f" {' '.join(said)}" if said else ""
+
+
+def read_attribute_notes(module: object) -> dict[tuple[str, str], str]:
+    """Return the strings that stand under attributes, by class and attribute."""
+    assert inspect.ismodule(module)
+    notes = {}
+    for kind in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(kind, ast.ClassDef):
+            continue
+        for field, note in zip(kind.body, kind.body[1:], strict=False):
+            match field, note:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    notes[kind.name, name] = " ".join(text.split())
+    return notes
+
+
+def render_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Write a Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _first_line(kind: type) -> str:
+    text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+    return re.sub(r":\w+:`(\w+)`", r"`\1`", text)
+
+
+def _read_heading(page: Path) -> str:
+    first = page.read_text(encoding="utf-8").splitlines()[0]
+    return first.removeprefix("# ")

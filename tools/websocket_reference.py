@@ -1,0 +1,101 @@
+"""Writes the tables of the WebSocket page, and the event types of the Python client."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+
+from aiohttp import WSCloseCode
+from tables import read_attribute_notes, render_table
+
+from daemon.events import EVENT_CLASSES, DomainEvent, SessionQrShown
+from daemon.http.websocket import client as limits_module
+from daemon.http.websocket import frames
+from daemon.http.websocket.client import StreamLimits
+from daemon.http.websocket.event_feed import GAP_SENTENCES
+from daemon.sessions import SessionView
+from storage.halts import HaltRecord
+
+_STATE_ENUMS = re.compile(r"\b(Connection|Phone|Sending)\b")
+"""Enums of the daemon's, which a client reads as the words that they are."""
+
+
+def render_gaps() -> str:
+    """Tabulate why a client has to begin anew."""
+    rows = [(f"`{gap}`", sentence) for gap, sentence in GAP_SENTENCES.items()]
+    return render_table(("reason_code", "what it says"), rows)
+
+
+def render_close_codes() -> str:
+    """Tabulate the close codes, with their reasons."""
+    own = [each for each in vars(frames).values() if isinstance(each, frames.CloseReason)]
+    told = [(str(int(each.code)), each.reason or "You closed, or hung up.") for each in own]
+    others = [
+        (str(int(WSCloseCode.POLICY_VIOLATION)), "The code of an error, whose frame came before."),
+        (str(int(WSCloseCode.MESSAGE_TOO_BIG)), "A message was too long."),
+        (str(int(WSCloseCode.TRY_AGAIN_LATER)), "`unavailable`: there is no room for more."),
+    ]
+    return render_table(("code", "reason"), sorted(told + others))
+
+
+def render_limits() -> str:
+    """Tabulate the bounds."""
+    notes = read_attribute_notes(limits_module)
+    rows = [
+        (f"`{field.name}`", f"{field.default:g}", notes["Limits", field.name])
+        for field in dataclasses.fields(StreamLimits)
+    ]
+    return render_table(("bound", "value", "meaning"), rows)
+
+
+def render_client_types() -> str:
+    """Write every event, and what a snapshot consists of, as frozen dataclasses."""
+    events = [_render_event_class(EVENT_CLASSES[word]) for word in sorted(EVENT_CLASSES)]
+    records = [
+        _render_record_class(SessionView, "SessionState"),
+        _render_record_class(HaltRecord, "Halt"),
+    ]
+    words = ",\n".join(
+        f'    "{word}": {EVENT_CLASSES[word].__name__}' for word in sorted(EVENT_CLASSES)
+    )
+    register = f"BY_TYPE: dict[str, type[Event]] = {{\n{words},\n}}"
+    note = '"""Each class by the word that stands in a frame\'s `type`."""'
+    return "\n\n\n".join([*records, *events, f"{register}\n{note}"])
+
+
+def _render_event_class(kind: type[DomainEvent]) -> str:
+    own = _render_fields(kind, without={"subject", "at"})
+    if kind is SessionQrShown:
+        own.append("    seconds_left: float = 0.0")
+    return _render_class(f"{kind.__name__}(Event)", kind, own)
+
+
+def _render_record_class(kind: type, name: str) -> str:
+    return _render_class(name, kind, _render_fields(kind, without=set()))
+
+
+def _render_class(head: str, kind: type, body: list[str]) -> str:
+    said = (inspect.getdoc(kind) or "").splitlines()[0].replace("``", "`")
+    lines = [_DECORATOR, f"class {head}:", f'    """{said}"""', "", *body]
+    return "\n".join(lines)
+
+
+_DECORATOR = "@dataclass(frozen=True, slots=True, kw_only=True)"
+
+
+def _render_fields(kind: type, without: set[str]) -> list[str]:
+    lines = []
+    for field in dataclasses.fields(kind):
+        if field.name in without:
+            continue
+        written = _STATE_ENUMS.sub("str", str(field.type))
+        default = (
+            "" if field.default is dataclasses.MISSING else f" = {_format_literal(field.default)}"
+        )
+        lines.append(f"    {field.name}: {written}{default}")
+    return lines
+
+
+def _format_literal(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
