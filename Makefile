@@ -13,7 +13,7 @@ N      := 2
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
 SOURCE := daemon rules statemachines storage
 PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=events.py) README.md
-CHECKED := $(SOURCE) tests bench clients examples
+CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint format docs docs-check pictures bench bench-peers soak-rules cover wheel smoke lock audit clean
@@ -59,10 +59,10 @@ format: $(STAMP) ## let ruff mend what it can
 
 docs: $(STAMP) ## write the generated blocks of the docs anew
 	$(BIN)/python -m tools.machine_diagrams
-	$(BIN)/cog -r -I docs $(PAGES)
+	$(BIN)/cog -r -I . $(PAGES)
 
 docs-check: $(STAMP) ## fail where a generated block is not what the code says
-	$(BIN)/cog --check --diff -I docs $(PAGES)
+	$(BIN)/cog --check --diff -I . $(PAGES)
 
 pictures: $(STAMP) ## docs/images anew, from the running demonstration
 	$(BIN)/python -m tests.browser.screenshots

@@ -107,7 +107,7 @@ class MessageChanged(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class InboundReceived(DomainEvent):
-    """A contact wrote to us; ``wish`` is what their words ask (subject: the inbound id)."""
+    """A contact wrote to us; ``request`` is what their words ask (subject: the inbound id)."""
 
     word: ClassVar[str] = "inbound.received"
     session: str

@@ -9,25 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.conditions import iter_leaves
+from rules.evaluator import GateFault, RuleEvaluator
+from rules.examples import run_example
 from rules.facts import FACTS
-from rules.problems import RuleProblem
+from rules.problems import NO_LOCATION, RuleProblem, SourceLocation
 from rules.ruleset import Ramp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rules.examples import ExampleResult
-    from rules.problems import SourceLocation
     from rules.ruleset import Ruleset, ScoreRule, Veto
-from rules.evaluator import GateFault, RuleEvaluator
-from rules.examples import run_example
-from rules.problems import NO_LOCATION, SourceLocation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from rules.examples import ExampleResult
-    from rules.ruleset import Ruleset
 
 
 _MANUAL = "manual"

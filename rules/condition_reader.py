@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rules.conditions import Op
+from rules.conditions import AllOf, AnyOf, Leaf, Not, Op
 from rules.document import YamlMapping, YamlScalar, YamlSequence
-from rules.facts import FactType
+from rules.facts import FACTS, FactType, find_nearest_fact
 from rules.known_values import to_micro
 from rules.patterns import UnsafePatternError, compile_pattern, compile_phrase
 from rules.problems import did_you_mean
@@ -16,15 +16,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Mapping, Sequence
 
-    from rules.conditions import Operand
-    from rules.document import YamlNode
-    from rules.facts import Fact
-    from rules.problems import ProblemCollector, SourceLocation
-from rules.conditions import AllOf, AnyOf, Leaf, Not
-from rules.facts import FACTS, find_nearest_fact
-
-if TYPE_CHECKING:
-    from rules.conditions import Condition
+    from rules.conditions import Condition, Operand
     from rules.document import YamlEntry, YamlNode
     from rules.facts import Fact
     from rules.problems import ProblemCollector, SourceLocation

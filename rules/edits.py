@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Final
 from rules.diff import FieldDifference
 from rules.evaluator import RuleEvaluator
 from rules.examples import run_examples
-from rules.files import RuleFile
-from rules.loader import load_rulesets
-from rules.yaml_edit import EntryPath, add_entry, get_top_value, list_fields, set_value
-
 from rules.facts import FACTS
+from rules.files import RuleFile
 from rules.known_values import MICRO
+from rules.loader import load_rulesets
 from rules.rule_reader import MAX_POINTS
 from rules.ruleset import Ramp, RuleFormat
+from rules.yaml_edit import EntryPath, add_entry, get_top_value, list_fields, set_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,13 +6,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rules.document import YamlEntry, YamlMapping, YamlScalar, YamlSequence
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rules.document import YamlNode
-from rules.document import read_document
+from rules.document import YamlEntry, YamlMapping, YamlScalar, YamlSequence, read_document
 from rules.files import read_rule_files
 from rules.problems import ProblemCollector, SourceLocation, did_you_mean
 from rules.ruleset import RuleFormat, Ruleset

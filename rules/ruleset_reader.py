@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rules.document import YamlMapping, YamlScalar, YamlSequence
-from rules.field_reader import FieldReader
-from rules.problems import did_you_mean
-from rules.ruleset import TimeWindow
-
-if TYPE_CHECKING:
-    from rules.document import YamlNode
-    from rules.problems import ProblemCollector
 from rules.condition_reader import ConditionReader, OperandReader
+from rules.document import YamlMapping, YamlScalar, YamlSequence
 from rules.examples import read_examples
 from rules.facts import FACTS, FactType
-from rules.field_reader import read_mappings, read_named_nodes, read_texts
+from rules.field_reader import FieldReader, read_mappings, read_named_nodes, read_texts
+from rules.problems import did_you_mean
 from rules.rule_reader import MAX_POINTS, RuleReader
-from rules.ruleset import RuleFormat, Ruleset, ScoreBand, ScoreGroup, ScoreRule, Veto, WordList
+from rules.ruleset import (
+    RuleFormat,
+    Ruleset,
+    ScoreBand,
+    ScoreGroup,
+    ScoreRule,
+    TimeWindow,
+    Veto,
+    WordList,
+)
 from rules.verdict import Verdict
 
 if TYPE_CHECKING:

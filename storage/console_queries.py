@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     from storage.tx import Reader
-if TYPE_CHECKING:
-    from storage.tx import Reader
 
 
 _LEFT_OR_UNCERTAIN = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"

@@ -9,12 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from storage.times import format_timestamp
-
-if TYPE_CHECKING:
-    from storage.tx import Reader
-from typing import TYPE_CHECKING
-
 from storage import (
     contacts,
     decisions,
@@ -25,7 +19,7 @@ from storage import (
     spends,
     suppressions,
 )
-from storage.times import parse_timestamp
+from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.evidence import Evidence

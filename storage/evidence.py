@@ -21,7 +21,7 @@ class EvidenceKind(StrEnum):
     DECLINED = "refusal"
     """[refused]: they said no in any words that were no opt-out."""
     INBOUND = "inbound"
-    """[the wish]: they wrote to us."""
+    """[the request]: they wrote to us."""
     OWN_MESSAGE = "own_message"
     """[sent]: somebody typed to them on the phone itself."""
     ON_WHATSAPP = "on_whatsapp"

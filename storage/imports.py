@@ -18,10 +18,6 @@ from storage.tx import Reader, Tx
 
 if TYPE_CHECKING:
     import sqlite3
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from storage.tx import Reader
 
 
 class ImportRowOutcome(StrEnum):

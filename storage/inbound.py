@@ -26,7 +26,7 @@ _LEFT_OR_IN_DOUBT = tuple(
 class InboundRecord:
     """A message of a conversation that we did not send. ``own``: the account's owner typed it.
 
-    ``at`` is when it was written, never later than ``received_at``. ``wish`` is what its words
+    ``at`` is when it was written, never later than ``received_at``. ``request`` is what its words
     ask; an own one has no text and asks nothing.
     """
 
@@ -37,18 +37,18 @@ class InboundRecord:
     at: datetime
     received_at: datetime
     text: str
-    wish: str
+    request: str
     own: bool = False
 
     def __repr__(self) -> str:
         """Keep the body out of logs."""
-        return f"InboundRecord({self.id!r}, {self.wish})"
+        return f"InboundRecord({self.id!r}, {self.request})"
 
 
 def insert_inbound(tx: Tx, record: InboundRecord) -> None:
     """Store one; the pair of session and wire id may come once only."""
     tx.execute(
-        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish, own)"
+        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request, own)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             record.id,
@@ -58,7 +58,7 @@ def insert_inbound(tx: Tx, record: InboundRecord) -> None:
             format_timestamp(record.at),
             format_timestamp(record.received_at),
             record.text,
-            record.wish,
+            record.request,
             int(record.own),
         ),
     )
@@ -86,16 +86,16 @@ def list_inbound(
     *,
     contact: str = "",
     session: str = "",
-    wish: str = "",
+    request: str = "",
     after: str = "",
     limit: int = 50,
 ) -> list[InboundRecord]:
     """Return what contacts wrote, newest first, past the id ``after``; own words are left out."""
     rows = reader.all(
         "SELECT * FROM inbound WHERE own = 0 AND (:contact = '' OR contact = :contact)"
-        " AND (:session = '' OR session = :session) AND (:wish = '' OR wish = :wish)"
+        " AND (:session = '' OR session = :session) AND (:request = '' OR request = :request)"
         " AND (:after = '' OR id < :after) ORDER BY id DESC LIMIT :limit",
-        {"contact": contact, "session": session, "wish": wish, "after": after, "limit": limit},
+        {"contact": contact, "session": session, "request": request, "after": after, "limit": limit},
     )
     return [_inbound_from_row(row) for row in rows]
 
@@ -120,6 +120,6 @@ def _inbound_from_row(row: sqlite3.Row) -> InboundRecord:
         at=parse_timestamp(row["at"]),
         received_at=parse_timestamp(row["received_at"]),
         text=row["text"],
-        wish=row["wish"],
+        request=row["request"],
         own=bool(row["own"]),
     )

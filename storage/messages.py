@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from storage.tx import Cell, Reader, Tx
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from storage.tx import Reader
 
 
 _TIME_COLUMNS = frozenset(

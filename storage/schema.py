@@ -239,7 +239,7 @@ CREATE TABLE inbound (
     at TEXT NOT NULL,
     received_at TEXT NOT NULL,
     text TEXT NOT NULL,
-    wish TEXT NOT NULL,
+    request TEXT NOT NULL,
     own INTEGER NOT NULL DEFAULT 0,      -- typed on the phone itself, by us, to them
     UNIQUE (session, wire_id)
 ) STRICT;

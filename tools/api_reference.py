@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
-from tables import render_table
 
 from daemon.cli.main import leadmaster
 from daemon.http.openapi.docs_page import describe_schema, get_api_document, group_by_tag
 from daemon.http.openapi.document import PROBLEM_JSON
 from daemon.http.openapi.operation import JSON
+from tools.reference_tables import render_table
 
 COMMON_ANSWERS = {"401", "413", "415", "503", "507"}
 """Answers of every route that asks who comes, takes a body or writes: the page says so once."""

@@ -22,7 +22,7 @@ from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
 from daemon.hookspecs import Hooks
 from rules.facts import FACTS, Fact, FactType
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parent.parent / "docs"
 PAGE_KINDS = {
     "tutorial": "Learn it by doing",
     "how-to": "Get one thing done",

@@ -24,6 +24,7 @@ _MEANINGS = {
     Op.CONTAINS: "has one of these phrases in it, case ignored",
     Op.MISSING: "`true`: is not known; `false`: is known",
 }
+_PROBLEM_FUNCTIONS = {"_problem_at", "_warning_at"}
 _PROBLEM_METHODS = ("add", "wrong")
 _MIN_LENGTH = 12  # characters: shorter strings are names of fields
 
@@ -50,7 +51,7 @@ def _iter_sentences(path: Path) -> Iterator[str]:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         local = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name in _PROBLEM_METHODS or local == "_at":
+        if name in _PROBLEM_METHODS or local in _PROBLEM_FUNCTIONS:
             text = _sentence_pattern(node.args[-1])
             if len(text) >= _MIN_LENGTH:
                 yield text.replace("……", "…")

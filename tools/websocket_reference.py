@@ -7,7 +7,6 @@ import inspect
 import re
 
 from aiohttp import WSCloseCode
-from tables import read_attribute_notes, render_table
 
 from daemon.events import EVENT_CLASSES, DomainEvent, SessionQrShown
 from daemon.http.websocket import client as limits_module
@@ -16,8 +15,9 @@ from daemon.http.websocket.client import StreamLimits
 from daemon.http.websocket.event_feed import GAP_SENTENCES
 from daemon.sessions import SessionView
 from storage.halts import HaltRecord
+from tools.reference_tables import read_attribute_notes, render_table
 
-_STATE_ENUMS = re.compile(r"\b(Connection|Phone|Sending)\b")
+_STATE_ENUMS = re.compile(r"\b(ConnectionState|PhoneState|SendingState)\b")
 """Enums of the daemon's, which a client reads as the words that they are."""
 
 

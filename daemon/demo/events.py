@@ -62,7 +62,7 @@ class EventPrinter:
             case "session.changed" if data["state"] in {"backoff", "ready"}:
                 return _format_line(f"phone {subject}", data["state"], data["sentence"])
             case "inbound.received":
-                asked = "" if data["wish"] == "none" else f"; it reads as {data['wish']}"
+                asked = "" if data["request"] == "none" else f"; it reads as {data['request']}"
                 return _format_line(name, "wrote to us", f"stored, with its effects{asked}")
             case "contact.suppressed":
                 count = data["cancelled_messages"]

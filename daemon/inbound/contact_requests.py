@@ -65,7 +65,7 @@ def _normalise_spelled(phrase: str) -> str:
 
 
 class ContactRequestReader:
-    """Reads wishes by one set of lists."""
+    """Reads requests by one set of lists."""
 
     def __init__(self, phrases: PhraseLists) -> None:
         self._phrases = phrases

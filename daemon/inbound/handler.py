@@ -106,7 +106,7 @@ class ContactUpdater:
                 session=record.session,
                 contact=record.contact,
                 prospect=prospect.id if prospect else None,
-                request=record.wish,
+                request=record.request,
                 cancelled_messages=cancelled,
             )
         )
@@ -155,10 +155,10 @@ class ContactUpdater:
         )
 
     def _add_evidence(self, tx: Tx, record: InboundRecord) -> None:
-        found = [(EvidenceKind.INBOUND, record.wish, ""), (EvidenceKind.ON_WHATSAPP, "yes", "")]
-        if record.wish == ContactRequest.REFUSED:
+        found = [(EvidenceKind.INBOUND, record.request, ""), (EvidenceKind.ON_WHATSAPP, "yes", "")]
+        if record.request == ContactRequest.REFUSED:
             found.append((EvidenceKind.DECLINED, ContactRequest.REFUSED.value, record.text))
-        if record.wish == ContactRequest.OPT_IN:
+        if record.request == ContactRequest.OPT_IN:
             found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
         for kind, value, quote in found:
             evidence.insert_evidence(
@@ -175,11 +175,11 @@ class ContactUpdater:
         self, tx: Tx, record: InboundRecord, context: InboundContext
     ) -> tuple[int, list[str]]:
         """Do what their words ask of us."""
-        if record.wish == ContactRequest.OPT_OUT:
+        if record.request == ContactRequest.OPT_OUT:
             return self._suppress_contact(tx, record, context), []
-        if record.wish == ContactRequest.OPT_IN:
+        if record.request == ContactRequest.OPT_IN:
             return 0, self.suppression.reopen(tx, record.contact, at=record.at)
-        if record.wish == ContactRequest.REVIEW:
+        if record.request == ContactRequest.REVIEW:
             contacts.request_contact_review(tx, record.contact, _REVIEW_REASON, context.now)
         return 0, []
 
@@ -285,11 +285,11 @@ class InboundHandler:
         """Store a message that a contact wrote, once, with everything that follows from it."""
         if await self._database.read(lambda r: inbound.has_inbound(r, session, signal.wire_id)):
             return
-        wish = self._request_reader.read_request(signal.text)
-        found = await self._collect_effects(signal) if wish is not ContactRequest.OPT_OUT else []
+        request = self._request_reader.read_request(signal.text)
+        found = await self._collect_effects(signal) if request is not ContactRequest.OPT_OUT else []
         lifted = await self._write_with_retries(
             lambda tx: self._store_inbound(
-                tx, session, signal, request=wish, collected=found, now=self._clock.now()
+                tx, session, signal, request=request, collected=found, now=self._clock.now()
             )
         )
         await self._suppression.journal_lifted(lifted)
@@ -353,7 +353,7 @@ class InboundHandler:
             at=min(signal.at, now),
             received_at=now,
             text=signal.text,
-            wish=request.value,
+            request=request.value,
         )
         said = InboundContext(
             contact, session, _find_reply_address(tx, contact, signal), record.at, now
@@ -384,7 +384,7 @@ class InboundHandler:
                 at=at,
                 received_at=now,
                 text="",
-                wish=ContactRequest.NONE.value,
+                request=ContactRequest.NONE.value,
                 own=True,
             ),
         )

@@ -120,7 +120,7 @@ def rows_of(tx: Tx, contact: str) -> None:
         at,
     )
     tx.execute(
-        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
+        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request)"
         " VALUES ('inb_1', 'main', 'w', :contact, :now, :now, '', 'none')",
         at,
     )

@@ -61,7 +61,7 @@ def build_message_timeline(
     ]
     begun = moves[0].at if moves else None
     theirs = [
-        TimelineEntry(each.at, Severity.READY, "story.answered", each.wish, quote=each.text)
+        TimelineEntry(each.at, Severity.READY, "story.answered", each.request, quote=each.text)
         for each in answers
         if begun is not None and each.at >= begun and not each.own
     ]
@@ -193,7 +193,7 @@ def _inbound_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
     for each in inbound.list_contact_inbound(reader, contact):
         key = "life.typed" if each.own else "story.answered"
         tone = Severity.WAITING if each.own else Severity.READY
-        yield TimelineEntry(each.at, tone, key, each.wish, quote=each.text)
+        yield TimelineEntry(each.at, tone, key, each.request, quote=each.text)
 
 
 def _audit_entries(reader: Reader, prospect: ProspectRecord) -> Iterator[TimelineEntry]:

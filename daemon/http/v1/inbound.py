@@ -19,7 +19,7 @@ class InboundQuery(PageQuery, frozen=True):
 
     contact: str = ""
     session: str = ""
-    wish: ContactRequest | None = None
+    request: ContactRequest | None = None
 
 
 @routes.get("/v1/inbound")
@@ -32,7 +32,7 @@ async def list_inbound(request: web.Request) -> web.Response:
             reader,
             contact=wanted.contact,
             session=wanted.session,
-            wish=wanted.wish or "",
+            request=wanted.request or "",
             after=wanted.after,
             limit=wanted.limit + 1,
         )

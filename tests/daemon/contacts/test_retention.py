@@ -60,7 +60,7 @@ async def _inbound(people: ContactServices, phone: str) -> None:
             at=at,
             received_at=at,
             text="hola",
-            wish=ContactRequest.NONE,
+            request=ContactRequest.NONE,
         )
         inbound.insert_inbound(tx, record)
 

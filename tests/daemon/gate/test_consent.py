@@ -20,9 +20,9 @@ def piece(kind: EvidenceKind, value: str, hours_ago: float) -> Evidence:
     return Evidence(kind, value, NOW - timedelta(hours=hours_ago), "test", "")
 
 
-def inbound(hours_ago: float, wish: str = "none") -> Evidence:
+def inbound(hours_ago: float, request: str = "none") -> Evidence:
     """They wrote to us."""
-    return piece(K.INBOUND, wish, hours_ago)
+    return piece(K.INBOUND, request, hours_ago)
 
 
 def refusal(hours_ago: float) -> list[Evidence]:

@@ -183,7 +183,7 @@ async def test_unanswered_counts_since_their_last_word(services: MessagingServic
     await services.clock.advance(60)
     contact = await services.resolve_contact(ANA)
     await services.execute_sql(
-        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish, own)"
+        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request, own)"
         " VALUES ('inb_1', 'main', 'own', ?, ?, ?, '', 'none', 1)",
         contact,
         *[format_timestamp(services.clock.now())] * 2,

@@ -119,15 +119,15 @@ class MessagingStateMachine(RuleBasedStateMachine):
 
         self.run(work)
 
-    @rule(person=PERSONS, wish=st.sampled_from(["none", "refused"]))
-    def write_to_us(self, person: int, wish: str) -> None:
+    @rule(person=PERSONS, request=st.sampled_from(["none", "refused"]))
+    def write_to_us(self, person: int, request: str) -> None:
         """They write; a refusal is evidence too."""
 
         async def work(services: MessagingServices) -> None:
             contact = await services.resolve_contact(old_form(build_phone(person)))
-            await services.add_inbound(contact, wish)
-            if wish == "refused":
-                await services.add_evidence(contact, EvidenceKind.DECLINED, wish)
+            await services.add_inbound(contact, request)
+            if request == "refused":
+                await services.add_evidence(contact, EvidenceKind.DECLINED, request)
 
         self.run(work)
 

@@ -195,18 +195,18 @@ class MessagingServices:
 
         await self.database.write(job)
 
-    async def add_inbound(self, contact: str, wish: str = "none") -> None:
+    async def add_inbound(self, contact: str, request: str = "none") -> None:
         """Let a contact write to us: the row, its evidence, and what waited is withdrawn."""
         at = self.clock.now()
 
         def job(tx: Tx) -> None:
             wire_id = new_id("inb", at)
             tx.execute(
-                "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
-                " VALUES (:id, 'main', :id, :contact, :at, :at, 'Hola', :wish)",
-                {"id": wire_id, "contact": contact, "at": format_timestamp(at), "wish": wish},
+                "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request)"
+                " VALUES (:id, 'main', :id, :contact, :at, :at, 'Hola', :request)",
+                {"id": wire_id, "contact": contact, "at": format_timestamp(at), "request": request},
             )
-            evidence.insert_evidence(tx, contact, EvidenceKind.INBOUND, wish, at=at, source="test")
+            evidence.insert_evidence(tx, contact, EvidenceKind.INBOUND, request, at=at, source="test")
             messages.cancel_unsent_messages(
                 tx,
                 contact,

@@ -29,8 +29,8 @@ class UnknownEvent(Event):
 
 
 # [[[cog
-# import wire
-# cog.outl(wire.client_types())
+# from tools import websocket_reference
+# cog.outl(websocket_reference.render_client_types())
 # ]]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
@@ -103,12 +103,12 @@ class ImportFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundReceived(Event):
-    """A contact wrote to us; `wish` is what their words ask (subject: the inbound id)."""
+    """A contact wrote to us; `request` is what their words ask (subject: the inbound id)."""
 
     session: str
     contact: str
     prospect: str | None
-    wish: str
+    request: str
     cancelled_messages: int
 
 

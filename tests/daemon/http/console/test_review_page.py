@@ -261,7 +261,7 @@ async def test_what_was_said_stands_in_the_case(console: ConsoleServer, short_fo
 
     def wrote(tx: Tx) -> None:
         tx.execute(
-            "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, wish)"
+            "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request)"
             " VALUES ('inb_1', 'ventas', 'w1', ?, ?, ?, '¿Quién es?', 'none')",
             (found.contact, "2026-03-03T14:00:00.000Z", "2026-03-03T14:00:00.000Z"),
         )

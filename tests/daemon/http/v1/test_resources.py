@@ -55,13 +55,13 @@ async def test_a_review_is_taken_by_one(api: HttpClient, server: HttpServer) -> 
 
 
 async def test_what_came_in_is_listed(api: HttpClient, server: HttpServer) -> None:
-    """By contact, session and wish, newest first; what we typed ourselves is not among it."""
+    """By contact, session and request, newest first; what we typed ourselves is not among it."""
     await api.post("/v1/sessions", name="ventas", channel="simulated")
     aliases = server.services.aliases
 
     def write(tx: Tx) -> None:
         contact = contacts.resolve_contact(tx, aliases.from_phone(HELD_PHONE), DAYTIME)
-        for number, (wish, own) in enumerate((("none", False), ("opt_out", False), ("none", True))):
+        for number, (request, own) in enumerate((("none", False), ("opt_out", False), ("none", True))):
             record = InboundRecord(
                 id=f"inb_{number}",
                 session="ventas",
@@ -70,7 +70,7 @@ async def test_what_came_in_is_listed(api: HttpClient, server: HttpServer) -> No
                 at=DAYTIME,
                 received_at=DAYTIME,
                 text="" if own else "hola",
-                wish=wish,
+                request=request,
                 own=own,
             )
             inbound.insert_inbound(tx, record)
@@ -80,9 +80,9 @@ async def test_what_came_in_is_listed(api: HttpClient, server: HttpServer) -> No
     assert ([each["id"] for each in found["items"]], found["next"]) == (["inb_1"], "inb_1")
     older = (await api.get("/v1/inbound?after=inb_1")).document
     assert ([each["id"] for each in older["items"]], older["next"]) == (["inb_0"], None)
-    wishes = (await api.get("/v1/inbound?wish=opt_out")).document["items"]
-    assert [each["wish"] for each in wishes] == ["opt_out"]
-    assert (await api.get("/v1/inbound?wish=coffee")).status == 400
+    requests = (await api.get("/v1/inbound?request=opt_out")).document["items"]
+    assert [each["request"] for each in requests] == ["opt_out"]
+    assert (await api.get("/v1/inbound?request=coffee")).status == 400
 
 
 async def test_the_audit_is_read_page_by_page(api: HttpClient) -> None:

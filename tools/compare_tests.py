@@ -1,0 +1,208 @@
+"""Compare the tests of an older commit, read through a map of renames, with the tests of today.
+
+`python tools/compare_tests.py COMMIT [tools/renames.toml]` prints which tests differ in more than
+names, which are gone and which are new, and how many assertions there were and are. It ends with 1
+where a test or an assertion is missing.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+IDENTIFIERS = frozenset({"id", "attr", "arg", "name", "asname", "module"})
+"""Fields of a syntax tree that hold a name."""
+
+
+@dataclass
+class Renames:
+    """What may stand today where another name or word stood before."""
+
+    modules: dict[str, str]
+    names: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    words: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    @classmethod
+    def load(cls, path: Path) -> Renames:
+        """Read the map: [modules], [names] and [public] (`module:Class.member`), [words]."""
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = cls(document.get("modules", {}))
+        for old, new in (document.get("names", {}) | document.get("public", {})).items():
+            found.names[re.split(r"[:.(]", old.rstrip(")"))[-1]].add(new)
+        for old, new in found.modules.items():
+            found.names[old.rpartition(".")[2]].add(new.rpartition(".")[2])
+        for old, new in document.get("words", {}).items():
+            found.words[old].update(new if isinstance(new, list) else [new])
+        return found
+
+    def same_name(self, old: object, new: object) -> bool:
+        """Whether a name of today is the older one, or what the map makes of it."""
+        return old == new or new in self.names.get(str(old), ())
+
+    def same_text(self, old: object, new: object) -> bool:
+        """Whether a literal is the same, or the same but for the names and words in it."""
+        if old == new:
+            return True
+        if not (isinstance(old, str) and isinstance(new, str)):
+            return False
+        before, after = re.split(r"(\W+)", old), re.split(r"(\W+)", new)
+        if len(before) == len(after) and all(map(self.same_word, before, after)):
+            return True
+        return new in self.words.get(old, ()) or self.through_modules(old) == new
+
+    def same_word(self, old: str, new: str) -> bool:
+        """Whether one word of a literal is the same, or renamed."""
+        return self.same_name(old, new) or new in self.words.get(old, ())
+
+    def through_modules(self, text: str) -> str:
+        """Replace the dotted names and paths of modules that moved."""
+        for old in sorted(self.modules, key=len, reverse=True):
+            text = text.replace(old, self.modules[old])
+            text = text.replace(old.replace(".", "/"), self.modules[old].replace(".", "/"))
+        return text
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test function, and the file in which it stands."""
+
+    file: str
+    name: str
+    tree: Function
+
+
+def tests_of(file: str, text: str) -> Iterator[Test]:
+    """Yield the tests of a file, those in classes too."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, Function) and node.name.startswith("test"):
+            yield Test(file, node.name, node)
+
+
+def tests_at(commit: str) -> Iterator[Test]:
+    """Yield the tests of a commit."""
+    listed = git("ls-tree", "-r", "--name-only", commit, "tests")
+    for file in listed.splitlines():
+        if file.endswith(".py"):
+            yield from tests_of(file, git("show", f"{commit}:{file}"))
+
+
+def tests_now() -> Iterator[Test]:
+    """Yield the tests of the work tree."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        yield from tests_of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+
+
+def git(*arguments: str) -> str:
+    """Return what git prints."""
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def differences(old: object, new: object, renames: Renames, name: str = "") -> Iterator[str]:
+    """Yield each smallest part of two syntax trees that differs in more than renames."""
+    if isinstance(old, ast.AST) and isinstance(new, ast.AST):
+        if type(old) is not type(new):
+            yield f"{shown(old)}  ->  {shown(new)}"
+            return
+        for part, before in ast.iter_fields(old):
+            if part not in {"ctx", "type_comment", "kind"}:
+                yield from differences(before, getattr(new, part), renames, part)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from differences_of_lists(old, new, renames, name)
+    elif not (
+        renames.same_name(old, new) if name in IDENTIFIERS else renames.same_text(old, new)
+    ):
+        yield f"{old!r}  ->  {new!r}"
+
+
+def differences_of_lists(
+    old: list[object], new: list[object], renames: Renames, name: str
+) -> Iterator[str]:
+    """Yield what differs of two lists of parts: of each pair, or both whole."""
+    if len(old) == len(new):
+        for before, after in zip(old, new, strict=True):
+            yield from differences(before, after, renames, name)
+        return
+    kept = [part for part in new if any(equal(part, other, renames) for other in old)]
+    gone = [part for part in old if not any(equal(other, part, renames) for other in new)]
+    for part in gone:
+        yield f"- {shown(part)}"
+    for part in new:
+        if part not in kept:
+            yield f"+ {shown(part)}"
+
+
+def equal(new: object, old: object, renames: Renames) -> bool:
+    """Whether two parts differ in names at most."""
+    return next(differences(old, new, renames), None) is None
+
+
+def shown(part: object) -> str:
+    """Return a part of a syntax tree as one line of code."""
+    text = ast.unparse(part) if isinstance(part, ast.AST) else repr(part)
+    return " ".join(text.split())
+
+
+def assertions(tests: list[Test]) -> int:
+    """Count the `assert` statements in tests."""
+    return sum(isinstance(node, ast.Assert) for test in tests for node in ast.walk(test.tree))
+
+
+def paired(old: list[Test], new: list[Test], renames: Renames) -> list[tuple[Test, Test | None]]:
+    """Find for each older test the one that is most alike among those of its name."""
+    left = list(new)
+    pairs: list[tuple[Test, Test | None]] = []
+    for test in old:
+        named = [other for other in left if renames.same_name(test.name, other.name)]
+        best = min(
+            named,
+            key=lambda other: sum(1 for _ in differences(test.tree, other.tree, renames)),
+            default=None,
+        )
+        if best is not None:
+            left.remove(best)
+        pairs.append((test, best))
+    return pairs
+
+
+def main(commit: str, path: Path) -> int:
+    """Print the comparison; return 1 where something is missing."""
+    renames = Renames.load(path)
+    old, new = list(tests_at(commit)), list(tests_now())
+    pairs = paired(old, new, renames)
+    changed = 0
+    for test, other in pairs:
+        if other is None:
+            print(f"gone: {test.file}: {test.name}")
+            continue
+        found = list(differences(test.tree, other.tree, renames))
+        changed += bool(found)
+        if found:
+            print(f"changed: {other.file}: {test.name}")
+            print("".join(f"    {line}\n" for line in found), end="")
+    known = {id(other) for _, other in pairs}
+    added = [test for test in new if id(test) not in known]
+    for test in added:
+        print(f"new: {test.file}: {test.name}")
+    gone = sum(other is None for _, other in pairs)
+    print(
+        f"{len(old)} tests with {assertions(old)} assertions before; "
+        f"{len(new)} with {assertions(new)} now; "
+        f"{len(old) - gone - changed} the same but for names, {changed} changed, "
+        f"{gone} gone, {len(added)} new"
+    )
+    return int(gone > 0 or assertions(new) < assertions(old))
+
+
+if __name__ == "__main__":
+    COMMIT, *REST = sys.argv[1:]
+    sys.exit(main(COMMIT, Path(REST[0]) if REST else ROOT / "tools" / "renames.toml"))

@@ -1,0 +1,300 @@
+"""Plant each fault of `mutants.toml` in a tree, run the tests that should notice, and put it back.
+
+    python tools/run_mutants.py --tree DIR [--only ID,...] [--words FILE] [--report FILE] [--find]
+
+A fault is found by the text of its anchor, in whichever file of the product that stands; white
+space and a comma before a closing bracket make no difference. Where names were changed since, a
+file of words says how: `[names]` old = "new", and `[tests]` "test_old.py" = "test_new.py".
+Exit code 1: a fault survived, or could not be planted. 2: the tests fail without any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import builtins
+import keyword
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+KILLED, SURVIVED, FOUND = "killed", "survived", "found"
+UNPLANTED, BROKEN = "anchor not found", "broken"
+_WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
+_NAME = re.compile(r"\b[A-Za-z_]\w*")
+_FAILURE = re.compile(r"^(?:FAILED|ERROR) (?P<what>.+)$", re.MULTILINE)
+_STUMBLE = re.compile(r"^E +(?:NameError|ImportError|ModuleNotFoundError)\b", re.MULTILINE)
+_KNOWN_EVERYWHERE = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins)})
+
+
+class NotPlanted(Exception):
+    """A fault can't be tried as it is written; the text says why."""
+
+    def __init__(self, why: str, fate: str = BROKEN) -> None:
+        super().__init__(why)
+        self.fate = fate
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault: a sentence of what it breaks, which text becomes which, and who should notice."""
+
+    id: str
+    breaks: str
+    anchor: str
+    replacement: str
+    tests: tuple[str, ...]
+
+
+Words = Mapping[str, Mapping[str, str]]
+"""What was renamed since the faults were written: old to new, of `names` and of `tests`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fault goes: the file, its line, and the file's text with the fault in it."""
+
+    path: Path
+    line: int
+    text: str
+
+
+class Tree:
+    """A checkout: its product's files, its tests, its interpreter."""
+
+    def __init__(self, root: Path, words: Words) -> None:
+        self.root = root.resolve()
+        self._names, self._new_tests = words.get("names", {}), words.get("tests", {})
+        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))
+        packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        files = [file for name in packages for file in (self.root / name).rglob("*.py")]
+        self._texts = {file: file.read_text(encoding="utf-8") for file in sorted(files)}
+        self._tests = sorted((self.root / "tests").rglob("test_*.py"))
+        self._compiled = tempfile.TemporaryDirectory(prefix="mutants-")
+
+    def place_of(self, mutant: Mutant) -> Place:
+        """Return where a fault goes: as it is written, else in today's names."""
+        places = self._places(mutant.anchor, mutant.replacement)
+        if not places:
+            today = (renamed(text, self._names) for text in (mutant.anchor, mutant.replacement))
+            places = self._places(*today)
+        if len(places) != 1:
+            raise NotPlanted(f"it stands {len(places)} times in the product", UNPLANTED)
+        check(self._texts[places[0].path], places[0].text)
+        return places[0]
+
+    def tests_of(self, mutant: Mutant) -> list[str]:
+        """Return the paths of a fault's tests; where the one test is gone, its whole file's."""
+        found = []
+        for given in mutant.tests:
+            name, _, test = self._new_tests.get(given, given).partition("::")
+            wanted = Path(self._new_tests.get(name, name)).parts
+            paths = [path for path in self._tests if path.parts[-len(wanted) :] == wanted]
+            if len(paths) != 1:
+                raise NotPlanted(f"{len(paths)} files below tests/ are called {name}")
+            path = paths[0].relative_to(self.root).as_posix()
+            is_there = test and f"def {test}(" in paths[0].read_text(encoding="utf-8")
+            found.append(f"{path}::{test}" if is_there else path)
+        return found
+
+    def run(self, tests: Sequence[str], limit: float) -> tuple[int | None, str]:
+        """Run tests up to the first that fails; return exit code (None: out of time) and output."""
+        python = str(self.root / ".venv" / "bin" / "python")
+        command = [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        apart = {"PYTHONPYCACHEPREFIX": self._compiled.name, "PYTHONDONTWRITEBYTECODE": ""}
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(  # noqa: S603 - the tree's own interpreter and tests
+                command,
+                cwd=self.root,
+                env={**os.environ, **apart, "COLUMNS": "200", "NO_COLOR": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            code = _await(process, limit)
+            output.seek(0)
+            return code, output.read().decode(errors="replace")
+
+    def _places(self, anchor: str, replacement: str) -> list[Place]:
+        wanted = pattern(anchor)
+        return [
+            _planted(path, text, match, replacement)
+            for path, text in self._texts.items()
+            for match in wanted.finditer(text)
+        ]
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return a text with every old name, where it stands as a whole word, made new."""
+    old = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<!\w)(?:{old})(?!\w)", lambda name: names[name[0]], text) if old else text
+
+
+def pattern(anchor: str) -> re.Pattern[str]:
+    """Return what finds an anchor however the formatter has laid it out."""
+    words = _WORD_OR_MARK.findall(re.sub(r",\s*([)\]}])", r"\1", anchor))
+    parts = [r"\b" if words[0][0].isalnum() else "", re.escape(words[0])]
+    for before, word in pairwise(words):
+        gap = r"\s+" if before[-1].isalnum() and word[0].isalnum() else r"\s*"
+        comma = r"(?:,\s*)?" if word in {")", "]", "}"} else ""
+        parts.append(gap + comma + re.escape(word))
+    return re.compile("".join(parts) + (r"\b" if words[-1][-1].isalnum() else ""))
+
+
+def _planted(path: Path, text: str, match: re.Match[str], replacement: str) -> Place:
+    """Put a replacement in the place of a match, as deep as the line that it begins on."""
+    before, after = text[: match.start()], text[match.end() :]
+    line = before.rpartition("\n")[2]
+    margin = line[: len(line) - len(line.lstrip())]
+    deep = textwrap.dedent(replacement).strip("\n").replace("\n", f"\n{margin}")
+    return Place(path, before.count("\n") + 1, before + deep + after)
+
+
+def check(before: str, after: str) -> None:
+    """Raise :class:`NotPlanted` for a fault that tests would notice by its grammar alone."""
+    try:
+        ast.parse(after)
+    except SyntaxError as error:
+        raise NotPlanted(f"with the replacement it is no Python: {error}") from error
+    unknown = set(_NAME.findall(after)) - set(_NAME.findall(before)) - _KNOWN_EVERYWHERE
+    if unknown or before == after:
+        raise NotPlanted(f"the file does not know {sorted(unknown)}, or nothing changes")
+
+
+def _await(process: subprocess.Popen[bytes], limit: float) -> int | None:
+    """Return a process's exit code, None where its time was over; nothing of it stays behind."""
+    try:
+        return process.wait(limit)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def planted(place: Place) -> Iterator[None]:
+    """Hold a fault in its file; whatever happens, the file is afterwards as it was."""
+    content, stat = place.path.read_bytes(), place.path.stat()
+    try:
+        place.path.write_text(place.text, encoding="utf-8")
+        yield
+    finally:
+        place.path.write_bytes(content)
+        os.utime(place.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def try_one(tree: Tree, mutant: Mutant, limit: float, *, find: bool) -> tuple[str, str]:
+    """Plant one fault and run its tests, or only find it; return its fate, and the line on it."""
+    where, begun = "-", time.monotonic()
+    try:
+        place, tests = tree.place_of(mutant), tree.tests_of(mutant)
+        where = f"{place.path.relative_to(tree.root)}:{place.line}"
+        fate, why = FOUND, ""
+        if not find:
+            with planted(place):
+                fate, why = verdict(*tree.run(tests, limit))
+    except NotPlanted as error:
+        fate, why = error.fate, str(error)
+    took = f"{time.monotonic() - begun:.1f} s"
+    return fate, f"{mutant.id:<37} {where:<36} {fate:<16} {took:>7}  {why}".rstrip()
+
+
+def verdict(code: int | None, output: str) -> tuple[str, str]:
+    """Return what a run says of a fault, and by which test."""
+    if code is None:
+        return KILLED, "out of time"
+    if code == 0:
+        return SURVIVED, ""
+    failure = _FAILURE.search(output)
+    what = " ".join(failure["what"].split())[:150] if failure else f"exit code {code}"
+    return KILLED if "::" in what and not _STUMBLE.search(output) else BROKEN, what
+
+
+def read_mutants(path: Path, only: str) -> list[Mutant]:
+    """Return the faults of a file, or those of them that are asked for."""
+    written = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
+    every = [Mutant(**{**each, "tests": tuple(each["tests"])}) for each in written]
+    ids = {each.id for each in every}
+    wanted = set(only.split(",")) if only else ids
+    if len(ids) < len(every) or wanted - ids:
+        raise SystemExit(f"{path}: an id stands there twice, or not at all: {wanted - ids}")
+    return [each for each in every if each.id in wanted]
+
+
+def passes_unmutated(tree: Tree, mutants: Sequence[Mutant], limit: float) -> bool:
+    """Run all tests once on the tree as it is; tell whether a failure would mean anything."""
+    tests: dict[str, None] = {}
+    for mutant in mutants:
+        try:
+            tests |= dict.fromkeys(tree.tests_of(mutant))
+        except NotPlanted:
+            continue  # its own line of the report says so
+    code, output = tree.run(list(tests), limit)
+    sys.stdout.write(output[-4000:] if code != 0 else "")
+    return code == 0
+
+
+def arguments() -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    here = Path(__file__).with_name("mutants.toml")
+    parser.add_argument("--tree", type=Path, required=True, help="the checkout, with its .venv")
+    parser.add_argument("--mutants", type=Path, default=here, help="the faults")
+    parser.add_argument("--only", default="", help="their ids, with commas between")
+    parser.add_argument("--words", type=Path, help="what was renamed since they were written")
+    parser.add_argument("--report", type=Path, help="where the lines go, beside the screen")
+    parser.add_argument("--find", action="store_true", help="look for the anchors; plant nothing")
+    parser.add_argument("--limit", type=float, default=180.0, help="seconds for one fault's tests")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Try every fault; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    asked, begun = arguments(), time.monotonic()
+    mutants = read_mutants(asked.mutants, asked.only)
+    words = asked.words.read_text(encoding="utf-8") if asked.words else ""
+    tree = Tree(asked.tree, tomllib.loads(words))
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)  # noqa: T201 - a tool for a terminal
+        if asked.report:
+            asked.report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    if not asked.find:
+        if not passes_unmutated(tree, mutants, asked.limit * 10):
+            say("The tests fail without any fault: nothing was planted.")
+            return 2
+        say(f"# The tests pass without a fault, in {time.monotonic() - begun:.0f} s.")
+    counts: Counter[str] = Counter()
+    for mutant in mutants:
+        fate, line = try_one(tree, mutant, asked.limit, find=asked.find)
+        counts[fate] += 1
+        say(line)
+    told = ", ".join(f"{count} {fate}" for fate, count in counts.most_common())
+    say(f"# {len(mutants)} faults: {told}; {time.monotonic() - begun:.0f} s in all.")
+    return 0 if set(counts) <= {KILLED, FOUND} else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; the file is as it was.")
