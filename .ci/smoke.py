@@ -24,6 +24,7 @@ def main() -> None:
         for arguments in (["--help"], ["--version"], ["rules", "check"]):
             answer = subprocess.run([COMMAND, *arguments], check=True, stdout=subprocess.PIPE)
             print(f"leadmaster {' '.join(arguments)}: {len(answer.stdout)} bytes")
+        check_engines()
         check_daemon(Path(folder))
 
 
@@ -35,6 +36,15 @@ def check_packages() -> None:
         if owners[package] != ["leadmaster"] or not str(place).startswith(sys.prefix):
             sys.exit(f"{package} comes from {place} ({owners[package]}), not from this install")
     print(f"packages from {sys.prefix}: {', '.join(PACKAGES)}")
+
+
+def check_engines() -> None:
+    """durable-rules was built so that it loads, and it judged the examples of the shipped rules."""
+    importlib.import_module("durable_rules_engine")
+    said = subprocess.run([COMMAND, "rules", "test"], check=True, stdout=subprocess.PIPE).stdout
+    if b"in both engines" not in said:
+        sys.exit(f"the shipped rules were not judged by both engines: {said.decode()}")
+    print(f"rules: {said.decode().strip()}")
 
 
 def check_daemon(folder: Path) -> None:

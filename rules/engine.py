@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import threading
 import weakref
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rules.compiler import CANARY, SID
+
+try:
+    import durable_rules_engine
+except ImportError:  # not installed, or built without what pyproject.toml says
+    durable_rules_engine = None
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,17 +25,10 @@ if TYPE_CHECKING:
 _MAX_ACTIONS = 256  # a shard of 48 conditions has far fewer rules
 
 
-def _import_engine() -> Any:  # noqa: ANN401 - the C extension is untyped
-    try:
-        return import_module("durable_rules_engine")
-    except ImportError:
-        return None
-
-
-_C: Any = _import_engine()
+_C: Any = durable_rules_engine
 
 ENGINE_AVAILABLE: bool = _C is not None
-"""Whether the C extension is there; it builds on Python 3.11 and 3.12, not from 3.13 on."""
+"""Whether the C extension is there; `pyproject.toml` says how it is built for every Python."""
 
 
 class EngineFault(Exception):

@@ -95,7 +95,13 @@ def list_inbound(
         "SELECT * FROM inbound WHERE own = 0 AND (:contact = '' OR contact = :contact)"
         " AND (:session = '' OR session = :session) AND (:request = '' OR request = :request)"
         " AND (:after = '' OR id < :after) ORDER BY id DESC LIMIT :limit",
-        {"contact": contact, "session": session, "request": request, "after": after, "limit": limit},
+        {
+            "contact": contact,
+            "session": session,
+            "request": request,
+            "after": after,
+            "limit": limit,
+        },
     )
     return [_inbound_from_row(row) for row in rows]
 

@@ -118,9 +118,7 @@ def differences(old: object, new: object, renames: Renames, name: str = "") -> I
                 yield from differences(before, getattr(new, part), renames, part)
     elif isinstance(old, list) and isinstance(new, list):
         yield from differences_of_lists(old, new, renames, name)
-    elif not (
-        renames.same_name(old, new) if name in IDENTIFIERS else renames.same_text(old, new)
-    ):
+    elif not (renames.same_name(old, new) if name in IDENTIFIERS else renames.same_text(old, new)):
         yield f"{old!r}  ->  {new!r}"
 
 

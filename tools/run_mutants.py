@@ -115,7 +115,7 @@ class Tree:
         command = [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
         apart = {"PYTHONPYCACHEPREFIX": self._compiled.name, "PYTHONDONTWRITEBYTECODE": ""}
         with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(  # noqa: S603 - the tree's own interpreter and tests
+            process = subprocess.Popen(
                 command,
                 cwd=self.root,
                 env={**os.environ, **apart, "COLUMNS": "200", "NO_COLOR": "1"},
@@ -274,7 +274,7 @@ def main() -> int:
 
     def say(line: str) -> None:
         lines.append(line)
-        print(line, flush=True)  # noqa: T201 - a tool for a terminal
+        print(line, flush=True)
         if asked.report:
             asked.report.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -56,7 +56,9 @@ IDENTIFIER = re.compile(r"\b([a-z]{2,5})_[0-9A-HJKMNP-TV-Z]{26}\b")
 FRACTION = re.compile(r"\b\d+(\.\d+)?(e-\d+)?(?=[,}\]])")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 PLACE = re.compile(r"(/[\w.-]+)*/(?=rules/defaults/|leadmaster-seeded-)(leadmaster-seeded-\w+)?")
-NUMBERED = re.compile(r'(\\?"(?:seq|rowid|microseconds|pid|uptime_seconds|after|through_seq)\\?": ?)\d+')
+NUMBERED = re.compile(
+    r'(\\?"(?:seq|rowid|microseconds|pid|uptime_seconds|after|through_seq)\\?": ?)\d+'
+)
 HASH = re.compile(r"\b(?=[0-9a-f]*[a-f])[0-9a-f]{12,64}\b|[A-Za-z0-9_-]{43,}={0,2}")
 PASSING = frozenset({"_sqlite_migrations", "sqlite_sequence", "epochs", "signing_keys", "identity"})
 """Tables that say of the file itself who and how old it is."""
@@ -121,9 +123,7 @@ def running(tree: Path, folder: Path) -> Iterator[Recorder]:
     environment = os.environ | {"PYTHONPATH": str(tree)}
     with (
         (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            command, cwd=tree, env=environment, stdout=log, stderr=log
-        ) as process,
+        subprocess.Popen(command, cwd=tree, env=environment, stdout=log, stderr=log) as process,
     ):
         recorder = Recorder(folder / "state" / "control.sock")
         try:
@@ -191,9 +191,7 @@ def link_phones(recorder: Recorder, script: Path) -> None:
     """Create two simulated sessions and wait until both are ready."""
     for number, name in enumerate(("ventas", "soporte")):
         options = {"script": str(script), "seed": 7 + number}
-        recorder.ask(
-            "POST", "sessions", {"name": name, "channel": "simulated", "options": options}
-        )
+        recorder.ask("POST", "sessions", {"name": name, "channel": "simulated", "options": options})
         recorder.ask("POST", f"sessions/{name}/start")
         wait_until(lambda n=name: recorder.ask("GET", f"sessions/{n}")["state"] == "ready")
 
@@ -314,7 +312,9 @@ def main() -> None:
         events = [line for line in rows if line.startswith("events ")]
         others = [line for line in rows if not line.startswith("events ")]
         for name, lines in (
-            ("answers", recorder.answers), ("events", events), ("database", others)
+            ("answers", recorder.answers),
+            ("events", events),
+            ("database", others),
         ):
             (given.out / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     finally:

@@ -8,7 +8,6 @@ from rules import DEFAULTS, RuleEvaluator, load_ruleset
 from rules.check import check_rulesets
 from rules.compiler import Shard, compile_rules
 from rules.problems import SourceLocation
-from tests.helpers.engines import needs_both_engines
 from tests.helpers.rule_texts import SCORE_HEAD, load_rules
 
 RULE = "scores: [{id: a, points: 60, reason: r, when: {prospect.bounces|gte: 1}}]\n"
@@ -60,7 +59,6 @@ def test_remarks_do_not_stop_a_set() -> None:
     ]
 
 
-@needs_both_engines
 def test_engines_that_disagree_on_an_example_are_a_problem_at_its_line() -> None:
     """Which of them is right does not matter: nobody may rely on either."""
     trial = check_rulesets(
@@ -72,7 +70,6 @@ def test_engines_that_disagree_on_an_example_are_a_problem_at_its_line() -> None
     ]
 
 
-@needs_both_engines
 def test_a_set_that_an_engine_refuses_is_a_problem_of_its_last_file() -> None:
     """Its examples are not run."""
     refused = partial(RuleEvaluator, compiler=lambda _rules: (Shard("{", {}, (), ()),))

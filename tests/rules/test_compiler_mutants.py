@@ -11,7 +11,6 @@ from rules import DEFAULTS, GateFault, RuleEvaluator, load_ruleset
 from rules.compiler import Shard, compile_rules
 from rules.conditions import AllOf, AnyOf, Condition, Not
 from rules.examples import baseline_facts
-from tests.helpers.engines import needs_both_engines
 
 Rules = Sequence[tuple[str, Condition, bool]]
 Compiler = Callable[[Rules], tuple[Shard, ...]]
@@ -122,7 +121,6 @@ def _cases() -> Iterator[dict[str, object]]:
         yield from ({**usual, name: value} for value in values)
 
 
-@needs_both_engines
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_compiler_that_is_wrong_is_caught(fault: Compiler) -> None:
     """Some decision at the edge of some rule comes out otherwise: a fault, never a guess."""

@@ -16,9 +16,6 @@ from rules.compiler import compile_rules
 from rules.conditions import AllOf, AnyOf, Condition, Leaf, Op
 from rules.engine import DurableMatcher
 from rules.known_values import to_micro
-from tests.helpers.engines import needs_both_engines
-
-pytestmark = needs_both_engines
 
 _SECONDS = 4
 """A child that says nothing for so long hangs: none of these has a second's work to do."""

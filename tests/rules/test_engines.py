@@ -14,10 +14,7 @@ from rules.compiler import Shard, compile_rules
 from rules.conditions import AnyOf, Condition, Leaf, Not, Op
 from rules.engine import DurableMatcher, EngineFault
 from rules.known_values import to_micro
-from tests.helpers.engines import needs_both_engines
 from tests.helpers.rule_texts import GATE_HEAD, build_facts, load_rules
-
-pytestmark = needs_both_engines
 
 Rule = tuple[str, Condition, bool]
 

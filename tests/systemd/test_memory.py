@@ -17,10 +17,8 @@ except PermissionError:
     pass
 else:
     sys.exit("writable code was allowed")
-import aiohttp, msgspec, phonenumbers, rphonenumbers, sqlite3
+import aiohttp, durable_rules_engine, msgspec, phonenumbers, rphonenumbers, sqlite3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-if sys.version_info < (3, 13):
-    import durable_rules_engine
 Ed25519PrivateKey.generate().sign(b"permit")
 sqlite3.connect(":memory:").execute("SELECT 1")
 import signal, subprocess

@@ -21,10 +21,8 @@ from daemon.rulesets.active import ActiveRulesets, CompiledRulesets
 from daemon.rulesets.rule_files import to_rule_file_content
 from daemon.settings import RulesSettings
 from rules.compiler import compile_rules
-from rules.engine import ENGINE_AVAILABLE
 from storage import retention, shadow_decisions
 from storage.evidence import EvidenceKind
-from tests.helpers.engines import needs_both_engines
 from tests.helpers.services.messaging import ANA, BETO, MessagingServices, open_messaging_services
 
 FORMAT = "format: leadmaster/gate@1\n"
@@ -137,7 +135,6 @@ async def test_what_is_not_there_is_told(services: MessagingServices, subject: s
         await _explain(services, subject)
 
 
-@needs_both_engines
 async def test_a_fault_explains_itself(services: MessagingServices) -> None:
     """There is no score to show: nothing was judged."""
     forgetful = rules.RuleEvaluator(
@@ -150,7 +147,6 @@ async def test_a_fault_explains_itself(services: MessagingServices) -> None:
     assert found.score is None
 
 
-@needs_both_engines
 async def test_a_fault_is_compared_with_nothing(services: MessagingServices) -> None:
     """No rules said what it says."""
     forgetful = rules.RuleEvaluator(
@@ -203,13 +199,13 @@ def test_what_can_not_be_supposed_is_told(name: str, word: str, hint: str) -> No
 
 
 async def test_the_same_rules_flip_nothing(services: MessagingServices) -> None:
-    """And durable-rules says the same, where it is there."""
+    """And durable-rules says the same."""
     await services.enqueue_and_settle()
     found = await _backtest(services)
     assert isinstance(found, messages.BacktestReport)
     assert found.decisions == 2
     assert (found.flips, found.by_rule, found.disagreed) == ({}, (), 0)
-    assert found.checked == (found.decisions if ENGINE_AVAILABLE else 0)
+    assert found.checked == found.decisions
     assert found.before == found.after
     assert found.scores_before == found.scores_after
 

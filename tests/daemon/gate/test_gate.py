@@ -26,7 +26,6 @@ from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import contacts, decisions
 from storage.evidence import EvidenceKind
-from tests.helpers.engines import needs_both_engines
 from tests.helpers.services.messaging import ANA, BETO, MessagingServices, open_messaging_services
 
 S = MessageState
@@ -285,7 +284,6 @@ def broken() -> ActiveRulesets:
     return ActiveRulesets(gate, rules.RuleEvaluator(score, compiler=forgetful))
 
 
-@needs_both_engines
 async def test_engines_that_disagree_let_nothing_through(tmp_path: Path) -> None:
     """A compiler that forgets a veto is caught by the second engine."""
     async with open_messaging_services(tmp_path, rulesets=broken()) as services:
@@ -398,7 +396,6 @@ async def test_a_look_changes_nothing(services: MessagingServices) -> None:
     assert await services.database.high_water() == before
 
 
-@needs_both_engines
 async def test_a_score_that_nobody_can_compute_blocks_and_keeps_the_column(tmp_path: Path) -> None:
     """The score's engines disagree: unknown, not zero, and not yesterday's."""
 

@@ -22,7 +22,9 @@ with DATA.open(encoding="utf-8", newline="") as file:
 
 
 @pytest.mark.parametrize(("text", "request"), EXPECTED)
-def test_every_phrase_of_the_data_file_is_read_as_it_says(text: str, request: ContactRequest) -> None:
+def test_every_phrase_of_the_data_file_is_read_as_it_says(
+    text: str, request: ContactRequest
+) -> None:
     """The product's own list of messages is the measure."""
     assert SHIPPED.read_request(text) is request
 

@@ -206,7 +206,9 @@ class MessagingServices:
                 " VALUES (:id, 'main', :id, :contact, :at, :at, 'Hola', :request)",
                 {"id": wire_id, "contact": contact, "at": format_timestamp(at), "request": request},
             )
-            evidence.insert_evidence(tx, contact, EvidenceKind.INBOUND, request, at=at, source="test")
+            evidence.insert_evidence(
+                tx, contact, EvidenceKind.INBOUND, request, at=at, source="test"
+            )
             messages.cancel_unsent_messages(
                 tx,
                 contact,

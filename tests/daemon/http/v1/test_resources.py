@@ -61,7 +61,9 @@ async def test_what_came_in_is_listed(api: HttpClient, server: HttpServer) -> No
 
     def write(tx: Tx) -> None:
         contact = contacts.resolve_contact(tx, aliases.from_phone(HELD_PHONE), DAYTIME)
-        for number, (request, own) in enumerate((("none", False), ("opt_out", False), ("none", True))):
+        for number, (request, own) in enumerate(
+            (("none", False), ("opt_out", False), ("none", True))
+        ):
             record = InboundRecord(
                 id=f"inb_{number}",
                 session="ventas",
