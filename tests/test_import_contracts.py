@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,9 +66,9 @@ def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def judged(source_tree: Path) -> dict[str, str]:
-    """Run the linter there; return KEPT or BROKEN by the contract's name."""
-    done = subprocess.run(
+def linted(source_tree: Path) -> subprocess.CompletedProcess[str]:
+    """Run the linter there."""
+    return subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
         cwd=source_tree,
         env=os.environ | {"PYTHONPATH": str(source_tree), "COLUMNS": "200", "NO_COLOR": "1"},
@@ -75,9 +76,14 @@ def judged(source_tree: Path) -> dict[str, str]:
         text=True,
         check=False,
     )
+
+
+def judged(source_tree: Path) -> dict[str, str]:
+    """Run the linter there; return KEPT or BROKEN by the contract's name."""
+    done = linted(source_tree)
     verdicts = {}
     for line in done.stdout.splitlines():
-        name, _, verdict = line.strip().rpartition(" ")
+        name, _, verdict = line.strip().partition(" (")[0].rpartition(" ")
         if verdict in {"KEPT", "BROKEN"}:
             verdicts[name] = verdict
     assert verdicts, done.stdout + done.stderr
@@ -109,6 +115,69 @@ def test_a_planted_import_breaks_its_contract(
 def test_every_contract_has_a_planted_import() -> None:
     """A new contract comes with the import that it must refuse."""
     assert {contract for contract, _, _ in PLANTED} == set(CONTRACTS)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        r'^(layers = \[\n    ")\w+',
+        r'^(source_modules = \["(?:daemon|rules)\.)\w+',
+        r'^(forbidden_modules = \["(?:daemon|rules)\.)\w+',
+        r'^(protected_modules = \["(?:daemon|rules)\.)\w+',
+        r'^(allowed_importers = \["(?:daemon|rules)\.)\w+',
+        r'^(ignore_imports = \["(?:daemon|rules)\.)\w+',
+    ],
+    ids=lambda pattern: pattern[2:].partition(" ")[0],
+)
+def test_a_name_that_matches_nothing_any_more_is_an_error(source_tree: Path, named: str) -> None:
+    """A module that was moved takes its contract along: what stays behind would guard nothing."""
+    contracts = source_tree / "pyproject.toml"
+    before = contracts.read_text(encoding="utf-8")
+    stale, changed = re.subn(named, r"\1gone", before, count=1, flags=re.MULTILINE)
+    assert changed == 1
+    contracts.write_text(stale, encoding="utf-8")
+    try:
+        done = linted(source_tree)
+        assert (done.returncode, "gone" in done.stdout + done.stderr) == (1, True)
+    finally:
+        contracts.write_text(before, encoding="utf-8")
+
+
+def test_no_contract_forgives_a_name_that_matches_nothing() -> None:
+    """By a setting, a wildcard, or a layer that may be missing: the linter would say nothing."""
+    forgiving = [
+        (contract["name"], key)
+        for contract in CONFIG["contracts"]
+        for key, value in contract.items()
+        if key == "unmatched_ignore_imports_alerting"
+        or (isinstance(value, list) and any(set("*()") & set(each) for each in value))
+    ]
+    assert forgiving == []
+
+
+def test_every_importer_that_a_contract_allows_imports() -> None:
+    """Who no longer needs leave no longer has it."""
+    idle = [
+        (contract["name"], importer)
+        for contract in CONFIG["contracts"]
+        for importer in contract.get("allowed_importers", ())
+        if importer not in contract["protected_modules"]
+        and not any(
+            f"{name}.".startswith(f"{guarded}.")
+            for guarded in contract["protected_modules"]
+            for path in files_of(importer)
+            for name in imported(path)
+        )
+    ]
+    assert idle == []
+
+
+def files_of(module: str) -> list[Path]:
+    """Return the files of a module or package of the house."""
+    place = ROOT.joinpath(*module.split("."))
+    return (
+        [place.with_suffix(".py")] if place.with_suffix(".py").exists() else [*place.rglob("*.py")]
+    )
 
 
 def test_a_strangers_plugin_needs_only_the_api() -> None:

@@ -58,20 +58,20 @@ def _child(program: str) -> str:
 
 MEMORY = """
 from pathlib import Path
-from rules import DEFAULTS, Judge, load
-from rules.examples import baseline
-ruleset = load([DEFAULTS / "gate.yaml"])
-facts = baseline(ruleset)
+from rules import DEFAULTS, RuleEvaluator, load_ruleset
+from rules.examples import baseline_facts
+ruleset = load_ruleset([DEFAULTS / "gate.yaml"])
+facts = baseline_facts(ruleset)
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 def reload():
-    judge = Judge(ruleset)
-    judge.decide(facts)
-    judge.close()
+    evaluator = RuleEvaluator(ruleset)
+    evaluator.decide(facts)
+    evaluator.close()
 def forget():
-    Judge(ruleset).decide(facts)
-def decide(judge=Judge(ruleset)):
-    judge.decide(facts)
+    RuleEvaluator(ruleset).decide(facts)
+def decide(evaluator=RuleEvaluator(ruleset)):
+    evaluator.decide(facts)
 for work, times in ((reload, 200), (forget, 200), (decide, 10_000)):
     for _ in range(50):
         work()
