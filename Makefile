@@ -6,17 +6,23 @@ BIN    := $(VENV)/bin
 LOCKS  := requirements/bootstrap.txt requirements/build.txt requirements/dev.txt
 # The stamp carries the locks' fingerprint: a changed lock makes a new stamp, and so a new sync.
 STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' ' -f 1)
-PYTEST := python -m pytest
+# COVER=1 measures, and fails under the share set in pyproject.toml.
+PYTEST := $(if $(COVER),coverage run,python) -m pytest
 # The suite waits more than it works: two processes share it. N=0 runs it in one, as a debugger wants.
 N      := 2
 # No test is about a disk: what they write lies in memory, where there is enough of it.
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
+SUITE  := TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/$(PYTEST) -n $(N) --dist worksteal
+# What needs a browser, a proxy or a house of its own, and is left out of `make quick`.
+OTHERS := browser nginx journeys systemd clients
 SOURCE := daemon rules statemachines storage
 PAGES  := $(shell grep -rlF '[[[cog' docs clients --include=*.md --include=events.py) README.md
 CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format docs docs-check pictures bench bench-peers soak-rules cover wheel smoke lock audit clean
+.NOTPARALLEL: # what is missing is said before anything else is made
+.PHONY: help packages venv demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules wheel smoke lock \
+  audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -36,14 +42,21 @@ $(STAMP):
 demo: $(STAMP) ## the whole product on a simulated channel, in a throw-away folder
 	$(BIN)/leadmaster demo
 
-test: $(STAMP) ## the whole suite
-	TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/$(PYTEST) -n $(N) --dist worksteal
+packages: ## what the suite needs of the system, or a sentence that says what to install
+	@sh .ci/packages
 
-cover: $(STAMP) ## `make test`, measured; fails under the share set in pyproject.toml
-	$(BIN)/coverage erase
-	$(MAKE) --no-print-directory test PYTEST="coverage run -m pytest"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+test: packages $(STAMP) ## the whole suite; COVER=1 measures it too
+	$(if $(COVER),$(BIN)/coverage erase)
+	$(SUITE)
+	$(if $(COVER),$(BIN)/coverage combine --quiet)
+	$(if $(COVER),$(BIN)/coverage report)
+
+quick: $(STAMP) ## what a change needs, in 90 s: neither browser nor proxy, and nothing marked slow
+	$(SUITE) -m "not slow" $(addprefix --ignore=tests/,$(OTHERS))
+
+long: $(STAMP) ## before a release: twenty times the random examples of the rules, and soak-rules
+	HYPOTHESIS_PROFILE=long $(SUITE) --timeout 0 tests/rules
+	$(MAKE) --no-print-directory soak-rules
 
 lint: $(STAMP) ## style, types, import contracts, spelling
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from rules import RuleEvaluator
 from rules.engine import ENGINE_AVAILABLE
 from tests.helpers.rule_texts import GATE_HEAD, build_facts, load_rules
 
+pytestmark = pytest.mark.slow
+
 WITHOUT = """
 import sys
 sys.modules["durable_rules_engine"] = None

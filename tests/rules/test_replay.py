@@ -14,6 +14,8 @@ from rules.ruleset import RuleFormat, Ruleset
 from tests.helpers.hypothesis_profiles import examples
 from tests.helpers.rule_texts import GATE_HEAD, SCORE_HEAD, load_rules
 
+pytestmark = pytest.mark.slow
+
 CAPPED = GATE_HEAD + (
     "scores:\n"
     "  - {id: a, reason: r, "

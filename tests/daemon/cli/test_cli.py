@@ -31,6 +31,8 @@ from tests.helpers.client.commands import (
 )
 from tests.helpers.engines import ENGINE
 
+pytestmark = pytest.mark.slow
+
 Json: TypeAlias = Any
 PHONE = "+5491141234567"
 LIST = (

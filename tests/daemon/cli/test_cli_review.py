@@ -10,6 +10,8 @@ import pytest
 from tests.daemon.cli.conftest import folder
 from tests.helpers.client.commands import DaemonCommands, run_daemon_in_folder, stop_daemon
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder"]
 
 INTERNET_LINE = (

@@ -19,6 +19,8 @@ import pytest
 
 from tests.helpers.client.process import DaemonProcess, run_daemon
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """
 [daemon]
 state_dir = "{folder}/state"

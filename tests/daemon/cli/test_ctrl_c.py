@@ -19,6 +19,8 @@ from daemon.errors import LeadMasterError
 from tests.helpers.client.process import TIMEOUT_SECONDS, DaemonProcess, poll_until, run_daemon
 from tests.helpers.terminal import CTRL_C, PseudoTerminal, open_terminal
 
+pytestmark = pytest.mark.slow
+
 LEADMASTER = [sys.executable, "-m", "daemon"]
 SETTINGS = """
 [daemon]

@@ -12,6 +12,8 @@ import pytest
 
 from daemon.demo import environment
 
+pytestmark = pytest.mark.slow
+
 DEMO = [sys.executable, "-m", "daemon", "demo"]
 
 

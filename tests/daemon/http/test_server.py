@@ -37,6 +37,8 @@ from tests.helpers.client.http import (
 )
 from tests.helpers.services.database import open_database
 
+pytestmark = pytest.mark.slow
+
 PHONE = "+5491141234567"
 SAMPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\nX;nada;feria;no\n"
 

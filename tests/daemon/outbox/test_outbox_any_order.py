@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -32,6 +33,8 @@ from tests.helpers.services.messaging import (
     open_messaging_services,
 )
 from tests.helpers.transport import NOT_SENT_RESULTS, FakeSendingPort, ScriptedSendResult
+
+pytestmark = pytest.mark.slow
 
 PERMISSIONS = ("opted_in", "opted_in", "relationship", "public_source")
 PERSONS = st.integers(0, len(PERMISSIONS) - 1)

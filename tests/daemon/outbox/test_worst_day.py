@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
 from storage import queue
@@ -15,6 +17,8 @@ from tests.helpers.services.messaging import (
     open_messaging_services,
 )
 from tests.helpers.transport import FakeSendingPort
+
+pytestmark = pytest.mark.slow
 
 S = MessageState
 MESSAGES = 250

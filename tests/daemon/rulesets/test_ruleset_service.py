@@ -23,6 +23,8 @@ from storage.tx import Reader, Tx
 from tests.helpers.clock import FakeClock
 from tests.helpers.services.rulesets import RulesetServices, open_ruleset_services
 
+pytestmark = pytest.mark.slow
+
 FORMAT = "format: leadmaster/gate@1\n"
 TUNED = FORMAT + "scores: [{id: unanswered, points: -20}]\n"
 EXAMPLES = (

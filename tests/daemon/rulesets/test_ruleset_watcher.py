@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from daemon.rulesets.watcher import RulesetWatcher
 from daemon.settings import RulesSettings
 from tests.helpers.services.rulesets import RulesetServices, open_ruleset_services
+
+pytestmark = pytest.mark.slow
 
 VETO = (
     "format: leadmaster/gate@1\nvetoes: [{{id: {id}, reason: r, when: {{message.links|gte: 9}}}}]\n"

@@ -7,6 +7,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,8 @@ from tests.helpers.services.sessions import (
     SessionServices,
     open_session_services,
 )
+
+pytestmark = pytest.mark.slow
 
 SIGNALS: list[Signal] = [
     QrIssued("secret", 1, 6, 60),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from statemachines.message import MessageState
 from storage import messages
 from tests.helpers.client.console import ConsoleServer, get_page, queue_manual_messages
+
+pytestmark = pytest.mark.slow
 
 
 async def test_the_next_one_and_the_rest(console: ConsoleServer, short_folder: Path) -> None:

@@ -19,6 +19,8 @@ from storage import audit, console_queries, messages
 from tests.helpers.client.console import HTMX_HEADERS, ConsoleServer, get_page, open_console
 from tests.helpers.client.http import build_settings
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n".encode()
 PHONE = "+5491141234567"
 PAGES = [place.path for place in NAVIGATION]

@@ -24,6 +24,8 @@ from tests.helpers.client.console import (
     wait_for_message_state,
 )
 
+pytestmark = pytest.mark.slow
+
 LIST = (
     "Nombre;Teléfono;Rubro;Origen;Consentimiento\n"
     "Ana;+5491141234567;Panadería;feria;sí\n"

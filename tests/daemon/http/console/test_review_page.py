@@ -29,6 +29,8 @@ from tests.helpers.client.console import (
 )
 from tests.helpers.client.http import DAYTIME, build_settings
 
+pytestmark = pytest.mark.slow
+
 
 async def test_the_queue_tells_who_and_why(console: ConsoleServer, short_folder: Path) -> None:
     """Names, masked numbers and the server's sentence; the first one is open already."""

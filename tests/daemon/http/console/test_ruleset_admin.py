@@ -24,6 +24,8 @@ from tests.helpers.client.console import (
 )
 from tests.helpers.client.http import build_settings
 
+pytestmark = pytest.mark.slow
+
 FORMAT = "format: leadmaster/gate@1\n"
 SHORT = FORMAT + "vetoes: [{id: short, reason: r, when: {message.length|lte: 10}}]\n"
 

@@ -28,6 +28,8 @@ from daemon.http.openapi.docs_page import get_api_document
 from tests.helpers.client.process import DaemonProcess, run_daemon
 from tests.helpers.hypothesis_profiles import examples
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """
 [daemon]
 state_dir = "{folder}/state"

@@ -18,6 +18,8 @@ from storage import audit
 from tests.helpers.client.console import open_console
 from tests.helpers.client.http import HttpServer, build_settings, hold_message, open_http_server
 
+pytestmark = pytest.mark.slow
+
 ALLOW = {"target": "gate.thresholds.allow", "value": 90}
 
 

@@ -13,6 +13,8 @@ import pytest
 from daemon.settings import RulesSettings
 from tests.helpers.client.http import HttpServer, build_settings, hold_message, open_http_server
 
+pytestmark = pytest.mark.slow
+
 FORMAT = "format: leadmaster/gate@1\n"
 RELAXED = (
     FORMAT + "score: {max: 99}\nvetoes:\n  - {id: many, reason: r, when: {message.links|gte: 9}}\n"

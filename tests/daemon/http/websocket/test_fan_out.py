@@ -20,6 +20,8 @@ from tests.helpers.client.websocket import (
     sequence_numbers,
 )
 
+pytestmark = pytest.mark.slow
+
 MANY = 200
 BIG = "x" * 100_000
 """A reason so long that a few dozen fill every buffer of a line that nobody reads."""

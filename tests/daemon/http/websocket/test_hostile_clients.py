@@ -26,6 +26,8 @@ from tests.helpers.client.raw_bytes import (
 from tests.helpers.client.websocket import StreamServer, open_stream_server, sequence_numbers
 from tests.helpers.hypothesis_profiles import examples
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {"error", "subscribed", "snapshot", "resync_required", "event"}
 ONE_HOUSE = examples(150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
