@@ -51,7 +51,7 @@ test: packages $(STAMP) ## the whole suite; COVER=1 measures it too
 	$(if $(COVER),$(BIN)/coverage combine --quiet)
 	$(if $(COVER),$(BIN)/coverage report)
 
-quick: $(STAMP) ## what a change needs, in 90 s: neither browser nor proxy, and nothing marked slow
+quick: $(STAMP) ## what a change needs: neither browser nor proxy, and nothing marked slow
 	$(SUITE) -m "not slow" $(addprefix --ignore=tests/,$(OTHERS))
 
 long: $(STAMP) ## before a release: twenty times the random examples of the rules, and soak-rules
