@@ -1,8 +1,7 @@
-"""A house with an open stream, for clients."""
+"""Fixtures of these tests: a server with an open stream, and a token for all of it."""
 
 from __future__ import annotations
 
-from tests.conftest import short_folder
 from tests.helpers.client.websocket import stream, token
 
-__all__ = ["short_folder", "stream", "token"]
+__all__ = ["stream", "token"]

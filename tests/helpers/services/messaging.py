@@ -202,7 +202,8 @@ class MessagingServices:
         def job(tx: Tx) -> None:
             wire_id = new_id("inb", at)
             tx.execute(
-                "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request)"
+                "INSERT INTO inbound"
+                " (id, session, wire_id, contact, at, received_at, text, request)"
                 " VALUES (:id, 'main', :id, :contact, :at, :at, 'Hola', :request)",
                 {"id": wire_id, "contact": contact, "at": format_timestamp(at), "request": request},
             )

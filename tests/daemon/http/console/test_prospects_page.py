@@ -112,7 +112,8 @@ async def test_messages_and_answers_stand_in_the_life(
     ana = await person(console, "Ana")
     for own, text in ((0, "¿Cuánto cuesta?"), (1, "")):
         sql = (
-            "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request, own)"
+            "INSERT INTO inbound"
+            " (id, session, wire_id, contact, at, received_at, text, request, own)"
             f" VALUES ('inb_{own}', 'ventas', 'w{own}', ?, ?, ?, ?, 'none', {own})"
         )
         at = format_timestamp(console.services.clock.now())
