@@ -53,7 +53,7 @@ def decode_event(type_: str, subject: str, at: datetime, data: Mapping[str, Any]
 class SessionChanged(DomainEvent):
     """A session's state, as people and clients read it (subject: the session's name)."""
 
-    word: ClassVar[str] = "session.changed"
+    event_type: ClassVar[str] = "session.changed"
     state: str
     status: str
     phone_state: str
@@ -70,7 +70,7 @@ class SessionChanged(DomainEvent):
 class SessionDeleted(DomainEvent):
     """A session was unlinked and forgotten; its name stays taken (subject: the session's name)."""
 
-    word: ClassVar[str] = "session.deleted"
+    event_type: ClassVar[str] = "session.deleted"
     who: str
 
 
@@ -78,7 +78,7 @@ class SessionDeleted(DomainEvent):
 class SessionQrShown(DomainEvent):
     """A pairing code is on show until ``expires_at``; never stored (subject: the session)."""
 
-    word: ClassVar[str] = "session.qr_shown"
+    event_type: ClassVar[str] = "session.qr_shown"
     code: str
     index: int
     maximum: int
@@ -93,7 +93,7 @@ class SessionQrShown(DomainEvent):
 class MessageChanged(DomainEvent):
     """A message moved from ``previous`` to ``state``, and why (subject: the message id)."""
 
-    word: ClassVar[str] = "message.changed"
+    event_type: ClassVar[str] = "message.changed"
     state: str
     previous: str | None
     reason_code: str
@@ -109,7 +109,7 @@ class MessageChanged(DomainEvent):
 class InboundReceived(DomainEvent):
     """A contact wrote to us; ``request`` is what their words ask (subject: the inbound id)."""
 
-    word: ClassVar[str] = "inbound.received"
+    event_type: ClassVar[str] = "inbound.received"
     session: str
     contact: str
     prospect: str | None
@@ -121,7 +121,7 @@ class InboundReceived(DomainEvent):
 class ContactSuppressed(DomainEvent):
     """A contact is not to be written to again (subject: the contact id)."""
 
-    word: ClassVar[str] = "contact.suppressed"
+    event_type: ClassVar[str] = "contact.suppressed"
     source: str
     reason: str
     aliases: int
@@ -132,7 +132,7 @@ class ContactSuppressed(DomainEvent):
 class ContactReopened(DomainEvent):
     """A suppression was lifted by the contact, or corrected (subject: the contact id)."""
 
-    word: ClassVar[str] = "contact.reopened"
+    event_type: ClassVar[str] = "contact.reopened"
     source: str
     reason: str
 
@@ -141,7 +141,7 @@ class ContactReopened(DomainEvent):
 class ProspectChanged(DomainEvent):
     """A prospect's validation or score changed (subject: the prospect id)."""
 
-    word: ClassVar[str] = "prospect.changed"
+    event_type: ClassVar[str] = "prospect.changed"
     validation: str
     validado_tecnicamente: bool | None
     score_contactabilidad: int | None
@@ -154,7 +154,7 @@ class ProspectChanged(DomainEvent):
 class ImportFinished(DomainEvent):
     """A list was imported (subject: the import id); counts are records."""
 
-    word: ClassVar[str] = "import.finished"
+    event_type: ClassVar[str] = "import.finished"
     filename: str
     accepted: int
     duplicates: int
@@ -165,7 +165,7 @@ class ImportFinished(DomainEvent):
 class SendingHalted(DomainEvent):
     """Nothing goes out any more until a person resumes (subject: ``installation``)."""
 
-    word: ClassVar[str] = "sending.halted"
+    event_type: ClassVar[str] = "sending.halted"
     who: str
     reason: str
 
@@ -174,7 +174,7 @@ class SendingHalted(DomainEvent):
 class SendingResumed(DomainEvent):
     """A person lifted the halt (subject: ``installation``)."""
 
-    word: ClassVar[str] = "sending.resumed"
+    event_type: ClassVar[str] = "sending.resumed"
     who: str
     reason: str
 
@@ -183,7 +183,7 @@ class SendingResumed(DomainEvent):
 class RulesLoaded(DomainEvent):
     """A rule set is live (subject: its hash)."""
 
-    word: ClassVar[str] = "rules.loaded"
+    event_type: ClassVar[str] = "rules.loaded"
     format: str
     engine: str
     files: tuple[str, ...]
@@ -195,7 +195,7 @@ class RulesLoaded(DomainEvent):
 class RuleFilesRejected(DomainEvent):
     """Changed rule files have problems; the live set stays (subject: the gate's live hash)."""
 
-    word: ClassVar[str] = "rules.rejected"
+    event_type: ClassVar[str] = "rules.rejected"
     problems: tuple[str, ...]
     """`file:line:column: sentence` of each."""
 
@@ -204,7 +204,7 @@ class RuleFilesRejected(DomainEvent):
 class RulesAwaitingAcceptance(DomainEvent):
     """Changed rule files are sound, and wait for a person (subject: the hash to accept)."""
 
-    word: ClassVar[str] = "rules.awaiting_acceptance"
+    event_type: ClassVar[str] = "rules.awaiting_acceptance"
     format: str
     changes: tuple[str, ...]
     files: tuple[str, ...]
@@ -214,7 +214,7 @@ class RulesAwaitingAcceptance(DomainEvent):
 class GateFaulted(DomainEvent):
     """The gate could not judge and failed closed (subject: the message id)."""
 
-    word: ClassVar[str] = "gate.faulted"
+    event_type: ClassVar[str] = "gate.faulted"
     reason_code: str
     sentence: str
 
@@ -223,7 +223,7 @@ class GateFaulted(DomainEvent):
 class PluginFailed(DomainEvent):
     """A plugin's hook raised or ran out of time (subject: the plugin's name)."""
 
-    word: ClassVar[str] = "plugin.failed"
+    event_type: ClassVar[str] = "plugin.failed"
     hook: str
     sentence: str
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
 
-_PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("leash.py")
+_PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("parent_death_signal.py")
 
 
 @dataclass(frozen=True, slots=True)

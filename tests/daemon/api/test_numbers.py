@@ -26,7 +26,7 @@ from daemon.api.numbers import (
 )
 from rules.facts import FACTS
 
-VECTORS = Path(__file__).parents[1] / "data" / "phone_vectors.csv"
+VECTORS = Path(__file__).parents[2] / "data" / "phone_vectors.csv"
 EXPECTED_TYPE = {
     "mobile": LineType.MOBILE,
     "fixed_line": LineType.FIXED_LINE,

@@ -14,7 +14,7 @@ from daemon.errors import PhrasesRejected
 from daemon.inbound import contact_requests
 from daemon.inbound.contact_requests import load_contact_request_reader, normalise_text
 
-DATA = Path(__file__).parents[1] / "data" / "optout_phrases.csv"
+DATA = Path(__file__).parents[2] / "data" / "optout_phrases.csv"
 SHIPPED = load_contact_request_reader()
 
 with DATA.open(encoding="utf-8", newline="") as file:

@@ -11,7 +11,7 @@ from storage import imports
 from storage.imports import ImportRowOutcome
 from tests.helpers.services.imports import open_import_services
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[3] / "data"
 SAMPLE = DATA / "prospects_es.csv"
 REACHED = frozenset(
     {
