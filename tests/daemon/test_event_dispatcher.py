@@ -69,7 +69,7 @@ class ObservedDatabase:
         await self.clock.settle()  # what is to be written waits its turn by now …
         await self.database.write(lambda _tx: None)  # … and this comes after it
         log = await self.database.read(lambda reader: event_log.list_events_after(reader, 0, 100))
-        return [event for event in log if event.type == PluginFailed.word]
+        return [event for event in log if event.type == PluginFailed.event_type]
 
 
 def build_contact_reopened(subject: str) -> ContactReopened:

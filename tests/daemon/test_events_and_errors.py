@@ -68,7 +68,7 @@ def test_a_qr_is_a_secret_in_every_log_line() -> None:
 
 def test_what_storage_writes_of_a_move_fits_the_public_event() -> None:
     """The two declarations are one vocabulary."""
-    assert MessageStateEvent(MIDDAY, "msg_1", {}).type == MessageChanged.word
+    assert MessageStateEvent(MIDDAY, "msg_1", {}).type == MessageChanged.event_type
     assert set(list_data_fields(MessageChanged)) >= {"state", "previous", "decision", "due_at"}
     assert MessageState("sent") == "sent"
 

@@ -87,9 +87,9 @@ async def stream_pairing(request: web.Request) -> web.StreamResponse:
 async def _iterate_pairing(
     house: HttpServices, name: str, subscription: EventSubscription
 ) -> AsyncIterator[dict[str, Any]]:
-    yield {"type": SessionChanged.word, "data": house.sessions.view(name)}
+    yield {"type": SessionChanged.event_type, "data": house.sessions.view(name)}
     if shown := house.sessions.qr(name):
-        yield {"type": SessionQrShown.word, "data": _build_qr_code(shown, house)}
+        yield {"type": SessionQrShown.event_type, "data": _build_qr_code(shown, house)}
     try:
         async for published in subscription:
             event = published.event
