@@ -90,11 +90,13 @@ async def test_people_have_three_days_to_answer(services: MessagingServices) -> 
     assert (await record_of(services)).answered == FirstContactShare(1, 10)
 
 
-@pytest.mark.parametrize("request", [ContactRequest.REFUSED, ContactRequest.OPT_OUT])
-async def test_a_refusal_is_no_answer(services: MessagingServices, request: ContactRequest) -> None:
+@pytest.mark.parametrize("contact_request", [ContactRequest.REFUSED, ContactRequest.OPT_OUT])
+async def test_a_refusal_is_no_answer(
+    services: MessagingServices, contact_request: ContactRequest
+) -> None:
     """They wrote, to say no; it did arrive, though."""
     [one, *_] = await send_first_messages(services, 10)
-    await services.add_inbound((await services.get_message(one)).contact, request)
+    await services.add_inbound((await services.get_message(one)).contact, contact_request)
     await services.clock.leap(3 * DAY)
     found = await record_of(services)
     assert (found.answered, found.undelivered) == (

@@ -21,16 +21,16 @@ with DATA.open(encoding="utf-8", newline="") as file:
     EXPECTED = [(row["text"], ContactRequest(row["expected"])) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize(("text", "request"), EXPECTED)
+@pytest.mark.parametrize(("text", "contact_request"), EXPECTED)
 def test_every_phrase_of_the_data_file_is_read_as_it_says(
-    text: str, request: ContactRequest
+    text: str, contact_request: ContactRequest
 ) -> None:
     """The product's own list of messages is the measure."""
-    assert SHIPPED.read_request(text) is request
+    assert SHIPPED.read_request(text) is contact_request
 
 
 @pytest.mark.parametrize(
-    ("text", "request"),
+    ("text", "contact_request"),
     [
         ("", ContactRequest.NONE),
         ("👍", ContactRequest.NONE),
@@ -64,9 +64,9 @@ def test_every_phrase_of_the_data_file_is_read_as_it_says(
         ("no me interesa el rojo, sí el azul", ContactRequest.NONE),
     ],
 )
-def test_the_rules_hold_beyond_the_data_file(text: str, request: ContactRequest) -> None:
+def test_the_rules_hold_beyond_the_data_file(text: str, contact_request: ContactRequest) -> None:
     """Whole words, whole messages, courtesy around them, and nothing by accident."""
-    assert SHIPPED.read_request(text) is request
+    assert SHIPPED.read_request(text) is contact_request
 
 
 @given(st.text())
@@ -86,8 +86,8 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
 @given(st.sampled_from(EXPECTED), st.sampled_from([" ", "!", "…", "🙏", "\u200d", "\n"]))
 def test_decoration_changes_no_wish(expected: tuple[str, ContactRequest], mark: str) -> None:
     """Punctuation, emoji and spaces around a message make no difference."""
-    text, request = expected
-    assert SHIPPED.read_request(f"{mark}{text.upper()}{mark}") is request
+    text, contact_request = expected
+    assert SHIPPED.read_request(f"{mark}{text.upper()}{mark}") is contact_request
 
 
 def test_a_very_long_message_is_read_to_its_end() -> None:
