@@ -250,7 +250,7 @@ def _add_prospect(flip: VerdictFlip, subject: backtest_queries.DecisionAftermath
         name=subject.name,
         phone=mask_phone(subject.phone),
         state=subject.state,
-        became=tuple(word for word in words if getattr(subject, word)),
+        outcomes=tuple(word for word in words if getattr(subject, word)),
     )
 
 

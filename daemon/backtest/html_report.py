@@ -163,14 +163,14 @@ def _render_examples(
 
 def _render_row(flip: FlipDict) -> str:
     who = _render_two_lines(flip["name"] or "no name", flip["phone"])
-    why = _render_two_lines(flip["sentence"], ", ".join(flip["because"]))
-    became = ", ".join(flip["became"]) or "nothing yet"
+    why = _render_two_lines(flip["sentence"], ", ".join(flip["responsible_rules"]))
+    outcomes = ", ".join(flip["outcomes"]) or "nothing yet"
     cells = (
         who,
         f"{flip['before']} {_format_points(flip['score_before'])}",
         f"{flip['after']} {_format_points(flip['score_after'])}",
         why,
-        f"{escape(became)} ({escape(flip['state'])})",
+        f"{escape(outcomes)} ({escape(flip['state'])})",
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

@@ -157,8 +157,8 @@ def _handed_over(listener: socket.socket, names: str, count: int = 1) -> str:
 
 _LISTENER = """
 import os, socket
-from daemon.runtime import listen_fds
-for name, fd in listen_fds().items():
+from daemon.runtime import get_listen_fds
+for name, fd in get_listen_fds().items():
     with socket.socket(fileno=fd) as passed:
         port = passed.getsockname()[1]
         print(f"{name} {fd} port={port} inheritable={passed.get_inheritable()}")

@@ -18,11 +18,11 @@ from tests.helpers.client.process import poll_until
 LINE = 4096
 PARENT = """
 import asyncio, sys
-from daemon import children
+from daemon import subprocesses
 
 async def main():
-    async with children.answering(sys.argv[1:], 4096) as child:
-        print((await child.line()).decode().strip(), flush=True)
+    async with subprocesses.run_worker(sys.argv[1:], 4096) as child:
+        print((await child.read_line()).decode().strip(), flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())

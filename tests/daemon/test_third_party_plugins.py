@@ -33,7 +33,7 @@ from tests.helpers.services.contacts import build_inbound_services, open_contact
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "leadmaster-stranger"
-PLUGIN_PROGRAM = ROOT / "tests" / "helpers" / "stranger_at_work.py"
+PLUGIN_PROGRAM = ROOT / "tests" / "helpers" / "programs" / "run_third_party_plugin.py"
 BUILT_IN = ("listener", "sender", "sync", "transport_manual", "transport_simulated")
 QUESTION = OpinionRequest("msg_1", "+5491141234567", "main", "simulated", {})
 

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 Ed25519PrivateKey.generate().sign(b"permit")
 sqlite3.connect(":memory:").execute("SELECT 1")
 import signal, subprocess
-from daemon.subprocesses import leashed
-subprocess.run(leashed(["true"], signal.SIGKILL), check=True)
+from daemon.subprocesses import with_parent_death_signal
+subprocess.run(with_parent_death_signal(["true"], signal.SIGKILL), check=True)
 print("works")
 """
 

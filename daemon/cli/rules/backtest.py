@@ -133,13 +133,13 @@ def _print_report(found: Mapping[str, Any]) -> None:
     if found["by_rule"]:
         columns = {"rule": "rule", "allows": "newly allowed", "stops": "allowed no more"}
         print_table(found["by_rule"], columns, empty="")
-    rows = [{**each, "became": ", ".join(each["became"])} for each in found["examples"]]
-    names = ("name", "phone", "message", "before", "after", "sentence", "became")
+    rows = [{**each, "outcomes": ", ".join(each["outcomes"])} for each in found["examples"]]
+    names = ("name", "phone", "message", "before", "after", "sentence", "outcomes")
     print_table(rows, {name: name for name in names}, empty="Nothing would change.")
 
 
-def _format_aftermath(became: Mapping[str, int]) -> str:
+def _format_aftermath(outcomes: Mapping[str, int]) -> str:
     """Say what the people did afterwards."""
-    if not became:
+    if not outcomes:
         return ""
-    return "; of them " + ", ".join(f"{count} {word}" for word, count in became.items())
+    return "; of them " + ", ".join(f"{count} {word}" for word, count in outcomes.items())

@@ -40,7 +40,9 @@ class InProcessImportReader(ImportProcess):
     """Does what the child process does, without the process: starting one takes half a second."""
 
     @contextlib.asynccontextmanager
-    async def reading(self, request: process.ImportReadRequest) -> AsyncIterator[OpenedImportFile]:
+    async def open_file(
+        self, request: process.ImportReadRequest
+    ) -> AsyncIterator[OpenedImportFile]:
         """Lend what the worker's own code answers."""
         answers = map(_raise_refusal, answer_import(request))
         opened = next(answers)

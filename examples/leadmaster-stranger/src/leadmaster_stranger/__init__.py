@@ -9,12 +9,11 @@ from typing import Protocol
 
 from daemon.api import hookimpl
 from daemon.api.imports import ImportSource
-from daemon.api.opinions import OpinionRequest
+from daemon.api.opinions import Opinion, OpinionRequest
 from daemon.api.transport import Channel
 from leadmaster_stranger.channel import open_folder
 from leadmaster_stranger.lines import open_lines
 from leadmaster_stranger.opinion import opinion_on
-from rules.verdict import Opinion
 
 __all__ = ["Happened", "Stranger", "plugin"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.api.opinions import OpinionRequest
-from rules.verdict import Opinion, VetoEffect
+from daemon.api.opinions import Opinion, OpinionRequest, VetoEffect
 
 SOURCE = "stranger"
 DELICATE = "urgente"
