@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from daemon.auth.identity import Scope
 
 _PARAMETER_PATTERN: Final = re.compile(r"\{(\w+):[^{}]*\}")
 
-ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
+
+class AccessLevel(Enum):
+    """What a route may ask for where it asks for no scope."""
+
+    SIGNED_IN = "signed in"
+
+
+RequiredAccess: TypeAlias = Scope | AccessLevel | None
+"""A scope, no more than a user who is signed in, or None: anybody."""
+
+ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType(
     {
         ("GET", "/health"): None,
         ("GET", "/ready"): Scope.METRICS_READ,
         ("GET", "/metrics"): Scope.METRICS_READ,
-        ("GET", "/openapi.json"): Scope.SESSIONS_READ,
-        ("GET", "/docs"): Scope.SESSIONS_READ,
+        ("GET", "/openapi.json"): AccessLevel.SIGNED_IN,
+        ("GET", "/docs"): AccessLevel.SIGNED_IN,
         # The console: pages, and pieces of them. They only read; what they offer is under /v1.
         ("GET", "/static/{version}/{name}"): None,
         ("GET", "/sign-in"): None,
@@ -29,18 +40,18 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
         ("GET", "/sessions/{name}"): Scope.SESSIONS_READ,
         ("GET", "/pieces/sessions/{name}"): Scope.SESSIONS_READ,
         ("GET", "/pieces/sessions/new"): Scope.SESSIONS_WRITE,
-        ("GET", "/pieces/sessions/{name}/{order}"): Scope.SESSIONS_WRITE,
+        ("GET", "/pieces/sessions/{name}/{action}"): Scope.SESSIONS_WRITE,
         ("GET", "/messages"): Scope.MESSAGES_READ,
         ("GET", "/messages/{id}"): Scope.MESSAGES_READ,
         ("GET", "/pieces/messages/{id}"): Scope.MESSAGES_READ,
         ("GET", "/pieces/messages/{id}/cancel"): Scope.MESSAGES_WRITE,
         ("POST", "/reveal"): Scope.MESSAGES_WRITE,
-        ("GET", "/pieces/sessions/{name}/story"): Scope.SESSIONS_READ,
+        ("GET", "/pieces/sessions/{name}/timeline"): Scope.SESSIONS_READ,
         ("GET", "/review"): Scope.MESSAGES_READ,
         ("GET", "/review/{id}"): Scope.PROSPECTS_READ,
         ("GET", "/pieces/review/queue"): Scope.MESSAGES_READ,
         ("GET", "/pieces/review/cases/{id}"): Scope.PROSPECTS_READ,
-        ("GET", "/pieces/review/cases/{id}/{word}"): Scope.REVIEW_WRITE,
+        ("GET", "/pieces/review/cases/{id}/{decision}"): Scope.REVIEW_WRITE,
         ("GET", "/manual"): Scope.MESSAGES_READ,
         ("GET", "/pieces/manual"): Scope.MESSAGES_READ,
         ("GET", "/pieces/manual/{id}/not-sent"): Scope.MESSAGES_WRITE,
@@ -51,7 +62,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
         ("GET", "/pieces/prospects/new"): Scope.PROSPECTS_WRITE,
         ("GET", "/pieces/prospects/{id}/validate"): Scope.REVIEW_WRITE,
         ("GET", "/pieces/prospects/{id}/correct"): Scope.PROSPECTS_WRITE,
-        ("GET", "/pieces/contacts/{id}/{deed}"): Scope.PROSPECTS_WRITE,
+        ("GET", "/pieces/contacts/{id}/{action}"): Scope.PROSPECTS_WRITE,
         ("GET", "/prospects/import"): Scope.PROSPECTS_WRITE,
         ("GET", "/pieces/imports/preview"): Scope.PROSPECTS_WRITE,
         ("GET", "/prospects/imports/{id}"): Scope.PROSPECTS_READ,
@@ -93,7 +104,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
         ("GET", "/v1/sessions/{name}"): Scope.SESSIONS_READ,
         ("DELETE", "/v1/sessions/{name}"): Scope.SESSIONS_WRITE,
         ("GET", "/v1/sessions/{name}/history"): Scope.SESSIONS_READ,
-        ("POST", "/v1/sessions/{name}/{order}"): Scope.SESSIONS_WRITE,
+        ("POST", "/v1/sessions/{name}/{command}"): Scope.SESSIONS_WRITE,
         ("GET", "/v1/sessions/{name}/qr"): Scope.SESSIONS_PAIR,
         ("GET", "/v1/sessions/{name}/pairing"): Scope.SESSIONS_PAIR,
         ("GET", "/v1/messages"): Scope.MESSAGES_READ,
@@ -149,7 +160,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], Scope | None]] = MappingProxyType(
         ("POST", "/v1/rules/backtest"): Scope.PROSPECTS_READ,
     }
 )
-"""The scope that each route asks for, by method and path template; None: anybody may knock.
+"""The access that each route asks for, by method and path template.
 
 A route without a row is served to nobody.
 """
@@ -178,12 +189,12 @@ TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
 
 
 def normalise_path_template(path: str) -> str:
-    """Return a path as it stands in the table: `{order:start|stop}` is `{order}`."""
+    """Return a path as it stands in the table: `{command:start|stop}` is `{command}`."""
     return _PARAMETER_PATTERN.sub(r"{\1}", path)
 
 
-def get_required_scope(method: str, path: str) -> Scope | None:
-    """Return the scope that a route asks for; None: nothing, it is open to anybody.
+def get_required_scope(method: str, path: str) -> RequiredAccess:
+    """Return what a route asks for: a scope, a signed-in user, or None where it is open to anybody.
 
     Raises LookupError for a route without a row: a door that nobody thought about stays shut.
     """

@@ -34,27 +34,27 @@ class AuditPageQuery(RequestQuery, frozen=True):
 @render_errors
 async def show_audit_page(request: web.Request) -> web.StreamResponse:
     """Show the audit; a filter or the next page asks for the list alone."""
-    wanted, house = read_query(request, AuditPageQuery), get_services(request)
+    query, house = read_query(request, AuditPageQuery), get_services(request)
     found = await house.database.read(
         lambda reader: audit.list_audit_entries(
             reader,
-            who=wanted.who,
-            action=wanted.action,
-            subject=wanted.subject.strip(),
-            before=wanted.before or None,
-            limit=wanted.limit + 1,
+            who=query.who,
+            action=query.action,
+            subject=query.subject.strip(),
+            before=query.before or None,
+            limit=query.limit + 1,
         )
     )
     people, actions = await house.database.read(audit.list_audit_filters)
-    shown = found[: wanted.limit]
+    shown = found[: query.limit]
     subjects = {line.entry.subject for line in shown}
     values: dict[str, Any] = {
         "found": shown,
         "names": await house.database.read(
             lambda reader: {subject: _get_subject_name(reader, subject) for subject in subjects}
         ),
-        "wanted": wanted,
-        "next": shown[-1].number if len(found) > wanted.limit else 0,
+        "query": query,
+        "next": shown[-1].number if len(found) > query.limit else 0,
         "link": _get_subject_path,
     }
     if "HX-Request" in request.headers:

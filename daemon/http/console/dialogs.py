@@ -50,20 +50,20 @@ async def _render_prospect_dialog(request: web.Request, template: str) -> web.Re
     return render_piece(request, template, prospect=found, waiting=waiting, case=case)
 
 
-@routes.get("/pieces/contacts/{id}/{deed}")
+@routes.get("/pieces/contacts/{id}/{action}")
 @render_errors
 async def show_contact_dialog(request: web.Request) -> web.StreamResponse:
     """Ask before a person is suppressed, or a suppression corrected."""
-    wanted, deed = request.match_info["id"], request.match_info["deed"]
+    wanted, action = request.match_info["id"], request.match_info["action"]
     found = await get_services(request).database.read(
         lambda reader: contacts.get_contact(reader, wanted)
     )
-    if found is None or deed not in CONTACT_ACTIONS:
-        raise NotFound(f"There is nothing to {deed} about {wanted}.")
+    if found is None or action not in CONTACT_ACTIONS:
+        raise NotFound(f"There is nothing to {action} about {wanted}.")
     waiting = await get_services(request).database.read(
         lambda r: messages.count_cancellable_messages(r, found.id)
     )
     case = read_query(request, DialogQuery).case
     return render_piece(
-        request, f"pieces/{deed}.html", contact=found.id, waiting=waiting, case=case
+        request, f"pieces/{action}.html", contact=found.id, waiting=waiting, case=case
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -51,7 +50,7 @@ def translate_sentence(words: Language, sentence: str) -> str:
     return words.translate(sentence)
 
 
-def render_errors(handler: PageHandler) -> PageHandler:
+def render_errors(handler: Handler) -> Handler:
     """Let a page's expected problems be told as a page: what happened, and what to do."""
 
     @functools.wraps(handler)
@@ -68,6 +67,3 @@ def render_errors(handler: PageHandler) -> PageHandler:
             )
 
     return answer
-
-
-PageHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -73,7 +73,7 @@ def build_evidence_items(found: Sequence[Evidence]) -> list[EvidenceItem]:
 def get_evidence_key(each: Evidence) -> str:
     """Return the key of a piece's words."""
     value = each.value if (each.kind, each.value) in EVIDENCE_SEVERITY else "other"
-    return f"proof.{each.kind}.{value}"
+    return f"evidence.{each.kind}.{value}"
 
 
 def get_evidence_severity(each: Evidence) -> Severity:

@@ -45,7 +45,7 @@ def _count_messages(reader: Reader) -> dict[str, int]:
     return {
         "waiting": console_queries.count_messages_in_states(reader, _WAITING_STATES).count,
         "taken": console_queries.count_messages_in_states(reader, (MessageState.TAKEN,)).count,
-        "flying": console_queries.count_messages_in_states(
+        "sending": console_queries.count_messages_in_states(
             reader, (MessageState.SENDING, MessageState.REVEALED)
         ).count,
     }

@@ -72,16 +72,16 @@ async def show_import_preview(request: web.Request) -> web.StreamResponse:
         found = await house.imports.preview(path, options)
     except LeadMasterError as error:
         problem = error
-    looked = ImportPreviewView(path.parent.name, path.name, options, found, problem)
+    view = ImportPreviewView(path.parent.name, path.name, options, found, problem)
     region = house.settings.daemon.default_region
     return render_piece(
         request,
         "pieces/import_preview.html",
-        looked=looked,
+        view=view,
         given=given,
         columns=COLUMN_ORDER,
         region=region,
-        veiled=mask_cell,
+        mask_cell=mask_cell,
     )
 
 

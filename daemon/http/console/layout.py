@@ -110,7 +110,7 @@ def _get_environment() -> jinja2.Environment:
         "asset": assets.build_asset_url,
         "languages": language.LANGUAGES,
         "themes": THEMES,
-        "tones": severity,
+        "severity": severity,
     }
     return environment
 
@@ -137,10 +137,10 @@ def get_language(request: web.Request) -> Language:
 async def render_page(
     request: web.Request, template: str, *, active_page: str, status: int = 200, **values: object
 ) -> web.Response:
-    """Return a whole page; `here` is the key of the rail's entry that it belongs to."""
+    """Return a whole page; `active_page` is the key of the rail's entry that it belongs to."""
     house, secret = get_services(request), get_session_secret(request)
     frame = {
-        "here": active_page,
+        "active_page": active_page,
         "halt": await house.halt.get_current(),
         "seq": await house.database.high_water(),
         "epoch": house.database.epoch,
@@ -155,9 +155,9 @@ def render_piece(
     request: web.Request, template: str, *, status: int = 200, **values: object
 ) -> web.Response:
     """Return one template as it is: a part of a page that is fetched anew by itself."""
-    shell = build_page_context(request)
+    page = build_page_context(request)
     return render_template(
-        template, status, shell=shell, t=shell.words, say=shell.words.translate, **values
+        template, status, page=page, t=page.words, translate=page.words.translate, **values
     )
 
 

@@ -80,7 +80,7 @@ class ManualQueueView:
 async def show_manual_page(request: web.Request) -> web.StreamResponse:
     """Show what is to be sent by hand."""
     return await render_page(
-        request, "manual.html", active_page="manual", desk=await _load_manual_queue(request, "")
+        request, "manual.html", active_page="manual", queue=await _load_manual_queue(request, "")
     )
 
 
@@ -88,8 +88,8 @@ async def show_manual_page(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_manual_piece(request: web.Request) -> web.StreamResponse:
     """Show it as it is now."""
-    desk = await _load_manual_queue(request, read_query(request, ManualPageQuery).was)
-    return render_piece(request, "pieces/manual.html", desk=desk)
+    queue = await _load_manual_queue(request, read_query(request, ManualPageQuery).was)
+    return render_piece(request, "pieces/manual.html", queue=queue)
 
 
 @routes.get("/pieces/manual/{id}/not-sent")

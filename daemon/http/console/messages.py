@@ -41,24 +41,24 @@ async def show_messages_page(request: web.Request) -> web.StreamResponse:
 
 
 async def _search_messages(request: web.Request) -> dict[str, Any]:
-    wanted, house = read_query(request, MessagesPageQuery), get_services(request)
-    states = _parse_states(wanted.state)
+    query, house = read_query(request, MessagesPageQuery), get_services(request)
+    states = _parse_states(query.state)
     found = await house.database.read(
         lambda reader: console_queries.search_messages(
             reader,
             states=states,
-            text=wanted.text.strip(),
-            session=wanted.session,
-            after=wanted.after,
-            limit=wanted.limit + 1,
+            text=query.text.strip(),
+            session=query.session,
+            after=query.after,
+            limit=query.limit + 1,
         )
     )
-    shown = found[: wanted.limit]
+    shown = found[: query.limit]
     return {
         "found": shown,
-        "wanted": wanted,
+        "query": query,
         "counts": await house.database.read(messages.count_messages_by_state),
-        "next": shown[-1].message.id if len(found) > wanted.limit else "",
+        "next": shown[-1].message.id if len(found) > query.limit else "",
     }
 
 
@@ -116,20 +116,20 @@ def _read_message(reader: Reader, house: HttpServices, wanted: str) -> dict[str,
     message = messages.get_message(reader, wanted)
     if message is None:
         return {"message": None}
-    looks = decisions.list_message_decisions(reader, wanted)
+    found = decisions.list_message_decisions(reader, wanted)
     ruleset = house.rulesets.gate.ruleset
     answers = inbound.list_contact_inbound(reader, message.contact)
     return {
         "message": message,
         "name": console_queries.get_prospect_name(reader, message.contact),
-        "beats": timeline.build_message_timeline(
+        "timeline": timeline.build_message_timeline(
             [dict(row) for row in messages.list_message_history(reader, wanted)], answers
         ),
         "verdict": verdict_view.build_verdict_view(
-            looks[-1].document, ruleset, _get_score_document(reader, message.contact)
+            found[-1].document, ruleset, _get_score_document(reader, message.contact)
         )
-        if looks
+        if found
         else None,
-        "judged_at": looks[-1].at if looks else None,
-        "looks": len(looks),
+        "judged_at": found[-1].at if found else None,
+        "decision_count": len(found),
     }

@@ -55,23 +55,23 @@ class ProspectView:
 @render_errors
 async def show_prospects_page(request: web.Request) -> web.StreamResponse:
     """Show prospects, newest first; a search asks for the list alone."""
-    wanted, house = read_query(request, ProspectsPageQuery), get_services(request)
+    query, house = read_query(request, ProspectsPageQuery), get_services(request)
     found = await house.database.read(
         lambda reader: prospect_search.search_prospect_directory(
             reader,
-            text=wanted.text.strip(),
-            validation=wanted.validation or "",
-            permission=wanted.permission or "",
-            import_=wanted.import_id,
-            after=wanted.after,
-            limit=wanted.limit + 1,
+            text=query.text.strip(),
+            validation=query.validation or "",
+            permission=query.permission or "",
+            import_=query.import_id,
+            after=query.after,
+            limit=query.limit + 1,
         )
     )
-    shown = found[: wanted.limit]
+    shown = found[: query.limit]
     values: dict[str, Any] = {
         "found": shown,
-        "wanted": wanted,
-        "next": shown[-1].prospect.id if len(found) > wanted.limit else "",
+        "query": query,
+        "next": shown[-1].prospect.id if len(found) > query.limit else "",
     }
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/prospect_list.html", **values)
@@ -93,7 +93,7 @@ async def show_new_prospect_dialog(request: web.Request) -> web.StreamResponse:
 async def show_prospect_page(request: web.Request) -> web.StreamResponse:
     """Show one prospect with its whole story."""
     return await render_page(
-        request, "prospect.html", active_page="prospects", whole=await _load_prospect_view(request)
+        request, "prospect.html", active_page="prospects", view=await _load_prospect_view(request)
     )
 
 
@@ -101,7 +101,7 @@ async def show_prospect_page(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_prospect_piece(request: web.Request) -> web.StreamResponse:
     """Show what changes of one prospect."""
-    return render_piece(request, "pieces/prospect.html", whole=await _load_prospect_view(request))
+    return render_piece(request, "pieces/prospect.html", view=await _load_prospect_view(request))
 
 
 async def _load_prospect_view(request: web.Request) -> ProspectView:

@@ -69,10 +69,10 @@ class ReviewQueueView:
 @render_errors
 async def show_first_review_case(request: web.Request) -> web.StreamResponse:
     """Show the queue, and the case that has waited longest."""
-    rows = await _load_review_queue(request)
-    case = await _load_review_case(request, rows.first) if rows.first else None
+    queue = await _load_review_queue(request)
+    case = await _load_review_case(request, queue.first) if queue.first else None
     return await render_page(
-        request, "review.html", active_page="review", rows=rows, case=case, chosen=False
+        request, "review.html", active_page="review", queue=queue, case=case, chosen=False
     )
 
 
@@ -81,9 +81,9 @@ async def show_first_review_case(request: web.Request) -> web.StreamResponse:
 async def show_review_page(request: web.Request) -> web.StreamResponse:
     """Show one case, with the queue beside it."""
     case = await _load_review_case(request, request.match_info["id"])
-    rows = await _load_review_queue(request)
+    queue = await _load_review_queue(request)
     return await render_page(
-        request, "review.html", active_page="review", rows=rows, case=case, chosen=True
+        request, "review.html", active_page="review", queue=queue, case=case, chosen=True
     )
 
 
@@ -92,7 +92,7 @@ async def show_review_page(request: web.Request) -> web.StreamResponse:
 async def show_review_queue(request: web.Request) -> web.StreamResponse:
     """Show the queue as it is now."""
     return render_piece(
-        request, "pieces/review_queue.html", rows=await _load_review_queue(request), case=None
+        request, "pieces/review_queue.html", queue=await _load_review_queue(request), case=None
     )
 
 
@@ -104,23 +104,26 @@ async def show_review_case(request: web.Request) -> web.StreamResponse:
     return render_piece(request, "pieces/review_case.html", case=found)
 
 
-@routes.get("/pieces/review/cases/{id}/{word}")
+@routes.get("/pieces/review/cases/{id}/{decision}")
 @render_errors
 async def show_decision_dialog(request: web.Request) -> web.StreamResponse:
     """Ask for the reason of an approval or a rejection, and tell what it would do."""
-    wanted, word = request.match_info["id"], request.match_info["word"]
+    wanted, decision = request.match_info["id"], request.match_info["decision"]
     message, prospect, waiting = await get_services(request).database.read(
         lambda reader: _find_message_or_prospect(reader, wanted)
     )
-    if word not in REVIEW_DECISIONS or (message is None and prospect is None):
-        raise NotFound(f"There is nothing to {word} in {wanted}.")
+    if decision not in REVIEW_DECISIONS or (message is None and prospect is None):
+        raise NotFound(f"There is nothing to {decision} in {wanted}.")
     if message is not None:
-        waits = message.state is MessageState.DEFERRED
         return render_piece(
-            request, "pieces/review_word.html", message=message, word=word, waits=waits
+            request,
+            "pieces/message_decision.html",
+            message=message,
+            decision=decision,
+            is_deferred=message.state is MessageState.DEFERRED,
         )
-    template = "pieces/prospect_word.html"
-    return render_piece(request, template, prospect=prospect, word=word, waiting=waiting)
+    template = "pieces/prospect_decision.html"
+    return render_piece(request, template, prospect=prospect, decision=decision, waiting=waiting)
 
 
 def _find_message_or_prospect(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -101,7 +100,11 @@ async def show_accept_dialog(request: web.Request) -> web.StreamResponse:
         raise NotFound("No rules wait to be accepted.")
     changes = desk.get_pending_changes()
     return render_piece(
-        request, "pieces/rules_accept.html", waiting=waiting, changes=changes, short=shorten_place
+        request,
+        "pieces/rules_accept.html",
+        waiting=waiting,
+        changes=changes,
+        shorten_place=shorten_place,
     )
 
 
@@ -200,7 +203,7 @@ async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
         )
     typed = {number.name: format_number(number.now) for number in found.numbers}
     form = _build_form(request, target, amendment, found, typed, {})
-    return render_piece(request, "pieces/rule_change.html", form=form, bound=format_number)
+    return render_piece(request, "pieces/rule_change.html", form=form, format_number=format_number)
 
 
 @routes.get("/pieces/rules/preview")
@@ -232,9 +235,8 @@ async def show_rule_change_preview(request: web.Request) -> web.StreamResponse:
         preview=shown_,
         problem=problem,
         days=BACKTEST_PERIOD.days,
-        name_of=lambda path: Path(path).name,
-        short=shorten_place,
-        bound=format_number,
+        shorten_place=shorten_place,
+        format_number=format_number,
     )
 
 

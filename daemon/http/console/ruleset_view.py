@@ -244,7 +244,7 @@ async def show_rules_page(request: web.Request) -> web.StreamResponse:
     settings = house.settings.rules
 
     def read(reader: Reader) -> tuple[list[RulesetView], FiringCounts, RulesetAdminView]:
-        books = [
+        views = [
             _build_ruleset_view(reader, "gate", judges.gate),
             _build_ruleset_view(reader, "score", judges.score),
         ]
@@ -252,18 +252,18 @@ async def show_rules_page(request: web.Request) -> web.StreamResponse:
             reader, lately=now - SHORT_FIRING_PERIOD, longer=now - LONG_FIRING_PERIOD
         )
         counts = FiringCounts(gate, console_queries.count_score_rule_firings(reader))
-        return books, counts, build_ruleset_admin_view(reader, house.ruleset_service, settings)
+        return views, counts, build_ruleset_admin_view(reader, house.ruleset_service, settings)
 
-    books, counts, desk = await house.database.read(read)
+    views, counts, admin = await house.database.read(read)
     return await render_page(
         request,
         "rules.html",
         active_page="rules",
-        books=books,
+        rulesets=views,
         counts=counts,
-        desk=desk,
+        admin=admin,
         never=console_queries.NO_FIRINGS,
-        short=shorten_place,
+        shorten_place=shorten_place,
     )
 
 

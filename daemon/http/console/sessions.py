@@ -159,7 +159,7 @@ async def show_session_page(request: web.Request) -> web.StreamResponse:
         "session.html",
         active_page="sessions",
         card=card,
-        beats=await _load_session_timeline(house, name),
+        timeline=await _load_session_timeline(house, name),
         waiting=waiting,
         open_chats=open_chats,
         lately=lately,
@@ -193,31 +193,36 @@ async def show_session_card(request: web.Request) -> web.StreamResponse:
     )
 
 
-@routes.get("/pieces/sessions/{name}/story")
+@routes.get("/pieces/sessions/{name}/timeline")
 @render_errors
 async def show_session_timeline(request: web.Request) -> web.StreamResponse:
     """Show what happened to one session, as of now."""
     house, name = get_services(request), request.match_info["name"]
     return render_piece(
-        request, "pieces/session_story.html", beats=await _load_session_timeline(house, name)
+        request, "pieces/session_timeline.html", timeline=await _load_session_timeline(house, name)
     )
 
 
-@routes.get("/pieces/sessions/{name}/{order}")
+@routes.get("/pieces/sessions/{name}/{action}")
 @render_errors
 async def show_session_action_dialog(request: web.Request) -> web.StreamResponse:
     """Tell what an order would do, in numbers, before it is given."""
     house, name = get_services(request), request.match_info["name"]
-    order = request.match_info["order"]
-    if order not in SESSION_ACTIONS:
-        raise NotFound(f"There is no order {order}.")
+    action = request.match_info["action"]
+    if action not in SESSION_ACTIONS:
+        raise NotFound(f"There is no action {action}.")
     view = house.sessions.view(name)
     waiting = await house.database.read(
         lambda r: console_queries.count_session_messages(r, name, WAITING_STATES)
     )
-    flying = await house.database.read(
+    sending = await house.database.read(
         lambda r: console_queries.count_session_messages(r, name, (MessageState.SENDING,))
     )
     return render_piece(
-        request, "pieces/order.html", view=view, order=order, waiting=waiting, flying=flying
+        request,
+        "pieces/session_action.html",
+        view=view,
+        action=action,
+        waiting=waiting,
+        sending=sending,
     )

@@ -31,10 +31,10 @@ def format_relative(at: datetime, now: datetime, words: Language) -> str:
     """Return `5 min ago`, `in 2 h`, `now`: one unit, rounded down."""
     distance = abs(at - now)
     if distance < NOW_LIMIT:
-        return words("moments.now")
+        return words("time.now")
     way = "in" if at > now else "ago"
     step, unit = next((each for each in _UNITS if distance >= each[0]), _UNITS[-1])
-    return words(f"moments.{way}.{unit}", n=max(1, distance // step))
+    return words(f"time.{way}.{unit}", n=max(1, distance // step))
 
 
 def format_exact(at: datetime, zone: ZoneInfo) -> str:

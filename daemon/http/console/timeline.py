@@ -61,7 +61,7 @@ def build_message_timeline(
     ]
     begun = moves[0].at if moves else None
     theirs = [
-        TimelineEntry(each.at, Severity.READY, "story.answered", each.request, quote=each.text)
+        TimelineEntry(each.at, Severity.READY, "timeline.answered", each.request, quote=each.text)
         for each in answers
         if begun is not None and each.at >= begun and not each.own
     ]
@@ -73,8 +73,8 @@ def build_session_timeline(entries: Sequence[SessionHistoryEntry]) -> list[Timel
     return [_entry_from_history(entry) for entry in reversed(entries)]
 
 
-_REGION_KEYS = {"phone": "story", "sending": "story"}
-"""Where a region's words stand, if not under its own name: in a story they must say of what."""
+_REGION_KEYS = {"phone": "timeline", "sending": "timeline"}
+"""Where a region's words stand, if not under its own name: in a timeline they say of what."""
 
 
 def _entry_from_history(entry: SessionHistoryEntry) -> TimelineEntry:
@@ -141,7 +141,7 @@ def _import_entries(prospect: ProspectRecord) -> Iterator[TimelineEntry]:
         yield TimelineEntry(
             prospect.created_at,
             Severity.OFF,
-            "life.imported",
+            "timeline.imported",
             "imported",
             path=_get_import_path(prospect),
         )
@@ -164,7 +164,7 @@ def _evidence_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
 def _score_entries(reader: Reader, prospect: str) -> Iterator[TimelineEntry]:
     for each in timeline_queries.list_score_changes(reader, prospect):
         yield TimelineEntry(
-            each.at, Severity.OFF, "life.scored", "scored", each.sentence, score=each.score
+            each.at, Severity.OFF, "timeline.scored", "scored", each.sentence, score=each.score
         )
 
 
@@ -173,7 +173,7 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
         return TimelineEntry(
             move.at,
             Severity.READY,
-            "life.approved",
+            "timeline.approved",
             _APPROVED_REASON,
             who=move.who,
             quote=move.sentence,
@@ -191,7 +191,7 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
 
 def _inbound_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
     for each in inbound.list_contact_inbound(reader, contact):
-        key = "life.typed" if each.own else "story.answered"
+        key = "timeline.typed" if each.own else "timeline.answered"
         tone = Severity.WAITING if each.own else Severity.READY
         yield TimelineEntry(each.at, tone, key, each.request, quote=each.text)
 
@@ -210,7 +210,7 @@ def _entry_from_audit(entry: AuditEntry) -> TimelineEntry:
     return TimelineEntry(
         entry.at,
         _AUDIT_SEVERITY[entry.action],
-        f"life.{entry.action}",
+        f"timeline.{entry.action}",
         entry.action,
         who=entry.who,
         quote=entry.reason,

@@ -37,7 +37,7 @@ WORDS = (
     *(f"connection.{state}" for state in ConnectionState),
     *(f"phone.{state}" for state in PhoneState),
     *(f"sending.{state}" for state in SendingState),
-    *(f"story.{state}" for state in (*PhoneState, *SendingState)),
+    *(f"timeline.{state}" for state in (*PhoneState, *SendingState)),
     *(f"message.{state}" for state in MessageState),
     *(f"verdict.{verdict}" for verdict in Verdict),
     *(f"effect.{effect}" for effect in VetoEffect),
@@ -45,7 +45,7 @@ WORDS = (
     *(f"differs.kind.{kind}" for kind in (ChangeKind.NEW, ChangeKind.GONE)),
     *(f"differs.field.{name}" for name in FIELDS),
     *(f"differs.section.{name}" for name in (*LISTS, "score", "windows", "lists", "groups")),
-    *(f"line.session.{action}" for action in UserAction if action is not UserAction.NONE),
+    *(f"todo.session.{action}" for action in UserAction if action is not UserAction.NONE),
 )
 RULESETS = [rules.load_ruleset([rules.DEFAULTS / name]) for name in ("gate.yaml", "score.yaml")]
 RULE_REASONS = sorted(

@@ -10,7 +10,7 @@ from daemon.http.console.language import LANGUAGES, Language, load_language
 
 FIGURES = frozenset(
     {
-        *(f"moments.{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours")),
+        *(f"time.{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours")),
         *(f"script.moments_{way}_{unit}" for way in ("ago", "in") for unit in ("minutes", "hours")),
         "script.undo",
         "today.more",
@@ -35,7 +35,7 @@ COUNTED = [
     key
     for key, word in BOTH[0].words.items()
     if "{n}" in word
-    and not key.startswith("rulework.")
+    and not key.startswith("ruleset_admin.")
     and key not in FIGURES
     and not key.endswith((".one", ".none"))
 ]

@@ -200,7 +200,7 @@ async def test_what_was_left_out_is_kept_and_told(console: ConsoleServer) -> Non
         "record,reason_code,sentence",
         "3,not_a_number,The text is not a phone number.",
     ]
-    brought = (await get_page(console, f"/prospects?brought={past.record.id}")).document
+    brought = (await get_page(console, f"/prospects?import_id={past.record.id}")).document
     assert brought.count("prospect-row") == 3
 
 

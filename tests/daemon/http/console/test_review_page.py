@@ -227,9 +227,9 @@ def test_every_piece_of_evidence_has_words() -> None:
         words = load_language(code)
         for kind in EvidenceKind:
             if kind is not EvidenceKind.INBOUND:
-                assert words.has(f"proof.{kind}.other")
+                assert words.has(f"evidence.{kind}.other")
         assert all(
-            words.has(f"proof.{kind}.{value}") for kind, value in evidence_view.EVIDENCE_SEVERITY
+            words.has(f"evidence.{kind}.{value}") for kind, value in evidence_view.EVIDENCE_SEVERITY
         )
         assert all(words.has(f"permission.{each}") for each in Permission)
         assert all(words.has(f"permission_means.{each}") for each in Permission)
