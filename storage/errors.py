@@ -50,6 +50,12 @@ class DatabaseNewer(DatabaseRefused):
     code = "database_newer"
 
 
+class DatabaseOutdated(DatabaseRefused):
+    """A version from before the first release made the file."""
+
+    code = "database_outdated"
+
+
 class DatabaseForeign(DatabaseRefused):
     """The file belongs to another program."""
 

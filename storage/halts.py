@@ -41,7 +41,7 @@ def lift_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> bool:
     """Lift the halt in force; return False when there is none."""
     return bool(
         tx.execute(
-            "UPDATE halts SET lifted_at = ?, lifted_by = ?, lifted_because = ?"
+            "UPDATE halts SET lifted_at = ?, lifted_by = ?, lifted_reason = ?"
             " WHERE lifted_at IS NULL",
             (format_timestamp(at), who, reason),
         ).rowcount

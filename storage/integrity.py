@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ from storage.identity import (
     read_identity,
     refuse_copy,
 )
-from storage.migrations import refuse_newer
+from storage.migrations import refuse_newer, refuse_old_line
 from storage.state_folder import StateFolder
 from storage.tx import Reader
 
@@ -35,9 +35,7 @@ _WRITE_VERSION_AT: Final = 18  # https://sqlite.org/fileformat.html#file_format_
 _WRITE_VERSIONS: Final = (1, 2)  # rollback journal, write-ahead log
 
 
-def check_state_folder(
-    folder: StateFolder, migrations: Sequence[Migrations]
-) -> DatabaseAnchor | None:
+def check_state_folder(folder: StateFolder, migrations: Migrations) -> DatabaseAnchor | None:
     """Raise the DatabaseRefused that fits; return the anchor, None where nothing ever ran."""
     anchor = load_anchor(folder)
     identity = check_database_file(folder, migrations, anchor)
@@ -49,7 +47,7 @@ def check_state_folder(
 
 
 def check_database_file(
-    folder: StateFolder, migrations: Sequence[Migrations], anchor: DatabaseAnchor | None
+    folder: StateFolder, migrations: Migrations, anchor: DatabaseAnchor | None
 ) -> DatabaseIdentity | None:
     """Raise unless the file is writable, ours, whole and of a schema that we know.
 
@@ -64,6 +62,7 @@ def check_database_file(
             return None
         _refuse_foreign(folder, connection, ours=ours)
         _refuse_damaged(folder, connection)
+        refuse_old_line(folder, connection)
         refuse_newer(folder, connection, migrations)
         return read_identity(Reader(connection))
 

@@ -6,53 +6,24 @@ Forward only, one transaction, after a backup.
 from __future__ import annotations
 
 import contextlib
+import importlib.resources
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from sqlite_utils import Database as SchemaDatabase
-from sqlite_utils import Database as SqliteUtils
 from sqlite_utils import Migrations
 
-from storage import schema, schema_auth, schema_reach, schema_rules
 from storage.connections import APPLICATION_ID, connect_for_reading, connect_for_writing
-from storage.errors import DatabaseCorrupt, DatabaseNewer
+from storage.errors import DatabaseCorrupt, DatabaseNewer, DatabaseOutdated
 from storage.state_folder import PRIVATE_FOLDER_MODE, StateFolder, create_durably, sync_folder
 
-FOUNDATION_MIGRATIONS: Final = Migrations("leadmaster_foundation")
-
-
-@FOUNDATION_MIGRATIONS()
-def m001_epochs(db: SchemaDatabase) -> None:
-    """Who this database is, and each time that a person accepted it as the true one."""
-    db.execute(
-        "CREATE TABLE epochs ("
-        " epoch INTEGER PRIMARY KEY,"
-        " instance_id TEXT NOT NULL,"
-        " at TEXT NOT NULL,"
-        " reason TEXT NOT NULL"
-        ") STRICT"
-    )
-
-
-@FOUNDATION_MIGRATIONS()
-def m002_events(db: SchemaDatabase) -> None:
-    """Every event, in the order of its commit; AUTOINCREMENT never gives a number twice."""
-    db.execute(
-        "CREATE TABLE events ("
-        " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
-        " type TEXT NOT NULL,"
-        " at TEXT NOT NULL,"
-        " subject TEXT NOT NULL,"
-        " data TEXT NOT NULL"
-        ") STRICT"
-    )
-
-
-MIGRATIONS = Migrations("leadmaster")
+MIGRATIONS: Final = Migrations("leadmaster")
+_OLD_LINE_STEP: Final = ("leadmaster", "m001_first_tables")
+"""The first step of the schema as it was before the first release; those files are not read."""
 
 
 def split_statements(script: str) -> Iterator[str]:
@@ -68,57 +39,35 @@ def split_statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-@MIGRATIONS()
-def m001_first_tables(database: SqliteUtils) -> None:
-    """Create every table of version 1."""
-    for script in schema.TABLES:
-        for statement in split_statements(script):
-            database.conn.execute(statement)
+def read_schema() -> str:
+    """Return the text of `schema.sql`."""
+    return importlib.resources.files("storage").joinpath("schema.sql").read_text("utf-8")
 
 
 @MIGRATIONS()
-def m002_auth(database: SqliteUtils) -> None:
-    """Create the tables of users, tokens and sign-ins."""
-    for script in schema_auth.TABLES:
-        for statement in split_statements(script):
-            database.conn.execute(statement)
-
-
-@MIGRATIONS()
-def m003_rules(database: SqliteUtils) -> None:
-    """Create the history of live rule sets, and the shadow's decisions."""
-    for script in schema_rules.TABLES:
-        for statement in split_statements(script):
-            database.conn.execute(statement)
-
-
-@MIGRATIONS()
-def m004_reach(database: SqliteUtils) -> None:
-    """Create what the gate counts by, and the table of prospects that a person decided on."""
-    for script in schema_reach.TABLES:
-        for statement in split_statements(script):
-            database.conn.execute(statement)
-
-
-@MIGRATIONS()
-def m005_waiting_prospects(database: SqliteUtils) -> None:
-    """Create the indexes by which the queue finds the prospects that wait."""
-    for statement in split_statements(schema_reach.QUEUE):
-        database.conn.execute(statement)
-
-
-@MIGRATIONS()
-def m006_texts_of_a_day(database: SqliteUtils) -> None:
-    """Create the index by which the gate finds what was sent to others lately."""
-    for statement in split_statements(schema_reach.LATELY):
+def m001_schema(database: SchemaDatabase) -> None:
+    """Create every table and index of `schema.sql`."""
+    for statement in split_statements(read_schema()):
         database.conn.execute(statement)
 
 
 TransactionStep: TypeAlias = Callable[[sqlite3.Connection], None]
 
 
+def refuse_old_line(folder: StateFolder, connection: sqlite3.Connection) -> None:
+    """Raise DatabaseOutdated when the file was made before the first release."""
+    if _OLD_LINE_STEP in _list_applied_steps(connection):
+        raise DatabaseOutdated(
+            f"{folder.database} was made by a version from before the first release, whose tables"
+            " this version does not read.",
+            "With the version that made it, export prospects and suppressions (`leadmaster"
+            " prospects export FILE`, `leadmaster suppress export FILE`); then give this version"
+            " an empty folder and import both.",
+        )
+
+
 def refuse_newer(
-    folder: StateFolder, connection: sqlite3.Connection, migrations: Sequence[Migrations]
+    folder: StateFolder, connection: sqlite3.Connection, migrations: Migrations
 ) -> None:
     """Raise DatabaseNewer when the file has been through a migration that this code lacks."""
     known = _list_known_steps(migrations)
@@ -134,7 +83,7 @@ def refuse_newer(
 
 def apply_migrations(
     folder: StateFolder,
-    migrations: Sequence[Migrations],
+    migrations: Migrations,
     *,
     at: datetime,
     complete: TransactionStep,
@@ -146,13 +95,12 @@ def apply_migrations(
     """
     with contextlib.closing(connect_for_writing(folder.database)) as connection:
         schema = SchemaDatabase(connection, execute_plugins=False, recursive_triggers=False)
-        pending = [step for group in migrations for step in _list_pending_steps(group, schema)]
+        pending = _list_pending_steps(migrations, schema)
         if pending and any(_list_applied_steps(connection)):
             _back_up_database(folder, pending[0], at)
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
-        for group in migrations:
-            group.apply(schema)
+        migrations.apply(schema)
         complete(connection)
         _refuse_orphans(folder, connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -193,19 +141,15 @@ def _refuse_orphans(folder: StateFolder, connection: sqlite3.Connection) -> None
         )
 
 
-def _list_pending_steps(group: Migrations, schema: SchemaDatabase) -> list[str]:
-    return [step.name for step in group.pending(schema)]
+def _list_pending_steps(migrations: Migrations, schema: SchemaDatabase) -> list[str]:
+    return [step.name for step in migrations.pending(schema)]
 
 
-def _list_known_steps(migrations: Sequence[Migrations]) -> set[tuple[str, str]]:
+def _list_known_steps(migrations: Migrations) -> set[tuple[str, str]]:
     """Every step that this code has: for an empty database each of them is pending."""
     with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
         schema = SchemaDatabase(nothing, execute_plugins=False)
-        return {
-            (group.name, step)
-            for group in migrations
-            for step in _list_pending_steps(group, schema)
-        }
+        return {(migrations.name, step) for step in _list_pending_steps(migrations, schema)}
 
 
 def _list_applied_steps(connection: sqlite3.Connection) -> list[tuple[str, str]]:

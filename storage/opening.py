@@ -23,7 +23,7 @@ from storage.identity import (
 )
 from storage.integrity import check_database_file, check_state_folder
 from storage.journal import load_suppression_key
-from storage.migrations import FOUNDATION_MIGRATIONS, TransactionStep, apply_migrations
+from storage.migrations import TransactionStep, apply_migrations
 from storage.state_folder import FolderLock, StateFolder, create_durably
 from storage.times import utc_now
 from storage.tx import Reader, Tx
@@ -41,8 +41,7 @@ def prepare_database(
     The anchor of a new database is placed before its first table, so that a crash in between
     leaves something that the next start recognises and completes.
     """
-    groups = (FOUNDATION_MIGRATIONS, migrations)
-    anchor = check_state_folder(folder, groups)
+    anchor = check_state_folder(folder, migrations)
     load_suppression_key(
         folder
     )  # before the database: one without the other is a loss, not a start
@@ -57,7 +56,7 @@ def prepare_database(
             begin_epoch(Tx(connection), first, at, "first start")
         at_open(connection)
 
-    apply_migrations(folder, groups, at=at, complete=complete)
+    apply_migrations(folder, migrations, at=at, complete=complete)
     return update_anchor(folder)
 
 
@@ -77,7 +76,6 @@ def adopt_database(
     DatabaseInUse while a daemon runs on it.
     """
     folder = StateFolder(path)
-    groups = (FOUNDATION_MIGRATIONS, migrations)
     with contextlib.closing(FolderLock(folder)), translate_disk_errors(path):
         epochs = [0]
         anchor = None
@@ -85,7 +83,7 @@ def adopt_database(
             anchor = load_anchor(folder)
         if anchor is not None:
             epochs.append(anchor.epoch)
-        found = check_database_file(folder, groups, anchor)
+        found = check_database_file(folder, migrations, anchor)
         if found is None:
             raise DatabaseMissing(
                 f"There is no database in {folder.path} to adopt.",
@@ -101,7 +99,7 @@ def adopt_database(
             at_open(connection)
             settle(Tx(connection))
 
-        apply_migrations(folder, groups, at=now(), complete=complete)
+        apply_migrations(folder, migrations, at=now(), complete=complete)
         return update_anchor(folder)
 
 

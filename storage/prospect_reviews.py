@@ -25,9 +25,9 @@ class ProspectReviewOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProspectReview:
-    """One person's word on a prospect. ``expires_at`` is None where it holds until another."""
+    """One person's decision on a prospect. ``expires_at`` is None where it holds until another."""
 
-    word: ProspectReviewOutcome
+    outcome: ProspectReviewOutcome
     who: str
     reason: str
     at: datetime
@@ -35,14 +35,14 @@ class ProspectReview:
 
 
 def insert_prospect_review(tx: Tx, review: ProspectReview, *, contact: str) -> None:
-    """Append a word; it belongs to the contact, and so outlives a merging of prospects."""
+    """Append a decision; it belongs to the contact, and so outlives a merging of prospects."""
     until = review.expires_at and format_timestamp(review.expires_at)
     tx.execute(
-        "INSERT INTO prospect_reviews (contact, word, who, reason, at, expires_at)"
+        "INSERT INTO prospect_reviews (contact, outcome, who, reason, at, expires_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",
         (
             contact,
-            review.word,
+            review.outcome,
             review.who,
             review.reason,
             format_timestamp(review.at),
@@ -57,14 +57,14 @@ CURRENT_PROSPECT_REVIEW = (
     " AND r.at >= coalesce(rc.review_asked_at, '') AND NOT EXISTS (SELECT 1"
     " FROM prospect_reviews AS later WHERE later.contact = r.contact AND later.id > r.id)"
 )
-"""The word on a contact that holds at ``:at``: the last one, unless it has run out, or a look
-was asked for after it."""
+"""The decision on a contact that holds at ``:at``: the last one, unless it has run out, or a
+review was asked for after it."""
 
 
 def get_current_prospect_review(
     reader: Reader, contact: str, at: datetime
 ) -> ProspectReview | None:
-    """Return the word that holds for a contact, or None."""
+    """Return the decision that holds for a contact, or None."""
     row = reader.one(
         CURRENT_PROSPECT_REVIEW.format(contact=":contact"),
         {"contact": contact, "at": format_timestamp(at)},
@@ -72,7 +72,7 @@ def get_current_prospect_review(
     if row is None:
         return None
     return ProspectReview(
-        word=ProspectReviewOutcome(row["word"]),
+        outcome=ProspectReviewOutcome(row["outcome"]),
         who=row["who"],
         reason=row["reason"],
         at=parse_timestamp(row["at"]),

@@ -139,11 +139,7 @@ def _ruleset_from_row(row: sqlite3.Row) -> RulesetRecord:
 
 
 def _parse_files(text: str) -> tuple[RulesetFile, ...]:
-    """Read the files of a set; those that version 1 stored, by name alone, were all shipped."""
-    found = json.loads(text)
-    if isinstance(found, dict):
-        return tuple(RulesetFile(path, each, own=False) for path, each in found.items())
-    return tuple(RulesetFile(path, each, own) for path, each, own in found)
+    return tuple(RulesetFile(path, each, own) for path, each, own in json.loads(text))
 
 
 def _activation_from_row(row: sqlite3.Row) -> RulesetActivation:

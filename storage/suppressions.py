@@ -46,7 +46,7 @@ class SuppressionRecord:
     reason: str
     at: datetime
     lifted_at: datetime | None
-    lifted_because: str | None
+    lifted_reason: str | None
     alias: str | None
 
     def __repr__(self) -> str:
@@ -117,7 +117,7 @@ def suppress_aliases(
 def lift_suppressions(tx: Tx, hashes: Sequence[str], *, at: datetime, reason: str) -> None:
     """Lift the suppression of these aliases. The journal hears of it after the commit."""
     tx.execute_many(
-        "UPDATE suppressions SET lifted_at = ?, lifted_because = ?"
+        "UPDATE suppressions SET lifted_at = ?, lifted_reason = ?"
         " WHERE alias_hash = ? AND lifted_at IS NULL",
         [(format_timestamp(at), reason, each) for each in hashes],
     )
@@ -180,7 +180,7 @@ def _upsert_suppression(
         "INSERT INTO suppressions (alias_hash, contact, source, reason, at) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (alias_hash) DO UPDATE SET contact = coalesce(excluded.contact, contact),"
         " source = excluded.source, reason = excluded.reason, at = excluded.at,"
-        " lifted_at = NULL, lifted_because = NULL",
+        " lifted_at = NULL, lifted_reason = NULL",
         (alias_hash, contact, source, reason, format_timestamp(at)),
     )
 
@@ -208,6 +208,6 @@ def _suppression_from_row(row: sqlite3.Row) -> SuppressionRecord:
         row["reason"],
         parse_timestamp(row["at"]),
         parse_timestamp(lifted_at) if lifted_at else None,
-        row["lifted_because"],
+        row["lifted_reason"],
         row["alias"],
     )

@@ -91,7 +91,7 @@ APPEND_ONLY_TABLES: Mapping[str, str] = {
     "permits": "UPDATE",
     "message_history": "UPDATE",
     "audit": "UPDATE",
-    "prospect_reviews": "UPDATE OF id, word, who, reason, at, expires_at",
+    "prospect_reviews": "UPDATE OF id, outcome, who, reason, at, expires_at",
     "ruleset_history": "UPDATE",
 }
 """Tables that only grow, and what of their rows is never changed.
@@ -107,6 +107,13 @@ ERASABLE_TABLES = frozenset({"prospect_reviews"})
 def build_triggers() -> dict[str, str]:
     """Return the guards by name, as SQL."""
     found = {name: _format_trigger(name, *guard) for name, guard in MESSAGE_TRIGGERS.items()}
+    found["prospects_keep_origin"] = _format_trigger(
+        "prospects_keep_origin",
+        "UPDATE OF cartera_origen",
+        "NEW.cartera_origen <> OLD.cartera_origen",
+        "cartera_origen is set at import and never changed",
+        "prospects",
+    )
     for table, update in APPEND_ONLY_TABLES.items():
         events = {f"{table}_stay": "DELETE", f"{table}_stay_as_they_are": update}
         if table in ERASABLE_TABLES:

@@ -22,7 +22,7 @@ from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import Settings
 from storage.errors import StorageError
 from storage.integrity import check_state_folder
-from storage.migrations import FOUNDATION_MIGRATIONS, MIGRATIONS
+from storage.migrations import MIGRATIONS
 from storage.state_folder import StateFolder
 
 MIN_FREE_BYTES: Final = 200 << 20
@@ -93,7 +93,7 @@ def check_database(settings: Settings) -> Iterator[DoctorFinding]:
     """Whether the database is there, ours, whole, known, and no copy."""
     folder = StateFolder(settings.state_dir)
     try:
-        anchor = check_state_folder(folder, (FOUNDATION_MIGRATIONS, MIGRATIONS))
+        anchor = check_state_folder(folder, MIGRATIONS)
     except StorageError as error:
         yield DoctorFinding("database", ok=False, sentence=error.sentence, hint=error.hint)
         return

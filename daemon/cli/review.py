@@ -91,6 +91,6 @@ def _post_decision(cli: CliContext, case: str, action: str, reason: str, *, json
     if json_:
         print_json(record)
     elif about_prospect:
-        print_text(f"{case}: {record['word']} — {record['reason']}")
+        print_text(f"{case}: {record['outcome']} — {record['reason']}")
     else:
         print_text(f"{record['id']}: {record['state']} — {record['sentence']}")

@@ -74,7 +74,7 @@ def compute_review_status(
     if reason:
         return "waiting"
     if review:
-        return review.word.value
+        return review.outcome.value
     return "waiting" if in_band else "none"
 
 

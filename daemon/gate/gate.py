@@ -278,7 +278,7 @@ def _build_core_opinions(
         return []
     if context.review_reason:
         return [Opinion("core", VetoEffect.HOLD, context.review_reason)]
-    if context.reviewed and context.reviewed.word is ProspectReviewOutcome.REJECTED:
+    if context.reviewed and context.reviewed.outcome is ProspectReviewOutcome.REJECTED:
         sentence = f"A person rejected this prospect: {context.reviewed.reason}"
         return [Opinion("core", VetoEffect.BLOCK, sentence)]
     return []

@@ -171,23 +171,23 @@ class ReviewService:
     async def _store_prospect_review(
         self,
         prospect: str,
-        word: ProspectReviewOutcome,
+        outcome: ProspectReviewOutcome,
         who: str,
         reason: str,
         holds: timedelta | None,
     ) -> ProspectReview:
         at, given = self._clock.now(), _require_reason(reason)
         until = None if holds is None else at + holds
-        said = ProspectReview(word=word, who=who, reason=given, at=at, expires_at=until)
+        review = ProspectReview(outcome=outcome, who=who, reason=given, at=at, expires_at=until)
 
         def job(tx: Tx) -> None:
             found = prospects.get_prospect(tx, prospect)
             if found is None or found.validation is ValidationState.ERASED:
                 raise NotFound(f"There is no prospect {prospect}.")
-            prospect_reviews.insert_prospect_review(tx, said, contact=found.contact)
+            prospect_reviews.insert_prospect_review(tx, review, contact=found.contact)
             contacts.end_contact_review(tx, found.contact)
-            audit.insert_audit_entry(tx, at, who, _AUDIT_ACTIONS[word], prospect, given)
-            if word is ProspectReviewOutcome.REJECTED:
+            audit.insert_audit_entry(tx, at, who, _AUDIT_ACTIONS[outcome], prospect, given)
+            if outcome is ProspectReviewOutcome.REJECTED:
                 messages.cancel_unsent_messages(
                     tx,
                     found.contact,
@@ -197,11 +197,11 @@ class ReviewService:
                     who=who,
                     commercial_only=True,
                 )
-            tx.emit(_build_prospect_changed(found, said))
+            tx.emit(_build_prospect_changed(found, review))
 
         await self._database.write(job)
         self._on_decided()
-        return said
+        return review
 
 
 _AUDIT_ACTIONS = {
@@ -218,7 +218,7 @@ def _build_prospect_changed(prospect: ProspectRecord, review: ProspectReview) ->
         validado_tecnicamente=prospect.validado_tecnicamente,
         score_contactabilidad=prospect.score_contactabilidad,
         permission=str(prospect.permission),
-        reason_code=f"review_{review.word}",
+        reason_code=f"review_{review.outcome}",
         sentence=review.reason,
     )
 

@@ -240,7 +240,7 @@ async def is_rejected(console: ConsoleServer, contact: str) -> bool:
     said = await console.services.database.read(
         lambda reader: prospect_reviews.get_current_prospect_review(reader, contact, DAYTIME)
     )
-    return said is not None and said.word is ProspectReviewOutcome.REJECTED
+    return said is not None and said.outcome is ProspectReviewOutcome.REJECTED
 
 
 async def is_known(console: ConsoleServer, **fields: object) -> bool:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database as SchemaDatabase
 
 from storage import tokens, users
 from storage.db import Database
-from storage.migrations import MIGRATIONS
 from storage.tokens import TokenRecord
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY
@@ -34,13 +31,6 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 def token(name: str, user: str = "ana") -> TokenRecord:
     """Return a token's record."""
     return TokenRecord(name, user, "crm", ("rules:read",), "root", MIDDAY, LATER)
-
-
-def test_the_tables_came_by_a_migration_of_their_own() -> None:
-    """A database of version 1 gets them; nothing of version 1 was edited."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
-        pending = MIGRATIONS.pending(SchemaDatabase(nothing, execute_plugins=False))
-    assert [step.name for step in pending][:2] == ["m001_first_tables", "m002_auth"]
 
 
 async def test_a_name_is_taken_once(database: Database) -> None:

@@ -135,7 +135,7 @@ def rows_of(tx: Tx, contact: str) -> None:
         at,
     )
     tx.execute(
-        "INSERT INTO prospect_reviews (contact, word, who, reason, at)"
+        "INSERT INTO prospect_reviews (contact, outcome, who, reason, at)"
         " VALUES (:contact, 'rejected', 'eva', 'not them', :now)",
         at,
     )

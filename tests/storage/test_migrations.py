@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from sqlite_utils import Database as SchemaDatabase
 from sqlite_utils import Migrations
 
+from storage import contacts
+from storage.contacts import Alias, AliasKind
 from storage.db import Database
-from storage.errors import DatabaseCorrupt, DiskFull
+from storage.errors import DatabaseCorrupt, DatabaseNewer, DatabaseOutdated, DiskFull
+from storage.integrity import check_state_folder
+from storage.migrations import MIGRATIONS, m001_schema
+from storage.opening import adopt_database
+from storage.state_folder import StateFolder
+from storage.triggers import install_triggers
+from storage.tx import Tx
+from tests.helpers.services.database import open_database
 from tests.helpers.services.notes_database import (
     NEWER_NOTES_MIGRATIONS,
     NOON,
@@ -152,3 +163,99 @@ async def test_a_migration_that_finds_the_disk_full_says_so(tmp_path: Path) -> N
         await Database.open(tmp_path, migrations=greedy, on_events=ignore_events)
     async with open_notes_database(tmp_path) as database:
         assert await database.read(list_note_texts) == ["one"]
+
+
+def test_the_schema_is_one_step() -> None:
+    """Until the first package is built, a change goes into `schema.sql` itself."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as empty:
+        pending = MIGRATIONS.pending(SchemaDatabase(empty, execute_plugins=False))
+    assert [step.name for step in pending] == ["m001_schema"]
+
+
+ADDED_LATER = Migrations("leadmaster")
+ADDED_LATER()(m001_schema)
+
+
+@ADDED_LATER()
+def m002_made_up(db: SchemaDatabase) -> None:
+    """Change a table of the product, as the first migration after a release would."""
+    db.execute("ALTER TABLE contacts ADD COLUMN made_up TEXT NOT NULL DEFAULT 'filled in'")
+
+
+def add_message(tx: Tx) -> None:
+    """Enter a contact and a queued message to it."""
+    contact = contacts.resolve_contact(tx, [Alias("+34600000001", "h", AliasKind.PHONE)], NOON)
+    at = "2026-03-02T12:00:00.000Z"
+    tx.execute(
+        "INSERT INTO sessions (name, channel, time_zone, since, created_at)"
+        " VALUES ('main', 'simulated', 'UTC', ?, ?)",
+        (at, at),
+    )
+    tx.execute(
+        "INSERT INTO messages (id, request_hash, contact, recipient, session, channel, text,"
+        " body_hash, created_at, changed_at, not_after)"
+        " VALUES ('msg_1', '', ?, '+34600000001', 'main', 'simulated', 'x', 'h', ?, ?, ?)",
+        (contact, at, at, at),
+    )
+
+
+async def test_the_products_schema_takes_a_second_migration(tmp_path: Path) -> None:
+    """Rows stay, a copy is made first, the triggers hold, and the version before refuses it."""
+    async with open_database(tmp_path) as database:
+        await database.write(add_message)
+    database = await Database.open(
+        tmp_path,
+        migrations=ADDED_LATER,
+        on_events=ignore_events,
+        at_open=install_triggers,
+        now=lambda: NOON,
+    )
+    assert await database.read(lambda r: r.value("SELECT made_up FROM contacts")) == "filled in"
+    assert await database.read(lambda r: r.value("SELECT id FROM messages")) == "msg_1"
+    with pytest.raises(sqlite3.IntegrityError, match="not in the declaration of a message"):
+        await database.write(
+            lambda tx: tx.execute("UPDATE messages SET state = 'confirmed_by_hand'").rowcount
+        )
+    await database.close()
+    with connect_directly(
+        tmp_path / "backups" / "before-m002_made_up-20260302T120000Z.db"
+    ) as connection:
+        assert connection.execute("SELECT id FROM messages").fetchall() == [("msg_1",)]
+        with pytest.raises(sqlite3.OperationalError, match="made_up"):
+            connection.execute("SELECT made_up FROM contacts")
+    with pytest.raises(DatabaseNewer, match="m002_made_up"):
+        async with open_database(tmp_path):
+            pass
+
+
+async def open_as_daemon(folder: Path) -> None:
+    """Open the database as a daemon does."""
+    async with open_database(folder):
+        pass
+
+
+async def check_as_doctor(folder: Path) -> None:
+    """Check the folder as the doctor does."""
+    check_state_folder(StateFolder(folder), MIGRATIONS)
+
+
+async def adopt(folder: Path) -> None:
+    """Adopt the database as a person does."""
+    adopt_database(folder, "a test", migrations=MIGRATIONS, settle=lambda _tx: None)
+
+
+@pytest.mark.parametrize("use", [open_as_daemon, check_as_doctor, adopt])
+async def test_a_database_from_before_the_first_release_is_refused_and_left_alone(
+    tmp_path: Path, use: Callable[[Path], Awaitable[None]]
+) -> None:
+    """Its tables are other ones; what it holds is exported by the version that made it."""
+    await open_as_daemon(tmp_path)
+    with connect_directly(tmp_path / "leadmaster.db") as connection, connection:
+        connection.execute("UPDATE _sqlite_migrations SET name = 'm001_first_tables'")
+    before = (tmp_path / "leadmaster.db").read_bytes()
+    with pytest.raises(DatabaseOutdated, match="from before the first release") as refused:
+        await use(tmp_path)
+    assert refused.value.code == "database_outdated"
+    assert "prospects export" in refused.value.hint
+    assert (tmp_path / "leadmaster.db").read_bytes() == before
+    assert not (tmp_path / "backups").exists()

@@ -151,9 +151,7 @@ async def test_a_banned_or_closed_line_asks_nothing(database: Database) -> None:
             ]
         ):
             linked = f"2026-10-0{9 - n}T00:00:00.000Z"
-            tx.execute(
-                "INSERT INTO numbers VALUES (?, ?, NULL, NULL, ?)", (f"+{n}", linked, banned)
-            )
+            tx.execute("INSERT INTO numbers VALUES (?, ?, NULL, ?)", (f"+{n}", linked, banned))
             tx.execute(
                 "INSERT INTO sessions (name, channel, phone, time_zone, connection, since,"
                 " created_at) VALUES (?, ?, ?, 'UTC', ?, ?, ?)",

@@ -42,4 +42,11 @@ def test_every_error_has_a_code_of_its_own() -> None:
     codes = {kind.code for kind in kinds}
     assert len(codes) == len(kinds)
     assert {"database_newer", "database_foreign", "database_corrupt", "database_cloned"} <= codes
-    assert {"database_missing", "database_read_only", "disk_full", "io", "closed"} <= codes
+    assert {
+        "database_outdated",
+        "database_missing",
+        "database_read_only",
+        "disk_full",
+        "io",
+        "closed",
+    } <= codes

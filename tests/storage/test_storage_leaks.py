@@ -18,7 +18,6 @@ from storage.connections import ReaderPool, connect_for_writing
 from storage.db import Database
 from storage.errors import DatabaseClosed, DatabaseInUse, StorageError
 from storage.integrity import check_state_folder
-from storage.migrations import FOUNDATION_MIGRATIONS
 from storage.opening import adopt_database
 from storage.state_folder import StateFolder
 from storage.tx import Reader
@@ -94,9 +93,7 @@ async def test_a_refused_database_leaves_nothing_open(damage: Damage, tmp_path: 
                     tmp_path, migrations=NEWER_NOTES_MIGRATIONS, on_events=ignore_events
                 )
             with contextlib.suppress(StorageError):
-                check_state_folder(
-                    StateFolder(tmp_path), (FOUNDATION_MIGRATIONS, NEWER_NOTES_MIGRATIONS)
-                )
+                check_state_folder(StateFolder(tmp_path), NEWER_NOTES_MIGRATIONS)
     with assert_none_left_open(), contextlib.suppress(StorageError):
         adopt_database(
             tmp_path, "a test", migrations=NEWER_NOTES_MIGRATIONS, settle=lambda _tx: None

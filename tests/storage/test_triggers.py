@@ -50,7 +50,7 @@ def _fill(tx: Tx) -> None:
         (STAMP,),
     )
     said = ProspectReview(
-        word=ProspectReviewOutcome.REJECTED, who="ana", reason="no", at=AT, expires_at=None
+        outcome=ProspectReviewOutcome.REJECTED, who="ana", reason="no", at=AT, expires_at=None
     )
     prospect_reviews.insert_prospect_review(tx, said, contact="con_1")
     rulesets.insert_ruleset(tx, hash_="h", format_="leadmaster/gate@1", files=(), at=AT, who="ana")
@@ -72,7 +72,7 @@ CHANGED = {
     "permits": "message = 'msg_2'",
     "message_history": "state = 'sent'",
     "audit": "who = 'nobody'",
-    "prospect_reviews": "word = 'approved'",
+    "prospect_reviews": "outcome = 'approved'",
     "ruleset_history": "who = 'nobody'",
 }
 

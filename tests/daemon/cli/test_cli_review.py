@@ -44,6 +44,6 @@ def test_a_prospect_waits_and_is_decided_by_its_id(here: DaemonCommands) -> None
     assert approved.out == f"{prospect}: approved — we met at the fair\n"
     assert "Nothing waits for you" in here("review", "list").err + here("review", "list").out
     said = here("review", "reject", prospect, "--reason", "a competitor", "--json").document
-    assert (said["word"], said["expires_at"]) == ("rejected", None)
+    assert (said["outcome"], said["expires_at"]) == ("rejected", None)
     gone = here.run_unchecked("review", "approve", "pro_0", "--reason", "why not")
     assert (gone.status, gone.err.partition(":")[0]) == (2, "not_found")

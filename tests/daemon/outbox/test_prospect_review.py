@@ -91,7 +91,7 @@ async def test_a_prospect_in_the_review_band_waits_until_somebody_decides(
     assert await standing(services, BETO) == "waiting"
     assert await queue(services) == [(BETO, "A score of 60 needs a person's approval")]
     said = await services.review.approve_prospect(beto, "eva", " I know him ")
-    assert (said.word, said.reason, said.expires_at) == (
+    assert (said.outcome, said.reason, said.expires_at) == (
         ProspectReviewOutcome.APPROVED,
         "I know him",
         services.clock.now() + timedelta(hours=24),

@@ -16,6 +16,7 @@ from sqlite_utils import Migrations
 
 from storage.db import QUEUE_LIMIT, Database
 from storage.events import CommittedEvent
+from storage.migrations import read_schema, split_statements
 from storage.tx import Reader, Tx
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -24,7 +25,10 @@ NOTES_MIGRATIONS = Migrations("small")
 
 @NOTES_MIGRATIONS()
 def m001_notes(db: SchemaDatabase) -> None:
-    """Make two tables, the second of which refers to the first."""
+    """Make what storage itself needs, and two tables, the second of which refers to the first."""
+    for statement in split_statements(read_schema()):
+        if "CREATE TABLE epochs" in statement or "CREATE TABLE events" in statement:
+            db.execute(statement)
     db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT")
     db.execute("CREATE TABLE marks (note INTEGER NOT NULL REFERENCES notes (id)) STRICT")
 

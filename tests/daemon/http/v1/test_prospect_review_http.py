@@ -28,7 +28,7 @@ async def test_a_waiting_prospect_is_listed_and_approved(
     assert (listed["prospect"]["id"], listed["sentence"]) == (prospect, LOOK)
     path = f"/v1/review/prospects/{prospect}"
     said = (await api.post(f"{path}/approve", reason="she only jokes")).document
-    assert (said["word"], said["reason"]) == ("approved", "she only jokes")
+    assert (said["outcome"], said["reason"]) == ("approved", "she only jokes")
     assert said["expires_at"] > said["at"]
     assert (await api.get("/v1/review/prospects")).document["items"] == []
     (entry,) = (await api.get("/v1/audit?action=approve_prospect")).document["items"]
@@ -44,7 +44,7 @@ async def test_a_rejection_has_no_end(api: HttpClient, server: HttpServer) -> No
     said = (await api.post(f"{path}/reject", reason="a competitor")).document
     after = (await api.get(f"/v1/prospects/{prospect}")).document
     assert (after["review"], after["reviewed"]["reason"]) == ("rejected", "a competitor")
-    assert (said["word"], said["expires_at"]) == ("rejected", None)
+    assert (said["outcome"], said["expires_at"]) == ("rejected", None)
     assert (await api.get("/v1/review/prospects")).document["items"] == []
 
 

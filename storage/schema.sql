@@ -1,17 +1,33 @@
-"""The tables of version 1, as SQL. A later change is a new migration, never an edit here.
+-- The schema of the database, whole: step m001_schema of storage/migrations.py runs it.
+--
+-- It stays open to edits until the first package is built. From then on the schema goes forward
+-- only: a change is a further step in storage/migrations.py, never an edit here.
+--
+-- Triggers are not here: which states a row may have, and which transitions are legal, is derived
+-- from the declarations in statemachines/ at every open (storage/triggers.py).
 
-Which states a row may have, and which moves are legal, is not said here: storage/triggers.py
-derives triggers for that from the declarations in statemachines/ at every open.
-"""
+-- What storage itself needs: who this database is, and every event in the order of its commit.
 
-from __future__ import annotations
+CREATE TABLE epochs (
+    epoch INTEGER PRIMARY KEY,           -- one more each time that a person adopts a copy
+    instance_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, -- AUTOINCREMENT never gives a number twice
+    type TEXT NOT NULL,
+    at TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
 
-SESSIONS = """
+-- Sessions and the numbers they send from.
+
 CREATE TABLE numbers (
     phone TEXT PRIMARY KEY,              -- E.164; budgets belong to it and survive re-pairing
     first_linked_at TEXT NOT NULL,
     new_chats_stopped_at TEXT,           -- the breaker: replies go on, new chats do not
-    new_chats_stopped_because TEXT,
     banned_at TEXT
 ) STRICT;
 CREATE TABLE sessions (
@@ -44,15 +60,16 @@ CREATE TABLE session_history (
     reason_code TEXT NOT NULL
 ) STRICT;
 CREATE INDEX session_history_by_session ON session_history (session, id);
-"""
 
-PEOPLE = """
+-- Contacts, prospects, and where they came from.
+
 CREATE TABLE contacts (
     id TEXT PRIMARY KEY,
     created_at TEXT NOT NULL,
     revision INTEGER NOT NULL DEFAULT 0, -- grows with every fact about them: a send compares it
     merged_into TEXT REFERENCES contacts (id),
-    review_reason TEXT                   -- why commercial messages wait for a person, if they do
+    review_reason TEXT,                  -- why commercial messages wait for a person, if they do
+    review_asked_at TEXT                 -- when: a review from before it counts no more
 ) STRICT;
 CREATE TABLE aliases (
     alias TEXT PRIMARY KEY,              -- E.164 in any of its forms, or a hidden id (LID)
@@ -68,7 +85,7 @@ CREATE TABLE suppressions (
     reason TEXT NOT NULL,
     at TEXT NOT NULL,
     lifted_at TEXT,
-    lifted_because TEXT
+    lifted_reason TEXT
 ) STRICT;
 CREATE INDEX suppressions_by_contact ON suppressions (contact);
 CREATE TABLE evidence (
@@ -133,12 +150,9 @@ CREATE TABLE prospects (
     updated_at TEXT NOT NULL
 ) STRICT;
 CREATE INDEX prospects_by_validation ON prospects (validation, expires_at);
-CREATE TRIGGER prospects_keep_origin BEFORE UPDATE OF cartera_origen ON prospects
-WHEN NEW.cartera_origen <> OLD.cartera_origen
-BEGIN SELECT RAISE (ABORT, 'cartera_origen is set at import and never changed'); END;
-"""
 
-MESSAGES = """
+-- Messages, and what was decided about them.
+
 CREATE TABLE messages (
     id TEXT PRIMARY KEY,
     idempotency_key TEXT UNIQUE,
@@ -255,9 +269,9 @@ CREATE TABLE receipts (
     PRIMARY KEY (session, wire_id, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX receipts_by_contact ON receipts (contact) WHERE contact IS NOT NULL;
-"""
 
-OPERATION = """
+-- Operation.
+
 CREATE TABLE halts (
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
@@ -265,7 +279,7 @@ CREATE TABLE halts (
     reason TEXT NOT NULL,
     lifted_at TEXT,
     lifted_by TEXT,
-    lifted_because TEXT
+    lifted_reason TEXT
 ) STRICT;
 CREATE UNIQUE INDEX halts_one_open ON halts (lifted_at IS NULL) WHERE lifted_at IS NULL;
 CREATE TABLE audit (
@@ -285,6 +299,101 @@ CREATE TABLE rulesets (
     loaded_at TEXT NOT NULL,
     loaded_by TEXT NOT NULL
 ) STRICT;
-"""
 
-TABLES = (SESSIONS, PEOPLE, MESSAGES, OPERATION)
+-- Users and how they sign in. Passwords, links and browsers' cookies are here as hashes only,
+-- signing keys by their public half.
+
+CREATE TABLE users (
+    name TEXT PRIMARY KEY,
+    role TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'admin')),
+    password_hash TEXT,                  -- null: comes in by link only
+    created_at TEXT NOT NULL,
+    signed_in_at TEXT,
+    disabled_at TEXT
+) STRICT;
+CREATE TABLE signing_keys (
+    kid TEXT PRIMARY KEY,
+    public_key BLOB NOT NULL,            -- the private half is never in the database
+    since TEXT NOT NULL,
+    retired_at TEXT                      -- null: the one that signs
+) STRICT;
+CREATE UNIQUE INDEX signing_keys_one_signs ON signing_keys (retired_at IS NULL)
+WHERE retired_at IS NULL;
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,                 -- the token's jti
+    user TEXT NOT NULL REFERENCES users (name),
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,                -- words with blanks between them, as in the token
+    made_by TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    last_used_at TEXT,                   -- coarse: not written at each use
+    revoked_at TEXT
+) STRICT;
+CREATE INDEX tokens_by_user ON tokens (user);
+CREATE TABLE sign_ins (
+    id_hash TEXT PRIMARY KEY,            -- of what the browser's cookie says
+    user TEXT NOT NULL REFERENCES users (name),
+    began_at TEXT NOT NULL,
+    last_used_at TEXT NOT NULL,
+    idle_until TEXT NOT NULL,            -- moves on with use …
+    ends_at TEXT NOT NULL                -- … but never past this
+) STRICT;
+CREATE INDEX sign_ins_by_user ON sign_ins (user);
+CREATE TABLE sign_in_links (
+    id_hash TEXT PRIMARY KEY,
+    user TEXT NOT NULL REFERENCES users (name),
+    made_by TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    spent_at TEXT
+) STRICT;
+
+-- Which ruleset was live when, and what a shadow would have said.
+
+CREATE TABLE ruleset_history (
+    id INTEGER PRIMARY KEY,              -- append-only: the last row of a format names its live set
+    at TEXT NOT NULL,
+    format TEXT NOT NULL,
+    hash TEXT NOT NULL REFERENCES rulesets (hash),
+    previous TEXT,
+    how TEXT NOT NULL CHECK (how IN ('loaded', 'accepted', 'rolled_back')),
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX ruleset_history_by_format ON ruleset_history (format, id);
+CREATE TABLE shadow_decisions (
+    decision TEXT PRIMARY KEY REFERENCES decisions (id) ON DELETE CASCADE,
+    at TEXT NOT NULL,
+    ruleset TEXT NOT NULL,
+    verdict TEXT NOT NULL,               -- never obeyed
+    live TEXT NOT NULL,                  -- what was
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX shadow_decisions_by_ruleset ON shadow_decisions (ruleset, verdict = live, at);
+
+-- What people decided about prospects.
+
+CREATE TABLE prospect_reviews (
+    id INTEGER PRIMARY KEY,              -- append-only: the last row of a contact counts
+    contact TEXT NOT NULL REFERENCES contacts (id),
+    outcome TEXT NOT NULL CHECK (outcome IN ('approved', 'rejected')),
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    expires_at TEXT                      -- null: until another review
+) STRICT;
+CREATE INDEX prospect_reviews_by_contact ON prospect_reviews (contact, id);
+
+-- Indexes that hold just the rows that are counted: the gate counts before every message. SQLite
+-- takes a partial index only for a query that repeats its condition word for word, so the lists
+-- here stand in the order that the queries have.
+
+CREATE INDEX spends_of_first_contacts ON spends (phone, at)
+WHERE kind IN ('new_chat', 'manual_new_chat') AND message IS NOT NULL;
+CREATE INDEX messages_by_campaign ON messages (campaign, state) WHERE campaign IS NOT NULL;
+CREATE INDEX prospects_by_score ON prospects (score_contactabilidad);
+CREATE INDEX contacts_to_review ON contacts (id) WHERE review_reason IS NOT NULL;
+CREATE INDEX messages_sold_lately ON messages (coalesce(sent_at, changed_at))
+WHERE kind = 'commercial' AND state IN
+('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed');
