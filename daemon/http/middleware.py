@@ -48,7 +48,8 @@ async def limit_body(request: web.Request, handler: Handler) -> web.StreamRespon
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in _ACCEPTED_ENCODINGS:
         raise EncodingRefused(f"The body is encoded as {encoding[:20]!r}; a small one may be huge.")
-    if "100-continue" in request.headers.get("Expect", "").lower():
+    expected = "100-continue" in request.headers.get("Expect", "").lower()
+    if expected and request.match_info.http_exception is None:  # else the library did so already
         await request.writer.write(_CONTINUE)
     try:
         return await handler(request)
@@ -57,11 +58,11 @@ async def limit_body(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def ignore_expect_header(_request: web.Request) -> None:
-    """Leave the answer to `Expect` to :func:`bounded`: the library's own invites everybody."""
+    """Leave the answer to `Expect` to :func:`limit_body`: the library's own invites everybody."""
 
 
 def defer_continue(routes: Iterable[web.AbstractRouteDef]) -> list[web.AbstractRouteDef]:
-    """Return routes whose bodies are asked for by :func:`bounded` and not before."""
+    """Return routes whose bodies are asked for by :func:`limit_body` and not before."""
     return [
         web.route(
             each.method,

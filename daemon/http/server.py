@@ -41,8 +41,6 @@ def build_public_application(daemon_health: DaemonHealth) -> web.Application:
         sign_in.redirect_to_sign_in,
         compress_response,
         authentication.authenticate,
-        limit_duration,
-        limit_body,
     )
     for routes in (
         health.routes,
@@ -55,13 +53,9 @@ def build_public_application(daemon_health: DaemonHealth) -> web.Application:
     return application
 
 
-def build_control_application(
-    daemon_health: DaemonHealth, allowed: frozenset[int] | None = None
-) -> web.Application:
-    """Return the whole interface, for `allowed` users (root and our own where None)."""
-    peers = control_socket.build_peer_check(
-        control_socket.get_allowed_uids() if allowed is None else allowed
-    )
+def build_control_application(daemon_health: DaemonHealth) -> web.Application:
+    """Return the whole interface, for root and our own user."""
+    peers = control_socket.build_peer_check(control_socket.get_allowed_uids())
     application = _build_application(
         daemon_health, answer_errors_with_problems, peers, authentication.grant_all_scopes
     )
@@ -76,7 +70,7 @@ def build_control_application(
 
 
 def _build_application(daemon_health: DaemonHealth, *middlewares: Middleware) -> web.Application:
-    def auth_room() -> AuthService:
+    def get_auth_service() -> AuthService:
         return require_services(daemon_health).auth
 
     application = web.Application(
@@ -84,7 +78,7 @@ def _build_application(daemon_health: DaemonHealth, *middlewares: Middleware) ->
     )
     application[DAEMON_HEALTH] = daemon_health
     application[OPEN_STREAMS] = set()
-    authentication.install_authentication(application, auth_room)
+    authentication.install_authentication(application, get_auth_service)
     application.on_shutdown.append(close_streams)
     websocket.install_websocket(application)
     return application
@@ -94,7 +88,7 @@ def _build_application(daemon_health: DaemonHealth, *middlewares: Middleware) ->
 async def serve_public(
     settings: Settings, daemon_health: DaemonHealth, inherited_descriptor: int | None = None
 ) -> AsyncIterator[None]:
-    """Serve the public application on `passed`, a socket of the service manager, or bind one.
+    """Serve the public application on a socket of the service manager, or bind one.
 
     Raises :class:`StartRefused` where the address is taken, or wider than was said to be meant.
     """
@@ -112,7 +106,7 @@ async def serve_public(
 
 @contextlib.asynccontextmanager
 async def serve_control_socket(path: Path, daemon_health: DaemonHealth) -> AsyncIterator[None]:
-    """Serve everything on the control socket at `path`; the file goes with the door."""
+    """Serve everything on the control socket at `path`; the file goes with the server."""
     listener = control_socket.bind_control_socket(path)
     try:
         async with _serve(build_control_application(daemon_health), listener):

@@ -74,6 +74,13 @@ class RawConnection:
             content = await self.reader.readexactly(int(headers.get("content-length", "0")))
         return RawAnswer(status, headers, json.loads(content) if content else None)
 
+    async def read_statuses(self) -> list[int]:
+        """Read the statuses of all that comes, up to the final answer."""
+        statuses: list[int] = []
+        while not statuses or statuses[-1] == 100:
+            statuses.append((await self.read_answer()).status)
+        return statuses
+
 
 def parsed(head: bytes) -> tuple[int, dict[str, str]]:
     """Return the status and the headers of an answer; the phrase beside the status is nobody's."""
@@ -143,7 +150,7 @@ class Anything(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         """Return a word that fits every path."""
-        return {"order": "start"}.get(name, "x")
+        return {"command": "start"}.get(name, "x")
 
 
 @pytest.mark.parametrize("door", ["control", "public"])
@@ -186,6 +193,36 @@ async def test_whoever_asks_first_is_told_to_go_on(callers: RawConnections) -> N
         assert (await line.read_answer()).status == 100
         await line.send(body)
         assert (await line.read_answer()).status == 200
+
+
+@pytest.mark.parametrize("door", ["control", "public"])
+async def test_whoever_asks_first_is_told_once(callers: RawConnections, door: str) -> None:
+    """One `100 Continue`, then the answer: a client takes a second one for the answer."""
+    body = b'{"reason": "too many answers"}'
+    headers = {} if door == "control" else await callers.bearer_header()
+    expect = {"Content_Length": str(len(body)), "Expect": "100-continue"}
+    async with callers.open_connection(door) as line:
+        await line.send_head("POST /v1/halt", **expect, **headers)
+        await line.send(body)
+        assert await line.read_statuses() == [100, 200]
+
+
+@pytest.mark.parametrize(("request_", "status"), [("POST /v1/no", 404), ("POST /v1/status", 405)])
+@pytest.mark.parametrize("door", ["control", "public"])
+async def test_what_no_route_fits_is_told_once_too(
+    callers: RawConnections, door: str, request_: str, status: int
+) -> None:
+    """There the library itself answers first, before anybody is asked who they are."""
+    expect = {"Content_Length": "2", "Expect": "100-continue"}
+    headers = {} if door == "control" else await callers.bearer_header()
+    async with callers.open_connection(door) as line:
+        await line.send_head(request_, **expect, **headers)
+        await line.send(b"{}")
+        assert await line.read_statuses() == [100, status]
+    async with callers.open_connection("public") as line:
+        await line.send_head(request_, **expect)
+        await line.send(b"{}")
+        assert await line.read_statuses() == [100, 401]
 
 
 async def test_a_file_may_be_larger_but_not_for_ever(callers: RawConnections) -> None:
