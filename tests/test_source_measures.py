@@ -26,7 +26,8 @@ from daemon.settings import Settings
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PACKAGES = ("daemon", "rules", "statemachines", "storage")
-FILE_LINES, FUNCTION_LINES, P90_LINES = 300, 40, 25
+FILE_LINES, FUNCTION_LINES, P90_LINES = 500, 40, 25
+PRINTING = ("daemon/cli/", "daemon/demo/")
 FIXED_NAMES = {"daemon/plugin_manager.py"}
 """File names given by the design, which the list of weak names would refuse."""
 
@@ -200,11 +201,11 @@ def is_text(node: ast.stmt) -> bool:
 
 
 def test_only_the_command_line_prints() -> None:
-    """The daemon logs; print belongs to daemon/cli."""
+    """The daemon logs; print belongs to daemon/cli and daemon/demo."""
     prints = [
         f"{source.name}:{node.lineno}"
         for source in shipped()
-        if source.name.split("/")[0] in PACKAGES and not source.name.startswith("daemon/cli/")
+        if source.name.split("/")[0] in PACKAGES and not source.name.startswith(PRINTING)
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
     ]

@@ -129,22 +129,22 @@ def _print_session(view: dict[str, Any], *, json_: bool) -> None:
     print_text(f"{view['name']}: {view['state']} — {view['sentence']}{todo}")
 
 
-def _build_session_command(name: str, help_text: str) -> click.Command:
-    @click.command(name, help=help_text)
+def _build_action_command(action: str, summary: str) -> click.Command:
+    @click.command(action, help=summary)
     @click.argument("name")
     @json_option
     @pass_cli_context
-    def order(here: CliContext, *, name: str, json_: bool) -> None:
-        _print_session(here.client().post("sessions", name, name), json_=json_)
+    def request_action(cli: CliContext, *, name: str, json_: bool) -> None:
+        _print_session(cli.client().post("sessions", name, action), json_=json_)
 
-    return order
+    return request_action
 
 
-for _word, _summary in {
+for _action, _summary in {
     "start": "Start a session, or go on starting it.",
     "stop": "Stop a session; its login stays.",
     "restart": "Start afresh, with the stored login or a new code.",
     "logout": "Unlink the phone; a new pairing will be needed.",
     "acknowledge": "Confirm that you have read why it stopped.",
 }.items():
-    sessions.add_command(_build_session_command(_word, _summary))
+    sessions.add_command(_build_action_command(_action, _summary))

@@ -79,7 +79,7 @@ def run_python(code: str) -> str:
 def test_help_loads_no_server_and_no_tables() -> None:
     """The client's path knows neither aiohttp nor the database, and rich only to draw."""
     code = (
-        "import sys; from daemon.cli.main import run; run(['--help']);"
+        "import sys; from daemon.cli.main import run_command; run_command(['--help']);"
         "import daemon.cli.client;"
         "print(sorted({'aiohttp', 'rich', 'sqlite3', 'msgspec', 'structlog', 'asyncio'}"
         " & set(sys.modules)))"
@@ -90,8 +90,8 @@ def test_help_loads_no_server_and_no_tables() -> None:
 def test_a_command_loads_no_server(here: DaemonCommands) -> None:
     """A table is drawn without the server's libraries."""
     code = (
-        "import sys; from daemon.cli.main import run;"
-        f"run(['--socket', {str(here.folder / 'control.sock')!r}, 'sessions', 'list']);"
+        "import sys; from daemon.cli.main import run_command;"
+        f"run_command(['--socket', {str(here.folder / 'control.sock')!r}, 'sessions', 'list']);"
         "print('aiohttp' in sys.modules, 'sqlite3' in sys.modules)"
     )
     assert run_python(code) == "False False"
@@ -325,6 +325,7 @@ def test_prospects_are_listed_shown_checked_and_validated(here: DaemonCommands) 
     told = here("prospects", "validate", PHONE, "--reason", "I called her").out
     assert "validated" in told
     assert "on WhatsApp" in here("prospects", "check", PHONE).out
+    here("prospects", "add", "+5491141230077", "--origin", "feria")
     first = here("prospects", "list", "--limit", "1")
     assert "There are more: --after" in first.out
     assert here.run_unchecked("prospects", "show", "pro_none").status == 2
