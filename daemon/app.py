@@ -40,6 +40,7 @@ from daemon.rulesets.watcher import RulesetWatcher
 from daemon.sessions import Sessions
 from daemon.sessions.registry import load_usable_channels
 from daemon.settings import ClockSettings, Settings
+from statemachines.vocabulary import BuiltinChannel
 from storage import triggers
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -253,7 +254,9 @@ class Application:
             on_receipt=self.inbound.handle_receipt,
             on_own=self.inbound.handle_own_message,
             on_lid=self.inbound.handle_lid,
-            channel_options={"simulated": msgspec.to_builtins(self.settings.simulated)},
+            channel_options={
+                BuiltinChannel.SIMULATED: msgspec.to_builtins(self.settings.simulated)
+            },
             stagger_seconds=self.settings.daemon.restore_stagger_seconds,
         )
 

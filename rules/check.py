@@ -14,15 +14,13 @@ from rules.examples import run_example
 from rules.facts import FACTS
 from rules.problems import NO_LOCATION, RuleProblem, SourceLocation
 from rules.ruleset import Ramp
+from statemachines.vocabulary import BuiltinChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rules.examples import ExampleResult
     from rules.ruleset import Ruleset, ScoreRule, Veto
-
-
-_MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def find_unknown_routes(ruleset: Ruleset) -> tuple[RuleProblem, ...]:
             veto.place, f"Whether `{veto.route}` is installed is not known: no daemon answers here"
         )
         for veto in ruleset.vetoes
-        if veto.route not in (None, _MANUAL)
+        if veto.route not in (None, BuiltinChannel.MANUAL)
     )
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rules.conditions import AllOf, AnyOf, Leaf, Not, Op
-from rules.facts import FACTS, FactType
+from rules.facts import FACTS, WEEKDAYS, FactType
 from rules.known_values import MICRO
 from rules.ruleset import Ramp
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 _MINUTES_PER_HOUR = 60  # minutes
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def describe_value(value: object) -> str:
@@ -28,7 +27,7 @@ def describe_value(value: object) -> str:
             end = f"[{_describe_number(value.end)}, {value.end_points}]"
             return f"{{ramp: {value.fact}, from: {start}, to: {end}}}"
         case frozenset():
-            return f"[{', '.join(_WEEKDAYS[day] for day in sorted(value))}]"
+            return f"[{', '.join(WEEKDAYS[day] for day in sorted(value))}]"
         case tuple():
             return f"[{', '.join(map(describe_value, value))}]"
     if isinstance(value, bool):

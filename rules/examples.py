@@ -14,6 +14,7 @@ from rules.field_reader import FieldReader, read_mappings, read_texts
 from rules.problems import did_you_mean
 from rules.ruleset import RuleExample, RuleFormat
 from rules.verdict import Verdict
+from statemachines.vocabulary import MessageKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,7 +146,7 @@ _BASELINE = {
     "prospect.days_since_inbound": 40,
     "prospect.review": "none",
     "prospect.suppressed": False,
-    "message.kind": "commercial",
+    "message.kind": MessageKind.COMMERCIAL.value,
     "message.first_contact": True,
     "message.approved": False,
     "message.length": 140,

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from statemachines.vocabulary import BuiltinChannel, MessageKind
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""Monday is the first, as in `datetime.date.weekday`."""
+
 
 class FactType(StrEnum):
     """What a fact's value is.
@@ -143,7 +149,7 @@ _PROSPECT = (
 _MESSAGE = (
     _enum_fact(
         "message.kind",
-        "reply transactional commercial opt_out_confirmation",
+        " ".join(MessageKind),
         "What the message is, as we derived it, never as its sender declared it",
         required=True,
     ),
@@ -185,7 +191,12 @@ _HISTORY = (
 )
 
 _SESSION = (
-    _text_fact("session.channel", "The transport that would carry it", "manual", required=True),
+    _text_fact(
+        "session.channel",
+        "The transport that would carry it",
+        BuiltinChannel.MANUAL.value,
+        required=True,
+    ),
     _enum_fact(
         "session.state",
         "ready stopped starting awaiting_scan pairing connecting syncing degraded backoff"
@@ -253,7 +264,7 @@ _CLOCK = (
         high=23,
         unit="hours",
     ),
-    _enum_fact("clock.weekday", "mon tue wed thu fri sat sun", "Day where the recipient lives"),
+    _enum_fact("clock.weekday", " ".join(WEEKDAYS), "Day where the recipient lives"),
     _flag_fact("clock.holiday", "A public holiday where the recipient lives"),
     Fact(
         "clock.in_window",

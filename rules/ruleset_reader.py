@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rules.condition_reader import ConditionReader, OperandReader
 from rules.document import YamlMapping, YamlScalar, YamlSequence
 from rules.examples import read_examples
-from rules.facts import FACTS, FactType
+from rules.facts import FACTS, WEEKDAYS, FactType
 from rules.field_reader import FieldReader, read_mappings, read_named_nodes, read_texts
 from rules.problems import did_you_mean
 from rules.rule_reader import MAX_POINTS, RuleReader
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rules.problems import ProblemCollector, SourceLocation
 
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|(24):(00)")
 
 

@@ -9,9 +9,7 @@ from statemachine.states import States
 from statemachine.transition_list import TransitionList
 
 from statemachines.machine import StrictMachine
-
-MANUAL = "manual"
-"""The channel by which an operator sends by hand; every other one is automatic."""
+from statemachines.vocabulary import BuiltinChannel
 
 
 class MessageState(StrEnum):
@@ -67,6 +65,7 @@ class MessageTransition:
 
 
 _S = MessageState
+_UNSENT_STATES = (_S.QUEUED, _S.CLEARED, _S.HELD, _S.DEFERRED)
 
 MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
     MessageTransition(_S.QUEUED, _S.CLEARED, (TransitionActor.GATE,), "allowed"),
@@ -237,13 +236,13 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
             (TransitionActor.OPERATOR, TransitionActor.WITHDRAWAL),
             "a person, an opt-out or a reply",
         )
-        for source in (_S.QUEUED, _S.CLEARED, _S.HELD, _S.DEFERRED)
+        for source in _UNSENT_STATES
     ),
     *(
         MessageTransition(
             source, _S.EXPIRED, (TransitionActor.CLOCK,), "past its window: it never fires late"
         )
-        for source in (_S.QUEUED, _S.CLEARED, _S.HELD, _S.DEFERRED)
+        for source in _UNSENT_STATES
     ),
 )
 
@@ -271,13 +270,13 @@ def is_legal_transition(
 def _is_open_to_channel(move: MessageTransition, channel: str | None) -> bool:
     if channel is None or move.channels is ChannelScope.ALL:
         return True
-    return (move.channels is ChannelScope.MANUAL) == (channel == MANUAL)
+    return (move.channels is ChannelScope.MANUAL) == (channel == BuiltinChannel.MANUAL)
 
 
 _SQL_CHANNEL = {
     ChannelScope.ALL: "",
-    ChannelScope.AUTOMATIC: f" AND {{new}}.channel <> '{MANUAL}'",
-    ChannelScope.MANUAL: f" AND {{new}}.channel = '{MANUAL}'",
+    ChannelScope.AUTOMATIC: f" AND {{new}}.channel <> '{BuiltinChannel.MANUAL}'",
+    ChannelScope.MANUAL: f" AND {{new}}.channel = '{BuiltinChannel.MANUAL}'",
 }
 
 
@@ -313,6 +312,55 @@ LIVE_STATES = frozenset(MessageState) - SETTLED_STATES
 
 IN_FLIGHT_STATES = frozenset({MessageState.SENDING, MessageState.TAKEN, MessageState.REVEALED})
 """In somebody's hands: at most one of these per contact."""
+
+WAITING_STATES = source_states(MessageState.EXPIRED)
+"""In nobody's hands, and not sent yet: past its window each of these expires."""
+
+LEASED_STATES = frozenset({MessageState.TAKEN, MessageState.REVEALED})
+"""With an operator, until the lease is over."""
+
+BUSY_STATES = IN_FLIGHT_STATES | {MessageState.IN_DOUBT}
+"""On its way, or perhaps sent: nothing else goes to that contact meanwhile."""
+
+MANUAL_QUEUE_STATES = LEASED_STATES | {MessageState.CLEARED, MessageState.IN_DOUBT}
+"""What the page of messages by hand shows: to take, taken, or to settle."""
+
+REVIEWABLE_STATES = frozenset({MessageState.HELD, MessageState.DEFERRED})
+"""A person may approve or reject it."""
+
+SETTLEMENT_STATES = frozenset(
+    {MessageState.FAILED, MessageState.CANCELLED, MessageState.CONFIRMED_BY_HAND}
+)
+"""What a person may say became of a message in doubt."""
+
+PASSING_STATES = frozenset({MessageState.QUEUED, MessageState.CLEARED, MessageState.SENDING})
+"""Passed through in a moment, when all goes well: no news in a timeline."""
+
+NOT_SENT_STATES = frozenset(
+    {
+        MessageState.CLEARED,
+        MessageState.DEFERRED,
+        MessageState.FAILED,
+        MessageState.CANCELLED,
+    }
+)
+"""Certainly not sent: a message that comes here from somebody's hands gets its budget back."""
+
+LEFT_STATES = frozenset(
+    {
+        MessageState.SENT,
+        MessageState.DELIVERED,
+        MessageState.READ,
+        MessageState.CONFIRMED_BY_HAND,
+    }
+)
+"""It left, for certain."""
+
+LEFT_OR_UNCERTAIN_STATES = LEFT_STATES | {MessageState.IN_DOUBT, MessageState.REVEALED}
+"""It left, or nobody knows whether it did."""
+
+MAYBE_LEFT_STATES = LEFT_OR_UNCERTAIN_STATES | {MessageState.SENDING}
+"""It left, may have left, or is leaving: what counts against a contact's limits."""
 
 CANCELLABLE_STATES = frozenset(
     move.source
@@ -356,4 +404,4 @@ class MessageMachine(StrictMachine[MessageState]):
     @property
     def by_hand(self) -> bool:
         """Whether an operator sends this message by hand."""
-        return self.channel == MANUAL
+        return self.channel == BuiltinChannel.MANUAL

@@ -24,6 +24,13 @@ class ValidationState(StrEnum):
     ERASED = "erased"
 
 
+CHECKABLE_STATES = frozenset({ValidationState.UNCHECKED, ValidationState.EXPIRED})
+"""A check may begin."""
+
+DECIDED_STATES = frozenset({ValidationState.VALIDATED, ValidationState.NOT_REACHABLE})
+"""A check, or a person, has said whether they are reachable."""
+
+
 class ValidationEvent(StrEnum):
     """What changes a validation. Unknown is an answer of its own: it never becomes a no."""
 

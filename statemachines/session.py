@@ -70,6 +70,13 @@ class ConnectionEvent(StrEnum):
     BAN_EXPIRED = "ban_expired"
 
 
+class DesiredState(StrEnum):
+    """What a person wants of the connection; a restart of the daemon restores it."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class PhoneState(StrEnum):
     """Whether the phone that owns the account is still there."""
 

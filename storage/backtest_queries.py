@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage.connections import connect_for_reading
+from storage.evidence import EvidenceKind
 from storage.times import format_timestamp
 from storage.tx import Reader
 
@@ -96,9 +97,9 @@ def list_decision_aftermaths(reader: Reader, decisions: Sequence[str]) -> list[D
     seen = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = m.contact AND e.at > d.at"
     rows = reader.all(
         "SELECT d.id, d.message, m.state, p.id AS prospect, coalesce(p.name, '') AS name,"
-        f" m.recipient, {seen} AND e.kind = 'inbound') AS answered,"
-        f" {seen} AND e.kind = 'complaint') AS complained,"
-        f" {seen} AND e.kind = 'bounce') AS bounced"
+        f" m.recipient, {seen} AND e.kind = '{EvidenceKind.INBOUND}') AS answered,"
+        f" {seen} AND e.kind = '{EvidenceKind.COMPLAINT}') AS complained,"
+        f" {seen} AND e.kind = '{EvidenceKind.BOUNCE}') AS bounced"
         " FROM decisions AS d JOIN messages AS m ON m.id = d.message"
         f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE d.id IN ({marks})",
         tuple(decisions),

@@ -5,13 +5,15 @@ Message search, waiting counts, session activity, the funnel, rule firings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from statemachines.message import MessageState
+from statemachines.message import LEFT_OR_UNCERTAIN_STATES, LEFT_STATES, MessageState
 from storage.messages import MessageRecord, message_from_row
+from storage.sql_text import format_sql_list
+from storage.suppressions import IS_CONTACT_SUPPRESSED
 from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from storage.tx import Reader
 
 
-_LEFT_OR_UNCERTAIN = "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
-_LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand')"
+_LEFT_OR_UNCERTAIN = format_sql_list(LEFT_OR_UNCERTAIN_STATES)
+_LEFT = format_sql_list(LEFT_STATES)
+_DELIVERED = format_sql_list({MessageState.DELIVERED, MessageState.READ})
 _MIN_SEARCH_DIGITS = 3
 
 
@@ -109,7 +112,7 @@ def get_prospect_name(reader: Reader, contact: str) -> str:
 
 
 def count_messages_in_states(
-    reader: Reader, states: Sequence[MessageState], *, channel: str = ""
+    reader: Reader, states: Collection[MessageState], *, channel: str = ""
 ) -> WaitingCount:
     """Return how many messages stand in any of these states, and since when the first does."""
     marks = ", ".join("?" for _ in states)
@@ -121,7 +124,7 @@ def count_messages_in_states(
     return _waiting_count_from_row(row)
 
 
-def count_session_messages(reader: Reader, session: str, states: Sequence[MessageState]) -> int:
+def count_session_messages(reader: Reader, session: str, states: Collection[MessageState]) -> int:
     """Return how many messages of a session stand in any of these states."""
     marks = ", ".join("?" for _ in states)
     n: int = reader.value(
@@ -149,8 +152,7 @@ def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCo
         "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
         " FROM inbound WHERE own = 0 AND (:session = '' OR session = :session)"
         " GROUP BY contact) AS theirs"
-        " WHERE NOT EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = theirs.contact"
-        " AND s.lifted_at IS NULL)"
+        f" WHERE NOT {IS_CONTACT_SUPPRESSED.format(contact='theirs.contact')}"
         " AND NOT EXISTS (SELECT 1 FROM inbound AS o WHERE o.contact = theirs.contact"
         " AND o.own = 1 AND o.at > last)"
         " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = theirs.contact"
@@ -171,10 +173,10 @@ def get_message_funnel(reader: Reader, since: datetime) -> MessageFunnel:
     row = reader.one(
         "SELECT count(*) AS asked,"
         " coalesce(sum(EXISTS (SELECT 1 FROM message_history AS h WHERE h.message = m.id"
-        " AND h.state = 'cleared')), 0) AS allowed,"
+        f" AND h.state = '{MessageState.CLEARED}')), 0) AS allowed,"
         f" coalesce(sum(state IN {_LEFT}), 0) AS sent,"
-        " coalesce(sum(state IN ('delivered', 'read')), 0) AS delivered,"
-        " coalesce(sum(state = 'read'), 0) AS read,"
+        f" coalesce(sum(state IN {_DELIVERED}), 0) AS delivered,"
+        f" coalesce(sum(state = '{MessageState.READ}'), 0) AS read,"
         f" coalesce(sum(state IN {_LEFT} AND EXISTS (SELECT 1 FROM inbound AS i"
         " WHERE i.contact = m.contact AND i.own = 0"
         " AND i.at >= coalesce(m.sent_at, m.changed_at))), 0) AS answered"

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from statemachines.message import (
+    CANCELLABLE_STATES,
+    LEFT_STATES,
+    MAYBE_LEFT_STATES,
+    MessageState,
+)
+from statemachines.vocabulary import MessageKind
 from storage import (
     contacts,
     decisions,
@@ -19,6 +26,9 @@ from storage import (
     spends,
     suppressions,
 )
+from storage.evidence import EvidenceKind
+from storage.spends import FIRST_CONTACT_KINDS
+from storage.sql_text import format_sql_list
 from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
@@ -35,16 +45,20 @@ DELIVERED_WITHIN: Final = timedelta(hours=24)
 ANSWERED_WITHIN: Final = timedelta(hours=72)
 
 _FIRST_CONTACT_LEFT = (
-    "(m.state IN ('sent', 'delivered', 'read', 'confirmed_by_hand')"
-    " OR (m.state = 'failed' AND m.sent_at IS NOT NULL))"
+    f"(m.state IN {format_sql_list(LEFT_STATES)}"
+    f" OR (m.state = '{MessageState.FAILED}' AND m.sent_at IS NOT NULL))"
 )
 _EVIDENCE_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.contact AND e.at >= c.at"
-_ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = 'inbound')"
+_ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}')"
 _ANSWERED_WITHOUT_REFUSAL = (
-    f"{_EVIDENCE_SINCE} AND e.kind = 'inbound' AND e.value NOT IN ('refused', 'opt_out'))"
+    f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}'"
+    " AND e.value NOT IN ('refused', 'opt_out'))"
 )
-_COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = 'complaint')"
-_UNDELIVERED = f"(c.state = 'failed' OR (c.state = 'sent' AND NOT {_ANSWERED}))"
+_COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.COMPLAINT}')"
+_UNDELIVERED = (
+    f"(c.state = '{MessageState.FAILED}' OR (c.state = '{MessageState.SENT}' AND NOT {_ANSWERED}))"
+)
+_FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,10 @@ def get_first_contact_rates(reader: Reader, phone: str, at: datetime) -> FirstCo
         "answered_by": format_timestamp(at - ANSWERED_WITHIN),
         "delivered_by": format_timestamp(at - DELIVERED_WITHIN),
     }
-    settled = "m.state <> 'confirmed_by_hand' AND (m.state <> 'sent' OR s.at <= :delivered_by)"
+    settled = (
+        f"m.state <> '{MessageState.CONFIRMED_BY_HAND}'"
+        f" AND (m.state <> '{MessageState.SENT}' OR s.at <= :delivered_by)"
+    )
     return FirstContactRates(
         answered=_count_share(reader, _ANSWERED_WITHOUT_REFUSAL, "s.at <= :answered_by", times),
         undelivered=_count_share(reader, _UNDELIVERED, settled, times),
@@ -91,7 +108,7 @@ def _count_share(
     row = reader.one(
         f"SELECT coalesce(sum({counted}), 0) AS n, count(*) AS latest FROM"
         " (SELECT m.contact, m.state, s.at FROM spends AS s JOIN messages AS m ON m.id = s.message"
-        " WHERE s.phone = :phone AND s.kind IN ('new_chat', 'manual_new_chat')"
+        f" WHERE s.phone = :phone AND s.kind IN {_FIRST_CONTACT_KINDS}"
         f" AND s.message IS NOT NULL AND {_FIRST_CONTACT_LEFT} AND {ripe}"
         f" ORDER BY s.at DESC LIMIT {LATEST_FIRST_CONTACTS}) AS c",
         values,
@@ -99,9 +116,8 @@ def _count_share(
     return FirstContactShare(row["n"], row["latest"]) if row else FirstContactShare(0, 0)
 
 
-_MAYBE_LEFT = (
-    "('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
-)
+_MAYBE_LEFT = format_sql_list(MAYBE_LEFT_STATES)
+_MAYBE_LEFT_OR_CANCELLABLE = format_sql_list(MAYBE_LEFT_STATES | CANCELLABLE_STATES)
 _LEFT_AT = "coalesce(sent_at, changed_at)"
 """When a message left: a receipt that came later does not make it younger."""
 
@@ -227,43 +243,49 @@ def _count_campaign_messages(reader: Reader, campaign: str | None) -> int | None
 
 
 def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) -> ContactHistory:
-    def left_since(days: float) -> int:
-        since = format_timestamp(at - timedelta(days=days))
-        n: int = reader.value(
-            "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
-            f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ?",
-            (message.contact, message.id, since),
-        )
-        return n
+    def count_since(days: float) -> int:
+        return _count_left_since(reader, message, format_timestamp(at - timedelta(days=days)))
 
     answered = reader.value(
         "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0", (message.contact,)
     )
-    unanswered = reader.value(
+    return ContactHistory(
+        sent_24h=count_since(1),
+        sent_7d=count_since(7),
+        sent_30d=count_since(30),
+        ever=count_since(36500),
+        unanswered=_count_left_since(reader, message, answered or ""),
+        duplicate=_is_duplicate(reader, message, at - timedelta(days=30)),
+        recent_texts=_list_recent_texts(reader, message, at - timedelta(days=1)),
+    )
+
+
+def _count_left_since(reader: Reader, message: MessageRecord, since: str) -> int:
+    n: int = reader.value(
         "SELECT count(*) FROM messages WHERE contact = ? AND id <> ?"
         f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ?",
-        (message.contact, message.id, answered or ""),
+        (message.contact, message.id, since),
     )
-    duplicate = reader.value(
+    return n
+
+
+def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bool:
+    """Tell whether an older message with the same text went to the contact, or still may."""
+    found = reader.value(
         "SELECT 1 FROM messages WHERE contact = ? AND id < ? AND body_hash = ?"
-        f" AND (state IN {_MAYBE_LEFT}"
-        " OR state IN ('queued', 'cleared', 'held', 'deferred', 'taken'))"
-        " AND created_at > ?",
-        (message.contact, message.id, message.body_hash, format_timestamp(at - timedelta(days=30))),
+        f" AND state IN {_MAYBE_LEFT_OR_CANCELLABLE} AND created_at > ?",
+        (message.contact, message.id, message.body_hash, format_timestamp(since)),
     )
+    return bool(found)
+
+
+def _list_recent_texts(reader: Reader, message: MessageRecord, since: datetime) -> tuple[str, ...]:
+    """Return the latest commercial texts that went to others."""
     # By name: left to itself the planner walks through everything that ever left.
-    texts = reader.all(
+    rows = reader.all(
         "SELECT text FROM messages INDEXED BY messages_sold_lately"
-        " WHERE contact <> ? AND kind = 'commercial'"
+        f" WHERE contact <> ? AND kind = '{MessageKind.COMMERCIAL}'"
         f" AND state IN {_MAYBE_LEFT} AND {_LEFT_AT} > ? ORDER BY {_LEFT_AT} DESC LIMIT ?",
-        (message.contact, format_timestamp(at - timedelta(days=1)), _COMPARED_TEXTS),
+        (message.contact, format_timestamp(since), _COMPARED_TEXTS),
     )
-    return ContactHistory(
-        sent_24h=left_since(1),
-        sent_7d=left_since(7),
-        sent_30d=left_since(30),
-        ever=left_since(36500),
-        unanswered=unanswered,
-        duplicate=bool(duplicate),
-        recent_texts=tuple(row["text"] for row in texts),
-    )
+    return tuple(row["text"] for row in rows)

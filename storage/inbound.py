@@ -6,20 +6,14 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
-from statemachines.message import MessageState
+from statemachines.message import LEFT_STATES, MessageState
+from storage.sql_text import format_sql_list
 from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
-_LEFT_OR_IN_DOUBT = tuple(
-    state.value
-    for state in (
-        MessageState.SENT,
-        MessageState.DELIVERED,
-        MessageState.READ,
-        MessageState.IN_DOUBT,
-        MessageState.CONFIRMED_BY_HAND,
-    )
-)
+# Fewer than MAYBE_LEFT_STATES: a link that was only shown, or a message that is just leaving, does
+# not make what the owner types on the phone the second message of a chat.
+_LEFT_OR_IN_DOUBT = format_sql_list(LEFT_STATES | {MessageState.IN_DOUBT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +102,11 @@ def list_inbound(
 
 def is_new_chat(reader: Reader, contact: str) -> bool:
     """Tell whether nothing ever went between us and them, in either direction."""
-    marks = ", ".join("?" for _ in _LEFT_OR_IN_DOUBT)
     found = reader.value(
         "SELECT 1 FROM inbound WHERE contact = ?"
-        f" UNION ALL SELECT 1 FROM messages WHERE contact = ? AND state IN ({marks}) LIMIT 1",
-        (contact, contact, *_LEFT_OR_IN_DOUBT),
+        " UNION ALL SELECT 1 FROM messages WHERE contact = ?"
+        f" AND state IN {_LEFT_OR_IN_DOUBT} LIMIT 1",
+        (contact, contact),
     )
     return found is None
 

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 from statemachines.message import (
     CANCELLABLE_STATES,
     IN_FLIGHT_STATES,
+    LEASED_STATES,
+    NOT_SENT_STATES,
     MessageState,
     is_legal_transition,
 )
+from statemachines.vocabulary import MessageKind
 from storage import spends
 from storage.errors import StorageError
+from storage.sql_text import format_sql_list
 from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
@@ -32,9 +36,8 @@ _TIME_COLUMNS = frozenset(
     {"created_at", "changed_at", "not_before", "not_after", "due_at", "sent_at", "lease_until"}
 )
 _FLAG_COLUMNS = frozenset({"first_contact", "needs_review"})
-_CERTAINLY_NOT_SENT = frozenset(
-    {MessageState.CLEARED, MessageState.DEFERRED, MessageState.FAILED, MessageState.CANCELLED}
-)
+_IS_NO_CONFIRMATION = f"kind <> '{MessageKind.OPT_OUT_CONFIRMATION}'"
+_IS_CANCELLABLE = f"state IN {format_sql_list(CANCELLABLE_STATES)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class MessageRecord:
     created_at: datetime
     changed_at: datetime
     not_after: datetime
-    kind: str = "commercial"
+    kind: str = MessageKind.COMMERCIAL
     not_before: datetime | None = None
     idempotency_key: str | None = None
     request_hash: str = ""
@@ -192,7 +195,7 @@ def transition_message(
         f"UPDATE messages SET {assignments} WHERE id = ?",
         [*map(_message_value_to_column, changes.values()), message],
     )
-    if before.state in IN_FLIGHT_STATES and target in _CERTAINLY_NOT_SENT:
+    if before.state in IN_FLIGHT_STATES and target in NOT_SENT_STATES:
         spends.refund_message_spends(tx, message)
     after = require_message(tx, message)
     _record_transition(tx, after, previous=before.state, who=who)
@@ -205,7 +208,7 @@ def _reset_columns(before: MessageRecord, target: MessageState) -> dict[str, obj
     changes: dict[str, object] = {"in_flight_key": key}
     if target is not MessageState.DEFERRED:
         changes |= {"due_at": None, "waits_for": None}
-    if target not in {MessageState.TAKEN, MessageState.REVEALED, MessageState.IN_DOUBT}:
+    if target not in LEASED_STATES | {MessageState.IN_DOUBT}:
         changes |= {"lease_until": None}
     if target in {MessageState.CLEARED, MessageState.QUEUED}:
         changes |= {"taken_by": None, "needs_review": 0}
@@ -254,11 +257,9 @@ def cancel_unsent_messages(
 
     With ``commercial_only`` replies and confirmations stay.
     """
-    kinds = "AND kind = 'commercial'" if commercial_only else "AND kind <> 'opt_out_confirmation'"
+    kinds = f"kind = '{MessageKind.COMMERCIAL}'" if commercial_only else _IS_NO_CONFIRMATION
     found = tx.all(
-        f"SELECT id FROM messages WHERE contact = ? {kinds}"
-        f" AND {_state_condition(CANCELLABLE_STATES)}",
-        (contact,),
+        f"SELECT id FROM messages WHERE contact = ? AND {kinds} AND {_IS_CANCELLABLE}", (contact,)
     )
     for row in found:
         transition_message(
@@ -271,11 +272,6 @@ def cancel_unsent_messages(
             who=who,
         )
     return len(found)
-
-
-def _state_condition(states: Iterable[MessageState]) -> str:
-    words = ", ".join(f"'{state.value}'" for state in sorted(states))
-    return f"state IN ({words})"
 
 
 def list_message_history(reader: Reader, message: str) -> list[sqlite3.Row]:
@@ -291,7 +287,7 @@ def list_messages(
     reader: Reader, *, states: Iterable[MessageState] = (), after: str = "", limit: int = 50
 ) -> list[MessageRecord]:
     """Return messages, newest first, that come after the id ``after`` in that order."""
-    chosen = _state_condition(states) if (states := tuple(states)) else "1"
+    chosen = f"state IN {format_sql_list(states)}" if (states := tuple(states)) else "1"
     rows = reader.all(
         f"SELECT * FROM messages WHERE {chosen} AND (? = '' OR id < ?) ORDER BY id DESC LIMIT ?",
         (after, after, limit),
@@ -307,10 +303,9 @@ def count_messages_by_state(reader: Reader) -> dict[str, int]:
 
 def count_cancellable_messages(reader: Reader, contact: str) -> int:
     """Return how many messages to a contact would be cancelled if they asked for no more."""
-    states = ", ".join(f"'{state.value}'" for state in sorted(CANCELLABLE_STATES))
     n: int = reader.value(
-        "SELECT count(*) FROM messages WHERE contact = ? AND kind <> 'opt_out_confirmation'"
-        f" AND state IN ({states})",
+        "SELECT count(*) FROM messages WHERE contact = ?"
+        f" AND {_IS_NO_CONFIRMATION} AND {_IS_CANCELLABLE}",
         (contact,),
     )
     return n

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from storage.prospects import ProspectRecord, prospect_from_row
+from storage.suppressions import IS_CONTACT_SUPPRESSED
 
 if TYPE_CHECKING:
     from storage.tx import Reader
@@ -13,9 +14,7 @@ from statemachines.prospect import ValidationState
 from storage.tx import Reader
 
 _MIN_SEARCH_DIGITS: Final = 3
-_IS_SUPPRESSED: Final = (
-    "EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = p.contact AND s.lifted_at IS NULL)"
-)
+_IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
 
 
 @dataclass(frozen=True, slots=True)

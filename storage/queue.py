@@ -5,25 +5,41 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from statemachines.message import MessageState
+from statemachines.message import (
+    BUSY_STATES,
+    LEASED_STATES,
+    LEFT_STATES,
+    MANUAL_QUEUE_STATES,
+    WAITING_STATES,
+    MessageState,
+    TransitionActor,
+)
+from statemachines.vocabulary import BuiltinChannel, MessageKind, WaitsFor
 from storage import receipts
 from storage.messages import MessageRecord, message_from_row, require_message, transition_message
+from storage.sql_text import format_sql_list
 from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx
 
-_CLOCK_ACTOR = "clock"
-_IS_WAITING = "state IN ('queued', 'cleared', 'held', 'deferred')"
-_ON_ITS_WAY = "('sending', 'taken', 'revealed', 'in_doubt')"
-_LEFT = "('sent', 'delivered', 'read', 'confirmed_by_hand')"
+_CLOCK_ACTOR = TransitionActor.CLOCK
+_IS_WAITING = f"state IN {format_sql_list(WAITING_STATES)}"
+_IS_LEASED = f"state IN {format_sql_list(LEASED_STATES)}"
+_IS_BUSY = f"state IN {format_sql_list(BUSY_STATES)}"
+_HAS_LEFT = f"state IN {format_sql_list(LEFT_STATES)}"
+_REPLIES_FIRST = f"ORDER BY kind = '{MessageKind.COMMERCIAL}', created_at, id"
+NEEDS_REVIEW = (
+    f"(m.state = '{MessageState.HELD}'"
+    f" OR (m.state = '{MessageState.DEFERRED}' AND m.needs_review = 1))"
+)
+"""A message ``m`` that needs a person's decision."""
 
 
 def list_queued_messages(reader: Reader, limit: int) -> list[MessageRecord]:
     """Return queued messages, replies first, then in the order they came."""
     rows = reader.all(
-        "SELECT * FROM messages WHERE state = 'queued'"
-        " ORDER BY kind = 'commercial', created_at, id LIMIT ?",
+        f"SELECT * FROM messages WHERE state = '{MessageState.QUEUED}' {_REPLIES_FIRST} LIMIT ?",
         (limit,),
     )
     return [message_from_row(row) for row in rows]
@@ -44,13 +60,14 @@ def get_next_cleared_message(
     """
     marks = ", ".join("?" for _ in skipped_messages)
     row = reader.one(
-        "SELECT * FROM messages AS m WHERE state = 'cleared' AND session = ?"
-        " AND channel <> 'manual' AND coalesce(not_before, '') <= ? AND not_after > ?"
+        f"SELECT * FROM messages AS m WHERE state = '{MessageState.CLEARED}' AND session = ?"
+        f" AND channel <> '{BuiltinChannel.MANUAL}'"
+        " AND coalesce(not_before, '') <= ? AND not_after > ?"
         " AND (? OR first_contact = 0 OR EXISTS (SELECT 1 FROM messages AS o"
-        f" WHERE o.contact = m.contact AND o.state IN {_LEFT}))"
+        f" WHERE o.contact = m.contact AND o.{_HAS_LEFT}))"
         f" AND id NOT IN ({marks}) AND NOT EXISTS (SELECT 1 FROM messages AS o"
-        f" WHERE o.contact = m.contact AND o.state IN {_ON_ITS_WAY})"
-        " ORDER BY kind = 'commercial', created_at, id LIMIT 1",
+        f" WHERE o.contact = m.contact AND o.{_IS_BUSY})"
+        f" {_REPLIES_FIRST} LIMIT 1",
         (session, format_timestamp(at), format_timestamp(at), new_chats, *skipped_messages),
     )
     return message_from_row(row) if row else None
@@ -60,7 +77,7 @@ def is_contact_busy(reader: Reader, contact: str, other_than: str) -> bool:
     """Tell whether another message of the contact is on its way or in doubt."""
     return bool(
         reader.value(
-            f"SELECT 1 FROM messages WHERE contact = ? AND id <> ? AND state IN {_ON_ITS_WAY}",
+            f"SELECT 1 FROM messages WHERE contact = ? AND id <> ? AND {_IS_BUSY}",
             (contact, other_than),
         )
     )
@@ -74,7 +91,7 @@ def requeue_due_messages(tx: Tx, at: datetime) -> int:
 
 
 def requeue_waiting_messages(
-    tx: Tx, at: datetime, waits_for: str, *, session: str = "", contact: str = ""
+    tx: Tx, at: datetime, waits_for: WaitsFor, *, session: str = "", contact: str = ""
 ) -> int:
     """Put deferred messages that wait for something that just happened back before the gate."""
     return _requeue_messages(
@@ -104,9 +121,10 @@ def _requeue_messages(
     *,
     cleared: bool = False,
 ) -> int:
-    states = "('deferred', 'cleared')" if cleared else "('deferred')"
+    states = {MessageState.DEFERRED, MessageState.CLEARED} if cleared else {MessageState.DEFERRED}
     rows = tx.all(
-        f"SELECT id FROM messages WHERE state IN {states} AND {where} ORDER BY id", params
+        f"SELECT id FROM messages WHERE state IN {format_sql_list(states)} AND {where} ORDER BY id",
+        params,
     )
     for row in rows:
         transition_message(
@@ -143,7 +161,7 @@ def expire_messages(tx: Tx, at: datetime) -> int:
 def end_expired_leases(tx: Tx, at: datetime) -> int:
     """End manual leases that are over: unseen ones go back, revealed ones are in doubt."""
     rows = tx.all(
-        "SELECT id, state FROM messages WHERE state IN ('taken', 'revealed') AND lease_until <= ?",
+        f"SELECT id, state FROM messages WHERE {_IS_LEASED} AND lease_until <= ?",
         (format_timestamp(at),),
     )
     for row in rows:
@@ -164,7 +182,7 @@ def end_expired_leases(tx: Tx, at: datetime) -> int:
 
 def return_taken_messages(tx: Tx, at: datetime, *, who: str) -> None:
     """Give every taken message back, because sending was halted."""
-    for row in tx.all("SELECT id FROM messages WHERE state = 'taken'"):
+    for row in tx.all(f"SELECT id FROM messages WHERE state = '{MessageState.TAKEN}'"):
         transition_message(
             tx,
             row["id"],
@@ -181,7 +199,7 @@ def mark_sending_in_doubt(tx: Tx, at: datetime) -> int:
 
     But where a receipt came before the crash, it tells.
     """
-    rows = tx.all("SELECT id, contact FROM messages WHERE state = 'sending'")
+    rows = tx.all(f"SELECT id, contact FROM messages WHERE state = '{MessageState.SENDING}'")
     for row in rows:
         transition_message(
             tx,
@@ -200,9 +218,9 @@ def get_next_due_time(reader: Reader) -> datetime | None:
     """Return the next moment at which the clock alone moves a message, or None."""
     text = reader.value(
         "SELECT min(t) FROM ("
-        " SELECT min(due_at) AS t FROM messages WHERE state = 'deferred'"
+        f" SELECT min(due_at) AS t FROM messages WHERE state = '{MessageState.DEFERRED}'"
         f" UNION ALL SELECT min(not_after) FROM messages WHERE {_IS_WAITING}"
-        " UNION ALL SELECT min(lease_until) FROM messages WHERE state IN ('taken', 'revealed'))"
+        f" UNION ALL SELECT min(lease_until) FROM messages WHERE {_IS_LEASED})"
     )
     return parse_timestamp(text) if text else None
 
@@ -211,7 +229,7 @@ def list_sessions_with_newly_due(reader: Reader, since: datetime, at: datetime) 
     """Return the sessions with a cleared message whose ``not_before`` came in this stretch."""
     rows = reader.all(
         "SELECT DISTINCT session FROM messages"
-        " WHERE state = 'cleared' AND not_before > ? AND not_before <= ?",
+        f" WHERE state = '{MessageState.CLEARED}' AND not_before > ? AND not_before <= ?",
         (format_timestamp(since), format_timestamp(at)),
     )
     return [row["session"] for row in rows]
@@ -220,7 +238,9 @@ def list_sessions_with_newly_due(reader: Reader, since: datetime, at: datetime) 
 def list_sessions_with_cleared(reader: Reader, contact: str) -> list[str]:
     """Return the sessions with a cleared message for a contact who has just become free."""
     rows = reader.all(
-        "SELECT DISTINCT session FROM messages WHERE state = 'cleared' AND contact = ?", (contact,)
+        f"SELECT DISTINCT session FROM messages WHERE state = '{MessageState.CLEARED}'"
+        " AND contact = ?",
+        (contact,),
     )
     return [row["session"] for row in rows]
 
@@ -228,8 +248,7 @@ def list_sessions_with_cleared(reader: Reader, contact: str) -> list[str]:
 def list_messages_for_review(reader: Reader, limit: int) -> list[MessageRecord]:
     """Return what needs a person's word, longest waiting first, deferred ones included."""
     rows = reader.all(
-        "SELECT * FROM messages WHERE state = 'held' OR (state = 'deferred' AND needs_review = 1)"
-        " ORDER BY created_at, id LIMIT ?",
+        f"SELECT * FROM messages AS m WHERE {NEEDS_REVIEW} ORDER BY created_at, id LIMIT ?",
         (limit,),
     )
     return [message_from_row(row) for row in rows]
@@ -258,8 +277,8 @@ def mark_message_reviewed(tx: Tx, message: str) -> MessageRecord:
 def list_manual_messages(reader: Reader, limit: int) -> list[MessageRecord]:
     """Return what a person may take, or has taken, longest waiting first."""
     rows = reader.all(
-        "SELECT * FROM messages WHERE channel = 'manual'"
-        " AND state IN ('cleared', 'taken', 'revealed', 'in_doubt')"
+        f"SELECT * FROM messages WHERE channel = '{BuiltinChannel.MANUAL}'"
+        f" AND state IN {format_sql_list(MANUAL_QUEUE_STATES)}"
         " ORDER BY created_at, id LIMIT ?",
         (limit,),
     )
@@ -269,7 +288,7 @@ def list_manual_messages(reader: Reader, limit: int) -> list[MessageRecord]:
 def find_open_manual_message(reader: Reader, operator: str) -> str | None:
     """Return the message that an operator has taken and not finished, or None."""
     message: str | None = reader.value(
-        "SELECT id FROM messages WHERE state IN ('taken', 'revealed') AND taken_by = ?",
+        f"SELECT id FROM messages WHERE {_IS_LEASED} AND taken_by = ?",
         (operator,),
     )
     return message

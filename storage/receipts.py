@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from statemachines.message import MessageState, is_legal_transition
+from statemachines.message import MessageState, TransitionActor, is_legal_transition
 from storage import messages
 from storage.messages import MessageRecord
 from storage.times import format_timestamp, parse_timestamp
@@ -27,7 +27,7 @@ _SENTENCES: Final = {
     MessageState.READ: "They read it.",
     MessageState.FAILED: "WhatsApp says that it could not be delivered.",
 }
-_RECEIPT_ACTOR: Final = "receipt"
+_RECEIPT_ACTOR: Final = TransitionActor.RECEIPT
 _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 """Receipts carry the platform's time, in whole seconds, and its clock is not ours."""
 

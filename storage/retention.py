@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from statemachines.message import SETTLED_STATES
+from storage.sql_text import format_sql_list
 from storage.times import format_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Tx
 
-_SETTLED_STATES = ", ".join(f"'{state.value}'" for state in sorted(SETTLED_STATES))
+_SETTLED = format_sql_list(SETTLED_STATES)
 _UNCONTACTED_PROSPECTS = (
     "SELECT p.contact FROM prospects AS p WHERE p.created_at < ?"
     " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact)"
@@ -25,7 +26,7 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
     return (
         tx.execute(
             "UPDATE messages SET text = '' WHERE id IN (SELECT id FROM messages"
-            f" WHERE text <> '' AND state IN ({_SETTLED_STATES}) AND changed_at < ? LIMIT ?)",
+            f" WHERE text <> '' AND state IN {_SETTLED} AND changed_at < ? LIMIT ?)",
             cut,
         ).rowcount
         + tx.execute(

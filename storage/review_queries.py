@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import prospect_reviews
 from storage.console_queries import ListedMessage
 from storage.messages import message_from_row
 from storage.prospect_reviews import CURRENT_PROSPECT_REVIEW
 from storage.prospects import ProspectRecord, prospect_from_row
+from storage.queue import NEEDS_REVIEW
+from storage.sql_text import format_sql_list
+from storage.suppressions import IS_CONTACT_SUPPRESSED
 from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
@@ -25,16 +29,15 @@ if TYPE_CHECKING:
 MAX_UNKNOWN_ANSWERS: Final = 3
 """After so many answers that say nothing only a person's word helps."""
 
-_MESSAGE_NEEDS_REVIEW: Final = "(m.state = 'held' OR (m.state = 'deferred' AND m.needs_review = 1))"
+_OUT_OF_REACH: Final = format_sql_list({ValidationState.NOT_REACHABLE, ValidationState.ERASED})
 _PROSPECT_OPEN: Final = (
     "p.permission NOT IN ('none', 'refused')"
-    " AND NOT EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = p.contact"
-    " AND s.lifted_at IS NULL)"
+    f" AND NOT {IS_CONTACT_SUPPRESSED.format(contact='p.contact')}"
     " AND NOT EXISTS (SELECT 1 FROM messages AS m"
-    f" WHERE m.contact = p.contact AND {_MESSAGE_NEEDS_REVIEW})"
+    f" WHERE m.contact = p.contact AND {NEEDS_REVIEW})"
 )
 _NUMBER_NEEDS_REVIEW: Final = (
-    "p.validation IN ('unchecked', 'expired')"
+    f"p.validation IN {format_sql_list(CHECKABLE_STATES)}"
     f" AND (p.check_attempts >= {MAX_UNKNOWN_ANSWERS} OR p.line_type = 'fixed_line')"
     f" AND {_PROSPECT_OPEN}"
 )
@@ -47,7 +50,7 @@ _PROSPECTS_NEEDING_REVIEW: Final = (
     " (SELECT id FROM prospects WHERE score_contactabilidad BETWEEN :lowest AND :highest"
     " UNION SELECT w.id FROM contacts AS a JOIN prospects AS w ON w.contact = a.id"
     " WHERE a.review_reason IS NOT NULL)"
-    f" AND {_PROSPECT_OPEN} AND p.validation NOT IN ('not_reachable', 'erased')"
+    f" AND {_PROSPECT_OPEN} AND p.validation NOT IN {_OUT_OF_REACH}"
     f" AND NOT ({_NUMBER_NEEDS_REVIEW})"
     f" AND NOT EXISTS ({CURRENT_PROSPECT_REVIEW.format(contact='p.contact')})"
 )
@@ -79,7 +82,7 @@ def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
     """
     waiting = reader.all(
         "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
-        f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE {_MESSAGE_NEEDS_REVIEW}"
+        f" LEFT JOIN prospects AS p ON p.contact = m.contact WHERE {NEEDS_REVIEW}"
         " ORDER BY m.created_at, m.id LIMIT ?",
         (limit,),
     )
@@ -90,7 +93,7 @@ def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
     return ReviewQueue(
         [ListedMessage(message_from_row(row), row["prospect_name"]) for row in waiting],
         [prospect_from_row(row) for row in numbers],
-        reader.value(f"SELECT count(*) FROM messages AS m WHERE {_MESSAGE_NEEDS_REVIEW}"),
+        reader.value(f"SELECT count(*) FROM messages AS m WHERE {NEEDS_REVIEW}"),
         reader.value(f"SELECT count(*) FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW}"),
     )
 

@@ -175,7 +175,7 @@ CREATE TABLE messages (
     not_before TEXT,
     not_after TEXT NOT NULL,             -- past it the message expires; it never fires late
     due_at TEXT,                         -- when a deferred message is judged again, if a time says
-    waits_for TEXT,                      -- what else ends the deferral: checked, session, halt
+    waits_for TEXT CHECK (waits_for IN ('checked', 'halt', 'session')), -- what else ends it
     needs_review INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, -- sends that were certainly refused
     faults INTEGER NOT NULL DEFAULT 0,   -- gate faults in a row
@@ -387,13 +387,13 @@ CREATE INDEX prospect_reviews_by_contact ON prospect_reviews (contact, id);
 
 -- Indexes that hold just the rows that are counted: the gate counts before every message. SQLite
 -- takes a partial index only for a query that repeats its condition word for word, so the lists
--- here stand in the order that the queries have.
+-- here are sorted, as storage/sql_text.py writes those of the queries.
 
 CREATE INDEX spends_of_first_contacts ON spends (phone, at)
-WHERE kind IN ('new_chat', 'manual_new_chat') AND message IS NOT NULL;
+WHERE kind IN ('manual_new_chat', 'new_chat') AND message IS NOT NULL;
 CREATE INDEX messages_by_campaign ON messages (campaign, state) WHERE campaign IS NOT NULL;
 CREATE INDEX prospects_by_score ON prospects (score_contactabilidad);
 CREATE INDEX contacts_to_review ON contacts (id) WHERE review_reason IS NOT NULL;
 CREATE INDEX messages_sold_lately ON messages (coalesce(sent_at, changed_at))
 WHERE kind = 'commercial' AND state IN
-('sending', 'sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed');
+('confirmed_by_hand', 'delivered', 'in_doubt', 'read', 'revealed', 'sending', 'sent');

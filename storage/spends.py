@@ -21,6 +21,9 @@ class SpendKind(StrEnum):
     CHECK = "check"
 
 
+FIRST_CONTACT_KINDS = frozenset({SpendKind.NEW_CHAT, SpendKind.MANUAL_NEW_CHAT})
+
+
 def insert_spend(
     tx: Tx, phone: str, kind: SpendKind, *, session: str, message: str | None, at: datetime
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.times import format_timestamp, parse_timestamp
@@ -19,6 +20,14 @@ _ACTIVE_OF_CONTACT = (
     "lifted_at IS NULL AND (contact = :contact"
     " OR alias_hash IN (SELECT alias_hash FROM aliases WHERE contact = :contact))"
 )
+
+
+IS_CONTACT_SUPPRESSED: Final = (
+    "EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = {contact} AND s.lifted_at IS NULL)"
+)
+"""Whether a suppression stands on the contact itself, for lists; ``{contact}`` is a column.
+
+The gate asks `is_contact_suppressed`, which looks at every alias."""
 
 
 class SuppressionSource(StrEnum):

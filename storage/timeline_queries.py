@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from statemachines.message import MessageState
+from statemachines.message import LEFT_OR_UNCERTAIN_STATES, PASSING_STATES, MessageState
+from storage.sql_text import format_sql_list
 from storage.times import parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader
 
 
-_LEFT_OR_UNCERTAIN: Final = (
-    "('sent', 'delivered', 'read', 'confirmed_by_hand', 'in_doubt', 'revealed')"
-)
-_TRANSIENT_STATES: Final = "('queued', 'cleared', 'sending')"
+_LEFT_OR_UNCERTAIN: Final = format_sql_list(LEFT_OR_UNCERTAIN_STATES)
+_PASSING: Final = format_sql_list(PASSING_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def list_contact_message_history(
     """
     rows = reader.all(
         "SELECT h.* FROM message_history AS h JOIN messages AS m ON m.id = h.message"
-        f" WHERE m.contact = ? AND (h.state NOT IN {_TRANSIENT_STATES}"
+        f" WHERE m.contact = ? AND (h.state NOT IN {_PASSING}"
         " OR h.reason_code = 'approved')"
         " ORDER BY h.id DESC LIMIT ?",
         (contact, limit),

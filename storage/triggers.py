@@ -8,11 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-from statemachines.message import WIRE_ID_STATES, MessageState, build_transition_guard
-
-
-def _quote_states(states: frozenset[MessageState]) -> str:
-    return ", ".join(f"'{state}'" for state in sorted(states))
+from statemachines.message import (
+    LEASED_STATES,
+    WIRE_ID_STATES,
+    MessageState,
+    build_transition_guard,
+)
+from storage.sql_text import format_sql_list
 
 
 def _format_trigger(
@@ -25,10 +27,10 @@ def _format_trigger(
 
 
 _PROOF_MISSING = (
-    f"(NEW.state IN ({_quote_states(WIRE_ID_STATES)}) AND coalesce(NEW.wire_id, '') = '')"
-    " OR (NEW.state = 'sending' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
+    f"(NEW.state IN {format_sql_list(WIRE_ID_STATES)} AND coalesce(NEW.wire_id, '') = '')"
+    f" OR (NEW.state = '{MessageState.SENDING}' AND (NEW.decision IS NULL OR NEW.permit IS NULL"
     " OR NEW.in_flight_key IS NULL))"
-    " OR (NEW.state IN ('taken', 'revealed')"
+    f" OR (NEW.state IN {format_sql_list(LEASED_STATES)}"
     " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
 )
 _TEXT_REWRITTEN = (
@@ -39,7 +41,7 @@ _TEXT_REWRITTEN = (
 MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
     "messages_begin_queued": (
         "INSERT",
-        "NEW.state <> 'queued'",
+        f"NEW.state <> '{MessageState.QUEUED}'",
         "a message begins as queued",
     ),
     "messages_move_legally": (
@@ -54,7 +56,7 @@ MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
     ),
     "messages_change_channel_before_the_gate": (
         "UPDATE OF channel",
-        "NEW.channel <> OLD.channel AND NEW.state <> 'queued'",
+        f"NEW.channel <> OLD.channel AND NEW.state <> '{MessageState.QUEUED}'",
         "a message changes its channel only to be judged again",
     ),
     "messages_keep_their_session": (

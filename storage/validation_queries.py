@@ -8,11 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from statemachines.message import MessageState
+from statemachines.prospect import CHECKABLE_STATES, DECIDED_STATES, ValidationState
+from statemachines.session import CAN_SEND_STATES
+from statemachines.vocabulary import BuiltinChannel, WaitsFor
 from storage.prospects import ProspectRecord, prospect_from_row
+from storage.sql_text import format_sql_list
 from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader
 
-_MANUAL = "manual"  # a person's own phone, to which there is no line
+_WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{WaitsFor.CHECKED}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +34,10 @@ def list_check_sessions(reader: Reader) -> list[CheckSession]:
     rows = reader.all(
         "SELECT s.name, s.phone, n.first_linked_at FROM sessions AS s"
         " JOIN numbers AS n ON n.phone = s.phone"
-        " WHERE s.connection = 'ready' AND s.deleted_at IS NULL AND n.banned_at IS NULL"
+        f" WHERE s.connection IN {format_sql_list(CAN_SEND_STATES)}"
+        " AND s.deleted_at IS NULL AND n.banned_at IS NULL"
         " AND s.channel <> ? ORDER BY n.first_linked_at, s.name",
-        (_MANUAL,),
+        (BuiltinChannel.MANUAL,),  # a person's own phone, to which there is no connection
     )
     return [
         CheckSession(row["name"], row["phone"], parse_timestamp(row["first_linked_at"]))
@@ -48,8 +54,8 @@ def list_prospects_awaiting_check(
     """
     rows = reader.all(
         "SELECT p.id FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"
-        " WHERE m.state = 'deferred' AND m.waits_for = 'checked'"
-        " AND p.validation IN ('unchecked', 'expired')"
+        f" WHERE {_WAITS_FOR_CHECK}"
+        f" AND p.validation IN {format_sql_list(CHECKABLE_STATES)}"
         " AND (p.checked_at IS NULL OR p.checked_at <= ?)"
         " GROUP BY p.id ORDER BY min(m.created_at), p.id LIMIT ?",
         (format_timestamp(checked_before), limit),
@@ -61,8 +67,8 @@ def list_contacts_with_answered_check(reader: Reader) -> list[str]:
     """Return contacts whose messages wait for a check although the answer is there."""
     rows = reader.all(
         "SELECT DISTINCT m.contact FROM messages AS m JOIN prospects AS p ON p.contact = m.contact"
-        " WHERE m.state = 'deferred' AND m.waits_for = 'checked'"
-        " AND p.validation IN ('validated', 'not_reachable')"
+        f" WHERE {_WAITS_FOR_CHECK}"
+        f" AND p.validation IN {format_sql_list(DECIDED_STATES)}"
     )
     return [row["contact"] for row in rows]
 
@@ -70,7 +76,8 @@ def list_contacts_with_answered_check(reader: Reader) -> list[str]:
 def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
     """Return validated prospects whose validation has run out."""
     rows = reader.all(
-        "SELECT * FROM prospects WHERE validation = 'validated' AND expires_at <= ?"
+        f"SELECT * FROM prospects WHERE validation = '{ValidationState.VALIDATED}'"
+        " AND expires_at <= ?"
         " ORDER BY expires_at LIMIT ?",
         (format_timestamp(at), limit),
     )
@@ -80,7 +87,8 @@ def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[Pro
 def list_unanswered_checks(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
     """Return prospects whose check began before a moment and never got an answer."""
     rows = reader.all(
-        "SELECT * FROM prospects WHERE validation = 'checking' AND updated_at <= ?"
+        f"SELECT * FROM prospects WHERE validation = '{ValidationState.CHECKING}'"
+        " AND updated_at <= ?"
         " ORDER BY updated_at LIMIT ?",
         (format_timestamp(before), limit),
     )

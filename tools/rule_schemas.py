@@ -7,10 +7,9 @@ from typing import Any
 
 from rules.condition_reader import OPERATORS
 from rules.conditions import Op
-from rules.facts import FACTS, Fact, FactType
+from rules.facts import FACTS, WEEKDAYS, Fact, FactType
 from rules.rule_reader import MAX_POINTS
 from rules.ruleset import RuleFormat
-from rules.ruleset_reader import WEEKDAYS
 from rules.verdict import Verdict
 
 JsonSchema = dict[str, Any]

@@ -12,6 +12,24 @@ from typing import Protocol, TypeAlias
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitVerifier
 from daemon.api.signals import Signal
+from statemachines.vocabulary import BuiltinChannel
+
+__all__ = [
+    "Acknowledged",
+    "BuiltinChannel",
+    "CannotOpen",
+    "Channel",
+    "NumberAnswer",
+    "OnWhatsApp",
+    "OpenContext",
+    "OpenTransport",
+    "Outgoing",
+    "Refused",
+    "SendResult",
+    "SessionInfo",
+    "Transport",
+    "Unknown",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from daemon.cli.context import (
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_fields, print_hanging, print_table
 from daemon.cli.time_format import format_time, parse_time_option
+from statemachines.vocabulary import BuiltinChannel
 
 
 def print_timeline(transitions: Sequence[Mapping[str, Any]]) -> None:
@@ -35,7 +36,6 @@ def print_timeline(transitions: Sequence[Mapping[str, Any]]) -> None:
         print_hanging(before, f"{move['sentence']} ({move['who']})")
 
 
-MANUAL: Final = "manual"
 _NOT_BEFORE: Final = "Not before this moment, such as 2026-03-02T14:00 by your clock, or with Z."
 
 
@@ -74,9 +74,9 @@ def _next_command(message: Mapping[str, Any]) -> str:
     match message["state"]:
         case "held":
             return f"leadmaster review approve {message['id']} --reason …, or reject"
-        case "cleared" if message["channel"] == MANUAL:
+        case "cleared" if message["channel"] == BuiltinChannel.MANUAL:
             return f"leadmaster manual take {message['id']}"
-        case "queued" | "deferred" if message["channel"] == MANUAL:
+        case "queued" | "deferred" if message["channel"] == BuiltinChannel.MANUAL:
             return f"once the gate has let it through: leadmaster manual take {message['id']}"
         case _:
             return f"leadmaster queue show {message['id']}"

@@ -12,6 +12,7 @@ from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_c
 from daemon.cli.errors import ask_confirmation
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_table
+from statemachines.vocabulary import BuiltinChannel
 
 
 @click.group(cls=CommandGroup)
@@ -48,7 +49,12 @@ def list_sessions(cli: CliContext, *, json_: bool) -> None:
 
 @sessions.command("add")
 @click.argument("name")
-@click.option("--channel", default="simulated", show_default=True, help="Which transport.")
+@click.option(
+    "--channel",
+    default=BuiltinChannel.SIMULATED.value,
+    show_default=True,
+    help="Which transport.",
+)
 @click.option("--time-zone", default=None, help="IANA name; the daemon's own if not given.")
 @click.option("--options", default="{}", help="What the channel understands, as JSON.")
 @click.option("--start", "start_", is_flag=True, help="Start it at once.")

@@ -20,7 +20,7 @@ from daemon.errors import BadRequest, Conflict, NotFound, Unavailable
 from daemon.gate.scoring import Scoring
 from daemon.settings import Settings
 from statemachines.machine import IllegalTransition
-from statemachines.prospect import VALIDATION_DEADLINES
+from statemachines.prospect import CHECKABLE_STATES, VALIDATION_DEADLINES
 from statemachines.prospect import ValidationState as State
 from storage import audit, contacts, halts, prospects, spends, validation_queries
 from storage.db import Database
@@ -39,7 +39,6 @@ _DAY: Final = timedelta(hours=24)
 _POLL_SECONDS: Final = 60.0
 _CHECK_BATCH_SIZE: Final = 10  # numbers in one question
 _SWEEP_LIMIT: Final = 500  # prospects in one sweep
-_CHECKABLE: Final = frozenset({State.UNCHECKED, State.EXPIRED})
 
 
 class NumberChecker(Protocol):
@@ -105,7 +104,7 @@ class ValidationService:
         found = await self._require_prospect(prospect)
         if _has_fresh_answer(found, self._clock.now()):
             return OnWhatsApp(found.on_whatsapp)
-        if found.validation not in _CHECKABLE:
+        if found.validation not in CHECKABLE_STATES:
             raise Conflict(
                 f"The prospect is {found.validation.value}; a check can't change that.",
                 hint="Validate by hand if you know better.",
@@ -232,7 +231,7 @@ class ValidationService:
             return None, []
         now = self._clock.now()
         found = [prospects.get_prospect(tx, each) for each in wanted]
-        asked = [each for each in found if each and each.validation in _CHECKABLE][:left]
+        asked = [each for each in found if each and each.validation in CHECKABLE_STATES][:left]
         for prospect in asked:
             spends.insert_spend(
                 tx, asker.phone, SpendKind.CHECK, session=asker.session, message=None, at=now

@@ -16,6 +16,7 @@ import click
 from daemon.cli.command_hints import program_name
 from daemon.cli.console import print_hint, print_raw, print_text
 from daemon.cli.tables import print_table
+from statemachines.vocabulary import BuiltinChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,7 +139,7 @@ def _pair_phones(client: ControlClient, script: str) -> None:
             3 + number, f"The phone of {name} is linked; the virtual phone scans the code"
         )
         options = {"script": script, "seed": 7 + number}
-        client.post("sessions", name=name, channel="simulated", options=options)
+        client.post("sessions", name=name, channel=BuiltinChannel.SIMULATED, options=options)
         client.post("sessions", name, "start")
         show_pairing(client, name)
 
@@ -166,7 +167,7 @@ def _is_settled(message: str, event: Mapping[str, Any]) -> bool:
     if event["subject"] != message:
         return False
     data = event["data"]
-    manual = data["state"] == "cleared" and data["channel"] == "manual"
+    manual = data["state"] == "cleared" and data["channel"] == BuiltinChannel.MANUAL
     waits = data["state"] == "deferred" and data["due_at"] is not None
     return manual or waits or data["state"] in {"held", "blocked", "failed", "delivered", "read"}
 

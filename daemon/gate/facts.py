@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from daemon.gate.consent import Permission, derive_permission
-from statemachines.message import MANUAL
+from statemachines.vocabulary import BuiltinChannel, MessageKind
 from storage.evaluation_context import EvaluationContext, FirstContactShare
 from storage.evidence import Evidence, EvidenceKind
 from storage.messages import MessageRecord
@@ -23,7 +23,6 @@ _LINK = re.compile(
 )
 _WORD = re.compile(r"\w+")
 _SHINGLE_WORDS = 3
-_CONFIRMATION = "opt_out_confirmation"
 _MIN_FIRST_CONTACTS = 10
 """Fewer first contacts say nothing of a number: one complaint would be half of two."""
 
@@ -82,7 +81,7 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
     """Return the ``message.*``, ``history.*`` and ``session.*`` facts."""
     history, session, first = context.history, context.session, context.first_contacts
     return {
-        "message.kind": derive_message_kind(message, context),
+        "message.kind": derive_message_kind(message, context).value,
         "message.first_contact": is_first_contact(context),
         "message.approved": context.approved,
         "message.length": len(message.text),
@@ -105,20 +104,24 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "session.undelivered_rate": _compute_rate(first.undelivered),
         "session.complaint_rate": _compute_rate(first.complained),
         "campaign.name": message.campaign,
-        "campaign.automatic": message.channel != MANUAL if message.campaign else None,
+        "campaign.automatic": message.channel != BuiltinChannel.MANUAL
+        if message.campaign
+        else None,
         "campaign.sent": context.campaign_sent,
     }
 
 
-def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> str:
+def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> MessageKind:
     """Derive the kind: callers never declare it.
 
     A reply answers an inbound of the last 24 hours that was no refusal, and comes
     from no campaign. Only the core makes confirmations of opt-outs.
     """
-    if message.kind == _CONFIRMATION:
-        return _CONFIRMATION
-    return "reply" if not message.campaign and _is_in_conversation(context) else "commercial"
+    if message.kind == MessageKind.OPT_OUT_CONFIRMATION:
+        return MessageKind.OPT_OUT_CONFIRMATION
+    if not message.campaign and _is_in_conversation(context):
+        return MessageKind.REPLY
+    return MessageKind.COMMERCIAL
 
 
 def is_first_contact(context: EvaluationContext) -> bool:
@@ -145,7 +148,7 @@ def redact_facts(facts: Mapping[str, object], body_hash: str) -> Facts:
 
 def _derive_sending(message: MessageRecord, context: EvaluationContext) -> str:
     """A person's phone needs no connection of ours, but a banned number is silent by hand too."""
-    if message.channel == MANUAL:
+    if message.channel == BuiltinChannel.MANUAL:
         return "none" if context.session.banned else "all"
     return context.session.sending
 

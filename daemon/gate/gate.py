@@ -22,6 +22,7 @@ from daemon.gate import facts, hard_limits, recipient_locale
 from daemon.plugin_manager import PluginAnswer, Plugins
 from daemon.rulesets.active import ActiveRulesets, CompiledRulesets
 from rules.verdict import Defer, DeferKind, Opinion, VetoEffect
+from statemachines.vocabulary import MessageKind
 from storage import evaluation_context
 from storage.db import Database
 from storage.evaluation_context import EvaluationContext
@@ -274,7 +275,7 @@ def _build_core_opinions(
     message_facts: Mapping[str, object], context: EvaluationContext
 ) -> list[Opinion]:
     """Return the core's own word: a person should read theirs first, or said no to them."""
-    if message_facts["message.kind"] != "commercial":
+    if message_facts["message.kind"] != MessageKind.COMMERCIAL:
         return []
     if context.review_reason:
         return [Opinion("core", VetoEffect.HOLD, context.review_reason)]

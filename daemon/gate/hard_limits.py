@@ -8,10 +8,9 @@ from dataclasses import replace
 from daemon.gate.consent import Permission
 from rules import Decision, Defer, Verdict
 from rules.verdict import DeferKind
+from statemachines.vocabulary import BuiltinChannel, MessageKind
 
-MANUAL = "manual"
-OPT_OUT_CONFIRMATION = "opt_out_confirmation"
-_ANSWER_KINDS = frozenset({"reply", OPT_OUT_CONFIRMATION})
+_ANSWER_KINDS = frozenset({MessageKind.REPLY, MessageKind.OPT_OUT_CONFIRMATION})
 _NO_PERMISSION = frozenset({Permission.NONE, Permission.REFUSED})
 
 
@@ -27,11 +26,11 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
         return _replace_verdict(decision, Verdict.BLOCK, *blocked)
     if _needs_manual_sending(facts) and (decision.verdict, decision.route) != (
         Verdict.ROUTE,
-        MANUAL,
+        BuiltinChannel.MANUAL,
     ):
         sentence = "Found, not asked: a person writes to them, not a machine"
         routed = _replace_verdict(decision, Verdict.ROUTE, "floor_public_source", sentence)
-        return replace(routed, route=MANUAL)
+        return replace(routed, route=BuiltinChannel.MANUAL.value)
     undecided = facts.get("prospect.validado_tecnicamente") is None
     if undecided and decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}:
         sentence = "Whether the number can be reached is not decided yet"
@@ -41,7 +40,8 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
 
 
 def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:
-    if facts["prospect.suppressed"] is not False and facts["message.kind"] != OPT_OUT_CONFIRMATION:
+    confirms_opt_out = facts["message.kind"] == MessageKind.OPT_OUT_CONFIRMATION
+    if facts["prospect.suppressed"] is not False and not confirms_opt_out:
         return "floor_suppressed", "The contact is not to be written to"
     if facts.get("prospect.validado_tecnicamente") is False:
         return "floor_not_reachable", "The number is known not to be reachable"
@@ -55,7 +55,7 @@ def _is_answer(facts: Mapping[str, object]) -> bool:
 
 
 def _needs_manual_sending(facts: Mapping[str, object]) -> bool:
-    by_machine = facts["session.channel"] != MANUAL
+    by_machine = facts["session.channel"] != BuiltinChannel.MANUAL
     found = facts["prospect.permission"] == Permission.PUBLIC_SOURCE
     return by_machine and found and not _is_answer(facts)
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from rules import Ruleset, windows
+from rules.facts import WEEKDAYS
 
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class RecipientLocale:
         local = at.astimezone(ZoneInfo(self.zones[0] if self.zones else self.default_zone))
         return {
             "clock.local_hour": local.hour,
-            "clock.weekday": _WEEKDAYS[local.weekday()],
+            "clock.weekday": WEEKDAYS[local.weekday()],
             "clock.holiday": windows.is_holiday(local.date(), self.country),
             "clock.in_window": sorted(
                 windows.list_open_windows(

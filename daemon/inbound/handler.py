@@ -24,6 +24,7 @@ from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
+from statemachines.vocabulary import MessageKind, WaitsFor
 from storage import (
     contacts,
     evidence,
@@ -203,7 +204,7 @@ class ContactUpdater:
                 tx,
                 context,
                 text,
-                kind="opt_out_confirmation",
+                kind=MessageKind.OPT_OUT_CONFIRMATION,
                 who="suppression",
                 not_after=not_after,
             )
@@ -224,7 +225,7 @@ class ContactUpdater:
                 "expires_at": record.at + timedelta(days=self.settings.retention.validation),
             }
         prospects.update_prospect(tx, prospect.id, at=now, **columns)
-        queue.requeue_waiting_messages(tx, now, "checked", contact=record.contact)
+        queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=record.contact)
 
 
 def cancel_commercial(tx: Tx, contact: str, now: datetime, reason_code: str) -> int:

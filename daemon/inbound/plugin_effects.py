@@ -20,6 +20,7 @@ from daemon.api.signals import InboundMessage
 from daemon.errors import BadRequest
 from daemon.outbox.enqueue import build_message, validate_text
 from daemon.plugin_manager import Plugins
+from statemachines.vocabulary import MessageKind
 from storage import contacts, evidence, messages, prospects, sessions
 from storage.evidence import EvidenceKind
 from storage.tx import Tx
@@ -89,7 +90,7 @@ def commit_effects(
                     tx,
                     context,
                     text,
-                    kind="reply",
+                    kind=MessageKind.REPLY,
                     who=plugin,
                     not_after=context.now + reply_expires,
                 )
@@ -98,7 +99,7 @@ def commit_effects(
 
 
 def queue_reply(
-    tx: Tx, context: InboundContext, text: str, *, kind: str, who: str, not_after: datetime
+    tx: Tx, context: InboundContext, text: str, *, kind: MessageKind, who: str, not_after: datetime
 ) -> bool:
     """Queue an answer through the session that they wrote to; the gate judges it like any other.
 

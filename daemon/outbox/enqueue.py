@@ -21,6 +21,8 @@ from daemon.gate.consent import Permission, derive_permission
 from daemon.outbox.pacing import Pacing
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
+from statemachines.session import CAN_SEND_STATES
+from statemachines.vocabulary import BuiltinChannel, MessageKind
 from storage import contacts, evaluation_context, evidence, messages, sessions
 from storage.db import Database
 from storage.ids import new_id
@@ -63,7 +65,7 @@ def build_message(
     session: str,
     channel: str,
     text: str,
-    kind: str,
+    kind: MessageKind,
     not_after: datetime,
     key: str | None = None,
     request_hash: str = "",
@@ -186,7 +188,7 @@ class MessageEnqueuer:
                 name=session.name,
                 channel=session.channel,
                 phone=session.phone,
-                ready=session.connection == "ready",
+                ready=session.connection in CAN_SEND_STATES,
                 new_chats_left=self._pacing.count_new_chats_left(
                     reader, evaluation_context.read_session_context(reader, session.name, now), now
                 ),
@@ -215,7 +217,7 @@ class MessageEnqueuer:
             session=prepared.session,
             channel=prepared.channel,
             text=prepared.text,
-            kind="commercial",
+            kind=MessageKind.COMMERCIAL,
             not_after=request.not_after
             or begins + self._compute_lifetime(tx, request, contact, at),
             key=request.key,
@@ -247,7 +249,7 @@ def _build_no_session_error(request: SendRequest) -> BadRequest:
         sentence = f"session: there is no session {session!r}."
     else:
         sentence = "session: there is no session that could take this message."
-    wanted = f"{session or 'NAME'} --channel {channel or 'simulated'}"
+    wanted = f"{session or 'NAME'} --channel {channel or BuiltinChannel.SIMULATED}"
     return BadRequest(sentence, hint=f"Add one with: leadmaster sessions add {wanted}")
 
 

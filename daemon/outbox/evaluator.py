@@ -16,6 +16,7 @@ from daemon.settings import SendingSettings
 from rules import Decision, Verdict
 from rules.verdict import DeferKind
 from statemachines.message import MessageState
+from statemachines.vocabulary import WaitsFor
 from storage import contacts, decisions, evaluation_context, messages, queue
 from storage.db import Database
 from storage.ids import new_id
@@ -27,9 +28,9 @@ log = structlog.get_logger("outbox")
 GATE_ACTOR = "gate"
 _BATCH_SIZE = 32
 _MAX_UNKNOWN_CHECKS = 3
-_WAITS_FOR: Mapping[DeferKind, str] = {
-    DeferKind.UNTIL_CHECKED: "checked",
-    DeferKind.UNTIL_SESSION_CAN_SEND: "session",
+_WAITS_FOR: Mapping[DeferKind, WaitsFor] = {
+    DeferKind.UNTIL_CHECKED: WaitsFor.CHECKED,
+    DeferKind.UNTIL_SESSION_CAN_SEND: WaitsFor.SESSION,
 }
 
 
@@ -129,7 +130,7 @@ class MessageEvaluator:
     def _notify(self, message: MessageRecord) -> None:
         if message.state is MessageState.CLEARED:
             self.on_cleared(message.session)
-        if message.waits_for == _WAITS_FOR[DeferKind.UNTIL_CHECKED]:
+        if message.waits_for == WaitsFor.CHECKED:
             self.on_check_needed()
 
     def _choose_transition(self, evaluation: Evaluation) -> EvaluationTransition:
@@ -159,7 +160,7 @@ class MessageEvaluator:
         waits_for = next((word for kind, word in _WAITS_FOR.items() if kind in kinds), None)
         prospect = evaluation.context.prospect
         asked = prospect.check_attempts if prospect is not None else 0
-        if waits_for == _WAITS_FOR[DeferKind.UNTIL_CHECKED] and asked >= _MAX_UNKNOWN_CHECKS:
+        if waits_for is WaitsFor.CHECKED and asked >= _MAX_UNKNOWN_CHECKS:
             sentence = "Three checks could not tell whether the number is on WhatsApp"
             return EvaluationTransition(MessageState.HELD, "still_unknown", sentence, {"faults": 0})
         columns: dict[str, object] = {

@@ -9,7 +9,8 @@ from typing import Final
 
 from daemon.outbox.pacing import Pacing
 from daemon.sessions import Sessions
-from statemachines.message import MANUAL, MessageState
+from statemachines.message import MessageState
+from statemachines.vocabulary import BuiltinChannel, WaitsFor
 from storage import evaluation_context, halts
 from storage.messages import MessageRecord
 from storage.tx import Reader
@@ -31,9 +32,9 @@ WAIT_SENTENCES: Final[Mapping[str, str]] = {
     "in_hands": "A person is sending it by hand.",
     "in_doubt": "Nobody knows whether it left; it is never sent again by itself. Say how it ended.",
     "due": "Then it is judged again.",
-    "checked": "It goes on once it is known whether the number is on WhatsApp.",
-    "session": "It goes once its session can send.",
-    "halt": "It goes once a person resumes sending.",
+    WaitsFor.CHECKED: "It goes on once it is known whether the number is on WhatsApp.",
+    WaitsFor.SESSION: "It goes once its session can send.",
+    WaitsFor.HALT: "It goes once a person resumes sending.",
     "by_hand": "It goes when a person takes it and sends it by hand.",
     "any_moment": "It goes any moment now.",
     "stopped": "It does not go before a person changes something.",
@@ -77,7 +78,7 @@ def _forecast_cleared(
     if obstacle := _find_obstacle(reader, sessions, message, now):
         return _build_forecast(obstacle, message.not_before if obstacle == "due" else None)
     standing = evaluation_context.read_session_context(reader, message.session, now)
-    by_hand = message.channel == MANUAL
+    by_hand = message.channel == BuiltinChannel.MANUAL
     slot = pacing.find_slot(
         reader, standing, now, first_contact=message.first_contact, by_hand=by_hand
     )
@@ -93,11 +94,12 @@ def _find_obstacle(
 ) -> str | None:
     """Return what stands before any budget."""
     if halts.get_current_halt(reader) is not None:
-        return "halt"
+        return WaitsFor.HALT
     if message.not_before is not None and message.not_before > now:
         return "due"
-    if message.channel != MANUAL and not sessions.can_send(message.session, message.first_contact):
-        return "session"
+    by_machine = message.channel != BuiltinChannel.MANUAL
+    if by_machine and not sessions.can_send(message.session, message.first_contact):
+        return WaitsFor.SESSION
     return None
 
 

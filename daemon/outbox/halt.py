@@ -8,6 +8,7 @@ from datetime import datetime
 from daemon.api.clock import Clock
 from daemon.errors import BadRequest, Conflict
 from daemon.events import SendingHalted, SendingResumed
+from statemachines.vocabulary import WaitsFor
 from storage import audit, halts, queue
 from storage.db import Database
 from storage.halts import HaltRecord
@@ -55,7 +56,7 @@ class Halt:
                 tx, at=at, who=who, action="resume", subject=HALT_SUBJECT, reason=reason
             )
             tx.emit(SendingResumed(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
-            queue.requeue_waiting_messages(tx, at, "halt")
+            queue.requeue_waiting_messages(tx, at, WaitsFor.HALT)
 
         await self._database.write(job, urgent=True)
         self.on_resume()

@@ -8,12 +8,12 @@ from daemon.api import numbers
 from daemon.api.clock import Clock
 from daemon.errors import BadRequest, Conflict, NotAllowed, NotFound
 from daemon.gate.gate import EvaluationPhase, Gate
-from daemon.gate.hard_limits import MANUAL
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.release import Release, ReleaseStale
 from daemon.settings import SendingSettings
-from statemachines.message import MessageState
+from statemachines.message import LEASED_STATES, MessageState
+from statemachines.vocabulary import BuiltinChannel
 from storage import messages, queue
 from storage.db import Database
 from storage.ids import new_id
@@ -58,7 +58,7 @@ class ManualSending:
         Raises :class:`Conflict` with the gate's reason, or because this operator has one open.
         """
         found = await self._require_message(message)
-        if (found.state, found.channel) != (MessageState.CLEARED, MANUAL):
+        if (found.state, found.channel) != (MessageState.CLEARED, BuiltinChannel.MANUAL):
             raise Conflict(f"The message {message} is {found.state} on {found.channel}.")
         open_one = await self._database.read(
             lambda reader: queue.find_open_manual_message(reader, who)
@@ -144,7 +144,7 @@ class ManualSending:
         found = messages.get_message(tx, message)
         if found is None:
             raise NotFound(f"There is no message {message}.")
-        if found.state not in {MessageState.TAKEN, MessageState.REVEALED}:
+        if found.state not in LEASED_STATES:
             raise Conflict(f"The message {message} is {found.state}; take it first.")
         if found.taken_by != who:
             raise NotAllowed(f"{found.taken_by} has taken this message.")

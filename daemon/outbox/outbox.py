@@ -15,22 +15,14 @@ from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.outbox.enqueue import MessageEnqueuer, SendRequest
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.sender import SessionSender
-from statemachines.message import MessageState
+from statemachines.message import SETTLEMENT_STATES, MessageState
+from statemachines.vocabulary import WaitsFor
 from storage import audit, messages, queue
 from storage.db import Database
 from storage.messages import MessageRecord, MessageStateConflict
 from storage.tx import Tx
 
 log = structlog.get_logger("outbox")
-
-SETTLEMENT_STATES = frozenset(
-    {
-        MessageState.FAILED,
-        MessageState.CANCELLED,
-        MessageState.CONFIRMED_BY_HAND,
-    }
-)
-"""What a person may say became of a message in doubt."""
 
 _LONGEST_WAIT_SECONDS = 5.0
 """The clockwork looks at least this often, so that its beat shows that it lives."""
@@ -130,7 +122,7 @@ class Outbox:
         """Judge again what waited for this contact's number check."""
         at = self._clock.now()
         await self._database.write(
-            lambda tx: queue.requeue_waiting_messages(tx, at, "checked", contact=contact)
+            lambda tx: queue.requeue_waiting_messages(tx, at, WaitsFor.CHECKED, contact=contact)
         )
         self.wake()
 
@@ -226,7 +218,7 @@ class Outbox:
 
         def job(tx: Tx) -> int:
             waited = sum(
-                queue.requeue_waiting_messages(tx, at, "session", session=session)
+                queue.requeue_waiting_messages(tx, at, WaitsFor.SESSION, session=session)
                 for session in came_back
             )
             over = queue.expire_messages(tx, at) + queue.end_expired_leases(tx, at)

@@ -16,9 +16,9 @@ import rules
 from daemon.api.permit import Permit
 from daemon.gate import facts
 from daemon.gate.gate import Evaluation, EvaluationFault
-from daemon.gate.hard_limits import MANUAL, OPT_OUT_CONFIRMATION
 from daemon.outbox.pacing import Pacing
 from statemachines.message import MessageState
+from statemachines.vocabulary import BuiltinChannel, MessageKind
 from storage import (
     contacts,
     decisions,
@@ -110,7 +110,7 @@ class Release:
         ``target`` is ``sending``, or ``taken`` by hand.
         """
         look = self.evaluation
-        by_hand = look.message.channel == MANUAL
+        by_hand = look.message.channel == BuiltinChannel.MANUAL
         if reason := next(_list_stale_reasons(tx, look), "") or _find_pacing_obstacle(
             tx, look, pacing, by_hand=by_hand
         ):
@@ -169,7 +169,8 @@ def _list_stale_reasons(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
         yield "not_its_time"
     if contacts.get_contact_revision(tx, seen.contact) != evaluation.context.revision:
         yield "contact_changed"
-    if suppressions.is_contact_suppressed(tx, seen.contact) and now.kind != OPT_OUT_CONFIRMATION:
+    confirms_opt_out = now.kind == MessageKind.OPT_OUT_CONFIRMATION
+    if suppressions.is_contact_suppressed(tx, seen.contact) and not confirms_opt_out:
         yield "suppressed"
     prospect = prospects.find_prospect_by_contact(tx, seen.contact)
     if prospect is None or facts.compute_validado(prospect, evaluation.at) is not True:

@@ -9,7 +9,7 @@ from daemon.api.clock import Clock
 from daemon.errors import BadRequest, Conflict, NotFound
 from daemon.events import ProspectChanged
 from daemon.settings import SendingSettings
-from statemachines.message import MessageState
+from statemachines.message import REVIEWABLE_STATES, MessageState
 from statemachines.prospect import ValidationState
 from storage import (
     audit,
@@ -228,7 +228,7 @@ def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> Message
     found = messages.get_message(tx, message)
     if found is None:
         raise NotFound(f"There is no message {message}.")
-    if found.state not in {MessageState.HELD, MessageState.DEFERRED}:
+    if found.state not in REVIEWABLE_STATES:
         raise Conflict(f"The message {message} is {found.state}; only what waits can be decided.")
     leased = found.lease_until is not None and found.lease_until > at
     if leased and found.taken_by != who:

@@ -21,6 +21,7 @@ from daemon.outbox.pacing import Pacing, PacingSlot
 from daemon.outbox.release import Release, ReleaseStale
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
+from statemachines.vocabulary import WaitsFor
 from storage import evaluation_context, halts, messages, queue, receipts
 from storage.db import Database
 from storage.errors import WriteFailed
@@ -40,7 +41,7 @@ def apply_send_result(
     at: datetime,
     settings: SendingSettings,
     *,
-    waits_for: str | None = None,
+    waits_for: WaitsFor | None = None,
 ) -> MessageRecord:
     """Move a ``sending`` message to where the answer puts it, in the open transaction.
 
@@ -268,7 +269,7 @@ class SessionSender:
         """Hand a committed message to the transport, once, and write its answer down."""
         if await self._database.read(halts.get_current_halt):
             result: SendResult = Refused("halted", "Sending was halted before it left.", True)
-            await self._store_result(message, result, waits_for="halt")
+            await self._store_result(message, result, waits_for=WaitsFor.HALT)
             return
         await self._store_result(message, await self._await_result(message, permit))
 
@@ -295,7 +296,7 @@ class SessionSender:
             await asyncio.gather(sending, limit, return_exceptions=True)
 
     async def _store_result(
-        self, message: MessageRecord, result: SendResult, *, waits_for: str | None = None
+        self, message: MessageRecord, result: SendResult, *, waits_for: WaitsFor | None = None
     ) -> None:
         """Keep trying while the disk refuses: the answer must not be lost while we live."""
 

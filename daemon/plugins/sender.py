@@ -7,8 +7,7 @@ from functools import partial
 
 from daemon.api import hookimpl
 from daemon.api.effects import Draft, Prepared, SessionChoice
-
-MANUAL_CHANNEL = "manual"
+from daemon.api.transport import BuiltinChannel
 
 
 @hookimpl
@@ -25,20 +24,20 @@ async def leadmaster_prepare_message(
     fitting = [each for each in sessions if _fits(each, draft)]
     if not fitting:
         return None
-    by_hand = draft.channel == MANUAL_CHANNEL
+    by_hand = draft.channel == BuiltinChannel.MANUAL
     chosen = min(fitting, key=partial(_sort_key, by_hand=by_hand))
-    return Prepared(draft.text, chosen.name, MANUAL_CHANNEL if by_hand else chosen.channel)
+    return Prepared(draft.text, chosen.name, BuiltinChannel.MANUAL if by_hand else chosen.channel)
 
 
 def _fits(session: SessionChoice, draft: Draft) -> bool:
-    channels = {None, MANUAL_CHANNEL, session.channel}
+    channels = {None, BuiltinChannel.MANUAL, session.channel}
     return draft.session in {None, session.name} and draft.channel in channels
 
 
 def _sort_key(session: SessionChoice, *, by_hand: bool) -> tuple[bool, bool, bool, int, str]:
     """Order sessions: the wanted way, ready before not, most room for new chats, name."""
     return (
-        (session.channel == MANUAL_CHANNEL) is not by_hand,
+        (session.channel == BuiltinChannel.MANUAL) is not by_hand,
         not session.ready,
         session.new_chats_left <= 0,
         -session.new_chats_left,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daemon.api import hookimpl
-from daemon.api.transport import Channel
+from daemon.api.transport import BuiltinChannel, Channel
 
 
 @hookimpl
 def leadmaster_declare_channels() -> Sequence[Channel]:
     """Declare the channel."""
     summary = "An operator opens a link and sends from their own phone"
-    return [Channel("manual", summary, open=None, connects=False)]
+    return [Channel(BuiltinChannel.MANUAL, summary, open=None, connects=False)]

@@ -34,11 +34,11 @@ from statemachines.session import (
     NEEDS_PERSON_STATES,
     ConnectionEvent,
     ConnectionState,
+    DesiredState,
     PhoneState,
     SendingState,
 )
 from storage import audit, sessions
-from storage import sessions as rows
 from storage.db import Database
 from storage.sessions import SessionRecord
 from storage.tx import Tx
@@ -66,16 +66,12 @@ async def load_usable_channels(
     return harmless
 
 
-DESIRED_ON = "on"
-DESIRED_OFF = "off"
-
-
 async def start_session(session: Session, who: str) -> None:
     """Switch a session on; one that is on its way or ready already goes on as it is."""
     after = session.record
     if after.connection not in ACTIVE_STATES:
         after = _build_started_record(session)
-    await _commit_command(session, replace(after, desired=DESIRED_ON), who, "session_started")
+    await _commit_command(session, replace(after, desired=DesiredState.ON), who, "session_started")
 
 
 async def restart_session(session: Session, who: str) -> None:
@@ -83,13 +79,15 @@ async def restart_session(session: Session, who: str) -> None:
     after = session.record
     if after.connection is not ConnectionState.STARTING:
         after = _build_started_record(session)
-    await _commit_command(session, replace(after, desired=DESIRED_ON), who, "session_restarted")
+    await _commit_command(
+        session, replace(after, desired=DesiredState.ON), who, "session_restarted"
+    )
 
 
 async def stop_session(session: Session, who: str) -> None:
     """Switch a session off. A ban or a block stays: stopping is no way round it."""
     after = _build_stopped_record(session, "stopped_by_person")
-    await _commit_command(session, replace(after, desired=DESIRED_OFF), who, "session_stopped")
+    await _commit_command(session, replace(after, desired=DesiredState.OFF), who, "session_stopped")
 
 
 async def log_out_session(session: Session, who: str) -> None:
@@ -100,7 +98,9 @@ async def log_out_session(session: Session, who: str) -> None:
         unlinking = unlink_device(session.channel.open, session.context())
         await run_with_timeout(session.dependencies.clock, CLOSE_SECONDS, unlinking)
     after = session.transitions.unlink_phone(_build_stopped_record(session, "logged_out_by_person"))
-    await _commit_command(session, replace(after, desired=DESIRED_OFF), who, "session_logged_out")
+    await _commit_command(
+        session, replace(after, desired=DesiredState.OFF), who, "session_logged_out"
+    )
 
 
 async def acknowledge_session(session: Session, who: str) -> None:
@@ -117,7 +117,7 @@ async def acknowledge_session(session: Session, who: str) -> None:
     if record.connection in NEEDS_PERSON_STATES:
         heard = ConnectionTrigger(ConnectionEvent.ACKNOWLEDGE, "acknowledged")
         after = replace(
-            session.transitions.apply_trigger(heard, session.now()), desired=DESIRED_OFF
+            session.transitions.apply_trigger(heard, session.now()), desired=DesiredState.OFF
         )
     elif record.sending is SendingState.REPLY_ONLY and record.sending_until is None:
         after = session.transitions.reopen_sending("sending_reopened")
@@ -137,7 +137,7 @@ async def restore_session(session: Session, at: datetime) -> None:
     if record.connection not in ACTIVE_STATES:
         return
     over = record.due_at is not None and record.due_at <= now
-    if record.desired == DESIRED_OFF:
+    if record.desired == DesiredState.OFF:
         after = _build_stopped_record(session, "stopped_by_person")
     elif record.connection is ConnectionState.AWAITING_SCAN and over:
         after = session.transitions.apply_deadline(now)
@@ -315,7 +315,7 @@ class Sessions:
 
         Raises :class:`StartRefused` for a session whose channel no plugin brings.
         """
-        records = await self._dependencies.database.read(rows.list_sessions)
+        records = await self._dependencies.database.read(sessions.list_sessions)
         for record in records:
             if record.channel not in self._dependencies.channels:
                 raise StartRefused(
@@ -327,7 +327,7 @@ class Sessions:
         at = self._dependencies.clock.now()
         for session in self._sessions.values():
             await session.ask(partial(restore_session, session, at))
-            at += self._stagger if session.record.desired == DESIRED_ON else timedelta()
+            at += self._stagger if session.record.desired == DesiredState.ON else timedelta()
 
     async def close(self) -> None:
         """Hang up everywhere, bounded. Nothing is written: the next start goes on from the rows."""
@@ -389,7 +389,7 @@ class Sessions:
             phone=str(phone) if phone else None,
             time_zone=time_zone,
             options=options,
-            desired=DESIRED_OFF,
+            desired=DesiredState.OFF,
             connection=ConnectionState.STOPPED,
             phone_state=PhoneState.UNLINKED,
             sending=SendingState.ALL,
@@ -400,18 +400,18 @@ class Sessions:
 
 
 def _insert_session(record: SessionRecord, who: str, tx: Tx) -> None:
-    if rows.is_session_name_used(tx, record.name):
+    if sessions.is_session_name_used(tx, record.name):
         raise Conflict(
             f"The name {record.name!r} is taken, or was once; messages point to it.",
             hint="Choose another name.",
         )
-    rows.insert_session(tx, record)
+    sessions.insert_session(tx, record)
     at = record.created_at
     audit.insert_audit_entry(tx, at=at, who=who, action="session_created", subject=record.name)
     tx.emit(build_session_changed(record, at))
 
 
 def _delete_session(tx: Tx, name: str, who: str, at: datetime) -> None:
-    rows.mark_session_deleted(tx, name, at)
+    sessions.mark_session_deleted(tx, name, at)
     audit.insert_audit_entry(tx, at=at, who=who, action="session_deleted", subject=name)
     tx.emit(SessionDeleted(subject=name, at=at, who=who))

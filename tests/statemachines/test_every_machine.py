@@ -17,7 +17,8 @@ from statemachines.machine import (
     list_accepted_events,
     restore_machine,
 )
-from statemachines.message import MANUAL, MessageMachine
+from statemachines.message import MessageMachine
+from statemachines.vocabulary import BuiltinChannel
 from tests.helpers.machine_walks import (
     MACHINE_KINDS,
     MachineKind,
@@ -44,7 +45,7 @@ def begin(kind: MachineKind, state: str, *, by_hand: bool = False) -> StrictMach
     """Build a machine that stands in `state`."""
     machine = restore_machine(kind.machine, state)
     if isinstance(machine, MessageMachine):
-        machine.channel = MANUAL if by_hand else "linked"
+        machine.channel = BuiltinChannel.MANUAL if by_hand else "linked"
     return machine
 
 

@@ -15,7 +15,6 @@ from statemachines.message import (
     FINAL_STATES,
     IN_FLIGHT_STATES,
     LIVE_STATES,
-    MANUAL,
     MESSAGE_TRANSITIONS,
     SETTLED_STATES,
     WIRE_ID_STATES,
@@ -26,6 +25,7 @@ from statemachines.message import (
     source_states,
     target_states,
 )
+from statemachines.vocabulary import BuiltinChannel
 from tests.helpers.machine_walks import is_accepted
 
 EVERY_CHANNEL = """
@@ -87,10 +87,10 @@ def sql_accepts(
     return True
 
 
-@pytest.mark.parametrize("channel", ["simulated", "linked", MANUAL])
+@pytest.mark.parametrize("channel", ["simulated", "linked", BuiltinChannel.MANUAL])
 def test_table_machine_and_sql_agree_on_every_pair(table: sqlite3.Connection, channel: str) -> None:
     """For each two states and channel, the three forms of the declaration give one answer."""
-    own = MANUAL_ONLY if channel == MANUAL else AUTOMATIC_ONLY
+    own = MANUAL_ONLY if channel == BuiltinChannel.MANUAL else AUTOMATIC_ONLY
     legal = expected(EVERY_CHANNEL, own)
     for source, target in PAIRS:
         machine = restore_machine(MessageMachine, source)

@@ -7,18 +7,11 @@ from aiohttp import web
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import render_piece
 from daemon.http.health import get_services
-from statemachines.message import MessageState
+from statemachines.message import WAITING_STATES, MessageState
 from storage import console_queries
 from storage.tx import Reader
 
 routes = web.RouteTableDef()
-
-_WAITING_STATES = (
-    MessageState.QUEUED,
-    MessageState.CLEARED,
-    MessageState.DEFERRED,
-    MessageState.HELD,
-)
 
 
 @routes.get("/pieces/halt")
@@ -28,8 +21,9 @@ async def show_halt_dialog(request: web.Request) -> web.StreamResponse:
     house = get_services(request)
     halt = await house.halt.get_current()
     counts = await house.database.read(_count_messages)
-    template = "pieces/resume.html" if halt else "pieces/halt.html"
-    return render_piece(request, template, halt=halt, **counts)
+    return render_piece(
+        request, "pieces/resume.html" if halt else "pieces/halt.html", halt=halt, **counts
+    )
 
 
 @routes.get("/pieces/halt-banner")
@@ -43,7 +37,7 @@ async def show_halt_banner(request: web.Request) -> web.StreamResponse:
 
 def _count_messages(reader: Reader) -> dict[str, int]:
     return {
-        "waiting": console_queries.count_messages_in_states(reader, _WAITING_STATES).count,
+        "waiting": console_queries.count_messages_in_states(reader, WAITING_STATES).count,
         "taken": console_queries.count_messages_in_states(reader, (MessageState.TAKEN,)).count,
         "sending": console_queries.count_messages_in_states(
             reader, (MessageState.SENDING, MessageState.REVEALED)

@@ -21,7 +21,7 @@ from daemon.http.console.layout import build_page_context, render_page, render_p
 from daemon.http.console.review_case import ContactProfile
 from daemon.http.health import get_services
 from daemon.http.services import HttpServices
-from statemachines.message import MessageState
+from statemachines.message import LEASED_STATES, MessageState
 from storage import console_queries, messages, queue, suppressions
 from storage.messages import MessageRecord
 from storage.tx import Reader
@@ -137,13 +137,14 @@ def build_manual_queue(
         ManualQueueEntry(each, console_queries.get_prospect_name(reader, each.contact))
         for each in queue.list_manual_messages(reader, MAX_QUEUE_ENTRIES)
     ]
-    in_hand = {MessageState.TAKEN, MessageState.REVEALED}
-    own = next((r for r in rows if r.message.state in in_hand and r.message.taken_by == who), None)
+    own = next(
+        (r for r in rows if r.message.state in LEASED_STATES and r.message.taken_by == who), None
+    )
     return ManualQueueView(
         open=_build_open_message(reader, house, own.message, now) if own else None,
         stopped=_find_withdrawn_entry(reader, was) if own is None else None,
         free=[row for row in rows if row.message.state is MessageState.CLEARED],
-        others=[row for row in rows if row.message.state in in_hand and row is not own],
+        others=[row for row in rows if row.message.state in LEASED_STATES and row is not own],
         doubts=[row for row in rows if row.message.state is MessageState.IN_DOUBT],
     )
 

@@ -14,7 +14,8 @@ from daemon.http.console.verdict_view import VerdictView
 from daemon.http.services import HttpServices
 from daemon.rulesets.active import CompiledRulesets
 from rules.ruleset import Ruleset
-from statemachines.message import MessageState
+from statemachines.message import REVIEWABLE_STATES
+from statemachines.prospect import CHECKABLE_STATES
 from storage import (
     decisions,
     evidence,
@@ -29,11 +30,6 @@ from storage.messages import MessageRecord
 from storage.prospects import ProspectRecord
 from storage.timeline_queries import ConversationEntry
 from storage.tx import Reader
-
-DECIDABLE_STATES = frozenset({MessageState.HELD, MessageState.DEFERRED})
-"""States of a message in which a person's word counts."""
-UNSETTLED_VALIDATIONS = frozenset({"unchecked", "expired"})
-"""States of a number that a person may settle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ class ReviewCase:
         prospect = self.person.prospect
         return (
             get_unsettled_reason_key(prospect)
-            if prospect and prospect.validation in UNSETTLED_VALIDATIONS
+            if prospect and prospect.validation in CHECKABLE_STATES
             else ""
         )
 
@@ -131,7 +127,7 @@ def _case_from_message(
         verdict=verdict_view.build_verdict_view(looks[-1].document, ruleset) if looks else None,
         reason=message.sentence,
         since=message.changed_at,
-        open=message.state in DECIDABLE_STATES,
+        open=message.state in REVIEWABLE_STATES,
         awaits_decision=False,
         taken_by=other,
         taken_until=message.lease_until if other else None,
@@ -141,7 +137,7 @@ def _case_from_message(
 def _case_from_prospect(
     reader: Reader, judges: CompiledRulesets, prospect: ProspectRecord, now: datetime
 ) -> ReviewCase:
-    unsettled = prospect.validation in UNSETTLED_VALIDATIONS
+    unsettled = prospect.validation in CHECKABLE_STATES
     waiting = (
         None
         if unsettled

@@ -95,7 +95,6 @@ def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> Pai
 
 routes = web.RouteTableDef()
 
-WAITING_STATES = tuple(sorted(CANCELLABLE_STATES))
 SESSION_ACTIONS = frozenset({"stop", "restart", "logout", "delete"})
 """Orders whose consequence is told before they are carried out."""
 LINKING_STATES = frozenset(
@@ -145,7 +144,7 @@ async def show_session_page(request: web.Request) -> web.StreamResponse:
     house, name = get_services(request), request.match_info["name"]
     card = await build_session_card(request, house.sessions.view(name))
     waiting = await house.database.read(
-        lambda r: console_queries.count_session_messages(r, name, WAITING_STATES)
+        lambda r: console_queries.count_session_messages(r, name, CANCELLABLE_STATES)
     )
     open_chats = await house.database.read(
         lambda r: console_queries.count_unanswered_contacts(r, session=name)
@@ -213,7 +212,7 @@ async def show_session_action_dialog(request: web.Request) -> web.StreamResponse
         raise NotFound(f"There is no action {action}.")
     view = house.sessions.view(name)
     waiting = await house.database.read(
-        lambda r: console_queries.count_session_messages(r, name, WAITING_STATES)
+        lambda r: console_queries.count_session_messages(r, name, CANCELLABLE_STATES)
     )
     sending = await house.database.read(
         lambda r: console_queries.count_session_messages(r, name, (MessageState.SENDING,))

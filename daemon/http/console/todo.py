@@ -9,7 +9,8 @@ from datetime import datetime
 from daemon.http.console import severity
 from daemon.http.console.severity import Severity
 from daemon.sessions.status import SessionView
-from statemachines.message import MANUAL, MessageState
+from statemachines.message import MessageState
+from statemachines.vocabulary import BuiltinChannel
 from storage import console_queries
 from storage.console_queries import WaitingCount
 from storage.tx import Reader
@@ -55,7 +56,7 @@ def _message_items(reader: Reader) -> Iterator[TodoItem]:
     queues = (
         ("held", (MessageState.HELD,), "", "/review"),
         ("in_doubt", (MessageState.IN_DOUBT,), "", "/messages?state=in_doubt"),
-        ("by_hand", (MessageState.CLEARED,), MANUAL, "/manual"),
+        ("by_hand", (MessageState.CLEARED,), BuiltinChannel.MANUAL, "/manual"),
     )
     for key, states, channel, path in queues:
         yield from _queue_item(

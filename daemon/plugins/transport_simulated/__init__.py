@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daemon.api import hookimpl
-from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
+from daemon.api.transport import BuiltinChannel, CannotOpen, Channel, OpenContext, Transport
 from daemon.plugins.transport_simulated.script import load_script
 from daemon.plugins.transport_simulated.transport import SimulatedTransport
-
-CHANNEL_NAME = "simulated"
 
 
 @hookimpl
 def leadmaster_declare_channels() -> Sequence[Channel]:
     """Declare the channel."""
     summary = "A WhatsApp in the process, for demo, training and tests"
-    return [Channel(CHANNEL_NAME, summary, open_simulated_transport, simulated=True)]
+    return [Channel(BuiltinChannel.SIMULATED, summary, open_simulated_transport, simulated=True)]
 
 
 async def open_simulated_transport(context: OpenContext) -> Transport:

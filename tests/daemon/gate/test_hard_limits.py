@@ -16,6 +16,7 @@ from daemon.outbox.enqueue import build_message
 from rules import Decision, RuleEvaluator, Verdict
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
+from statemachines.vocabulary import MessageKind
 from storage import contacts, messages
 from storage.evidence import EvidenceKind
 from tests.helpers.rule_texts import build_facts, load_rules
@@ -111,9 +112,9 @@ class InterferingPlugin:
         self.questions = 0
 
     @hookimpl
-    async def leadmaster_judge_message(self, question: OpinionRequest) -> None:
+    async def leadmaster_judge_message(self, request: OpinionRequest) -> None:
         """Let the change happen at the second look only."""
-        self.questions += bool(question.message)
+        self.questions += bool(request.message)
         if self.act is not None and self.questions % 2 == 0:
             act, self.act = self.act, None
             await act()
@@ -279,7 +280,7 @@ async def test_the_one_confirmation_of_an_opt_out_reaches_who_opted_out(
         session="main",
         channel="simulated",
         text="Listo: no le escribimos más.",
-        kind="opt_out_confirmation",
+        kind=MessageKind.OPT_OUT_CONFIRMATION,
         not_after=at + timedelta(minutes=5),
     )
     await services.database.write(lambda tx: messages.insert_message(tx, confirmation, who="core"))

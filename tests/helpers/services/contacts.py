@@ -20,6 +20,7 @@ from daemon.plugin_manager import Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import RulesSettings, SendingSettings, Settings
 from statemachines.message import MessageState
+from statemachines.vocabulary import MessageKind
 from storage import contacts, messages, prospects
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -54,7 +55,7 @@ class ContactServices:
         )
 
     async def queue_message(
-        self, phone: str, *, kind: str = "commercial", text: str = "Hola"
+        self, phone: str, *, kind: str = MessageKind.COMMERCIAL, text: str = "Hola"
     ) -> str:
         """Queue a message to a number."""
         at = self.clock.now()
@@ -68,7 +69,7 @@ class ContactServices:
                 session="main",
                 channel="simulated",
                 text=text,
-                kind=kind,
+                kind=MessageKind(kind),
                 not_after=at + timedelta(days=7),
             )
             return messages.insert_message(tx, queued, who="test").id

@@ -14,6 +14,7 @@ from daemon.outbox.enqueue import build_message
 from daemon.settings import Settings
 from statemachines.message import MessageState
 from statemachines.session import ConnectionState, PhoneState, SendingState
+from statemachines.vocabulary import MessageKind
 from storage import contacts, evidence, messages, prospects, sessions, spends
 from storage.evidence import EvidenceKind
 from storage.prospects import NewProspectRecord, ProspectRecord
@@ -79,7 +80,7 @@ class ValidationServices:
             session="main",
             channel="simulated",
             text="Hola",
-            kind="commercial",
+            kind=MessageKind.COMMERCIAL,
             not_after=at + timedelta(days=7),
         )
 
