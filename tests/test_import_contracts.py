@@ -30,6 +30,7 @@ PURITY = "purity: rules and statemachines do no input or output"
 SQL = "sql: storage alone speaks SQL"
 ENGINE = "engine: rules.engine alone imports durable-rules"
 HOST = "engine: nobody imports durable's own host"
+LEAF = "leaf: the worker protocol sees nothing of the house"
 HOOKS = "hooks: pluggy is touched by its manager, and for the markers"
 
 PLANTED = [
@@ -42,6 +43,8 @@ PLANTED = [
     (LAYERS, "daemon/bus.py", "import daemon.hookspecs"),
     (LAYERS, "daemon/stray.py", "import daemon.errors"),
     (LAYERS, "daemon/plugins/planted.py", "import daemon.bus"),
+    (LAYERS, "daemon/worker_protocol.py", "import daemon.errors"),
+    (LEAF, "daemon/worker_protocol.py", "import statemachines.machine"),
     (PLUGIN_VIEW, "daemon/plugins/planted.py", "import daemon.settings"),
     (PLUGIN_VIEW, "daemon/plugins/planted.py", "import storage.times"),
     (PLUGIN_DOOR, "daemon/bus.py", "import daemon.plugins"),
@@ -191,6 +194,22 @@ def test_a_strangers_plugin_needs_only_the_api() -> None:
         if name.split(".")[0] in PACKAGES and f"{name}.".removeprefix("daemon.api.") == f"{name}."
     }
     assert source_tree == set()
+
+
+def test_the_worker_protocol_needs_msgspec_and_the_standard_library() -> None:
+    """So that every child process, and a plugin's worker, may import it."""
+    names = {name.split(".")[0] for name in imported(ROOT / "daemon" / "worker_protocol.py")}
+    assert names - sys.stdlib_module_names == {"msgspec"}
+
+
+def test_a_plugin_may_see_the_worker_protocol(source_tree: Path) -> None:
+    """Whoever brings a transport with a process of its own speaks to it in the same frames."""
+    planted = source_tree / "daemon" / "plugins" / "planted.py"
+    planted.write_text("import daemon.worker_protocol\n", encoding="utf-8")
+    try:
+        assert judged(source_tree) == dict.fromkeys(CONTRACTS, "KEPT")
+    finally:
+        planted.unlink()
 
 
 def test_only_the_manager_holds_pluggy_relay() -> None:

@@ -96,21 +96,3 @@ class BacktestRefusal(msgspec.Struct, frozen=True, tag="refused"):
 
 
 BacktestAnswer = BacktestProgress | BacktestReport | BacktestRefusal
-_answer_decoder = msgspec.json.Decoder(BacktestAnswer)
-_request_decoder = msgspec.json.Decoder(BacktestRequest)
-
-
-def encode_message(message: BacktestRequest | BacktestAnswer) -> bytes:
-    """Return one line."""
-    return msgspec.json.encode(message) + b"\n"
-
-
-def decode_request(line: bytes) -> BacktestRequest:
-    """Read what the child is asked."""
-    return _request_decoder.decode(line)
-
-
-def decode_answer(line: bytes) -> BacktestAnswer:
-    """Read what the child answers; raises ``msgspec.MsgspecError``."""
-    answer: BacktestAnswer = _answer_decoder.decode(line)
-    return answer

@@ -1,29 +1,50 @@
 """The child process of a backtest: parent side and child side.
 
-It reads the database beside the daemon, and only reads. ``python -m daemon.backtest.process`` takes
-one request line and answers on the standard output.
+It reads the database beside the daemon, and only reads. ``python -m daemon.backtest.process``
+speaks the protocol of :mod:`daemon.worker_protocol`.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
-
-import msgspec
+from typing import BinaryIO, Final, Never
 
 import rules
 from daemon import subprocesses
 from daemon.backtest import messages
 from daemon.backtest.comparison import Backtest
 from daemon.rulesets import rule_files
+from daemon.worker_protocol import (
+    SILENCE_SECONDS,
+    FrameWriter,
+    Progress,
+    WorkerFailed,
+    WorkerProtocol,
+    ask_worker,
+    serve_requests,
+    take_standard_streams,
+)
 from storage.backtest_queries import open_snapshot
 
+PROTOCOL: Final[
+    WorkerProtocol[
+        messages.BacktestRequest,
+        messages.BacktestReport | messages.BacktestRefusal,
+        messages.BacktestProgress,
+        Never,
+    ]
+] = WorkerProtocol(
+    request=messages.BacktestRequest,
+    answer=messages.BacktestReport | messages.BacktestRefusal,
+    progress=messages.BacktestProgress,
+    max_line_bytes=16 * 2**20,
+)
 WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.backtest.process")
-SILENCE_SECONDS: Final = 60.0
-_MAX_LINE_BYTES: Final = 16 * 2**20
+STALL_SECONDS: Final = 300.0
+"""Between two steps of progress."""
 
 
 async def run_backtest_process(
@@ -31,36 +52,49 @@ async def run_backtest_process(
     command: Sequence[str] = WORKER_COMMAND,
     *,
     silence_seconds: float = SILENCE_SECONDS,
+    stall_seconds: float = STALL_SECONDS,
 ) -> AsyncGenerator[messages.BacktestAnswer, None]:
     """Yield the child's answers; the last is a report, or says why there is none.
 
     The child is gone when the loop over this ends.
     """
-    async with subprocesses.run_worker(command, _MAX_LINE_BYTES) as child:
-        await child.send_request(messages.encode_message(request))
-        answer: messages.BacktestAnswer = messages.BacktestProgress(0, 0)
-        while isinstance(answer, messages.BacktestProgress):
-            answer = await _read_answer(child, silence_seconds)
-            yield answer
+    last: messages.BacktestAnswer = _build_refusal("answered nothing")
+    async with subprocesses.run_worker(command, PROTOCOL.max_line_bytes) as child:
+        asked = ask_worker(
+            PROTOCOL, child, request, silence_seconds=silence_seconds, stall_seconds=stall_seconds
+        )
+        try:
+            async with contextlib.aclosing(asked) as said:
+                async for message in said:
+                    if isinstance(message, Progress):
+                        yield message.body
+                    else:
+                        last = message.body
+        except WorkerFailed as failure:
+            last = _build_refusal(str(failure))
+    yield last
 
 
-async def _read_answer(
-    child: subprocesses.WorkerProcess, seconds: float
-) -> messages.BacktestAnswer:
-    try:
-        async with asyncio.timeout(seconds):
-            return messages.decode_answer(await child.read_line())
-    except TimeoutError:
-        return messages.BacktestRefusal(f"The backtest said nothing for {seconds:g} s.")
-    except msgspec.MsgspecError:
-        return messages.BacktestRefusal("The process of the backtest died.")
+def _build_refusal(failure: str) -> messages.BacktestRefusal:
+    return messages.BacktestRefusal(f"The process of the backtest {failure}.")
 
 
 def main(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer the one request, line by line."""
-    for answer in answer_backtest(messages.decode_request(requests.readline())):
-        answers.write(messages.encode_message(answer))
-        answers.flush()
+    """Answer requests in the frames of the protocol."""
+    serve_requests(PROTOCOL, _send_answers, requests, answers)
+
+
+def _send_answers(
+    request: messages.BacktestRequest,
+    writer: FrameWriter[
+        messages.BacktestReport | messages.BacktestRefusal, messages.BacktestProgress, Never
+    ],
+) -> None:
+    for answer in answer_backtest(request):
+        if isinstance(answer, messages.BacktestProgress):
+            writer.send_progress(answer)
+        else:
+            writer.send_answer(answer)
 
 
 def answer_backtest(request: messages.BacktestRequest) -> Iterator[messages.BacktestAnswer]:
@@ -75,4 +109,4 @@ def answer_backtest(request: messages.BacktestRequest) -> Iterator[messages.Back
 
 
 if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    main(*take_standard_streams())

@@ -1,16 +1,17 @@
 """The child process that checks rule files: messages, parent side and child side.
 
-What hangs there does not hang the daemon. ``python -m daemon.rulesets.check_process`` takes one
-request line and answers on the standard output.
+What hangs there does not hang the daemon. ``python -m daemon.rulesets.check_process`` speaks the
+protocol of :mod:`daemon.worker_protocol`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Never
 
 import msgspec
 
@@ -18,6 +19,15 @@ import rules
 from daemon import subprocesses
 from daemon.rulesets import rule_files
 from daemon.rulesets.rule_files import EngineChoice, RuleFileContent
+from daemon.worker_protocol import (
+    FrameWriter,
+    Progress,
+    WorkerFailed,
+    WorkerProtocol,
+    ask_worker,
+    serve_requests,
+    take_standard_streams,
+)
 from rules.check import check_rulesets
 from rules.problems import SourceLocation
 
@@ -43,7 +53,7 @@ class RuleCheckFinding(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}:{self.column}: {self.sentence}"
 
 
-class RuleCheckProgress(msgspec.Struct, frozen=True, tag="stage"):
+class RuleCheckProgress(msgspec.Struct, frozen=True):
     """The child is about to do this, here."""
 
     stage: str
@@ -52,7 +62,7 @@ class RuleCheckProgress(msgspec.Struct, frozen=True, tag="stage"):
     column: int
 
 
-class RuleCheckResult(msgspec.Struct, frozen=True, tag="tried"):
+class RuleCheckResult(msgspec.Struct, frozen=True):
     """What came of it; with problems the files can't go live."""
 
     problems: tuple[RuleCheckFinding, ...] = ()
@@ -60,9 +70,14 @@ class RuleCheckResult(msgspec.Struct, frozen=True, tag="tried"):
     examples: int = 0
 
 
-RuleCheckAnswer = RuleCheckProgress | RuleCheckResult
-_answer_decoder = msgspec.json.Decoder(RuleCheckAnswer)
-_request_decoder = msgspec.json.Decoder(RuleCheckRequest)
+PROTOCOL: Final[WorkerProtocol[RuleCheckRequest, RuleCheckResult, RuleCheckProgress, Never]] = (
+    WorkerProtocol(
+        request=RuleCheckRequest,
+        answer=RuleCheckResult,
+        progress=RuleCheckProgress,
+        max_line_bytes=16 * 2**20,
+    )
+)
 
 
 def build_findings(problems: Iterable[rules.RuleProblem]) -> tuple[RuleCheckFinding, ...]:
@@ -72,24 +87,7 @@ def build_findings(problems: Iterable[rules.RuleProblem]) -> tuple[RuleCheckFind
     )
 
 
-def encode_message(message: RuleCheckRequest | RuleCheckAnswer) -> bytes:
-    """Return one line."""
-    return msgspec.json.encode(message) + b"\n"
-
-
-def decode_request(line: bytes) -> RuleCheckRequest:
-    """Read the daemon's line."""
-    return _request_decoder.decode(line)
-
-
-def decode_answer(line: bytes) -> RuleCheckAnswer:
-    """Read the child's line; raises ``msgspec.MsgspecError`` where it is none."""
-    answer: RuleCheckAnswer = _answer_decoder.decode(line)
-    return answer
-
-
 WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.rulesets.check_process")
-_MAX_LINE_BYTES: Final = 16 * 2**20
 
 
 class RuleCheckProcess:
@@ -109,19 +107,27 @@ class RuleCheckProcess:
 
     async def check_files(self, files: Sequence[rules.RuleFile]) -> RuleCheckResult:
         """Return what came of it; a child that hangs or dies is a problem at its last place."""
-        at = RuleCheckProgress("reading", _guess_faulty_file(files), 1, 1)
+        progress = RuleCheckProgress("reading", _guess_faulty_file(files), 1, 1)
+        result = _build_failure(progress, "the process that tried them answered nothing")
         request = RuleCheckRequest(
             tuple(map(rule_files.to_rule_file_content, files)), self._engines, self._channels
         )
-        async with subprocesses.run_worker(self._command, _MAX_LINE_BYTES) as child:
+        async with (
+            subprocesses.run_worker(self._command, PROTOCOL.max_line_bytes) as child,
+            contextlib.aclosing(ask_worker(PROTOCOL, child, request)) as said,
+        ):
             try:
                 async with asyncio.timeout(self._seconds):
-                    await child.send_request(encode_message(request))
-                    while isinstance(answer := await _read_answer(child), RuleCheckProgress):
-                        at = answer
-                    return answer or _build_failure(at, "the process that tried them died")
+                    async for message in said:
+                        if isinstance(message, Progress):
+                            progress = message.body
+                        else:
+                            result = message.body
             except TimeoutError:
-                return _build_failure(at, f"it took longer than {self._seconds:g} s")
+                return _build_failure(progress, f"it took longer than {self._seconds:g} s")
+            except WorkerFailed as failure:
+                return _build_failure(progress, f"the process that tried them {failure}")
+        return result
 
 
 def _guess_faulty_file(files: Sequence[rules.RuleFile]) -> str:
@@ -130,26 +136,25 @@ def _guess_faulty_file(files: Sequence[rules.RuleFile]) -> str:
     return (own or [file.path for file in files] or ["rules"])[-1]
 
 
-async def _read_answer(child: subprocesses.WorkerProcess) -> RuleCheckAnswer | None:
-    line = await child.read_line()
-    try:
-        return decode_answer(line) if line.endswith(b"\n") else None
-    except msgspec.MsgspecError:
-        return None
-
-
-def _build_failure(at: RuleCheckProgress, what: str) -> RuleCheckResult:
-    sentence = f"The rules could not be tried: {what}, while {at.stage} here"
-    return RuleCheckResult(problems=(RuleCheckFinding(at.file, at.line, at.column, sentence),))
+def _build_failure(progress: RuleCheckProgress, what: str) -> RuleCheckResult:
+    sentence = f"The rules could not be tried: {what}, while {progress.stage} here"
+    return RuleCheckResult(
+        problems=(RuleCheckFinding(progress.file, progress.line, progress.column, sentence),)
+    )
 
 
 def main(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer the one request."""
+    """Answer requests in the frames of the protocol."""
+    serve_requests(PROTOCOL, _send_result, requests, answers)
 
-    def told(stage: str, at: SourceLocation) -> None:
-        _write_answer(answers, RuleCheckProgress(stage, at.file, at.line, at.column))
 
-    _write_answer(answers, check_rule_files(decode_request(requests.readline()), told))
+def _send_result(
+    request: RuleCheckRequest, writer: FrameWriter[RuleCheckResult, RuleCheckProgress, Never]
+) -> None:
+    def report_progress(stage: str, place: SourceLocation) -> None:
+        writer.send_progress(RuleCheckProgress(stage, place.file, place.line, place.column))
+
+    writer.send_answer(check_rule_files(request, report_progress))
 
 
 def check_rule_files(
@@ -171,10 +176,5 @@ def check_rule_files(
     )
 
 
-def _write_answer(answers: BinaryIO, answer: RuleCheckAnswer) -> None:
-    answers.write(encode_message(answer))
-    answers.flush()
-
-
 if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    main(*take_standard_streams())

@@ -1,19 +1,18 @@
 """The child process that reads an import file: messages, parent side and child side.
 
-A bad file can't hurt the daemon. ``python -m daemon.contacts.imports.process`` takes one request
-line and answers on the standard output.
+A bad file can't hurt the daemon. ``python -m daemon.contacts.imports.process`` speaks the protocol
+of :mod:`daemon.worker_protocol`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, Never, TypeAlias
 
 import msgspec
 
@@ -23,6 +22,15 @@ from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.row_parser import ParsedImportRow, parse_row
 from daemon.errors import ImportRejected, LeadMasterError
 from daemon.plugin_manager import Plugins
+from daemon.worker_protocol import (
+    SILENCE_SECONDS,
+    FrameWriter,
+    WorkerFailed,
+    WorkerProtocol,
+    ask_worker,
+    serve_requests,
+    take_standard_streams,
+)
 
 BATCH_SIZE: Final = 500
 """Records in one line, at most."""
@@ -55,12 +63,6 @@ class ImportRowBatch(msgspec.Struct, frozen=True, tag="batch"):
     records: tuple[ParsedImportRow, ...]
 
 
-class ImportFileEnd(msgspec.Struct, frozen=True, tag="ended"):
-    """All records were handed over. Without this line an import is not finished."""
-
-    total: int
-
-
 class ImportFileRefusal(msgspec.Struct, frozen=True, tag="refused"):
     """The file can't be imported, and why."""
 
@@ -68,29 +70,15 @@ class ImportFileRefusal(msgspec.Struct, frozen=True, tag="refused"):
     hint: str = ""
 
 
-ImportReadAnswer: TypeAlias = ImportFileSummary | ImportRowBatch | ImportFileEnd | ImportFileRefusal
-
-
-def encode_message(message: ImportReadRequest | ImportReadAnswer) -> bytes:
-    """Return one line, with its end."""
-    return msgspec.json.encode(message) + b"\n"
-
-
-def decode_request(line: bytes) -> ImportReadRequest:
-    """Return the request in a line; raise msgspec.MsgspecError for anything else."""
-    return msgspec.json.decode(line, type=ImportReadRequest)
-
-
-def decode_answer(line: bytes) -> ImportReadAnswer:
-    """Return the answer in a line; raise msgspec.MsgspecError for anything else."""
-    answer: ImportReadAnswer = msgspec.json.decode(line, type=ImportReadAnswer)
-    return answer
-
-
+ImportReadAnswer: TypeAlias = ImportFileSummary | ImportRowBatch | ImportFileRefusal
+PROTOCOL: Final[WorkerProtocol[ImportReadRequest, ImportReadAnswer, Never, Never]] = WorkerProtocol(
+    request=ImportReadRequest,
+    answer=ImportReadAnswer,
+    max_line_bytes=64 * 2**20,  # a full batch of the longest cells stays below
+)
 WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.contacts.imports.process")
-SILENCE_SECONDS: Final = 120.0
-"""Between two answers; real seconds, because the child is a process of the real machine."""
-_MAX_LINE_BYTES: Final = 64 * 2**20  # a full batch of the longest cells stays below
+STALL_SECONDS: Final = 600.0
+"""Between two answers; a large file is read twice before the first."""
 
 
 class ImportProcess:
@@ -100,7 +88,7 @@ class ImportProcess:
         self, command: Sequence[str] = WORKER_COMMAND, *, silence_seconds: float = SILENCE_SECONDS
     ) -> None:
         self._command = command
-        self._silence = silence_seconds
+        self._silence_seconds = silence_seconds
 
     @contextlib.asynccontextmanager
     async def open_file(self, request: ImportReadRequest) -> AsyncIterator[OpenedImportFile]:
@@ -109,39 +97,47 @@ class ImportProcess:
         Raises :class:`ImportRejected`, here or while it reads on, where the file is refused, and
         where the child ends, falls silent or talks nonsense before it has handed all over.
         """
-        async with subprocesses.run_worker(self._command, _MAX_LINE_BYTES) as child:
-            await child.send_request(encode_message(request))
-            opened = await self._read_answer(child)
+        async with (
+            subprocesses.run_worker(self._command, PROTOCOL.max_line_bytes) as child,
+            contextlib.aclosing(self._read_answers(child, request)) as answers,
+        ):
+            opened = await anext(answers, None)
             if not isinstance(opened, ImportFileSummary):
                 raise _process_failure("did not say what it found")
-            yield OpenedImportFile(opened, self._read_batches(child, opened.total))
+            yield OpenedImportFile(opened, _read_batches(answers, opened.total))
 
-    async def _read_batches(
-        self, child: subprocesses.WorkerProcess, total: int
-    ) -> AsyncIterator[Sequence[ParsedImportRow]]:
-        done = 0
-        while isinstance(answer := await self._read_answer(child), ImportRowBatch):
-            done += len(answer.records)
-            yield answer.records
-        if done != total:
-            raise _process_failure(f"found {total} records and handed over {done}")
+    async def _read_answers(
+        self, child: subprocesses.WorkerProcess, request: ImportReadRequest
+    ) -> AsyncGenerator[ImportFileSummary | ImportRowBatch, None]:
+        """Yield what the child answers; its refusal and its failure are raised."""
+        asked = ask_worker(
+            PROTOCOL,
+            child,
+            request,
+            silence_seconds=self._silence_seconds,
+            stall_seconds=STALL_SECONDS,
+        )
+        try:
+            async with contextlib.aclosing(asked) as said:
+                async for message in said:
+                    if isinstance(message.body, ImportFileRefusal):
+                        raise ImportRejected(message.body.sentence, hint=message.body.hint)
+                    yield message.body
+        except WorkerFailed as failure:
+            raise _process_failure(str(failure)) from None
 
-    async def _read_answer(self, child: subprocesses.WorkerProcess) -> ImportReadAnswer:
-        """Return the next answer; the child's refusal is raised."""
-        try:
-            async with asyncio.timeout(self._silence):
-                line = await child.read_line()
-        except TimeoutError:
-            raise _process_failure(f"said nothing for {self._silence:g} s") from None
-        if not line.endswith(b"\n"):
-            raise _process_failure("ended before the file was read to its end")
-        try:
-            answer = decode_answer(line)
-        except msgspec.MsgspecError:
-            raise _process_failure("answered something that is no answer") from None
-        if isinstance(answer, ImportFileRefusal):
-            raise ImportRejected(answer.sentence, hint=answer.hint)
-        return answer
+
+async def _read_batches(
+    answers: AsyncIterator[ImportFileSummary | ImportRowBatch], total: int
+) -> AsyncIterator[Sequence[ParsedImportRow]]:
+    done = 0
+    async for answer in answers:
+        if not isinstance(answer, ImportRowBatch):
+            raise _process_failure("said twice what it found")
+        done += len(answer.records)
+        yield answer.records
+    if done != total:
+        raise _process_failure(f"found {total} records and handed over {done}")
 
 
 class OpenedImportFile:
@@ -162,10 +158,16 @@ def _process_failure(what: str) -> ImportRejected:
 
 
 def main(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer the one request, line by line."""
-    for answer in answer_import(decode_request(requests.readline())):
-        answers.write(encode_message(answer))
-        answers.flush()
+    """Answer requests in the frames of the protocol."""
+    serve_requests(PROTOCOL, _send_answers, requests, answers)
+
+
+def _send_answers(
+    request: ImportReadRequest,
+    writer: FrameWriter[ImportReadAnswer, Never, Never],
+) -> None:
+    for answer in answer_import(request):
+        writer.send_answer(answer)
 
 
 def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
@@ -200,8 +202,7 @@ def _read_file(source: ImportSource, request: ImportReadRequest) -> Iterator[Imp
         for row in islice(rows, BATCH_SIZE)
     ):
         yield ImportRowBatch(batch)
-    yield ImportFileEnd(total)
 
 
 if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    main(*take_standard_streams())

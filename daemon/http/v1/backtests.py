@@ -55,7 +55,7 @@ async def backtest_rules(request: web.Request) -> web.StreamResponse:
     with contextlib.suppress(ConnectionError, Unavailable):
         async with cancel_at_shutdown(request), contextlib.aclosing(answers):
             async for answer in answers:
-                await response.write(messages.encode_message(answer))
+                await response.write(msgspec.json.encode(answer) + b"\n")
     with contextlib.suppress(ConnectionError):
         await response.write_eof()
     return response

@@ -25,7 +25,7 @@ routes = web.RouteTableDef()
 
 BACKTEST_PERIOD: Final = timedelta(days=30)
 NAMED_EXAMPLES: Final = 20
-_BACKTEST_SILENCE_SECONDS: Final = 20.0
+_BACKTEST_STALL_SECONDS: Final = 20.0
 
 
 Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
@@ -114,7 +114,7 @@ def parse_rule_edit(target: str, value: int | RampEnds) -> RulesetEdit:
 
 async def _get_backtest_report(asked: messages.BacktestRequest) -> messages.BacktestReport:
     """Return what the child finds; raise :class:`Unavailable` where it finds nothing."""
-    answers = run_backtest_process(asked, silence_seconds=_BACKTEST_SILENCE_SECONDS)
+    answers = run_backtest_process(asked, stall_seconds=_BACKTEST_STALL_SECONDS)
     async with contextlib.aclosing(answers):
         *_, last = [each async for each in answers]
     if isinstance(last, messages.BacktestReport):

@@ -20,6 +20,7 @@ from daemon.rulesets import rule_files
 from daemon.rulesets.active import ActiveRulesets, CompiledRulesets
 from daemon.rulesets.rule_files import to_rule_file_content
 from daemon.settings import RulesSettings
+from daemon.worker_protocol import Answer, End, Request, encode_frame
 from rules.compiler import compile_rules
 from storage import retention, shadow_decisions
 from storage.evidence import EvidenceKind
@@ -70,10 +71,11 @@ async def _backtest(
         examples=20,
     )
     answers = io.BytesIO()
-    process.main(io.BytesIO(messages.encode_message(request)), answers)
-    last = messages.decode_answer(answers.getvalue().splitlines()[-1])
-    assert not isinstance(last, messages.BacktestProgress)
-    return last
+    process.main(io.BytesIO(encode_frame(Request(request))), answers)
+    *_, last, end = map(process.PROTOCOL.decode_frame, answers.getvalue().splitlines())
+    assert isinstance(last, Answer)
+    assert end == End()
+    return last.body
 
 
 async def test_a_message_is_explained_by_the_rules_that_decided(
@@ -329,7 +331,12 @@ async def test_rules_that_can_not_be_read_are_refused(services: MessagingService
 
 @pytest.mark.parametrize(
     ("program", "seconds", "sentence"),
-    [("", 60.0, "died"), ("import time; time.sleep(9)", 0.3, "said nothing for 0.3 s")],
+    [
+        ("", 60.0, "ended before it had answered in full"),
+        ("print('x' * (2**24 + 1))", 60.0, "answered with a line of more than 16 MiB"),
+        ('print(\'{"kind": "end"}\')', 60.0, "answered nothing"),
+        ("import time; time.sleep(9)", 0.3, "said nothing for 0.3 s"),
+    ],
 )
 async def test_a_child_that_dies_or_falls_silent_is_told(
     program: str, seconds: float, sentence: str

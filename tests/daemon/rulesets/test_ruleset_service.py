@@ -16,6 +16,7 @@ from daemon.rulesets import check_process, rule_files
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.check_process import RuleCheckProcess
 from daemon.settings import RulesSettings
+from daemon.worker_protocol import Answer, End, Heartbeat, Progress, Request, encode_frame
 from storage import audit, rulesets
 from storage.rulesets import RulesetActivationKind
 from storage.tx import Tx
@@ -154,9 +155,17 @@ async def test_a_trial_that_hangs_is_given_up_and_the_loop_turns_meanwhile(tmp_p
         assert rejected.problems[0].startswith(str(tmp_path / "rules.d" / "gate.yaml"))
 
 
-@pytest.mark.parametrize("program", ["", "print('no answer')", "print('x' * (2**24 + 1))"])
+@pytest.mark.parametrize(
+    ("program", "failure"),
+    [
+        ("", "ended before it had answered in full"),
+        ("print('no answer')", "answered something that is no answer"),
+        ("print('x' * (2**24 + 1))", "answered with a line of more than 16 MiB"),
+        ('print(\'{"kind": "end"}\')', "answered nothing"),
+    ],
+)
 async def test_a_trial_that_dies_or_talks_nonsense_is_a_problem(
-    tmp_path: Path, program: str
+    tmp_path: Path, program: str, failure: str
 ) -> None:
     """An engine may kill the child; it does not kill the daemon."""
     async with open_ruleset_services(
@@ -165,7 +174,7 @@ async def test_a_trial_that_dies_or_talks_nonsense_is_a_problem(
         services.write_rules(TUNED)
         rejected = (await services.service.reload("eva")).rejected
         assert rejected is not None
-        assert "the process that tried them died" in rejected.problems[0]
+        assert f"the process that tried them {failure}" in rejected.problems[0]
 
 
 async def test_a_relaxed_veto_waits_for_a_person(tmp_path: Path) -> None:
@@ -386,12 +395,15 @@ def test_the_child_answers_line_by_line() -> None:
             tuple(map(rule_files.to_rule_file_content, (*files, *own))), "reference"
         )
         answers = io.BytesIO()
-        check_process.main(io.BytesIO(check_process.encode_message(asked)), answers)
-        *stages, last = map(check_process.decode_answer, answers.getvalue().splitlines())
-        assert all(isinstance(stage, check_process.RuleCheckProgress) for stage in stages)
-        assert isinstance(last, check_process.RuleCheckResult)
-        assert len(last.problems) == problems
-        assert (last.examples > 0) is (problems == 0)
+        check_process.main(io.BytesIO(encode_frame(Request(asked))), answers)
+        frames = map(check_process.PROTOCOL.decode_frame, answers.getvalue().splitlines())
+        *stages, last, end = [each for each in frames if not isinstance(each, Heartbeat)]
+        assert all(isinstance(stage, Progress) for stage in stages)
+        assert (len(stages) > 0) is (problems == 0)
+        assert isinstance(last, Answer)
+        assert len(last.body.problems) == problems
+        assert (last.body.examples > 0) is (problems == 0)
+        assert end == End()
 
 
 def test_a_rulebook_needs_both_formats() -> None:

@@ -16,6 +16,7 @@ from daemon.contacts.imports.process import ImportProcess, answer_import
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.errors import ImportRejected, NotFound
 from daemon.gate.consent import Permission
+from daemon.worker_protocol import Answer, End, encode_frame
 from storage import evidence, imports
 from storage.evidence import Evidence, EvidenceKind
 from storage.imports import ImportRowOutcome
@@ -242,9 +243,11 @@ async def test_imports_queue_up(import_services: ImportServices) -> None:
     assert sorted(report.repeated for report in reports) == [False, True]
 
 
-def scripted(*answers: process.ImportReadAnswer, then: str = "") -> ImportProcess:
+def scripted(*answers: process.ImportReadAnswer | End, then: str = "") -> ImportProcess:
     """Return a child that says this, then does something; silence counts after 1 s."""
-    said = b"".join(process.encode_message(answer) for answer in answers)
+    said = b"".join(
+        encode_frame(each if isinstance(each, End) else Answer(each)) for each in answers
+    )
     code = f"import sys, time; sys.stdout.buffer.write({said!r}); sys.stdout.flush(); {then}"
     return ImportProcess(
         (sys.executable, "-S", "-c", code), silence_seconds=1.0 if "sleep" in then else 60
@@ -264,6 +267,7 @@ def record(number: int, phone: str) -> ParsedImportRow:
 
 
 FIRST = process.ImportRowBatch((record(2, ANA),))
+END = End()
 
 
 @pytest.mark.parametrize(
@@ -273,7 +277,8 @@ FIRST = process.ImportRowBatch((record(2, ANA),))
         (scripted(opened(2), FIRST, then="sys.exit(1)"), "ended before"),
         (scripted(opened(2), FIRST, then="time.sleep(60)"), "said nothing for 1 s"),
         (scripted(opened(2), FIRST, then="print('{')"), "no answer"),
-        (scripted(opened(2), FIRST, process.ImportFileEnd(2)), "found 2 records and handed over 1"),
+        (scripted(opened(2), FIRST, then="print('x' * (2**26 + 1))"), "line of more than 64 MiB"),
+        (scripted(opened(2), FIRST, END), "found 2 records and handed over 1"),
         (scripted(opened(2), FIRST, process.ImportFileRefusal("Row 3 is odd.")), r"Row 3 is odd\."),
     ],
 )
@@ -289,7 +294,7 @@ async def test_a_child_that_fails_ends_the_import_unfinished(
 
 
 @pytest.mark.parametrize(
-    "child", [scripted(), scripted(process.ImportFileEnd(0)), ImportProcess(("false",))]
+    "child", [scripted(), scripted(FIRST, END), scripted(END), ImportProcess(("false",))]
 )
 async def test_a_child_that_never_opens_the_file_imports_nothing(
     tmp_path: Path, child: ImportProcess
@@ -308,7 +313,7 @@ async def test_an_import_that_was_cut_short_goes_on(tmp_path: Path) -> None:
         with pytest.raises(ImportRejected):
             await import_services.import_csv("tel\n")
         evidence_before = await known(import_services, ANA)
-    whole = scripted(opened(3), *batches, process.ImportFileEnd(3))
+    whole = scripted(opened(3), *batches, END)
     async with open_import_services(tmp_path, child=whole) as import_services:
         assert (await import_services.get_prospect(ANA)).record == 2
         report = await import_services.import_csv("tel\n")
@@ -341,3 +346,23 @@ def test_a_strangers_source_may_raise_anything(tmp_path: Path) -> None:
     assert answer == process.ImportFileRefusal(
         "The import source 'gone' failed: KeyError.", "Mend or replace the plugin that brings it."
     )
+
+
+async def test_a_source_that_prints_spoils_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin's standard output is not the one that the answers travel on."""
+    site = tmp_path / "site"
+    (site / "talkative-1.dist-info").mkdir(parents=True)
+    (site / "talkative-1.dist-info" / "METADATA").write_text("Name: talkative\nVersion: 1\n")
+    (site / "talkative-1.dist-info" / "entry_points.txt").write_text(
+        "[leadmaster.plugins]\ntalkative = talkative\n"
+    )
+    (site / "talkative.py").write_text(
+        "import subprocess\nprint('loaded')\nsubprocess.run(['echo', 'started'], check=True)\n"
+        "input_ended = not __import__('sys').stdin.read()\nassert input_ended\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    async with open_import_services(tmp_path, child=ImportProcess()) as import_services:
+        report = await import_services.import_csv(HEADER + f"Ana;{ANA};feria;;\n")
+    assert report.accepted == 1

@@ -1,0 +1,288 @@
+"""The protocol between the daemon and its worker processes: typed JSON frames, one a line.
+
+A worker reads requests from its standard input. It answers each with answers and progress, and then
+with one `end`; while it works it sends heartbeats, and a defect is a `crash`. Frames carry the id
+of their request, and an event belongs to none, so a worker may live as long as its parent wants.
+
+This file imports the standard library and msgspec only: daemon, workers and plugins may import it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import operator
+import os
+import threading
+import traceback
+from collections.abc import AsyncGenerator, Callable, Iterator
+from pathlib import PurePath
+from typing import Any, BinaryIO, Final, Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+HEARTBEAT_SECONDS: Final = 5.0
+SILENCE_SECONDS: Final = 60.0
+"""A worker that sends no frame for so long, not even a heartbeat, hangs."""
+
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
+ProgressT = TypeVar("ProgressT")
+EventT = TypeVar("EventT")
+
+
+class Request(msgspec.Struct, Generic[RequestT], frozen=True, tag_field="kind", tag="request"):
+    """What the parent asks for."""
+
+    body: RequestT
+    id: int = 1
+
+
+class Answer(msgspec.Struct, Generic[AnswerT], frozen=True, tag_field="kind", tag="answer"):
+    """An answer, or one part of it."""
+
+    body: AnswerT
+    request: int = 1
+
+
+class Progress(msgspec.Struct, Generic[ProgressT], frozen=True, tag_field="kind", tag="progress"):
+    """How far the worker has come."""
+
+    body: ProgressT
+    request: int = 1
+
+
+class Event(msgspec.Struct, Generic[EventT], frozen=True, tag_field="kind", tag="event"):
+    """Something that happened in the worker, whatever was asked."""
+
+    body: EventT
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag_field="kind", tag="heartbeat"):
+    """The worker is alive, and works on."""
+
+
+class End(msgspec.Struct, frozen=True, tag_field="kind", tag="end"):
+    """The request is answered in full."""
+
+    request: int = 1
+
+
+class Crash(msgspec.Struct, frozen=True, tag_field="kind", tag="crash"):
+    """The worker met a defect and ends: the kind of error, and where it was raised."""
+
+    reason: str
+
+
+Message: TypeAlias = Answer[AnswerT] | Progress[ProgressT] | Event[EventT]
+Frame: TypeAlias = Message[AnswerT, ProgressT, EventT] | Heartbeat | End | Crash
+
+
+def encode_frame(frame: Request[Any] | Frame[Any, Any, Any]) -> bytes:
+    """Return a request's or another frame's line, with its end."""
+    return msgspec.json.encode(frame) + b"\n"
+
+
+class WorkerProtocol(Generic[RequestT, AnswerT, ProgressT, EventT]):
+    """The types of one worker's messages; frames of a kind that is given no type are refused."""
+
+    def __init__(
+        self,
+        *,
+        request: object,
+        answer: object,
+        progress: object = None,
+        event: object = None,
+        max_line_bytes: int,
+    ) -> None:
+        frame_types: list[Any] = [Heartbeat, End, Crash]
+        for frame_type, body in ((Answer, answer), (Progress, progress), (Event, event)):
+            if body is not None:
+                frame_types.append(_set_body_type(frame_type, body))
+        self._requests = msgspec.json.Decoder(_set_body_type(Request, request))
+        self._frames = msgspec.json.Decoder(functools.reduce(operator.or_, frame_types))
+        self.max_line_bytes = max_line_bytes
+
+    def decode_request(self, line: bytes) -> Request[RequestT]:
+        """Return the request in a line; raise :class:`msgspec.MsgspecError` where it is none."""
+        request: Request[RequestT] = self._requests.decode(line)
+        return request
+
+    def decode_frame(self, line: bytes) -> Frame[AnswerT, ProgressT, EventT]:
+        """Return the frame in a line; raise :class:`msgspec.MsgspecError` where it is none."""
+        try:
+            frame: Frame[AnswerT, ProgressT, EventT] = self._frames.decode(line)
+        except RecursionError as error:  # brackets without end
+            raise msgspec.DecodeError(str(error)) from None
+        return frame
+
+
+def _set_body_type(frame_type: Any, body: object) -> Any:  # noqa: ANN401 - types made at run time
+    return frame_type[body]
+
+
+class WorkerFailed(Exception):
+    """A worker did not answer in full. The text completes a sentence that begins with its name."""
+
+
+class WorkerPipes(Protocol):
+    """What the parent holds of a worker's process."""
+
+    async def send_request(self, request: bytes) -> None:
+        """Write the line of a request."""
+
+    async def read_line(self) -> bytes:
+        """Return the next line, without its end where the worker has ended.
+
+        Raises :class:`ValueError` where the line is longer than the worker may write.
+        """
+        ...
+
+
+async def ask_worker(
+    protocol: WorkerProtocol[RequestT, AnswerT, ProgressT, EventT],
+    worker: WorkerPipes,
+    request: RequestT,
+    *,
+    silence_seconds: float = SILENCE_SECONDS,
+    stall_seconds: float | None = None,
+) -> AsyncGenerator[Message[AnswerT, ProgressT, EventT], None]:
+    """Ask a worker; yield what it says until the request is answered in full.
+
+    Raises :class:`WorkerFailed` where it ends before, sends nothing for ``silence_seconds``, or
+    nothing but heartbeats for ``stall_seconds``.
+    """
+    asked = Request(request)
+    await worker.send_request(encode_frame(asked))
+    while True:
+        try:
+            async with asyncio.timeout(stall_seconds):
+                frame = await _read_until_message(protocol, worker, silence_seconds)
+        except TimeoutError:
+            raise WorkerFailed(f"has come no further for {stall_seconds:g} s") from None
+        if not isinstance(frame, Event) and frame.request != asked.id:
+            raise WorkerFailed("answered what it was not asked")
+        if isinstance(frame, End):
+            return
+        yield frame
+
+
+async def _read_until_message(
+    protocol: WorkerProtocol[RequestT, AnswerT, ProgressT, EventT],
+    worker: WorkerPipes,
+    silence_seconds: float,
+) -> Message[AnswerT, ProgressT, EventT] | End:
+    """Return the next frame that is no heartbeat; raise for a crash."""
+    while isinstance(frame := await _read_frame(protocol, worker, silence_seconds), Heartbeat):
+        pass
+    if isinstance(frame, Crash):
+        raise WorkerFailed(f"failed: {frame.reason}")
+    return frame
+
+
+async def _read_frame(
+    protocol: WorkerProtocol[RequestT, AnswerT, ProgressT, EventT],
+    worker: WorkerPipes,
+    silence_seconds: float,
+) -> Frame[AnswerT, ProgressT, EventT]:
+    try:
+        async with asyncio.timeout(silence_seconds):
+            line = await worker.read_line()
+    except TimeoutError:
+        raise WorkerFailed(f"said nothing for {silence_seconds:g} s") from None
+    except ValueError:
+        size = f"{protocol.max_line_bytes / 2**20:g} MiB"
+        raise WorkerFailed(f"answered with a line of more than {size}") from None
+    if not line.endswith(b"\n"):
+        raise WorkerFailed("ended before it had answered in full")
+    try:
+        return protocol.decode_frame(line)
+    except msgspec.MsgspecError:
+        raise WorkerFailed("answered something that is no answer") from None
+
+
+class FrameWriter(Generic[AnswerT, ProgressT, EventT]):
+    """Writes the worker's frames; the thread of the heartbeats writes between them."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._lock = threading.Lock()
+        self.request = 0
+        """The id of the request that is answered just now."""
+
+    def send_answer(self, body: AnswerT) -> None:
+        """Send an answer, or the next part of it."""
+        self.send(Answer(body, self.request))
+
+    def send_progress(self, body: ProgressT) -> None:
+        """Say how far the work has come."""
+        self.send(Progress(body, self.request))
+
+    def send(self, frame: Frame[AnswerT, ProgressT, EventT]) -> None:
+        """Write a frame whole, whoever else writes."""
+        line = encode_frame(frame)
+        with self._lock:
+            self._output.write(line)
+            self._output.flush()
+
+
+def serve_requests(
+    protocol: WorkerProtocol[RequestT, AnswerT, ProgressT, EventT],
+    handle: Callable[[RequestT, FrameWriter[AnswerT, ProgressT, EventT]], None],
+    requests: BinaryIO,
+    output: BinaryIO,
+    *,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> None:
+    """Answer one request after the other until no more come; a defect is told, and raised."""
+    writer: FrameWriter[AnswerT, ProgressT, EventT] = FrameWriter(output)
+    for line in requests:
+        with _sent_heartbeats(writer.send, heartbeat_seconds):
+            try:
+                request = protocol.decode_request(line)
+                writer.request = request.id
+                handle(request.body, writer)
+            except BaseException as defect:
+                writer.send(Crash(_describe_defect(defect)))
+                raise
+        writer.send(End(request.id))
+
+
+@contextlib.contextmanager
+def _sent_heartbeats(send: Callable[[Heartbeat], None], seconds: float) -> Iterator[None]:
+    """Send a heartbeat every so often, beside the block."""
+    ended = threading.Event()
+
+    def send_heartbeats() -> None:
+        with contextlib.suppress(OSError):  # nobody reads any more: the next answer meets it too
+            while not ended.wait(seconds):
+                send(Heartbeat())
+
+    thread = threading.Thread(target=send_heartbeats, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _describe_defect(defect: BaseException) -> str:
+    """Name the error and the place. Its own text is left out: it may hold a number or a message."""
+    *_, (frame, line) = traceback.walk_tb(defect.__traceback__)
+    return f"{type(defect).__name__} at {PurePath(frame.f_code.co_filename).name}:{line}"
+
+
+def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Return the worker's input and output, and keep them from everybody else in the process.
+
+    What a plugin prints would be no frame: it goes to the standard error from then on, and so does
+    what its own child processes print. What they read ends at once.
+    """
+    requests, output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, output
