@@ -9,8 +9,8 @@ import click
 
 from daemon.cli.main import leadmaster
 from daemon.http.openapi.docs_page import describe_schema, get_api_document, group_by_tag
-from daemon.http.openapi.document import PROBLEM_JSON
 from daemon.http.openapi.operation import JSON
+from daemon.http.problems import PROBLEM_JSON
 from tools.reference_tables import render_table
 
 COMMON_ANSWERS = {"401", "413", "415", "503", "507"}
@@ -24,8 +24,9 @@ def render_tags() -> str:
 
 def render_routes() -> str:
     """Describe every route: what it takes, answers and refuses."""
+    texts = {tag["name"]: tag["description"] for tag in get_api_document()["tags"]}
     return "\n\n".join(
-        f"## {tag}\n\n{chr(10).join(_render_route(each) for each in operations)}".rstrip()
+        f"## {tag}\n\n{texts[tag]}\n\n{chr(10).join(map(_render_route, operations))}".rstrip()
         for tag, operations in group_by_tag(get_api_document()).items()
     )
 

@@ -16,7 +16,7 @@ import msgspec
 import daemon
 from daemon import settings
 from daemon.auth import ROLE_SCOPES, Scope
-from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES
+from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES, AccessLevel, RequiredAccess
 from daemon.errors import LeadMasterError
 from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
 from daemon.hookspecs import Hooks
@@ -88,10 +88,20 @@ def render_roles() -> str:
 def render_route_scopes() -> str:
     """Tabulate the scope that each route asks for."""
     rows = [
-        (f"`{method} {path}`", f"`{scope}`" if scope else "none")
-        for (method, path), scope in ROUTE_SCOPES.items()
+        (f"`{method} {path}`", _describe_access(access))
+        for (method, path), access in ROUTE_SCOPES.items()
     ]
     return render_table(("route", "scope"), rows)
+
+
+def _describe_access(access: RequiredAccess) -> str:
+    match access:
+        case None:
+            return "none"
+        case AccessLevel.SIGNED_IN:
+            return "any signed-in user"
+        case scope:
+            return f"`{scope}`"
 
 
 def render_topic_scopes() -> str:

@@ -43,7 +43,7 @@ def render_limits() -> str:
     """Tabulate the bounds."""
     notes = read_attribute_notes(limits_module)
     rows = [
-        (f"`{field.name}`", f"{field.default:g}", notes["Limits", field.name])
+        (f"`{field.name}`", f"{field.default:g}", notes["StreamLimits", field.name])
         for field in dataclasses.fields(StreamLimits)
     ]
     return render_table(("bound", "value", "meaning"), rows)

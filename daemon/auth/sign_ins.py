@@ -167,7 +167,7 @@ class SignIns:
         id_hash, idle_until = hash_secret(fresh.secret), now + self._idle
         users.insert_sign_in(tx, id_hash, fresh.user, now, idle_until, fresh.ends_at)
         users.record_last_sign_in(tx, fresh.user, now)
-        detail = {"way": method, "address": address}
+        detail = {"method": method, "address": address}
         audit.insert_audit_entry(tx, now, fresh.user, "sign_in", fresh.user, detail=detail)
 
     async def _record_use(self, found: SignInRecord, now: datetime) -> None:

@@ -23,7 +23,7 @@ from daemon.cli.console import print_hint
 @json_option
 @pass_cli_context
 def show_status(cli: CliContext, *, json_: bool) -> None:
-    """Show whether messages go out, what waits, and where the doors are."""
+    """Show whether messages go out, what waits, and at which addresses it serves."""
     found = cli.client().get("status")
     if json_:
         print_json(found)
@@ -37,7 +37,7 @@ def show_status(cli: CliContext, *, json_: bool) -> None:
             ("blockers", "; ".join(each["sentence"] for each in found["blockers"]) or "none"),
             ("sessions", ", ".join(sessions) or "none"),
             ("messages", ", ".join(counts) or "none"),
-            ("doors", ", ".join(found["doors"].values())),
+            ("addresses", ", ".join(found["addresses"].values())),
             ("clock", found["now"]),
             ("since", found["started_at"]),
         )

@@ -85,8 +85,7 @@ def import_suppressions(
         print_json(done)
         return
     print_text(f"{done['added']} suppressed, {done['already']} were already.")
-    rejected = [{"record": record, "sentence": said} for record, said in done["rejected"]]
-    if rejected:
+    if rejected := done["rejected"]:
         print_table(rejected, {"record": "record", "sentence": "what is wrong"}, empty="")
 
 

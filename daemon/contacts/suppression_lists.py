@@ -21,13 +21,21 @@ _BATCH_SIZE = 500
 _LID_SUFFIX = "@lid"
 
 
+@dataclass(frozen=True, slots=True)
+class RejectedListRecord:
+    """A record that could not be read: its number in the list (the first is 1), and why."""
+
+    record: int
+    sentence: str
+
+
 @dataclass(slots=True)
 class SuppressionImportResult:
-    """What an import did; counts are records. ``rejected`` has record numbers and sentences."""
+    """What an import did; counts are records."""
 
     added: int = 0
     already: int = 0
-    rejected: list[tuple[int, str]] = field(default_factory=list)
+    rejected: list[RejectedListRecord] = field(default_factory=list)
 
 
 async def import_suppression_list(
@@ -47,7 +55,7 @@ async def import_suppression_list(
             try:
                 targets.append(_parse_alias(cell, region))
             except numbers.NumberUnusable as error:
-                result.rejected.append((record, error.sentence))
+                result.rejected.append(RejectedListRecord(record, error.sentence))
         done = await suppression.suppress_all(
             targets, source=SuppressionSource.IMPORT, reason=reason, who=who
         )

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.auth import ALL_SCOPES, AuthService, Identity, SignInMethod
+from daemon.auth import ALL_SCOPES, AuthService, Identity, Scope, SignInMethod
 from daemon.auth.access import get_required_scope
 from daemon.auth.errors import SignInThrottled, Unauthorized
 from daemon.http.browser_session import (
@@ -113,13 +113,14 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     if request.match_info.http_exception is not None:
         set_identity(request, await identify_request(request))
         return await handler(request)
-    scope = get_required_scope(request.method, _get_route_template(request))
-    if scope is None:
+    access = get_required_scope(request.method, _get_route_template(request))
+    if access is None:
         if not is_safe_method(request):
             check_origin(request)
     elif not (_is_awaiting_token(request) and is_anonymous(request)):
         identity = await identify_request(request)
-        identity.require(scope)
+        if isinstance(access, Scope):
+            identity.require(access)
         set_identity(request, identity)
     try:
         return await handler(request)
@@ -131,8 +132,9 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
 async def authenticate_first_message(request: web.Request, token: str) -> Identity:
     """Return whose token came in a WebSocket's first message; raise as for any request."""
     identity = await get_auth(request).tokens.verify_token(token)
-    if (scope := get_required_scope(request.method, _get_route_template(request))) is not None:
-        identity.require(scope)
+    access = get_required_scope(request.method, _get_route_template(request))
+    if isinstance(access, Scope):
+        identity.require(access)
     set_identity(request, identity)
     return identity
 

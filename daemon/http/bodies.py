@@ -18,6 +18,7 @@ PAGE_LIMIT: Final = 200
 _ETAG_DIGITS: Final = 32
 _YEARS: Final = range(1970, 9999)
 PageLimit = Annotated[int, msgspec.Meta(ge=1, le=PAGE_LIMIT)]
+PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
 ReasonText = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 
 

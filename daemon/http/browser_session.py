@@ -11,8 +11,8 @@ from daemon.auth.errors import CsrfRefused, OriginRefused
 from daemon.auth.sign_ins import derive_csrf_token, is_same_secret
 from daemon.http.proxy_headers import get_own_origin, is_https
 
-_COOKIE_NAME: Final = "leadmaster"
-_COOKIE_PREFIX: Final = "__Host-"
+COOKIE_NAME: Final = "leadmaster"
+COOKIE_PREFIX: Final = "__Host-"
 """With it a browser takes the cookie over TLS only, from this host only, for this host only."""
 
 
@@ -46,7 +46,7 @@ def delete_session_cookie(request: web.Request, response: web.Response) -> None:
 
 
 def _get_cookie_name(request: web.Request) -> str:
-    return f"{_COOKIE_PREFIX if is_https(request) else ''}{_COOKIE_NAME}"
+    return f"{COOKIE_PREFIX if is_https(request) else ''}{COOKIE_NAME}"
 
 
 CSRF_HEADER: Final = "X-CSRF-Token"

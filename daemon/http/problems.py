@@ -19,6 +19,7 @@ from storage.messages import MessageStateConflict
 log = structlog.get_logger("http")
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
+PROBLEM_JSON: Final = "application/problem+json"
 _WORD_BOUNDARY: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
     MessageStateConflict: 409,
@@ -72,7 +73,7 @@ def build_problem_response(request_id: str, document: dict[str, object]) -> web.
     return web.Response(
         body=msgspec.json.encode({**document, "request_id": request_id}),
         status=status if isinstance(status, int) else 500,
-        content_type="application/problem+json",
+        content_type=PROBLEM_JSON,
     )
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from daemon.bus import EventBus, EventSubscription, PublishedEvent, SubscriberLagged
 from daemon.errors import Unavailable
+from daemon.http.openapi.operation import NDJSON
 from storage import event_log
 from storage.db import Database
 from storage.events import CommittedEvent
@@ -82,7 +83,7 @@ async def send_ndjson(
     request: web.Request, subscription: EventSubscription, lines: AsyncIterator[dict[str, Any]]
 ) -> web.StreamResponse:
     """Write each item as a line; an empty one now and then shows that both ends live."""
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     beating = asyncio.create_task(_send_heartbeats(response, subscription))
     try:

@@ -57,7 +57,7 @@ def _told(daemon: DaemonProcess, path: str) -> str:
         daemon.client.post("users", name="eva", role="admin")
     scopes = daemon.client.get("sign-in")["scopes"]
     token = daemon.client.post("tokens", name="t", user="eva", scopes=scopes)["token"]
-    base = daemon.client.get("status")["doors"]["http"]
+    base = daemon.client.get("status")["addresses"]["http"]
     asked = Request(base + path, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - ours
     with urlopen(asked, timeout=30) as answer:  # noqa: S310 - our own door
         assert answer.status == 200

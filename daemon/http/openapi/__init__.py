@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from daemon.http.openapi.operation import (
     CSV,
+    IDEMPOTENCY_KEY_HEADER,
     NDJSON,
     OCTET_STREAM,
-    Operation,
     get_operation,
     operation,
 )
 
-__all__ = ["CSV", "NDJSON", "OCTET_STREAM", "Operation", "get_operation", "operation"]
+__all__ = [
+    "CSV",
+    "IDEMPOTENCY_KEY_HEADER",
+    "NDJSON",
+    "OCTET_STREAM",
+    "get_operation",
+    "operation",
+]

@@ -100,11 +100,12 @@ def render_docs_page(document: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["kind"] = lambda schema: Markup(describe_schema(schema, _render_link))  # noqa: S704 - ours
+    environment.filters["describe"] = lambda schema: Markup(describe_schema(schema, _render_link))  # noqa: S704 - ours
     environment.filters["prose"] = _render_prose
     return environment.get_template("docs.html").render(
         document=document,
         groups=group_by_tag(document),
+        tags={tag["name"]: tag["description"] for tag in document["tags"]},
         schemas=sorted(document["components"]["schemas"].items()),
         style=Markup(_STYLE),  # noqa: S704 - a file of ours
     )
@@ -126,7 +127,7 @@ API_ROUTES: Final[tuple[web.AbstractRouteDef, ...]] = (
     *v1.RESOURCE_ROUTES,
     *v1.ACCOUNT_ROUTES,
 )
-"""Every route that is for programs, on whichever door."""
+"""Every route that is for programs, on whichever server."""
 
 
 @cache

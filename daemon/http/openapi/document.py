@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from daemon.auth.access import get_required_scope, normalise_path_template
+from daemon.auth.access import RequiredAccess, get_required_scope, normalise_path_template
 from daemon.auth.errors import (
     CsrfRefused,
     OriginRefused,
@@ -30,12 +30,19 @@ from daemon.errors import (
     StorageFull,
     Unavailable,
 )
-from daemon.http.openapi.operation import JSON, OCTET_STREAM, Operation, get_operation
-from daemon.http.problems import ProblemDetails
+from daemon.http.bodies import ResultPage
+from daemon.http.browser_session import COOKIE_NAME, COOKIE_PREFIX, CSRF_HEADER
+from daemon.http.openapi.operation import (
+    IDEMPOTENCY_KEY_HEADER,
+    JSON,
+    OCTET_STREAM,
+    Operation,
+    get_operation,
+)
+from daemon.http.problems import PROBLEM_JSON, ProblemDetails
 from daemon.http.version import VERSION
 
 _AUTH_ERRORS_MODULE: Final = Unauthorized.__module__
-PROBLEM_JSON: Final = "application/problem+json"
 REF_PREFIX: Final = "#/components/schemas/"
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _SECURITY: Final = {
@@ -48,9 +55,9 @@ _SECURITY: Final = {
     "browser": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "leadmaster",
-        "description": "A browser that signed in; changes need `Origin` and `X-CSRF-Token` too. "
-        "Over TLS the cookie is called `__Host-leadmaster`.",
+        "name": COOKIE_NAME,
+        "description": f"A browser that signed in; changes need `Origin` and `{CSRF_HEADER}` too. "
+        f"Over TLS the cookie is called `{COOKIE_PREFIX}{COOKIE_NAME}`.",
     },
 }
 _TAG_OF_PATH_WORD: Final = {
@@ -59,7 +66,30 @@ _TAG_OF_PATH_WORD: Final = {
     "uploads": "imports",
     "keys": "tokens",
 }
-"""Words of paths that belong to another word's subject."""
+"""Words of paths that belong to another word's tag."""
+TAGS: Final[Mapping[str, str]] = {
+    "health": "Whether the daemon is alive and ready, its metrics and its counts.",
+    "halt": "Stop all sending, and resume it.",
+    "audit": "Who did what, when, and why.",
+    "events": "Stored events from any position, then live ones; also as a WebSocket.",
+    "sessions": "The WhatsApp sessions: add, start, pair, stop and delete them.",
+    "messages": "Messages to send: enqueue, list, explain, cancel and settle them.",
+    "inbound": "Messages that contacts wrote, and what they request.",
+    "decisions": "The gate's decisions, each with the facts that it was based on.",
+    "review": "Messages and prospects that wait for a person's approval.",
+    "manual": "Messages that a person sends by hand, each leased to one operator at a time.",
+    "imports": "Lists of prospects: upload a file, preview the import, run it, read its report.",
+    "prospects": "The people to write to: list, create, correct, validate and check them.",
+    "suppressions": "Contacts that must not be written to: list, check, add, lift and import them.",
+    "exports": "Prospects and suppressions as CSV, safe to open in a spreadsheet.",
+    "rules": "Rulesets in force, pending and past: change, accept, roll back, explain, backtest.",
+    "sign-in": "Sign a browser in and out, and read who is signed in.",
+    "users": "The users and their roles.",
+    "tokens": "API tokens for programs, and the key that signs them.",
+}
+"""Every tag of the document, with its description."""
+_PAGE_NAME: Final = re.compile(rf"{ResultPage.__name__}[_\[](\w+?)[_\]]$")
+"""What msgspec names the generic page of a type: as a component's key, and as its title."""
 Document = dict[str, Any]
 
 
@@ -69,12 +99,12 @@ class DescribedRoute:
 
     method: str
     path: str
-    handler: object
+    handler: Callable[..., object]
     operation: Operation
 
     @property
-    def scope(self) -> Scope | None:
-        """Return the scope that it asks for, as the one table says."""
+    def access(self) -> RequiredAccess:
+        """Return the access that it asks for, as the one table says."""
         return get_required_scope(self.method, self.path)
 
     @property
@@ -85,15 +115,14 @@ class DescribedRoute:
 
     @property
     def tag(self) -> str:
-        """Return what the route is about: the first word of its path, or that word's subject."""
+        """Return what the route is about: the first word of its path, or that word's tag."""
         word = next(part for part in self.path.split("/") if part and part != "v1")
         return _TAG_OF_PATH_WORD.get(word, word)
 
     @property
     def operation_id(self) -> str:
-        """Return a name for generated clients, such as `post_messages_id_cancel`."""
-        words = re.findall(r"\w+", normalise_path_template(self.path).removeprefix("/v1"))
-        return "_".join([self.method.lower(), *words]).replace("-", "_")
+        """Return the name that generated clients take: its handler's, such as `cancel_message`."""
+        return str(self.handler.__name__)
 
 
 def describe_routes(routes: Iterable[web.AbstractRouteDef]) -> list[DescribedRoute]:
@@ -124,6 +153,7 @@ def build_document(routes: Iterable[web.AbstractRouteDef]) -> Document:
             "not allow. Every error is a problem document with a stable `code`.",
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {"schemas": schemas.components, "securitySchemes": _SECURITY},
     }
@@ -138,10 +168,13 @@ class _Schemas:
             kinds = (*_as_tuple(each.operation.answer), each.operation.body, each.operation.query)
             self._types += [kind for kind in kinds if kind is not None]
             self._types += each.operation.other_answers.values()
-        schemas, self.components = msgspec.json.schema_components(
+        schemas, components = msgspec.json.schema_components(
             self._types, schema_hook=_any_value_schema, ref_template=REF_PREFIX + "{name}"
         )
-        self._schemas = schemas
+        self._schemas: list[Document] = [_rename_pages(each) for each in schemas]
+        self.components: Document = {
+            _name_page(name): _rename_pages(schema) for name, schema in components.items()
+        }
 
     def get_schema(self, kind: Any) -> Document:  # noqa: ANN401 - any declared type
         """Return a declared type's schema, a reference where it has a name."""
@@ -154,6 +187,27 @@ class _Schemas:
         """Return the schemas of a struct's fields by name, and which must be given."""
         whole = self.components[self.get_schema(kind)["$ref"].rpartition("/")[2]]
         return whole["properties"], set(whole.get("required", ()))
+
+
+def _name_page(name: str) -> str:
+    """Return a component's public name: a page of X is called XPage."""
+    return _PAGE_NAME.sub(r"\1Page", name)
+
+
+def _rename_pages(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Return a schema whose title and references have the public names of components."""
+    match schema:
+        case dict():
+            return {
+                key: _name_page(value)
+                if key in {"$ref", "title"} and isinstance(value, str)
+                else _rename_pages(value)
+                for key, value in schema.items()
+            }
+        case list():
+            return [_rename_pages(each) for each in schema]
+        case _:
+            return schema
 
 
 def _any_value_schema(kind: type) -> Document:
@@ -169,18 +223,19 @@ def _as_tuple(answer: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type, or seve
 
 def _build_operation(each: DescribedRoute, schemas: _Schemas) -> Document:
     summary, text = each.summary_and_text
-    scope = each.scope
+    access = each.access
+    scope = f"`{access}`" if isinstance(access, Scope) else "none"
     said: Document = {
         "operationId": each.operation_id,
         "tags": [each.tag],
         "summary": summary,
-        "description": f"{text}\n\nScope: {f'`{scope}`' if scope else 'none'}.",
+        "description": f"{text}\n\nScope: {scope}.",
         "parameters": [
             *_build_path_parameters(each.path),
             *_build_query_parameters(each.operation, schemas),
         ],
         "responses": _build_responses(each, schemas),
-        "security": [{name: []} for name in _SECURITY] if scope else [],
+        "security": [{name: []} for name in _SECURITY] if access is not None else [],
     }
     if each.operation.body is not None:
         said["requestBody"] = {
@@ -220,7 +275,7 @@ def _build_query_parameters(operation: Operation, schemas: _Schemas) -> list[Doc
         ]
     if operation.idempotency_key:
         key = {"type": "string", "minLength": 1, "maxLength": 200}
-        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
+        parameters.append({"name": IDEMPOTENCY_KEY_HEADER, "in": "header", "schema": key})
     return parameters
 
 
@@ -240,7 +295,7 @@ def _remove_null(schema: Document) -> Document:
 
 def _build_body_content(operation: Operation, schemas: _Schemas) -> Document:
     if operation.body_media_type == OCTET_STREAM:
-        return {OCTET_STREAM: {"schema": {}}}
+        return {OCTET_STREAM: {"schema": {"type": "string", "format": "binary"}}}
     return {operation.body_media_type: {"schema": schemas.get_schema(operation.body)}}
 
 
@@ -261,7 +316,9 @@ def _build_responses(each: DescribedRoute, schemas: _Schemas) -> Document:
             "content": {PROBLEM_JSON: {"schema": schemas.get_schema(ProblemDetails)}},
         }
     for status, kind in operation.other_answers.items():
-        answers[status]["content"] |= {JSON: {"schema": schemas.get_schema(kind)}}
+        # Before the problem: generated clients read the first that is declared.
+        own = {JSON: {"schema": schemas.get_schema(kind)}}
+        answers[status]["content"] = own | answers[status]["content"]
     return {str(status): answers[status] for status in sorted(answers)}
 
 
@@ -277,8 +334,10 @@ def _list_error_codes(each: DescribedRoute) -> Mapping[int, set[str]]:
     """Return the codes of every error that a route may answer with, by status."""
     operation = each.operation
     found: list[type[LeadMasterError]] = [*operation.errors, Unavailable]
-    if each.scope is not None:
-        found += [*_list_authentication_errors(), ScopeMissing]
+    if each.access is not None:
+        found += _list_authentication_errors()
+    if isinstance(each.access, Scope):
+        found.append(ScopeMissing)
     if operation.body is not None or operation.query is not None:
         found.append(BadRequest)
     if each.method != "GET":

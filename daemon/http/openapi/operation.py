@@ -15,6 +15,7 @@ JSON: Final = "application/json"
 CSV: Final = "text/csv"
 NDJSON: Final = "application/x-ndjson"
 OCTET_STREAM: Final = "application/octet-stream"
+IDEMPOTENCY_KEY_HEADER: Final = "Idempotency-Key"
 
 Handled = TypeVar("Handled", bound=Callable[..., Awaitable[web.StreamResponse]])
 
@@ -24,7 +25,7 @@ class Operation:
     """One route as clients are told of it. Its summary and text are the handler's docstring.
 
     `answer`, `body` and `query` are types that msgspec can describe, `answer` also one of several
-    in a tuple; `refuses` are the errors of this route beyond those that follow from its scope, its
+    in a tuple; `errors` are the errors of this route beyond those that follow from its scope, its
     body and its query.
     """
 
@@ -40,7 +41,7 @@ class Operation:
     etag: bool
     """The answer has an ETag, and is 304 for whoever has it already."""
     idempotency_key: bool
-    """It takes an Idempotency-Key."""
+    """It takes an idempotency key in a header."""
     other_answers: Mapping[int, Any]
     """Answers of their own kind under another status."""
 

@@ -25,7 +25,7 @@ from daemon.http.bodies import (
     read_query,
 )
 from daemon.http.health import get_services
-from daemon.http.openapi import operation
+from daemon.http.openapi import IDEMPOTENCY_KEY_HEADER, operation
 from daemon.http.problems import problem_from_error
 from daemon.http.services import HttpServices
 from daemon.outbox.enqueue import SendRequest
@@ -38,7 +38,6 @@ routes = web.RouteTableDef()
 
 VERDICT_TIMEOUT_SECONDS: Final = 30.0
 BATCH_LIMIT: Final = 500
-IDEMPOTENCY_KEY_HEADER: Final = "Idempotency-Key"
 ACCEPTED: Final = 202
 _EVENT_LIMIT: Final = 8 * BATCH_LIMIT
 _QUEUED: Final = MessageState.QUEUED

@@ -17,6 +17,7 @@ from daemon.gate.consent import Permission
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
     PageQuery,
+    PhoneText,
     ReasonText,
     RequestBody,
     ResponseBody,
@@ -41,7 +42,6 @@ routes = web.RouteTableDef()
 
 ShortText = Annotated[str, msgspec.Meta(max_length=200)]
 LongText = Annotated[str, msgspec.Meta(max_length=4000)]
-PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
 
 
 class ProspectQuery(PageQuery, frozen=True):

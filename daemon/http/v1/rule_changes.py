@@ -25,15 +25,21 @@ routes = web.RouteTableDef()
 
 BACKTEST_PERIOD: Final = timedelta(days=30)
 NAMED_EXAMPLES: Final = 20
-_BACKTEST_STALL_SECONDS: Final = 20.0
+_BACKTEST_SILENCE_SECONDS: Final = 20.0
 
 
 Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
-RampEnd = tuple[float, Points]
+
+
+class RampEnd(RequestBody, frozen=True):
+    """One end of a ramp: a value of its fact, and the points there."""
+
+    value: float
+    points: Points
 
 
 class PointsRamp(RequestBody, frozen=True):
-    """Both ends of a ramp: a value of its fact, and the points there."""
+    """Both ends of a ramp."""
 
     start: RampEnd = msgspec.field(name="from")
     end: RampEnd = msgspec.field(name="to")
@@ -114,7 +120,7 @@ def parse_rule_edit(target: str, value: int | RampEnds) -> RulesetEdit:
 
 async def _get_backtest_report(asked: messages.BacktestRequest) -> messages.BacktestReport:
     """Return what the child finds; raise :class:`Unavailable` where it finds nothing."""
-    answers = run_backtest_process(asked, stall_seconds=_BACKTEST_STALL_SECONDS)
+    answers = run_backtest_process(asked, silence_seconds=_BACKTEST_SILENCE_SECONDS)
     async with contextlib.aclosing(answers):
         *_, last = [each async for each in answers]
     if isinstance(last, messages.BacktestReport):
@@ -143,11 +149,16 @@ def _build_result(
 
 
 def _value_from_body(asked: int | PointsRamp) -> int | RampEnds:
-    return asked if isinstance(asked, int) else RampEnds(*asked.start, *asked.end)
+    if isinstance(asked, int):
+        return asked
+    start, end = asked.start, asked.end
+    return RampEnds(start.value, start.points, end.value, end.points)
 
 
 def value_to_json(value: int | RampEnds) -> int | PointsRamp:
     """Return a number, or a ramp's ends, as the interface writes them."""
     if isinstance(value, int):
         return value
-    return PointsRamp((value.start, value.start_points), (value.end, value.end_points))
+    return PointsRamp(
+        RampEnd(value.start, value.start_points), RampEnd(value.end, value.end_points)
+    )

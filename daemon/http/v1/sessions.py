@@ -70,12 +70,12 @@ async def get_session(request: web.Request) -> web.Response:
     return json_response(get_services(request).sessions.view(request.match_info["name"]))
 
 
-@routes.post(f"/v1/sessions/{{name}}/{{order:{'|'.join(sorted(SESSION_COMMANDS))}}}")
+@routes.post(f"/v1/sessions/{{name}}/{{command:{'|'.join(sorted(SESSION_COMMANDS))}}}")
 @operation(SessionView, errors=(NotFound, Conflict, BadRequest))
 async def run_session_command(request: web.Request) -> web.Response:
-    """Carry out an order; start and stop are idempotent. Returns the session after it."""
+    """Carry out a command; start and stop are idempotent. Returns the session after it."""
     name, sessions = request.match_info["name"], get_services(request).sessions
-    await getattr(sessions, request.match_info["order"])(name, request[ACTOR])
+    await getattr(sessions, request.match_info["command"])(name, request[ACTOR])
     return json_response(sessions.view(name))
 
 

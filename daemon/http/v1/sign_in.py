@@ -95,7 +95,7 @@ class CurrentUser(ResponseBody, frozen=True):
 
     user: str
     who: str
-    way: SignInMethod
+    method: SignInMethod
     scopes: Sequence[str]
     csrf: str | None
 
@@ -110,7 +110,7 @@ async def get_current_user(request: web.Request) -> web.Response:
         CurrentUser(
             user=identity.user,
             who=identity.who,
-            way=identity.method,
+            method=identity.method,
             scopes=sorted(identity.scopes),
             csrf=derive_csrf_token(secret) if secret else None,
         )

@@ -34,14 +34,14 @@ class RulesSummary(ResponseBody, frozen=True):
 
 
 class DaemonStatus(ResponseBody, frozen=True):
-    """The house at a glance; `seq` is the number of the last event in `epoch`."""
+    """The daemon at a glance; `seq` is the number of the last event in `epoch`."""
 
     version: str
     instance: str
     epoch: int
     started_at: datetime
     now: datetime
-    doors: Mapping[str, str]
+    addresses: Mapping[str, str]
     blockers: Sequence[ReadinessBlocker]
     halt: HaltRecord | None
     messages: Mapping[str, int]
@@ -53,22 +53,22 @@ class DaemonStatus(ResponseBody, frozen=True):
 @routes.get("/v1/status")
 @operation(DaemonStatus)
 async def get_status(request: web.Request) -> web.Response:
-    """Return version, times, doors, halt, sessions, queue depths, and what blocks readiness."""
-    house, vitals = get_services(request), request.app[DAEMON_HEALTH]
+    """Return version, times, addresses, halt, sessions, queue depths, and what blocks readiness."""
+    services, daemon_health = get_services(request), request.app[DAEMON_HEALTH]
     return json_response(
         DaemonStatus(
             version=VERSION,
-            instance=house.database.instance_id,
-            epoch=house.database.epoch,
-            started_at=house.started_at,
-            now=house.clock.now(),
-            doors=vitals.addresses,
-            blockers=await vitals.find_blockers(),
-            halt=await house.halt.get_current(),
-            messages=await house.database.read(messages.count_messages_by_state),
-            sessions=house.sessions.views(),
-            rules=_summarise_rules(house.ruleset_service.get_status()),
-            seq=await house.database.high_water(),
+            instance=services.database.instance_id,
+            epoch=services.database.epoch,
+            started_at=services.started_at,
+            now=services.clock.now(),
+            addresses=daemon_health.addresses,
+            blockers=await daemon_health.find_blockers(),
+            halt=await services.halt.get_current(),
+            messages=await services.database.read(messages.count_messages_by_state),
+            sessions=services.sessions.views(),
+            rules=_summarise_rules(services.ruleset_service.get_status()),
+            seq=await services.database.high_water(),
         )
     )
 
@@ -86,16 +86,16 @@ _DEFAULT_PERIOD: Final = timedelta(hours=24)
 
 
 class StatsQuery(RequestQuery, frozen=True):
-    """From when on the way of messages is counted; without it the last 24 hours."""
+    """From when on the funnel counts messages; without it the last 24 hours."""
 
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class DaemonStats(ResponseBody, frozen=True):
-    """Figures. All but `way` count what there is now, whenever it came."""
+    """Figures. All but `funnel` count what there is now, whenever it came."""
 
     since: datetime
-    way: MessageFunnel
+    funnel: MessageFunnel
     messages: Mapping[MessageState, int]
     decisions: Mapping[str, int]
     prospects: Mapping[str, int]
@@ -106,17 +106,17 @@ class DaemonStats(ResponseBody, frozen=True):
 @routes.get("/v1/stats")
 @operation(DaemonStats, query=StatsQuery)
 async def get_stats(request: web.Request) -> web.Response:
-    """Return figures: the way of messages since a moment, and what stands where now."""
-    wanted, house = read_query(request, StatsQuery), get_services(request)
-    since = wanted.since or house.clock.now() - _DEFAULT_PERIOD
-    return json_response(await house.database.read(lambda reader: _read_stats(reader, since)))
+    """Return figures: the funnel of messages since a moment, and what stands where now."""
+    wanted, services = read_query(request, StatsQuery), get_services(request)
+    since = wanted.since or services.clock.now() - _DEFAULT_PERIOD
+    return json_response(await services.database.read(lambda reader: _read_stats(reader, since)))
 
 
 def _read_stats(reader: Reader, since: datetime) -> DaemonStats:
     counted = messages.count_messages_by_state(reader)
     return DaemonStats(
         since=since,
-        way=console_queries.get_message_funnel(reader, since),
+        funnel=console_queries.get_message_funnel(reader, since),
         messages={MessageState(state): count for state, count in counted.items()},
         decisions=decisions.count_decisions_by_verdict(reader),
         prospects=prospects.count_prospects_by_validation(reader),

@@ -17,6 +17,7 @@ from daemon.errors import Conflict, ImportRejected, NotFound, NumberRejected
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
     PageQuery,
+    PhoneText,
     ReasonText,
     RequestBody,
     RequestQuery,
@@ -36,8 +37,6 @@ from storage import suppressions
 from storage.suppressions import SuppressionRecord, SuppressionSource
 
 routes = web.RouteTableDef()
-
-PhoneText = Annotated[str, msgspec.Meta(min_length=3, max_length=64)]
 
 
 class SuppressionBody(RequestBody, frozen=True):

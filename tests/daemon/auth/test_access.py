@@ -72,9 +72,9 @@ def test_a_route_without_a_row_is_not_open() -> None:
 
 def test_patterns_in_paths_do_not_matter() -> None:
     """A path is found as its handler wrote it, and as the router names it."""
-    written = "/v1/sessions/{name}/{order:start|stop}"
+    written = "/v1/sessions/{name}/{command:start|stop}"
     assert get_required_scope("POST", written) is get_required_scope(
-        "POST", "/v1/sessions/{name}/{order}"
+        "POST", "/v1/sessions/{name}/{command}"
     )
     assert get_required_scope("HEAD", "/v1/rules") is Scope.RULES_READ
 

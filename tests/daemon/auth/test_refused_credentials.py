@@ -288,7 +288,7 @@ async def test_a_lesser_role_takes_the_scope_from_its_tokens(services: AuthServi
     await services.auth.users.set_role("eva", Role.VIEWER, "ana")
     assert (await client.call("POST", "/v1/halt")).code == "scope_missing"
     reply = await client.call("GET", "/v1/rules")
-    assert reply.document == {"who": "eva/crm", "scopes": ["rules:read"], "way": "token"}
+    assert reply.document == {"who": "eva/crm", "scopes": ["rules:read"], "method": "token"}
 
 
 async def test_what_is_not_there_is_told_to_those_who_are_known(services: AuthServices) -> None:
@@ -354,13 +354,13 @@ async def test_a_token_goes_before_a_cookie(services: AuthServices) -> None:
     reply = await browser.call(
         "POST", "/v1/halt", {"Authorization": f"Bearer {token}", "Origin": "https://x.example"}
     )
-    assert reply.document["way"] == "token"
+    assert reply.document["method"] == "token"
 
 
 async def test_the_control_socket_may_do_everything(services: AuthServices) -> None:
     """Whoever the kernel vouches for needs no token, and is named in the audit."""
     reply = await services.control.call("POST", "/v1/halt")
-    assert reply.document["way"] == "control"
+    assert reply.document["method"] == "control"
     assert "admin" in reply.document["scopes"]
     created = await services.control.call("POST", "/v1/users", name="ana", role="admin")
     assert created.status == 201

@@ -51,7 +51,7 @@ async def test_a_browser_learns_who_it_is(services: AuthServices) -> None:
     browser = await services.sign_in_browser(await services.create_user("eva", Role.VIEWER))
     reply = await browser.call("GET", "/v1/sign-in")
     assert reply.document["user"] == "eva"
-    assert reply.document["way"] == "browser"
+    assert reply.document["method"] == "browser"
     assert "admin" not in reply.document["scopes"]
     assert reply.document["csrf"] == browser.headers["X-CSRF-Token"]
     assert reply.headers["Cache-Control"] == "no-store"

@@ -563,11 +563,11 @@ def test_a_start_says_where_it_is_and_what_is_next(short_folder: Path) -> None:
     config = short_folder / "leadmaster.toml"
     config.write_text(text, encoding="utf-8")
     with run_daemon_in_folder(short_folder) as process:
-        doors = ControlClient(short_folder / "control.sock").get("status")["doors"]
+        addresses = ControlClient(short_folder / "control.sock").get("status")["addresses"]
         log = stop_daemon(process)[1].decode()
     told = [json.loads(line) for line in log.splitlines()]
     assert [line["event"] for line in told] == ["listening", "ready", "stopping"]
-    assert told[0]["http"] == doors["http"]
+    assert told[0]["http"] == addresses["http"]
     assert told[0]["control"] == str(short_folder / "control.sock")
     assert told[0]["state"] == str(short_folder)
     assert told[0]["next"].startswith(f"leadmaster --config {config} users add NAME")

@@ -73,7 +73,7 @@ class UserCommands:
 
     def call_http(self, path: str, token: str = "", **body: str) -> tuple[int, Any]:
         """Ask the public door."""
-        base = self.daemon.client.get("status")["doors"]["http"]
+        base = self.daemon.client.get("status")["addresses"]["http"]
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         content = json.dumps(body).encode() if body else None
         request = urllib.request.Request(base + path, content, headers)  # noqa: S310 - loopback

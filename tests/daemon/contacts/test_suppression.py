@@ -274,7 +274,7 @@ async def test_a_list_goes_in_and_comes_out(people: ContactServices, tmp_path: P
         people.suppression, text, region="AR", reason="No Llame 2026-03", who="eva"
     )
     assert (result.added, result.already) == (2, 1)
-    assert [record for record, _ in result.rejected] == [2]
+    assert [each.record for each in result.rejected] == [2]
     assert await is_suppressed(people, ANA)
     await people.resolve_contact(ANA)
     ours = await export_suppression_list(people.suppression)

@@ -171,9 +171,9 @@ async def test_an_address_in_use_refuses_the_start(server: HttpServer, short_fol
 
 
 async def test_status_shows_the_whole_house(api: HttpClient) -> None:
-    """One answer holds version, doors, halt, queues and sessions."""
+    """One answer holds version, addresses, halt, queues and sessions."""
     found = (await api.get("/v1/status")).document
-    assert found["doors"].keys() == {"http", "control"}
+    assert found["addresses"].keys() == {"http", "control"}
     assert found["now"].startswith("2026-03-03T14:")
     assert found["blockers"] == []
 

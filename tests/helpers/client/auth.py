@@ -211,7 +211,7 @@ async def _answer_identity(request: web.Request) -> web.Response:
         {
             "who": request[authentication.ACTOR],
             "scopes": sorted(identity.scopes),
-            "way": identity.method,
+            "method": identity.method,
         }
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import tomllib
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,16 @@ from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from daemon.auth.access import ROUTE_SCOPES
+from daemon.auth.identity import Scope
 from daemon.http.openapi import get_operation
 from daemon.http.openapi.docs_page import API_ROUTES, describe_schema, get_api_document
 from daemon.http.openapi.document import _any_value_schema, describe_routes
 from tests.helpers.client.http import HttpClient, HttpServer
+
+NAMES = Path(__file__).with_name("public_names.toml")
+"""What clients that were generated from the document call things by: a change here breaks them."""
+EXPECTED_READS = {"body": 32, "query": 15}
+"""How many handlers read a body or a query in their own source."""
 
 
 class Outside(HTMLParser):
@@ -48,10 +56,10 @@ def test_the_document_is_openapi_3_1() -> None:
 def test_every_scope_of_the_table_is_said() -> None:
     """What a route asks for stands in its text, and it says how to come in."""
     for each in describe_routes(API_ROUTES):
-        scope = ROUTE_SCOPES[each.method, re.sub(r":[^{}]*}", "}", each.path)]
+        access = ROUTE_SCOPES[each.method, re.sub(r":[^{}]*}", "}", each.path)]
         said = get_api_document()["paths"][re.sub(r":[^{}]*}", "}", each.path)][each.method.lower()]
-        assert (f"`{scope}`" in said["description"]) == (scope is not None)
-        assert bool(said["security"]) == (scope is not None)
+        assert (f"Scope: `{access}`." in said["description"]) == isinstance(access, Scope)
+        assert bool(said["security"]) == (access is not None)
 
 
 def test_names_for_generated_clients_differ() -> None:
@@ -61,17 +69,62 @@ def test_names_for_generated_clients_differ() -> None:
     assert all(re.fullmatch(r"[a-z]\w*", name) for name in names)
 
 
+def test_public_names_are_the_pinned_ones() -> None:
+    """Components, tags and operations: no name changes unless somebody changes it here too."""
+    document, pinned = get_api_document(), tomllib.loads(NAMES.read_text(encoding="utf-8"))
+    operations = [said for methods in document["paths"].values() for said in methods.values()]
+    assert sorted(document["components"]["schemas"]) == pinned["components"]
+    assert [tag["name"] for tag in document["tags"]] == pinned["tags"]
+    assert sorted(said["operationId"] for said in operations) == pinned["operations"]
+
+
+def test_a_component_has_one_plain_name() -> None:
+    """Key and title are the same word, without dots or modules: generators take either."""
+    for key, schema in get_api_document()["components"]["schemas"].items():
+        assert schema["title"] == key
+        assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", key)
+
+
+def test_every_tag_is_declared_with_a_sentence() -> None:
+    """And none is declared that no operation has."""
+    document = get_api_document()
+    used = {
+        tag for said in document["paths"].values() for each in said.values() for tag in each["tags"]
+    }
+    assert {tag["name"] for tag in document["tags"]} == used
+    assert all(tag["description"].endswith(".") for tag in document["tags"])
+
+
+def test_an_item_of_a_list_has_a_type_of_its_own() -> None:
+    """A list of fixed length with a type for each place is nothing that generators know."""
+    assert "prefixItems" not in json.dumps(get_api_document())
+
+
+def test_what_is_declared_first_is_what_generated_clients_read() -> None:
+    """The reasons why the daemon is not ready; and a file's bytes, not just anything."""
+    paths = get_api_document()["paths"]
+    unready = paths["/ready"]["get"]["responses"]["503"]["content"]
+    assert list(unready) == ["application/json", "application/problem+json"]
+    upload = paths["/v1/uploads"]["post"]["requestBody"]["content"]
+    assert upload == {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+    }
+
+
 @pytest.mark.parametrize("word", ["body", "query"])
 def test_a_handler_takes_what_it_declares(word: str) -> None:
     """The type that a handler reads is the one that its declaration names."""
+    seen = 0
     for route in API_ROUTES:
         assert isinstance(route, web.RouteDef)
         declared = get_operation(route.handler)
         assert declared is not None
-        read = re.search(rf"\b{word}\(request, (\w+)\)", inspect.getsource(route.handler))
+        read = re.search(rf"\bread_{word}\(request, (\w+)\)", inspect.getsource(route.handler))
         if read is not None:
             wanted = getattr(inspect.getmodule(route.handler), read[1])
             assert getattr(declared, word) is wanted, route.path
+            seen += 1
+    assert seen == EXPECTED_READS[word]
 
 
 async def test_programs_and_people_read_the_same(api: HttpClient, server: HttpServer) -> None:

@@ -133,7 +133,7 @@ def robot() -> Iterator[TokenRenewingClient]:
         run_daemon(Path(folder), SETTINGS.format(folder=folder)) as daemon,
     ):
         daemon.client.post("users", name="robot", role="admin")
-        base = daemon.client.get("status")["doors"]["http"]
+        base = daemon.client.get("status")["addresses"]["http"]
         client = TokenRenewingClient(daemon, base, furnished(daemon.client))
         client.renew()
         yield client

@@ -105,7 +105,7 @@ async def test_stats_count_what_there_is(api: HttpClient) -> None:
     """How far messages came since a moment, and what stands where."""
     await hold_message(api)
     found = (await api.get("/v1/stats")).document
-    assert found["way"]["asked"] == found["messages"]["held"] == 1
+    assert found["funnel"]["asked"] == found["messages"]["held"] == 1
     assert found["decisions"] == {"review": 1}
     assert found["prospects"] == {"validated": 1}
     assert found["for_review"]["count"] == 1
@@ -114,7 +114,7 @@ async def test_stats_count_what_there_is(api: HttpClient) -> None:
         said = "since: is no moment; write it such as 2026-03-02T14:00:00Z."
         assert (refused.status, refused.document["detail"]) == (400, said)
     later = (await api.get("/v1/stats?since=2026-04-01T00:00:00Z")).document
-    assert later["way"]["asked"] == 0
+    assert later["funnel"]["asked"] == 0
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ async def test_a_list_is_suppressed(api: HttpClient) -> None:
     upload = await api.call("POST", "/v1/uploads?filename=lista.csv", data=content)
     order = {"upload": upload.document["upload"], "reason": "a register"}
     done = (await api.post("/v1/suppressions/import", **order)).document
-    assert (done["added"], done["already"], done["rejected"][0][0]) == (1, 0, 2)
+    assert (done["added"], done["already"], done["rejected"][0]["record"]) == (1, 0, 2)
     check = (await api.get("/v1/suppressions/check?phone=%2B5491141234567")).document
     assert check["suppressed"]
     assert check["records"][0]["source"] == "import"

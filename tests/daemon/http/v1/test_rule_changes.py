@@ -118,10 +118,13 @@ async def test_a_bad_value_is_refused_before_it_is_written(
 
 async def test_a_ramp_is_changed_by_its_ends(rule_editor: HttpServer, own: Path) -> None:
     """As the file names them; what was and what will be come back in the same form."""
-    ends = {"from": [30, 0], "to": [60, -40]}
+    ends = {"from": {"value": 30, "points": 0}, "to": {"value": 60, "points": -40}}
     order = {"target": "gate.scores.stale", "value": ends, "reason": "it ages faster"}
     made = (await rule_editor.control.call("POST", "/v1/rules/change", json=order)).document
-    assert made["before"] == {"from": [30, 0], "to": [90, -20]}
+    assert made["before"] == {
+        "from": {"value": 30, "points": 0},
+        "to": {"value": 90, "points": -20},
+    }
     assert made["after"] == ends
     assert "to: [60, -40]" in (own / "gate.yaml").read_text(encoding="utf-8")
     (noted,) = await rule_editor.services.database.read(
