@@ -26,7 +26,7 @@ class DomainEvent:
     at: datetime
 
     def __init_subclass__(cls) -> None:
-        """Enter the class in :data:`EVENTS`."""
+        """Enter the class in :data:`EVENT_CLASSES`."""
         super(DomainEvent, cls).__init_subclass__()
         if cls.event_type:
             EVENT_CLASSES[cls.event_type] = cls

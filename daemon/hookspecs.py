@@ -13,12 +13,11 @@ import pluggy
 
 from daemon.api import PROJECT
 from daemon.api.effects import ContactView, Draft, InboundEffect, Prepared, SessionChoice
+from daemon.api.events import DomainEvent
 from daemon.api.imports import ImportSource
-from daemon.api.opinions import OpinionRequest
+from daemon.api.opinions import Opinion, OpinionRequest
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
-from daemon.events import DomainEvent
-from rules.verdict import Opinion
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -53,7 +52,7 @@ class Hooks(Protocol):
         """
 
     @hookspec
-    async def leadmaster_judge_message(self, question: OpinionRequest) -> Opinion | None:
+    async def leadmaster_judge_message(self, request: OpinionRequest) -> Opinion | None:
         """Return a stricter opinion (block, defer or hold) on a message, or None for no objection.
 
         Called at each of the gate's two looks. An error or a late answer is a gate fault: the

@@ -133,9 +133,9 @@ class Plugins:
                 return answer.value
         return None
 
-    async def judge(self, question: OpinionRequest) -> list[PluginAnswer]:
+    async def judge(self, request: OpinionRequest) -> list[PluginAnswer]:
         """Ask every plugin for its opinion, side by side; failures are answers too."""
-        return await self.call_all("leadmaster_judge_message", question=question)
+        return await self.call_all("leadmaster_judge_message", request=request)
 
     async def interpret(
         self, inbound: InboundMessage, contact: ContactView

@@ -74,9 +74,9 @@ async def test_a_plugin_that_ignores_its_end_holds_up_nobody() -> None:
 
     class Deaf:
         @hookimpl
-        async def leadmaster_judge_message(self, question: OpinionRequest) -> None:
+        async def leadmaster_judge_message(self, request: OpinionRequest) -> None:
             """Take no hint until the test is over."""
-            assert question is QUESTION
+            assert request is QUESTION
             while not gone.is_set():
                 with contextlib.suppress(asyncio.CancelledError):
                     await gone.wait()
@@ -101,9 +101,9 @@ async def test_they_are_asked_side_by_side() -> None:
 
     class Meets:
         @hookimpl
-        async def leadmaster_judge_message(self, question: OpinionRequest) -> None:
+        async def leadmaster_judge_message(self, request: OpinionRequest) -> None:
             """Wait for the other one."""
-            assert question is QUESTION
+            assert request is QUESTION
             await meeting.wait()
 
     plugins, failures = loaded(one=Meets(), two=Meets())

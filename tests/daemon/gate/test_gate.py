@@ -144,9 +144,9 @@ class OpinionPlugin:
         self.seen: list[OpinionRequest] = []
 
     @hookimpl
-    async def leadmaster_judge_message(self, question: OpinionRequest) -> object:
+    async def leadmaster_judge_message(self, request: OpinionRequest) -> object:
         """Answer, raise, or keep silent."""
-        self.seen.append(question)
+        self.seen.append(request)
         if self.error is not None:
             raise self.error
         if self.answer == "late":
@@ -229,10 +229,10 @@ async def test_a_plugin_sees_the_facts_and_cannot_change_them(tmp_path: Path) ->
 
     class Liar(OpinionPlugin):
         @hookimpl
-        async def leadmaster_judge_message(self, question: OpinionRequest) -> object:
+        async def leadmaster_judge_message(self, request: OpinionRequest) -> object:
             """Try to make somebody else's facts better."""
-            self.seen.append(question)
-            question.facts["prospect.permission"] = "opted_in"  # type: ignore[index]
+            self.seen.append(request)
+            request.facts["prospect.permission"] = "opted_in"  # type: ignore[index]
             return None
 
     liar = Liar()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
 
 from daemon.api import hookimpl
+from daemon.api.events import DomainEvent
 from daemon.api.imports import ImportSource
 from daemon.api.opinions import Opinion, OpinionRequest
 from daemon.api.transport import Channel
@@ -15,16 +15,7 @@ from leadmaster_stranger.channel import open_folder
 from leadmaster_stranger.lines import open_lines
 from leadmaster_stranger.opinion import opinion_on
 
-__all__ = ["Happened", "Stranger", "plugin"]
-
-
-class Happened(Protocol):
-    """As much of an event as this plugin looks at."""
-
-    @property
-    def type(self) -> str:
-        """Its name, such as ``message.changed``."""
-        ...
+__all__ = ["Stranger", "plugin"]
 
 
 class Stranger:
@@ -45,12 +36,12 @@ class Stranger:
         return [ImportSource("lines", "One number a line, then a name", (".numbers",), open_lines)]
 
     @hookimpl
-    async def leadmaster_judge_message(self, question: OpinionRequest) -> Opinion | None:
+    async def leadmaster_judge_message(self, request: OpinionRequest) -> Opinion | None:
         """Be stricter than the rules."""
-        return opinion_on(question, self.quiet)
+        return opinion_on(request, self.quiet)
 
     @hookimpl
-    async def leadmaster_observe_event(self, event: Happened) -> None:
+    async def leadmaster_observe_event(self, event: DomainEvent) -> None:
         """Count what happens."""
         self.counts[event.type] += 1
 

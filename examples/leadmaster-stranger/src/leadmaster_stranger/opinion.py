@@ -8,11 +8,11 @@ SOURCE = "stranger"
 DELICATE = "urgente"
 
 
-def opinion_on(question: OpinionRequest, quiet: frozenset[str]) -> Opinion | None:
+def opinion_on(request: OpinionRequest, quiet: frozenset[str]) -> Opinion | None:
     """Block quiet countries, let a person read what is "urgent", and say nothing of the rest."""
-    country = question.facts.get("prospect.country")
+    country = request.facts.get("prospect.country")
     if country in quiet:
         return Opinion(SOURCE, VetoEffect.BLOCK, f"We do not write to {country}")
-    if DELICATE in str(question.facts.get("message.text", "")).casefold():
+    if DELICATE in str(request.facts.get("message.text", "")).casefold():
         return Opinion(SOURCE, VetoEffect.HOLD, f"A person should read what says «{DELICATE}»")
     return None

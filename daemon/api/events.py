@@ -1,0 +1,43 @@
+"""The events that a plugin may observe: each stored one, and the pairing code that never is."""
+
+from __future__ import annotations
+
+from daemon.events import (
+    ContactReopened,
+    ContactSuppressed,
+    DomainEvent,
+    GateFaulted,
+    ImportFinished,
+    InboundReceived,
+    MessageChanged,
+    PluginFailed,
+    ProspectChanged,
+    RuleFilesRejected,
+    RulesAwaitingAcceptance,
+    RulesLoaded,
+    SendingHalted,
+    SendingResumed,
+    SessionChanged,
+    SessionDeleted,
+    SessionQrShown,
+)
+
+__all__ = [
+    "ContactReopened",
+    "ContactSuppressed",
+    "DomainEvent",
+    "GateFaulted",
+    "ImportFinished",
+    "InboundReceived",
+    "MessageChanged",
+    "PluginFailed",
+    "ProspectChanged",
+    "RuleFilesRejected",
+    "RulesAwaitingAcceptance",
+    "RulesLoaded",
+    "SendingHalted",
+    "SendingResumed",
+    "SessionChanged",
+    "SessionDeleted",
+    "SessionQrShown",
+]
