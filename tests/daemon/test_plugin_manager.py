@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tomllib
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
-from daemon.api import hookimpl
+from daemon.api import PROJECT, hookimpl
 from daemon.api.effects import ContactView, Draft, Intent, Prepared, SessionChoice, SetIntent
 from daemon.api.opinions import OpinionRequest
 from daemon.api.signals import InboundMessage
@@ -20,9 +22,17 @@ from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginAnswer, Plugins
 from rules.verdict import Opinion, VetoEffect
 from tests.helpers.clock import MIDDAY
 
+ROOT = Path(__file__).parents[2]
 QUESTION = OpinionRequest("msg_1", "+5491145550001", "main", "simulated", {})
 DRAFT = Draft("+5491145550001", "Hola")
 OPINION = Opinion("one", VetoEffect.HOLD, "Look")
+BUILT_IN_HOOKS = {
+    "listener": {"leadmaster_interpret_inbound"},
+    "sender": {"leadmaster_prepare_message"},
+    "sync": {"leadmaster_declare_sources"},
+    "transport_manual": {"leadmaster_declare_channels"},
+    "transport_simulated": {"leadmaster_declare_channels"},
+}
 BUILT_IN = tuple(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
 
 
@@ -235,6 +245,29 @@ def test_a_plugin_that_cannot_be_registered_refuses_the_start_by_name() -> None:
 
     with pytest.raises(StartRefused, match="'wrong' can't be loaded"):
         loaded(wrong=Wrong())
+
+
+def test_each_built_in_plugin_is_there_with_its_hooks() -> None:
+    """One that is not found, or whose hook has another name, would be missed by nobody."""
+    plugins = Plugins()
+    plugins.load()
+    hooks = {
+        point.name: {
+            name for name, value in vars(point.load()).items() if hasattr(value, f"{PROJECT}_impl")
+        }
+        for point in entry_points(group=ENTRY_POINT_GROUP)
+    }
+    assert hooks == BUILT_IN_HOOKS
+    assert plugins.names == tuple(BUILT_IN_HOOKS)
+    assert set(plugins.channels()) == {"manual", "simulated"}
+    assert set(plugins.sources()) == {"csv"}
+
+
+def test_every_entry_point_of_the_project_is_installed() -> None:
+    """An environment that was made before a plugin came or moved would do without it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    assert installed == project["entry-points"][ENTRY_POINT_GROUP]
 
 
 def test_blocked_plugins_stay_out() -> None:
