@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,19 +57,25 @@ async def _explain(
     )
 
 
-async def _backtest(
-    services: MessagingServices, text: str = "", *, score: str = ""
-) -> messages.BacktestReport | messages.BacktestRefusal:
-    files = [*_files(text)]
-    if score:
-        files.append(rules.RuleFile("rules.d/score.yaml", score, own=True))
-    request = messages.BacktestRequest(
+def _build_request(
+    services: MessagingServices, files: Sequence[rules.RuleFile]
+) -> messages.BacktestRequest:
+    return messages.BacktestRequest(
         database=str(services.database.path),
         since=services.clock.now() - timedelta(days=30),
         files=tuple(map(to_rule_file_content, files)),
         engines="both",
         examples=20,
     )
+
+
+async def _backtest(
+    services: MessagingServices, text: str = "", *, score: str = ""
+) -> messages.BacktestReport | messages.BacktestRefusal:
+    files = [*_files(text)]
+    if score:
+        files.append(rules.RuleFile("rules.d/score.yaml", score, own=True))
+    request = _build_request(services, files)
     answers = io.BytesIO()
     process.main(io.BytesIO(encode_frame(Request(request))), answers)
     *_, last, end = map(process.PROTOCOL.decode_frame, answers.getvalue().splitlines())
@@ -350,6 +356,18 @@ async def test_a_child_that_dies_or_falls_silent_is_told(
     [found] = answers
     assert isinstance(found, messages.BacktestRefusal)
     assert sentence in found.sentence
+
+
+async def test_a_backtest_runs_in_a_process_of_its_own(services: MessagingServices) -> None:
+    """It says how far it has come, and then the same as here."""
+    await services.enqueue_and_settle()
+    request = _build_request(services, _files(STRICTER))
+    *progress, found = [each async for each in run_backtest_process(request)]
+    assert progress == [messages.BacktestProgress(2, 2)]
+    here = await _backtest(services, STRICTER)
+    assert isinstance(found, messages.BacktestReport)
+    assert isinstance(here, messages.BacktestReport)
+    assert msgspec.structs.replace(found, seconds=here.seconds) == here
 
 
 async def test_a_report_is_one_page_that_loads_nothing(services: MessagingServices) -> None:

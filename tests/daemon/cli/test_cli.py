@@ -152,11 +152,12 @@ def test_with_json_a_problem_is_a_document(
 def test_settings_name_every_problem(tmp_path: Path) -> None:
     """A start with bad settings is refused with all of them, exit 2."""
     config = tmp_path / "bad.toml"
-    config.write_text('[daemon]\nport = "x"\n[nonsense]\na = 1\n', encoding="utf-8")
+    config.write_text('[daemon]\nport = "x"\nhots = "::"\n[nonsense]\na = 1\n', encoding="utf-8")
     ran = run_cli("--config", str(config), "run")
     assert ran.status == 2
     assert "daemon.port" in ran.err
-    assert "nonsense" in ran.err
+    assert "daemon.hots: there is no such setting" in ran.err
+    assert "nonsense: there is no such section" in ran.err
 
 
 def test_sessions_are_listed_in_the_servers_words(here: DaemonCommands) -> None:
