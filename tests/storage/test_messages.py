@@ -13,8 +13,9 @@ import pytest
 
 from daemon.events import MessageChanged, decode_event
 from statemachines.message import MessageState, is_legal_transition
-from storage import messages
+from storage import messages, queue
 from storage.messages import MessageStateConflict
+from storage.times import format_timestamp
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY
 from tests.helpers.services.contacts import ANA, BETO, ContactServices, open_contact_services
@@ -299,3 +300,35 @@ async def test_a_record_tells_neither_text_nor_number(people: ContactServices) -
     found = await people.database.read(lambda reader: messages.get_message(reader, message))
     assert repr(found) == f"MessageRecord('{message}', queued)"
     assert await people.database.read(lambda reader: messages.get_message(reader, "msg_0")) is None
+
+
+async def test_whatever_was_due_is_over_once_its_time_was_processed(
+    people: ContactServices,
+) -> None:
+    """Else the outbox, which sleeps until the next due time, would not sleep at all."""
+    at = people.clock.now() + timedelta(hours=1)
+    end = format_timestamp(at)
+    lease = f"taken_by = 'eva', lease_until = '{end}'"
+    rows = {
+        (S.DEFERRED,): f"due_at = '{end}'",
+        (S.DEFERRED, S.QUEUED): f"not_after = '{end}'",
+        (S.CLEARED,): f"not_after = '{end}'",
+        (S.HELD,): f"not_after = '{end}'",
+        (S.QUEUED,): f"not_after = '{end}'",
+        (S.CLEARED, S.TAKEN): f"{lease}, in_flight_key = 'one'",
+        (S.CLEARED, S.TAKEN, S.REVEALED): f"{lease}, in_flight_key = 'another'",
+    }
+    for way, columns in rows.items():
+        message = await people.queue_message(ANA)
+        await update(people, message, "channel = 'manual'")
+        for state in way:
+            await update(people, message, f"state = '{state}', {columns}")
+
+    def process(tx: Tx) -> int:
+        moved = queue.expire_messages(tx, at) + queue.end_expired_leases(tx, at)
+        return moved + queue.requeue_due_messages(tx, at)
+
+    assert await people.database.read(queue.get_next_due_time) == at
+    assert await people.database.write(process) == len(rows)
+    due = await people.database.read(queue.get_next_due_time)
+    assert due is None or due > at

@@ -13,6 +13,7 @@ from daemon.outbox import SendRequest
 from rules.facts import FACTS
 from rules.known_values import known_values
 from statemachines.message import MessageState
+from storage import prospects
 from storage.evidence import EvidenceKind
 from storage.receipts import ReceiptRecord, store_receipt
 from storage.times import format_timestamp
@@ -73,6 +74,25 @@ async def test_a_prospects_row_gives_its_facts(services: MessagingServices) -> N
     assert given["prospect.validation_age_days"] == 0
     assert given["prospect.on_whatsapp"] == "yes"
     assert given["prospect.days_since_inbound"] is None
+
+
+async def test_a_validation_has_run_out_in_the_moment_in_which_it_ends(
+    services: MessagingServices,
+) -> None:
+    """It holds until then, and not a moment longer."""
+    contact = await services.add_prospect(BETO)
+    end = services.clock.now() + timedelta(hours=1)
+    await services.execute_sql(
+        "UPDATE prospects SET expires_at = ? WHERE phone = ?", format_timestamp(end), BETO
+    )
+    prospect = await services.database.read(
+        lambda reader: prospects.find_prospect_by_contact(reader, contact)
+    )
+    assert prospect is not None
+    flags = [
+        facts.compute_validado(prospect, end + timedelta(milliseconds=late)) for late in (-1, 0, 1)
+    ]
+    assert flags == [True, None, None]
 
 
 async def test_evidence_gives_permission_complaints_bounces_and_the_last_inbound(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.api import hookimpl
-from daemon.api.opinions import OpinionRequest
+from daemon.api.opinions import Defer, DeferKind, Opinion, OpinionRequest, VetoEffect
 from daemon.gate import hard_limits
 from daemon.outbox.enqueue import build_message
 from rules import Decision, RuleEvaluator, Verdict
@@ -170,8 +170,23 @@ async def _halt(services: MessagingServices, contact: str) -> None:
     await services.halt.halt("eva", "an alarm")
 
 
+async def _give_number_away_silently(services: MessagingServices, contact: str) -> None:
+    del contact
+    await services.execute_sql(
+        "UPDATE aliases SET contact = ? WHERE alias = ?", await services.resolve_contact(BETO), ANA
+    )
+
+
 @pytest.mark.parametrize(
-    "meddling", [_suppress_silently, _invalidate_silently, _undecide_silently, _refuse, _halt]
+    "meddling",
+    [
+        _suppress_silently,
+        _invalidate_silently,
+        _undecide_silently,
+        _refuse,
+        _halt,
+        _give_number_away_silently,
+    ],
 )
 async def test_what_changes_between_the_look_and_the_commit_stops_the_message(
     interfered_services: MessagingServices,
@@ -188,6 +203,44 @@ async def test_what_changes_between_the_look_and_the_commit_stops_the_message(
     assert await interfered_services.get_state(message) is not S.SENT
     assert await interfered_services.query_rows("SELECT * FROM permits") == []
     assert await interfered_services.query_rows("SELECT * FROM spends") == []
+
+
+class DeferringPlugin:
+    """A plugin that lets a message be cleared, and defers it when it is judged for its release."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+
+    @hookimpl
+    async def leadmaster_judge_message(self, request: OpinionRequest) -> Opinion | None:
+        """Ask for an hour's wait at the second question."""
+        self.questions += bool(request.message)
+        if self.questions != 2:
+            return None
+        wait = Defer(DeferKind.DURATION, seconds=3600)
+        return Opinion("deferring", VetoEffect.DEFER, "Not now.", wait)
+
+
+async def test_what_was_cleared_and_is_deferred_at_its_release_does_not_go(
+    tmp_path: Path,
+) -> None:
+    """The second evaluation has the last word: nothing is signed, spent or sent until then."""
+    plugin = DeferringPlugin()
+    async with open_messaging_services(
+        tmp_path / "state", rules=write_gate_rules(tmp_path), plugins={"deferring": plugin}
+    ) as services:
+        await services.add_session()
+        services.outbox.serve_session("main")
+        await services.add_prospect()
+        message = await services.enqueue_and_settle()
+        await services.clock.advance(60)
+        assert await services.list_states(message) == [S.QUEUED, S.CLEARED, S.DEFERRED]
+        assert services.wire.sends == []
+        assert await services.query_rows("SELECT * FROM permits") == []
+        assert await services.query_rows("SELECT * FROM spends") == []
+        await services.clock.advance(3600)
+        assert await services.get_state(message) is S.SENT
+        assert plugin.questions == 4
 
 
 async def test_a_change_that_allows_all_the_same_costs_only_a_second(
