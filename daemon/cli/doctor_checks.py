@@ -20,6 +20,7 @@ from daemon import subprocesses
 from daemon.errors import LeadMasterError
 from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import Settings
+from rules.evaluator import BOTH_ENGINES
 from storage.errors import StorageError
 from storage.integrity import check_state_folder
 from storage.migrations import MIGRATIONS
@@ -138,6 +139,17 @@ def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
     seen = f"Without your folder: {seen}, engine {book.gate.engine}."
     sentence = f"{seen} In force: leadmaster rules status."
     yield DoctorFinding("rules", ok=True, sentence=sentence)
+    if book.gate.engine != BOTH_ENGINES:
+        is_chosen = settings.rules.engines == "reference"
+        why = (
+            "the settings say so." if is_chosen else "durable-rules is not installed or not loaded."
+        )
+        yield DoctorFinding(
+            "engine",
+            ok=True,
+            sentence=f"One rule engine judges alone: {why}",
+            hint="" if is_chosen else "Build it as systemd/README.md says, then start again.",
+        )
 
 
 def check_unit(_settings: Settings) -> Iterator[DoctorFinding]:

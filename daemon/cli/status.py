@@ -5,18 +5,19 @@ Whether messages go out, and the stop of all sending.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from daemon.cli.console import print_json, print_text
+from daemon.cli.console import print_hint, print_json, print_text
 from daemon.cli.context import CliContext, json_option, pass_cli_context
 from daemon.cli.tables import print_fields
 from daemon.cli.time_format import format_time
 
 if TYPE_CHECKING:
     from daemon.cli.client import ControlClient
-from daemon.cli.console import print_hint
+
+ENGINES_AGREE: Final = "judged by two engines"
 
 
 @click.command("status")
@@ -35,6 +36,7 @@ def show_status(cli: CliContext, *, json_: bool) -> None:
             ("version", found["version"]),
             ("sending", _format_sending(found["halt"])),
             ("blockers", "; ".join(each["sentence"] for each in found["blockers"]) or "none"),
+            ("rules", "; ".join(each["sentence"] for each in found["warnings"]) or ENGINES_AGREE),
             ("sessions", ", ".join(sessions) or "none"),
             ("messages", ", ".join(counts) or "none"),
             ("addresses", ", ".join(found["addresses"].values())),

@@ -19,6 +19,7 @@ from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
 from daemon.http.services import HttpServices
 from daemon.http.version import VERSION
+from rules.evaluator import BOTH_ENGINES
 from storage.errors import StorageError
 from storage.halts import HaltRecord
 from storage.tx import Tx
@@ -69,6 +70,21 @@ class ReadinessBlocker:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class HealthWarning:
+    """What a person should know of a daemon that does its work all the same."""
+
+    code: str
+    sentence: str
+
+
+ONE_ENGINE_WARNING: Final = HealthWarning(
+    "one_engine",
+    "One rule engine judges alone: durable-rules is not installed, does not load, or is switched "
+    "off.",
+)
+
+
 @dataclass(slots=True)
 class DaemonHealth:
     """The daemon's pulse. `lag` tells by how many seconds the event loop runs late.
@@ -95,6 +111,14 @@ class DaemonHealth:
             ]
         sockets = [] if "control" in self.addresses else [_build_socket_blocker()]
         return [*sockets, *self._find_delays(self.services), *await _check_writer(self.services)]
+
+    def find_warnings(self) -> list[HealthWarning]:
+        """Return what a person should know although it keeps nothing from working."""
+        if self.services is None:
+            return []
+        status = self.services.ruleset_service.get_status()
+        is_checked_twice = status.gate.engine == status.score.engine == BOTH_ENGINES
+        return [] if is_checked_twice else [ONE_ENGINE_WARNING]
 
     async def find_stalls(self) -> list[ReadinessBlocker]:
         """Return what hangs. The service manager restarts a daemon that hangs for long."""
@@ -163,10 +187,14 @@ class Liveness(ResponseBody, frozen=True):
 
 
 class Readiness(ResponseBody, frozen=True):
-    """Whether messages are judged and sent, and each reason why not. A halt blocks nothing."""
+    """Whether messages are judged and sent, and each reason why not.
+
+    Neither a warning nor a halt blocks anything.
+    """
 
     ready: bool
     blockers: Sequence[ReadinessBlocker]
+    warnings: Sequence[HealthWarning]
     halt: HaltRecord | None
 
 
@@ -187,7 +215,8 @@ async def get_readiness(request: web.Request) -> web.Response:
     vitals = request.app[DAEMON_HEALTH]
     blockers = await vitals.find_blockers()
     halt = None if blockers or vitals.services is None else await vitals.services.halt.get_current()
-    return json_response(Readiness(not blockers, blockers, halt), status=503 if blockers else 200)
+    readiness = Readiness(not blockers, blockers, vitals.find_warnings(), halt)
+    return json_response(readiness, status=503 if blockers else 200)
 
 
 @routes.get("/metrics")

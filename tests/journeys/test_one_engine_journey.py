@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from daemon.errors import Conflict
+from daemon.http.health import ONE_ENGINE_WARNING
 from storage.connections import connect_for_reading
 from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
 from tests.helpers.engines import hide_durable_rules
@@ -73,15 +74,25 @@ def _come_to(daemon: DaemonProcess, message: str, state: str) -> None:
 
 
 def test_it_says_everywhere_that_one_engine_judges(daemon: DaemonProcess) -> None:
-    """The log, the status of the rules, the page and the doctor; it is no reason to be unready."""
+    """The log, /ready, both statuses, the page and the doctor; it is no reason to be unready."""
     lines = map(json.loads, daemon.log.read_text(encoding="utf-8").splitlines())
     assert [line["engine"] for line in lines if line["event"] == "listening"] == ["reference"]
-    assert json.loads(_told(daemon, "/ready")) == {"ready": True, "blockers": [], "halt": None}
+    warning = {"code": "one_engine", "sentence": ONE_ENGINE_WARNING.sentence}
+    assert json.loads(_told(daemon, "/ready")) == {
+        "ready": True,
+        "blockers": [],
+        "warnings": [warning],
+        "halt": None,
+    }
+    assert daemon.client.get("status")["warnings"] == [warning]
+    assert "One rule engine judges alone" in daemon.run_command("status")
     state = daemon.client.get("rules")
     assert {state["gate"]["engine"], state["score"]["engine"]} == {"reference"}
     assert "one engine alone" in _told(daemon, "/rules")
     assert ", reference, " in daemon.run_command("rules", "status")
-    assert "engine reference" in daemon.run_command("doctor", expect=0)
+    found = daemon.run_command("doctor", expect=0)
+    assert "engine reference" in found
+    assert "One rule engine judges alone" in found
 
 
 def test_messages_are_judged_sent_and_judged_anew(daemon: DaemonProcess) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_query
-from daemon.http.health import DAEMON_HEALTH, ReadinessBlocker, get_services
+from daemon.http.health import DAEMON_HEALTH, HealthWarning, ReadinessBlocker, get_services
 from daemon.http.openapi import operation
 from daemon.http.version import VERSION
 from daemon.rulesets.status import RulesetStatus
@@ -43,6 +43,7 @@ class DaemonStatus(ResponseBody, frozen=True):
     now: datetime
     addresses: Mapping[str, str]
     blockers: Sequence[ReadinessBlocker]
+    warnings: Sequence[HealthWarning]
     halt: HaltRecord | None
     messages: Mapping[str, int]
     sessions: Sequence[SessionView]
@@ -64,6 +65,7 @@ async def get_status(request: web.Request) -> web.Response:
             now=services.clock.now(),
             addresses=daemon_health.addresses,
             blockers=await daemon_health.find_blockers(),
+            warnings=daemon_health.find_warnings(),
             halt=await services.halt.get_current(),
             messages=await services.database.read(messages.count_messages_by_state),
             sessions=services.sessions.views(),

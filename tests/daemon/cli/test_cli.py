@@ -162,6 +162,7 @@ def test_settings_name_every_problem(tmp_path: Path) -> None:
 
 def test_sessions_are_listed_in_the_servers_words(here: DaemonCommands) -> None:
     """The table shows state and sentence; JSON is the daemon's answer."""
+    assert "judged by two engines" in here("status").out
     assert "ready" in here("sessions", "list").out
     session = here("sessions", "list", "--json").document["items"][0]
     assert (session["name"], session["state"], session["sentence"]) == ("ventas", "ready", "Ready.")

@@ -76,6 +76,7 @@ async def test_ready_is_200_when_everything_is_open(server: HttpServer) -> None:
     """With migrations, rules, outbox and sockets there is no blocker."""
     reply = await server.control.get("/ready")
     assert (reply.status, reply.document["blockers"]) == (200, [])
+    assert reply.document == {"ready": True, "blockers": [], "warnings": [], "halt": None}
 
 
 async def test_ready_names_what_is_missing(server: HttpServer) -> None:
@@ -176,6 +177,7 @@ async def test_status_shows_the_whole_house(api: HttpClient) -> None:
     assert found["addresses"].keys() == {"http", "control"}
     assert found["now"].startswith("2026-03-03T14:")
     assert found["blockers"] == []
+    assert found["warnings"] == []
 
 
 async def test_every_error_is_a_problem_with_a_request_id(api: HttpClient) -> None:
