@@ -98,6 +98,13 @@ class SendingSettings(SettingsSection, frozen=True):
     """Text of the one confirmation after an opt-out; empty: none is sent."""
 
 
+class ValidationSettings(SettingsSection, frozen=True):
+    """The technical validation of a prospect's number."""
+
+    valid_days: Annotated[int, msgspec.Meta(ge=1)] = 90
+    """How long a number counts as validated; what they write to us begins it anew."""
+
+
 class RetentionSettings(SettingsSection, frozen=True):
     """How long data is kept, in days."""
 
@@ -107,7 +114,6 @@ class RetentionSettings(SettingsSection, frozen=True):
     decision_facts: Annotated[int, msgspec.Meta(ge=1)] = 180
     strangers: Annotated[int, msgspec.Meta(ge=1)] = 30
     uploads: Annotated[int, msgspec.Meta(ge=1)] = 7
-    validation: Annotated[int, msgspec.Meta(ge=1)] = 90
 
 
 class AuthSettings(SettingsSection, frozen=True):
@@ -141,6 +147,7 @@ class Settings(SettingsSection, frozen=True):
     rules: RulesSettings = RulesSettings()
     pacing: PacingSettings = PacingSettings()
     sending: SendingSettings = SendingSettings()
+    validation: ValidationSettings = ValidationSettings()
     retention: RetentionSettings = RetentionSettings()
     auth: AuthSettings = AuthSettings()
     simulated: SimulatedSettings = SimulatedSettings()

@@ -73,7 +73,7 @@ class ValidationService:
         self._database = database
         self._sessions = sessions
         self._transitions = ValidationTransitions(
-            scoring, aliases, timedelta(days=settings.retention.validation)
+            scoring, aliases, timedelta(days=settings.validation.valid_days)
         )
         self._clock = clock
         self._pacing = settings.pacing

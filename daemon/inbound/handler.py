@@ -222,7 +222,7 @@ class ContactUpdater:
                 "validation": ValidationState.VALIDATED.value,
                 "validado_tecnicamente": True,
                 "validated_at": record.at,
-                "expires_at": record.at + timedelta(days=self.settings.retention.validation),
+                "expires_at": record.at + timedelta(days=self.settings.validation.valid_days),
             }
         prospects.update_prospect(tx, prospect.id, at=now, **columns)
         queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=record.contact)

@@ -32,6 +32,14 @@ def test_without_a_file_everything_has_its_default() -> None:
     assert (settings.daemon.port, settings.pacing.new_chats_first_week) == (3012, 3)
 
 
+def test_how_long_a_validation_holds_has_a_section_of_its_own(tmp_path: Path) -> None:
+    """It is no retention: nothing is deleted when it is over."""
+    path = written(tmp_path, "[validation]\nvalid_days = 30")
+    assert load_settings(path, {}).validation.valid_days == 30
+    path = written(tmp_path, "[retention]\nvalidation = 30")
+    assert "retention.validation: there is no such setting" in rejected(path)
+
+
 def test_the_environment_overrules_the_file(tmp_path: Path) -> None:
     """Section and key, two underscores between; other variables are nobody's business."""
     path = written(tmp_path, "[daemon]\nport = 3013\nhost = '0.0.0.0'\n[pacing]\nnumber_checks = 5")
