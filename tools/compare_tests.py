@@ -33,13 +33,13 @@ class Renames:
 
     @classmethod
     def load(cls, path: Path) -> Renames:
-        """Read the map: [modules], [names] and [public] (`module:Class.member`), [words]."""
+        """Read the map: modules, names (`module:Class.member`), and words of data."""
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         found = cls(document.get("modules", {}))
         for old, new in (document.get("names", {}) | document.get("public", {})).items():
             found.names[re.split(r"[:.(]", old.rstrip(")"))[-1]].add(new)
-        for old, new in found.modules.items():
-            found.names[old.rpartition(".")[2]].add(new.rpartition(".")[2])
+        for old, new in (found.modules | document.get("moves", {})).items():
+            found.names[old.partition(":")[0].rpartition(".")[2]].add(new.rpartition(".")[2])
         for old, new in document.get("words", {}).items():
             found.words[old].update(new if isinstance(new, list) else [new])
         return found
@@ -80,82 +80,84 @@ class Test:
     tree: Function
 
 
-def tests_of(file: str, text: str) -> Iterator[Test]:
+def parse_tests(file: str, text: str) -> Iterator[Test]:
     """Yield the tests of a file, those in classes too."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, Function) and node.name.startswith("test"):
             yield Test(file, node.name, node)
 
 
-def tests_at(commit: str) -> Iterator[Test]:
+def list_tests_at(commit: str) -> Iterator[Test]:
     """Yield the tests of a commit."""
-    listed = git("ls-tree", "-r", "--name-only", commit, "tests")
+    listed = run_git("ls-tree", "-r", "--name-only", commit, "tests")
     for file in listed.splitlines():
         if file.endswith(".py"):
-            yield from tests_of(file, git("show", f"{commit}:{file}"))
+            yield from parse_tests(file, run_git("show", f"{commit}:{file}"))
 
 
-def tests_now() -> Iterator[Test]:
+def list_tests_now() -> Iterator[Test]:
     """Yield the tests of the work tree."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
-        yield from tests_of(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+        yield from parse_tests(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
 
 
-def git(*arguments: str) -> str:
+def run_git(*arguments: str) -> str:
     """Return what git prints."""
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def differences(old: object, new: object, renames: Renames, name: str = "") -> Iterator[str]:
+def find_differences(old: object, new: object, renames: Renames, name: str = "") -> Iterator[str]:
     """Yield each smallest part of two syntax trees that differs in more than renames."""
     if isinstance(old, ast.AST) and isinstance(new, ast.AST):
         if type(old) is not type(new):
-            yield f"{shown(old)}  ->  {shown(new)}"
+            yield f"{format_node(old)}  ->  {format_node(new)}"
             return
         for part, before in ast.iter_fields(old):
             if part not in {"ctx", "type_comment", "kind"}:
-                yield from differences(before, getattr(new, part), renames, part)
+                yield from find_differences(before, getattr(new, part), renames, part)
     elif isinstance(old, list) and isinstance(new, list):
-        yield from differences_of_lists(old, new, renames, name)
+        yield from find_list_differences(old, new, renames, name)
     elif not (renames.same_name(old, new) if name in IDENTIFIERS else renames.same_text(old, new)):
         yield f"{old!r}  ->  {new!r}"
 
 
-def differences_of_lists(
+def find_list_differences(
     old: list[object], new: list[object], renames: Renames, name: str
 ) -> Iterator[str]:
     """Yield what differs of two lists of parts: of each pair, or both whole."""
     if len(old) == len(new):
         for before, after in zip(old, new, strict=True):
-            yield from differences(before, after, renames, name)
+            yield from find_differences(before, after, renames, name)
         return
-    kept = [part for part in new if any(equal(part, other, renames) for other in old)]
-    gone = [part for part in old if not any(equal(other, part, renames) for other in new)]
+    kept = [part for part in new if any(is_equal(part, other, renames) for other in old)]
+    gone = [part for part in old if not any(is_equal(other, part, renames) for other in new)]
     for part in gone:
-        yield f"- {shown(part)}"
+        yield f"- {format_node(part)}"
     for part in new:
         if part not in kept:
-            yield f"+ {shown(part)}"
+            yield f"+ {format_node(part)}"
 
 
-def equal(new: object, old: object, renames: Renames) -> bool:
+def is_equal(new: object, old: object, renames: Renames) -> bool:
     """Whether two parts differ in names at most."""
-    return next(differences(old, new, renames), None) is None
+    return next(find_differences(old, new, renames), None) is None
 
 
-def shown(part: object) -> str:
+def format_node(part: object) -> str:
     """Return a part of a syntax tree as one line of code."""
     text = ast.unparse(part) if isinstance(part, ast.AST) else repr(part)
     return " ".join(text.split())
 
 
-def assertions(tests: list[Test]) -> int:
+def count_assertions(tests: list[Test]) -> int:
     """Count the `assert` statements in tests."""
     return sum(isinstance(node, ast.Assert) for test in tests for node in ast.walk(test.tree))
 
 
-def paired(old: list[Test], new: list[Test], renames: Renames) -> list[tuple[Test, Test | None]]:
+def pair_tests(
+    old: list[Test], new: list[Test], renames: Renames
+) -> list[tuple[Test, Test | None]]:
     """Find for each older test the one that is most alike among those of its name."""
     left = list(new)
     pairs: list[tuple[Test, Test | None]] = []
@@ -163,7 +165,7 @@ def paired(old: list[Test], new: list[Test], renames: Renames) -> list[tuple[Tes
         named = [other for other in left if renames.same_name(test.name, other.name)]
         best = min(
             named,
-            key=lambda other: sum(1 for _ in differences(test.tree, other.tree, renames)),
+            key=lambda other: sum(1 for _ in find_differences(test.tree, other.tree, renames)),
             default=None,
         )
         if best is not None:
@@ -175,14 +177,14 @@ def paired(old: list[Test], new: list[Test], renames: Renames) -> list[tuple[Tes
 def main(commit: str, path: Path) -> int:
     """Print the comparison; return 1 where something is missing."""
     renames = Renames.load(path)
-    old, new = list(tests_at(commit)), list(tests_now())
-    pairs = paired(old, new, renames)
+    old, new = list(list_tests_at(commit)), list(list_tests_now())
+    pairs = pair_tests(old, new, renames)
     changed = 0
     for test, other in pairs:
         if other is None:
             print(f"gone: {test.file}: {test.name}")
             continue
-        found = list(differences(test.tree, other.tree, renames))
+        found = list(find_differences(test.tree, other.tree, renames))
         changed += bool(found)
         if found:
             print(f"changed: {other.file}: {test.name}")
@@ -193,12 +195,12 @@ def main(commit: str, path: Path) -> int:
         print(f"new: {test.file}: {test.name}")
     gone = sum(other is None for _, other in pairs)
     print(
-        f"{len(old)} tests with {assertions(old)} assertions before; "
-        f"{len(new)} with {assertions(new)} now; "
+        f"{len(old)} tests with {count_assertions(old)} assertions before; "
+        f"{len(new)} with {count_assertions(new)} now; "
         f"{len(old) - gone - changed} the same but for names, {changed} changed, "
         f"{gone} gone, {len(added)} new"
     )
-    return int(gone > 0 or assertions(new) < assertions(old))
+    return int(gone > 0 or count_assertions(new) < count_assertions(old))
 
 
 if __name__ == "__main__":

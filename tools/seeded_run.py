@@ -20,13 +20,15 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 MESSAGES = 200
+Json = Any
 PATIENCE_SECONDS = 30.0
 QUIET_SECONDS = 2.0
 RESTING = frozenset(
@@ -49,7 +51,9 @@ manual_new_chats = 500
 number_checks = 1000
 number_check_min_age_days = 0
 """
-DEFAULTS = {"ack_delay": 0.2, "deliver_after": 0.2, "read_after": 0.2}
+NOT_THERE, REFUSES = 2, 3
+"""Which of 23 contacts is not on WhatsApp, which of 29 refuses what we send."""
+DEFAULTS: dict[str, Json] = {"ack_delay": 0.2, "deliver_after": 0.2, "read_after": 0.2}
 REPLIES = ("BAJA", "Sí, me interesa. ¿Cuánto sale?", "no gracias", "STOP", "¿Quién sos?")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?")
 IDENTIFIER = re.compile(r"\b([a-z]{2,5})_[0-9A-HJKMNP-TV-Z]{26}\b")
@@ -62,8 +66,6 @@ NUMBERED = re.compile(
 HASH = re.compile(r"\b(?=[0-9a-f]*[a-f])[0-9a-f]{12,64}\b|[A-Za-z0-9_-]{43,}={0,2}")
 PASSING = frozenset({"_sqlite_migrations", "sqlite_sequence", "epochs", "signing_keys", "identity"})
 """Tables that say of the file itself who and how old it is."""
-
-Json = Any
 
 
 @dataclass
@@ -105,17 +107,17 @@ class Recorder:
         text = json.dumps(document, sort_keys=True, ensure_ascii=False)
         text = IDENTIFIER.sub(lambda found: self.known.get(found[0], f"{found[1]}_#"), text)
         text = NUMBERED.sub(r"\1<n>", PLACE.sub("<folder>/", MOMENT.sub("<moment>", text)))
-        text = HASH.sub("<hash>", FRACTION.sub(rounded, text))
+        text = HASH.sub("<hash>", FRACTION.sub(round_number, text))
         return ADDRESS.sub("<address>", text)
 
 
-def rounded(found: re.Match[str]) -> str:
+def round_number(found: re.Match[str]) -> str:
     """Return a number with one decimal: days since a moment differ from run to run."""
     return found[0] if found[0].isdigit() else f"{float(found[0]):.1f}"
 
 
 @contextlib.contextmanager
-def running(tree: Path, folder: Path) -> Iterator[Recorder]:
+def run_daemon(tree: Path, folder: Path) -> Iterator[Recorder]:
     """Run the tree's daemon over a state folder; stop it in order at the end."""
     settings = folder / "leadmaster.toml"
     settings.write_text(SETTINGS.format(folder=folder / "state"), encoding="utf-8")
@@ -141,7 +143,7 @@ def is_up(recorder: Recorder) -> bool:
     return False
 
 
-def wait_until(is_true: Any, seconds: float = PATIENCE_SECONDS) -> bool:
+def wait_until(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
     """Ask again and again until the answer is yes, or the patience is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -173,17 +175,18 @@ def import_people(recorder: Recorder, sample: Path) -> list[Json]:
     return people
 
 
-def script_for(people: list[Json]) -> Json:
+def build_script(people: list[Json]) -> Json:
     """Return how the simulated contacts behave: by their place in the list, never by chance."""
-    contacts = {}
+    contacts: dict[str, Json] = {}
     for place, person in enumerate(people):
+        phone = person["phone"]
         if place % 5 == 1:
             reply = REPLIES[place // 5 % len(REPLIES)]
-            contacts[person["phone"]] = DEFAULTS | {"reply": {"text": reply, "after": 0.2}}
-        elif place % 23 == 2:
-            contacts[person["phone"]] = {"on_whatsapp": "no"}
-        elif place % 29 == 3:
-            contacts[person["phone"]] = DEFAULTS | {"refuse": "131026"}
+            contacts[phone] = DEFAULTS | {"reply": {"text": reply, "after": 0.2}}
+        elif place % 23 == NOT_THERE:
+            contacts[phone] = {"on_whatsapp": "no"}
+        elif place % 29 == REFUSES:
+            contacts[phone] = DEFAULTS | {"refuse": "131026"}
     return {"scan_after": 0.5, "step": 0.1, "defaults": DEFAULTS, "contacts": contacts}
 
 
@@ -193,10 +196,15 @@ def link_phones(recorder: Recorder, script: Path) -> None:
         options = {"script": str(script), "seed": 7 + number}
         recorder.ask("POST", "sessions", {"name": name, "channel": "simulated", "options": options})
         recorder.ask("POST", f"sessions/{name}/start")
-        wait_until(lambda n=name: recorder.ask("GET", f"sessions/{n}")["state"] == "ready")
+        wait_until(partial(is_ready, recorder, name))
 
 
-def chosen(people: list[Json]) -> list[Json]:
+def is_ready(recorder: Recorder, session: str) -> bool:
+    """Whether a session can send."""
+    return bool(recorder.ask("GET", f"sessions/{session}")["state"] == "ready")
+
+
+def choose_people(people: list[Json]) -> list[Json]:
     """Return 200 of the people, some of each permission."""
     by_permission: dict[str, list[Json]] = {}
     for person in people:
@@ -216,9 +224,9 @@ def send_all(recorder: Recorder, people: list[Json]) -> list[str]:
         stored = recorder.ask("POST", "messages?wait=verdict", body, key=f"m{place:03}")
         recorder.known[stored["id"]] = f"message {place:03}"
         messages.append(stored["id"])
-        wait_until(lambda m=stored["id"]: is_at_rest(recorder, m), 10)
+        wait_until(partial(is_at_rest, recorder, stored["id"]), 10)
         state = recorder.ask("GET", f"messages/{stored['id']}")["message"]
-        decide(recorder, place, state)
+        decide_message(recorder, place, state)
         wait_until(lambda: is_quiet(recorder), 10)
     return messages
 
@@ -233,19 +241,19 @@ def is_at_rest(recorder: Recorder, message: str) -> bool:
 
 def is_quiet(recorder: Recorder) -> bool:
     """Whether nothing was logged for a moment."""
-    before = last_event(recorder)
+    before = get_last_event(recorder)
     time.sleep(0.08)
-    return last_event(recorder) == before
+    return get_last_event(recorder) == before
 
 
-def last_event(recorder: Recorder) -> int:
+def get_last_event(recorder: Recorder) -> int:
     """Return the number of the newest event in the log."""
     database = next(recorder.socket_path.parent.glob("*.db"))
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return int(connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0)
 
 
-def decide(recorder: Recorder, place: int, message: Json) -> None:
+def decide_message(recorder: Recorder, place: int, message: Json) -> None:
     """Decide on a message that waits for a person: the place in the list says how."""
     name, path = f"message {place:03}", message["id"]
     reason = {"reason": "seeded run"}
@@ -272,7 +280,7 @@ def read_back(recorder: Recorder, messages: list[str]) -> None:
         recorder.record(path, "GET", f"{path}?limit=200")
 
 
-def rows_of(path: Path, recorder: Recorder) -> Iterator[str]:
+def read_rows(path: Path, recorder: Recorder) -> Iterator[str]:
     """Yield each row of each table as a line, in an order that does not depend on identifiers."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
@@ -281,11 +289,13 @@ def rows_of(path: Path, recorder: Recorder) -> Iterator[str]:
             if table in PASSING:
                 continue
             rows = connection.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608
-            lines = (recorder.plain({key: shown(row[key]) for key in row.keys()}) for row in rows)  # noqa: SIM118
+            lines = (
+                recorder.plain({key: format_value(row[key]) for key in row.keys()}) for row in rows
+            )  # noqa: SIM118
             yield from sorted(f"{table} {line}" for line in lines)
 
 
-def shown(value: object) -> object:
+def format_value(value: object) -> object:
     """Return a column's value as JSON can hold it."""
     return "<bytes>" if isinstance(value, bytes) else value
 
@@ -298,17 +308,17 @@ def main() -> None:
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="leadmaster-seeded-"))
     try:
-        with running(given.tree.resolve(), folder) as recorder:
+        with run_daemon(given.tree.resolve(), folder) as recorder:
             people = import_people(recorder, given.tree / "tests/data/prospects_es.csv")
             script = folder / "script.json"
-            few = chosen(people)
-            script.write_text(json.dumps(script_for(few)), encoding="utf-8")
+            few = choose_people(people)
+            script.write_text(json.dumps(build_script(few)), encoding="utf-8")
             link_phones(recorder, script)
             messages = send_all(recorder, few)
             read_back(recorder, messages)
         given.out.mkdir(parents=True, exist_ok=True)
         database = next((folder / "state").glob("*.db"))
-        rows = list(rows_of(database, recorder))
+        rows = list(read_rows(database, recorder))
         events = [line for line in rows if line.startswith("events ")]
         others = [line for line in rows if not line.startswith("events ")]
         for name, lines in (
