@@ -289,9 +289,8 @@ def read_rows(path: Path, recorder: Recorder) -> Iterator[str]:
             if table in PASSING:
                 continue
             rows = connection.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608
-            lines = (
-                recorder.plain({key: format_value(row[key]) for key in row.keys()}) for row in rows
-            )  # noqa: SIM118
+            plain = (dict(zip(row.keys(), map(format_value, row), strict=True)) for row in rows)
+            lines = map(recorder.plain, plain)
             yield from sorted(f"{table} {line}" for line in lines)
 
 
