@@ -66,8 +66,8 @@ class RulesSettings(SettingsSection, frozen=True):
     shadow: str = ""
     """A folder that is judged beside the live one and never obeyed; empty: none."""
     engines: Literal["both", "reference"] = "both"
-    trial_seconds: PositiveFloat = 20.0
-    """How long trying a changed folder may take before it is given up."""
+    check_seconds: PositiveFloat = 20.0
+    """How long checking a changed folder may take before it is given up."""
 
 
 class PacingSettings(SettingsSection, frozen=True):

@@ -50,7 +50,7 @@ class _Candidate:
 
 
 class RulesetService:
-    """Changes the rulebook, one change at a time; `on_swap` is awaited after each.
+    """Changes the active rulesets, one change at a time; `on_swap` is awaited after each.
 
     `channels` are all that is installed to send by: a rule routes to one of them.
     """
@@ -70,7 +70,7 @@ class RulesetService:
         self._settings = settings
         self._channels = channels
         self._check_process = check_process or RuleCheckProcess(
-            settings.trial_seconds, settings.engines, channels=channels
+            settings.check_seconds, settings.engines, channels=channels
         )
         self._lock = asyncio.Lock()
         self._candidate: _Candidate | None = None
@@ -82,10 +82,10 @@ class RulesetService:
 
     def get_status(self) -> RulesetStatus:
         """Return what is live, what waits, and what was refused last."""
-        judges, shadow = self._active.compiled, self._active.shadow
+        compiled, shadow = self._active.compiled, self._active.shadow
         return RulesetStatus(
-            gate=summarise_ruleset(judges.gate),
-            score=summarise_ruleset(judges.score),
+            gate=summarise_ruleset(compiled.gate),
+            score=summarise_ruleset(compiled.score),
             folder=self._settings.dir,
             channels=self._channels,
             waiting=None if self._candidate is None else self._candidate.pending,
@@ -109,8 +109,8 @@ class RulesetService:
         except RulesRejected as error:
             # An older version accepted what this one can't read: the shipped rules hold.
             log.warning("accepted_rules_unreadable", sentence=str(error))
-        judges, at = self._active.compiled, self._clock.now()
-        await self._database.write(lambda tx: judges.store(tx, at=at, who="daemon"))
+        compiled, at = self._active.compiled, self._clock.now()
+        await self._database.write(lambda tx: compiled.store(tx, at=at, who="daemon"))
         await self.reload("daemon")
 
     async def reload(self, who: str) -> RulesetStatus:
@@ -141,22 +141,22 @@ class RulesetService:
         the folder, as it is or as it would be, can't go live.
         """
         try:
-            place = str(rule_files.require_writable_folder(self._settings))
+            folder = str(rule_files.require_writable_folder(self._settings))
             files = await asyncio.to_thread(rule_files.read_configured_files, self._settings)
-            draft = await asyncio.to_thread(apply_edit, files, amendment, place)
+            draft = await asyncio.to_thread(apply_edit, files, amendment, folder)
         except EditNotAllowed as error:
             raise Conflict(str(error)) from error
         except (rules.RulesInvalid, rules.GateFault) as error:
             raise RulesRejected(str(error)) from error
-        tried = await self._check_process.check_files(draft.files)
-        if tried.problems:
-            raise RulesRejected("\n".join(map(str, tried.problems)))
-        judges = await asyncio.to_thread(
+        result = await self._check_process.check_files(draft.files)
+        if result.problems:
+            raise RulesRejected("\n".join(map(str, result.problems)))
+        compiled = await asyncio.to_thread(
             CompiledRulesets.compile_files, draft.files, self._settings
         )
-        changes = compare_compiled_rulesets(self._active.compiled, judges)
+        changes = compare_compiled_rulesets(self._active.compiled, compiled)
         waits = any(change.needs_acceptance for change in changes) or await self._was_rolled_back(
-            judges
+            compiled
         )
         return RuleChangePreview(
             draft.before, draft.files, draft.changed, changes, waits, draft.examples
@@ -165,30 +165,30 @@ class RulesetService:
     async def apply_change(
         self, amendment: RulesetEdit, who: str, reason: str
     ) -> RuleChangePreview:
-        """Change the operator's folder and reload it; raises as :meth:`foresee`."""
+        """Change the operator's folder and reload it; raises as :meth:`preview_change`."""
         async with self._lock:
-            found = await self.preview_change(amendment)
-            await asyncio.to_thread(rule_files.write_rule_files, found.written)
+            preview = await self.preview_change(amendment)
+            await asyncio.to_thread(rule_files.write_rule_files, preview.written)
             at, subject = self._clock.now(), f"{amendment.section}.{amendment.name}"
-            detail = found.build_audit_detail(amendment.value)
+            detail = preview.build_audit_detail(amendment.value)
             await self._database.write(
                 lambda tx: audit.insert_audit_entry(
                     tx, at, who, "rules_changed", subject, reason, detail
                 )
             )
             await self._reload(who, reason)
-            return found
+            return preview
 
     async def accept(self, hash_: str, who: str, reason: str) -> RulesetStatus:
         """Let what waits go live; raise :class:`NotFound` where nothing of that hash waits."""
         async with self._lock:
-            found = self._candidate
-            if found is None or not found.pending.hash.startswith(hash_):
+            candidate = self._candidate
+            if candidate is None or not candidate.pending.hash.startswith(hash_):
                 raise NotFound(
                     f"No rules of the hash {hash_} wait to be accepted.",
                     hint="leadmaster rules status shows what waits.",
                 )
-            await self._activate(found.compiled, RulesetActivationKind.ACCEPTED, who, reason)
+            await self._activate(candidate.compiled, RulesetActivationKind.ACCEPTED, who, reason)
             return self.get_status()
 
     async def rollback(self, hash_: str, who: str, reason: str) -> RulesetStatus:
@@ -196,19 +196,21 @@ class RulesetService:
 
         The folder still says the other thing: that waits, whatever it is, until it is mended.
         Raises :class:`NotFound`, :class:`Conflict` where several begin like that or it is live
-        already, and :class:`RulesRejected` where it does not pass its trial any more.
+        already, and :class:`RulesRejected` where it does not pass its check any more.
         """
         async with self._lock:
             files = await self._database.read(
                 lambda reader: history.find_stored_files(reader, self._active, hash_)
             )
-            tried = await self._check_process.check_files(files)
-            if tried.problems:
-                raise RulesRejected("\n".join(map(str, tried.problems)))
-            judges = await asyncio.to_thread(CompiledRulesets.compile_files, files, self._settings)
-            if judges.is_equivalent_to(self._active.compiled):
+            result = await self._check_process.check_files(files)
+            if result.problems:
+                raise RulesRejected("\n".join(map(str, result.problems)))
+            compiled = await asyncio.to_thread(
+                CompiledRulesets.compile_files, files, self._settings
+            )
+            if compiled.is_equivalent_to(self._active.compiled):
                 raise Conflict(f"The rules {hash_} are live already.")
-            await self._activate(judges, RulesetActivationKind.ROLLED_BACK, who, reason)
+            await self._activate(compiled, RulesetActivationKind.ROLLED_BACK, who, reason)
             await self._reload(who, "", undone=True)
             return self.get_status()
 
@@ -223,78 +225,78 @@ class RulesetService:
             self._candidate = self._rejected = None
             self._warnings = self._warnings if self._checked_files == files else ()
             return
-        tried = await self._check_process.check_files(files)
-        if tried.problems:
-            await self._reject(list(map(str, tried.problems)))
+        result = await self._check_process.check_files(files)
+        if result.problems:
+            await self._reject(list(map(str, result.problems)))
             return
-        judges = await asyncio.to_thread(CompiledRulesets.compile_files, files, self._settings)
-        await self._activate_or_hold(judges, who, reason, undone=undone)
-        self._checked_files, self._warnings = files, tuple(map(str, tried.warnings))
+        compiled = await asyncio.to_thread(CompiledRulesets.compile_files, files, self._settings)
+        await self._activate_or_hold(compiled, who, reason, undone=undone)
+        self._checked_files, self._warnings = files, tuple(map(str, result.warnings))
 
     async def _activate_or_hold(
-        self, judges: CompiledRulesets, who: str, reason: str, *, undone: bool
+        self, compiled: CompiledRulesets, who: str, reason: str, *, undone: bool
     ) -> None:
-        live, known = self._active.compiled, self._candidate
-        changes = compare_compiled_rulesets(live, judges)
+        live, previous = self._active.compiled, self._candidate
+        changes = compare_compiled_rulesets(live, compiled)
         self._rejected = None
-        if known is not None and known.compiled.is_equivalent_to(judges):
-            undone = known.pending.undone
-        undone = undone or await self._was_rolled_back(judges)
-        if judges.is_equivalent_to(live):
+        if previous is not None and previous.compiled.is_equivalent_to(compiled):
+            undone = previous.pending.undone
+        undone = undone or await self._was_rolled_back(compiled)
+        if compiled.is_equivalent_to(live):
             self._candidate = None
         elif undone or any(change.needs_acceptance for change in changes):
-            await self._hold_for_acceptance(judges, changes, undone=undone)
+            await self._hold_for_acceptance(compiled, changes, undone=undone)
         else:
-            await self._activate(judges, RulesetActivationKind.LOADED, who, reason)
+            await self._activate(compiled, RulesetActivationKind.LOADED, who, reason)
 
-    async def _was_rolled_back(self, judges: CompiledRulesets) -> bool:
+    async def _was_rolled_back(self, compiled: CompiledRulesets) -> bool:
         """Tell whether a person rolled these very rules back: they do not return by themselves."""
         return await self._database.read(
-            lambda reader: history.was_rolled_back(reader, judges.hashes)
+            lambda reader: history.was_rolled_back(reader, compiled.hashes)
         )
 
     async def _hold_for_acceptance(
-        self, judges: CompiledRulesets, changes: tuple[RulesetChange, ...], *, undone: bool
+        self, compiled: CompiledRulesets, changes: tuple[RulesetChange, ...], *, undone: bool
     ) -> None:
         at = self._clock.now()
-        waiting = describe_pending(self._active.compiled, judges, changes, at, undone=undone)
-        known = self._candidate is not None and self._candidate.pending.hash == waiting.hash
-        self._candidate = _Candidate(judges, waiting, changes)
-        if known:
+        pending = describe_pending(self._active.compiled, compiled, changes, at, undone=undone)
+        is_known = self._candidate is not None and self._candidate.pending.hash == pending.hash
+        self._candidate = _Candidate(compiled, pending, changes)
+        if is_known:
             return
-        log.info("rules_awaiting_acceptance", hash=waiting.hash, changes=list(waiting.changes))
-        side = judges.gate if waiting.hash == waiting.gate else judges.score
+        log.info("rules_awaiting_acceptance", hash=pending.hash, changes=list(pending.changes))
+        side = compiled.gate if pending.hash == pending.gate else compiled.score
         event = RulesAwaitingAcceptance(
-            subject=waiting.hash,
+            subject=pending.hash,
             at=at,
             format=str(side.ruleset.format),
-            changes=waiting.changes,
-            files=waiting.files,
+            changes=pending.changes,
+            files=pending.files,
         )
         await self._database.write(lambda tx: tx.emit(event))
 
     async def _activate(
-        self, judges: CompiledRulesets, how: RulesetActivationKind, who: str, reason: str
+        self, compiled: CompiledRulesets, how: RulesetActivationKind, who: str, reason: str
     ) -> None:
         at = self._clock.now()
 
         def job(tx: Tx) -> None:
-            judges.store(tx, at=at, who=who, how=how, reason=reason)
+            compiled.store(tx, at=at, who=who, how=how, reason=reason)
             if how is not RulesetActivationKind.LOADED:
-                subject, detail = judges.hashes[0], {"score": judges.hashes[1]}
+                subject, detail = compiled.hashes[0], {"score": compiled.hashes[1]}
                 audit.insert_audit_entry(tx, at, who, f"rules_{how}", subject, reason, detail)
 
         await self._database.write(job)
-        self._active.compiled = judges
+        self._active.compiled = compiled
         self._candidate = self._rejected = None
-        log.info("rules_live", gate=judges.hashes[0], score=judges.hashes[1], how=how, who=who)
+        log.info("rules_live", gate=compiled.hashes[0], score=compiled.hashes[1], how=how, who=who)
         await self.on_swap()
 
     async def _reject(self, problems: Sequence[str]) -> None:
-        shown, known = tuple(problems[:_SHOWN_PROBLEMS]), self._rejected
+        shown, previous = tuple(problems[:_SHOWN_PROBLEMS]), self._rejected
         at = self._clock.now()
         self._rejected = RejectedRulesets(at, shown)
-        if known is not None and known.problems == shown:
+        if previous is not None and previous.problems == shown:
             return
         log.warning("rules_rejected", problems=list(shown))
         event = RulesWereRejected(subject=self._active.gate.ruleset.hash, at=at, problems=shown)
@@ -304,9 +306,9 @@ class RulesetService:
         """Try the shadow's folder; it is judged by the second engine alone, so it costs little."""
         try:
             files = await asyncio.to_thread(rule_files.read_shadow_files, self._settings)
-            tried = await self._check_process.check_files(files) if files else RuleCheckResult()
-            self._shadow_problems = tuple(map(str, tried.problems))
-            if not tried.problems:
+            result = await self._check_process.check_files(files) if files else RuleCheckResult()
+            self._shadow_problems = tuple(map(str, result.problems))
+            if not result.problems:
                 self._active.shadow = CompiledRulesets.compile_shadow(files) if files else None
         except rules.RulesInvalid as error:
             self._shadow_problems = tuple(map(str, error.problems))

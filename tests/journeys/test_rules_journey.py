@@ -219,7 +219,7 @@ def _asks_what_laxer_rules_would_do(keeper: RuleEditor, folder: Path) -> None:
 def test_a_file_that_takes_too_long_does_not_stop_the_daemon(tmp_path: Path) -> None:
     """It is given up, told, and meanwhile everything answers."""
     (tmp_path / "rules.d").mkdir()
-    hurried = RULES_DIR_SETTINGS.replace("trial_seconds = 30.0", "trial_seconds = 0.05")
+    hurried = RULES_DIR_SETTINGS.replace("check_seconds = 30.0", "check_seconds = 0.05")
     with run_daemon(tmp_path, hurried.format(folder=tmp_path)) as daemon:
         keeper = RuleEditor(daemon)
         shipped = keeper.state()["gate"]["hash"]

@@ -29,7 +29,7 @@ port = 0
 drain_seconds = 1
 [rules]
 dir = "{folder}/rules.d"
-trial_seconds = 30.0
+check_seconds = 30.0
 [simulated]
 script = "{folder}/never.json"
 """

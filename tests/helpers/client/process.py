@@ -31,7 +31,7 @@ start = 2026-03-03T15:00:00Z
 rate = 20.0
 [rules]
 dir = "{folder}/rules.d"
-trial_seconds = 30.0
+check_seconds = 30.0
 """
 """Settings of a house by day whose rules are edited in its folder; more of `[rules]` may follow."""
 _POLL_SECONDS = 0.05
