@@ -18,7 +18,7 @@ class EvidenceKind(StrEnum):
 
     PERMISSION = "permission"
     """[opted_in, relationship, public_source, none]: how we may write, and the source says why."""
-    DECLINED = "refusal"
+    DECLINED = "declined"
     """[refused]: they said no in any words that were no opt-out."""
     INBOUND = "inbound"
     """[the request]: they wrote to us."""
