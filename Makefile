@@ -70,8 +70,9 @@ format: $(STAMP) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write the generated blocks of the docs anew
-	$(BIN)/python -m tools.machine_diagrams
+docs: $(STAMP) ## write what is generated anew: blocks of the docs, diagrams, schemas of the rules
+	$(BIN)/python -m tools.machine_diagrams > docs/reference/machines.md
+	$(BIN)/python -m tools.rule_schemas
 	$(BIN)/cog -r -I . $(PAGES)
 
 docs-check: $(STAMP) ## fail where a generated block is not what the code says

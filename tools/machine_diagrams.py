@@ -1,7 +1,4 @@
-"""Writes docs/reference/machines.md from the running machines.
-
-`python -m tools.machine_diagrams`.
-"""
+"""Prints docs/reference/machines.md from the running machines; `make docs` writes it there."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ MAX_EXCEPTIONS = 3
 HEADER = """\
 # State machines
 
-<!-- Written by `python -m tools.machine_diagrams`; a test fails when this page is stale. -->
+<!-- Written by `make docs`; a test fails when this page is stale. -->
 
 Every state, every legal move, and how long a state may last. What is not drawn here is refused,
 and the state stays as it was. The words are the same in code, database, JSON and page. A move

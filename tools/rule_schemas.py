@@ -1,10 +1,15 @@
-"""Generates the JSON Schemas of both rule formats from the vocabulary, for editors."""
+"""Writes the JSON Schemas of both rule formats from the vocabulary, for editors.
+
+`python -m tools.rule_schemas`.
+"""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import rules
 from rules.condition_reader import OPERATORS
 from rules.conditions import Op
 from rules.facts import FACTS, WEEKDAYS, Fact, FactType
@@ -14,11 +19,16 @@ from rules.verdict import Verdict
 
 JsonSchema = dict[str, Any]
 
+DEFAULTS = Path(rules.__file__).parent / "defaults"
+LINE_WIDTH = 160
+
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 500}
 _ID: JsonSchema = {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$"}
 _POINTS: JsonSchema = {"type": "integer", "minimum": -MAX_POINTS, "maximum": MAX_POINTS}
 _WHEN: JsonSchema = {"$ref": "#/$defs/condition"}
+_TEXT_REFERENCE: JsonSchema = {"$ref": "#/$defs/text"}
+_NAMED_LIST: JsonSchema = {"$ref": "#/$defs/list"}
 _DEFER = r"^(until_checked|until_session_can_send|until_window\(\w+\)|[0-9]{1,4}\s*[smhd])$"
 
 
@@ -44,6 +54,10 @@ def build_schema(kind: RuleFormat) -> JsonSchema:
         ),
         "$defs": {
             "condition": _condition_schema(facts),
+            "text": _TEXT,
+            "texts": {
+                "anyOf": [_TEXT_REFERENCE, _non_empty_array_of(_TEXT_REFERENCE), _NAMED_LIST]
+            },
             "list": _object_schema({"list": {"type": "string"}}, required=("list",)),
             "facts": {fact.name: _fact_schema(fact) for fact in facts},
         },
@@ -51,15 +65,38 @@ def build_schema(kind: RuleFormat) -> JsonSchema:
 
 
 def render_schema(kind: RuleFormat) -> str:
-    """The schema as the file that is shipped."""
-    return json.dumps(build_schema(kind), indent=1, ensure_ascii=False) + "\n"
+    """The schema as the file that is shipped: compact, a line for what fits on one."""
+    return "\n".join(_render_lines(build_schema(kind))) + "\n"
+
+
+def _render_lines(value: object) -> list[str]:
+    """Break an object or array over several lines where one does not hold it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if len(text) <= LINE_WIDTH or not isinstance(value, dict | list):
+        return [text]
+    opening, closing = text[0], text[-1]
+    items = value.items() if isinstance(value, dict) else (("", item) for item in value)
+    blocks = []
+    for key, item in items:
+        first, *rest = _render_lines(item)
+        blocks.append([f"{json.dumps(key)}:{first}" if key else first, *rest])
+    for block in blocks[:-1]:
+        block[-1] += ","
+    return [opening, *(line for block in blocks for line in block), closing]
+
+
+def main() -> None:
+    """Write both schemas beside the shipped rules."""
+    for kind in RuleFormat:
+        path = DEFAULTS / f"{kind.name.lower()}.schema.json"
+        path.write_text(render_schema(kind), encoding="utf-8")
 
 
 def _object_schema(properties: JsonSchema, required: tuple[str, ...] = ()) -> JsonSchema:
     return {
         "type": "object",
         "properties": properties,
-        "required": list(required),
+        **({"required": list(required)} if required else {}),
         "additionalProperties": False,
     }
 
@@ -174,16 +211,15 @@ def _condition_schema(facts: list[Fact]) -> JsonSchema:
 
 
 def _operand_schema(fact: Fact, op: Op) -> JsonSchema:
-    named = {"$ref": "#/$defs/list"}
     match op:
         case Op.MISSING:
             return {"type": "boolean"}
         case Op.BETWEEN:
             return {"type": "array", "items": _value_reference(fact), "minItems": 2, "maxItems": 2}
         case Op.IN | Op.NOT_IN:
-            return {"anyOf": [_non_empty_array_of(_value_reference(fact)), named]}
+            return {"anyOf": [_non_empty_array_of(_value_reference(fact)), _NAMED_LIST]}
         case Op.MATCHES | Op.CONTAINS:
-            return {"anyOf": [_TEXT, _non_empty_array_of(_TEXT), named]}
+            return {"$ref": "#/$defs/texts"}
         case _:
             return _value_reference(fact)
 
@@ -208,3 +244,7 @@ def _fact_type_schema(fact: Fact) -> JsonSchema:
             return {"type": "string", "maxLength": int(fact.high)}
         case _:
             return {"type": "string", "pattern": r"^\w+$"}
+
+
+if __name__ == "__main__":
+    main()

@@ -135,7 +135,7 @@ def test_an_example_that_is_not_true_is_told() -> None:
 
 @pytest.mark.parametrize("kind", RuleFormat)
 def test_the_shipped_schema_is_current(kind: RuleFormat) -> None:
-    """It is generated from the vocabulary; write `schema_text` to the file when this fails."""
+    """It is generated from the vocabulary; `make docs` writes it."""
     shipped = (DEFAULTS / f"{kind.name.lower()}.schema.json").read_text(encoding="utf-8")
     assert shipped == render_schema(kind)
 
