@@ -32,6 +32,7 @@ ENGINE = "engine: rules.engine alone imports durable-rules"
 HOST = "engine: nobody imports durable's own host"
 LEAF = "leaf: the worker protocol sees nothing of the house"
 HOOKS = "hooks: pluggy is touched by its manager, and for the markers"
+TOOLS = "tools: what writes pages and plants faults is no part of the product"
 
 PLANTED = [
     (ROOMS, "storage/times.py", "import daemon.errors"),
@@ -56,6 +57,8 @@ PLANTED = [
     (ENGINE, "rules/verdict.py", "import durable_rules_engine"),
     (HOST, "rules/engine.py", "import durable.lang"),
     (HOOKS, "daemon/bus.py", "from pluggy import PluginManager"),
+    (TOOLS, "daemon/bus.py", "import tools.rule_schemas"),
+    (TOOLS, "storage/times.py", "import tools.rule_schemas"),
 ]
 
 
@@ -175,6 +178,12 @@ def test_every_importer_that_a_contract_allows_imports() -> None:
         )
     ]
     assert idle == []
+
+
+def test_the_wheel_holds_the_product_alone() -> None:
+    """Neither the tools nor the tests are installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == [*PACKAGES]
 
 
 def files_of(module: str) -> list[Path]:

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -34,7 +35,11 @@ class Renames:
     @classmethod
     def load(cls, path: Path) -> Renames:
         """Read the map: modules, names (`module:Class.member`), and words of data."""
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return cls.from_document(tomllib.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Renames:
+        """Build the map from its tables."""
         found = cls(document.get("modules", {}))
         for old, new in (document.get("names", {}) | document.get("public", {})).items():
             found.names[re.split(r"[:.(]", old.rstrip(")"))[-1]].add(new)

@@ -25,7 +25,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +39,7 @@ _STUMBLE = re.compile(r"^E +(?:NameError|ImportError|ModuleNotFoundError)\b", re
 _KNOWN_EVERYWHERE = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins)})
 
 
-class NotPlanted(Exception):
+class MutantNotPlanted(Exception):
     """A fault can't be tried as it is written; the text says why."""
 
     def __init__(self, why: str, fate: str = BROKEN) -> None:
@@ -71,7 +71,7 @@ class Place:
     text: str
 
 
-class Tree:
+class SourceTree:
     """A checkout: its product's files, its tests, its interpreter."""
 
     def __init__(self, root: Path, words: Words) -> None:
@@ -84,18 +84,24 @@ class Tree:
         self._tests = sorted((self.root / "tests").rglob("test_*.py"))
         self._compiled = tempfile.TemporaryDirectory(prefix="mutants-")
 
-    def place_of(self, mutant: Mutant) -> Place:
+    def close(self) -> None:
+        """Remove what was compiled beside the tree."""
+        self._compiled.cleanup()
+
+    def find_place(self, mutant: Mutant) -> Place:
         """Return where a fault goes: as it is written, else in today's names."""
         places = self._places(mutant.anchor, mutant.replacement)
         if not places:
-            today = (renamed(text, self._names) for text in (mutant.anchor, mutant.replacement))
+            today = (
+                apply_renames(text, self._names) for text in (mutant.anchor, mutant.replacement)
+            )
             places = self._places(*today)
         if len(places) != 1:
-            raise NotPlanted(f"it stands {len(places)} times in the product", UNPLANTED)
-        check(self._texts[places[0].path], places[0].text)
+            raise MutantNotPlanted(f"it stands {len(places)} times in the product", UNPLANTED)
+        require_sound(self._texts[places[0].path], places[0].text)
         return places[0]
 
-    def tests_of(self, mutant: Mutant) -> list[str]:
+    def find_tests(self, mutant: Mutant) -> list[str]:
         """Return the paths of a fault's tests; where the one test is gone, its whole file's."""
         found = []
         for given in mutant.tests:
@@ -103,7 +109,7 @@ class Tree:
             wanted = Path(self._new_tests.get(name, name)).parts
             paths = [path for path in self._tests if path.parts[-len(wanted) :] == wanted]
             if len(paths) != 1:
-                raise NotPlanted(f"{len(paths)} files below tests/ are called {name}")
+                raise MutantNotPlanted(f"{len(paths)} files below tests/ are called {name}")
             path = paths[0].relative_to(self.root).as_posix()
             is_there = test and f"def {test}(" in paths[0].read_text(encoding="utf-8")
             found.append(f"{path}::{test}" if is_there else path)
@@ -124,26 +130,26 @@ class Tree:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            code = _await(process, limit)
+            code = _wait_or_kill(process, limit)
             output.seek(0)
             return code, output.read().decode(errors="replace")
 
     def _places(self, anchor: str, replacement: str) -> list[Place]:
-        wanted = pattern(anchor)
+        wanted = compile_anchor(anchor)
         return [
-            _planted(path, text, match, replacement)
+            _build_place(path, text, match, replacement)
             for path, text in self._texts.items()
             for match in wanted.finditer(text)
         ]
 
 
-def renamed(text: str, names: Mapping[str, str]) -> str:
+def apply_renames(text: str, names: Mapping[str, str]) -> str:
     """Return a text with every old name, where it stands as a whole word, made new."""
     old = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     return re.sub(rf"(?<!\w)(?:{old})(?!\w)", lambda name: names[name[0]], text) if old else text
 
 
-def pattern(anchor: str) -> re.Pattern[str]:
+def compile_anchor(anchor: str) -> re.Pattern[str]:
     """Return what finds an anchor however the formatter has laid it out."""
     words = _WORD_OR_MARK.findall(re.sub(r",\s*([)\]}])", r"\1", anchor))
     parts = [r"\b" if words[0][0].isalnum() else "", re.escape(words[0])]
@@ -154,7 +160,7 @@ def pattern(anchor: str) -> re.Pattern[str]:
     return re.compile("".join(parts) + (r"\b" if words[-1][-1].isalnum() else ""))
 
 
-def _planted(path: Path, text: str, match: re.Match[str], replacement: str) -> Place:
+def _build_place(path: Path, text: str, match: re.Match[str], replacement: str) -> Place:
     """Put a replacement in the place of a match, as deep as the line that it begins on."""
     before, after = text[: match.start()], text[match.end() :]
     line = before.rpartition("\n")[2]
@@ -163,18 +169,18 @@ def _planted(path: Path, text: str, match: re.Match[str], replacement: str) -> P
     return Place(path, before.count("\n") + 1, before + deep + after)
 
 
-def check(before: str, after: str) -> None:
-    """Raise :class:`NotPlanted` for a fault that tests would notice by its grammar alone."""
+def require_sound(before: str, after: str) -> None:
+    """Raise :class:`MutantNotPlanted` for a fault that tests would notice by its grammar alone."""
     try:
         ast.parse(after)
     except SyntaxError as error:
-        raise NotPlanted(f"with the replacement it is no Python: {error}") from error
+        raise MutantNotPlanted(f"with the replacement it is no Python: {error}") from error
     unknown = set(_NAME.findall(after)) - set(_NAME.findall(before)) - _KNOWN_EVERYWHERE
     if unknown or before == after:
-        raise NotPlanted(f"the file does not know {sorted(unknown)}, or nothing changes")
+        raise MutantNotPlanted(f"the file does not know {sorted(unknown)}, or nothing changes")
 
 
-def _await(process: subprocess.Popen[bytes], limit: float) -> int | None:
+def _wait_or_kill(process: subprocess.Popen[bytes], limit: float) -> int | None:
     """Return a process's exit code, None where its time was over; nothing of it stays behind."""
     try:
         return process.wait(limit)
@@ -187,7 +193,7 @@ def _await(process: subprocess.Popen[bytes], limit: float) -> int | None:
 
 
 @contextmanager
-def planted(place: Place) -> Iterator[None]:
+def hold_mutant(place: Place) -> Iterator[None]:
     """Hold a fault in its file; whatever happens, the file is afterwards as it was."""
     content, stat = place.path.read_bytes(), place.path.stat()
     try:
@@ -198,23 +204,23 @@ def planted(place: Place) -> Iterator[None]:
         os.utime(place.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def try_one(tree: Tree, mutant: Mutant, limit: float, *, find: bool) -> tuple[str, str]:
+def try_mutant(tree: SourceTree, mutant: Mutant, limit: float, *, find: bool) -> tuple[str, str]:
     """Plant one fault and run its tests, or only find it; return its fate, and the line on it."""
     where, begun = "-", time.monotonic()
     try:
-        place, tests = tree.place_of(mutant), tree.tests_of(mutant)
+        place, tests = tree.find_place(mutant), tree.find_tests(mutant)
         where = f"{place.path.relative_to(tree.root)}:{place.line}"
         fate, why = FOUND, ""
         if not find:
-            with planted(place):
-                fate, why = verdict(*tree.run(tests, limit))
-    except NotPlanted as error:
+            with hold_mutant(place):
+                fate, why = read_verdict(*tree.run(tests, limit))
+    except MutantNotPlanted as error:
         fate, why = error.fate, str(error)
     took = f"{time.monotonic() - begun:.1f} s"
     return fate, f"{mutant.id:<37} {where:<36} {fate:<16} {took:>7}  {why}".rstrip()
 
 
-def verdict(code: int | None, output: str) -> tuple[str, str]:
+def read_verdict(code: int | None, output: str) -> tuple[str, str]:
     """Return what a run says of a fault, and by which test."""
     if code is None:
         return KILLED, "out of time"
@@ -236,20 +242,20 @@ def read_mutants(path: Path, only: str) -> list[Mutant]:
     return [each for each in every if each.id in wanted]
 
 
-def passes_unmutated(tree: Tree, mutants: Sequence[Mutant], limit: float) -> bool:
+def passes_unmutated(tree: SourceTree, mutants: Sequence[Mutant], limit: float) -> bool:
     """Run all tests once on the tree as it is; tell whether a failure would mean anything."""
     tests: dict[str, None] = {}
     for mutant in mutants:
         try:
-            tests |= dict.fromkeys(tree.tests_of(mutant))
-        except NotPlanted:
+            tests |= dict.fromkeys(tree.find_tests(mutant))
+        except MutantNotPlanted:
             continue  # its own line of the report says so
     code, output = tree.run(list(tests), limit)
     sys.stdout.write(output[-4000:] if code != 0 else "")
     return code == 0
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     here = Path(__file__).with_name("mutants.toml")
@@ -263,16 +269,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    """Try every fault; return the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    asked, begun = arguments(), time.monotonic()
-    mutants = read_mutants(asked.mutants, asked.only)
-    words = asked.words.read_text(encoding="utf-8") if asked.words else ""
-    tree = Tree(asked.tree, tomllib.loads(words))
-    lines: list[str] = []
+def try_all(tree: SourceTree, mutants: Sequence[Mutant], asked: argparse.Namespace) -> int:
+    """Try every fault and report on it; return the exit code."""
+    begun, lines = time.monotonic(), list[str]()
 
-    def say(line: str) -> None:
+    def report(line: str) -> None:
         lines.append(line)
         print(line, flush=True)
         if asked.report:
@@ -280,17 +281,26 @@ def main() -> int:
 
     if not asked.find:
         if not passes_unmutated(tree, mutants, asked.limit * 10):
-            say("The tests fail without any fault: nothing was planted.")
+            report("The tests fail without any fault: nothing was planted.")
             return 2
-        say(f"# The tests pass without a fault, in {time.monotonic() - begun:.0f} s.")
+        report(f"# The tests pass without a fault, in {time.monotonic() - begun:.0f} s.")
     counts: Counter[str] = Counter()
     for mutant in mutants:
-        fate, line = try_one(tree, mutant, asked.limit, find=asked.find)
+        fate, line = try_mutant(tree, mutant, asked.limit, find=asked.find)
         counts[fate] += 1
-        say(line)
-    told = ", ".join(f"{count} {fate}" for fate, count in counts.most_common())
-    say(f"# {len(mutants)} faults: {told}; {time.monotonic() - begun:.0f} s in all.")
+        report(line)
+    totals = ", ".join(f"{count} {fate}" for fate, count in counts.most_common())
+    report(f"# {len(mutants)} faults: {totals}; {time.monotonic() - begun:.0f} s in all.")
     return 0 if set(counts) <= {KILLED, FOUND} else 1
+
+
+def main() -> int:
+    """Read what was asked for, and try every fault; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    asked = parse_arguments()
+    words = asked.words.read_text(encoding="utf-8") if asked.words else ""
+    with closing(SourceTree(asked.tree, tomllib.loads(words))) as tree:
+        return try_all(tree, read_mutants(asked.mutants, asked.only), asked)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""The script that plants faults: it finds an anchor however the code is laid out, and only once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tools.run_mutants import Mutant, MutantNotPlanted, SourceTree, compile_anchor, hold_mutant
+
+CODE = """
+def decide(facts, rules):
+    if facts.allowed:
+        return rules.judge(
+            facts,
+            rules,
+        )
+    return None
+"""
+PYPROJECT = '[tool.hatch.build.targets.wheel]\npackages = ["product"]\n'
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[SourceTree]:
+    """A checkout of one file and one test."""
+    for folder in ("product", "tests"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+    (tmp_path / "product" / "gate.py").write_text(CODE, encoding="utf-8")
+    (tmp_path / "tests" / "test_gate.py").write_text("def test_it(): ...\n", encoding="utf-8")
+    with closing(SourceTree(tmp_path, {"names": {"old_facts": "facts"}})) as found:
+        yield found
+
+
+def build_mutant(anchor: str, replacement: str) -> Mutant:
+    """Return a fault with the one test."""
+    return Mutant("a", "It breaks.", anchor, replacement, ("test_gate.py::test_it",))
+
+
+def test_an_anchor_is_found_in_whichever_layout() -> None:
+    """White space and the comma of the formatter make no difference; half a word is no match."""
+    assert compile_anchor("rules.judge(facts, rules)").search(CODE)
+    assert compile_anchor("if facts.allow").search(CODE) is None
+
+
+def test_a_fault_is_planted_and_taken_out_again(tree: SourceTree) -> None:
+    """In the words of today; afterwards the file is as it was."""
+    place = tree.find_place(build_mutant("if old_facts.allowed:", "if not old_facts.allowed:"))
+    assert (place.path.name, place.line) == ("gate.py", 3)
+    with hold_mutant(place):
+        assert "if not facts.allowed:" in place.path.read_text(encoding="utf-8")
+    assert place.path.read_text(encoding="utf-8") == CODE
+
+
+@pytest.mark.parametrize(
+    ("anchor", "replacement", "why"),
+    [
+        ("return 7", "return 8", "0 times"),
+        ("return", "pass", "2 times"),
+        ("if facts.allowed:", "if facts.allowed", "no Python"),
+        ("if facts.allowed:", "if unheard_of:", "unheard_of"),
+    ],
+)
+def test_a_fault_that_proves_nothing_is_refused(
+    tree: SourceTree, anchor: str, replacement: str, why: str
+) -> None:
+    """One that is not found, found twice, no Python, or in names that the file does not know."""
+    with pytest.raises(MutantNotPlanted, match=why):
+        tree.find_place(build_mutant(anchor, replacement))
+
+
+def test_its_tests_are_found_by_the_end_of_their_path(tree: SourceTree) -> None:
+    """The one test where it is there, else its whole file."""
+    mutant = build_mutant("return None", "return facts")
+    assert tree.find_tests(mutant) == ["tests/test_gate.py::test_it"]
+    gone = Mutant(mutant.id, mutant.breaks, "", "", ("test_gate.py::test_gone",))
+    assert tree.find_tests(gone) == ["tests/test_gate.py"]
