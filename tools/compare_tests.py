@@ -42,7 +42,8 @@ class Renames:
         """Build the map from its tables."""
         found = cls(document.get("modules", {}))
         for old, new in (document.get("names", {}) | document.get("public", {})).items():
-            found.names[re.split(r"[:.(]", old.rstrip(")"))[-1]].add(new)
+            last = re.split(r"[:.(]", old.rstrip(")"))[-1]
+            found.names[last].update(new if isinstance(new, list) else [new])
         for old, new in (found.modules | document.get("moves", {})).items():
             found.names[old.partition(":")[0].rpartition(".")[2]].add(new.rpartition(".")[2])
         for old, new in document.get("words", {}).items():

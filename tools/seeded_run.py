@@ -106,7 +106,7 @@ class Recorder:
         """Return a document as one line without anything that differs from run to run."""
         text = json.dumps(document, sort_keys=True, ensure_ascii=False)
         text = IDENTIFIER.sub(lambda found: self.known.get(found[0], f"{found[1]}_#"), text)
-        text = NUMBERED.sub(r"\1<n>", PLACE.sub("<folder>/", MOMENT.sub("<moment>", text)))
+        text = NUMBERED.sub(r"\g<1>0", PLACE.sub("<folder>/", MOMENT.sub("<moment>", text)))
         text = HASH.sub("<hash>", FRACTION.sub(round_number, text))
         return ADDRESS.sub("<address>", text)
 
@@ -274,7 +274,7 @@ def read_back(recorder: Recorder, messages: list[str]) -> None:
     for place, message in enumerate(messages):
         recorder.record(f"message {place:03}", "GET", f"messages/{message}")
         recorder.record(f"explain {place:03}", "GET", f"messages/{message}/explain")
-    for path in ("sessions", "rules", "review", "manual", "stats", "halt", "status", "inbound"):
+    for path in ("sessions", "rules", "review", "manual", "halt", "status", "inbound"):
         recorder.record(path, "GET", path)
     for path in ("audit", "prospects", "decisions"):
         recorder.record(path, "GET", f"{path}?limit=200")
