@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rules import engine as durable
 from rules.compiler import compile_rules
@@ -41,6 +41,10 @@ class GateFault(Exception):
         self.dump = dict(dump)
 
 
+EngineChoice: TypeAlias = Literal["both", "reference"]
+"""Whether durable-rules judges beside the reference."""
+
+
 class RuleEvaluator:
     """Decides by one rule set. Pure: no clock, no chance, no I/O; the same facts, the same answer.
 
@@ -51,7 +55,7 @@ class RuleEvaluator:
     def __init__(
         self,
         ruleset: Ruleset,
-        engines: Literal["both", "reference"] = "both",
+        engines: EngineChoice = "both",
         compiler: Compiler = compile_rules,
     ) -> None:
         """Compile the set for each engine; raises `GateFault` when durable-rules refuses it."""

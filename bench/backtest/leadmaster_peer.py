@@ -14,7 +14,6 @@ from bench.processes import measure, serve_orders
 from daemon.backtest import messages
 from daemon.backtest.process import answer_backtest
 from daemon.rulesets import rule_files
-from daemon.rulesets.rule_files import EngineChoice
 from daemon.settings import RulesSettings
 
 _CANDIDATE = "format: leadmaster/gate@1\nthresholds: [{verdict: allow, from: 75}]\n"
@@ -47,7 +46,7 @@ def run_backtest(*, database: str) -> dict[str, object]:
 
 
 @cache
-def build_evaluator(engines: EngineChoice) -> rules.RuleEvaluator:
+def build_evaluator(engines: rules.EngineChoice) -> rules.RuleEvaluator:
     """Return the judge of the shipped gate."""
     return rules.RuleEvaluator(rules.load_ruleset([rules.DEFAULTS / "gate.yaml"]), engines)
 
@@ -58,13 +57,13 @@ def build_rows() -> list[str]:
     return [json.dumps(facts) for facts in past_decisions.iter_snapshots(ROW_COUNT)]
 
 
-def judge_rows(*, engines: EngineChoice) -> dict[str, object]:
+def judge_rows(*, engines: rules.EngineChoice) -> dict[str, object]:
     """Judge each row of the sample by itself."""
     ours, given = build_evaluator(engines), build_rows()
     return measure(lambda number: ours.decide(json.loads(given[number])), ROW_COUNT)
 
 
-def run_order(*, database: str = "", engines: EngineChoice = "both") -> dict[str, object]:
+def run_order(*, database: str = "", engines: rules.EngineChoice = "both") -> dict[str, object]:
     """Carry out one order or the other."""
     return run_backtest(database=database) if database else judge_rows(engines=engines)
 

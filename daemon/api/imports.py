@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,3 +59,10 @@ class ImportSource:
     summary: str
     suffixes: tuple[str, ...]
     open: OpenSource
+
+
+def normalise_text(text: str) -> str:
+    """Return a header's or a cell's words without case, accents and punctuation."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(each for each in plain if not unicodedata.combining(each))
+    return " ".join(re.findall(r"[a-z0-9]+", letters))

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from daemon.rulesets.rule_files import EngineChoice, RuleFileContent
+from daemon.rulesets.rule_files import RuleFileContent
+from rules import EngineChoice
 
 
 class BacktestRequest(msgspec.Struct, frozen=True):
@@ -90,7 +91,7 @@ class BacktestReport(msgspec.Struct, frozen=True, tag="report"):
 
 
 class BacktestRefusal(msgspec.Struct, frozen=True, tag="refused"):
-    """It could not be done, and why."""
+    """Why there is no report."""
 
     sentence: str
 

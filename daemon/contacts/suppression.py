@@ -21,14 +21,14 @@ from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.suppressions import CORRECTABLE_SOURCES, SuppressionRecord, SuppressionSource
 from storage.tx import Reader, Tx
 
-_CONTACT_PREFIX = "con_"
+CONTACT_ID_PREFIX = "con_"
 OPTED_IN_REASON = "said that we may write"
 _REPLAYED_REASON = "put back from the journal"
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionTarget:
-    """Whom a suppression is about: every alias hash, and the contact where there is one."""
+    """The target of a suppression: every alias hash, and the contact where there is one."""
 
     hashes: tuple[str, ...]
     contact: str | None
@@ -49,7 +49,7 @@ class SuppressionResult:
 
 
 class SuppressionService:
-    """Keeps table and journal of the suppressed in step.
+    """Suppresses and lifts, in the table and in the journal together.
 
     The methods that take a transaction are for those who already have one; the others make it.
     """
@@ -73,12 +73,12 @@ class SuppressionService:
         self, targets: Sequence[str], *, source: SuppressionSource, reason: str, who: str
     ) -> list[SuppressionResult]:
         """Suppress all of them or, if the disk refuses, none; a list goes in by batches."""
-        at, given = self._clock.now(), _require_reason(reason)
+        at, stated_reason = self._clock.now(), _require_reason(reason)
 
         def job(tx: Tx) -> list[SuppressionResult]:
             people = [self.resolve_target(tx, target) for target in targets]
             return [
-                self.enter(tx, person, source=source, reason=given, who=who, at=at)
+                self.enter(tx, person, source=source, reason=stated_reason, who=who, at=at)
                 for person in people
             ]
 
@@ -89,7 +89,7 @@ class SuppressionService:
 
         Raises :class:`Conflict` where it is the contact's own word, or where nothing is in force.
         """
-        at, given = self._clock.now(), _require_reason(reason)
+        at, stated_reason = self._clock.now(), _require_reason(reason)
 
         def job(tx: Tx) -> list[str]:
             person = self.resolve_target(tx, target)
@@ -101,7 +101,9 @@ class SuppressionService:
                     "They asked for it themselves, so nobody here can lift it.",
                     hint="Only their own opt-in does, such as START or ALTA.",
                 )
-            return _lift(tx, person, in_force, source="correction", reason=given, who=who, at=at)
+            return _lift(
+                tx, person, in_force, source="correction", reason=stated_reason, who=who, at=at
+            )
 
         await self.journal_lifted(await self._database.write(job, urgent=True))
 
@@ -150,13 +152,14 @@ class SuppressionService:
 
     def resolve_target(self, reader: Reader, target: str) -> SuppressionTarget:
         """Return who is meant by a contact's id, a number (E.164) or a hidden id (LID)."""
-        if not target.startswith(_CONTACT_PREFIX):
-            own = self._aliases.from_sender(target, None)
-            found = (contacts.find_contact_by_alias(reader, alias.text) for alias in own)
+        if not target.startswith(CONTACT_ID_PREFIX):
+            target_aliases = self._aliases.from_sender(target, None)
+            found = (contacts.find_contact_by_alias(reader, alias.text) for alias in target_aliases)
             contact = next(filter(None, found), None)
-            more = contacts.list_aliases(reader, contact) if contact else []
+            contact_aliases = contacts.list_aliases(reader, contact) if contact else []
             return SuppressionTarget(
-                tuple(dict.fromkeys(alias.hash for alias in (*own, *more))), contact
+                tuple(dict.fromkeys(alias.hash for alias in (*target_aliases, *contact_aliases))),
+                contact,
             )
         contact = contacts.get_merged_contact(reader, target)
         hashes = tuple(alias.hash for alias in contacts.list_aliases(reader, contact))
@@ -211,22 +214,22 @@ class SuppressionService:
         if not in_force:
             return False
         person = self.resolve_target(tx, contact)
-        word = max(in_force, key=lambda record: record.source is SuppressionSource.CONTACT)
+        strongest = max(in_force, key=lambda record: record.source is SuppressionSource.CONTACT)
         self.enter(
             tx,
             person,
-            source=word.source,
-            reason=word.reason,
+            source=strongest.source,
+            reason=strongest.reason,
             who="daemon",
             at=at,
-            said_at=word.at,
+            said_at=strongest.at,
         )
         return True
 
     def reopen(self, tx: Tx, contact: str, *, at: datetime) -> list[str]:
         """Lift everything on a contact who opted in at ``at``, after they were suppressed.
 
-        Returns the hashes: give them to :meth:`note_lifted` once this transaction is committed.
+        Returns the hashes: give them to :meth:`journal_lifted` once this transaction is committed.
         """
         in_force = suppressions.list_contact_suppressions(tx, contact)
         if not in_force or any(record.at >= at for record in in_force):

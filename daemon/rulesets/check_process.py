@@ -18,7 +18,7 @@ import msgspec
 import rules
 from daemon import subprocesses
 from daemon.rulesets import rule_files
-from daemon.rulesets.rule_files import EngineChoice, RuleFileContent
+from daemon.rulesets.rule_files import RuleFileContent
 from daemon.worker_protocol import (
     FrameWriter,
     Progress,
@@ -28,12 +28,13 @@ from daemon.worker_protocol import (
     serve_requests,
     take_standard_streams,
 )
+from rules import EngineChoice
 from rules.check import check_rulesets
 from rules.problems import SourceLocation
 
 
 class RuleCheckRequest(msgspec.Struct, frozen=True):
-    """Try these; `channels` are those that a rule may route to, if that is known."""
+    """Check these files; `channels` are those that a rule may route to, if that is known."""
 
     files: tuple[RuleFileContent, ...]
     engines: EngineChoice
@@ -41,7 +42,7 @@ class RuleCheckRequest(msgspec.Struct, frozen=True):
 
 
 class RuleCheckFinding(msgspec.Struct, frozen=True):
-    """A problem or a warning, and its place."""
+    """A problem or a warning in a rule file."""
 
     file: str
     line: int
@@ -63,7 +64,7 @@ class RuleCheckProgress(msgspec.Struct, frozen=True):
 
 
 class RuleCheckResult(msgspec.Struct, frozen=True):
-    """What came of it; with problems the files can't go live."""
+    """The result of a check; with problems the files can't go live."""
 
     problems: tuple[RuleCheckFinding, ...] = ()
     warnings: tuple[RuleCheckFinding, ...] = ()
@@ -91,17 +92,17 @@ WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.rulesets.check_process")
 
 
 class RuleCheckProcess:
-    """A way to try rule files: check, compile, run their examples in both engines."""
+    """Checks rule files in a child process: load, compile, run the examples in both engines."""
 
     def __init__(
         self,
         seconds: float,
-        engines: rule_files.EngineChoice,
+        engines: EngineChoice,
         command: Sequence[str] = WORKER_COMMAND,
         channels: tuple[str, ...] | None = None,
     ) -> None:
         self._seconds = seconds
-        self._engines: rule_files.EngineChoice = engines
+        self._engines: EngineChoice = engines
         self._command = command
         self._channels = channels
 
@@ -166,13 +167,13 @@ def check_rule_files(
         sets = rule_files.build_ruleset_pair(rules.load_rulesets(files, request.channels))
     except rules.RulesInvalid as error:
         return RuleCheckResult(problems=build_findings(error.problems))
-    trial = check_rulesets(
+    checked = check_rulesets(
         (sets.gate, sets.score), partial(rules.RuleEvaluator, engines=request.engines), on_progress
     )
     return RuleCheckResult(
-        build_findings(trial.problems),
-        build_findings(trial.warnings),
-        len(trial.outcomes),
+        build_findings(checked.problems),
+        build_findings(checked.warnings),
+        len(checked.outcomes),
     )
 
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -20,7 +20,7 @@ _SHIPPED_NAMES = {rules.RuleFormat.GATE: "gate.yaml", rules.RuleFormat.SCORE: "s
 
 @dataclass(frozen=True, slots=True)
 class RulesetPair:
-    """One set of each format: together they are a rulebook."""
+    """One ruleset of each format: the gate's and the score's."""
 
     gate: rules.Ruleset
     score: rules.Ruleset
@@ -120,9 +120,6 @@ def _replace_file(path: Path, content: bytes) -> None:
 def _choose_mode(path: Path) -> int:
     like = path if path.exists() else path.parent
     return stat.S_IMODE(like.stat().st_mode) & _NO_EXECUTE_BITS
-
-
-EngineChoice = Literal["both", "reference"]
 
 
 class RuleFileContent(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 import msgspec
 
 from daemon.api import numbers
-from daemon.api.imports import ImportRow
+from daemon.api.imports import ImportRow, normalise_text
 from daemon.contacts.imports.options import ImportOptions, ImportPermission
 
 _MAX_CELL_LENGTH: Final = 2_000
@@ -118,7 +117,7 @@ def parse_permission(
     text: str, evidence: str, default: ImportPermission
 ) -> tuple[ImportPermission, str, str]:
     """Return what a cell on permission grants, and a remark where that is less than it says."""
-    word = _normalise_text(text)
+    word = normalise_text(text)
     granted = ImportPermission.REFUSED if word.startswith("no ") else _PERMISSION_WORDS.get(word)
     if not word:
         return default, "", ""
@@ -147,9 +146,3 @@ def parse_date(text: str, today: date) -> date | None:
     except ValueError:
         return None
     return found if found <= today + timedelta(days=1) else None  # somewhere it is tomorrow
-
-
-def _normalise_text(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(each for each in plain if not unicodedata.combining(each))
-    return " ".join(re.findall(r"[a-z0-9]+", letters))

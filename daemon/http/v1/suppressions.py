@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.api import numbers
-from daemon.contacts.suppression import SuppressionResult
+from daemon.contacts.suppression import CONTACT_ID_PREFIX, SuppressionResult
 from daemon.contacts.suppression_lists import SuppressionImportResult, import_suppression_list
 from daemon.errors import Conflict, ImportRejected, NotFound, NumberRejected
 from daemon.http.authentication import ACTOR
@@ -82,21 +82,21 @@ class SuppressionStatus(ResponseBody, frozen=True):
 @operation(ResultPage[SuppressionRecord], query=PageQuery)
 async def list_suppressions(request: web.Request) -> web.Response:
     """Return the suppressions in force."""
-    wanted = read_query(request, PageQuery)
+    query = read_query(request, PageQuery)
     found = await get_services(request).database.read(
         lambda reader: suppressions.list_suppressions(
-            reader, after=wanted.after, limit=wanted.limit + 1
+            reader, after=query.after, limit=query.limit + 1
         )
     )
-    return page_response(found, wanted.limit, lambda record: record.alias_hash)
+    return page_response(found, query.limit, lambda record: record.alias_hash)
 
 
 @routes.get("/v1/suppressions/check")
 @operation(SuppressionStatus, query=SuppressionCheckQuery, errors=(NumberRejected, NotFound))
 async def check_suppression(request: web.Request) -> web.Response:
     """Tell whether a person is suppressed, in whatever form the number is written."""
-    wanted, house = read_query(request, SuppressionCheckQuery), get_services(request)
-    found = await house.suppression.check(_parse_target(wanted.phone, house))
+    query, services = read_query(request, SuppressionCheckQuery), get_services(request)
+    found = await services.suppression.check(_parse_target(query.phone, services))
     return json_response(SuppressionStatus(bool(found), found))
 
 
@@ -104,9 +104,9 @@ async def check_suppression(request: web.Request) -> web.Response:
 @operation(SuppressionResult, body=SuppressionBody, errors=(NumberRejected, NotFound))
 async def create_suppression(request: web.Request) -> web.Response:
     """Suppress a person in every form of their number, and cancel all that waits for them."""
-    asked, house = await read_body(request, SuppressionBody), get_services(request)
-    done = await house.suppression.suppress(
-        _parse_target(asked.phone, house),
+    asked, services = await read_body(request, SuppressionBody), get_services(request)
+    done = await services.suppression.suppress(
+        _parse_target(asked.phone, services),
         source=SuppressionSource.OPERATOR,
         reason=asked.reason,
         who=request[ACTOR],
@@ -118,9 +118,9 @@ async def create_suppression(request: web.Request) -> web.Response:
 @operation(LiftedSuppression, body=SuppressionBody, errors=(NumberRejected, NotFound, Conflict))
 async def lift_suppression(request: web.Request) -> web.Response:
     """Correct an operator's or an import's mistake; a person's own word stays (409)."""
-    asked, house = await read_body(request, SuppressionBody), get_services(request)
-    target = _parse_target(asked.phone, house)
-    await house.suppression.correct(target, who=request[ACTOR], reason=asked.reason)
+    asked, services = await read_body(request, SuppressionBody), get_services(request)
+    target = _parse_target(asked.phone, services)
+    await services.suppression.correct(target, who=request[ACTOR], reason=asked.reason)
     return json_response(LiftedSuppression(target))
 
 
@@ -129,12 +129,12 @@ async def lift_suppression(request: web.Request) -> web.Response:
 @no_time_limit
 async def import_suppressions(request: web.Request) -> web.StreamResponse:
     """Suppress every number of an uploaded list; what is no number is named and left out."""
-    asked, house = await read_body(request, SuppressionImportBody), get_services(request)
-    path = UploadStore(house.settings.state_dir).get_path(asked.upload)
+    asked, services = await read_body(request, SuppressionImportBody), get_services(request)
+    path = UploadStore(services.settings.state_dir).get_path(asked.upload)
     done = await import_suppression_list(
-        house.suppression,
+        services.suppression,
         await asyncio.to_thread(_read_text, path),
-        region=asked.region or house.settings.daemon.default_region,
+        region=asked.region or services.settings.daemon.default_region,
         reason=asked.reason,
         who=request[ACTOR],
     )
@@ -150,11 +150,11 @@ def _read_text(path: Path) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def _parse_target(phone: str, house: HttpServices) -> str:
+def _parse_target(phone: str, services: HttpServices) -> str:
     """Return a contact's id as it is, a number in its one canonical form."""
-    if phone.startswith("con_"):
+    if phone.startswith(CONTACT_ID_PREFIX):
         return phone
     try:
-        return numbers.parse_phone(phone, house.settings.daemon.default_region).e164
+        return numbers.parse_phone(phone, services.settings.daemon.default_region).e164
     except numbers.NumberUnusable as error:
         raise NumberRejected(f"phone: {error.sentence}") from error

@@ -6,8 +6,6 @@ import codecs
 import contextlib
 import csv
 import io
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
@@ -16,7 +14,7 @@ from typing import Final
 
 import charset_normalizer
 
-from daemon.api.imports import ImportRow, SourcePreview, SourceUnreadable
+from daemon.api.imports import ImportRow, SourcePreview, SourceUnreadable, normalise_text
 
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -110,19 +108,12 @@ def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
     """Return which header holds which column; a column without one is left out."""
     by_name: dict[str, str] = {}
     for header in headers:
-        by_name.setdefault(normalise_header(header), header)
+        by_name.setdefault(normalise_text(header), header)
     found = {
         column: next((by_name[name] for name in names if name in by_name), None)
         for column, names in HEADER_NAMES.items()
     }
     return {column: header for column, header in found.items() if header is not None}
-
-
-def normalise_header(text: str) -> str:
-    """Return a text without case, accents and punctuation."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(each for each in plain if not unicodedata.combining(each))
-    return " ".join(re.findall(r"[a-z0-9]+", letters))
 
 
 _DELIMITERS: Final = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
