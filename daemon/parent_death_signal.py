@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, number: int, command: list[str]) -> None:
-    """Become the command; end at once where the parent has died before the leash was on."""
+    """Become the command; end at once where the parent has died before the signal was set."""
     for each in signal.valid_signals():
         if signal.getsignal(each) is signal.SIG_IGN:
             signal.signal(each, signal.SIG_DFL)

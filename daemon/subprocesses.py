@@ -120,7 +120,7 @@ def run_command(command: Sequence[str], timeout: float) -> subprocess.CompletedP
 
 
 def with_parent_death_signal(command: Sequence[str], death_signal: signal.Signals) -> list[str]:
-    """Return the command as it is started; `number` is what it gets when this process dies.
+    """Return the command as it is started; `death_signal` is what it gets when this process dies.
 
     To be called in the main thread: the kernel takes the end of a thread for its parent's.
     """

@@ -19,7 +19,7 @@ from daemon.backtest.messages import (
     RuleFlipCounts,
     VerdictFlip,
 )
-from daemon.backtest.refresh_facts import RefreshedFacts, ReplayRowDecoder
+from daemon.backtest.refresh_facts import RefreshedFacts, ReplayRowDecoder, untyped_decoder
 from daemon.gate import explain, hard_limits
 from daemon.rulesets.rule_files import RulesetPair
 from rules.replay import Replay
@@ -31,7 +31,6 @@ ALLOW = rules.Verdict.ALLOW.value
 _SCORE_BAR_POINTS = 5  # points of a bar in the histogram of scores
 _SECOND_ENGINE_SAMPLES = 200  # decisions that durable-rules is asked about too
 _CHUNK = 500
-_facts_decoder = msgspec.json.Decoder(dict[str, Any])
 
 VerdictAndScore = tuple[str, int | None]
 """A verdict and its score."""
@@ -80,27 +79,27 @@ class Backtest:
         self._gate = Replay(sets.gate)
         self._row_decoder = ReplayRowDecoder(self._gate)
         self._both = rules.RuleEvaluator(sets.gate, request.engines)
-        self._judge = rules.RuleEvaluator(sets.gate, "reference")
-        self._two_engines = self._both.engine != self._judge.engine
+        self._evaluator = rules.RuleEvaluator(sets.gate, "reference")
+        self._two_engines = self._both.engine != self._evaluator.engine
         self._refreshed_facts = RefreshedFacts(reader, sets)
         self._findings = _Findings()
 
     def run(self) -> Iterator[BacktestProgress | BacktestReport]:
         """Yield how far it has come, and the report at last."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         total = backtest_queries.count_decisions(self._reader, self._request.since)
-        every, done, told = max(1, total // _SECOND_ENGINE_SAMPLES), 0, 0
+        every, done, reported = max(1, total // _SECOND_ENGINE_SAMPLES), 0, 0
         since, messages = self._request.since, self._refreshed_facts.needs_messages
         for page in backtest_queries.iterate_decision_batches(
             self._reader, since, messages=messages
         ):
-            asked = range(-done % every, len(page.ids), every) if self._two_engines else ()
-            self._compare(page, asked)
+            samples = range(-done % every, len(page.ids), every) if self._two_engines else ()
+            self._compare(page, samples)
             done += len(page.ids)
-            if done - told >= total / 100:
+            if done - reported >= total / 100:
                 yield BacktestProgress(done, total)
-                told = done
-        yield self._report(time.perf_counter() - begun)
+                reported = done
+        yield self._report(time.perf_counter() - started)
 
     def _compare(self, page: DecisionBatch, samples: Sequence[int]) -> None:
         """Judge a page of decisions anew, column by column, and count what comes out otherwise."""
@@ -123,7 +122,7 @@ class Backtest:
         for number, place in enumerate(kept):
             flips = before[number][0] != after[number][0]
             if flips or place in samples:
-                facts = {**_facts_decoder.decode(page.facts[place]), **changes[number]}
+                facts = {**untyped_decoder.decode(page.facts[place]), **changes[number]}
                 if place in samples:
                     self._compare_engines(facts, opinions[number], after[number][0])
                 if flips:
@@ -146,54 +145,56 @@ class Backtest:
         self,
         page: DecisionBatch,
         place: int,
-        said: VerdictAndScore,
+        recorded: VerdictAndScore,
         facts: Mapping[str, object],
         opinions: Opinions,
     ) -> str:
         """Note a flip with its reasons; judged whole, since what no rule can lift may undo it."""
-        decision = hard_limits.apply_hard_limits(self._judge.decide(facts, opinions), facts)
-        before, after = said[0], decision.verdict.value
+        decision = hard_limits.apply_hard_limits(self._evaluator.decide(facts, opinions), facts)
+        before, after = recorded[0], decision.verdict.value
         if before != after and ALLOW in (before, after):
-            self._record_allow_flip(page, place, said, decision)
+            self._record_allow_flip(page, place, recorded, decision)
         return after
 
     def _record_allow_flip(
-        self, page: DecisionBatch, place: int, said: VerdictAndScore, decision: rules.Decision
+        self, page: DecisionBatch, place: int, recorded: VerdictAndScore, decision: rules.Decision
     ) -> None:
         """Note which rules had a part in a flip to or from allow."""
-        found, allows = self._findings, decision.verdict == ALLOW
-        because = _find_responsible_rules(
-            _facts_decoder.decode(page.documents[place]), decision, self._sets.gate.base
+        findings, allows = self._findings, decision.verdict == ALLOW
+        responsible = _find_responsible_rules(
+            untyped_decoder.decode(page.documents[place]), decision, self._sets.gate.base
         )
-        (found.allows if allows else found.stops).update(because)
-        found.allow_flips.append(
+        (findings.allows if allows else findings.stops).update(responsible)
+        findings.allow_flips.append(
             VerdictFlip(
                 decision=page.ids[place],
-                before=said[0],
+                before=recorded[0],
                 after=decision.verdict.value,
-                score_before=said[1],
+                score_before=recorded[1],
                 score_after=decision.score,
-                responsible_rules=because,
+                responsible_rules=responsible,
                 sentence=decision.sentence,
             )
         )
 
     def _report(self, seconds: float) -> BacktestReport:
-        found = self._findings
-        turned = self._list_flips_with_prospects()
-        more = [flip for flip in turned if flip.after == ALLOW]
-        less = [flip for flip in turned if flip.before == ALLOW]
-        named = sorted({*found.allows, *found.stops})
-        by_rule = [RuleFlipCounts(rule, found.allows[rule], found.stops[rule]) for rule in named]
-        counted = _count_pairs(found.pairs)
+        findings = self._findings
+        allow_flips = self._list_flips_with_prospects()
+        more = [flip for flip in allow_flips if flip.after == ALLOW]
+        less = [flip for flip in allow_flips if flip.before == ALLOW]
+        named = sorted({*findings.allows, *findings.stops})
+        by_rule = [
+            RuleFlipCounts(rule, findings.allows[rule], findings.stops[rule]) for rule in named
+        ]
+        counted = _count_pairs(findings.pairs)
         bars = max((*counted.scores_before, *counted.scores_after, 100 // _SCORE_BAR_POINTS)) + 1
         half = self._request.examples // 2
         return BacktestReport(
             gate=self._sets.gate.hash,
             score=self._sets.score.hash,
             since=self._request.since,
-            decisions=found.pairs.total(),
-            left_out=found.left_out,
+            decisions=findings.pairs.total(),
+            left_out=findings.left_out,
             before=dict(counted.before),
             after=dict(counted.after),
             flips=dict(counted.flips.most_common()),
@@ -205,22 +206,22 @@ class Backtest:
             examples=(*more[-half:], *less[-half:]),
             scores_before=tuple(counted.scores_before[bar] for bar in range(bars)),
             scores_after=tuple(counted.scores_after[bar] for bar in range(bars)),
-            checked=found.checked,
-            disagreed=found.disagreed,
+            checked=findings.checked,
+            disagreed=findings.disagreed,
             seconds=round(seconds, 3),
         )
 
     def _list_flips_with_prospects(self) -> list[VerdictFlip]:
         """Return the flips with the people they are about, oldest first."""
-        turned = self._findings.allow_flips
-        people: dict[str, backtest_queries.DecisionAftermath] = {}
-        for start in range(0, len(turned), _CHUNK):
-            chunk = [flip.decision for flip in turned[start : start + _CHUNK]]
-            people |= {
+        allow_flips = self._findings.allow_flips
+        aftermaths: dict[str, backtest_queries.DecisionAftermath] = {}
+        for start in range(0, len(allow_flips), _CHUNK):
+            chunk = [flip.decision for flip in allow_flips[start : start + _CHUNK]]
+            aftermaths |= {
                 each.decision: each
                 for each in backtest_queries.list_decision_aftermaths(self._reader, chunk)
             }
-        return [_add_prospect(flip, people[flip.decision]) for flip in turned]
+        return [_add_prospect(flip, aftermaths[flip.decision]) for flip in allow_flips]
 
 
 def _decode_opinions(document: _StoredDecision) -> Opinions:
@@ -228,17 +229,17 @@ def _decode_opinions(document: _StoredDecision) -> Opinions:
 
 
 def _count_pairs(pairs: Mapping[tuple[VerdictAndScore, VerdictAndScore], int]) -> _Counts:
-    found = _Counts()
-    for ((before, old_score), (after, new_score)), many in pairs.items():
-        found.before[before] += many
-        found.after[after] += many
+    counts = _Counts()
+    for ((before, old_score), (after, new_score)), count in pairs.items():
+        counts.before[before] += count
+        counts.after[after] += count
         if before != after:
-            found.flips[f"{before} → {after}"] += many
+            counts.flips[f"{before} → {after}"] += count
         if old_score is not None:
-            found.scores_before[old_score // _SCORE_BAR_POINTS] += many
+            counts.scores_before[old_score // _SCORE_BAR_POINTS] += count
         if new_score is not None:
-            found.scores_after[new_score // _SCORE_BAR_POINTS] += many
-    return found
+            counts.scores_after[new_score // _SCORE_BAR_POINTS] += count
+    return counts
 
 
 def _add_prospect(flip: VerdictFlip, subject: backtest_queries.DecisionAftermath) -> VerdictFlip:

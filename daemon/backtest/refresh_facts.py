@@ -21,11 +21,11 @@ from storage.tx import Reader
 _SCORE, _TEXT = "prospect.score_contactabilidad", "message.text"
 _WINDOWS = "clock.in_window"
 _NOTHING: Mapping[str, object] = MappingProxyType({})
-_facts_decoder = msgspec.json.Decoder(dict[str, Any])
+untyped_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class RefreshedFacts:
-    """What a candidate would have been told otherwise.
+    """Facts of past decisions, refreshed where a candidate ruleset would see others.
 
     A snapshot holds no text. It holds which windows were open by the rules of then, and a score
     by the points of then: both are asked anew where the candidate's are not those that are live.
@@ -51,11 +51,14 @@ class RefreshedFacts:
             return [_NOTHING] * len(kept)
         changes = [self._refresh_message_facts(page, place) for place in kept]
         if self._score_changed:
-            known = [_facts_decoder.decode(page.facts[place]) for place in kept]
+            stored_facts = [untyped_decoder.decode(page.facts[place]) for place in kept]
             rows = [
-                self._score.row_from_facts({**k, **c}) for k, c in zip(known, changes, strict=True)
+                self._score.row_from_facts({**k, **c})
+                for k, c in zip(stored_facts, changes, strict=True)
             ]
-            for facts, change, now in zip(known, changes, self._score.decide(rows), strict=True):
+            for facts, change, now in zip(
+                stored_facts, changes, self._score.decide(rows), strict=True
+            ):
                 if facts.get(_SCORE) is not None:
                     change[_SCORE] = now.score
         return changes
@@ -64,9 +67,11 @@ class RefreshedFacts:
         changed: dict[str, object] = {_TEXT: page.texts[place]} if self.reads_text else {}
         recipient = page.recipients[place]
         if self._windows_changed and recipient:  # an old decision forgot whom it was about
-            where = recipient_locale.locale_from_phone(recipient, page.zones[place] or "UTC")
-            told = where.build_clock_facts(self._gate, parse_timestamp(page.times[place] or ""))
-            changed[_WINDOWS] = told[_WINDOWS]
+            locale = recipient_locale.locale_from_phone(recipient, page.zones[place] or "UTC")
+            clock_facts = locale.build_clock_facts(
+                self._gate, parse_timestamp(page.times[place] or "")
+            )
+            changed[_WINDOWS] = clock_facts[_WINDOWS]
         return changed
 
 
@@ -77,7 +82,6 @@ _TYPES: Final[Mapping[FactType, Any]] = {
     FactType.TEXT: str | None,
     FactType.NAMES: tuple[str, ...] | None,
 }
-_untyped_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class ReplayRowDecoder:
@@ -99,6 +103,8 @@ class ReplayRowDecoder:
         if not changes:
             try:
                 return msgspec.structs.astuple(self._decoder.decode(facts))
-            except msgspec.ValidationError:  # a value of another type: unknown, as for the judge
+            except (
+                msgspec.ValidationError
+            ):  # a value of another type: unknown, as for the evaluator
                 pass
-        return self._replay.row_from_facts({**_untyped_decoder.decode(facts), **changes})
+        return self._replay.row_from_facts({**untyped_decoder.decode(facts), **changes})

@@ -49,7 +49,7 @@ class ProspectInput:
 
 
 class ProspectService:
-    """Enters and corrects prospects, one at a time; lists come in by `Imports`."""
+    """Enters and corrects prospects, one at a time; lists come in by `ImportService`."""
 
     def __init__(
         self,
@@ -157,10 +157,10 @@ def _require_prospect(reader: Reader, prospect: str) -> ProspectRecord:
 
 
 def _require_no_prospect(reader: Reader, contact: str) -> None:
-    there = prospects.find_prospect_by_contact(reader, contact)
-    if there is not None:
+    existing = prospects.find_prospect_by_contact(reader, contact)
+    if existing is not None:
         raise Conflict(
-            f"They are there already, as {there.id}.",
+            f"They are there already, as {existing.id}.",
             hint="Correct that one; a person is one prospect, under every form of the number.",
         )
 

@@ -22,7 +22,7 @@ SweepFunction = Callable[[Tx, datetime, int], int]
 
 
 class Retention:
-    """Forgets by the settings; a sweep that was missed is made up for by the next."""
+    """Deletes and blanks by the settings; the next sweep makes up for one that was missed."""
 
     def __init__(self, database: Database, clock: Clock, settings: RetentionSettings) -> None:
         self._database = database
@@ -38,12 +38,12 @@ class Retention:
     async def sweep(self) -> dict[str, int]:
         """Forget everything that is over; return how much of each kind went."""
         now = self._clock.now()
-        gone = {
+        deleted = {
             name: await self._sweep_in_batches(sweep, now - timedelta(days=days))
             for name, sweep, days in self._sweeps
         }
-        log.info("retention_swept", **gone)
-        return gone
+        log.info("retention_swept", **deleted)
+        return deleted
 
     async def trim_events(self) -> int:
         """Cut the event log; clients that lag behind it start over from a snapshot."""
@@ -51,6 +51,6 @@ class Retention:
 
     async def _sweep_in_batches(self, sweep: SweepFunction, before: datetime) -> int:
         total = 0
-        while went := await self._database.write(lambda tx: sweep(tx, before, _BATCH_ROWS)):
-            total += went
+        while deleted := await self._database.write(lambda tx: sweep(tx, before, _BATCH_ROWS)):
+            total += deleted
         return total

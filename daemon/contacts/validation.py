@@ -42,7 +42,7 @@ _SWEEP_LIMIT: Final = 500  # prospects in one sweep
 
 
 class NumberChecker(Protocol):
-    """What is needed of the sessions: one that asks through its line."""
+    """The part of the sessions that checks numbers."""
 
     def check_numbers(
         self, name: str, phones: Sequence[str]
@@ -52,11 +52,11 @@ class NumberChecker(Protocol):
 
 
 async def ignore_checked_contact(_contact: str) -> None:
-    """Stand for the outbox until it is there."""
+    """Do nothing: the default until the outbox subscribes."""
 
 
 class ValidationService:
-    """What the doors, the outbox and the scheduler ask of validation.
+    """Validates prospects: number checks within budgets, operators' decisions, expiry.
 
     ``on_checked`` hears of each contact whose number got an answer, whatever it was.
     """
@@ -109,15 +109,15 @@ class ValidationService:
                 f"The prospect is {found.validation.value}; a check can't change that.",
                 hint="Validate by hand if you know better.",
             )
-        asked = await self._check_numbers([found.id], who)
-        if not asked:
+        answers = await self._check_numbers([found.id], who)
+        if not answers:
             raise Unavailable(
                 "No session may check a number now.",
                 hint=f"It takes one that is ready, with checks left of its"
                 f" {self._pacing.number_checks} in 24 h, whose number has been linked for"
                 f" {self._pacing.number_check_min_age_days} days.",
             )
-        return asked[found.id]
+        return answers[found.id]
 
     async def check_waiting(self) -> int:
         """Check those whose messages wait for it, as far as budgets reach; return how many."""
@@ -131,10 +131,10 @@ class ValidationService:
                     limit=_CHECK_BATCH_SIZE,
                 )
             )
-            asked = await self._check_numbers(waiting, "outbox") if waiting else {}
-            if not asked:
+            answers = await self._check_numbers(waiting, "outbox") if waiting else {}
+            if not answers:
                 return done
-            done += len(asked)
+            done += len(answers)
 
     async def set_by_hand(self, prospect: str, *, validated: bool, who: str, reason: str) -> None:
         """Take an operator's word that a number does, or does not, reach the prospect.
@@ -169,13 +169,13 @@ class ValidationService:
     async def sweep(self) -> int:
         """Let old validations and unanswered checks lapse; return how many did."""
         now = self._clock.now()
-        patience = VALIDATION_DEADLINES[State.CHECKING].seconds or 0
+        check_seconds = VALIDATION_DEADLINES[State.CHECKING].seconds or 0
 
         def job(tx: Tx) -> list[ProspectRecord]:
             lapsed = validation_queries.list_expired_prospects(
                 tx, now, _SWEEP_LIMIT
             ) + validation_queries.list_unanswered_checks(
-                tx, now - timedelta(seconds=patience), _SWEEP_LIMIT
+                tx, now - timedelta(seconds=check_seconds), _SWEEP_LIMIT
             )
             for prospect in lapsed:
                 self._transitions.expire(tx, prospect, now)
@@ -203,42 +203,44 @@ class ValidationService:
             raise NotFound(f"There is no prospect {prospect}.")
         return found
 
-    async def _check_numbers(self, wanted: Sequence[str], who: str) -> Mapping[str, OnWhatsApp]:
+    async def _check_numbers(
+        self, prospect_ids: Sequence[str], who: str
+    ) -> Mapping[str, OnWhatsApp]:
         """Ask about as many prospects as one session's budget allows; return the answers."""
-        asker, asked = await self._database.write(
-            partial(self._reserve_checks, wanted=wanted, who=who)
+        session, reserved = await self._database.write(
+            partial(self._reserve_checks, prospect_ids=prospect_ids, who=who)
         )
-        if asker is None or not asked:
+        if session is None or not reserved:
             return {}
-        told = await self._request_answers(asker, [prospect.phone for prospect in asked])
+        answers = await self._request_answers(session, [prospect.phone for prospect in reserved])
         now = self._clock.now()
 
         def settle(tx: Tx) -> list[str]:
-            for prospect in asked:
-                self._transitions.apply_answer(tx, prospect.id, told[prospect.phone], now)
-            return [contacts.get_merged_contact(tx, prospect.contact) for prospect in asked]
+            for prospect in reserved:
+                self._transitions.apply_answer(tx, prospect.id, answers[prospect.phone], now)
+            return [contacts.get_merged_contact(tx, prospect.contact) for prospect in reserved]
 
         for contact in await self._database.write(settle, urgent=True):
             await self.on_checked(contact)
-        return {prospect.id: told[prospect.phone].answer for prospect in asked}
+        return {prospect.id: answers[prospect.phone].answer for prospect in reserved}
 
     def _reserve_checks(
-        self, tx: Tx, wanted: Sequence[str], who: str
+        self, tx: Tx, prospect_ids: Sequence[str], who: str
     ) -> tuple[CheckSession | None, list[ProspectRecord]]:
         """Choose the session, book its budget and note what is asked, before the wire."""
-        asker, left = self._choose_session(tx)
-        if asker is None:
+        session, left = self._choose_session(tx)
+        if session is None:
             return None, []
         now = self._clock.now()
-        found = [prospects.get_prospect(tx, each) for each in wanted]
-        asked = [each for each in found if each and each.validation in CHECKABLE_STATES][:left]
-        for prospect in asked:
+        found = [prospects.get_prospect(tx, each) for each in prospect_ids]
+        reserved = [each for each in found if each and each.validation in CHECKABLE_STATES][:left]
+        for prospect in reserved:
             spends.insert_spend(
-                tx, asker.phone, SpendKind.CHECK, session=asker.session, message=None, at=now
+                tx, session.phone, SpendKind.CHECK, session=session.session, message=None, at=now
             )
             self._transitions.start_check(tx, prospect, now)
             audit.insert_audit_entry(tx, now, who, "check_number", prospect.id)
-        return asker, asked
+        return session, reserved
 
     def _choose_session(self, reader: Reader) -> tuple[CheckSession | None, int]:
         """Return the first session that may ask, and how often; none while sending is halted."""
@@ -246,30 +248,30 @@ class ValidationService:
         old_enough = timedelta(days=self._pacing.number_check_min_age_days)
         if halts.get_current_halt(reader) is not None:
             return None, 0
-        for asker in validation_queries.list_check_sessions(reader):
-            spent = spends.count_spends(reader, asker.phone, SpendKind.CHECK, now - _DAY)
+        for session in validation_queries.list_check_sessions(reader):
+            spent = spends.count_spends(reader, session.phone, SpendKind.CHECK, now - _DAY)
             left = self._pacing.number_checks - spent
-            if left > 0 and now - asker.linked_at >= old_enough:
-                return asker, left
+            if left > 0 and now - session.linked_at >= old_enough:
+                return session, left
         return None, 0
 
     async def _request_answers(
-        self, asker: CheckSession, phones: Sequence[str]
+        self, session: CheckSession, phones: Sequence[str]
     ) -> Mapping[str, NumberAnswer]:
         """Return an answer for each number; whatever goes wrong is an unknown, never a no."""
         unknown = {phone: NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones}
-        asking = asyncio.ensure_future(self._sessions.check_numbers(asker.session, phones))
-        patience = asyncio.ensure_future(self._clock.sleep(self._answer_seconds))
+        check = asyncio.ensure_future(self._sessions.check_numbers(session.session, phones))
+        timeout = asyncio.ensure_future(self._clock.sleep(self._answer_seconds))
         try:
-            await asyncio.wait({asking, patience}, return_when=asyncio.FIRST_COMPLETED)
-            told = asking.result() if asking.done() else ()
+            await asyncio.wait({check, timeout}, return_when=asyncio.FIRST_COMPLETED)
+            answers = check.result() if check.done() else ()
         except Exception:
-            log.exception("check_failed", session=asker.session, numbers=len(phones))
+            log.exception("check_failed", session=session.session, numbers=len(phones))
             return unknown
         finally:
-            asking.cancel()
-            patience.cancel()
-        return unknown | {answer.phone: answer for answer in told if answer.phone in unknown}
+            check.cancel()
+            timeout.cancel()
+        return unknown | {answer.phone: answer for answer in answers if answer.phone in unknown}
 
 
 def _has_fresh_answer(prospect: ProspectRecord, now: datetime) -> bool:

@@ -42,14 +42,14 @@ _ANSWER_SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class ValidationReason:
-    """The reason of a move, as people read it and as machines do."""
+    """Why a validation changes: a code for programs, a sentence for people."""
 
     reason_code: str
     sentence: str
 
 
 class ValidationTransitions:
-    """Makes the moves inside write jobs; ``validity`` is how long a validation holds."""
+    """Applies transitions inside write jobs; ``validity`` is how long a validation holds."""
 
     def __init__(self, scoring: Scoring, aliases: Aliases, validity: timedelta) -> None:
         self._scoring = scoring
@@ -72,21 +72,23 @@ class ValidationTransitions:
         before = self._resolve_prospect(tx, prospect, answer, now)
         if before is None or before.validation is not ValidationState.CHECKING:
             return
-        told = answer.answer
+        on_whatsapp = answer.answer
         _add_evidence(
-            tx, before, EvidenceKind.ON_WHATSAPP, told.value, now=now, source=_CHECK_SOURCE
+            tx, before, EvidenceKind.ON_WHATSAPP, on_whatsapp.value, now=now, source=_CHECK_SOURCE
         )
-        if told is OnWhatsApp.NO and before.on_whatsapp == OnWhatsApp.YES:
+        if on_whatsapp is OnWhatsApp.NO and before.on_whatsapp == OnWhatsApp.YES:
             _add_evidence(
                 tx, before, EvidenceKind.BOUNCE, "check_turned_no", now=now, source=_CHECK_SOURCE
             )
-        known: dict[str, object] = {"on_whatsapp": told.value, "check_attempts": 0}
-        if told is OnWhatsApp.UNKNOWN:
-            known = {"check_attempts": before.check_attempts + 1}
+        changes: dict[str, object] = {"on_whatsapp": on_whatsapp.value, "check_attempts": 0}
+        if on_whatsapp is OnWhatsApp.UNKNOWN:
+            changes = {"check_attempts": before.check_attempts + 1}
         if answer.whatsapp_id:
-            known["whatsapp_id"] = answer.whatsapp_id
-        why = ValidationReason(f"check_{told.value}", _ANSWER_SENTENCES[told])
-        self._apply_transition(tx, before, _ANSWER_EVENTS[told], now, reason=why, changes=known)
+            changes["whatsapp_id"] = answer.whatsapp_id
+        reason = ValidationReason(f"check_{on_whatsapp.value}", _ANSWER_SENTENCES[on_whatsapp])
+        self._apply_transition(
+            tx, before, _ANSWER_EVENTS[on_whatsapp], now, reason=reason, changes=changes
+        )
 
     def apply_operator_decision(
         self,
@@ -99,32 +101,34 @@ class ValidationTransitions:
         now: datetime,
     ) -> None:
         """Take an operator's word; it expires like any other validation."""
-        event, known, source = _REJECTED, {}, f"operator {who}"
+        event, changes, source = _REJECTED, {}, f"operator {who}"
         if validated:
-            event, known = _VALIDATED, {"on_whatsapp": OnWhatsApp.YES.value}
+            event, changes = _VALIDATED, {"on_whatsapp": OnWhatsApp.YES.value}
             kind = EvidenceKind.ON_WHATSAPP
             _add_evidence(
                 tx, prospect, kind, OnWhatsApp.YES.value, now=now, source=source, quote=reason
             )
-        why = ValidationReason(event.value, f"An operator's word: {reason}")
-        self._apply_transition(tx, prospect, event, now, reason=why, changes=known, source=source)
+        transition_reason = ValidationReason(event.value, f"An operator's word: {reason}")
+        self._apply_transition(
+            tx, prospect, event, now, reason=transition_reason, changes=changes, source=source
+        )
 
     def expire(self, tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
         """Let a validation that is too old, or a check without an answer, count no longer."""
         if prospect.validation is ValidationState.CHECKING:
-            why = ValidationReason(
+            reason = ValidationReason(
                 "check_unanswered", "The check was never answered; that says nothing."
             )
-            known = {"check_attempts": prospect.check_attempts + 1}
+            changes = {"check_attempts": prospect.check_attempts + 1}
             self._apply_transition(
-                tx, prospect, ValidationEvent.UNKNOWN, now, reason=why, changes=known
+                tx, prospect, ValidationEvent.UNKNOWN, now, reason=reason, changes=changes
             )
         else:
-            why = ValidationReason(
+            reason = ValidationReason(
                 "validation_expired", f"It is older than {self._validity.days} days."
             )
             self._apply_transition(
-                tx, prospect, ValidationEvent.AGED, now, reason=why, source="clock"
+                tx, prospect, ValidationEvent.AGED, now, reason=reason, source="clock"
             )
 
     def _resolve_prospect(
@@ -134,8 +138,8 @@ class ValidationTransitions:
         found = prospects.get_prospect(tx, prospect)
         if found is None or answer.lid is None:
             return found
-        line = (*self._aliases.from_phone(found.phone), *self._aliases.from_lid(answer.lid))
-        return prospects.find_prospect_by_contact(tx, contacts.resolve_contact(tx, line, now))
+        aliases = (*self._aliases.from_phone(found.phone), *self._aliases.from_lid(answer.lid))
+        return prospects.find_prospect_by_contact(tx, contacts.resolve_contact(tx, aliases, now))
 
     def _apply_transition(
         self,
@@ -148,7 +152,7 @@ class ValidationTransitions:
         changes: Mapping[str, object] = MappingProxyType({}),
         source: str = _CHECK_SOURCE,
     ) -> None:
-        """Move the machine and everything that follows from it; raise IllegalMove."""
+        """Fire the event and write all that follows from it; raise IllegalTransition."""
         state = fire_event(restore_machine(ValidationMachine, prospect.validation), event)
         columns: dict[str, object] = {
             "validation": state.value,
@@ -173,12 +177,12 @@ class ValidationTransitions:
     def _refresh_and_emit(
         self, tx: Tx, prospect: ProspectRecord, now: datetime, reason: ValidationReason
     ) -> None:
-        """Recompute what derives, and publish the move also where no score changed by it."""
-        told = len(tx.emitted)
+        """Recompute what derives, and publish the change also where no score changed by it."""
+        emitted_before = len(tx.emitted)
         self._scoring.refresh_prospect(
             tx, prospect.contact, now, reason_code=reason.reason_code, sentence=reason.sentence
         )
-        if len(tx.emitted) > told:
+        if len(tx.emitted) > emitted_before:
             return
         after = prospects.require_prospect(tx, prospect.id)
         tx.emit(

@@ -19,7 +19,7 @@ from storage.tx import Tx
 
 @dataclass(frozen=True, slots=True)
 class CompiledRulesets:
-    """The gate's judge and the score's: one look takes both, and keeps them to its end."""
+    """The compiled gate and score rulesets; an evaluation takes both and keeps them to its end."""
 
     gate: rules.RuleEvaluator
     score: rules.RuleEvaluator
@@ -31,8 +31,8 @@ class CompiledRulesets:
         """Compile the sets that these files make; raises :class:`RulesRejected` with places."""
         try:
             sets = rule_files.build_ruleset_pair(rules.load_rulesets(files))
-            judge = partial(rules.RuleEvaluator, engines=settings.engines)
-            return cls(judge(sets.gate), judge(sets.score))
+            build_evaluator = partial(rules.RuleEvaluator, engines=settings.engines)
+            return cls(build_evaluator(sets.gate), build_evaluator(sets.score))
         except (rules.RulesInvalid, rules.GateFault) as error:
             raise RulesRejected(str(error)) from error
 
@@ -81,8 +81,8 @@ class CompiledRulesets:
         reason: str = "",
     ) -> None:
         """Keep both sets by hash, with their files, and note and tell that they are live."""
-        for judge in (self.gate, self.score):
-            ruleset = judge.ruleset
+        for evaluator in (self.gate, self.score):
+            ruleset = evaluator.ruleset
             rulesets.insert_ruleset(
                 tx,
                 hash_=ruleset.hash,
@@ -105,7 +105,7 @@ class CompiledRulesets:
                     subject=ruleset.hash,
                     at=at,
                     format=str(ruleset.format),
-                    engine=judge.engine,
+                    engine=evaluator.engine,
                     files=tuple(ruleset.files),
                     how=how.value,
                     who=who,
@@ -114,9 +114,9 @@ class CompiledRulesets:
 
 
 class ActiveRulesets:
-    """Holds the judges that are live, and those of the shadow, which nobody obeys.
+    """The compiled rulesets in force, and the shadow's, which decide nothing.
 
-    Swapping is one assignment: whoever took the old judges goes on with them.
+    Swapping is one assignment: an evaluation that began with the old ones ends with them.
     """
 
     def __init__(self, gate: rules.RuleEvaluator, score: rules.RuleEvaluator) -> None:
@@ -133,17 +133,17 @@ class ActiveRulesets:
             files = rule_files.read_shipped_files(settings)
         except rules.RulesInvalid as error:
             raise RulesRejected(str(error)) from error
-        judges = CompiledRulesets.compile_files(files, settings)
-        return cls(judges.gate, judges.score)
+        compiled = CompiledRulesets.compile_files(files, settings)
+        return cls(compiled.gate, compiled.score)
 
     @property
     def gate(self) -> rules.RuleEvaluator:
-        """The live judge of messages."""
+        """The live evaluator of messages."""
         return self.compiled.gate
 
     @property
     def score(self) -> rules.RuleEvaluator:
-        """The live judge of prospects."""
+        """The live evaluator of prospects."""
         return self.compiled.score
 
     def store(self, tx: Tx, *, at: datetime, who: str) -> None:

@@ -13,12 +13,12 @@ from storage.tx import Reader
 
 
 def read_last_accepted(reader: Reader, active: ActiveRulesets) -> tuple[rules.RuleFile, ...]:
-    """Return the files of the sets that were live last, the rulebook's own where none was."""
+    """Return the files of the sets that were live last, the active ones where none was."""
     files: list[rules.RuleFile] = []
-    for judge in (active.gate, active.score):
-        last = rulesets.get_latest_activation(reader, str(judge.ruleset.format))
+    for evaluator in (active.gate, active.score):
+        last = rulesets.get_latest_activation(reader, str(evaluator.ruleset.format))
         stored = rulesets.find_rulesets(reader, last.hash) if last is not None else []
-        files += _build_files(stored[0]) if stored else judge.ruleset.sources
+        files += _build_files(stored[0]) if stored else evaluator.ruleset.sources
     return tuple(files)
 
 
@@ -37,9 +37,9 @@ def find_stored_files(
         raise Conflict(f"Several rule sets begin with {hash_}: write more of the hash.")
     others = [
         file
-        for judge in (active.gate, active.score)
-        if str(judge.ruleset.format) != stored[0].format
-        for file in judge.ruleset.sources
+        for evaluator in (active.gate, active.score)
+        if str(evaluator.ruleset.format) != stored[0].format
+        for file in evaluator.ruleset.sources
     ]
     return (*_build_files(stored[0]), *others)
 

@@ -82,15 +82,15 @@ class RuleChangePreview:
 
     def build_audit_detail(self, after: int | RampEnds) -> dict[str, object]:
         """Return what the audit keeps of the change."""
-        told = (each if isinstance(each, int) else str(each) for each in (self.before, after))
+        values = (each if isinstance(each, int) else str(each) for each in (self.before, after))
         files = [file.path for file in self.written]
-        return {**dict(zip(("before", "after"), told, strict=True)), "files": files}
+        return {**dict(zip(("before", "after"), values, strict=True)), "files": files}
 
 
-def summarise_ruleset(judge: rules.RuleEvaluator) -> RulesetSummary:
-    """Describe the set behind a judge."""
-    ruleset = judge.ruleset
-    return RulesetSummary(ruleset.hash, str(ruleset.format), judge.engine, ruleset.files)
+def summarise_ruleset(evaluator: rules.RuleEvaluator) -> RulesetSummary:
+    """Describe the ruleset of an evaluator."""
+    ruleset = evaluator.ruleset
+    return RulesetSummary(ruleset.hash, str(ruleset.format), evaluator.engine, ruleset.files)
 
 
 def compare_compiled_rulesets(
@@ -111,7 +111,7 @@ def describe_pending(
     *,
     undone: bool,
 ) -> PendingRulesets:
-    """Describe judges that wait; the gate's hash is what to accept, unless only the score's is."""
+    """Describe what waits; the gate's hash is what to accept, unless only the score's is."""
     gate, score = new.hashes
     same_gate = gate == old.hashes[0]
     files = new.score.ruleset.files if same_gate else new.gate.ruleset.files

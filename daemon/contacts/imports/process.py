@@ -37,7 +37,7 @@ BATCH_SIZE: Final = 500
 
 
 class ImportReadRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the child is to do: open, map, read and understand every record of a file."""
+    """The file to read, and how: open it, map its columns, parse every record."""
 
     path: str
     source: str
@@ -82,7 +82,7 @@ STALL_SECONDS: Final = 600.0
 
 
 class ImportProcess:
-    """A way to read a file outside the daemon, so that a bad file can't hurt it."""
+    """Reads import files in a child process, so that a bad file can't hurt the daemon."""
 
     def __init__(
         self, command: Sequence[str] = WORKER_COMMAND, *, silence_seconds: float = SILENCE_SECONDS

@@ -104,7 +104,7 @@ _ROWS_PER_TRANSACTION: Final = 10
 
 
 class ImportService:
-    """What the doors ask of imports."""
+    """Previews, runs and reports imports, one at a time."""
 
     def __init__(
         self,
@@ -180,22 +180,25 @@ class ImportService:
         """
         request = self._build_request(path, options)
         async with self._lock, self._import_process.open_file(request) as reading:
-            into = await self._begin(path, request, reading.summary, who)
-            if into.finished_at is not None:
-                return await self.get_report(into.id, repeated=True)
+            import_record = await self._begin(path, request, reading.summary, who)
+            if import_record.finished_at is not None:
+                return await self.get_report(import_record.id, repeated=True)
             done = 0
             async for records in reading.batches:
                 for start in range(0, len(records), _ROWS_PER_TRANSACTION):
                     job = records[start : start + _ROWS_PER_TRANSACTION]
                     await self._database.write(
                         partial(
-                            self._writer.write_rows, into=into, records=job, at=self._clock.now()
+                            self._writer.write_rows,
+                            import_record=import_record,
+                            records=job,
+                            at=self._clock.now(),
                         )
                     )
                     done += len(job)
                     on_progress(done, reading.summary.total)
-            await self._database.write(partial(self._finish, into=into))
-        return await self.get_report(into.id)
+            await self._database.write(partial(self._finish, import_record=import_record))
+        return await self.get_report(import_record.id)
 
     async def get_report(self, import_id: str, *, repeated: bool = False) -> ImportReport:
         """Return what became of an import's records so far; raise NotFound for an unknown one."""
@@ -251,13 +254,13 @@ class ImportService:
         opened: process.ImportFileSummary,
         who: str,
     ) -> ImportRecord:
-        told = {
+        parameters = {
             "source": request.source,
             "region": request.region,
             "mapping": opened.mapping,
             "options": msgspec.to_builtins(request.options),
         }
-        content_hash = await asyncio.to_thread(_hash_import, path, told)
+        content_hash = await asyncio.to_thread(_hash_import, path, parameters)
         return await self._database.write(
             partial(
                 imports.begin_import,
@@ -265,20 +268,20 @@ class ImportService:
                 source=request.source,
                 filename=path.name,
                 who=who,
-                options=told,
+                options=parameters,
                 at=self._clock.now(),
             )
         )
 
-    def _finish(self, tx: Tx, into: ImportRecord) -> None:
+    def _finish(self, tx: Tx, import_record: ImportRecord) -> None:
         now = self._clock.now()
-        counts = imports.finish_import(tx, into.id, at=now)
+        counts = imports.finish_import(tx, import_record.id, at=now)
         duplicates, rejected = counts[ImportRowOutcome.DUPLICATE], counts[ImportRowOutcome.REJECTED]
         tx.emit(
             ImportFinished(
-                subject=into.id,
+                subject=import_record.id,
                 at=now,
-                filename=into.filename,
+                filename=import_record.filename,
                 accepted=sum(counts.values()) - duplicates - rejected,
                 duplicates=duplicates,
                 rejected=rejected,

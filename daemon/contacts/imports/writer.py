@@ -28,19 +28,21 @@ _PERMISSIONS_BEST_FIRST: Final = (
 
 
 class ImportWriter:
-    """Decides, record by record and in file order, what becomes of it."""
+    """Writes records in file order: as a new prospect, a duplicate or a reject."""
 
     def __init__(self, aliases: Aliases, scoring: Scoring) -> None:
         self._aliases = aliases
         self._scoring = scoring
 
     def write_rows(
-        self, tx: Tx, into: ImportRecord, records: Sequence[ParsedImportRow], at: datetime
+        self, tx: Tx, import_record: ImportRecord, records: Sequence[ParsedImportRow], at: datetime
     ) -> None:
         """Take these records in one transaction; one that was taken before is left as it is."""
         for record in records:
-            if not imports.has_import_row(tx, into.id, record.record):
-                imports.insert_import_row(tx, into.id, self._write_row(tx, into, record, at))
+            if not imports.has_import_row(tx, import_record.id, record.record):
+                imports.insert_import_row(
+                    tx, import_record.id, self._write_row(tx, import_record, record, at)
+                )
 
     def predict_outcome(self, reader: Reader, record: ParsedImportRow) -> ImportRowOutcome:
         """Foretell what would become of a record if it stood alone."""
@@ -52,30 +54,35 @@ class ImportWriter:
         return get_accepted_outcome(record.line_type)
 
     def _write_row(
-        self, tx: Tx, into: ImportRecord, record: ParsedImportRow, at: datetime
+        self, tx: Tx, import_record: ImportRecord, record: ParsedImportRow, at: datetime
     ) -> ImportRowRecord:
         if record.phone is None:
             return _build_outcome(record, ImportRowOutcome.REJECTED)
         contact = contacts.resolve_contact(tx, self._aliases.from_phone(record.phone), at)
-        there = prospects.find_prospect_by_contact(tx, contact)
-        if there is None:
-            prospect = prospects.insert_prospect(tx, _build_prospect(into, contact, record), at=at)
+        existing = prospects.find_prospect_by_contact(tx, contact)
+        if existing is None:
+            prospect = prospects.insert_prospect(
+                tx, _build_prospect(import_record, contact, record), at=at
+            )
             outcome = _build_outcome(
                 record, get_accepted_outcome(record.line_type), record.phone, prospect
             )
             granted = record.permission
         else:
             outcome = _build_outcome(
-                record, ImportRowOutcome.DUPLICATE, _upgrade_phone(tx, there, record, at), there.id
+                record,
+                ImportRowOutcome.DUPLICATE,
+                _upgrade_phone(tx, existing, record, at),
+                existing.id,
             )
             granted = _limit_permission(record.permission, _get_recorded_permission(tx, contact))
-        _add_permission_evidence(tx, into, contact, record, granted=granted, at=at)
+        _add_permission_evidence(tx, import_record, contact, record, granted=granted, at=at)
         self._scoring.refresh_prospect(
             tx,
             contact,
             at,
             reason_code="imported",
-            sentence=f"Brought by {into.filename}, record {record.record}.",
+            sentence=f"Brought by {import_record.filename}, record {record.record}.",
         )
         return outcome
 
@@ -100,33 +107,35 @@ def _build_outcome(
     )
 
 
-def _build_prospect(into: ImportRecord, contact: str, record: ParsedImportRow) -> NewProspectRecord:
+def _build_prospect(
+    import_record: ImportRecord, contact: str, record: ParsedImportRow
+) -> NewProspectRecord:
     return NewProspectRecord(
         contact=contact,
         phone=record.phone or "",
-        cartera_origen=record.cartera_origen or into.filename,
+        cartera_origen=record.cartera_origen or import_record.filename,
         line_type=record.line_type,
         country=record.country,
         name=record.name,
         trade=record.trade,
         notes=record.notes,
         data_date=datetime.combine(record.data_date, time(), UTC) if record.data_date else None,
-        import_id=into.id,
+        import_id=import_record.id,
         record=record.record,
     )
 
 
-def _upgrade_phone(tx: Tx, there: ProspectRecord, record: ParsedImportRow, at: datetime) -> str:
+def _upgrade_phone(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at: datetime) -> str:
     """Return the prospect's number after a mobile form has taken the place of a landline form."""
     if (
-        there.line_type in REACHABLE_LINE_TYPES
+        existing.line_type in REACHABLE_LINE_TYPES
         or record.line_type not in REACHABLE_LINE_TYPES
         or record.phone is None
     ):
-        return there.phone
+        return existing.phone
     prospects.update_prospect(
         tx,
-        there.id,
+        existing.id,
         at=at,
         phone=record.phone,
         line_type=record.line_type,
@@ -156,7 +165,7 @@ def _limit_permission(claimed: ImportPermission, recorded: ImportPermission) -> 
 
 def _add_permission_evidence(
     tx: Tx,
-    into: ImportRecord,
+    import_record: ImportRecord,
     contact: str,
     record: ParsedImportRow,
     *,
@@ -164,14 +173,14 @@ def _add_permission_evidence(
     at: datetime,
 ) -> None:
     refused = granted is ImportPermission.REFUSED
-    how = f": {record.evidence}" if granted is ImportPermission.OPTED_IN else ""
+    statement = f": {record.evidence}" if granted is ImportPermission.OPTED_IN else ""
     evidence.insert_evidence(
         tx,
         contact,
         EvidenceKind.DECLINED if refused else EvidenceKind.PERMISSION,
         granted.value,
         at=at,
-        source=f"{into.filename}, record {record.record}, from"
-        f" {record.cartera_origen or into.filename}{how}",
+        source=f"{import_record.filename}, record {record.record}, from"
+        f" {record.cartera_origen or import_record.filename}{statement}",
         quote=record.permission_text,
     )

@@ -52,7 +52,7 @@ class EmitSignal(Protocol):
 
 @dataclass(slots=True)
 class SimulatedConnection:
-    """From no connection to a synced one and down again; ``up`` says whether messages can go."""
+    """Pairs, logs in, syncs and disconnects; ``is_up`` says whether messages can go."""
 
     _: KW_ONLY
     context: OpenContext

@@ -33,7 +33,7 @@ class ScheduledSignal:
 
 
 class SimulatedContacts:
-    """Answers about people. The same seed and script give the same answers, in any order asked."""
+    """How contacts behave. The same seed and script give the same answers, in any order."""
 
     def __init__(self, script: SimulationScript, seed: int) -> None:
         self._script = script
@@ -81,22 +81,24 @@ class SimulatedContacts:
     def list_signals_after(self, sent: SentMessage) -> Iterator[ScheduledSignal]:
         """Yield everything that a message which reached the wire leads to, in order of time."""
         phone, wire_id = sent.recipient, sent.wire_id
-        does, pace = self.behaviour(phone), self.pace(phone)
+        behaviour, pace = self.behaviour(phone), self.pace(phone)
         after_ack = sent.at + timedelta(seconds=self.ack_delay(phone))
-        if does.fail_after is not None:
-            due = after_ack + timedelta(seconds=does.fail_after * pace)
+        if behaviour.fail_after is not None:
+            due = after_ack + timedelta(seconds=behaviour.fail_after * pace)
             yield _build_receipt(sent, ReceiptKind.FAILED, due, "undeliverable")
             return
-        if self.chance("deliver", phone) >= does.deliver_rate:
+        if self.chance("deliver", phone) >= behaviour.deliver_rate:
             return
-        delivered = after_ack + timedelta(seconds=does.deliver_after * pace)
+        delivered = after_ack + timedelta(seconds=behaviour.deliver_after * pace)
         yield _build_receipt(sent, ReceiptKind.DELIVERED, delivered)
-        if self.chance("read", phone) < does.read_rate:
-            read = delivered + timedelta(seconds=does.read_after * pace)
+        if self.chance("read", phone) < behaviour.read_rate:
+            read = delivered + timedelta(seconds=behaviour.read_after * pace)
             yield _build_receipt(sent, ReceiptKind.READ, read)
-        if does.reply and self.chance("reply", phone) < does.reply_rate:
-            due = delivered + timedelta(seconds=does.reply.after * pace)
-            yield ScheduledSignal(f"{wire_id}:reply", due, self._build_reply(sent, does.reply, due))
+        if behaviour.reply and self.chance("reply", phone) < behaviour.reply_rate:
+            due = delivered + timedelta(seconds=behaviour.reply.after * pace)
+            yield ScheduledSignal(
+                f"{wire_id}:reply", due, self._build_reply(sent, behaviour.reply, due)
+            )
 
     def _build_reply(self, sent: SentMessage, reply: ScriptedReply, at: datetime) -> InboundMessage:
         return self.build_inbound(

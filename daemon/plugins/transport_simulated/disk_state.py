@@ -77,7 +77,7 @@ class SentMessage:
 
 
 class SentLog:
-    """The far end of the line: a message is sent when it is written here, and not before.
+    """The sent messages: a message is sent when it is written here, and not before.
 
     A permit that brought one message here never brings another, restarts or not.
     """
@@ -108,7 +108,7 @@ class SentLog:
 
 
 class TimestampLog:
-    """What the line remembers across restarts: what it has told, and when things began."""
+    """Moments that outlive a restart: when each signal was told, and when states began."""
 
     def __init__(self, folder: Path) -> None:
         self._file = JsonLinesFile(folder / TIMESTAMPS_FILE)

@@ -29,7 +29,7 @@ class ScriptedPairing(StrEnum):
 
 
 class ScriptedAction(StrEnum):
-    """What may happen to the line."""
+    """An event that a script causes on a connection."""
 
     DISCONNECT = "disconnect"
     SERVER_ERROR = "server_error"
@@ -101,7 +101,7 @@ class ScriptedEvent(SimulationScriptPart, frozen=True):
 
 
 class SimulationScript(SimulationScriptPart, frozen=True):
-    """The whole world of a line. ``scan_after`` null: nobody ever scans the code.
+    """Pairing, events and contacts of a session. ``scan_after`` null: nobody scans the code.
 
     ``step``: how long each step on the way up takes: reaching the server, pairing, login, sync.
     """

@@ -35,16 +35,16 @@ LOGIN_ENDING_ACTIONS = frozenset({ScriptedAction.BLOCK, ScriptedAction.LOG_OUT})
 
 @dataclass(frozen=True, slots=True)
 class ScriptedEventScheduler:
-    """The script's ``line``, each event once in a session's life."""
+    """Schedules the events of the script's ``line``, each once in a session's life."""
 
     connection: SimulatedConnection
 
     def schedule(self) -> None:
-        """Put every event that did not happen yet on the agenda."""
+        """Put every event that did not happen yet on the timeline."""
         ready = self.connection.timestamps.get("ready")
         for index, event in enumerate(self.connection.script.line):
-            mine = event.session in {None, self.connection.context.session.name}
-            if ready and mine and self.connection.timestamps.get(f"line:{index}") is None:
+            is_for_session = event.session in {None, self.connection.context.session.name}
+            if ready and is_for_session and self.connection.timestamps.get(f"line:{index}") is None:
                 due = ready + timedelta(seconds=event.at)
                 self.connection.timeline.schedule_at(
                     due, partial(self._run_event, f"line:{index}", event)

@@ -10,7 +10,7 @@ from daemon.api.clock import Clock
 
 
 class SimulationTimeline:
-    """Deeds that are due. ``on_fault`` hears of a deed that raised: the line can't go on."""
+    """Scheduled actions. ``on_fault`` hears of one that raised: the session can't go on."""
 
     def __init__(self, clock: Clock, on_fault: Callable[[Exception], None]) -> None:
         self._clock = clock
@@ -18,17 +18,17 @@ class SimulationTimeline:
         self._waiting: set[asyncio.Task[None]] = set()
 
     def schedule_after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do ``deed`` in so many seconds of the clock."""
+        """Run ``action`` in so many seconds of the clock."""
         self.schedule_at(self._clock.now() + timedelta(seconds=seconds), action)
 
     def schedule_at(self, due: datetime, action: Callable[[], None]) -> None:
-        """Do ``deed`` at ``due``, or as soon as possible where that is past."""
+        """Run ``action`` at ``due``, or as soon as possible where that is past."""
         task = asyncio.create_task(self._run_at(due, action))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
     def clear(self) -> None:
-        """Forget everything that has not happened yet. A deed may clear the agenda itself."""
+        """Forget everything that has not happened yet. An action may clear the timeline itself."""
         waiting = self._waiting - {_get_current_task()}
         for task in waiting:
             task.cancel()

@@ -116,7 +116,7 @@ class SimulatedTransport:
         self._timestamps.close()
 
     def _redeem_permit(self, permit: Permit, outgoing: Outgoing) -> None:
-        """Stand at the wire: the permit must be for exactly this, and never used before."""
+        """Check the permit: it must be for exactly this, and never used before."""
         self._context.verifier.redeem(
             permit,
             recipient=outgoing.recipient,
@@ -133,15 +133,15 @@ class SimulatedTransport:
 
     def _find_refusal(self, phone: str) -> Refused | None:
         """Return why the platform will not take a message to this contact, if it will not."""
-        does = self._contacts.behaviour(phone)
-        if does.on_whatsapp is OnWhatsApp.NO:
+        behaviour = self._contacts.behaviour(phone)
+        if behaviour.on_whatsapp is OnWhatsApp.NO:
             return Refused("not_on_whatsapp", "The number is not on WhatsApp.")
-        if does.refuse == TIMELOCK_CODE or self._connection.is_restricted(phone):
+        if behaviour.refuse == TIMELOCK_CODE or self._connection.is_restricted(phone):
             self._emit(SendingRestricted("reach_out_timelock", self._connection.restricted_until()))
             return Refused(TIMELOCK_CODE, "The platform closed new chats for this number.")
-        if does.refuse is not None:
-            sentence = f"The platform refused the message with {does.refuse}."
-            return Refused(does.refuse, sentence, retryable=does.retryable)
+        if behaviour.refuse is not None:
+            sentence = f"The platform refused the message with {behaviour.refuse}."
+            return Refused(behaviour.refuse, sentence, retryable=behaviour.retryable)
         return None
 
     def _deliver(self, permit: Permit, outgoing: Outgoing) -> SentMessage:
