@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -17,16 +16,9 @@ from tests.helpers.client.http import build_settings
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """Return an empty folder whose path is short enough for a unix socket in it."""
-    with tempfile.TemporaryDirectory(prefix="lm-") as name:
-        yield Path(name)
-
-
-@pytest.fixture
-async def console(folder: Path) -> AsyncIterator[ConsoleServer]:
+async def console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
     """Open a house with its console; a code stays long enough to be seen before it is scanned."""
-    unhurried = msgspec.structs.replace(build_settings(folder), simulated=SimulatedSettings())
+    unhurried = msgspec.structs.replace(build_settings(short_folder), simulated=SimulatedSettings())
     async with open_console(unhurried) as made:
         yield made
 

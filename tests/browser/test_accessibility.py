@@ -17,10 +17,12 @@ from tests.helpers.client.browser import (
 from tests.helpers.client.console import ANA_CSV, ConsoleServer, write_phone_script
 
 
-async def fill_console(console: ConsoleServer, folder: Path) -> list[str]:
+async def fill_console(console: ConsoleServer, short_folder: Path) -> list[str]:
     """Fill a house with what pages can show; return their addresses."""
     await console.add_ready_session("soporte")
-    await console.start_session("ventas", script=write_phone_script(folder, {"scan_after": None}))
+    await console.start_session(
+        "ventas", script=write_phone_script(short_folder, {"scan_after": None})
+    )
     await console.wait_for_session_state("ventas", {"awaiting_scan"})
     await console.import_list(ANA_CSV, statement="ticked the box")
     order = {"to": "+5491141234567", "text": "Hola Ana", "session": "soporte"}
@@ -31,10 +33,10 @@ async def fill_console(console: ConsoleServer, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious(
-    console: ConsoleServer, browser: Browser, folder: Path, look: str
+    console: ConsoleServer, browser: Browser, short_folder: Path, look: str
 ) -> None:
     """Names, roles, contrast and order hold on each page, in its dialogs and in a halt."""
-    paths = await fill_console(console, folder)
+    paths = await fill_console(console, short_folder)
     options = APPEARANCES[look]
     async with open_page(browser, console, "/", **options) as page:
         found = []
@@ -56,10 +58,10 @@ async def test_axe_finds_nothing_serious(
 
 @pytest.mark.parametrize("look", APPEARANCES)
 async def test_targets_are_large_enough_and_nothing_leaves_the_screen(
-    console: ConsoleServer, browser: Browser, folder: Path, look: str
+    console: ConsoleServer, browser: Browser, short_folder: Path, look: str
 ) -> None:
     """What is pressed is at least 44 px high, a word to unfold 24; no page scrolls sideways."""
-    paths = await fill_console(console, folder)
+    paths = await fill_console(console, short_folder)
     options = APPEARANCES[look]
     small = """() => [...document.querySelectorAll('button, select, summary, input, nav a')]
         .filter((each) => each.checkVisibility() && !each.closest('.choices, .check'))

@@ -15,10 +15,10 @@ TWO_SECONDS = 2_000
 
 
 async def test_a_phone_is_linked_without_reload(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """The code appears, its ring counts down, it is scanned, and the card settles to ready."""
-    script = write_phone_script(folder, {"scan_after": 2.5})
+    script = write_phone_script(short_folder, {"scan_after": 2.5})
     await console.api.post(
         "/v1/sessions", name="ventas", channel="simulated", options={"script": script}
     )
@@ -38,10 +38,10 @@ async def test_a_phone_is_linked_without_reload(
 
 
 async def test_a_scanned_code_fills_its_ring(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Between the scan and ready the card says that the phone is being linked."""
-    script = write_phone_script(folder, {"scan_after": 1.0, "step": 1.0})
+    script = write_phone_script(short_folder, {"scan_after": 1.0, "step": 1.0})
     async with open_page(browser, console, "/sessions") as page:
         await wait_until_live(page)
         await console.api.post(
@@ -55,10 +55,10 @@ async def test_a_scanned_code_fills_its_ring(
 
 
 async def test_a_session_that_drops_is_seen_within_two_seconds(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Whoever looks sees it at once, in the server's words, with when it tries again."""
-    script = write_phone_script(folder, {"line": [{"at": 0.5, "do": "disconnect"}]})
+    script = write_phone_script(short_folder, {"line": [{"at": 0.5, "do": "disconnect"}]})
     order = {"name": "ventas", "channel": "simulated", "options": {"script": script}}
     await console.api.post("/v1/sessions", **order)
     async with open_page(browser, console, "/sessions/ventas") as page:

@@ -59,10 +59,10 @@ async def walk(page: Page) -> None:
 
 
 async def test_each_press_counts_while_lists_are_fetched_anew(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """On Today, in the review and at the desk, j and k go on from where they were."""
-    await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
     await console.import_list(build_prospect_csv(3))
     for n in range(3):
         order = {"to": f"+54911412345{n:02d}", "text": "Hola"}
@@ -74,10 +74,10 @@ async def test_each_press_counts_while_lists_are_fetched_anew(
 
 
 async def test_a_row_that_goes_hands_the_focus_to_its_neighbour(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Somebody else decides the case in focus: the one that takes its place has the focus."""
-    first, second, third = await hold_messages(console, folder, ANA_ROW, BETO_ROW, CARLOS)
+    first, second, third = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW, CARLOS)
     async with restless(browser, console, "/review") as page:
         for _ in range(2):
             await page.keyboard.press("j")
@@ -90,10 +90,10 @@ async def test_a_row_that_goes_hands_the_focus_to_its_neighbour(
 
 
 async def test_what_is_open_typed_and_shown_stays(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """A menu, a fold, a number that was asked for, a reason half typed, words that are marked."""
-    (message,) = await hold_messages(console, folder, ANA_ROW)
+    (message,) = await hold_messages(console, short_folder, ANA_ROW)
     async with restless(browser, console, f"/messages/{message}") as page:
         await page.locator(".reveal").click()
         await page.locator(".verdict summary").click()
@@ -131,11 +131,11 @@ async def test_a_long_page_keeps_its_place(console: ConsoleServer, browser: Brow
 
 
 async def test_what_somebody_else_takes_is_not_pressed_by_mistake(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """A button that becomes another one while it is held down does nothing."""
     await console.add_ready_session(
-        "ventas", script=write_phone_script(folder, {"scan_after": 0.1})
+        "ventas", script=write_phone_script(short_folder, {"scan_after": 0.1})
     )
     await console.import_list(build_prospect_csv(2))
     found = []

@@ -52,10 +52,10 @@ async def at_the_desk(
 
 
 async def test_a_manual_send_is_worked_through_by_keyboard(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Keys: t takes it, o opens the chat in a tab that can't reach back, y says it was sent."""
-    (message,) = await queue_manual_messages(console, folder, 1)
+    (message,) = await queue_manual_messages(console, short_folder, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await expect(page.locator(".countdown-seconds")).to_contain_text(":")
@@ -75,10 +75,10 @@ async def test_a_manual_send_is_worked_through_by_keyboard(
 
 @pytest.mark.timeout(300)
 async def test_forty_go_by_three_keys_each(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Nobody touches a mouse, and nothing has to be waited for but the next one."""
-    found = await queue_manual_messages(console, folder, FORTY)
+    found = await queue_manual_messages(console, short_folder, FORTY)
     async with at_the_desk(browser, console) as page:
         for _ in range(FORTY):
             await page.keyboard.press("t")
@@ -94,10 +94,10 @@ async def test_forty_go_by_three_keys_each(
 
 
 async def test_an_own_deed_is_shown_at_once(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """A piece rests between two fetches; whoever pressed a key does not wait for that."""
-    await queue_manual_messages(console, folder, 2)
+    await queue_manual_messages(console, short_folder, 2)
     async with at_the_desk(browser, console) as page:
         await page.clock.install()
         await page.reload()
@@ -110,10 +110,10 @@ async def test_an_own_deed_is_shown_at_once(
 
 
 async def test_what_was_not_sent_is_over_with_its_reason(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Key n asks why; the message is cancelled and nobody else sends it."""
-    (message,) = await queue_manual_messages(console, folder, 1)
+    (message,) = await queue_manual_messages(console, short_folder, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await page.locator('[data-shortcut="o"]').wait_for()
@@ -128,10 +128,10 @@ async def test_what_was_not_sent_is_over_with_its_reason(
 
 @pytest.mark.parametrize("opened", [False, True])
 async def test_after_an_opt_out_it_says_do_not_send(
-    console: ConsoleServer, browser: Browser, folder: Path, *, opened: bool
+    console: ConsoleServer, browser: Browser, short_folder: Path, *, opened: bool
 ) -> None:
     """Whether the chat was open or not: nothing is left that would send."""
-    (message,) = await queue_manual_messages(console, folder, 1)
+    (message,) = await queue_manual_messages(console, short_folder, 1)
     async with at_the_desk(browser, console) as page:
         await page.keyboard.press("t")
         await page.locator('[data-shortcut="o"]').wait_for()
@@ -148,10 +148,10 @@ async def test_after_an_opt_out_it_says_do_not_send(
 
 @pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious_at_the_desk(
-    console: ConsoleServer, browser: Browser, folder: Path, look: str
+    console: ConsoleServer, browser: Browser, short_folder: Path, look: str
 ) -> None:
     """The next one, the one in hand, and the question how it ended."""
-    await queue_manual_messages(console, folder, 2)
+    await queue_manual_messages(console, short_folder, 2)
     async with at_the_desk(browser, console, **dict(APPEARANCES[look])) as page:
         found = await list_axe_violations(page)
         await page.locator('[data-shortcut="t"]').click()

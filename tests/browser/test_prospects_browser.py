@@ -88,11 +88,11 @@ async def test_a_list_that_is_too_large_is_refused_in_ones_own_words(
 
 
 async def test_a_blocked_one_tells_why(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """From the prospect's story to the message and the rule, in two clicks."""
     await console.add_ready_session(
-        "ventas", script=write_phone_script(folder, {"scan_after": 0.1})
+        "ventas", script=write_phone_script(short_folder, {"scan_after": 0.1})
     )
     await console.import_list(LIST)
     order = {"to": "+5491141234568", "text": "Hola Carla"}

@@ -75,10 +75,10 @@ async def decide(page: Page, key: str) -> None:
 
 
 async def test_a_held_message_approved_by_keyboard_goes_out(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """a, enter, ten seconds: it is with WhatsApp, and the audit says who let it go and why."""
-    (message,) = await hold_messages(console, folder, ANA_ROW)
+    (message,) = await hold_messages(console, short_folder, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await decide(page, "a")
         await expect(page.locator(".toast")).to_contain_text("Approved")
@@ -93,10 +93,10 @@ async def test_a_held_message_approved_by_keyboard_goes_out(
 
 
 async def test_what_is_taken_back_stays_held(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Undo within ten seconds: nothing was sent to the server, and the case is back."""
-    (message,) = await hold_messages(console, folder, ANA_ROW)
+    (message,) = await hold_messages(console, short_folder, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await decide(page, "a")
         await expect(page.locator(f'#review-queue [data-case="{message}"]')).to_be_hidden()
@@ -113,10 +113,10 @@ async def test_what_is_taken_back_stays_held(
 
 
 async def test_leaving_the_page_commits(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Who has decided and walks away has decided: it is carried out as the page goes."""
-    (message,) = await hold_messages(console, folder, ANA_ROW)
+    (message,) = await hold_messages(console, short_folder, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await decide(page, "x")
         await page.goto("/")
@@ -125,10 +125,10 @@ async def test_leaving_the_page_commits(
 
 
 async def test_the_next_case_comes_by_itself_until_there_is_none(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """Two decisions, four keys; then the page says that it was the last."""
-    first, second = await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    first, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
     async with open_review_page(browser, console) as page:
         await expect(page.locator("#case-name")).to_have_text("Ana")
         await decide(page, "a")
@@ -141,10 +141,10 @@ async def test_the_next_case_comes_by_itself_until_there_is_none(
 
 
 async def test_j_k_and_enter_walk_the_queue(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """The row that has the focus opens beside the queue, and its address can be kept."""
-    _, second = await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    _, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
     async with open_review_page(browser, console) as page:
         await page.keyboard.press("j")
         await page.keyboard.press("j")
@@ -156,10 +156,10 @@ async def test_j_k_and_enter_walk_the_queue(
 
 
 async def test_two_operators_do_not_collide(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """What one has open the other sees taken, with nothing to press; left, it is free again."""
-    first, second = await hold_messages(console, folder, ANA_ROW, BETO_ROW)
+    first, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
     await console.services.review.take(second, "eva")
     async with open_review_page(browser, console) as page:
         await leased(console, first, "ana")
@@ -180,10 +180,10 @@ async def leased(console: ConsoleServer, message: str, who: str | None) -> None:
 
 
 async def test_a_suppression_is_at_once_and_its_undo_a_correction(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """s, enter: suppressed and cancelled, no ten seconds; undo asks why and is written down."""
-    (message,) = await hold_messages(console, folder, ANA_ROW)
+    (message,) = await hold_messages(console, short_folder, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await page.keyboard.press("s")
         await expect(page.locator("#dialog")).to_contain_text("Cancels 1 waiting message")
@@ -260,10 +260,10 @@ async def test_what_comes_in_while_nothing_is_open_opens_by_itself(
 
 
 async def test_a_name_is_put_right_and_the_case_stays(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """C corrects and goes nowhere: the message still waits for its decision."""
-    await hold_messages(console, folder, ANA_ROW)
+    await hold_messages(console, short_folder, ANA_ROW)
     async with open_review_page(browser, console) as page:
         await page.keyboard.press("c")
         await page.locator("#dialog input[name=name]").fill("Ana María")
@@ -275,10 +275,10 @@ async def test_a_name_is_put_right_and_the_case_stays(
 
 @pytest.mark.parametrize("look", APPEARANCES)
 async def test_axe_finds_nothing_serious_in_a_case(
-    console: ConsoleServer, browser: Browser, folder: Path, look: str
+    console: ConsoleServer, browser: Browser, short_folder: Path, look: str
 ) -> None:
     """The case, its dialogs and the toast with its countdown."""
-    (message,) = await hold_messages(console, folder, ANA_ROW)
+    (message,) = await hold_messages(console, short_folder, ANA_ROW)
     async with open_page(browser, console, f"/review/{message}", **dict(APPEARANCES[look])) as page:
         await wait_until_live(page)
         found = await list_axe_violations(page)
@@ -294,10 +294,10 @@ async def test_axe_finds_nothing_serious_in_a_case(
 
 
 async def test_on_a_phone_the_case_has_the_screen_to_itself(
-    console: ConsoleServer, browser: Browser, folder: Path
+    console: ConsoleServer, browser: Browser, short_folder: Path
 ) -> None:
     """First the queue; a case opens over it, and leads back."""
-    await hold_messages(console, folder, ANA_ROW)
+    await hold_messages(console, short_folder, ANA_ROW)
     async with open_page(
         browser, console, "/review", viewport=PHONE_VIEWPORT, has_touch=True
     ) as page:

@@ -25,27 +25,29 @@ CHILDREN = 20_000  # milliseconds that a trial and a backtest may take on a busy
 
 
 @pytest.fixture
-def own(folder: Path) -> Path:
+def own(short_folder: Path) -> Path:
     """Return the operator's folder, with a file that somebody wrote."""
-    made = folder / "rules.d"
+    made = short_folder / "rules.d"
     made.mkdir()
     (made / "gate.yaml").write_text("# Ours.\nformat: leadmaster/gate@1\n", encoding="utf-8")
     return made
 
 
 @pytest.fixture
-async def desk(folder: Path, own: Path) -> AsyncIterator[ConsoleServer]:
+async def desk(short_folder: Path, own: Path) -> AsyncIterator[ConsoleServer]:
     """Open a house whose rules may be changed, and in which Ana was written to."""
-    settings = msgspec.structs.replace(build_settings(folder), rules=RulesSettings(dir=str(own)))
+    settings = msgspec.structs.replace(
+        build_settings(short_folder), rules=RulesSettings(dir=str(own))
+    )
     async with open_console(settings) as console:
-        await written_to(console, folder)
+        await written_to(console, short_folder)
         yield console
 
 
-async def written_to(console: ConsoleServer, folder: Path) -> None:
+async def written_to(console: ConsoleServer, short_folder: Path) -> None:
     """Write to somebody who said that we may; her score allows it."""
     await console.add_ready_session(
-        "ventas", script=write_phone_script(folder, {"scan_after": 0.1})
+        "ventas", script=write_phone_script(short_folder, {"scan_after": 0.1})
     )
     entry = {"phone": PHONE, "name": "Ana", "cartera_origen": "feria", "permission": "opted_in"}
     made = await console.api.post("/v1/prospects", **entry, statement="signed at the fair")
@@ -164,9 +166,11 @@ async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
         assert "fatigue: {cap: 40}" in text
 
 
-async def test_without_a_folder_the_page_says_what_to_do(folder: Path, browser: Browser) -> None:
+async def test_without_a_folder_the_page_says_what_to_do(
+    short_folder: Path, browser: Browser
+) -> None:
     """And offers no form that could only fail."""
-    settings = msgspec.structs.replace(build_settings(folder), rules=RulesSettings(dir=""))
+    settings = msgspec.structs.replace(build_settings(short_folder), rules=RulesSettings(dir=""))
     async with open_console(settings) as console, open_page(browser, console, "/rules") as page:
         await expect(page.locator("#no-folder")).to_contain_text("Set dir under [rules]")
         await expect(page.get_by_role("button", name="Change")).to_have_count(0)

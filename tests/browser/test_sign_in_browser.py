@@ -18,10 +18,10 @@ PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-async def server(folder: Path) -> AsyncIterator[HttpServer]:
+async def server(short_folder: Path) -> AsyncIterator[HttpServer]:
     """Open a house with its real doors and an operator in it."""
     # On the watch on the wall: by it, the browser judges whether a cookie has run out.
-    settings = msgspec.structs.replace(build_settings(folder), clock=ClockSettings())
+    settings = msgspec.structs.replace(build_settings(short_folder), clock=ClockSettings())
     async with open_http_server(settings) as opened:
         made = await opened.control.post(
             "/v1/users", name="ana", role="operator", password=PASSWORD

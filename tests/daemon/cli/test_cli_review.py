@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.cli.conftest import folder
 from tests.helpers.client.commands import DaemonCommands, run_daemon_in_folder, stop_daemon
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["folder"]
 
 INTERNET_LINE = (
     "Nombre;Teléfono;Origen;Consentimiento;Fecha\n"
