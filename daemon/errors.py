@@ -49,6 +49,14 @@ class BadRequest(LeadMasterError):
     hint = "Check the value that the sentence names."
 
 
+def require_reason(reason: str, *, hint: str = "Say why; it is kept in the audit.") -> str:
+    """Return a person's reason without blanks around it; raise :class:`BadRequest` for none."""
+    stated = reason.strip()
+    if not stated:
+        raise BadRequest("A reason is missing.", hint=hint)
+    return stated
+
+
 class NotAllowed(LeadMasterError):
     """Whoever asks may not do this here."""
 

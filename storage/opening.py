@@ -77,22 +77,8 @@ def adopt_database(
     """
     folder = StateFolder(path)
     with contextlib.closing(FolderLock(folder)), translate_disk_errors(path):
-        epochs = [0]
-        anchor = None
-        with contextlib.suppress(DatabaseCloned):  # a damaged anchor is what a person overrules
-            anchor = load_anchor(folder)
-        if anchor is not None:
-            epochs.append(anchor.epoch)
-        found = check_database_file(folder, migrations, anchor)
-        if found is None:
-            raise DatabaseMissing(
-                f"There is no database in {folder.path} to adopt.",
-                "Put a good copy of the folder there first, then try again.",
-            )
+        accepted = _build_accepted_identity(folder, migrations)
         load_suppression_key(folder)
-        accepted = DatabaseIdentity(
-            found.instance_id, max(*epochs, found.epoch) + 1, found.high_water
-        )
 
         def complete(connection: sqlite3.Connection) -> None:
             begin_epoch(Tx(connection), accepted, now(), reason)
@@ -101,6 +87,21 @@ def adopt_database(
 
         apply_migrations(folder, migrations, at=now(), complete=complete)
         return update_anchor(folder)
+
+
+def _build_accepted_identity(folder: StateFolder, migrations: Migrations) -> DatabaseIdentity:
+    """Return who the folder's database is from now on: itself, in an epoch after all known ones."""
+    anchor = None
+    with contextlib.suppress(DatabaseCloned):  # a damaged anchor is what a person overrules
+        anchor = load_anchor(folder)
+    found = check_database_file(folder, migrations, anchor)
+    if found is None:
+        raise DatabaseMissing(
+            f"There is no database in {folder.path} to adopt.",
+            "Put a good copy of the folder there first, then try again.",
+        )
+    latest = found.epoch if anchor is None else max(anchor.epoch, found.epoch)
+    return DatabaseIdentity(found.instance_id, latest + 1, found.high_water)
 
 
 def update_anchor(folder: StateFolder) -> DatabaseIdentity:

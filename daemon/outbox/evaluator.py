@@ -36,7 +36,7 @@ _WAITS_FOR: Mapping[DeferKind, WaitsFor] = {
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTransition:
-    """Where a look moves its message, with what."""
+    """The state that an evaluation moves its message to, with reason and further columns."""
 
     target: MessageState
     reason_code: str
@@ -45,11 +45,11 @@ class EvaluationTransition:
 
 
 class EvaluationOutdated(Exception):
-    """What the gate looked at has changed meanwhile: the message is judged again."""
+    """What the evaluation was based on has changed meanwhile; the message is evaluated again."""
 
 
 class MessageEvaluator:
-    """Judges every queued message once, in order; a release that is not allowed ends here too."""
+    """Evaluates queued messages in order, and stores each evaluation that releases nothing."""
 
     def __init__(self, database: Database, gate: Gate, settings: SendingSettings) -> None:
         self._database = database
@@ -58,18 +58,18 @@ class MessageEvaluator:
         self.on_cleared: Callable[[str], None] = lambda _session: None
         self.on_check_needed: Callable[[], None] = lambda: None
         self.busy_since: float | None = None
-        """Since when (`time.monotonic()`) the message at hand is being judged; None between two."""
+        """Since when (`time.monotonic()`) a message is being evaluated; None between two."""
 
     async def evaluate_queued(self) -> int:
-        """Judge a batch of queued messages; return how many could be judged.
+        """Evaluate a batch of queued messages; return how many could be evaluated.
 
-        One that can't be does not stand in the others' way; its error is raised when it is alone.
+        One that can't be does not keep the others from it; its error is raised when it is alone.
         """
         waiting = await self._database.read(
             lambda reader: queue.list_queued_messages(reader, _BATCH_SIZE)
         )
         failed: Exception | None = None
-        judged = 0
+        evaluated = 0
         for message in waiting:
             self.busy_since = time.monotonic()
             try:
@@ -77,24 +77,24 @@ class MessageEvaluator:
                     await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
                 )
             except Exception as error:
-                log.exception("judging_failed", message=message.id)
+                log.exception("evaluation_failed", message=message.id)
                 failed = error
             else:
-                judged += 1
+                evaluated += 1
             finally:
                 self.busy_since = None
-        if failed is not None and not judged:
+        if failed is not None and not evaluated:
             raise failed
-        return judged
+        return evaluated
 
     async def store_evaluation(self, evaluation: Evaluation) -> MessageRecord | None:
         """Store the decision and move the message; None when it, or the facts, moved meanwhile."""
-        wanted = self._choose_transition(evaluation)
+        chosen = self._choose_transition(evaluation)
 
         def job(tx: Tx) -> MessageRecord:
             if _is_outdated(tx, evaluation):
                 raise EvaluationOutdated
-            ruling = _hold_routing_loop(tx, evaluation, wanted)
+            transition = _hold_routing_loop(tx, evaluation, chosen)
             decision = new_id("dec", evaluation.at)
             store_decision(tx, evaluation, decision)
             if isinstance(evaluation.outcome, EvaluationFault):
@@ -109,15 +109,15 @@ class MessageEvaluator:
             return messages.transition_message(
                 tx,
                 evaluation.message.id,
-                ruling.target,
+                transition.target,
                 at=evaluation.at,
-                reason_code=ruling.reason_code,
-                sentence=ruling.sentence,
+                reason_code=transition.reason_code,
+                sentence=transition.sentence,
                 who=GATE_ACTOR,
                 decision=decision,
                 kind=evaluation.facts["message.kind"],
                 first_contact=int(evaluation.first_contact),
-                **ruling.columns,
+                **transition.columns,
             )
 
         try:
@@ -139,11 +139,11 @@ class MessageEvaluator:
                 evaluation.message, evaluation.outcome, evaluation.at
             )
         decision = evaluation.outcome
-        sound: dict[str, object] = {"faults": 0}
+        no_faults: dict[str, object] = {"faults": 0}
         if decision.verdict is Verdict.DEFER:
             return self._build_deferral(evaluation, decision)
         if decision.verdict is Verdict.ROUTE:
-            columns = {"channel": decision.route} | sound
+            columns = {"channel": decision.route} | no_faults
             return EvaluationTransition(
                 MessageState.QUEUED, decision.reason_code, decision.sentence, columns
             )
@@ -152,15 +152,15 @@ class MessageEvaluator:
             Verdict.REVIEW: MessageState.HELD,
             Verdict.BLOCK: MessageState.BLOCKED,
         }[decision.verdict]
-        return EvaluationTransition(target, decision.reason_code, decision.sentence, sound)
+        return EvaluationTransition(target, decision.reason_code, decision.sentence, no_faults)
 
     def _build_deferral(self, evaluation: Evaluation, decision: Decision) -> EvaluationTransition:
-        """Wait for the event if there is one, else for the latest time; then all is judged anew."""
+        """Wait for the event if there is one, else for the latest time; then evaluate anew."""
         kinds = [defer.kind for defer in decision.defers]
         waits_for = next((word for kind, word in _WAITS_FOR.items() if kind in kinds), None)
         prospect = evaluation.context.prospect
-        asked = prospect.check_attempts if prospect is not None else 0
-        if waits_for is WaitsFor.CHECKED and asked >= _MAX_UNKNOWN_CHECKS:
+        attempts = prospect.check_attempts if prospect is not None else 0
+        if waits_for is WaitsFor.CHECKED and attempts >= _MAX_UNKNOWN_CHECKS:
             sentence = "Three checks could not tell whether the number is on WhatsApp"
             return EvaluationTransition(MessageState.HELD, "still_unknown", sentence, {"faults": 0})
         columns: dict[str, object] = {
@@ -176,7 +176,7 @@ class MessageEvaluator:
     def _build_fault_transition(
         self, message: MessageRecord, fault: EvaluationFault, at: datetime
     ) -> EvaluationTransition:
-        """A fault destroys nobody's queue: wait longer each time, then ask a person."""
+        """Retry after a fault, later each time; after too many a person has to decide."""
         faults = message.faults + 1
         if faults > self._settings.gate_fault_retries:
             return EvaluationTransition(
@@ -188,22 +188,23 @@ class MessageEvaluator:
 
 
 def _is_outdated(tx: Tx, evaluation: Evaluation) -> bool:
-    """Tell whether a look is out of date: it could defer to something that has just happened."""
-    seen = evaluation.context.session
-    now = evaluation_context.read_session_context(tx, seen.name, evaluation.at)
-    return (now.connection, now.sending, now.banned) != (
-        seen.connection,
-        seen.sending,
-        seen.banned,
-    ) or contacts.get_contact_revision(
-        tx, evaluation.context.contact
-    ) != evaluation.context.revision
+    """Tell whether session or contact have changed since the evaluation read them."""
+    before = evaluation.context.session
+    now = evaluation_context.read_session_context(tx, before.name, evaluation.at)
+    if (now.connection, now.sending, now.banned) != (
+        before.connection,
+        before.sending,
+        before.banned,
+    ):
+        return True
+    revision = contacts.get_contact_revision(tx, evaluation.context.contact)
+    return revision != evaluation.context.revision
 
 
 def _hold_routing_loop(
     tx: Tx, evaluation: Evaluation, transition: EvaluationTransition
 ) -> EvaluationTransition:
-    """Hold what rules would re-route again and again: a message changes its channel once."""
+    """Hold what the rules would re-route again and again: a message changes its channel once."""
     route = transition.columns.get("channel")
     if route is None or (
         route != evaluation.message.channel

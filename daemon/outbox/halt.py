@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from daemon.api.clock import Clock
-from daemon.errors import BadRequest, Conflict
+from daemon.errors import Conflict, require_reason
 from daemon.events import SendingHalted, SendingResumed
 from statemachines.vocabulary import WaitsFor
 from storage import audit, halts, queue
@@ -34,10 +34,10 @@ class Halt:
 
         Messages that an operator has taken go back; what is on the wire is awaited.
         """
-        at = self._clock.now()
+        at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> HaltRecord:
-            begin_halt(tx, at=at, who=who, reason=_require_reason(reason))
+            begin_halt(tx, at=at, who=who, reason=stated_reason)
             found = halts.get_current_halt(tx)
             if found is None:
                 raise Conflict("The halt could not be stored.")
@@ -47,15 +47,15 @@ class Halt:
 
     async def resume(self, who: str, reason: str) -> None:
         """Lift the halt, with a reason; what waited for it is judged again."""
-        at = self._clock.now()
+        at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> None:
-            if not halts.lift_halt(tx, at=at, who=who, reason=_require_reason(reason)):
+            if not halts.lift_halt(tx, at=at, who=who, reason=stated_reason):
                 raise Conflict("Sending is not halted.", hint="There is nothing to resume.")
             audit.insert_audit_entry(
-                tx, at=at, who=who, action="resume", subject=HALT_SUBJECT, reason=reason
+                tx, at=at, who=who, action="resume", subject=HALT_SUBJECT, reason=stated_reason
             )
-            tx.emit(SendingResumed(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
+            tx.emit(SendingResumed(subject=HALT_SUBJECT, at=at, who=who, reason=stated_reason))
             queue.requeue_waiting_messages(tx, at, WaitsFor.HALT)
 
         await self._database.write(job, urgent=True)
@@ -69,9 +69,3 @@ def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
     audit.insert_audit_entry(tx, at=at, who=who, action="halt", subject=HALT_SUBJECT, reason=reason)
     tx.emit(SendingHalted(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
     queue.return_taken_messages(tx, at, who=who)
-
-
-def _require_reason(reason: str) -> str:
-    if not reason.strip():
-        raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
-    return reason.strip()

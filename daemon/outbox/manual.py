@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from daemon.api import numbers
 from daemon.api.clock import Clock
-from daemon.errors import BadRequest, Conflict, NotAllowed, NotFound
+from daemon.errors import Conflict, NotAllowed, NotFound, require_reason
 from daemon.gate.gate import EvaluationPhase, Gate
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.pacing import Pacing
@@ -30,7 +30,10 @@ _STALE_SENTENCES = {
 
 
 class ManualSending:
-    """The manual channel. It passes the same gate, and belongs to the session's phone number."""
+    """Messages that a person sends by hand: taken for a lease, revealed, confirmed or returned.
+
+    They pass the same gate as all others, and count against the budgets of the session's number.
+    """
 
     def __init__(
         self,
@@ -57,23 +60,32 @@ class ManualSending:
 
         Raises :class:`Conflict` with the gate's reason, or because this operator has one open.
         """
+        found = await self._require_takeable(message, who)
+        evaluation = await self._gate.evaluate(found, EvaluationPhase.RELEASE)
+        if not evaluation.is_allowed:
+            after = await self._evaluator.store_evaluation(evaluation)
+            raise Conflict(after.sentence if after else f"The message {message} has moved.")
+        lease = timedelta(minutes=self._settings.manual_lease_minutes)
+        decision = new_id("dec", evaluation.at)
+        permit = self._gate.sign_permit(evaluation, decision, lease)
+        return await self._commit_lease(Release(evaluation, decision, permit), who, lease)
+
+    async def _require_takeable(self, message: str, who: str) -> MessageRecord:
+        """Return a message that this person may take; raise NotFound or Conflict."""
         found = await self._require_message(message)
         if (found.state, found.channel) != (MessageState.CLEARED, BuiltinChannel.MANUAL):
             raise Conflict(f"The message {message} is {found.state} on {found.channel}.")
-        open_one = await self._database.read(
+        open_message = await self._database.read(
             lambda reader: queue.find_open_manual_message(reader, who)
         )
-        if open_one:
+        if open_message:
             raise Conflict(
-                f"{who} has {open_one} open.", hint="Confirm, cancel or return that one first."
+                f"{who} has {open_message} open.", hint="Confirm, cancel or return that one first."
             )
-        look = await self._gate.evaluate(found, EvaluationPhase.RELEASE)
-        if not look.is_allowed:
-            after = await self._evaluator.store_evaluation(look)
-            raise Conflict(after.sentence if after else f"The message {message} has moved.")
-        lease = timedelta(minutes=self._settings.manual_lease_minutes)
-        decision = new_id("dec", look.at)
-        release = Release(look, decision, self._gate.sign_permit(look, decision, lease))
+        return found
+
+    async def _commit_lease(self, release: Release, who: str, lease: timedelta) -> MessageRecord:
+        """Release the message into a person's hands; raise Conflict where it has become stale."""
 
         def job(tx: Tx) -> MessageRecord:
             if another := queue.find_open_manual_message(tx, who):
@@ -85,7 +97,7 @@ class ManualSending:
                 who=who,
                 sentence=f"Taken by {who}.",
                 taken_by=who,
-                lease_until=look.at + lease,
+                lease_until=release.evaluation.at + lease,
             )
 
         try:
@@ -112,10 +124,9 @@ class ManualSending:
 
     async def cancel(self, message: str, who: str, reason: str) -> MessageRecord:
         """Say that it was not sent, and why; it is over."""
-        if not reason.strip():
-            raise BadRequest("A reason is missing.", hint="Say why it was not sent.")
+        stated_reason = require_reason(reason, hint="Say why it was not sent.")
         return await self._move_taken(
-            message, who, MessageState.CANCELLED, "not_sent", reason.strip()
+            message, who, MessageState.CANCELLED, "not_sent", stated_reason
         )
 
     async def return_message(self, message: str, who: str) -> MessageRecord:

@@ -11,7 +11,7 @@ import structlog
 
 from daemon.api.clock import Clock
 from daemon.clock_event import ClockEvent
-from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.outbox.enqueue import MessageEnqueuer, SendRequest
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.sender import SessionSender
@@ -25,11 +25,11 @@ from storage.tx import Tx
 log = structlog.get_logger("outbox")
 
 _LONGEST_WAIT_SECONDS = 5.0
-"""The clockwork looks at least this often, so that its beat shows that it lives."""
+"""The timer runs at least this often: health checks see by it that the outbox is alive."""
 
 
 class Outbox:
-    """Everything that happens to a message between "accepted" and "answered"."""
+    """Runs the evaluation, the timer and one sender a session; cancels and settles messages."""
 
     def __init__(
         self,
@@ -61,29 +61,31 @@ class Outbox:
         doubtful = await self._database.write(lambda tx: queue.mark_sending_in_doubt(tx, at))
         if doubtful:
             log.warning("in_doubt_after_restart", messages=doubtful)
-        self._tasks["judge"] = asyncio.create_task(self._run_evaluation(), name="outbox-judge")
-        self._tasks["clockwork"] = asyncio.create_task(self._run_timer(), name="outbox-clockwork")
+        self._tasks["evaluation"] = asyncio.create_task(
+            self._run_evaluation(), name="outbox-evaluation"
+        )
+        self._tasks["timer"] = asyncio.create_task(self._run_timer(), name="outbox-timer")
         self._evaluation_wakeup.trigger()
 
     def serve_session(self, session: str) -> None:
         """Send through this session from now on. Idempotent."""
         if session not in self._senders and self._make_sender is not None:
-            dispatch = self._senders[session] = self._make_sender(session)
-            dispatch.on_contact_free = self._wake_session
+            sender = self._senders[session] = self._make_sender(session)
+            sender.on_contact_free = self._wake_session
             self._tasks[f"session {session}"] = asyncio.create_task(
-                dispatch.run(), name=f"outbox-{session}"
+                sender.run(), name=f"outbox-{session}"
             )
 
     @property
     def last_active(self) -> float:
-        """Return when (`time.monotonic()`) both the clockwork and the judging were last alive."""
+        """Return when (`time.monotonic()`) both the timer and the evaluation were last alive."""
         return min(self._last_active, self._evaluator.busy_since or self._last_active)
 
     async def stop(self, seconds: float) -> None:
         """Begin nothing new, await what is on the wire for ``seconds``, then cut."""
-        for dispatch in self._senders.values():
-            dispatch.stop()
-        for name in ("judge", "clockwork"):
+        for sender in self._senders.values():
+            sender.stop()
+        for name in ("evaluation", "timer"):
             if task := self._tasks.pop(name, None):
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -96,7 +98,7 @@ class Outbox:
         self._senders.clear()
 
     async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
-        """Accept a message; see :meth:`Intake.enqueue`."""
+        """Accept a message; see :meth:`MessageEnqueuer.enqueue`."""
         message = await self._enqueuer.enqueue(request, who)
         self._evaluation_wakeup.trigger()
         return message
@@ -109,8 +111,8 @@ class Outbox:
             self._wake_session(name)
 
     def _wake_session(self, session: str) -> None:
-        if dispatch := self._senders.get(session):
-            dispatch.wakeup.trigger()
+        if sender := self._senders.get(session):
+            sender.wakeup.trigger()
 
     def on_session_ready(self, session: str) -> None:
         """Hear that a session can send again: send, and judge again what waited for it."""
@@ -160,9 +162,7 @@ class Outbox:
         *,
         doubtful: bool = False,
     ) -> MessageRecord:
-        if not reason.strip():
-            raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
-        at = self._clock.now()
+        at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> MessageRecord:
             found = messages.get_message(tx, message)
@@ -171,10 +171,10 @@ class Outbox:
             if doubtful != (found.state is MessageState.IN_DOUBT):
                 raise Conflict(f"The message {message} is {found.state}.")
             after = messages.transition_message(
-                tx, message, state, at=at, reason_code=code, sentence=reason, who=who
+                tx, message, state, at=at, reason_code=code, sentence=stated_reason, who=who
             )
             audit.insert_audit_entry(
-                tx, at=at, who=who, action=code, subject=message, reason=reason
+                tx, at=at, who=who, action=code, subject=message, reason=stated_reason
             )
             return after
 
@@ -191,7 +191,7 @@ class Outbox:
                 while await self._evaluator.evaluate_queued():
                     self._last_active = time.monotonic()
             except Exception:
-                log.exception("judging_failed")
+                log.exception("evaluation_failed")
                 await self._evaluation_wakeup.wait(_LONGEST_WAIT_SECONDS)
             else:
                 await self._evaluation_wakeup.wait(None)
@@ -210,24 +210,24 @@ class Outbox:
                 if due is not None:
                     wait = min(wait, max(0.0, (due - self._clock.now()).total_seconds()))
             except Exception:
-                log.exception("clockwork_failed")
+                log.exception("timer_failed")
             await self._timer_wakeup.wait(wait)
 
     async def _process_due(self, since: datetime, at: datetime) -> None:
-        came_back, self._newly_ready = self._newly_ready, set()
+        ready_again, self._newly_ready = self._newly_ready, set()
 
         def job(tx: Tx) -> int:
-            waited = sum(
+            requeued = sum(
                 queue.requeue_waiting_messages(tx, at, WaitsFor.SESSION, session=session)
-                for session in came_back
+                for session in ready_again
             )
-            over = queue.expire_messages(tx, at) + queue.end_expired_leases(tx, at)
-            return waited + over + queue.requeue_due_messages(tx, at)
+            ended = queue.expire_messages(tx, at) + queue.end_expired_leases(tx, at)
+            return requeued + ended + queue.requeue_due_messages(tx, at)
 
         try:
             moved = await self._database.write(job)
         except BaseException:
-            self._newly_ready |= came_back
+            self._newly_ready |= ready_again
             raise
         if moved:
             self._evaluation_wakeup.trigger()

@@ -35,7 +35,7 @@ from storage.tx import Tx
 
 
 def store_decision(tx: Tx, evaluation: Evaluation, decision: str) -> None:
-    """Store what a look found, and what the shadow would have said, under this id."""
+    """Store an evaluation, and what the shadow ruleset would have decided, under this id."""
     record = _build_decision_record(evaluation, decision)
     decisions.insert_decision(tx, record)
     if evaluation.shadow is not None:
@@ -51,7 +51,7 @@ def store_decision(tx: Tx, evaluation: Evaluation, decision: str) -> None:
 
 
 def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRecord:
-    """Return what is stored of a look, under the id ``decision``."""
+    """Return what is stored of an evaluation, under the id ``decision``."""
     outcome = evaluation.outcome
     if isinstance(outcome, EvaluationFault):
         verdict = rules.Verdict.BLOCK.value
@@ -80,7 +80,7 @@ def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRec
 
 
 class ReleaseStale(Exception):
-    """The look no longer fits what is true; nothing was changed."""
+    """The evaluation no longer fits the rows; nothing was changed."""
 
     def __init__(self, reason_code: str) -> None:
         super().__init__(reason_code)
@@ -89,7 +89,7 @@ class ReleaseStale(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A message on its way out: the look that allowed it, and its signed permit."""
+    """A message about to be sent: the evaluation that allowed it, and its signed permit."""
 
     evaluation: Evaluation
     decision: str
@@ -105,36 +105,36 @@ class Release:
         sentence: str,
         **columns: object,
     ) -> MessageRecord:
-        """Redeem the permit and move the message to ``target``; raise :class:`Stale` instead.
+        """Redeem the permit and move the message to ``target``: ``sending``, or ``taken`` by hand.
 
-        ``target`` is ``sending``, or ``taken`` by hand.
+        Raises :class:`ReleaseStale` where the evaluation no longer holds.
         """
-        look = self.evaluation
-        by_hand = look.message.channel == BuiltinChannel.MANUAL
-        if reason := next(_list_stale_reasons(tx, look), "") or _find_pacing_obstacle(
-            tx, look, pacing, by_hand=by_hand
+        evaluation = self.evaluation
+        by_hand = evaluation.message.channel == BuiltinChannel.MANUAL
+        if reason := next(_list_stale_reasons(tx, evaluation), "") or _find_pacing_obstacle(
+            tx, evaluation, pacing, by_hand=by_hand
         ):
             raise ReleaseStale(reason)
         self._redeem_permit(tx)
         self._record_spends(tx, pacing, by_hand=by_hand)
         return messages.transition_message(
             tx,
-            look.message.id,
+            evaluation.message.id,
             target,
-            at=look.at,
+            at=evaluation.at,
             reason_code="allowed",
             sentence=sentence,
             who=who,
             decision=self.decision,
             permit=self.permit.id,
-            kind=look.facts["message.kind"],
-            first_contact=int(look.first_contact),
+            kind=evaluation.facts["message.kind"],
+            first_contact=int(evaluation.first_contact),
             faults=0,
             **columns,
         )
 
     def _record_spends(self, tx: Tx, pacing: Pacing, *, by_hand: bool) -> None:
-        """Take the message's place in its session's pace."""
+        """Book the message against the budgets of its number."""
         pacing.record_spends(
             tx,
             self.evaluation.context.session,
@@ -159,7 +159,7 @@ class Release:
 
 
 def _list_stale_reasons(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
-    """Yield why a look no longer holds. The floor is looked at once more here."""
+    """Yield why an evaluation no longer holds; the hard limits are checked once more here."""
     seen, now = evaluation.message, messages.require_message(tx, evaluation.message.id)
     if (now.state, now.channel, now.contact) != (MessageState.CLEARED, seen.channel, seen.contact):
         yield "message_moved"

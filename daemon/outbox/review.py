@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from daemon.api.clock import Clock
-from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.errors import Conflict, NotFound, require_reason
 from daemon.events import ProspectChanged
 from daemon.settings import SendingSettings
 from statemachines.message import REVIEWABLE_STATES, MessageState
@@ -30,7 +30,10 @@ from storage.tx import Tx
 
 
 class ReviewService:
-    """Approve or reject. An approval is for one message as it is: text, recipient, channel."""
+    """Approves and rejects messages and prospects.
+
+    The approval of a message is for that message as it is: text, recipient, channel.
+    """
 
     def __init__(
         self,
@@ -80,26 +83,12 @@ class ReviewService:
 
         The approval lifts `review` alone: no veto, no low score. It ends with its time.
         """
-        at, given = self._clock.now(), _require_reason(reason)
+        at, stated_reason = self._clock.now(), require_reason(reason)
         until = at + timedelta(hours=self._settings.approval_hours)
 
         def job(tx: Tx) -> MessageRecord:
             found = _require_reviewable(tx, message, who, at)
-            decisions.insert_approval(
-                tx,
-                message=found.id,
-                body_hash=found.body_hash,
-                recipient=found.recipient,
-                channel=found.channel,
-                who=who,
-                reason=given,
-                at=at,
-                expires_at=until,
-            )
-            audit.insert_audit_entry(
-                tx, at=at, who=who, action="approve", subject=message, reason=given
-            )
-            contacts.end_contact_review(tx, found.contact)
+            _insert_approval(tx, found, who=who, reason=stated_reason, at=at, until=until)
             if found.state is MessageState.DEFERRED:
                 return queue.mark_message_reviewed(tx, message)
             return messages.transition_message(
@@ -108,7 +97,7 @@ class ReviewService:
                 MessageState.QUEUED,
                 at=at,
                 reason_code="approved",
-                sentence=given,
+                sentence=stated_reason,
                 who=who,
                 faults=0,
             )
@@ -119,12 +108,12 @@ class ReviewService:
 
     async def reject(self, message: str, who: str, reason: str) -> MessageRecord:
         """Reject a held or deferred message: it never goes."""
-        at, given = self._clock.now(), _require_reason(reason)
+        at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> MessageRecord:
             _require_reviewable(tx, message, who, at)
             audit.insert_audit_entry(
-                tx, at=at, who=who, action="reject", subject=message, reason=given
+                tx, at=at, who=who, action="reject", subject=message, reason=stated_reason
             )
             return messages.transition_message(
                 tx,
@@ -132,7 +121,7 @@ class ReviewService:
                 MessageState.BLOCKED,
                 at=at,
                 reason_code="rejected",
-                sentence=given,
+                sentence=stated_reason,
                 who=who,
             )
 
@@ -141,7 +130,7 @@ class ReviewService:
     async def list_prospects(self, band: range, limit: int = 100) -> Sequence[WaitingProspect]:
         """Return the prospects that wait themselves, those whose words are to be read first.
 
-        ``band`` is the live gate's: :attr:`daemon.rulebook.Judges.review_band`.
+        ``band`` is the live gate's: :attr:`daemon.rulesets.active.CompiledRulesets.review_band`.
         """
         at = self._clock.now()
         return await self._database.read(
@@ -149,7 +138,7 @@ class ReviewService:
         )
 
     async def approve_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
-        """Say that a prospect may be written to; it ends the look, adds no points, lifts no veto.
+        """Say that a prospect may be written to; it ends the review, adds no points, lifts no veto.
 
         Like every approval it ends with its time. Raises :class:`NotFound`.
         """
@@ -162,7 +151,7 @@ class ReviewService:
         """Say that a prospect is not to be written to: what waits is cancelled, the rest blocked.
 
         Replies still go. It holds until somebody approves the prospect, or until words of theirs
-        ask for another look. Raises :class:`NotFound`.
+        ask for another review. Raises :class:`NotFound`.
         """
         return await self._store_prospect_review(
             prospect, ProspectReviewOutcome.REJECTED, who, reason, None
@@ -176,9 +165,11 @@ class ReviewService:
         reason: str,
         holds: timedelta | None,
     ) -> ProspectReview:
-        at, given = self._clock.now(), _require_reason(reason)
+        at, stated_reason = self._clock.now(), require_reason(reason)
         until = None if holds is None else at + holds
-        review = ProspectReview(outcome=outcome, who=who, reason=given, at=at, expires_at=until)
+        review = ProspectReview(
+            outcome=outcome, who=who, reason=stated_reason, at=at, expires_at=until
+        )
 
         def job(tx: Tx) -> None:
             found = prospects.get_prospect(tx, prospect)
@@ -186,14 +177,14 @@ class ReviewService:
                 raise NotFound(f"There is no prospect {prospect}.")
             prospect_reviews.insert_prospect_review(tx, review, contact=found.contact)
             contacts.end_contact_review(tx, found.contact)
-            audit.insert_audit_entry(tx, at, who, _AUDIT_ACTIONS[outcome], prospect, given)
+            audit.insert_audit_entry(tx, at, who, _AUDIT_ACTIONS[outcome], prospect, stated_reason)
             if outcome is ProspectReviewOutcome.REJECTED:
                 messages.cancel_unsent_messages(
                     tx,
                     found.contact,
                     at=at,
                     reason_code="prospect_rejected",
-                    sentence=given,
+                    sentence=stated_reason,
                     who=who,
                     commercial_only=True,
                 )
@@ -223,6 +214,27 @@ def _build_prospect_changed(prospect: ProspectRecord, review: ProspectReview) ->
     )
 
 
+def _insert_approval(
+    tx: Tx, message: MessageRecord, *, who: str, reason: str, at: datetime, until: datetime
+) -> None:
+    """Store the approval with its audit entry; it ends the review of the contact as well."""
+    decisions.insert_approval(
+        tx,
+        message=message.id,
+        body_hash=message.body_hash,
+        recipient=message.recipient,
+        channel=message.channel,
+        who=who,
+        reason=reason,
+        at=at,
+        expires_at=until,
+    )
+    audit.insert_audit_entry(
+        tx, at=at, who=who, action="approve", subject=message.id, reason=reason
+    )
+    contacts.end_contact_review(tx, message.contact)
+
+
 def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:
     """Return a message that this person may decide; raise NotFound or Conflict."""
     found = messages.get_message(tx, message)
@@ -234,9 +246,3 @@ def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> Message
     if leased and found.taken_by != who:
         raise Conflict(f"{found.taken_by} looks at it just now.", hint="Take the next one.")
     return found
-
-
-def _require_reason(reason: str) -> str:
-    if not reason.strip():
-        raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
-    return reason.strip()

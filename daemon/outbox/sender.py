@@ -147,7 +147,7 @@ class SendingPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NextMessage:
-    """Whose turn it is; where it is nobody's, ``wait`` is the seconds until it may be."""
+    """The message to send next; where there is none, ``wait`` is the seconds until there may be."""
 
     message: MessageRecord | None
     wait: float
@@ -191,7 +191,7 @@ class SessionSender:
             try:
                 wait = await self._send_ready_messages()
             except Exception:
-                log.exception("dispatch_failed", session=self.session)
+                log.exception("sending_failed", session=self.session)
                 wait = _WRITE_RETRY_SECONDS
             if not self._stopping:
                 await self.wakeup.wait(wait)
@@ -200,15 +200,15 @@ class SessionSender:
         """Send until nothing may go now; return how many seconds until something may."""
         stale: set[str] = set()
         while not self._stopping and self._sessions.can_send(self.session, new_chat=False):
-            turn = await self._find_next_message(tuple(stale))
-            if turn.message is None:
-                return min(turn.wait, _STALE_SECONDS) if stale else turn.wait
-            if not await self._release_and_send_safely(turn.message):
-                stale.add(turn.message.id)
+            next_message = await self._find_next_message(tuple(stale))
+            if next_message.message is None:
+                return min(next_message.wait, _STALE_SECONDS) if stale else next_message.wait
+            if not await self._release_and_send_safely(next_message.message):
+                stale.add(next_message.message.id)
         return _IDLE_SECONDS
 
     async def _release_and_send_safely(self, message: MessageRecord) -> bool:
-        """Let a message that can't be handled stand in nobody's way; it is tried again."""
+        """Go on with the others where a message can't be handled; it is tried again."""
         try:
             return await self._release_and_send(message)
         except Exception:
@@ -216,7 +216,7 @@ class SessionSender:
             return False
 
     async def _find_next_message(self, skip: tuple[str, ...]) -> NextMessage:
-        """Ask pacing first: only what has a slot is worth the gate's second look."""
+        """Ask pacing first: only what has a slot is worth the gate's second evaluation."""
         now = self._clock.now()
         new_chats = self._sessions.can_send(self.session, new_chat=True)
 
@@ -243,12 +243,12 @@ class SessionSender:
 
     async def _release_and_send(self, message: MessageRecord) -> bool:
         """Take one message as far as it gets; False when its facts changed meanwhile."""
-        look = await self._gate.evaluate(message, EvaluationPhase.RELEASE)
-        if not look.is_allowed:
-            return await self._evaluator.store_evaluation(look) is not None
-        decision = new_id("dec", look.at)
+        evaluation = await self._gate.evaluate(message, EvaluationPhase.RELEASE)
+        if not evaluation.is_allowed:
+            return await self._evaluator.store_evaluation(evaluation) is not None
+        decision = new_id("dec", evaluation.at)
         valid = timedelta(minutes=self._settings.permit_minutes)
-        release = Release(look, decision, self._gate.sign_permit(look, decision, valid))
+        release = Release(evaluation, decision, self._gate.sign_permit(evaluation, decision, valid))
         try:
             sending = await self._database.write(
                 lambda tx: release.commit(
@@ -266,7 +266,7 @@ class SessionSender:
         return True
 
     async def _send_committed(self, message: MessageRecord, permit: Permit) -> None:
-        """Hand a committed message to the transport, once, and write its answer down."""
+        """Hand a committed message to the transport, once, and store its result."""
         if await self._database.read(halts.get_current_halt):
             result: SendResult = Refused("halted", "Sending was halted before it left.", True)
             await self._store_result(message, result, waits_for=WaitsFor.HALT)
@@ -307,7 +307,7 @@ class SessionSender:
 
         while True:
             try:
-                wanting = await self._database.write(job, urgent=True)
+                sessions = await self._database.write(job, urgent=True)
             except WriteFailed:
                 log.error("answer_not_written", message=message.id)
                 await self._clock.sleep(_WRITE_RETRY_SECONDS)
@@ -322,7 +322,7 @@ class SessionSender:
                     "answer_unusable", f"Its answer can't be used: {type(error).__name__}."
                 )
             else:
-                for session in wanting:
+                for session in sessions:
                     self.on_contact_free(session)
                 return
 
