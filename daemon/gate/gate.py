@@ -37,7 +37,7 @@ _SHORTEST_WAIT = timedelta(seconds=1)
 
 
 class EvaluationPhase(StrEnum):
-    """Which of its two looks the gate takes."""
+    """At which of its two evaluations of a message the gate is."""
 
     ENQUEUE = "enqueue"
     RELEASE = "release"
@@ -45,7 +45,7 @@ class EvaluationPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationFault:
-    """The gate could not judge: why, for people and for alarms."""
+    """The gate could not decide: why, for people and for alarms."""
 
     reason_code: str
     sentence: str
@@ -54,9 +54,9 @@ class EvaluationFault:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One look at one message: a decision, or a fault, and all that it was based on.
+    """The result of evaluating one message: a decision or a fault, and what it was based on.
 
-    ``until`` is when the last timed deferral ends, if there is one.
+    ``deferred_until`` is when the last timed deferral ends, if there is one.
     """
 
     message: MessageRecord
@@ -84,7 +84,7 @@ class Evaluation:
 
 
 class Gate:
-    """Judges messages. It reads, asks and signs; it never writes and never sends."""
+    """Evaluates messages: it reads, asks plugins and signs permits; it never writes or sends."""
 
     def __init__(
         self,
@@ -102,24 +102,22 @@ class Gate:
         self.fault_count = 0
 
     async def evaluate(self, message: MessageRecord, phase: EvaluationPhase) -> Evaluation:
-        """Judge a message as things are now. Raises only what storage raises."""
+        """Evaluate a message as things are now. Raises only what storage raises."""
         at = self._clock.now()
-        around = await self._database.read(
+        context = await self._database.read(
             lambda reader: evaluation_context.read_evaluation_context(reader, message, at)
         )
-        judges = (
-            self._rulesets.compiled
-        )  # one rule set from here to the end, whatever is swapped in
-        known: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
+        compiled = self._rulesets.compiled  # the same to the end, whatever goes live meanwhile
+        message_facts: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
         until, microseconds, shadow = None, 0, None
         try:
-            known = self._build_facts(judges, message, around)
-            answers = await self._plugins.judge(_build_question(message, known))
+            message_facts = self._build_facts(compiled, message, context)
+            answers = await self._plugins.judge(_build_question(message, message_facts))
             begun = time.perf_counter()
-            outcome = self._decide(judges, known, answers, around)
+            outcome = self._decide(compiled, message_facts, answers, context)
             microseconds = round((time.perf_counter() - begun) * 1e6)
-            until = _compute_deferred_until(judges, outcome, message, around)
-            shadow = self._evaluate_shadow(outcome, message, known, around)
+            until = _compute_deferred_until(compiled, outcome, message, context)
+            shadow = self._evaluate_shadow(outcome, message, message_facts, context)
         except Exception as error:
             log.exception("gate_failed", message=message.id)
             outcome = self._record_fault(
@@ -129,17 +127,17 @@ class Gate:
             message=message,
             phase=phase,
             at=at,
-            context=around,
-            facts=known,
+            context=context,
+            facts=message_facts,
             outcome=outcome,
-            ruleset=judges.gate.ruleset.hash,
+            ruleset=compiled.gate.ruleset.hash,
             microseconds=microseconds,
             deferred_until=until,
             shadow=shadow,
         )
 
     def sign_permit(self, evaluation: Evaluation, decision: str, valid: timedelta) -> Permit:
-        """Sign leave for exactly what was looked at; ``decision`` is the stored decision's id."""
+        """Sign a permit for what was evaluated; ``decision`` is the stored decision's id."""
         if not evaluation.is_allowed:
             msg = "a permit was asked for a message that the gate did not allow"
             raise ValueError(msg)
@@ -159,18 +157,20 @@ class Gate:
     def _build_facts(
         self, rulesets: CompiledRulesets, message: MessageRecord, context: EvaluationContext
     ) -> facts.Facts:
-        known = facts.build_prospect_facts(
+        message_facts = facts.build_prospect_facts(
             context.prospect, context.evidence, suppressed=context.suppressed, at=context.at
         )
-        known |= facts.build_message_facts(message, context)
-        place = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
-        known |= place.build_clock_facts(rulesets.gate.ruleset, context.at)
+        message_facts |= facts.build_message_facts(message, context)
+        locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
+        message_facts |= locale.build_clock_facts(rulesets.gate.ruleset, context.at)
         if context.prospect is not None:
-            score = known["prospect.score_contactabilidad"] = _compute_score(rulesets, known)
-            known["prospect.review"] = facts.compute_review_status(
+            score = message_facts["prospect.score_contactabilidad"] = _compute_score(
+                rulesets, message_facts
+            )
+            message_facts["prospect.review"] = facts.compute_review_status(
                 context.review_reason, context.reviewed, in_band=score in rulesets.review_band
             )
-        return known
+        return message_facts
 
     def _evaluate_shadow(
         self,
@@ -179,15 +179,22 @@ class Gate:
         message_facts: facts.Facts,
         context: EvaluationContext,
     ) -> rules.Decision | None:
-        """Return what the shadow would have said of the same facts; its trouble is nobody's."""
+        """Return what the shadow ruleset would have decided; its faults are only logged."""
         shadow = self._rulesets.shadow
         if shadow is None or isinstance(outcome, EvaluationFault):
             return None
         try:
-            place = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
-            seen = {**message_facts, **place.build_clock_facts(shadow.gate.ruleset, context.at)}
-            seen["prospect.score_contactabilidad"] = _compute_score(shadow, message_facts)
-            return hard_limits.apply_hard_limits(shadow.gate.decide(seen, outcome.opinions), seen)
+            locale = recipient_locale.locale_from_phone(
+                message.recipient, context.session.time_zone
+            )
+            shadow_facts = {
+                **message_facts,
+                **locale.build_clock_facts(shadow.gate.ruleset, context.at),
+            }
+            shadow_facts["prospect.score_contactabilidad"] = _compute_score(shadow, message_facts)
+            return hard_limits.apply_hard_limits(
+                shadow.gate.decide(shadow_facts, outcome.opinions), shadow_facts
+            )
         except Exception:
             log.exception("shadow_failed", message=message.id)
             return None
@@ -199,10 +206,10 @@ class Gate:
         answers: Sequence[PluginAnswer],
         context: EvaluationContext,
     ) -> rules.Decision | EvaluationFault:
-        late = next((answer for answer in answers if answer.failure), None)
-        if late:
+        failed = next((answer for answer in answers if answer.failure), None)
+        if failed:
             return self._record_fault(
-                "plugin_opinion_missing", late.failure, {"plugin": late.plugin}
+                "plugin_opinion_missing", failed.failure, {"plugin": failed.plugin}
             )
         opinions = _build_core_opinions(message_facts, context)
         for answer in answers:
@@ -245,9 +252,9 @@ def _compute_deferred_until(
     """Return when the last of a decision's timed deferrals ends, if any does."""
     if isinstance(outcome, EvaluationFault):
         return None
-    place = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
+    locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
     ends = (
-        place.find_next_opening(rulesets.gate.ruleset, defer.window, context.at)
+        locale.find_next_opening(rulesets.gate.ruleset, defer.window, context.at)
         if defer.window is not None
         else context.at + timedelta(seconds=defer.seconds or 0)
         for defer in outcome.defers
@@ -274,7 +281,7 @@ def _is_valid_opinion(opinion: Opinion) -> bool:
 def _build_core_opinions(
     message_facts: Mapping[str, object], context: EvaluationContext
 ) -> list[Opinion]:
-    """Return the core's own word: a person should read theirs first, or said no to them."""
+    """Return the core's own opinions: a review that is asked for, a prospect that was rejected."""
     if message_facts["message.kind"] != MessageKind.COMMERCIAL:
         return []
     if context.review_reason:

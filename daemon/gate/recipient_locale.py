@@ -12,7 +12,6 @@ from rules import Ruleset, windows
 from rules.facts import WEEKDAYS
 
 
-
 @dataclass(frozen=True, slots=True)
 class RecipientLocale:
     """The IANA zones that a number may be in, its country, and the zone to fall back on."""

@@ -67,7 +67,7 @@ _RENEWABLE_STATES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ContactUpdater:
-    """The rooms that an inbound touches."""
+    """What an inbound or a receipt changes of its contact, each in the caller's transaction."""
 
     settings: Settings
     suppression: SuppressionService
@@ -91,7 +91,7 @@ class ContactUpdater:
     def finish_inbound(
         self, tx: Tx, record: InboundRecord, context: InboundContext, cancelled: int
     ) -> None:
-        """Bring columns and score in step, and say that they wrote."""
+        """Refresh the derived columns and the score, and emit the event."""
         self.scoring.refresh_prospect(
             tx,
             record.contact,
@@ -113,7 +113,7 @@ class ContactUpdater:
         )
 
     def record_bounce(self, tx: Tx, contact: str, at: datetime, now: datetime) -> None:
-        """Note that the platform can't deliver to them: whatever was validated is not any more."""
+        """Store that the platform can't deliver to them: a validation holds no longer."""
         evidence.insert_evidence(
             tx,
             contact,
@@ -141,7 +141,7 @@ class ContactUpdater:
         )
 
     def record_complaint(self, tx: Tx, contact: str, at: datetime, now: datetime) -> None:
-        """Note that they refused marketing: a complaint of our number, and a no to us."""
+        """Store that they refused marketing: a complaint about our number, and a plain no."""
         for kind, value in (
             (EvidenceKind.COMPLAINT, "refused_marketing"),
             (EvidenceKind.DECLINED, ContactRequest.REFUSED.value),
@@ -185,7 +185,7 @@ class ContactUpdater:
         return 0, []
 
     def _suppress_contact(self, tx: Tx, record: InboundRecord, context: InboundContext) -> int:
-        """Suppress them and, where the operator wants it, confirm that once."""
+        """Suppress them and, where the settings have a text for it, confirm that once."""
         done = self.suppression.enter(
             tx,
             self.suppression.resolve_target(tx, record.contact),
@@ -211,7 +211,7 @@ class ContactUpdater:
         return done.cancelled_messages
 
     def _renew_validation(self, tx: Tx, record: InboundRecord, now: datetime) -> None:
-        """Their message is the best number check there is."""
+        """Count their message as a number check: it proves that they can be reached."""
         prospect = prospects.find_prospect_by_contact(tx, record.contact)
         if prospect is None:
             return
@@ -248,14 +248,14 @@ RETRY_SECONDS = 5.0
 UNDELIVERABLE = "undeliverable"
 """A failed receipt with this reason says that the number can't be reached at all."""
 REFUSED_MARKETING = "refused_marketing"
-"""A failed receipt with this reason says that they told the platform to let no selling through."""
+"""A failed receipt with this reason says that they want no marketing through this platform."""
 
 
 class InboundHandler:
     """Takes inbound messages, receipts, own messages and hidden ids from the sessions.
 
-    Each method returns once the news is on the disk. While the disk refuses, it waits and tries
-    again: the session that called stands still meanwhile, so that no opt-out is lost.
+    Each method returns once its transaction is on the disk. While the disk refuses, it waits and
+    tries again: the session that called waits meanwhile, so that no opt-out is lost.
     ``wake`` is called after each commit that may have given the outbox something to do.
     """
 
@@ -287,17 +287,19 @@ class InboundHandler:
         if await self._database.read(lambda r: inbound.has_inbound(r, session, signal.wire_id)):
             return
         request = self._request_reader.read_request(signal.text)
-        found = await self._collect_effects(signal) if request is not ContactRequest.OPT_OUT else []
+        collected = (
+            await self._collect_effects(signal) if request is not ContactRequest.OPT_OUT else []
+        )
         lifted = await self._write_with_retries(
             lambda tx: self._store_inbound(
-                tx, session, signal, request=request, collected=found, now=self._clock.now()
+                tx, session, signal, request=request, collected=collected, now=self._clock.now()
             )
         )
         await self._suppression.journal_lifted(lifted)
         self._wake()
 
     async def handle_own_message(self, session: str, signal: OwnMessage) -> None:
-        """Note what was typed on the phone itself: it is in the budget, and ends our selling."""
+        """Store what was typed on the phone itself: it counts, and ends commercial messages."""
         await self._write_with_retries(
             lambda tx: self._store_own_message(tx, session, signal, self._clock.now())
         )
@@ -324,9 +326,9 @@ class InboundHandler:
             await self._clock.sleep(RETRY_SECONDS)
 
     async def _collect_effects(self, signal: InboundMessage) -> list[tuple[str, InboundEffect]]:
-        names, now = self._list_sender_aliases(signal), self._clock.now()
+        aliases, now = self._list_sender_aliases(signal), self._clock.now()
         view = await self._database.read(
-            lambda r: _build_contact_view(r, names, signal.push_name, now)
+            lambda r: _build_contact_view(r, aliases, signal.push_name, now)
         )
         return await plugin_effects.collect_effects(self._plugins, signal, view)
 
@@ -356,12 +358,12 @@ class InboundHandler:
             text=signal.text,
             request=request.value,
         )
-        said = InboundContext(
+        context = InboundContext(
             contact, session, _find_reply_address(tx, contact, signal), record.at, now
         )
-        cancelled, lifted = self._updater.apply_inbound(tx, record, said)
-        plugin_effects.commit_effects(tx, said, collected, reply_expires=self._reply_expires)
-        self._updater.finish_inbound(tx, record, said, cancelled)
+        cancelled, lifted = self._updater.apply_inbound(tx, record, context)
+        plugin_effects.commit_effects(tx, context, collected, reply_expires=self._reply_expires)
+        self._updater.finish_inbound(tx, record, context, cancelled)
         return lifted
 
     def _store_own_message(self, tx: Tx, session: str, signal: OwnMessage, now: datetime) -> None:
@@ -419,13 +421,13 @@ class InboundHandler:
             self._updater.record_complaint(tx, moved.contact, receipt.at, now)
 
     def _join_aliases(self, tx: Tx, signal: LidLearned, now: datetime) -> None:
-        """Nothing is made for a pair of strangers: private contacts are none of ours."""
-        names = self._aliases.from_sender(signal.lid, signal.phone)
-        found = _find_contact(tx, names)
+        """Join the aliases of a known contact; for a pair of strangers nothing is stored."""
+        aliases = self._aliases.from_sender(signal.lid, signal.phone)
+        found = _find_contact(tx, aliases)
         if found is None:
             return
         before = contacts.get_contact_revision(tx, found)
-        contact = contacts.resolve_contact(tx, names, now)
+        contact = contacts.resolve_contact(tx, aliases, now)
         if contact == found and contacts.get_contact_revision(tx, contact) == before:
             return  # known already: platforms tell it with every message
         self._suppression.extend_to_new_aliases(tx, contact, at=now)
@@ -455,7 +457,7 @@ def _build_contact_view(
 
 
 def _find_contact(reader: Reader, aliases: tuple[Alias, ...]) -> str | None:
-    found = (contacts.find_contact_by_alias(reader, name.text) for name in aliases)
+    found = (contacts.find_contact_by_alias(reader, alias.text) for alias in aliases)
     return next(filter(None, found), None)
 
 

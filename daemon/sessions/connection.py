@@ -40,14 +40,14 @@ STORE_RETRY_SECONDS = (1.0, 5.0, 15.0)
 async def store_with_retries(
     store: Callable[[], Awaitable[object]], clock: Clock, session: str
 ) -> None:
-    """Store what came in; raise what the last try raised, so that the line is given up.
+    """Store what came in; raise what the last try raised, so that the connection is given up.
 
-    Who can't hear an opt-out must not send. What was not stored is told again by the next line.
+    Who can't store an opt-out must not send; the next connection reports it again.
     """
     for pause in STORE_RETRY_SECONDS:
         try:
             await store()
-        except Exception as error:  # noqa: BLE001 - a full disk, a fault: all the same to the line
+        except Exception as error:  # noqa: BLE001 - a full disk, a fault: all the same to the connection
             log.warning("signal_not_stored", session=session, error=type(error).__name__)
             await clock.sleep(pause)
         else:
@@ -59,7 +59,7 @@ QR_CONNECTION_EVENTS = {event.value for event in QrEvent} - {QrEvent.CANCELLED.v
 
 
 class PairingAttempt:
-    """The life of one QR. The code itself lives here and nowhere else."""
+    """One attempt to link a phone: its QR codes and their state. A code is stored nowhere else."""
 
     def __init__(self) -> None:
         self._machine = QrMachine(model=StateModel(QrState.NONE))
@@ -71,7 +71,7 @@ class PairingAttempt:
         return self._machine.model.state
 
     def show_qr(self, session: str, issued: QrIssued, now: datetime) -> SessionQrShown:
-        """Put a code on show; it carries the moment at which it ends."""
+        """Show a code; it carries the moment at which it ends."""
         self._shown = SessionQrShown(
             subject=session,
             at=now,
@@ -87,7 +87,7 @@ class PairingAttempt:
         return self._shown if self._shown and now < self._shown.expires_at else None
 
     def apply_connection_event(self, event: ConnectionEvent) -> None:
-        """Go along with what happened to the connection; anything but a code ends the show."""
+        """Follow an event of the connection; anything but a new code ends the one that is shown."""
         if event is not ConnectionEvent.QR_ISSUED:
             self._shown = None
         if event.value in QR_CONNECTION_EVENTS:
@@ -117,7 +117,7 @@ NOT_CONNECTED = Refused("not_connected", "The session has no line; nothing was s
 class SessionConnection:
     """A transport's whole life, from the moment it is made to :meth:`close`.
 
-    ``hear`` is awaited for each signal before the next one is taken. Whatever
+    ``on_signal`` is awaited for each signal before the next one is taken. Whatever
     the transport does wrong becomes a :class:`TransportDied`.
     """
 
@@ -137,7 +137,7 @@ class SessionConnection:
         self._reading = asyncio.create_task(self._run())
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Send; a line that closes meanwhile leaves the message in doubt."""
+        """Send; a connection that closes meanwhile leaves the message in doubt."""
         transport = self._transport
         if transport is None or self._closing.is_set():
             return NOT_CONNECTED
@@ -152,7 +152,7 @@ class SessionConnection:
             return Unknown("transport_failed", f"The transport failed: {type(fault).__name__}.")
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Ask about numbers; a line that is closed or fails knows nothing."""
+        """Ask about numbers; a connection that is closed or fails answers unknown."""
         unknown = [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
         transport = self._transport
         if transport is None or self._closing.is_set():
@@ -164,12 +164,12 @@ class SessionConnection:
             return unknown
 
     async def logout(self) -> None:
-        """Unlink the device, as far as the line can; bounded."""
+        """Unlink the device, as far as the connection can; bounded."""
         if self._transport is not None:
             await run_with_timeout(self._clock, CLOSE_SECONDS, self._transport.logout())
 
     async def close(self, *, orderly: bool = False) -> None:
-        """End the line: bounded, idempotent, and never raises.
+        """End the connection: bounded, idempotent, and never raises.
 
         ``orderly`` gives what is on the wire a moment to be acknowledged.
         """
@@ -200,7 +200,7 @@ class SessionConnection:
             await self._on_signal(self, TransportDied("the stream of signals ended"))
 
     async def _await_unless_closed(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
-        """Return what ``call`` returns, or ``otherwise`` when the line closes before."""
+        """Return what ``call`` returns, or ``otherwise`` when the connection closes before."""
         task = asyncio.create_task(call)
         closing = asyncio.create_task(self._closing.wait())
         self._calls.add(task)
@@ -214,7 +214,7 @@ class SessionConnection:
 
 
 async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> None:
-    """Unlink the device of a session that has no line now."""
+    """Unlink the device of a session that has no connection now."""
     transport = await open_transport(context)
     try:
         await transport.logout()
@@ -225,7 +225,7 @@ async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> 
 async def run_with_timeout(
     clock: Clock, seconds: float, coroutine: Coroutine[Any, Any, Any]
 ) -> None:
-    """Let ``work`` run for at most so many seconds of the clock; its errors are logged."""
+    """Let ``coroutine`` run for at most so many seconds of the clock; its errors are logged."""
     task = asyncio.create_task(coroutine)
     timer = asyncio.create_task(clock.sleep(seconds))
     try:

@@ -182,10 +182,10 @@ SESSION_NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 class Sessions:
     """Every session of the installation.
 
-    ``on_inbound`` and its sisters store what a line reports and are awaited before its next
+    ``on_inbound`` and the like store what a connection reports and are awaited before its next
     signal is taken; ``on_ready`` is told the name of each session that can send again.
     ``channel_options`` are the settings of a channel, which a session's own options overrule.
-    ``refused`` counts, by session, the signals that could not be made anything of.
+    ``refused_signals`` counts, by session, the signals that nothing could be done with.
     """
 
     def __init__(
@@ -286,7 +286,7 @@ class Sessions:
         await self._run_command(stop_session, name, who)
 
     async def restart(self, name: str, who: str) -> None:
-        """Begin again, with a new line and, where no phone is linked, a new code."""
+        """Begin again, with a new connection and, where no phone is linked, a new code."""
         await self._run_command(restart_session, name, who)
 
     async def logout(self, name: str, who: str) -> None:
@@ -311,7 +311,7 @@ class Sessions:
     # Boot and shutdown.
 
     async def restore(self) -> None:
-        """Take over every stored session. Those that were connected dial again, one by one.
+        """Take over every stored session. Those that were connected connect again, one by one.
 
         Raises :class:`StartRefused` for a session whose channel no plugin brings.
         """
@@ -330,15 +330,15 @@ class Sessions:
             at += self._stagger if session.record.desired == DesiredState.ON else timedelta()
 
     async def close(self) -> None:
-        """Hang up everywhere, bounded. Nothing is written: the next start goes on from the rows."""
+        """Close every connection, bounded. Nothing is stored: the next start reads the rows."""
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
 
-    # The wire.
+    # Sending.
 
     async def send(
         self, name: str, permit: Permit, outgoing: Outgoing, *, new_chat: bool = False
     ) -> SendResult:
-        """Send through a session's line; certainly nothing where the session may not send.
+        """Send through a session; where it may not send, refuse for certain.
 
         Returns whatever happens; the caller bounds how long it waits, and a call that it
         gives up may or may not have reached the wire.

@@ -65,7 +65,7 @@ PHONE_SEEN_INTERVAL = timedelta(hours=1)
 
 
 class Session:
-    """A session's actor. Whatever changes it goes through its mailbox, one thing at a time."""
+    """One session: record, connection and timers, changed by one job of its mailbox at a time."""
 
     def __init__(self, record: SessionRecord, dependencies: SessionDependencies) -> None:
         self.dependencies = dependencies
@@ -96,7 +96,7 @@ class Session:
 
     @property
     def is_running(self) -> bool:
-        """Return whether the session's task runs; at rest it is a row."""
+        """Return whether the session's task runs; at rest a session is a row and nothing else."""
         return self._mailbox.is_running
 
     @property
@@ -119,7 +119,7 @@ class Session:
         )
 
     async def send(self, permit: Permit, outgoing: Outgoing, *, new_chat: bool) -> SendResult:
-        """Send through the open line; certainly nothing where the session may not send."""
+        """Send through the open connection; where the session may not send, refuse for certain."""
         if not self.can_send(new_chat=new_chat):
             state, sending = self.record.connection, self.record.sending
             sentence = f"The session is {state} and sends to {sending}; nothing was sent."
@@ -139,7 +139,7 @@ class Session:
         await self._mailbox.ask(partial(self._run_atomically, work))
 
     async def close(self) -> None:
-        """Let go of everything and write nothing: the next start goes on from the row."""
+        """Close everything and write nothing: the next start goes on from the row."""
         self._timer.schedule(None)
         if self.connection is not None:
             await self.connection.close(orderly=True)
@@ -149,7 +149,7 @@ class Session:
 
     @property
     def transitions(self) -> SessionTransitions:
-        """Return the machines; they are built when there is something for them to do."""
+        """Return the state machines; they are built only when they are needed."""
         if self._transitions is None:
             self._transitions = SessionTransitions(self.record, self.dependencies.rng)
         return self._transitions
@@ -196,7 +196,7 @@ class Session:
             self.transitions.revert()
             raise
 
-    # The line.
+    # The connection.
 
     async def _act_on_state(self, before: ConnectionState, after: SessionRecord) -> None:
         state = after.connection
@@ -221,18 +221,21 @@ class Session:
         if self.channel.open is not None:
             self.connection = SessionConnection(self.channel.open, self.context(), self._on_signal)
             return
-        for event in (ConnectionEvent.CONNECTED, ConnectionEvent.SYNCED):  # hands need no line
+        for event in (
+            ConnectionEvent.CONNECTED,
+            ConnectionEvent.SYNCED,
+        ):  # sent by hand: there is nothing to connect
             await self.commit(
                 self.transitions.apply_trigger(ConnectionTrigger(event, "ready"), self.now())
             )
 
     async def _disconnect(self, *, orderly: bool) -> None:
-        line, self.connection = self.connection, None
-        if line is not None:
-            await line.close(orderly=orderly)
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await connection.close(orderly=orderly)
 
     async def _on_signal(self, connection: SessionConnection, signal: Signal) -> None:
-        """Take one signal from the line, which waits until it is safe with us."""
+        """Take one signal; the connection takes the next one only when this one is stored."""
         if not isinstance(signal, ConnectionNotOpened):
             self._last_signal_at = self.dependencies.clock.now()
         sink = self.dependencies.sinks.get(type(signal))
@@ -246,7 +249,7 @@ class Session:
             await self._mailbox.post(partial(self._process_signal, connection, signal))
 
     async def _process_signal(self, connection: SessionConnection, signal: Signal) -> None:
-        """Let one signal of the present line have its effect."""
+        """Apply one signal of the present connection."""
         if connection is not self.connection and not is_valid_after_close(signal):
             return
         try:
@@ -268,11 +271,11 @@ class Session:
             await self.commit(self.transitions.reopen_sending("sending_reopened"))
         elif isinstance(signal, ConnectionOpened) and not self.is_linked:
             return  # no login: a code comes next
-        elif (meaning := map_signal(signal, self.record.connection)) is None:
+        elif (trigger := map_signal(signal, self.record.connection)) is None:
             self.dependencies.refused_signals[self._name] += 1
             log.warning("signal_unknown", session=self._name, signal=type(signal).__name__)
         else:
-            await self._apply_trigger(meaning, signal, now)
+            await self._apply_trigger(trigger, signal, now)
 
     async def _apply_trigger(
         self, trigger: ConnectionTrigger, signal: Signal, now: datetime
@@ -305,18 +308,18 @@ class Session:
         )
 
     def _schedule_or_rest(self) -> bool:
-        """Set the alarm for what is due next; say whether the session may rest until then."""
-        watch = self._find_next_timer()
-        self._timer.schedule(watch.due if watch else None)
-        if self.connection is not None or watch is not None:
+        """Set the clock for what is due next; return whether the session may rest until then."""
+        timer = self._find_next_timer()
+        self._timer.schedule(timer.due if timer else None)
+        if self.connection is not None or timer is not None:
             return False
         self._transitions = None
         return True
 
     async def _run_due_timers(self) -> None:
         now = self.dependencies.clock.now()
-        while (watch := self._find_next_timer()) and watch.due <= now:
-            await self._run_timer(watch)
+        while (timer := self._find_next_timer()) and timer.due <= now:
+            await self._run_timer(timer)
 
     async def _run_timer(self, timer: SessionTimer) -> None:
         after = timer.action(self.transitions, self.now())

@@ -25,7 +25,7 @@ from storage.sessions import SessionRecord
 
 
 class ClockTimer:
-    """Rings once at the moment it was last set to."""
+    """Calls back once, at the moment that it was last set to."""
 
     def __init__(self, clock: Clock, callback: Callable[[], Awaitable[None]]) -> None:
         self._clock = clock
@@ -34,7 +34,7 @@ class ClockTimer:
         self._task: asyncio.Task[None] | None = None
 
     def schedule(self, due: datetime | None) -> None:
-        """Ring at ``due`` and at no other moment; None: do not ring."""
+        """Call back at ``due`` and at no other moment; None: not at all."""
         if due == self._due:
             return
         if self._task is not None:
@@ -44,7 +44,7 @@ class ClockTimer:
 
     async def _wait(self, due: datetime) -> None:
         await self._clock.sleep((due - self._clock.now()).total_seconds())
-        self._due = self._task = None  # from here on nobody can cancel the ringing
+        self._due = self._task = None  # from here on nobody can cancel the call
         await self._callback()
 
 
@@ -56,14 +56,14 @@ TimerAction: TypeAlias = Callable[[SessionTransitions, datetime], SessionRecord 
 
 @dataclass(frozen=True, slots=True)
 class SessionTimer:
-    """At ``due``, ``change`` says what becomes of the session; None: it is only stored again."""
+    """At ``due``, ``action`` returns the next record; None: the present one is stored again."""
 
     due: datetime
     action: TimerAction
 
 
 class SessionTimers:
-    """Everything that is due in one session, the soonest first."""
+    """Finds what is due next in one session."""
 
     def __init__(self) -> None:
         self._stable = False
@@ -86,10 +86,10 @@ class SessionTimers:
         retry_at: datetime | None,
     ) -> SessionTimer | None:
         """Return what is due next, or None where only somebody else can change anything."""
-        watches = list(self._list_timers(record, now, last_signal_at))
+        timers = list(self._list_timers(record, now, last_signal_at))
         if retry_at is not None:
-            watches.append(SessionTimer(retry_at, _retry_store))
-        return min(watches, key=lambda watch: watch.due, default=None)
+            timers.append(SessionTimer(retry_at, _retry_store))
+        return min(timers, key=lambda timer: timer.due, default=None)
 
     def _list_timers(
         self, record: SessionRecord, now: datetime, last_signal_at: datetime | None

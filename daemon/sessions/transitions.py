@@ -77,11 +77,11 @@ class SessionMachines:
 
 
 class SessionTransitions:
-    """One session's machines and the record that they stand for.
+    """One session's state machines, and the record that has their states.
 
     Each method returns the record after an event and changes nothing else but the machines;
     :meth:`accept` makes a record the present one, :meth:`revert` takes the machines back.
-    An illegal event raises ``IllegalMove`` and leaves everything as it was.
+    An illegal event raises ``IllegalTransition`` and leaves everything as it was.
     """
 
     def __init__(self, record: SessionRecord, rng: Random) -> None:
@@ -131,9 +131,9 @@ class SessionTransitions:
         return self._update_other_regions(trigger, after, now)
 
     def reconnect_after_restart(self, now: datetime, at: datetime) -> SessionRecord:
-        """Return the record of a session whose line ended with the daemon: it reconnects ``at``.
+        """Return the record of a session that reconnects ``at`` after a restart.
 
-        That is no crash of its own, and a backoff that stands is not shortened.
+        That is no crash of its own, and a backoff that runs is not shortened.
         """
         before = self.record
         if before.connection is ConnectionState.BACKOFF:
@@ -172,10 +172,10 @@ class SessionTransitions:
         self, trigger: ConnectionTrigger, state: ConnectionState, now: datetime
     ) -> datetime | None:
         due = self._compute_new_due_at(trigger, state, now)
-        stands = self.record.due_at if state is self.record.connection else None
+        current = self.record.due_at if state is self.record.connection else None
         if trigger.event is ConnectionEvent.BANNED:
-            return max(due or now, stands or now)  # a ban heard again is never shortened
-        return min(due, stands) if due and stands else due
+            return max(due or now, current or now)  # a ban heard again is never shortened
+        return min(due, current) if due and current else due
 
     def _compute_new_due_at(
         self, trigger: ConnectionTrigger, state: ConnectionState, now: datetime
