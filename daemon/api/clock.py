@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Clock(Protocol):
-    """What every room may ask about time."""
+    """What every service may ask about time."""
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC."""

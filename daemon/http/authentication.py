@@ -20,7 +20,7 @@ from daemon.http.browser_session import (
 )
 
 AUTH: Final[web.AppKey[Callable[[], AuthService]]] = web.AppKey("auth")
-"""Returns the auth room, or raises :class:`Unavailable` while there is none."""
+"""Returns the auth service, or raises :class:`Unavailable` while there is none."""
 ACTOR: Final = web.RequestKey("who", str)
 """The key under which a request carries the name of its user."""
 IDENTITY: Final = web.RequestKey("identity", Identity)
@@ -33,12 +33,12 @@ _SCHEME: Final = "bearer"
 
 
 def get_auth(request: web.Request) -> AuthService:
-    """Return the auth room behind this door; raise :class:`Unavailable` while there is none."""
+    """Return the auth service; raise :class:`Unavailable` while there is none."""
     return request.app[AUTH]()
 
 
 def get_identity(request: web.Request) -> Identity:
-    """Return who makes a request, as the door found out; raise :class:`Unauthorized`."""
+    """Return who makes a request, as the server found out; raise :class:`Unauthorized`."""
     found: Identity | None = request.get(IDENTITY)
     if found is None:
         raise Unauthorized("Nobody has signed in on this connection.")
@@ -52,7 +52,7 @@ def set_identity(request: web.Request, identity: Identity) -> None:
 
 
 async def identify_request(request: web.Request) -> Identity:
-    """Return who makes a request, unless the door knows already.
+    """Return who makes a request, unless the server knows already.
 
     Raises :class:`Unauthorized` where it does not say, or why what it says is not believed. A
     token goes before a cookie: no page of another site can make a browser send one.
@@ -93,22 +93,23 @@ Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamR
 
 
 def install_authentication(application: web.Application, auth: Callable[[], AuthService]) -> None:
-    """Let a door know the auth room: `auth` returns it, or raises :class:`Unavailable`."""
+    """Let a server know the auth service: `auth` returns it, or raises :class:`Unavailable`."""
     application[AUTH] = auth
     application.on_response_prepare.append(_add_challenge_headers)
 
 
 def allow_late_sign_in(handler: Handled) -> Handled:
-    """Mark a WebSocket handler that takes the token from its first message: `sign_in_late`."""
+    """Mark a WebSocket handler that takes the token from its first message."""
     handler.__dict__["may_sign_in_later"] = True
     return handler
 
 
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find out who asks and whether they may; handlers read it with `identity_of`.
+    """Find out who asks and whether they may; handlers read it with :func:`get_identity`.
 
-    Stands inside `problems`. What no route fits is not told apart for strangers.
+    Stands inside :func:`answer_errors_with_problems`. Anonymous clients can't distinguish what
+    no route fits.
     """
     if request.match_info.http_exception is not None:
         set_identity(request, await identify_request(request))

@@ -44,7 +44,7 @@ class EventCounts:
     @contextlib.asynccontextmanager
     async def counting(self, bus: EventBus) -> AsyncIterator[None]:
         """Count beside the block."""
-        task = asyncio.create_task(self._listen(bus), name="tally")
+        task = asyncio.create_task(self._listen(bus), name="event_counts")
         try:
             yield
         finally:
@@ -87,16 +87,16 @@ ONE_ENGINE_WARNING: Final = HealthWarning(
 
 @dataclass(slots=True)
 class DaemonHealth:
-    """The daemon's pulse. `lag` tells by how many seconds the event loop runs late.
+    """The daemon's health. `lag` tells by how many seconds the event loop runs late.
 
-    `house` is None until it is open, and again when it closes.
+    `services` is None until they are open, and again when they close.
     """
 
     lag: Callable[[], float]
     services: HttpServices | None = None
     closing: bool = False
     addresses: dict[str, str] = field(default_factory=dict)
-    """Each door that is open, and its address."""
+    """The address of each server that is open."""
     event_counts: EventCounts = field(default_factory=EventCounts)
 
     async def find_blockers(self) -> list[ReadinessBlocker]:
@@ -130,20 +130,20 @@ class DaemonHealth:
             *(each for each in trouble if each.code == "writer"),
         ]
 
-    def _find_delays(self, house: HttpServices) -> list[ReadinessBlocker]:
+    def _find_delays(self, services: HttpServices) -> list[ReadinessBlocker]:
         found: list[ReadinessBlocker] = []
         if (late := self.lag()) > LOOP_LAG_LIMIT_SECONDS:
             found.append(ReadinessBlocker("loop", f"The event loop runs {late:.1f} s late."))
-        if (age := time.monotonic() - house.outbox.last_active) > OUTBOX_LIMIT_SECONDS:
+        if (age := time.monotonic() - services.outbox.last_active) > OUTBOX_LIMIT_SECONDS:
             found.append(ReadinessBlocker("outbox", f"The outbox last moved {age:.0f} s ago."))
         return found
 
 
-async def _check_writer(house: HttpServices) -> list[ReadinessBlocker]:
+async def _check_writer(services: HttpServices) -> list[ReadinessBlocker]:
     """Ask the writer for a job that does nothing; a refusal by the disk is an answer too."""
     try:
         async with asyncio.timeout(WRITER_LIMIT_SECONDS):
-            await house.database.write(_write_nothing, urgent=True)
+            await services.database.write(_write_nothing, urgent=True)
     except TimeoutError:
         return [
             ReadinessBlocker("writer", f"The writer did not answer in {WRITER_LIMIT_SECONDS:g} s.")
@@ -161,16 +161,16 @@ def _build_socket_blocker() -> ReadinessBlocker:
     return ReadinessBlocker("sockets", "The control socket is not open yet.")
 
 
-DAEMON_HEALTH: Final = web.AppKey("vitals", DaemonHealth)
+DAEMON_HEALTH: Final = web.AppKey("daemon_health", DaemonHealth)
 
 
 def get_services(request: web.Request) -> HttpServices:
-    """Return the house behind this door; raise :class:`Unavailable` while there is none."""
+    """Return the services behind this server; raise :class:`Unavailable` while there is none."""
     return require_services(request.app[DAEMON_HEALTH])
 
 
 def require_services(daemon_health: DaemonHealth) -> HttpServices:
-    """Return the house; raise :class:`Unavailable` while there is none."""
+    """Return the services; raise :class:`Unavailable` while there is none."""
     if daemon_health.services is None:
         raise Unavailable("The daemon is starting or ending, so nothing is served just now.")
     return daemon_health.services
@@ -212,10 +212,14 @@ async def get_readiness(request: web.Request) -> web.Response:
 
     A halt is a person's order and no fault: it is shown and blocks nothing.
     """
-    vitals = request.app[DAEMON_HEALTH]
-    blockers = await vitals.find_blockers()
-    halt = None if blockers or vitals.services is None else await vitals.services.halt.get_current()
-    readiness = Readiness(not blockers, blockers, vitals.find_warnings(), halt)
+    daemon_health = request.app[DAEMON_HEALTH]
+    blockers = await daemon_health.find_blockers()
+    halt = (
+        None
+        if blockers or daemon_health.services is None
+        else await daemon_health.services.halt.get_current()
+    )
+    readiness = Readiness(not blockers, blockers, daemon_health.find_warnings(), halt)
     return json_response(readiness, status=503 if blockers else 200)
 
 
@@ -225,6 +229,8 @@ async def get_metrics(request: web.Request) -> web.Response:
     """Answer figures in Prometheus' text format; the library is loaded at the first call."""
     from daemon.http import metrics  # noqa: PLC0415 - most installations never ask
 
-    vitals = request.app[DAEMON_HEALTH]
-    text = await metrics.render_metrics(get_services(request), vitals.event_counts, vitals.lag())
+    daemon_health = request.app[DAEMON_HEALTH]
+    text = await metrics.render_metrics(
+        get_services(request), daemon_health.event_counts, daemon_health.lag()
+    )
     return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -17,23 +17,28 @@ from storage import decisions, messages
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-async def render_metrics(house: HttpServices, event_counts: EventCounts, lag: float) -> bytes:
+async def render_metrics(services: HttpServices, event_counts: EventCounts, lag: float) -> bytes:
     """Return every figure in Prometheus' text format."""
     registry = CollectorRegistry()
-    queues = await house.database.read(messages.count_messages_by_state)
-    verdicts = await house.database.read(decisions.count_decisions_by_verdict)
-    views = house.sessions.views()
+    queues = await services.database.read(messages.count_messages_by_state)
+    verdicts = await services.database.read(decisions.count_decisions_by_verdict)
+    views = services.sessions.views()
     connections = Counter(str(view.state) for view in views)
     _add_labelled_gauge(registry, "messages", "Messages in each state.", "state", queues)
     _add_labelled_gauge(
         registry, "sessions", "Sessions in each connection state.", "state", connections
     )
     _add_gauge(registry, "event_loop_lag_seconds", "By how much the event loop runs late.", lag)
-    _add_gauge(registry, "event_subscribers", "Listeners on the bus.", house.bus.subscriber_count)
     _add_gauge(
-        registry, "halted", "1 while sending is halted.", int(bool(await house.halt.get_current()))
+        registry, "event_subscribers", "Listeners on the bus.", services.bus.subscriber_count
     )
-    _add_rule_gauges(registry, house.ruleset_service.get_status())
+    _add_gauge(
+        registry,
+        "halted",
+        "1 while sending is halted.",
+        int(bool(await services.halt.get_current())),
+    )
+    _add_rule_gauges(registry, services.ruleset_service.get_status())
     registry.register(
         _StoredCounters(
             ("decisions", "Decisions of the gate by verdict.", "verdict", verdicts),
@@ -50,7 +55,7 @@ async def render_metrics(house: HttpServices, event_counts: EventCounts, lag: fl
                 "plugin",
                 event_counts.plugin_failures,
             ),
-            ("writer_commits", "Transactions on the disk.", "", {"": house.database.commits}),
+            ("writer_commits", "Transactions on the disk.", "", {"": services.database.commits}),
         )
     )
     return generate_latest(registry)

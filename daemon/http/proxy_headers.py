@@ -14,14 +14,14 @@ def get_client_address(request: web.Request) -> str:
     if not _is_local_peer(request, peer):
         return peer
     # A proxy writes at the end: what stands before it came from the client and proves nothing.
-    told = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
-    return told if _parse_address(told) else peer
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
+    return forwarded if _parse_address(forwarded) else peer
 
 
 def is_https(request: web.Request) -> bool:
     """Whether the client speaks TLS: to the proxy on this machine, for the daemon speaks none."""
-    told = request.headers.get("X-Forwarded-Proto", "").lower()
-    return told == "https" and _is_local_peer(request, _get_peer_address(request))
+    forwarded = request.headers.get("X-Forwarded-Proto", "").lower()
+    return forwarded == "https" and _is_local_peer(request, _get_peer_address(request))
 
 
 def get_own_origin(request: web.Request) -> str:

@@ -28,7 +28,7 @@ from storage.db import Database
 
 
 class HttpServices(Protocol):
-    """The rooms behind the doors. `daemon.app.House` is one."""
+    """The services behind the HTTP servers. `daemon.app.Application` is one."""
 
     @property
     def settings(self) -> Settings:
@@ -42,7 +42,7 @@ class HttpServices(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """The house's time."""
+        """The daemon's clock."""
         ...
 
     @property
@@ -62,7 +62,7 @@ class HttpServices(Protocol):
 
     @property
     def bus(self) -> EventBus:
-        """News, as it is committed."""
+        """Events, as they are committed."""
         ...
 
     @cached_property
@@ -127,5 +127,5 @@ class HttpServices(Protocol):
 
     @property
     def started_at(self) -> datetime:
-        """When the house was opened."""
+        """When the daemon was opened."""
         ...

@@ -43,7 +43,7 @@ async def close_streams(app: web.Application) -> None:
 
 @contextlib.contextmanager
 def call_at_shutdown(request: web.Request, end: Callable[[], None]) -> Iterator[None]:
-    """Call `end` where the daemon shuts its doors before the block ends."""
+    """Call `end` where the daemon shuts down before the block ends."""
     under_way = request.app[OPEN_STREAMS]
     under_way.add(end)
     try:
@@ -54,7 +54,7 @@ def call_at_shutdown(request: web.Request, end: Callable[[], None]) -> Iterator[
 
 @contextlib.asynccontextmanager
 async def cancel_at_shutdown(request: web.Request) -> AsyncIterator[None]:
-    """Cut the block short with :class:`Unavailable` where the daemon shuts its doors meanwhile."""
+    """Cut the block short with :class:`Unavailable` where the daemon shuts down meanwhile."""
     limit = asyncio.timeout(None)
     try:
         async with limit:
@@ -70,7 +70,7 @@ async def cancel_at_shutdown(request: web.Request) -> AsyncIterator[None]:
 async def open_subscription(
     request: web.Request, bus: EventBus
 ) -> AsyncIterator[EventSubscription]:
-    """Lend a subscription that ends with the request, and when the daemon shuts its doors."""
+    """Lend a subscription that ends with the request, and when the daemon shuts down."""
     subscription = bus.subscribe()
     with call_at_shutdown(request, subscription.close):
         try:

@@ -13,8 +13,8 @@ from aiohttp.typedefs import Handler
 from daemon.errors import LeadMasterError
 from daemon.http.console.language import Language
 from daemon.http.console.layout import get_language, render_page, render_piece
+from daemon.http.problems import PROBLEM_JSON
 
-PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
 _FIELD_ERROR: Final = re.compile(r"(?P<field>[\w.\[\]-]+): (?P<told>.+)", re.DOTALL)
 
 
@@ -26,11 +26,7 @@ async def translate_problems(request: web.Request, handler: Handler) -> web.Stre
     """
     response = await handler(request)
     ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
-    if (
-        not ours
-        or response.content_type != PROBLEM_CONTENT_TYPE
-        or not isinstance(response, web.Response)
-    ):
+    if not ours or response.content_type != PROBLEM_JSON or not isinstance(response, web.Response):
         return response
     if isinstance(response.body, bytes):
         problem, words = msgspec.json.decode(response.body), get_language(request)

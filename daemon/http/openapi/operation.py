@@ -22,7 +22,7 @@ Handled = TypeVar("Handled", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One route as clients are told of it. Its summary and text are the handler's docstring.
+    """One route as clients read of it. Its summary and text are the handler's docstring.
 
     `answer`, `body` and `query` are types that msgspec can describe, `answer` also one of several
     in a tuple; `errors` are the errors of this route beyond those that follow from its scope, its

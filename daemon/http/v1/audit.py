@@ -31,15 +31,15 @@ class AuditQuery(RequestQuery, frozen=True):
 @operation(ResultPage[NumberedAuditEntry], query=AuditQuery)
 async def list_audit_entries(request: web.Request) -> web.Response:
     """Return entries of the audit, newest first."""
-    wanted = read_query(request, AuditQuery)
+    query = read_query(request, AuditQuery)
     found = await get_services(request).database.read(
         lambda reader: audit.list_audit_entries(
             reader,
-            who=wanted.who,
-            action=wanted.action,
-            subject=wanted.subject,
-            before=wanted.after,
-            limit=wanted.limit + 1,
+            who=query.who,
+            action=query.action,
+            subject=query.subject,
+            before=query.after,
+            limit=query.limit + 1,
         )
     )
-    return page_response(found, wanted.limit, lambda line: str(line.number))
+    return page_response(found, query.limit, lambda line: str(line.number))

@@ -40,18 +40,18 @@ class BacktestBody(RequestBody, frozen=True):
 )
 async def backtest_rules(request: web.Request) -> web.StreamResponse:
     """Tell how far it has come, a line at a time, and the report or the refusal at last."""
-    house, wanted = get_services(request), await read_body(request, BacktestBody)
+    services, body = get_services(request), await read_body(request, BacktestBody)
     asked = messages.BacktestRequest(
-        database=str(house.database.path),
-        since=house.clock.now() - timedelta(days=wanted.days),
-        files=tuple(map(to_rule_file_content, _select_files(house.settings.rules, wanted.files))),
-        engines=house.settings.rules.engines,
-        examples=wanted.examples,
+        database=str(services.database.path),
+        since=services.clock.now() - timedelta(days=body.days),
+        files=tuple(map(to_rule_file_content, _select_files(services.settings.rules, body.files))),
+        engines=services.settings.rules.engines,
+        examples=body.examples,
     )
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     answers = run_backtest_process(asked)
-    # Whoever asked has gone, or the doors shut: the child goes too.
+    # Whoever asked has gone, or the daemon shuts down: the child goes too.
     with contextlib.suppress(ConnectionError, Unavailable):
         async with cancel_at_shutdown(request), contextlib.aclosing(answers):
             async for answer in answers:

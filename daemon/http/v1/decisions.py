@@ -30,29 +30,29 @@ class DecisionQuery(PageQuery, frozen=True):
 @operation(ResultPage[DecisionRecord], query=DecisionQuery)
 async def list_decisions(request: web.Request) -> web.Response:
     """Return decisions, newest first."""
-    wanted = read_query(request, DecisionQuery)
+    query = read_query(request, DecisionQuery)
     found = await get_services(request).database.read(
         lambda reader: decisions.search_decisions(
             reader,
-            message=wanted.message,
-            verdict=wanted.verdict or "",
-            phase=wanted.phase or "",
-            ruleset=wanted.ruleset,
-            after=wanted.after,
-            limit=wanted.limit + 1,
+            message=query.message,
+            verdict=query.verdict or "",
+            phase=query.phase or "",
+            ruleset=query.ruleset,
+            after=query.after,
+            limit=query.limit + 1,
         )
     )
-    return page_response(found, wanted.limit, lambda decision: decision.id)
+    return page_response(found, query.limit, lambda decision: decision.id)
 
 
 @routes.get("/v1/decisions/{id}")
 @operation(DecisionRecord, errors=(NotFound,))
 async def get_decision(request: web.Request) -> web.Response:
     """Return one decision as it was stored."""
-    wanted = request.match_info["id"]
+    decision_id = request.match_info["id"]
     found = await get_services(request).database.read(
-        lambda reader: decisions.get_decision(reader, wanted)
+        lambda reader: decisions.get_decision(reader, decision_id)
     )
     if found is None:
-        raise NotFound(f"There is no decision {wanted}.")
+        raise NotFound(f"There is no decision {decision_id}.")
     return json_response(found)

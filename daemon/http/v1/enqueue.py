@@ -103,25 +103,27 @@ async def enqueue_messages(request: web.Request) -> web.Response:
     key in the header `Idempotency-Key`; in a list each item has its own `key`.
     """
     asked: NewMessageBody | list[NewMessageBody] = await read_body(request, MessageOrBatch)
-    waiting, house = read_query(request, EnqueueQuery), get_services(request)
+    waiting, services = read_query(request, EnqueueQuery), get_services(request)
     header = _read_key_header(request)
-    news = house.bus.subscribe(_EVENT_LIMIT)
+    events = services.bus.subscribe(_EVENT_LIMIT)
     try:
         if isinstance(asked, NewMessageBody):
-            message = await house.outbox.enqueue(_build_send_request(asked, header), request[ACTOR])
+            message = await services.outbox.enqueue(
+                _build_send_request(asked, header), request[ACTOR]
+            )
             if waiting.wait:
-                message = (await _wait_for_verdicts(house, [message], news))[message.id]
+                message = (await _wait_for_verdicts(services, [message], events))[message.id]
             return json_response(message, status=ACCEPTED)
         if header is not None:
             raise BadRequest(
                 f"{IDEMPOTENCY_KEY_HEADER}: one key can't stand for many messages.",
                 hint="Give each message of the list a `key` of its own.",
             )
-        items = [await _enqueue_item(house, each, request[ACTOR]) for each in asked]
+        items = [await _enqueue_item(services, each, request[ACTOR]) for each in asked]
         if waiting.wait:
-            items = await _wait_for_item_verdicts(house, items, news)
+            items = await _wait_for_item_verdicts(services, items, events)
     finally:
-        news.close()
+        events.close()
     return json_response(MessageBatchResult(items), status=ACCEPTED)
 
 
@@ -129,8 +131,10 @@ def _read_key_header(request: web.Request) -> str | None:
     try:
         return msgspec.convert(request.headers.get(IDEMPOTENCY_KEY_HEADER), IdempotencyKey | None)
     except msgspec.ValidationError as error:
-        told = validation_errors.format_field_error(IDEMPOTENCY_KEY_HEADER, error, IdempotencyKey)
-        raise BadRequest(f"{told}.") from error
+        sentence = validation_errors.format_field_error(
+            IDEMPOTENCY_KEY_HEADER, error, IdempotencyKey
+        )
+        raise BadRequest(f"{sentence}.") from error
 
 
 def _build_send_request(asked: NewMessageBody, header: str | None) -> SendRequest:
@@ -145,9 +149,11 @@ def _build_send_request(asked: NewMessageBody, header: str | None) -> SendReques
     return SendRequest(**{**fields, "key": header or asked.key})
 
 
-async def _enqueue_item(house: HttpServices, asked: NewMessageBody, who: str) -> MessageBatchItem:
+async def _enqueue_item(
+    services: HttpServices, asked: NewMessageBody, who: str
+) -> MessageBatchItem:
     try:
-        message = await house.outbox.enqueue(_build_send_request(asked, None), who)
+        message = await services.outbox.enqueue(_build_send_request(asked, None), who)
     except (LeadMasterError, StorageError) as error:
         problem = problem_from_error(error, "batch")
         return MessageBatchItem(int(str(problem["status"])), problem=problem)
@@ -155,9 +161,11 @@ async def _enqueue_item(house: HttpServices, asked: NewMessageBody, who: str) ->
 
 
 async def _wait_for_item_verdicts(
-    house: HttpServices, items: Sequence[MessageBatchItem], news: EventSubscription
+    services: HttpServices, items: Sequence[MessageBatchItem], events: EventSubscription
 ) -> list[MessageBatchItem]:
-    judged = await _wait_for_verdicts(house, [item.message for item in items if item.message], news)
+    judged = await _wait_for_verdicts(
+        services, [item.message for item in items if item.message], events
+    )
     return [
         MessageBatchItem(item.status, judged[item.message.id]) if item.message else item
         for item in items
@@ -165,26 +173,28 @@ async def _wait_for_item_verdicts(
 
 
 async def _wait_for_verdicts(
-    house: HttpServices, waiting: Sequence[MessageRecord], news: EventSubscription
+    services: HttpServices, waiting: Sequence[MessageRecord], events: EventSubscription
 ) -> dict[str, MessageRecord]:
     """Return the messages once the gate has judged each, or as they are when that takes long."""
     found = {message.id: message for message in waiting}
     try:
         async with asyncio.timeout(VERDICT_TIMEOUT_SECONDS):
             while queued := {id_ for id_, each in found.items() if each.state is _QUEUED}:
-                changed = await _wait_for_subject(news, queued)
-                found[changed] = await house.database.read(
+                changed = await _wait_for_subject(events, queued)
+                found[changed] = await services.database.read(
                     partial(messages.require_message, message=changed)
                 )
     except (TimeoutError, SubscriberLagged):
         for id_ in found:
-            found[id_] = await house.database.read(partial(messages.require_message, message=id_))
+            found[id_] = await services.database.read(
+                partial(messages.require_message, message=id_)
+            )
     return found
 
 
-async def _wait_for_subject(news: EventSubscription, subjects: set[str]) -> str:
+async def _wait_for_subject(events: EventSubscription, subjects: set[str]) -> str:
     """Return the first of these that something happened to; raise :class:`Lagged` at the end."""
-    async for published in news:
+    async for published in events:
         if published.event.subject in subjects:
             return published.event.subject
     raise SubscriberLagged

@@ -53,13 +53,13 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     `type` (may be repeated) narrows; so do the scopes of whoever listens. Pairing codes are
     never among them.
     """
-    asked, house = _read_event_query(request), get_services(request)
+    asked, services = _read_event_query(request), get_services(request)
     heard = list_readable_topics(get_identity(request).scopes).intersection(
         asked.type or EVENT_CLASSES
     )
-    async with open_subscription(request, house.bus) as subscription:
-        after = await house.database.high_water() if asked.after is None else asked.after
-        lines = iterate_events(house.database, subscription, after)
+    async with open_subscription(request, services.bus) as subscription:
+        after = await services.database.high_water() if asked.after is None else asked.after
+        lines = iterate_events(services.database, subscription, after)
         return await send_ndjson(request, subscription, _filter_lines(lines, heard))
 
 

@@ -63,11 +63,11 @@ async def export_prospects(request: web.Request) -> web.StreamResponse:
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
     """
-    wanted, house = read_query(request, ProspectExportQuery), get_services(request)
+    query, services = read_query(request, ProspectExportQuery), get_services(request)
     response = web.StreamResponse(headers=_build_headers("prospects.csv"))
     await response.prepare(request)
     await response.write(_format_csv([PROSPECT_COLUMNS]))
-    async for records in _read_pages(house, wanted):
+    async for records in _read_pages(services, query):
         await response.write(_format_csv(map(_format_cells, records)))
     await response.write_eof()
     return response
@@ -82,17 +82,17 @@ async def export_suppressions(request: web.Request) -> web.Response:
 
 
 async def _read_pages(
-    house: HttpServices, wanted: ProspectExportQuery
+    services: HttpServices, query: ProspectExportQuery
 ) -> AsyncIterator[list[ProspectRecord]]:
     ask = partial(
         prospect_search.search_prospects,
-        text=wanted.text,
-        validation=wanted.validation,
-        permission=wanted.permission,
+        text=query.text,
+        validation=query.validation,
+        permission=query.permission,
         limit=_PAGE_SIZE,
     )
     after = ""
-    while found := await house.database.read(partial(ask, after=after)):
+    while found := await services.database.read(partial(ask, after=after)):
         yield found
         after = found[-1].id
 

@@ -81,10 +81,10 @@ async def upload_file(request: web.Request) -> web.StreamResponse:
 @no_time_limit
 async def preview_import(request: web.Request) -> web.StreamResponse:
     """Return what an import would do: form, headers, mapping, first rows, counts."""
-    asked, house = await read_body(request, ImportBody), get_services(request)
-    path = _get_upload_store(house).get_path(asked.upload)
+    asked, services = await read_body(request, ImportBody), get_services(request)
+    path = _get_upload_store(services).get_path(asked.upload)
     async with cancel_at_shutdown(request):
-        return json_response(await house.imports.preview(path, asked.options))
+        return json_response(await services.imports.preview(path, asked.options))
 
 
 @routes.post("/v1/imports")
@@ -94,14 +94,14 @@ async def preview_import(request: web.Request) -> web.StreamResponse:
 @no_time_limit
 async def run_import(request: web.Request) -> web.StreamResponse:
     """Import an upload; stream `progress` lines, then `finished` with the report, or `refused`."""
-    asked, house = await read_body(request, ImportBody), get_services(request)
-    _get_upload_store(house).get_path(asked.upload)
-    async with open_subscription(request, house.bus) as subscription:
-        return await send_ndjson(request, subscription, _iterate_import(request, house, asked))
+    asked, services = await read_body(request, ImportBody), get_services(request)
+    _get_upload_store(services).get_path(asked.upload)
+    async with open_subscription(request, services.bus) as subscription:
+        return await send_ndjson(request, subscription, _iterate_import(request, services, asked))
 
 
 async def _iterate_import(
-    request: web.Request, house: HttpServices, asked: ImportBody
+    request: web.Request, services: HttpServices, asked: ImportBody
 ) -> AsyncIterator[dict[str, Any]]:
     """Run the import as a task of its own: it goes on when nobody listens any more."""
     progress: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -109,8 +109,8 @@ async def _iterate_import(
     def tell(done: int, total: int | None) -> None:
         progress.put_nowait({"type": "progress", "done": done, "total": total})
 
-    path = _get_upload_store(house).get_path(asked.upload)
-    running = house.imports.start(path, asked.options, request[ACTOR], tell)
+    path = _get_upload_store(services).get_path(asked.upload)
+    running = services.imports.start(path, asked.options, request[ACTOR], tell)
     running.add_done_callback(lambda _task: progress.put_nowait(None))
     with call_at_shutdown(request, lambda: progress.put_nowait(None)):
         while (line := await progress.get()) is not None:
@@ -138,5 +138,5 @@ async def list_import_rejects(request: web.Request) -> web.Response:
     return list_response(found)
 
 
-def _get_upload_store(house: HttpServices) -> UploadStore:
-    return UploadStore(house.settings.state_dir)
+def _get_upload_store(services: HttpServices) -> UploadStore:
+    return UploadStore(services.settings.state_dir)

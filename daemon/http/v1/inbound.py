@@ -26,15 +26,15 @@ class InboundQuery(PageQuery, frozen=True):
 @operation(ResultPage[InboundRecord], query=InboundQuery)
 async def list_inbound(request: web.Request) -> web.Response:
     """Return what contacts wrote, newest first."""
-    wanted = read_query(request, InboundQuery)
+    query = read_query(request, InboundQuery)
     found = await get_services(request).database.read(
         lambda reader: inbound.list_inbound(
             reader,
-            contact=wanted.contact,
-            session=wanted.session,
-            request=wanted.request or "",
-            after=wanted.after,
-            limit=wanted.limit + 1,
+            contact=query.contact,
+            session=query.session,
+            request=query.request or "",
+            after=query.after,
+            limit=query.limit + 1,
         )
     )
-    return page_response(found, wanted.limit, lambda record: record.id)
+    return page_response(found, query.limit, lambda record: record.id)

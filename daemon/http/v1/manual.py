@@ -39,34 +39,34 @@ async def list_manual_sends(request: web.Request) -> web.Response:
 @operation(MessageRecord, errors=(NotFound, Conflict))
 async def take_manual_send(request: web.Request) -> web.Response:
     """Take a message for the length of a lease; one at a time."""
-    wanted = request.match_info["id"]
-    return json_response(await get_services(request).manual.take(wanted, request[ACTOR]))
+    message_id = request.match_info["id"]
+    return json_response(await get_services(request).manual.take(message_id, request[ACTOR]))
 
 
 @routes.post("/v1/manual/{id}/reveal")
 @operation(ChatLink, errors=(NotFound, Conflict, NotAllowed))
 async def reveal_manual_send(request: web.Request) -> web.Response:
     """Return the link that opens the chat; from here on its taker says how it ended."""
-    wanted = request.match_info["id"]
-    link = await get_services(request).manual.reveal(wanted, request[ACTOR])
-    return json_response(ChatLink(wanted, link))
+    message_id = request.match_info["id"]
+    link = await get_services(request).manual.reveal(message_id, request[ACTOR])
+    return json_response(ChatLink(message_id, link))
 
 
 @routes.post("/v1/manual/{id}/confirm")
 @operation(MessageRecord, errors=(NotFound, Conflict, NotAllowed))
 async def confirm_manual_send(request: web.Request) -> web.Response:
     """Hear from the taker that it was sent."""
-    wanted = request.match_info["id"]
-    return json_response(await get_services(request).manual.confirm(wanted, request[ACTOR]))
+    message_id = request.match_info["id"]
+    return json_response(await get_services(request).manual.confirm(message_id, request[ACTOR]))
 
 
 @routes.post("/v1/manual/{id}/cancel")
 @operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict, NotAllowed))
 async def cancel_manual_send(request: web.Request) -> web.Response:
     """Hear from the taker that it was not sent and shall not be."""
-    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    body, message_id = await read_body(request, ReasonBody), request.match_info["id"]
     return json_response(
-        await get_services(request).manual.cancel(wanted, request[ACTOR], asked.reason)
+        await get_services(request).manual.cancel(message_id, request[ACTOR], body.reason)
     )
 
 
@@ -74,5 +74,7 @@ async def cancel_manual_send(request: web.Request) -> web.Response:
 @operation(MessageRecord, errors=(NotFound, Conflict, NotAllowed))
 async def return_manual_send(request: web.Request) -> web.Response:
     """Give a message back unseen."""
-    wanted = request.match_info["id"]
-    return json_response(await get_services(request).manual.return_message(wanted, request[ACTOR]))
+    message_id = request.match_info["id"]
+    return json_response(
+        await get_services(request).manual.return_message(message_id, request[ACTOR])
+    )

@@ -74,24 +74,24 @@ class MessageDetail(ResponseBody, frozen=True):
 @operation(ResultPage[MessageRecord], query=MessageQuery, etag=True)
 async def list_messages(request: web.Request) -> web.Response:
     """Return messages, newest first."""
-    wanted = read_query(request, MessageQuery)
-    states = _parse_states(wanted.state)
+    query = read_query(request, MessageQuery)
+    states = _parse_states(query.state)
     found = await get_services(request).database.read(
         lambda reader: messages.list_messages(
-            reader, states=states, after=wanted.after, limit=wanted.limit + 1
+            reader, states=states, after=query.after, limit=query.limit + 1
         )
     )
-    return etag_response(request, build_page(found, wanted.limit, lambda message: message.id))
+    return etag_response(request, build_page(found, query.limit, lambda message: message.id))
 
 
 def _parse_states(words: str) -> list[MessageState]:
-    wanted = [word for word in words.split(",") if word]
-    if unknown := [word for word in wanted if word not in set(MessageState)]:
+    states = [word for word in words.split(",") if word]
+    if unknown := [word for word in states if word not in set(MessageState)]:
         known = ", ".join(MessageState)
         raise BadRequest(
             f"state: there is no state {', '.join(unknown)}.", hint=f"The states are: {known}."
         )
-    return [MessageState(word) for word in wanted]
+    return [MessageState(word) for word in states]
 
 
 @routes.get("/v1/messages/{id}")
@@ -105,9 +105,9 @@ async def get_message(request: web.Request) -> web.Response:
 @operation(DecisionRecord, errors=(NotFound,))
 async def explain_message(request: web.Request) -> web.Response:
     """Return the last decision on a message: verdict, score, vetoes, contributions, facts."""
-    wanted, story = request.match_info["id"], await _load_message_detail(request)
+    message_id, story = request.match_info["id"], await _load_message_detail(request)
     if not story.decisions:
-        raise NotFound(f"The gate has not judged {wanted} yet.", hint="Ask again in a moment.")
+        raise NotFound(f"The gate has not judged {message_id} yet.", hint="Ask again in a moment.")
     return json_response(story.decisions[-1])
 
 
@@ -115,31 +115,33 @@ async def explain_message(request: web.Request) -> web.Response:
 @operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
 async def cancel_message(request: web.Request) -> web.Response:
     """Cancel a message that has not left; 409 where it has."""
-    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
-    house = get_services(request)
-    return json_response(await house.outbox.cancel(wanted, request[ACTOR], asked.reason))
+    body, message_id = await read_body(request, ReasonBody), request.match_info["id"]
+    services = get_services(request)
+    return json_response(await services.outbox.cancel(message_id, request[ACTOR], body.reason))
 
 
 @routes.post("/v1/messages/{id}/settle")
 @operation(MessageRecord, body=SettlementBody, errors=(NotFound, Conflict))
 async def settle_message(request: web.Request) -> web.Response:
     """Settle a message in doubt on a person's word, which is kept."""
-    asked, wanted = await read_body(request, SettlementBody), request.match_info["id"]
-    state = MessageState(asked.state)
-    house = get_services(request)
-    return json_response(await house.outbox.settle(wanted, state, request[ACTOR], asked.reason))
+    body, message_id = await read_body(request, SettlementBody), request.match_info["id"]
+    state = MessageState(body.state)
+    services = get_services(request)
+    return json_response(
+        await services.outbox.settle(message_id, state, request[ACTOR], body.reason)
+    )
 
 
 async def _load_message_detail(request: web.Request) -> MessageDetail:
-    house, wanted = get_services(request), request.match_info["id"]
-    now = house.clock.now()
-    return await house.database.read(
-        lambda reader: _read_message_detail(reader, house, wanted, now)
+    services, message_id = get_services(request), request.match_info["id"]
+    now = services.clock.now()
+    return await services.database.read(
+        lambda reader: _read_message_detail(reader, services, message_id, now)
     )
 
 
 def _read_message_detail(
-    reader: Reader, house: HttpServices, message: str, now: datetime
+    reader: Reader, services: HttpServices, message: str, now: datetime
 ) -> MessageDetail:
     found = messages.get_message(reader, message)
     if found is None:
@@ -147,7 +149,7 @@ def _read_message_detail(
     moves = [dict(row) for row in messages.list_message_history(reader, message)]
     return MessageDetail(
         found,
-        forecast_message(reader, house.sessions, house.pacing, found, now),
+        forecast_message(reader, services.sessions, services.pacing, found, now),
         [MessageHistoryEntry(**{**move, "at": parse_timestamp(move["at"])}) for move in moves],
         decisions.list_message_decisions(reader, message),
     )

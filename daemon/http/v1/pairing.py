@@ -52,22 +52,22 @@ class QrCode(ResponseBody, frozen=True):
 )
 async def get_qr_code(request: web.Request) -> web.Response:
     """Return the pairing code on show, as data or drawn; 404 while there is none."""
-    name, house, wanted = (
+    name, services, query = (
         request.match_info["name"],
         get_services(request),
         read_query(request, QrCodeQuery),
     )
-    house.sessions.view(name)
-    shown = house.sessions.qr(name)
+    services.sessions.view(name)
+    shown = services.sessions.qr(name)
     if shown is None:
         raise NotFound(
             f"The session {name} shows no code just now.",
             hint=f"Start it with: leadmaster sessions start {name}",
         )
     response = (
-        _RENDERERS[wanted.form](shown)
-        if wanted.form != "json"
-        else json_response(_build_qr_code(shown, house))
+        _RENDERERS[query.form](shown)
+        if query.form != "json"
+        else json_response(_build_qr_code(shown, services))
     )
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -78,33 +78,35 @@ async def get_qr_code(request: web.Request) -> web.Response:
 @no_time_limit
 async def stream_pairing(request: web.Request) -> web.StreamResponse:
     """Stream a pairing: the state and the code as they are, then each change."""
-    name, house = request.match_info["name"], get_services(request)
-    house.sessions.view(name)
-    async with open_subscription(request, house.bus) as subscription:
-        return await send_ndjson(request, subscription, _iterate_pairing(house, name, subscription))
+    name, services = request.match_info["name"], get_services(request)
+    services.sessions.view(name)
+    async with open_subscription(request, services.bus) as subscription:
+        return await send_ndjson(
+            request, subscription, _iterate_pairing(services, name, subscription)
+        )
 
 
 async def _iterate_pairing(
-    house: HttpServices, name: str, subscription: EventSubscription
+    services: HttpServices, name: str, subscription: EventSubscription
 ) -> AsyncIterator[dict[str, Any]]:
-    yield {"type": SessionChanged.event_type, "data": house.sessions.view(name)}
-    if shown := house.sessions.qr(name):
-        yield {"type": SessionQrShown.event_type, "data": _build_qr_code(shown, house)}
+    yield {"type": SessionChanged.event_type, "data": services.sessions.view(name)}
+    if shown := services.sessions.qr(name):
+        yield {"type": SessionQrShown.event_type, "data": _build_qr_code(shown, services)}
     try:
         async for published in subscription:
             event = published.event
             if event.subject != name:
                 continue
             if isinstance(event, SessionQrShown):
-                yield {"type": event.type, "data": _build_qr_code(event, house)}
+                yield {"type": event.type, "data": _build_qr_code(event, services)}
             elif isinstance(event, SessionChanged):
                 yield {"type": event.type, "data": event.data}
     except SubscriberLagged:
         return
 
 
-def _build_qr_code(shown: SessionQrShown, house: HttpServices) -> QrCode:
-    left = (shown.expires_at - house.clock.now()).total_seconds()
+def _build_qr_code(shown: SessionQrShown, services: HttpServices) -> QrCode:
+    left = (shown.expires_at - services.clock.now()).total_seconds()
     return msgspec.convert({**shown.data, "seconds_left": max(0.0, round(left, 1))}, QrCode)
 
 

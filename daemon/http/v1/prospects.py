@@ -99,18 +99,18 @@ class ProspectDetail(ResponseBody, frozen=True):
 @operation(ResultPage[ProspectRecord], query=ProspectQuery, etag=True)
 async def list_prospects(request: web.Request) -> web.Response:
     """Return prospects in the order they came."""
-    wanted = read_query(request, ProspectQuery)
+    query = read_query(request, ProspectQuery)
     found = await get_services(request).database.read(
         lambda reader: prospect_search.search_prospects(
             reader,
-            text=wanted.text,
-            validation=wanted.validation,
-            permission=wanted.permission,
-            after=wanted.after,
-            limit=wanted.limit + 1,
+            text=query.text,
+            validation=query.validation,
+            permission=query.permission,
+            after=query.after,
+            limit=query.limit + 1,
         )
     )
-    return etag_response(request, build_page(found, wanted.limit, lambda prospect: prospect.id))
+    return etag_response(request, build_page(found, query.limit, lambda prospect: prospect.id))
 
 
 @routes.post("/v1/prospects")
@@ -127,10 +127,12 @@ async def create_prospect(request: web.Request) -> web.Response:
 @operation(ProspectDetail, errors=(NotFound,), etag=True)
 async def get_prospect(request: web.Request) -> web.Response:
     """Return one prospect with its evidence and its score explained; the id may be a number."""
-    house, wanted = get_services(request), request.match_info["id"]
+    services, prospect_id = get_services(request), request.match_info["id"]
     return etag_response(
         request,
-        await house.database.read(lambda reader: _read_prospect_detail(reader, wanted, house)),
+        await services.database.read(
+            lambda reader: _read_prospect_detail(reader, prospect_id, services)
+        ),
     )
 
 
@@ -142,12 +144,12 @@ async def correct_prospect(request: web.Request) -> web.Response:
     A number that turns out to be another line loses what was found out about the wrong one, and
     what waits for it is cancelled; 409 where the old number opted out or talked with us.
     """
-    asked, house, who = (
+    asked, services, who = (
         await read_body(request, ProspectCorrectionBody),
         get_services(request),
         request[ACTOR],
     )
-    prospect = await _load_prospect(house, request.match_info["id"])
+    prospect = await _load_prospect(services, request.match_info["id"])
     texts = {
         name: value
         for name in ("name", "trade", "notes")
@@ -156,9 +158,11 @@ async def correct_prospect(request: web.Request) -> web.Response:
     if not texts and asked.phone is None:
         raise BadRequest("There is nothing to put right.", hint="Give phone, name, trade or notes.")
     if asked.phone is not None:
-        prospect = await house.prospects.correct_number(prospect.id, asked.phone, who, asked.reason)
+        prospect = await services.prospects.correct_number(
+            prospect.id, asked.phone, who, asked.reason
+        )
     if texts:
-        prospect = await house.prospects.update_texts(prospect.id, who, asked.reason, texts)
+        prospect = await services.prospects.update_texts(prospect.id, who, asked.reason, texts)
     return json_response(prospect)
 
 
@@ -166,54 +170,62 @@ async def correct_prospect(request: web.Request) -> web.Response:
 @operation(ProspectRecord, body=ValidationBody, errors=(NotFound, Conflict))
 async def validate_prospect(request: web.Request) -> web.Response:
     """Take an operator's word, with a reason; it expires like any other validation."""
-    asked, house = await read_body(request, ValidationBody), get_services(request)
-    prospect = await _load_prospect(house, request.match_info["id"])
+    asked, services = await read_body(request, ValidationBody), get_services(request)
+    prospect = await _load_prospect(services, request.match_info["id"])
     who = request[ACTOR]
-    await house.validation.set_by_hand(
+    await services.validation.set_by_hand(
         prospect.id, validated=asked.validated, who=who, reason=asked.reason
     )
-    return json_response(await _load_prospect(house, prospect.id))
+    return json_response(await _load_prospect(services, prospect.id))
 
 
 @routes.post("/v1/prospects/{id}/check")
 @operation(ProspectRecord, errors=(NotFound, Conflict, Unavailable))
 async def check_prospect(request: web.Request) -> web.Response:
     """Ask WhatsApp about the number, within the budget of a ready session."""
-    house = get_services(request)
-    prospect = await _load_prospect(house, request.match_info["id"])
-    await house.validation.check(prospect.id, request[ACTOR])
-    return json_response(await _load_prospect(house, prospect.id))
+    services = get_services(request)
+    prospect = await _load_prospect(services, request.match_info["id"])
+    await services.validation.check(prospect.id, request[ACTOR])
+    return json_response(await _load_prospect(services, prospect.id))
 
 
-async def _load_prospect(house: HttpServices, wanted: str) -> ProspectRecord:
-    return await house.database.read(lambda reader: _read_prospect(reader, wanted, house))
+async def _load_prospect(services: HttpServices, prospect_id: str) -> ProspectRecord:
+    return await services.database.read(
+        lambda reader: _read_prospect(reader, prospect_id, services)
+    )
 
 
-def _read_prospect(reader: Reader, wanted: str, house: HttpServices) -> ProspectRecord:
-    found = prospects.get_prospect(reader, wanted) or _find_by_number(reader, wanted, house)
+def _read_prospect(reader: Reader, prospect_id: str, services: HttpServices) -> ProspectRecord:
+    found = prospects.get_prospect(reader, prospect_id) or _find_by_number(
+        reader, prospect_id, services
+    )
     if found is None:
-        raise NotFound(f"There is no prospect {wanted}.")
+        raise NotFound(f"There is no prospect {prospect_id}.")
     return found
 
 
-def _find_by_number(reader: Reader, wanted: str, house: HttpServices) -> ProspectRecord | None:
+def _find_by_number(
+    reader: Reader, prospect_id: str, services: HttpServices
+) -> ProspectRecord | None:
     try:
-        number = numbers.parse_phone(wanted, house.settings.daemon.default_region)
+        number = numbers.parse_phone(prospect_id, services.settings.daemon.default_region)
     except numbers.NumberUnusable:
         return None
     contact = contacts.find_contact_by_alias(reader, number.e164)
     return prospects.find_prospect_by_contact(reader, contact) if contact else None
 
 
-def _read_prospect_detail(reader: Reader, wanted: str, house: HttpServices) -> ProspectDetail:
-    prospect = _read_prospect(reader, wanted, house)
+def _read_prospect_detail(
+    reader: Reader, prospect_id: str, services: HttpServices
+) -> ProspectDetail:
+    prospect = _read_prospect(reader, prospect_id, services)
     score: Mapping[str, Any] | None = json.loads(prospect.score_explanation or "null")
     contact = contacts.get_contact(reader, prospect.contact)
     asked = contact.review_reason if contact else None
     reviewed = prospect_reviews.get_current_prospect_review(
-        reader, prospect.contact, house.clock.now()
+        reader, prospect.contact, services.clock.now()
     )
-    in_band = prospect.score_contactabilidad in house.rulesets.compiled.review_band
+    in_band = prospect.score_contactabilidad in services.rulesets.compiled.review_band
     return ProspectDetail(
         prospect=prospect,
         suppressed=suppressions.is_contact_suppressed(reader, prospect.contact),

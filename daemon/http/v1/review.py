@@ -39,17 +39,19 @@ async def take_message(request: web.Request) -> web.Response:
 @operation(MessageRecord, errors=(NotFound, Conflict))
 async def return_message(request: web.Request) -> web.Response:
     """Give a message back undecided; idempotent."""
-    wanted = request.match_info["id"]
-    return json_response(await get_services(request).review.return_message(wanted, request[ACTOR]))
+    message_id = request.match_info["id"]
+    return json_response(
+        await get_services(request).review.return_message(message_id, request[ACTOR])
+    )
 
 
 @routes.post("/v1/review/{id}/approve")
 @operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
 async def approve_message(request: web.Request) -> web.Response:
     """Approve exactly this text to this recipient; the gate judges it once more."""
-    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    body, message_id = await read_body(request, ReasonBody), request.match_info["id"]
     return json_response(
-        await get_services(request).review.approve(wanted, request[ACTOR], asked.reason)
+        await get_services(request).review.approve(message_id, request[ACTOR], body.reason)
     )
 
 
@@ -57,9 +59,9 @@ async def approve_message(request: web.Request) -> web.Response:
 @operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
 async def reject_message(request: web.Request) -> web.Response:
     """Reject a held or deferred message: it is blocked."""
-    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
+    body, message_id = await read_body(request, ReasonBody), request.match_info["id"]
     return json_response(
-        await get_services(request).review.reject(wanted, request[ACTOR], asked.reason)
+        await get_services(request).review.reject(message_id, request[ACTOR], body.reason)
     )
 
 
@@ -71,23 +73,29 @@ async def list_prospects_for_review(request: web.Request) -> web.Response:
     They wrote what a person should read, or their score lies in the gate's review band. Whose
     message or number waits is not listed here a second time.
     """
-    house = get_services(request)
-    return list_response(await house.review.list_prospects(house.rulesets.compiled.review_band))
+    services = get_services(request)
+    return list_response(
+        await services.review.list_prospects(services.rulesets.compiled.review_band)
+    )
 
 
 @routes.post("/v1/review/prospects/{id}/approve")
 @operation(ProspectReview, body=ReasonBody, errors=(NotFound,))
 async def approve_prospect(request: web.Request) -> web.Response:
     """Approve a prospect for a while: `prospect.review` is `approved`; no veto is lifted."""
-    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
-    house = get_services(request)
-    return json_response(await house.review.approve_prospect(wanted, request[ACTOR], asked.reason))
+    body, prospect_id = await read_body(request, ReasonBody), request.match_info["id"]
+    services = get_services(request)
+    return json_response(
+        await services.review.approve_prospect(prospect_id, request[ACTOR], body.reason)
+    )
 
 
 @routes.post("/v1/review/prospects/{id}/reject")
 @operation(ProspectReview, body=ReasonBody, errors=(NotFound,))
 async def reject_prospect(request: web.Request) -> web.Response:
     """Reject a prospect: what waits for them is cancelled, and only replies go any more."""
-    asked, wanted = await read_body(request, ReasonBody), request.match_info["id"]
-    house = get_services(request)
-    return json_response(await house.review.reject_prospect(wanted, request[ACTOR], asked.reason))
+    body, prospect_id = await read_body(request, ReasonBody), request.match_info["id"]
+    services = get_services(request)
+    return json_response(
+        await services.review.reject_prospect(prospect_id, request[ACTOR], body.reason)
+    )

@@ -25,7 +25,7 @@ routes = web.RouteTableDef()
 
 BACKTEST_PERIOD: Final = timedelta(days=30)
 NAMED_EXAMPLES: Final = 20
-_BACKTEST_SILENCE_SECONDS: Final = 20.0
+_BACKTEST_STALL_SECONDS: Final = 20.0
 
 
 Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
@@ -98,13 +98,13 @@ async def backtest_change(
     request: web.Request, found: RuleChangePreview
 ) -> messages.BacktestReport:
     """Tell who would flip; raise :class:`Unavailable` where that can't be told."""
-    house = get_services(request)
+    services = get_services(request)
     named = NAMED_EXAMPLES if Scope.PROSPECTS_READ in get_identity(request).scopes else 0
     asked = messages.BacktestRequest(
-        database=str(house.database.path),
-        since=house.clock.now() - BACKTEST_PERIOD,
+        database=str(services.database.path),
+        since=services.clock.now() - BACKTEST_PERIOD,
         files=tuple(map(to_rule_file_content, found.files)),
-        engines=house.settings.rules.engines,
+        engines=services.settings.rules.engines,
         examples=named,
     )
     return await _get_backtest_report(asked)
@@ -120,7 +120,7 @@ def parse_rule_edit(target: str, value: int | RampEnds) -> RulesetEdit:
 
 async def _get_backtest_report(asked: messages.BacktestRequest) -> messages.BacktestReport:
     """Return what the child finds; raise :class:`Unavailable` where it finds nothing."""
-    answers = run_backtest_process(asked, silence_seconds=_BACKTEST_SILENCE_SECONDS)
+    answers = run_backtest_process(asked, stall_seconds=_BACKTEST_STALL_SECONDS)
     async with contextlib.aclosing(answers):
         *_, last = [each async for each in answers]
     if isinstance(last, messages.BacktestReport):

@@ -89,12 +89,12 @@ async def list_ruleset_activations(request: web.Request) -> web.Response:
 @operation(RulesetRecord, errors=(NotFound,))
 async def get_ruleset(request: web.Request) -> web.Response:
     """Return a set that was live, with its files as they were."""
-    wanted = request.match_info["hash"]
+    hash_ = request.match_info["hash"]
     found = await get_services(request).database.read(
-        lambda reader: rulesets.find_rulesets(reader, wanted, 1)
+        lambda reader: rulesets.find_rulesets(reader, hash_, 1)
     )
     if not found:
-        raise NotFound(f"No rules of the hash {wanted} were ever live.")
+        raise NotFound(f"No rules of the hash {hash_} were ever live.")
     return json_response(found[0])
 
 
@@ -127,8 +127,8 @@ async def rollback_rules(request: web.Request) -> web.Response:
 @operation(ShadowReport, query=LimitQuery)
 async def get_shadow_report(request: web.Request) -> web.Response:
     """Return how often the shadow would have decided otherwise, with the newest examples."""
-    asked, house = read_query(request, LimitQuery), get_services(request)
-    state = house.ruleset_service.get_status()
+    asked, services = read_query(request, LimitQuery), get_services(request)
+    state = services.ruleset_service.get_status()
     found, problems = state.shadow, list(state.shadow_problems)
     if found is None:
         return json_response(ShadowReport(None, problems, None, []))
@@ -136,10 +136,10 @@ async def get_shadow_report(request: web.Request) -> web.Response:
         ShadowReport(
             found,
             problems,
-            await house.database.read(
+            await services.database.read(
                 lambda reader: shadow_decisions.get_shadow_statistics(reader, found.hash)
             ),
-            await house.database.read(
+            await services.database.read(
                 lambda reader: shadow_decisions.list_shadow_disagreements(
                     reader, found.hash, asked.limit
                 )
@@ -152,11 +152,11 @@ async def get_shadow_report(request: web.Request) -> web.Response:
 @operation(VerdictExplanation, errors=(BadRequest, NotFound))
 async def explain_decision(request: web.Request) -> web.Response:
     """Explain a message's, a prospect's or one decision; each `FACT=VALUE` supposes otherwise."""
-    house, subject = get_services(request), request.match_info["subject"]
+    services, subject = get_services(request), request.match_info["subject"]
     what_if = parse_what_if(dict(request.query))
-    found = await house.database.read(
+    found = await services.database.read(
         lambda reader: build_explanation(
-            reader, house.rulesets, subject, what_if, house.clock.now()
+            reader, services.rulesets, subject, what_if, services.clock.now()
         )
     )
     return json_response(found)

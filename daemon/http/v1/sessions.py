@@ -55,9 +55,9 @@ async def list_sessions(request: web.Request) -> web.Response:
 @operation(SessionView, status=201, body=NewSessionBody, errors=(Conflict,))
 async def create_session(request: web.Request) -> web.Response:
     """Add a session; it stays off until it is started."""
-    asked, house = await read_body(request, NewSessionBody), get_services(request)
-    zone = asked.time_zone or house.settings.daemon.time_zone
-    made = await house.sessions.create(
+    asked, services = await read_body(request, NewSessionBody), get_services(request)
+    zone = asked.time_zone or services.settings.daemon.time_zone
+    made = await services.sessions.create(
         asked.name, asked.channel, zone, asked.options, who=request[ACTOR]
     )
     return json_response(made, status=201)
@@ -92,6 +92,8 @@ async def delete_session(request: web.Request) -> web.Response:
 @operation(ResultPage[SessionHistoryEntry], errors=(NotFound,))
 async def list_session_history(request: web.Request) -> web.Response:
     """Return every move of a session's regions, oldest first."""
-    name, house = request.match_info["name"], get_services(request)
-    house.sessions.view(name)
-    return list_response(await house.database.read(partial(rows.list_session_history, name=name)))
+    name, services = request.match_info["name"], get_services(request)
+    services.sessions.view(name)
+    return list_response(
+        await services.database.read(partial(rows.list_session_history, name=name))
+    )

@@ -109,8 +109,8 @@ class DaemonStats(ResponseBody, frozen=True):
 @operation(DaemonStats, query=StatsQuery)
 async def get_stats(request: web.Request) -> web.Response:
     """Return figures: the funnel of messages since a moment, and what stands where now."""
-    wanted, services = read_query(request, StatsQuery), get_services(request)
-    since = wanted.since or services.clock.now() - _DEFAULT_PERIOD
+    query, services = read_query(request, StatsQuery), get_services(request)
+    since = query.since or services.clock.now() - _DEFAULT_PERIOD
     return json_response(await services.database.read(lambda reader: _read_stats(reader, since)))
 
 

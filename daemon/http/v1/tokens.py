@@ -70,9 +70,9 @@ class KeyRotationResult(ResponseBody, frozen=True):
 @operation(ResultPage[TokenRecord], query=PageQuery)
 async def list_tokens(request: web.Request) -> web.Response:
     """Return the tokens, the revoked and the lately expired too; never what they say."""
-    wanted = read_query(request, PageQuery)
-    found = await get_auth(request).tokens.list_tokens(after=wanted.after, limit=wanted.limit + 1)
-    return page_response(found, wanted.limit, lambda record: record.id)
+    query = read_query(request, PageQuery)
+    found = await get_auth(request).tokens.list_tokens(after=query.after, limit=query.limit + 1)
+    return page_response(found, query.limit, lambda record: record.id)
 
 
 @routes.post("/v1/tokens")

@@ -22,7 +22,7 @@ MAX_MISTAKES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """The bounds of one door, which a test may want smaller; times are seconds."""
+    """The bounds of one server, which a test may want smaller; times are seconds."""
 
     clients: int = 1000
     """How many may listen at once."""

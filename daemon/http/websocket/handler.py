@@ -53,15 +53,15 @@ class WebSocketConnection:
         request: web.Request,
         socket: web.WebSocketResponse,
         listener: ClientQueue,
-        room: ClientRegistry,
-        house: HttpServices,
+        registry: ClientRegistry,
+        services: HttpServices,
         identity: Identity | None,
     ) -> None:
         self._request = request
         self._socket = socket
         self._listener = listener
-        self._room = room
-        self._house = house
+        self._registry = registry
+        self._services = services
         self._identity = identity
         self._stream: ClientStream | None = None
 
@@ -70,7 +70,7 @@ class WebSocketConnection:
         reading = asyncio.create_task(self._guard(self._run_reader(subscription)))
         writing = asyncio.create_task(self._guard(self._listener.run_writer()))
         try:
-            ended, wait = self._listener.ended, self._room.limits.recheck
+            ended, wait = self._listener.ended, self._registry.limits.recheck
             while not (await asyncio.wait({ended}, timeout=wait))[0]:
                 await self._guard(self._recheck())
             return ended.result()
@@ -97,17 +97,19 @@ class WebSocketConnection:
             log.exception("stream_failed")
             self._listener.close_with(frames.CLOSE_INTERNAL_ERROR)
 
-    async def _run_reader(self, wanted: SubscriptionRequest) -> None:
+    async def _run_reader(self, subscription: SubscriptionRequest) -> None:
         """Let the client in, and do what it asks for until it goes."""
         if self._identity is None:
-            with self._room.unauthenticated_slot(self._listener):
-                wanted, self._identity = await self._sign_in(wanted)
-        with self._room.signed_in_slot(self._listener):
-            await self._run_stream(self._identity, wanted)
+            with self._registry.unauthenticated_slot(self._listener):
+                subscription, self._identity = await self._sign_in(subscription)
+        with self._registry.signed_in_slot(self._listener):
+            await self._run_stream(self._identity, subscription)
 
-    async def _sign_in(self, wanted: SubscriptionRequest) -> tuple[SubscriptionRequest, Identity]:
+    async def _sign_in(
+        self, subscription: SubscriptionRequest
+    ) -> tuple[SubscriptionRequest, Identity]:
         """Take the first message; what it says goes before what the address said."""
-        seconds = self._room.limits.sign_in
+        seconds = self._registry.limits.sign_in
         try:
             async with asyncio.timeout(seconds):
                 said = await self._receive()
@@ -119,14 +121,14 @@ class WebSocketConnection:
         identity = await authenticate_first_message(self._request, message.token)
         named = {name: getattr(message, name) for name in SubscriptionRequest.__struct_fields__}
         given = {name: value for name, value in named.items() if value is not None}
-        return msgspec.structs.replace(wanted, **given), identity
+        return msgspec.structs.replace(subscription, **given), identity
 
-    async def _run_stream(self, identity: Identity, wanted: SubscriptionRequest) -> None:
+    async def _run_stream(self, identity: Identity, subscription: SubscriptionRequest) -> None:
         """Begin the stream, and change it as the client asks; answer what can't be understood."""
-        hub = await self._room.open_hub(self._house)
-        stream = ClientStream(self._house, hub, self._listener, identity.scopes)
+        hub = await self._registry.open_hub(self._services)
+        stream = ClientStream(self._services, hub, self._listener, identity.scopes)
         self._stream = stream
-        stream.start(wanted)
+        stream.start(subscription)
         for _ in range(MAX_MISTAKES + 1):
             try:
                 while True:
@@ -160,16 +162,16 @@ def _require_subscribe(said: object) -> SubscribeFrame:
 
 
 CLIENT_REGISTRY: Final = web.AppKey("stream", ClientRegistry)
-"""Who is connected to a door."""
+"""Who is connected to a server."""
 
 
 def install_websocket(application: web.Application, limits: StreamLimits | None = None) -> None:
-    """Let a door serve the stream; at its shutdown every client is closed with 1012."""
-    room = ClientRegistry(limits or StreamLimits())
-    application[CLIENT_REGISTRY] = room
+    """Let a server serve the stream; at its shutdown every client is closed with 1012."""
+    registry = ClientRegistry(limits or StreamLimits())
+    application[CLIENT_REGISTRY] = registry
 
     async def close(_application: web.Application) -> None:
-        await room.close()
+        await registry.close()
 
     application.on_shutdown.append(close)
 
@@ -180,18 +182,18 @@ async def serve_websocket(request: web.Request) -> web.StreamResponse:
     Whoever the handshake did not name signs in with the first message.
     """
     _require_subprotocol(request)
-    room, house, wanted = (
+    registry, services, subscription = (
         request.app[CLIENT_REGISTRY],
         get_services(request),
         read_subscription_query(request),
     )
     identity = request.get(IDENTITY)
     if identity is not None:
-        check_subscription(wanted, identity.scopes)
+        check_subscription(subscription, identity.scopes)
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
-        heartbeat=room.limits.ping,
-        timeout=room.limits.close,
+        heartbeat=registry.limits.ping,
+        timeout=registry.limits.close,
         max_msg_size=MAX_MESSAGE_BYTES,
         compress=False,  # it costs 100 KiB for each client, and a copy of each frame
     )
@@ -201,9 +203,11 @@ async def serve_websocket(request: web.Request) -> web.StreamResponse:
         return socket
     if line is None:
         return socket
-    listener = ClientQueue(line, sink.drain, room.limits.queue)
-    ending = await WebSocketConnection(request, socket, listener, room, house, identity).run(wanted)
-    await _close(socket, line, ending, room.limits.linger)
+    listener = ClientQueue(line, sink.drain, registry.limits.queue)
+    ending = await WebSocketConnection(request, socket, listener, registry, services, identity).run(
+        subscription
+    )
+    await _close(socket, line, ending, registry.limits.linger)
     return socket
 
 

@@ -36,12 +36,14 @@ class FilterGroup:
 
     def send_events(self, batch: Sequence[EventFrame]) -> None:
         """Offer what is wanted of a batch to everybody; nobody is waited for."""
-        wanted = [told for told in batch if self.event_filter.matches(told.topic, told.session)]
-        if not wanted:
+        matching = [
+            event for event in batch if self.event_filter.matches(event.topic, event.session)
+        ]
+        if not matching:
             return
-        data = b"".join(told.frame for told in wanted)
-        self._enqueue(data, len(wanted))
-        self._through = max([self._through, *(told.seq for told in wanted if told.seq)])
+        data = b"".join(event.frame for event in matching)
+        self._enqueue(data, len(matching))
+        self._through = max([self._through, *(event.seq for event in matching if event.seq)])
 
     def send_through(self, seq: int) -> None:
         """Let everybody know that nothing of theirs is missing up to `seq`, if that is news."""
@@ -58,22 +60,22 @@ log = structlog.get_logger("stream")
 
 
 class EventHub:
-    """The listeners that are up to date. `on_end` is told when they can't be told any more."""
+    """The listeners that are up to date. `on_close` is called when they can't be told any more."""
 
     def __init__(
-        self, house: HttpServices, limits: StreamLimits, on_close: Callable[[CloseReason], None]
+        self, services: HttpServices, limits: StreamLimits, on_close: Callable[[CloseReason], None]
     ) -> None:
-        self._house = house
+        self._services = services
         self._limits = limits
         self._on_end = on_close
-        self._news = EventFeed(house.database, house.bus, limits.bus)
+        self._feed = EventFeed(services.database, services.bus, limits.bus)
         self._groups: dict[EventFilter, FilterGroup] = {}
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Hear the house from now on."""
-        await self._news.start()
+        """Hear the event feed from now on."""
+        await self._feed.start()
         self._tasks = [
             asyncio.create_task(self._run_feed(), name="stream"),
             asyncio.create_task(self._run_through(), name="stream-through"),
@@ -84,17 +86,17 @@ class EventHub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._news.close()
+        self._feed.close()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the house is still heard."""
+        """Whether the event feed is still heard."""
         return not self._tasks[0].done()
 
     @property
     def seq(self) -> int:
         """The last stored event that was told here."""
-        return self._news.seq
+        return self._feed.seq
 
     async def wait_for_seq(self, seq: int) -> None:
         """Return once the event with this seq was told; it must have been committed."""
@@ -115,10 +117,10 @@ class EventHub:
                 del self._groups[interest]
 
     async def _run_feed(self) -> None:
-        """Tell the news until the house closes; then everybody must connect again."""
+        """Send the events until the daemon closes; then everybody must connect again."""
         ending = CLOSE_RESTARTING
         try:
-            async for batch in self._news.batches():
+            async for batch in self._feed.batches():
                 self._broadcast(batch)
                 await asyncio.sleep(0)  # the listeners' own tasks come in between
         except (SubscriberLagged, StorageError) as error:
@@ -130,7 +132,7 @@ class EventHub:
 
     def _broadcast(self, batch: Sequence[PublishedEvent]) -> None:
         if self._groups:
-            epoch, now = self._house.database.epoch, self._house.clock.now()
+            epoch, now = self._services.database.epoch, self._services.clock.now()
             encoded = [build_event_frame(each.event, each.seq, epoch, now) for each in batch]
             for group in tuple(self._groups.values()):
                 group.send_events(encoded)
@@ -145,12 +147,12 @@ class EventHub:
 
 
 class ClientRegistry:
-    """The listeners of one door, signed in or not, and the hub that they hear."""
+    """The clients of one server, signed in or not, and the hub that they hear."""
 
     def __init__(self, limits: StreamLimits) -> None:
         self.limits = limits
         self._listeners: set[ClientQueue] = set()
-        self._strangers: set[ClientQueue] = set()
+        self._unauthenticated: set[ClientQueue] = set()
         self._hub: EventHub | None = None
         self._opening = asyncio.Lock()
 
@@ -162,32 +164,32 @@ class ClientRegistry:
 
     @contextlib.contextmanager
     def unauthenticated_slot(self, listener: ClientQueue) -> Iterator[None]:
-        """Keep a place for one who has not signed in: strangers can't take everybody's."""
-        with _take_slot(self._strangers, listener, self.limits.unauthenticated):
+        """Keep a place for one who has not signed in: others can't take everybody's."""
+        with _take_slot(self._unauthenticated, listener, self.limits.unauthenticated):
             yield
 
     @property
     def connected(self) -> int:
         """How many are connected, signed in or not."""
-        return len(self._listeners) + len(self._strangers)
+        return len(self._listeners) + len(self._unauthenticated)
 
-    async def open_hub(self, house: HttpServices) -> EventHub:
+    async def open_hub(self, services: HttpServices) -> EventHub:
         """Return the hub, opened; a new one where the old one hears nothing any more."""
         async with self._opening:
             if self._hub is None or not self._hub.is_alive:
                 await self._close_hub()
-                hub = EventHub(house, self.limits, self.close_all)
+                hub = EventHub(services, self.limits, self.close_all)
                 await hub.open()
                 self._hub = hub
             return self._hub
 
     def close_all(self, ending: CloseReason) -> None:
         """Let every connection end."""
-        for listener in (*self._listeners, *self._strangers):
+        for listener in (*self._listeners, *self._unauthenticated):
             listener.close_with(ending)
 
     async def close(self) -> None:
-        """End everything; the door waits until all have gone."""
+        """End everything; the server waits until all have gone."""
         self.close_all(CLOSE_RESTARTING)
         await self._close_hub()
 

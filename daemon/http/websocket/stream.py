@@ -39,7 +39,7 @@ class StreamSnapshot:
 
 
 def read_snapshot(reader: Reader) -> StreamSnapshot:
-    """Return the committed state; in REST's words, not in the rooms' memory."""
+    """Return the committed state; in REST's words, not in the services' memory."""
     return StreamSnapshot(
         seq=event_log.get_high_water(reader),
         sessions=[build_session_view(record) for record in sessions.list_sessions(reader)],
@@ -73,23 +73,27 @@ class ClientStream:
     """What one client hears, with the rights that it has."""
 
     def __init__(
-        self, house: HttpServices, hub: EventHub, listener: ClientQueue, scopes: Collection[Scope]
+        self,
+        services: HttpServices,
+        hub: EventHub,
+        listener: ClientQueue,
+        scopes: Collection[Scope],
     ) -> None:
-        self._house = house
+        self._services = services
         self._hub = hub
         self._listener = listener
         self._scopes = scopes
         self._interest = EventFilter(frozenset(), frozenset())
 
     def start(self, subscription: SubscriptionRequest) -> None:
-        """Greet, and begin with what is wanted; raise what :func:`start_of` raises."""
+        """Greet, and begin with what is wanted; raise what :func:`check_subscription` raises."""
         start = check_subscription(subscription, self._scopes)
-        database, now = self._house.database, self._house.clock.now()
+        database, now = self._services.database, self._services.clock.now()
         self._listener.enqueue(frames.build_hello_frame(database, self._hub.seq, now))
         self._start_from(start)
 
     async def resubscribe(self, subscription: SubscriptionRequest) -> None:
-        """Begin anew with what is wanted now; raise what :func:`start_of` raises.
+        """Begin anew with what is wanted now; raise what :func:`check_subscription` raises.
 
         Who only wants less goes on from where it is; who wants more gets a fresh snapshot.
         """
@@ -97,7 +101,7 @@ class ClientStream:
         await self._listener.wait_started()
         self._hub.leave(self._listener)
         if start.after is None and start.event_filter.is_subset_of(self._interest):
-            start = replace(start, after=self._hub.seq, epoch=self._house.database.epoch)
+            start = replace(start, after=self._hub.seq, epoch=self._services.database.epoch)
         self._start_from(start)
 
     def close(self) -> None:
@@ -109,10 +113,12 @@ class ClientStream:
         self._listener.schedule_start(partial(self._catch_up, start))
 
     async def _catch_up(self, start: StreamStart) -> None:
-        """Offer what the client lacks, in order and without a hole, then let it hear the news."""
+        """Offer what the client lacks, in order and without a hole, then let it hear new events."""
         seq = await self._get_initial_seq(start)
         while seq != self._hub.seq:
-            page = await self._house.database.read(partial(event_feed.read_replay_page, after=seq))
+            page = await self._services.database.read(
+                partial(event_feed.read_replay_page, after=seq)
+            )
             if page.gap is not None:
                 seq = await self._resync(page.gap)
             elif seq > self._hub.seq:
@@ -130,7 +136,7 @@ class ClientStream:
         """Return the seq of the state that the client has, or was just given."""
         if start.after is None:
             return await self._send_snapshot()
-        if start.epoch != self._house.database.epoch:
+        if start.epoch != self._services.database.epoch:
             return await self._resync(ReplayGap.EPOCH_CHANGED)
         return start.after
 
@@ -139,10 +145,10 @@ class ClientStream:
         return await self._send_snapshot()
 
     async def _send_snapshot(self) -> int:
-        database = self._house.database
+        database = self._services.database
         taken = await database.read(read_snapshot)
         self._listener.enqueue(
-            build_snapshot_frame(taken, database.epoch, self._house.rulesets, self._scopes)
+            build_snapshot_frame(taken, database.epoch, self._services.rulesets, self._scopes)
         )
         await self._listener.drain()
         return taken.seq
@@ -156,16 +162,16 @@ class ClientStream:
     def _encode_events(
         self, events: list[CommittedEvent], interest: EventFilter
     ) -> Iterator[bytes]:
-        epoch = self._house.database.epoch
+        epoch = self._services.database.epoch
         for event in events:
             if event.type in interest.topics:  # the cheap question first
-                told = frames.build_logged_event_frame(event, epoch)
-                if interest.matches(told.topic, told.session):
-                    yield told.frame
+                frame = frames.build_logged_event_frame(event, epoch)
+                if interest.matches(frame.topic, frame.session):
+                    yield frame.frame
 
     def _send_qr_codes(self, interest: EventFilter) -> None:
         """Tell the pairing codes that are on show: the log does not have them."""
-        sessions, now = self._house.sessions, self._house.clock.now()
+        sessions, now = self._services.sessions, self._services.clock.now()
         for view in sessions.views():
             shown = sessions.qr(view.name)
             if shown and interest.matches(shown.type, view.name):

@@ -279,7 +279,7 @@ async def test_a_stream_that_broke_begins_anew_for_the_next(
     """A house whose news end ends its listeners; whoever connects then is heard afresh."""
     async with stream.subscribe(token) as client:
         hub = await stream.registry.open_hub(stream.services)
-        hub._news.close()  # noqa: SLF001 - what only a closing bus does
+        hub._feed.close()  # noqa: SLF001 - what only a closing bus does
         assert (await client.read_close())[0] == 1012
     async with stream.subscribe(token) as client:
         await stream.commit_halts()
