@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.events import SessionChanged
-from daemon.sessions.dependencies import SessionDependencies
 from daemon.sessions.status import build_session_changed
 from statemachines.session import ConnectionState
 from storage import audit, sessions
+from storage.db import Database
 from storage.sessions import SessionRecord
 from storage.tx import Tx
 
@@ -27,11 +27,11 @@ class SessionRepository:
     stored again every second, and until then nothing may be sent.
     """
 
-    def __init__(self, record: SessionRecord, dependencies: SessionDependencies) -> None:
+    def __init__(self, record: SessionRecord, database: Database) -> None:
         self.record = record
         self.retry_at: datetime | None = None
         self._stored = record
-        self._dependencies = dependencies
+        self._database = database
 
     @property
     def is_stored(self) -> bool:
@@ -66,7 +66,7 @@ class SessionRepository:
                 audit.insert_audit_entry(tx, at=at, who=who, action=action, subject=record.name)
 
         try:
-            await self._dependencies.database.write(job, urgent=True)
+            await self._database.write(job, urgent=True)
         except Exception as error:
             self.retry_at = at + STORE_RETRY_INTERVAL
             if who:

@@ -69,7 +69,7 @@ class Session:
 
     def __init__(self, record: SessionRecord, dependencies: SessionDependencies) -> None:
         self.dependencies = dependencies
-        self.repository = SessionRepository(record, dependencies)
+        self.repository = SessionRepository(record, dependencies.database)
         self.channel = dependencies.channels[record.channel]
         self.connection: SessionConnection | None = None
         self._name = record.name
