@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from statemachines.vocabulary import BuiltinChannel, MessageKind
 
-
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Monday is the first, as in `datetime.date.weekday`."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from storage.times import format_timestamp, parse_timestamp
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 if TYPE_CHECKING:

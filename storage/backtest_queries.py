@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from storage.column_formats import format_timestamp
 from storage.connections import connect_for_reading
 from storage.evidence import EvidenceKind
-from storage.times import format_timestamp
 from storage.tx import Reader
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from statemachines.message import LEFT_OR_UNCERTAIN_STATES, LEFT_STATES, MessageState
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.messages import MessageRecord, message_from_row
 from storage.sql_text import format_sql_list
 from storage.suppressions import IS_CONTACT_SUPPRESSED
-from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3

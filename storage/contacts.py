@@ -11,8 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
-from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 _CONTACT_TABLES: Final = (

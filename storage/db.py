@@ -18,6 +18,7 @@ from typing import Final, ParamSpec, TypeVar
 from sqlite_utils import Migrations
 
 from storage import event_log
+from storage.column_formats import utc_now
 from storage.connections import ReaderPool, connect_for_writing
 from storage.errors import DatabaseClosed, translate_disk_errors
 from storage.events import CommittedEvent
@@ -25,7 +26,6 @@ from storage.identity import DatabaseIdentity
 from storage.migrations import TransactionStep
 from storage.opening import do_nothing, prepare_database, update_anchor
 from storage.state_folder import FolderLock, StateFolder
-from storage.times import utc_now
 from storage.tx import Reader, Tx
 from storage.writer import Writer
 

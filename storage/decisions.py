@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from storage.json_columns import encode_json
-from storage.times import format_timestamp, parse_timestamp
+from storage.column_formats import encode_json, format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3

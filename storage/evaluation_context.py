@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from statemachines.message import (
-    CANCELLABLE_STATES,
-    LEFT_STATES,
-    MAYBE_LEFT_STATES,
-    MessageState,
-)
+from statemachines.message import CANCELLABLE_STATES, LEFT_STATES, MAYBE_LEFT_STATES, MessageState
 from statemachines.vocabulary import MessageKind
 from storage import (
     contacts,
@@ -26,10 +21,10 @@ from storage import (
     spends,
     suppressions,
 )
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.evidence import EvidenceKind
 from storage.spends import FIRST_CONTACT_KINDS
 from storage.sql_text import format_sql_list
-from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.evidence import Evidence

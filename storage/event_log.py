@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.events import CommittedEvent
-from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 

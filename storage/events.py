@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from storage.times import format_timestamp
+from storage.column_formats import format_timestamp
 
 
 class StorableEvent(Protocol):

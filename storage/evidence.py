@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from storage.times import format_timestamp, parse_timestamp
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 

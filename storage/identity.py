@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from storage.column_formats import format_timestamp
 from storage.errors import DatabaseCloned
 from storage.event_log import get_high_water
 from storage.state_folder import StateFolder, write_durably
-from storage.times import format_timestamp
 from storage.tx import Reader, Tx
 
 MACHINE_ID_FILE: Final = Path("/etc/machine-id")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from statemachines.message import LEFT_STATES, MessageState
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.sql_text import format_sql_list
-from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 # Fewer than MAYBE_LEFT_STATES: a link that was only shown, or a message that is just leaving, does

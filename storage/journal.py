@@ -20,9 +20,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.errors import SuppressionKeyLost, classify_disk_error
 from storage.state_folder import StateFolder, create_durably
-from storage.times import format_timestamp, parse_timestamp
 
 KEY_BYTES: Final = 32
 _CHECKSUM_DIGITS: Final = 16

@@ -21,9 +21,9 @@ from statemachines.message import (
 )
 from statemachines.vocabulary import MessageKind
 from storage import spends
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.errors import StorageError
 from storage.sql_text import format_sql_list
-from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlite_utils import Migrations
 
+from storage.column_formats import utc_now
 from storage.connections import connect_for_writing
 from storage.errors import DatabaseCloned, DatabaseMissing, translate_disk_errors
 from storage.identity import (
@@ -25,7 +26,6 @@ from storage.integrity import check_database_file, check_state_folder
 from storage.journal import load_suppression_key
 from storage.migrations import TransactionStep, apply_migrations
 from storage.state_folder import FolderLock, StateFolder, create_durably
-from storage.times import utc_now
 from storage.tx import Reader, Tx
 
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from statemachines.prospect import ValidationState
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.ids import new_id
-from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Cell, Reader, Tx
 
 if TYPE_CHECKING:

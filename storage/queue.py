@@ -16,9 +16,9 @@ from statemachines.message import (
 )
 from statemachines.vocabulary import BuiltinChannel, MessageKind, WaitsFor
 from storage import receipts
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.messages import MessageRecord, message_from_row, require_message, transition_message
 from storage.sql_text import format_sql_list
-from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx

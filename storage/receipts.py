@@ -11,8 +11,8 @@ from typing import Final
 
 from statemachines.message import MessageState, TransitionActor, is_legal_transition
 from storage import messages
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.messages import MessageRecord
-from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 _STATE_BY_RECEIPT_KIND: Final = {

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from statemachines.message import SETTLED_STATES
+from storage.column_formats import format_timestamp
 from storage.sql_text import format_sql_list
-from storage.times import format_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Tx

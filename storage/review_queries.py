@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import prospect_reviews
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.console_queries import ListedMessage
 from storage.messages import message_from_row
 from storage.prospect_reviews import CURRENT_PROSPECT_REVIEW
@@ -18,7 +19,6 @@ from storage.prospects import ProspectRecord, prospect_from_row
 from storage.queue import NEEDS_REVIEW
 from storage.sql_text import format_sql_list
 from storage.suppressions import IS_CONTACT_SUPPRESSED
-from storage.times import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     import sqlite3

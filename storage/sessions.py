@@ -10,7 +10,7 @@ from sqlite3 import Row
 from typing import Any
 
 from statemachines.session import ConnectionState, PhoneState, SendingState
-from storage.times import format_timestamp, parse_timestamp
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 

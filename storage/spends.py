@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from storage.times import format_timestamp, parse_timestamp
+from storage.column_formats import format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx

@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
-from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Parameters, Reader, Tx
 
 _ACTIVE_OF_CONTACT = (

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from statemachines.message import LEFT_OR_UNCERTAIN_STATES, PASSING_STATES, MessageState
+from storage.column_formats import parse_timestamp
 from storage.sql_text import format_sql_list
-from storage.times import parse_timestamp
 
 if TYPE_CHECKING:
     from storage.tx import Reader

@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.times import format_timestamp, parse_timestamp
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
 

@@ -12,9 +12,9 @@ from statemachines.message import MessageState
 from statemachines.prospect import CHECKABLE_STATES, DECIDED_STATES, ValidationState
 from statemachines.session import CAN_SEND_STATES
 from statemachines.vocabulary import BuiltinChannel, WaitsFor
+from storage.column_formats import format_timestamp, parse_timestamp
 from storage.prospects import ProspectRecord, prospect_from_row
 from storage.sql_text import format_sql_list
-from storage.times import format_timestamp, parse_timestamp
 from storage.tx import Reader
 
 _WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{WaitsFor.CHECKED}'"

@@ -35,10 +35,10 @@ HOOKS = "hooks: pluggy is touched by its manager, and for the markers"
 TOOLS = "tools: what writes pages and plants faults is no part of the product"
 
 PLANTED = [
-    (ROOMS, "storage/times.py", "import daemon.errors"),
-    (ROOMS, "storage/times.py", "import rules.verdict"),
-    (ROOMS, "rules/verdict.py", "import storage.times"),
-    (ROOMS, "statemachines/machine.py", "import storage.times"),
+    (ROOMS, "storage/column_formats.py", "import daemon.errors"),
+    (ROOMS, "storage/column_formats.py", "import rules.verdict"),
+    (ROOMS, "rules/verdict.py", "import storage.column_formats"),
+    (ROOMS, "statemachines/machine.py", "import storage.column_formats"),
     (ROOMS, "statemachines/machine.py", "import rules.verdict"),
     (LAYERS, "daemon/errors.py", "import daemon.settings"),
     (LAYERS, "daemon/bus.py", "import daemon.hookspecs"),
@@ -47,7 +47,7 @@ PLANTED = [
     (LAYERS, "daemon/worker_protocol.py", "import daemon.errors"),
     (LEAF, "daemon/worker_protocol.py", "import statemachines.machine"),
     (PLUGIN_VIEW, "daemon/plugins/planted.py", "import daemon.settings"),
-    (PLUGIN_VIEW, "daemon/plugins/planted.py", "import storage.times"),
+    (PLUGIN_VIEW, "daemon/plugins/planted.py", "import storage.column_formats"),
     (PLUGIN_DOOR, "daemon/bus.py", "import daemon.plugins"),
     (PURITY, "rules/verdict.py", "import asyncio"),
     (PURITY, "statemachines/machine.py", "import aiohttp"),
@@ -58,7 +58,7 @@ PLANTED = [
     (HOST, "rules/engine.py", "import durable.lang"),
     (HOOKS, "daemon/bus.py", "from pluggy import PluginManager"),
     (TOOLS, "daemon/bus.py", "import tools.rule_schemas"),
-    (TOOLS, "storage/times.py", "import tools.rule_schemas"),
+    (TOOLS, "storage/column_formats.py", "import tools.rule_schemas"),
 ]
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import rules
 from rules.examples import baseline_facts
 from storage import triggers
+from storage.column_formats import encode_json, format_timestamp
 from storage.db import Database
-from storage.json_columns import encode_json
 from storage.migrations import MIGRATIONS
-from storage.times import format_timestamp
 from storage.tx import Tx
 
 FIRST_DECISION_AT = datetime(2026, 3, 2, 14, tzinfo=UTC)

@@ -10,7 +10,7 @@ import rules
 from bench.decision.workload import sent_counts
 from bench.processes import measure, serve_orders
 from rules.examples import baseline_facts
-from storage.json_columns import encode_json
+from storage.column_formats import encode_json
 
 
 @cache

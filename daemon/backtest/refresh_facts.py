@@ -15,7 +15,7 @@ from rules.facts import FactType
 from rules.replay import Replay
 from rules.ruleset import to_hashable_json
 from storage.backtest_queries import DecisionBatch
-from storage.times import parse_timestamp
+from storage.column_formats import parse_timestamp
 from storage.tx import Reader
 
 _SCORE, _TEXT = "prospect.score_contactabilidad", "message.text"

@@ -39,26 +39,31 @@ async def render_metrics(services: HttpServices, event_counts: EventCounts, lag:
         int(bool(await services.halt.get_current())),
     )
     _add_rule_gauges(registry, services.ruleset_service.get_status())
-    registry.register(
-        _StoredCounters(
-            ("decisions", "Decisions of the gate by verdict.", "verdict", verdicts),
-            ("events", "Events since the start.", "type", event_counts.events),
-            (
-                "gate_faults",
-                "Judgements that failed closed.",
-                "reason_code",
-                event_counts.gate_faults,
-            ),
-            (
-                "plugin_failures",
-                "Hooks that raised or ran late.",
-                "plugin",
-                event_counts.plugin_failures,
-            ),
-            ("writer_commits", "Transactions on the disk.", "", {"": services.database.commits}),
-        )
-    )
+    registry.register(_build_counters(verdicts, event_counts, services.database.commits))
     return generate_latest(registry)
+
+
+def _build_counters(
+    verdicts: Mapping[str, int], event_counts: EventCounts, commits: int
+) -> _StoredCounters:
+    """Return what only grows: decisions, events, faults, commits."""
+    return _StoredCounters(
+        ("decisions", "Decisions of the gate by verdict.", "verdict", verdicts),
+        ("events", "Events since the start.", "type", event_counts.events),
+        (
+            "gate_faults",
+            "Judgements that failed closed.",
+            "reason_code",
+            event_counts.gate_faults,
+        ),
+        (
+            "plugin_failures",
+            "Hooks that raised or ran late.",
+            "plugin",
+            event_counts.plugin_failures,
+        ),
+        ("writer_commits", "Transactions on the disk.", "", {"": commits}),
+    )
 
 
 def _add_rule_gauges(registry: CollectorRegistry, state: RulesetStatus) -> None:

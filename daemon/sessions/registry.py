@@ -23,8 +23,7 @@ from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
 from daemon.events import SessionDeleted, SessionQrShown
 from daemon.plugin_manager import Plugins
 from daemon.sessions.connection import CLOSE_SECONDS, run_with_timeout, unlink_device
-from daemon.sessions.dependencies import SessionDependencies
-from daemon.sessions.session import Session
+from daemon.sessions.session import Session, SessionDependencies
 from daemon.sessions.signal_mapping import ConnectionTrigger
 from daemon.sessions.status import SessionView, build_session_changed, build_session_view
 from daemon.settings import Settings

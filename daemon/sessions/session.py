@@ -1,14 +1,20 @@
-"""One session: all changes to its state, connection and timers go through its mailbox."""
+"""The services and callbacks that every session is given."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, TypeAlias
 
 import structlog
 
-from daemon.api.permit import Permit
+from daemon.api.clock import Clock
+from daemon.api.permit import Permit, PermitVerifier
 from daemon.api.signals import (
     KeepAlive,
     Paired,
@@ -19,6 +25,7 @@ from daemon.api.signals import (
     Signal,
 )
 from daemon.api.transport import (
+    Channel,
     NumberAnswer,
     OnWhatsApp,
     OpenContext,
@@ -27,6 +34,7 @@ from daemon.api.transport import (
     SendResult,
     SessionInfo,
 )
+from daemon.bus import EventBus
 from daemon.events import SessionQrShown
 from daemon.sessions.connection import (
     NOT_CONNECTED,
@@ -34,7 +42,6 @@ from daemon.sessions.connection import (
     SessionConnection,
     store_with_retries,
 )
-from daemon.sessions.dependencies import SessionDependencies
 from daemon.sessions.mailbox import Mailbox
 from daemon.sessions.repository import SessionRepository
 from daemon.sessions.signal_mapping import (
@@ -55,7 +62,30 @@ from statemachines.session import (
     PhoneState,
     SendingState,
 )
+from storage.db import Database
 from storage.sessions import SessionRecord
+
+SignalSink: TypeAlias = Callable[[str, Any], Awaitable[object]]
+"""Stores a signal of a session, by name; awaited before the next signal is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDependencies:
+    """The ports of a session. ``sinks`` take what must never be lost, by kind of signal."""
+
+    clock: Clock
+    database: Database
+    bus: EventBus
+    verifier: PermitVerifier
+    channels: Mapping[str, Channel]
+    channel_options: Mapping[str, Mapping[str, object]]
+    folder: Path
+    rng: Random
+    sinks: Mapping[type[Signal], SignalSink]
+    on_ready: Callable[[str], None]
+    refused_signals: Counter[str] = field(default_factory=Counter)
+    """How many signals each session could make nothing of."""
+
 
 log = structlog.get_logger("sessions")
 

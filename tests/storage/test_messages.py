@@ -14,8 +14,8 @@ import pytest
 from daemon.events import MessageChanged, decode_event
 from statemachines.message import MessageState, is_legal_transition
 from storage import messages, queue
+from storage.column_formats import format_timestamp
 from storage.messages import MessageStateConflict
-from storage.times import format_timestamp
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY
 from tests.helpers.services.contacts import ANA, BETO, ContactServices, open_contact_services

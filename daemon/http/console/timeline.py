@@ -17,12 +17,12 @@ from statemachines.message import MessageState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import audit, evidence, inbound, timeline_queries
 from storage.audit import AuditEntry
+from storage.column_formats import parse_timestamp
 from storage.evidence import EvidenceKind
 from storage.inbound import InboundRecord
 from storage.prospects import ProspectRecord
 from storage.sessions import SessionHistoryEntry
 from storage.timeline_queries import MessageHistoryRecord
-from storage.times import parse_timestamp
 from storage.tx import Reader
 
 

@@ -29,9 +29,9 @@ from daemon.http.services import HttpServices
 from daemon.outbox.forecast import SendForecast, forecast_message
 from statemachines.message import MessageState
 from storage import decisions, messages
+from storage.column_formats import parse_timestamp
 from storage.decisions import DecisionRecord
 from storage.messages import MessageRecord
-from storage.times import parse_timestamp
 from storage.tx import Reader
 
 routes = web.RouteTableDef()

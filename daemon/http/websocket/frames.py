@@ -16,9 +16,9 @@ from daemon.errors import LeadMasterError, Unavailable
 from daemon.events import DomainEvent, SessionQrShown, decode_event
 from daemon.http.version import VERSION
 from daemon.http.websocket.subscription import EventFilter
+from storage.column_formats import format_timestamp
 from storage.db import Database
 from storage.events import CommittedEvent
-from storage.times import format_timestamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from rules.facts import FACTS
 from rules.known_values import known_values
 from statemachines.message import MessageState
 from storage import prospects
+from storage.column_formats import format_timestamp
 from storage.evidence import EvidenceKind
 from storage.receipts import ReceiptRecord, store_receipt
-from storage.times import format_timestamp
 from tests.helpers.services.messaging import ANA, BETO, MessagingServices
 from tests.helpers.services.messaging_scenarios import send_first_messages
 from tests.helpers.transport import ScriptedSendResult

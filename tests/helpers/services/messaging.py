@@ -31,6 +31,7 @@ from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import contacts, decisions, evidence, messages, prospects, sessions, triggers
+from storage.column_formats import format_timestamp
 from storage.decisions import DecisionRecord
 from storage.events import CommittedEvent
 from storage.evidence import EvidenceKind
@@ -41,7 +42,6 @@ from storage.migrations import MIGRATIONS
 from storage.prospects import NewProspectRecord
 from storage.sessions import SessionRecord
 from storage.suppressions import SuppressionSource
-from storage.times import format_timestamp
 from storage.tx import Reader, Tx
 from tests.helpers.clock import FakeClock
 from tests.helpers.services.database import WatchedDatabase

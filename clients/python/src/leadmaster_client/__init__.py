@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from leadmaster_client.backoff import Backoff
-from leadmaster_client.errors import Refused
-from leadmaster_client.frames import Place, Snapshot
-from leadmaster_client.stream import EventStream
+from leadmaster_client.frames import Place, Refused, Snapshot
+from leadmaster_client.stream import Backoff, EventStream
 
 __all__ = ["Backoff", "EventStream", "Place", "Refused", "Snapshot"]

@@ -1,4 +1,4 @@
-"""The frames of the stream, from their JSON to what a program handles."""
+"""The frames of the stream, from their JSON to what a program handles, and the one refusal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from typing import Any
 import msgspec
 
 from leadmaster_client.events import BY_TYPE, Event, Halt, SessionState, UnknownEvent
+
+
+class Refused(Exception):
+    """The daemon refuses this client; to try again would not help.
+
+    `code` is stable, such as `token_revoked`; `hint` says what to do.
+    """
+
+    def __init__(self, code: str, sentence: str, hint: str = "") -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        self.sentence = sentence
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 
-from leadmaster_client.backoff import Backoff
-from leadmaster_client.errors import Refused
 from leadmaster_client.events import Event
-from leadmaster_client.frames import Frame, Place, Snapshot, event_of, frame_of, snapshot_of
+from leadmaster_client.frames import (
+    Frame,
+    Place,
+    Refused,
+    Snapshot,
+    event_of,
+    frame_of,
+    snapshot_of,
+)
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Waits between `first` and `most` seconds, doubling; each is cut by chance, to half at most.
+
+    One belongs to one stream.
+    """
+
+    first: float = 0.5
+    most: float = 30.0
+    rng: Random = field(default_factory=Random)
+    failures: int = 0
+
+    def next(self) -> float:
+        """Return the seconds to wait after one more failure."""
+        # The exponent is capped: after days of failures the power alone would be a huge number.
+        whole = min(self.most, math.ldexp(self.first, min(self.failures, 32)))
+        self.failures += 1
+        return whole * self.rng.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """Begin with short waits again."""
+        self.failures = 0
+
 
 PROTOCOL: Final = "leadmaster.v1"
 HEARTBEAT_SECONDS: Final = 30.0

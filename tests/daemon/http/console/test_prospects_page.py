@@ -12,8 +12,8 @@ from daemon.contacts.imports.options import IMPORT_COLUMNS
 from daemon.http.console.imports import COLUMN_ORDER, mask_cell
 from statemachines.message import MessageState
 from storage import imports, prospect_search
+from storage.column_formats import format_timestamp
 from storage.prospects import ProspectRecord
-from storage.times import format_timestamp
 from storage.tx import Tx
 from tests.helpers.client.console import (
     ANA_ROW,

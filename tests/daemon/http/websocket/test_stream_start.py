@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.auth import Scope
 from daemon.http.websocket.event_feed import REPLAY_PAGE_SIZE
 from storage import event_log
-from storage.times import format_timestamp
+from storage.column_formats import format_timestamp
 from tests.helpers.client.websocket import StreamServer, sequence_numbers
 
 

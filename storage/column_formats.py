@@ -1,9 +1,15 @@
-"""Timestamps in the database: UTC text of fixed width that sorts by time."""
+"""How moments and JSON documents stand in columns."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 _WIDTH: Final = len("YYYY-MM-DDTHH:MM:SS.mmmZ")
 
@@ -30,3 +36,23 @@ def parse_timestamp(text: str) -> datetime:
 def utc_now() -> datetime:
     """Tell the time, where no clock is handed in."""
     return datetime.now(UTC)
+
+
+def encode_json(document: Mapping[str, object]) -> str:
+    """Return the text of a document; a number that JSON has no word for (NaN) is null.
+
+    Raises ``TypeError`` for what is neither text, number, flag, list nor mapping.
+    """
+    return _encoder.encode(document).decode()
+
+
+def _to_plain_type(value: object) -> object:
+    """Return what a plugin's own kind of text or number is underneath."""
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    message = f"a document can't hold {type(value).__name__}"
+    raise TypeError(message)
+
+
+_encoder = msgspec.json.Encoder(order="sorted", enc_hook=_to_plain_type)
