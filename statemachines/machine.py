@@ -68,7 +68,7 @@ class IllegalTransition(ValueError):
 
 
 def restore_machine(machine_class: type[MachineT], stored: str) -> MachineT:
-    """Build a machine that stands in the stored state, without running any entry action.
+    """Build a machine in the stored state, without running any entry action.
 
     Raises UnknownState for a value that is none of the machine's.
     """
@@ -79,7 +79,7 @@ def restore_machine(machine_class: type[MachineT], stored: str) -> MachineT:
 
 
 def fire_event(machine: StrictMachine[StateT], event: StrEnum) -> StateT:
-    """Take the one legal move for this event and return the new state.
+    """Make the one legal transition for this event and return the new state.
 
     Raises IllegalMove, with the state unchanged, where there is none.
     """

@@ -13,7 +13,7 @@ from statemachines.vocabulary import BuiltinChannel
 
 
 class MessageState(StrEnum):
-    """Where a message stands; the same word in code, column, JSON and page."""
+    """The state of a message; the same word in code, column, JSON and page."""
 
     QUEUED = "queued"
     CLEARED = "cleared"
@@ -311,10 +311,10 @@ LIVE_STATES = frozenset(MessageState) - SETTLED_STATES
 """Still to be sent, on its way, or in doubt."""
 
 IN_FLIGHT_STATES = frozenset({MessageState.SENDING, MessageState.TAKEN, MessageState.REVEALED})
-"""In somebody's hands: at most one of these per contact."""
+"""Being sent, by the daemon or by a person: at most one of these per contact."""
 
 WAITING_STATES = source_states(MessageState.EXPIRED)
-"""In nobody's hands, and not sent yet: past its window each of these expires."""
+"""Not begun to be sent: past its window each of these expires."""
 
 LEASED_STATES = frozenset({MessageState.TAKEN, MessageState.REVEALED})
 """With an operator, until the lease is over."""
@@ -344,7 +344,7 @@ NOT_SENT_STATES = frozenset(
         MessageState.CANCELLED,
     }
 )
-"""Certainly not sent: a message that comes here from somebody's hands gets its budget back."""
+"""Certainly not sent: a message that comes here while being sent gets its budget back."""
 
 LEFT_STATES = frozenset(
     {

@@ -23,7 +23,7 @@ def code_lifetime_seconds(index: int) -> int:
 
 
 class QrState(StrEnum):
-    """Where one attempt to link a phone stands. A new attempt is a new life."""
+    """The state of one attempt to link a phone; a new attempt begins anew."""
 
     NONE = "none"
     ISSUED = "issued"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
-    """One look of the gate at one message. ``facts`` holds no text, only its hash."""
+    """One decision of the gate on one message. ``facts`` holds no text, only its hash."""
 
     id: str
     message: str

@@ -109,7 +109,7 @@ class WriteFailed(StorageError):
 
 
 class DiskFull(WriteFailed):
-    """There was no room left."""
+    """The disk was full."""
 
     code = "disk_full"
 

@@ -58,7 +58,7 @@ _FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
 
 @dataclass(frozen=True, slots=True)
 class FirstContactShare:
-    """So many of so many; ``of`` is `LATEST` at most."""
+    """So many of so many; ``total`` is `LATEST_FIRST_CONTACTS` at most."""
 
     count: int
     total: int
@@ -122,7 +122,7 @@ _COMPARED_TEXTS = 50
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """The session that would carry a message, and its phone number's standing."""
+    """The session that would send a message, and what its phone number may do."""
 
     name: str
     connection: str
@@ -137,7 +137,7 @@ class SessionContext:
 
 @dataclass(frozen=True, slots=True)
 class ContactHistory:
-    """What went before between us and the contact; counts are of messages that left."""
+    """What we sent to the contact before; counts are of messages that left, or may have."""
 
     sent_24h: int
     sent_7d: int
@@ -150,9 +150,9 @@ class ContactHistory:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationContext:
-    """One message's surroundings at ``at``. ``revision`` is compared when it is released.
+    """What the gate knows of one message at ``at``. ``revision`` is compared at the release.
 
-    ``reviewed`` is a person's word on the prospect that holds now. ``first_contacts`` are those
+    ``reviewed`` is a person's decision on the prospect that holds now. ``first_contacts`` are those
     of the session's number. ``campaign_sent`` is None without a campaign.
     """
 
@@ -175,7 +175,7 @@ class EvaluationContext:
 def read_evaluation_context(
     reader: Reader, message: MessageRecord, at: datetime
 ) -> EvaluationContext:
-    """Return the circumstances of a message as they are in this one read."""
+    """Return the context of a message as it is in this one read."""
     contact = message.contact
     session = read_session_context(reader, message.session, at)
     return EvaluationContext(
@@ -204,7 +204,7 @@ def read_evaluation_context(
 
 
 def read_session_context(reader: Reader, name: str, at: datetime) -> SessionContext:
-    """Return the session's standing; a KeyError for a name that is not there."""
+    """Return the context of a session; a KeyError for a name that is not there."""
     row = reader.one(
         "SELECT s.*, n.first_linked_at, n.banned_at, n.new_chats_stopped_at"
         " FROM sessions AS s LEFT JOIN numbers AS n ON n.phone = s.phone WHERE s.name = ?",

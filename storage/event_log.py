@@ -28,12 +28,6 @@ def list_events_after(reader: Reader, seq: int, limit: int) -> list[CommittedEve
     ]
 
 
-def get_oldest_seq(reader: Reader) -> int | None:
-    """Return the first sequence number that is still kept, or None when the log is empty."""
-    seq: int | None = reader.value("SELECT min(seq) FROM events")
-    return seq
-
-
 def get_high_water(reader: Reader) -> int:
     """Return the highest sequence number ever given, 0 before the first; trimming keeps it."""
     return reader.value("SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0

@@ -37,16 +37,6 @@ class StorableEvent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PlainStorableEvent:
-    """An event that storage itself tells, where a table function knows all there is to say."""
-
-    type: str
-    at: datetime
-    subject: str
-    data: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
 class CommittedEvent:
     """An event with its place in the log. `seq` grows by one and is never given twice."""
 

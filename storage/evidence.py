@@ -14,7 +14,7 @@ from storage.tx import Reader, Tx
 
 
 class EvidenceKind(StrEnum):
-    """What a piece of evidence speaks of; the values each may take are in brackets."""
+    """The kind of a piece of evidence; the values each may take are in brackets."""
 
     PERMISSION = "permission"
     """[opted_in, relationship, public_source, none]: how we may write, and the source says why."""
@@ -25,7 +25,7 @@ class EvidenceKind(StrEnum):
     OWN_MESSAGE = "own_message"
     """[sent]: somebody typed to them on the phone itself."""
     ON_WHATSAPP = "on_whatsapp"
-    """[yes, no, unknown]: a check's answer, an inbound, or an operator's word."""
+    """[yes, no, unknown]: a check's answer, an inbound, or an operator's decision."""
     VALIDATION = "validation"
     """[validated, not_reachable, expired]: technical validation."""
     BOUNCE = "bounce"
@@ -57,7 +57,7 @@ def insert_evidence(
     source: str,
     quote: str = "",
 ) -> None:
-    """Append one piece; ``source`` says where we have it from, in a few words."""
+    """Append one piece; ``source`` says in a few words where it comes from."""
     tx.execute(
         "INSERT INTO evidence (contact, at, kind, value, source, quote) VALUES (?, ?, ?, ?, ?, ?)",
         (contact, format_timestamp(at), kind, value, source, quote),

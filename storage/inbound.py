@@ -84,7 +84,7 @@ def list_inbound(
     after: str = "",
     limit: int = 50,
 ) -> list[InboundRecord]:
-    """Return what contacts wrote, newest first, past the id ``after``; own words are left out."""
+    """Return what contacts wrote, newest first, past the id ``after``; own ones left out."""
     rows = reader.all(
         "SELECT * FROM inbound WHERE own = 0 AND (:contact = '' OR contact = :contact)"
         " AND (:session = '' OR session = :session) AND (:request = '' OR request = :request)"

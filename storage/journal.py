@@ -29,7 +29,7 @@ _CHECKSUM_DIGITS: Final = 16
 
 
 class JournalAction(StrEnum):
-    """What a line says about an alias."""
+    """Whether a line suppresses an alias or lifts its suppression."""
 
     SUPPRESSED = "suppressed"
     LIFTED = "lifted"

@@ -97,12 +97,12 @@ class MessageStateEvent:
 
 
 class MessageStateConflict(StorageError):
-    """The message is no longer where the caller thought: somebody else moved it first."""
+    """The message is not in the state that the caller expected: another change came first."""
 
     code = "moved_on"
 
     def __init__(self, message: str, state: str, target: str) -> None:
-        """Say where it stands and where it could not go."""
+        """Name the state that it has and the one that it could not take."""
         super().__init__(
             f"The message {message} is {state}, and can't become {target} from there.",
             "Look at the message again; it has moved meanwhile.",
@@ -172,7 +172,7 @@ def transition_message(
     who: str,
     **columns: object,
 ) -> MessageRecord:
-    """Move a message and set ``columns`` with it; raise :class:`MovedOn` if that is not legal now.
+    """Move a message and set ``columns`` with it; raise :class:`MessageStateConflict` if not legal.
 
     What a state does not carry is cleared: the deferral when it is deferred no
     more, the lease and the place in flight when it is in nobody's hands. What
@@ -275,7 +275,7 @@ def cancel_unsent_messages(
 
 
 def list_message_history(reader: Reader, message: str) -> list[sqlite3.Row]:
-    """Return the lines of a message's life, oldest first."""
+    """Return the rows of a message's history, oldest first."""
     return reader.all(
         "SELECT at, previous, state, reason_code, sentence, who FROM message_history"
         " WHERE message = ? ORDER BY id",

@@ -246,7 +246,7 @@ def list_sessions_with_cleared(reader: Reader, contact: str) -> list[str]:
 
 
 def list_messages_for_review(reader: Reader, limit: int) -> list[MessageRecord]:
-    """Return what needs a person's word, longest waiting first, deferred ones included."""
+    """Return the messages that need a person's decision, longest waiting first."""
     rows = reader.all(
         f"SELECT * FROM messages AS m WHERE {NEEDS_REVIEW} ORDER BY created_at, id LIMIT ?",
         (limit,),
@@ -257,7 +257,7 @@ def list_messages_for_review(reader: Reader, limit: int) -> list[MessageRecord]:
 def set_review_lease(
     tx: Tx, message: str, who: str | None, until: datetime | None
 ) -> MessageRecord:
-    """Note who looks at a waiting message, and until when; its state stays as it is."""
+    """Set or end the lease of who reviews a waiting message; its state stays as it is."""
     tx.execute(
         "UPDATE messages SET taken_by = ?, lease_until = ? WHERE id = ?",
         (who, until and format_timestamp(until), message),
@@ -266,7 +266,7 @@ def set_review_lease(
 
 
 def mark_message_reviewed(tx: Tx, message: str) -> MessageRecord:
-    """Note that a person has decided about a message that goes on waiting for something else."""
+    """Mark as reviewed a message that goes on waiting for something else."""
     tx.execute(
         "UPDATE messages SET needs_review = 0, taken_by = NULL, lease_until = NULL WHERE id = ?",
         (message,),

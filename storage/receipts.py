@@ -137,7 +137,7 @@ def _list_in_doubt(reader: Reader, contact: str) -> list[MessageRecord]:
 def _list_unknown_wire_ids(
     reader: Reader, message: MessageRecord, contact: str
 ) -> dict[str, datetime]:
-    """Return the ids nobody knows that arrived at this contact since the send began."""
+    """Return unknown ids with receipts of this contact since the send began, each with its time."""
     began = reader.value(
         "SELECT max(at) FROM message_history WHERE message = ? AND state = ?",
         (message.id, MessageState.SENDING),

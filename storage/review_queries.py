@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 MAX_UNKNOWN_ANSWERS: Final = 3
-"""After so many answers that say nothing only a person's word helps."""
+"""After so many checks without an answer only a person can decide."""
 
 _OUT_OF_REACH: Final = format_sql_list({ValidationState.NOT_REACHABLE, ValidationState.ERASED})
 _PROSPECT_OPEN: Final = (
@@ -58,7 +58,7 @@ _PROSPECTS_NEEDING_REVIEW: Final = (
 
 @dataclass(frozen=True, slots=True)
 class WaitingProspect:
-    """A prospect that waits for a person's word; ``sentence`` says why, ``since`` when it began."""
+    """A prospect that waits for a person's decision: why, and since when."""
 
     prospect: ProspectRecord
     sentence: str
@@ -101,10 +101,10 @@ def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
 def list_waiting_prospects(
     reader: Reader, band: range, at: datetime, limit: int
 ) -> list[WaitingProspect]:
-    """Return prospects that wait for a person's word on themselves: words to read come first.
+    """Return prospects that wait for a person's decision, those with messages to read first.
 
-    They wrote what a person should read, or their score lies in ``band``, and nobody's word on
-    them holds. Whoever stands in the queue for a message or a number already is not listed twice.
+    They wrote what a person should read, or their score lies in ``band``, and no decision on them
+    holds. Who is in the queue already, for a message or a number, is not listed twice.
     """
     rows = reader.all(
         f"{_PROSPECTS_NEEDING_REVIEW}"
@@ -115,7 +115,7 @@ def list_waiting_prospects(
 
 
 def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
-    """Return how many prospects wait for a person's word on themselves."""
+    """Return how many prospects wait for a person's decision."""
     n: int = reader.value(
         f"SELECT count(*) FROM ({_PROSPECTS_NEEDING_REVIEW})", _band_parameters(band, at)
     )
@@ -125,7 +125,7 @@ def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
 def get_waiting_prospect(
     reader: Reader, prospect: ProspectRecord, band: range, at: datetime
 ) -> WaitingProspect | None:
-    """Return why a prospect waits for a person's word on itself; None where it does not."""
+    """Return why a prospect waits for a person's decision; None where it does not."""
     row = reader.one(f"{_PROSPECTS_WITH_REASON} WHERE p.id = :prospect", {"prospect": prospect.id})
     if row is None:
         return None

@@ -58,7 +58,7 @@ SESSION_REGIONS = (
     ("sending", "sending"),
     ("desired", "desired"),
 )
-"""The word in the history, and the column, of everything whose moves are told."""
+"""Each region of the history with its column."""
 
 _COLUMNS = tuple(field.name for field in fields(SessionRecord))
 _IMMUTABLE_COLUMNS = {"name", "channel", "time_zone", "options", "created_at"}
@@ -81,7 +81,7 @@ def insert_session(tx: Tx, record: SessionRecord) -> None:
 
 
 def update_session(tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime) -> None:
-    """Store what a change made of a session, with a line of history for each region that moved."""
+    """Store a changed session, with a row of history for each region that changed."""
     if after.phone and after.phone != before.phone:
         ensure_number(tx, after.phone, at)
     settings = ", ".join(f"{column} = :{column}" for column in _MUTABLE_COLUMNS)
@@ -117,7 +117,7 @@ def is_session_name_used(reader: Reader, name: str) -> bool:
 
 
 def mark_session_deleted(tx: Tx, name: str, at: datetime) -> None:
-    """Take a session out of every list; its row stays, because its messages point to it."""
+    """Mark a session as deleted; its row stays, because its messages refer to it."""
     tx.execute("UPDATE sessions SET deleted_at = ? WHERE name = ?", (format_timestamp(at), name))
 
 

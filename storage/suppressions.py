@@ -31,7 +31,7 @@ The gate asks `is_contact_suppressed`, which looks at every alias."""
 
 
 class SuppressionSource(StrEnum):
-    """Whose word a suppression is. The contact's own is the strongest: no correction undoes it."""
+    """Who asked for a suppression. The contact's own is the strongest: no correction undoes it."""
 
     CONTACT = "contact"
     OPERATOR = "operator"
@@ -124,7 +124,7 @@ def suppress_aliases(
 
 
 def lift_suppressions(tx: Tx, hashes: Sequence[str], *, at: datetime, reason: str) -> None:
-    """Lift the suppression of these aliases. The journal hears of it after the commit."""
+    """Lift the suppression of these aliases. The journal is written after the commit."""
     tx.execute_many(
         "UPDATE suppressions SET lifted_at = ?, lifted_reason = ?"
         " WHERE alias_hash = ? AND lifted_at IS NULL",
@@ -170,7 +170,7 @@ def _is_suppression_missing(reader: Reader, entry: JournalEntry) -> bool:
 
 
 def _is_overridden_by(record: SuppressionRecord | None, source: SuppressionSource) -> bool:
-    """A new word changes what is not in force, and the contact's own replaces a weaker one."""
+    """Store a suppression that is not in force yet; the contact's own replaces a weaker one."""
     if record is None or record.lifted_at:
         return True
     return source is SuppressionSource.CONTACT and record.source is not SuppressionSource.CONTACT

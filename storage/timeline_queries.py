@@ -23,7 +23,7 @@ _PASSING: Final = format_sql_list(PASSING_STATES)
 
 @dataclass(frozen=True, slots=True)
 class ConversationEntry:
-    """One line of a conversation. An own one without `state` was typed on the phone itself."""
+    """One message of a conversation. One of ours without `state` was typed on the phone itself."""
 
     at: datetime
     ours: bool
@@ -32,7 +32,7 @@ class ConversationEntry:
 
     def __repr__(self) -> str:
         """Keep the body out of logs."""
-        return f"Said({self.at}, {'ours' if self.ours else 'theirs'})"
+        return f"ConversationEntry({self.at}, {'ours' if self.ours else 'theirs'})"
 
 
 @dataclass(frozen=True, slots=True)

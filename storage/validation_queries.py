@@ -22,7 +22,7 @@ _WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{Wai
 
 @dataclass(frozen=True, slots=True)
 class CheckSession:
-    """A session with an open line, and since when its number is linked here."""
+    """A connected session, and since when its number is linked here."""
 
     session: str
     phone: str
@@ -30,7 +30,7 @@ class CheckSession:
 
 
 def list_check_sessions(reader: Reader) -> list[CheckSession]:
-    """Return the sessions that have a line open, the longest linked first; none of a banned one."""
+    """Return the connected sessions whose number is not banned, the longest linked first."""
     rows = reader.all(
         "SELECT s.name, s.phone, n.first_linked_at FROM sessions AS s"
         " JOIN numbers AS n ON n.phone = s.phone"
@@ -50,7 +50,7 @@ def list_prospects_awaiting_check(
 ) -> list[str]:
     """Return prospects whose messages wait for a check, in the order of the oldest message.
 
-    Those who were asked about after ``asked_before`` are left out: the answer was no answer.
+    Those who were checked after ``checked_before`` are left out: that check had no answer.
     """
     rows = reader.all(
         "SELECT p.id FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"

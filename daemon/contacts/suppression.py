@@ -13,7 +13,7 @@ from functools import partial
 
 from daemon.api.clock import Clock
 from daemon.contacts.aliases import Aliases
-from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.errors import Conflict, NotFound, require_reason
 from daemon.events import ContactReopened, ContactSuppressed
 from storage import audit, contacts, messages, suppressions
 from storage.db import Database
@@ -73,7 +73,7 @@ class SuppressionService:
         self, targets: Sequence[str], *, source: SuppressionSource, reason: str, who: str
     ) -> list[SuppressionResult]:
         """Suppress all of them or, if the disk refuses, none; a list goes in by batches."""
-        at, stated_reason = self._clock.now(), _require_reason(reason)
+        at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> list[SuppressionResult]:
             people = [self.resolve_target(tx, target) for target in targets]
@@ -89,7 +89,7 @@ class SuppressionService:
 
         Raises :class:`Conflict` where it is the contact's own word, or where nothing is in force.
         """
-        at, stated_reason = self._clock.now(), _require_reason(reason)
+        at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> list[str]:
             person = self.resolve_target(tx, target)
@@ -316,9 +316,3 @@ def _cancel_waiting(tx: Tx, contact: str, at: datetime) -> int:
         who="suppression",
         commercial_only=False,
     )
-
-
-def _require_reason(reason: str) -> str:
-    if not reason.strip():
-        raise BadRequest("A reason is missing.", hint="Say why; it is kept in the audit.")
-    return reason.strip()

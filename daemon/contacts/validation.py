@@ -16,7 +16,7 @@ from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.clock_event import ClockEvent
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.validation_transitions import ValidationTransitions
-from daemon.errors import BadRequest, Conflict, NotFound, Unavailable
+from daemon.errors import Conflict, NotFound, Unavailable, require_reason
 from daemon.gate.scoring import Scoring
 from daemon.settings import Settings
 from statemachines.machine import IllegalTransition
@@ -142,8 +142,7 @@ class ValidationService:
         It expires like any other validation. Raises NotFound, BadRequest without a reason, and
         Conflict for a prospect whose data is erased.
         """
-        if not reason.strip():
-            raise BadRequest("A reason is missing.", hint="Say how you know; it is kept.")
+        stated_reason = require_reason(reason, hint="Say how you know; it is kept.")
         found = await self._require_prospect(prospect)
         now = self._clock.now()
 
@@ -153,11 +152,11 @@ class ValidationService:
                 prospects.require_prospect(tx, found.id),
                 validated=validated,
                 who=who,
-                reason=reason,
+                reason=stated_reason,
                 now=now,
             )
             audit.insert_audit_entry(
-                tx, now, who, "validate_by_hand", found.id, reason, {"validated": validated}
+                tx, now, who, "validate_by_hand", found.id, stated_reason, {"validated": validated}
             )
 
         try:

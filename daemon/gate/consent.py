@@ -62,14 +62,14 @@ def _latest_decline(evidence: Sequence[Evidence]) -> datetime | None:
 
 
 def _is_decline(piece: Evidence) -> bool:
-    """A list that says "no" refuses like the contact's own words."""
+    """Tell whether they said no, themselves or on an imported list."""
     return piece.kind is EvidenceKind.DECLINED or (
         piece.kind is EvidenceKind.PERMISSION and piece.value == Permission.REFUSED
     )
 
 
 def _is_welcoming_inbound(piece: Evidence) -> bool:
-    """They wrote, and what they wrote was no refusal."""
+    """Tell whether they wrote, and what they wrote was no refusal."""
     return piece.kind is EvidenceKind.INBOUND and piece.value not in _DECLINING_REQUESTS
 
 

@@ -57,7 +57,7 @@ def build_prospect_facts(
 
 
 def compute_validado(prospect: ProspectRecord, at: datetime) -> bool | None:
-    """Return `validado_tecnicamente` as of now: what has run out holds for nobody, swept or not."""
+    """Return `validado_tecnicamente` as of ``at``: None once it has run out, swept or not."""
     over = prospect.expires_at is not None and prospect.expires_at <= at
     return None if prospect.validado_tecnicamente and over else prospect.validado_tecnicamente
 
@@ -65,10 +65,10 @@ def compute_validado(prospect: ProspectRecord, at: datetime) -> bool | None:
 def compute_review_status(
     reason: str | None, review: ProspectReview | None, *, in_band: bool
 ) -> ReviewStatus:
-    """Return where the prospect itself stands in the review queue.
+    """Return the state of the prospect itself in the review queue.
 
-    ``asked``: why a person should look; ``said``: the word that holds; ``in_band``: its score is
-    one at which a person looks before we write.
+    ``reason``: why a person should look; ``review``: the decision that holds; ``in_band``: its
+    score is one at which a person looks before we write.
     """
     if reason:
         return "waiting"
@@ -147,7 +147,7 @@ def redact_facts(facts: Mapping[str, object], body_hash: str) -> Facts:
 
 
 def _derive_sending(message: MessageRecord, context: EvaluationContext) -> str:
-    """A person's phone needs no connection of ours, but a banned number is silent by hand too."""
+    """Return what may be sent: by hand without a connection, but never from a banned number."""
     if message.channel == BuiltinChannel.MANUAL:
         return "none" if context.session.banned else "all"
     return context.session.sending

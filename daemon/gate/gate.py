@@ -271,7 +271,7 @@ def _build_question(message: MessageRecord, message_facts: facts.Facts) -> Opini
 
 
 def _is_valid_opinion(opinion: Opinion) -> bool:
-    """Tell whether its words are ours: a plain "block" would be no effect, and block nothing."""
+    """Tell whether its effect is one of ours: a plain text "block" would block nothing."""
     defer = opinion.defer
     return isinstance(opinion.effect, VetoEffect) and (
         defer is None or (isinstance(defer, Defer) and isinstance(defer.kind, DeferKind))

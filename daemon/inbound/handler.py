@@ -62,7 +62,7 @@ _RENEWABLE_STATES = frozenset(
         ValidationState.EXPIRED,
     }
 )
-"""Whoever writes is on WhatsApp. What is known not to be reachable needs an operator's word."""
+"""Whoever writes is on WhatsApp; but a number known as not reachable needs an operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class ContactUpdater:
     def apply_inbound(
         self, tx: Tx, record: InboundRecord, context: InboundContext
     ) -> tuple[int, list[str]]:
-        """Store a message of theirs and all that follows from its words.
+        """Store a message of theirs and everything that follows from it.
 
         Returns how many messages it cancelled, and the hashes whose suppression it lifted.
         """
@@ -175,7 +175,7 @@ class ContactUpdater:
     def _apply_request(
         self, tx: Tx, record: InboundRecord, context: InboundContext
     ) -> tuple[int, list[str]]:
-        """Do what their words ask of us."""
+        """Do what their message asks of us: suppress, reopen, or ask for a review."""
         if record.request == ContactRequest.OPT_OUT:
             return self._suppress_contact(tx, record, context), []
         if record.request == ContactRequest.OPT_IN:

@@ -57,7 +57,7 @@ async def collect_effects(
 
 
 def _find_fault(effects: object) -> str:
-    """Return what is wrong with an answer: a stranger's code keeps no promise by itself."""
+    """Return what is wrong with a plugin's answer; empty where nothing is."""
     if not isinstance(effects, Sequence) or not all(
         isinstance(each, _EFFECT_TYPES) for each in effects
     ):

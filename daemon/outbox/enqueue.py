@@ -114,7 +114,7 @@ class SendRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Return what an idempotency key stands for: everything asked but the key."""
+        """Return the hash of everything in the request but the idempotency key."""
         asked = msgspec.json.encode(replace(self, key=None), order="sorted")
         return hashlib.sha256(asked).hexdigest()
 
@@ -205,7 +205,7 @@ class MessageEnqueuer:
         at: datetime,
         who: str,
     ) -> MessageRecord:
-        """Look at the key again inside the transaction: two callers may have come at once."""
+        """Insert, unless another caller has used the same key meanwhile."""
         if request.key and (found := messages.find_message_by_idempotency_key(tx, request.key)):
             return _require_same_request(found, request)
         contact = contacts.resolve_contact(tx, self._aliases.from_phone(recipient), at)
@@ -231,7 +231,7 @@ class MessageEnqueuer:
     def _compute_lifetime(
         self, tx: Tx, request: SendRequest, contact: str, at: datetime
     ) -> timedelta:
-        """Return how long a message may wait where nobody said: an answer is soon out of place."""
+        """Return how long a message may wait if the request does not say: an answer less long."""
         said = evidence.list_contact_evidence(tx, contact)
         if not request.campaign and derive_permission(said, at) is Permission.CONVERSATION:
             return timedelta(hours=self._settings.sending.reply_expires_hours)

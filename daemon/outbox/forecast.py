@@ -92,7 +92,7 @@ def _forecast_cleared(
 def _find_obstacle(
     reader: Reader, sessions: Sessions, message: MessageRecord, now: datetime
 ) -> str | None:
-    """Return what stands before any budget."""
+    """Return what keeps the message back before any budget does."""
     if halts.get_current_halt(reader) is not None:
         return WaitsFor.HALT
     if message.not_before is not None and message.not_before > now:

@@ -104,7 +104,7 @@ class Outbox:
         return message
 
     def wake(self, session: str | None = None) -> None:
-        """Look again at what may go through one session, or through all; and what is to judge."""
+        """Wake the evaluation, the timer, and the sender of one session or of all."""
         self._evaluation_wakeup.trigger()
         self._timer_wakeup.trigger()
         for name in self._senders if session is None else (session,):

@@ -30,7 +30,7 @@ class PacingSlot:
 
 
 _NEW_CHATS_STOPPED = PacingSlot(None, "new_chats_stopped", "New chats of this number are stopped.")
-"""The breaker is the number's: a person's hand does not reach around it."""
+"""The stop belongs to the number: sending by hand does not get round it."""
 
 
 class Pacing:

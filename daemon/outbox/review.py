@@ -54,7 +54,7 @@ class ReviewService:
         )
 
     async def take(self, message: str, who: str) -> MessageRecord:
-        """Take a message to look at, so that nobody else decides it meanwhile; no duty to.
+        """Take a message for review, so that nobody else decides it meanwhile. It is not required.
 
         Again by the same person it lengthens the lease. Raises :class:`Conflict` while another
         person has it. What was taken may still be withdrawn, and expires like the rest.
@@ -128,7 +128,7 @@ class ReviewService:
         return await self._database.write(job)
 
     async def list_prospects(self, band: range, limit: int = 100) -> Sequence[WaitingProspect]:
-        """Return the prospects that wait themselves, those whose words are to be read first.
+        """Return the prospects that wait for a decision, those with messages to read first.
 
         ``band`` is the live gate's: :attr:`daemon.rulesets.active.CompiledRulesets.review_band`.
         """

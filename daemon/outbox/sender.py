@@ -242,7 +242,7 @@ class SessionSender:
         return await self._database.read(query)
 
     async def _release_and_send(self, message: MessageRecord) -> bool:
-        """Take one message as far as it gets; False when its facts changed meanwhile."""
+        """Evaluate, release and send one message; False when its facts changed meanwhile."""
         evaluation = await self._gate.evaluate(message, EvaluationPhase.RELEASE)
         if not evaluation.is_allowed:
             return await self._evaluator.store_evaluation(evaluation) is not None

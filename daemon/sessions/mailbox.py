@@ -19,7 +19,7 @@ QUEUE_LIMIT = 256
 
 @dataclass(frozen=True, slots=True)
 class _MailboxJob:
-    """Something to do, and who waits for it, if somebody does."""
+    """A job, and the future of the caller that waits for it, if one does."""
 
     work: Callable[[], Awaitable[Any]]
     answer: asyncio.Future[Any] | None = None

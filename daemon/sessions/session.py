@@ -116,7 +116,7 @@ class Session:
 
     @property
     def record(self) -> SessionRecord:
-        """Return the session as it stands; what is not stored yet is stored again and again."""
+        """Return the present record; what could not be stored is tried again until it is."""
         return self.repository.record
 
     @property

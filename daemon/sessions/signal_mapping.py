@@ -36,7 +36,7 @@ class ConnectionTrigger:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOpened(Signal):
-    """The transport is open and has begun (said by the session's own line, not by a transport)."""
+    """The transport was opened (made by the session's connection, not by a transport)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ REFUSAL_TRIGGERS: dict[int, ConnectionTrigger] = {
 """By the platform's code; any other code is trouble on its side, and we come back later."""
 
 BAN_AND_BLOCK_CODES = frozenset({402, 403, 406})
-"""Codes of bans and blocks: they count even when the line that told them is closed already."""
+"""Codes of bans and blocks: they count even when their connection is closed already."""
 
 BAN_REASONS = {
     101: "banned_too_many_unknown_people",
@@ -129,7 +129,7 @@ def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger
 
 
 def is_valid_after_close(signal: Signal) -> bool:
-    """Return whether a signal counts although its line was closed before it could be taken."""
+    """Return whether a signal counts although its connection was closed before its turn."""
     return isinstance(signal, ConnectionRefused) and signal.code in BAN_AND_BLOCK_CODES
 
 

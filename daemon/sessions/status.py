@@ -92,7 +92,7 @@ STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
         ),
     }
 )
-"""Every state's words. The two PASSKEY words of WAHA are reserved."""
+"""The text of every state. The two PASSKEY words of WAHA are reserved."""
 
 REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
@@ -145,7 +145,7 @@ MISSING_PHONE_SENTENCE = (
 
 
 def describe_session(record: SessionRecord) -> StatusText:
-    """Return the words for a session as it stands."""
+    """Return the status text of a session."""
     state = STATE_TEXTS[record.connection]
     sentences = [_fill_sentence(REASON_SENTENCES.get(record.reason_code, state.sentence), record)]
     action = state.action
@@ -164,7 +164,7 @@ def describe_session(record: SessionRecord) -> StatusText:
 def build_session_changed(
     record: SessionRecord, at: datetime, sentence: str | None = None
 ) -> SessionChanged:
-    """Return the event that tells of a session as it stands."""
+    """Return the event with the present state of a session."""
     words = describe_session(record)
     return SessionChanged(
         subject=record.name,
@@ -247,7 +247,7 @@ class SessionView:
 
 
 def build_session_view(record: SessionRecord) -> SessionView:
-    """Return the view of a session as it stands."""
+    """Return the view of a session."""
     words = describe_session(record)
     return SessionView(
         name=record.name,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.client.commands import CLI_PHONE_SCRIPT, CLI_SETTINGS
+from tests.helpers.client.process import CLI_PHONE_SCRIPT, CLI_SETTINGS
 
 
 @pytest.fixture(scope="module")

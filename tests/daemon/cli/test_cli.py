@@ -13,21 +13,19 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-from daemon.cli.client import ControlClient
-from tests.helpers.client.commands import (
+from tests.helpers.client.process import (
     CLI_SETTINGS,
     DaemonCommands,
     build_cli_command,
+    poll_until,
     run_cli,
-    run_daemon_in_folder,
-    stop_daemon,
+    run_daemon_in_state_folder,
 )
 from tests.helpers.engines import ENGINE
 
@@ -41,17 +39,17 @@ LIST = (
 
 
 @pytest.fixture(scope="module")
-def here(folder: Path) -> Iterator[DaemonCommands]:
+def cli(folder: Path) -> Iterator[DaemonCommands]:
     """Return a daemon with one linked session and a short list of prospects."""
-    with run_daemon_in_folder(folder) as process:
-        daemon = DaemonCommands(folder, process)
+    with run_daemon_in_state_folder(folder) as process:
+        daemon = DaemonCommands(process)
         options = json.dumps({"script": str(folder / "script.json")})
         daemon("sessions", "add", "ventas", "--options", options, "--start")
         daemon("sessions", "qr", "ventas")
         (folder / "lista.csv").write_text(LIST, encoding="utf-8")
         daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
         yield daemon
-        assert stop_daemon(process)[0] == 0
+        assert process.stop() == 0
 
 
 def test_help_names_every_command() -> None:
@@ -87,11 +85,11 @@ def test_help_loads_no_server_and_no_tables() -> None:
     assert run_python(code) == "[]"
 
 
-def test_a_command_loads_no_server(here: DaemonCommands) -> None:
+def test_a_command_loads_no_server(cli: DaemonCommands) -> None:
     """A table is drawn without the server's libraries."""
     code = (
         "import sys; from daemon.cli.main import run_command;"
-        f"run_command(['--socket', {str(here.folder / 'control.sock')!r}, 'sessions', 'list']);"
+        f"run_command(['--socket', {str(cli.folder / 'control.sock')!r}, 'sessions', 'list']);"
         "print('aiohttp' in sys.modules, 'sqlite3' in sys.modules)"
     )
     assert run_python(code) == "False False"
@@ -160,36 +158,36 @@ def test_settings_name_every_problem(tmp_path: Path) -> None:
     assert "nonsense: there is no such section" in ran.err
 
 
-def test_sessions_are_listed_in_the_servers_words(here: DaemonCommands) -> None:
+def test_sessions_are_listed_in_the_servers_words(cli: DaemonCommands) -> None:
     """The table shows state and sentence; JSON is the daemon's answer."""
-    assert "judged by two engines" in here("status").out
-    assert "ready" in here("sessions", "list").out
-    session = here("sessions", "list", "--json").document["items"][0]
+    assert "judged by two engines" in cli("status").out
+    assert "ready" in cli("sessions", "list").out
+    session = cli("sessions", "list", "--json").document["items"][0]
     assert (session["name"], session["state"], session["sentence"]) == ("ventas", "ready", "Ready.")
 
 
-def test_a_qr_is_drawn_and_followed_to_ready(here: DaemonCommands) -> None:
+def test_a_qr_is_drawn_and_followed_to_ready(cli: DaemonCommands) -> None:
     """In a pipe each code is drawn once and each state is a line; it ends when linked."""
-    (here.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
-    options = json.dumps({"script": str(here.folder / "slow.json"), "seed": 9})
-    added = here("sessions", "add", "soporte", "--options", options)
+    (cli.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
+    options = json.dumps({"script": str(cli.folder / "slow.json"), "seed": 9})
+    added = cli("sessions", "add", "soporte", "--options", options)
     assert added.out.startswith("soporte: stopped")
-    here("sessions", "start", "soporte", "--json")
-    said = here("sessions", "qr", "soporte").out
+    cli("sessions", "start", "soporte", "--json")
+    said = cli("sessions", "qr", "soporte").out
     assert "code 1 of 6" in said
     assert "▄" in said
     assert said.splitlines()[-1] == "soporte: ready — Ready."
-    assert here("sessions", "stop", "soporte").out.startswith("soporte: stopped")
-    assert here("sessions", "delete", "soporte", "--yes").out == "soporte: deleted\n"
+    assert cli("sessions", "stop", "soporte").out.startswith("soporte: stopped")
+    assert cli("sessions", "delete", "soporte", "--yes").out == "soporte: deleted\n"
 
 
-def test_on_a_terminal_the_code_is_redrawn_in_place(here: DaemonCommands) -> None:
+def test_on_a_terminal_the_code_is_redrawn_in_place(cli: DaemonCommands) -> None:
     """Somebody who looks sees the countdown, and the code goes when it was scanned."""
-    (here.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
-    options = json.dumps({"script": str(here.folder / "slow.json"), "seed": 11})
-    here("sessions", "add", "cuarta", "--options", options, "--start")
+    (cli.folder / "slow.json").write_text('{"scan_after": 55}', encoding="utf-8")
+    options = json.dumps({"script": str(cli.folder / "slow.json"), "seed": 11})
+    cli("sessions", "add", "cuarta", "--options", options, "--start")
     ours, theirs = pty.openpty()
-    following = build_cli_command("--state-dir", str(here.folder), "sessions", "qr", "cuarta")
+    following = build_cli_command("--state-dir", str(cli.folder), "sessions", "qr", "cuarta")
     with subprocess.Popen(following, stdout=theirs, stderr=subprocess.DEVNULL) as process:
         os.close(theirs)
         seen = b""
@@ -197,225 +195,219 @@ def test_on_a_terminal_the_code_is_redrawn_in_place(here: DaemonCommands) -> Non
             while chunk := os.read(ours, 65536):
                 seen += chunk
     os.close(ours)
-    here("sessions", "delete", "cuarta", "--yes")
+    cli("sessions", "delete", "cuarta", "--yes")
     assert process.returncode == 0
     assert b"s left" in seen
     assert "ready — Ready.".encode() in seen
 
 
-def test_a_code_can_be_shown_once_or_as_json(here: DaemonCommands) -> None:
+def test_a_code_can_be_shown_once_or_as_json(cli: DaemonCommands) -> None:
     """`--once` draws the present code; without one there is a sentence."""
-    options = json.dumps({"script": str(here.folder / "never.json")})
-    (here.folder / "never.json").write_text('{"scan_after": null}', encoding="utf-8")
-    here("sessions", "add", "tercera", "--options", options, "--start", "--json")
-    until = time.monotonic() + 10
-    while here.run_unchecked("sessions", "qr", "tercera", "--once").status:
-        assert time.monotonic() < until
-    assert here("sessions", "qr", "tercera", "--json").document["code"]
-    here("sessions", "delete", "tercera", "--yes", "--json")
-    assert here.run_unchecked("sessions", "qr", "ventas", "--once").status == 2
+    options = json.dumps({"script": str(cli.folder / "never.json")})
+    (cli.folder / "never.json").write_text('{"scan_after": null}', encoding="utf-8")
+    cli("sessions", "add", "tercera", "--options", options, "--start", "--json")
+    drawn = lambda: cli.run_unchecked("sessions", "qr", "tercera", "--once").status == 0  # noqa: E731
+    poll_until(drawn, "a code on show")
+    assert cli("sessions", "qr", "tercera", "--json").document["code"]
+    cli("sessions", "delete", "tercera", "--yes", "--json")
+    assert cli.run_unchecked("sessions", "qr", "ventas", "--once").status == 2
 
 
-def test_deleting_asks_first(here: DaemonCommands) -> None:
+def test_deleting_asks_first(cli: DaemonCommands) -> None:
     """A no deletes nothing; where nobody can answer, the sentence names --yes."""
-    ran = here.run_unchecked("sessions", "delete", "ventas", text="n\n")
+    ran = cli.run_unchecked("sessions", "delete", "ventas", text="n\n")
     assert (ran.status, "declined: Nothing was deleted." in ran.err) == (2, True)
-    silent = here.run_unchecked("sessions", "delete", "ventas")
+    silent = cli.run_unchecked("sessions", "delete", "ventas")
     assert (silent.status, "--yes" in silent.err) == (2, True)
-    assert here("sessions", "list", "--json").document["items"]
+    assert cli("sessions", "list", "--json").document["items"]
 
 
-def test_a_message_is_held_explained_and_rejected(here: DaemonCommands) -> None:
+def test_a_message_is_held_explained_and_rejected(cli: DaemonCommands) -> None:
     """From the send to the story: each step says what is and why."""
-    sent = here("send", PHONE, "Hola Ana", "--wait", "--key", "a1", "--json").document
-    again = here("send", PHONE, "Hola Ana", "--key", "a1").out
+    sent = cli("send", PHONE, "Hola Ana", "--wait", "--key", "a1", "--json").document
+    again = cli("send", PHONE, "Hola Ana", "--key", "a1").out
     assert again.startswith(sent["id"])
-    _await_state(here, sent["id"], "held")
-    assert sent["id"] in here("review", "list").out
-    story = here("queue", "show", sent["id"]).out
+    _await_state(cli, sent["id"], "held")
+    assert sent["id"] in cli("review", "list").out
+    story = cli("queue", "show", sent["id"]).out
     assert "An old acquaintance" in story
     assert "first_time_relationship" in story
-    assert "points" not in here("queue", "list", "--state", "sent").out
-    assert "first_time_relationship" in here("rules", "explain", sent["id"]).out
-    found = here("rules", "explain", sent["id"], "--json").document
-    again = here("rules", "explain", found["decision"], "--json").document
+    assert "points" not in cli("queue", "list", "--state", "sent").out
+    assert "first_time_relationship" in cli("rules", "explain", sent["id"]).out
+    found = cli("rules", "explain", sent["id"], "--json").document
+    again = cli("rules", "explain", found["decision"], "--json").document
     assert again["lines"] == found["lines"]
-    told = here("review", "reject", sent["id"], "--reason", "not now, please")
+    told = cli("review", "reject", sent["id"], "--reason", "not now, please")
     assert told.out.startswith(f"{sent['id']}: blocked")
-    gone = here.run_unchecked("queue", "cancel", sent["id"], "--reason", "too late")
+    gone = cli.run_unchecked("queue", "cancel", sent["id"], "--reason", "too late")
     assert (gone.status, gone.err.partition(":")[0]) == (2, "conflict")
 
 
-def _await_state(here: DaemonCommands, message: str, state: str) -> None:
-    client = ControlClient(here.folder / "control.sock")
-    until = time.monotonic() + 15
-    while (found := client.get("messages", message)["message"]["state"]) != state:
-        assert time.monotonic() < until, f"{found}, not {state}"
-        time.sleep(0.05)
+def _await_state(cli: DaemonCommands, message: str, state: str) -> None:
+    read = cli.daemon.client.get
+    poll_until(lambda: read("messages", message)["message"]["state"] == state, f"it is {state}")
 
 
-def test_a_message_waits_and_is_cancelled(here: DaemonCommands) -> None:
+def test_a_message_waits_and_is_cancelled(cli: DaemonCommands) -> None:
     """What has not left can be cancelled, and only what is in doubt be settled."""
-    sent = here("send", PHONE, "Otra cosa, Ana", "--wait", "--json").document
-    _await_state(here, sent["id"], "held")
-    settled = here.run_unchecked("queue", "settle", sent["id"], "failed", "--reason", "I think so")
+    sent = cli("send", PHONE, "Otra cosa, Ana", "--wait", "--json").document
+    _await_state(cli, sent["id"], "held")
+    settled = cli.run_unchecked("queue", "settle", sent["id"], "failed", "--reason", "I think so")
     assert settled.status == 2
-    assert "cancelled" in here("queue", "cancel", sent["id"], "--reason", "not needed").out
-    listed = here("queue", "list", "--state", "cancelled", "--limit", "1", "--json").document
+    assert "cancelled" in cli("queue", "cancel", sent["id"], "--reason", "not needed").out
+    listed = cli("queue", "list", "--state", "cancelled", "--limit", "1", "--json").document
     assert listed["items"][0]["id"] == sent["id"]
 
 
-def test_a_message_is_approved_and_sent(here: DaemonCommands) -> None:
+def test_a_message_is_approved_and_sent(cli: DaemonCommands) -> None:
     """A person's approval of this very message lets it go, and it is read."""
-    sent = here("send", PHONE, "¿Nos vemos el jueves, Ana?", "--wait", "--json").document
-    _await_state(here, sent["id"], "held")
-    approved = here("review", "approve", sent["id"], "--reason", "I know her", "--json").document
+    sent = cli("send", PHONE, "¿Nos vemos el jueves, Ana?", "--wait", "--json").document
+    _await_state(cli, sent["id"], "held")
+    approved = cli("review", "approve", sent["id"], "--reason", "I know her", "--json").document
     assert approved["id"] == sent["id"]
-    _await_state(here, sent["id"], "read")
-    assert "WhatsApp acknowledged it" in here("queue", "show", sent["id"]).out
+    _await_state(cli, sent["id"], "read")
+    assert "WhatsApp acknowledged it" in cli("queue", "show", sent["id"]).out
 
 
-def test_an_import_asks_reports_and_writes_its_rejects(
-    here: DaemonCommands, tmp_path: Path
-) -> None:
+def test_an_import_asks_reports_and_writes_its_rejects(cli: DaemonCommands, tmp_path: Path) -> None:
     """Preview, question, report; the rejects go to a file; a no imports nothing."""
     file = tmp_path / "otra.csv"
     file.write_text("quien;numero\nEva;+5491141230001\nNo;nada\n", encoding="utf-8")
-    declined = here.run_unchecked("prospects", "import", str(file), text="n\n")
+    declined = cli.run_unchecked("prospects", "import", str(file), text="n\n")
     assert declined.status == 2
-    silent = here.run_unchecked("prospects", "import", str(file))
+    silent = cli.run_unchecked("prospects", "import", str(file))
     assert silent.status == 2
     assert silent.err.splitlines()[-2:] == [
         "unanswered: Nothing was imported. The question got no answer.",
         "hint: Say yes beforehand: the same command with --yes",
     ]
-    program = here.run_unchecked("prospects", "import", str(file), "--json")
+    program = cli.run_unchecked("prospects", "import", str(file), "--json")
     assert json.loads(program.err.splitlines()[-1])["code"] == "unanswered"
     rejects = tmp_path / "rejects.csv"
     arguments = ("--map", "phone=numero", "--map", "name=quien", "--origin", "feria")
-    said = here(
+    said = cli(
         "prospects", "import", str(file), *arguments, "--rejects", str(rejects), text="y\n"
     ).out
     assert "1 accepted" in said
     assert "1 rejected" in said
     assert rejects.read_text(encoding="utf-8").startswith("record,reason_code,sentence\n3,")
-    again = here("prospects", "import", str(file), *arguments, "--yes")
+    again = cli("prospects", "import", str(file), *arguments, "--yes")
     assert "imported before" in again.out
-    report = here("prospects", "import", str(file), *arguments, "--yes", "--json").document
+    report = cli("prospects", "import", str(file), *arguments, "--yes", "--json").document
     assert report["repeated"] is True
 
 
-def test_an_import_that_makes_no_sense_is_refused(here: DaemonCommands, tmp_path: Path) -> None:
+def test_an_import_that_makes_no_sense_is_refused(cli: DaemonCommands, tmp_path: Path) -> None:
     """A wrong map is the user's error; a file without numbers names its headers."""
     file = tmp_path / "x.csv"
     file.write_text("a;b\n1;2\n", encoding="utf-8")
-    wrong = here.run_unchecked("prospects", "import", str(file), "--map", "phone")
+    wrong = cli.run_unchecked("prospects", "import", str(file), "--map", "phone")
     assert (wrong.status, wrong.err.partition(":")[0]) == (2, "usage")
-    refused = here.run_unchecked("prospects", "import", str(file), "--yes")
+    refused = cli.run_unchecked("prospects", "import", str(file), "--yes")
     assert (refused.status, refused.err.partition(":")[0]) == (2, "import_rejected")
-    quiet = here.run_unchecked("prospects", "import", str(file), "--yes", "--json")
+    quiet = cli.run_unchecked("prospects", "import", str(file), "--yes", "--json")
     assert quiet.status == 2
 
 
-def test_prospects_are_listed_shown_checked_and_validated(here: DaemonCommands) -> None:
+def test_prospects_are_listed_shown_checked_and_validated(cli: DaemonCommands) -> None:
     """A prospect by number: score, evidence, a check and an operator's word."""
-    assert "Ana Paz" in here("prospects", "list", "--text", "ana").out
-    shown = here("prospects", "show", PHONE).out
+    assert "Ana Paz" in cli("prospects", "list", "--text", "ana").out
+    shown = cli("prospects", "show", PHONE).out
     for word in ("score_contactabilidad", "relationship", "evidence"):
         assert word in shown
-    assert here("prospects", "show", PHONE, "--json").document["suppressed"] is False
-    told = here("prospects", "validate", PHONE, "--reason", "I called her").out
+    assert cli("prospects", "show", PHONE, "--json").document["suppressed"] is False
+    told = cli("prospects", "validate", PHONE, "--reason", "I called her").out
     assert "validated" in told
-    assert "on WhatsApp" in here("prospects", "check", PHONE).out
-    here("prospects", "add", "+5491141230077", "--origin", "feria")
-    first = here("prospects", "list", "--limit", "1")
+    assert "on WhatsApp" in cli("prospects", "check", PHONE).out
+    cli("prospects", "add", "+5491141230077", "--origin", "feria")
+    first = cli("prospects", "list", "--limit", "1")
     assert "There are more: --after" in first.out
-    assert here.run_unchecked("prospects", "show", "pro_none").status == 2
+    assert cli.run_unchecked("prospects", "show", "pro_none").status == 2
 
 
-def test_suppressing_listing_and_lifting(here: DaemonCommands) -> None:
+def test_suppressing_listing_and_lifting(cli: DaemonCommands) -> None:
     """An operator's entry can be corrected; the table says since when and why."""
     other = "+5491141230009"
-    here("suppress", "add", other, "--reason", "asked by phone")
-    assert "asked by phone" in here("suppress", "list").out
-    here("suppress", "lift", other, "--reason", "wrong person")
-    again = here.run_unchecked("suppress", "lift", other, "--reason", "wrong person", "--json")
+    cli("suppress", "add", other, "--reason", "asked by phone")
+    assert "asked by phone" in cli("suppress", "list").out
+    cli("suppress", "lift", other, "--reason", "wrong person")
+    again = cli.run_unchecked("suppress", "lift", other, "--reason", "wrong person", "--json")
     assert again.status == 2
-    assert here("suppress", "add", other, "--reason", "asked", "--json").document["new"] >= 1
-    assert here("suppress", "lift", other, "--reason", "a mistake", "--json").status == 0
+    assert cli("suppress", "add", other, "--reason", "asked", "--json").document["new"] >= 1
+    assert cli("suppress", "lift", other, "--reason", "a mistake", "--json").status == 0
 
 
-def test_by_hand_from_take_to_confirmed(here: DaemonCommands, tmp_path: Path) -> None:
+def test_by_hand_from_take_to_confirmed(cli: DaemonCommands, tmp_path: Path) -> None:
     """A number that was found, not asked, is written to by a person."""
     file = tmp_path / "guia.csv"
     file.write_text("phone\n+5491141235001\n+5491141235002\n", encoding="utf-8")
-    here("prospects", "import", str(file), "--yes")
-    assert "Nothing is to be sent by hand" in here("manual", "list").out
-    sent = here("send", "+5491141235001", "Buenas, vimos su local", "--json").document
-    _await_state(here, sent["id"], "cleared")
-    assert sent["id"] in here("manual", "list").out
-    taken = here("manual", "take", sent["id"]).out
+    cli("prospects", "import", str(file), "--yes")
+    assert "Nothing is to be sent by hand" in cli("manual", "list").out
+    sent = cli("send", "+5491141235001", "Buenas, vimos su local", "--json").document
+    _await_state(cli, sent["id"], "cleared")
+    assert sent["id"] in cli("manual", "list").out
+    taken = cli("manual", "take", sent["id"]).out
     assert taken.startswith(f"{sent['id']}: taken")
     assert "Yours until 2026-03-0" in taken
-    assert f"Next: leadmaster --state-dir {here.folder} manual reveal {sent['id']}" in taken
-    assert "confirmed" not in here("manual", "return", sent["id"]).out
-    here("manual", "take", sent["id"], "--json")
-    assert "https://wa.me/" in here("manual", "reveal", sent["id"]).out
-    assert "confirmed_by_hand" in here("manual", "confirm", sent["id"]).out
-    other = here("send", "+5491141235002", "Buenas tardes a todos", "--json").document
-    _await_state(here, other["id"], "cleared")
-    here("manual", "take", other["id"])
-    link = here("manual", "reveal", other["id"], "--json").document["link"]
+    assert f"Next: leadmaster --state-dir {cli.folder} manual reveal {sent['id']}" in taken
+    assert "confirmed" not in cli("manual", "return", sent["id"]).out
+    cli("manual", "take", sent["id"], "--json")
+    assert "https://wa.me/" in cli("manual", "reveal", sent["id"]).out
+    assert "confirmed_by_hand" in cli("manual", "confirm", sent["id"]).out
+    other = cli("send", "+5491141235002", "Buenas tardes a todos", "--json").document
+    _await_state(cli, other["id"], "cleared")
+    cli("manual", "take", other["id"])
+    link = cli("manual", "reveal", other["id"], "--json").document["link"]
     assert link.startswith("https://wa.me/")
-    assert "cancelled" in here("manual", "cancel", other["id"], "--reason", "closed shop").out
+    assert "cancelled" in cli("manual", "cancel", other["id"], "--reason", "closed shop").out
 
 
-def test_a_message_by_hand_says_what_is_next(here: DaemonCommands, tmp_path: Path) -> None:
+def test_a_message_by_hand_says_what_is_next(cli: DaemonCommands, tmp_path: Path) -> None:
     """It needs a person with a phone, so any session's number will do; it says how it is taken."""
     (tmp_path / "guia.csv").write_text("phone\n+5491141235003\n", encoding="utf-8")
-    here("prospects", "import", str(tmp_path / "guia.csv"), "--yes")
-    said = here("send", "+5491141235003", "Buenas tardes", "--channel", "manual", "--wait").out
-    assert f"leadmaster --state-dir {here.folder} manual take msg_" in said
-    refused = here.run_unchecked("send", PHONE, "Buenas tardes", "--channel", "cloud").err
+    cli("prospects", "import", str(tmp_path / "guia.csv"), "--yes")
+    said = cli("send", "+5491141235003", "Buenas tardes", "--channel", "manual", "--wait").out
+    assert f"leadmaster --state-dir {cli.folder} manual take msg_" in said
+    refused = cli.run_unchecked("send", PHONE, "Buenas tardes", "--channel", "cloud").err
     assert "there is no session on the channel 'cloud'" in refused
     assert "sessions add NAME --channel cloud" in refused
 
 
-def test_every_list_is_json_for_programs(here: DaemonCommands) -> None:
+def test_every_list_is_json_for_programs(cli: DaemonCommands) -> None:
     """Each list answers with `items` and `next`, whatever is in it."""
     for words in (("review",), ("manual",), ("suppress",), ("prospects",), ("queue",)):
-        document = here(*words, "list", "--json").document
+        document = cli(*words, "list", "--json").document
         assert document.keys() >= {"items", "next"}, words
 
 
-def test_halt_and_resume(here: DaemonCommands) -> None:
+def test_halt_and_resume(cli: DaemonCommands) -> None:
     """The stop says who and why, and how to lift it."""
-    assert f"leadmaster --state-dir {here.folder} resume" in here("halt", "a drill").out
-    assert here("halt", "another", "--json").document["reason"] == "a drill"
-    assert "halted since" in here("status").out
-    assert "a drill" in here("queue", "list").out
-    assert here("status", "--json").document["halt"]["reason"] == "a drill"
-    assert "resumed" in here("resume", "over").out
-    assert here.run_unchecked("resume", "over", "--json").status == 2
+    assert f"leadmaster --state-dir {cli.folder} resume" in cli("halt", "a drill").out
+    assert cli("halt", "another", "--json").document["reason"] == "a drill"
+    assert "halted since" in cli("status").out
+    assert "a drill" in cli("queue", "list").out
+    assert cli("status", "--json").document["halt"]["reason"] == "a drill"
+    assert "resumed" in cli("resume", "over").out
+    assert cli.run_unchecked("resume", "over", "--json").status == 2
 
 
-def test_tail_tells_the_log(here: DaemonCommands) -> None:
+def test_tail_tells_the_log(cli: DaemonCommands) -> None:
     """From the beginning, narrowed, ended after so many; words or JSON lines."""
-    words = here("tail", "--after", "0", "--until", "5").out
+    words = cli("tail", "--after", "0", "--until", "5").out
     assert len(words.splitlines()) == 5
     assert not set("{}[]'") & set(words)
     assert "files: " in words
-    assert " UTC" in here("tail", "--after", "0", "--until", "1", TZ="UTC").out
-    assert " UTC-03" in here("tail", "--after", "0", "--until", "1", TZ="<-03>3").out
-    said = here("tail", "--after", "0", "--until", "2", "--type", "session.changed", "--json").out
+    assert " UTC" in cli("tail", "--after", "0", "--until", "1", TZ="UTC").out
+    assert " UTC-03" in cli("tail", "--after", "0", "--until", "1", TZ="<-03>3").out
+    said = cli("tail", "--after", "0", "--until", "2", "--type", "session.changed", "--json").out
     assert {json.loads(line)["type"] for line in said.splitlines()} == {"session.changed"}
-    assert here.run_unchecked("tail", "--type", "no.such").status == 2
+    assert cli.run_unchecked("tail", "--type", "no.such").status == 2
 
 
-def tailing(here: DaemonCommands) -> subprocess.Popen[str]:
+def tailing(cli: DaemonCommands) -> subprocess.Popen[str]:
     """Begin a tail and wait for its first line."""
     process = subprocess.Popen(
-        build_cli_command("--state-dir", str(here.folder), "tail", "--after", "0", "--json"),
+        build_cli_command("--state-dir", str(cli.folder), "tail", "--after", "0", "--json"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -425,40 +417,40 @@ def tailing(here: DaemonCommands) -> subprocess.Popen[str]:
     return process
 
 
-def test_ctrl_c_is_one_line_and_130(here: DaemonCommands) -> None:
+def test_ctrl_c_is_one_line_and_130(cli: DaemonCommands) -> None:
     """An interrupted tail ends at once, without a traceback."""
-    with tailing(here) as process:
+    with tailing(cli) as process:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors.strip()) == (130, "interrupted")
 
 
-def test_a_closed_pipe_is_no_complaint(here: DaemonCommands) -> None:
+def test_a_closed_pipe_is_no_complaint(cli: DaemonCommands) -> None:
     """`leadmaster … | head` ends without a word."""
-    with tailing(here) as process:
+    with tailing(cli) as process:
         assert process.stdout
         assert process.stderr
         process.stdout.close()
-        here("halt", "wakes the tail")
-        here("resume", "it is awake")
+        cli("halt", "wakes the tail")
+        cli("resume", "it is awake")
         assert process.stderr.read() == ""
 
 
-def test_a_pipe_is_never_wrapped(here: DaemonCommands) -> None:
+def test_a_pipe_is_never_wrapped(cli: DaemonCommands) -> None:
     """Whatever COLUMNS says, a row is one line in a pipe; no colours go there."""
-    narrow = here("sessions", "list", COLUMNS="40").out
-    assert narrow == here("sessions", "list", COLUMNS="240").out
+    narrow = cli("sessions", "list", COLUMNS="40").out
+    assert narrow == cli("sessions", "list", COLUMNS="240").out
     assert len(narrow.splitlines()) == 3
     assert "\x1b[" not in narrow
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-def test_a_narrow_terminal_gets_cards(here: DaemonCommands, columns: int) -> None:
+def test_a_narrow_terminal_gets_cards(cli: DaemonCommands, columns: int) -> None:
     """What has no room as a table stands below each other, whole."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    listing = build_cli_command("--state-dir", str(here.folder), "sessions", "list")
+    listing = build_cli_command("--state-dir", str(cli.folder), "sessions", "list")
     with subprocess.Popen(listing, stdout=theirs, stdin=theirs, env=environ) as process:
         os.close(theirs)
         seen = b""
@@ -485,28 +477,28 @@ def test_rules_are_checked_without_a_daemon(tmp_path: Path) -> None:
     assert shipped["ok"] is True
 
 
-def test_a_second_daemon_is_refused_in_a_sentence(here: DaemonCommands) -> None:
+def test_a_second_daemon_is_refused_in_a_sentence(cli: DaemonCommands) -> None:
     """The folder is taken: exit 2, one sentence and a hint, and the first lives on."""
-    ran = run_cli("--config", str(here.folder / "leadmaster.toml"), "run")
+    ran = run_cli("--config", str(cli.folder / "leadmaster.toml"), "run")
     assert ran.status == 2
     assert "Another daemon is running" in ran.err
-    assert here("sessions", "list").status == 0
+    assert cli("sessions", "list").status == 0
 
 
-def test_the_doctor_finds_a_healthy_house_and_an_open_file(here: DaemonCommands) -> None:
+def test_the_doctor_finds_a_healthy_house_and_an_open_file(cli: DaemonCommands) -> None:
     """All is ok while it runs; a file that others may read is ILL, exit 1."""
-    healthy = here.run_unchecked("doctor", "--json").document
+    healthy = cli.run_unchecked("doctor", "--json").document
     assert [finding for finding in healthy["findings"] if not finding["ok"]] == []
-    assert "is the daemon's alone" in here("doctor").out
+    assert "is the daemon's alone" in cli("doctor").out
     assert {finding["check"] for finding in healthy["findings"]} >= {"database", "rules", "disk"}
     rules = next(each for each in healthy["findings"] if each["check"] == "rules")
     assert rules["sentence"].startswith("Without your folder: gate ")
     assert rules["sentence"].endswith("In force: leadmaster rules status.")
-    loose = here.folder / "leadmaster.db"
+    loose = cli.folder / "leadmaster.db"
     before = loose.stat().st_mode
     loose.chmod(0o644)
     try:
-        ill = here.run_unchecked("doctor")
+        ill = cli.run_unchecked("doctor")
     finally:
         loose.chmod(before)
     assert ill.status == 1
@@ -518,15 +510,16 @@ def test_a_copied_database_is_refused_until_adopted(short_folder: Path) -> None:
     original, copy = short_folder / "a", short_folder / "b"
     for folder in (original, copy):
         folder.mkdir()
-        text = CLI_SETTINGS.format(folder=folder)
-        (folder / "leadmaster.toml").write_text(text, encoding="utf-8")
-    with run_daemon_in_folder(original) as process:
-        here = DaemonCommands(original, process)
-        here("sessions", "add", "ventas")
+    settings = CLI_SETTINGS.format(folder=copy)
+    (copy / "leadmaster.toml").write_text(settings, encoding="utf-8")
+    with run_daemon_in_state_folder(original) as process:
+        cli = DaemonCommands(process)
+        cli("sessions", "add", "ventas")
         (original / "l.csv").write_text(LIST, encoding="utf-8")
-        here("prospects", "import", str(original / "l.csv"), "--yes", "--json")
-        waiting = here("send", PHONE, "Hola", "--json").document["id"]
-        status, log = stop_daemon(process)
+        cli("prospects", "import", str(original / "l.csv"), "--yes", "--json")
+        waiting = cli("send", PHONE, "Hola", "--json").document["id"]
+        status = process.stop()
+    log = process.log.read_bytes()
     assert (status, b"Hola" in log, b"41234567" in log) == (0, False, False)
     for name in ("leadmaster.db", "suppressions.journal", "suppressions.key"):
         if (original / name).exists():
@@ -538,35 +531,31 @@ def test_a_copied_database_is_refused_until_adopted(short_folder: Path) -> None:
     assert sick.status == 1
     adopted = run_cli("--state-dir", str(copy), "doctor", "--adopt", "the old machine burnt down")
     assert (adopted.status, "sending is halted" in adopted.out) == (0, True)
-    with run_daemon_in_folder(copy) as again:
-        there = DaemonCommands(copy, again)
-        story = there("queue", "show", waiting, "--json").document
+    with run_daemon_in_state_folder(copy) as again:
+        cli = DaemonCommands(again)
+        story = cli("queue", "show", waiting, "--json").document
         assert story["message"]["state"] == "cancelled"
         assert story["history"][-1]["reason_code"] == "database_adopted"
-        assert there("resume", "all is well").status == 0
-        assert stop_daemon(again, signal.SIGINT)[0] == 0
+        assert cli("resume", "all is well").status == 0
+        assert again.stop(signal.SIGINT) == 0
 
 
 def test_kill_9_and_a_start_on_the_same_socket(short_folder: Path) -> None:
     """What a killed daemon left behind does not stop the next one."""
-    text = CLI_SETTINGS.format(folder=short_folder)
-    (short_folder / "leadmaster.toml").write_text(text, encoding="utf-8")
-    with run_daemon_in_folder(short_folder) as first:
-        assert stop_daemon(first, signal.SIGKILL)[0] == -signal.SIGKILL
+    with run_daemon_in_state_folder(short_folder) as first:
+        assert first.stop(signal.SIGKILL) == -signal.SIGKILL
     assert (short_folder / "control.sock").exists()
-    with run_daemon_in_folder(short_folder) as second:
-        assert stop_daemon(second)[0] == 0
+    with run_daemon_in_state_folder(short_folder) as second:
+        assert second.stop() == 0
     assert not (short_folder / "control.sock").exists()
 
 
 def test_a_start_says_where_it_is_and_what_is_next(short_folder: Path) -> None:
     """One line for the journal; the libraries' news is none."""
-    text = CLI_SETTINGS.format(folder=short_folder)
-    config = short_folder / "leadmaster.toml"
-    config.write_text(text, encoding="utf-8")
-    with run_daemon_in_folder(short_folder) as process:
-        addresses = ControlClient(short_folder / "control.sock").get("status")["addresses"]
-        log = stop_daemon(process)[1].decode()
+    with run_daemon_in_state_folder(short_folder) as process:
+        addresses = process.client.get("status")["addresses"]
+        process.stop()
+    config, log = process.config, process.log.read_text(encoding="utf-8")
     told = [json.loads(line) for line in log.splitlines()]
     assert [line["event"] for line in told] == ["listening", "ready", "stopping"]
     assert told[0]["http"] == addresses["http"]

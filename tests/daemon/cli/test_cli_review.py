@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.client.commands import DaemonCommands, run_daemon_in_folder, stop_daemon
+from tests.helpers.client.process import DaemonCommands, run_daemon_in_state_folder
 
 pytestmark = pytest.mark.slow
 
@@ -19,28 +19,28 @@ INTERNET_LINE = (
 
 
 @pytest.fixture(scope="module")
-def here(folder: Path) -> Iterator[DaemonCommands]:
+def cli(folder: Path) -> Iterator[DaemonCommands]:
     """Return a daemon without a session, and with one prospect in the review band."""
-    with run_daemon_in_folder(folder) as process:
-        daemon = DaemonCommands(folder, process)
+    with run_daemon_in_state_folder(folder) as process:
+        daemon = DaemonCommands(process)
         (folder / "lista.csv").write_text(INTERNET_LINE, encoding="utf-8")
         daemon("prospects", "import", str(folder / "lista.csv"), "--yes")
         daemon("prospects", "validate", "+445612345678", "--reason", "he answered there")
         yield daemon
-        assert stop_daemon(process)[0] == 0
+        assert process.stop() == 0
 
 
-def test_a_prospect_waits_and_is_decided_by_its_id(here: DaemonCommands) -> None:
+def test_a_prospect_waits_and_is_decided_by_its_id(cli: DaemonCommands) -> None:
     """Listed with why, approved for a day, rejected until another word."""
-    (waiting,) = here("review", "list", "--json").document["prospects"]
+    (waiting,) = cli("review", "list", "--json").document["prospects"]
     prospect = waiting["prospect"]["id"]
-    told = here("review", "list").out
+    told = cli("review", "list").out
     assert prospect in told
     assert "A score of 50 needs a person's approval" in told
-    approved = here("review", "approve", prospect, "--reason", "we met at the fair")
+    approved = cli("review", "approve", prospect, "--reason", "we met at the fair")
     assert approved.out == f"{prospect}: approved — we met at the fair\n"
-    assert "Nothing waits for you" in here("review", "list").err + here("review", "list").out
-    said = here("review", "reject", prospect, "--reason", "a competitor", "--json").document
+    assert "Nothing waits for you" in cli("review", "list").err + cli("review", "list").out
+    said = cli("review", "reject", prospect, "--reason", "a competitor", "--json").document
     assert (said["outcome"], said["expires_at"]) == ("rejected", None)
-    gone = here.run_unchecked("review", "approve", "pro_0", "--reason", "why not")
+    gone = cli.run_unchecked("review", "approve", "pro_0", "--reason", "why not")
     assert (gone.status, gone.err.partition(":")[0]) == (2, "not_found")

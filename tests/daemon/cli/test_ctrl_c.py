@@ -16,7 +16,13 @@ import pytest
 
 from daemon.cli.client import ControlClient
 from daemon.errors import LeadMasterError
-from tests.helpers.client.process import TIMEOUT_SECONDS, DaemonProcess, poll_until, run_daemon
+from tests.helpers.client.process import (
+    TIMEOUT_SECONDS,
+    DaemonProcess,
+    find_demo_folder,
+    poll_until,
+    run_daemon,
+)
 from tests.helpers.terminal import CTRL_C, PseudoTerminal, open_terminal
 
 pytestmark = pytest.mark.slow
@@ -222,8 +228,7 @@ def demonstration() -> Iterator[tuple[PseudoTerminal, Path, int]]:
     """Run the demonstration; lend it with its folder and its daemon's process."""
     with open_terminal([*LEADMASTER, "demo"]) as person:
         person.wait_for_text(", deleted at the end")
-        line = next(each for each in person.screen.splitlines() if "folder /" in each)
-        folder = Path(line.split()[1].rstrip(","))
+        folder = find_demo_folder(person.screen)
         [daemon] = workers_of(person.process.pid)
         yield person, folder, daemon
 

@@ -11,12 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from daemon.cli.client import ControlClient
+from daemon.cli.client import ControlClient, Json
 from daemon.demo.environment import START_SECONDS, STOP_SECONDS
 from daemon.errors import LeadMasterError
 
@@ -34,11 +36,31 @@ dir = "{folder}/rules.d"
 check_seconds = 30.0
 """
 """Settings of a house by day whose rules are edited in its folder; more of `[rules]` may follow."""
+CLI_SETTINGS = """
+[daemon]
+state_dir = "{folder}"
+port = 0
+drain_seconds = 1
+[clock]
+start = 2026-03-03T14:00:00Z
+rate = 20.0
+[pacing]
+new_chats_first_week = 500
+new_chat_gap_minutes = 0
+manual_new_chats = 50
+number_checks = 500
+number_check_min_age_days = 0
+"""
+"""Settings of a daemon whose state lies in its own folder, with budgets that stop nothing."""
+CLI_PHONE_SCRIPT = {
+    "scan_after": 4,
+    "defaults": {"ack_delay": 0.1, "deliver_after": 0.1, "read_after": 0.1},
+}
 _POLL_SECONDS = 0.05
 
 
 def poll_until(get_answer: Callable[[], T | None], what: str) -> T:
-    """Return the first true answer of ``look``; fail with ``what`` when none comes."""
+    """Return the first true answer; fail with ``what`` when none comes."""
     ends = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < ends:
         if found := get_answer():
@@ -47,19 +69,62 @@ def poll_until(get_answer: Callable[[], T | None], what: str) -> T:
     raise AssertionError(f"never came: {what}")
 
 
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """Exit status and output of a command."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Json:
+        """Return what it printed as JSON."""
+        return json.loads(self.out)
+
+
+def build_cli_command(*arguments: str) -> list[str]:
+    """Return the command line of `leadmaster` with these arguments."""
+    return [sys.executable, "-m", "daemon", *arguments]
+
+
+def run_cli(*arguments: str, text: str = "", **environ: str) -> CommandResult:
+    """Run a command to its end."""
+    done = subprocess.run(
+        build_cli_command(*arguments),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        env={**os.environ, **environ},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
 @dataclass
 class DaemonProcess:
-    """One installation in a folder. ``settings`` are the lines of its leadmaster.toml."""
+    """One installation in a folder. ``settings`` are the lines of its leadmaster.toml.
+
+    ``state`` is where below the folder those settings have its state.
+    """
 
     folder: Path
     settings: str
     process: subprocess.Popen[bytes] | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
+    state: str = "state"
+
+    @property
+    def config(self) -> Path:
+        """Return the settings file."""
+        return self.folder / "leadmaster.toml"
 
     @property
     def state_dir(self) -> Path:
         """Return the state folder."""
-        return self.folder / "state"
+        return self.folder / self.state
 
     @property
     def log(self) -> Path:
@@ -73,15 +138,14 @@ class DaemonProcess:
 
     def start(self) -> None:
         """Start the process and return once it is ready."""
-        config = self.folder / "leadmaster.toml"
-        config.write_text(self.settings, encoding="utf-8")
+        self.config.write_text(self.settings, encoding="utf-8")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._command(), "run"],
+                build_cli_command("--config", str(self.config), "run"),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=self._environment(),
+                env={**os.environ, "NO_COLOR": "1", **self.environ},
                 cwd=self.folder,
             )
         poll_until(self._ready, f"readiness; the log says:\n{self.log.read_text()[-3000:]}")
@@ -100,43 +164,75 @@ class DaemonProcess:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
 
-    def stop(self) -> int:
-        """Ask the process to end; return its exit status."""
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the process with a signal; return its exit status."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(number)
         return self.process.wait(30)
 
     def run_command(self, *words: str, expect: int = 0) -> str:
         """Run the real command line and return what it printed; fail on another exit status."""
-        done = subprocess.run(
-            [*self._command(), *words],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            env=self._environment(),
-            check=False,
-        )
-        assert done.returncode == expect, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+        environ = {"NO_COLOR": "1", **self.environ}
+        done = run_cli("--config", str(self.config), *words, **environ)
+        assert done.status == expect, f"{words}: {done.status}\n{done.out}{done.err}"
+        return done.out + done.err
 
-    def run_json_command(self, *words: str) -> Any:  # noqa: ANN401 - the daemon's JSON
+    def run_json_command(self, *words: str) -> Json:
         """Run the command line with ``--json`` and return the document."""
         return json.loads(self.run_command(*words, "--json"))
 
-    def _command(self) -> list[str]:
-        config = str(self.folder / "leadmaster.toml")
-        return [sys.executable, "-m", "daemon", "--config", config]
 
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, "NO_COLOR": "1", **self.environ}
+@dataclass(frozen=True, slots=True)
+class DaemonCommands:
+    """The command line on the socket of a running daemon, as a callable."""
+
+    daemon: DaemonProcess
+
+    @property
+    def folder(self) -> Path:
+        """Return the daemon's state folder."""
+        return self.daemon.state_dir
+
+    @property
+    def socket(self) -> str:
+        """Return the control socket's path."""
+        return str(self.daemon.state_dir / "control.sock")
+
+    def __call__(
+        self, *words: str, text: str = "", status: int = 0, **environ: str
+    ) -> CommandResult:
+        """Run a command with a text on its standard input; fail on another exit status."""
+        ran = self.run_unchecked(*words, text=text, **environ)
+        assert ran.status == status, ran.out + ran.err
+        return ran
+
+    def run_unchecked(self, *words: str, text: str = "", **environ: str) -> CommandResult:
+        """Run a command that may fail."""
+        return run_cli("--state-dir", str(self.folder), *words, text=text, **environ)
+
+    def run_json_command(self, *words: str, text: str = "") -> Json:
+        """Run a command and return what it says as JSON."""
+        return self(*words, "--json", text=text).document
+
+    def call_http(self, path: str, token: str = "", **body: str) -> tuple[int, Json]:
+        """Send a request to the public server; return the status and the document."""
+        base = self.daemon.client.get("status")["addresses"]["http"]
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        content = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(base + path, content, headers)  # noqa: S310 - loopback
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
 
 
 @contextlib.contextmanager
 def run_daemon(
-    folder: Path, settings: str, environ: Mapping[str, str] | None = None
+    folder: Path, settings: str, environ: Mapping[str, str] | None = None, *, state: str = "state"
 ) -> Iterator[DaemonProcess]:
     """Start a daemon and end it with the block, whatever happened."""
-    daemon = DaemonProcess(folder, settings, environ=environ or {})
+    daemon = DaemonProcess(folder, settings, environ=environ or {}, state=state)
     daemon.start()
     try:
         yield daemon
@@ -146,10 +242,22 @@ def run_daemon(
             daemon.process.wait(10)
 
 
+@contextlib.contextmanager
+def run_daemon_in_state_folder(folder: Path) -> Iterator[DaemonProcess]:
+    """Start a daemon by `CLI_SETTINGS`, whose state lies beside its settings."""
+    with run_daemon(folder, CLI_SETTINGS.format(folder=folder), state=".") as daemon:
+        yield daemon
+
+
 _DEMO_TIMEOUT_SECONDS: Final = 60.0 + START_SECONDS
 _LINK: Final = re.compile(r"the console: (http://\S+)")
 _FOLDER: Final = re.compile(r"folder (\S+), deleted at the end")
 _VISITOR_PROMPT: Final = "Ctrl-C ends the demonstration."
+
+
+def find_demo_folder(output: str) -> Path:
+    """Return the folder that the demonstration promises to delete."""
+    return Path(_FOLDER.findall(output)[0])
 
 
 @dataclass(slots=True)
@@ -167,7 +275,7 @@ class DemoProcess:
     @property
     def folder(self) -> Path:
         """Return the folder that it promises to delete."""
-        return Path(_FOLDER.findall(self.output)[0])
+        return find_demo_folder(self.output)
 
     @property
     def client(self) -> ControlClient:

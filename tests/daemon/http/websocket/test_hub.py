@@ -26,8 +26,8 @@ from daemon.http.websocket.hub import EventHub
 from daemon.http.websocket.stream import ClientStream
 from daemon.http.websocket.subscription import SubscriptionRequest, parse_client_frame
 from storage import event_log
-from storage.events import PlainStorableEvent
 from tests.helpers.client.websocket import StreamServer
+from tests.helpers.services.notes_database import NoteAdded
 
 
 class FakeWriteTransport(asyncio.WriteTransport):
@@ -264,7 +264,7 @@ async def test_what_an_older_version_stored_is_told_in_its_words(
     """A stored event that no class fits any more is told as it stands in the log."""
     start, epoch = await stream.services.database.high_water(), stream.services.database.epoch
     at = stream.services.clock.now()
-    old = PlainStorableEvent("sending.halted", at, "installation", {"by": "ana"})
+    old = NoteAdded("installation", at, type="sending.halted", data={"by": "ana"})
     await stream.services.database.write(lambda tx: tx.emit(old))
     async with stream.connect(token, f"?after={start}&epoch={epoch}") as client:
         (event,) = await client.read_events(1)
