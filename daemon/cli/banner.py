@@ -22,22 +22,22 @@ _FIRST_USER_COMMAND: Final = (
 )
 
 
-async def print_banner(house: Application, doors: Mapping[str, str]) -> None:
-    """Tell whoever started it in words, or the journal in a line of its own form."""
-    gate, score = house.rulesets.gate, house.rulesets.score
-    people = await house.database.read(users.list_users)
-    found = {
-        **doors,
-        "state": str(house.settings.state_dir),
+async def print_banner(application: Application, addresses: Mapping[str, str]) -> None:
+    """Print the addresses as sentences on a terminal, or log them as one structured line."""
+    gate, score = application.rulesets.gate, application.rulesets.score
+    has_users = await application.database.read(users.list_users)
+    facts = {
+        **addresses,
+        "state": str(application.settings.state_dir),
         "gate": gate.ruleset.hash[:_HASH_LENGTH],
         "score": score.ruleset.hash[:_HASH_LENGTH],
         "engine": gate.engine,
-        "next": expand_commands(_OPEN_COMMAND if people else _FIRST_USER_COMMAND),
+        "next": expand_commands(_OPEN_COMMAND if has_users else _FIRST_USER_COMMAND),
     }
     if sys.stderr.isatty():
-        print(_format_banner(found), file=sys.stderr)
+        print(_format_banner(facts), file=sys.stderr)
     else:
-        structlog.get_logger("daemon").info("listening", **found)
+        structlog.get_logger("daemon").info("listening", **facts)
 
 
 def _format_banner(facts: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from daemon.errors import LeadMasterError, NotAllowed, NotRunning, Unavailable
 
 Json: TypeAlias = Any
-"""What a JSON document turns into; its shape is the daemon's and stands in its reference."""
+"""A decoded JSON document; docs/reference/api.md describes each."""
 ANSWER_SECONDS: Final = 90.0
 _ERROR: Final = 400
 
@@ -22,7 +22,7 @@ class UnrecognisedError(LeadMasterError):
     """The daemon refused with a code that the client has no class for."""
 
     code = "refused"
-    hint = "Use the command line that came with the daemon; it knows all of its words."
+    hint = "Use the command line that came with the daemon; it knows all of its error codes."
 
     def __init__(self, code: str, status: int, sentence: str, hint: str) -> None:
         super().__init__(sentence, hint=hint)
@@ -40,11 +40,11 @@ class ControlClient:
         self._path = path
 
     def get(self, *parts: str, **query: object) -> Json:
-        """Return the answer to a question; raise the daemon's error as the class it had."""
+        """Send a GET request; raise the daemon's error as the class it had."""
         return self._request_json("GET", _build_target(parts, query))
 
     def post(self, *parts: str, **body: object) -> Json:
-        """Give an order; fields that are None are left out of its body."""
+        """Send a POST request; fields that are None are left out of its body."""
         return self._request_json("POST", _build_target(parts, {}), _encode_body(body))
 
     def send(
@@ -57,27 +57,27 @@ class ControlClient:
         )
 
     def delete(self, *parts: str) -> Json:
-        """Give the order to remove something."""
+        """Send a DELETE request."""
         return self._request_json("DELETE", _build_target(parts, {}))
 
     def patch(self, *parts: str, **body: object) -> Json:
-        """Put something right; fields that are None are left out of the body."""
+        """Send a PATCH request; fields that are None are left out of its body."""
         return self._request_json("PATCH", _build_target(parts, {}), _encode_body(body))
 
     def download(self, *parts: str, **query: object) -> bytes:
-        """Return an answer that is no JSON, as it came."""
+        """Send a GET request; return the content undecoded."""
         return self._request_bytes("GET", _build_target(parts, query))
 
     def upload(self, content: bytes, *parts: str, **query: object) -> Json:
-        """Send a file's bytes."""
+        """Send a POST request with a file's bytes."""
         return self._request_json("POST", _build_target(parts, query), content)
 
     def stream(self, *parts: str, **query: object) -> Iterator[dict[str, Any]]:
-        """Yield the lines of an endless answer; ends when the daemon shuts its doors."""
+        """Yield the lines of an endless answer, until the daemon closes its servers."""
         return self._stream_lines("GET", _build_target(parts, query), None)
 
     def follow(self, *parts: str, **body: object) -> Iterator[dict[str, Any]]:
-        """Give an order and yield the lines that tell how it goes."""
+        """Send a POST request and yield the lines of its progress."""
         return self._stream_lines("POST", _build_target(parts, {}), _encode_body(body))
 
     def _stream_lines(
@@ -134,26 +134,26 @@ class ControlClient:
 
 
 def _open_socket(path: Path, seconds: float | None) -> socket.socket:
-    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    line.settimeout(seconds)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(seconds)
     try:
-        line.connect(str(path))
+        connection.connect(str(path))
     except PermissionError as error:
-        line.close()
+        connection.close()
         raise NotAllowed(
             f"The control socket {path} is not open to this user.",
             hint="Run the command as root, or as the user that runs the daemon.",
         ) from error
     except OSError as error:
-        line.close()
+        connection.close()
         raise NotRunning(f"No daemon answers on {path}.") from error
-    return line
+    return connection
 
 
 def _connection_lost(path: Path) -> NotRunning:
     return NotRunning(
         f"The daemon on {path} went away before it answered.",
-        hint="Look at its log; then ask again: a repeated order with --key is done once.",
+        hint="Look at its log; then ask again: a request repeated with --key is carried out once.",
     )
 
 

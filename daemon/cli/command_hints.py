@@ -17,16 +17,16 @@ _OPTIONS: ContextVar[str] = ContextVar("options", default="")
 
 
 def program_name() -> str:
-    """Return the command as it can be typed here: by its path where no shell finds it."""
+    """Return the program's name, or its path where the shell does not find it by name."""
     path = sys.argv[0]
     return PROGRAM if shutil.which(PROGRAM) or Path(path).name != PROGRAM else shlex.quote(path)
 
 
 def remember_global_options(options: Iterable[tuple[str, object]]) -> None:
-    """Keep the global options that were given: a hint that lacks them means another daemon."""
+    """Remember the global options: a hint without them would mean another daemon."""
     _OPTIONS.set("".join(f"{name} {shlex.quote(str(value))} " for name, value in options))
 
 
 def expand_commands(text: str) -> str:
-    """Return words with every command of ours in them as it works here."""
+    """Complete every `leadmaster` command in a text with program path and global options."""
     return _COMMAND.sub(lambda _: f"{program_name()} {_OPTIONS.get()}", text)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 COLUMN_GAP: Final = 2
 READABLE_WIDTH: Final = 24
-"""Columns that a sentence needs at least; in fewer it turns into a tower of single words."""
+"""The fewest columns in which a sentence is readable."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextCell:
-    """A value as it is shown. A whole one (an id, a moment) is one word, whatever is in it."""
+    """A value as it is shown. A whole one (an id, a time) is never wrapped."""
 
     text: str
     style: str = ""
@@ -63,7 +63,7 @@ def text_width(text: str) -> int:
 
 
 def wrap_hanging(line: str, width: int) -> list[str]:
-    """Return a line in parts of `width`, the further ones as far in as it begins."""
+    """Wrap a line at `width`; further lines are indented like the first."""
     if text_width(line) <= width:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]
@@ -91,7 +91,7 @@ def fit_columns(columns: Iterable[Sequence[TextCell]], screen: int | None) -> li
 
 
 def _share_width(spare: int, least: list[int], natural: list[int]) -> list[int]:
-    """Widen the columns evenly, none beyond what it needs."""
+    """Widen the columns evenly, none beyond its natural width."""
     found = list(least)
     by_need = sorted(range(len(least)), key=lambda index: natural[index] - least[index])
     for place, index in enumerate(by_need):
@@ -127,7 +127,7 @@ STATE_COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("blocked", "failed", "logged_out", "banned_temporarily", "block"), "red"),
     **dict.fromkeys(("cancelled", "expired", "stopped"), "bright_black"),
 }
-"""Colour is for state only, and always beside the word."""
+"""Colours of states; the state is always written out beside its colour."""
 
 
 def build_console(*, stderr: bool = False) -> Console:
@@ -149,12 +149,12 @@ def escape_controls(text: str) -> str:
 
 
 def get_screen_width() -> int | None:
-    """Return the columns of the terminal; None in a pipe, where nobody looks and lines are long."""
+    """Return the columns of the terminal; None in a pipe, where lines are not wrapped."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_text(text: str) -> None:
-    """Print plain words; on a terminal they are wrapped between words, below their beginning."""
+    """Print text; on a terminal wrapped between words, with a hanging indent."""
     screen = get_screen_width()
     lines = [escape_controls(line) for line in text.split("\n")]
     if screen is not None:
@@ -169,7 +169,7 @@ def print_raw(text: str) -> None:
 
 
 def print_hint(text: str) -> None:
-    """Print what to do next: a command in it is as it works here, on one line to be copied."""
+    """Print what to do next; a command in it is complete and on one line, to be copied."""
     print_raw(escape_controls(expand_commands(text)))
 
 
@@ -208,6 +208,6 @@ def print_error(code: str, sentence: str, hint: str) -> None:
 
 
 def print_error_json(problem: Mapping[str, object]) -> None:
-    """Print a problem document on standard error, as the daemon's doors would answer it."""
-    told = {**problem, "hint": expand_commands(str(problem["hint"]))}
-    print(json.dumps(told, ensure_ascii=False), file=sys.stderr)
+    """Print a problem document on standard error, as the HTTP interface would answer it."""
+    document = {**problem, "hint": expand_commands(str(problem["hint"]))}
+    print(json.dumps(document, ensure_ascii=False), file=sys.stderr)

@@ -31,13 +31,13 @@ class CliContext:
         """Return the settings: file, then environment, then options."""
         from daemon import settings
 
-        overruled = {
+        options = {
             "LEADMASTER_DAEMON__STATE_DIR": self.state_dir,
             "LEADMASTER_DAEMON__CONTROL_SOCKET": self.socket,
         }
-        given = {name: str(value) for name, value in overruled.items() if value}
+        environ = {name: str(value) for name, value in options.items() if value}
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        return settings.load_settings(config, {**os.environ, **given})
+        return settings.load_settings(config, {**os.environ, **environ})
 
     def client(self) -> ControlClient:
         """Return a client of the daemon that these options mean."""

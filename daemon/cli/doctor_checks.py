@@ -44,7 +44,7 @@ _VERIFY_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One answer: whether all is well, what was seen, and what to do if it is not."""
+    """One result: whether it is ok, what was found, and what to do if it is not."""
 
     check: str
     ok: bool
@@ -58,7 +58,7 @@ def run_checks(settings: Settings) -> list[DoctorFinding]:
 
 
 def check_versions(_settings: Settings) -> Iterator[DoctorFinding]:
-    """What runs here."""
+    """Which versions of LeadMaster and Python run."""
     both = f"leadmaster {version('leadmaster')}, Python {platform.python_version()}"
     yield DoctorFinding("versions", ok=True, sentence=both)
 
@@ -114,7 +114,7 @@ def check_clock(_settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def check_disk(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether there is room."""
+    """Whether the disk has enough free space."""
     free = shutil.disk_usage(_nearest_existing(settings.state_dir)).free
     yield DoctorFinding(
         "disk",

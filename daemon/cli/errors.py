@@ -1,4 +1,4 @@
-"""Errors of the command line itself, and the question whether to go on."""
+"""Errors of the command line itself, and the confirmation prompt."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ class ConfirmationDeclined(LeadMasterError):
 
 
 def ask_confirmation(question: str, *, if_declined: str) -> None:
-    """Ask on standard error and return at a yes; `otherwise` says what a no leaves undone.
+    """Ask on standard error and return at a yes; `if_declined` says what a no leaves undone.
 
-    Raises :class:`Declined` at a no, :class:`Unanswered` where standard input has no answer.
+    Raises :class:`ConfirmationDeclined` at a no, :class:`ConfirmationMissing` where standard input
+    has no answer.
     """
     try:
         yes = click.confirm(question, default=False, err=True)

@@ -41,8 +41,8 @@ _PATH = click.Path(path_type=Path)
 _SERVER_ERROR: Final = 500
 
 
-def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001
-    if wanted:
+def _print_version(context: click.Context, _option: click.Parameter, requested: bool) -> None:  # noqa: FBT001
+    if requested:
         click.echo(f"leadmaster {version('leadmaster')}")
         context.exit()
 
@@ -107,8 +107,8 @@ def run_command(arguments: Sequence[str]) -> int:
     for_program = "--json" in arguments
     try:
         return _invoke_command(arguments)
-    except click.exceptions.NoArgsIsHelpError as asked:
-        return _print_help(asked)
+    except click.exceptions.NoArgsIsHelpError as error:
+        return _print_help(error)
     except click.ClickException as error:
         return _report_error(usage_error_from_click(error), for_program=for_program)
     except (click.Abort, KeyboardInterrupt):
@@ -129,7 +129,7 @@ def _invoke_command(arguments: Sequence[str]) -> int:
 
 
 def _report_error(error: LeadMasterError, *, for_program: bool) -> int:
-    """Say what went wrong: in two lines, or as one document where JSON was asked for."""
+    """Print an error: two lines, or one document where JSON was asked for."""
     problem = error.to_problem()
     if for_program:
         print_error_json(problem)
@@ -139,7 +139,7 @@ def _report_error(error: LeadMasterError, *, for_program: bool) -> int:
     return EXIT_FAILED if isinstance(status, int) and status >= _SERVER_ERROR else EXIT_REFUSED
 
 
-def _print_help(asked: click.exceptions.NoArgsIsHelpError) -> int:
-    """Show what there is to whoever named a group and no command of it."""
-    click.echo(asked.format_message(), err=True)
+def _print_help(error: click.exceptions.NoArgsIsHelpError) -> int:
+    """Show the help of a group that was called without a command."""
+    click.echo(error.format_message(), err=True)
     return EXIT_REFUSED

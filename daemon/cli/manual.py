@@ -26,12 +26,12 @@ def manual() -> None:
 @pass_cli_context
 def list_manual_messages(cli: CliContext, *, json_: bool) -> None:
     """Show what may be sent by hand, and who has taken what."""
-    found = cli.client().get("manual")
+    answer = cli.client().get("manual")
     if json_:
-        print_json(found)
+        print_json(answer)
         return
     print_table(
-        found["items"],
+        answer["items"],
         {
             "id": "message",
             "state": "state",

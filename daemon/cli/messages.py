@@ -70,7 +70,7 @@ def send_message(
 
 
 def _next_command(message: Mapping[str, Any]) -> str:
-    """Return the command that goes on with a message: by hand, by a person's word, or a look."""
+    """Return the command for the message's next step."""
     match message["state"]:
         case "held":
             return f"leadmaster review approve {message['id']} --reason …, or reject"
@@ -84,7 +84,7 @@ def _next_command(message: Mapping[str, Any]) -> str:
 
 @click.group(cls=CommandGroup)
 def queue() -> None:
-    """See every message, and why it stands where it stands."""
+    """List messages, show one with its history, cancel it, or settle one in doubt."""
 
 
 @queue.command("list")
@@ -96,12 +96,12 @@ def list_messages(
     cli: CliContext, *, state: str | None, limit: int, after: str | None, json_: bool
 ) -> None:
     """Show messages, newest first."""
-    found = cli.client().get("messages", state=state, limit=limit, after=after)
+    answer = cli.client().get("messages", state=state, limit=limit, after=after)
     if json_:
-        print_json(found)
+        print_json(answer)
         return
     print_table(
-        found["items"],
+        answer["items"],
         {
             "id": "message",
             "state": "state",
@@ -113,8 +113,8 @@ def list_messages(
         empty="There is no such message. Send one: leadmaster send NUMBER TEXT",
     )
     print_halt(cli.client())
-    if found["next"]:
-        print_text(f"There are more: --after {found['next']}")
+    if answer["next"]:
+        print_text(f"There are more: --after {answer['next']}")
 
 
 @queue.command("show")
@@ -122,23 +122,23 @@ def list_messages(
 @json_option
 @pass_cli_context
 def show_message(cli: CliContext, *, message: str, json_: bool) -> None:
-    """Tell a message's whole story: every move, every decision, each with its why."""
-    story = cli.client().get("messages", message)
+    """Show a message with every transition and every decision, each with its reason."""
+    answer = cli.client().get("messages", message)
     if json_:
-        print_json(story)
+        print_json(answer)
     else:
-        _print_message(cli, story)
+        _print_message(cli, answer)
 
 
-def _print_message(cli: CliContext, story: dict[str, Any]) -> None:
-    message = story["message"]
+def _print_message(cli: CliContext, answer: dict[str, Any]) -> None:
+    message = answer["message"]
     names = ("id", "state", "recipient", "session", "channel", "kind", "text", "due_at", "wire_id")
     print_fields((name, message[name]) for name in names)
-    print_timeline(story["history"])
-    if story["forecast"]:
-        print_text(f"When will it go? {_format_forecast(story['forecast'])}")
+    print_timeline(answer["history"])
+    if answer["forecast"]:
+        print_text(f"When will it go? {_format_forecast(answer['forecast'])}")
     print_halt(cli.client())
-    if story["decisions"]:
+    if answer["decisions"]:
         print_text("The gate's last word:")
         for line in cli.client().get("rules", "explain", message["id"])["lines"]:
             print_text(f"  {line}")

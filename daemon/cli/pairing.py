@@ -36,7 +36,7 @@ def render_qr(code: str) -> str:
 
 @dataclass(slots=True)
 class PairingDisplay:
-    """What is known of one pairing: the code on show and the session's own words."""
+    """The state of one pairing: the current code and the session's state."""
 
     name: str
     state: str = ""

@@ -68,12 +68,12 @@ def import_prospects(
 @pass_cli_context
 def list_prospects(cli: CliContext, /, *, json_: bool, **filters: Any) -> None:  # noqa: ANN401 - as click gives it
     """Show prospects in the order they came."""
-    found = cli.client().get("prospects", **filters)
+    answer = cli.client().get("prospects", **filters)
     if json_:
-        print_json(found)
+        print_json(answer)
         return
     print_table(
-        found["items"],
+        answer["items"],
         {
             "id": "prospect",
             "name": "name",
@@ -85,8 +85,8 @@ def list_prospects(cli: CliContext, /, *, json_: bool, **filters: Any) -> None: 
         },
         empty="There is no such prospect. Bring some: leadmaster prospects import FILE",
     )
-    if found["next"]:
-        print_text(f"There are more: --after {found['next']}")
+    if answer["next"]:
+        print_text(f"There are more: --after {answer['next']}")
 
 
 @prospects.command("show")
@@ -95,18 +95,18 @@ def list_prospects(cli: CliContext, /, *, json_: bool, **filters: Any) -> None: 
 @pass_cli_context
 def show_prospect(cli: CliContext, *, prospect: str, json_: bool) -> None:
     """Show all that is known of a prospect; an id or a number."""
-    found = cli.client().get("prospects", prospect)
+    answer = cli.client().get("prospects", prospect)
     if json_:
-        print_json(found)
+        print_json(answer)
         return
     hidden = {"score_explanation", "contact", "import_id", "record"}
-    facts = {key: value for key, value in found["prospect"].items() if key not in hidden}
-    said = found["reviewed"] or {"who": None, "reason": None}
-    standing = {"suppressed": found["suppressed"], "review": found["review"]}
+    facts = {key: value for key, value in answer["prospect"].items() if key not in hidden}
+    reviewed = answer["reviewed"] or {"who": None, "reason": None}
+    state = {"suppressed": answer["suppressed"], "review": answer["review"]}
     print_fields(
-        (facts | standing | {"reviewed by": said["who"], "because": said["reason"]}).items()
+        (facts | state | {"reviewed by": reviewed["who"], "because": reviewed["reason"]}).items()
     )
-    _print_score(found["score"])
+    _print_score(answer["score"])
     columns = {
         "at": "when",
         "kind": "evidence",
@@ -114,7 +114,7 @@ def show_prospect(cli: CliContext, *, prospect: str, json_: bool) -> None:
         "source": "source",
         "quote": "words",
     }
-    print_table(found["evidence"], columns, empty="There is no evidence yet.")
+    print_table(answer["evidence"], columns, empty="There is no evidence yet.")
 
 
 def _print_score(score: dict[str, Any] | None) -> None:

@@ -43,13 +43,13 @@ def review() -> None:
 def list_reviews(cli: CliContext, *, json_: bool) -> None:
     """Show what is held and which prospects wait, oldest first, and why."""
     client = cli.client()
-    found = client.get("review")
+    answer = client.get("review")
     waiting = client.get("review", "prospects")["items"]
     if json_:
-        print_json({**found, "prospects": waiting})
+        print_json({**answer, "prospects": waiting})
         return
-    if found["items"] or not waiting:
-        print_table(found["items"], _MESSAGE_COLUMNS, empty=_EMPTY_HINT)
+    if answer["items"] or not waiting:
+        print_table(answer["items"], _MESSAGE_COLUMNS, empty=_EMPTY_HINT)
     if waiting:
         rows = [
             {**each["prospect"], "sentence": each["sentence"], "since": each["since"]}

@@ -25,7 +25,7 @@ EXIT_REFUSED: Final = 2
 TASK_END_SECONDS: Final = 2.0
 EXIT_FAULT: Final = 3
 _PRIVATE_UMASK: Final = 0o077
-"""The umask of a daemon: whatever it makes, it makes for itself alone."""
+"""The daemon's files are readable by its own user only."""
 
 
 @click.command("run")
@@ -61,7 +61,7 @@ def run_daemon(cli: CliContext, *, verbose: bool) -> int:
 
 
 async def _run_to_end(runtime: Runtime) -> int:
-    """Live, and then end even where a plugin's task ignores that it was told to."""
+    """Run until the end; leave even where a plugin's task ignores its cancellation."""
     import asyncio
 
     import structlog
@@ -87,67 +87,69 @@ def _report_refusal(code: str, sentence: str, hint: str) -> int:
 
 
 class _DaemonService:
-    """The open daemon as the runtime sees it."""
+    """The runtime's view of the open daemon."""
 
-    def __init__(self, vitals: DaemonHealth) -> None:
-        self._vitals = vitals
-        self.stalls = vitals.find_stalls
+    def __init__(self, health: DaemonHealth) -> None:
+        self._health = health
+        self.stalls = health.find_stalls
 
     async def status(self) -> str:
-        """Say how many sessions are ready, and where the doors are."""
-        house = self._vitals.services
-        if house is None:
+        """Return how many sessions are ready, and the open addresses."""
+        application = self._health.services
+        if application is None:
             return "starting"
-        views = house.sessions.views()
+        views = application.sessions.views()
         ready = sum(view.state == "ready" for view in views)
-        halted = ", sending is halted" if await house.halt.get_current() else ""
-        doors = ", ".join(self._vitals.addresses.values())
-        return f"{ready} of {len(views)} sessions ready{halted}; {doors}"
+        halted = ", sending is halted" if await application.halt.get_current() else ""
+        addresses = ", ".join(self._health.addresses.values())
+        return f"{ready} of {len(views)} sessions ready{halted}; {addresses}"
 
     def reload(self) -> None:
-        """Try the rules' folder again."""
-        if self._vitals.services is not None:
-            self._vitals.services.ruleset_watcher.request_reload()
+        """Reload the rules folder."""
+        if self._health.services is not None:
+            self._health.services.ruleset_watcher.request_reload()
 
     def closing(self) -> None:
         """Turn `/ready` to 503 before anything ends."""
-        self._vitals.closing = True
+        self._health.closing = True
 
 
-def _build_jobs(house: Application) -> list[PeriodicJob]:
-    """Return the rooms' jobs, and the one of the doors: uploads are kept for some days only."""
+def _build_jobs(application: Application) -> list[PeriodicJob]:
+    """Return the application's periodic jobs and the one that deletes old uploads."""
     from daemon.http.uploads import UploadStore
     from daemon.scheduler import HOUR_SECONDS, PeriodicJob, build_periodic_jobs
 
-    uploads = UploadStore(house.settings.state_dir)
-    days = house.settings.retention.uploads
+    uploads = UploadStore(application.settings.state_dir)
+    days = application.settings.retention.uploads
 
-    async def forget() -> None:
+    async def delete_old_uploads() -> None:
         import asyncio
 
-        await asyncio.to_thread(uploads.delete_older, house.clock.now() - timedelta(days=days))
+        before = application.clock.now() - timedelta(days=days)
+        await asyncio.to_thread(uploads.delete_older, before)
 
-    return [*build_periodic_jobs(house), PeriodicJob("uploads", HOUR_SECONDS, forget)]
+    job = PeriodicJob("uploads", HOUR_SECONDS, delete_old_uploads)
+    return [*build_periodic_jobs(application), job]
 
 
 @contextlib.asynccontextmanager
 async def open_service(
     settings: Settings, passed: Mapping[str, int], lag: EventLoopLag
 ) -> AsyncIterator[RuntimeService]:
-    """Open the doors around the house; close them in the opposite order."""
+    """Open servers, application and jobs; close them in the opposite order."""
     from daemon import scheduler
     from daemon.app import Application
     from daemon.cli.banner import print_banner
     from daemon.http.health import DaemonHealth
     from daemon.http.server import serve_control_socket, serve_public
 
-    vitals = DaemonHealth(lag.seconds)
+    health = DaemonHealth(lag.seconds)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(serve_public(settings, vitals, passed.get("http")))
-        house = await stack.enter_async_context(Application.open(settings))
-        vitals.services = house
-        await stack.enter_async_context(vitals.event_counts.counting(house.bus))
-        await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(house)))
-        await stack.enter_async_context(serve_control_socket(settings.control_socket, vitals))
-        await print_banner(house, vitals.addresses)
-        yield _DaemonService(vitals)
+        await stack.enter_async_context(serve_public(settings, health, passed.get("http")))
+        application = await stack.enter_async_context(Application.open(settings))
+        health.services = application
+        await stack.enter_async_context(health.event_counts.counting(application.bus))
+        await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(application)))
+        await stack.enter_async_context(serve_control_socket(settings.control_socket, health))
+        await print_banner(application, health.addresses)
+        yield _DaemonService(health)

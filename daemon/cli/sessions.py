@@ -17,7 +17,7 @@ from statemachines.vocabulary import BuiltinChannel
 
 @click.group(cls=CommandGroup)
 def sessions() -> None:
-    """See and steer the WhatsApp sessions."""
+    """List, add, start, stop, pair and delete WhatsApp sessions."""
 
 
 @sessions.command("list")
@@ -25,12 +25,12 @@ def sessions() -> None:
 @pass_cli_context
 def list_sessions(cli: CliContext, *, json_: bool) -> None:
     """Show every session: state, why, and what to do."""
-    found = cli.client().get("sessions")
+    answer = cli.client().get("sessions")
     if json_:
-        print_json(found)
+        print_json(answer)
         return
     print_table(
-        found["items"],
+        answer["items"],
         {
             "name": "session",
             "channel": "channel",

@@ -25,29 +25,29 @@ ENGINES_AGREE: Final = "judged by two engines"
 @pass_cli_context
 def show_status(cli: CliContext, *, json_: bool) -> None:
     """Show whether messages go out, what waits, and at which addresses it serves."""
-    found = cli.client().get("status")
+    status = cli.client().get("status")
     if json_:
-        print_json(found)
+        print_json(status)
         return
-    sessions = [f"{each['name']} {each['state']}" for each in found["sessions"]]
-    counts = [f"{count} {state}" for state, count in sorted(found["messages"].items())]
+    sessions = [f"{each['name']} {each['state']}" for each in status["sessions"]]
+    counts = [f"{count} {state}" for state, count in sorted(status["messages"].items())]
     print_fields(
         (
-            ("version", found["version"]),
-            ("sending", _format_sending(found["halt"])),
-            ("blockers", "; ".join(each["sentence"] for each in found["blockers"]) or "none"),
-            ("rules", "; ".join(each["sentence"] for each in found["warnings"]) or ENGINES_AGREE),
+            ("version", status["version"]),
+            ("sending", _format_sending(status["halt"])),
+            ("blockers", "; ".join(each["sentence"] for each in status["blockers"]) or "none"),
+            ("rules", "; ".join(each["sentence"] for each in status["warnings"]) or ENGINES_AGREE),
             ("sessions", ", ".join(sessions) or "none"),
             ("messages", ", ".join(counts) or "none"),
-            ("addresses", ", ".join(found["addresses"].values())),
-            ("clock", found["now"]),
-            ("since", found["started_at"]),
+            ("addresses", ", ".join(status["addresses"].values())),
+            ("clock", status["now"]),
+            ("since", status["started_at"]),
         )
     )
 
 
 def print_halt(client: ControlClient) -> None:
-    """Say on a line of its own that nothing goes out, where that is so."""
+    """Print that sending is halted, if it is."""
     if (halt := client.get("halt")["halt"]) is not None:
         print_text(_format_sending(halt))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNBROKEN_COLUMNS: Final = frozenset({"id", "state", "phone", "recipient", "alias", "score"})
-"""Columns that are copied or compared: they are never broken over two lines."""
+"""Columns that are never wrapped, because people copy or compare their values."""
 _COLOURED_COLUMNS: Final = frozenset({"state", "verdict", "connection"})
 _Pairs = Sequence[tuple[str, TextCell]]
 
@@ -45,7 +45,7 @@ def print_table(
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print names and values below each other; what is not known is left out."""
+    """Print names and values, one a line; empty ones are left out."""
     screen = get_screen_width()
     pairs = [
         (name, build_cell(name, value, flat=screen is None))
@@ -55,9 +55,9 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     _print_lines(_render_pairs(pairs, screen))
 
 
-def print_hanging(before: Text, words: str) -> None:
-    """Print words behind some others; their further lines stand below their first."""
-    _print_lines(render_hanging(before, words, get_screen_width()))
+def print_hanging(prefix: Text, text: str) -> None:
+    """Print text after a prefix, with a hanging indent."""
+    _print_lines(render_hanging(prefix, text, get_screen_width()))
 
 
 def build_cell(key: str, value: object, *, flat: bool = False) -> TextCell:
@@ -81,40 +81,40 @@ def render_table(
 
     grid = [[build_cell(key, row.get(key), flat=screen is None) for key in columns] for row in rows]
     heads = [TextCell(escape_controls(heading), "bold", whole=True) for heading in columns.values()]
-    found = fit_columns(zip(heads, *grid, strict=True), screen)
-    if found is None:
+    widths = fit_columns(zip(heads, *grid, strict=True), screen)
+    if widths is None:
         yield from _render_cards([head.text for head in heads], grid, screen)
         return
-    yield from _render_row(heads, found)
-    yield Text("─" * (sum(found) + COLUMN_GAP * (len(found) - 1)))
+    yield from _render_row(heads, widths)
+    yield Text("─" * (sum(widths) + COLUMN_GAP * (len(widths) - 1)))
     for row in grid:
-        yield from _render_row(row, found)
+        yield from _render_row(row, widths)
 
 
-def render_hanging(before: Text, words: str, screen: int | None) -> Iterator[Text]:
-    """Yield words behind some others, the further lines below the first of them."""
+def render_hanging(prefix: Text, text: str, screen: int | None) -> Iterator[Text]:
+    """Yield the lines of a text after a prefix, with a hanging indent."""
     from rich.text import Text
 
-    first, words = before.cell_len, escape_controls(words)
-    if screen is None or first + text_width(words) <= screen:
-        yield before.append(words)
+    first, text = prefix.cell_len, escape_controls(text)
+    if screen is None or first + text_width(text) <= screen:
+        yield prefix.append(text)
         return
     beside = screen - first >= READABLE_WIDTH
     indent = first if beside else COLUMN_GAP * 2
-    lines = TextCell(words).wrap(max(screen - indent, 1))
-    yield before.append(lines.pop(0)) if beside else before
+    lines = TextCell(text).wrap(max(screen - indent, 1))
+    yield prefix.append(lines.pop(0)) if beside else prefix
     for line in lines:
         yield Text(" " * indent + line)
 
 
-def _render_row(row: Sequence[TextCell], found: Sequence[int]) -> Iterator[Text]:
+def _render_row(row: Sequence[TextCell], widths: Sequence[int]) -> Iterator[Text]:
     from rich.text import Text
 
-    columns = [each.wrap(width) for each, width in zip(row, found, strict=True)]
+    columns = [each.wrap(width) for each, width in zip(row, widths, strict=True)]
     for parts in zip_longest(*columns, fillvalue=""):
         line = Text(" " * COLUMN_GAP).join(
             Text(pad_text(part, width), each.style)
-            for part, each, width in zip(parts, row, found, strict=True)
+            for part, each, width in zip(parts, row, widths, strict=True)
         )
         line.rstrip()
         yield line
@@ -123,7 +123,7 @@ def _render_row(row: Sequence[TextCell], found: Sequence[int]) -> Iterator[Text]
 def _render_cards(
     names: Sequence[str], grid: Sequence[Sequence[TextCell]], screen: int | None
 ) -> Iterator[Text]:
-    """Yield each row as its first value, and below it name and value of the others."""
+    """Yield each row as a card: its first value, then name and value of the others."""
     from rich.text import Text
 
     for number, (title, *others) in enumerate(grid):
@@ -137,14 +137,14 @@ def _render_cards(
 
 
 def _render_pairs(pairs: _Pairs, screen: int | None, indent: int = 0) -> Iterator[Text]:
-    """Yield names and values beside each other; a value that has no room there, below."""
+    """Yield name and value on a line; a value that does not fit there goes below."""
     from rich.text import Text
 
-    room = indent + COLUMN_GAP + max((text_width(name) for name, _ in pairs), default=0)
+    label_width = indent + COLUMN_GAP + max((text_width(name) for name, _ in pairs), default=0)
     for name, each in pairs:
-        label = pad_text(" " * indent + name, room)
-        lines = each.wrap(each.natural_width if screen is None else max(screen - room, 1))
-        if screen is not None and any(room + text_width(line) > screen for line in lines):
+        label = pad_text(" " * indent + name, label_width)
+        lines = each.wrap(each.natural_width if screen is None else max(screen - label_width, 1))
+        if screen is not None and any(label_width + text_width(line) > screen for line in lines):
             yield Text(label, "bold")
             lines, label = (
                 each.wrap(max(screen - indent - COLUMN_GAP, 1)),

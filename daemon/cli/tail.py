@@ -48,7 +48,7 @@ def format_event(event: Mapping[str, Any]) -> Text:
 
     data = event.get("data", {})
     state = str(data.get("state", ""))
-    words = data.get("sentence") or data.get("reason") or format_value(data)
+    text = data.get("sentence") or data.get("reason") or format_value(data)
     line = Text(
         f"{event.get('seq') or '':>6} {format_time(str(event.get('at', '')))} ", "bright_black"
     )
@@ -57,7 +57,7 @@ def format_event(event: Mapping[str, Any]) -> Text:
     )
     if state:
         line.append(f"{state} ", STATE_COLOURS.get(state, "default"))
-    return line.append(escape_controls(" ".join(words.split())), "default")
+    return line.append(escape_controls(" ".join(text.split())), "default")
 
 
 def format_value(value: object) -> str:
@@ -68,8 +68,8 @@ def format_value(value: object) -> str:
         case str():
             return format_time(value)
         case Mapping():
-            said = {str(key).replace("_", " "): format_value(each) for key, each in value.items()}
-            return ", ".join(f"{key}: {words}" for key, words in said.items() if words)
+            fields = {str(key).replace("_", " "): format_value(each) for key, each in value.items()}
+            return ", ".join(f"{key}: {text}" for key, text in fields.items() if text)
         case Sequence():
             return "; ".join(filter(None, map(format_value, value)))
         case _:

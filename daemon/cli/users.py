@@ -26,7 +26,7 @@ _ROLE_CHOICE = click.Choice(["viewer", "operator", "admin"])
 
 @click.group(cls=CommandGroup)
 def users() -> None:
-    """Add people, and say what they may do. A password is asked for, or read from a pipe."""
+    """Add users and set their roles. A password is asked for, or read from a pipe."""
 
 
 @users.command("add")
@@ -47,9 +47,9 @@ def add_user(cli: CliContext, *, name: str, role: str, link_only: bool, json_: b
 @pass_cli_context
 def list_users(cli: CliContext, *, json_: bool) -> None:
     """Show every user, the disabled ones too."""
-    found = cli.client().get("users")
+    answer = cli.client().get("users")
     if json_:
-        print_json(found)
+        print_json(answer)
         return
     columns = {
         "name": "name",
@@ -59,7 +59,7 @@ def list_users(cli: CliContext, *, json_: bool) -> None:
         "disabled_at": "disabled at",
     }
     hint = "There is nobody yet. Begin with: leadmaster users add NAME --role admin"
-    print_table(found["items"], columns, empty=hint)
+    print_table(answer["items"], columns, empty=hint)
 
 
 @users.command("password")
@@ -88,7 +88,7 @@ def set_role(cli: CliContext, *, name: str, role: str, json_: bool) -> None:
 @json_option
 @pass_cli_context
 def disable_user(cli: CliContext, *, name: str, json_: bool) -> None:
-    """Shut a user out at once: every browser, every token."""
+    """Disable a user at once: every browser session and every token ends."""
     done = cli.client().post("users", name, "disable")
     _print_result(done, f"{name} is shut out.", json_=json_)
 
@@ -98,7 +98,7 @@ def disable_user(cli: CliContext, *, name: str, json_: bool) -> None:
 @json_option
 @pass_cli_context
 def enable_user(cli: CliContext, *, name: str, json_: bool) -> None:
-    """Let a user come in again; tokens that were revoked stay so."""
+    """Enable a user again; revoked tokens stay revoked."""
     done = cli.client().post("users", name, "enable")
     _print_result(done, f"{name} may come in again.", json_=json_)
 
@@ -106,8 +106,7 @@ def enable_user(cli: CliContext, *, name: str, json_: bool) -> None:
 def _ask_password() -> str:
     """Ask twice on a terminal, read one line from a pipe: an argument would stand in `ps`."""
     if sys.stdin.isatty():
-        asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        return asked
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     return sys.stdin.readline().rstrip("\r\n")
 
 
@@ -120,7 +119,7 @@ def _print_result(answer: dict[str, Any], sentence: str, *, json_: bool) -> None
 
 @click.group(cls=CommandGroup)
 def tokens() -> None:
-    """Make tokens for programs, see them, revoke them."""
+    """Create, list and revoke tokens for programs."""
 
 
 @tokens.command("add")
@@ -155,11 +154,11 @@ def add_token(
 @pass_cli_context
 def list_tokens(cli: CliContext, *, limit: int, after: str | None, json_: bool) -> None:
     """Show the tokens, the revoked and the lately expired too; never what they say."""
-    found = cli.client().get("tokens", limit=limit, after=after)
+    answer = cli.client().get("tokens", limit=limit, after=after)
     if json_:
-        print_json(found)
+        print_json(answer)
         return
-    rows = [{**each, "scopes": " ".join(each["scopes"])} for each in found["items"]]
+    rows = [{**each, "scopes": " ".join(each["scopes"])} for each in answer["items"]]
     columns = {
         "id": "token",
         "user": "user",
@@ -170,8 +169,8 @@ def list_tokens(cli: CliContext, *, limit: int, after: str | None, json_: bool) 
         "revoked_at": "revoked at",
     }
     print_table(rows, columns, empty="There is no token. Make one: leadmaster tokens add NAME")
-    if found["next"]:
-        print_text(f"There are more: --after {found['next']}")
+    if answer["next"]:
+        print_text(f"There are more: --after {answer['next']}")
 
 
 @tokens.command("revoke")

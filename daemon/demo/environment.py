@@ -49,7 +49,7 @@ script = "{folder}/{visitor}"
 """
 VISITOR_SCRIPT: Final = "visitor.json"
 VISITOR_SCAN_AFTER: Final = 8.0
-"""Seconds that the code of a visitor's own phone is on show: long enough to see it count."""
+"""Seconds until the visitor's simulated phone scans its code: long enough to see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class DemoEnvironment:
     client: ControlClient
 
     def write_script(self, script: Mapping[str, Any]) -> str:
-        """Store what the virtual phones will do; return the path for the sessions' options."""
+        """Store the script of the simulated phones; return its path, for the sessions' options."""
         path = self.folder / "script.json"
         path.write_text(json.dumps(script, ensure_ascii=False, indent=1), encoding="utf-8")
         return str(path)
@@ -89,7 +89,7 @@ def run_environment(*, keep: bool, rate: float) -> Iterator[DemoEnvironment]:
 
 
 def _write_settings(folder: Path, start: datetime, rate: float) -> Path:
-    """Write the settings, and what a visitor's phone does; return the settings' path."""
+    """Write the settings and the script of the visitor's phone; return the settings' path."""
     settings = folder / "leadmaster.toml"
     settings.write_text(
         _SETTINGS.format(
@@ -125,7 +125,7 @@ def find_next_working_day(now: datetime) -> datetime:
 
 @contextlib.contextmanager
 def _run_daemon(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the daemon where Ctrl-C does not reach it: that is ours, and we stop it in order."""
+    """Run the daemon in a session of its own: Ctrl-C ends this process, which then stops it."""
     command = [sys.executable, "-m", "daemon", "--config", str(settings), "run"]
     with log.open("wb") as out, subprocesses.run_daemon(command, out, STOP_SECONDS) as process:
         yield process

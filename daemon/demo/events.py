@@ -1,4 +1,4 @@
-"""Prints the daemon's events beside the demonstration, and lets a scene wait for one."""
+"""Prints the daemon's events while the demonstration runs, and waits for a given one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EventData = Mapping[str, Any]
 
 
 class EventPrinter:
-    """Reads the events beside the story, prints those worth a line, and lets it wait for one."""
+    """Reads the event stream in a thread, prints the notable events, and waits for a given one."""
 
     def __init__(self, client: ControlClient, names: Mapping[str, str]) -> None:
         """`names` says what each contact, by its id, is called."""
@@ -28,14 +28,14 @@ class EventPrinter:
         self._names = dict(names)
         self._received: list[EventData] = []
         self._arrived = threading.Condition()
-        threading.Thread(target=self._read, daemon=True, name="news").start()
+        threading.Thread(target=self._read, daemon=True, name="demo-events").start()
 
     def add_names(self, names: Mapping[str, str]) -> None:
-        """Learn what more contacts are called."""
+        """Add names of more contacts."""
         self._names |= names
 
     def wait_for(self, is_wanted: Callable[[EventData], bool], seconds: float) -> bool:
-        """Wait until such an event was heard, from the beginning on; False when it never came."""
+        """Wait for a matching event, earlier ones included; False when none came in time."""
         until = time.monotonic() + seconds
         with self._arrived:
             while not any(is_wanted(event) for event in self._received):
@@ -45,7 +45,7 @@ class EventPrinter:
 
     def _read(self) -> None:
         for event in self._client.stream("events", after=0):
-            with self._arrived:  # printed first, so that the story never runs ahead of its news
+            with self._arrived:  # printed first: whoever waits for it prints after it
                 if line := self._format_event(event):
                     print_hanging(*line)
                 self._received.append(event)
@@ -66,14 +66,14 @@ class EventPrinter:
                 return _format_line(name, "wrote to us", f"stored, with its effects{asked}")
             case "contact.suppressed":
                 count = data["cancelled_messages"]
-                words = f"{data['reason']}; waiting messages cancelled: {count}"
-                return _format_line(name, "suppressed", words)
+                text = f"{data['reason']}; waiting messages cancelled: {count}"
+                return _format_line(name, "suppressed", text)
             case _:
                 return None
 
 
-def _format_line(who: str, state: str, words: str) -> tuple[Text, str]:
+def _format_line(name: str, state: str, text: str) -> tuple[Text, str]:
     from rich.text import Text
 
-    line = Text("   ").append(escape_controls(f"{who:<16} "), "bold")
-    return line.append(f"{state:<17} ", STATE_COLOURS.get(state, "magenta")), words
+    line = Text("   ").append(escape_controls(f"{name:<16} "), "bold")
+    return line.append(f"{state:<17} ", STATE_COLOURS.get(state, "magenta")), text

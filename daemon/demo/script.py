@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 SALES: Final = "ventas"
 SUPPORT: Final = "soporte"
 DROP_AFTER: Final = 22.0
-"""Seconds after its first `ready` at which the line of sales breaks."""
+"""Seconds after its first `ready` at which the sales phone loses its connection."""
 SCAN_AFTER: Final = 5.0
 _PAGE_SIZE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class DemoMessage:
-    """One message of the demonstration: to whom, what, through which phone."""
+    """One message of the demonstration: recipient, text and session."""
 
     role: str
     name: str
@@ -72,40 +72,40 @@ _REQUIREMENTS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def choose_recipients(client: ControlClient) -> dict[str, DemoMessage]:
-    """Return the part that each role is given to, from the prospects that were imported."""
-    parts: dict[str, DemoMessage] = {}
+    """Choose a prospect for each role among those imported."""
+    recipients: dict[str, DemoMessage] = {}
     for role, (permission, prefix) in _REQUIREMENTS.items():
         people = client.get("prospects", permission=permission, limit=_PAGE_SIZE)["items"]
-        taken = {part.name for part in parts.values()}
-        fitting = (
+        taken = {recipient.name for recipient in recipients.values()}
+        candidates = (
             person
             for person in people
             if person["phone"].startswith(prefix) and person["name"] and person["name"] not in taken
         )
-        if (person := next(fitting, None)) is None:
+        if (person := next(candidates, None)) is None:
             raise NotFound(f"The sample has nobody with {permission} and a {prefix} number.")
-        parts[role] = _build_message(role, person)
-    return parts
+        recipients[role] = _build_message(role, person)
+    return recipients
 
 
 def choose_visitor_messages(client: ControlClient) -> list[DemoMessage]:
-    """Return messages that a visitor finds waiting: some to decide on, one to send by hand."""
-    wanted = (("was a customer", "relationship", 3), ("was found", "public_source", 2))
+    """Build messages that wait for the visitor: some to review, one to send by hand."""
+    choices = (("was a customer", "relationship", 3), ("was found", "public_source", 2))
     known = {message["contact"] for message in client.get("messages", limit=_PAGE_SIZE)["items"]}
-    parts: list[DemoMessage] = []
-    for role, permission, count in wanted:
+    recipients: list[DemoMessage] = []
+    for role, permission, count in choices:
         people = client.get("prospects", permission=permission, limit=_PAGE_SIZE)["items"]
-        fresh = [
+        candidates = [
             person
             for person in people
             if person["contact"] not in known and person["name"] and _is_argentine_mobile(person)
         ]
-        parts += [_build_message(role, person) for person in fresh[:count]]
-    return parts
+        recipients += [_build_message(role, person) for person in candidates[:count]]
+    return recipients
 
 
 def _is_argentine_mobile(person: Mapping[str, Any]) -> bool:
-    """Only there it is office hours by the demonstration's clock."""
+    """Only in Argentina the demonstration's clock shows business hours."""
     return str(person["phone"]).startswith("+549")
 
 
@@ -116,15 +116,15 @@ def _build_message(role: str, person: Mapping[str, Any]) -> DemoMessage:
     return DemoMessage(role, name, person["contact"], person["phone"], text, session)
 
 
-def build_phone_script(parts: Mapping[str, DemoMessage]) -> dict[str, Any]:
-    """Return what the virtual phones and contacts will do."""
+def build_phone_script(recipients: Mapping[str, DemoMessage]) -> dict[str, Any]:
+    """Build the script of the simulated phones and contacts."""
     return {
         "scan_after": SCAN_AFTER,
         "defaults": {"ack_delay": 0.5, "deliver_after": 1.0, "read_after": 2.5},
         "contacts": {
-            parts["asks"].phone: _reply("Sí, me interesa. ¿Cuánto sale?", after=4.0),
-            parts["opts out"].phone: _reply("BAJA", after=6.0, from_lid=True),
-            parts["is not there"].phone: {"on_whatsapp": "no"},
+            recipients["asks"].phone: _reply("Sí, me interesa. ¿Cuánto sale?", after=4.0),
+            recipients["opts out"].phone: _reply("BAJA", after=6.0, from_lid=True),
+            recipients["is not there"].phone: {"on_whatsapp": "no"},
         },
         "line": [{"at": DROP_AFTER, "do": "disconnect", "session": SALES}],
     }
@@ -134,6 +134,6 @@ def _reply(text: str, **how: object) -> dict[str, Any]:
     return {"reply": {"text": text, **how}}
 
 
-def map_contact_names(parts: Iterable[DemoMessage]) -> dict[str, str]:
-    """Return what each contact is called, for lines that people read."""
-    return {part.contact: part.name for part in parts}
+def map_contact_names(recipients: Iterable[DemoMessage]) -> dict[str, str]:
+    """Map contact ids to names."""
+    return {recipient.contact: recipient.name for recipient in recipients}

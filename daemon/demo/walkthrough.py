@@ -57,21 +57,22 @@ def run_demo(*, keep: bool, rate: float, stay: bool | None) -> None:
     """
     from daemon.demo.environment import run_environment
 
-    with run_environment(keep=keep, rate=rate) as stage:
-        _print_heading(1, f"A daemon of its own; its clock says {stage.start:%A %d %B, %H:%M} UTC")
-        print_text(f"   folder {stage.folder}" + ("" if keep else ", deleted at the end"))
-        _create_visitor(stage.client)
-        news = _run_scenes(stage)
+    with run_environment(keep=keep, rate=rate) as environment:
+        now = f"{environment.start:%A %d %B, %H:%M} UTC"
+        _print_heading(1, f"A daemon of its own; its clock says {now}")
+        print_text(f"   folder {environment.folder}" + ("" if keep else ", deleted at the end"))
+        _create_visitor(environment.client)
+        events = _run_scenes(environment)
         if sys.stdout.isatty() if stay is None else stay:
-            _run_visitor_turn(stage, news)
+            _run_visitor_turn(environment, events)
         if keep:
             print_hint(
-                f"\nThe folder stays: leadmaster --config {stage.folder}/leadmaster.toml run"
+                f"\nThe folder stays: leadmaster --config {environment.folder}/leadmaster.toml run"
             )
 
 
 def _create_visitor(client: ControlClient) -> None:
-    """Let a visitor in: a user of the demonstration's own, and a link that is good for once."""
+    """Create a user for the visitor, and print a sign-in link for it."""
     client.post("users", name=VISITOR, role="admin")
     print_text(f"   the console: {_create_sign_in_link(client)}")
     print_text("   (open it in a browser; the link works once, for ten minutes)")
@@ -82,21 +83,22 @@ def _create_sign_in_link(client: ControlClient) -> str:
     return url
 
 
-def _run_visitor_turn(stage: DemoEnvironment, news: EventPrinter) -> None:
-    """Leave something to do, say how, and wait for the visitor to end it."""
+def _run_visitor_turn(environment: DemoEnvironment, events: EventPrinter) -> None:
+    """Queue messages for the visitor to decide on, print the console link, wait for Ctrl-C."""
     from daemon.demo.script import choose_visitor_messages, map_contact_names
 
     _print_heading(
         10, "Your turn: link a phone, validate prospects, send one by hand, stop everything"
     )
-    parts = choose_visitor_messages(stage.client)
-    news.add_names(map_contact_names(parts))
-    waiting = [_queue_message(stage.client, part) for part in parts]
+    recipients = choose_visitor_messages(environment.client)
+    events.add_names(map_contact_names(recipients))
+    waiting = [_queue_message(environment.client, message) for message in recipients]
     for message in waiting:
-        _wait_for_event(news, partial(_is_settled, message["id"]))
+        _wait_for_event(events, partial(_is_settled, message["id"]))
+    config = environment.folder / "leadmaster.toml"
     print_raw(
-        f"\n   the console: {_create_sign_in_link(stage.client)}\n"
-        f"   commands:    {program_name()} --config {stage.folder}/leadmaster.toml queue list\n"
+        f"\n   the console: {_create_sign_in_link(environment.client)}\n"
+        f"   commands:    {program_name()} --config {config} queue list\n"
         "   Ctrl-C ends the demonstration."
     )
     with contextlib.suppress(KeyboardInterrupt):
@@ -104,21 +106,21 @@ def _run_visitor_turn(stage: DemoEnvironment, news: EventPrinter) -> None:
     print_text("\nThat was it.")
 
 
-def _run_scenes(stage: DemoEnvironment) -> EventPrinter:
+def _run_scenes(environment: DemoEnvironment) -> EventPrinter:
     from daemon.demo.events import EventPrinter
     from daemon.demo.script import build_phone_script, choose_recipients, map_contact_names
 
-    client = stage.client
+    client = environment.client
     _import_prospects(client)
-    parts = choose_recipients(client)
-    _pair_phones(client, stage.write_script(build_phone_script(parts)))
-    news = EventPrinter(client, map_contact_names(parts.values()))
-    messages = _queue_messages(client, parts, news)
-    _decide_by_person(client, messages, news)
-    _receive_answers(client, parts, messages, news)
-    _break_connection(client, parts, news)
+    recipients = choose_recipients(client)
+    _pair_phones(client, environment.write_script(build_phone_script(recipients)))
+    events = EventPrinter(client, map_contact_names(recipients.values()))
+    messages = _queue_messages(client, recipients, events)
+    _decide_by_person(client, messages, events)
+    _receive_answers(client, recipients, messages, events)
+    _break_connection(client, recipients, events)
     _print_summary(client)
-    return news
+    return events
 
 
 def _import_prospects(client: ControlClient) -> None:
@@ -145,25 +147,25 @@ def _pair_phones(client: ControlClient, script: str) -> None:
 
 
 def _queue_messages(
-    client: ControlClient, parts: Mapping[str, DemoMessage], news: EventPrinter
+    client: ControlClient, recipients: Mapping[str, DemoMessage], events: EventPrinter
 ) -> dict[str, dict[str, Any]]:
-    """Queue a message for each part; unknown numbers are checked first, then judged again."""
+    """Queue a message for each role; unknown numbers are checked first, then judged again."""
     _print_heading(
         5, "Eight messages are queued. The gate judges each; a number not known is checked"
     )
-    messages = {role: _queue_message(client, parts[role]) for role in _ROLES}
+    messages = {role: _queue_message(client, recipients[role]) for role in _ROLES}
     for message in messages.values():
-        _wait_for_event(news, partial(_is_settled, message["id"]))
+        _wait_for_event(events, partial(_is_settled, message["id"]))
     return messages
 
 
-def _queue_message(client: ControlClient, part: DemoMessage) -> dict[str, Any]:
-    message: dict[str, Any] = client.send(part.phone, part.text, session=part.session)
-    return message
+def _queue_message(client: ControlClient, message: DemoMessage) -> dict[str, Any]:
+    queued: dict[str, Any] = client.send(message.phone, message.text, session=message.session)
+    return queued
 
 
 def _is_settled(message: str, event: Mapping[str, Any]) -> bool:
-    """Tell whether the message has come to rest, for the time being."""
+    """Tell whether the message waits for a person, for a later time, or is finished."""
     if event["subject"] != message:
         return False
     data = event["data"]
@@ -173,7 +175,7 @@ def _is_settled(message: str, event: Mapping[str, Any]) -> bool:
 
 
 def _decide_by_person(
-    client: ControlClient, messages: Mapping[str, Mapping[str, Any]], news: EventPrinter
+    client: ControlClient, messages: Mapping[str, Mapping[str, Any]], events: EventPrinter
 ) -> None:
     _print_heading(6, "A person decides: one message is approved, one is sent by hand")
     held, found = messages["was a customer"]["id"], messages["was found"]["id"]
@@ -182,53 +184,53 @@ def _decide_by_person(
     link = client.post("manual", found, "reveal")["link"]
     print_text(f"   the chat opens with {link.partition('?')[0]}")
     client.post("manual", found, "confirm")
-    _wait_for_state(news, held, {"delivered", "read"})
+    _wait_for_state(events, held, {"delivered", "read"})
 
 
 def _receive_answers(
     client: ControlClient,
-    parts: Mapping[str, DemoMessage],
+    recipients: Mapping[str, DemoMessage],
     messages: Mapping[str, Mapping[str, Any]],
-    news: EventPrinter,
+    events: EventPrinter,
 ) -> None:
     _print_heading(7, "Answers come in. BAJA suppresses a person under every name that they have")
-    _wait_for_state(news, messages["asks"]["id"], {"read"})
-    _wait_for_event(news, lambda event: event["type"] == "contact.suppressed")
-    gone = parts["opts out"]
+    _wait_for_state(events, messages["asks"]["id"], {"read"})
+    _wait_for_event(events, lambda event: event["type"] == "contact.suppressed")
+    gone = recipients["opts out"]
     other_form = gone.phone.replace("+549", "+54", 1)
     again = replace(gone, phone=other_form, text="¿Seguro? Último aviso del taller.")
     message = _queue_message(client, again)
-    _wait_for_state(news, message["id"], {"blocked"})
+    _wait_for_state(events, message["id"], {"blocked"})
 
 
 def _break_connection(
     client: ControlClient,
-    parts: Mapping[str, DemoMessage],
-    news: EventPrinter,
+    recipients: Mapping[str, DemoMessage],
+    events: EventPrinter,
 ) -> None:
     from daemon.demo.script import SALES
 
     _print_heading(8, "The line breaks. What is queued waits, and says so; then the phone is back")
-    _wait_for_event(news, lambda event: _is_down(event, SALES))
-    message = _queue_message(client, parts["waits"])
-    _wait_for_state(news, message["id"], {"read"})
+    _wait_for_event(events, lambda event: _is_down(event, SALES))
+    message = _queue_message(client, recipients["waits"])
+    _wait_for_state(events, message["id"], {"read"})
 
 
 def _is_down(event: Mapping[str, Any], session: str) -> bool:
     return bool(event["subject"] == session and event["data"].get("state") == "backoff")
 
 
-def _wait_for_state(news: EventPrinter, message: str, states: set[str]) -> None:
+def _wait_for_state(events: EventPrinter, message: str, states: set[str]) -> None:
     _wait_for_event(
-        news,
+        events,
         lambda event: event["subject"] == message and event["data"].get("state") in states,
     )
 
 
-def _wait_for_event(news: EventPrinter, is_wanted: Callable[[Mapping[str, Any]], bool]) -> None:
-    """Wait for the story to go on; say so where it takes too long, and go on all the same."""
-    if not news.wait_for(is_wanted, _WAIT_SECONDS):
-        print_text(f"   (nothing of it for {_WAIT_SECONDS:g} s; the story goes on without it)")
+def _wait_for_event(events: EventPrinter, is_wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Wait for an event; after a timeout say so and go on."""
+    if not events.wait_for(is_wanted, _WAIT_SECONDS):
+        print_text(f"   (nothing happened for {_WAIT_SECONDS:g} s; the demonstration goes on)")
 
 
 def _print_summary(client: ControlClient) -> None:

@@ -91,13 +91,13 @@ def show_shadow(cli: CliContext, *, json_: bool) -> None:
     if report["shadow"] is None:
         print_text(_NO_SHADOW_YET if report["problems"] else _NO_SHADOW)
         return
-    standing = report["standing"]
-    share = standing["differed"] / standing["asked"] if standing["asked"] else 0
+    counts = report["standing"]
+    share = counts["differed"] / counts["asked"] if counts["asked"] else 0
     print_text(
-        f"shadow {report['shadow']['hash'][:_HASH_LENGTH]}: asked {standing['asked']} times,"
-        f" {standing['differed']} otherwise ({share:.1%})"
+        f"shadow {report['shadow']['hash'][:_HASH_LENGTH]}: asked {counts['asked']} times,"
+        f" {counts['differed']} otherwise ({share:.1%})"
     )
-    for flip, count in standing["flips"].items():
+    for flip, count in counts["flips"].items():
         print_text(f"  {count:>6}  {flip}")
     columns = {key: key for key in ("message", "live", "shadow", "sentence")}
     if report["examples"]:
@@ -153,20 +153,20 @@ def explain_decision(
 
     With --what-if the rules in force judge the same facts anew, but for those supposed.
     """
-    found = cli.client().get("rules", "explain", subject, **_parse_suppositions(what_if))
+    answer = cli.client().get("rules", "explain", subject, **_parse_suppositions(what_if))
     if json_:
-        print_json(found)
+        print_json(answer)
         return
-    if found["changed"]:
-        supposed = ", ".join(f"{name} = {value}" for name, value in found["changed"].items())
+    if answer["changed"]:
+        supposed = ", ".join(f"{name} = {value}" for name, value in answer["changed"].items())
         print_text(f"supposing {supposed}:")
-    for line in found["lines"]:
+    for line in answer["lines"]:
         print_text(line)
 
 
-def _parse_suppositions(words: tuple[str, ...]) -> dict[str, str]:
+def _parse_suppositions(arguments: tuple[str, ...]) -> dict[str, str]:
     """Return the facts by name; what has no `=` is a misuse."""
-    pairs = [word.partition("=") for word in words]
+    pairs = [argument.partition("=") for argument in arguments]
     unclear = next((name for name, equals, _ in pairs if not equals), None)
     if unclear is not None:
         raise click.UsageError(f"--what-if takes FACT=VALUE, not {unclear!r}")

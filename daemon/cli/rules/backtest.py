@@ -75,16 +75,16 @@ def run_backtest(
     if paths:
         read = collect_rule_files(cli, paths)
         files = [{"path": each.path, "text": each.text, "own": each.own} for each in read]
-    found = _follow_report(cli.client().follow("rules", "backtest", days=days, files=files))
+    report = _follow_report(cli.client().follow("rules", "backtest", days=days, files=files))
     if html is not None:
         from daemon.backtest.html_report import render_html_report
 
-        html.write_text(render_html_report(found), encoding="utf-8")
+        html.write_text(render_html_report(report), encoding="utf-8")
     if json_:
-        print_json(found)
+        print_json(report)
     else:
-        _print_report(found)
-    return EXIT_ALLOWS_TOO_MUCH if limit is not None and _newly_allowed_share(found) > limit else 0
+        _print_report(report)
+    return EXIT_ALLOWS_TOO_MUCH if limit is not None and _newly_allowed_share(report) > limit else 0
 
 
 def _follow_report(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -106,34 +106,34 @@ def _follow_report(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     raise Unavailable("The daemon ended before the backtest did.")
 
 
-def _newly_allowed_share(found: Mapping[str, Any]) -> float:
-    return found["allows_more"] / found["decisions"] if found["decisions"] else 0.0
+def _newly_allowed_share(report: Mapping[str, Any]) -> float:
+    return report["allows_more"] / report["decisions"] if report["decisions"] else 0.0
 
 
-def _describe_engine_check(found: Mapping[str, Any]) -> str:
-    if found["decisions"] and not found["checked"]:
+def _describe_engine_check(report: Mapping[str, Any]) -> str:
+    if report["decisions"] and not report["checked"]:
         return "durable-rules was not asked"
-    return f"{found['checked']} of them by durable-rules too, {found['disagreed']} otherwise"
+    return f"{report['checked']} of them by durable-rules too, {report['disagreed']} otherwise"
 
 
-def _print_report(found: Mapping[str, Any]) -> None:
+def _print_report(report: Mapping[str, Any]) -> None:
     print_text(
-        f"{found['decisions']} decisions since {found['since'][:10]}, judged anew in"
-        f" {found['seconds']:.1f} s; {_describe_engine_check(found)}"
+        f"{report['decisions']} decisions since {report['since'][:10]}, judged anew in"
+        f" {report['seconds']:.1f} s; {_describe_engine_check(report)}"
     )
-    if found["left_out"]:
-        print_text(f"{found['left_out']} left out: a rule reads their text, which is forgotten")
+    if report["left_out"]:
+        print_text(f"{report['left_out']} left out: a rule reads their text, which is forgotten")
     print_text(
-        f"newly allowed: {found['allows_more']} ({_newly_allowed_share(found):.1%})"
-        f"{_format_aftermath(found['more'])}"
+        f"newly allowed: {report['allows_more']} ({_newly_allowed_share(report):.1%})"
+        f"{_format_aftermath(report['more'])}"
     )
-    print_text(f"allowed no more: {found['allows_less']}{_format_aftermath(found['less'])}")
-    for flip, count in found["flips"].items():
+    print_text(f"allowed no more: {report['allows_less']}{_format_aftermath(report['less'])}")
+    for flip, count in report["flips"].items():
         print_text(f"  {count:>7}  {flip}")
-    if found["by_rule"]:
+    if report["by_rule"]:
         columns = {"rule": "rule", "allows": "newly allowed", "stops": "allowed no more"}
-        print_table(found["by_rule"], columns, empty="")
-    rows = [{**each, "outcomes": ", ".join(each["outcomes"])} for each in found["examples"]]
+        print_table(report["by_rule"], columns, empty="")
+    rows = [{**each, "outcomes": ", ".join(each["outcomes"])} for each in report["examples"]]
     names = ("name", "phone", "message", "before", "after", "sentence", "outcomes")
     print_table(rows, {name: name for name in names}, empty="Nothing would change.")
 

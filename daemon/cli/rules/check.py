@@ -36,19 +36,19 @@ def check_rules(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_:
 
     Errors are `file:line:column: sentence` and exit with 2; warnings stop nothing.
     """
-    sets, trial = _check_rule_files(cli, paths, alone=alone)
+    sets, result = _check_rule_files(cli, paths, alone=alone)
     if json_:
-        print_json(_build_document(sets, trial))
+        print_json(_build_document(sets, result))
     else:
-        for problem in trial.problems:
+        for problem in result.problems:
             print_text(str(problem))
-        for warning in trial.warnings:
+        for warning in result.warnings:
             print_text(
                 f"{warning.file}:{warning.line}:{warning.column}: warning: {warning.sentence}"
             )
-        if not trial.problems:
+        if not result.problems:
             _print_rulesets(sets)
-    return EXIT_REFUSED if trial.problems else 0
+    return EXIT_REFUSED if result.problems else 0
 
 
 @click.command("test")
@@ -57,24 +57,24 @@ def check_rules(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_:
 @pass_cli_context
 def run_rule_tests(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_: bool) -> int:
     """Run the examples beside the rules in both engines; show what came out otherwise."""
-    sets, trial = _check_rule_files(cli, paths, alone=alone)
+    sets, result = _check_rule_files(cli, paths, alone=alone)
     if json_:
-        print_json(_build_document(sets, trial))
-        return EXIT_REFUSED if trial.problems else 0
-    for outcome in trial.outcomes:
+        print_json(_build_document(sets, result))
+        return EXIT_REFUSED if result.problems else 0
+    for outcome in result.outcomes:
         if outcome.wrong:
             print_text(f"{outcome.example.place}: {outcome.example.name}")
             for line in outcome.mismatch_diff():
                 print_text(f"    {line}")
-    told = {str(outcome.example.place) for outcome in trial.outcomes if outcome.wrong}
-    for problem in trial.problems:
-        if f"{problem.file}:{problem.line}" not in told:
+    printed = {str(outcome.example.place) for outcome in result.outcomes if outcome.wrong}
+    for problem in result.problems:
+        if f"{problem.file}:{problem.line}" not in printed:
             print_text(str(problem))
-    ran, wrong = len(trial.outcomes), len(trial.problems)
+    ran, wrong = len(result.outcomes), len(result.problems)
     print_text(
         f"{ran} examples, {wrong} wrong" if wrong else f"ok: {ran} examples, {_describe_engines()}"
     )
-    return EXIT_REFUSED if trial.problems else 0
+    return EXIT_REFUSED if result.problems else 0
 
 
 @click.command("diff")
@@ -90,18 +90,18 @@ def diff_rules(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_: 
 
     live = {each.format: each for each in _load_active_rulesets(cli)}
     new = load_or_reject(collect_rule_files(cli, paths, alone=alone))
-    found = [
+    changes = [
         change
         for each in new
         if each.format in live
         for change in compare_rulesets(live[each.format], each)
     ]
     if json_:
-        print_json([{"change": str(each), "waits": each.needs_acceptance} for each in found])
+        print_json([{"change": str(each), "waits": each.needs_acceptance} for each in changes])
         return
-    for each in found:
+    for each in changes:
         print_text(f"{'!' if each.needs_acceptance else ' '} {each}")
-    if not found:
+    if not changes:
         print_text("They mean the same.")
 
 
@@ -122,17 +122,17 @@ def _load_active_rulesets(cli: CliContext) -> list[Ruleset]:
 def _check_rule_files(
     cli: CliContext, paths: Sequence[Path], *, alone: bool
 ) -> tuple[list[Ruleset], RulesetCheck]:
-    """Try what a save would be tried for; without a daemon, say what only it could tell."""
+    """Check files as a save would be checked; without a daemon, say what could not be checked."""
     from rules.check import RulesetCheck, check_rulesets, find_unknown_routes
 
     files, channels = collect_rule_files(cli, paths, alone=alone), list_daemon_channels(cli)
     sets = load_or_reject(files, channels)
-    trial = check_rulesets(sets)
+    result = check_rulesets(sets)
     unknown = [
         each for ruleset in sets if channels is None for each in find_unknown_routes(ruleset)
     ]
-    warnings = tuple(sorted((*trial.warnings, *unknown)))
-    return sets, RulesetCheck(trial.problems, warnings, trial.outcomes)
+    warnings = tuple(sorted((*result.warnings, *unknown)))
+    return sets, RulesetCheck(result.problems, warnings, result.outcomes)
 
 
 def _describe_engines() -> str:
@@ -153,14 +153,14 @@ def _print_rulesets(sets: Sequence[Ruleset]) -> None:
         )
 
 
-def _build_document(sets: Sequence[Ruleset], trial: RulesetCheck) -> dict[str, Any]:
+def _build_document(sets: Sequence[Ruleset], result: RulesetCheck) -> dict[str, Any]:
     return {
-        "ok": not trial.problems,
+        "ok": not result.problems,
         "sets": [
             {"format": str(each.format), "hash": each.hash, "files": list(each.files)}
             for each in sets
         ],
-        "problems": [str(each) for each in trial.problems],
-        "warnings": [str(each) for each in trial.warnings],
-        "examples": len(trial.outcomes),
+        "problems": [str(each) for each in result.problems],
+        "warnings": [str(each) for each in result.warnings],
+        "examples": len(result.outcomes),
     }
