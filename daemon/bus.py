@@ -45,7 +45,10 @@ class EventSubscription:
         self._queue.put_nowait(published)
 
     async def __aiter__(self) -> AsyncIterator[PublishedEvent]:
-        """Yield events in order; raise :class:`Lagged` after what was queued before the loss."""
+        """Yield events in order.
+
+        Raise :class:`SubscriberLagged` after what was queued before the loss.
+        """
         while (published := await self._queue.get()) is not None:
             yield published
         if self._lagged:

@@ -8,7 +8,7 @@ from daemon.api.clock import Clock
 
 
 class ClockEvent:
-    """Rung by news, waited for by one task. A ring while nobody waits is kept."""
+    """An event for one waiting task; triggered while nobody waits, it ends the next wait."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class ClockEvent:
         self._event.set()
 
     async def wait(self, seconds: float | None) -> None:
-        """Return when rung, or after ``seconds`` of the clock; None waits for a ring alone."""
+        """Return when triggered, or after ``seconds`` of the clock; None waits for the trigger."""
         if seconds is None:
             await self._event.wait()
         else:

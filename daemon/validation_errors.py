@@ -40,7 +40,8 @@ def format_validation_error(
 ) -> str:
     """Return one sentence: which field, what is wrong with it, what it may be.
 
-    `kind` is the type that the value was to be, so that words and fields can be named; `whole` is
+    `kind` is the type that the value was to be, so that words and fields can be named.
+    `value_name` is
     what the value is called where nothing within it is to blame.
     """
     if not isinstance(error, msgspec.ValidationError):

@@ -162,7 +162,9 @@ def check_rulesets(
     build_evaluator: Callable[[Ruleset], RuleEvaluator] = RuleEvaluator,
     on_progress: Callable[[str, SourceLocation], None] = ignore_progress,
 ) -> RulesetCheck:
-    """Try each set behind the judge that `make` builds; `told` hears of each stage before it.
+    """Try each set behind the judge that `build_evaluator` builds.
+
+    `on_progress` hears of each stage before it.
 
     A set that hangs an engine hangs here too: who can't afford that tries it in a process apart.
     """

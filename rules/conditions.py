@@ -155,7 +155,9 @@ Alternative = tuple[LeafLiteral, ...]
 
 
 def expand_alternatives(condition: Condition) -> tuple[Alternative, ...]:
-    """The condition is true when every comparison of one alternative is; raises `TooLargeError`.
+    """The condition is true when every comparison of one alternative is.
+
+    Raises `ConditionTooLargeError`.
 
     This holds in Kleene's logic too, since negation moves to the comparisons unchanged: the
     whole is true (or: not false) when all of one alternative are true (or: not false).

@@ -47,7 +47,7 @@ class FieldDifference:
 
 @dataclass(frozen=True, slots=True)
 class RulesetChange:
-    """One thing that is new, gone or different; `weighty` changes wait to be accepted.
+    """One thing that is new, gone or different; `needs_acceptance` changes wait to be accepted.
 
     `at` is its `file:line` in the new set, empty where it has none.
     """

@@ -58,7 +58,7 @@ class RampEnds:
 
     @property
     def numbers(self) -> tuple[float, int, float, int]:
-        """The four numbers in the order of `ENDS`."""
+        """The four numbers in the order of `RAMP_FIELDS`."""
         return self.start, self.start_points, self.end, self.end_points
 
 
@@ -73,7 +73,7 @@ class RulesetEdit:
 
     @classmethod
     def parse(cls, target: str, value: int | RampEnds) -> RulesetEdit:
-        """Read a target; raises :class:`NotAmendable`."""
+        """Read a target; raises :class:`EditNotAllowed`."""
         kind, _, rest = target.partition(".")
         section, _, name = rest.partition(".")
         if kind not in _FORMATS or section not in _SECTIONS or not name:
@@ -116,7 +116,7 @@ class EditableValue:
         return wrong
 
     def value_from_numbers(self, given: Mapping[str, float | None]) -> int | RampEnds:
-        """Return the value of numbers that `refusals` has nothing against."""
+        """Return the value of numbers that `find_errors` has nothing against."""
         numbers = [given[each.name] or 0 for each in self.numbers]
         if not self.fact:
             return int(numbers[0])
@@ -133,7 +133,7 @@ class EditableValue:
 
 
 def find_editable_value(ruleset: Ruleset, section: str, name: str) -> EditableValue:
-    """Return what stands under this name; raises :class:`NotAmendable`."""
+    """Return what stands under this name; raises :class:`EditNotAllowed`."""
     if section == "scores":
         return _editable_points(ruleset, name)
     if section == "groups":
@@ -243,7 +243,7 @@ class EditedFiles:
 def apply_edit(files: Sequence[RuleFile], edit: RulesetEdit, folder: str) -> EditedFiles:
     """Return the files with the number changed; what is new is written in `folder`.
 
-    Raises :class:`NotAmendable`, and ``RulesInvalid`` where the files, as they are or as they
+    Raises :class:`EditNotAllowed`, and ``RulesInvalid`` where the files, as they are or as they
     would be, are no rules.
     """
     found = find_editable_value(load_rulesets(files)[edit.kind], edit.section, edit.name)

@@ -23,9 +23,9 @@ class UnsupportedPatternError(ValueError):
 
 
 def count_ways(pattern: str) -> int:
-    """Return the ways; above `COSTLIEST` the search may last for ever.
+    """Return the ways; above `MAX_WAYS` the search may last for ever.
 
-    Raises :class:`NotTakenError`.
+    Raises :class:`UnsupportedPatternError`.
     """
     return _PatternReader(pattern).read_alternatives()
 

@@ -26,7 +26,10 @@ def format_timestamp(at: datetime) -> str:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read a moment that `stamp` wrote, as aware UTC. Raises ValueError for any other shape."""
+    """Read a moment that `format_timestamp` wrote, as aware UTC.
+
+    Raises ValueError for any other shape.
+    """
     if len(text) != _WIDTH or not text.endswith("Z"):
         message = f"{text!r} is not a moment as this database writes it"
         raise ValueError(message)

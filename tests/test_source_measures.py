@@ -303,6 +303,29 @@ def test_each_installer_names_its_registry() -> None:
     assert len(registries()) == 2
 
 
+def test_references_in_docstrings_name_what_is_there() -> None:
+    """A role such as `:class:` names something of today: a rename takes its mentions along."""
+    words = {
+        word
+        for source in sources()
+        for node in ast.walk(source.tree)
+        for word in (
+            getattr(node, "name", None),
+            getattr(node, "id", None),
+            getattr(node, "attr", None),
+        )
+        if isinstance(word, str)
+    }
+    words |= {Path(source.name).stem for source in sources()} | set(sys.stdlib_module_names)
+    stale = [
+        f"{source.name}: {role}"
+        for source in shipped()
+        for role in re.findall(r":(?:class|func|meth|mod|data|attr|exc):`[~.\w]+`", source.text)
+        if not set(role.split("`")[1].strip("~.").split(".")) <= words | set(PACKAGES)
+    ]
+    assert stale == []
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     """Each relative link and picture in a Markdown page is there."""
     broken = [

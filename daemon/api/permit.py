@@ -30,9 +30,9 @@ class PermitRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave for one message, one recipient, one text, one session, once.
+    """Authorisation of one send: one message, recipient, text and session, once.
 
-    ``recipient`` is E.164; ``body`` is :func:`body_hash` of the text;
+    ``recipient`` is E.164; ``body`` is :func:`hash_body` of the text;
     ``expires_at`` is aware UTC; ``signature`` is hex.
     """
 
@@ -53,7 +53,7 @@ class Permit:
 
 
 class PermitSigner:
-    """The gate's pen. One exists per process; its key never leaves memory."""
+    """Signs permits with an Ed25519 key that is kept in memory only; one exists per process."""
 
     def __init__(self, key: Ed25519PrivateKey | None = None) -> None:
         self._key = key or Ed25519PrivateKey.generate()
@@ -69,7 +69,7 @@ class PermitSigner:
 
 
 class PermitVerifier:
-    """Stands at the wire: verifies a permit and lets each one through once."""
+    """Verifies permits, and accepts each of them once."""
 
     def __init__(self, public_key: Ed25519PublicKey) -> None:
         self._key = public_key
@@ -80,7 +80,7 @@ class PermitVerifier:
     ) -> None:
         """Take the permit for exactly this send; raise :class:`PermitRefused` if it is not for it.
 
-        A permit counts as used from here on, whatever the wire says afterwards.
+        A permit counts as used from here on, whatever the platform answers.
         """
         self._check_signature(permit)
         for name, given, allowed in (

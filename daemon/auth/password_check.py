@@ -160,7 +160,9 @@ class SignInThrottle:
         self.addresses = AttemptLimiter(PER_ADDRESS, clock)
 
     def admit(self, user: str, address: str) -> None:
-        """Count an attempt before it is looked at; raise :class:`Throttled` where it must wait.
+        """Count an attempt before it is looked at.
+
+        Raise :class:`SignInThrottled` where it must wait.
 
         Counting first means that a hundred attempts at once are a hundred attempts.
         """
@@ -207,7 +209,7 @@ class PasswordCheck:
         self._throttle = SignInThrottle(clock)
 
     async def check(self, name: str, password: str, address: str) -> UserRecord:
-        """Return the user; raise :class:`SignInFailed`, or :class:`Throttled` before looking.
+        """Return the user; raise :class:`SignInFailed`, or :class:`SignInThrottled` before looking.
 
         `address` is whom the network says it comes from.
         """

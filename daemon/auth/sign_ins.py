@@ -92,7 +92,7 @@ class SignIns:
         self._longest = timedelta(days=settings.sign_in_days)
 
     async def sign_in_with_password(self, name: str, password: str, address: str) -> IssuedSignIn:
-        """Sign in; raise :class:`SignInFailed` or :class:`Throttled`."""
+        """Sign in; raise :class:`SignInFailed` or :class:`SignInThrottled`."""
         user = await self._password_check.check(name, password, address)
         fresh, now = self._build_sign_in(user.name), self._clock.now()
         await self._database.write(
@@ -101,7 +101,7 @@ class SignIns:
         return fresh
 
     async def sign_in_with_link(self, secret: str, address: str) -> IssuedSignIn:
-        """Spend a link and sign in; raise :class:`LinkSpent`. Of two at once, one gets in."""
+        """Spend a link and sign in; raise :class:`SignInLinkSpent`. Of two at once, one gets in."""
         now = self._clock.now()
 
         def job(tx: Tx) -> IssuedSignIn:
@@ -130,11 +130,11 @@ class SignIns:
         return link
 
     async def identify(self, secret: str) -> Identity:
-        """Return whose browser has this cookie; raise :class:`SignInOver`."""
+        """Return whose browser has this cookie; raise :class:`SignInEnded`."""
         return await self.get_identity(hash_secret(secret))
 
     async def get_identity(self, id_hash: str) -> Identity:
-        """Return the identity of a sign-in by its stored hash; raise :class:`SignInOver`."""
+        """Return the identity of a sign-in by its stored hash; raise :class:`SignInEnded`."""
         now = self._clock.now()
         found = await self._database.read(
             lambda reader: users.get_current_sign_in(reader, id_hash, now)

@@ -54,7 +54,7 @@ def import_file(
 ) -> None:
     """Hand the file to the daemon and show each step; nothing is imported without a yes.
 
-    At most `shown` rejects are listed; all of them go to the file `rejects`.
+    At most `max_shown` rejects are listed; all of them go to the file `rejects`.
     """
     if rejects:
         rejects.touch(mode=0o600)  # a file that can't be written is told before anything happens

@@ -29,12 +29,12 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
         BuiltinChannel.MANUAL,
     ):
         sentence = "Found, not asked: a person writes to them, not a machine"
-        routed = _replace_verdict(decision, Verdict.ROUTE, "floor_public_source", sentence)
+        routed = _replace_verdict(decision, Verdict.ROUTE, "hard_limit_public_source", sentence)
         return replace(routed, route=BuiltinChannel.MANUAL.value)
     undecided = facts.get("prospect.validado_tecnicamente") is None
     if undecided and decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}:
         sentence = "Whether the number can be reached is not decided yet"
-        waiting = _replace_verdict(decision, Verdict.DEFER, "floor_not_validated", sentence)
+        waiting = _replace_verdict(decision, Verdict.DEFER, "hard_limit_not_validated", sentence)
         return replace(waiting, defers=(Defer(DeferKind.UNTIL_CHECKED),))
     return decision
 
@@ -42,11 +42,11 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
 def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:
     confirms_opt_out = facts["message.kind"] == MessageKind.OPT_OUT_CONFIRMATION
     if facts["prospect.suppressed"] is not False and not confirms_opt_out:
-        return "floor_suppressed", "The contact is not to be written to"
+        return "hard_limit_suppressed", "The contact is not to be written to"
     if facts.get("prospect.validado_tecnicamente") is False:
-        return "floor_not_reachable", "The number is known not to be reachable"
+        return "hard_limit_not_reachable", "The number is known not to be reachable"
     if facts["prospect.permission"] in _NO_PERMISSION and not _is_answer(facts):
-        return "floor_no_permission", "Nobody told us that we may write"
+        return "hard_limit_no_permission", "Nobody told us that we may write"
     return None
 
 

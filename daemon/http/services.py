@@ -32,12 +32,12 @@ class HttpServices(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """Everything that was set."""
+        """The settings of this installation."""
         ...
 
     @property
     def auth(self) -> AuthService:
-        """Who may come in, by which way."""
+        """Users, tokens and sign-ins."""
         ...
 
     @property
@@ -47,17 +47,17 @@ class HttpServices(Protocol):
 
     @property
     def database(self) -> Database:
-        """The one file."""
+        """The SQLite database."""
         ...
 
     @property
     def plugins(self) -> Plugins:
-        """What the installation was given: channels, sources, hooks."""
+        """The loaded plugins."""
         ...
 
     @cached_property
     def pacing(self) -> Pacing:
-        """When a message may go."""
+        """Budgets: when a message may go."""
         ...
 
     @property
@@ -67,7 +67,7 @@ class HttpServices(Protocol):
 
     @cached_property
     def sessions(self) -> Sessions:
-        """The phones."""
+        """WhatsApp sessions."""
         ...
 
     @cached_property
@@ -77,7 +77,7 @@ class HttpServices(Protocol):
 
     @cached_property
     def review(self) -> ReviewService:
-        """Messages that wait for a person's word."""
+        """Messages that wait for a person's approval."""
         ...
 
     @cached_property
@@ -87,12 +87,12 @@ class HttpServices(Protocol):
 
     @cached_property
     def halt(self) -> Halt:
-        """The stop of everything."""
+        """The switch that stops all sending."""
         ...
 
     @cached_property
     def validation(self) -> ValidationService:
-        """Number checks, and an operator's word."""
+        """Technical validation of numbers, by checks and by hand."""
         ...
 
     @cached_property
@@ -117,12 +117,12 @@ class HttpServices(Protocol):
 
     @cached_property
     def ruleset_service(self) -> RulesetService:
-        """What changes them."""
+        """Reloads, edits, accepts and rolls back rulesets."""
         ...
 
     @cached_property
     def ruleset_watcher(self) -> RulesetWatcher:
-        """What sees a rule file saved."""
+        """Watches the rule folders for saved files."""
         ...
 
     @property

@@ -28,7 +28,7 @@ class _MailboxJob:
 class Mailbox:
     """A bounded queue and the one task that serves it.
 
-    The task exists only while there is something to do or to watch: ``settled`` is asked after
+    The task exists only while there is something to do or to watch: ``is_idle`` is asked after
     each job and says whether it may end; the next job starts it again. A job that fails is told
     to whoever asked, or logged and counted; it never takes the task down.
     """

@@ -193,7 +193,10 @@ async def _wait_for_verdicts(
 
 
 async def _wait_for_subject(events: EventSubscription, subjects: set[str]) -> str:
-    """Return the first of these that something happened to; raise :class:`Lagged` at the end."""
+    """Return the first of these that something happened to.
+
+    Raise :class:`SubscriberLagged` at the end.
+    """
     async for published in events:
         if published.event.subject in subjects:
             return published.event.subject

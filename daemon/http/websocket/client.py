@@ -49,7 +49,7 @@ class StreamLimits:
 class ClientQueue:
     """A client's line. Nothing here waits but :meth:`write`, which is the client's own task.
 
-    `drained` returns when the line takes more; past `limit` waiting frames the client is cut off.
+    `drain` returns when the line takes more; past `limit` waiting frames the client is cut off.
     """
 
     def __init__(

@@ -77,7 +77,7 @@ class EventFeed:
     async def batches(self) -> AsyncIterator[list[PublishedEvent]]:
         """Yield what was published together, at most 64 at once; end with :meth:`close`.
 
-        Raises :class:`Lagged` where the log does not hold any more what the bus lost.
+        Raises :class:`SubscriberLagged` where the log does not hold any more what the bus lost.
         """
         while True:
             batch: list[PublishedEvent] = []

@@ -43,7 +43,7 @@ _CLOSED_TYPES: Final = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WS
 
 
 class WebSocketConnection:
-    """A connected client: one task reads, one writes, and :meth:`live` waits for an end.
+    """A connected client: one task reads, one writes, and :meth:`run` waits for an end.
 
     `identity` is None for a client that has yet to sign in.
     """

@@ -297,7 +297,7 @@ async def test_a_person_who_is_forgotten_keeps_the_hours_of_then(
 
 
 async def test_what_no_rule_can_lift_stays_in_force(services: MessagingServices) -> None:
-    """A file without any veto does not flip a block of the code's own floor."""
+    """A file without any veto does not flip a block of the code's own hard limits."""
     beto = await services.add_prospect(BETO)
     await services.add_evidence(beto, EvidenceKind.DECLINED, "refused")
     await services.enqueue_and_settle(BETO)

@@ -47,7 +47,7 @@ async def careless_services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
 async def test_without_vetoes_what_is_allowed_still_goes(
     careless_services: MessagingServices,
 ) -> None:
-    """The floor stops nobody who may be written to."""
+    """The hard limits stop nobody who may be written to."""
     await careless_services.add_prospect()
     assert await careless_services.get_state(await careless_services.enqueue_and_settle()) is S.SENT
 
@@ -55,10 +55,10 @@ async def test_without_vetoes_what_is_allowed_still_goes(
 @pytest.mark.parametrize(
     ("made", "state", "code"),
     [
-        ({"validation": ValidationState.NOT_REACHABLE}, S.BLOCKED, "floor_not_reachable"),
-        ({"validation": ValidationState.UNCHECKED}, S.DEFERRED, "floor_not_validated"),
-        ({"permission": None}, S.BLOCKED, "floor_no_permission"),
-        ({"permission": "refused"}, S.BLOCKED, "floor_no_permission"),
+        ({"validation": ValidationState.NOT_REACHABLE}, S.BLOCKED, "hard_limit_not_reachable"),
+        ({"validation": ValidationState.UNCHECKED}, S.DEFERRED, "hard_limit_not_validated"),
+        ({"permission": None}, S.BLOCKED, "hard_limit_no_permission"),
+        ({"permission": "refused"}, S.BLOCKED, "hard_limit_no_permission"),
         ({"permission": "public_source"}, S.CLEARED, "allowed"),
     ],
 )
@@ -89,7 +89,7 @@ async def test_a_suppressed_contact_is_not_written_to_whatever_the_file(
     await careless_services.add_prospect()
     await careless_services.suppress("+541145550001")
     message = await careless_services.get_message(await careless_services.enqueue_and_settle())
-    assert (message.state, message.reason_code) == (S.BLOCKED, "floor_suppressed")
+    assert (message.state, message.reason_code) == (S.BLOCKED, "hard_limit_suppressed")
 
 
 async def test_a_validation_that_has_run_out_waits_whoever_noticed(
@@ -101,7 +101,7 @@ async def test_a_validation_that_has_run_out_waits_whoever_noticed(
         "UPDATE prospects SET expires_at = '2026-03-03T14:59:59.000Z'"
     )
     message = await careless_services.get_message(await careless_services.enqueue_and_settle())
-    assert (message.state, message.reason_code) == (S.DEFERRED, "floor_not_validated")
+    assert (message.state, message.reason_code) == (S.DEFERRED, "hard_limit_not_validated")
 
 
 class InterferingPlugin:
@@ -285,7 +285,7 @@ async def test_a_deferral_is_not_written_over_news_that_ended_it(
 
 
 def decision(judge: RuleEvaluator, **changes: object) -> Decision:
-    """Judge facts and lay the floor under the decision."""
+    """Judge facts and apply the hard limits to the decision."""
     known = build_facts(judge, **changes)
     return hard_limits.apply_hard_limits(judge.decide(known), known)
 
@@ -309,7 +309,7 @@ def test_a_reply_needs_no_permission_but_their_own_words() -> None:
 
 
 def test_what_the_rules_say_more_strictly_stays_as_they_said_it() -> None:
-    """The floor only lowers; reasons of the file are kept."""
+    """The hard limits only lower; reasons of the file are kept."""
     judge = RuleEvaluator(load_rules(GATE_WITHOUT_VETOES))
     low = build_facts(judge, prospect__suppressed=True)
     low["prospect.score_contactabilidad"] = None
