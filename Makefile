@@ -23,8 +23,8 @@ CHECKED := $(SOURCE) tests bench clients examples tools
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # what is missing is said before anything else is made
-.PHONY: help packages venv typescript demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules wheel smoke lock \
-  audit clean
+.PHONY: help packages venv typescript demo test quick long lint format docs docs-check pictures bench bench-peers soak-rules mutants wheel smoke \
+  lock audit clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -64,9 +64,9 @@ test: packages $(STAMP) $(NODE) ## the whole suite; COVER=1 measures it too
 quick: $(STAMP) ## what a change needs: neither browser nor proxy, and nothing marked slow
 	$(SUITE) -m "not slow" $(addprefix --ignore=tests/,$(OTHERS))
 
-long: $(STAMP) ## before a release: twenty times the random examples of the rules, and soak-rules
+long: $(STAMP) ## before a release: twenty times the random examples of the rules, soak-rules, and mutants
 	HYPOTHESIS_PROFILE=long $(SUITE) --timeout 0 tests/rules
-	$(MAKE) --no-print-directory soak-rules
+	$(MAKE) --no-print-directory soak-rules mutants
 
 lint: $(STAMP) ## style, types, import contracts, spelling
 	$(BIN)/ruff check .
@@ -102,6 +102,9 @@ bench-peers: $(STAMP) ## what the measurements compare with: locked, into build/
 
 soak-rules: $(STAMP) ## memory of the rules over 200,000 decisions and 1,000 reloads
 	$(BIN)/python -m bench.soak_rules
+
+mutants: $(STAMP) ## planted faults in gate, outbox, storage and rules: does a test notice each? ONLY=id,... for some
+	TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/python -m tools.run_mutants --tree . --only "$(ONLY)"
 
 wheel: $(STAMP) ## dist/leadmaster-*.whl
 	rm -rf dist

@@ -1,10 +1,11 @@
 """Plant each fault of `mutants.toml` in a tree, run the tests that should notice, and put it back.
 
-    python tools/run_mutants.py --tree DIR [--only ID,...] [--words FILE] [--report FILE] [--find]
+    python tools/run_mutants.py --tree DIR [--only ID,...] [--report FILE] [--find]
 
 A fault is found by the text of its anchor, in whichever file of the product that stands; white
-space and a comma before a closing bracket make no difference. Where names were changed since, a
-file of words says how: `[names]` old = "new", and `[tests]` "test_old.py" = "test_new.py".
+space and a comma before a closing bracket make no difference. After a change of names, `--find`
+tells in a few seconds which faults are to be written anew. While it runs, leave the tree alone:
+a file is put back as it was before its fault.
 Exit code 1: a fault survived, or could not be planted. 2: the tests fail without any.
 """
 
@@ -24,7 +25,7 @@ import textwrap
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,10 +59,6 @@ class Mutant:
     tests: tuple[str, ...]
 
 
-Words = Mapping[str, Mapping[str, str]]
-"""What was renamed since the faults were written: old to new, of `names` and of `tests`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a fault goes: the file, its line, and the file's text with the fault in it."""
@@ -74,9 +71,8 @@ class Place:
 class SourceTree:
     """A checkout: its product's files, its tests, its interpreter."""
 
-    def __init__(self, root: Path, words: Words) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._names, self._new_tests = words.get("names", {}), words.get("tests", {})
         project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))
         packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
         files = [file for name in packages for file in (self.root / name).rglob("*.py")]
@@ -89,30 +85,26 @@ class SourceTree:
         self._compiled.cleanup()
 
     def find_place(self, mutant: Mutant) -> Place:
-        """Return where a fault goes: as it is written, else in today's names."""
+        """Return where a fault goes: to the one place that has its anchor."""
         places = self._places(mutant.anchor, mutant.replacement)
-        if not places:
-            today = (
-                apply_renames(text, self._names) for text in (mutant.anchor, mutant.replacement)
-            )
-            places = self._places(*today)
         if len(places) != 1:
             raise MutantNotPlanted(f"it stands {len(places)} times in the product", UNPLANTED)
         require_sound(self._texts[places[0].path], places[0].text)
         return places[0]
 
     def find_tests(self, mutant: Mutant) -> list[str]:
-        """Return the paths of a fault's tests; where the one test is gone, its whole file's."""
+        """Return the paths of a fault's tests."""
         found = []
         for given in mutant.tests:
-            name, _, test = self._new_tests.get(given, given).partition("::")
-            wanted = Path(self._new_tests.get(name, name)).parts
+            name, _, test = given.partition("::")
+            wanted = Path(name).parts
             paths = [path for path in self._tests if path.parts[-len(wanted) :] == wanted]
             if len(paths) != 1:
                 raise MutantNotPlanted(f"{len(paths)} files below tests/ are called {name}")
+            if test and f"def {test}(" not in paths[0].read_text(encoding="utf-8"):
+                raise MutantNotPlanted(f"there is no test {given}")
             path = paths[0].relative_to(self.root).as_posix()
-            is_there = test and f"def {test}(" in paths[0].read_text(encoding="utf-8")
-            found.append(f"{path}::{test}" if is_there else path)
+            found.append(f"{path}::{test}" if test else path)
         return found
 
     def run(self, tests: Sequence[str], limit: float) -> tuple[int | None, str]:
@@ -143,12 +135,6 @@ class SourceTree:
         ]
 
 
-def apply_renames(text: str, names: Mapping[str, str]) -> str:
-    """Return a text with every old name, where it stands as a whole word, made new."""
-    old = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    return re.sub(rf"(?<!\w)(?:{old})(?!\w)", lambda name: names[name[0]], text) if old else text
-
-
 def compile_anchor(anchor: str) -> re.Pattern[str]:
     """Return what finds an anchor however the formatter has laid it out."""
     words = _WORD_OR_MARK.findall(re.sub(r",\s*([)\]}])", r"\1", anchor))
@@ -172,12 +158,20 @@ def _build_place(path: Path, text: str, match: re.Match[str], replacement: str) 
 def require_sound(before: str, after: str) -> None:
     """Raise :class:`MutantNotPlanted` for a fault that tests would notice by its grammar alone."""
     try:
-        ast.parse(after)
+        tree = ast.parse(after)
     except SyntaxError as error:
         raise MutantNotPlanted(f"with the replacement it is no Python: {error}") from error
-    unknown = set(_NAME.findall(after)) - set(_NAME.findall(before)) - _KNOWN_EVERYWHERE
+    unknown = set(_list_names(tree)) - set(_NAME.findall(before)) - _KNOWN_EVERYWHERE
     if unknown or before == after:
         raise MutantNotPlanted(f"the file does not know {sorted(unknown)}, or nothing changes")
+
+
+def _list_names(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that code asks for, whatever stands in its texts."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
+                yield name
 
 
 def _wait_or_kill(process: subprocess.Popen[bytes], limit: float) -> int | None:
@@ -262,7 +256,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tree", type=Path, required=True, help="the checkout, with its .venv")
     parser.add_argument("--mutants", type=Path, default=here, help="the faults")
     parser.add_argument("--only", default="", help="their ids, with commas between")
-    parser.add_argument("--words", type=Path, help="what was renamed since they were written")
     parser.add_argument("--report", type=Path, help="where the lines go, beside the screen")
     parser.add_argument("--find", action="store_true", help="look for the anchors; plant nothing")
     parser.add_argument("--limit", type=float, default=180.0, help="seconds for one fault's tests")
@@ -298,8 +291,7 @@ def main() -> int:
     """Read what was asked for, and try every fault; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = parse_arguments()
-    words = asked.words.read_text(encoding="utf-8") if asked.words else ""
-    with closing(SourceTree(asked.tree, tomllib.loads(words))) as tree:
+    with closing(SourceTree(asked.tree)) as tree:
         return try_all(tree, read_mutants(asked.mutants, asked.only), asked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def tree(tmp_path: Path) -> Iterator[SourceTree]:
     (tmp_path / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     (tmp_path / "product" / "gate.py").write_text(CODE, encoding="utf-8")
     (tmp_path / "tests" / "test_gate.py").write_text("def test_it(): ...\n", encoding="utf-8")
-    with closing(SourceTree(tmp_path, {"names": {"old_facts": "facts"}})) as found:
+    with closing(SourceTree(tmp_path)) as found:
         yield found
 
 
@@ -46,8 +47,8 @@ def test_an_anchor_is_found_in_whichever_layout() -> None:
 
 
 def test_a_fault_is_planted_and_taken_out_again(tree: SourceTree) -> None:
-    """In the words of today; afterwards the file is as it was."""
-    place = tree.find_place(build_mutant("if old_facts.allowed:", "if not old_facts.allowed:"))
+    """Afterwards the file is as it was."""
+    place = tree.find_place(build_mutant("if facts.allowed:", "if not facts.allowed:"))
     assert (place.path.name, place.line) == ("gate.py", 3)
     with hold_mutant(place):
         assert "if not facts.allowed:" in place.path.read_text(encoding="utf-8")
@@ -61,6 +62,8 @@ def test_a_fault_is_planted_and_taken_out_again(tree: SourceTree) -> None:
         ("return", "pass", "2 times"),
         ("if facts.allowed:", "if facts.allowed", "no Python"),
         ("if facts.allowed:", "if unheard_of:", "unheard_of"),
+        ("if facts.allowed:", "if facts.unheard_of:", "unheard_of"),
+        ("if facts.allowed:", "if facts.allowed:", "nothing changes"),
     ],
 )
 def test_a_fault_that_proves_nothing_is_refused(
@@ -71,9 +74,18 @@ def test_a_fault_that_proves_nothing_is_refused(
         tree.find_place(build_mutant(anchor, replacement))
 
 
+def test_a_word_in_a_text_is_no_name(tree: SourceTree) -> None:
+    """A fault may write what the file never said, where it writes no code."""
+    place = tree.find_place(build_mutant("return None", 'return "unheard of"'))
+    assert place.line == 8
+
+
 def test_its_tests_are_found_by_the_end_of_their_path(tree: SourceTree) -> None:
-    """The one test where it is there, else its whole file."""
+    """One test, or a whole file; a test that is gone is never taken for one that notices."""
     mutant = build_mutant("return None", "return facts")
     assert tree.find_tests(mutant) == ["tests/test_gate.py::test_it"]
-    gone = Mutant(mutant.id, mutant.breaks, "", "", ("test_gate.py::test_gone",))
-    assert tree.find_tests(gone) == ["tests/test_gate.py"]
+    whole = replace(mutant, tests=("tests/test_gate.py",))
+    assert tree.find_tests(whole) == ["tests/test_gate.py"]
+    for gone in ("test_gate.py::test_gone", "test_door.py"):
+        with pytest.raises(MutantNotPlanted, match=gone):
+            tree.find_tests(replace(mutant, tests=(gone,)))
