@@ -251,10 +251,8 @@ class Session:
         if self.channel.open is not None:
             self.connection = SessionConnection(self.channel.open, self.context(), self._on_signal)
             return
-        for event in (
-            ConnectionEvent.CONNECTED,
-            ConnectionEvent.SYNCED,
-        ):  # sent by hand: there is nothing to connect
+        # Sent by hand: there is nothing to connect.
+        for event in (ConnectionEvent.CONNECTED, ConnectionEvent.SYNCED):
             await self.commit(
                 self.transitions.apply_trigger(ConnectionTrigger(event, "ready"), self.now())
             )

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from playwright.async_api import Browser, expect
 
 from daemon.http.console.language import load_language
-from statemachines.message import MessageState, is_legal_transition
+from statemachines.message import MessageState
 from statemachines.session import ConnectionState
 from storage import messages, sessions
-from storage.tx import Tx
 from tests.helpers.client.browser import open_page, wait_until_live
-from tests.helpers.client.console import ConsoleServer
-from tests.helpers.client.http import DAYTIME
+from tests.helpers.client.console import (
+    ConsoleServer,
+    move_message_to_state,
+    update_session_record,
+)
 from tests.helpers.client.websocket import StreamClient
 
 ENGLISH = load_language("en")
@@ -34,16 +33,14 @@ async def test_every_state_of_a_session_has_one_word(
     """State and sentence of each are those of the row, of REST and of the WebSocket, live."""
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
     house = console.services
-    keeper = house.sessions._require_session("ventas").repository  # noqa: SLF001 - no path leads through all states
     async with open_page(browser, console, "/sessions") as page, listening(console) as ear:
         await wait_until_live(page)
         # It begins as stopped: that one comes last, so that each is a change.
         for state in sorted(ConnectionState, key=lambda state: state is ConnectionState.STOPPED):
             due = house.clock.now() + timedelta(hours=1)
-            record = replace(
-                keeper.record, connection=state, reason_code="", due_at=due, phone_seen_at=due
+            await update_session_record(
+                console, "ventas", connection=state, reason_code="", due_at=due, phone_seen_at=due
             )
-            await keeper.save(record, house.clock.now())
             told = (await ear.read_events(1))[0]["data"]
             row = await house.database.read(lambda reader: sessions.get_session(reader, "ventas"))
             rest = (await console.api.get("/v1/sessions/ventas")).document
@@ -66,30 +63,6 @@ async def listening(console: ConsoleServer) -> AsyncIterator[StreamClient]:
         yield ear
 
 
-def path_to(target: MessageState, channel: str) -> list[MessageState]:
-    """Return the shortest legal life that ends in a state."""
-    paths = deque([[MessageState.QUEUED]])
-    while paths[0][-1] is not target:
-        path = paths.popleft()
-        paths += [
-            [*path, step] for step in MessageState if step not in path
-            and is_legal_transition(path[-1], step, channel)
-        ]  # fmt: skip
-    return paths[0][1:]
-
-
-def lead(message: str, target: MessageState, channel: str, tx: Tx) -> None:
-    """Lead a message to a state, with the proof that each step on the way asks for."""
-    for step in path_to(target, channel):
-        proofs: dict[MessageState, dict[str, Any]] = {
-            MessageState.SENDING: {"decision": "dec_1", "permit": f"per_{target}"},
-            MessageState.SENT: {"wire_id": f"wire_{target}", "sent_at": DAYTIME},
-            MessageState.TAKEN: {"taken_by": "ana", "lease_until": DAYTIME + timedelta(days=1)},
-        }
-        why = {"reason_code": "led", "sentence": "Led there.", "who": "test"}
-        messages.transition_message(tx, message, step, at=DAYTIME, **why, **proofs.get(step, {}))
-
-
 async def test_every_state_of_a_message_has_one_word(
     console: ConsoleServer, browser: Browser
 ) -> None:
@@ -105,7 +78,8 @@ async def test_every_state_of_a_message_has_one_word(
             order = {"to": f"+{next(numbers)}", "text": f"Hola {state}", "session": channel}
             reply = await console.api.call("POST", "/v1/messages", json=order)
             assert reply.status == 202, reply.document["detail"]
-            await house.database.write(partial(lead, reply.document["id"], state, channel))
+            move = partial(move_message_to_state, reply.document["id"], state, channel)
+            await house.database.write(move)
         heard = await ear.read_events(await house.database.high_water() - before)
     told = {each["subject"]: each["data"]["state"] for each in heard}
     rest = {each["id"]: each["state"] for each in (await listed(console))}

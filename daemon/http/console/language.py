@@ -18,6 +18,8 @@ DEFAULT_LANGUAGE: Final = next(iter(LANGUAGES))
 LANGUAGE_COOKIE: Final = "language"
 _WORDS_FOLDER: Final = Path(__file__).parent / "words"
 _SENTENCES_TABLE: Final = "sentences"
+_SCRIPT_PREFIX: Final = "script."
+_TIME_PREFIX: Final = "time."
 _PLURAL_FORMS: Final[Mapping[object, str]] = {0: "none", 1: "one"}
 _PLACEHOLDER: Final = re.compile(r"\\\{(\w+)\\\}")
 
@@ -46,14 +48,15 @@ class Language:
         """Tell whether the catalogue has this key."""
         return key in self.words
 
-    def table(self, name: str) -> dict[str, str]:
-        """Return the words of one table by their own names: what a script is given."""
-        prefix = f"{name}."
-        return {
-            key.removeprefix(prefix): word
+    def script_words(self) -> dict[str, str]:
+        """Return what scripts need: the words of [script] by their own names, those of [time]."""
+        own = {
+            key.removeprefix(_SCRIPT_PREFIX): word
             for key, word in self.words.items()
-            if key.startswith(prefix)
+            if key.startswith(_SCRIPT_PREFIX)
         }
+        times = {key: word for key, word in self.words.items() if key.startswith(_TIME_PREFIX)}
+        return own | times
 
     def translate(self, sentence: str) -> str:
         """Return a sentence of the server in this language; as it is where none is known.
@@ -65,10 +68,6 @@ class Language:
             theirs, sentence = self._translate_first(sentence)
             said.append(theirs)
         return " ".join(said)
-
-    def knows(self, sentence: str) -> bool:
-        """Tell whether `say` has words of its own for the beginning of this sentence."""
-        return any(pattern.match(sentence) for pattern, _ in self._sentences)
 
     def _translate_first(self, text: str) -> tuple[str, str]:
         for pattern, theirs in self._sentences:

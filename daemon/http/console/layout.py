@@ -97,7 +97,8 @@ class PageContext:
 
 
 @cache
-def _get_environment() -> jinja2.Environment:
+def get_environment() -> jinja2.Environment:
+    """Return the environment of the templates; a variable that nobody gave is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -163,7 +164,7 @@ def render_piece(
 
 def render_template(template: str, status: int = 200, **values: object) -> web.Response:
     """Return a rendered template with the headers that every page has."""
-    text = _get_environment().get_template(template).render(values)
+    text = get_environment().get_template(template).render(values)
     return web.Response(text=text, status=status, content_type="text/html", headers=PAGE_HEADERS)
 
 

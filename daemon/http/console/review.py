@@ -122,8 +122,13 @@ async def show_decision_dialog(request: web.Request) -> web.StreamResponse:
             decision=decision,
             is_deferred=message.state is MessageState.DEFERRED,
         )
-    template = "pieces/prospect_decision.html"
-    return render_piece(request, template, prospect=prospect, decision=decision, waiting=waiting)
+    return render_piece(
+        request,
+        "pieces/prospect_decision.html",
+        prospect=prospect,
+        decision=decision,
+        waiting=waiting,
+    )
 
 
 def _find_message_or_prospect(

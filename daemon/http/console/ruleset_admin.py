@@ -193,14 +193,7 @@ async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
     try:
         found = await get_services(request).ruleset_service.find_editable(amendment)
     except RulesRejected as error:
-        return render_piece(
-            request,
-            "pieces/rule_preview.html",
-            alone=True,
-            form=None,
-            preview=None,
-            problem=error,
-        )
+        return _render_preview(request, alone=True, problem=error)
     typed = {number.name: format_number(number.now) for number in found.numbers}
     form = _build_form(request, target, amendment, found, typed, {})
     return render_piece(request, "pieces/rule_change.html", form=form, format_number=format_number)
@@ -212,7 +205,7 @@ async def show_rule_change_preview(request: web.Request) -> web.StreamResponse:
     """Show who would flip, by name, before anything is written; or what can't be, by its field."""
     asked = read_query(request, RuleChangeQuery)
     amendment = parse_rule_edit(asked.target, 0)
-    shown_: RuleChangePreviewView | None = None
+    preview: RuleChangePreviewView | None = None
     form: RuleChangeForm | None = None
     problem: LeadMasterError | None = None
     try:
@@ -222,17 +215,29 @@ async def show_rule_change_preview(request: web.Request) -> web.StreamResponse:
         refused = found.find_errors(given)
         form = _build_form(request, asked.target, amendment, found, typed, refused)
         if not refused:
-            shown_ = await _build_preview(
+            preview = await _build_preview(
                 request, parse_rule_edit(asked.target, found.value_from_numbers(given))
             )
     except LeadMasterError as error:
         problem = error
+    return _render_preview(request, form=form, preview=preview, problem=problem)
+
+
+def _render_preview(
+    request: web.Request,
+    *,
+    alone: bool = False,
+    form: RuleChangeForm | None = None,
+    preview: RuleChangePreviewView | None = None,
+    problem: LeadMasterError | None = None,
+) -> web.Response:
+    """Render the preview; `alone` in the dialog, where there is no form above it."""
     return render_piece(
         request,
         "pieces/rule_preview.html",
-        alone=False,
+        alone=alone,
         form=form,
-        preview=shown_,
+        preview=preview,
         problem=problem,
         days=BACKTEST_PERIOD.days,
         shorten_place=shorten_place,

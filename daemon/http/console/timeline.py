@@ -106,7 +106,7 @@ def _get_history_sentence(entry: SessionHistoryEntry) -> str:
     return "" if "{" in said else said
 
 
-_AUDIT_SEVERITY: Final = {
+AUDIT_SEVERITY: Final = {
     "suppress": Severity.STOPPED,
     "lift_suppression": Severity.READY,
     "correct_prospect": Severity.OFF,
@@ -202,14 +202,14 @@ def _audit_entries(reader: Reader, prospect: ProspectRecord) -> Iterator[Timelin
         *audit.list_subject_audit_entries(reader, prospect.contact),
     )
     for entry in entries:
-        if entry.action in _AUDIT_SEVERITY:
+        if entry.action in AUDIT_SEVERITY:
             yield _entry_from_audit(entry)
 
 
 def _entry_from_audit(entry: AuditEntry) -> TimelineEntry:
     return TimelineEntry(
         entry.at,
-        _AUDIT_SEVERITY[entry.action],
+        AUDIT_SEVERITY[entry.action],
         f"timeline.{entry.action}",
         entry.action,
         who=entry.who,

@@ -1,27 +1,27 @@
-// Gives orders to /v1: a form with data-call sends its fields as JSON, and tells what came of it.
-// data-undo: so many seconds pass first, in which the order can be taken back.
-// data-regret: what is done at once is put right by the dialog at this path.
-// Whoever minds hears "order" events: held, undone, given (with the answer), refused.
+// Sends commands to /v1: a form with data-call sends its fields as JSON, and shows what came of it.
+// data-undo: so many seconds pass first, in which the command can be taken back.
+// data-regret: what is done at once can be corrected by the dialog at this path.
+// Other scripts follow "command" events: delayed, undone, sent (with the answer), refused.
 import { closeDialog, openDialog } from "./dialogs.js";
-import { house, word } from "./house.js";
+import { pageData, word } from "./page-data.js";
 import { toast } from "./toasts.js";
 
-const REGRET = 10;
+const REGRET_SECONDS = 10;
 
 export function startCalls() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.dataset.call) return;
     event.preventDefault();
-    const order = orderOf(form, event.submitter);
-    if (form.dataset.undo) hold(form, order);
-    else send(form, order);
+    const command = readCommand(form, event.submitter);
+    if (form.dataset.undo) delayCommand(form, command);
+    else submitCommand(form, command);
   });
 }
 
 // Sends JSON and returns the answer; throws a problem with `detail` and `hint` for people.
 export async function call(method, path, body, keepalive = false) {
-  const headers = { "Content-Type": "application/json", "X-CSRF-Token": house.csrf };
+  const headers = { "Content-Type": "application/json", "X-CSRF-Token": pageData.csrf };
   const options = { method, headers, keepalive, body: JSON.stringify(body) };
   const response = await fetch(path, options).catch(() => null);
   if (!response) throw { detail: word("unreachable"), hint: "" };
@@ -31,7 +31,7 @@ export async function call(method, path, body, keepalive = false) {
 }
 
 // Fields with data-optional are left out while empty; those with data-json are no text.
-function orderOf(form, submitter) {
+function readCommand(form, submitter) {
   const body = Object.fromEntries(new FormData(form, submitter));
   for (const field of form.querySelectorAll("[data-optional]")) {
     if (!field.value.trim()) delete body[field.name];
@@ -48,66 +48,66 @@ function fill(path, values) {
   return path?.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name]));
 }
 
-async function carryOut({ method, path, body, next }, keepalive = false) {
+async function sendCommand({ method, path, body, next }, keepalive = false) {
   const answer = await call(method, path, body, keepalive);
   if (next) await call("POST", next, {}, keepalive);
   return answer;
 }
 
-function tellAll(stage, form, answer = null) {
-  document.dispatchEvent(new CustomEvent("order", { detail: { stage, form, answer } }));
+function announceStage(stage, form, answer = null) {
+  document.dispatchEvent(new CustomEvent("command", { detail: { stage, form, answer } }));
 }
 
-async function send(form, order) {
+async function submitCommand(form, command) {
   const button = form.querySelector("button:not([type=button])");
   button.disabled = true;
   try {
-    const answer = await carryOut(order);
-    finished(form, order.then);
-    tellAll("given", form, answer);
+    const answer = await sendCommand(command);
+    finishForm(form, command.then);
+    announceStage("sent", form, answer);
   } catch (problem) {
-    tell(form, problem);
+    showProblem(form, problem);
   } finally {
     button.disabled = false;
   }
 }
 
-function finished(form, then) {
+function finishForm(form, then) {
   const { done, regret } = form.dataset;
   closeDialog(form);
-  if (done && regret) toast(done, { seconds: REGRET, onUndo: () => openDialog(regret) });
+  if (done && regret) toast(done, { seconds: REGRET_SECONDS, onUndo: () => openDialog(regret) });
   else if (done) toast(done);
   if (then) location.assign(then);
 }
 
 // Waits before it sends; a page that is left meanwhile sends at once: the person did decide.
-function hold(form, order) {
-  const said = form.dataset.done;
+function delayCommand(form, command) {
+  const done = form.dataset.done;
   closeDialog(form);
-  const leave = () => carryOut(order, true);
+  const leave = () => sendCommand(command, true);
   const commit = () => {
     removeEventListener("pagehide", leave);
-    carryOut(order).then(
-      (answer) => tellAll("given", form, answer),
+    sendCommand(command).then(
+      (answer) => announceStage("sent", form, answer),
       ({ detail, hint }) => {
         toast(`${detail} ${hint}`);
-        tellAll("refused", form);
+        announceStage("refused", form);
       },
     );
   };
   addEventListener("pagehide", leave, { once: true });
-  toast(said, {
+  toast(done, {
     seconds: Number(form.dataset.undo),
     onUndo: () => {
       removeEventListener("pagehide", leave);
-      tellAll("undone", form);
+      announceStage("undone", form);
     },
     onEnd: commit,
   });
-  tellAll("held", form);
+  announceStage("delayed", form);
 }
 
-function tell(form, { detail, hint }) {
+function showProblem(form, { detail, hint }) {
   const place = form.querySelector(".problem");
   if (!place) {
     toast(`${detail} ${hint}`);

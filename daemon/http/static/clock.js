@@ -1,39 +1,39 @@
-// The house's clock, as the server told it, going on here; keeps every relative time up to date.
-import { house, word } from "./house.js";
+// The daemon's clock, as the server told it, running on here; keeps every relative time up to date.
+import { pageData, word } from "./page-data.js";
 
-const EVERY = 10_000;
-const NEAR = 45_000;
-const STEPS = [[86_400_000, "days"], [3_600_000, "hours"], [60_000, "minutes"]];
+const INTERVAL = 10_000;
+const NOW_LIMIT = 45_000;
+const UNITS = [[86_400_000, "days"], [3_600_000, "hours"], [60_000, "minutes"]];
 const loaded = performance.now();
 
-// Returns the house's time in milliseconds: its clock may be another than this browser's.
+// Returns the daemon's time in milliseconds: its clock may be another than this browser's.
 export function now() {
-  return house.now + (performance.now() - loaded) * house.rate;
+  return pageData.now + (performance.now() - loaded) * pageData.rate;
 }
 
-// Returns a moment's time of day in the zone that all of the page's times are told in.
+// Returns a time of day in the zone of all times of the page.
 export function timeOfDay(at) {
-  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: house.zone };
+  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: pageData.zone };
   return new Intl.DateTimeFormat(document.documentElement.lang, options).format(at);
 }
 
-function relative(at) {
+function formatRelative(at) {
   const distance = Math.abs(at - now());
-  if (distance < NEAR) return word("moments_now");
+  if (distance < NOW_LIMIT) return word("time.now");
   const way = at > now() ? "in" : "ago";
-  const [size, unit] = STEPS.find(([least]) => distance >= least) ?? STEPS.at(-1);
+  const [size, unit] = UNITS.find(([least]) => distance >= least) ?? UNITS.at(-1);
   const n = Math.max(1, Math.floor(distance / size));
-  return word(`moments_${way}_${unit}`, { n });
+  return word(`time.${way}.${unit}`, { n });
 }
 
 function refresh() {
   for (const element of document.querySelectorAll("time[data-relative]")) {
-    const said = relative(Date.parse(element.dateTime));
-    if (element.textContent !== said) element.textContent = said;
+    const text = formatRelative(Date.parse(element.dateTime));
+    if (element.textContent !== text) element.textContent = text;
   }
 }
 
 export function startClock() {
-  setInterval(refresh, EVERY);
+  setInterval(refresh, INTERVAL);
   document.addEventListener("visibilitychange", refresh);
 }

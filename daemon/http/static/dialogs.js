@@ -1,4 +1,4 @@
-// Dialogs: a button with data-dialog fetches the question, so that its numbers are those of now.
+// Dialogs: a button with data-dialog fetches its content, so that the counts in it are current.
 const dialog = () => document.getElementById("dialog");
 
 export function startDialogs() {
@@ -7,10 +7,10 @@ export function startDialogs() {
     if (opener) openDialog(opener.dataset.dialog);
     const shown = target.closest("[data-show]");
     if (shown) document.getElementById(shown.dataset.show).showModal();
-    const answer = target.closest("[data-fill]");
-    if (answer) fill(answer);
+    const suggestion = target.closest("[data-fill]");
+    if (suggestion) fillReason(suggestion);
     if (target.closest("[data-close]")) target.closest("dialog").close();
-    if (target instanceof HTMLDialogElement) target.close(); // the ground beside it
+    if (target instanceof HTMLDialogElement) target.close(); // a press on the backdrop
   });
 }
 
@@ -23,14 +23,14 @@ export async function openDialog(path) {
   place.querySelector("[data-select]")?.select();
 }
 
-// Fills an answer that is often given into the field before it.
-function fill(answer) {
-  const field = answer.closest("form").elements.namedItem("reason");
-  field.value = answer.textContent;
+// Fills a suggested reason into the field.
+function fillReason(suggestion) {
+  const field = suggestion.closest("form").elements.namedItem("reason");
+  field.value = suggestion.textContent;
   field.focus();
 }
 
-// Closes the dialog that this element stands in, if it stands in one.
+// Closes the dialog around this element, if there is one.
 export function closeDialog(element) {
   element.closest("dialog")?.close();
 }

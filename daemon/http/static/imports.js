@@ -1,39 +1,39 @@
-// Brings a list in: hands the file over, shows what it would do, and how far it has come.
-import { house, word } from "./house.js";
-import { readLines } from "./lines.js";
+// Imports a list: uploads the file, shows the preview, starts the import and shows its progress.
+import { readLines } from "./ndjson.js";
+import { pageData, word } from "./page-data.js";
 
 export function startImports() {
   const place = document.getElementById("import");
   if (!place) return;
   const field = place.querySelector("input[type=file]");
-  field.addEventListener("change", () => field.files.length && handOver(place, field.files[0]));
+  field.addEventListener("change", () => field.files.length && uploadFile(place, field.files[0]));
   place.addEventListener("dragover", (event) => event.preventDefault());
   place.addEventListener("drop", (event) => {
     event.preventDefault();
-    if (event.dataTransfer.files.length) handOver(place, event.dataTransfer.files[0]);
+    if (event.dataTransfer.files.length) uploadFile(place, event.dataTransfer.files[0]);
   });
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("[data-import]");
-    if (button) bringIn(button);
+    if (button) startImport(button);
   });
 }
 
 const post = (path, body, type) =>
   fetch(path, {
     method: "POST",
-    headers: { "Content-Type": type, "X-CSRF-Token": house.csrf },
+    headers: { "Content-Type": type, "X-CSRF-Token": pageData.csrf },
     body,
   }).catch(() => null);
 
-async function handOver(place, file) {
-  tell(place, "");
+async function uploadFile(place, file) {
+  showProblem(place, "");
   place.setAttribute("aria-busy", "true");
   const path = `/v1/uploads?filename=${encodeURIComponent(file.name)}`;
   const response = await post(path, file, "application/octet-stream");
   const answer = await response?.json().catch(() => ({}));
   place.removeAttribute("aria-busy");
   if (!response?.ok) {
-    tell(place, whyNot(answer));
+    showProblem(place, describeProblem(answer));
     return;
   }
   const preview = `/pieces/imports/preview?upload=${answer.upload}`;
@@ -41,13 +41,13 @@ async function handOver(place, file) {
   document.querySelector("#preview h2")?.scrollIntoView({ block: "start" });
 }
 
-function whyNot(answer) {
+function describeProblem(answer) {
   if (answer?.code === "body_too_large") return word("too_large");
   return answer ? `${answer.detail} ${answer.hint ?? ""}` : word("unreachable");
 }
 
 // Imports exactly what was previewed: the button carries the order as the server wrote it.
-async function bringIn(button) {
+async function startImport(button) {
   const bar = document.querySelector("#preview progress");
   button.disabled = true;
   bar.hidden = false;
@@ -64,12 +64,12 @@ async function bringIn(button) {
     return;
   }
   const problem = end?.problem ?? (await response?.json().catch(() => null));
-  tell(document.getElementById("preview"), problem ? `${problem.detail} ${problem.hint}` : word("unreachable"));
+  showProblem(document.getElementById("preview"), problem ? `${problem.detail} ${problem.hint}` : word("unreachable"));
   button.disabled = false;
   bar.hidden = true;
 }
 
-function tell(place, said) {
+function showProblem(place, said) {
   const problem = place.querySelector(".problem");
   problem.textContent = said;
   problem.hidden = !said;

@@ -1,14 +1,14 @@
-// Keeps the page live: a piece that names an event in data-live is fetched anew when it is heard.
-// Without a stream the page says so, since when, and shows what it knows as no longer fresh.
+// Keeps the page live: a piece that names an event in data-live is fetched anew when it arrives.
+// Without a stream the page says so and since when, and shows its content as stale.
 import { now, timeOfDay } from "./clock.js";
-import { house, word } from "./house.js";
+import { pageData, word } from "./page-data.js";
 import { listen } from "./stream.js";
 
-const LEAST_BETWEEN = 400;
+const MIN_INTERVAL = 400;
 const RETRIES = [500, 1000, 2000, 4000, 8000];
-const place = { after: house.seq, epoch: house.epoch };
-const resting = new WeakMap();
-const told = new Map();
+const place = { after: pageData.seq, epoch: pageData.epoch };
+const throttled = new WeakMap();
+const announced = new Map();
 let stop = null;
 let lost = null;
 let failures = 0;
@@ -17,17 +17,17 @@ export function startLive() {
   connect();
   document.querySelectorAll("[data-live]").forEach(remember);
   document.body.addEventListener("htmx:afterSettle", ({ target }) => announce(target));
-  document.body.addEventListener("htmx:responseError", ({ detail }) => leaveIf(detail.xhr.status));
+  document.body.addEventListener("htmx:responseError", ({ detail }) => redirectIfSignedOut(detail.xhr.status));
   window.addEventListener("offline", () => stop?.());
   window.addEventListener("pagehide", () => stop?.());
   window.addEventListener("pageshow", ({ persisted }) => persisted && connect());
 }
 
 function connect() {
-  stop = listen(place, { onOpen: opened, onEvent: heard, onResync: begunAnew, onEnd: ended });
+  stop = listen(place, { onOpen, onEvent, onResync, onEnd });
 }
 
-function opened() {
+function onOpen() {
   show("live", word("live"));
   document.body.classList.remove("stale");
   if (lost !== null) refreshAll();
@@ -35,27 +35,27 @@ function opened() {
   failures = 0;
 }
 
-function begunAnew({ seq, epoch }) {
+function onResync({ seq, epoch }) {
   Object.assign(place, { after: seq, epoch });
   refreshAll();
 }
 
-async function ended() {
+async function onEnd() {
   lost ??= now();
   show("off", word("not_live", { at: timeOfDay(lost) }));
   document.body.classList.add("stale");
   setTimeout(connect, RETRIES[Math.min(failures++, RETRIES.length - 1)]);
   const signedIn = await fetch("/v1/sign-in", { cache: "no-store" }).catch(() => null);
-  leaveIf(signedIn?.status);
+  redirectIfSignedOut(signedIn?.status);
 }
 
-// Whoever is nobody any more is led to the door, which says so and leads back to this page.
-function leaveIf(status) {
+// A sign-in that has ended leads to the sign-in page, which says so and leads back to this page.
+function redirectIfSignedOut(status) {
   if (status !== 401) return;
   location.assign(`/sign-in?ended&back=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-function heard({ seq, type, subject }) {
+function onEvent({ seq, type, subject }) {
   if (seq) place.after = seq;
   for (const piece of document.querySelectorAll("[data-live]")) {
     const topics = piece.dataset.live.split(" ");
@@ -67,44 +67,44 @@ function refreshAll() {
   document.querySelectorAll("[data-live]").forEach((piece) => refresh(piece));
 }
 
-// Fetches a piece at once, and however much is heard, again only a little later; what somebody did
-// here themselves (`own`) waits for nothing. A list that somebody has gone on in (data-later) keeps
-// its place instead.
+// Fetches a piece at once, and again only after a moment, however many events arrive meanwhile; a
+// person's own action (`own`) is shown without delay. A list of which later pages were loaded
+// (data-later) is left alone.
 export function refresh(piece, { own = false } = {}) {
   if (piece.querySelector("[data-later]")) return;
-  const state = resting.get(piece);
+  const state = throttled.get(piece);
   if (state) {
     state.again = !own;
     if (own) htmx.trigger(piece, "refresh");
     return;
   }
-  resting.set(piece, { again: false });
+  throttled.set(piece, { again: false });
   htmx.trigger(piece, "refresh");
   setTimeout(() => {
-    const { again } = resting.get(piece);
-    resting.delete(piece);
-    const there = piece.isConnected ? piece : document.getElementById(piece.id);
-    if (again && there) refresh(there);
-  }, LEAST_BETWEEN);
+    const { again } = throttled.get(piece);
+    throttled.delete(piece);
+    const current = piece.isConnected ? piece : document.getElementById(piece.id);
+    if (again && current) refresh(current);
+  }, MIN_INTERVAL);
 }
 
-function show(state, said) {
-  const place = document.getElementById("live");
-  if (!place || (place.dataset.state === state && state === "live")) return;
-  place.dataset.state = state;
-  place.querySelector(".live-words").textContent = said;
+function show(state, text) {
+  const status = document.getElementById("live");
+  if (!status || (status.dataset.state === state && state === "live")) return;
+  status.dataset.state = state;
+  status.querySelector(".live-words").textContent = text;
 }
 
-// What is another than before is told, to whoever listens to the page instead of looking at it.
+// Announces what has changed to screen readers.
 function announce(target) {
   if (!target.dataset.live) return;
-  const before = told.get(target.id) ?? [];
-  const news = remember(target).filter((each) => !before.includes(each));
-  if (news.length) document.getElementById("announcer").textContent = news.join(" ");
+  const before = announced.get(target.id) ?? [];
+  const changed = remember(target).filter((each) => !before.includes(each));
+  if (changed.length) document.getElementById("announcer").textContent = changed.join(" ");
 }
 
 function remember(piece) {
-  const said = [...piece.querySelectorAll("[data-announce]")].map((each) => each.dataset.announce);
-  told.set(piece.id, said);
-  return said;
+  const texts = [...piece.querySelectorAll("[data-announce]")].map((each) => each.dataset.announce);
+  announced.set(piece.id, texts);
+  return texts;
 }

@@ -1,16 +1,16 @@
-// Sends by hand: the chat opens in a tab of its own, and the desk follows each step at once.
+// Sends by hand: opens the chat in a tab of its own, and refreshes the page after each step.
 import { refresh } from "./live.js";
 
 export function startManual() {
-  const desk = document.getElementById("manual");
-  if (!desk) return;
-  document.addEventListener("order", ({ detail: { stage, answer } }) => {
-    if (stage !== "given") return;
+  const page = document.getElementById("manual");
+  if (!page) return;
+  document.addEventListener("command", ({ detail: { stage, answer } }) => {
+    if (stage !== "sent") return;
     if (answer?.link) openChat(answer.link);
-    refresh(desk, { own: true });
+    refresh(page, { own: true });
   });
   document.body.addEventListener("htmx:configRequest", ({ target, detail }) => {
-    if (target === desk) detail.parameters.was = desk.querySelector("[data-open]")?.dataset.open ?? "";
+    if (target === page) detail.parameters.was = page.querySelector("[data-open]")?.dataset.open ?? "";
   });
 }
 

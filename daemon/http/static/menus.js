@@ -1,4 +1,4 @@
-// Menus close when a person turns to something else.
+// Closes a menu on Escape and when something outside of it is pressed.
 export function startMenus() {
   document.addEventListener("click", ({ target }) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) {

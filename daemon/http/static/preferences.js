@@ -1,18 +1,17 @@
-// Language, light or dark, and the zone where this browser is: kept in cookies, because the server
-// writes the words and the times.
-const YEAR = 31_536_000;
+// Stores language, theme and the browser's time zone in cookies: the server renders words and times.
+const YEAR_SECONDS = 31_536_000;
 
 export function startPreferences() {
-  keep("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
+  storeCookie("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("[data-set]");
     if (!button) return;
     const { set, value } = button.dataset;
-    keep(set, value);
+    storeCookie(set, value);
     location.reload();
   });
 }
 
-function keep(name, value) {
-  document.cookie = `${name}=${value}; path=/; max-age=${YEAR}; SameSite=Strict`;
+function storeCookie(name, value) {
+  document.cookie = `${name}=${value}; path=/; max-age=${YEAR_SECONDS}; SameSite=Strict`;
 }

@@ -1,29 +1,29 @@
-// The review: the open case is leased to whoever looks; what is decided leaves the queue at once,
-// the next case comes by itself, and what is taken back returns.
+// The review: leases the open case; a decided case leaves the queue at once and the next one opens; a
+// decision that is taken back puts its case back.
 import { call } from "./calls.js";
 
-const RENEW = 240_000;
+const RENEW_INTERVAL = 240_000;
 const decided = new Set();
 let leased = null;
 
 const place = () => document.getElementById("review");
-const caseIn = () => document.querySelector("#case [data-case]");
+const openCase = () => document.querySelector("#case [data-case]");
 const rows = () => [...document.querySelectorAll("#review-queue [data-case]")];
 
 export function startReview() {
   if (!place()) return;
-  document.addEventListener("order", ({ detail }) => follow(detail));
+  document.addEventListener("command", ({ detail }) => follow(detail));
   document.body.addEventListener("htmx:afterSwap", ({ target }) => settle(target));
   document.addEventListener("click", ({ target }) => {
     if (target.closest("#review-queue a")) place().dataset.chosen = "";
   });
   addEventListener("pagehide", () => release(true));
-  setInterval(() => leased && take(leased), RENEW);
+  setInterval(() => leased && take(leased), RENEW_INTERVAL);
   lease();
   arrange();
 }
 
-// Follows a decision about a case: held and given end it; undone and refused bring it back.
+// Follows a decision about a case: delayed and sent end it; undone and refused bring it back.
 function follow({ stage, form }) {
   const { settles } = form.dataset;
   if (!settles) return;
@@ -44,15 +44,15 @@ function settle(target) {
     document.getElementById("announcer").textContent = target.querySelector("h2")?.textContent ?? "";
   }
   if (target.id === "case" || target.id === "review-queue") arrange();
-  if (target.id === "review-queue" && !caseIn()) openFirst();
+  if (target.id === "review-queue" && !openCase()) openFirst();
 }
 
-// Hides what is decided here and not yet carried out, and marks the row of the open case.
+// Hides what is decided here and not yet sent, and marks the row of the open case.
 function arrange() {
-  const here = caseIn()?.dataset.case;
+  const current = openCase()?.dataset.case;
   for (const row of rows()) {
     row.closest("li").hidden = decided.has(row.dataset.case);
-    if (row.dataset.case === here) row.setAttribute("aria-current", "true");
+    if (row.dataset.case === current) row.setAttribute("aria-current", "true");
     else row.removeAttribute("aria-current");
   }
 }
@@ -64,10 +64,10 @@ function openNext(after) {
     (row) => !decided.has(row.dataset.case),
   );
   if (next) open(next.dataset.case);
-  else empty();
+  else showEmpty();
 }
 
-// What comes in while nothing is open is opened, where there is room for it beside the queue.
+// Opens a new case when none is open, where there is room beside the queue.
 function openFirst() {
   const first = rows().find((row) => !decided.has(row.dataset.case));
   if (first && document.getElementById("case").checkVisibility()) open(first.dataset.case);
@@ -78,7 +78,7 @@ function open(id) {
   history.replaceState(null, "", `/review/${encodeURIComponent(id)}`);
 }
 
-function empty() {
+function showEmpty() {
   release(false);
   const none = document.getElementById("no-case").content.cloneNode(true);
   document.getElementById("case").replaceChildren(none);
@@ -86,7 +86,7 @@ function empty() {
 }
 
 function lease() {
-  const shown = caseIn();
+  const shown = openCase();
   const id = shown?.querySelector("[data-leasable]") ? shown.dataset.case : null;
   if (id === leased) return;
   release(false);

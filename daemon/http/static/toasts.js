@@ -1,17 +1,17 @@
-// Short news at the foot of the page; with onUndo it counts down, and can be taken back until it ends.
-import { word } from "./house.js";
+// Short messages at the foot of the page; with onUndo one counts down and can be undone until it ends.
+import { word } from "./page-data.js";
 
-const SHOWN = 6;
+const SHOWN_SECONDS = 6;
 
-export function toast(text, { seconds = SHOWN, onUndo = null, onEnd = null } = {}) {
+export function toast(text, { seconds = SHOWN_SECONDS, onUndo = null, onEnd = null } = {}) {
   const place = document.getElementById("toasts");
   const item = document.createElement("div");
   item.className = "toast";
   item.setAttribute("role", "status");
-  const said = document.createElement("p");
-  item.append(said);
+  const message = document.createElement("p");
+  item.append(message);
   place.append(item);
-  said.textContent = text; // after it is in the page, so that it is announced
+  message.textContent = text; // after it is in the page, so that it is announced
   let left = seconds;
   const button = onUndo && item.appendChild(document.createElement("button"));
   const label = () => word("undo", { n: left });

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
+from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -20,14 +24,16 @@ from daemon.auth import ALL_SCOPES, Identity, SignInMethod
 from daemon.auth.identity import Scope
 from daemon.http import console, health, v1, websocket
 from daemon.http.authentication import set_identity
+from daemon.http.console.language import DEFAULT_LANGUAGE, LANGUAGES
 from daemon.http.health import DAEMON_HEALTH, DaemonHealth
 from daemon.http.problems import answer_errors_with_problems
 from daemon.http.streaming import OPEN_STREAMS, close_streams
 from daemon.settings import Settings
-from statemachines.message import MessageState
+from statemachines.message import MessageState, is_legal_transition
 from storage import messages
 from storage.messages import MessageRecord
-from tests.helpers.client.http import IMMEDIATE_SCRIPT, HttpClient, HttpReply, Json
+from storage.tx import Tx
+from tests.helpers.client.http import DAYTIME, IMMEDIATE_SCRIPT, HttpClient, HttpReply, Json
 
 
 @dataclass(slots=True)
@@ -201,3 +207,63 @@ async def get_page(console: ConsoleServer, path: str, **headers: str) -> HttpRep
     reply = await console.api.call("GET", path, headers=headers)
     assert reply.status == 200, reply.document
     return reply
+
+
+_NOT_FOR_READERS = re.compile(
+    r"<pre.*?</pre>|<code.*?</code>|<meta[^>]*>|data-(?:and-)?then=\"[^\"]*\"", re.DOTALL
+)
+_UNFILLED_WORD = re.compile(r"\{\w+\}")
+
+
+async def render(
+    console: ConsoleServer,
+    *paths: str,
+    status: int = 200,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Ask for pages in every language; return the English ones, one after the other.
+
+    The test fails where one is not there, or where a word in it was left without what fills it.
+    """
+    found = []
+    for path in paths:
+        for code in LANGUAGES:
+            cookie = {"Cookie": f"language={code}"}
+            reply = await console.api.call("GET", path, headers={**headers, **cookie})
+            assert reply.status == status, (path, code, reply.document)
+            left = _UNFILLED_WORD.findall(_NOT_FOR_READERS.sub("", reply.document))
+            assert left == [], (path, code)
+            found += [reply.document] if code == DEFAULT_LANGUAGE else []
+    return "\n".join(found)
+
+
+async def update_session_record(console: ConsoleServer, name: str, **columns: Json) -> None:
+    """Store a session as it stands in some state: no script leads through all of them."""
+    repository = console.services.sessions._require_session(name).repository  # noqa: SLF001
+    changed = replace(repository.record, **columns)
+    await repository.save(changed, console.services.clock.now())
+
+
+def find_message_path(target: MessageState, channel: str) -> list[MessageState]:
+    """Return the shortest legal life of a message that ends in a state."""
+    paths = deque([[MessageState.QUEUED]])
+    while paths[0][-1] is not target:
+        path = paths.popleft()
+        paths += [
+            [*path, step]
+            for step in MessageState
+            if step not in path and is_legal_transition(path[-1], step, channel)
+        ]
+    return paths[0][1:]
+
+
+def move_message_to_state(message: str, target: MessageState, channel: str, tx: Tx) -> None:
+    """Lead a message to a state, with the proof that each step on the way asks for."""
+    for step in find_message_path(target, channel):
+        proofs: dict[MessageState, dict[str, Any]] = {
+            MessageState.SENDING: {"decision": "dec_1", "permit": f"per_{message}"},
+            MessageState.SENT: {"wire_id": f"wire_{message}", "sent_at": DAYTIME},
+            MessageState.TAKEN: {"taken_by": "ana", "lease_until": DAYTIME + timedelta(days=1)},
+        }
+        why = {"reason_code": "led", "sentence": "Led there.", "who": "test"}
+        messages.transition_message(tx, message, step, at=DAYTIME, **why, **proofs.get(step, {}))

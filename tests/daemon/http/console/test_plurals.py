@@ -11,7 +11,6 @@ from daemon.http.console.language import LANGUAGES, Language, load_language
 FIGURES = frozenset(
     {
         *(f"time.{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours")),
-        *(f"script.moments_{way}_{unit}" for way in ("ago", "in") for unit in ("minutes", "hours")),
         "script.undo",
         "today.more",
         "budget.left",

@@ -1,4 +1,4 @@
-// Reads an answer that comes line by line, each a JSON document; empty lines only show that it lives.
+// Reads an answer of `application/x-ndjson` line by line; empty lines only keep the connection alive.
 export async function readLines(response, onLine) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ;) {

@@ -1,0 +1,172 @@
+"""Every route of the console, in both languages: on an empty database and on a full one.
+
+A page without a variable or without a word is an error 500 here, not in front of a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+from aiohttp import web
+
+from daemon.auth import ROLE_SCOPES, Role
+from daemon.http import console as pages
+from daemon.http.console.layout import NAVIGATION, THEMES
+from statemachines.message import MessageState
+from storage import imports, messages, prospect_search, rulesets
+from tests.helpers.client.console import (
+    HTMX_HEADERS,
+    ConsoleServer,
+    build_prospect_csv,
+    get_page,
+    move_message_to_state,
+    open_console,
+    render,
+)
+from tests.helpers.client.http import build_settings
+
+pytestmark = pytest.mark.slow
+
+ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
+    "/": ("/",),
+    "/pieces/today": ("/pieces/today",),
+    "/sign-in": ("/sign-in", "/sign-in?ended", "/sign-in?back=/messages%3Fstate=held"),
+    "/sessions": ("/sessions",),
+    "/sessions/{name}": ("/sessions/{session}",),
+    "/pieces/sessions/new": ("/pieces/sessions/new",),
+    "/pieces/sessions/{name}": ("/pieces/sessions/{session}",),
+    "/pieces/sessions/{name}/timeline": ("/pieces/sessions/{session}/timeline",),
+    "/pieces/sessions/{name}/{action}": (
+        *("/pieces/sessions/{session}/stop", "/pieces/sessions/{session}/restart"),
+        *("/pieces/sessions/{session}/logout", "/pieces/sessions/{session}/delete"),
+    ),
+    "/messages": ("/messages", "/messages?text=hola&limit=2"),
+    "/messages/{id}": ("/messages/{message}",),
+    "/pieces/messages/{id}": ("/pieces/messages/{message}",),
+    "/pieces/messages/{id}/cancel": ("/pieces/messages/{message}/cancel",),
+    "/pieces/messages/{id}/settle": ("/pieces/messages/{message}/settle",),
+    "/review": ("/review",),
+    "/review/{id}": ("/review/{message}", "/review/{prospect}"),
+    "/pieces/review/queue": ("/pieces/review/queue",),
+    "/pieces/review/cases/{id}": (
+        *("/pieces/review/cases/{message}", "/pieces/review/cases/{prospect}"),
+    ),
+    "/pieces/review/cases/{id}/{decision}": (
+        *("/pieces/review/cases/{message}/approve", "/pieces/review/cases/{message}/reject"),
+        *("/pieces/review/cases/{prospect}/approve", "/pieces/review/cases/{prospect}/reject"),
+    ),
+    "/manual": ("/manual",),
+    "/pieces/manual": ("/pieces/manual", "/pieces/manual?was={message}"),
+    "/pieces/manual/{id}/not-sent": ("/pieces/manual/{message}/not-sent",),
+    "/prospects": ("/prospects", "/prospects?text=p&limit=2&import_id={import_id}"),
+    "/prospects/{id}": ("/prospects/{prospect}",),
+    "/pieces/prospects/new": ("/pieces/prospects/new",),
+    "/pieces/prospects/{id}": ("/pieces/prospects/{prospect}",),
+    "/pieces/prospects/{id}/validate": ("/pieces/prospects/{prospect}/validate",),
+    "/pieces/prospects/{id}/correct": ("/pieces/prospects/{prospect}/correct",),
+    "/pieces/contacts/{id}/{action}": (
+        *("/pieces/contacts/{contact}/suppress", "/pieces/contacts/{contact}/lift"),
+    ),
+    "/prospects/import": ("/prospects/import",),
+    "/pieces/imports/preview": ("/pieces/imports/preview?upload={upload}",),
+    "/prospects/imports/{id}": ("/prospects/imports/{import_id}",),
+    "/prospects/imports/{id}/rejects.csv": ("/prospects/imports/{import_id}/rejects.csv",),
+    "/rules": ("/rules",),
+    "/pieces/rules/accept": (),
+    "/pieces/rules/rollback/{hash}": ("/pieces/rules/rollback/{hash}",),
+    "/pieces/rules/change/{target}": ("/pieces/rules/change/gate.thresholds.allow",),
+    "/pieces/rules/preview": (*("/pieces/rules/preview?target=gate.thresholds.allow&value=90",),),
+    "/audit": ("/audit", "/audit?limit=2"),
+    "/pieces/halt": ("/pieces/halt",),
+    "/pieces/halt-banner": ("/pieces/halt-banner",),
+}
+"""Every route that shows something, with what is asked of it. `test_rules_states` has rules that
+wait, without which there is nothing to accept."""
+OTHERS: Final = {"/static/{version}/{name}", "/reveal"}
+"""Routes that show no words."""
+PAGES: Final = [entry.path for entry in NAVIGATION]
+
+
+def test_no_route_is_forgotten() -> None:
+    """A new page or piece has its row here."""
+    paths = {route.path for route in pages.routes if isinstance(route, web.RouteDef)}
+    assert paths == set(ROUTES) | OTHERS
+
+
+async def fill(console: ConsoleServer) -> dict[str, str]:
+    """Bring in people, a session and messages of several states; return what paths name."""
+    await console.add_ready_session()
+    content = build_prospect_csv(5) + b"Nobody;no number;web\n"
+    await console.import_list(content)
+    upload = await console.api.call("POST", "/v1/uploads?filename=l.csv", data=content)
+    database = console.services.database
+    (prospect, *_) = await database.read(prospect_search.search_prospects)
+    await console.services.outbox.stop(1)
+    states = (MessageState.HELD, MessageState.SENT, MessageState.BLOCKED, MessageState.DEFERRED)
+    for number, state in enumerate(states):
+        order = {"to": f"+54911412345{number:02d}", "text": "Hola", "session": "ventas"}
+        reply = await console.api.call("POST", "/v1/messages", json=order)
+        move = partial(move_message_to_state, reply.document["id"], state, "simulated")
+        await database.write(move)
+    (held, *_) = await database.read(
+        lambda r: [each for each in messages.list_messages(r, limit=9) if each.state == "held"]
+    )
+    (past, *_) = await database.read(imports.list_imports)
+    (live, *_) = await database.read(lambda reader: rulesets.list_activations(reader, 1))
+    return {
+        "session": "ventas",
+        "message": held.id,
+        "prospect": prospect.id,
+        "contact": prospect.contact,
+        "import_id": past.record.id,
+        "upload": upload.document["upload"],
+        "hash": live.hash,
+    }
+
+
+async def test_every_route_on_a_full_database(console: ConsoleServer) -> None:
+    """As a page, and as the piece that a script asks for; before a halt and during one."""
+    names = await fill(console)
+    paths = [path.format(**names) for row in ROUTES.values() for path in row]
+    shown = await render(console, *paths)
+    assert shown.count("<html") == sum("/pieces/" not in path for path in paths) - 1
+    await console.api.post("/v1/halt", reason="a drill")
+    await render(console, *paths, headers=HTMX_HEADERS)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_every_page_on_an_empty_database(short_folder: Path, role: Role) -> None:
+    """For each role: what one may not do is not offered."""
+    async with open_console(build_settings(short_folder), ROLE_SCOPES[role]) as console:
+        pieces = ("/pieces/today", "/pieces/manual", "/pieces/review/queue", "/pieces/halt-banner")
+        await render(console, *PAGES, "/prospects/import", *pieces)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/sessions/nobody", "/pieces/sessions/nobody", "/pieces/sessions/ventas/dance"),
+        *("/messages/msg_0", "/review/msg_0", "/pieces/review/cases/msg_0/dance"),
+        *("/prospects/pro_0", "/prospects/imports/imp_0", "/pieces/contacts/con_0/dance"),
+        *("/pieces/rules/accept", "/pieces/rules/rollback/0000"),
+    ],
+)
+async def test_every_problem_is_a_page_and_a_piece(console: ConsoleServer, path: str) -> None:
+    """What is not there is said in the language of the page."""
+    assert "<html" in await render(console, path, status=404)
+    assert "<html" not in await render(console, path, status=404, headers=HTMX_HEADERS)
+
+
+async def test_every_appearance(console: ConsoleServer) -> None:
+    """Light, dark or as the machine has it; the language by the browser's wish as well."""
+    for theme in (*THEMES, "odd"):
+        headers = {"Cookie": f"theme={theme}", "Accept-Language": "es-AR"}
+        for path in (*PAGES, "/sign-in"):
+            shown = (await get_page(console, path, **headers)).document
+            chosen = theme if theme in THEMES else "auto"
+            assert re.search(rf'<html lang="es" data-theme="{chosen}"', shown)

@@ -1,0 +1,173 @@
+"""The pages of sessions in every state, in both languages: cards, timelines, dialogs, Today."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemon.auth import ROLE_SCOPES, Role
+from daemon.events import SessionQrShown
+from daemon.http.console.sessions import LINKING_STATES, SESSION_ACTIONS
+from daemon.sessions.status import UserAction
+from daemon.settings import PacingSettings
+from statemachines.message import MessageState
+from statemachines.session import ConnectionState, PhoneState, SendingState
+from storage import spends
+from storage.spends import SpendKind
+from tests.helpers.client.console import (
+    ConsoleServer,
+    move_message_to_state,
+    open_console,
+    render,
+    update_session_record,
+    write_phone_script,
+)
+from tests.helpers.client.http import DAYTIME, build_settings
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("/", "/pieces/today", "/sessions")
+OF_ONE = (
+    *("/sessions/ventas", "/pieces/sessions/ventas", "/pieces/sessions/ventas/timeline"),
+    *(f"/pieces/sessions/ventas/{action}" for action in sorted(SESSION_ACTIONS)),
+)
+SOON = DAYTIME + timedelta(hours=1)
+LONG_AGO = DAYTIME - timedelta(days=20)
+
+
+async def enqueue(console: ConsoleServer, number: int, state: MessageState) -> None:
+    """Enter a message of the session in a state."""
+    order = {"to": f"+{5491141230000 + number}", "text": "Hola", "session": "ventas"}
+    reply = await console.api.call("POST", "/v1/messages", json=order)
+    move = partial(move_message_to_state, reply.document["id"], state, "simulated")
+    await console.services.database.write(move)
+
+
+@pytest.mark.parametrize(
+    "moments", [{}, {"due_at": SOON, "banned_until": SOON}], ids=["open", "due"]
+)
+async def test_a_session_in_every_state_of_its_connection(
+    console: ConsoleServer, moments: dict[str, object]
+) -> None:
+    """With a deadline and without one; each asks a person for another thing, or for nothing."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    asked = set()
+    for state, seen in itertools.product(ConnectionState, (None, DAYTIME)):
+        moved = {"connection": state, "reason_code": "", "phone_seen_at": seen, "due_at": None}
+        await update_session_record(console, "ventas", **(moved | moments))
+        shown = await render(console, *PAGES, *OF_ONE)
+        assert f'data-state="{state}"' in shown
+        assert ('class="linking"' in shown) is (state in LINKING_STATES and seen is None)
+        assert ("About this ban" in shown) is (state is ConnectionState.BANNED_TEMPORARILY)
+        asked.add(console.services.sessions.view("ventas").user_action)
+    assert asked == set(UserAction) - {UserAction.OPEN_PHONE}
+
+
+async def test_a_ready_session_in_every_state_of_phone_and_sending(
+    console: ConsoleServer,
+) -> None:
+    """All of them stand in its timeline afterwards, with what switched it on and off."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    assert "Nothing has happened yet" in await render(console, "/pieces/sessions/ventas/timeline")
+    states = itertools.product(PhoneState, SendingState, ("on", "off"), (None, SOON))
+    for phone, sending, desired, until in states:
+        for seen in (None, LONG_AGO):
+            await update_session_record(
+                console,
+                "ventas",
+                connection=ConnectionState.READY,
+                reason_code="ready",
+                phone_state=phone,
+                phone_seen_at=seen,
+                sending=sending,
+                sending_until=until,
+                desired=desired,
+            )
+            shown = await render(console, *PAGES, *OF_ONE[:2])
+            if sending is SendingState.REPLY_ONLY:
+                assert "You can reply; new chats are closed" in shown
+    lived = await render(console, "/pieces/sessions/ventas/timeline")
+    for words in ("Phone unlinked", "Phone online", "May only reply", "Switched on"):
+        assert words in lived
+
+
+async def test_a_code_is_on_show(console: ConsoleServer, short_folder: Path) -> None:
+    """The code with its countdown, and that there is one to scan."""
+    script = write_phone_script(short_folder, {"scan_after": 1000})
+    news = console.services.bus.subscribe()
+    await console.start_session("ventas", script=script)
+    async with asyncio.timeout(20):
+        while not isinstance((await anext(aiter(news))).event, SessionQrShown):
+            pass
+    news.close()
+    shown = await render(console, *PAGES, *OF_ONE)
+    assert 'class="qr"' in shown
+    assert "Code 1 of 6" in shown
+    assert "ventas shows a code to scan" in shown
+
+
+@pytest.mark.parametrize(("budget", "used"), [(0, 0), (3, 0), (3, 2), (3, 3), (1, 1), (1000, 1)])
+async def test_a_budget_of_every_size(short_folder: Path, budget: int, used: int) -> None:
+    """None, one and many left, as dots and as figures; Today says how many."""
+    pacing = PacingSettings(new_chats_first_week=budget)
+    settings = msgspec.structs.replace(build_settings(short_folder), pacing=pacing)
+    async with open_console(settings) as console:
+        await console.add_ready_session()
+        phone = console.services.sessions.view("ventas").phone
+        assert phone is not None
+        book = partial(
+            spends.insert_spend,
+            phone=phone,
+            kind=SpendKind.NEW_CHAT,
+            session="ventas",
+            message=None,
+        )
+        for _ in range(used):
+            await console.services.database.write(lambda tx: book(tx, at=DAYTIME))
+        shown = await render(console, *PAGES, *OF_ONE)
+        assert f"{budget - used} of {budget} left" in shown
+        assert ("dots-picture" in shown) is (0 < budget <= 10)
+        assert ("You can send" in shown) is (used < budget)
+
+
+@pytest.mark.parametrize(("waiting", "sending"), [(0, 0), (1, 0), (0, 1), (1, 1), (2, 2)])
+async def test_an_action_tells_how_many_messages_it_meets(
+    console: ConsoleServer, waiting: int, sending: int
+) -> None:
+    """None, one and many, that wait and that are on their way; the halt counts them likewise."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    await console.services.outbox.stop(1)
+    for number in range(waiting):
+        await enqueue(console, number, MessageState.QUEUED)
+    for number in range(sending):
+        await enqueue(console, 10 + number, MessageState.SENDING)
+    shown = await render(console, "/pieces/halt", *PAGES, *OF_ONE)
+    assert shown.count("of its messages wait") == (4 if waiting else 0)
+    assert ("way" in shown.split("</form>")[0]) is bool(sending)
+    await console.api.post("/v1/halt", reason="a drill")
+    assert ("judged again" in await render(console, "/pieces/halt", *PAGES)) is bool(waiting)
+
+
+async def test_a_viewer_sees_sessions_without_buttons(short_folder: Path) -> None:
+    """In every state: what may not be done is not offered."""
+    async with open_console(build_settings(short_folder)) as console:
+        await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    async with open_console(build_settings(short_folder), ROLE_SCOPES[Role.VIEWER]) as console:
+        for state in ConnectionState:
+            await update_session_record(console, "ventas", connection=state, reason_code="")
+            shown = await render(console, *PAGES, *OF_ONE[:3])
+            assert 'data-call="/v1/sessions' not in shown
+            assert "/pieces/sessions/new" not in shown
+
+
+async def test_no_session_yet(console: ConsoleServer) -> None:
+    """The pages say what a session is; the dialog names every channel."""
+    shown = await render(console, *PAGES, "/pieces/sessions/new")
+    assert "No session yet" in shown
+    assert '<option value="manual">' in shown

@@ -1,0 +1,377 @@
+"""Templates and their words: every variable is given, every word is in both languages.
+
+A missing one would else be noticed by whoever opens that page in that state.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import pytest
+from jinja2 import meta, nodes
+
+from daemon.api.effects import Intent
+from daemon.api.transport import OnWhatsApp
+from daemon.gate.consent import Permission
+from daemon.http import console
+from daemon.http.console.dialogs import CONTACT_ACTIONS
+from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
+from daemon.http.console.imports import COLUMN_ORDER
+from daemon.http.console.language import LANGUAGES, Language, load_language
+from daemon.http.console.layout import NAVIGATION, THEMES, get_environment
+from daemon.http.console.review import REVIEW_DECISIONS
+from daemon.http.console.sessions import SESSION_ACTIONS
+from daemon.http.console.timeline import AUDIT_SEVERITY
+from daemon.sessions.status import UserAction
+from rules.diff import ChangeKind
+from rules.verdict import DeferKind, Verdict, VetoEffect
+from statemachines.message import MessageState
+from statemachines.prospect import ValidationState
+from statemachines.session import ConnectionState, PhoneState, SendingState
+from storage.console_queries import MessageFunnel
+from storage.evidence import EvidenceKind
+from storage.imports import ImportRowOutcome
+from storage.rulesets import RulesetActivationKind
+
+FOLDER: Final = Path(console.__file__).parent
+STATIC: Final = FOLDER.parent / "static"
+ENVIRONMENT: Final = get_environment()
+TEMPLATES: Final = ENVIRONMENT.list_templates()
+CATALOGUES: Final = [load_language(code) for code in LANGUAGES]
+GLOBALS: Final = frozenset(ENVIRONMENT.globals)
+PIECE_VARIABLES: Final = frozenset({"page", "t", "translate"})
+PAGE_VARIABLES: Final = frozenset({"active_page", "halt", "seq", "epoch", "csrf", "theme", "rate"})
+SIGNED_OUT_VARIABLES: Final = frozenset({"t", "theme"})
+GIVEN: Final = {
+    "render_page": PIECE_VARIABLES | PAGE_VARIABLES,
+    "render_piece": PIECE_VARIABLES,
+    "render_signed_out_page": SIGNED_OUT_VARIABLES,
+}
+"""The functions that render a template, and what each gives to it by itself."""
+_PAGE_KEYS: Final = {"move", "open", "search", "help", "halt", "close"}
+_ACTIONS: Final = {"held", "in_doubt", "by_hand", "answers"} | {
+    f"session.{action}" for action in UserAction if action is not UserAction.NONE
+}
+MEMBERS: Final[Mapping[str, set[str]]] = {
+    "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
+    "column.": set(COLUMN_ORDER),
+    "connection.": set(ConnectionState),
+    "day.": {str(day) for day in range(7)},
+    "decision.": {"approve", "reject", "validate", "correct", "suppress"},
+    "differs.kind.": {ChangeKind.NEW, ChangeKind.GONE},
+    "differs.section.": {
+        *("score", "thresholds", "windows", "lists", "vetoes", "scores", "groups")
+    },
+    "effect.": set(VetoEffect),
+    "effect_short.": set(VetoEffect),
+    "funnel.": set(MessageFunnel.__dataclass_fields__),
+    "intent.": set(Intent),
+    "keys.": _PAGE_KEYS,
+    "manual.": {"take", "open", "sent", "not_sent", "back"},
+    "manual.list_": {"free", "others", "doubts"},
+    "message.": set(MessageState),
+    "on_whatsapp.": set(OnWhatsApp),
+    "outcome.": set(ImportRowOutcome),
+    "page.": {entry.key for entry in NAVIGATION},
+    "permission.": set(Permission),
+    "permission_means.": set(Permission),
+    "phone.": set(PhoneState),
+    "review.": {"held", "prospects", "numbers"},
+    "review.ask.": set(REVIEW_DECISIONS),
+    "review.done.": set(REVIEW_DECISIONS),
+    "review.prospect.ask.": set(REVIEW_DECISIONS),
+    "review.prospect.done.": set(REVIEW_DECISIONS),
+    "review.prospect.why.": set(REVIEW_DECISIONS),
+    "review.why_": set(REVIEW_DECISIONS),
+    "rules.means_": {"gate", "score"},
+    "rules.title_": {"gate", "score"},
+    "ruleset_admin.end_": {"from", "to"},
+    "ruleset_admin.how_": set(RulesetActivationKind),
+    "ruleset_admin.ramp_": {"value", "points"},
+    "sending.": set(SendingState),
+    "session_action.": set(SESSION_ACTIONS),
+    "session_action.ask_": set(SESSION_ACTIONS),
+    "session_action.what_": set(SESSION_ACTIONS),
+    "theme.": set(THEMES),
+    "todo.": _ACTIONS,
+    "validation.": set(ValidationState),
+    "validation_means.": set(ValidationState),
+    "verdict.": set(Verdict),
+}
+"""Keys that are put together: how each begins, and all that may follow."""
+COMPARED_ELSEWHERE: Final = frozenset({"differs.field."})
+"""Fields of the rules: `test_language` compares their words with the classes that have them."""
+PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
+    "evidence.": {
+        *(f"{kind}.{value}" for kind, value in EVIDENCE_SEVERITY),
+        *(f"{kind}.other" for kind in EvidenceKind if kind is not EvidenceKind.INBOUND),
+    },
+    "message.": set(MessageState),
+    "time.": {f"{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours", "days")},
+    "timeline.": {*AUDIT_SEVERITY, *PhoneState, *SendingState},
+}
+FROM_PYTHON: Final = frozenset({"entry.key", "item.key", "case.number_reason", "primary[1]"})
+"""Keys that a template gets whole from the code, where they stand."""
+
+
+@dataclass
+class Keys:
+    """What the templates ask the catalogue for."""
+
+    whole: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)
+    optional: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+
+
+@cache
+def parse(template: str) -> nodes.Template:
+    """Return a template's syntax tree."""
+    return ENVIRONMENT.parse((FOLDER / "templates" / template).read_text(encoding="utf-8"))
+
+
+def write_expression(node: nodes.Expr) -> str:
+    """Return a variable with its attributes as a template writes it."""
+    match node:
+        case nodes.Name(name=name):
+            return str(name)
+        case nodes.Getattr(node=owner, attr=attribute):
+            return f"{write_expression(owner)}.{attribute}"
+        case nodes.Getitem(node=owner, arg=nodes.Const(value=value)):
+            return f"{write_expression(owner)}[{value}]"
+        case _:
+            return repr(node)
+
+
+def collect(keys: Keys, node: nodes.Expr) -> None:
+    """Enter the key, or each of the keys, that an expression stands for."""
+    match node:
+        case nodes.Const(value=value):
+            keys.whole.add(str(value))
+        case nodes.CondExpr(expr1=first, expr2=second):
+            collect(keys, first)
+            if second is not None:
+                collect(keys, second)
+        case nodes.Concat(nodes=[nodes.Const(value=value), *_]):
+            keys.begun.add(str(value))
+        case nodes.Concat():
+            pass  # what a macro puts together of its argument, which stands where it is called
+        case _:
+            keys.unknown.add(write_expression(node))
+
+
+def read_keys() -> Keys:
+    """Return every key in the templates."""
+    keys = Keys()
+    for call in chain.from_iterable(parse(name).find_all(nodes.Call) for name in TEMPLATES):
+        match call:
+            case nodes.Call(node=nodes.Name(name="t"), args=[key, *_]):
+                collect(keys, key)
+            case nodes.Call(
+                node=nodes.Getattr(node=nodes.Name(name="t"), attr="has"),
+                args=[nodes.Concat(nodes=[nodes.Const(value=value), *_])],
+            ):
+                keys.optional.add(str(value))
+            case nodes.Call(node=nodes.Getattr(attr="ask"), args=[_, key, *_]):
+                suggestions = Keys()
+                collect(suggestions, key)
+                keys.whole |= {f"{each}.1" for each in suggestions.whole}
+                keys.optional |= {*(f"{each}." for each in suggestions.whole), *suggestions.begun}
+    return keys
+
+
+KEYS: Final = read_keys()
+
+
+@dataclass
+class PythonKeys:
+    """Keys that stand in the console's Python: whole, and beginnings of what is put together."""
+
+    whole: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)
+
+
+def read_python_keys() -> PythonKeys:
+    """Return every string that looks like a key of the catalogue."""
+    keys = PythonKeys()
+    tables = {key.partition(".")[0] for key in CATALOGUES[0].words}
+    for node in chain.from_iterable(map(ast.walk, PYTHON_TREES.values())):
+        match node:
+            case ast.Constant(value=str(text)) if text.partition(".")[0] in tables:
+                if re.fullmatch(r"[a-z_]+(\.(?!html)[a-z_\d]+)+", text):
+                    keys.whole.add(text)
+            case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
+                if text.partition(".")[0] in tables and "." in text:
+                    keys.begun.add(text)
+    return keys
+
+
+PYTHON_TREES: Final = {
+    path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.py"))
+}
+PYTHON_KEYS: Final = read_python_keys()
+SCRIPTS: Final = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*[!n].js"))
+
+
+@pytest.mark.parametrize("words", CATALOGUES, ids=LANGUAGES)
+def test_every_key_of_a_template_is_in_the_catalogue(words: Language) -> None:
+    """Whole ones, and those that are put together of a beginning and a member of a set."""
+    wanted = KEYS.whole | {f"{start}{end}" for start, ends in MEMBERS.items() for end in ends}
+    assert wanted - set(words.words) == set()
+
+
+def test_every_key_that_is_put_together_is_known_here() -> None:
+    """A new one names its members in this file, or the template asks first whether it is there."""
+    assert KEYS.begun - set(MEMBERS) - KEYS.optional == COMPARED_ELSEWHERE
+    assert set(MEMBERS) - KEYS.begun == set()
+    assert KEYS.unknown == FROM_PYTHON
+
+
+@pytest.mark.parametrize("words", CATALOGUES, ids=LANGUAGES)
+def test_every_key_of_the_code_is_in_the_catalogue(words: Language) -> None:
+    """Also what is put together there: a region's state, an action, a piece of evidence, a time."""
+    assert PYTHON_KEYS.whole - set(words.words) == set()
+    assert PYTHON_KEYS.begun == set(PYTHON_MEMBERS)
+    wanted = {f"{start}{end}" for start, ends in PYTHON_MEMBERS.items() for end in ends}
+    wanted |= {f"desired.{state}" for state in ("on", "off")}
+    assert wanted - set(words.words) == set()
+
+
+@pytest.mark.parametrize("words", CATALOGUES, ids=LANGUAGES)
+def test_every_word_of_a_script_is_given_to_it(words: Language) -> None:
+    """A script shows the bare key of a word that its page does not have."""
+    given = words.script_words()
+    asked = set(re.findall(r'\bword\("([\w.]+)"', SCRIPTS))
+    assert {"live", "undo", "unreachable"} <= asked
+    assert asked - set(given) == set()
+    assert "`time.${way}.${unit}`" in SCRIPTS
+    assert {f"time.{end}" for end in PYTHON_MEMBERS["time."]} <= set(given)
+
+
+def test_no_word_is_in_the_catalogue_for_nothing() -> None:
+    """Each key is asked for by a template, by the code or by a script."""
+    whole = KEYS.whole | PYTHON_KEYS.whole
+    whole |= {f"{start}{end}" for start, ends in MEMBERS.items() for end in ends}
+    whole |= {f"{start}{end}" for start, ends in PYTHON_MEMBERS.items() for end in ends}
+    begun = tuple(COMPARED_ELSEWHERE | (KEYS.optional - set(MEMBERS)) | {"script.", "desired."})
+    whole |= {f"{key}.{form}" for key in whole for form in ("none", "one")}
+    whole |= {str(node.value) for name in TEMPLATES for node in parse(name).find_all(nodes.Const)}
+    left = CATALOGUES[0].words.keys() - whole
+    assert {key for key in left if not key.startswith(begun)} == set()
+
+
+@dataclass(frozen=True)
+class RenderCall:
+    """One place in the code that renders a template, and the variables that it gives to it."""
+
+    place: str
+    template: str
+    given: frozenset[str]
+
+
+def list_render_calls() -> Iterator[RenderCall]:
+    """Return every call that renders; what it spreads are the string keys of its own module."""
+    for name, tree in PYTHON_TREES.items():
+        spread = {
+            key.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Dict)
+            for key in node.keys
+            if isinstance(key, ast.Constant) and isinstance(key.value, str)
+        }
+        for call in ast.walk(tree):
+            match call:
+                case ast.Call(
+                    func=ast.Name(id=renderer), args=[_, template, *_], keywords=given
+                ) if renderer in GIVEN and name != "layout.py":
+                    named = {each.arg for each in given if each.arg}
+                    if any(each.arg is None for each in given):
+                        named |= spread
+                    for path in list_paths(template, tree):
+                        yield RenderCall(
+                            f"{name}:{call.lineno}", path, frozenset(named | GIVEN[renderer])
+                        )
+
+
+def list_paths(template: ast.expr, tree: ast.Module) -> list[str]:
+    """Return the paths that a template's expression may stand for."""
+    match template:
+        case ast.Constant(value=str(path)):
+            return [path]
+        case ast.IfExp(body=body, orelse=other):
+            return [*list_paths(body, tree), *list_paths(other, tree)]
+        case ast.JoinedStr(
+            values=[ast.Constant(value=str(start)), _, ast.Constant(value=str(end))]
+        ):
+            return [f"{start}{action}{end}" for action in sorted(CONTACT_ACTIONS)]
+        case ast.Name(id=parameter):
+            return list_arguments(parameter, tree)
+        case _:
+            raise AssertionError(ast.unparse(template))
+
+
+def list_arguments(parameter: str, tree: ast.Module) -> list[str]:
+    """Return the paths that are given to a helper which renders what its parameter says."""
+    helpers = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.AsyncFunctionDef)
+        and parameter in {each.arg for each in node.args.args}
+    }
+    return [
+        str(path.value)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in helpers
+        for path in call.args
+        if isinstance(path, ast.Constant)
+    ]
+
+
+RENDER_CALLS: Final = list(list_render_calls())
+
+
+def list_references(template: str) -> set[str]:
+    """Return a template with all that it extends, includes or imports."""
+    found, left = set(), [template]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [each for each in meta.find_referenced_templates(parse(name)) if each]
+    return found
+
+
+def list_needs(template: str) -> set[str]:
+    """Return the variables that must be given to a template: it and its pieces set the others."""
+    names = list_references(template)
+    asked = set().union(*(meta.find_undeclared_variables(parse(name)) for name in names))
+    made = {
+        node.name
+        for name in names
+        for node in parse(name).find_all(nodes.Name)
+        if node.ctx in {"store", "param"}
+    }
+    imported = {node.target for name in names for node in parse(name).find_all(nodes.Import)}
+    macros = {node.name for name in names for node in parse(name).find_all(nodes.Macro)}
+    return asked - made - imported - macros - GLOBALS
+
+
+@pytest.mark.parametrize("call", RENDER_CALLS, ids=lambda call: f"{call.place} {call.template}")
+def test_every_variable_of_a_template_is_given_to_it(call: RenderCall) -> None:
+    """Whatever state the page is in: a branch that is seldom taken included."""
+    assert list_needs(call.template) - call.given == set()
+
+
+def test_every_template_is_rendered() -> None:
+    """By itself, or as a part of another one."""
+    rendered = set().union(*(list_references(call.template) for call in RENDER_CALLS))
+    assert rendered == set(TEMPLATES)
