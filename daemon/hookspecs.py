@@ -1,7 +1,7 @@
 """Every hook, typed. Each says when it is called, with what, and what an error means.
 
-Hooks whose spec is ``async`` are awaited one implementation at a time, each with
-its own time limit and its own error; the others are called once, at start.
+Hooks whose spec is ``async`` are awaited side by side, each implementation with its own
+time limit and its own error; the others are called once, at start.
 """
 
 from __future__ import annotations

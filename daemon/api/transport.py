@@ -110,18 +110,25 @@ class SessionInfo:
 
 
 class Transport(Protocol):
-    """One open line. It reports by ``signals()`` and never acts by itself."""
+    """The open connection of one session. It reports by ``signals()``, never acts by itself."""
 
     def signals(self) -> AsyncIterator[Signal]:
         """Yield signals until the transport is closed; ends after ``TransportDied``."""
         ...
 
     async def connect(self) -> None:
-        """Begin: connect with the stored login, or begin pairing when there is none."""
+        """Connect with the stored login, or begin pairing when there is none.
+
+        A channel without pairing reports ``Connected()`` and then ``Synced()`` at once.
+        """
         ...
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Send exactly what the permit allows; raise ``PermitRefused`` for anything else."""
+        """Send exactly what the permit allows.
+
+        First call ``OpenContext.verifier.redeem``: it raises ``PermitRefused`` for anything else,
+        and accepts each permit once.
+        """
         ...
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
@@ -133,13 +140,13 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the line. Idempotent, bounded, never raises for a dead line."""
+        """Close the connection. Idempotent, bounded, never raises where it is closed already."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OpenContext:
-    """What the core hands to a channel when it opens a line."""
+    """What a channel is given to open the connection of one session."""
 
     session: SessionInfo
     clock: Clock

@@ -179,7 +179,7 @@ def _days_since(then: datetime | None, at: datetime) -> float | None:
 
 
 def _whole_days_since(then: datetime | None, at: datetime) -> int | None:
-    """Count days begun and ended: the date of contact data has no hour."""
+    """Return how many whole days are over since a moment."""
     days = _days_since(then, at)
     return None if days is None else int(days)
 

@@ -20,8 +20,8 @@ from storage.db import Database
 from storage.events import CommittedEvent
 from storage.migrations import MIGRATIONS
 from tests.helpers.clock import MIDDAY, FakeClock
+from tests.helpers.plugins import BUILT_IN
 
-BUILT_IN = ("listener", "sender", "sync", "transport_manual", "transport_simulated")
 FLOOD = 5_000
 """More events in one turn of the loop than wait for observers."""
 

@@ -21,6 +21,7 @@ from daemon.events import ContactReopened, DomainEvent
 from daemon.plugin_manager import ENTRY_POINT_GROUP, PluginAnswer, Plugins
 from rules.verdict import Opinion, VetoEffect
 from tests.helpers.clock import MIDDAY
+from tests.helpers.plugins import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 QUESTION = OpinionRequest("msg_1", "+5491145550001", "main", "simulated", {})
@@ -33,7 +34,6 @@ BUILT_IN_HOOKS = {
     "transport_manual": {"leadmaster_declare_channels"},
     "transport_simulated": {"leadmaster_declare_channels"},
 }
-BUILT_IN = tuple(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
 
 
 def loaded(**more: object) -> tuple[Plugins, list[tuple[str, str, str]]]:

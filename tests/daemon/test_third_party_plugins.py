@@ -29,12 +29,12 @@ from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import RulesSettings
 from rules.verdict import Opinion, Verdict, VetoEffect
 from storage import messages
+from tests.helpers.plugins import BUILT_IN
 from tests.helpers.services.contacts import build_inbound_services, open_contact_services
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "leadmaster-stranger"
 PLUGIN_PROGRAM = ROOT / "tests" / "helpers" / "programs" / "run_third_party_plugin.py"
-BUILT_IN = ("listener", "sender", "sync", "transport_manual", "transport_simulated")
 QUESTION = OpinionRequest("msg_1", "+5491141234567", "main", "simulated", {})
 
 

@@ -41,7 +41,7 @@ async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
     signer = PermitSigner()
     info = SessionInfo("folder", paired=False, phone=None, folder=folder)
     context = OpenContext(info, SystemClock(), PermitVerifier(signer.public_key))
-    open_line = plugins.channels()["file"].open
+    open_line = plugins.channels()["folder"].open
     assert open_line
     line = await open_line(context)
     await line.connect()
@@ -78,7 +78,7 @@ async def collect_opinions(plugins: Plugins) -> list[list[str]]:
     found: list[list[str]] = []
     for country, text in (("BR", "Hola"), ("AR", "¡URGENTE!"), ("AR", "Hola")):
         facts = {"prospect.country": country, "message.text": text}
-        answers = await plugins.judge(OpinionRequest("msg_1", ANA, "folder", "file", facts))
+        answers = await plugins.judge(OpinionRequest("msg_1", ANA, "main", "folder", facts))
         own = next(answer for answer in answers if answer.plugin == "stranger")
         effect = getattr(own.value, "effect", None)
         found.append([str(effect), own.failure])

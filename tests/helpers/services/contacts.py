@@ -27,6 +27,7 @@ from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
 from storage.tx import Tx
 from tests.helpers.clock import FakeClock
+from tests.helpers.plugins import block_all_but
 from tests.helpers.services.database import open_database
 
 ANA = "+5491141234567"
@@ -108,7 +109,7 @@ def _insert_session(tx: Tx) -> None:
     )
 
 
-BLOCKED_BUT_LISTENER = ("sender", "sync", "transport_manual", "transport_simulated")
+BLOCKED_BUT_LISTENER = block_all_but("listener")
 """The built-in plugins that stay out where only the listener is looked at."""
 
 

@@ -25,14 +25,11 @@ from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
 from storage.prospects import ProspectRecord
 from tests.helpers.clock import FakeClock
+from tests.helpers.plugins import block_all_but
 from tests.helpers.services.database import open_database
 
 IMPORTED_AT = datetime(2026, 11, 20, tzinfo=UTC)
-SYNC_ONLY_SETTINGS = Settings(
-    plugins=PluginSettings(
-        blocked=("sender", "listener", "transport_simulated", "transport_manual")
-    )
-)
+SYNC_ONLY_SETTINGS = Settings(plugins=PluginSettings(blocked=block_all_but("sync")))
 """Only the sync plugin: an import needs no other."""
 
 

@@ -168,7 +168,7 @@ class RulesLoaded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RulesRejected(Event):
+class RuleFilesRejected(Event):
     """Changed rule files have problems; the live set stays (subject: the gate's live hash)."""
 
     problems: tuple[str, ...]
@@ -235,7 +235,7 @@ BY_TYPE: dict[str, type[Event]] = {
     "prospect.changed": ProspectChanged,
     "rules.awaiting_acceptance": RulesAwaitingAcceptance,
     "rules.loaded": RulesLoaded,
-    "rules.rejected": RulesRejected,
+    "rules.rejected": RuleFilesRejected,
     "sending.halted": SendingHalted,
     "sending.resumed": SendingResumed,
     "session.changed": SessionChanged,

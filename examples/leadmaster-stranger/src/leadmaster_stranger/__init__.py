@@ -28,7 +28,7 @@ class Stranger:
     @hookimpl
     def leadmaster_declare_channels(self) -> Sequence[Channel]:
         """Bring a channel that writes files."""
-        return [Channel("file", "Writes each message into a folder", open=open_folder)]
+        return [Channel("folder", "Writes each message into a folder", open=open_folder)]
 
     @hookimpl
     def leadmaster_declare_sources(self) -> Sequence[ImportSource]:

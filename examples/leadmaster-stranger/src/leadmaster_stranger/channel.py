@@ -19,7 +19,7 @@ from daemon.api.transport import (
 )
 
 
-class FolderLine:
+class FolderTransport:
     """One open line to a folder: the session's own, or the one in its option ``folder``."""
 
     def __init__(self, context: OpenContext) -> None:
@@ -72,6 +72,6 @@ class FolderLine:
         draft.replace(self._folder / f"{outgoing.message}.txt")
 
 
-async def open_folder(context: OpenContext) -> FolderLine:
+async def open_folder(context: OpenContext) -> FolderTransport:
     """Open a line for a session."""
-    return FolderLine(context)
+    return FolderTransport(context)
