@@ -15,12 +15,12 @@ from daemon.bus import EventBus
 from daemon.event_dispatcher import EventDispatcher
 from daemon.events import ContactReopened, DomainEvent, PluginFailed, decode_event
 from daemon.plugin_manager import Plugins
-from storage import event_log, triggers
+from storage import event_log
 from storage.db import Database
 from storage.events import CommittedEvent
-from storage.migrations import MIGRATIONS
 from tests.helpers.clock import MIDDAY, FakeClock
 from tests.helpers.plugins import BUILT_IN
+from tests.helpers.services.database import open_database
 
 FLOOD = 5_000
 """More events in one turn of the loop than wait for observers."""
@@ -89,13 +89,11 @@ async def open_observed_database(
         for event in events:
             bus.publish(decode_event(event.type, event.subject, event.at, event.data), event.seq)
 
-    database = await Database.open(
-        folder, migrations=MIGRATIONS, on_events=publish, at_open=triggers.install_triggers
-    )
     clock = FakeClock()
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(database.close)  # a second time it is harmless
-        await stack.enter_async_context(EventDispatcher(plugins, bus, database, clock).running())
+    async with (
+        open_database(folder, on_events=publish) as database,
+        EventDispatcher(plugins, bus, database, clock).running(),
+    ):
         await clock.settle()  # they subscribe
         yield ObservedDatabase(bus, clock, database, watcher)
     assert bus.subscriber_count == 0

@@ -13,13 +13,8 @@ from daemon.errors import BadRequest, Conflict, NotFound
 from statemachines.prospect import ValidationState as State
 from storage import audit, contacts, prospects
 from storage.evidence import EvidenceKind
-from tests.helpers.services.validation import (
-    ANA,
-    BETO,
-    LID,
-    ValidationServices,
-    open_validation_services,
-)
+from tests.helpers.services.contacts import ANA, BETO, LID
+from tests.helpers.services.validation import ValidationServices, open_validation_services
 
 
 @pytest.fixture

@@ -15,10 +15,9 @@ from daemon.errors import Unavailable
 from daemon.settings import PacingSettings, Settings
 from statemachines.prospect import ValidationState as State
 from storage import halts, prospects
+from tests.helpers.services.contacts import ANA, BETO
 from tests.helpers.services.imports import SYNC_ONLY_SETTINGS
 from tests.helpers.services.validation import (
-    ANA,
-    BETO,
     ValidationServices,
     insert_linked_session,
     open_validation_services,

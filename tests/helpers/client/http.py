@@ -19,10 +19,10 @@ from daemon.http.server import serve_control_socket, serve_public
 from daemon.settings import (
     ClockSettings,
     DaemonSettings,
-    PacingSettings,
     Settings,
     SimulatedSettings,
 )
+from tests.helpers.services.messaging import UNLIMITED_PACING
 
 Json: TypeAlias = Any
 DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
@@ -30,15 +30,6 @@ DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
 
 IMMEDIATE_SCRIPT = {"scan_after": 0.05, "step": 0.02}
 """A world whose people scan a code as soon as it is shown, and whose lines come up at once."""
-
-UNLIMITED_BUDGETS = PacingSettings(
-    new_chats_first_week=1000,
-    new_chat_gap_minutes=0,
-    manual_new_chats=1000,
-    messages_per_minute=1000,
-    number_checks=1000,
-    number_check_min_age_days=0,
-)
 
 
 def build_settings(folder: Path, **daemon: Json) -> Settings:
@@ -52,7 +43,7 @@ def build_settings(folder: Path, **daemon: Json) -> Settings:
     return Settings(
         daemon=DaemonSettings(state_dir=str(folder), port=0, drain_seconds=1, **daemon),
         clock=ClockSettings(start=DAYTIME),
-        pacing=UNLIMITED_BUDGETS,
+        pacing=UNLIMITED_PACING,
         simulated=SimulatedSettings(script=str(script)),
     )
 

@@ -15,20 +15,25 @@ from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.gate.scoring import Scoring
 from daemon.inbound import InboundHandler, contact_requests
-from daemon.outbox.enqueue import build_message
 from daemon.plugin_manager import Plugins
-from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import RulesSettings, SendingSettings, Settings
 from statemachines.message import MessageState
 from statemachines.vocabulary import MessageKind
-from storage import contacts, messages, prospects
+from storage import contacts, messages, prospects, sessions
 from storage.db import Database
 from storage.events import CommittedEvent
 from storage.journal import SuppressionJournal
 from storage.tx import Tx
 from tests.helpers.clock import FakeClock
 from tests.helpers.plugins import block_all_but
-from tests.helpers.services.database import open_database
+from tests.helpers.services.database import (
+    build_session_record,
+    insert_prospect,
+    load_active_rulesets,
+    open_database,
+    queue_message,
+    resolve_contact,
+)
 
 ANA = "+5491141234567"
 ANA_OLD_FORM = "+541141234567"
@@ -38,7 +43,7 @@ LID = "998877665544332@lid"
 
 @dataclass
 class ContactServices:
-    """A database with one session, the book of the suppressed, and what was published."""
+    """A database with one session, the suppression service, and what was published."""
 
     folder: Path
     database: Database
@@ -50,10 +55,7 @@ class ContactServices:
 
     async def resolve_contact(self, phone: str) -> str:
         """Make or find the contact of a number."""
-        at = self.clock.now()
-        return await self.database.write(
-            lambda tx: contacts.resolve_contact(tx, self.aliases.from_phone(phone), at)
-        )
+        return await resolve_contact(self.database, self.aliases, phone, self.clock.now())
 
     async def queue_message(
         self, phone: str, *, kind: str = MessageKind.COMMERCIAL, text: str = "Hola"
@@ -63,17 +65,7 @@ class ContactServices:
 
         def job(tx: Tx) -> str:
             contact = contacts.resolve_contact(tx, self.aliases.from_phone(phone), at)
-            queued = build_message(
-                at=at,
-                contact=contact,
-                recipient=phone,
-                session="main",
-                channel="simulated",
-                text=text,
-                kind=MessageKind(kind),
-                not_after=at + timedelta(days=7),
-            )
-            return messages.insert_message(tx, queued, who="test").id
+            return queue_message(tx, contact, phone, at, kind=kind, text=text)
 
         return await self.database.write(job)
 
@@ -102,11 +94,8 @@ async def open_contact_services(folder: Path) -> AsyncIterator[ContactServices]:
 
 
 def _insert_session(tx: Tx) -> None:
-    tx.execute(
-        "INSERT OR IGNORE INTO sessions (name, channel, time_zone, since, created_at)"
-        " VALUES ('main', 'simulated', 'America/Argentina/Buenos_Aires', :now, :now)",
-        {"now": "2026-03-01T00:00:00.000Z"},
-    )
+    if sessions.get_session(tx, "main") is None:
+        sessions.insert_session(tx, build_session_record())
 
 
 BLOCKED_BUT_LISTENER = block_all_but("listener")
@@ -115,7 +104,7 @@ BLOCKED_BUT_LISTENER = block_all_but("listener")
 
 @dataclass
 class InboundServices:
-    """The inbound desk on top of :class:`People`, and what went out of it."""
+    """The inbound handler over :class:`ContactServices`, and what it reported."""
 
     people: ContactServices
     handler: InboundHandler
@@ -164,14 +153,9 @@ class InboundServices:
         people = self.people
         contact = await people.resolve_contact(phone)
         at = people.clock.now()
-
-        def job(tx: Tx) -> str:
-            new = prospects.NewProspectRecord(
-                contact=contact, phone=phone, cartera_origen="feria 2025", line_type="mobile"
-            )
-            return prospects.insert_prospect(tx, new, at=at)
-
-        return await people.database.write(job)
+        return await people.database.write(
+            lambda tx: insert_prospect(tx, contact, phone, at, cartera_origen="feria 2025")
+        )
 
     async def get_prospect(self, prospect: str) -> prospects.ProspectRecord:
         """Return the prospect as it stands."""
@@ -181,23 +165,23 @@ class InboundServices:
 def build_inbound_services(
     people: ContactServices, *, confirmation: str = "", more: Mapping[str, object] | None = None
 ) -> InboundServices:
-    """Build the desk with the real scoring, the shipped phrases and the real listener."""
+    """Build the handler with the real scoring, the shipped phrases and the real listener."""
     failures: list[tuple[str, str, str]] = []
     wakes: list[bool] = []
     plugins = Plugins(limit=0.1, on_failure=lambda *failure: failures.append(failure))
     plugins.load(blocked=BLOCKED_BUT_LISTENER, more=more)
-    desk = InboundHandler(
+    handler = InboundHandler(
         database=people.database,
         plugins=plugins,
         suppression=people.suppression,
-        scoring=Scoring(ActiveRulesets.load(RulesSettings(engines="reference"))),
+        scoring=Scoring(load_active_rulesets(RulesSettings(engines="reference"))),
         aliases=people.aliases,
         request_reader=contact_requests.load_contact_request_reader(),
         clock=people.clock,
         settings=Settings(sending=SendingSettings(opt_out_confirmation=confirmation)),
         wake=lambda: wakes.append(True),
     )
-    return InboundServices(people, desk, plugins, failures, wakes)
+    return InboundServices(people, handler, plugins, failures, wakes)
 
 
 class InboundInterpreter:

@@ -1,51 +1,49 @@
-"""The product's database in a test's own folder, and the events that it published."""
+"""The product's database in a test's own folder, its events, and the rows most tests begin with."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from storage import triggers
+from daemon.contacts.aliases import Aliases
+from daemon.outbox.enqueue import build_message
+from daemon.rulesets.active import ActiveRulesets
+from daemon.settings import RulesSettings
+from statemachines.session import ConnectionState, PhoneState, SendingState
+from statemachines.vocabulary import MessageKind
+from storage import contacts, messages, prospects, triggers
 from storage.db import Database
-from storage.errors import DiskFault, DiskFull
+from storage.errors import DiskFault, StorageError
 from storage.events import CommittedEvent
 from storage.migrations import MIGRATIONS
+from storage.prospects import NewProspectRecord
+from storage.sessions import SessionRecord
 from storage.tx import Reader, Tx
-
-
-@contextlib.asynccontextmanager
-async def open_database(
-    folder: Path, published: list[CommittedEvent] | None = None
-) -> AsyncIterator[Database]:
-    """Open (or make) the database of ``folder``; committed events are added to ``published``."""
-    events = published if published is not None else []
-    database = await Database.open(
-        folder, migrations=MIGRATIONS, on_events=events.extend, at_open=triggers.install_triggers
-    )
-    try:
-        yield database
-    finally:
-        await database.close()
-
+from tests.helpers.clock import MIDDAY
 
 T = TypeVar("T")
+AnyDatabase = TypeVar("AnyDatabase", bound=Database)
 
 
 class WatchedDatabase(Database):
     """A database that tells whether it is at work, so that a fake clock waits for it.
 
-    While ``refusing`` is set its disk takes nothing, in the words that storage has for that.
+    While ``refuses`` is set its disk takes nothing: ``refusal`` says how storage puts that.
     """
 
     pending = 0
     refuses = False
+    refusal: StorageError = DiskFault("The disk takes nothing.", "Mend the disk.")
 
     async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Write, counted."""
         if self.refuses:
-            raise DiskFault("The disk takes nothing.", "Mend the disk.")
+            raise self.refusal
         self.pending += 1
         try:
             return await super().write(job, urgent=urgent)
@@ -61,19 +59,120 @@ class WatchedDatabase(Database):
             self.pending -= 1
 
 
-class WriteCountingDatabase(Database):
-    """A database that knows whether one of its threads works, so that time can wait for it."""
+@contextlib.asynccontextmanager
+async def open_database(
+    folder: Path,
+    published: list[CommittedEvent] | None = None,
+    on_events: Callable[[Sequence[CommittedEvent]], None] | None = None,
+) -> AsyncIterator[Database]:
+    """Open (or make) the database of ``folder``; committed events are added to ``published``."""
+    async with open_database_as(Database, folder, published, on_events) as database:
+        yield database
 
-    pending = 0
-    refuses = False
-    """Whether the disk is full."""
 
-    async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
-        """Write, and be busy until it is done."""
-        if self.refuses:
-            raise DiskFull("The disk is full.", "Free some space.")
-        self.pending += 1
-        try:
-            return await super().write(job, urgent=urgent)
-        finally:
-            self.pending -= 1
+@contextlib.asynccontextmanager
+async def open_database_as(
+    kind: type[AnyDatabase],
+    folder: Path,
+    published: list[CommittedEvent] | None = None,
+    on_events: Callable[[Sequence[CommittedEvent]], None] | None = None,
+) -> AsyncIterator[AnyDatabase]:
+    """Open the database of ``folder`` as one of a class of its own."""
+    events = published if published is not None else []
+    database = await kind.open(
+        folder,
+        migrations=MIGRATIONS,
+        on_events=on_events or events.extend,
+        at_open=triggers.install_triggers,
+    )
+    assert isinstance(database, kind)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@functools.cache
+def load_active_rulesets(settings: RulesSettings) -> ActiveRulesets:
+    """Load a rule set once: it is pure, and compiling it takes longer than most tests."""
+    return ActiveRulesets.load(settings)
+
+
+def build_session_record(
+    name: str = "main",
+    *,
+    channel: str = "simulated",
+    phone: str | None = None,
+    at: datetime = MIDDAY,
+    linked_days: float = 0,
+    **columns: object,
+) -> SessionRecord:
+    """Return a ready session, linked so many days before ``at``."""
+    record = SessionRecord(
+        name=name,
+        channel=channel,
+        phone=phone,
+        time_zone="America/Argentina/Buenos_Aires",
+        options={},
+        desired="on",
+        connection=ConnectionState.READY,
+        phone_state=PhoneState.SEEN,
+        sending=SendingState.ALL,
+        reason_code="",
+        since=at,
+        created_at=at - timedelta(days=linked_days),
+    )
+    return replace(record, **columns)  # type: ignore[arg-type] # names are the record's own
+
+
+async def resolve_contact(database: Database, aliases: Aliases, phone: str, at: datetime) -> str:
+    """Make or find the contact of a number."""
+    return await database.write(
+        lambda tx: contacts.resolve_contact(tx, aliases.from_phone(phone), at)
+    )
+
+
+def insert_prospect(
+    tx: Tx,
+    contact: str,
+    phone: str,
+    at: datetime,
+    *,
+    cartera_origen: str = "feria",
+    line_type: str = "mobile",
+    country: str = "",
+    data_date: datetime | None = None,
+) -> str:
+    """Enter a prospect as an import does, never checked; return its id."""
+    new = NewProspectRecord(
+        contact=contact,
+        phone=phone,
+        cartera_origen=cartera_origen,
+        line_type=line_type,
+        country=country,
+        data_date=data_date,
+    )
+    return prospects.insert_prospect(tx, new, at=at)
+
+
+def queue_message(
+    tx: Tx,
+    contact: str,
+    phone: str,
+    at: datetime,
+    *,
+    kind: str = MessageKind.COMMERCIAL,
+    text: str = "Hola",
+) -> str:
+    """Queue a message to a contact on session ``main``; return its id."""
+    queued = build_message(
+        at=at,
+        contact=contact,
+        recipient=phone,
+        session="main",
+        channel="simulated",
+        text=text,
+        kind=MessageKind(kind),
+        not_after=at + timedelta(days=7),
+    )
+    return messages.insert_message(tx, queued, who="test").id

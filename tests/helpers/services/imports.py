@@ -17,7 +17,6 @@ from daemon.contacts.imports.service import ImportReport, ImportService
 from daemon.errors import ImportRejected
 from daemon.gate.scoring import Scoring
 from daemon.plugin_manager import Plugins
-from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import PluginSettings, RulesSettings, Settings
 from storage import contacts, prospect_search, prospects
 from storage.db import Database
@@ -26,7 +25,7 @@ from storage.journal import SuppressionJournal
 from storage.prospects import ProspectRecord
 from tests.helpers.clock import FakeClock
 from tests.helpers.plugins import block_all_but
-from tests.helpers.services.database import open_database
+from tests.helpers.services.database import load_active_rulesets, open_database
 
 IMPORTED_AT = datetime(2026, 11, 20, tzinfo=UTC)
 SYNC_ONLY_SETTINGS = Settings(plugins=PluginSettings(blocked=block_all_but("sync")))
@@ -61,7 +60,7 @@ def _raise_refusal(answer: process.ImportReadAnswer) -> process.ImportReadAnswer
 
 @dataclass
 class ImportServices:
-    """A database, the rooms that an import needs, and what was published."""
+    """A database, the services that an import needs, and what was published."""
 
     folder: Path
     database: Database
@@ -100,7 +99,7 @@ class ImportServices:
 async def open_import_services(
     folder: Path, *, child: ImportProcess | None = None
 ) -> AsyncIterator[ImportServices]:
-    """Open the room; without a ``child`` of its own the file is read in this process."""
+    """Open the service; without a ``child`` of its own the file is read in this process."""
     published: list[CommittedEvent] = []
     clock = FakeClock(IMPORTED_AT)
     plugins = Plugins()
@@ -108,7 +107,7 @@ async def open_import_services(
     state = folder / "state"
     async with open_database(state, published) as database:
         aliases = Aliases(SuppressionJournal(state).hash)
-        scoring = Scoring(ActiveRulesets.load(RulesSettings()))
+        scoring = Scoring(load_active_rulesets(RulesSettings()))
         imports = ImportService(
             database,
             plugins,

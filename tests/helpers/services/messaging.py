@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,8 +28,7 @@ from daemon.rulesets.active import ActiveRulesets
 from daemon.settings import PacingSettings, RulesSettings, SendingSettings, Settings
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
-from statemachines.session import ConnectionState, PhoneState, SendingState
-from storage import contacts, decisions, evidence, messages, prospects, sessions, triggers
+from storage import contacts, decisions, evidence, messages, prospects, sessions
 from storage.column_formats import format_timestamp
 from storage.decisions import DecisionRecord
 from storage.events import CommittedEvent
@@ -38,18 +36,22 @@ from storage.evidence import EvidenceKind
 from storage.ids import new_id
 from storage.journal import SuppressionJournal
 from storage.messages import MessageRecord
-from storage.migrations import MIGRATIONS
-from storage.prospects import NewProspectRecord
-from storage.sessions import SessionRecord
 from storage.suppressions import SuppressionSource
 from storage.tx import Reader, Tx
+from tests.helpers import transport
 from tests.helpers.clock import FakeClock
-from tests.helpers.services.database import WatchedDatabase
+from tests.helpers.services.database import (
+    WatchedDatabase,
+    build_session_record,
+    insert_prospect,
+    load_active_rulesets,
+    open_database_as,
+    resolve_contact,
+)
 from tests.helpers.transport import FakeSendingPort
 
-ANA = "+5491145550001"
+ANA, BETO = transport.ANA, transport.BRUNO
 ANA_OLD_FORM = "+541145550001"
-BETO = "+5491145550002"
 OUR_NUMBER = "+5491144440000"
 GATE_WITHOUT_VETOES = """\
 format: leadmaster/gate@1
@@ -67,6 +69,8 @@ UNLIMITED_PACING = PacingSettings(
     new_chat_gap_minutes=0,
     manual_new_chats=1000,
     messages_per_minute=1000,
+    number_checks=1000,
+    number_check_min_age_days=0,
 )
 """Budgets that never stand in the way of a test about something else."""
 
@@ -78,7 +82,7 @@ def build_phone(number: int) -> str:
 
 @dataclass
 class MessagingServices:
-    """The heart and what it stands on. ``published`` holds every committed event."""
+    """Gate and outbox with what they need. ``published`` holds every committed event."""
 
     clock: FakeClock
     settings: Settings
@@ -111,28 +115,14 @@ class MessagingServices:
     ) -> None:
         """Enter a ready session whose number has been linked for some days."""
         at = self.clock.now() - timedelta(days=linked_days)
-        record = SessionRecord(
-            name=name,
-            channel=channel,
-            phone=number,
-            time_zone=time_zone,
-            options={},
-            desired="on",
-            connection=ConnectionState.READY,
-            phone_state=PhoneState.SEEN,
-            sending=SendingState.ALL,
-            reason_code="",
-            since=at,
-            created_at=at,
+        record = build_session_record(
+            name, channel=channel, phone=number, at=at, time_zone=time_zone
         )
         await self.database.write(lambda tx: sessions.insert_session(tx, record))
 
     async def resolve_contact(self, number: str) -> str:
         """Make or find the contact of a number."""
-        at = self.clock.now()
-        return await self.database.write(
-            lambda tx: contacts.resolve_contact(tx, self.aliases.from_phone(number), at)
-        )
+        return await resolve_contact(self.database, self.aliases, number, self.clock.now())
 
     async def add_prospect(
         self,
@@ -150,15 +140,16 @@ class MessagingServices:
 
         def job(tx: Tx) -> str:
             contact = contacts.resolve_contact(tx, self.aliases.from_phone(number), at)
-            new = NewProspectRecord(
-                contact=contact,
-                phone=number,
+            prospect = insert_prospect(
+                tx,
+                contact,
+                number,
+                at,
                 cartera_origen="feria_2026",
                 line_type=line_type,
                 country="AR",
                 data_date=at - timedelta(days=data_days),
             )
-            prospect = prospects.insert_prospect(tx, new, at=at)
             flag = known.get(validation)
             prospects.update_prospect(
                 tx,
@@ -184,7 +175,7 @@ class MessagingServices:
     async def add_evidence(
         self, contact: str, kind: EvidenceKind, value: str, *, at: datetime | None = None
     ) -> None:
-        """Add a piece of evidence, as the rooms that learn something do."""
+        """Add a piece of evidence, as the services that learn something do."""
         now = self.clock.now()
 
         def job(tx: Tx) -> None:
@@ -232,7 +223,7 @@ class MessagingServices:
         )
 
     async def execute_sql(self, sql: str, *params: object) -> None:
-        """Change rows behind everybody's back."""
+        """Change rows without the services knowing."""
         await self.database.write(lambda tx: tx.execute(sql, params))
 
     async def query_rows(self, sql: str, *params: object) -> list[tuple[object, ...]]:
@@ -260,11 +251,11 @@ class MessagingServices:
         await self.clock.settle()
 
     async def get_message(self, message: str) -> MessageRecord:
-        """Return a message as it stands."""
+        """Return a message as it is stored."""
         return await self.database.read(lambda reader: messages.require_message(reader, message))
 
     async def get_state(self, message: str) -> MessageState:
-        """Return where a message stands."""
+        """Return the state of a message."""
         return (await self.get_message(message)).state
 
     async def list_decisions(self, message: str) -> list[DecisionRecord]:
@@ -295,7 +286,7 @@ async def open_messaging_services(
     plugin_limit: float = 30,
     started: bool = True,
 ) -> AsyncIterator[MessagingServices]:
-    """Open (or open again) the house of a folder; on the way out it drops everything at once.
+    """Open (or open again) the services of a folder; on the way out drop everything at once.
 
     Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
     """
@@ -308,30 +299,19 @@ async def open_messaging_services(
     installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
     loaded.load(blocked=installed, more={"the_sender": sender, **(plugins or {})})
     published: list[CommittedEvent] = []
-    database = await WatchedDatabase.open(
-        folder, migrations=MIGRATIONS, on_events=published.extend, at_open=triggers.install_triggers
-    )
-    assert isinstance(database, WatchedDatabase)
-    clock.busy = [lambda: database.pending > 0]
-    services = _build_services(
-        clock, settings, database, loaded, rulesets or _load_rulesets(settings.rules), wire, folder
-    )
-    services.published = published
-    try:
-        if started:
-            await services.outbox.start()
-            for name in await database.read(_list_session_names):
-                services.outbox.serve_session(name)
-        yield services
-    finally:
-        await services.outbox.stop(0)
-        await database.close()
-
-
-@functools.cache
-def _load_rulesets(settings: RulesSettings) -> ActiveRulesets:
-    """Load a rule set once: it is pure, and compiling it takes longer than most tests."""
-    return ActiveRulesets.load(settings)
+    async with open_database_as(WatchedDatabase, folder, published) as database:
+        clock.busy = [lambda: database.pending > 0]
+        active = rulesets or load_active_rulesets(settings.rules)
+        services = _build_services(clock, settings, database, loaded, active, wire, folder)
+        services.published = published
+        try:
+            if started:
+                await services.outbox.start()
+                for name in await database.read(_list_session_names):
+                    services.outbox.serve_session(name)
+            yield services
+        finally:
+            await services.outbox.stop(0)
 
 
 def _build_services(
@@ -339,26 +319,26 @@ def _build_services(
     settings: Settings,
     database: WatchedDatabase,
     plugins: Plugins,
-    rulebook: ActiveRulesets,
+    rulesets: ActiveRulesets,
     wire: FakeSendingPort,
     folder: Path,
 ) -> MessagingServices:
-    """Build the rooms as the composition root does."""
+    """Build the services as the daemon does."""
     journal = SuppressionJournal(folder)
     aliases = Aliases(journal.hash)
     signer = PermitSigner()
     wire.verifier = PermitVerifier(signer.public_key)
-    gate = Gate(database, plugins, rulebook, signer, clock)
+    gate = Gate(database, plugins, rulesets, signer, clock)
     pacing = Pacing(settings.pacing)
-    desk = MessageEvaluator(database, gate, settings.sending)
-    intake = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
-    outbox = Outbox(database, desk, intake, clock)
+    evaluator = MessageEvaluator(database, gate, settings.sending)
+    enqueuer = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
+    outbox = Outbox(database, evaluator, enqueuer, clock)
     outbox.connect(
         lambda session: SessionSender(
             session,
             database=database,
             gate=gate,
-            evaluator=desk,
+            evaluator=evaluator,
             pacing=pacing,
             sessions=wire,
             clock=clock,
@@ -370,26 +350,26 @@ def _build_services(
         settings=settings,
         database=database,
         plugins=plugins,
-        rulesets=rulebook,
+        rulesets=rulesets,
         aliases=aliases,
         suppression=SuppressionService(database, journal, aliases, clock),
-        scoring=Scoring(rulebook),
+        scoring=Scoring(rulesets),
         signer=signer,
         gate=gate,
         pacing=pacing,
-        evaluator=desk,
+        evaluator=evaluator,
         outbox=outbox,
         review=ReviewService(database, clock, settings.sending, outbox.wake),
-        manual=ManualSending(database, gate, desk, pacing, clock, settings.sending),
+        manual=ManualSending(database, gate, evaluator, pacing, clock, settings.sending),
         halt=Halt(database, clock),
         wire=wire,
     )
     services.halt.on_resume = outbox.wake
 
-    def wished() -> None:
+    def count_check_request() -> None:
         services.check_requests += 1
 
-    desk.on_check_needed = wished
+    evaluator.on_check_needed = count_check_request
     return services
 
 

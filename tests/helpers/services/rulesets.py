@@ -11,18 +11,17 @@ from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.check_process import RuleCheckProcess
 from daemon.rulesets.service import RulesetService
 from daemon.settings import RulesSettings
-from storage import triggers
 from storage.db import Database
 from storage.events import CommittedEvent
-from storage.migrations import MIGRATIONS
 from tests.helpers.clock import FakeClock
+from tests.helpers.services.database import open_database
 
 CHANNEL_NAMES = ("manual", "simulated")
 
 
 @dataclass
 class RulesetServices:
-    """A desk over a database and an operator's folder, without a daemon around it."""
+    """The service over a database and an operator's folder, without a daemon around it."""
 
     folder: Path
     database: Database
@@ -49,26 +48,18 @@ class RulesetServices:
 async def open_ruleset_services(
     folder: Path, trial: RuleCheckProcess | None = None
 ) -> AsyncIterator[RulesetServices]:
-    """Open a desk on a folder, as the daemon does at its start."""
+    """Open the service on a folder, as the daemon does at its start."""
     (folder / "rules.d").mkdir(exist_ok=True)
     settings = RulesSettings(dir=str(folder / "rules.d"), shadow=str(folder / "shadow.d"))
     published: list[CommittedEvent] = []
-    database = await Database.open(
-        folder / "state",
-        migrations=MIGRATIONS,
-        on_events=published.extend,
-        at_open=triggers.install_triggers,
-    )
-    rulebook = ActiveRulesets.load(settings)
-    desk = RulesetService(database, rulebook, FakeClock(), settings, CHANNEL_NAMES, trial)
-    services = RulesetServices(folder, database, rulebook, desk, published)
+    async with open_database(folder / "state", published) as database:
+        rulesets = ActiveRulesets.load(settings)
+        service = RulesetService(database, rulesets, FakeClock(), settings, CHANNEL_NAMES, trial)
+        services = RulesetServices(folder, database, rulesets, service, published)
 
-    async def swapped() -> None:
-        services.swaps += 1
+        async def count_swap() -> None:
+            services.swaps += 1
 
-    desk.on_swap = swapped
-    try:
-        await desk.restore()
+        service.on_swap = count_swap
+        await service.restore()
         yield services
-    finally:
-        await database.close()

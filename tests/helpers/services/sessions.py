@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TypeVar
 
 from daemon.api.permit import PermitVerifier
 from daemon.api.signals import Connected, Paired, QrIssued, Scanned, Signal, Synced
@@ -21,22 +20,16 @@ from daemon.bus import EventBus, EventSubscription
 from daemon.events import SessionQrShown
 from daemon.plugins import transport_manual, transport_simulated
 from daemon.sessions import Sessions, SessionView
-from statemachines.session import (
-    ConnectionState,
-    PhoneState,
-    SendingState,
-)
+from statemachines.session import ConnectionState
 from storage import sessions as rows
-from storage import triggers
+from storage.errors import DiskFull
 from storage.events import CommittedEvent
-from storage.migrations import MIGRATIONS
 from storage.sessions import SessionRecord
 from storage.tx import Tx
 from tests.helpers.clock import MIDDAY, FakeClock
-from tests.helpers.services.database import WriteCountingDatabase
+from tests.helpers.services.database import WatchedDatabase, build_session_record, open_database_as
 from tests.helpers.transport import PermitFactory, PuppetTransport
 
-T = TypeVar("T")
 SESSION_PHONE = "+5491100000001"
 SESSION_NAME = "ventas"
 
@@ -46,7 +39,7 @@ class SessionServices:
     """The sessions of a test and everything around them."""
 
     clock: FakeClock
-    database: WriteCountingDatabase
+    database: WatchedDatabase
     sessions: Sessions
     subscription: EventSubscription
     events: list[CommittedEvent]
@@ -127,58 +120,62 @@ async def open_session_services(
     """Open sessions over the database in ``folder``; nothing is restored yet."""
     clock = clock or FakeClock()
     events: list[CommittedEvent] = []
-    database = await WriteCountingDatabase.open(
-        folder, migrations=MIGRATIONS, on_events=events.extend, at_open=triggers.install_triggers
-    )
-    assert isinstance(database, WriteCountingDatabase)
+    async with open_database_as(WatchedDatabase, folder, events) as database:
+        database.refusal = DiskFull("The disk is full.", "Free some space.")
+        clock.busy.append(lambda: database.pending > 0)
+        services = _build_services(folder, clock, database, events, permits, options, seed)
+        try:
+            yield services
+        finally:
+            await services.sessions.close()
+
+
+def _build_services(
+    folder: Path,
+    clock: FakeClock,
+    database: WatchedDatabase,
+    events: list[CommittedEvent],
+    permits: PermitFactory | None,
+    options: Mapping[str, Mapping[str, object]] | None,
+    seed: int,
+) -> SessionServices:
     bus, permits = EventBus(), permits or PermitFactory(clock)
-    room = SessionServices(clock, database, None, bus.subscribe(), events, permits)  # type: ignore[arg-type]
+    services = SessionServices(clock, database, None, bus.subscribe(), events, permits)  # type: ignore[arg-type]
     channels = {
         channel.name: channel
         for plugin in (transport_simulated, transport_manual)
         for channel in plugin.leadmaster_declare_channels()
     }
-    room.sessions = Sessions(
+    services.sessions = Sessions(
         clock=clock,
         database=database,
         bus=bus,
         verifier=PermitVerifier(permits.signer.public_key),
-        channels={**channels, "puppet": Channel("puppet", "", room.open_transport)},
+        channels={**channels, "puppet": Channel("puppet", "", services.open_transport)},
         folder=folder / "sessions",
         rng=Random(seed),  # noqa: S311 - jitter, not secrets
-        on_inbound=room.store_signal,
-        on_receipt=room.store_signal,
-        on_own=room.store_signal,
-        on_lid=room.store_signal,
-        on_ready=room.ready.append,
+        on_inbound=services.store_signal,
+        on_receipt=services.store_signal,
+        on_own=services.store_signal,
+        on_lid=services.store_signal,
+        on_ready=services.ready.append,
         channel_options=options,
     )
-    clock.busy.append(lambda: database.pending > 0)
-    try:
-        yield room
-    finally:
-        await room.sessions.close()
-        await database.close()
+    return services
 
 
 def build_stored_session(state: ConnectionState, **columns: object) -> SessionRecord:
     """Return a linked session that stood in ``state`` when the daemon was killed."""
-    record = SessionRecord(
-        name=SESSION_NAME,
+    record = build_session_record(
+        SESSION_NAME,
         channel="puppet",
         phone=SESSION_PHONE,
         time_zone="America/Bogota",
-        options={},
-        desired="on",
         connection=state,
-        phone_state=PhoneState.SEEN,
-        sending=SendingState.ALL,
         reason_code="before",
-        since=MIDDAY,
-        created_at=MIDDAY,
         phone_seen_at=MIDDAY,
     )
-    return replace(record, **columns)  # type: ignore[arg-type]
+    return replace(record, **columns)  # type: ignore[arg-type] # names are the record's own
 
 
 async def leave_stored_sessions(folder: Path, *records: SessionRecord) -> None:

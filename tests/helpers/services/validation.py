@@ -10,17 +10,15 @@ from pathlib import Path
 
 from daemon.api.transport import OnWhatsApp
 from daemon.contacts.validation import ValidationService
-from daemon.outbox.enqueue import build_message
 from daemon.settings import Settings
 from statemachines.message import MessageState
-from statemachines.session import ConnectionState, PhoneState, SendingState
-from statemachines.vocabulary import MessageKind
-from storage import contacts, evidence, messages, prospects, sessions, spends
+from storage import contacts, evidence, messages, sessions, spends
 from storage.evidence import EvidenceKind
-from storage.prospects import NewProspectRecord, ProspectRecord
-from storage.sessions import SessionRecord
+from storage.prospects import ProspectRecord
 from storage.spends import SpendKind
 from storage.tx import Tx
+from tests.helpers.services.contacts import ANA, BETO
+from tests.helpers.services.database import build_session_record, insert_prospect, queue_message
 from tests.helpers.services.imports import (
     SYNC_ONLY_SETTINGS,
     ImportServices,
@@ -28,15 +26,12 @@ from tests.helpers.services.imports import (
 )
 from tests.helpers.transport import ScriptedNumberChecker
 
-ANA = "+5491141234567"
-BETO = "+525512345678"
 OUR_PHONE = "+5491150001111"
-LID = "998877665544332@lid"
 
 
 @dataclass
 class ValidationServices:
-    """The room of validation with two prospects and one session that may ask."""
+    """The validation service with two prospects and one session that may ask."""
 
     import_services: ImportServices
     number_checker: ScriptedNumberChecker
@@ -73,22 +68,11 @@ class ValidationServices:
     async def defer_until_checked(self, phone: str) -> str:
         """Leave a message of the prospect waiting for its check; return the contact."""
         prospect, at = await self.get_prospect(phone), self.import_services.clock.now()
-        queued = build_message(
-            at=at,
-            contact=prospect.contact,
-            recipient=phone,
-            session="main",
-            channel="simulated",
-            text="Hola",
-            kind=MessageKind.COMMERCIAL,
-            not_after=at + timedelta(days=7),
-        )
 
         def job(tx: Tx) -> None:
-            messages.insert_message(tx, queued, who="test")
             messages.transition_message(
                 tx,
-                queued.id,
+                queue_message(tx, prospect.contact, phone, at),
                 MessageState.DEFERRED,
                 at=at,
                 reason_code="not_checked_yet",
@@ -101,53 +85,35 @@ class ValidationServices:
         return prospect.contact
 
 
-def insert_prospects(tx: Tx, room: ImportServices, at: datetime) -> None:
+def insert_prospects(tx: Tx, services: ImportServices, at: datetime) -> None:
     """Enter two prospects."""
     for phone in (ANA, BETO):
-        contact = contacts.resolve_contact(tx, room.aliases.from_phone(phone), at)
-        new = NewProspectRecord(
-            contact=contact, phone=phone, cartera_origen="feria", line_type="mobile"
-        )
-        prospects.insert_prospect(tx, new, at=at)
-        room.scoring.refresh_prospect(tx, contact, at, reason_code="brought", sentence="")
+        contact = contacts.resolve_contact(tx, services.aliases.from_phone(phone), at)
+        insert_prospect(tx, contact, phone, at)
+        services.scoring.refresh_prospect(tx, contact, at, reason_code="brought", sentence="")
 
 
 def insert_linked_session(
     tx: Tx, at: datetime, *, days: int = 30, name: str = "main", phone: str = OUR_PHONE
 ) -> None:
     """Enter a ready session whose number was linked so many days before ``at``."""
-    sessions.insert_session(
-        tx,
-        SessionRecord(
-            name=name,
-            channel="simulated",
-            phone=phone,
-            time_zone="America/Argentina/Buenos_Aires",
-            options={},
-            desired="on",
-            connection=ConnectionState.READY,
-            phone_state=PhoneState.SEEN,
-            sending=SendingState.ALL,
-            reason_code="",
-            since=at,
-            created_at=at - timedelta(days=days),
-        ),
-    )
+    record = build_session_record(name, phone=phone, at=at, linked_days=days)
+    sessions.insert_session(tx, record)
 
 
 @contextlib.asynccontextmanager
 async def open_validation_services(
     folder: Path, *, days: int = 30, settings: Settings = SYNC_ONLY_SETTINGS
 ) -> AsyncIterator[ValidationServices]:
-    """Open the room with two prospects, and one session of an age in days."""
-    async with open_import_services(folder) as room:
-        at = room.clock.now()
-        await room.database.write(lambda tx: insert_prospects(tx, room, at))
-        await room.database.write(lambda tx: insert_linked_session(tx, at, days=days))
-        line = ScriptedNumberChecker()
+    """Open the service with two prospects, and one session linked so many days ago."""
+    async with open_import_services(folder) as imports:
+        at = imports.clock.now()
+        await imports.database.write(lambda tx: insert_prospects(tx, imports, at))
+        await imports.database.write(lambda tx: insert_linked_session(tx, at, days=days))
+        checker = ScriptedNumberChecker()
         validation = ValidationService(
-            room.database, line, room.scoring, room.aliases, room.clock, settings
+            imports.database, checker, imports.scoring, imports.aliases, imports.clock, settings
         )
-        checks = ValidationServices(room, line, validation)
-        validation.on_checked = checks.record_woken
-        yield checks
+        services = ValidationServices(imports, checker, validation)
+        validation.on_checked = services.record_woken
+        yield services

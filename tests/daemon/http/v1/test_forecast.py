@@ -18,7 +18,8 @@ from tests.helpers.client.console import (
     open_console,
     wait_for_message_state,
 )
-from tests.helpers.client.http import UNLIMITED_BUDGETS, build_settings
+from tests.helpers.client.http import build_settings
+from tests.helpers.services.messaging import UNLIMITED_PACING
 
 PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n"
 SECOND = "Beto;+5491141234568;feria;sí\n"
@@ -27,7 +28,7 @@ SECOND = "Beto;+5491141234568;feria;sí\n"
 @pytest.fixture
 async def unhurried(short_folder: Path) -> AsyncIterator[ConsoleServer]:
     """Open a house whose numbers begin one new chat an hour."""
-    pacing = msgspec.structs.replace(UNLIMITED_BUDGETS, new_chat_gap_minutes=60)
+    pacing = msgspec.structs.replace(UNLIMITED_PACING, new_chat_gap_minutes=60)
     settings = msgspec.structs.replace(build_settings(short_folder), pacing=pacing)
     async with open_console(settings) as made:
         await made.add_ready_session()
