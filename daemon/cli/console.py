@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.cli.command_hints import expand_commands
+from daemon.severity import (
+    CONNECTION_SEVERITY,
+    MESSAGE_SEVERITY,
+    VERDICT_SEVERITY,
+    Severity,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,14 +124,17 @@ _CONTROL_PICTURES: Final = {
     **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
 }
 """Control characters become the pictures that Unicode has for them; what turns a line round, �."""
+_SEVERITY_COLOURS: Final[Mapping[Severity, str]] = {
+    Severity.READY: "green",
+    Severity.WAITING: "blue",
+    Severity.NEEDS_YOU: "yellow",
+    Severity.STOPPED: "red",
+    Severity.OFF: "bright_black",
+}
 STATE_COLOURS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("ready", "cleared", "sent", "delivered", "read", "confirmed_by_hand", "allow"), "green"
-    ),
-    **dict.fromkeys(("queued", "deferred", "taken", "revealed", "sending", "defer"), "blue"),
-    **dict.fromkeys(("held", "in_doubt", "awaiting_scan", "review", "route"), "yellow"),
-    **dict.fromkeys(("blocked", "failed", "logged_out", "banned_temporarily", "block"), "red"),
-    **dict.fromkeys(("cancelled", "expired", "stopped"), "bright_black"),
+    word: _SEVERITY_COLOURS[severity]
+    for severities in (CONNECTION_SEVERITY, MESSAGE_SEVERITY, VERDICT_SEVERITY)
+    for word, severity in severities.items()
 }
 """Colours of states; the state is always written out beside its colour."""
 

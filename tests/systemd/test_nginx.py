@@ -23,7 +23,12 @@ from daemon.errors import BodyTooLarge
 from daemon.http.middleware import BODY_LIMIT
 from daemon.http.problems import ProblemDetails
 from daemon.http.uploads import FILE_LIMIT
-from tests.helpers.client.http import HttpServer, build_settings, open_http_server
+from tests.helpers.client.http import (
+    HttpServer,
+    build_settings,
+    open_http_server,
+    serve_application,
+)
 from tests.helpers.nginx import TRUSTED_PROXY, NginxProxy, run_nginx
 
 OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
@@ -86,12 +91,9 @@ async def listener() -> AsyncIterator[RecordingUpstream]:
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", hear)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    upstream.port = runner.addresses[0][1]
-    yield upstream
-    await runner.cleanup()
+    async with serve_application(application) as runner:
+        upstream.port = runner.addresses[0][1]
+        yield upstream
 
 
 async def test_pages_come_over_http_2(site: ProxiedServer) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from daemon.api.effects import ContactRequest
 from daemon.gate.consent import Permission
-from daemon.http.console.severity import Severity
+from daemon.severity import Severity
 from storage.evidence import Evidence, EvidenceKind
 
 _K, _T = EvidenceKind, Severity

@@ -17,12 +17,13 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
+from daemon import severity
 from daemon.api import numbers
 from daemon.auth.identity import Identity, Scope
 from daemon.auth.sign_ins import derive_csrf_token
 from daemon.http.authentication import get_identity
 from daemon.http.browser_session import get_session_secret
-from daemon.http.console import assets, language, severity, time_format
+from daemon.http.console import assets, language, time_format
 from daemon.http.console.language import Language
 from daemon.http.health import get_services
 

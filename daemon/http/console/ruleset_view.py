@@ -13,9 +13,9 @@ from aiohttp import web
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page
 from daemon.http.console.ruleset_admin import RulesetAdminView, build_ruleset_admin_view
-from daemon.http.console.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
 from daemon.http.console.verdict_view import ScoreThreshold, build_thresholds, shorten_place
 from daemon.http.health import get_services
+from daemon.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
 from rules import RuleEvaluator
 from rules.edits import format_number
 from rules.known_values import MICRO

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from daemon.http.console import evidence_view, severity
-from daemon.http.console.severity import Severity
+from daemon import severity
+from daemon.http.console import evidence_view
 from daemon.sessions.status import REASON_SENTENCES, STATE_TEXTS
+from daemon.severity import Severity
 from statemachines.message import MessageState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import audit, evidence, inbound, timeline_queries

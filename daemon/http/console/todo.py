@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from daemon.http.console import severity
-from daemon.http.console.severity import Severity
+from daemon import severity
 from daemon.sessions.status import SessionView
+from daemon.severity import Severity
 from statemachines.message import MessageState
 from statemachines.vocabulary import BuiltinChannel
 from storage import console_queries

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from daemon.http.console.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
+from daemon.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
 from rules.ruleset import Ruleset
 from rules.verdict import Verdict
 

@@ -12,12 +12,13 @@ from daemon.auth import Role
 from daemon.auth.errors import SignInEnded, SignInLinkSpent
 from daemon.errors import NotFound
 from daemon.settings import AuthSettings
-from tests.helpers.client.auth import PASSWORD, AuthReply, AuthServices, open_auth_services
+from tests.helpers.client.auth import PASSWORD, AuthServices, open_auth_services
+from tests.helpers.client.http import HttpReply
 
 HOUR = 3600.0
 
 
-async def signed_in(services: AuthServices, **headers: str) -> AuthReply:
+async def signed_in(services: AuthServices, **headers: str) -> HttpReply:
     """Sign in and return the answer."""
     client = services.public.with_headers(**headers)
     return await client.call("POST", "/v1/sign-in", user="ana", password=PASSWORD)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -23,6 +22,7 @@ from daemon.http.problems import answer_errors_with_problems
 from daemon.settings import AuthSettings, DaemonSettings, Settings
 from storage import audit
 from storage.db import Database
+from tests.helpers.client.http import HttpClient, HttpReply, get_base_url, serve_application
 from tests.helpers.clock import FakeClock
 from tests.helpers.services.database import open_database
 
@@ -32,55 +32,40 @@ FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CONTROL_IDENTITY = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
-@dataclass(frozen=True, slots=True)
-class AuthReply:
-    """An answer as it came."""
-
-    status: int
-    document: Any
-    headers: Mapping[str, str]
-    cookie: str = ""
-
-    @property
-    def code(self) -> str:
-        """Return the code of a problem; empty where it is none."""
-        return self.document.get("code", "") if isinstance(self.document, dict) else ""
-
-
 @dataclass(slots=True)
 class AuthClient:
-    """Speaks to a door with whatever headers a test wants."""
+    """Sends requests with whatever headers a test wants, and the body as keywords."""
 
-    session: aiohttp.ClientSession
-    base: str
+    http: HttpClient
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Return the session that its requests go through."""
+        return self.http.session
+
+    @property
+    def base(self) -> str:
+        """Return the address of the server."""
+        return self.http.base
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, /, **body: object
-    ) -> AuthReply:
-        """Make a request; the body goes as JSON where there is one."""
-        async with self.session.request(
-            method,
-            self.base + path,
-            headers={**self.headers, **(headers or {})},
-            data=json.dumps(body) if body else None,
-        ) as response:
-            text = await response.text()
-            document = json.loads(text) if "json" in response.content_type else text
-            cookies = [f"{name}={morsel.value}" for name, morsel in response.cookies.items()]
-            return AuthReply(
-                response.status, document, dict(response.headers), cookies[0] if cookies else ""
-            )
+    ) -> HttpReply:
+        """Send a request; the body goes as JSON where there is one."""
+        sent = {**self.headers, **(headers or {})}
+        data = json.dumps(body) if body else None
+        return await self.http.call(method, path, headers=sent, data=data)
 
     def with_headers(self, **headers: str) -> AuthClient:
         """Return a client that always sends these headers too; `_` stands for a hyphen."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return AuthClient(self.session, self.base, {**self.headers, **named})
+        return AuthClient(self.http, {**self.headers, **named})
 
 
 @dataclass(slots=True)
 class AuthServices:
-    """The auth room of a test, its doors and its clock."""
+    """The auth service of a test, its servers and its clock."""
 
     settings: Settings
     database: Database
@@ -126,7 +111,7 @@ class AuthServices:
 async def open_auth_services(
     folder: Path, settings: AuthSettings | None = None
 ) -> AsyncIterator[AuthServices]:
-    """Open database, auth room and both doors in `folder`."""
+    """Open the database, the auth service and both servers in `folder`."""
     wanted = Settings(daemon=DaemonSettings(state_dir=str(folder)), auth=settings or AuthSettings())
     clock, vitals = FakeClock(), DaemonHealth(lambda: 0.0)
     async with contextlib.AsyncExitStack() as stack:
@@ -147,8 +132,8 @@ async def open_auth_services(
             database,
             clock,
             auth,
-            AuthClient(tcp, base),
-            AuthClient(unix, "http://leadmaster"),
+            AuthClient(HttpClient(tcp, base)),
+            AuthClient(HttpClient(unix, "http://leadmaster")),
         )
 
 
@@ -160,13 +145,8 @@ def _open_client_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSess
 async def _serve_public(vitals: DaemonHealth, auth: AuthService) -> AsyncIterator[str]:
     application = web.Application(middlewares=[answer_errors_with_problems, door_auth.authenticate])
     _add_routes(application, vitals, auth)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield "http://{}:{}".format(*runner.addresses[0][:2])
-    finally:
-        await runner.cleanup()
+    async with serve_application(application) as runner:
+        yield get_base_url(runner)
 
 
 @contextlib.asynccontextmanager
@@ -179,13 +159,9 @@ async def _serve_control(
     )
     _add_routes(application, vitals, auth)
     application.add_routes(v1.CONTROL_SOCKET_ROUTES)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, control_socket.bind_control_socket(path)).start()
+    bound = control_socket.bind_control_socket(path)
+    async with serve_application(application, bound=bound):
         yield
-    finally:
-        await runner.cleanup()
 
 
 def _add_routes(application: web.Application, vitals: DaemonHealth, auth: AuthService) -> None:
@@ -218,7 +194,7 @@ async def _answer_identity(request: web.Request) -> web.Response:
 
 @door_auth.allow_late_sign_in
 async def _answer_stream(request: web.Request) -> web.StreamResponse:
-    """Greet whoever signed in, at the handshake or by the first message."""
+    """Answer whoever signed in, at the handshake or by the first message."""
     socket = web.WebSocketResponse(protocols=("leadmaster.v1",))
     await socket.prepare(request)
     if request.get(authentication.ACTOR) is None:

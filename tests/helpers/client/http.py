@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import aiohttp
+from aiohttp import web
 
 from daemon.app import Application
 from daemon.http.health import DaemonHealth
@@ -55,21 +57,27 @@ class HttpReply:
     status: int
     document: Json
     headers: Mapping[str, str]
+    cookie: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return the code of a problem; empty where it is none."""
+        return self.document.get("code", "") if isinstance(self.document, dict) else ""
 
 
 class HttpClient:
-    """Speaks to a door like any client."""
+    """Sends requests to one server, as any client does."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self.session = session
         self.base = base
 
     async def get(self, path: str) -> HttpReply:
-        """Ask."""
+        """Send a GET request."""
         return await self.call("GET", path)
 
     async def post(self, path: str, **body: Json) -> HttpReply:
-        """Order."""
+        """Send a POST request with a JSON body."""
         return await self.call("POST", path, json=body)
 
     async def call(self, method: str, path: str, **options: Json) -> HttpReply:
@@ -81,12 +89,37 @@ class HttpClient:
                 document = [json.loads(line) for line in text.splitlines() if line]
             elif response.content_type.endswith("json"):
                 document = json.loads(text)
-            return HttpReply(response.status, document, response.headers.copy())
+            cookies = [f"{name}={morsel.value}" for name, morsel in response.cookies.items()]
+            cookie = cookies[0] if cookies else ""
+            return HttpReply(response.status, document, response.headers.copy(), cookie)
+
+
+@contextlib.asynccontextmanager
+async def serve_application(
+    application: web.Application,
+    *,
+    bound: socket.socket | None = None,
+    shutdown_seconds: float = 0.1,
+) -> AsyncIterator[web.AppRunner]:
+    """Serve an application on any free port of this machine, or on a socket that is bound."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=shutdown_seconds)
+    await runner.setup()
+    try:
+        site = web.SockSite(runner, bound) if bound else web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield runner
+    finally:
+        await runner.cleanup()
+
+
+def get_base_url(runner: web.AppRunner) -> str:
+    """Return the address of a server on a port."""
+    return "http://{}:{}".format(*runner.addresses[0][:2])
 
 
 @dataclass(frozen=True, slots=True)
 class HttpServer:
-    """The open doors, and the house behind them."""
+    """The open servers, and the application behind them."""
 
     services: Application
     health: DaemonHealth
@@ -96,24 +129,24 @@ class HttpServer:
 
 @contextlib.asynccontextmanager
 async def open_http_server(settings: Settings) -> AsyncIterator[HttpServer]:
-    """Open a house and its doors, in the order in which `leadmaster run` does."""
-    vitals = DaemonHealth(lambda: 0.0)
+    """Open the application and its servers, in the order in which `leadmaster run` does."""
+    health = DaemonHealth(lambda: 0.0)
     path = settings.control_socket
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(serve_public(settings, vitals))
-        house = await stack.enter_async_context(Application.open(settings))
-        vitals.services = house
-        await stack.enter_async_context(vitals.event_counts.counting(house.bus))
-        await stack.enter_async_context(serve_control_socket(path, vitals))
+        await stack.enter_async_context(serve_public(settings, health))
+        application = await stack.enter_async_context(Application.open(settings))
+        health.services = application
+        await stack.enter_async_context(health.event_counts.counting(application.bus))
+        await stack.enter_async_context(serve_control_socket(path, health))
         unix = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
         )
         tcp = await stack.enter_async_context(aiohttp.ClientSession())
         yield HttpServer(
-            house,
-            vitals,
+            application,
+            health,
             HttpClient(unix, "http://leadmaster"),
-            HttpClient(tcp, vitals.addresses["http"]),
+            HttpClient(tcp, health.addresses["http"]),
         )
 
 

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from daemon.app import Application
-from daemon.auth import ALL_SCOPES, AuthService, Identity, Role, Scope, SignInMethod
+from daemon.auth import ALL_SCOPES, AuthService, Role, Scope
 from daemon.auth.password_check import Passwords
 from daemon.events import DomainEvent, SendingHalted
 from daemon.http import authentication as door_auth
@@ -29,11 +29,10 @@ from daemon.http.websocket import StreamLimits, install_websocket
 from daemon.http.websocket.handler import CLIENT_REGISTRY
 from daemon.http.websocket.hub import ClientRegistry
 from daemon.settings import PluginSettings
-from tests.helpers.client.auth import FAST_HASHER
-from tests.helpers.client.http import build_settings
+from tests.helpers.client.auth import CONTROL_IDENTITY, FAST_HASHER
+from tests.helpers.client.http import build_settings, get_base_url, serve_application
 from tests.helpers.client.raw_bytes import RawSocket, open_raw_socket
 
-STREAM_OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 FRAME_TIMEOUT = 20.0
 Frame = dict[str, Any]
 
@@ -91,7 +90,7 @@ class StreamServer:
     async def create_token(self, *scopes: Scope) -> str:
         """Return a token with these scopes, with all where none is named."""
         made = await self.auth.tokens.issue_token(
-            STREAM_OWNER, "ana", "crm", scopes or tuple(ALL_SCOPES), timedelta(hours=1)
+            CONTROL_IDENTITY, "ana", "crm", scopes or tuple(ALL_SCOPES), timedelta(hours=1)
         )
         return made.token
 
@@ -162,7 +161,7 @@ async def open_stream_server(
                 connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
             )
         )
-        base = "http://{}:{}".format(*runner.addresses[0][:2])
+        base = get_base_url(runner)
         yield StreamServer(house, auth, base, session, runner, _get_registry(runner))
 
 
@@ -175,13 +174,8 @@ async def _serve_stream(
     door_auth.install_authentication(application, lambda: auth)
     install_websocket(application, limits)
     application.add_routes([*events.routes, *v1.ACCOUNT_ROUTES])
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with serve_application(application, shutdown_seconds=1) as runner:
         yield runner
-    finally:
-        await runner.cleanup()
 
 
 def _get_registry(runner: web.AppRunner) -> ClientRegistry:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from daemon.http.console import severity
-from daemon.http.console.severity import Severity
+from daemon import severity
+from daemon.cli.console import STATE_COLOURS
+from daemon.gate.consent import Permission
+from daemon.http import console
 from daemon.sessions.status import build_session_view
-from rules.verdict import Verdict
+from daemon.severity import Severity
+from rules.verdict import Verdict, VetoEffect
 from statemachines.message import MessageState
+from statemachines.prospect import ValidationState
 from statemachines.session import NEEDS_PERSON_STATES, ConnectionState, PhoneState, SendingState
 from tests.helpers.clock import MIDDAY
 from tests.helpers.services.sessions import build_stored_session
 
-UI = Path(severity.__file__).parent / "templates" / "pieces" / "ui.html"
+UI = Path(console.__file__).parent / "templates" / "pieces" / "ui.html"
 
 
 def test_every_state_has_a_tone() -> None:
@@ -26,6 +31,9 @@ def test_every_state_has_a_tone() -> None:
     assert severity.VERDICT_SEVERITY.keys() == set(Verdict)
     assert severity.SENDING_SEVERITY.keys() == set(SendingState)
     assert severity.PHONE_SEVERITY.keys() == set(PhoneState)
+    assert severity.VALIDATION_SEVERITY.keys() == set(ValidationState)
+    assert severity.PERMISSION_SEVERITY.keys() == set(Permission)
+    assert severity.EFFECT_SEVERITY.keys() == set(VetoEffect)
 
 
 @pytest.mark.parametrize("tone", Severity)
@@ -48,3 +56,13 @@ def test_a_ready_session_that_may_only_reply_is_not_green() -> None:
     assert severity.get_session_severity(build_session_view(closed)) is Severity.NEEDS_YOU
     until = replace(closed, sending_until=MIDDAY)
     assert severity.get_session_severity(build_session_view(until)) is Severity.WAITING
+
+
+def test_a_terminal_has_the_colours_of_the_pages() -> None:
+    """One word has one severity, in whichever of the maps that the command line paints."""
+    maps = (severity.CONNECTION_SEVERITY, severity.MESSAGE_SEVERITY, severity.VERDICT_SEVERITY)
+    for one, other in itertools.combinations(maps, 2):
+        assert all(one[word] is other[word] for word in one.keys() & other.keys())
+    assert STATE_COLOURS.keys() == {word for each in maps for word in each}
+    expected = {"ready": "green", "backoff": "blue", "held": "yellow", "replaced": "red"}
+    assert {word: STATE_COLOURS[word] for word in expected} == expected
