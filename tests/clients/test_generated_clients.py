@@ -132,6 +132,7 @@ def test_the_typescript_client_compiles(document: Path, tmp_path: Path) -> None:
     optional = "--default-non-nullable=false"  # else a body must say what it leaves to us
     output = ("--output", str(tmp_path / "api.d.ts"))
     run_node("openapi-typescript/bin/cli.js", str(document), optional, *output)
+    assert "list_sessions:" in (tmp_path / "api.d.ts").read_text(encoding="utf-8")
     run_node("typescript/bin/tsc", "--project", str(tmp_path))
 
 

@@ -108,7 +108,8 @@ async def test_a_prospect_of_which_much_or_little_is_known(console: ConsoleServe
     ]
     for columns in known:
         await update(console, ana, **columns)
-        await render(console, "/prospects", *list_paths(ana)[:3])
+        shown = await render(console, "/prospects", *list_paths(ana)[:3])
+        assert "data-state" in shown
 
 
 async def test_a_prospect_with_every_permission_and_its_proof(console: ConsoleServer) -> None:
