@@ -49,9 +49,9 @@ from storage.migrations import MIGRATIONS
 
 
 class Application:
-    """Every room of a running daemon, by name. Each is built once, from the rooms it names.
+    """Every service of a running daemon, by name. Each is built once, from those it depends on.
 
-    Make one with :meth:`open`. Doors and journeys reach the rooms here.
+    Make one with :meth:`open`. HTTP servers and tests reach the services here.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Application:
         channels: Mapping[str, Channel],
         auth: AuthService,
     ) -> None:
-        """Take the ground that the rooms stand on, and wire the news that comes up from them."""
+        """Take what every service needs, and connect the callbacks between them."""
         self.settings = settings
         self.clock = clock
         self.plugins = plugins
@@ -112,9 +112,9 @@ class Application:
             channels = await load_usable_channels(plugins, settings, database)
             time = clock or _make_clock(settings.clock)
             auth = await AuthService.open(database, time, settings)
-            house = cls(settings, time, plugins, rulebook, bus, database, channels, auth)
-            await stack.enter_async_context(house._running())
-            yield house
+            application = cls(settings, time, plugins, rulebook, bus, database, channels, auth)
+            await stack.enter_async_context(application._running())
+            yield application
 
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
@@ -241,7 +241,7 @@ class Application:
 
     @cached_property
     def sessions(self) -> Sessions:
-        """The phones: the only room that reaches a transport."""
+        """WhatsApp sessions: the only service that reaches a transport."""
         return Sessions(
             clock=self.clock,
             database=self.database,

@@ -124,7 +124,7 @@ LAG_SAMPLE_SECONDS: Final = 0.5
 STATUS_SECONDS: Final = 5.0
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 CLOSE_SECONDS: Final = 5.0
-"""What closing doors and database may take beyond the drain of what is on the wire."""
+"""What closing servers and database may take, beyond the time for messages being sent."""
 
 
 class RuntimeService(Protocol):

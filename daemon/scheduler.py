@@ -33,7 +33,7 @@ class PeriodicJob:
 
 
 class ScheduledServices(Protocol):
-    """The rooms that the jobs call into."""
+    """The services that the jobs call."""
 
     @property
     def database(self) -> Database:
@@ -57,7 +57,7 @@ class ScheduledServices(Protocol):
 
 
 def build_periodic_jobs(services: ScheduledServices) -> tuple[PeriodicJob, ...]:
-    """Return the periodic jobs of a house."""
+    """Return the periodic jobs over these services."""
 
     async def expiries() -> None:
         services.outbox.wake()

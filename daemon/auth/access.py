@@ -196,7 +196,7 @@ def normalise_path_template(path: str) -> str:
 def get_required_scope(method: str, path: str) -> RequiredAccess:
     """Return what a route asks for: a scope, a signed-in user, or None where it is open to anybody.
 
-    Raises LookupError for a route without a row: a door that nobody thought about stays shut.
+    Raises LookupError for a route without a row: a route that nobody thought about stays closed.
     """
     return ROUTE_SCOPES["GET" if method == "HEAD" else method, normalise_path_template(path)]
 

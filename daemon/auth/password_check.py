@@ -33,7 +33,7 @@ STRONG_HASHER: Final = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 class Passwords:
     """Makes hashes and compares with them.
 
-    One at a time: each takes 64 MiB, and a crowd at the door must not take the memory of all else.
+    One at a time: each takes 64 MiB, and many attempts at once must not take all memory.
     """
 
     def __init__(self, hasher: PasswordHasher = STRONG_HASHER) -> None:
@@ -153,7 +153,7 @@ class AttemptLimiter:
 
 
 class SignInThrottle:
-    """Guards the door against guessing."""
+    """Limits how often passwords may be guessed."""
 
     def __init__(self, clock: Clock) -> None:
         self.users = AttemptLimiter(PER_USER, clock)

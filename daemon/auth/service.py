@@ -28,7 +28,7 @@ class AuthService:
     tokens: Tokens
     keys: SigningKeys
     public_url: str
-    """What sign-in links begin with; empty: the address of the daemon's own door."""
+    """What sign-in links begin with; empty: the daemon's own address."""
 
     @classmethod
     async def open(
@@ -40,7 +40,7 @@ class AuthService:
         environ: Mapping[str, str] = os.environ,
         passwords: Passwords | None = None,
     ) -> AuthService:
-        """Build the room; the key of tokens is made at the first start.
+        """Build the service; the key of tokens is made at the first start.
 
         Raises :class:`StartRefused` where the key can't be trusted.
         """

@@ -53,7 +53,7 @@ _REQUIRED_CLAIMS: Final = list(TokenClaims.__struct_fields__)
 _DECODE_OPTIONS: Final[Any] = {
     "require": _REQUIRED_CLAIMS,
     "strict_aud": True,
-    # Time is the house's own clock, which the library can't ask: `read` compares.
+    # The library can't ask the injected clock for the time: `decode_token` compares.
     "verify_exp": False,
     "verify_iat": False,
     "verify_nbf": False,

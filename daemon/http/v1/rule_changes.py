@@ -79,19 +79,17 @@ class RuleChangeResult(ResponseBody, frozen=True):
 )
 async def change_rule(request: web.Request) -> web.Response:
     """Change a threshold, a rule's points or a group's cap in the operator's folder; reload it."""
-    asked, desk = await read_body(request, RuleChangeBody), get_services(request).ruleset_service
-    amendment = parse_rule_edit(asked.target, _value_from_body(asked.value))
+    asked, service = await read_body(request, RuleChangeBody), get_services(request).ruleset_service
+    edit = parse_rule_edit(asked.target, _value_from_body(asked.value))
     if asked.dry_run:
-        found = await desk.preview_change(amendment)
+        found = await service.preview_change(edit)
         return json_response(
-            _build_result(
-                amendment, found, await backtest_change(request, found), desk.get_status()
-            )
+            _build_result(edit, found, await backtest_change(request, found), service.get_status())
         )
     if asked.reason is None:
         raise BadRequest("reason: a change needs one.", hint="Say why, or ask for a dry_run.")
-    found = await desk.apply_change(amendment, request[ACTOR], asked.reason)
-    return json_response(_build_result(amendment, found, None, desk.get_status()))
+    found = await service.apply_change(edit, request[ACTOR], asked.reason)
+    return json_response(_build_result(edit, found, None, service.get_status()))
 
 
 async def backtest_change(
@@ -131,14 +129,14 @@ async def _get_backtest_report(asked: messages.BacktestRequest) -> messages.Back
 
 
 def _build_result(
-    amendment: RulesetEdit,
+    edit: RulesetEdit,
     found: RuleChangePreview,
     backtest: messages.BacktestReport | None,
     state: RulesetStatus,
 ) -> RuleChangeResult:
     return RuleChangeResult(
         before=value_to_json(found.before),
-        after=value_to_json(amendment.value),
+        after=value_to_json(edit.value),
         files=[file.path for file in found.written],
         changes=list(map(str, found.changes)),
         waits=found.waits,

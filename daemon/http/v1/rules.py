@@ -110,8 +110,8 @@ async def reload_rules(request: web.Request) -> web.Response:
 async def accept_rules(request: web.Request) -> web.Response:
     """Let the rules that wait go live."""
     asked = await read_body(request, RulesetChoiceBody)
-    desk = get_services(request).ruleset_service
-    return json_response(await desk.accept(asked.hash, request[ACTOR], asked.reason))
+    service = get_services(request).ruleset_service
+    return json_response(await service.accept(asked.hash, request[ACTOR], asked.reason))
 
 
 @routes.post("/v1/rules/rollback")
@@ -119,8 +119,8 @@ async def accept_rules(request: web.Request) -> web.Response:
 async def rollback_rules(request: web.Request) -> web.Response:
     """Put rules that were live before in force again."""
     asked = await read_body(request, RulesetChoiceBody)
-    desk = get_services(request).ruleset_service
-    return json_response(await desk.rollback(asked.hash, request[ACTOR], asked.reason))
+    service = get_services(request).ruleset_service
+    return json_response(await service.rollback(asked.hash, request[ACTOR], asked.reason))
 
 
 @routes.get("/v1/rules/shadow")
