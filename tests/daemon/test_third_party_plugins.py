@@ -32,6 +32,8 @@ from storage import messages
 from tests.helpers.plugins import BUILT_IN
 from tests.helpers.services.contacts import build_inbound_services, open_contact_services
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "leadmaster-stranger"
 PLUGIN_PROGRAM = ROOT / "tests" / "helpers" / "programs" / "run_third_party_plugin.py"

@@ -27,6 +27,8 @@ from rules.patterns import compile_phrase
 from rules.second_evaluator import SecondEvaluator
 from tests.helpers.hypothesis_profiles import examples
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     "prospect.score_contactabilidad",
     "prospect.suppressed",

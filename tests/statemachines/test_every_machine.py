@@ -27,6 +27,8 @@ from tests.helpers.machine_walks import (
     list_reachable_states,
 )
 
+pytestmark = pytest.mark.slow
+
 every_kind = pytest.mark.parametrize("kind", MACHINE_KINDS, ids=lambda kind: kind.machine.__name__)
 
 

@@ -13,6 +13,8 @@ import pytest
 from daemon.cli import main
 from tests.helpers.client.process import RULES_DIR_SETTINGS, DaemonProcess, poll_until, run_daemon
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = RULES_DIR_SETTINGS + 'shadow = "{folder}/shadow.d"\n'
 FORMAT = "format: leadmaster/gate@1\n"
 STRICT = FORMAT + "vetoes: [{id: many, reason: Too many, when: {message.links|gte: 9}}]\n"

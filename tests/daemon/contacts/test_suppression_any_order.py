@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from tests.helpers.services.contacts import (
     build_inbound_services,
     open_contact_services,
 )
+
+pytestmark = pytest.mark.slow
 
 
 class SuppressionStep(Enum):

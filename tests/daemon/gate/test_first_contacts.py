@@ -30,6 +30,8 @@ from tests.helpers.services.messaging_scenarios import (
 )
 from tests.helpers.transport import ScriptedSendResult
 
+pytestmark = pytest.mark.slow
+
 S = MessageState
 DAY = 86_400.0
 RATES = ("answered", "undelivered", "complaint")

@@ -21,6 +21,8 @@ from tests.helpers.client.console import (
 from tests.helpers.client.http import build_settings
 from tests.helpers.services.messaging import UNLIMITED_PACING
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = "Nombre;Teléfono;Origen;Consentimiento\nAna;+5491141234567;feria;sí\n"
 SECOND = "Beto;+5491141234568;feria;sí\n"
 
