@@ -148,7 +148,7 @@ async def render_page(
         "epoch": house.database.epoch,
         "csrf": derive_csrf_token(secret) if secret else "",
         "theme": _get_theme(request),
-        "rate": house.settings.clock.rate if house.settings.clock.start else 1.0,
+        "rate": house.settings.clock.effective_rate,
     }
     return render_piece(request, template, status=status, **frame, **values)
 

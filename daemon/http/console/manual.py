@@ -152,7 +152,7 @@ def build_manual_queue(
 def _build_open_message(
     reader: Reader, house: HttpServices, message: MessageRecord, now: datetime
 ) -> OpenManualMessage:
-    rate = house.settings.clock.rate if house.settings.clock.start else 1.0
+    rate = house.settings.clock.effective_rate
     lease = house.settings.sending.manual_lease_minutes * 60
     left = (message.lease_until - now).total_seconds() if message.lease_until else 0.0
     revealed = message.state is MessageState.REVEALED

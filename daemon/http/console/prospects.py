@@ -21,8 +21,7 @@ from daemon.http.console.review_case import (
 from daemon.http.console.timeline import TimelineEntry
 from daemon.http.console.verdict_view import VerdictView
 from daemon.http.health import get_services
-from daemon.http.services import HttpServices
-from statemachines.prospect import ValidationState
+from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import prospect_search, prospects, suppressions
 from storage.prospects import ProspectRecord
 from storage.suppressions import CORRECTABLE_SOURCES
@@ -49,6 +48,7 @@ class ProspectView:
     score: VerdictView | None
     timeline: list[TimelineEntry]
     correctable: bool
+    checkable: bool
 
 
 @routes.get("/prospects")
@@ -119,16 +119,13 @@ async def _load_prospect_view(request: web.Request) -> ProspectView:
         return ProspectView(
             prospect=prospect,
             person=build_contact_profile(reader, prospect.contact, now),
-            score=_build_score_view(house, prospect),
+            score=build_prospect_score_view(prospect, house.rulesets.score.ruleset),
             timeline=timeline.build_prospect_timeline(reader, prospect),
             correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
+            checkable=prospect.validation in CHECKABLE_STATES,
         )
 
     found = await house.database.read(read)
     if found is None:
         raise NotFound(f"There is no prospect {wanted}.")
     return found
-
-
-def _build_score_view(house: HttpServices, prospect: ProspectRecord) -> VerdictView | None:
-    return build_prospect_score_view(prospect, house.rulesets.score.ruleset)

@@ -77,7 +77,6 @@ class ExampleView:
     verdict: str
     severity: Severity
     expected: str
-    place: str
 
 
 def build_rule_views(ruleset: Ruleset) -> list[RuleView]:
@@ -189,7 +188,6 @@ def _build_example_view(example: RuleExample) -> ExampleView:
         verdict=verdict,
         severity=VERDICT_SEVERITY.get(verdict, Severity.OFF),
         expected=_format_facts(rest),
-        place=shorten_place(str(example.place)),
     )
 
 

@@ -122,7 +122,7 @@ async def build_session_card(request: web.Request, view: SessionView) -> Session
         lambda reader: build_new_chat_budget(reader, house, view.name, shell.now)
     )
     shown = house.sessions.qr(view.name) if shell.may(Scope.SESSIONS_PAIR) else None
-    rate = house.settings.clock.rate if house.settings.clock.start else 1.0
+    rate = house.settings.clock.effective_rate
     code = build_pairing_code(shown, shell.now, rate) if shown else None
     fresh = view.phone_seen_at is None
     return SessionCard(view, budget, code, is_linking=view.state in LINKING_STATES and fresh)

@@ -37,7 +37,6 @@ class TimelineEntry:
     at: datetime
     severity: Severity
     key: str
-    state: str
     sentence: str = ""
     who: str = ""
     quote: str = ""
@@ -54,7 +53,6 @@ def build_message_timeline(
             at=parse_timestamp(row["at"]),
             severity=severity.MESSAGE_SEVERITY[MessageState(row["state"])],
             key=f"message.{row['state']}",
-            state=row["state"],
             sentence=row["sentence"],
             who=row["who"],
         )
@@ -62,7 +60,7 @@ def build_message_timeline(
     ]
     begun = moves[0].at if moves else None
     theirs = [
-        TimelineEntry(each.at, Severity.READY, "timeline.answered", each.request, quote=each.text)
+        TimelineEntry(each.at, Severity.READY, "timeline.answered", quote=each.text)
         for each in answers
         if begun is not None and each.at >= begun and not each.own
     ]
@@ -83,7 +81,6 @@ def _entry_from_history(entry: SessionHistoryEntry) -> TimelineEntry:
         at=entry.at,
         severity=_get_region_severity(entry.region, entry.state),
         key=f"{_REGION_KEYS.get(entry.region, entry.region)}.{entry.state}",
-        state=entry.state,
         sentence=_get_history_sentence(entry),
     )
 
@@ -143,7 +140,6 @@ def _import_entries(prospect: ProspectRecord) -> Iterator[TimelineEntry]:
             prospect.created_at,
             Severity.OFF,
             "timeline.imported",
-            "imported",
             path=_get_import_path(prospect),
         )
 
@@ -159,13 +155,13 @@ def _evidence_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
                 evidence_view.get_evidence_severity(each),
                 evidence_view.get_evidence_key(each),
             )
-            yield TimelineEntry(each.at, tone, key, each.value, each.source, quote=each.quote)
+            yield TimelineEntry(each.at, tone, key, each.source, quote=each.quote)
 
 
 def _score_entries(reader: Reader, prospect: str) -> Iterator[TimelineEntry]:
     for each in timeline_queries.list_score_changes(reader, prospect):
         yield TimelineEntry(
-            each.at, Severity.OFF, "timeline.scored", "scored", each.sentence, score=each.score
+            each.at, Severity.OFF, "timeline.scored", each.sentence, score=each.score
         )
 
 
@@ -175,7 +171,6 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
             move.at,
             Severity.READY,
             "timeline.approved",
-            _APPROVED_REASON,
             who=move.who,
             quote=move.sentence,
         )
@@ -183,7 +178,6 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
         at=move.at,
         severity=severity.MESSAGE_SEVERITY[move.state],
         key=f"message.{move.state}",
-        state=move.state,
         sentence=move.sentence,
         who=move.who,
         path=f"/messages/{move.message}",
@@ -194,7 +188,7 @@ def _inbound_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
     for each in inbound.list_contact_inbound(reader, contact):
         key = "timeline.typed" if each.own else "timeline.answered"
         tone = Severity.WAITING if each.own else Severity.READY
-        yield TimelineEntry(each.at, tone, key, each.request, quote=each.text)
+        yield TimelineEntry(each.at, tone, key, quote=each.text)
 
 
 def _audit_entries(reader: Reader, prospect: ProspectRecord) -> Iterator[TimelineEntry]:
@@ -212,7 +206,6 @@ def _entry_from_audit(entry: AuditEntry) -> TimelineEntry:
         entry.at,
         AUDIT_SEVERITY[entry.action],
         f"timeline.{entry.action}",
-        entry.action,
         who=entry.who,
         quote=entry.reason,
     )

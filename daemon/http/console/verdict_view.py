@@ -29,12 +29,10 @@ class ScoreThreshold:
 class ScoreBar:
     """Points of one rule, as a bar of the waterfall from `start`, `width` long, in percent."""
 
-    rule: str
     reason: str
     points: float
     start: float
     width: float
-    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,6 @@ class VerdictView:
     objections: tuple[VerdictObjection, ...]
     missing: tuple[str, ...]
     changes: tuple[VerdictChange, ...]
-    ruleset: str
 
 
 def build_verdict_view(
@@ -100,7 +97,6 @@ def build_verdict_view(
         objections=(*_veto_objections(document), *_opinion_objections(document)),
         missing=tuple(document.get("missing", ())),
         changes=tuple(_build_changes(document, ruleset if live else None)),
-        ruleset=document["ruleset"],
     )
 
 
@@ -120,7 +116,6 @@ def build_score_view(document: DecisionDocument, ruleset: Ruleset) -> VerdictVie
         objections=(),
         missing=tuple(document["missing"]),
         changes=(),
-        ruleset=document["ruleset"],
     )
 
 
@@ -155,8 +150,7 @@ class _Scale:
         for each in contributions:
             span = self.span(reached, reached + each["points"])
             reached += each["points"]
-            place = shorten_place(each["at"])
-            found.append(ScoreBar(each["id"], each["reason"], each["points"], *span, place))
+            found.append(ScoreBar(each["reason"], each["points"], *span))
         return found
 
 
@@ -167,7 +161,7 @@ def _build_base_bars(
         return []
     if reach is not None and reach["score"] == base:
         return scale.bars([each for each in reach["contributions"] if each["points"]], 0)
-    return [ScoreBar("", "", base, *scale.span(0, base))]
+    return [ScoreBar("", base, *scale.span(0, base))]
 
 
 def _veto_objections(document: DecisionDocument) -> list[VerdictObjection]:
