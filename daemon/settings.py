@@ -47,6 +47,11 @@ class ClockSettings(SettingsSection, frozen=True):
     start: datetime | None = None
     rate: PositiveFloat = 1.0
 
+    @property
+    def effective_rate(self) -> float:
+        """The rate of the clock in use: without a start it is the machine's own."""
+        return self.rate if self.start else 1.0
+
 
 class PluginSettings(SettingsSection, frozen=True):
     """Which plugins stay out, and how long one may take to answer."""

@@ -104,7 +104,7 @@ async def test_a_blocked_one_tells_why(
         await page.keyboard.type("4123-4568")
         await expect(page.locator(".prospect-row")).to_have_count(1)
         await page.locator(".prospect-row").click()
-        story = page.locator(".story")
+        story = page.locator(".timeline")
         await expect(story).to_contain_text("Nobody told us that we may write")
         await expect(story).to_contain_text("Imported")
         await story.get_by_role("link", name="Blocked").click()

@@ -90,7 +90,7 @@ async def test_a_threshold_is_changed_accepted_and_rolled_back(
         assert await list_axe_violations(page) == []
         assert "99" not in (own / "gate.yaml").read_text(encoding="utf-8")
         await answered(page, "Change 70 to 99", "look at everybody first")
-        state = page.locator(".rules-desk")
+        state = page.locator(".ruleset-admin")
         await expect(state.locator('[data-state="waiting"]')).to_be_visible()
         text = (own / "gate.yaml").read_text(encoding="utf-8")
         assert text.startswith("# Ours.\n")
@@ -100,12 +100,12 @@ async def test_a_threshold_is_changed_accepted_and_rolled_back(
         await answered(page, "Accept", "agreed with sales")
         await expect(state.locator('[data-state="live"]')).to_be_visible()
         assert desk.services.rulesets.gate.ruleset.hash != before
-        await expect(page.locator("#book-gate ~ .thresholds")).to_contain_text("from 99")
+        await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 99")
         await page.locator("#rules-history summary").click()
         row = page.locator("#rules-history li", has_text=before[:12])
         await row.get_by_role("button", name="Roll back to this").click()
         await answered(page, "Roll back to this", "too careful")
-        await expect(page.locator("#book-gate ~ .thresholds")).to_contain_text("from 70")
+        await expect(page.locator("#ruleset-gate ~ .thresholds")).to_contain_text("from 70")
         assert desk.services.rulesets.gate.ruleset.hash == before
         await expect(page.locator("#folder-differs")).to_contain_text(str(own / "gate.yaml"))
 
@@ -128,10 +128,10 @@ async def test_points_are_live_at_once_and_a_bad_number_says_why(
         await asked(page, "unanswered", -20)
         await expect(page.locator("#flips")).to_contain_text("live at once", timeout=CHILDREN)
         await answered(page, "Change -15 to -20", "they hardly ever answer")
-        await expect(page.locator('.rules-desk [data-state="live"]')).to_be_visible()
+        await expect(page.locator('.ruleset-admin [data-state="live"]')).to_be_visible()
         hash_ = desk.services.rulesets.gate.ruleset.hash
         assert hash_ != before
-        await expect(page.locator(f'section.book code[title="{hash_}"]')).to_be_visible()
+        await expect(page.locator(f'section.ruleset code[title="{hash_}"]')).to_be_visible()
 
 
 @pytest.mark.timeout(120)
@@ -159,7 +159,7 @@ async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
         await expect(row).to_contain_text("0 at 30, -40 at 60")
         await asked(page, "fatigue", 40)
         await answered(page, "Change 25 to 40", "both together are worse")
-        await expect(page.locator("#book-gate ~ p", has_text="Together")).to_contain_text("40")
+        await expect(page.locator("#ruleset-gate ~ p", has_text="Together")).to_contain_text("40")
         text = (own / "gate.yaml").read_text(encoding="utf-8")
         assert text.startswith("# Ours.\n")
         assert "from: [30, 0], to: [60, -40]" in text

@@ -1,4 +1,4 @@
-"""The console: its pages and the pieces that they fetch anew, as one list of routes.
+"""The console: its pages and the pieces that scripts fetch again, as one list of routes.
 
 Every change goes through `/v1`.
 """

@@ -25,24 +25,24 @@ _VERSION_DIGITS: Final = 12
 
 @cache
 def _read_files() -> dict[str, bytes]:
-    """Return every file by name; they come with the package and never change while it runs."""
+    """Return every file by its name; they are part of the package and do not change at run time."""
     return {path.name: path.read_bytes() for path in sorted(_STATIC_FOLDER.iterdir())}
 
 
 @cache
 def get_assets_version() -> str:
-    """Return what changes when any of the files does: modules import each other by plain name."""
+    """Return a hash of all files: scripts import each other without a version of their own."""
     return hashlib.sha256(b"".join(_read_files().values())).hexdigest()[:_VERSION_DIGITS]
 
 
 def build_asset_url(name: str) -> str:
-    """Return where a file is served."""
+    """Return the path of a file, with the version in it."""
     return f"/static/{get_assets_version()}/{name}"
 
 
 @routes.get("/static/{version}/{name}")
 async def serve_static_file(request: web.Request) -> web.Response:
-    """Return a file; a browser may keep it for good, for its address holds its version."""
+    """Return a file; browsers may cache it for ever, because its path holds its version."""
     name = request.match_info["name"]
     content = _read_files().get(name)
     if content is None or request.match_info["version"] != get_assets_version():

@@ -17,11 +17,11 @@ from storage.tx import Reader
 routes = web.RouteTableDef()
 
 _SUBJECT_PAGES: Final = {"msg_": "/messages/", "pro_": "/prospects/", "imp_": "/prospects/imports/"}
-"""Where a subject has a page of its own, by how its id begins."""
+"""Pages of the subjects that have one, by the prefix of the subject's id."""
 
 
 class AuditPageQuery(RequestQuery, frozen=True):
-    """Which entries: somebody's, of one action, about one subject; older than `before`."""
+    """Filters of the audit: by actor, action and subject; `before` is the number to go on from."""
 
     who: str = ""
     action: str = ""
@@ -33,9 +33,9 @@ class AuditPageQuery(RequestQuery, frozen=True):
 @routes.get("/audit")
 @render_errors
 async def show_audit_page(request: web.Request) -> web.StreamResponse:
-    """Show the audit; a filter or the next page asks for the list alone."""
-    query, house = read_query(request, AuditPageQuery), get_services(request)
-    found = await house.database.read(
+    """Show the audit; a request by htmx (a filter, the next page) gets the list alone."""
+    query, services = read_query(request, AuditPageQuery), get_services(request)
+    found = await services.database.read(
         lambda reader: audit.list_audit_entries(
             reader,
             who=query.who,
@@ -45,16 +45,16 @@ async def show_audit_page(request: web.Request) -> web.StreamResponse:
             limit=query.limit + 1,
         )
     )
-    people, actions = await house.database.read(audit.list_audit_filters)
-    shown = found[: query.limit]
-    subjects = {line.entry.subject for line in shown}
+    people, actions = await services.database.read(audit.list_audit_filters)
+    visible = found[: query.limit]
+    subjects = {each.entry.subject for each in visible}
     values: dict[str, Any] = {
-        "found": shown,
-        "names": await house.database.read(
+        "found": visible,
+        "names": await services.database.read(
             lambda reader: {subject: _get_subject_name(reader, subject) for subject in subjects}
         ),
         "query": query,
-        "next": shown[-1].number if len(found) > query.limit else 0,
+        "next": visible[-1].number if len(found) > query.limit else 0,
         "link": _get_subject_path,
     }
     if "HX-Request" in request.headers:
@@ -65,7 +65,7 @@ async def show_audit_page(request: web.Request) -> web.StreamResponse:
 
 
 def _get_subject_name(reader: Reader, subject: str) -> str:
-    """Return the name of whom a subject is about; empty where it is nobody, or none is known."""
+    """Return the name of the prospect that a subject is about; empty if there is none."""
     if subject.startswith("pro_"):
         prospect = prospects.get_prospect(reader, subject)
         return prospect.name if prospect else ""
@@ -74,7 +74,7 @@ def _get_subject_name(reader: Reader, subject: str) -> str:
 
 
 def _get_subject_path(subject: str) -> str:
-    """Return the path of a subject's own page; empty where it has none."""
+    """Return the path of a subject's page; empty if it has none."""
     found = (page for prefix, page in _SUBJECT_PAGES.items() if subject.startswith(prefix))
     path = next(found, "")
     return path + subject if path else ""

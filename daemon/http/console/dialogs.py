@@ -19,7 +19,7 @@ CONTACT_ACTIONS: Final = frozenset({"suppress", "lift"})
 
 
 class DialogQuery(RequestQuery, frozen=True):
-    """The case of the review in which it is asked; empty on a page of its own."""
+    """The review case in which the dialog was opened; empty outside of the review."""
 
     case: str = ""
 
@@ -27,23 +27,23 @@ class DialogQuery(RequestQuery, frozen=True):
 @routes.get("/pieces/prospects/{id}/validate")
 @render_errors
 async def show_validate_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask whether a number reaches its prospect."""
+    """Show the dialog that asks whether a number reaches its prospect."""
     return await _render_prospect_dialog(request, "pieces/validate.html")
 
 
 @routes.get("/pieces/prospects/{id}/correct")
 @render_errors
 async def show_correct_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask what is to be put right."""
+    """Show the dialog that corrects a prospect's data."""
     return await _render_prospect_dialog(request, "pieces/correct.html")
 
 
 async def _render_prospect_dialog(request: web.Request, template: str) -> web.Response:
-    house, wanted = get_services(request), request.match_info["id"]
-    found = await house.database.read(lambda reader: prospects.get_prospect(reader, wanted))
+    services, prospect_id = get_services(request), request.match_info["id"]
+    found = await services.database.read(lambda reader: prospects.get_prospect(reader, prospect_id))
     if found is None:
-        raise NotFound(f"There is no prospect {wanted}.")
-    waiting = await house.database.read(
+        raise NotFound(f"There is no prospect {prospect_id}.")
+    waiting = await services.database.read(
         lambda reader: messages.count_cancellable_messages(reader, found.contact)
     )
     case = read_query(request, DialogQuery).case
@@ -53,13 +53,13 @@ async def _render_prospect_dialog(request: web.Request, template: str) -> web.Re
 @routes.get("/pieces/contacts/{id}/{action}")
 @render_errors
 async def show_contact_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask before a person is suppressed, or a suppression corrected."""
-    wanted, action = request.match_info["id"], request.match_info["action"]
+    """Show the dialog that suppresses a contact, or corrects a suppression."""
+    contact_id, action = request.match_info["id"], request.match_info["action"]
     found = await get_services(request).database.read(
-        lambda reader: contacts.get_contact(reader, wanted)
+        lambda reader: contacts.get_contact(reader, contact_id)
     )
     if found is None or action not in CONTACT_ACTIONS:
-        raise NotFound(f"There is nothing to {action} about {wanted}.")
+        raise NotFound(f"There is nothing to {action} about {contact_id}.")
     waiting = await get_services(request).database.read(
         lambda r: messages.count_cancellable_messages(r, found.id)
     )

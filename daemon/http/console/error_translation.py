@@ -15,39 +15,44 @@ from daemon.http.console.language import Language
 from daemon.http.console.layout import get_language, render_page, render_piece
 from daemon.http.problems import PROBLEM_JSON
 
-_FIELD_ERROR: Final = re.compile(r"(?P<field>[\w.\[\]-]+): (?P<told>.+)", re.DOTALL)
+_FIELD_ERROR: Final = re.compile(r"(?P<field>[\w.\[\]-]+): (?P<problem>.+)", re.DOTALL)
 
 
 @web.middleware
 async def translate_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Translate what is wrong and what to do; stands outside of what makes problems.
+    """Translate `detail` and `hint` of a problem; wraps the middleware that builds problems.
 
-    Programs get the daemon's own words: only a browser says that the asker is a page of ours.
+    Programs get the daemon's own English: only a request of our own page, which its browser marks
+    as such, is translated.
     """
     response = await handler(request)
-    ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
-    if not ours or response.content_type != PROBLEM_JSON or not isinstance(response, web.Response):
+    same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    if (
+        not same_origin
+        or response.content_type != PROBLEM_JSON
+        or not isinstance(response, web.Response)
+    ):
         return response
     if isinstance(response.body, bytes):
         problem, words = msgspec.json.decode(response.body), get_language(request)
-        told = {
+        translated = {
             key: translate_sentence(words, problem[key])
             for key in ("detail", "hint")
             if key in problem
         }
-        response.body = msgspec.json.encode({**problem, **told})
+        response.body = msgspec.json.encode({**problem, **translated})
     return response
 
 
 def translate_sentence(words: Language, sentence: str) -> str:
-    """Return a sentence in a language; a field's name before it stays."""
+    """Return a sentence in a language; the name of a field before it stays as it is."""
     if found := _FIELD_ERROR.fullmatch(sentence):
-        return f"{found['field']}: {words.translate(found['told'])}"
+        return f"{found['field']}: {words.translate(found['problem'])}"
     return words.translate(sentence)
 
 
 def render_errors(handler: Handler) -> Handler:
-    """Let a page's expected problems be told as a page: what happened, and what to do."""
+    """Render the expected errors of a handler as a page or a piece: what happened, what to do."""
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:

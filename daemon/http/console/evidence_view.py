@@ -43,7 +43,7 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
         (_K.INTENT, "asked"): _T.READY,
     }
 )
-"""Each piece of evidence that has words of its own; what a plugin adds has those of its kind."""
+"""Every value that has words of its own; any other one has the words of its kind."""
 
 _DECLINING_VALUES = frozenset({ContactRequest.REFUSED.value, ContactRequest.OPT_OUT.value})
 
@@ -60,7 +60,7 @@ class EvidenceItem:
 
 
 def build_evidence_items(found: Sequence[Evidence]) -> list[EvidenceItem]:
-    """Return evidence for the page, in the order given; what they wrote is in the conversation."""
+    """Return evidence for the page, in the order given, without the inbound (the conversation)."""
     return [
         EvidenceItem(
             each.at, get_evidence_severity(each), get_evidence_key(each), each.source, each.quote
@@ -71,31 +71,31 @@ def build_evidence_items(found: Sequence[Evidence]) -> list[EvidenceItem]:
 
 
 def get_evidence_key(each: Evidence) -> str:
-    """Return the key of a piece's words."""
+    """Return the catalogue key of a piece of evidence."""
     value = each.value if (each.kind, each.value) in EVIDENCE_SEVERITY else "other"
     return f"evidence.{each.kind}.{value}"
 
 
 def get_evidence_severity(each: Evidence) -> Severity:
-    """Return a piece's tone; what is not known beforehand says nothing by its colour."""
+    """Return the severity of a piece of evidence; OFF for a value that is not known here."""
     return EVIDENCE_SEVERITY.get((each.kind, each.value), Severity.OFF)
 
 
 def find_permission_evidence(permission: Permission, found: Sequence[Evidence]) -> Evidence | None:
-    """Return the newest piece that a permission stands on; None where nobody said anything."""
+    """Return the newest piece of evidence that a permission rests on; None if there is none."""
     return next((each for each in found if _supports_permission(permission, each)), None)
 
 
 def _supports_permission(permission: Permission, each: Evidence) -> bool:
-    theirs = each.kind is EvidenceKind.INBOUND
+    is_inbound = each.kind is EvidenceKind.INBOUND
     match permission:
         case Permission.REFUSED:
             return each.kind is EvidenceKind.DECLINED or (
-                theirs and each.value in _DECLINING_VALUES
+                is_inbound and each.value in _DECLINING_VALUES
             )
         case Permission.CONVERSATION:
-            return theirs
-        case Permission.RELATIONSHIP if theirs:
+            return is_inbound
+        case Permission.RELATIONSHIP if is_inbound:
             return True
         case _:
             return each.kind is EvidenceKind.PERMISSION and each.value == permission

@@ -17,10 +17,10 @@ routes = web.RouteTableDef()
 @routes.get("/pieces/halt")
 @render_errors
 async def show_halt_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask before everything stops; where it is stopped, ask why it may go on."""
-    house = get_services(request)
-    halt = await house.halt.get_current()
-    counts = await house.database.read(_count_messages)
+    """Show the dialog that stops all sending or, during a halt, the one that resumes it."""
+    services = get_services(request)
+    halt = await services.halt.get_current()
+    counts = await services.database.read(_count_messages)
     return render_piece(
         request, "pieces/resume.html" if halt else "pieces/halt.html", halt=halt, **counts
     )
@@ -29,7 +29,7 @@ async def show_halt_dialog(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/halt-banner")
 @render_errors
 async def show_halt_banner(request: web.Request) -> web.StreamResponse:
-    """Show the halt in force, or nothing."""
+    """Show the current halt, or nothing."""
     return render_piece(
         request, "pieces/halt_banner.html", halt=await get_services(request).halt.get_current()
     )

@@ -29,7 +29,7 @@ routes = web.RouteTableDef()
 COLUMN_ORDER: Final = (
     *("phone", "name", "trade", "cartera_origen", "permission", "evidence", "data_date", "notes"),
 )
-"""Every column that a header can be mapped to, in the order in which people think of them."""
+"""Every column that a header can be mapped to, in the order of the form."""
 _MAPPING_PREFIX: Final = "map."
 _MASKED_DIGITS: Final = re.compile(r"\d(?=(?:\D*\d){4})")
 _MAX_SHOWN_REJECTS: Final = 100
@@ -37,7 +37,7 @@ _MAX_SHOWN_REJECTS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ImportPreviewView:
-    """A preview, or why there is none; `order` is exactly what would be imported."""
+    """A preview, or the problem because of which there is none."""
 
     upload: str
     filename: str
@@ -47,14 +47,14 @@ class ImportPreviewView:
 
     @property
     def import_body(self) -> dict[str, Any]:
-        """Return the body that brings in what was looked at."""
+        """Return the body of `POST /v1/imports` that imports exactly what was previewed."""
         return {"upload": self.upload, "options": msgspec.to_builtins(self.options)}
 
 
 @routes.get("/prospects/import")
 @render_errors
 async def show_import_page(request: web.Request) -> web.StreamResponse:
-    """Ask for a list, and show those that were brought in before."""
+    """Show the form for a file, and the earlier imports."""
     past = await get_services(request).database.read(imports.list_imports)
     return await render_page(request, "import.html", active_page="prospects", past=past)
 
@@ -63,17 +63,17 @@ async def show_import_page(request: web.Request) -> web.StreamResponse:
 @render_errors
 @no_time_limit
 async def show_import_preview(request: web.Request) -> web.StreamResponse:
-    """Show what an import of an upload would do, read the way that the query says."""
-    house, given = get_services(request), dict(request.query)
-    path = UploadStore(house.settings.state_dir).get_path(given.pop("upload", ""))
+    """Show what an import of an upload would do with the options of the query."""
+    services, given = get_services(request), dict(request.query)
+    path = UploadStore(services.settings.state_dir).get_path(given.pop("upload", ""))
     found, problem, options = None, None, ImportOptions()
     try:
         options = _parse_options(given)
-        found = await house.imports.preview(path, options)
+        found = await services.imports.preview(path, options)
     except LeadMasterError as error:
         problem = error
     view = ImportPreviewView(path.parent.name, path.name, options, found, problem)
-    region = house.settings.daemon.default_region
+    region = services.settings.daemon.default_region
     return render_piece(
         request,
         "pieces/import_preview.html",
@@ -88,18 +88,18 @@ async def show_import_preview(request: web.Request) -> web.StreamResponse:
 @routes.get("/prospects/imports/{id}")
 @render_errors
 async def show_import_report(request: web.Request) -> web.StreamResponse:
-    """Show what became of a list, and which records were left out, and why."""
-    house, wanted = get_services(request), request.match_info["id"]
-    found = await house.imports.get_report(wanted)
-    rejects = await house.imports.list_rejects(wanted)
+    """Show the result of an import, and which records were rejected and why."""
+    services, import_id = get_services(request), request.match_info["id"]
+    found = await services.imports.get_report(import_id)
+    rejects = await services.imports.list_rejects(import_id)
     return await render_page(
         request,
         "import_report.html",
         active_page="prospects",
         report=found,
         rejects=rejects[:_MAX_SHOWN_REJECTS],
-        remarks=await house.database.read(
-            lambda reader: _count_remarks(imports.list_import_rows(reader, wanted))
+        remarks=await services.database.read(
+            lambda reader: _count_remarks(imports.list_import_rows(reader, import_id))
         ),
     )
 
@@ -107,27 +107,27 @@ async def show_import_report(request: web.Request) -> web.StreamResponse:
 @routes.get("/prospects/imports/{id}/rejects.csv")
 @render_errors
 async def download_rejects(request: web.Request) -> web.StreamResponse:
-    """Return the rejected records as CSV: the record's number in the file, and why."""
-    wanted = request.match_info["id"]
-    found = await get_services(request).imports.list_rejects(wanted)
+    """Return the rejected records as CSV: the number of each in the file, and the reason."""
+    import_id = request.match_info["id"]
+    found = await get_services(request).imports.list_rejects(import_id)
     return web.Response(
         body=_render_csv(found),
         content_type="text/csv",
         charset="utf-8",
         headers={
-            "Content-Disposition": f'attachment; filename="{wanted}-rejects.csv"',
+            "Content-Disposition": f'attachment; filename="{import_id}-rejects.csv"',
             "Cache-Control": "no-store",
         },
     )
 
 
 def mask_cell(cell: str) -> str:
-    """Return what a cell of numbers looks like: its form, and the last digits alone."""
+    """Return a cell with every digit masked but the last four."""
     return _MASKED_DIGITS.sub("•", cell)
 
 
 def _parse_options(given: Mapping[str, str]) -> ImportOptions:
-    """Return the options that a form gives: what is empty is not given."""
+    """Return the import options of a form; empty fields are left out."""
     filled = {name: value.strip() for name, value in given.items() if value.strip()}
     mapping = {
         name.removeprefix(_MAPPING_PREFIX): value
@@ -146,7 +146,7 @@ def _parse_options(given: Mapping[str, str]) -> ImportOptions:
 
 
 def _count_remarks(found: Sequence[ImportRowRecord]) -> dict[str, int]:
-    """Return by sentence how many records came in as less than they said."""
+    """Return how many records were accepted with a remark, by the remark."""
     counts: dict[str, int] = {}
     for each in found:
         if each.outcome is not ImportRowOutcome.REJECTED and each.sentence:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 LANGUAGES: Final = {"en": "English", "es": "Español"}
-"""Each language by its code, named in itself; the first is what nobody asked for."""
+"""Each language by its code, in its own words; the first is the default."""
 DEFAULT_LANGUAGE: Final = next(iter(LANGUAGES))
 LANGUAGE_COOKIE: Final = "language"
 _WORDS_FOLDER: Final = Path(__file__).parent / "words"
@@ -25,19 +25,22 @@ _PLACEHOLDER: Final = re.compile(r"\\\{(\w+)\\\}")
 
 
 class Language:
-    """One language's words. Call it with a key for the page's own; `say` is for the server's."""
+    """One language: call it with a key for a word of the pages; `translate` is for sentences."""
 
     def __init__(self, code: str, document: Mapping[str, Any]) -> None:
         self.code = code
         sentences: Mapping[str, str] = document.get(_SENTENCES_TABLE, {})
         pages = {name: table for name, table in document.items() if name != _SENTENCES_TABLE}
         self.words: Mapping[str, str] = dict(_flatten(pages))
-        self._sentences = [(_compile_sentence(said), theirs) for said, theirs in sentences.items()]
+        self._sentences = [
+            (_compile_sentence(sentence), translation)
+            for sentence, translation in sentences.items()
+        ]
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return a word of the page; where `n` is 0 or 1, its `.none` or `.one` if it has one.
+        """Return the word of a key; where `n` is 0 or 1 its `.none` or `.one` form, if it has one.
 
-        Raises KeyError for a key that the catalogue lacks: a page without words is a defect.
+        Raises KeyError for a key that the catalogue lacks: that is a defect of the page.
         """
         form = _PLURAL_FORMS.get(values.get("n"))
         if form and f"{key}.{form}" in self.words:
@@ -45,11 +48,11 @@ class Language:
         return self.words[key].format(**values) if values else self.words[key]
 
     def has(self, key: str) -> bool:
-        """Tell whether the catalogue has this key."""
+        """Return whether the catalogue has this key."""
         return key in self.words
 
     def script_words(self) -> dict[str, str]:
-        """Return what scripts need: the words of [script] by their own names, those of [time]."""
+        """Return the words for scripts: [script] without its prefix, [time] with it."""
         own = {
             key.removeprefix(_SCRIPT_PREFIX): word
             for key, word in self.words.items()
@@ -59,20 +62,20 @@ class Language:
         return own | times
 
     def translate(self, sentence: str) -> str:
-        """Return a sentence of the server in this language; as it is where none is known.
+        """Return a sentence of the server in this language; unchanged if it is not known.
 
-        What stands in holes (times, names) is kept; sentences in a row are taken one by one.
+        The values of its placeholders are kept; several sentences are translated one by one.
         """
-        said = []
+        translated = []
         while sentence:
-            theirs, sentence = self._translate_first(sentence)
-            said.append(theirs)
-        return " ".join(said)
+            translation, sentence = self._translate_first(sentence)
+            translated.append(translation)
+        return " ".join(translated)
 
     def _translate_first(self, text: str) -> tuple[str, str]:
-        for pattern, theirs in self._sentences:
-            if found := pattern.match(text):
-                return theirs.format(**found.groupdict()), text[found.end() :].lstrip()
+        for pattern, translation in self._sentences:
+            if match := pattern.match(text):
+                return translation.format(**match.groupdict()), text[match.end() :].lstrip()
         return text, ""
 
 
@@ -84,21 +87,21 @@ def _flatten(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, st
             yield f"{path}{name}", str(value)
 
 
-def _compile_sentence(said: str) -> re.Pattern[str]:
-    """Return what finds this sentence, whole, at the beginning of a text; `{hole}` is anything."""
-    return re.compile(_PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(said)) + r"(?=\s|$)")
+def _compile_sentence(sentence: str) -> re.Pattern[str]:
+    """Return a pattern that matches the sentence at the start of a text; `{placeholder}` is any."""
+    return re.compile(_PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(sentence)) + r"(?=\s|$)")
 
 
 @cache
 def load_language(code: str) -> Language:
-    """Return a language by its code; the default one for a code that is none of ours."""
-    known = code if code in LANGUAGES else DEFAULT_LANGUAGE
-    text = (_WORDS_FOLDER / f"{known}.toml").read_text(encoding="utf-8")
-    return Language(known, tomllib.loads(text))
+    """Return a language by its code; the default language for an unknown code."""
+    chosen = code if code in LANGUAGES else DEFAULT_LANGUAGE
+    text = (_WORDS_FOLDER / f"{chosen}.toml").read_text(encoding="utf-8")
+    return Language(chosen, tomllib.loads(text))
 
 
 def choose_language(cookie: str | None, accept_language: str) -> Language:
-    """Return the language that was chosen, else the first of ours that the browser accepts."""
+    """Return the language of the cookie, else the first known one that the browser accepts."""
     if cookie in LANGUAGES:
         return load_language(cookie)
     for part in accept_language.split(","):

@@ -43,7 +43,7 @@ THEMES: Final = ("auto", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
-    """One entry of the rail: `key` names its words and its icon, `letter` follows `g`."""
+    """One entry of the sidebar: `key` names word and icon, `letter` is its shortcut after g."""
 
     key: str
     path: str
@@ -61,45 +61,45 @@ NAVIGATION: Final = (
     NavigationEntry("rules", "/rules", "u", Scope.RULES_READ),
     NavigationEntry("audit", "/audit", "a", Scope.ADMIN),
 )
-"""The rail, in order; on a phone the first four stand at the bottom of the screen."""
+"""The sidebar, in order; on a phone the first four are at the bottom of the screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """What a template may ask of the page around it."""
+    """What every template knows of its reader: identity, language, zone and rights."""
 
     identity: Identity
     words: Language
     now: datetime
     zone: ZoneInfo
     daemon_zone: ZoneInfo
-    """Whoever looks reads times of their own `zone`; the day begins where the house is."""
+    """Times are shown in the reader's `zone`; the day begins at midnight of the daemon's."""
 
     def may(self, scope: str) -> bool:
-        """Tell whether whoever looks may do this; what they may not is not offered."""
+        """Return whether the reader has a scope; a page offers nothing else."""
         return scope in self.identity.scopes
 
     def relative_time(self, at: datetime) -> Markup:
-        """Return a moment, relative, with the exact time on hover."""
+        """Return a `<time>` element: the relative time, with the exact time as its title."""
         return time_format.render_time_element(at, self.now, self.zone, self.words)
 
     def time_of_day(self, at: datetime) -> str:
-        """Return a moment's time of day."""
+        """Return the time of day in the reader's zone."""
         return time_format.format_time_of_day(at, self.now, self.zone)
 
     def exact_time(self, at: datetime) -> str:
-        """Return a moment in full."""
+        """Return date, time and zone."""
         return time_format.format_exact(at, self.zone)
 
     @property
     def navigation(self) -> list[NavigationEntry]:
-        """Return the entries of the rail that are of use to whoever looks."""
-        return [place for place in NAVIGATION if self.may(place.scope)]
+        """Return the entries of the sidebar that the reader may open."""
+        return [entry for entry in NAVIGATION if self.may(entry.scope)]
 
 
 @cache
 def get_environment() -> jinja2.Environment:
-    """Return the environment of the templates; a variable that nobody gave is an error."""
+    """Return the environment of the templates; an undefined variable is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -118,20 +118,20 @@ def get_environment() -> jinja2.Environment:
 
 
 def build_page_context(request: web.Request) -> PageContext:
-    """Return the shell around one request's page."""
-    house = get_services(request)
-    home = ZoneInfo(house.settings.daemon.time_zone)
+    """Return the context of the page that a request asks for."""
+    services = get_services(request)
+    daemon_zone = ZoneInfo(services.settings.daemon.time_zone)
     return PageContext(
         identity=get_identity(request),
         words=get_language(request),
-        now=house.clock.now(),
-        zone=time_format.parse_zone(request.cookies.get(time_format.ZONE_COOKIE, ""), home),
-        daemon_zone=home,
+        now=services.clock.now(),
+        zone=time_format.parse_zone(request.cookies.get(time_format.ZONE_COOKIE, ""), daemon_zone),
+        daemon_zone=daemon_zone,
     )
 
 
 def get_language(request: web.Request) -> Language:
-    """Return the language that whoever looks reads."""
+    """Return the reader's language."""
     cookie = request.cookies.get(language.LANGUAGE_COOKIE)
     return language.choose_language(cookie, request.headers.get("Accept-Language", ""))
 
@@ -139,16 +139,16 @@ def get_language(request: web.Request) -> Language:
 async def render_page(
     request: web.Request, template: str, *, active_page: str, status: int = 200, **values: object
 ) -> web.Response:
-    """Return a whole page; `active_page` is the key of the rail's entry that it belongs to."""
-    house, secret = get_services(request), get_session_secret(request)
+    """Return a whole page; `active_page` is the key of its entry in the sidebar."""
+    services, secret = get_services(request), get_session_secret(request)
     frame = {
         "active_page": active_page,
-        "halt": await house.halt.get_current(),
-        "seq": await house.database.high_water(),
-        "epoch": house.database.epoch,
+        "halt": await services.halt.get_current(),
+        "seq": await services.database.high_water(),
+        "epoch": services.database.epoch,
         "csrf": derive_csrf_token(secret) if secret else "",
         "theme": _get_theme(request),
-        "rate": house.settings.clock.rate if house.settings.clock.start else 1.0,
+        "rate": services.settings.clock.effective_rate,
     }
     return render_piece(request, template, status=status, **frame, **values)
 
@@ -156,7 +156,7 @@ async def render_page(
 def render_piece(
     request: web.Request, template: str, *, status: int = 200, **values: object
 ) -> web.Response:
-    """Return one template as it is: a part of a page that is fetched anew by itself."""
+    """Return one template alone: a part of a page that a script fetches."""
     page = build_page_context(request)
     return render_template(
         template, status, page=page, t=page.words, translate=page.words.translate, **values
@@ -170,7 +170,7 @@ def render_template(template: str, status: int = 200, **values: object) -> web.R
 
 
 def render_signed_out_page(request: web.Request, template: str, **values: object) -> web.Response:
-    """Return a page for somebody who has not signed in: nothing of the house is in it."""
+    """Return a page for somebody who has not signed in; it shows no data."""
     return render_template(
         template, 200, t=get_language(request), theme=_get_theme(request), **values
     )

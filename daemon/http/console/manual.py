@@ -33,14 +33,14 @@ _OPT_OUT_REASON: Final = "suppressed"
 
 
 class ManualPageQuery(RequestQuery, frozen=True):
-    """Which message was open when the page was last drawn."""
+    """The message that was open when the page was last rendered."""
 
     was: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ManualQueueEntry:
-    """One message in the list, and the name of whom it is for."""
+    """One message of the list, and the name of its recipient."""
 
     message: MessageRecord
     name: str
@@ -48,9 +48,10 @@ class ManualQueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class OpenManualMessage:
-    """The message that whoever looks has in hand. `link` opens the chat, once it was revealed.
+    """The message that the reader has taken. `link` opens the chat, once it was revealed.
 
-    The seconds of its lease are those of the watch on the wall. `withdrawn`: they opted out.
+    `seconds_left` and `lease_seconds` are real seconds, whatever the daemon's clock does;
+    `withdrawn` says that the recipient opted out meanwhile.
     """
 
     message: MessageRecord
@@ -63,9 +64,9 @@ class OpenManualMessage:
 
 @dataclass(frozen=True, slots=True)
 class ManualQueueView:
-    """What the page shows: the one in hand, what can be taken, what others have, what is unclear.
+    """The page: the message taken, those that can be taken, those of others, those in doubt.
 
-    `stopped` is a message that was in hand until they opted out.
+    `stopped` is a message that was taken until its recipient opted out.
     """
 
     open: OpenManualMessage | None
@@ -78,7 +79,7 @@ class ManualQueueView:
 @routes.get("/manual")
 @render_errors
 async def show_manual_page(request: web.Request) -> web.StreamResponse:
-    """Show what is to be sent by hand."""
+    """Show the page."""
     return await render_page(
         request, "manual.html", active_page="manual", queue=await _load_manual_queue(request, "")
     )
@@ -87,7 +88,7 @@ async def show_manual_page(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/manual")
 @render_errors
 async def show_manual_piece(request: web.Request) -> web.StreamResponse:
-    """Show it as it is now."""
+    """Show the content of the page, to be refreshed."""
     queue = await _load_manual_queue(request, read_query(request, ManualPageQuery).was)
     return render_piece(request, "pieces/manual.html", queue=queue)
 
@@ -95,44 +96,44 @@ async def show_manual_piece(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/manual/{id}/not-sent")
 @render_errors
 async def show_not_sent_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask why a message was not sent."""
-    wanted = request.match_info["id"]
+    """Show the dialog that asks why a message was not sent."""
+    message_id = request.match_info["id"]
     if (
         await get_services(request).database.read(
-            lambda reader: messages.get_message(reader, wanted)
+            lambda reader: messages.get_message(reader, message_id)
         )
         is None
     ):
-        raise NotFound(f"There is no message {wanted}.")
-    return render_piece(request, "pieces/not_sent.html", message=wanted)
+        raise NotFound(f"There is no message {message_id}.")
+    return render_piece(request, "pieces/not_sent.html", message=message_id)
 
 
 @routes.get("/pieces/messages/{id}/settle")
 @render_errors
 async def show_settle_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask how a message in doubt ended."""
-    wanted = request.match_info["id"]
+    """Show the dialog that asks how a message in doubt ended."""
+    message_id = request.match_info["id"]
     if (
         await get_services(request).database.read(
-            lambda reader: messages.get_message(reader, wanted)
+            lambda reader: messages.get_message(reader, message_id)
         )
         is None
     ):
-        raise NotFound(f"There is no message {wanted}.")
-    return render_piece(request, "pieces/settle.html", message=wanted)
+        raise NotFound(f"There is no message {message_id}.")
+    return render_piece(request, "pieces/settle.html", message=message_id)
 
 
 async def _load_manual_queue(request: web.Request, was: str) -> ManualQueueView:
-    house, now, who = get_services(request), build_page_context(request).now, request[ACTOR]
-    return await house.database.read(
-        lambda reader: build_manual_queue(reader, house, who, was, now)
+    services, now, who = get_services(request), build_page_context(request).now, request[ACTOR]
+    return await services.database.read(
+        lambda reader: build_manual_queue(reader, services, who, was, now)
     )
 
 
 def build_manual_queue(
-    reader: Reader, house: HttpServices, who: str, was: str, now: datetime
+    reader: Reader, services: HttpServices, who: str, was: str, now: datetime
 ) -> ManualQueueView:
-    """Return the manual desk as one person sees it."""
+    """Return the queue of messages by hand as one person sees it."""
     rows = [
         ManualQueueEntry(each, console_queries.get_prospect_name(reader, each.contact))
         for each in queue.list_manual_messages(reader, MAX_QUEUE_ENTRIES)
@@ -141,7 +142,7 @@ def build_manual_queue(
         (r for r in rows if r.message.state in LEASED_STATES and r.message.taken_by == who), None
     )
     return ManualQueueView(
-        open=_build_open_message(reader, house, own.message, now) if own else None,
+        open=_build_open_message(reader, services, own.message, now) if own else None,
         stopped=_find_withdrawn_entry(reader, was) if own is None else None,
         free=[row for row in rows if row.message.state is MessageState.CLEARED],
         others=[row for row in rows if row.message.state in LEASED_STATES and row is not own],
@@ -150,10 +151,10 @@ def build_manual_queue(
 
 
 def _build_open_message(
-    reader: Reader, house: HttpServices, message: MessageRecord, now: datetime
+    reader: Reader, services: HttpServices, message: MessageRecord, now: datetime
 ) -> OpenManualMessage:
-    rate = house.settings.clock.rate if house.settings.clock.start else 1.0
-    lease = house.settings.sending.manual_lease_minutes * 60
+    rate = services.settings.clock.effective_rate
+    lease = services.settings.sending.manual_lease_minutes * 60
     left = (message.lease_until - now).total_seconds() if message.lease_until else 0.0
     revealed = message.state is MessageState.REVEALED
     return OpenManualMessage(
@@ -167,7 +168,7 @@ def _build_open_message(
 
 
 def _find_withdrawn_entry(reader: Reader, was: str) -> ManualQueueEntry | None:
-    """Return what was in hand, where an opt-out took it away."""
+    """Return the message that was open, if an opt-out has cancelled it."""
     found = messages.get_message(reader, was) if was else None
     if found is None or (found.state, found.reason_code) != (
         MessageState.CANCELLED,

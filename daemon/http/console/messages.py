@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 
 
 class MessagesPageQuery(PageQuery, frozen=True):
-    """Which messages to list: states with commas, a session, and words to look for."""
+    """Filters of the messages: states separated by commas, a session, and a text to search for."""
 
     state: str = ""
     session: str = ""
@@ -33,7 +33,7 @@ class MessagesPageQuery(PageQuery, frozen=True):
 @routes.get("/messages")
 @render_errors
 async def show_messages_page(request: web.Request) -> web.StreamResponse:
-    """Show messages, newest first; a search asks for the list alone."""
+    """Show messages, newest first; a request by htmx (a search) gets the list alone."""
     values = await _search_messages(request)
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/message_list.html", **values)
@@ -41,9 +41,9 @@ async def show_messages_page(request: web.Request) -> web.StreamResponse:
 
 
 async def _search_messages(request: web.Request) -> dict[str, Any]:
-    query, house = read_query(request, MessagesPageQuery), get_services(request)
+    query, services = read_query(request, MessagesPageQuery), get_services(request)
     states = _parse_states(query.state)
-    found = await house.database.read(
+    found = await services.database.read(
         lambda reader: console_queries.search_messages(
             reader,
             states=states,
@@ -53,12 +53,12 @@ async def _search_messages(request: web.Request) -> dict[str, Any]:
             limit=query.limit + 1,
         )
     )
-    shown = found[: query.limit]
+    visible = found[: query.limit]
     return {
-        "found": shown,
+        "found": visible,
         "query": query,
-        "counts": await house.database.read(messages.count_messages_by_state),
-        "next": shown[-1].message.id if len(found) > query.limit else "",
+        "counts": await services.database.read(messages.count_messages_by_state),
+        "next": visible[-1].message.id if len(found) > query.limit else "",
     }
 
 
@@ -67,9 +67,9 @@ def _get_score_document(reader: Reader, contact: str) -> Any:  # noqa: ANN401 - 
     return json.loads(prospect.score_explanation or "null") if prospect else None
 
 
-def _parse_states(words: str) -> list[MessageState]:
+def _parse_states(text: str) -> list[MessageState]:
     try:
-        return [MessageState(word) for word in words.split(",") if word]
+        return [MessageState(word) for word in text.split(",") if word]
     except ValueError as error:
         raise BadRequest(
             f"state: {error}.", hint=f"The states are: {', '.join(MessageState)}."
@@ -79,7 +79,7 @@ def _parse_states(words: str) -> list[MessageState]:
 @routes.get("/messages/{id}")
 @render_errors
 async def show_message_page(request: web.Request) -> web.StreamResponse:
-    """Show one message: where it stands, why, when it will go, and everything that happened."""
+    """Show one message: its state, verdict, forecast and timeline."""
     return await render_page(
         request, "message.html", active_page="messages", **await _build_message_values(request)
     )
@@ -88,48 +88,50 @@ async def show_message_page(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/messages/{id}")
 @render_errors
 async def show_message_piece(request: web.Request) -> web.StreamResponse:
-    """Show what changes of one message."""
+    """Show the content of a message's page, to be refreshed."""
     return render_piece(request, "pieces/message.html", **await _build_message_values(request))
 
 
 @routes.get("/pieces/messages/{id}/cancel")
 @render_errors
 async def show_cancel_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask why a message is to be cancelled."""
+    """Show the dialog that cancels a message."""
     return render_piece(request, "pieces/cancel_message.html", message=request.match_info["id"])
 
 
 async def _build_message_values(request: web.Request) -> dict[str, Any]:
-    house, now = get_services(request), build_page_context(request).now
-    wanted = request.match_info["id"]
-    values = await house.database.read(lambda reader: _read_message(reader, house, wanted))
+    services, now = get_services(request), build_page_context(request).now
+    message_id = request.match_info["id"]
+    values = await services.database.read(
+        lambda reader: _read_message(reader, services, message_id)
+    )
     message = values["message"]
     if not isinstance(message, messages.MessageRecord):
-        raise NotFound(f"There is no message {wanted}.")
-    wait = await house.database.read(
-        lambda reader: forecast_message(reader, house.sessions, house.pacing, message, now)
+        raise NotFound(f"There is no message {message_id}.")
+    forecast = await services.database.read(
+        lambda reader: forecast_message(reader, services.sessions, services.pacing, message, now)
     )
-    return {**values, "forecast": wait, "cancellable": message.state in CANCELLABLE_STATES}
+    return {**values, "forecast": forecast, "cancellable": message.state in CANCELLABLE_STATES}
 
 
-def _read_message(reader: Reader, house: HttpServices, wanted: str) -> dict[str, Any]:
-    message = messages.get_message(reader, wanted)
+def _read_message(reader: Reader, services: HttpServices, message_id: str) -> dict[str, Any]:
+    message = messages.get_message(reader, message_id)
     if message is None:
         return {"message": None}
-    found = decisions.list_message_decisions(reader, wanted)
-    ruleset = house.rulesets.gate.ruleset
+    judgements = decisions.list_message_decisions(reader, message_id)
+    ruleset = services.rulesets.gate.ruleset
     answers = inbound.list_contact_inbound(reader, message.contact)
     return {
         "message": message,
         "name": console_queries.get_prospect_name(reader, message.contact),
         "timeline": timeline.build_message_timeline(
-            [dict(row) for row in messages.list_message_history(reader, wanted)], answers
+            [dict(row) for row in messages.list_message_history(reader, message_id)], answers
         ),
         "verdict": verdict_view.build_verdict_view(
-            found[-1].document, ruleset, _get_score_document(reader, message.contact)
+            judgements[-1].document, ruleset, _get_score_document(reader, message.contact)
         )
-        if found
+        if judgements
         else None,
-        "judged_at": found[-1].at if found else None,
-        "decision_count": len(found),
+        "judged_at": judgements[-1].at if judgements else None,
+        "decision_count": len(judgements),
     }

@@ -20,7 +20,7 @@ routes = web.RouteTableDef()
 
 
 class RevealPhoneBody(RequestBody, frozen=True):
-    """A thing that has a number."""
+    """The message, prospect or session whose phone number is asked for."""
 
     kind: Literal["message", "prospect", "session"]
     id: str
@@ -29,14 +29,14 @@ class RevealPhoneBody(RequestBody, frozen=True):
 @routes.post("/reveal")
 async def reveal_phone(request: web.Request) -> web.Response:
     """Return the number of a message's recipient, a prospect or a session."""
-    asked, house = await read_body(request, RevealPhoneBody), get_services(request)
-    phone = await house.database.read(lambda reader: _get_phone(reader, asked))
+    body, services = await read_body(request, RevealPhoneBody), get_services(request)
+    phone = await services.database.read(lambda reader: _get_phone(reader, body))
     if phone is None:
-        raise NotFound(f"There is no {asked.kind} {asked.id} with a number.")
-    at, who = house.clock.now(), request[ACTOR]
-    await house.database.write(
+        raise NotFound(f"There is no {body.kind} {body.id} with a number.")
+    at, who = services.clock.now(), request[ACTOR]
+    await services.database.write(
         lambda tx: audit.insert_audit_entry(
-            tx, at=at, who=who, action="number_revealed", subject=asked.id
+            tx, at=at, who=who, action="number_revealed", subject=body.id
         )
     )
     response = json_response({"phone": phone})
@@ -44,14 +44,14 @@ async def reveal_phone(request: web.Request) -> web.Response:
     return response
 
 
-def _get_phone(reader: Reader, asked: RevealPhoneBody) -> str | None:
-    match asked.kind:
+def _get_phone(reader: Reader, body: RevealPhoneBody) -> str | None:
+    match body.kind:
         case "message":
-            message = messages.get_message(reader, asked.id)
+            message = messages.get_message(reader, body.id)
             return message.recipient if message else None
         case "prospect":
-            prospect = prospects.get_prospect(reader, asked.id)
+            prospect = prospects.get_prospect(reader, body.id)
             return prospect.phone if prospect else None
         case "session":
-            session = sessions.get_session(reader, asked.id)
+            session = sessions.get_session(reader, body.id)
             return session.phone if session else None

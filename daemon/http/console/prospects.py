@@ -21,8 +21,7 @@ from daemon.http.console.review_case import (
 from daemon.http.console.timeline import TimelineEntry
 from daemon.http.console.verdict_view import VerdictView
 from daemon.http.health import get_services
-from daemon.http.services import HttpServices
-from statemachines.prospect import ValidationState
+from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import prospect_search, prospects, suppressions
 from storage.prospects import ProspectRecord
 from storage.suppressions import CORRECTABLE_SOURCES
@@ -32,7 +31,7 @@ routes = web.RouteTableDef()
 
 
 class ProspectsPageQuery(PageQuery, frozen=True):
-    """Which prospects to list: of one state, one permission, one list, and words to look for."""
+    """Filters of the prospects: validation, permission, import, and a text to search for."""
 
     text: str = ""
     validation: ValidationState | None = None
@@ -42,21 +41,25 @@ class ProspectsPageQuery(PageQuery, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ProspectView:
-    """All that is shown of one prospect. `correctable`: nothing in force is their own word."""
+    """All that is shown of one prospect.
+
+    `correctable` says that no suppression is their own word, `checkable` that a check may begin.
+    """
 
     prospect: ProspectRecord
     person: ContactProfile
     score: VerdictView | None
     timeline: list[TimelineEntry]
     correctable: bool
+    checkable: bool
 
 
 @routes.get("/prospects")
 @render_errors
 async def show_prospects_page(request: web.Request) -> web.StreamResponse:
-    """Show prospects, newest first; a search asks for the list alone."""
-    query, house = read_query(request, ProspectsPageQuery), get_services(request)
-    found = await house.database.read(
+    """Show prospects, newest first; a request by htmx (a search) gets the list alone."""
+    query, services = read_query(request, ProspectsPageQuery), get_services(request)
+    found = await services.database.read(
         lambda reader: prospect_search.search_prospect_directory(
             reader,
             text=query.text.strip(),
@@ -67,15 +70,15 @@ async def show_prospects_page(request: web.Request) -> web.StreamResponse:
             limit=query.limit + 1,
         )
     )
-    shown = found[: query.limit]
+    visible = found[: query.limit]
     values: dict[str, Any] = {
-        "found": shown,
+        "found": visible,
         "query": query,
-        "next": shown[-1].prospect.id if len(found) > query.limit else "",
+        "next": visible[-1].prospect.id if len(found) > query.limit else "",
     }
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/prospect_list.html", **values)
-    counts = await house.database.read(prospects.count_prospects_by_validation)
+    counts = await services.database.read(prospects.count_prospects_by_validation)
     return await render_page(
         request, "prospects.html", active_page="prospects", counts=counts, **values
     )
@@ -84,14 +87,14 @@ async def show_prospects_page(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/prospects/new")
 @render_errors
 async def show_new_prospect_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask for one prospect by hand."""
+    """Show the dialog that enters one prospect by hand."""
     return render_piece(request, "pieces/new_prospect.html")
 
 
 @routes.get("/prospects/{id}")
 @render_errors
 async def show_prospect_page(request: web.Request) -> web.StreamResponse:
-    """Show one prospect with its whole story."""
+    """Show one prospect with its timeline."""
     return await render_page(
         request, "prospect.html", active_page="prospects", view=await _load_prospect_view(request)
     )
@@ -100,35 +103,32 @@ async def show_prospect_page(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/prospects/{id}")
 @render_errors
 async def show_prospect_piece(request: web.Request) -> web.StreamResponse:
-    """Show what changes of one prospect."""
+    """Show the content of a prospect's page, to be refreshed."""
     return render_piece(request, "pieces/prospect.html", view=await _load_prospect_view(request))
 
 
 async def _load_prospect_view(request: web.Request) -> ProspectView:
-    house, now, wanted = (
+    services, now, prospect_id = (
         get_services(request),
         build_page_context(request).now,
         request.match_info["id"],
     )
 
     def read(reader: Reader) -> ProspectView | None:
-        prospect = prospects.get_prospect(reader, wanted)
+        prospect = prospects.get_prospect(reader, prospect_id)
         if prospect is None:
             return None
         in_force = suppressions.list_contact_suppressions(reader, prospect.contact)
         return ProspectView(
             prospect=prospect,
             person=build_contact_profile(reader, prospect.contact, now),
-            score=_build_score_view(house, prospect),
+            score=build_prospect_score_view(prospect, services.rulesets.score.ruleset),
             timeline=timeline.build_prospect_timeline(reader, prospect),
             correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
+            checkable=prospect.validation in CHECKABLE_STATES,
         )
 
-    found = await house.database.read(read)
+    found = await services.database.read(read)
     if found is None:
-        raise NotFound(f"There is no prospect {wanted}.")
+        raise NotFound(f"There is no prospect {prospect_id}.")
     return found
-
-
-def _build_score_view(house: HttpServices, prospect: ProspectRecord) -> VerdictView | None:
-    return build_prospect_score_view(prospect, house.rulesets.score.ruleset)

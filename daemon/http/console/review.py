@@ -31,14 +31,14 @@ from storage.tx import Reader
 routes = web.RouteTableDef()
 
 MAX_QUEUE_ENTRIES: Final = 100
-"""Cases of each kind that the queue lists; the heads say how many there are in all."""
+"""The most cases of each kind that the queue lists; the headings say how many there are."""
 REVIEW_DECISIONS: Final = frozenset({"approve", "reject"})
-"""What is said about a message; what is said about a person is in `deeds`."""
+"""Decisions on a message or a prospect; the dialogs about a contact are in `dialogs`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueueEntry:
-    """One case in the queue; `why` is a sentence in the language of whoever looks."""
+    """One case of the queue; `reason` is a sentence in the reader's language."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class ReviewQueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueueView:
-    """The queue: messages, then prospects, then numbers; longest waiting first. Counts: of all."""
+    """The queue: messages, prospects, numbers; longest waiting first. The totals count all."""
 
     held: list[ReviewQueueEntry]
     prospects: list[ReviewQueueEntry]
@@ -61,14 +61,14 @@ class ReviewQueueView:
 
     @property
     def first(self) -> str:
-        """Return the case to begin with; empty where nothing waits."""
-        return next((row.id for row in (*self.held, *self.prospects, *self.numbers)), "")
+        """Return the id of the first case; empty if nothing waits."""
+        return next((entry.id for entry in (*self.held, *self.prospects, *self.numbers)), "")
 
 
 @routes.get("/review")
 @render_errors
 async def show_first_review_case(request: web.Request) -> web.StreamResponse:
-    """Show the queue, and the case that has waited longest."""
+    """Show the queue and the case that has waited longest."""
     queue = await _load_review_queue(request)
     case = await _load_review_case(request, queue.first) if queue.first else None
     return await render_page(
@@ -79,7 +79,7 @@ async def show_first_review_case(request: web.Request) -> web.StreamResponse:
 @routes.get("/review/{id}")
 @render_errors
 async def show_review_page(request: web.Request) -> web.StreamResponse:
-    """Show one case, with the queue beside it."""
+    """Show one case with the queue beside it."""
     case = await _load_review_case(request, request.match_info["id"])
     queue = await _load_review_queue(request)
     return await render_page(
@@ -90,7 +90,7 @@ async def show_review_page(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/review/queue")
 @render_errors
 async def show_review_queue(request: web.Request) -> web.StreamResponse:
-    """Show the queue as it is now."""
+    """Show the queue, to be refreshed."""
     return render_piece(
         request, "pieces/review_queue.html", queue=await _load_review_queue(request), case=None
     )
@@ -99,7 +99,7 @@ async def show_review_queue(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/review/cases/{id}")
 @render_errors
 async def show_review_case(request: web.Request) -> web.StreamResponse:
-    """Show one case as it is now."""
+    """Show one case, to be refreshed."""
     found = await _load_review_case(request, request.match_info["id"])
     return render_piece(request, "pieces/review_case.html", case=found)
 
@@ -107,13 +107,13 @@ async def show_review_case(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/review/cases/{id}/{decision}")
 @render_errors
 async def show_decision_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask for the reason of an approval or a rejection, and tell what it would do."""
-    wanted, decision = request.match_info["id"], request.match_info["decision"]
+    """Show the dialog of an approval or a rejection: what it does, and for what reason."""
+    case_id, decision = request.match_info["id"], request.match_info["decision"]
     message, prospect, waiting = await get_services(request).database.read(
-        lambda reader: _find_message_or_prospect(reader, wanted)
+        lambda reader: _find_message_or_prospect(reader, case_id)
     )
     if decision not in REVIEW_DECISIONS or (message is None and prospect is None):
-        raise NotFound(f"There is nothing to {decision} in {wanted}.")
+        raise NotFound(f"There is nothing to {decision} in {case_id}.")
     if message is not None:
         return render_piece(
             request,
@@ -132,78 +132,78 @@ async def show_decision_dialog(request: web.Request) -> web.StreamResponse:
 
 
 def _find_message_or_prospect(
-    reader: Reader, wanted: str
+    reader: Reader, case_id: str
 ) -> tuple[MessageRecord | None, ProspectRecord | None, int]:
-    """Return the message or the prospect of an id, and how many messages wait for the latter."""
-    prospect = prospects.get_prospect(reader, wanted)
+    """Return the message or prospect of an id, and how many messages wait for the prospect."""
+    prospect = prospects.get_prospect(reader, case_id)
     waiting = messages.count_cancellable_messages(reader, prospect.contact) if prospect else 0
-    return messages.get_message(reader, wanted), prospect, waiting
+    return messages.get_message(reader, case_id), prospect, waiting
 
 
-async def _load_review_case(request: web.Request, wanted: str) -> ReviewCase:
-    house, now, who = get_services(request), build_page_context(request).now, request[ACTOR]
-    return await house.database.read(
-        lambda reader: build_review_case(reader, house, wanted, who, now)
+async def _load_review_case(request: web.Request, case_id: str) -> ReviewCase:
+    services, now, who = get_services(request), build_page_context(request).now, request[ACTOR]
+    return await services.database.read(
+        lambda reader: build_review_case(reader, services, case_id, who, now)
     )
 
 
 async def _load_review_queue(request: web.Request) -> ReviewQueueView:
-    house, shell = get_services(request), build_page_context(request)
-    band, now = house.rulesets.compiled.review_band, shell.now
-    found, asked, asked_in_all = await house.database.read(
+    services, page = get_services(request), build_page_context(request)
+    band, now = services.rulesets.compiled.review_band, page.now
+    queue, waiting, waiting_total = await services.database.read(
         lambda reader: (
             review_queries.get_review_queue(reader, MAX_QUEUE_ENTRIES),
             review_queries.list_waiting_prospects(reader, band, now, MAX_QUEUE_ENTRIES),
             review_queries.count_waiting_prospects(reader, band, now),
         )
     )
-    known = shell.may(Scope.PROSPECTS_READ)
+    may_read = page.may(Scope.PROSPECTS_READ)
     return ReviewQueueView(
-        held=_held_entries(found, shell, request[ACTOR]),
-        prospects=_prospect_entries(asked, shell) if known else [],
-        numbers=_number_entries(found, shell) if known else [],
-        held_total=found.message_count,
-        prospects_total=asked_in_all if known else 0,
-        numbers_total=found.number_count if known else 0,
+        held=_held_entries(queue, page, request[ACTOR]),
+        prospects=_prospect_entries(waiting, page) if may_read else [],
+        numbers=_number_entries(queue, page) if may_read else [],
+        held_total=queue.message_count,
+        prospects_total=waiting_total if may_read else 0,
+        numbers_total=queue.number_count if may_read else 0,
     )
 
 
-def _held_entries(found: ReviewQueue, shell: PageContext, who: str) -> list[ReviewQueueEntry]:
+def _held_entries(found: ReviewQueue, page: PageContext, who: str) -> list[ReviewQueueEntry]:
     return [
         ReviewQueueEntry(
             listed.message.id,
             listed.name,
             listed.message.recipient,
-            shell.words.translate(listed.message.sentence),
+            page.words.translate(listed.message.sentence),
             listed.message.changed_at,
-            find_other_reviewer(listed.message, who, shell.now),
+            find_other_reviewer(listed.message, who, page.now),
         )
         for listed in found.messages
     ]
 
 
 def _prospect_entries(
-    found: Iterable[WaitingProspect], shell: PageContext
+    found: Iterable[WaitingProspect], page: PageContext
 ) -> list[ReviewQueueEntry]:
     return [
         ReviewQueueEntry(
             each.prospect.id,
             each.prospect.name,
             each.prospect.phone,
-            shell.words.translate(each.sentence),
+            page.words.translate(each.sentence),
             each.since,
         )
         for each in found
     ]
 
 
-def _number_entries(found: ReviewQueue, shell: PageContext) -> list[ReviewQueueEntry]:
+def _number_entries(found: ReviewQueue, page: PageContext) -> list[ReviewQueueEntry]:
     return [
         ReviewQueueEntry(
             prospect.id,
             prospect.name,
             prospect.phone,
-            shell.words(get_unsettled_reason_key(prospect)),
+            page.words(get_unsettled_reason_key(prospect)),
             prospect.created_at,
         )
         for prospect in found.numbers

@@ -34,7 +34,7 @@ from storage.tx import Reader
 
 @dataclass(frozen=True, slots=True)
 class ContactProfile:
-    """What is known of one person: who they are, whether we may write, what was said."""
+    """What is known of one contact: prospect, permission with its proof, evidence, conversation."""
 
     contact: str
     prospect: ProspectRecord | None
@@ -47,10 +47,10 @@ class ContactProfile:
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """A message or a prospect that waits for a person's word, or a number that no check can settle.
+    """A message or a prospect that waits for a decision, or a number that no check can settle.
 
-    `asked`: the word is wanted on the prospect itself. `taken_by` is somebody else who looks at it
-    until `taken_until`.
+    `awaits_decision` says that the decision is on the prospect itself. `taken_by` is another
+    reviewer, who has the case until `taken_until`.
     """
 
     id: str
@@ -66,19 +66,19 @@ class ReviewCase:
 
     @property
     def name(self) -> str:
-        """Return the person's name; empty where none is known."""
+        """Return the prospect's name; empty if none is known."""
         return self.person.prospect.name if self.person.prospect else ""
 
     @property
     def phone(self) -> str:
-        """Return the number that it is about."""
+        """Return the phone number of the case."""
         if self.message is not None:
             return self.message.recipient
         return self.person.prospect.phone if self.person.prospect else ""
 
     @property
     def number_reason(self) -> str:
-        """Return the key of why a number waits; the others say it in the server's own sentence."""
+        """Return the key of the reason why a number waits; empty for a case with a `reason`."""
         prospect = self.person.prospect
         return (
             get_unsettled_reason_key(prospect)
@@ -103,28 +103,30 @@ def build_contact_profile(reader: Reader, contact: str, now: datetime) -> Contac
 
 
 def build_review_case(
-    reader: Reader, house: HttpServices, case_id: str, who: str, now: datetime
+    reader: Reader, services: HttpServices, case_id: str, who: str, now: datetime
 ) -> ReviewCase:
     """Return a case by the id of its message or its prospect; raise :class:`NotFound`."""
     message = messages.get_message(reader, case_id)
     if message is not None:
-        return _case_from_message(reader, house.rulesets.gate.ruleset, message, who, now)
+        return _case_from_message(reader, services.rulesets.gate.ruleset, message, who, now)
     prospect = prospects.get_prospect(reader, case_id)
     if prospect is None:
         raise NotFound(f"There is no case {case_id}.", hint="It may have been decided already.")
-    return _case_from_prospect(reader, house.rulesets.compiled, prospect, now)
+    return _case_from_prospect(reader, services.rulesets.compiled, prospect, now)
 
 
 def _case_from_message(
     reader: Reader, ruleset: Ruleset, message: MessageRecord, who: str, now: datetime
 ) -> ReviewCase:
-    looks = decisions.list_message_decisions(reader, message.id)
+    judgements = decisions.list_message_decisions(reader, message.id)
     other = find_other_reviewer(message, who, now)
     return ReviewCase(
         id=message.id,
         person=build_contact_profile(reader, message.contact, now),
         message=message,
-        verdict=verdict_view.build_verdict_view(looks[-1].document, ruleset) if looks else None,
+        verdict=verdict_view.build_verdict_view(judgements[-1].document, ruleset)
+        if judgements
+        else None,
         reason=message.sentence,
         since=message.changed_at,
         open=message.state in REVIEWABLE_STATES,
@@ -135,19 +137,19 @@ def _case_from_message(
 
 
 def _case_from_prospect(
-    reader: Reader, judges: CompiledRulesets, prospect: ProspectRecord, now: datetime
+    reader: Reader, rulesets: CompiledRulesets, prospect: ProspectRecord, now: datetime
 ) -> ReviewCase:
     unsettled = prospect.validation in CHECKABLE_STATES
     waiting = (
         None
         if unsettled
-        else review_queries.get_waiting_prospect(reader, prospect, judges.review_band, now)
+        else review_queries.get_waiting_prospect(reader, prospect, rulesets.review_band, now)
     )
     return ReviewCase(
         id=prospect.id,
         person=build_contact_profile(reader, prospect.contact, now),
         message=None,
-        verdict=build_prospect_score_view(prospect, judges.score.ruleset),
+        verdict=build_prospect_score_view(prospect, rulesets.score.ruleset),
         reason=waiting.sentence if waiting else "",
         since=waiting.since if waiting else prospect.created_at,
         open=unsettled or waiting is not None,
@@ -158,18 +160,18 @@ def _case_from_prospect(
 
 
 def build_prospect_score_view(prospect: ProspectRecord, ruleset: Ruleset) -> VerdictView | None:
-    """Return a prospect's score with its points; None before it was computed."""
+    """Return a prospect's score with its points; None before the first scoring."""
     document = json.loads(prospect.score_explanation or "null")
     return verdict_view.build_score_view(document, ruleset) if document else None
 
 
 def get_unsettled_reason_key(prospect: ProspectRecord) -> str:
-    """Return the key of why a number waits for a person."""
-    asked = prospect.check_attempts >= review_queries.MAX_UNKNOWN_ANSWERS
-    return "review.why.still_unknown" if asked else "review.why.landline"
+    """Return the key of the reason why a number waits for a person."""
+    checked = prospect.check_attempts >= review_queries.MAX_UNKNOWN_ANSWERS
+    return "review.why.still_unknown" if checked else "review.why.landline"
 
 
 def find_other_reviewer(message: MessageRecord, who: str, now: datetime) -> str:
-    """Return who else looks at a message just now; empty where nobody does."""
+    """Return who else has taken a message for review; empty if nobody has."""
     leased = message.lease_until is not None and message.lease_until > now
     return message.taken_by or "" if leased and message.taken_by != who else ""

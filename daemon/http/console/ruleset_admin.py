@@ -54,10 +54,10 @@ _MAX_DISAGREEMENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class RulesetAdminView:
-    """What a keeper of the rules sees: what is live or waits, and what may be done about it.
+    """The state of the rules: what is live, what waits, and what may be done about it.
 
-    `changes` are those that wait, and `keepers` who may accept them, by name. `closed` says why
-    nothing can be changed by form, and is None where it can.
+    `changes` are those that wait, `approvers` the names of those who may accept them.
+    `edit_error` says why nothing can be changed by form; None if it can.
     """
 
     state: RulesetStatus
@@ -71,14 +71,14 @@ class RulesetAdminView:
 
 
 def build_ruleset_admin_view(
-    reader: Reader, desk: RulesetService, settings: RulesSettings
+    reader: Reader, service: RulesetService, settings: RulesSettings
 ) -> RulesetAdminView:
-    """Return the desk as it stands."""
-    state = desk.get_status()
+    """Return the state of the rules for the page."""
+    state = service.get_status()
     shadow = state.shadow.hash if state.shadow else None
     return RulesetAdminView(
         state=state,
-        changes=desk.get_pending_changes(),
+        changes=service.get_pending_changes(),
         approvers=list_rule_approvers(reader),
         edit_error=_find_edit_error(settings),
         history=rulesets.list_activations(reader, _MAX_HISTORY),
@@ -93,12 +93,12 @@ def build_ruleset_admin_view(
 @routes.get("/pieces/rules/accept")
 @render_errors
 async def show_accept_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask whether the rules that wait are to go live."""
-    desk = get_services(request).ruleset_service
-    waiting = desk.get_status().waiting
+    """Show the dialog that accepts the rules that wait."""
+    service = get_services(request).ruleset_service
+    waiting = service.get_status().waiting
     if waiting is None:
         raise NotFound("No rules wait to be accepted.")
-    changes = desk.get_pending_changes()
+    changes = service.get_pending_changes()
     return render_piece(
         request,
         "pieces/rules_accept.html",
@@ -111,21 +111,24 @@ async def show_accept_dialog(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/rules/rollback/{hash}")
 @render_errors
 async def show_rollback_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask whether earlier rules are to be in force again."""
-    wanted = request.match_info["hash"]
+    """Show the dialog that puts earlier rules in force again."""
+    prefix = request.match_info["hash"]
     found = await get_services(request).database.read(
-        lambda reader: rulesets.find_rulesets(reader, wanted, 1)
+        lambda reader: rulesets.find_rulesets(reader, prefix, 1)
     )
     if not found:
-        raise NotFound(f"No rules of the hash {wanted} were ever live.")
+        raise NotFound(f"No rules of the hash {prefix} were ever live.")
     return render_piece(request, "pieces/rules_rollback.html", stored=found[0])
 
 
 def list_rule_approvers(reader: Reader) -> list[str]:
-    """Return who may accept rules, by name."""
-    keeping = {str(role) for role, scopes in ROLE_SCOPES.items() if Scope.RULES_WRITE in scopes}
-    everybody = users.list_users(reader)
-    return [each.name for each in everybody if each.role in keeping and not each.disabled_at]
+    """Return the names of those who may accept rules."""
+    roles = {str(role) for role, scopes in ROLE_SCOPES.items() if Scope.RULES_WRITE in scopes}
+    return [
+        each.name
+        for each in users.list_users(reader)
+        if each.role in roles and not each.disabled_at
+    ]
 
 
 def _find_edit_error(settings: RulesSettings) -> LeadMasterError | None:
@@ -137,7 +140,7 @@ def _find_edit_error(settings: RulesSettings) -> LeadMasterError | None:
 
 
 class RuleChangeQuery(RequestQuery, frozen=True):
-    """What is to be changed, and its numbers as they were typed."""
+    """The number to change, and the values as they were typed."""
 
     target: str
     value: str = ""
@@ -149,7 +152,7 @@ class RuleChangeQuery(RequestQuery, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RuleChangeField:
-    """One number of the form: where it may lie, what was typed, and why it can't be that."""
+    """One number of the form: its bounds, what was typed, and why that is not possible."""
 
     number: EditableNumber
     typed: str
@@ -158,7 +161,7 @@ class RuleChangeField:
 
 @dataclass(frozen=True, slots=True)
 class RuleChangeForm:
-    """What is asked. `in_force` is the value that is live, where the folder says another."""
+    """The form. `in_force` is the live value, where the file in the folder has another one."""
 
     target: str
     amendment: RulesetEdit
@@ -169,13 +172,13 @@ class RuleChangeForm:
 
     @property
     def first_invalid_field(self) -> str:
-        """The name of the first number that can't be taken; empty where all can."""
+        """Return the name of the first number that is not possible; empty if all are."""
         return next((name for name, field in self.fields.items() if field.problem), "")
 
 
 @dataclass(frozen=True, slots=True)
 class RuleChangePreviewView:
-    """What a change would bring, ready to be confirmed: `value` is what is sent then, as JSON."""
+    """What a change would bring; `value` is what is sent to confirm it, as JSON."""
 
     found: RuleChangePreview
     report: BacktestReport
@@ -187,7 +190,7 @@ class RuleChangePreviewView:
 @routes.get("/pieces/rules/change/{target}")
 @render_errors
 async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask what a number is to be."""
+    """Show the dialog that changes a number of the rules."""
     target = request.match_info["target"]
     amendment = parse_rule_edit(target, 0)
     try:
@@ -202,21 +205,21 @@ async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/rules/preview")
 @render_errors
 async def show_rule_change_preview(request: web.Request) -> web.StreamResponse:
-    """Show who would flip, by name, before anything is written; or what can't be, by its field."""
-    asked = read_query(request, RuleChangeQuery)
-    amendment = parse_rule_edit(asked.target, 0)
+    """Show whose verdict a change would flip, before it is written, or which field is wrong."""
+    query = read_query(request, RuleChangeQuery)
+    amendment = parse_rule_edit(query.target, 0)
     preview: RuleChangePreviewView | None = None
     form: RuleChangeForm | None = None
     problem: LeadMasterError | None = None
     try:
         found = await get_services(request).ruleset_service.find_editable(amendment)
-        typed = {number.name: getattr(asked, number.name) for number in found.numbers}
+        typed = {number.name: getattr(query, number.name) for number in found.numbers}
         given = {name: _parse_number(text) for name, text in typed.items()}
         refused = found.find_errors(given)
-        form = _build_form(request, asked.target, amendment, found, typed, refused)
+        form = _build_form(request, query.target, amendment, found, typed, refused)
         if not refused:
             preview = await _build_preview(
-                request, parse_rule_edit(asked.target, found.value_from_numbers(given))
+                request, parse_rule_edit(query.target, found.value_from_numbers(given))
             )
     except LeadMasterError as error:
         problem = error
@@ -246,14 +249,14 @@ def _render_preview(
 
 
 async def _build_preview(request: web.Request, amendment: RulesetEdit) -> RuleChangePreviewView:
-    house = get_services(request)
-    found = await house.ruleset_service.preview_change(amendment)
+    services = get_services(request)
+    found = await services.ruleset_service.preview_change(amendment)
     report = await backtest_change(request, found)
     return RuleChangePreviewView(
         found=found,
         report=report,
         people=_distinct_flips(report.examples),
-        approvers=await house.database.read(list_rule_approvers),
+        approvers=await services.database.read(list_rule_approvers),
         value=msgspec.json.encode(value_to_json(amendment.value)).decode(),
     )
 
@@ -266,8 +269,8 @@ def _build_form(
     typed: Mapping[str, str],
     refused: Mapping[str, str],
 ) -> RuleChangeForm:
-    book = get_services(request).rulesets
-    live = (book.gate if amendment.kind is RuleFormat.GATE else book.score).ruleset
+    active = get_services(request).rulesets
+    live = (active.gate if amendment.kind is RuleFormat.GATE else active.score).ruleset
     reasons = {rule.id: rule.reason for rule in live.scores}
     return RuleChangeForm(
         target=target,
@@ -283,7 +286,7 @@ def _build_form(
 
 
 def _format_live_value(live: Ruleset, amendment: RulesetEdit, value: int | RampEnds) -> str:
-    """Return what is live where it is not what the folder says; empty where that is the same."""
+    """Return the live value, if the file in the folder has another one; else an empty text."""
     try:
         now = find_editable_value(live, amendment.section, amendment.name).value
     except EditNotAllowed:
@@ -300,5 +303,5 @@ def _parse_number(text: str) -> float | None:
 
 
 def _distinct_flips(found: Iterable[VerdictFlip]) -> list[VerdictFlip]:
-    """Return each person once for each way they flip: a message is judged twice at least."""
+    """Return each prospect once for each kind of flip: a message is judged at least twice."""
     return list({(flip.prospect, flip.before, flip.after): flip for flip in found}.values())

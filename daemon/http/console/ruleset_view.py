@@ -40,7 +40,7 @@ _MINUTES_PER_HOUR: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """One rule. `effect` is empty for one that counts points; `source` are its lines in the file.
+    """One rule. `effect` is empty for a rule that counts points; `source` is its text in the file.
 
     `ramp` are both of its ends: points, and the value of its fact. `then` is where a routed message
     goes, or until when one waits, as the file writes it.
@@ -59,7 +59,7 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True)
 class WindowView:
-    """A window: its days as runs (first and last, Monday is 0), and its times of day."""
+    """A time window: ranges of days (first and last, Monday is 0), and times of day."""
 
     name: str
     runs: list[tuple[int, int]]
@@ -70,18 +70,17 @@ class WindowView:
 
 @dataclass(frozen=True, slots=True)
 class ExampleView:
-    """An example beside the rules: what is given, and what is expected."""
+    """An example of the rules: the facts given and the verdict expected."""
 
     name: str
     given: str
     verdict: str
     severity: Severity
     expected: str
-    place: str
 
 
 def build_rule_views(ruleset: Ruleset) -> list[RuleView]:
-    """Return every rule: vetoes as the file has them, then what counts points."""
+    """Return every rule: vetoes in the order of the file, then scores."""
     texts = {source.path: source.text for source in ruleset.sources}
     return [
         *(_build_veto_view(veto, texts) for veto in ruleset.vetoes),
@@ -95,7 +94,7 @@ def build_window_views(ruleset: Ruleset) -> list[WindowView]:
 
 
 def build_example_views(ruleset: Ruleset) -> list[ExampleView]:
-    """Return the examples that stand beside the rules."""
+    """Return the examples of a set."""
     return [_build_example_view(example) for example in ruleset.examples]
 
 
@@ -142,7 +141,7 @@ def _format_signed(points: int) -> str:
 
 
 def extract_rule_source(text: str, place: SourceLocation) -> str:
-    """Return the lines of the rule that begins at a place: up to the next one as far out."""
+    """Return the lines of the rule at a place: up to the next line that is indented no deeper."""
     lines = text.splitlines()[max(0, place.line - 1) :]
     if not lines:
         return ""
@@ -189,12 +188,11 @@ def _build_example_view(example: RuleExample) -> ExampleView:
         verdict=verdict,
         severity=VERDICT_SEVERITY.get(verdict, Severity.OFF),
         expected=_format_facts(rest),
-        place=shorten_place(str(example.place)),
     )
 
 
 def _format_facts(values: Mapping[str, object]) -> str:
-    """Return facts as a person writes them: one after the other, no braces around."""
+    """Return facts as `name: value`, separated by commas."""
     return ", ".join(f"{name}: {_format_fact(value)}" for name, value in values.items())
 
 
@@ -210,7 +208,7 @@ LONG_FIRING_PERIOD: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class RulesetView:
-    """One set in force: where it comes from, since when, and everything that it says."""
+    """One set in force: its files, since when it is live, and all its rules."""
 
     kind: str
     hash: str
@@ -228,7 +226,7 @@ class RulesetView:
 
 @dataclass(frozen=True, slots=True)
 class FiringCounts:
-    """How often each rule fired: the gate's on messages, the score's on prospects as of now."""
+    """How often each rule fired: those of the gate on messages, those of the score on prospects."""
 
     gate: Mapping[str, RuleFirings]
     score: Mapping[str, int]
@@ -237,24 +235,24 @@ class FiringCounts:
 @routes.get("/rules")
 @render_errors
 async def show_rules_page(request: web.Request) -> web.StreamResponse:
-    """Show what is in force."""
-    house, now = get_services(request), build_page_context(request).now
-    judges = house.rulesets.compiled
+    """Show the rules in force."""
+    services, now = get_services(request), build_page_context(request).now
+    compiled = services.rulesets.compiled
 
-    settings = house.settings.rules
+    settings = services.settings.rules
 
     def read(reader: Reader) -> tuple[list[RulesetView], FiringCounts, RulesetAdminView]:
         views = [
-            _build_ruleset_view(reader, "gate", judges.gate),
-            _build_ruleset_view(reader, "score", judges.score),
+            _build_ruleset_view(reader, "gate", compiled.gate),
+            _build_ruleset_view(reader, "score", compiled.score),
         ]
         gate = console_queries.count_gate_rule_firings(
             reader, lately=now - SHORT_FIRING_PERIOD, longer=now - LONG_FIRING_PERIOD
         )
         counts = FiringCounts(gate, console_queries.count_score_rule_firings(reader))
-        return views, counts, build_ruleset_admin_view(reader, house.ruleset_service, settings)
+        return views, counts, build_ruleset_admin_view(reader, services.ruleset_service, settings)
 
-    views, counts, admin = await house.database.read(read)
+    views, counts, admin = await services.database.read(read)
     return await render_page(
         request,
         "rules.html",
@@ -267,12 +265,12 @@ async def show_rules_page(request: web.Request) -> web.StreamResponse:
     )
 
 
-def _build_ruleset_view(reader: Reader, kind: str, judge: RuleEvaluator) -> RulesetView:
-    ruleset = judge.ruleset
+def _build_ruleset_view(reader: Reader, kind: str, evaluator: RuleEvaluator) -> RulesetView:
+    ruleset = evaluator.ruleset
     return RulesetView(
         kind=kind,
         hash=ruleset.hash,
-        engine=judge.engine,
+        engine=evaluator.engine,
         files=[shorten_place(path) for path in ruleset.files],
         live=rulesets.get_latest_activation(reader, str(ruleset.format)),
         base=str(ruleset.base),

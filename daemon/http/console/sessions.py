@@ -25,12 +25,12 @@ from storage import console_queries, evaluation_context, sessions
 from storage.tx import Reader
 
 MAX_DOTS = 10
-"""A larger budget is shown in figures: nobody counts forty dots."""
+"""A larger budget is shown as a figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewChatBudget:
-    """New chats of one number in the rolling day; `whose` is the number, or the session's name."""
+    """New chats of a number in 24 hours; `key` is the number, or the session's name before that."""
 
     key: str
     left: int
@@ -38,38 +38,38 @@ class NewChatBudget:
 
     @property
     def dots(self) -> list[bool] | None:
-        """Return a dot for each new chat, True while it is left; None where they are too many."""
+        """Return a dot for each new chat, True if it is left; None if there are too many."""
         if not 0 < self.total <= MAX_DOTS:
             return None
-        return [place < self.left for place in range(self.total)]
+        return [index < self.left for index in range(self.total)]
 
 
 def build_new_chat_budget(
-    reader: Reader, house: HttpServices, session: str, now: datetime
+    reader: Reader, services: HttpServices, session: str, now: datetime
 ) -> NewChatBudget:
     """Return the budget of a session's number."""
-    pacing = Pacing(house.settings.pacing)
+    pacing = Pacing(services.settings.pacing)
     standing = evaluation_context.read_session_context(reader, session, now)
     left = pacing.count_new_chats_left(reader, standing, now)
     return NewChatBudget(get_budget_key(standing), left, pacing.get_new_chat_budget(standing, now))
 
 
 def list_open_budgets(
-    reader: Reader, house: HttpServices, views: list[SessionView], now: datetime
+    reader: Reader, services: HttpServices, views: list[SessionView], now: datetime
 ) -> list[NewChatBudget]:
-    """Return a budget for each number that can begin chats now, each number once."""
+    """Return the budget of each number that can begin chats now, each number once."""
     ready = [view.name for view in views if view.ready and view.sending is SendingState.ALL]
-    found = (build_new_chat_budget(reader, house, name, now) for name in ready)
+    found = (build_new_chat_budget(reader, services, name, now) for name in ready)
     return list({each.key: each for each in found}.values())
 
 
 _QUIET_ZONE_MODULES = 3
-"""Light modules around the code; the card's own white is the rest of the quiet zone."""
+"""Light modules around the code; the card's padding is the rest of the quiet zone."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairingCode:
-    """A code on show. `seconds_left` and `valid_seconds` are those of the watch on the wall."""
+    """A pairing code. The seconds are real ones, whatever the daemon's clock does."""
 
     picture: Markup
     index: int
@@ -79,7 +79,7 @@ class PairingCode:
 
 
 def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> PairingCode:
-    """Return a code as the page shows it; `rate` is how fast the house's clock goes."""
+    """Return a code as the page shows it; `rate` is how fast the daemon's clock runs."""
     drawn = segno.make(shown.code, error="l", micro=False)
     svg = drawn.svg_inline(border=_QUIET_ZONE_MODULES, omitsize=True, svgclass="qr", lineclass=None)
     left = (shown.expires_at - now).total_seconds() / rate
@@ -96,18 +96,18 @@ def build_pairing_code(shown: SessionQrShown, now: datetime, rate: float) -> Pai
 routes = web.RouteTableDef()
 
 SESSION_ACTIONS = frozenset({"stop", "restart", "logout", "delete"})
-"""Orders whose consequence is told before they are carried out."""
+"""Actions that a dialog asks about first."""
 LINKING_STATES = frozenset(
     {ConnectionState.PAIRING, ConnectionState.CONNECTING, ConnectionState.SYNCING}
 )
 _MAX_TIMELINE_ENTRIES = 60
 BAN_LOOKBACK = timedelta(hours=72)
-"""What is looked back on when a number is banned."""
+"""The period before a ban of which the page shows the activity."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCard:
-    """One session as its card shows it; `code` is there for those who may pair."""
+    """One session as its card shows it; `pairing_code` is None for those who may not pair."""
 
     view: SessionView
     budget: NewChatBudget
@@ -116,16 +116,16 @@ class SessionCard:
 
 
 async def build_session_card(request: web.Request, view: SessionView) -> SessionCard:
-    """Return a session's card for whoever asks."""
-    house, shell = get_services(request), build_page_context(request)
-    budget = await house.database.read(
-        lambda reader: build_new_chat_budget(reader, house, view.name, shell.now)
+    """Return the card of a session."""
+    services, page = get_services(request), build_page_context(request)
+    budget = await services.database.read(
+        lambda reader: build_new_chat_budget(reader, services, view.name, page.now)
     )
-    shown = house.sessions.qr(view.name) if shell.may(Scope.SESSIONS_PAIR) else None
-    rate = house.settings.clock.rate if house.settings.clock.start else 1.0
-    code = build_pairing_code(shown, shell.now, rate) if shown else None
-    fresh = view.phone_seen_at is None
-    return SessionCard(view, budget, code, is_linking=view.state in LINKING_STATES and fresh)
+    qr_code = services.sessions.qr(view.name) if page.may(Scope.SESSIONS_PAIR) else None
+    rate = services.settings.clock.effective_rate
+    code = build_pairing_code(qr_code, page.now, rate) if qr_code else None
+    never_seen = view.phone_seen_at is None
+    return SessionCard(view, budget, code, is_linking=view.state in LINKING_STATES and never_seen)
 
 
 @routes.get("/sessions")
@@ -140,17 +140,17 @@ async def show_sessions_page(request: web.Request) -> web.StreamResponse:
 @routes.get("/sessions/{name}")
 @render_errors
 async def show_session_page(request: web.Request) -> web.StreamResponse:
-    """Show one session with its story; of a banned one, all that helps to end the ban well."""
-    house, name = get_services(request), request.match_info["name"]
-    card = await build_session_card(request, house.sessions.view(name))
-    waiting = await house.database.read(
+    """Show one session with its timeline and, if it is banned, what led to that and what to do."""
+    services, name = get_services(request), request.match_info["name"]
+    card = await build_session_card(request, services.sessions.view(name))
+    waiting = await services.database.read(
         lambda r: console_queries.count_session_messages(r, name, CANCELLABLE_STATES)
     )
-    open_chats = await house.database.read(
+    open_chats = await services.database.read(
         lambda r: console_queries.count_unanswered_contacts(r, session=name)
     )
     since = build_page_context(request).now - BAN_LOOKBACK
-    lately = await house.database.read(
+    lately = await services.database.read(
         lambda r: console_queries.get_session_activity(r, name, since)
     )
     return await render_page(
@@ -158,7 +158,7 @@ async def show_session_page(request: web.Request) -> web.StreamResponse:
         "session.html",
         active_page="sessions",
         card=card,
-        timeline=await _load_session_timeline(house, name),
+        timeline=await _load_session_timeline(services, name),
         waiting=waiting,
         open_chats=open_chats,
         lately=lately,
@@ -166,26 +166,28 @@ async def show_session_page(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _load_session_timeline(house: HttpServices, name: str) -> list[timeline.TimelineEntry]:
-    entries = await house.database.read(lambda reader: sessions.list_session_history(reader, name))
+async def _load_session_timeline(services: HttpServices, name: str) -> list[timeline.TimelineEntry]:
+    entries = await services.database.read(
+        lambda reader: sessions.list_session_history(reader, name)
+    )
     return timeline.build_session_timeline(entries[-_MAX_TIMELINE_ENTRIES:])
 
 
 @routes.get("/pieces/sessions/new")
 @render_errors
 async def show_new_session_dialog(request: web.Request) -> web.StreamResponse:
-    """Ask what a new session is called and how it reaches WhatsApp."""
-    house = get_services(request)
-    found = house.plugins.channels()
-    channels = sorted(found, key=lambda name: (not found[name].connects, name))
-    zone = house.settings.daemon.time_zone
+    """Show the dialog that adds a session."""
+    services = get_services(request)
+    known = services.plugins.channels()
+    channels = sorted(known, key=lambda name: (not known[name].connects, name))
+    zone = services.settings.daemon.time_zone
     return render_piece(request, "pieces/new_session.html", channels=channels, time_zone=zone)
 
 
 @routes.get("/pieces/sessions/{name}")
 @render_errors
 async def show_session_card(request: web.Request) -> web.StreamResponse:
-    """Show one session's card as it is now."""
+    """Show the card of a session, to be refreshed."""
     view = get_services(request).sessions.view(request.match_info["name"])
     return render_piece(
         request, "pieces/session_card.html", card=await build_session_card(request, view)
@@ -195,26 +197,28 @@ async def show_session_card(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/sessions/{name}/timeline")
 @render_errors
 async def show_session_timeline(request: web.Request) -> web.StreamResponse:
-    """Show what happened to one session, as of now."""
-    house, name = get_services(request), request.match_info["name"]
+    """Show the timeline of a session, to be refreshed."""
+    services, name = get_services(request), request.match_info["name"]
     return render_piece(
-        request, "pieces/session_timeline.html", timeline=await _load_session_timeline(house, name)
+        request,
+        "pieces/session_timeline.html",
+        timeline=await _load_session_timeline(services, name),
     )
 
 
 @routes.get("/pieces/sessions/{name}/{action}")
 @render_errors
 async def show_session_action_dialog(request: web.Request) -> web.StreamResponse:
-    """Tell what an order would do, in numbers, before it is given."""
-    house, name = get_services(request), request.match_info["name"]
+    """Show the dialog of an action: what it would do, with the number of messages concerned."""
+    services, name = get_services(request), request.match_info["name"]
     action = request.match_info["action"]
     if action not in SESSION_ACTIONS:
         raise NotFound(f"There is no action {action}.")
-    view = house.sessions.view(name)
-    waiting = await house.database.read(
+    view = services.sessions.view(name)
+    waiting = await services.database.read(
         lambda r: console_queries.count_session_messages(r, name, CANCELLABLE_STATES)
     )
-    sending = await house.database.read(
+    sending = await services.database.read(
         lambda r: console_queries.count_session_messages(r, name, (MessageState.SENDING,))
     )
     return render_piece(

@@ -16,16 +16,16 @@ routes = web.RouteTableDef()
 
 @routes.get("/sign-in")
 async def show_sign_in_page(request: web.Request) -> web.StreamResponse:
-    """Ask for name and password; a link's secret behind the # is spent without asking."""
+    """Show the form for name and password; its script signs in at once by a link's secret."""
     ended, back = "ended" in request.query, _get_safe_path(request.query.get("back", "/"))
     return render_signed_out_page(request, "sign_in.html", ended=ended, back=back)
 
 
 @web.middleware
 async def redirect_to_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Lead a browser that asks for a page, and is nobody's, to where it can sign in.
+    """Redirect a browser that asks for a page without a sign-in to the sign-in page.
 
-    Stands outside `authenticated`. Programs, and whoever asks for data, get the refusal.
+    Wraps the authentication. Requests of programs and scripts get the error itself.
     """
     try:
         return await handler(request)
@@ -36,11 +36,13 @@ async def redirect_to_sign_in(request: web.Request, handler: Handler) -> web.Str
 
 
 def _accepts_page(request: web.Request) -> bool:
-    accepts = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
-    return accepts and not request.path.startswith("/v1/") and "HX-Request" not in request.headers
+    wants_html = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+    return (
+        wants_html and not request.path.startswith("/v1/") and "HX-Request" not in request.headers
+    )
 
 
 def _get_safe_path(path: str) -> str:
-    """Return a path of ours to go back to; the first page for anything that leads elsewhere."""
-    harmless = path.startswith("/") and not path.startswith(("//", "/\\", "/sign-in"))
-    return path if harmless else "/"
+    """Return the path to go back to; the first page for anything outside of the console."""
+    is_own = path.startswith("/") and not path.startswith(("//", "/\\", "/sign-in"))
+    return path if is_own else "/"

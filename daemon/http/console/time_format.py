@@ -16,11 +16,11 @@ _UNITS = (
     (timedelta(minutes=1), "minutes"),
 )
 NOW_LIMIT = timedelta(seconds=45)
-"""Nearer than this is `now`: nobody counts such seconds, and a ring does where they count."""
+"""Nearer than this is `now`; where seconds matter there is a countdown."""
 
 
 def parse_zone(name: str, default: ZoneInfo) -> ZoneInfo:
-    """Return the zone that a browser tells of; the house's own where it is none that is known."""
+    """Return the zone that a browser has sent; the default for an unknown name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -32,26 +32,26 @@ def format_relative(at: datetime, now: datetime, words: Language) -> str:
     distance = abs(at - now)
     if distance < NOW_LIMIT:
         return words("time.now")
-    way = "in" if at > now else "ago"
-    step, unit = next((each for each in _UNITS if distance >= each[0]), _UNITS[-1])
-    return words(f"time.{way}.{unit}", n=max(1, distance // step))
+    direction = "in" if at > now else "ago"
+    size, unit = next((each for each in _UNITS if distance >= each[0]), _UNITS[-1])
+    return words(f"time.{direction}.{unit}", n=max(1, distance // size))
 
 
 def format_exact(at: datetime, zone: ZoneInfo) -> str:
-    """Return the whole moment in one zone's time, and whose time that is."""
+    """Return date and time in a zone, with the zone's city."""
     return (
         f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key.rpartition('/')[2].replace('_', ' ')}"
     )
 
 
 def format_time_of_day(at: datetime, now: datetime, zone: ZoneInfo) -> str:
-    """Return the time of day; the day before it where it is another one."""
-    there, here = at.astimezone(zone), now.astimezone(zone)
-    return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M}"
+    """Return the time of day; with the date if it is not today."""
+    local, local_now = at.astimezone(zone), now.astimezone(zone)
+    return f"{local:%H:%M}" if local.date() == local_now.date() else f"{local:%Y-%m-%d %H:%M}"
 
 
 def render_time_element(at: datetime, now: datetime, zone: ZoneInfo, words: Language) -> Markup:
-    """Return a `<time>` that the page keeps up to date."""
+    """Return a `<time>` element, which a script keeps up to date."""
     return Markup('<time datetime="{}" title="{}" data-relative>{}</time>').format(
         at.isoformat(timespec="milliseconds"),
         format_exact(at, zone),

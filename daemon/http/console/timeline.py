@@ -29,15 +29,14 @@ from storage.tx import Reader
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened. `key` names its word; `sentence` is the server's; `quote` theirs.
+    """One thing that happened. `key` names its word; `quote` is what a person said or wrote.
 
-    `path` is where more of it stands; `score` is what a prospect had from here on.
+    `path` is the page with more of it; `score` is the prospect's score from then on.
     """
 
     at: datetime
     severity: Severity
     key: str
-    state: str
     sentence: str = ""
     who: str = ""
     quote: str = ""
@@ -48,34 +47,33 @@ class TimelineEntry:
 def build_message_timeline(
     history: Sequence[Mapping[str, Any]], answers: Sequence[InboundRecord]
 ) -> list[TimelineEntry]:
-    """Return a message's life, oldest first, with what they wrote after it was asked for."""
+    """Return a message's history, oldest first, with what the contact wrote after it."""
     moves = [
         TimelineEntry(
             at=parse_timestamp(row["at"]),
             severity=severity.MESSAGE_SEVERITY[MessageState(row["state"])],
             key=f"message.{row['state']}",
-            state=row["state"],
             sentence=row["sentence"],
             who=row["who"],
         )
         for row in history
     ]
-    begun = moves[0].at if moves else None
-    theirs = [
-        TimelineEntry(each.at, Severity.READY, "timeline.answered", each.request, quote=each.text)
+    first_at = moves[0].at if moves else None
+    replies = [
+        TimelineEntry(each.at, Severity.READY, "timeline.answered", quote=each.text)
         for each in answers
-        if begun is not None and each.at >= begun and not each.own
+        if first_at is not None and each.at >= first_at and not each.own
     ]
-    return sorted([*moves, *theirs], key=lambda beat: beat.at)
+    return sorted([*moves, *replies], key=lambda entry: entry.at)
 
 
 def build_session_timeline(entries: Sequence[SessionHistoryEntry]) -> list[TimelineEntry]:
-    """Return a session's life, newest first: what is looked for is what happened last."""
+    """Return a session's history, newest first."""
     return [_entry_from_history(entry) for entry in reversed(entries)]
 
 
 _REGION_KEYS = {"phone": "timeline", "sending": "timeline"}
-"""Where a region's words stand, if not under its own name: in a timeline they say of what."""
+"""Tables of the catalogue for the regions whose own words would not say what they are about."""
 
 
 def _entry_from_history(entry: SessionHistoryEntry) -> TimelineEntry:
@@ -83,7 +81,6 @@ def _entry_from_history(entry: SessionHistoryEntry) -> TimelineEntry:
         at=entry.at,
         severity=_get_region_severity(entry.region, entry.state),
         key=f"{_REGION_KEYS.get(entry.region, entry.region)}.{entry.state}",
-        state=entry.state,
         sentence=_get_history_sentence(entry),
     )
 
@@ -101,10 +98,10 @@ def _get_region_severity(region: str, state: str) -> Severity:
 
 
 def _get_history_sentence(entry: SessionHistoryEntry) -> str:
-    """Return why, where the words hold no moment: a deadline of then would mislead now."""
+    """Return the reason; empty for a sentence with a time in it, which has passed by now."""
     own = STATE_TEXTS[ConnectionState(entry.state)].sentence if entry.region == "connection" else ""
-    said = REASON_SENTENCES.get(entry.reason_code, own)
-    return "" if "{" in said else said
+    sentence = REASON_SENTENCES.get(entry.reason_code, own)
+    return "" if "{" in sentence else sentence
 
 
 AUDIT_SEVERITY: Final = {
@@ -116,14 +113,15 @@ AUDIT_SEVERITY: Final = {
     "approve_prospect": Severity.READY,
     "reject_prospect": Severity.STOPPED,
 }
-"""What people did, where nothing else in the line tells of it."""
+"""Actions of people that no other entry of the timeline shows."""
 _APPROVED_REASON: Final = "approved"
 _SPOKEN_KINDS: Final = frozenset({EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE})
 
 
 def build_prospect_timeline(reader: Reader, prospect: ProspectRecord) -> list[TimelineEntry]:
     """Return everything that happened with a prospect, newest first."""
-    causes_first = [
+    # Causes before effects: entries of the same moment keep this order.
+    entries = [
         *_import_entries(prospect),
         *_evidence_entries(reader, prospect.contact),
         *_score_entries(reader, prospect.id),
@@ -134,7 +132,7 @@ def build_prospect_timeline(reader: Reader, prospect: ProspectRecord) -> list[Ti
         *_inbound_entries(reader, prospect.contact),
         *_audit_entries(reader, prospect),
     ]
-    return sorted(causes_first, key=lambda beat: beat.at)[::-1]
+    return sorted(entries, key=lambda entry: entry.at)[::-1]
 
 
 def _import_entries(prospect: ProspectRecord) -> Iterator[TimelineEntry]:
@@ -143,7 +141,6 @@ def _import_entries(prospect: ProspectRecord) -> Iterator[TimelineEntry]:
             prospect.created_at,
             Severity.OFF,
             "timeline.imported",
-            "imported",
             path=_get_import_path(prospect),
         )
 
@@ -155,17 +152,17 @@ def _get_import_path(prospect: ProspectRecord) -> str:
 def _evidence_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
     for each in reversed(evidence.list_contact_evidence(reader, contact)):
         if each.kind not in _SPOKEN_KINDS:
-            tone, key = (
+            level, key = (
                 evidence_view.get_evidence_severity(each),
                 evidence_view.get_evidence_key(each),
             )
-            yield TimelineEntry(each.at, tone, key, each.value, each.source, quote=each.quote)
+            yield TimelineEntry(each.at, level, key, each.source, quote=each.quote)
 
 
 def _score_entries(reader: Reader, prospect: str) -> Iterator[TimelineEntry]:
     for each in timeline_queries.list_score_changes(reader, prospect):
         yield TimelineEntry(
-            each.at, Severity.OFF, "timeline.scored", "scored", each.sentence, score=each.score
+            each.at, Severity.OFF, "timeline.scored", each.sentence, score=each.score
         )
 
 
@@ -175,7 +172,6 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
             move.at,
             Severity.READY,
             "timeline.approved",
-            _APPROVED_REASON,
             who=move.who,
             quote=move.sentence,
         )
@@ -183,7 +179,6 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
         at=move.at,
         severity=severity.MESSAGE_SEVERITY[move.state],
         key=f"message.{move.state}",
-        state=move.state,
         sentence=move.sentence,
         who=move.who,
         path=f"/messages/{move.message}",
@@ -193,8 +188,8 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
 def _inbound_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
     for each in inbound.list_contact_inbound(reader, contact):
         key = "timeline.typed" if each.own else "timeline.answered"
-        tone = Severity.WAITING if each.own else Severity.READY
-        yield TimelineEntry(each.at, tone, key, each.request, quote=each.text)
+        level = Severity.WAITING if each.own else Severity.READY
+        yield TimelineEntry(each.at, level, key, quote=each.text)
 
 
 def _audit_entries(reader: Reader, prospect: ProspectRecord) -> Iterator[TimelineEntry]:
@@ -212,7 +207,6 @@ def _entry_from_audit(entry: AuditEntry) -> TimelineEntry:
         entry.at,
         AUDIT_SEVERITY[entry.action],
         f"timeline.{entry.action}",
-        entry.action,
         who=entry.who,
         quote=entry.reason,
     )

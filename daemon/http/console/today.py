@@ -33,7 +33,7 @@ ChartPoint = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """One step of the way: its word's key, how many came so far, and its share of the first."""
+    """One step of the funnel: its key, its count, and its share of the first step in percent."""
 
     key: str
     count: int
@@ -42,7 +42,7 @@ class FunnelStep:
 
 @dataclass(frozen=True, slots=True)
 class FunnelChart:
-    """The steps, and the outline of the shape in a box of `width` by `height`."""
+    """The steps, and the outline of the chart in a box of `width` by `height`."""
 
     steps: tuple[FunnelStep, ...]
     outline: str
@@ -51,22 +51,22 @@ class FunnelChart:
 
 
 def build_funnel_chart(found: MessageFunnel) -> FunnelChart:
-    """Return the picture of a day; shares are whole percents of what was asked for."""
+    """Return the funnel of a day as a chart."""
     counts = [(field.name, int(getattr(found, field.name))) for field in fields(found)]
-    most = max(1, *(count for _, count in counts))
+    largest = max(1, *(count for _, count in counts))
     steps = tuple(
         FunnelStep(name, count, round(100 * count / found.asked) if found.asked else 0)
         for name, count in counts
     )
-    heights = [max(_MIN_CHART_HEIGHT, CHART_HEIGHT * step.count / most) for step in steps]
+    heights = [max(_MIN_CHART_HEIGHT, CHART_HEIGHT * step.count / largest) for step in steps]
     return FunnelChart(steps, _build_outline(heights), CHART_STEP_WIDTH * len(steps), CHART_HEIGHT)
 
 
 def _build_outline(heights: list[float]) -> str:
-    """Return the path: along the top from left to right, back along the bottom."""
+    """Return the SVG path: along the top from left to right, back along the bottom."""
     middle = CHART_HEIGHT / 2
     top: list[ChartPoint] = [
-        (place * CHART_STEP_WIDTH, middle - height / 2) for place, height in enumerate(heights)
+        (index * CHART_STEP_WIDTH, middle - height / 2) for index, height in enumerate(heights)
     ]
     top.append((len(heights) * CHART_STEP_WIDTH, top[-1][1]))
     bottom = [(x, CHART_HEIGHT - y) for x, y in reversed(top)]
@@ -74,7 +74,7 @@ def _build_outline(heights: list[float]) -> str:
 
 
 def _build_curve(points: Sequence[ChartPoint]) -> str:
-    """Return a line that leaves and meets each point level."""
+    """Return a curve that is level at each point."""
     parts = [f"{points[0][0]:g} {points[0][1]:.1f}"]
     for (x, y), (next_x, next_y) in pairwise(points):
         half = (x + next_x) / 2
@@ -98,11 +98,11 @@ class TodayView:
 
     @property
     def visible_items(self) -> list[TodoItem]:
-        """Return the lines that the page has room for."""
+        """Return the items that the page has room for."""
         return self.items[:MAX_VISIBLE_ITEMS]
 
     def sentence(self, words: Language, clock: str) -> str:
-        """Return the one sentence; `clock` is when the halt began, where there is one."""
+        """Return the sentence at the top; `clock` is the time at which a halt began."""
         return words(
             "today.sentence",
             can=self._format_capacity(words, clock),
@@ -126,17 +126,19 @@ class TodayView:
         if self.answers.count:
             return words("today.rest.answers", n=self.answers.count)
         return (
-            words("today.rest.lines", n=len(self.items)) if self.items else words("today.rest.no")
+            words("today.rest.items", n=len(self.items)) if self.items else words("today.rest.no")
         )
 
 
-def read_today(reader: Reader, house: HttpServices, midnight: datetime, now: datetime) -> TodayView:
-    """Return the day as it stands in one read."""
-    views = house.sessions.views()
+def read_today(
+    reader: Reader, services: HttpServices, midnight: datetime, now: datetime
+) -> TodayView:
+    """Return everything that the page shows, in one read."""
+    views = services.sessions.views()
     return TodayView(
         halt=halts.get_current_halt(reader),
         views=views,
-        budgets=sessions.list_open_budgets(reader, house, views, now),
+        budgets=sessions.list_open_budgets(reader, services, views, now),
         answers=console_queries.count_unanswered_contacts(reader),
         items=todo.list_todo_items(reader, views),
         funnel=build_funnel_chart(console_queries.get_message_funnel(reader, midnight)),
@@ -144,18 +146,18 @@ def read_today(reader: Reader, house: HttpServices, midnight: datetime, now: dat
 
 
 async def _build_today_values(request: web.Request) -> dict[str, Any]:
-    house, shell = get_services(request), build_page_context(request)
-    now = shell.now
-    midnight = now.astimezone(shell.daemon_zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await house.database.read(lambda reader: read_today(reader, house, midnight, now))
-    clock = shell.time_of_day(today.halt.at) if today.halt else ""
-    return {"today": today, "sentence": today.sentence(shell.words, clock)}
+    services, page = get_services(request), build_page_context(request)
+    now = page.now
+    midnight = now.astimezone(page.daemon_zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = await services.database.read(lambda reader: read_today(reader, services, midnight, now))
+    clock = page.time_of_day(today.halt.at) if today.halt else ""
+    return {"today": today, "sentence": today.sentence(page.words, clock)}
 
 
 @routes.get("/")
 @render_errors
 async def show_today_page(request: web.Request) -> web.StreamResponse:
-    """Show the day."""
+    """Show the page."""
     return await render_page(
         request, "today.html", active_page="today", **await _build_today_values(request)
     )
@@ -164,5 +166,5 @@ async def show_today_page(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/today")
 @render_errors
 async def show_today_piece(request: web.Request) -> web.StreamResponse:
-    """Show what changes of the day."""
+    """Show the content of the page, to be refreshed."""
     return render_piece(request, "pieces/today.html", **await _build_today_values(request))

@@ -20,9 +20,9 @@ MAX_VISIBLE_ITEMS = 6
 
 @dataclass(frozen=True, slots=True)
 class TodoItem:
-    """One thing that waits for a person. `key` names its words, `path` where it is dealt with.
+    """One thing that waits for a person. `key` names its words, `path` the page where to do it.
 
-    `sentence` is the server's own, where it has one.
+    `sentence` is the server's, if there is one.
     """
 
     key: str
@@ -36,7 +36,7 @@ class TodoItem:
 def list_todo_items(reader: Reader, views: list[SessionView]) -> list[TodoItem]:
     """Return everything that waits for a person, oldest first."""
     found = [*_session_items(views), *_message_items(reader)]
-    return sorted(found, key=lambda line: line.since)
+    return sorted(found, key=lambda item: item.since)
 
 
 def _session_items(views: list[SessionView]) -> Iterator[TodoItem]:

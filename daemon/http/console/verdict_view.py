@@ -18,7 +18,7 @@ SCALE_PERCENT: Final = 100.0
 
 @dataclass(frozen=True, slots=True)
 class ScoreThreshold:
-    """From `at` percent of the scale on, the score is called `name`; `points` is that score."""
+    """A band of the score: its name, the points where it begins, and those as percent."""
 
     name: str
     points: int
@@ -27,19 +27,17 @@ class ScoreThreshold:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBar:
-    """Points of one rule, as a bar of the waterfall from `start`, `width` long, in percent."""
+    """Points of one rule as a bar of a waterfall chart: `start` and `width` in percent."""
 
-    rule: str
     reason: str
     points: float
     start: float
     width: float
-    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictObjection:
-    """A veto or an opinion: what it does, why, and whose it is."""
+    """A veto or a plugin's opinion: its effect, its reason, and the rule or plugin."""
 
     rule: str
     effect: str
@@ -50,7 +48,7 @@ class VerdictObjection:
 
 @dataclass(frozen=True, slots=True)
 class VerdictChange:
-    """One thing that would change the verdict: the key of its words, and what fills them."""
+    """One thing that would change the verdict: the key of its words, and their values."""
 
     key: str
     values: Mapping[str, object]
@@ -58,7 +56,7 @@ class VerdictChange:
 
 @dataclass(frozen=True, slots=True)
 class VerdictView:
-    """A whole verdict for the page. `word` is empty where only a score is shown."""
+    """A verdict for the page; `verdict` is empty where only a score is shown."""
 
     verdict: str
     severity: Severity
@@ -71,26 +69,25 @@ class VerdictView:
     objections: tuple[VerdictObjection, ...]
     missing: tuple[str, ...]
     changes: tuple[VerdictChange, ...]
-    ruleset: str
 
 
 def build_verdict_view(
     document: DecisionDocument, ruleset: Ruleset, reach: DecisionDocument | None = None
 ) -> VerdictView:
-    """Return a stored decision; thresholds only where its rule set is still the live one.
+    """Return a stored decision; with thresholds only if its rule set is still live.
 
-    `reach` is the stored score that the decision began with: told point by point where it is
+    `reach` is the prospect's stored score, the base of the decision: shown rule by rule if it is
     still the same, else as one sum.
     """
     live = document["ruleset"] == ruleset.hash
-    word, score = document["verdict"], document.get("score")
+    verdict, score = document["verdict"], document.get("score")
     base = document.get("base")
     scale = _Scale(ruleset)
     bars = _build_base_bars(scale, base, reach)
     bars += scale.bars(document.get("contributions", ()), base or 0)
     return VerdictView(
-        verdict=word,
-        severity=VERDICT_SEVERITY[word],
+        verdict=verdict,
+        severity=VERDICT_SEVERITY[verdict],
         sentence=document["sentence"],
         score=score,
         percent=scale.percent(score or 0),
@@ -100,12 +97,11 @@ def build_verdict_view(
         objections=(*_veto_objections(document), *_opinion_objections(document)),
         missing=tuple(document.get("missing", ())),
         changes=tuple(_build_changes(document, ruleset if live else None)),
-        ruleset=document["ruleset"],
     )
 
 
 def build_score_view(document: DecisionDocument, ruleset: Ruleset) -> VerdictView:
-    """Return a prospect's stored score: the same picture without a verdict."""
+    """Return a prospect's stored score, without a verdict."""
     scale = _Scale(ruleset)
     base = ruleset.base if isinstance(ruleset.base, int) else 0
     return VerdictView(
@@ -120,17 +116,16 @@ def build_score_view(document: DecisionDocument, ruleset: Ruleset) -> VerdictVie
         objections=(),
         missing=tuple(document["missing"]),
         changes=(),
-        ruleset=document["ruleset"],
     )
 
 
 def build_thresholds(ruleset: Ruleset) -> tuple[ScoreThreshold, ...]:
-    """Return where a set's bands begin on the scale, from the top."""
+    """Return the bands of a set, from the top."""
     return _Scale(ruleset).thresholds()
 
 
 class _Scale:
-    """From points to percent of the bar."""
+    """Converts points to percent of the scale."""
 
     def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
@@ -150,14 +145,13 @@ class _Scale:
             for band in self._ruleset.bands
         )
 
-    def bars(self, contributions: Sequence[DecisionDocument], begin: float) -> list[ScoreBar]:
-        found, reached = [], begin
+    def bars(self, contributions: Sequence[DecisionDocument], base: float) -> list[ScoreBar]:
+        bars, reached = [], base
         for each in contributions:
             span = self.span(reached, reached + each["points"])
             reached += each["points"]
-            place = shorten_place(each["at"])
-            found.append(ScoreBar(each["id"], each["reason"], each["points"], *span, place))
-        return found
+            bars.append(ScoreBar(each["reason"], each["points"], *span))
+        return bars
 
 
 def _build_base_bars(
@@ -167,7 +161,7 @@ def _build_base_bars(
         return []
     if reach is not None and reach["score"] == base:
         return scale.bars([each for each in reach["contributions"] if each["points"]], 0)
-    return [ScoreBar("", "", base, *scale.span(0, base))]
+    return [ScoreBar("", base, *scale.span(0, base))]
 
 
 def _veto_objections(document: DecisionDocument) -> list[VerdictObjection]:
@@ -222,8 +216,8 @@ def _build_unblocking_changes(
     if document["reason_code"] == "required_fact_missing":
         return [VerdictChange("find_out", {"facts": ", ".join(document["missing"])})]
     if any(
-        stop.effect == "block"
-        for stop in (*_veto_objections(document), *_opinion_objections(document))
+        objection.effect == "block"
+        for objection in (*_veto_objections(document), *_opinion_objections(document))
     ):
         return [VerdictChange("nothing", {})]
     return _build_points_change(document, ruleset)
@@ -241,5 +235,5 @@ def _build_points_change(
 
 
 def shorten_place(place: str) -> str:
-    """Return `gate.yaml:12` of a whole path: what a person looks for in an editor."""
+    """Return `gate.yaml:12` of a whole path."""
     return Path(place).name

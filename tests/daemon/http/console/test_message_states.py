@@ -202,7 +202,7 @@ async def test_what_waits_is_counted(console: ConsoleServer, count: int) -> None
             if state is MessageState.READ:
                 await console.services.database.write(partial(answer, message))
     shown = await render(console, "/", "/pieces/today", "/messages")
-    assert shown.count('id="line-') == 2 * (4 if count else 0)
+    assert shown.count('id="todo-') == 2 * (4 if count else 0)
     assert ("Needs you, oldest first" in shown) is bool(count)
     assert ("No message was asked for today." in shown) is (count == 0)
 

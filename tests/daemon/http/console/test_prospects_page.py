@@ -94,7 +94,7 @@ async def test_a_life_is_told_from_the_list_to_the_last_word(console: ConsoleSer
     order = {"phone": ana.contact, "reason": "the wrong Ana"}
     await console.api.call("POST", "/v1/suppressions/lift", json=order)
     shown = (await get_page(console, f"/pieces/prospects/{ana.id}")).document
-    story = shown[shown.index('class="story"') :]
+    story = shown[shown.index('class="timeline"') :]
     told = ["Suppression corrected", "Suppressed", "Scored 70", "I called", "Scored 30", "Agreed"]
     places = [story.index(words) for words in (*told, "Imported")]
     assert places == sorted(places)
@@ -120,7 +120,7 @@ async def test_messages_and_answers_stand_in_the_life(
         values = (ana.contact, at, at, text)
         await console.services.database.write(partial(Tx.execute, sql=sql, params=values))
     shown = (await get_page(console, f"/prospects/{ana.id}")).document
-    story = shown[shown.index('class="story"') :]
+    story = shown[shown.index('class="timeline"') :]
     told = ["They wrote", "Read", "Approved", "I know her", "Held", "Imported"]
     places = [story.index(words) for words in told]
     assert places == sorted(places)
