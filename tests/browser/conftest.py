@@ -17,7 +17,7 @@ from tests.helpers.client.http import build_settings
 
 @pytest.fixture
 async def console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
-    """Open a house with its console; a code stays long enough to be seen before it is scanned."""
+    """Open a console whose codes stay long enough to be seen before they are scanned."""
     unhurried = msgspec.structs.replace(build_settings(short_folder), simulated=SimulatedSettings())
     async with open_console(unhurried) as made:
         yield made

@@ -18,7 +18,7 @@ from tests.helpers.client.console import ANA_CSV, ConsoleServer, write_phone_scr
 
 
 async def fill_console(console: ConsoleServer, short_folder: Path) -> list[str]:
-    """Fill a house with what pages can show; return their addresses."""
+    """Fill the database with what pages can show; return their paths."""
     await console.add_ready_session("soporte")
     await console.start_session(
         "ventas", script=write_phone_script(short_folder, {"scan_after": None})

@@ -1,4 +1,4 @@
-"""Through the real door: nobody sees a page unasked, a link signs in once, and out is out."""
+"""Signing in by the real server: no page without it, a link works once, and out is out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 async def server(short_folder: Path) -> AsyncIterator[HttpServer]:
-    """Open a house with its real doors and an operator in it."""
+    """Open the application with its real servers and an operator in it."""
     # On the watch on the wall: by it, the browser judges whether a cookie has run out.
     settings = msgspec.structs.replace(build_settings(short_folder), clock=ClockSettings())
     async with open_http_server(settings) as opened:

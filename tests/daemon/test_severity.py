@@ -25,7 +25,7 @@ UI = Path(console.__file__).parent / "templates" / "pieces" / "ui.html"
 
 
 def test_every_state_has_a_tone() -> None:
-    """A new state without a tone is noticed here, not by a person in front of a broken page."""
+    """A new state without a severity is noticed here, not by a person in front of a broken page."""
     assert severity.CONNECTION_SEVERITY.keys() == set(ConnectionState)
     assert severity.MESSAGE_SEVERITY.keys() == set(MessageState)
     assert severity.VERDICT_SEVERITY.keys() == set(Verdict)

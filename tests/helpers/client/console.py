@@ -38,7 +38,7 @@ from tests.helpers.client.http import DAYTIME, IMMEDIATE_SCRIPT, HttpClient, Htt
 
 @dataclass(slots=True)
 class ConsoleServer:
-    """A console that is open: the house behind it, a caller of its `/v1`, and its address."""
+    """A console that is open: the application behind it, a client of its `/v1`, and its address."""
 
     services: Application
     api: HttpClient
@@ -86,7 +86,7 @@ class ConsoleServer:
 
 
 def build_console_application(
-    vitals: DaemonHealth, scopes: frozenset[Scope] = ALL_SCOPES
+    daemon_health: DaemonHealth, scopes: frozenset[Scope] = ALL_SCOPES
 ) -> web.Application:
     """Return the console and `/v1`, where everybody is Ana with these scopes."""
 
@@ -96,7 +96,7 @@ def build_console_application(
         return await handler(request)
 
     made = web.Application(middlewares=[answer_errors_with_problems, as_ana])
-    made[DAEMON_HEALTH] = vitals
+    made[DAEMON_HEALTH] = daemon_health
     made[OPEN_STREAMS] = set()
     made.on_shutdown.append(close_streams)
     websocket.install_websocket(made)
@@ -108,16 +108,16 @@ def build_console_application(
 async def open_console(
     settings: Settings, scopes: frozenset[Scope] = ALL_SCOPES
 ) -> AsyncIterator[ConsoleServer]:
-    """Open a house and its console on a free port."""
-    vitals = DaemonHealth(lambda: 0.0)
-    async with Application.open(settings) as house, aiohttp.ClientSession() as client:
-        vitals.services = house
-        runner = web.AppRunner(build_console_application(vitals, scopes), shutdown_timeout=1)
+    """Open the application and its console on a free port."""
+    daemon_health = DaemonHealth(lambda: 0.0)
+    async with Application.open(settings) as services, aiohttp.ClientSession() as client:
+        daemon_health.services = services
+        runner = web.AppRunner(build_console_application(daemon_health, scopes), shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        made = ConsoleServer(house, HttpClient(client, url), url, runner)
+        made = ConsoleServer(services, HttpClient(client, url), url, runner)
         try:
             yield made
         finally:

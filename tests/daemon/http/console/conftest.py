@@ -13,6 +13,6 @@ from tests.helpers.client.http import build_settings
 
 @pytest.fixture
 async def console(short_folder: Path) -> AsyncIterator[ConsoleServer]:
-    """Open a house with its console."""
+    """Open the application with its console."""
     async with open_console(build_settings(short_folder)) as made:
         yield made

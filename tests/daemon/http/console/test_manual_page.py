@@ -1,4 +1,4 @@
-"""The desk for sends by hand as one person sees it."""
+"""The page for sends by hand as one person sees it."""
 
 from __future__ import annotations
 

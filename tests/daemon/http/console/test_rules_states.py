@@ -68,7 +68,7 @@ def settings(short_folder: Path) -> Settings:
 
 @pytest.fixture
 async def rule_editor(settings: Settings) -> AsyncIterator[ConsoleServer]:
-    """Open a house whose rules may be changed."""
+    """Open an application whose rules may be changed."""
     async with open_console(settings) as made:
         yield made
 
