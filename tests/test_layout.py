@@ -17,12 +17,13 @@ AIDS = {
     "leaks.py",
     "machine_walks.py",
     "nginx.py",
+    "plugins.py",
     "process_limits.py",
     "programs",
     "rule_texts.py",
     "terminal.py",
 }
-"""What is no harness: texts, walks, limits, watchers, and programs that tests start."""
+"""What is no harness: texts, names, walks, limits, watchers, and programs that tests start."""
 
 
 def list_imports(path: Path) -> set[str]:
