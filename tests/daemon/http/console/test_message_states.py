@@ -298,6 +298,13 @@ async def test_a_case_offers_what_its_reader_may_do(
         assert ("/suppress?case" in shown) is (Scope.PROSPECTS_WRITE in scopes)
 
 
+async def suppress_recipient(console: ConsoleServer, message: str) -> None:
+    """Note that the recipient of a message does not want to be written to."""
+    found = await console.services.database.read(lambda r: messages.require_message(r, message))
+    order = {"phone": found.contact, "reason": "asked on the phone"}
+    await console.api.call("POST", "/v1/suppressions", json=order)
+
+
 async def test_sending_by_hand_in_every_state(console: ConsoleServer, short_folder: Path) -> None:
     """Nothing, the next one, taken, given back, revealed, withdrawn, in doubt; and others' ones."""
     assert "Nothing to send by hand" in await render(console, "/manual", "/pieces/manual")
@@ -318,10 +325,7 @@ async def test_sending_by_hand_in_every_state(console: ConsoleServer, short_fold
     await console.services.manual.take(first, "ana")
     await console.services.manual.reveal(first, "ana")
     await shows("I sent it")
-    contact = (
-        await console.services.database.read(lambda r: messages.require_message(r, first))
-    ).contact
-    await console.api.post("/v1/suppressions", phone=contact, reason="asked on the phone")
+    await suppress_recipient(console, first)
     await shows("They asked not to be written to since you opened the chat")
     doubt: Callable[[Tx], object] = partial(
         messages.transition_message,
@@ -335,9 +339,6 @@ async def test_sending_by_hand_in_every_state(console: ConsoleServer, short_fold
     await console.services.database.write(doubt)
     await shows("Nobody said how it ended")
     await console.services.manual.take(third, "ana")
-    contact = (
-        await console.services.database.read(lambda r: messages.require_message(r, third))
-    ).contact
-    await console.api.post("/v1/suppressions", phone=contact, reason="asked on the phone")
+    await suppress_recipient(console, third)
     withdrawn = await render(console, f"/pieces/manual?was={third}", "/manual")
     assert "asked not to be written to, and the message is cancelled" in withdrawn
