@@ -28,10 +28,12 @@ class SessionStatus(Protocol):
     @property
     def state(self) -> str:
         """The word of its connection's state."""
+        ...
 
     @property
     def user_action(self) -> str:
         """The word of what a person should do now."""
+        ...
 
 
 CONNECTION_SEVERITY: Mapping[str, Severity] = MappingProxyType(
