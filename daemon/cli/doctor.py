@@ -57,7 +57,7 @@ def _print_findings(found: list[DoctorFinding]) -> None:
 def _adopt_database(settings: Settings, reason: str) -> None:
     from functools import partial
 
-    from daemon.cli.adopt import halt_and_cancel_pending
+    from daemon.outbox.halt import halt_and_cancel_pending
     from storage.migrations import MIGRATIONS
     from storage.opening import adopt_database
     from storage.triggers import install_triggers

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 EXIT_REFUSED: Final = 2
 TASK_END_SECONDS: Final = 2.0
 EXIT_FAULT: Final = 3
+_HASH_LENGTH: Final = 12  # characters of a hash, as everywhere that a person sees it
+_OPEN_COMMAND: Final = "leadmaster open NAME"
+_FIRST_USER_COMMAND: Final = (
+    f"leadmaster users add NAME --role admin --link-only; then {_OPEN_COMMAND}"
+)
 _PRIVATE_UMASK: Final = 0o077
 """The daemon's files are readable by its own user only."""
 
@@ -139,7 +144,6 @@ async def open_service(
     """Open servers, application and jobs; close them in the opposite order."""
     from daemon import scheduler
     from daemon.app import Application
-    from daemon.cli.banner import print_banner
     from daemon.http.health import DaemonHealth
     from daemon.http.server import serve_control_socket, serve_public
 
@@ -151,5 +155,37 @@ async def open_service(
         await stack.enter_async_context(health.event_counts.counting(application.bus))
         await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(application)))
         await stack.enter_async_context(serve_control_socket(settings.control_socket, health))
-        await print_banner(application, health.addresses)
+        await _print_banner(application, health.addresses)
         yield _DaemonService(health)
+
+
+async def _print_banner(application: Application, addresses: Mapping[str, str]) -> None:
+    """Print the addresses as sentences on a terminal, or log them as one structured line."""
+    import structlog
+
+    from daemon.cli.command_hints import expand_commands
+    from storage import users
+
+    gate, score = application.rulesets.gate, application.rulesets.score
+    has_users = await application.database.read(users.list_users)
+    facts = {
+        **addresses,
+        "state": str(application.settings.state_dir),
+        "gate": gate.ruleset.hash[:_HASH_LENGTH],
+        "score": score.ruleset.hash[:_HASH_LENGTH],
+        "engine": gate.engine,
+        "next": expand_commands(_OPEN_COMMAND if has_users else _FIRST_USER_COMMAND),
+    }
+    if sys.stderr.isatty():
+        print(_format_banner(facts), file=sys.stderr)
+    else:
+        structlog.get_logger("daemon").info("listening", **facts)
+
+
+def _format_banner(facts: Mapping[str, str]) -> str:
+    return (
+        f"LeadMaster is open: {facts['http']}, control socket {facts['control']},"
+        f" state in {facts['state']}; rules: gate {facts['gate']}, score {facts['score']},"
+        f" judged by {facts['engine']}.\n"
+        f"Next: {facts['next']}"
+    )

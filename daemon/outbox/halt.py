@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from daemon.api.clock import Clock
 from daemon.errors import Conflict, require_reason
 from daemon.events import SendingHalted, SendingResumed
+from statemachines.message import CANCELLABLE_STATES, MessageState
 from statemachines.vocabulary import WaitsFor
-from storage import audit, halts, queue
+from storage import audit, halts, messages, queue
 from storage.db import Database
 from storage.halts import HaltRecord
 from storage.tx import Tx
 
 HALT_SUBJECT = "installation"
+_ADOPTED_BY: Final = "doctor"
+_BATCH_SIZE: Final = 500
 
 
 class Halt:
@@ -69,3 +73,25 @@ def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
     audit.insert_audit_entry(tx, at=at, who=who, action="halt", subject=HALT_SUBJECT, reason=reason)
     tx.emit(SendingHalted(subject=HALT_SUBJECT, at=at, who=who, reason=reason))
     queue.return_taken_messages(tx, at, who=who)
+
+
+def halt_and_cancel_pending(tx: Tx, *, reason: str) -> None:
+    """Settle an adopted copy of a database: halt, doubt what was on its way, cancel what waits.
+
+    The original may have sent any of it.
+    """
+    at = datetime.now(UTC)
+    if halts.get_current_halt(tx) is None:
+        begin_halt(tx, at=at, who=_ADOPTED_BY, reason=f"adopted: {reason}")
+    queue.mark_sending_in_doubt(tx, at)
+    while waiting := messages.list_messages(tx, states=CANCELLABLE_STATES, limit=_BATCH_SIZE):
+        for message in waiting:
+            messages.transition_message(
+                tx,
+                message.id,
+                MessageState.CANCELLED,
+                at=at,
+                reason_code="database_adopted",
+                sentence="It waited in a copy; the original may have sent it.",
+                who=_ADOPTED_BY,
+            )
