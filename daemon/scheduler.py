@@ -6,17 +6,14 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC
-from functools import cached_property, partial
-from typing import Final, Protocol
+from functools import partial
+from typing import Final
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from daemon.contacts.retention import Retention
-from daemon.contacts.validation import ValidationService
-from daemon.outbox import Outbox
-from storage.db import Database
+from daemon.services import Services
 
 log = structlog.get_logger("scheduler")
 
@@ -32,31 +29,7 @@ class PeriodicJob:
     work: Callable[[], Awaitable[object]]
 
 
-class ScheduledServices(Protocol):
-    """The services that the jobs call."""
-
-    @property
-    def database(self) -> Database:
-        """The one file."""
-        ...
-
-    @cached_property
-    def retention(self) -> Retention:
-        """What is forgotten, and when."""
-        ...
-
-    @cached_property
-    def outbox(self) -> Outbox:
-        """What expires, and what falls due."""
-        ...
-
-    @cached_property
-    def validation(self) -> ValidationService:
-        """Which numbers must be checked again."""
-        ...
-
-
-def build_periodic_jobs(services: ScheduledServices) -> tuple[PeriodicJob, ...]:
+def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
     """Return the periodic jobs over these services."""
 
     async def expiries() -> None:

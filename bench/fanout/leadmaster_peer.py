@@ -8,17 +8,18 @@ import time
 from datetime import timedelta
 
 from bench.fanout.server_protocol import serve_orders
-from daemon.app import Application
 from daemon.auth import ALL_SCOPES, Identity, Role, SignInMethod
+from daemon.bootstrap import open_services
 from daemon.events import MessageChanged
 from daemon.http.health import DaemonHealth
 from daemon.http.server import serve_public
+from daemon.services import Services
 from daemon.settings import DaemonSettings, Settings
 
 OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
-def build_event(house: Application, number: int, last: int, size: int) -> MessageChanged:
+def build_event(house: Services, number: int, last: int, size: int) -> MessageChanged:
     """Return a message's change as they are; `contact` holds the time, `decision` the end."""
     return MessageChanged(
         subject=f"msg_{number:026}",
@@ -39,7 +40,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lm-") as folder:
         settings = Settings(daemon=DaemonSettings(state_dir=folder, port=0))
         vitals = DaemonHealth(lambda: 0.0)
-        async with serve_public(settings, vitals), Application.open(settings) as house:
+        async with serve_public(settings, vitals), open_services(settings) as house:
             vitals.services = house
             await house.auth.users.create_user("ana", Role.ADMIN, "root")
             made = await house.auth.tokens.issue_token(

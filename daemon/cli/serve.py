@@ -15,10 +15,10 @@ from daemon.cli.console import print_error
 from daemon.cli.context import CliContext, pass_cli_context
 
 if TYPE_CHECKING:
-    from daemon.app import Application
     from daemon.http.health import DaemonHealth
     from daemon.runtime import EventLoopLag, Runtime, RuntimeService
     from daemon.scheduler import PeriodicJob
+    from daemon.services import Services
     from daemon.settings import Settings
 
 EXIT_REFUSED: Final = 2
@@ -100,12 +100,12 @@ class _DaemonService:
 
     async def status(self) -> str:
         """Return how many sessions are ready, and the open addresses."""
-        application = self._health.services
-        if application is None:
+        services = self._health.services
+        if services is None:
             return "starting"
-        views = application.sessions.views()
+        views = services.sessions.views()
         ready = sum(view.state == "ready" for view in views)
-        halted = ", sending is halted" if await application.halt.get_current() else ""
+        halted = ", sending is halted" if await services.halt.get_current() else ""
         addresses = ", ".join(self._health.addresses.values())
         return f"{ready} of {len(views)} sessions ready{halted}; {addresses}"
 
@@ -119,58 +119,58 @@ class _DaemonService:
         self._health.closing = True
 
 
-def _build_jobs(application: Application) -> list[PeriodicJob]:
-    """Return the application's periodic jobs and the one that deletes old uploads."""
+def _build_jobs(services: Services) -> list[PeriodicJob]:
+    """Return the periodic jobs of the services and the one that deletes old uploads."""
     from daemon.http.uploads import UploadStore
     from daemon.scheduler import HOUR_SECONDS, PeriodicJob, build_periodic_jobs
 
-    uploads = UploadStore(application.settings.state_dir)
-    days = application.settings.retention.uploads
+    uploads = UploadStore(services.settings.state_dir)
+    days = services.settings.retention.uploads
 
     async def delete_old_uploads() -> None:
         import asyncio
 
-        before = application.clock.now() - timedelta(days=days)
+        before = services.clock.now() - timedelta(days=days)
         await asyncio.to_thread(uploads.delete_older, before)
 
     job = PeriodicJob("uploads", HOUR_SECONDS, delete_old_uploads)
-    return [*build_periodic_jobs(application), job]
+    return [*build_periodic_jobs(services), job]
 
 
 @contextlib.asynccontextmanager
 async def open_service(
     settings: Settings, passed: Mapping[str, int], lag: EventLoopLag
 ) -> AsyncIterator[RuntimeService]:
-    """Open servers, application and jobs; close them in the opposite order."""
+    """Open servers, services and jobs; close them in the opposite order."""
     from daemon import scheduler
-    from daemon.app import Application
+    from daemon.bootstrap import open_services
     from daemon.http.health import DaemonHealth
     from daemon.http.server import serve_control_socket, serve_public
 
     health = DaemonHealth(lag.seconds)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(serve_public(settings, health, passed.get("http")))
-        application = await stack.enter_async_context(Application.open(settings))
-        health.services = application
-        await stack.enter_async_context(health.event_counts.counting(application.bus))
-        await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(application)))
+        services = await stack.enter_async_context(open_services(settings))
+        health.services = services
+        await stack.enter_async_context(health.event_counts.counting(services.bus))
+        await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(services)))
         await stack.enter_async_context(serve_control_socket(settings.control_socket, health))
-        await _print_banner(application, health.addresses)
+        await _print_banner(services, health.addresses)
         yield _DaemonService(health)
 
 
-async def _print_banner(application: Application, addresses: Mapping[str, str]) -> None:
+async def _print_banner(services: Services, addresses: Mapping[str, str]) -> None:
     """Print the addresses as sentences on a terminal, or log them as one structured line."""
     import structlog
 
     from daemon.cli.command_hints import expand_commands
     from storage import users
 
-    gate, score = application.rulesets.gate, application.rulesets.score
-    has_users = await application.database.read(users.list_users)
+    gate, score = services.rulesets.gate, services.rulesets.score
+    has_users = await services.database.read(users.list_users)
     facts = {
         **addresses,
-        "state": str(application.settings.state_dir),
+        "state": str(services.settings.state_dir),
         "gate": gate.ruleset.hash[:_HASH_LENGTH],
         "score": score.ruleset.hash[:_HASH_LENGTH],
         "engine": gate.engine,

@@ -17,8 +17,8 @@ from daemon.errors import Unavailable
 from daemon.events import DomainEvent, GateFaulted, PluginFailed
 from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
-from daemon.http.services import HttpServices
 from daemon.http.version import VERSION
+from daemon.services import Services
 from rules.evaluator import BOTH_ENGINES
 from storage.errors import StorageError
 from storage.halts import HaltRecord
@@ -93,7 +93,7 @@ class DaemonHealth:
     """
 
     lag: Callable[[], float]
-    services: HttpServices | None = None
+    services: Services | None = None
     closing: bool = False
     addresses: dict[str, str] = field(default_factory=dict)
     """The address of each server that is open."""
@@ -130,7 +130,7 @@ class DaemonHealth:
             *(each for each in trouble if each.code == "writer"),
         ]
 
-    def _find_delays(self, services: HttpServices) -> list[ReadinessBlocker]:
+    def _find_delays(self, services: Services) -> list[ReadinessBlocker]:
         found: list[ReadinessBlocker] = []
         if (late := self.lag()) > LOOP_LAG_LIMIT_SECONDS:
             found.append(ReadinessBlocker("loop", f"The event loop runs {late:.1f} s late."))
@@ -139,7 +139,7 @@ class DaemonHealth:
         return found
 
 
-async def _check_writer(services: HttpServices) -> list[ReadinessBlocker]:
+async def _check_writer(services: Services) -> list[ReadinessBlocker]:
     """Ask the writer for a job that does nothing; a refusal by the disk is an answer too."""
     try:
         async with asyncio.timeout(WRITER_LIMIT_SECONDS):
@@ -164,12 +164,12 @@ def _build_socket_blocker() -> ReadinessBlocker:
 DAEMON_HEALTH: Final = web.AppKey("daemon_health", DaemonHealth)
 
 
-def get_services(request: web.Request) -> HttpServices:
+def get_services(request: web.Request) -> Services:
     """Return the services behind this server; raise :class:`Unavailable` while there is none."""
     return require_services(request.app[DAEMON_HEALTH])
 
 
-def require_services(daemon_health: DaemonHealth) -> HttpServices:
+def require_services(daemon_health: DaemonHealth) -> Services:
     """Return the services; raise :class:`Unavailable` while there is none."""
     if daemon_health.services is None:
         raise Unavailable("The daemon is starting or ending, so nothing is served just now.")

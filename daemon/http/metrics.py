@@ -10,14 +10,14 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from daemon.http.health import EventCounts
-from daemon.http.services import HttpServices
 from daemon.rulesets.status import RulesetStatus
+from daemon.services import Services
 from storage import decisions, messages
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-async def render_metrics(services: HttpServices, event_counts: EventCounts, lag: float) -> bytes:
+async def render_metrics(services: Services, event_counts: EventCounts, lag: float) -> bytes:
     """Return every figure in Prometheus' text format."""
     registry = CollectorRegistry()
     queues = await services.database.read(messages.count_messages_by_state)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from daemon.app import Application
+from daemon.bootstrap import open_services
 from daemon.scheduler import PeriodicJob, build_periodic_jobs, run_scheduler
 from tests.helpers.client.http import build_settings
 
@@ -40,7 +40,7 @@ async def test_a_failing_job_is_logged_and_comes_again() -> None:
 
 async def test_the_jobs_of_a_house_all_do_their_work(short_folder: Path) -> None:
     """Every periodic job runs through on a house that is open."""
-    async with Application.open(build_settings(short_folder)) as services:
+    async with open_services(build_settings(short_folder)) as services:
         jobs = build_periodic_jobs(services)
         for job in jobs:
             await job.work()

@@ -20,7 +20,7 @@ from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.console.review_case import ContactProfile
 from daemon.http.health import get_services
-from daemon.http.services import HttpServices
+from daemon.services import Services
 from statemachines.message import LEASED_STATES, MessageState
 from storage import console_queries, messages, queue, suppressions
 from storage.messages import MessageRecord
@@ -128,7 +128,7 @@ async def _load_manual_queue(request: web.Request, was: str) -> ManualQueueView:
 
 
 def build_manual_queue(
-    reader: Reader, services: HttpServices, who: str, was: str, now: datetime
+    reader: Reader, services: Services, who: str, was: str, now: datetime
 ) -> ManualQueueView:
     """Return the queue of messages by hand as one person sees it."""
     rows = [
@@ -148,7 +148,7 @@ def build_manual_queue(
 
 
 def _build_open_message(
-    reader: Reader, services: HttpServices, message: MessageRecord, now: datetime
+    reader: Reader, services: Services, message: MessageRecord, now: datetime
 ) -> OpenManualMessage:
     rate = services.settings.clock.effective_rate
     lease = services.settings.sending.manual_lease_minutes * 60

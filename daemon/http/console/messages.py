@@ -13,8 +13,8 @@ from daemon.http.console import timeline, verdict_view
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.health import get_services
-from daemon.http.services import HttpServices
 from daemon.outbox.forecast import forecast_message
+from daemon.services import Services
 from statemachines.message import CANCELLABLE_STATES, MessageState
 from storage import console_queries, decisions, inbound, messages, prospects
 from storage.tx import Reader
@@ -114,7 +114,7 @@ async def _build_message_values(request: web.Request) -> dict[str, Any]:
     return {**values, "forecast": forecast, "cancellable": message.state in CANCELLABLE_STATES}
 
 
-def _read_message(reader: Reader, services: HttpServices, message_id: str) -> dict[str, Any]:
+def _read_message(reader: Reader, services: Services, message_id: str) -> dict[str, Any]:
     message = messages.get_message(reader, message_id)
     if message is None:
         return {"message": None}

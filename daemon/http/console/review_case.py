@@ -11,8 +11,8 @@ from daemon.gate.consent import Permission, derive_permission
 from daemon.http.console import evidence_view, verdict_view
 from daemon.http.console.evidence_view import EvidenceItem
 from daemon.http.console.verdict_view import VerdictView
-from daemon.http.services import HttpServices
 from daemon.rulesets.active import CompiledRulesets
+from daemon.services import Services
 from rules.ruleset import Ruleset
 from statemachines.message import REVIEWABLE_STATES
 from statemachines.prospect import CHECKABLE_STATES
@@ -103,7 +103,7 @@ def build_contact_profile(reader: Reader, contact: str, now: datetime) -> Contac
 
 
 def build_review_case(
-    reader: Reader, services: HttpServices, case_id: str, who: str, now: datetime
+    reader: Reader, services: Services, case_id: str, who: str, now: datetime
 ) -> ReviewCase:
     """Return a case by the id of its message or its prospect; raise :class:`NotFound`."""
     message = messages.get_message(reader, case_id)

@@ -16,8 +16,8 @@ from daemon.http.console import timeline
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.health import get_services
-from daemon.http.services import HttpServices
 from daemon.outbox.pacing import Pacing, get_budget_key
+from daemon.services import Services
 from daemon.sessions.status import SessionView
 from statemachines.message import CANCELLABLE_STATES, MessageState
 from statemachines.session import ConnectionState, SendingState
@@ -45,7 +45,7 @@ class NewChatBudget:
 
 
 def build_new_chat_budget(
-    reader: Reader, services: HttpServices, session: str, now: datetime
+    reader: Reader, services: Services, session: str, now: datetime
 ) -> NewChatBudget:
     """Return the budget of a session's number."""
     pacing = Pacing(services.settings.pacing)
@@ -55,7 +55,7 @@ def build_new_chat_budget(
 
 
 def list_open_budgets(
-    reader: Reader, services: HttpServices, views: list[SessionView], now: datetime
+    reader: Reader, services: Services, views: list[SessionView], now: datetime
 ) -> list[NewChatBudget]:
     """Return the budget of each number that can begin chats now, each number once."""
     ready = [view.name for view in views if view.ready and view.sending is SendingState.ALL]
@@ -166,7 +166,7 @@ async def show_session_page(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _load_session_timeline(services: HttpServices, name: str) -> list[timeline.TimelineEntry]:
+async def _load_session_timeline(services: Services, name: str) -> list[timeline.TimelineEntry]:
     entries = await services.database.read(
         lambda reader: sessions.list_session_history(reader, name)
     )

@@ -17,7 +17,7 @@ from daemon.http.console.layout import build_page_context, render_page, render_p
 from daemon.http.console.sessions import NewChatBudget
 from daemon.http.console.todo import MAX_VISIBLE_ITEMS, TodoItem
 from daemon.http.health import get_services
-from daemon.http.services import HttpServices
+from daemon.services import Services
 from daemon.sessions.status import SessionView
 from statemachines.session import SendingState
 from storage import console_queries, halts
@@ -130,9 +130,7 @@ class TodayView:
         )
 
 
-def read_today(
-    reader: Reader, services: HttpServices, midnight: datetime, now: datetime
-) -> TodayView:
+def read_today(reader: Reader, services: Services, midnight: datetime, now: datetime) -> TodayView:
     """Return everything that the page shows, in one read."""
     views = services.sessions.views()
     return TodayView(

@@ -27,8 +27,8 @@ from daemon.http.bodies import (
 from daemon.http.health import get_services
 from daemon.http.openapi import IDEMPOTENCY_KEY_HEADER, operation
 from daemon.http.problems import problem_from_error
-from daemon.http.services import HttpServices
 from daemon.outbox.enqueue import SendRequest
+from daemon.services import Services
 from statemachines.message import MessageState
 from storage import messages
 from storage.errors import StorageError
@@ -149,9 +149,7 @@ def _build_send_request(asked: NewMessageBody, header: str | None) -> SendReques
     return SendRequest(**{**fields, "key": header or asked.key})
 
 
-async def _enqueue_item(
-    services: HttpServices, asked: NewMessageBody, who: str
-) -> MessageBatchItem:
+async def _enqueue_item(services: Services, asked: NewMessageBody, who: str) -> MessageBatchItem:
     try:
         message = await services.outbox.enqueue(_build_send_request(asked, None), who)
     except (LeadMasterError, StorageError) as error:
@@ -161,7 +159,7 @@ async def _enqueue_item(
 
 
 async def _wait_for_item_verdicts(
-    services: HttpServices, items: Sequence[MessageBatchItem], events: EventSubscription
+    services: Services, items: Sequence[MessageBatchItem], events: EventSubscription
 ) -> list[MessageBatchItem]:
     judged = await _wait_for_verdicts(
         services, [item.message for item in items if item.message], events
@@ -173,7 +171,7 @@ async def _wait_for_item_verdicts(
 
 
 async def _wait_for_verdicts(
-    services: HttpServices, waiting: Sequence[MessageRecord], events: EventSubscription
+    services: Services, waiting: Sequence[MessageRecord], events: EventSubscription
 ) -> dict[str, MessageRecord]:
     """Return the messages once the gate has judged each, or as they are when that takes long."""
     found = {message.id: message for message in waiting}

@@ -15,8 +15,8 @@ from daemon.gate.consent import Permission
 from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.health import get_services
 from daemon.http.openapi import CSV, operation
-from daemon.http.services import HttpServices
 from daemon.http.streaming import no_time_limit
+from daemon.services import Services
 from statemachines.prospect import ValidationState
 from storage import prospect_search
 from storage.prospects import ProspectRecord
@@ -82,7 +82,7 @@ async def export_suppressions(request: web.Request) -> web.Response:
 
 
 async def _read_pages(
-    services: HttpServices, query: ProspectExportQuery
+    services: Services, query: ProspectExportQuery
 ) -> AsyncIterator[list[ProspectRecord]]:
     ask = partial(
         prospect_search.search_prospects,

@@ -26,7 +26,6 @@ from daemon.http.health import get_services
 from daemon.http.middleware import allow_body_up_to
 from daemon.http.openapi import NDJSON, OCTET_STREAM, operation
 from daemon.http.problems import problem_from_error
-from daemon.http.services import HttpServices
 from daemon.http.streaming import (
     call_at_shutdown,
     cancel_at_shutdown,
@@ -35,6 +34,7 @@ from daemon.http.streaming import (
     send_ndjson,
 )
 from daemon.http.uploads import FILE_LIMIT, UploadStore
+from daemon.services import Services
 from storage.imports import ImportRowRecord
 
 routes = web.RouteTableDef()
@@ -101,7 +101,7 @@ async def run_import(request: web.Request) -> web.StreamResponse:
 
 
 async def _iterate_import(
-    request: web.Request, services: HttpServices, asked: ImportBody
+    request: web.Request, services: Services, asked: ImportBody
 ) -> AsyncIterator[dict[str, Any]]:
     """Run the import as a task of its own: it goes on when nobody listens any more."""
     progress: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -138,5 +138,5 @@ async def list_import_rejects(request: web.Request) -> web.Response:
     return list_response(found)
 
 
-def _get_upload_store(services: HttpServices) -> UploadStore:
+def _get_upload_store(services: Services) -> UploadStore:
     return UploadStore(services.settings.state_dir)

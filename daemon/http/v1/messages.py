@@ -25,8 +25,8 @@ from daemon.http.bodies import (
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
-from daemon.http.services import HttpServices
 from daemon.outbox.forecast import SendForecast, forecast_message
+from daemon.services import Services
 from statemachines.message import MessageState
 from storage import decisions, messages
 from storage.column_formats import parse_timestamp
@@ -141,7 +141,7 @@ async def _load_message_detail(request: web.Request) -> MessageDetail:
 
 
 def _read_message_detail(
-    reader: Reader, services: HttpServices, message: str, now: datetime
+    reader: Reader, services: Services, message: str, now: datetime
 ) -> MessageDetail:
     found = messages.get_message(reader, message)
     if found is None:

@@ -17,8 +17,8 @@ from daemon.events import SessionChanged, SessionQrShown
 from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_query
 from daemon.http.health import get_services
 from daemon.http.openapi import NDJSON, operation
-from daemon.http.services import HttpServices
 from daemon.http.streaming import no_time_limit, open_subscription, send_ndjson
+from daemon.services import Services
 
 routes = web.RouteTableDef()
 
@@ -87,7 +87,7 @@ async def stream_pairing(request: web.Request) -> web.StreamResponse:
 
 
 async def _iterate_pairing(
-    services: HttpServices, name: str, subscription: EventSubscription
+    services: Services, name: str, subscription: EventSubscription
 ) -> AsyncIterator[dict[str, Any]]:
     yield {"type": SessionChanged.event_type, "data": services.sessions.view(name)}
     if shown := services.sessions.qr(name):
@@ -105,7 +105,7 @@ async def _iterate_pairing(
         return
 
 
-def _build_qr_code(shown: SessionQrShown, services: HttpServices) -> QrCode:
+def _build_qr_code(shown: SessionQrShown, services: Services) -> QrCode:
     left = (shown.expires_at - services.clock.now()).total_seconds()
     return msgspec.convert({**shown.data, "seconds_left": max(0.0, round(left, 1))}, QrCode)
 

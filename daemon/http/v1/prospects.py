@@ -30,7 +30,7 @@ from daemon.http.bodies import (
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
-from daemon.http.services import HttpServices
+from daemon.services import Services
 from statemachines.prospect import ValidationState
 from storage import contacts, evidence, prospect_reviews, prospect_search, prospects, suppressions
 from storage.evidence import Evidence
@@ -189,13 +189,13 @@ async def check_prospect(request: web.Request) -> web.Response:
     return json_response(await _load_prospect(services, prospect.id))
 
 
-async def _load_prospect(services: HttpServices, prospect_id: str) -> ProspectRecord:
+async def _load_prospect(services: Services, prospect_id: str) -> ProspectRecord:
     return await services.database.read(
         lambda reader: _read_prospect(reader, prospect_id, services)
     )
 
 
-def _read_prospect(reader: Reader, prospect_id: str, services: HttpServices) -> ProspectRecord:
+def _read_prospect(reader: Reader, prospect_id: str, services: Services) -> ProspectRecord:
     found = prospects.get_prospect(reader, prospect_id) or _find_by_number(
         reader, prospect_id, services
     )
@@ -204,9 +204,7 @@ def _read_prospect(reader: Reader, prospect_id: str, services: HttpServices) -> 
     return found
 
 
-def _find_by_number(
-    reader: Reader, prospect_id: str, services: HttpServices
-) -> ProspectRecord | None:
+def _find_by_number(reader: Reader, prospect_id: str, services: Services) -> ProspectRecord | None:
     try:
         number = numbers.parse_phone(prospect_id, services.settings.daemon.default_region)
     except numbers.NumberUnusable:
@@ -215,9 +213,7 @@ def _find_by_number(
     return prospects.find_prospect_by_contact(reader, contact) if contact else None
 
 
-def _read_prospect_detail(
-    reader: Reader, prospect_id: str, services: HttpServices
-) -> ProspectDetail:
+def _read_prospect_detail(reader: Reader, prospect_id: str, services: Services) -> ProspectDetail:
     prospect = _read_prospect(reader, prospect_id, services)
     score: Mapping[str, Any] | None = json.loads(prospect.score_explanation or "null")
     contact = contacts.get_contact(reader, prospect.contact)

@@ -30,9 +30,9 @@ from daemon.http.bodies import (
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
-from daemon.http.services import HttpServices
 from daemon.http.streaming import no_time_limit
 from daemon.http.uploads import UploadStore
+from daemon.services import Services
 from storage import suppressions
 from storage.suppressions import SuppressionRecord, SuppressionSource
 
@@ -150,7 +150,7 @@ def _read_text(path: Path) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def _parse_target(phone: str, services: HttpServices) -> str:
+def _parse_target(phone: str, services: Services) -> str:
     """Return a contact's id as it is, a number in its one canonical form."""
     if phone.startswith(CONTACT_ID_PREFIX):
         return phone

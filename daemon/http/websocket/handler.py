@@ -15,7 +15,6 @@ from daemon.auth.errors import Unauthorized
 from daemon.errors import BadRequest, LeadMasterError
 from daemon.http.authentication import IDENTITY, authenticate_first_message, get_auth
 from daemon.http.health import get_services
-from daemon.http.services import HttpServices
 from daemon.http.websocket import frames
 from daemon.http.websocket.client import (
     MAX_MESSAGE_BYTES,
@@ -35,6 +34,7 @@ from daemon.http.websocket.subscription import (
     parse_client_frame,
     read_subscription_query,
 )
+from daemon.services import Services
 from storage.errors import StorageError
 
 log = structlog.get_logger("stream")
@@ -54,7 +54,7 @@ class WebSocketConnection:
         socket: web.WebSocketResponse,
         listener: ClientQueue,
         registry: ClientRegistry,
-        services: HttpServices,
+        services: Services,
         identity: Identity | None,
     ) -> None:
         self._request = request

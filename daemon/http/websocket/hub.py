@@ -11,7 +11,6 @@ import structlog
 
 from daemon.bus import PublishedEvent, SubscriberLagged
 from daemon.errors import Unavailable
-from daemon.http.services import HttpServices
 from daemon.http.websocket.client import ClientQueue, StreamLimits
 from daemon.http.websocket.event_feed import EventFeed
 from daemon.http.websocket.frames import (
@@ -23,6 +22,7 @@ from daemon.http.websocket.frames import (
     build_through_frame,
 )
 from daemon.http.websocket.subscription import EventFilter
+from daemon.services import Services
 from storage.errors import StorageError
 
 
@@ -63,7 +63,7 @@ class EventHub:
     """The listeners that are up to date. `on_close` is called when they can't be told any more."""
 
     def __init__(
-        self, services: HttpServices, limits: StreamLimits, on_close: Callable[[CloseReason], None]
+        self, services: Services, limits: StreamLimits, on_close: Callable[[CloseReason], None]
     ) -> None:
         self._services = services
         self._limits = limits
@@ -173,7 +173,7 @@ class ClientRegistry:
         """How many are connected, signed in or not."""
         return len(self._listeners) + len(self._unauthenticated)
 
-    async def open_hub(self, services: HttpServices) -> EventHub:
+    async def open_hub(self, services: Services) -> EventHub:
         """Return the hub, opened; a new one where the old one hears nothing any more."""
         async with self._opening:
             if self._hub is None or not self._hub.is_alive:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from daemon.auth import Scope
-from daemon.http.services import HttpServices
 from daemon.http.websocket import event_feed, frames
 from daemon.http.websocket.client import ClientQueue
 from daemon.http.websocket.event_feed import GAP_SENTENCES, ReplayGap
@@ -21,6 +20,7 @@ from daemon.http.websocket.subscription import (
     check_subscription,
 )
 from daemon.rulesets.active import ActiveRulesets
+from daemon.services import Services
 from daemon.sessions.status import SessionView, build_session_view
 from storage import event_log, halts, messages, sessions
 from storage.events import CommittedEvent
@@ -74,7 +74,7 @@ class ClientStream:
 
     def __init__(
         self,
-        services: HttpServices,
+        services: Services,
         hub: EventHub,
         listener: ClientQueue,
         scopes: Collection[Scope],

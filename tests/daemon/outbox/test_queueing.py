@@ -234,9 +234,10 @@ async def test_settling_a_doubt_frees_the_contact(services: MessagingServices) -
     await services.outbox.settle(first, S.FAILED, "eva", "their phone shows nothing")
     await services.clock.settle()
     assert await services.get_state(second) is S.SENT
-    assert [action for (action,) in await services.query_rows("SELECT action FROM audit")] == [
-        "settled_by_hand"
-    ]
+    assert [
+        action
+        for (action,) in await services.query_rows("SELECT action FROM audit WHERE who <> 'daemon'")
+    ] == ["settled_by_hand"]
 
 
 async def test_nobody_settles_a_doubt_as_sent(services: MessagingServices) -> None:
@@ -296,7 +297,7 @@ async def test_a_number_that_was_not_checked_waits_for_the_check(
     )
     message = await services.enqueue_and_settle(BETO)
     assert (await services.get_message(message)).waits_for == "checked"
-    assert services.check_requests == 1
+    assert len(services.check_requests) == 1
     await _checked(services, beto)
     await services.outbox.on_contact_checked(beto)
     await services.clock.settle()

@@ -19,15 +19,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
-from daemon.app import Application
 from daemon.auth import ALL_SCOPES, Identity, SignInMethod
 from daemon.auth.identity import Scope
+from daemon.bootstrap import open_services
 from daemon.http import console, health, v1, websocket
 from daemon.http.authentication import set_identity
 from daemon.http.console.language import DEFAULT_LANGUAGE, LANGUAGES
 from daemon.http.health import DAEMON_HEALTH, DaemonHealth
 from daemon.http.problems import answer_errors_with_problems
 from daemon.http.streaming import OPEN_STREAMS, close_streams
+from daemon.services import Services
 from daemon.settings import Settings
 from statemachines.message import MessageState, is_legal_transition
 from storage import messages
@@ -40,7 +41,7 @@ from tests.helpers.client.http import DAYTIME, IMMEDIATE_SCRIPT, HttpClient, Htt
 class ConsoleServer:
     """A console that is open: the application behind it, a client of its `/v1`, and its address."""
 
-    services: Application
+    services: Services
     api: HttpClient
     url: str
     runner: web.AppRunner
@@ -110,7 +111,7 @@ async def open_console(
 ) -> AsyncIterator[ConsoleServer]:
     """Open the application and its console on a free port."""
     daemon_health = DaemonHealth(lambda: 0.0)
-    async with Application.open(settings) as services, aiohttp.ClientSession() as client:
+    async with open_services(settings) as services, aiohttp.ClientSession() as client:
         daemon_health.services = services
         runner = web.AppRunner(build_console_application(daemon_health, scopes), shutdown_timeout=1)
         await runner.setup()

@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 import aiohttp
 from aiohttp import web
 
-from daemon.app import Application
+from daemon.bootstrap import open_services
 from daemon.http.health import DaemonHealth
 from daemon.http.server import serve_control_socket, serve_public
+from daemon.services import Services
 from daemon.settings import (
     ClockSettings,
     DaemonSettings,
@@ -121,7 +122,7 @@ def get_base_url(runner: web.AppRunner) -> str:
 class HttpServer:
     """The open servers, and the application behind them."""
 
-    services: Application
+    services: Services
     health: DaemonHealth
     control: HttpClient
     public: HttpClient
@@ -134,7 +135,7 @@ async def open_http_server(settings: Settings) -> AsyncIterator[HttpServer]:
     path = settings.control_socket
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(serve_public(settings, health))
-        application = await stack.enter_async_context(Application.open(settings))
+        application = await stack.enter_async_context(open_services(settings))
         health.services = application
         await stack.enter_async_context(health.event_counts.counting(application.bus))
         await stack.enter_async_context(serve_control_socket(path, health))

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from daemon.app import Application
 from daemon.auth import ALL_SCOPES, AuthService, Role, Scope
 from daemon.auth.password_check import Passwords
+from daemon.bootstrap import open_services
 from daemon.events import DomainEvent, SendingHalted
 from daemon.http import authentication as door_auth
 from daemon.http import v1
@@ -28,6 +28,7 @@ from daemon.http.v1 import events
 from daemon.http.websocket import StreamLimits, install_websocket
 from daemon.http.websocket.handler import CLIENT_REGISTRY
 from daemon.http.websocket.hub import ClientRegistry
+from daemon.services import Services
 from daemon.settings import PluginSettings
 from tests.helpers.client.auth import CONTROL_IDENTITY, FAST_HASHER
 from tests.helpers.client.http import build_settings, get_base_url, serve_application
@@ -80,7 +81,7 @@ class StreamClient:
 class StreamServer:
     """The house, its auth room, and the address of the stream."""
 
-    services: Application
+    services: Services
     auth: AuthService
     base: str
     session: aiohttp.ClientSession
@@ -150,7 +151,7 @@ async def open_stream_server(
         build_settings(folder), plugins=PluginSettings(limit_seconds=60)
     )
     async with contextlib.AsyncExitStack() as stack:
-        house = await stack.enter_async_context(Application.open(settings))
+        house = await stack.enter_async_context(open_services(settings))
         auth = await AuthService.open(
             house.database, house.clock, settings, environ={}, passwords=Passwords(FAST_HASHER)
         )
@@ -167,7 +168,7 @@ async def open_stream_server(
 
 @contextlib.asynccontextmanager
 async def _serve_stream(
-    house: Application, auth: AuthService, limits: StreamLimits | None
+    house: Services, auth: AuthService, limits: StreamLimits | None
 ) -> AsyncIterator[web.AppRunner]:
     application = web.Application(middlewares=[answer_errors_with_problems, door_auth.authenticate])
     application[DAEMON_HEALTH] = DaemonHealth(lambda: 0.0, house)

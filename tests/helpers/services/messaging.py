@@ -10,22 +10,21 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from daemon.api.permit import PermitSigner, PermitVerifier
-from daemon.contacts.aliases import Aliases
-from daemon.contacts.suppression import SuppressionService
-from daemon.gate.gate import Gate
-from daemon.gate.scoring import Scoring
-from daemon.outbox import Outbox, SendRequest
-from daemon.outbox.enqueue import MessageEnqueuer
-from daemon.outbox.evaluator import MessageEvaluator
-from daemon.outbox.halt import Halt
-from daemon.outbox.manual import ManualSending
-from daemon.outbox.pacing import Pacing
-from daemon.outbox.review import ReviewService
-from daemon.outbox.sender import SessionSender
+from daemon.auth import AuthService
+from daemon.bootstrap import build_services, copy_fields
+from daemon.bus import EventBus
+from daemon.outbox import SendRequest
 from daemon.plugin_manager import ENTRY_POINT_GROUP, Plugins
 from daemon.plugins import sender
 from daemon.rulesets.active import ActiveRulesets
-from daemon.settings import PacingSettings, RulesSettings, SendingSettings, Settings
+from daemon.services import Foundation, Services
+from daemon.settings import (
+    DaemonSettings,
+    PacingSettings,
+    RulesSettings,
+    SendingSettings,
+    Settings,
+)
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import contacts, decisions, evidence, messages, prospects, sessions
@@ -34,7 +33,6 @@ from storage.decisions import DecisionRecord
 from storage.events import CommittedEvent
 from storage.evidence import EvidenceKind
 from storage.ids import new_id
-from storage.journal import SuppressionJournal
 from storage.messages import MessageRecord
 from storage.suppressions import SuppressionSource
 from storage.tx import Reader, Tx
@@ -80,29 +78,15 @@ def build_phone(number: int) -> str:
     return f"+54911{45_560_000 + number}"
 
 
-@dataclass
-class MessagingServices:
-    """Gate and outbox with what they need. ``published`` holds every committed event."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagingServices(Services):
+    """The daemon's services, what they send through, and ``published``: every committed event."""
 
     clock: FakeClock
-    settings: Settings
     database: WatchedDatabase
-    plugins: Plugins
-    rulesets: ActiveRulesets
-    aliases: Aliases
-    suppression: SuppressionService
-    scoring: Scoring
-    signer: PermitSigner
-    gate: Gate
-    pacing: Pacing
-    evaluator: MessageEvaluator
-    outbox: Outbox
-    review: ReviewService
-    manual: ManualSending
-    halt: Halt
     wire: FakeSendingPort
-    published: list[CommittedEvent] = field(default_factory=list)
-    check_requests: int = 0
+    published: list[CommittedEvent]
+    check_requests: list[None] = field(default_factory=list)
 
     async def add_session(
         self,
@@ -232,6 +216,12 @@ class MessagingServices:
             lambda reader: [tuple(row) for row in reader.all(sql, params)]
         )
 
+    async def list_audit_entries(self) -> list[tuple[object, ...]]:
+        """Return who did what to what, and why, but for what the daemon did by itself."""
+        return await self.query_rows(
+            "SELECT who, action, subject, reason FROM audit WHERE who <> 'daemon'"
+        )
+
     async def enqueue(self, to: str = ANA, text: str = "Hola, Ana", **more: object) -> str:
         """Enqueue a message and return its id, before the gate looks."""
         request = SendRequest(**{"to": to, "text": text, **more})  # type: ignore[arg-type]
@@ -291,9 +281,11 @@ async def open_messaging_services(
     Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
     """
     clock = clock or FakeClock()
-    wire = wire or FakeSendingPort(clock)
     settings = Settings(
-        pacing=pacing, sending=sending or SendingSettings(), rules=rules or RulesSettings()
+        daemon=DaemonSettings(state_dir=str(folder)),
+        pacing=pacing,
+        sending=sending or SendingSettings(),
+        rules=rules or RulesSettings(),
     )
     loaded = Plugins(limit=plugin_limit)
     installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
@@ -301,9 +293,18 @@ async def open_messaging_services(
     published: list[CommittedEvent] = []
     async with open_database_as(WatchedDatabase, folder, published) as database:
         clock.busy = [lambda: database.pending > 0]
-        active = rulesets or load_active_rulesets(settings.rules)
-        services = _build_services(clock, settings, database, loaded, active, wire, folder)
-        services.published = published
+        foundation = Foundation(
+            settings=settings,
+            clock=clock,
+            started_at=clock.now(),
+            plugins=loaded,
+            rulesets=rulesets or load_active_rulesets(settings.rules),
+            bus=EventBus(),
+            database=database,
+            channels=loaded.channels(),
+            auth=await AuthService.open(database, clock, settings, environ={}),
+        )
+        services = _build_services(foundation, wire or FakeSendingPort(clock), published)
         try:
             if started:
                 await services.outbox.start()
@@ -315,61 +316,14 @@ async def open_messaging_services(
 
 
 def _build_services(
-    clock: FakeClock,
-    settings: Settings,
-    database: WatchedDatabase,
-    plugins: Plugins,
-    rulesets: ActiveRulesets,
-    wire: FakeSendingPort,
-    folder: Path,
+    foundation: Foundation, wire: FakeSendingPort, published: list[CommittedEvent]
 ) -> MessagingServices:
-    """Build the services as the daemon does."""
-    journal = SuppressionJournal(folder)
-    aliases = Aliases(journal.hash)
+    """Build the services as the daemon does, but for the wire."""
     signer = PermitSigner()
     wire.verifier = PermitVerifier(signer.public_key)
-    gate = Gate(database, plugins, rulesets, signer, clock)
-    pacing = Pacing(settings.pacing)
-    evaluator = MessageEvaluator(database, gate, settings.sending)
-    enqueuer = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
-    outbox = Outbox(database, evaluator, enqueuer, clock)
-    outbox.connect(
-        lambda session: SessionSender(
-            session,
-            database=database,
-            gate=gate,
-            evaluator=evaluator,
-            pacing=pacing,
-            sessions=wire,
-            clock=clock,
-            settings=settings.sending,
-        )
-    )
-    services = MessagingServices(
-        clock=clock,
-        settings=settings,
-        database=database,
-        plugins=plugins,
-        rulesets=rulesets,
-        aliases=aliases,
-        suppression=SuppressionService(database, journal, aliases, clock),
-        scoring=Scoring(rulesets),
-        signer=signer,
-        gate=gate,
-        pacing=pacing,
-        evaluator=evaluator,
-        outbox=outbox,
-        review=ReviewService(database, clock, settings.sending, outbox.wake),
-        manual=ManualSending(database, gate, evaluator, pacing, clock, settings.sending),
-        halt=Halt(database, clock),
-        wire=wire,
-    )
-    services.halt.on_resume = outbox.wake
-
-    def count_check_request() -> None:
-        services.check_requests += 1
-
-    evaluator.on_check_needed = count_check_request
+    built = copy_fields(build_services(foundation, signer=signer, wire=wire))
+    services = MessagingServices(**built, wire=wire, published=published)
+    services.evaluator.on_check_needed = lambda: services.check_requests.append(None)
     return services
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -88,7 +88,7 @@ class RecordedEndings:
 @pytest.fixture
 def bus(stream: StreamServer) -> EventBus:
     """Give the house a bus on which nothing happens but what a test publishes."""
-    stream.services.bus = EventBus()
+    stream.services = replace(stream.services, bus=EventBus())
     return stream.services.bus
 
 

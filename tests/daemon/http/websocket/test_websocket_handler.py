@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.auth import Role, Scope
+from daemon.http.health import DAEMON_HEALTH
 from daemon.http.websocket import StreamLimits
 from tests.helpers.client.raw_bytes import CLOSE, PING, mask_frame, open_raw_socket
 from tests.helpers.client.websocket import (
@@ -221,12 +223,12 @@ async def test_a_defect_of_ours_ends_one_connection_and_is_logged(
 ) -> None:
     """The client gets 1011, the log the whole story, and the others go on."""
     async with stream.subscribe(token) as other:
-        rules = stream.services.rulesets
-        del stream.services.rulesets
+        health = stream.runner.app[DAEMON_HEALTH]
+        health.services = replace(stream.services, rulesets=None)  # type: ignore[arg-type]
         with capture_logs() as logged:
             async with stream.connect(token) as client:
                 assert (await client.read_close())[0] == 1011
-        stream.services.rulesets = rules
+        health.services = stream.services
         await stream.commit_halts()
         assert len(await other.read_events(1)) == 1
     assert [each["event"] for each in logged] == ["stream_failed"]

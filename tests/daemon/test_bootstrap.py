@@ -10,7 +10,7 @@ import pytest
 from daemon.api import hookimpl
 from daemon.api.imports import ImportSource, OpenedSource, SourceUnreadable
 from daemon.api.transport import CannotOpen, Channel, OpenContext, Transport
-from daemon.app import Application
+from daemon.bootstrap import open_services
 from daemon.errors import RulesRejected, StartRefused
 from daemon.outbox import SendRequest
 from daemon.settings import ClockSettings, RulesSettings, Settings
@@ -52,17 +52,17 @@ async def test_an_injected_clock_is_refused_beside_a_real_session(tmp_path: Path
     settings = build_settings(tmp_path)
     by_the_wall = Settings(daemon=settings.daemon, clock=ClockSettings())
     plugins = {"pigeons": RealChannel()}
-    async with Application.open(by_the_wall, more_plugins=plugins) as services:
+    async with open_services(by_the_wall, more_plugins=plugins) as services:
         await services.sessions.create("dove", "pigeon", "America/Bogota")
     with pytest.raises(StartRefused, match="clock is injected"):
-        async with Application.open(settings, more_plugins=plugins):
+        async with open_services(settings, more_plugins=plugins):
             pytest.fail("it opened")
 
 
 async def test_an_injected_clock_offers_no_real_channel(tmp_path: Path) -> None:
     """A real session can't be added later either."""
     plugins = {"pigeons": RealChannel()}
-    async with Application.open(build_settings(tmp_path), more_plugins=plugins) as services:
+    async with open_services(build_settings(tmp_path), more_plugins=plugins) as services:
         assert "pigeon" not in services.channels
         assert {"simulated", "manual"} <= set(services.channels)
 
@@ -70,7 +70,7 @@ async def test_an_injected_clock_offers_no_real_channel(tmp_path: Path) -> None:
 async def test_two_sources_of_one_name_are_refused_at_the_start(tmp_path: Path) -> None:
     """Not at the first import, when nobody looks."""
     with pytest.raises(StartRefused, match="csv"):
-        async with Application.open(build_settings(tmp_path), more_plugins={"more": SecondCsv()}):
+        async with open_services(build_settings(tmp_path), more_plugins={"more": SecondCsv()}):
             pytest.fail("it opened")
 
 
@@ -81,7 +81,7 @@ async def test_bad_rules_are_refused_with_their_place(tmp_path: Path) -> None:
     settings = build_settings(tmp_path / "state")
     broken = Settings(daemon=settings.daemon, rules=RulesSettings(gate=(str(bad),)))
     with pytest.raises(RulesRejected, match=r"gate\.yaml:3:\d+"):
-        async with Application.open(broken):
+        async with open_services(broken):
             pytest.fail("it opened")
     assert not (tmp_path / "state" / "leadmaster.db").exists()
 
@@ -89,23 +89,23 @@ async def test_bad_rules_are_refused_with_their_place(tmp_path: Path) -> None:
 async def test_one_folder_has_one_house(tmp_path: Path) -> None:
     """A second daemon on the same folder is refused while the first lives, and not after."""
     settings = build_settings(tmp_path)
-    async with Application.open(settings):
+    async with open_services(settings):
         with pytest.raises(DatabaseInUse):
-            async with Application.open(settings):
+            async with open_services(settings):
                 pytest.fail("it opened")
-    async with Application.open(settings):
+    async with open_services(settings):
         assert (tmp_path / "leadmaster.db").exists()
 
 
 async def test_a_house_that_was_closed_goes_on_where_it_was(tmp_path: Path) -> None:
     """Sessions, messages and a halt are there again, as they were."""
     settings = build_settings(tmp_path)
-    async with Application.open(settings, clock=FakeClock()) as services:
+    async with open_services(settings, clock=FakeClock()) as services:
         await services.sessions.create("ventas", "simulated", "America/Bogota")
         await services.halt.halt("ana", "the day is over")
         request = SendRequest(to="+5491141234567", text="Hola", session="ventas")
         message = await services.outbox.enqueue(request, "ana")
-    async with Application.open(settings, clock=FakeClock()) as again:
+    async with open_services(settings, clock=FakeClock()) as again:
         assert [view.name for view in again.sessions.views()] == ["ventas"]
         halted = await again.halt.get_current()
         assert halted is not None

@@ -1,0 +1,238 @@
+"""The composition root: builds every service once, connects them, opens and closes all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import fields
+from random import Random
+from typing import Any
+
+import msgspec
+
+from daemon.api.clock import Clock, ScaledClock, SystemClock
+from daemon.api.permit import PermitSigner, PermitVerifier
+from daemon.auth import AuthService
+from daemon.bus import EventBus
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.imports.service import ImportService
+from daemon.contacts.prospects import ProspectService
+from daemon.contacts.retention import Retention
+from daemon.contacts.suppression import SuppressionService
+from daemon.contacts.validation import ValidationService
+from daemon.event_dispatcher import EventDispatcher
+from daemon.events import decode_event
+from daemon.gate.gate import Gate
+from daemon.gate.scoring import Scoring
+from daemon.inbound import InboundHandler, contact_requests
+from daemon.outbox import Outbox
+from daemon.outbox.enqueue import MessageEnqueuer
+from daemon.outbox.evaluator import MessageEvaluator
+from daemon.outbox.halt import Halt
+from daemon.outbox.manual import ManualSending
+from daemon.outbox.pacing import Pacing
+from daemon.outbox.review import ReviewService
+from daemon.outbox.sender import SendingPort, SessionSender
+from daemon.plugin_manager import Plugins
+from daemon.rulesets.active import ActiveRulesets
+from daemon.rulesets.service import RulesetService
+from daemon.rulesets.watcher import RulesetWatcher
+from daemon.services import Foundation, Services
+from daemon.sessions import Sessions
+from daemon.sessions.registry import load_usable_channels
+from daemon.settings import ClockSettings, Settings
+from statemachines.vocabulary import BuiltinChannel
+from storage import triggers
+from storage.db import Database
+from storage.events import CommittedEvent
+from storage.journal import SuppressionJournal
+from storage.migrations import MIGRATIONS
+
+
+@contextlib.asynccontextmanager
+async def open_services(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    more_plugins: Mapping[str, object] | None = None,
+) -> AsyncIterator[Services]:
+    """Open everything in order; on the way out everything ends in the opposite order.
+
+    Raises :class:`StartRefused`, :class:`RulesRejected` or ``DatabaseRefused`` with one
+    sentence where the daemon could not keep its promises.
+    """
+    plugins = Plugins(limit=settings.plugins.limit_seconds)
+    plugins.load(blocked=settings.plugins.blocked, more=more_plugins)
+    plugins.sources()  # two of one name are refused now, not at the first import
+    rulesets = ActiveRulesets.load(settings.rules)
+    bus = EventBus()
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.open(
+            settings.state_dir,
+            migrations=MIGRATIONS,
+            on_events=lambda events: publish_events(bus, events),
+            at_open=triggers.install_triggers,
+        )
+        stack.push_async_callback(database.close)
+        channels = await load_usable_channels(plugins, settings, database)
+        clock = clock or _make_clock(settings.clock)
+        foundation = Foundation(
+            settings=settings,
+            clock=clock,
+            started_at=clock.now(),
+            plugins=plugins,
+            rulesets=rulesets,
+            bus=bus,
+            database=database,
+            channels=channels,
+            auth=await AuthService.open(database, clock, settings),
+        )
+        services = build_services(foundation)
+        await stack.enter_async_context(run_services(services))
+        yield services
+
+
+@contextlib.asynccontextmanager
+async def run_services(services: Services) -> AsyncIterator[None]:
+    """Recover, restore and serve; then drain what is on the wire before the lines close."""
+    await services.suppression.replay_journal()
+    await services.ruleset_service.restore()
+    observers = EventDispatcher(services.plugins, services.bus, services.database, services.clock)
+    async with observers.running(), contextlib.AsyncExitStack() as stack:
+        await services.outbox.start()
+        stack.push_async_callback(services.sessions.close)
+        stack.push_async_callback(services.outbox.stop, services.settings.daemon.drain_seconds)
+        stack.push_async_callback(services.imports.close)
+        await services.sessions.restore()
+        for view in services.sessions.views():
+            services.outbox.serve_session(view.name)
+        async with services.validation.running(), services.ruleset_watcher.running():
+            yield
+
+
+def build_services(
+    base: Foundation, *, signer: PermitSigner | None = None, wire: SendingPort | None = None
+) -> Services:
+    """Build and connect each service; messages go out through ``wire``, else the sessions."""
+    settings, clock, database, plugins = base.settings, base.clock, base.database, base.plugins
+    journal, signer = SuppressionJournal(settings.state_dir), signer or PermitSigner()
+    aliases, scoring = Aliases(journal.hash), Scoring(base.rulesets)
+    suppression = SuppressionService(database, journal, aliases, clock)
+    gate = Gate(database, plugins, base.rulesets, signer, clock)
+    pacing = Pacing(settings.pacing)
+    evaluator = MessageEvaluator(database, gate, settings.sending)
+    enqueuer = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
+    outbox = Outbox(database, evaluator, enqueuer, clock)
+    inbound = _build_inbound(base, aliases, suppression, scoring, outbox)
+    sessions = _build_sessions(base, inbound, PermitVerifier(signer.public_key))
+    ruleset_service = _build_ruleset_service(base)
+    services = Services(
+        **copy_fields(base),
+        ruleset_service=ruleset_service,
+        ruleset_watcher=RulesetWatcher(ruleset_service, settings.rules),
+        aliases=aliases,
+        suppression=suppression,
+        scoring=scoring,
+        inbound=inbound,
+        imports=ImportService(database, plugins, scoring, aliases, clock, settings),
+        prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
+        validation=ValidationService(database, sessions, scoring, aliases, clock, settings),
+        retention=Retention(database, clock, settings.retention),
+        gate=gate,
+        pacing=pacing,
+        evaluator=evaluator,
+        outbox=outbox,
+        sessions=sessions,
+        review=ReviewService(database, clock, settings.sending, outbox.wake),
+        manual=ManualSending(database, gate, evaluator, pacing, clock, settings.sending),
+        halt=Halt(database, clock),
+    )
+    _connect_services(services, wire or sessions)
+    return services
+
+
+def copy_fields(container: Foundation) -> dict[str, Any]:
+    """Return the fields of a container by name, to build a larger one with."""
+    return {field.name: getattr(container, field.name) for field in fields(container)}
+
+
+def _build_inbound(
+    base: Foundation,
+    aliases: Aliases,
+    suppression: SuppressionService,
+    scoring: Scoring,
+    outbox: Outbox,
+) -> InboundHandler:
+    return InboundHandler(
+        database=base.database,
+        plugins=base.plugins,
+        suppression=suppression,
+        scoring=scoring,
+        aliases=aliases,
+        request_reader=contact_requests.load_contact_request_reader(),
+        clock=base.clock,
+        settings=base.settings,
+        wake=outbox.wake,
+    )
+
+
+def _build_sessions(
+    base: Foundation, inbound: InboundHandler, verifier: PermitVerifier
+) -> Sessions:
+    return Sessions(
+        clock=base.clock,
+        database=base.database,
+        bus=base.bus,
+        verifier=verifier,
+        channels=base.channels,
+        folder=base.settings.state_dir / "sessions",
+        rng=Random(),  # noqa: S311 - spreads reconnects, protects nothing
+        on_inbound=inbound.handle_inbound,
+        on_receipt=inbound.handle_receipt,
+        on_own=inbound.handle_own_message,
+        on_lid=inbound.handle_lid,
+        channel_options={BuiltinChannel.SIMULATED: msgspec.to_builtins(base.settings.simulated)},
+        stagger_seconds=base.settings.daemon.restore_stagger_seconds,
+    )
+
+
+def _build_ruleset_service(base: Foundation) -> RulesetService:
+    channels = tuple(sorted(base.plugins.channels()))
+    return RulesetService(base.database, base.rulesets, base.clock, base.settings.rules, channels)
+
+
+def _connect_services(services: Services, wire: SendingPort) -> None:
+    """Connect the callbacks by which one service wakes another."""
+
+    def make_sender(session: str) -> SessionSender:
+        return SessionSender(
+            session,
+            database=services.database,
+            gate=services.gate,
+            evaluator=services.evaluator,
+            pacing=services.pacing,
+            sessions=wire,
+            clock=services.clock,
+            settings=services.settings.sending,
+        )
+
+    def hear_session_ready(session: str) -> None:
+        services.outbox.on_session_ready(session)
+        services.validation.wake()
+
+    services.outbox.connect(make_sender)
+    services.sessions.on_ready = hear_session_ready
+    services.evaluator.on_check_needed = services.validation.wake
+    services.validation.on_checked = services.outbox.on_contact_checked
+    services.halt.on_resume = services.outbox.wake
+    services.ruleset_service.on_swap = services.outbox.on_rules_changed
+
+
+def _make_clock(settings: ClockSettings) -> Clock:
+    return SystemClock() if settings.start is None else ScaledClock(settings.start, settings.rate)
+
+
+def publish_events(bus: EventBus, events: Sequence[CommittedEvent]) -> None:
+    """Publish what was committed, in order."""
+    for event in events:
+        bus.publish(decode_event(event.type, event.subject, event.at, event.data), event.seq)

@@ -1,0 +1,81 @@
+"""The one container of the services: `daemon.bootstrap` builds it, HTTP and jobs use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.api.clock import Clock
+from daemon.api.transport import Channel
+from daemon.auth import AuthService
+from daemon.bus import EventBus
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.imports.service import ImportService
+from daemon.contacts.prospects import ProspectService
+from daemon.contacts.retention import Retention
+from daemon.contacts.suppression import SuppressionService
+from daemon.contacts.validation import ValidationService
+from daemon.gate.gate import Gate
+from daemon.gate.scoring import Scoring
+from daemon.inbound import InboundHandler
+from daemon.outbox import Outbox
+from daemon.outbox.evaluator import MessageEvaluator
+from daemon.outbox.halt import Halt
+from daemon.outbox.manual import ManualSending
+from daemon.outbox.pacing import Pacing
+from daemon.outbox.review import ReviewService
+from daemon.plugin_manager import Plugins
+from daemon.rulesets.active import ActiveRulesets
+from daemon.rulesets.service import RulesetService
+from daemon.rulesets.watcher import RulesetWatcher
+from daemon.sessions import Sessions
+from daemon.settings import Settings
+from storage.db import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What is open before the first service is built, and what every service stands on."""
+
+    settings: Settings
+    clock: Clock
+    started_at: datetime
+    plugins: Plugins
+    rulesets: ActiveRulesets
+    bus: EventBus
+    database: Database
+    channels: Mapping[str, Channel]
+    auth: AuthService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services(Foundation):
+    """Every service of a running daemon by name, each built once.
+
+    Nothing here is replaced afterwards; a test that needs another part builds with it.
+    """
+
+    # The rules.
+    ruleset_service: RulesetService
+    ruleset_watcher: RulesetWatcher
+
+    # The people: prospects, suppression, and what they write to us.
+    aliases: Aliases
+    suppression: SuppressionService
+    scoring: Scoring
+    inbound: InboundHandler
+    imports: ImportService
+    prospects: ProspectService
+    validation: ValidationService
+    retention: Retention
+
+    # The way out.
+    gate: Gate
+    pacing: Pacing
+    evaluator: MessageEvaluator
+    outbox: Outbox
+    sessions: Sessions
+    review: ReviewService
+    manual: ManualSending
+    halt: Halt
