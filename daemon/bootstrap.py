@@ -190,7 +190,7 @@ def _build_sessions(
         on_inbound=inbound.handle_inbound,
         on_receipt=inbound.handle_receipt,
         on_own=inbound.handle_own_message,
-        on_lid=inbound.handle_lid,
+        on_alias=inbound.handle_alias,
         channel_options={BuiltinChannel.SIMULATED: msgspec.to_builtins(base.settings.simulated)},
         stagger_seconds=base.settings.daemon.restore_stagger_seconds,
     )

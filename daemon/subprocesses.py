@@ -11,14 +11,20 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process, SubprocessStreamProtocol
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
 
+WORKER_FD_VARIABLE: Final = "LEADMASTER_WORKER_FD"
+"""The environment variable in which a worker finds the descriptor of its socket."""
+
+_WORKER_LINE_BYTES: Final = 1 << 20  # a longer line is a fault of the worker, not a message
+_CLOSE_SECONDS: Final = 5.0
 _PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("parent_death_signal.py")
 
 
@@ -67,6 +73,60 @@ async def run_worker(command: Sequence[str], max_line_bytes: int) -> AsyncIterat
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await _close_pipes_and_wait(process, transport)
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedWorker:
+    """A worker of a transport, connected by a socket that both ends inherited."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    process: Process
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self.process.pid
+
+    async def wait(self) -> int:
+        """Return the exit status once the worker has ended; negative for a signal."""
+        return await self.process.wait()
+
+    async def close(self) -> None:
+        """Kill the worker and all that it started. Idempotent, bounded, never raises."""
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        # A killed process ends unless the kernel holds it; the daemon does not wait for that.
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.process.wait()
+                await self.writer.wait_closed()
+
+
+async def launch_worker(
+    module: str, arguments: Sequence[str] = (), *, environment: Mapping[str, str] | None = None
+) -> LaunchedWorker:
+    """Start ``python -m module``; see :class:`daemon.api.launcher.LaunchWorker`."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *with_parent_death_signal(
+                    [sys.executable, "-m", module, *arguments], signal.SIGKILL
+                ),
+                stdin=DEVNULL,
+                stdout=DEVNULL,
+                stderr=DEVNULL,
+                start_new_session=True,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **(environment or {}), WORKER_FD_VARIABLE: str(theirs.fileno())},
+            )
+        except BaseException:
+            ours.close()
+            raise
+    reader, writer = await asyncio.open_connection(sock=ours, limit=_WORKER_LINE_BYTES)
+    return LaunchedWorker(reader, writer, process)
 
 
 async def _close_pipes_and_wait(process: Process, transport: asyncio.SubprocessTransport) -> None:

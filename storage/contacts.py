@@ -32,6 +32,7 @@ class AliasKind(StrEnum):
 
     PHONE = "phone"
     LID = "lid"
+    BSUID = "bsuid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ CREATE TABLE aliases (
     alias TEXT PRIMARY KEY,              -- E.164 in any of its forms, or a hidden id (LID)
     alias_hash TEXT NOT NULL UNIQUE,
     contact TEXT NOT NULL REFERENCES contacts (id),
-    kind TEXT NOT NULL CHECK (kind IN ('phone', 'lid'))
+    kind TEXT NOT NULL CHECK (kind IN ('phone', 'lid', 'bsuid'))
 ) STRICT;
 CREATE INDEX aliases_by_contact ON aliases (contact);
 CREATE TABLE suppressions (

@@ -76,16 +76,25 @@ class PermitVerifier:
         self._used: dict[str, datetime] = {}
 
     def redeem(
-        self, permit: Permit, *, recipient: str, text: str, session: str, now: datetime
+        self,
+        permit: Permit,
+        *,
+        message: str,
+        recipient: str,
+        body: str,
+        session: str,
+        now: datetime,
     ) -> None:
         """Take the permit for exactly this send; raise :class:`PermitRefused` if it is not for it.
 
-        A permit counts as used from here on, whatever the platform answers.
+        ``body`` is the hash of the content. A permit counts as used from here on, whatever the
+        platform answers. Transports call :func:`daemon.api.transport.redeem_permit`.
         """
         self._check_signature(permit)
         for name, given, allowed in (
+            ("message", message, permit.message),
             ("recipient", recipient, permit.recipient),
-            ("body", hash_body(text), permit.body),
+            ("body", body, permit.body),
             ("session", session, permit.session),
         ):
             if given != allowed:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+from daemon.api.identity import Identity
 
 
 class Signal:
@@ -87,17 +90,60 @@ class Disconnected(Signal):
     detail: str = ""
 
 
+class RefusalKind(StrEnum):
+    """Why a platform does not let a session connect; each leads to one state of the session."""
+
+    LOGGED_OUT = "logged_out"
+    BANNED = "banned"
+    """For a time; ``until`` says for how long, where the platform tells it."""
+    BLOCKED = "blocked"
+    OUTDATED = "outdated"
+    REPLACED = "replaced"
+    SERVER_TROUBLE = "server_trouble"
+    """The platform's own failure: the session comes back later."""
+    REJECTED = "rejected"
+    """Anything that trying again soon does not mend."""
+
+
+REFUSAL_KINDS: Final = {
+    400: RefusalKind.REJECTED,
+    401: RefusalKind.LOGGED_OUT,
+    402: RefusalKind.BANNED,
+    403: RefusalKind.BLOCKED,
+    405: RefusalKind.OUTDATED,
+    406: RefusalKind.BLOCKED,
+    409: RefusalKind.REJECTED,
+    415: RefusalKind.REJECTED,
+    418: RefusalKind.REJECTED,
+    440: RefusalKind.REPLACED,
+    500: RefusalKind.SERVER_TROUBLE,
+    501: RefusalKind.REJECTED,
+    503: RefusalKind.SERVER_TROUBLE,
+}
+"""What WhatsApp's codes mean; any other code is taken for trouble on its side."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionRefused(Signal):
-    """The platform refused the login or the connection with ``code``.
+    """The platform refused the login or the connection.
 
-    400 409 415 418 501 failed · 401 logged out · 402 temporary ban ·
-    403 406 blocked · 405 outdated · 440 replaced · 500 503 server trouble.
+    ``code`` and ``ban_code`` are the platform's numbers and ``detail`` its own word, where it
+    gives any. ``until`` is when a ban ends, aware.
     """
 
-    code: int
+    kind: RefusalKind
+    code: int | None = None
     ban_code: int | None = None
     until: datetime | None = None
+    detail: str = ""
+
+    @classmethod
+    def from_code(
+        cls, code: int, ban_code: int | None = None, until: datetime | None = None
+    ) -> ConnectionRefused:
+        """Return the refusal that one of WhatsApp's codes stands for."""
+        kind = REFUSAL_KINDS.get(code, RefusalKind.SERVER_TROUBLE)
+        return cls(kind, code, ban_code, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +178,72 @@ class TransportDied(Signal):
     detail: str = ""
 
 
+class Origin(StrEnum):
+    """When a session learned of a message."""
+
+    LIVE = "live"
+    OFFLINE = "offline"
+    """It waited on the platform while the session was away."""
+    HISTORY = "history"
+    """It is part of the past that a platform replays when a phone is linked."""
+
+
+class InboundKind(StrEnum):
+    """What a message is; the text of any but ``text`` is its caption, and may be empty."""
+
+    TEXT = "text"
+    MEDIA = "media"
+    LOCATION = "location"
+    CONTACT = "contact"
+    VOICE = "voice"
+    REACTION = "reaction"
+    """Its text is the emoji."""
+    EDIT = "edit"
+    """Its text is the new one; ``quoted_id`` names the message that was changed."""
+    DELETION = "deletion"
+    POLL = "poll"
+    UNSUPPORTED = "unsupported"
+
+
 @dataclass(frozen=True, slots=True)
 class InboundMessage(Signal):
-    """A message from a contact. ``sender`` may be a LID; ``sender_phone`` if known."""
+    """A message from a contact.
+
+    ``aliases`` are other names of the sender that came with it (the number beside a hidden id).
+    ``written_at`` is the sender's clock, aware; the daemon bounds it to its own. ``quoted_id`` is
+    the wire id of the message that it answers, reacts to, edits or deletes. ``automatic``: the
+    platform marks it as sent by a program.
+    """
 
     wire_id: str
-    sender: str
-    sender_phone: str | None
+    sender: Identity
     text: str
-    at: datetime
+    written_at: datetime
+    kind: InboundKind = InboundKind.TEXT
+    origin: Origin = Origin.LIVE
+    aliases: tuple[Identity, ...] = ()
     push_name: str = ""
+    quoted_id: str | None = None
+    automatic: bool = False
 
     def __repr__(self) -> str:
         """Keep body and number out of logs."""
-        return f"InboundMessage({self.wire_id!r}, {len(self.text)} characters)"
+        return f"InboundMessage({self.wire_id!r}, {self.kind}, {len(self.text)} characters)"
 
 
 @dataclass(frozen=True, slots=True)
 class OwnMessage(Signal):
-    """A message that the account's owner typed on the phone itself."""
+    """A message that the account's owner typed on the phone itself.
+
+    ``text_hash`` is :func:`daemon.api.text.hash_folded_text` of its text, made where the text is:
+    the text does not travel. None where the message has no text.
+    """
 
     wire_id: str
-    recipient: str
-    at: datetime
+    recipient: Identity
+    written_at: datetime
+    text_hash: str | None = None
+    origin: Origin = Origin.LIVE
 
 
 class ReceiptKind(StrEnum):
@@ -169,19 +258,21 @@ class ReceiptKind(StrEnum):
 class Receipt(Signal):
     """The platform's word on a message, by its acknowledged id and recipient.
 
-    Of a failed one's reasons, `undeliverable` and `refused_marketing` tell something of the person.
+    Of a failed one's reasons, ``undeliverable`` and ``refused_marketing`` tell something of the
+    person; ``code`` is the platform's number, where there is one.
     """
 
     wire_id: str
-    recipient: str
+    recipient: Identity
     kind: ReceiptKind
     at: datetime
     reason_code: str = ""
+    code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class LidLearned(Signal):
-    """A hidden id and a phone number are the same person."""
+class AliasLearned(Signal):
+    """Two names belong to one person: a hidden or business-scoped id, and a phone number."""
 
-    lid: str
-    phone: str
+    alias: Identity
+    phone: Identity

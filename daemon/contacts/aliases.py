@@ -6,8 +6,9 @@ platform, a list and a person each write the same number differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from daemon.api.identity import Identity, IdentityKind
 from daemon.api.numbers import list_phone_spellings as number_forms
 from storage.contacts import Alias, AliasKind
 
@@ -24,12 +25,14 @@ class Aliases:
             Alias(form, self._hash(form), AliasKind.PHONE) for form in sorted(number_forms(phone))
         )
 
-    def from_lid(self, lid: str) -> tuple[Alias, ...]:
-        """Return the one form of a hidden id."""
-        return (Alias(lid, self._hash(lid), AliasKind.LID),)
+    def from_identities(self, *identities: Identity) -> tuple[Alias, ...]:
+        """Return the set that these identities of one person make, in their order."""
+        return tuple(
+            dict.fromkeys(alias for each in identities for alias in self._from_identity(each))
+        )
 
-    def from_sender(self, sender: str, phone: str | None) -> tuple[Alias, ...]:
-        """Return the set that an inbound shows: its sender, and its number where it is known."""
-        forms: Iterable[Alias] = self.from_phone(phone) if phone else ()
-        own = self.from_phone(sender) if sender.startswith("+") else self.from_lid(sender)
-        return tuple(dict.fromkeys((*own, *forms)))
+    def _from_identity(self, identity: Identity) -> tuple[Alias, ...]:
+        if identity.kind is IdentityKind.PHONE:
+            return self.from_phone(identity.value)
+        kind = AliasKind(identity.kind.value)
+        return (Alias(identity.value, self._hash(identity.value), kind),)

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from daemon.api.clock import Clock
+from daemon.api.identity import parse_identity
 from daemon.contacts.aliases import Aliases
 from daemon.errors import Conflict, NotFound, require_reason
 from daemon.events import ContactReopened, ContactSuppressed
@@ -153,7 +154,7 @@ class SuppressionService:
     def resolve_target(self, reader: Reader, target: str) -> SuppressionTarget:
         """Return who is meant by a contact's id, a number (E.164) or a hidden id (LID)."""
         if not target.startswith(CONTACT_ID_PREFIX):
-            target_aliases = self._aliases.from_sender(target, None)
+            target_aliases = self._aliases.from_identities(parse_identity(target))
             found = (contacts.find_contact_by_alias(reader, alias.text) for alias in target_aliases)
             contact = next(filter(None, found), None)
             contact_aliases = contacts.list_aliases(reader, contact) if contact else []

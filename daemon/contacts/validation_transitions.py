@@ -136,9 +136,12 @@ class ValidationTransitions:
     ) -> ProspectRecord | None:
         """Return the prospect; a hidden id in the answer may show who it really is."""
         found = prospects.get_prospect(tx, prospect)
-        if found is None or answer.lid is None:
+        if found is None or answer.alias is None:
             return found
-        aliases = (*self._aliases.from_phone(found.phone), *self._aliases.from_lid(answer.lid))
+        aliases = (
+            *self._aliases.from_phone(found.phone),
+            *self._aliases.from_identities(answer.alias),
+        )
         return prospects.find_prospect_by_contact(tx, contacts.resolve_contact(tx, aliases, now))
 
     def _apply_transition(

@@ -11,7 +11,8 @@ import structlog
 
 from daemon.api.clock import Clock
 from daemon.api.effects import ContactRequest, ContactView, InboundEffect
-from daemon.api.signals import InboundMessage, LidLearned, OwnMessage, Receipt
+from daemon.api.identity import IdentityKind
+from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.events import InboundReceived
@@ -312,7 +313,7 @@ class InboundHandler:
         )
         self._wake()
 
-    async def handle_lid(self, _session: str, signal: LidLearned) -> None:
+    async def handle_alias(self, _session: str, signal: AliasLearned) -> None:
         """Learn that a hidden id and a number are one person; a suppression of either holds."""
         await self._write_with_retries(lambda tx: self._join_aliases(tx, signal, self._clock.now()))
 
@@ -333,7 +334,7 @@ class InboundHandler:
         return await plugin_effects.collect_effects(self._plugins, signal, view)
 
     def _list_sender_aliases(self, signal: InboundMessage) -> tuple[Alias, ...]:
-        return self._aliases.from_sender(signal.sender, signal.sender_phone)
+        return self._aliases.from_identities(signal.sender, *signal.aliases)
 
     def _store_inbound(
         self,
@@ -353,7 +354,7 @@ class InboundHandler:
             session=session,
             wire_id=signal.wire_id,
             contact=contact,
-            at=min(signal.at, now),
+            at=min(signal.written_at, now),
             received_at=now,
             text=signal.text,
             request=request.value,
@@ -370,8 +371,8 @@ class InboundHandler:
         known = inbound.has_inbound(tx, session, signal.wire_id)
         if known or receipts.find_message_by_wire_id(tx, session, signal.wire_id):
             return  # heard before, or one of ours coming back
-        contact = _find_contact(tx, self._aliases.from_sender(signal.recipient, None))
-        at = min(signal.at, now)
+        contact = _find_contact(tx, self._aliases.from_identities(signal.recipient))
+        at = min(signal.written_at, now)
         _record_spends(
             tx, session, at, new_chat=contact is not None and inbound.is_new_chat(tx, contact)
         )
@@ -410,7 +411,7 @@ class InboundHandler:
             kind=signal.kind.value,
             at=min(signal.at, now),
             reason_code=signal.reason_code,
-            contact=_find_contact(tx, self._aliases.from_sender(signal.recipient, None)),
+            contact=_find_contact(tx, self._aliases.from_identities(signal.recipient)),
         )
         moved = receipts.store_receipt(tx, receipt, now)
         if moved is None or moved.state is not MessageState.FAILED:
@@ -420,9 +421,9 @@ class InboundHandler:
         elif signal.reason_code == REFUSED_MARKETING:
             self._updater.record_complaint(tx, moved.contact, receipt.at, now)
 
-    def _join_aliases(self, tx: Tx, signal: LidLearned, now: datetime) -> None:
+    def _join_aliases(self, tx: Tx, signal: AliasLearned, now: datetime) -> None:
         """Join the aliases of a known contact; for a pair of strangers nothing is stored."""
-        aliases = self._aliases.from_sender(signal.lid, signal.phone)
+        aliases = self._aliases.from_identities(signal.alias, signal.phone)
         found = _find_contact(tx, aliases)
         if found is None:
             return
@@ -465,7 +466,8 @@ def _find_reply_address(reader: Reader, contact: str, signal: InboundMessage) ->
     """Return the number that an answer goes to, if any is known by now."""
     if prospect := prospects.find_prospect_by_contact(reader, contact):
         return prospect.phone
-    return signal.sender if signal.sender.startswith("+") else signal.sender_phone
+    names = (signal.sender, *signal.aliases)
+    return next((each.value for each in names if each.kind is IdentityKind.PHONE), None)
 
 
 def _record_spends(tx: Tx, session: str, at: datetime, *, new_chat: bool) -> None:

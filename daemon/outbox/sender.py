@@ -12,8 +12,9 @@ from typing import Protocol
 import structlog
 
 from daemon.api.clock import Clock
+from daemon.api.identity import parse_phone_identity
 from daemon.api.permit import Permit, PermitRefused
-from daemon.api.transport import Acknowledged, Outgoing, Refused, SendResult, Unknown
+from daemon.api.transport import Acknowledged, Outgoing, Refused, SendResult, Text, Unknown
 from daemon.clock_event import ClockEvent
 from daemon.gate.gate import EvaluationPhase, Gate
 from daemon.outbox.evaluator import MessageEvaluator
@@ -274,7 +275,7 @@ class SessionSender:
         await self._store_result(message, await self._await_result(message, permit))
 
     async def _await_result(self, message: MessageRecord, permit: Permit) -> SendResult:
-        outgoing = Outgoing(message.id, message.recipient, message.text)
+        outgoing = Outgoing(message.id, parse_phone_identity(message.recipient), Text(message.text))
         sending = asyncio.ensure_future(self._sessions.send(self.session, permit, outgoing))
         limit = asyncio.ensure_future(self._clock.sleep(self._settings.answer_seconds))
         try:

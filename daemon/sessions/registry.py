@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitVerifier
-from daemon.api.signals import InboundMessage, LidLearned, OwnMessage, Receipt
+from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt
 from daemon.api.transport import Channel, NumberAnswer, Outgoing, SendResult
 from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
@@ -200,7 +200,7 @@ class Sessions:
         on_inbound: Callable[[str, InboundMessage], Awaitable[Any]],
         on_receipt: Callable[[str, Receipt], Awaitable[Any]],
         on_own: Callable[[str, OwnMessage], Awaitable[Any]],
-        on_lid: Callable[[str, LidLearned], Awaitable[Any]],
+        on_alias: Callable[[str, AliasLearned], Awaitable[Any]],
         on_ready: Callable[[str], None] = lambda _name: None,
         channel_options: Mapping[str, Mapping[str, object]] | None = None,
         stagger_seconds: float = 0.2,
@@ -222,7 +222,7 @@ class Sessions:
                 InboundMessage: on_inbound,
                 Receipt: on_receipt,
                 OwnMessage: on_own,
-                LidLearned: on_lid,
+                AliasLearned: on_alias,
             },
             on_ready=self._notify_ready,
             refused_signals=self.refused_signals,

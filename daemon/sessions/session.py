@@ -53,6 +53,7 @@ from daemon.sessions.signal_mapping import (
 )
 from daemon.sessions.timers import ClockTimer, SessionTimer, SessionTimers
 from daemon.sessions.transitions import SessionTransitions
+from daemon.subprocesses import launch_worker
 from statemachines.machine import IllegalTransition
 from statemachines.session import (
     CAN_SEND_STATES,
@@ -212,7 +213,8 @@ class Session:
         options = {**self.dependencies.channel_options.get(record.channel, {}), **record.options}
         folder = self.dependencies.folder / record.name
         info = SessionInfo(record.name, self.is_linked, record.phone, folder, options)
-        return OpenContext(info, self.dependencies.clock, self.dependencies.verifier)
+        dependencies = self.dependencies
+        return OpenContext(info, dependencies.clock, dependencies.verifier, launch_worker)
 
     async def _run_atomically(self, work: Callable[[], Awaitable[None]]) -> None:
         """A request that can't be stored has not happened, and its caller is told."""

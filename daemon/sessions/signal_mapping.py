@@ -16,6 +16,7 @@ from daemon.api.signals import (
     PairingFailed,
     QrExhausted,
     QrIssued,
+    RefusalKind,
     Scanned,
     Signal,
     StreamErrorUnknown,
@@ -63,29 +64,18 @@ SIGNAL_TRIGGERS: dict[type[Signal], ConnectionTrigger] = {
     ConnectionNotOpened: ConnectionTrigger(ConnectionEvent.REFUSED, "channel_not_opened"),
 }
 
-_CONNECTION_REFUSED = ConnectionTrigger(ConnectionEvent.REFUSED, "connection_refused")
-_BLOCKED = ConnectionTrigger(ConnectionEvent.BLOCKED_BY_PLATFORM, "blocked")
-_SERVER_TROUBLE = ConnectionTrigger(ConnectionEvent.DISCONNECTED, "server_trouble")
-
-REFUSAL_TRIGGERS: dict[int, ConnectionTrigger] = {
-    400: _CONNECTION_REFUSED,
-    401: ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "logged_out"),
-    402: ConnectionTrigger(ConnectionEvent.BANNED, "banned"),
-    403: _BLOCKED,
-    405: ConnectionTrigger(ConnectionEvent.VERSION_REFUSED, "outdated"),
-    406: _BLOCKED,
-    409: _CONNECTION_REFUSED,
-    415: _CONNECTION_REFUSED,
-    418: _CONNECTION_REFUSED,
-    440: ConnectionTrigger(ConnectionEvent.REPLACED_BY_OTHER, "replaced"),
-    500: _SERVER_TROUBLE,
-    501: _CONNECTION_REFUSED,
-    503: _SERVER_TROUBLE,
+REFUSAL_TRIGGERS: dict[RefusalKind, ConnectionTrigger] = {
+    RefusalKind.LOGGED_OUT: ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "logged_out"),
+    RefusalKind.BANNED: ConnectionTrigger(ConnectionEvent.BANNED, "banned"),
+    RefusalKind.BLOCKED: ConnectionTrigger(ConnectionEvent.BLOCKED_BY_PLATFORM, "blocked"),
+    RefusalKind.OUTDATED: ConnectionTrigger(ConnectionEvent.VERSION_REFUSED, "outdated"),
+    RefusalKind.REPLACED: ConnectionTrigger(ConnectionEvent.REPLACED_BY_OTHER, "replaced"),
+    RefusalKind.SERVER_TROUBLE: ConnectionTrigger(ConnectionEvent.DISCONNECTED, "server_trouble"),
+    RefusalKind.REJECTED: ConnectionTrigger(ConnectionEvent.REFUSED, "connection_refused"),
 }
-"""By the platform's code; any other code is trouble on its side, and we come back later."""
 
-BAN_AND_BLOCK_CODES = frozenset({402, 403, 406})
-"""Codes of bans and blocks: they count even when their connection is closed already."""
+BAN_AND_BLOCK_KINDS = frozenset({RefusalKind.BANNED, RefusalKind.BLOCKED})
+"""Bans and blocks count even when their connection is closed already."""
 
 BAN_REASONS = {
     101: "banned_too_many_unknown_people",
@@ -130,11 +120,11 @@ def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger
 
 def is_valid_after_close(signal: Signal) -> bool:
     """Return whether a signal counts although its connection was closed before its turn."""
-    return isinstance(signal, ConnectionRefused) and signal.code in BAN_AND_BLOCK_CODES
+    return isinstance(signal, ConnectionRefused) and signal.kind in BAN_AND_BLOCK_KINDS
 
 
 def _map_refusal(signal: ConnectionRefused) -> ConnectionTrigger:
-    known = REFUSAL_TRIGGERS.get(signal.code, _SERVER_TROUBLE)
+    known = REFUSAL_TRIGGERS[signal.kind]
     if known.event is not ConnectionEvent.BANNED:
         return known
     reason = BAN_REASONS.get(signal.ban_code or 0, known.reason_code)

@@ -13,6 +13,7 @@ import pytest
 
 from daemon.api import PROJECT, hookimpl
 from daemon.api.effects import ContactView, Draft, Intent, Prepared, SessionChoice, SetIntent
+from daemon.api.identity import parse_identity
 from daemon.api.opinions import OpinionRequest
 from daemon.api.signals import InboundMessage
 from daemon.api.transport import Channel
@@ -187,7 +188,7 @@ async def test_effects_are_told_by_plugin_and_a_failing_one_has_none() -> None:
             raise RuntimeError
 
     plugins, failures = loaded(listens=Listens(), breaks=Breaks())
-    inbound = InboundMessage("wire-1", "998@lid", None, "Hola", MIDDAY)
+    inbound = InboundMessage("wire-1", parse_identity("998@lid"), "Hola", MIDDAY)
     view = ContactView(None, "Hola", None, "none", suppressed=False)
     assert await plugins.interpret(inbound, view) == [("listens", [effect])]
     assert [name for name, _, _ in failures] == ["breaks"]

@@ -14,10 +14,12 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+from daemon.api.identity import parse_identity
 from daemon.api.permit import Permit, PermitSigner, PermitVerifier, hash_body
 from daemon.api.signals import Signal
 from daemon.api.transport import (
     Acknowledged,
+    KnownContact,
     NumberAnswer,
     OnWhatsApp,
     OpenContext,
@@ -25,16 +27,24 @@ from daemon.api.transport import (
     Refused,
     SendResult,
     SessionInfo,
+    Text,
     Transport,
     Unknown,
+    hash_content,
 )
 from daemon.plugins.transport_simulated import open_simulated_transport
+from daemon.subprocesses import launch_worker
 from tests.helpers.clock import FakeClock
 
 ANA = "+5491145550001"
 BRUNO = "+5491145550002"
 
 SignalT = TypeVar("SignalT", bound=Signal)
+
+
+def build_outgoing(message: str, recipient: str, text: str) -> Outgoing:
+    """Return a text to a number, as it goes to the wire."""
+    return Outgoing(message, parse_identity(recipient), Text(text))
 
 
 @dataclass
@@ -60,7 +70,7 @@ class PermitFactory:
             ruleset="0" * 64,
             expires_at=self.clock.now() + timedelta(minutes=10),
         )
-        return self.signer.sign(permit), Outgoing(permit.message, recipient, text)
+        return self.signer.sign(permit), build_outgoing(permit.message, recipient, text)
 
 
 @dataclass
@@ -147,7 +157,7 @@ async def open_unread_transport(
     info = SessionInfo("ventas", paired, None, folder / "ventas", options or {})
     permits = permits or PermitFactory(clock)
     transport = await open_simulated_transport(
-        OpenContext(info, clock, PermitVerifier(permits.signer.public_key))
+        OpenContext(info, clock, PermitVerifier(permits.signer.public_key), launch_worker)
     )
     try:
         yield transport
@@ -216,8 +226,9 @@ class FakeSendingPort:
         """Verify the permit, note the send, and answer by the script."""
         self.verifier.redeem(
             permit,
-            recipient=outgoing.recipient,
-            text=outgoing.text,
+            message=outgoing.message,
+            recipient=outgoing.recipient.value,
+            body=hash_content(outgoing.content),
             session=name,
             now=self.clock.now(),
         )
@@ -254,7 +265,13 @@ class FakeSendingPort:
 
     def sent_texts(self) -> list[str]:
         """Return the texts that reached the wire, in order."""
-        return [sent.outgoing.text for sent in self.sends]
+        return [read_text(sent.outgoing) for sent in self.sends]
+
+
+def read_text(outgoing: Outgoing) -> str:
+    """Return the text of a message that is one."""
+    assert isinstance(outgoing.content, Text)
+    return outgoing.content.text
 
 
 async def answer_at_once() -> None:
@@ -278,9 +295,11 @@ class ScriptedNumberChecker:
             raise OSError
         return [self.answers[phone] for phone in reversed(phones) if phone in self.answers]
 
-    def set_answer(self, phone: str, answer: str, **more: str) -> None:
+    def set_answer(self, phone: str, answer: str, whatsapp_id: str = "", lid: str = "") -> None:
         """Set the answer for a number."""
-        self.answers[phone] = NumberAnswer(phone, OnWhatsApp(answer), **more)
+        self.answers[phone] = NumberAnswer(
+            phone, OnWhatsApp(answer), whatsapp_id or None, parse_identity(lid) if lid else None
+        )
 
 
 class PuppetTransport:
@@ -332,6 +351,10 @@ class PuppetTransport:
         if isinstance(self.answer, Exception):
             raise self.answer
         return [NumberAnswer(phone, OnWhatsApp.YES) for phone in phones]
+
+    async def contacts(self) -> Sequence[KnownContact]:
+        """Know nobody."""
+        return []
 
     async def logout(self) -> None:
         """Remember it."""

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daemon.api import hookimpl
-from daemon.api.transport import BuiltinChannel, CannotOpen, Channel, OpenContext, Transport
+from daemon.api.transport import (
+    BuiltinChannel,
+    CannotOpen,
+    Capabilities,
+    Channel,
+    OpenContext,
+    Pairing,
+    Transport,
+)
 from daemon.plugins.transport_simulated.script import load_script
 from daemon.plugins.transport_simulated.transport import SimulatedTransport
 
@@ -18,7 +26,18 @@ from daemon.plugins.transport_simulated.transport import SimulatedTransport
 def leadmaster_declare_channels() -> Sequence[Channel]:
     """Declare the channel."""
     summary = "A WhatsApp in the process, for demo, training and tests"
-    return [Channel(BuiltinChannel.SIMULATED, summary, open_simulated_transport, simulated=True)]
+    capabilities = Capabilities(
+        acks=True, number_check=True, receipts=True, pairing=Pairing.QR, restrictions=True
+    )
+    return [
+        Channel(
+            BuiltinChannel.SIMULATED,
+            summary,
+            open_simulated_transport,
+            capabilities,
+            simulated=True,
+        )
+    ]
 
 
 async def open_simulated_transport(context: OpenContext) -> Transport:

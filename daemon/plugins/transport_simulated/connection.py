@@ -17,6 +17,7 @@ from daemon.api.signals import (
     PhoneSeen,
     QrExhausted,
     QrIssued,
+    RefusalKind,
     Scanned,
     Signal,
     Synced,
@@ -177,7 +178,7 @@ class SimulatedConnection:
     def _connect(self) -> None:
         now, banned_until = self.context.clock.now(), self.timestamps.get("banned_until")
         if banned_until and banned_until > now:
-            self.emit(ConnectionRefused(402, None, banned_until))
+            self.emit(ConnectionRefused(RefusalKind.BANNED, 402, until=banned_until))
             return
         self.is_up = True
         self.emit(Connected())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from daemon.api.identity import Identity, IdentityKind, parse_phone_identity
 from daemon.api.signals import InboundMessage, Receipt, ReceiptKind, Signal
 from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.plugins.transport_simulated.disk_state import SentMessage
@@ -52,9 +53,10 @@ class SimulatedContacts:
         digits = str(int(self.digest("own", session), 16))[:OWN_DIGITS]
         return f"+54911{digits}"
 
-    def lid(self, phone: str) -> str:
+    def lid(self, phone: str) -> Identity:
         """Return the hidden id of the person behind a number."""
-        return f"1{str(int(self.digest('lid', phone), 16))[:LID_DIGITS]}@lid"
+        digits = str(int(self.digest("lid", phone), 16))[:LID_DIGITS]
+        return Identity(IdentityKind.LID, f"1{digits}@lid")
 
     def behaviour(self, phone: str) -> ContactBehaviour:
         """Return how the person behind a number behaves."""
@@ -121,12 +123,18 @@ class SimulatedContacts:
         hide_phone: bool = False,
     ) -> InboundMessage:
         """Return a message that the person behind ``phone`` writes."""
-        sender = self.lid(phone) if from_lid else phone
-        return InboundMessage(wire_id, sender, None if hide_phone else phone, text, at)
+        number = parse_phone_identity(phone)
+        return InboundMessage(
+            wire_id,
+            self.lid(phone) if from_lid else number,
+            text,
+            at,
+            aliases=() if hide_phone else (number,),
+        )
 
 
 def _build_receipt(
     sent: SentMessage, kind: ReceiptKind, due: datetime, reason_code: str = ""
 ) -> ScheduledSignal:
-    receipt = Receipt(sent.wire_id, sent.recipient, kind, due, reason_code)
+    receipt = Receipt(sent.wire_id, parse_phone_identity(sent.recipient), kind, due, reason_code)
     return ScheduledSignal(f"{sent.wire_id}:{kind}", due, receipt)

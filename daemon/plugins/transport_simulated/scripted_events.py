@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from daemon.api.identity import parse_phone_identity
 from daemon.api.signals import (
     ConnectionRefused,
     Disconnected,
@@ -17,6 +18,7 @@ from daemon.api.signals import (
     StreamErrorUnknown,
     TransportDied,
 )
+from daemon.api.text import hash_folded_text
 from daemon.plugins.transport_simulated.connection import SimulatedConnection
 from daemon.plugins.transport_simulated.script import ScriptedAction, ScriptedEvent
 
@@ -81,7 +83,7 @@ class ScriptedEventScheduler:
             self.connection.login.delete()
         code = event.code if event.code and not banned else REFUSAL_CODES[event.do]
         ban_code = (event.code or TOO_MANY_UNKNOWN_PEOPLE) if banned else None
-        self._end(ConnectionRefused(code, ban_code, until if banned else None))
+        self._end(ConnectionRefused.from_code(code, ban_code, until if banned else None))
 
     def _end(self, signal: Signal) -> None:
         self.connection.disconnect()
@@ -92,7 +94,12 @@ class ScriptedEventScheduler:
         wire_id = self.connection.contacts.digest("line", session, key)[:20].upper()
         phone = str(event.contact)
         if event.do is ScriptedAction.TYPE:
-            return OwnMessage(wire_id, phone, now)
+            return OwnMessage(
+                wire_id,
+                parse_phone_identity(phone),
+                now,
+                hash_folded_text(event.text) if event.text else None,
+            )
         return self.connection.contacts.build_inbound(
             wire_id, phone, event.text, now, from_lid=event.from_lid
         )

@@ -6,17 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
-from daemon.api.permit import Permit, PermitRefused, hash_body
-from daemon.api.signals import LidLearned, SendingRestricted, Signal, TransportDied
+from daemon.api.identity import IdentityKind, parse_phone_identity
+from daemon.api.permit import Permit, PermitRefused
+from daemon.api.signals import AliasLearned, SendingRestricted, Signal, TransportDied
 from daemon.api.transport import (
     Acknowledged,
+    KnownContact,
     NumberAnswer,
     OnWhatsApp,
     OpenContext,
     Outgoing,
     Refused,
     SendResult,
+    Text,
     Unknown,
+    hash_content,
+    redeem_permit,
 )
 from daemon.plugins.transport_simulated.connection import SimulatedConnection
 from daemon.plugins.transport_simulated.contacts import SimulatedContacts
@@ -81,10 +86,15 @@ class SimulatedTransport:
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
         """Send what the permit allows; see :class:`daemon.api.transport.Transport`."""
         self._redeem_permit(permit, outgoing)
+        if outgoing.recipient.kind is not IdentityKind.PHONE or not isinstance(
+            outgoing.content, Text
+        ):
+            return Refused("content_not_supported", "This channel sends texts to numbers only.")
         if not self._connection.is_up:
             return Refused("not_connected", "The line is down; nothing was sent.", retryable=True)
-        delay = self._contacts.ack_delay(outgoing.recipient)
-        refusal = self._find_refusal(outgoing.recipient)
+        phone = outgoing.recipient.value
+        delay = self._contacts.ack_delay(phone)
+        refusal = self._find_refusal(phone)
         if refusal is not None:
             return await self._answer_after(delay, refusal)
         sent = self._deliver(permit, outgoing)
@@ -100,6 +110,14 @@ class SimulatedTransport:
         if not self._connection.is_up or self._connection.is_silent:
             return [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
         return [self._contacts.answer_number_check(phone) for phone in phones]
+
+    async def contacts(self) -> Sequence[KnownContact]:
+        """Return everybody who was written to, with the hidden id that the platform knows."""
+        phones = dict.fromkeys(sent.recipient for sent in self._sent_log.sent)
+        return [
+            KnownContact((parse_phone_identity(phone), self._contacts.lid(phone)))
+            for phone in phones
+        ]
 
     async def logout(self) -> None:
         """Forget the stored login and hang up."""
@@ -117,17 +135,7 @@ class SimulatedTransport:
 
     def _redeem_permit(self, permit: Permit, outgoing: Outgoing) -> None:
         """Check the permit: it must be for exactly this, and never used before."""
-        self._context.verifier.redeem(
-            permit,
-            recipient=outgoing.recipient,
-            text=outgoing.text,
-            session=self._session,
-            now=self._clock.now(),
-        )
-        if outgoing.message != permit.message:
-            raise PermitRefused(
-                "permit_message_differs", "The permit was given for another message."
-            )
+        redeem_permit(self._context, permit, outgoing)
         if self._sent_log.has_permit(permit):
             raise PermitRefused("permit_used", "The permit brought a message to the wire before.")
 
@@ -150,13 +158,13 @@ class SimulatedTransport:
         sent = SentMessage(
             wire_id=f"3EB0{self._contacts.digest('wire', self._session, count)[:18].upper()}",
             message=outgoing.message,
-            recipient=outgoing.recipient,
-            body=hash_body(outgoing.text),
+            recipient=outgoing.recipient.value,
+            body=hash_content(outgoing.content),
             permit=permit.id,
             at=self._clock.now(),
         )
         self._sent_log.append(sent)
-        self._emit(LidLearned(self._contacts.lid(sent.recipient), sent.recipient))
+        self._emit(AliasLearned(self._contacts.lid(sent.recipient), outgoing.recipient))
         self._connection.schedule_signals_after(sent)
         return sent
 

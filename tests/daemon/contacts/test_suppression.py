@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.identity import parse_identity
 from daemon.contacts.suppression_lists import export_suppression_list, import_suppression_list
 from daemon.errors import BadRequest, Conflict, ImportRejected, NotFound
 from statemachines.message import MessageState
@@ -73,7 +74,10 @@ async def test_a_name_learned_later_is_suppressed_too(people: ContactServices) -
     at = people.clock.now()
 
     def learn(tx: Tx) -> bool:
-        names = (*people.aliases.from_phone(ANA), *people.aliases.from_lid(LID))
+        names = (
+            *people.aliases.from_phone(ANA),
+            *people.aliases.from_identities(parse_identity(LID)),
+        )
         return people.suppression.extend_to_new_aliases(
             tx, contacts.resolve_contact(tx, names, at), at=at
         )
@@ -81,7 +85,9 @@ async def test_a_name_learned_later_is_suppressed_too(people: ContactServices) -
     assert await people.database.write(learn)
     [record] = [r for r in await people.suppression.check(LID) if r.alias == LID]
     assert record.source is SuppressionSource.CONTACT
-    assert people.aliases.from_lid(LID)[0].hash in {e.alias_hash for e in people.journal.entries()}
+    assert people.aliases.from_identities(parse_identity(LID))[0].hash in {
+        e.alias_hash for e in people.journal.entries()
+    }
 
 
 async def test_merging_with_a_suppressed_contact_cancels_what_waited(
@@ -90,7 +96,7 @@ async def test_merging_with_a_suppressed_contact_cancels_what_waited(
     """The hidden id said stop before anybody knew whose it was."""
     message = await people.queue_message(ANA)
     at = people.clock.now()
-    lid = people.aliases.from_lid(LID)
+    lid = people.aliases.from_identities(parse_identity(LID))
     await people.database.write(lambda tx: contacts.resolve_contact(tx, lid, at))
     await suppress(people, LID, SuppressionSource.CONTACT)
     assert await people.get_message_state(message) is MessageState.QUEUED

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.identity import parse_identity
 from daemon.api.transport import OnWhatsApp
 from daemon.errors import BadRequest, Conflict, NotFound
 from statemachines.prospect import ValidationState as State
@@ -108,7 +109,7 @@ async def test_a_hidden_id_joins_the_contact(checks: ValidationServices) -> None
     elder = await checks.import_services.database.write(
         lambda tx: contacts.resolve_contact(
             tx,
-            checks.import_services.aliases.from_lid(LID),
+            checks.import_services.aliases.from_identities(parse_identity(LID)),
             checks.import_services.clock.now() - timedelta(days=1),
         )
     )

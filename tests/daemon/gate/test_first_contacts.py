@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.effects import ContactRequest
+from daemon.api.identity import parse_identity
 from statemachines.message import MessageState
 from storage import contacts, evaluation_context, spends
 from storage.evaluation_context import FirstContactRates, FirstContactShare
@@ -208,7 +209,7 @@ async def test_who_answered_under_another_name_answered(services: MessagingServi
     known = await services.get_message(one)
     await services.clock.advance(60)
     at = services.clock.now()
-    names = services.aliases.from_lid("998877665544332@lid")
+    names = services.aliases.from_identities(parse_identity("998877665544332@lid"))
     hidden = await services.database.write(lambda tx: contacts.resolve_contact(tx, names, at))
     await services.add_inbound(hidden)
     await services.clock.leap(4 * DAY)

@@ -19,6 +19,9 @@ from tests.helpers.services.messaging import ANA, BETO, MessagingServices
 TEXT = "Hola, Ana"
 
 
+FOR_ANA = {"message": "msg_1", "recipient": ANA, "body": hash_body(TEXT), "session": "main"}
+
+
 @pytest.fixture(scope="module")
 def signer() -> PermitSigner:
     """The gate's pen."""
@@ -56,7 +59,7 @@ def refused(
     minutes: float = 0,
 ) -> str:
     """Present a permit for a send and return why it was refused."""
-    asked = {"recipient": ANA, "text": TEXT, "session": "main", **other}
+    asked = {**FOR_ANA, **other}
     with pytest.raises(PermitRefused) as caught:
         verifier.redeem(permit, now=MIDDAY + timedelta(minutes=minutes), **asked)
     return caught.value.reason_code
@@ -64,14 +67,14 @@ def refused(
 
 def test_a_permit_lets_its_message_through_once(permit: Permit, verifier: PermitVerifier) -> None:
     """The second time it is a used one."""
-    verifier.redeem(permit, recipient=ANA, text=TEXT, session="main", now=MIDDAY)
+    verifier.redeem(permit, **FOR_ANA, now=MIDDAY)
     assert refused(verifier, permit) == "permit_used"
 
 
 @pytest.mark.parametrize(
     ("other", "code"),
     [
-        ({"text": "Hola, Ana!"}, "permit_body_differs"),
+        ({"body": hash_body("Hola, Ana!")}, "permit_body_differs"),
         ({"recipient": BETO}, "permit_recipient_differs"),
         ({"session": "second"}, "permit_session_differs"),
     ],
@@ -81,7 +84,7 @@ def test_a_permit_is_for_nothing_else(
 ) -> None:
     """Another text, recipient or session is refused, and the permit is not used up by it."""
     assert refused(verifier, permit, other) == code
-    verifier.redeem(permit, recipient=ANA, text=TEXT, session="main", now=MIDDAY)
+    verifier.redeem(permit, **FOR_ANA, now=MIDDAY)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +124,12 @@ def test_a_used_permit_is_not_forgotten_while_it_could_be_shown_again(
     permit: Permit, signer: PermitSigner, verifier: PermitVerifier
 ) -> None:
     """The ledger lets go of ids only after their end; the clock may go back a little."""
-    verifier.redeem(permit, recipient=ANA, text=TEXT, session="main", now=MIDDAY)
+    verifier.redeem(permit, **FOR_ANA, now=MIDDAY)
     later = signer.sign(
         replace(permit, id="per_2", expires_at=MIDDAY + timedelta(minutes=20, seconds=30))
     )
     at = MIDDAY + timedelta(minutes=10, seconds=30)
-    verifier.redeem(later, recipient=ANA, text=TEXT, session="main", now=at)
+    verifier.redeem(later, **FOR_ANA, now=at)
     assert refused(verifier, permit, minutes=9.9) == "permit_used"
 
 

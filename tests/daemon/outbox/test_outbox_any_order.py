@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from daemon.api.permit import hash_body
+from daemon.api.transport import hash_content
 from daemon.errors import LeadMasterError
 from daemon.settings import PacingSettings
 from statemachines.message import WIRE_ID_STATES, MessageState
@@ -32,7 +32,7 @@ from tests.helpers.services.messaging import (
     build_phone,
     open_messaging_services,
 )
-from tests.helpers.transport import NOT_SENT_RESULTS, FakeSendingPort, ScriptedSendResult
+from tests.helpers.transport import NOT_SENT_RESULTS, FakeSendingPort, ScriptedSendResult, read_text
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ class MessagingStateMachine(RuleBasedStateMachine):
 
         self.runner.run(step())
         for sent in self.wire.sends[self.seen :]:
-            assert old_form(sent.outgoing.recipient) not in closed
+            assert old_form(sent.outgoing.recipient.value) not in closed
             assert not (halted and self.halted)
         self.seen = len(self.wire.sends)
 
@@ -244,13 +244,13 @@ class MessagingStateMachine(RuleBasedStateMachine):
         assert len(used) == len(set(used))
         for sent in self.wire.sends:
             out = sent.outgoing
-            assert self.accepted[out.message] == (out.recipient, out.text)
+            assert self.accepted[out.message] == (out.recipient.value, read_text(out))
             assert allowed[sent.permit.id] == (
                 out.message,
                 "allow",
                 "release",
-                out.recipient,
-                hash_body(out.text),
+                out.recipient.value,
+                hash_content(out.content),
             )
 
     @invariant()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.identity import parse_identity
 from daemon.errors import BadRequest, NotFound
 from statemachines.message import MessageState
 from storage import contacts, prospects, retention, review_queries
@@ -207,7 +208,10 @@ async def test_a_word_stays_with_the_person_whatever_name_they_go_by(
 ) -> None:
     """A hidden id that turns out to be theirs changes nothing."""
     await services.review.reject_prospect(await prospect_of(services, ANA), "eva", "a competitor")
-    names = (*services.aliases.from_lid("998877665544332@lid"), *services.aliases.from_phone(ANA))
+    names = (
+        *services.aliases.from_identities(parse_identity("998877665544332@lid")),
+        *services.aliases.from_phone(ANA),
+    )
     at = services.clock.now() - timedelta(days=400)
     await services.database.write(lambda tx: contacts.resolve_contact(tx, names[:1], at))
     await services.database.write(lambda tx: contacts.resolve_contact(tx, names, at))
@@ -219,7 +223,10 @@ async def test_a_look_asked_for_under_another_name_comes_after_the_word(
 ) -> None:
     """What they wrote under a hidden id is to be read, whatever was decided before."""
     await services.review.reject_prospect(await prospect_of(services, ANA), "eva", "a competitor")
-    names = (*services.aliases.from_lid("998877665544332@lid"), *services.aliases.from_phone(ANA))
+    names = (
+        *services.aliases.from_identities(parse_identity("998877665544332@lid")),
+        *services.aliases.from_phone(ANA),
+    )
     at = services.clock.now() + timedelta(minutes=1)
 
     def wrote(tx: Tx) -> None:

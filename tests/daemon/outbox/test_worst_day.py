@@ -89,7 +89,7 @@ async def _change_facts(services: MessagingServices, posted: list[str]) -> set[s
 async def _after_the_night(services: MessagingServices, posted: list[str], gone: set[str]) -> None:
     await services.clock.leap(13.5 * 3600)
     await services.clock.advance(10)
-    written_to = [sent.outgoing.recipient for sent in services.wire.sends]
+    written_to = [sent.outgoing.recipient.value for sent in services.wire.sends]
     assert not gone & set(written_to)
     assert len(written_to) == len(set(written_to)) == MESSAGES - len(gone)
     states = [await services.get_state(message) for message in posted]

@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.effects import AskReview, ContactView, InboundEffect, Intent, SetIntent
+from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage
 from daemon.plugins.listener import find_intent, leadmaster_interpret_inbound
 
 
 async def effects_of(text: str, origin: str | None = "feria 2025") -> list[InboundEffect]:
     """Let the listener read one message."""
-    inbound = InboundMessage("1", "+5491141234567", None, text, datetime(2026, 3, 3, tzinfo=UTC))
+    inbound = InboundMessage(
+        "1", parse_identity("+5491141234567"), text, datetime(2026, 3, 3, tzinfo=UTC)
+    )
     view = ContactView("pro_1", "Ana", origin, "public_source", suppressed=False)
     return list(await leadmaster_interpret_inbound(inbound=inbound, contact=view))
 

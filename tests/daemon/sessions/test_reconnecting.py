@@ -108,9 +108,9 @@ async def test_an_unknown_stream_error_leads_to_a_new_line_after_10_seconds(
     ("signal", "reason"),
     [
         (Disconnected("reset"), "disconnected"),
-        (ConnectionRefused(500), "server_trouble"),
-        (ConnectionRefused(503), "server_trouble"),
-        (ConnectionRefused(499), "server_trouble"),
+        (ConnectionRefused.from_code(500), "server_trouble"),
+        (ConnectionRefused.from_code(503), "server_trouble"),
+        (ConnectionRefused.from_code(499), "server_trouble"),
         (TransportDied("abort"), "worker_died"),
     ],
 )
@@ -213,13 +213,13 @@ async def test_a_refusal_is_tried_once_more_after_15_minutes(tmp_path: Path, cod
     """And then a person looks into it."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
-        await services.report_signals(ConnectionRefused(code))
+        await services.report_signals(ConnectionRefused.from_code(code))
         view = services.view
         assert (view.state, view.user_action) == ("failed", "wait_until")
         assert view.deadline == services.clock.now() + timedelta(minutes=15)
         await services.clock.advance(15 * MINUTE)
         assert services.view.state == "connecting"
-        await services.report_signals(ConnectionRefused(code))
+        await services.report_signals(ConnectionRefused.from_code(code))
         view = services.view
         assert (view.state, view.deadline, view.user_action) == ("failed", None, "acknowledge")
 
@@ -240,7 +240,7 @@ async def test_a_verdict_of_the_platform_ends_the_line_until_a_person_acts(
     """There is no deadline, no retry, and no sending."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
-        await services.report_signals(ConnectionRefused(code))
+        await services.report_signals(ConnectionRefused.from_code(code))
         view = services.view
         assert (view.state, view.user_action, view.phone_state) == (state, action, phone)
         assert (view.status, view.deadline) == ("FAILED", None)
@@ -254,10 +254,12 @@ async def test_a_closed_line_has_no_say_except_about_a_ban(tmp_path: Path) -> No
     """What was queued behind the cut is stale; a ban or a block is never missed."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
-        await services.report_signals(Disconnected(), ConnectionRefused(440), TransportDied())
+        await services.report_signals(
+            Disconnected(), ConnectionRefused.from_code(440), TransportDied()
+        )
         assert (services.view.state, services.view.attempts) == ("backoff", 1)
         await back(services)
-        await services.report_signals(Disconnected(), ConnectionRefused(402, 101))
+        await services.report_signals(Disconnected(), ConnectionRefused.from_code(402, 101))
         assert (services.view.state, services.view.sending) == ("banned_temporarily", "none")
 
 

@@ -34,7 +34,7 @@ DAY = 24 * HOUR
 async def banned(services: SessionServices, hours: float = 5, code: int = 101) -> None:
     """Let the platform ban session ``ventas``."""
     until = services.clock.now() + timedelta(hours=hours)
-    await services.report_signals(ConnectionRefused(402, code, until))
+    await services.report_signals(ConnectionRefused.from_code(402, code, until))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ async def test_a_ban_without_an_end_lasts_a_day(tmp_path: Path) -> None:
     """Nobody guesses a shorter one."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
-        await services.report_signals(ConnectionRefused(402))
+        await services.report_signals(ConnectionRefused.from_code(402))
         assert services.view.deadline == services.clock.now() + timedelta(hours=24)
 
 
@@ -208,7 +208,7 @@ async def test_a_block_must_be_confirmed_before_a_new_pairing(tmp_path: Path) ->
     """Then the next start shows a code."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
-        await services.report_signals(ConnectionRefused(403))
+        await services.report_signals(ConnectionRefused.from_code(403))
         with pytest.raises(Conflict):
             await services.sessions.start(SESSION_NAME, "ana")
         await services.sessions.acknowledge(SESSION_NAME, "ana")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.identity import parse_identity
 from daemon.api.permit import PermitRefused, PermitVerifier
 from daemon.api.signals import (
+    AliasLearned,
     Connected,
     ConnectionRefused,
     Disconnected,
     InboundMessage,
-    LidLearned,
     OwnMessage,
     Receipt,
     ReceiptKind,
@@ -32,12 +33,15 @@ from daemon.api.transport import (
     Unknown,
 )
 from daemon.sessions.connection import SessionConnection
+from daemon.subprocesses import launch_worker
 from storage.errors import WriteFailed
 from tests.helpers.clock import MIDDAY, FakeClock
 from tests.helpers.services.sessions import SESSION_NAME, SessionServices, open_session_services
 from tests.helpers.transport import ANA, PermitFactory
 
-BAJA = InboundMessage("in-1", "1234@lid", ANA, "BAJA", MIDDAY)
+BAJA = InboundMessage(
+    "in-1", parse_identity("1234@lid"), "BAJA", MIDDAY, aliases=(parse_identity(ANA),)
+)
 
 
 class UnknownSignal(Signal):
@@ -47,10 +51,10 @@ class UnknownSignal(Signal):
 async def test_what_must_not_be_lost_goes_to_its_room_in_order(tmp_path: Path) -> None:
     """Inbound, receipts, own messages and hidden ids, each with the session's name."""
     news = (
-        LidLearned("1234@lid", ANA),
+        AliasLearned(parse_identity("1234@lid"), parse_identity(ANA)),
         BAJA,
-        Receipt("wire-1", ANA, ReceiptKind.READ, MIDDAY),
-        OwnMessage("own-1", ANA, MIDDAY),
+        Receipt("wire-1", parse_identity(ANA), ReceiptKind.READ, MIDDAY),
+        OwnMessage("own-1", parse_identity(ANA), MIDDAY),
     )
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
@@ -101,10 +105,12 @@ async def test_a_fault_of_our_own_is_counted_and_the_session_goes_on(tmp_path: P
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
         naive = MIDDAY.replace(tzinfo=None)
-        await services.report_signals(ConnectionRefused(402, 101, naive))
+        await services.report_signals(ConnectionRefused.from_code(402, 101, naive))
         assert services.sessions.failures[SESSION_NAME] == 1
         assert (services.view.state, services.view.sending) == ("ready", "all")
-        await services.report_signals(ConnectionRefused(402, 101, MIDDAY + timedelta(hours=1)))
+        await services.report_signals(
+            ConnectionRefused.from_code(402, 101, MIDDAY + timedelta(hours=1))
+        )
         assert services.view.state == "banned_temporarily"
 
 
@@ -113,7 +119,7 @@ async def test_what_the_platform_did_counts_although_the_disk_refuses(tmp_path: 
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
         services.database.refuses = True
-        await services.report_signals(ConnectionRefused(402))
+        await services.report_signals(ConnectionRefused.from_code(402))
         assert services.view.state == "banned_temporarily"
         assert (await services.get_row()).connection == "ready"
         await services.clock.advance(5)
@@ -266,7 +272,7 @@ async def test_a_line_that_is_not_open_yet_knows_and_sends_nothing(tmp_path: Pat
     pen = PermitFactory(clock)
     info = SessionInfo(SESSION_NAME, paired=True, phone=None, folder=tmp_path)
     line = SessionConnection(
-        slow, OpenContext(info, clock, PermitVerifier(pen.signer.public_key)), hear
+        slow, OpenContext(info, clock, PermitVerifier(pen.signer.public_key), launch_worker), hear
     )
     assert isinstance(await line.send(*pen.issue()), Refused)
     assert [each.answer for each in await line.check_numbers([ANA])] == [OnWhatsApp.UNKNOWN]

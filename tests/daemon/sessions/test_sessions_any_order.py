@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.signals import (
+    REFUSAL_KINDS,
     Connected,
     ConnectionRefused,
     Disconnected,
@@ -32,7 +33,6 @@ from daemon.api.signals import (
     TransportDied,
 )
 from daemon.errors import LeadMasterError
-from daemon.sessions.signal_mapping import REFUSAL_TRIGGERS
 from statemachines.session import TRANSIENT_STATES, ConnectionState
 from tests.helpers.clock import MIDDAY
 from tests.helpers.hypothesis_profiles import examples
@@ -64,8 +64,8 @@ SIGNALS: list[Signal] = [
     SendingRestricted("reach_out_timelock"),
     SendingRestricted("new_chat_cap", MIDDAY + timedelta(hours=1)),
     SendingReopened(),
-    ConnectionRefused(499),
-    *(ConnectionRefused(code) for code in REFUSAL_TRIGGERS),
+    ConnectionRefused.from_code(499),
+    *(ConnectionRefused.from_code(code) for code in REFUSAL_KINDS),
 ]
 GOOD_WAY: list[Signal] = [SIGNALS[0], Scanned(), Paired(SESSION_PHONE), Connected(), Synced()]
 ORDERS = ("start", "stop", "restart", "logout", "acknowledge")

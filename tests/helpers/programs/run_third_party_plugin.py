@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api.clock import SystemClock
+from daemon.api.identity import parse_identity
 from daemon.api.opinions import OpinionRequest
 from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier, hash_body
-from daemon.api.transport import OpenContext, Outgoing, SessionInfo
+from daemon.api.transport import OpenContext, Outgoing, SessionInfo, Text
 from daemon.events import SendingHalted
 from daemon.plugin_manager import Plugins
+from daemon.subprocesses import launch_worker
 
 ANA = "+5491141234567"
 NOW = datetime.now(UTC)
@@ -36,16 +38,21 @@ def sign_permit(signer: PermitSigner, text: str) -> Permit:
     )
 
 
+def build_outgoing(message: str, text: str) -> Outgoing:
+    """Return a text to Ana, as it goes to the wire."""
+    return Outgoing(message, parse_identity(ANA), Text(text))
+
+
 async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
     """Connect the file channel, send once with a permit, and try without."""
     signer = PermitSigner()
     info = SessionInfo("folder", paired=False, phone=None, folder=folder)
-    context = OpenContext(info, SystemClock(), PermitVerifier(signer.public_key))
+    context = OpenContext(info, SystemClock(), PermitVerifier(signer.public_key), launch_worker)
     open_line = plugins.channels()["folder"].open
     assert open_line
     line = await open_line(context)
     await line.connect()
-    answer = await line.send(sign_permit(signer, "Hola"), Outgoing("msg_1", ANA, "Hola"))
+    answer = await line.send(sign_permit(signer, "Hola"), build_outgoing("msg_1", "Hola"))
     refusals = []
     for leave, text in (
         (sign_permit(signer, "Hola"), "Hola"),
@@ -53,7 +60,7 @@ async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
         (sign_permit(PermitSigner(), "tres"), "tres"),
     ):
         try:
-            await line.send(leave, Outgoing("msg_2", ANA, text))
+            await line.send(leave, build_outgoing("msg_2", text))
         except PermitRefused as refused:
             refusals.append(refused.reason_code)
     checked = await line.check_numbers([ANA])

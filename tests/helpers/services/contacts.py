@@ -10,6 +10,7 @@ from pathlib import Path
 
 from daemon.api import hookimpl
 from daemon.api.effects import ContactView, InboundEffect
+from daemon.api.identity import parse_identity
 from daemon.api.signals import InboundMessage, OwnMessage, Receipt, ReceiptKind
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
@@ -125,7 +126,13 @@ class InboundServices:
         """Let a contact write; each message has an id of its own, unless one is given."""
         self.received += 1
         at = self.people.clock.now() - age
-        signal = InboundMessage(wire_id or f"IN{self.received}", sender, phone, text, at)
+        signal = InboundMessage(
+            wire_id or f"IN{self.received}",
+            parse_identity(sender),
+            text,
+            at,
+            aliases=(parse_identity(phone),) if phone else (),
+        )
         await self.handler.handle_inbound("main", signal)
 
     async def receive_receipt(
@@ -140,13 +147,15 @@ class InboundServices:
         """Let a receipt come in."""
         at = self.people.clock.now() - age
         await self.handler.handle_receipt(
-            "main", Receipt(wire_id, recipient, kind, at, reason_code)
+            "main", Receipt(wire_id, parse_identity(recipient), kind, at, reason_code)
         )
 
     async def receive_own_message(self, wire_id: str, recipient: str = ANA) -> None:
         """Let the account's owner type on the phone itself."""
         at = self.people.clock.now()
-        await self.handler.handle_own_message("main", OwnMessage(wire_id, recipient, at))
+        await self.handler.handle_own_message(
+            "main", OwnMessage(wire_id, parse_identity(recipient), at)
+        )
 
     async def add_prospect(self, phone: str = ANA) -> str:
         """Make a prospect as an import does, never checked."""

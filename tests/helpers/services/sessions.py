@@ -157,7 +157,7 @@ def _build_services(
         on_inbound=services.store_signal,
         on_receipt=services.store_signal,
         on_own=services.store_signal,
-        on_lid=services.store_signal,
+        on_alias=services.store_signal,
         on_ready=services.ready.append,
         channel_options=options,
     )

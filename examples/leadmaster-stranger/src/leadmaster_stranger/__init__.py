@@ -10,7 +10,7 @@ from daemon.api import hookimpl
 from daemon.api.events import DomainEvent
 from daemon.api.imports import ImportSource
 from daemon.api.opinions import Opinion, OpinionRequest
-from daemon.api.transport import Channel
+from daemon.api.transport import Capabilities, Channel
 from leadmaster_stranger.channel import open_folder
 from leadmaster_stranger.lines import open_lines
 from leadmaster_stranger.opinion import opinion_on
@@ -28,7 +28,14 @@ class Stranger:
     @hookimpl
     def leadmaster_declare_channels(self) -> Sequence[Channel]:
         """Bring a channel that writes files."""
-        return [Channel("folder", "Writes each message into a folder", open=open_folder)]
+        return [
+            Channel(
+                "folder",
+                "Writes each message into a folder",
+                open_folder,
+                Capabilities(acks=True, chooses_id=True),
+            )
+        ]
 
     @hookimpl
     def leadmaster_declare_sources(self) -> Sequence[ImportSource]:

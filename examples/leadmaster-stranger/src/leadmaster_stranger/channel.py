@@ -10,12 +10,15 @@ from daemon.api.permit import Permit
 from daemon.api.signals import Connected, Signal, Synced
 from daemon.api.transport import (
     Acknowledged,
+    KnownContact,
     NumberAnswer,
     OnWhatsApp,
     OpenContext,
     Outgoing,
     Refused,
     SendResult,
+    Text,
+    redeem_permit,
 )
 
 
@@ -40,15 +43,11 @@ class FolderTransport:
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
         """Write the text under the message's id, which is the acknowledged id too."""
-        self._context.verifier.redeem(
-            permit,
-            recipient=outgoing.recipient,
-            text=outgoing.text,
-            session=self._context.session.name,
-            now=self._context.clock.now(),
-        )
+        redeem_permit(self._context, permit, outgoing)
+        if not isinstance(outgoing.content, Text):
+            return Refused("content_not_supported", "A folder takes texts only.")
         try:
-            await asyncio.to_thread(self._write, outgoing)
+            await asyncio.to_thread(self._write, outgoing, outgoing.content.text)
         except OSError as error:
             reason = f"The folder can't be written: {error.strerror}."
             return Refused("folder_not_written", reason, retryable=True)
@@ -58,6 +57,10 @@ class FolderTransport:
         """Answer unknown: a folder knows nobody."""
         return [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
 
+    async def contacts(self) -> Sequence[KnownContact]:
+        """Return nobody: a folder knows nobody."""
+        return []
+
     async def logout(self) -> None:
         """Do nothing: there is no login."""
 
@@ -65,10 +68,10 @@ class FolderTransport:
         """End the line."""
         self._queue.put_nowait(None)
 
-    def _write(self, outgoing: Outgoing) -> None:
+    def _write(self, outgoing: Outgoing, text: str) -> None:
         """Write aside and rename: a message is there as a whole or not at all."""
         draft = self._folder / f".{outgoing.message}"
-        draft.write_text(f"{outgoing.recipient}\n\n{outgoing.text}\n", encoding="utf-8")
+        draft.write_text(f"{outgoing.recipient}\n\n{text}\n", encoding="utf-8")
         draft.replace(self._folder / f"{outgoing.message}.txt")
 
 

@@ -20,6 +20,7 @@ from daemon.plugins.transport_simulated.script import (
     SimulationScript,
     load_script,
 )
+from daemon.subprocesses import launch_worker
 from tests.helpers.clock import FakeClock
 from tests.helpers.transport import ANA, BRUNO, PermitFactory, open_test_transport
 
@@ -124,7 +125,7 @@ async def test_a_seed_is_a_whole_number(tmp_path: Path) -> None:
     info = SessionInfo("ventas", False, None, tmp_path, {"seed": "seven"})
     verifier = PermitVerifier(PermitFactory(clock).signer.public_key)
     with pytest.raises(CannotOpen, match=r"simulated\.seed"):
-        await open_simulated_transport(OpenContext(info, clock, verifier))
+        await open_simulated_transport(OpenContext(info, clock, verifier, launch_worker))
 
 
 def test_the_channels_say_what_they_are() -> None:

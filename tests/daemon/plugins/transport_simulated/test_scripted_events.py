@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.identity import parse_identity
 from daemon.api.signals import (
     Connected,
     ConnectionRefused,
@@ -35,15 +36,15 @@ from tests.helpers.transport import ANA, open_test_transport
     ("event", "signal"),
     [
         ({"do": "disconnect"}, Disconnected("connection reset")),
-        ({"do": "server_error"}, ConnectionRefused(503)),
-        ({"do": "server_error", "code": 500}, ConnectionRefused(500)),
+        ({"do": "server_error"}, ConnectionRefused.from_code(503)),
+        ({"do": "server_error", "code": 500}, ConnectionRefused.from_code(500)),
         ({"do": "stream_error"}, StreamErrorUnknown()),
-        ({"do": "block"}, ConnectionRefused(403)),
-        ({"do": "log_out"}, ConnectionRefused(401)),
-        ({"do": "replace"}, ConnectionRefused(440)),
-        ({"do": "outdate"}, ConnectionRefused(405)),
-        ({"do": "refuse"}, ConnectionRefused(400)),
-        ({"do": "refuse", "code": 409}, ConnectionRefused(409)),
+        ({"do": "block"}, ConnectionRefused.from_code(403)),
+        ({"do": "log_out"}, ConnectionRefused.from_code(401)),
+        ({"do": "replace"}, ConnectionRefused.from_code(440)),
+        ({"do": "outdate"}, ConnectionRefused.from_code(405)),
+        ({"do": "refuse"}, ConnectionRefused.from_code(400)),
+        ({"do": "refuse", "code": 409}, ConnectionRefused.from_code(409)),
         ({"do": "die"}, TransportDied("killed by the script")),
     ],
 )
@@ -167,8 +168,9 @@ async def test_people_write_and_the_owner_types_out_of_the_blue(tmp_path: Path) 
     async with open_test_transport(tmp_path, clock, script) as line:
         await line.connect_until_ready()
         (inbound,) = line.signals_of(InboundMessage)
-        assert (inbound.text, inbound.sender_phone) == ("Hola", ANA)
-        assert [own.recipient for own in line.signals_of(OwnMessage)] == [ANA]
+        ana = parse_identity(ANA)
+        assert (inbound.text, inbound.aliases) == ("Hola", (ana,))
+        assert [own.recipient for own in line.signals_of(OwnMessage)] == [ana]
         assert isinstance(await line.send(ANA), Acknowledged)
 
 

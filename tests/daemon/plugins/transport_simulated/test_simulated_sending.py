@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from daemon.api.identity import IdentityKind, parse_identity
 from daemon.api.permit import Permit, PermitRefused, PermitSigner, hash_body
 from daemon.api.signals import (
+    AliasLearned,
     InboundMessage,
-    LidLearned,
     Receipt,
     ReceiptKind,
     SendingRestricted,
     TransportDied,
 )
-from daemon.api.transport import Acknowledged, OnWhatsApp, Outgoing, Refused, Unknown
+from daemon.api.transport import Acknowledged, OnWhatsApp, Outgoing, Refused, Text, Unknown
 from tests.helpers.clock import FakeClock
 from tests.helpers.transport import (
     ANA,
@@ -85,10 +86,11 @@ async def test_delivered_read_and_reply_follow(tmp_path: Path) -> None:
         assert not line.signals_of(InboundMessage)
         await clock.advance(1)
         (reply,) = line.signals_of(InboundMessage)
-        (learned,) = line.signals_of(LidLearned)
-    assert reply.sender == learned.lid
-    assert reply.sender.endswith("@lid")
-    assert (reply.sender_phone, learned.phone, reply.text) == (ANA, ANA, "BAJA")
+        (learned,) = line.signals_of(AliasLearned)
+    assert reply.sender == learned.alias
+    assert reply.sender.kind is IdentityKind.LID
+    assert (reply.aliases, learned.phone) == ((parse_identity(ANA),), parse_identity(ANA))
+    assert reply.text == "BAJA"
 
 
 async def test_a_reply_may_hide_the_number(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ async def test_a_reply_may_hide_the_number(tmp_path: Path) -> None:
         await line.connect_until_ready()
         await line.send(ANA)
         await clock.advance(20)
-        assert [each.sender_phone for each in line.signals_of(InboundMessage)] == [None]
+        assert [each.aliases for each in line.signals_of(InboundMessage)] == [()]
 
 
 async def test_a_dropped_acknowledgement_is_unknown_after_the_wire_had_it(tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ async def test_number_checks_answer_yes_no_and_unknown(tmp_path: Path) -> None:
         await clock.advance(1)
         answers = await checking
     assert [each.answer for each in answers] == ["no", "unknown", "yes"]
-    assert [each.lid is None for each in answers] == [True, True, False]
+    assert [each.alias is None for each in answers] == [True, True, False]
     assert answers[2].whatsapp_id == "5491145550003@s.whatsapp.net"
 
 
@@ -251,17 +253,19 @@ def unsigned(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, 
 
 def changed(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, Outgoing]:
     """Change the permit under its signature."""
-    return replace(permit, body=hash_body("otra cosa")), replace(outgoing, text="otra cosa")
+    return replace(permit, body=hash_body("otra cosa")), replace(
+        outgoing, content=Text("otra cosa")
+    )
 
 
 def other_text(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, Outgoing]:
     """Send another text."""
-    return permit, replace(outgoing, text="otra cosa")
+    return permit, replace(outgoing, content=Text("otra cosa"))
 
 
 def other_recipient(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, Outgoing]:
     """Send to another person."""
-    return permit, replace(outgoing, recipient=BRUNO)
+    return permit, replace(outgoing, recipient=parse_identity(BRUNO))
 
 
 def other_message(permit: Permit, outgoing: Outgoing, _: FakeClock) -> tuple[Permit, Outgoing]:

@@ -1,0 +1,120 @@
+"""Identities: who a message is from or to, in the one form that the product stores and compares."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class IdentityKind(StrEnum):
+    """What kind of name a platform gives a person."""
+
+    PHONE = "phone"
+    """E.164 with its plus sign."""
+    LID = "lid"
+    """WhatsApp's hidden id: digits and ``@lid``."""
+    BSUID = "bsuid"
+    """Meta's business-scoped user id: a country code, a point, letters and digits."""
+
+
+_FORMS: Final = {
+    IdentityKind.PHONE: re.compile(r"\+[1-9]\d{6,14}"),
+    IdentityKind.LID: re.compile(r"\d{3,20}@lid"),
+    IdentityKind.BSUID: re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}"),
+}
+
+_PHONE_SERVERS: Final = frozenset({"s.whatsapp.net", "c.us", "hosted"})
+_LID_SERVERS: Final = frozenset({"lid", "hosted.lid"})
+_SERVERS_OF_MANY: Final = {
+    "g.us": ("group", "A group is not a contact."),
+    "broadcast": ("broadcast", "Status updates and broadcast lists are not contacts."),
+    "newsletter": ("newsletter", "A channel that one follows is not a contact."),
+    "call": ("call", "A call is not a contact."),
+    "bot": ("bot", "A bot of the platform is not a contact."),
+}
+_MAX_RAW_LENGTH: Final = 200
+
+
+class NotAContact(Exception):
+    """A raw name belongs to no single person; ``reason_code`` is stable, ``sentence`` names nobody.
+
+    Codes: ``empty``, ``group``, ``broadcast``, ``newsletter``, ``call``, ``bot``, ``unreadable``.
+    """
+
+    def __init__(self, reason_code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason_code = reason_code
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One name of one person, tagged with its kind and always in its normal form.
+
+    Raises :class:`ValueError` for a value that is not in the normal form of its kind: make one
+    from what a platform writes with :func:`parse_identity`.
+    """
+
+    kind: IdentityKind
+    value: str
+
+    def __post_init__(self) -> None:
+        """Check the form, so that no other code has to."""
+        if not _FORMS[self.kind].fullmatch(self.value):
+            # The value stays out of the sentence: it may be somebody's number.
+            raise ValueError(f"This is not the normal form of a {self.kind.value}.")
+
+    def __str__(self) -> str:
+        """Return the value, as it is stored."""
+        return self.value
+
+    def __repr__(self) -> str:
+        """Keep the number out of logs."""
+        return f"Identity({self.kind.value})"
+
+
+def parse_identity(raw: str) -> Identity:
+    """Return the identity behind a raw name, as any WhatsApp library or webhook writes it.
+
+    ``549…@s.whatsapp.net``, ``…@c.us``, ``…:12@…`` (a device), ``+549…`` and ``549…`` are one
+    phone; ``…@lid`` is a hidden id; ``AR.1a2b`` a business-scoped id. Raises :class:`NotAContact`
+    for groups, ``status@broadcast``, newsletters, the empty name, and what can't be read.
+    """
+    text = raw.strip()
+    if not text:
+        raise NotAContact("empty", "The name is empty.")
+    if len(text) > _MAX_RAW_LENGTH:
+        raise NotAContact("unreadable", "The name is too long for a contact's.")
+    user, at, server = text.partition("@")
+    if at:
+        return _parse_address(user, server.lower())
+    if _FORMS[IdentityKind.BSUID].fullmatch(text):
+        return Identity(IdentityKind.BSUID, text)
+    return _build_identity(IdentityKind.PHONE, f"+{text.removeprefix('+')}")
+
+
+def parse_phone_identity(e164: str) -> Identity:
+    """Return the identity of a number in E.164; raise :class:`NotAContact` for anything else."""
+    return _build_identity(IdentityKind.PHONE, e164)
+
+
+def _parse_address(user: str, server: str) -> Identity:
+    """Read ``user[.agent][:device]@server``; the device and its agent are not part of a person."""
+    if server in _SERVERS_OF_MANY:
+        raise NotAContact(*_SERVERS_OF_MANY[server])
+    digits = re.split(r"[.:]", user, maxsplit=1)[0]
+    if server in _PHONE_SERVERS:
+        # Address 0 is the platform itself: its notices come from there.
+        return _build_identity(IdentityKind.PHONE, f"+{digits.removeprefix('+')}")
+    if server in _LID_SERVERS:
+        return _build_identity(IdentityKind.LID, f"{digits}@lid")
+    raise NotAContact("unreadable", "The name is of a kind that no contact has.")
+
+
+def _build_identity(kind: IdentityKind, value: str) -> Identity:
+    try:
+        return Identity(kind, value)
+    except ValueError:
+        raise NotAContact("unreadable", f"The name is no {kind.value} that can be used.") from None
