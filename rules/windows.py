@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
+from rules.local_time import resolve_local_time
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rules.ruleset import TimeWindow
 
 _MAX_DAYS = 400  # a window that does not open within a year never does
-_MINUTE = timedelta(minutes=1)
 
 
 def is_holiday(day: date, country: str | None) -> bool:
@@ -95,24 +96,8 @@ def _iter_openings(window: TimeWindow, at: datetime, clock: ZoneInfo) -> Iterato
         day = today + timedelta(days=step)
         if day.weekday() in window.days:
             first = datetime.combine(day, opens, clock)
-            yield _resolve_local_time(first)
-            yield _resolve_local_time(first.replace(fold=1))
-
-
-def _resolve_local_time(local: datetime) -> datetime:
-    """The moment of a local time; where the clocks skip it, the moment they resume.
-
-    When clocks are put back the time comes twice: `fold` tells which is meant.
-    """
-    clock = local.tzinfo
-    moment = local.astimezone(UTC)
-    wall = local.replace(tzinfo=None)
-    if moment.astimezone(clock).replace(tzinfo=None) == wall:
-        return moment
-    moment = local.replace(fold=1).astimezone(UTC)
-    while moment.astimezone(clock).replace(tzinfo=None) < wall:
-        moment += _MINUTE
-    return moment
+            yield resolve_local_time(first)
+            yield resolve_local_time(first.replace(fold=1))
 
 
 @lru_cache(maxsize=256)

@@ -36,7 +36,10 @@ def print_timeline(transitions: Sequence[Mapping[str, Any]]) -> None:
         print_hanging(before, f"{move['sentence']} ({move['who']})")
 
 
-_NOT_BEFORE: Final = "Not before this moment, such as 2026-03-02T14:00 by your clock, or with Z."
+_NOT_BEFORE: Final = (
+    "Not before this moment, such as 2026-03-02T14:00 by your clock, or with Z. A time that your"
+    " clock skips is the next one that exists; of one that comes twice the first is meant."
+)
 
 
 @click.command("send")

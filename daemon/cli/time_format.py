@@ -19,12 +19,18 @@ def format_time(text: str) -> str:
 def parse_time_option(
     _context: click.Context, _option: click.Parameter, text: str | None
 ) -> str | None:
-    """Return a moment that was typed as the daemon takes it; without a zone: the terminal's."""
+    """Return a moment that was typed as the daemon takes it; without a zone: the terminal's.
+
+    A local time that the clocks skip is the next moment that exists; of one that comes twice the
+    first is meant.
+    """
     if text is None:
         return None
+    from rules.local_time import resolve_local_time  # loads the rules; few ask
+
     try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except ValueError:
+        return resolve_local_time(datetime.fromisoformat(text)).astimezone().isoformat()
+    except (ValueError, OverflowError):
         example = "write it such as 2026-03-02T14:00, by your clock"
         raise click.BadParameter(f"{text} is no moment; {example}") from None
 

@@ -49,6 +49,8 @@ class NewMessageBody(RequestBody, frozen=True):
     """A message to send. What is left out the sender plugin chooses.
 
     `key` is its idempotency key: the same key and message again return the same message.
+    `not_before` and `not_after` carry their offset from UTC, so that no change of clocks makes
+    them ambiguous.
     """
 
     to: str
