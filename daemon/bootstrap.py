@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import fields
 from random import Random
 from typing import Any
@@ -24,7 +24,7 @@ from daemon.event_dispatcher import EventDispatcher
 from daemon.events import decode_event
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
-from daemon.inbound import InboundHandler, contact_requests
+from daemon.inbound import SignalHandlers, build_signal_handlers, contact_requests
 from daemon.outbox import Outbox
 from daemon.outbox.enqueue import MessageEnqueuer
 from daemon.outbox.evaluator import MessageEvaluator
@@ -123,8 +123,8 @@ def build_services(
     evaluator = MessageEvaluator(database, gate, settings.sending)
     enqueuer = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
     outbox = Outbox(database, evaluator, enqueuer, clock)
-    inbound = _build_inbound(base, aliases, suppression, scoring, outbox)
-    sessions = _build_sessions(base, inbound, PermitVerifier(signer.public_key))
+    signal_handlers = _build_signal_handlers(base, aliases, suppression, scoring, outbox.wake)
+    sessions = _build_sessions(base, signal_handlers, PermitVerifier(signer.public_key))
     ruleset_service = _build_ruleset_service(base)
     services = Services(
         **copy_fields(base),
@@ -133,7 +133,7 @@ def build_services(
         aliases=aliases,
         suppression=suppression,
         scoring=scoring,
-        inbound=inbound,
+        signal_handlers=signal_handlers,
         imports=ImportService(database, plugins, scoring, aliases, clock, settings),
         prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
         validation=ValidationService(database, sessions, scoring, aliases, clock, settings),
@@ -156,14 +156,14 @@ def copy_fields(container: Foundation) -> dict[str, Any]:
     return {field.name: getattr(container, field.name) for field in fields(container)}
 
 
-def _build_inbound(
+def _build_signal_handlers(
     base: Foundation,
     aliases: Aliases,
     suppression: SuppressionService,
     scoring: Scoring,
-    outbox: Outbox,
-) -> InboundHandler:
-    return InboundHandler(
+    wake: Callable[[], None],
+) -> SignalHandlers:
+    return build_signal_handlers(
         database=base.database,
         plugins=base.plugins,
         suppression=suppression,
@@ -172,12 +172,12 @@ def _build_inbound(
         request_reader=contact_requests.load_contact_request_reader(),
         clock=base.clock,
         settings=base.settings,
-        wake=outbox.wake,
+        wake=wake,
     )
 
 
 def _build_sessions(
-    base: Foundation, inbound: InboundHandler, verifier: PermitVerifier
+    base: Foundation, handlers: SignalHandlers, verifier: PermitVerifier
 ) -> Sessions:
     return Sessions(
         clock=base.clock,
@@ -187,10 +187,10 @@ def _build_sessions(
         channels=base.channels,
         folder=base.settings.state_dir / "sessions",
         rng=Random(),  # noqa: S311 - spreads reconnects, protects nothing
-        on_inbound=inbound.handle_inbound,
-        on_receipt=inbound.handle_receipt,
-        on_own=inbound.handle_own_message,
-        on_alias=inbound.handle_alias,
+        on_inbound=handlers.inbound.handle_inbound,
+        on_receipt=handlers.receipts.handle_receipt,
+        on_own=handlers.own_messages.handle_own_message,
+        on_alias=handlers.aliases.handle_alias,
         channel_options={BuiltinChannel.SIMULATED: msgspec.to_builtins(base.settings.simulated)},
         stagger_seconds=base.settings.daemon.restore_stagger_seconds,
     )

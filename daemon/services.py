@@ -18,7 +18,7 @@ from daemon.contacts.suppression import SuppressionService
 from daemon.contacts.validation import ValidationService
 from daemon.gate.gate import Gate
 from daemon.gate.scoring import Scoring
-from daemon.inbound import InboundHandler
+from daemon.inbound import SignalHandlers
 from daemon.outbox import Outbox
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.halt import Halt
@@ -64,7 +64,7 @@ class Services(Foundation):
     aliases: Aliases
     suppression: SuppressionService
     scoring: Scoring
-    inbound: InboundHandler
+    signal_handlers: SignalHandlers
     imports: ImportService
     prospects: ProspectService
     validation: ValidationService

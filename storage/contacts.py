@@ -86,6 +86,12 @@ def find_contact_by_alias(reader: Reader, alias: str) -> str | None:
     return contact
 
 
+def find_contact_by_aliases(reader: Reader, aliases: Sequence[Alias]) -> str | None:
+    """Return the contact that has any of these aliases, the first that is known, or None."""
+    found = (find_contact_by_alias(reader, alias.text) for alias in aliases)
+    return next(filter(None, found), None)
+
+
 def list_aliases(reader: Reader, contact: str) -> list[Alias]:
     """Return every alias of a contact, sorted by text."""
     rows = reader.all(

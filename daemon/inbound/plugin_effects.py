@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,6 +17,7 @@ from daemon.api.effects import (
 )
 from daemon.api.signals import InboundMessage
 from daemon.errors import BadRequest
+from daemon.inbound.context import InboundContext
 from daemon.outbox.enqueue import build_message, validate_text
 from daemon.plugin_manager import Plugins
 from statemachines.vocabulary import MessageKind
@@ -29,18 +29,6 @@ log = structlog.get_logger("inbound")
 
 _HOOK = "leadmaster_interpret_inbound"
 _EFFECT_TYPES = (SetIntent, AskReview, QueueReply, AddNote)
-
-
-@dataclass(frozen=True, slots=True)
-class InboundContext:
-    """The inbound that effects belong to, as it is being stored."""
-
-    contact: str
-    session: str
-    recipient: str | None
-    """Where an answer goes: E.164; None while only a hidden id is known."""
-    at: datetime
-    now: datetime
 
 
 async def collect_effects(
@@ -105,9 +93,9 @@ def queue_reply(
 
     Returns False where it can't be addressed: no number is known yet, or the session is gone.
     """
-    session = sessions.get_session(tx, context.session)
+    session = sessions.get_session(tx, context.record.session)
     if context.recipient is None or session is None:
-        log.warning("answer_without_address", session=context.session, plugin=who)
+        log.warning("answer_without_address", session=context.record.session, plugin=who)
         return False
     answer = build_message(
         at=context.now,
@@ -125,7 +113,13 @@ def queue_reply(
 
 def _set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, plugin: str) -> None:
     evidence.insert_evidence(
-        tx, context.contact, EvidenceKind.INTENT, intent, at=context.at, source=plugin, quote=quote
+        tx,
+        context.contact,
+        EvidenceKind.INTENT,
+        intent,
+        at=context.record.at,
+        source=plugin,
+        quote=quote,
     )
     if prospect := prospects.find_prospect_by_contact(tx, context.contact):
         prospects.update_prospect(tx, prospect.id, at=context.now, intent=intent)

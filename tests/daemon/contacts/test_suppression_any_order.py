@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.api.identity import parse_identity
-from daemon.api.signals import AliasLearned
 from statemachines.message import CANCELLABLE_STATES
 from storage import messages
 from storage.suppressions import SuppressionSource
@@ -97,9 +95,7 @@ async def take(inbound: InboundServices, step: SuppressionStep) -> None:
                 ANA, source=SuppressionSource.OPERATOR, reason="phoned us", who="eva"
             )
         case SuppressionStep.PAIR_LEARNED:
-            await inbound.handler.handle_alias(
-                "main", AliasLearned(parse_identity(LID), parse_identity(ANA))
-            )
+            await inbound.learn_alias()
         case SuppressionStep.RESTARTED_WITHOUT_TABLE:
             await inbound.people.database.write(lambda tx: tx.execute("DELETE FROM suppressions"))
             await inbound.people.suppression.replay_journal()

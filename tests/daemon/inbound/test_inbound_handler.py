@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from daemon.api.effects import AddNote, AskReview, QueueReply
-from daemon.api.identity import parse_identity
-from daemon.api.signals import AliasLearned
 from daemon.gate.consent import Permission, derive_permission
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
@@ -161,7 +159,7 @@ async def test_an_opt_out_from_a_hidden_id_suppresses_every_form_of_the_number(
 ) -> None:
     """The platform tells the pair once; later the number is hidden, and still meant."""
     message = await desk.people.queue_message(ANA)
-    await desk.handler.handle_alias("main", AliasLearned(parse_identity(LID), parse_identity(ANA)))
+    await desk.learn_alias()
     await desk.receive_text("BAJA 🙏", sender=LID)
     assert await desk.people.suppression.check(ANA_OLD_FORM)
     assert await desk.people.get_message_state(message) is MessageState.CANCELLED
@@ -173,7 +171,7 @@ async def test_a_pair_learned_after_the_opt_out_is_suppressed_too(desk: InboundS
     message = await desk.people.queue_message(ANA)
     await desk.receive_text("STOP", sender=LID)
     assert await desk.people.get_message_state(message) is MessageState.QUEUED
-    await desk.handler.handle_alias("main", AliasLearned(parse_identity(LID), parse_identity(ANA)))
+    await desk.learn_alias()
     assert await desk.people.get_message_state(message) is MessageState.CANCELLED
     assert await desk.people.suppression.check(ANA)
 
@@ -195,13 +193,13 @@ async def test_what_a_hidden_id_said_counts_for_the_prospect_it_turns_out_to_be(
     await desk.people.clock.advance(1)
     await desk.receive_text("no, gracias", sender=LID)
     assert (await desk.get_prospect(prospect)).permission == "none"
-    await desk.handler.handle_alias("main", AliasLearned(parse_identity(LID), parse_identity(ANA)))
+    await desk.learn_alias()
     after = await desk.get_prospect(prospect)
     assert after.permission == "refused"
     revision = await desk.people.database.read(
         lambda r: contacts.get_contact_revision(r, after.contact)
     )
-    await desk.handler.handle_alias("main", AliasLearned(parse_identity(LID), parse_identity(ANA)))
+    await desk.learn_alias()
     again = await desk.people.database.read(
         lambda r: contacts.get_contact_revision(r, after.contact)
     )
@@ -210,7 +208,7 @@ async def test_what_a_hidden_id_said_counts_for_the_prospect_it_turns_out_to_be(
 
 async def test_two_strangers_of_the_phones_owner_are_none_of_ours(desk: InboundServices) -> None:
     """Their pair makes no contact."""
-    await desk.handler.handle_alias("main", AliasLearned(parse_identity(LID), parse_identity(BETO)))
+    await desk.learn_alias(phone=BETO)
     assert (
         await desk.people.database.read(lambda r: contacts.find_contact_by_alias(r, BETO)) is None
     )
@@ -271,7 +269,7 @@ async def test_an_opt_in_counts_from_the_opt_out_and_not_from_a_name_learned_lat
     """Stop, start, and only then the hidden id becomes known: the start is the last word."""
     await desk.receive_text("BAJA")
     await desk.people.clock.advance(600)
-    await desk.handler.handle_alias("main", AliasLearned(parse_identity(LID), parse_identity(ANA)))
+    await desk.learn_alias()
     await desk.receive_text("ALTA", age=timedelta(minutes=5))
     assert not await desk.people.suppression.check(ANA)
 

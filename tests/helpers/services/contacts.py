@@ -11,11 +11,11 @@ from pathlib import Path
 from daemon.api import hookimpl
 from daemon.api.effects import ContactView, InboundEffect
 from daemon.api.identity import parse_identity
-from daemon.api.signals import InboundMessage, OwnMessage, Receipt, ReceiptKind
+from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt, ReceiptKind
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.gate.scoring import Scoring
-from daemon.inbound import InboundHandler, contact_requests
+from daemon.inbound import SignalHandlers, build_signal_handlers, contact_requests
 from daemon.plugin_manager import Plugins
 from daemon.settings import RulesSettings, SendingSettings, Settings
 from statemachines.message import MessageState
@@ -105,10 +105,10 @@ BLOCKED_BUT_LISTENER = block_all_but("listener")
 
 @dataclass
 class InboundServices:
-    """The inbound handler over :class:`ContactServices`, and what it reported."""
+    """The handlers of signals over :class:`ContactServices`, and what they reported."""
 
     people: ContactServices
-    handler: InboundHandler
+    handlers: SignalHandlers
     plugins: Plugins
     failures: list[tuple[str, str, str]] = field(default_factory=list)
     wakes: list[bool] = field(default_factory=list)
@@ -133,7 +133,7 @@ class InboundServices:
             at,
             aliases=(parse_identity(phone),) if phone else (),
         )
-        await self.handler.handle_inbound("main", signal)
+        await self.handlers.inbound.handle_inbound("main", signal)
 
     async def receive_receipt(
         self,
@@ -146,16 +146,21 @@ class InboundServices:
     ) -> None:
         """Let a receipt come in."""
         at = self.people.clock.now() - age
-        await self.handler.handle_receipt(
+        await self.handlers.receipts.handle_receipt(
             "main", Receipt(wire_id, parse_identity(recipient), kind, at, reason_code)
         )
 
     async def receive_own_message(self, wire_id: str, recipient: str = ANA) -> None:
         """Let the account's owner type on the phone itself."""
         at = self.people.clock.now()
-        await self.handler.handle_own_message(
+        await self.handlers.own_messages.handle_own_message(
             "main", OwnMessage(wire_id, parse_identity(recipient), at)
         )
+
+    async def learn_alias(self, hidden_id: str = LID, phone: str = ANA) -> None:
+        """Let the platform tell that a hidden id and a number are one person."""
+        pair = AliasLearned(parse_identity(hidden_id), parse_identity(phone))
+        await self.handlers.aliases.handle_alias("main", pair)
 
     async def add_prospect(self, phone: str = ANA) -> str:
         """Make a prospect as an import does, never checked."""
@@ -174,12 +179,12 @@ class InboundServices:
 def build_inbound_services(
     people: ContactServices, *, confirmation: str = "", more: Mapping[str, object] | None = None
 ) -> InboundServices:
-    """Build the handler with the real scoring, the shipped phrases and the real listener."""
+    """Build the handlers with the real scoring, the shipped phrases and the real listener."""
     failures: list[tuple[str, str, str]] = []
     wakes: list[bool] = []
     plugins = Plugins(limit=0.1, on_failure=lambda *failure: failures.append(failure))
     plugins.load(blocked=BLOCKED_BUT_LISTENER, more=more)
-    handler = InboundHandler(
+    handlers = build_signal_handlers(
         database=people.database,
         plugins=plugins,
         suppression=people.suppression,
@@ -190,7 +195,7 @@ def build_inbound_services(
         settings=Settings(sending=SendingSettings(opt_out_confirmation=confirmation)),
         wake=lambda: wakes.append(True),
     )
-    return InboundServices(people, handler, plugins, failures, wakes)
+    return InboundServices(people, handlers, plugins, failures, wakes)
 
 
 class InboundInterpreter:

@@ -1,0 +1,24 @@
+"""What is known of an inbound message while it is being stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.inbound import InboundRecord
+
+
+@dataclass(frozen=True, slots=True)
+class InboundContext:
+    """The message as stored, what its words ask, and where an answer goes."""
+
+    record: InboundRecord
+    recipient: str | None
+    """Where an answer goes: E.164; None while only a hidden id is known."""
+    now: datetime
+    """When it came in."""
+
+    @property
+    def contact(self) -> str:
+        """Return the contact that wrote."""
+        return self.record.contact

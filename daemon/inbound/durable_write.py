@@ -1,0 +1,40 @@
+"""Writes what a session reports until the disk takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import structlog
+
+from daemon.api.clock import Clock
+from storage.db import Database
+from storage.errors import WriteFailed
+from storage.tx import Tx
+
+T = TypeVar("T")
+log = structlog.get_logger("inbound")
+
+RETRY_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DurableWriter:
+    """Writes in the urgent lane; while the disk refuses it waits and tries again.
+
+    The session that reported waits meanwhile, so that no opt-out is lost. What a job itself
+    raises is raised at once.
+    """
+
+    database: Database
+    clock: Clock
+
+    async def write(self, job: Callable[[Tx], T]) -> T:
+        """Return what the job returned, once its transaction is on the disk."""
+        while True:
+            try:
+                return await self.database.write(job, urgent=True)
+            except WriteFailed as error:
+                log.critical("news_not_stored", error=str(error), retry_seconds=RETRY_SECONDS)
+            await self.clock.sleep(RETRY_SECONDS)

@@ -1,0 +1,64 @@
+"""The handlers of what sessions must never lose, one for each kind of signal, built together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.api.clock import Clock
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.suppression import SuppressionService
+from daemon.gate.scoring import Scoring
+from daemon.inbound.alias_handler import AliasHandler
+from daemon.inbound.contact_requests import ContactRequestReader
+from daemon.inbound.handler import InboundHandler
+from daemon.inbound.own_messages import OwnMessageHandler
+from daemon.inbound.receipts import ReceiptHandler
+from daemon.plugin_manager import Plugins
+from daemon.settings import Settings
+from storage.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class SignalHandlers:
+    """Each method of these returns once its transaction is on the disk."""
+
+    inbound: InboundHandler
+    own_messages: OwnMessageHandler
+    receipts: ReceiptHandler
+    aliases: AliasHandler
+
+
+def build_signal_handlers(
+    *,
+    database: Database,
+    plugins: Plugins,
+    suppression: SuppressionService,
+    scoring: Scoring,
+    aliases: Aliases,
+    request_reader: ContactRequestReader,
+    clock: Clock,
+    settings: Settings,
+    wake: Callable[[], None],
+) -> SignalHandlers:
+    """Build them; ``wake`` is called after each commit that may give the outbox work."""
+    return SignalHandlers(
+        inbound=InboundHandler(
+            database=database,
+            plugins=plugins,
+            suppression=suppression,
+            scoring=scoring,
+            aliases=aliases,
+            request_reader=request_reader,
+            clock=clock,
+            settings=settings,
+            wake=wake,
+        ),
+        own_messages=OwnMessageHandler(
+            database=database, aliases=aliases, scoring=scoring, clock=clock, wake=wake
+        ),
+        receipts=ReceiptHandler(
+            database=database, aliases=aliases, scoring=scoring, clock=clock, wake=wake
+        ),
+        aliases=AliasHandler(database, aliases, suppression, scoring, clock),
+    )
