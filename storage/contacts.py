@@ -92,6 +92,12 @@ def find_contact_by_aliases(reader: Reader, aliases: Sequence[Alias]) -> str | N
     return next(filter(None, found), None)
 
 
+def find_owner_of_all(reader: Reader, aliases: Sequence[Alias]) -> str | None:
+    """Return the contact that has every one of these aliases, or None."""
+    owners = {find_contact_by_alias(reader, alias.text) for alias in aliases}
+    return owners.pop() if len(owners) == 1 else None
+
+
 def list_aliases(reader: Reader, contact: str) -> list[Alias]:
     """Return every alias of a contact, sorted by text."""
     rows = reader.all(
@@ -176,6 +182,7 @@ def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
     ``messages.in_flight_key`` stays as it is: what is on its way was counted under the old name.
     """
     _merge_prospects(tx, elder, younger)
+    _drop_repeated_inbound(tx, elder, younger)
     for table in _CONTACT_TABLES:
         tx.execute(
             f"UPDATE {table} SET contact = ? WHERE contact = ?",
@@ -191,6 +198,16 @@ def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
     )
     tx.execute(
         "UPDATE contacts SET merged_into = :elder WHERE :younger IN (id, merged_into)",
+        {"elder": elder, "younger": younger},
+    )
+
+
+def _drop_repeated_inbound(tx: Tx, elder: str, younger: str) -> None:
+    """Keep one copy of a message that came under both names of the person."""
+    tx.execute(
+        "DELETE FROM inbound WHERE contact = :younger AND EXISTS (SELECT 1 FROM inbound AS kept"
+        " WHERE kept.contact = :elder AND kept.session = inbound.session"
+        " AND kept.wire_id = inbound.wire_id)",
         {"elder": elder, "younger": younger},
     )
 

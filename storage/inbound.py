@@ -40,7 +40,7 @@ class InboundRecord:
 
 
 def insert_inbound(tx: Tx, record: InboundRecord) -> None:
-    """Store one; the pair of session and wire id may come once only."""
+    """Store one; a wire id may come once only from each contact of a session."""
     tx.execute(
         "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request, own)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -58,10 +58,11 @@ def insert_inbound(tx: Tx, record: InboundRecord) -> None:
     )
 
 
-def has_inbound(reader: Reader, session: str, wire_id: str) -> bool:
+def has_inbound(reader: Reader, session: str, contact: str, wire_id: str) -> bool:
     """Tell whether this message was stored before: transports repeat themselves."""
     found = reader.value(
-        "SELECT 1 FROM inbound WHERE session = ? AND wire_id = ?", (session, wire_id)
+        "SELECT 1 FROM inbound WHERE session = ? AND contact = ? AND wire_id = ?",
+        (session, contact, wire_id),
     )
     return found is not None
 

@@ -146,7 +146,7 @@ def _list_unknown_wire_ids(
         "SELECT wire_id, min(at) AS at FROM receipts AS r"
         " WHERE contact = ? AND session = ? AND message IS NULL AND kind <> 'failed' AND at >= ?"
         " AND NOT EXISTS (SELECT 1 FROM inbound AS i"
-        "  WHERE i.session = r.session AND i.wire_id = r.wire_id)"
+        "  WHERE i.session = r.session AND i.contact = r.contact AND i.wire_id = r.wire_id)"
         " GROUP BY wire_id",
         (contact, message.session, format_timestamp(parse_timestamp(began) - _CLOCK_TOLERANCE)),
     )

@@ -255,7 +255,7 @@ CREATE TABLE inbound (
     text TEXT NOT NULL,
     request TEXT NOT NULL,
     own INTEGER NOT NULL DEFAULT 0,      -- typed on the phone itself, by us, to them
-    UNIQUE (session, wire_id)
+    UNIQUE (session, contact, wire_id)   -- ids are made by the senders' phones
 ) STRICT;
 CREATE INDEX inbound_by_contact ON inbound (contact, at);
 CREATE TABLE receipts (

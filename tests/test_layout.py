@@ -21,6 +21,7 @@ AIDS = {
     "process_limits.py",
     "programs",
     "rule_texts.py",
+    "signals.py",
     "terminal.py",
 }
 """What is no harness: texts, names, walks, limits, watchers, and programs that tests start."""

@@ -83,7 +83,7 @@ class InboundHandler:
 
     async def handle_inbound(self, session: str, signal: InboundMessage) -> None:
         """Store a message that a contact wrote, once, with everything that follows from it."""
-        if await self._database.read(lambda r: inbound.has_inbound(r, session, signal.wire_id)):
+        if await self._database.read(lambda r: self._is_stored(r, session, signal)):
             return
         request = self._request_reader.read_request(signal.text)
         effects = (
@@ -94,6 +94,11 @@ class InboundHandler:
         )
         await self._suppression.journal_lifted(lifted)
         self._wake()
+
+    def _is_stored(self, reader: Reader, session: str, signal: InboundMessage) -> bool:
+        """Tell whether a message was stored before, and shows no name that is new to us."""
+        contact = contacts.find_owner_of_all(reader, self._list_sender_aliases(signal))
+        return contact is not None and inbound.has_inbound(reader, session, contact, signal.wire_id)
 
     async def _collect_effects(self, signal: InboundMessage) -> list[tuple[str, InboundEffect]]:
         aliases, now = self._list_sender_aliases(signal), self._clock.now()
@@ -111,9 +116,11 @@ class InboundHandler:
         effects: Sequence[tuple[str, InboundEffect]],
     ) -> list[str]:
         """Store a message of theirs and all that it changes; return the hashes that it reopened."""
-        if inbound.has_inbound(tx, session, signal.wire_id):  # it came twice at once
-            return []
         context = self._resolve_context(tx, session, signal, request)
+        if inbound.has_inbound(tx, session, context.contact, signal.wire_id):
+            # It came twice at once, or under another name of theirs before.
+            self._suppression.extend_to_new_aliases(tx, context.contact, at=context.now)
+            return []
         inbound.insert_inbound(tx, context.record)
         _insert_evidence(tx, context.record)
         cancelled, lifted = self._apply_request(tx, context)

@@ -50,12 +50,12 @@ class OwnMessageHandler:
         self._wake()
 
     def _store_own_message(self, tx: Tx, session: str, signal: OwnMessage, now: datetime) -> None:
-        known = inbound.has_inbound(tx, session, signal.wire_id)
-        if known or receipts.find_message_by_wire_id(tx, session, signal.wire_id):
-            return  # heard before, or one of ours coming back
         contact = contacts.find_contact_by_aliases(
             tx, self._aliases.from_identities(signal.recipient)
         )
+        known = contact is not None and inbound.has_inbound(tx, session, contact, signal.wire_id)
+        if known or receipts.find_message_by_wire_id(tx, session, signal.wire_id):
+            return  # heard before, or one of ours coming back
         at = min(signal.written_at, now)
         new_chat = contact is not None and inbound.is_new_chat(tx, contact)
         _record_spends(tx, session, at, new_chat=new_chat)

@@ -11,7 +11,14 @@ from pathlib import Path
 from daemon.api import hookimpl
 from daemon.api.effects import ContactView, InboundEffect
 from daemon.api.identity import parse_identity
-from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt, ReceiptKind
+from daemon.api.signals import (
+    AliasLearned,
+    InboundMessage,
+    OwnMessage,
+    Receipt,
+    ReceiptKind,
+    Signal,
+)
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.gate.scoring import Scoring
@@ -35,6 +42,7 @@ from tests.helpers.services.database import (
     queue_message,
     resolve_contact,
 )
+from tests.helpers.signals import build_signals, read_signal_cases
 
 ANA = "+5491141234567"
 ANA_OLD_FORM = "+541141234567"
@@ -134,6 +142,20 @@ class InboundServices:
             aliases=(parse_identity(phone),) if phone else (),
         )
         await self.handlers.inbound.handle_inbound("main", signal)
+
+    async def receive_case(self, name: str) -> None:
+        """Let a session report what a file of tests/data/signals says, line by line."""
+        for signal in build_signals(read_signal_cases(name), self.people.clock.now()):
+            await self.receive(signal)
+
+    async def receive(self, signal: Signal) -> None:
+        """Let a session report a message of a contact, or one of ours."""
+        if isinstance(signal, InboundMessage):
+            await self.handlers.inbound.handle_inbound("main", signal)
+        elif isinstance(signal, OwnMessage):
+            await self.handlers.own_messages.handle_own_message("main", signal)
+        else:
+            raise TypeError(type(signal))
 
     async def receive_receipt(
         self,
