@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rules.conditions import iter_leaves
 from rules.facts import FACTS
 from rules.ruleset import APPROVED_FACT
 from rules.scoring import compute_score
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from rules.known_values import KnownValue
     from rules.ruleset import Ruleset
     from rules.verdict import Defer, Opinion, ScoreBreakdown
+
+
+FACT_MISSING = "required_fact_missing"
+"""The reason code where nothing is certain but that a required fact is not known."""
+SCORE_TOO_LOW = "score_too_low"
+"""The reason code where nothing but the score blocks."""
 
 
 class ReasonedVerdict(NamedTuple):
@@ -38,7 +45,13 @@ def build_decision(
     said: tuple[FiredVeto | Opinion, ...] = (*vetoes, *opinions)
     score, missing = compute_score(ruleset, values, fired), ruleset.missing_facts(values)
     approved = values.get(APPROVED_FACT) == 1
-    ruling = _choose_verdict(missing, said, score, approved=approved)
+    unknown = _list_unknown_required(ruleset, missing)
+    if unknown or score is None:
+        ruling = _choose_block_reason(ruleset, unknown, said)
+    else:
+        ruling = find_gravest_verdict(said, approved=approved) or _verdict_of_band(
+            score, approved=approved
+        )
     held = VetoEffect.HOLD in [each.effect for each in said]
     in_review = held or (score is not None and score.band == Verdict.REVIEW)
     return Decision(
@@ -73,20 +86,27 @@ def _unique_defers(voices: Sequence[FiredVeto | Opinion]) -> tuple[Defer, ...]:
     return tuple(dict.fromkeys(each.defer for each in voices if each.defer is not None))
 
 
-def _choose_verdict(
-    missing: Sequence[str],
-    voices: Sequence[FiredVeto | Opinion],
-    score: ScoreBreakdown | None,
-    *,
-    approved: bool,
+def _list_unknown_required(ruleset: Ruleset, missing: Sequence[str]) -> list[str]:
+    """The missing facts without which a message is blocked: those required, and the base."""
+    return [name for name in missing if FACTS[name].required or name == ruleset.base]
+
+
+def _choose_block_reason(
+    ruleset: Ruleset, unknown: Sequence[str], voices: Sequence[FiredVeto | Opinion]
 ) -> ReasonedVerdict:
-    unknown = [name for name in missing if FACTS[name].required]
-    if unknown or score is None:
-        sentence = f"Nobody can judge this without knowing {', '.join(unknown)}"
-        return ReasonedVerdict(Verdict.BLOCK, "required_fact_missing", sentence)
-    return find_gravest_verdict(voices, approved=approved) or _verdict_of_band(
-        score, approved=approved
-    )
+    """Why a message is blocked of which required facts are unknown: a certain veto comes first."""
+    # A veto over an unknown fact fires as well: naming it would claim what nobody knows.
+    guessed = {
+        veto.id
+        for veto in ruleset.vetoes
+        if any(leaf.fact in unknown for leaf in iter_leaves(veto.when))
+    }
+    for voice in voices:
+        certain = not isinstance(voice, FiredVeto) or voice.id not in guessed
+        if voice.effect is VetoEffect.BLOCK and certain:
+            return _verdict_of_voice(Verdict.BLOCK, voice)
+    sentence = f"It can't be judged while this is not known: {', '.join(unknown)}"
+    return ReasonedVerdict(Verdict.BLOCK, FACT_MISSING, sentence)
 
 
 def find_gravest_verdict(
@@ -99,9 +119,13 @@ def find_gravest_verdict(
     for effect, verdict in _PRECEDENCE:
         found = first.get(effect)
         if found is not None:
-            code = found.id if isinstance(found, FiredVeto) else "plugin_opinion"
-            return ReasonedVerdict(verdict, code, found.reason)
+            return _verdict_of_voice(verdict, found)
     return None
+
+
+def _verdict_of_voice(verdict: Verdict, voice: FiredVeto | Opinion) -> ReasonedVerdict:
+    code = voice.id if isinstance(voice, FiredVeto) else "plugin_opinion"
+    return ReasonedVerdict(verdict, code, voice.reason)
 
 
 _PRECEDENCE = (
@@ -125,4 +149,4 @@ def _verdict_of_band(score: ScoreBreakdown, *, approved: bool) -> ReasonedVerdic
             return ReasonedVerdict(Verdict.REVIEW, "score_needs_review", sentence)
         case _:
             sentence = f"A score of {score.value} is too low for any message"
-            return ReasonedVerdict(Verdict.BLOCK, "score_too_low", sentence)
+            return ReasonedVerdict(Verdict.BLOCK, SCORE_TOO_LOW, sentence)

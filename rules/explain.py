@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rules.decide import FACT_MISSING, SCORE_TOO_LOW
 from rules.verdict import Verdict, VetoEffect
 
 if TYPE_CHECKING:
@@ -92,15 +93,15 @@ def _remedy(decision: Decision, ruleset: Ruleset) -> str:
 
 
 def _unblocking_remedy(decision: Decision, ruleset: Ruleset) -> str:
-    if decision.reason_code == "required_fact_missing":
+    if decision.reason_code == FACT_MISSING:
         return "finding out what is not known"
+    if decision.reason_code == SCORE_TOO_LOW:
+        more = _format_points_to_allow(decision, ruleset)
+        return f"a higher score{more}; no approval reaches this low"
     blocking = [veto.id for veto in decision.vetoes if veto.effect is VetoEffect.BLOCK]
     blocking += [f"plugin {o.source}" for o in decision.opinions if o.effect is VetoEffect.BLOCK]
-    if blocking:
-        return f"nothing but the end of what {', '.join(blocking)} found"
-    return (
-        f"a higher score{_format_points_to_allow(decision, ruleset)}; no approval reaches this low"
-    )
+    # A hard limit of the gate blocks without a veto of the file.
+    return f"nothing but the end of what {', '.join(blocking) or decision.reason_code} found"
 
 
 def _format_points_to_allow(decision: Decision, ruleset: Ruleset) -> str:

@@ -313,7 +313,7 @@ def _cancel_waiting(tx: Tx, contact: str, at: datetime) -> int:
         contact,
         at=at,
         reason_code="suppressed",
-        sentence="The contact is not to be written to.",
+        sentence="They are on the opt-out list.",
         who="suppression",
         commercial_only=False,
     )

@@ -13,6 +13,9 @@ from storage.evidence import Evidence, EvidenceKind
 CONVERSATION_WINDOW: Final = timedelta(hours=24)
 """How long their message keeps a conversation open: the platform's own window."""
 
+REFUSED_SENTENCE: Final = "They said no"
+"""The reason of the shipped rule and of the hard limit for who refused."""
+
 _DECLINING_REQUESTS: Final = frozenset({ContactRequest.REFUSED, ContactRequest.OPT_OUT})
 
 
@@ -48,6 +51,15 @@ def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission
     if inbound:
         on_record.add(Permission.RELATIONSHIP)
     return next((each for each in _BEST_FIRST if each in on_record), Permission.NONE)
+
+
+def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
+    """Return when they last told us or WhatsApp no; None where only a list says that they did."""
+    refusal = _latest_decline(evidence)
+    # An import or a form is dated by when it was entered, which is not when they said no.
+    own = {EvidenceKind.INBOUND, EvidenceKind.COMPLAINT}
+    told = any(each.kind in own and each.at == refusal for each in evidence)
+    return refusal if told else None
 
 
 def _latest_decline(evidence: Sequence[Evidence]) -> datetime | None:

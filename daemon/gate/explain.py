@@ -62,7 +62,7 @@ def build_explanation(
         rules.RuleEvaluator(gate, "reference").decide(known, opinions), known
     )
     if not what_if:  # told again, not judged again: it names who judged it then
-        decision = replace(decision, engine=str(record.document.get("engine", decision.engine)))
+        decision = _keep_stored_words(decision, record.document)
     return VerdictExplanation(
         subject=subject,
         decision=record.id,
@@ -71,6 +71,16 @@ def build_explanation(
         ruleset=decision.ruleset,
         lines=tuple(explain_decision(decision, gate)),
         changed=dict(what_if),
+    )
+
+
+def _keep_stored_words(decision: rules.Decision, document: Mapping[str, Any]) -> rules.Decision:
+    """Return the decision with the engine and the sentence of when it was made."""
+    same = document.get("reason_code") == decision.reason_code
+    return replace(
+        decision,
+        engine=str(document.get("engine", decision.engine)),
+        sentence=str(document.get("sentence", decision.sentence)) if same else decision.sentence,
     )
 
 

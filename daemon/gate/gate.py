@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -18,7 +19,7 @@ import rules
 from daemon.api.clock import Clock
 from daemon.api.opinions import OpinionRequest
 from daemon.api.permit import Permit, PermitSigner
-from daemon.gate import facts, hard_limits, recipient_locale
+from daemon.gate import consent, facts, hard_limits, recipient_locale
 from daemon.plugin_manager import PluginAnswer, Plugins
 from daemon.rulesets.active import ActiveRulesets, CompiledRulesets
 from rules.verdict import Defer, DeferKind, Opinion, VetoEffect
@@ -224,7 +225,8 @@ class Gate:
             decision = rulesets.gate.decide(message_facts, opinions)
         except rules.GateFault as fault:
             return self._record_fault(fault.reason_code, fault.sentence, fault.dump)
-        return hard_limits.apply_hard_limits(decision, message_facts)
+        limited = hard_limits.apply_hard_limits(decision, message_facts)
+        return _date_refusal(limited, context)
 
     def _record_fault(
         self, reason_code: str, sentence: str, dump: Mapping[str, object]
@@ -232,6 +234,20 @@ class Gate:
         self.fault_count += 1
         log.error("gate_faulted", reason_code=reason_code)
         return EvaluationFault(reason_code, sentence, dump)
+
+
+def _date_refusal(decision: rules.Decision, context: EvaluationContext) -> rules.Decision:
+    """Return the decision with the day on which they said no, where that is its reason."""
+    at = consent.find_refusal_time(context.evidence)
+    if at is None or decision.sentence != consent.REFUSED_SENTENCE:
+        return decision
+    day = at.astimezone(ZoneInfo(context.session.time_zone)).date()
+    dated = f"{consent.REFUSED_SENTENCE} on {day}"
+    vetoes = (
+        replace(veto, reason=dated) if veto.reason == consent.REFUSED_SENTENCE else veto
+        for veto in decision.vetoes
+    )
+    return replace(decision, sentence=dated, vetoes=tuple(vetoes))
 
 
 def _compute_score(rulesets: CompiledRulesets, message_facts: Mapping[str, object]) -> int | None:

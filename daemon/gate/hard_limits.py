@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from daemon.gate.consent import Permission
+from daemon.gate.consent import REFUSED_SENTENCE, Permission
 from rules import Decision, Defer, Verdict
+from rules.decide import FACT_MISSING
 from rules.verdict import DeferKind
 from statemachines.vocabulary import BuiltinChannel, MessageKind
 
 _ANSWER_KINDS = frozenset({MessageKind.REPLY, MessageKind.OPT_OUT_CONFIRMATION})
-_NO_PERMISSION = frozenset({Permission.NONE, Permission.REFUSED})
 
 
 def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decision:
@@ -20,20 +20,23 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
     The shipped rules say the same things, with reasons and examples; this holds where
     an operator's file has forgotten or removed them.
     """
-    if decision.verdict is Verdict.BLOCK:
+    # A missing fact is the weakest reason: an opt-out or a refusal is the cause where there is one.
+    if decision.verdict is Verdict.BLOCK and decision.reason_code != FACT_MISSING:
         return decision
     if blocked := _find_block_reason(facts):
         return _replace_verdict(decision, Verdict.BLOCK, *blocked)
+    if decision.verdict is Verdict.BLOCK:
+        return decision
     if _needs_manual_sending(facts) and (decision.verdict, decision.route) != (
         Verdict.ROUTE,
         BuiltinChannel.MANUAL,
     ):
-        sentence = "Found, not asked: a person writes to them, not a machine"
+        sentence = "Public listing, no consent: a person sends it by hand"
         routed = _replace_verdict(decision, Verdict.ROUTE, "hard_limit_public_source", sentence)
         return replace(routed, route=BuiltinChannel.MANUAL.value)
     undecided = facts.get("prospect.validado_tecnicamente") is None
     if undecided and decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}:
-        sentence = "Whether the number can be reached is not decided yet"
+        sentence = "The number has not been validated yet"
         waiting = _replace_verdict(decision, Verdict.DEFER, "hard_limit_not_validated", sentence)
         return replace(waiting, defers=(Defer(DeferKind.UNTIL_CHECKED),))
     return decision
@@ -42,11 +45,15 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
 def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:
     confirms_opt_out = facts["message.kind"] == MessageKind.OPT_OUT_CONFIRMATION
     if facts["prospect.suppressed"] is not False and not confirms_opt_out:
-        return "hard_limit_suppressed", "The contact is not to be written to"
+        return "hard_limit_suppressed", "They are on the opt-out list"
     if facts.get("prospect.validado_tecnicamente") is False:
-        return "hard_limit_not_reachable", "The number is known not to be reachable"
-    if facts["prospect.permission"] in _NO_PERMISSION and not _is_answer(facts):
-        return "hard_limit_no_permission", "Nobody told us that we may write"
+        return "hard_limit_not_reachable", "The number does not work on WhatsApp"
+    if _is_answer(facts):
+        return None
+    if facts["prospect.permission"] == Permission.REFUSED:
+        return "hard_limit_refused", REFUSED_SENTENCE
+    if facts["prospect.permission"] == Permission.NONE:
+        return "hard_limit_no_permission", "No permission on record"
     return None
 
 

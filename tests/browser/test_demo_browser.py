@@ -99,11 +99,11 @@ async def sees_why_one_was_blocked(page: Page) -> None:
     """From the list to the sentence, the rule and what would change it."""
     await at(page, "Messages")
     await page.get_by_label("State").select_option(label="Blocked (3)")
-    await page.get_by_role("link", name=re.compile("Nobody told us that we may write")).click()
+    await page.get_by_role("link", name=re.compile("They said no")).click()
     verdict = page.locator(".verdict")
-    await expect(verdict).to_contain_text("Nobody told us that we may write")
+    await expect(verdict).to_contain_text("They said no")
     await verdict.get_by_text("Which rule?").first.click()
-    await expect(verdict).to_contain_text("no_permission")
+    await expect(verdict).to_contain_text("refused")
     await expect(verdict).to_contain_text("What would change it")
 
 

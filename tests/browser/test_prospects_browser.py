@@ -105,11 +105,11 @@ async def test_a_blocked_one_tells_why(
         await expect(page.locator(".prospect-row")).to_have_count(1)
         await page.locator(".prospect-row").click()
         story = page.locator(".timeline")
-        await expect(story).to_contain_text("Nobody told us that we may write")
+        await expect(story).to_contain_text("They said no")
         await expect(story).to_contain_text("Imported")
         await story.get_by_role("link", name="Blocked").click()
         await page.get_by_text("Which rule?").first.click()
-        await expect(page.locator(".verdict")).to_contain_text("no_permission")
+        await expect(page.locator(".verdict")).to_contain_text("refused")
         await expect(page.locator(".verdict")).to_contain_text("gate.yaml:")
 
 

@@ -189,7 +189,7 @@ def test_a_list_becomes_acknowledged_messages_and_nothing_is_claimed_that_is_not
             }.items()
         )
     }
-    assert _until(daemon, ids["refused"], "blocked")["reason_code"] == "no_permission"
+    assert _until(daemon, ids["refused"], "blocked")["reason_code"] == "refused"
     assert _until(daemon, ids["suppressed"], "blocked")["reason_code"] == "suppressed"
     waiting = _until(daemon, ids["asleep"], "deferred")
     assert (waiting["reason_code"], waiting["due_at"]) == ("closed", "2026-03-03T15:30:00Z")

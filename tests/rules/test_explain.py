@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from rules import DEFAULTS, Defer, DeferKind, Opinion, RuleEvaluator, VetoEffect, load_ruleset
+from dataclasses import replace
+
+from rules import (
+    DEFAULTS,
+    Defer,
+    DeferKind,
+    Opinion,
+    RuleEvaluator,
+    Verdict,
+    VetoEffect,
+    load_ruleset,
+)
 from rules.explain import explain_decision, explain_score, render_score_bar
 from tests.helpers.rule_texts import build_facts
 
@@ -30,8 +41,18 @@ def test_an_allowed_message_shows_its_score_and_its_rules() -> None:
 def test_a_blocked_message_shows_which_veto_ends_it() -> None:
     """And that nothing but its end helps."""
     lines = _lines(prospect__suppressed=True)
-    assert any(line.startswith("  suppressed blocks: The contact asked") for line in lines)
+    assert any(
+        line.startswith("  suppressed blocks: They are on the opt-out list") for line in lines
+    )
     assert "what would change it: nothing but the end of what suppressed found" in lines
+
+
+def test_a_hard_limit_is_not_told_as_a_low_score() -> None:
+    """The gate's own limits block without a veto: points would change nothing."""
+    judged = RuleEvaluator(GATE).decide(build_facts(RuleEvaluator(GATE)))
+    limited = replace(judged, verdict=Verdict.BLOCK, reason_code="hard_limit_suppressed", vetoes=())
+    lines = explain_decision(limited, GATE)
+    assert "what would change it: nothing but the end of what hard_limit_suppressed found" in lines
 
 
 def test_a_low_score_says_how_much_is_missing() -> None:
@@ -67,7 +88,7 @@ def test_a_deferred_message_says_what_it_waits_for() -> None:
 def test_a_re_routed_message_says_where_it_goes_on() -> None:
     """There it is judged again."""
     lines = _lines(prospect__permission="public_source")
-    assert lines[0].startswith("route to manual: Found, not asked")
+    assert lines[0].startswith("route to manual: Public listing, no consent")
     assert "what would change it: it goes on by manual, where it is judged again" in lines
 
 

@@ -201,6 +201,47 @@ def test_a_required_fact_that_is_missing_blocks(name: str) -> None:
     assert name in decision.sentence
 
 
+GATE_WITH_SUPPRESSION = """
+vetoes:
+  - {id: opted_out, reason: they opted out, when: {prospect.suppressed: true}}
+  - {id: unchecked, reason: not checked, when: {prospect.on_whatsapp: unknown}, defer: 2h}
+"""
+STRANGER = {"prospect.score_contactabilidad": None, "prospect.on_whatsapp": None}
+
+
+def test_a_veto_that_fired_is_named_before_a_missing_fact() -> None:
+    """Who opted out is blocked for that, although nothing else is known of them."""
+    judge = build_gate_evaluator(GATE_WITH_SUPPRESSION)
+    facts = {**build_facts(judge, prospect__suppressed=True), **STRANGER}
+    decision = judge.decide(facts)
+    assert (decision.verdict, decision.reason_code) == (Verdict.BLOCK, "opted_out")
+    assert decision.sentence == "they opted out"
+
+
+def test_an_opinion_that_blocks_is_named_before_a_missing_fact() -> None:
+    """A plugin knows why it says no."""
+    judge = build_gate_evaluator(GATE_WITH_SUPPRESSION)
+    no = Opinion("p", VetoEffect.BLOCK, "on our own list")
+    decision = judge.decide({**build_facts(judge), **STRANGER}, [no])
+    assert (decision.reason_code, decision.sentence) == ("plugin_opinion", "on our own list")
+
+
+def test_a_veto_that_fired_over_the_missing_fact_is_not_the_cause() -> None:
+    """Whether they opted out is not known: the sentence does not claim that they did."""
+    judge = build_gate_evaluator(GATE_WITH_SUPPRESSION)
+    decision = judge.decide(build_facts(judge, prospect__suppressed=None))
+    assert [veto.id for veto in decision.vetoes] == ["opted_out"]
+    assert (decision.verdict, decision.reason_code) == (Verdict.BLOCK, "required_fact_missing")
+
+
+def test_a_wait_does_not_stand_in_for_a_missing_fact() -> None:
+    """What blocks is not told as what defers."""
+    judge = build_gate_evaluator(GATE_WITH_SUPPRESSION)
+    no_score = {"prospect__score_contactabilidad": None, "prospect__on_whatsapp": "unknown"}
+    decision = judge.decide(build_facts(judge, **no_score))
+    assert (decision.verdict, decision.reason_code) == (Verdict.BLOCK, "required_fact_missing")
+
+
 def test_without_its_base_there_is_no_score() -> None:
     """The score is not guessed."""
     decision = _decision(0, score_=None)

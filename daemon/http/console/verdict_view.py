@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from daemon.severity import EFFECT_SEVERITY, VERDICT_SEVERITY, Severity
+from rules.decide import FACT_MISSING, SCORE_TOO_LOW
+from rules.facts import FACTS
 from rules.ruleset import Ruleset
 from rules.verdict import Verdict
 
@@ -213,12 +215,11 @@ def _build_unblocking_changes(
 ) -> list[VerdictChange]:
     if "fault" in document:
         return [VerdictChange("fault", {})]
-    if document["reason_code"] == "required_fact_missing":
-        return [VerdictChange("find_out", {"facts": ", ".join(document["missing"])})]
-    if any(
-        objection.effect == "block"
-        for objection in (*_veto_objections(document), *_opinion_objections(document))
-    ):
+    if document["reason_code"] == FACT_MISSING:
+        needed = [name for name in document["missing"] if FACTS[name].required]
+        return [VerdictChange("find_out", {"facts": ", ".join(needed)})]
+    # Only a low score is lifted by points: a veto, a plugin or a hard limit is not.
+    if document["reason_code"] != SCORE_TOO_LOW:
         return [VerdictChange("nothing", {})]
     return _build_points_change(document, ruleset)
 

@@ -230,7 +230,7 @@ def test_a_message_is_held_explained_and_rejected(cli: DaemonCommands) -> None:
     _await_state(cli, sent["id"], "held")
     assert sent["id"] in cli("review", "list").out
     story = cli("queue", "show", sent["id"]).out
-    assert "An old acquaintance" in story
+    assert "Existing relationship" in story
     assert "first_time_relationship" in story
     assert "points" not in cli("queue", "list", "--state", "sent").out
     assert "first_time_relationship" in cli("rules", "explain", sent["id"]).out

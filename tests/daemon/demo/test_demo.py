@@ -33,12 +33,12 @@ def test_the_demonstration_shows_every_outcome_with_its_reason() -> None:
         "ventas: ready — Ready.",
         "soporte: ready — Ready.",
         "WhatsApp acknowledged it.",
-        "An old acquaintance: look once before we write",
+        "Existing relationship: someone checks the first message",
         "Outside business hours where the contact lives",
-        "Nobody told us that we may write",
-        "The number failed technical validation",
+        "They said no",
+        "The number does not work on WhatsApp",
         "confirmed_by_hand",
-        "The contact asked not to be written to",
+        "They are on the opt-out list",
         "The connection was lost",
     ):
         assert words in done.stdout

@@ -40,7 +40,7 @@ PLACELESS = "+80012345678"
         ({"permission": "relationship"}, S.HELD, "first_time_relationship"),
         ({"data_days": 400, "line_type": "fixed_line"}, S.SENT, "acknowledged"),
         ({"permission": None}, S.BLOCKED, "no_permission"),
-        ({"permission": "refused"}, S.BLOCKED, "no_permission"),
+        ({"permission": "refused"}, S.BLOCKED, "refused"),
         ({"validation": ValidationState.NOT_REACHABLE}, S.BLOCKED, "not_valid"),
         ({"on_whatsapp": "unknown"}, S.DEFERRED, "not_checked_yet"),
         ({"line_type": "voip", "data_days": 400}, S.BLOCKED, "score_too_low"),
@@ -57,9 +57,39 @@ async def test_each_prospect_gets_the_verdict_of_the_shipped_rules(
 
 
 async def test_a_stranger_without_a_prospect_is_blocked(services: MessagingServices) -> None:
-    """Whatever is required and not known stops the message."""
+    """Nobody said that we may write; that is named before what else is not known of them."""
     message = await services.get_message(await services.enqueue_and_settle(BETO))
-    assert (message.state, message.reason_code) == (S.BLOCKED, "required_fact_missing")
+    assert (message.state, message.reason_code) == (S.BLOCKED, "no_permission")
+    assert message.sentence == "No permission on record"
+
+
+async def test_a_suppressed_stranger_is_blocked_for_the_opt_out(
+    services: MessagingServices,
+) -> None:
+    """Not for a score that nobody has computed."""
+    await services.suppress(BETO)
+    message = await services.get_message(await services.enqueue_and_settle(BETO))
+    assert (message.state, message.reason_code) == (S.BLOCKED, "suppressed")
+
+
+async def test_a_refusal_is_told_with_its_date(services: MessagingServices) -> None:
+    """They wrote it to us: the sentence says on which day, where the number lives."""
+    contact = await services.add_prospect(BETO)
+    for kind in (EvidenceKind.INBOUND, EvidenceKind.DECLINED):
+        await services.add_evidence(contact, kind, "refused")
+    message_id = await services.enqueue_and_settle(BETO)
+    message = await services.get_message(message_id)
+    assert (message.state, message.reason_code) == (S.BLOCKED, "refused")
+    assert message.sentence == "They said no on 2026-03-03"
+    [stored, *_] = await services.list_decisions(message_id)
+    assert stored.document["sentence"] == message.sentence
+
+
+async def test_a_refusal_on_a_list_has_no_date(services: MessagingServices) -> None:
+    """The day of an import is not the day on which they said no."""
+    await services.add_prospect(BETO, permission="refused")
+    message = await services.get_message(await services.enqueue_and_settle(BETO))
+    assert message.sentence == "They said no"
 
 
 async def test_the_explanation_is_stored_with_points_places_and_opinions(

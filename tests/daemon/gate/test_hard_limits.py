@@ -58,7 +58,7 @@ async def test_without_vetoes_what_is_allowed_still_goes(
         ({"validation": ValidationState.NOT_REACHABLE}, S.BLOCKED, "hard_limit_not_reachable"),
         ({"validation": ValidationState.UNCHECKED}, S.DEFERRED, "hard_limit_not_validated"),
         ({"permission": None}, S.BLOCKED, "hard_limit_no_permission"),
-        ({"permission": "refused"}, S.BLOCKED, "hard_limit_no_permission"),
+        ({"permission": "refused"}, S.BLOCKED, "hard_limit_refused"),
         ({"permission": "public_source"}, S.CLEARED, "allowed"),
     ],
 )
@@ -312,10 +312,19 @@ def test_what_the_rules_say_more_strictly_stays_as_they_said_it() -> None:
     """The hard limits only lower; reasons of the file are kept."""
     judge = RuleEvaluator(load_rules(GATE_WITHOUT_VETOES))
     low = build_facts(judge, prospect__suppressed=True)
-    low["prospect.score_contactabilidad"] = None
-    blocked = judge.decide(low)
+    blocked = judge.decide(low, [Opinion("plugin", VetoEffect.BLOCK, "On our own list")])
     assert blocked.verdict is Verdict.BLOCK
     assert hard_limits.apply_hard_limits(blocked, low) is blocked
+
+
+def test_a_hard_limit_is_named_before_a_missing_fact() -> None:
+    """A file without vetoes: the opt-out is the cause all the same, not the missing score."""
+    judge = RuleEvaluator(load_rules(GATE_WITHOUT_VETOES))
+    unknown = {"prospect__score_contactabilidad": None}
+    assert decision(judge, **unknown).reason_code == "required_fact_missing"
+    suppressed = decision(judge, **unknown, prospect__suppressed=True)
+    assert suppressed.verdict is Verdict.BLOCK
+    assert suppressed.reason_code == "hard_limit_suppressed"
 
 
 async def test_the_one_confirmation_of_an_opt_out_reaches_who_opted_out(

@@ -76,7 +76,7 @@ class ValidationServices:
                 MessageState.DEFERRED,
                 at=at,
                 reason_code="not_checked_yet",
-                sentence="Whether the number is on WhatsApp is not known yet",
+                sentence="The number has not been checked on WhatsApp yet",
                 who="gate",
                 waits_for="checked",
             )

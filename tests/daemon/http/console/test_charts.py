@@ -116,8 +116,9 @@ def test_every_verdict_says_what_would_change_it(word: Verdict) -> None:
     [
         ({"fault": {}}, "fault"),
         ({"reason_code": "required_fact_missing", "missing": ["prospect.permission"]}, "find_out"),
-        ({"opinions": [{"source": "x", "effect": "block", "reason": "no"}]}, "nothing"),
-        ({}, "points"),
+        ({"reason_code": "plugin_opinion"}, "nothing"),
+        ({"reason_code": "hard_limit_suppressed"}, "nothing"),
+        ({"reason_code": "score_too_low"}, "points"),
     ],
 )
 def test_a_block_says_what_could_lift_it(more: dict[str, object], key: str) -> None:

@@ -95,7 +95,7 @@ def list_decisions(console: ConsoleServer) -> list[dict[str, Any]]:
         build(Verdict.DEFER, defers=defers, needs_review=True),
         build(Verdict.REVIEW, opinions=[OPINION]),
         build(Verdict.REVIEW, score=69),
-        build(Verdict.BLOCK, ruleset="another"),
+        build(Verdict.BLOCK, reason_code="score_too_low", ruleset="another"),
         build(Verdict.BLOCK, reason_code="required_fact_missing", score=None, base=None),
         {"verdict": "block", "sentence": "It could not be judged.", "fault": {}}
         | {key: build(Verdict.BLOCK)[key] for key in ("reason_code", "missing", "ruleset")},
@@ -256,7 +256,7 @@ async def test_the_review_in_every_state(console: ConsoleServer, short_folder: P
         *("/review", f"/review/{first}", f"/review/{second}"),
         *(f"/pieces/review/cases/{first}{end}" for end in ("", "/approve", "/reject")),
     )
-    assert "An old acquaintance" in await render(console, *paths)
+    assert "Existing relationship" in await render(console, *paths)
     await console.services.database.write(partial(answer, first))
     await console.services.database.write(partial(answer, first, own=True))
     assert "Typed on the phone itself" in await render(console, *paths)

@@ -37,7 +37,7 @@ async def test_the_queue_tells_who_and_why(console: ConsoleServer, short_folder:
     first, second = await hold_messages(console, short_folder, ANA_ROW, BETO_ROW)
     shown = (await get_page(console, "/review")).document
     assert shown.index(first) < shown.index(second)
-    assert "An old acquaintance: look once before we write" in shown
+    assert "Existing relationship: someone checks the first message" in shown
     assert f'<article class="case" data-case="{first}"' in shown
     assert "41234567" not in shown
     assert second in (await get_page(console, "/pieces/review/queue")).document
