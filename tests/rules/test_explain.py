@@ -41,9 +41,8 @@ def test_an_allowed_message_shows_its_score_and_its_rules() -> None:
 def test_a_blocked_message_shows_which_veto_ends_it() -> None:
     """And that nothing but its end helps."""
     lines = _lines(prospect__suppressed=True)
-    assert any(
-        line.startswith("  suppressed blocks: They are on the opt-out list") for line in lines
-    )
+    stop = "  suppressed blocks: They are on the opt-out list"
+    assert any(line.startswith(stop) for line in lines)
     assert "what would change it: nothing but the end of what suppressed found" in lines
 
 
