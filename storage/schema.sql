@@ -242,9 +242,11 @@ CREATE TABLE spends (
     kind TEXT NOT NULL CHECK (kind IN ('message', 'new_chat', 'manual_new_chat', 'check')),
     session TEXT NOT NULL,
     message TEXT,
-    at TEXT NOT NULL
+    at TEXT NOT NULL,
+    own_hash TEXT                        -- an own message's session and id, so that it counts once
 ) STRICT;
 CREATE INDEX spends_by_phone ON spends (phone, kind, at);
+CREATE UNIQUE INDEX spends_of_own_messages ON spends (own_hash, kind) WHERE own_hash IS NOT NULL;
 CREATE TABLE inbound (
     id TEXT PRIMARY KEY,
     session TEXT NOT NULL REFERENCES sessions (name),

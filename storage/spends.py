@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -31,6 +32,23 @@ def insert_spend(
     tx.execute(
         "INSERT INTO spends (phone, kind, session, message, at) VALUES (?, ?, ?, ?, ?)",
         (phone, kind, session, message, format_timestamp(at)),
+    )
+
+
+def insert_own_message_spend(
+    tx: Tx, phone: str, *, session: str, wire_id: str, new_chat: bool, at: datetime
+) -> None:
+    """Book a message that was typed on the phone itself, once however often it is told.
+
+    It is known again by a hash: of a private chat nothing else is kept.
+    """
+    own_hash = hashlib.sha256(f"{session}\0{wire_id}".encode()).hexdigest()
+    if tx.value("SELECT 1 FROM spends WHERE own_hash = ?", (own_hash,)):
+        return
+    kinds = [SpendKind.MESSAGE, *([SpendKind.NEW_CHAT] if new_chat else [])]
+    tx.execute_many(
+        "INSERT INTO spends (phone, kind, session, at, own_hash) VALUES (?, ?, ?, ?, ?)",
+        [(phone, kind, session, format_timestamp(at), own_hash) for kind in kinds],
     )
 
 

@@ -17,7 +17,6 @@ from storage.db import Database
 from storage.evidence import EvidenceKind
 from storage.ids import new_id
 from storage.inbound import InboundRecord
-from storage.spends import SpendKind
 from storage.tx import Tx
 
 
@@ -58,7 +57,7 @@ class OwnMessageHandler:
             return  # heard before, or one of ours coming back
         at = min(signal.written_at, now)
         new_chat = contact is not None and inbound.is_new_chat(tx, contact)
-        _record_spends(tx, session, at, new_chat=new_chat)
+        _record_spend(tx, session, signal, at, new_chat=new_chat)
         if contact is None:
             return  # a private chat: nothing of it is kept
         inbound.insert_inbound(
@@ -88,10 +87,12 @@ class OwnMessageHandler:
         )
 
 
-def _record_spends(tx: Tx, session: str, at: datetime, *, new_chat: bool) -> None:
+def _record_spend(
+    tx: Tx, session: str, signal: OwnMessage, at: datetime, *, new_chat: bool
+) -> None:
     """Book an own message to the number's budget: the platform counts it too."""
     record = sessions.get_session(tx, session)
     phone = (record and record.phone) or session
-    spends.insert_spend(tx, phone, SpendKind.MESSAGE, session=session, message=None, at=at)
-    if new_chat:
-        spends.insert_spend(tx, phone, SpendKind.NEW_CHAT, session=session, message=None, at=at)
+    spends.insert_own_message_spend(
+        tx, phone, session=session, wire_id=signal.wire_id, new_chat=new_chat, at=at
+    )

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from storage.tx import Reader
 from tests.helpers.services.contacts import (
     ANA,
+    BETO,
     LID,
     InboundServices,
     build_inbound_services,
     open_contact_services,
 )
+from tests.helpers.signals import read_signal_cases
 
 HEARD, ALSO_HEARD = "+5491151000004", "+5491151000005"
 
@@ -63,3 +66,31 @@ async def test_a_message_that_came_under_both_names_is_one_when_they_turn_out_to
     assert await count_rows(desk, "inbound") == 1
     await desk.receive_text("chau", sender=ANA, phone=LID, wire_id="B")
     assert await count_rows(desk, "inbound") == 2
+
+
+async def test_an_own_message_that_is_told_thirty_times_is_booked_once(
+    desk: InboundServices,
+) -> None:
+    """A private chat leaves no trace but its spend, by which it is known again."""
+    for _ in range(10):
+        await desk.receive_case("F7-own-private")
+    assert await count_rows(desk, "spends") == 1
+    assert await count_rows(desk, "contacts") == 0
+    recipient = read_signal_cases("F7-own-private")[0]["recipient"]
+    assert recipient not in str(await desk.people.database.read(list_spends))
+
+
+def list_spends(reader: Reader) -> list[list[object]]:
+    """Return every row of the ledger."""
+    return [list(row) for row in reader.all("SELECT * FROM spends")]
+
+
+async def test_an_own_message_heard_as_private_is_not_booked_again_for_a_contact(
+    desk: InboundServices,
+) -> None:
+    """They were imported meanwhile, and the platform tells its history once more."""
+    await desk.receive_own_message("PRV", BETO)
+    await desk.add_prospect(BETO)
+    await desk.receive_own_message("PRV", BETO)
+    assert await count_rows(desk, "inbound") == 1
+    assert await count_rows(desk, "spends") == 1
