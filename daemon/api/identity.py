@@ -20,8 +20,8 @@ class IdentityKind(StrEnum):
 
 
 _FORMS: Final = {
-    IdentityKind.PHONE: re.compile(r"\+[1-9]\d{6,14}"),
-    IdentityKind.LID: re.compile(r"\d{3,20}@lid"),
+    IdentityKind.PHONE: re.compile(r"\+[1-9][0-9]{6,14}"),
+    IdentityKind.LID: re.compile(r"[0-9]{3,20}@lid"),
     IdentityKind.BSUID: re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}"),
 }
 
@@ -34,13 +34,16 @@ _SERVERS_OF_MANY: Final = {
     "call": ("call", "A call is not a contact."),
     "bot": ("bot", "A bot of the platform is not a contact."),
 }
+_PLATFORM_ADDRESS: Final = "0"
+"""WhatsApp's own notices come from here."""
 _MAX_RAW_LENGTH: Final = 200
 
 
 class NotAContact(Exception):
     """A raw name belongs to no single person; ``reason_code`` is stable, ``sentence`` names nobody.
 
-    Codes: ``empty``, ``group``, ``broadcast``, ``newsletter``, ``call``, ``bot``, ``unreadable``.
+    Codes: ``empty``, ``group``, ``broadcast``, ``newsletter``, ``call``, ``bot``, ``platform`` and
+    ``unreadable``, the only one behind which there may be somebody.
     """
 
     def __init__(self, reason_code: str, sentence: str) -> None:
@@ -106,7 +109,8 @@ def _parse_address(user: str, server: str) -> Identity:
         raise NotAContact(*_SERVERS_OF_MANY[server])
     digits = re.split(r"[.:]", user, maxsplit=1)[0]
     if server in _PHONE_SERVERS:
-        # Address 0 is the platform itself: its notices come from there.
+        if digits == _PLATFORM_ADDRESS:
+            raise NotAContact("platform", "The platform itself is not a contact.")
         return _build_identity(IdentityKind.PHONE, f"+{digits.removeprefix('+')}")
     if server in _LID_SERVERS:
         return _build_identity(IdentityKind.LID, f"{digits}@lid")
