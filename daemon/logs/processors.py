@@ -70,6 +70,11 @@ def mask_phone_numbers(_logger: WrappedLogger, _method: str, event: EventDict) -
     return {key: _mask_value(value) for key, value in event.items()}
 
 
+def mask_numbers_in_text(text: str) -> str:
+    """Return the text with only the beginning and the last four digits of each phone number."""
+    return _PHONE_PATTERN.sub(_shorten_number, text)
+
+
 def _drop_nested_secrets(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
     if isinstance(value, Mapping):
         return {
@@ -85,7 +90,7 @@ def _mask_value(value: Any) -> Any:  # noqa: ANN401 - a log call takes anything
         return {key: _mask_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_mask_value(each) for each in value]
-    return _PHONE_PATTERN.sub(_shorten_number, value) if isinstance(value, str) else value
+    return mask_numbers_in_text(value) if isinstance(value, str) else value
 
 
 def _shorten_number(found: re.Match[str]) -> str:

@@ -15,8 +15,9 @@ from daemon.api.permit import Permit, PermitRefused
 from daemon.api.signals import QrIssued, Signal, TransportDied
 from daemon.api.transport import (
     CannotOpen,
+    Channel,
+    KnownContact,
     NumberAnswer,
-    OnWhatsApp,
     OpenContext,
     OpenTransport,
     Outgoing,
@@ -26,6 +27,13 @@ from daemon.api.transport import (
     Unknown,
 )
 from daemon.events import SessionQrShown
+from daemon.sessions.answer_check import (
+    check_contacts,
+    check_number_answers,
+    check_send_result,
+    refuse_content,
+)
+from daemon.sessions.signal_check import CheckedSignal, SignalChecker
 from daemon.sessions.signal_mapping import ConnectionNotOpened, ConnectionOpened
 from statemachines.machine import IllegalTransition, StateModel, fire_event
 from statemachines.qr import QrEvent, QrMachine, QrState
@@ -117,20 +125,24 @@ NOT_CONNECTED = Refused("not_connected", "The session has no line; nothing was s
 class SessionConnection:
     """A transport's whole life, from the moment it is made to :meth:`close`.
 
-    ``on_signal`` is awaited for each signal before the next one is taken. Whatever
-    the transport does wrong becomes a :class:`TransportDied`.
+    ``on_fault`` is awaited for what the check found wrong with a signal, and ``on_signal`` for
+    each signal that counts, before the next one is taken. Whatever else the transport does wrong
+    becomes a :class:`TransportDied`.
     """
 
     def __init__(
         self,
-        open_transport: OpenTransport,
+        channel: Channel,
         context: OpenContext,
+        *,
         on_signal: Callable[[SessionConnection, Signal], Awaitable[None]],
+        on_fault: Callable[[CheckedSignal], Awaitable[None]],
     ) -> None:
-        self._open = open_transport
+        self._channel = channel
         self._context = context
         self._clock: Clock = context.clock
         self._on_signal = on_signal
+        self._on_fault = on_fault
         self._transport: Transport | None = None
         self._closing = asyncio.Event()
         self._calls: set[asyncio.Task[Any]] = set()
@@ -138,30 +150,49 @@ class SessionConnection:
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
         """Send; a connection that closes meanwhile leaves the message in doubt."""
-        transport = self._transport
+        transport, capabilities = self._transport, self._channel.capabilities
         if transport is None or self._closing.is_set():
             return NOT_CONNECTED
+        if refused := refuse_content(outgoing.content, capabilities):
+            return refused
         in_doubt = Unknown("line_closed", "The line was closed before the server answered.")
         try:
-            return await self._await_unless_closed(transport.send(permit, outgoing), in_doubt)
-        except PermitRefused as refused:
-            log.warning("permit_refused", message=outgoing.message, reason=refused.reason_code)
-            return Refused(refused.reason_code, str(refused))
+            result = await self._await_unless_closed(transport.send(permit, outgoing), in_doubt)
+        except PermitRefused as refused_permit:
+            reason = refused_permit.reason_code
+            log.warning("permit_refused", message=outgoing.message, reason=reason)
+            return Refused(reason, str(refused_permit))
         except Exception as fault:  # noqa: BLE001 - a stranger's transport; what it did is unknown
             log.warning("transport_failed", call="send", error=type(fault).__name__)
             return Unknown("transport_failed", f"The transport failed: {type(fault).__name__}.")
+        return check_send_result(result, capabilities, self._clock.now())
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Ask about numbers; a connection that is closed or fails answers unknown."""
-        unknown = [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
+        """Ask about numbers; where nobody can be asked, or the call fails, they are unknown."""
         transport = self._transport
-        if transport is None or self._closing.is_set():
-            return unknown
+        if not self._channel.capabilities.number_check or transport is None:
+            return check_number_answers((), phones)
+        call = self._ask("check_numbers", lambda: transport.check_numbers(phones))
+        return check_number_answers(await call, phones)
+
+    async def list_contacts(self) -> Sequence[KnownContact]:
+        """Return whom the account knows, as far as the channel tells."""
+        transport = self._transport
+        if transport is None:
+            return []
+        return check_contacts(await self._ask("contacts", transport.contacts))
+
+    async def _ask(
+        self, call: str, ask: Callable[[], Coroutine[Any, Any, Sequence[T]]]
+    ) -> Sequence[T]:
+        """Return what the transport answers; nothing where it is closed or fails."""
+        if self._closing.is_set():
+            return ()
         try:
-            return await self._await_unless_closed(transport.check_numbers(phones), unknown)
+            return await self._await_unless_closed(ask(), ())
         except Exception as fault:  # noqa: BLE001 - as above
-            log.warning("transport_failed", call="check_numbers", error=type(fault).__name__)
-            return unknown
+            log.warning("transport_failed", call=call, error=type(fault).__name__)
+            return ()
 
     async def logout(self) -> None:
         """Unlink the device, as far as the connection can; bounded."""
@@ -183,12 +214,15 @@ class SessionConnection:
             await run_with_timeout(self._clock, CLOSE_SECONDS, transport.close())
 
     async def _run(self) -> None:
+        checker = SignalChecker(self._context.session.name, self._channel)
         try:
-            self._transport = await self._open(self._context)
+            if self._channel.open is None:
+                raise CannotOpen(f"The channel {self._channel.name} has no connection.")  # noqa: TRY301
+            self._transport = await self._channel.open(self._context)
             await self._on_signal(self, ConnectionOpened())
             await self._transport.connect()
             async for signal in self._transport.signals():
-                await self._on_signal(self, signal)
+                await self._take_signal(checker.check(signal))
         except CannotOpen as error:
             log.warning("channel_not_opened", session=self._context.session.name, error=str(error))
             await self._on_signal(self, ConnectionNotOpened(str(error)))
@@ -199,18 +233,31 @@ class SessionConnection:
         else:
             await self._on_signal(self, TransportDied("the stream of signals ended"))
 
+    async def _take_signal(self, checked: CheckedSignal) -> None:
+        """Report what is wrong with a signal, then hand on what counts of it."""
+        if checked.rejected or checked.nobody:
+            await self._on_fault(checked)
+        if checked.signal is not None:
+            await self._on_signal(self, checked.signal)
+
     async def _await_unless_closed(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
         """Return what ``call`` returns, or ``otherwise`` when the connection closes before."""
         task = asyncio.create_task(call)
         closing = asyncio.create_task(self._closing.wait())
         self._calls.add(task)
+        task.add_done_callback(self._forget_call)
         try:
             await asyncio.wait({task, closing}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else otherwise
+            return task.result() if task.done() and not task.cancelled() else otherwise
         finally:
-            self._calls.discard(task)
             task.cancel()
             closing.cancel()
+
+    def _forget_call(self, task: asyncio.Task[Any]) -> None:
+        """Let go of a call that has ended, also of one that failed after nobody waited for it."""
+        self._calls.discard(task)
+        if not task.cancelled():
+            task.exception()
 
 
 async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> None:

@@ -24,6 +24,7 @@ from daemon.events import SessionDeleted, SessionQrShown
 from daemon.plugin_manager import Plugins
 from daemon.sessions.connection import CLOSE_SECONDS, run_with_timeout, unlink_device
 from daemon.sessions.session import Session, SessionDependencies
+from daemon.sessions.signal_check import RejectedSignal
 from daemon.sessions.signal_mapping import ConnectionTrigger
 from daemon.sessions.status import SessionView, build_session_changed, build_session_view
 from daemon.settings import Settings
@@ -182,9 +183,9 @@ class Sessions:
     """Every session of the installation.
 
     ``on_inbound`` and the like store what a connection reports and are awaited before its next
-    signal is taken; ``on_ready`` is told the name of each session that can send again.
+    signal is taken; ``on_rejected`` stores what can be kept of a signal that is none of these or
+    can't be stored. ``on_ready`` is told the name of each session that can send again.
     ``channel_options`` are the settings of a channel, which a session's own options overrule.
-    ``refused_signals`` counts, by session, the signals that nothing could be done with.
     """
 
     def __init__(
@@ -201,12 +202,12 @@ class Sessions:
         on_receipt: Callable[[str, Receipt], Awaitable[Any]],
         on_own: Callable[[str, OwnMessage], Awaitable[Any]],
         on_alias: Callable[[str, AliasLearned], Awaitable[Any]],
+        on_rejected: Callable[[str, RejectedSignal], Awaitable[Any]],
         on_ready: Callable[[str], None] = lambda _name: None,
         channel_options: Mapping[str, Mapping[str, object]] | None = None,
         stagger_seconds: float = 0.2,
     ) -> None:
         self.on_ready = on_ready
-        self.refused_signals: Counter[str] = Counter()
         self._stagger = timedelta(seconds=stagger_seconds)
         self._sessions: dict[str, Session] = {}
         self._dependencies = SessionDependencies(
@@ -224,8 +225,8 @@ class Sessions:
                 OwnMessage: on_own,
                 AliasLearned: on_alias,
             },
+            on_rejected=on_rejected,
             on_ready=self._notify_ready,
-            refused_signals=self.refused_signals,
         )
 
     # Reading.
@@ -246,6 +247,11 @@ class Sessions:
         """Return whether this session could put a message on the wire now; False if unknown."""
         session = self._sessions.get(name)
         return session is not None and session.can_send(new_chat=new_chat)
+
+    @property
+    def refused_signals(self) -> Counter[str]:
+        """Return, by session, how many signals nothing could be done with."""
+        return self._dependencies.refused_signals
 
     @property
     def failures(self) -> Mapping[str, int]:

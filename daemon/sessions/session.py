@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ from daemon.sessions.connection import (
 )
 from daemon.sessions.mailbox import Mailbox
 from daemon.sessions.repository import SessionRepository
+from daemon.sessions.signal_check import CheckedSignal, RejectedSignal, SignalChecker
 from daemon.sessions.signal_mapping import (
     ConnectionNotOpened,
     ConnectionOpened,
@@ -83,6 +84,8 @@ class SessionDependencies:
     folder: Path
     rng: Random
     sinks: Mapping[type[Signal], SignalSink]
+    on_rejected: Callable[[str, RejectedSignal], Awaitable[object]]
+    """Quarantines a signal that can't be stored; awaited as the sinks are."""
     on_ready: Callable[[str], None]
     refused_signals: Counter[str] = field(default_factory=Counter)
     """How many signals each session could make nothing of."""
@@ -251,7 +254,9 @@ class Session:
     async def _connect(self) -> None:
         self._pairing = PairingAttempt()
         if self.channel.open is not None:
-            self.connection = SessionConnection(self.channel.open, self.context(), self._on_signal)
+            self.connection = SessionConnection(
+                self.channel, self.context(), on_signal=self._on_signal, on_fault=self._on_fault
+            )
             return
         # Sent by hand: there is nothing to connect.
         for event in (ConnectionEvent.CONNECTED, ConnectionEvent.SYNCED):
@@ -268,15 +273,44 @@ class Session:
         """Take one signal; the connection takes the next one only when this one is stored."""
         if not isinstance(signal, ConnectionNotOpened):
             self._last_signal_at = self.dependencies.clock.now()
-        sink = self.dependencies.sinks.get(type(signal))
-        if sink is not None:
-            await store_with_retries(
-                partial(sink, self._name, signal), self.dependencies.clock, self._name
-            )
+        if type(signal) in self.dependencies.sinks:
+            await self._store_signal(signal)
         elif (
             not isinstance(signal, KeepAlive) or self.record.connection is ConnectionState.DEGRADED
         ):
             await self._mailbox.post(partial(self._process_signal, connection, signal))
+
+    async def _store_signal(self, signal: Signal) -> None:
+        """Store what must not be lost; what can't be stored is quarantined, and the rest heard.
+
+        Raises where the quarantine can't take it either: then it is the disk, not the signal, and
+        who can't store an opt-out must not send.
+        """
+        clock, sink = self.dependencies.clock, self.dependencies.sinks[type(signal)]
+        try:
+            await store_with_retries(partial(sink, self._name, signal), clock, self._name)
+        except Exception as error:  # noqa: BLE001 - the quarantine tells the disk from the signal
+            checker = SignalChecker(self._name, self.channel)
+            await self._quarantine(checker.reject_unstored(signal, error))
+
+    async def _on_fault(self, checked: CheckedSignal) -> None:
+        """Count and log what is wrong with a signal; what can't be stored is quarantined."""
+        faults = len(checked.nobody) + (checked.rejected is not None)
+        self.dependencies.refused_signals[self._name] += faults
+        for reason_code in checked.nobody:
+            log.info("name_refused", session=self._name, reason=reason_code)
+        if checked.rejected is not None:
+            await self._quarantine(checked.rejected)
+
+    async def _quarantine(self, rejected: RejectedSignal) -> None:
+        """Hand over what can be kept; where that can't be stored, the bare fact of it."""
+        log.error("signal_rejected", session=self._name, reason=rejected.reason_code)
+        clock, sink = self.dependencies.clock, self.dependencies.on_rejected
+        try:
+            await store_with_retries(partial(sink, self._name, rejected), clock, self._name)
+        except Exception as error:  # noqa: BLE001 - what was kept may be what does not go in
+            log.error("quarantine_failed", session=self._name, error=type(error).__name__)
+            await sink(self._name, replace(rejected, kept={}))
 
     async def _process_signal(self, connection: SessionConnection, signal: Signal) -> None:
         """Apply one signal of the present connection."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from daemon.api.identity import parse_identity
 from daemon.api.permit import Permit, PermitSigner, PermitVerifier, hash_body
@@ -311,10 +311,11 @@ class PuppetTransport:
         self.closed = False
         self.logged_out = False
         self.sent: list[Outgoing] = []
-        self.answer: SendResult | Exception | None = Acknowledged("wire-1", context.clock.now())
+        self.checked: list[str] = []
+        self.answer: SendResult | BaseException | None = Acknowledged("wire-1", context.clock.now())
         self.close_hangs = False
         self.close_fails: Exception | None = None
-        self._queue: asyncio.Queue[Signal | Exception | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[object] = asyncio.Queue()
 
     def report(self, *signals: Signal | Exception) -> None:
         """Report signals; an exception is raised out of the stream."""
@@ -323,14 +324,14 @@ class PuppetTransport:
 
     def end_stream(self) -> None:
         """Let the stream end without a word."""
-        self._queue.put_nowait(None)
+        self._queue.put_nowait(StopAsyncIteration)
 
     async def signals(self) -> AsyncIterator[Signal]:
-        """Yield what the test said."""
-        while (signal := await self._queue.get()) is not None:
+        """Yield what the test said, be it a signal or not."""
+        while (signal := await self._queue.get()) is not StopAsyncIteration:
             if isinstance(signal, Exception):
                 raise signal
-            yield signal
+            yield cast("Signal", signal)
 
     async def connect(self) -> None:
         """Remember it."""
@@ -339,7 +340,7 @@ class PuppetTransport:
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:  # noqa: ARG002
         """Give the answer that the test chose; None: never."""
         self.sent.append(outgoing)
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         if self.answer is None:
             await asyncio.Event().wait()
@@ -348,7 +349,8 @@ class PuppetTransport:
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Say yes to everything, or fail as sending does."""
-        if isinstance(self.answer, Exception):
+        self.checked += phones
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return [NumberAnswer(phone, OnWhatsApp.YES) for phone in phones]
 

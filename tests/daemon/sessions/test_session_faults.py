@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from daemon.api.identity import parse_identity
+from daemon.api.identity import Identity, parse_identity
 from daemon.api.permit import PermitRefused, PermitVerifier
 from daemon.api.signals import (
     AliasLearned,
@@ -24,8 +25,12 @@ from daemon.api.signals import (
 )
 from daemon.api.transport import (
     Acknowledged,
+    Capabilities,
+    Channel,
+    Media,
     OnWhatsApp,
     OpenContext,
+    Pairing,
     Refused,
     SendResult,
     SessionInfo,
@@ -78,40 +83,103 @@ async def test_the_next_signal_waits_until_the_last_one_is_stored(tmp_path: Path
 async def test_a_session_that_can_not_store_what_people_write_stops_sending(
     tmp_path: Path,
 ) -> None:
-    """After four tries the line is given up: the news may have been an opt-out."""
+    """Where the quarantine fails too, the line is given up: the news may have been an opt-out."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
         services.fail_to_store += [OSError("full")] * 4
+        services.fail_to_quarantine += [OSError("full")] * 5
         await services.report_signals(BAJA)
-        await services.clock.advance(21)
+        await services.clock.advance(42)
         assert (services.view.state, services.view.reason_code) == ("backoff", "worker_died")
         assert not services.sessions.can_send(SESSION_NAME, new_chat=False)
 
 
 async def test_a_signal_that_makes_no_sense_is_counted_and_nothing_else(tmp_path: Path) -> None:
-    """An illegal move and an unknown signal leave the session as it was, and alive."""
+    """An illegal move leaves the session as it was, and alive."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
         before = services.view
-        await services.report_signals(Connected(), Synced(), UnknownSignal())
+        await services.report_signals(Connected(), Synced())
         assert services.view == before
-        assert services.sessions.refused_signals[SESSION_NAME] == 3
+        assert services.sessions.refused_signals[SESSION_NAME] == 2
         await services.report_signals(Disconnected())
         assert services.view.state == "backoff"
 
 
 async def test_a_fault_of_our_own_is_counted_and_the_session_goes_on(tmp_path: Path) -> None:
-    """A restriction with a naive end can't be compared: one signal is lost, not the session."""
+    """Whoever waits for a session to be ready may fail; that signal is done all the same."""
+
+    def fail(_name: str) -> None:
+        raise OSError
+
+    async with open_session_services(tmp_path) as services:
+        services.sessions.on_ready = fail
+        await services.pair_session()
+        assert services.sessions.failures[SESSION_NAME] == 1
+        assert services.view.state == "ready"
+        await services.report_signals(Disconnected())
+        assert services.view.state == "backoff"
+
+
+@pytest.mark.parametrize(
+    ("poison", "reason_code"),
+    [
+        (replace(BAJA, text="hola \ud83d"), "text_unstorable"),
+        (replace(BAJA, written_at=MIDDAY.replace(tzinfo=None)), "time_without_zone"),
+        (None, "not_a_signal"),
+        (UnknownSignal(), "signal_unknown"),
+    ],
+)
+async def test_what_comes_behind_a_signal_that_can_not_be_stored_is_heard(
+    tmp_path: Path, poison: Signal, reason_code: str
+) -> None:
+    """The one is quarantined and counted, the other stored; the line lives."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.report_signals(poison)
+        await services.report_signals(BAJA)
+        assert [each.reason_code for each in services.rejected] == [reason_code]
+        assert services.rejected[0].channel == "puppet"
+        assert services.stored == [(SESSION_NAME, BAJA)]
+        assert services.sessions.refused_signals[SESSION_NAME] == 1
+        assert services.view.state == "ready"
+
+
+async def test_what_the_disk_takes_and_the_handler_does_not_is_quarantined(tmp_path: Path) -> None:
+    """After four tries; the fault is named, and what comes behind it is heard."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.fail_to_store += [ValueError("poison")] * 4
+        services.fail_to_quarantine += [ValueError("poison")] * 4
+        later = replace(BAJA, wire_id="in-2")
+        await services.report_signals(BAJA, later)
+        await services.clock.advance(42)
+        (rejected,) = services.rejected
+        assert (rejected.signal, rejected.reason_code) == ("InboundMessage", "not_stored")
+        assert rejected.sentence.endswith("which could not be stored (ValueError).")
+        assert rejected.kept == {}  # it may be what did not go in
+        assert services.stored == [(SESSION_NAME, later)]
+        assert services.view.state == "ready"
+
+
+async def test_a_group_is_nobody_and_is_only_counted(tmp_path: Path) -> None:
+    """Its words are no contact's."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        raw = cast("Identity", "120363041234567890@g.us")
+        await services.report_signals(replace(BAJA, sender=raw))
+        assert (services.stored, services.rejected) == ([], [])
+        assert services.sessions.refused_signals[SESSION_NAME] == 1
+
+
+async def test_a_ban_with_an_end_that_can_not_be_read_is_a_ban(tmp_path: Path) -> None:
+    """It stops the session, and the channel's fault is told."""
     async with open_session_services(tmp_path) as services:
         await services.pair_session()
         naive = MIDDAY.replace(tzinfo=None)
         await services.report_signals(ConnectionRefused.from_code(402, 101, naive))
-        assert services.sessions.failures[SESSION_NAME] == 1
-        assert (services.view.state, services.view.sending) == ("ready", "all")
-        await services.report_signals(
-            ConnectionRefused.from_code(402, 101, MIDDAY + timedelta(hours=1))
-        )
         assert services.view.state == "banned_temporarily"
+        assert [each.reason_code for each in services.rejected] == ["time_without_zone"]
 
 
 async def test_what_the_platform_did_counts_although_the_disk_refuses(tmp_path: Path) -> None:
@@ -204,6 +272,35 @@ async def test_a_fault_while_sending_is_doubt_and_a_refused_permit_is_certain(
         assert refused == Refused("permit_expired", "The permit has expired.")
 
 
+async def test_what_a_transport_answers_is_checked_before_it_counts(tmp_path: Path) -> None:
+    """Nonsense is a doubt, and so is a call that its own transport cancelled."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        services.puppet.answer = cast("SendResult", "done")
+        assert isinstance(await sent(services), Unknown)
+        services.puppet.answer = asyncio.CancelledError()
+        assert isinstance(await sent(services), Unknown)
+
+
+async def test_a_channel_is_asked_for_nothing_that_it_does_not_declare(tmp_path: Path) -> None:
+    """No number is checked, no file goes out, and an acknowledgement proves nothing."""
+    declared = Capabilities(pairing=Pairing.QR)
+    async with open_session_services(tmp_path, capabilities=declared) as services:
+        await services.pair_session()
+        answers = await services.sessions.check_numbers(SESSION_NAME, [ANA])
+        assert [each.answer for each in answers] == [OnWhatsApp.UNKNOWN]
+        assert services.puppet.checked == []
+        doubt = await sent(services)
+        assert isinstance(doubt, Unknown)
+        assert doubt.reason_code == "acknowledgement_not_declared"
+        permit, outgoing = services.permits.issue()
+        file = replace(outgoing, content=Media(tmp_path / "a.png", "image/png", "00"))
+        refused = await services.sessions.send(SESSION_NAME, permit, file)
+        assert isinstance(refused, Refused)
+        assert refused.reason_code == "content_not_supported"
+        assert len(services.puppet.sent) == 1
+
+
 async def test_a_line_that_breaks_leaves_the_message_in_doubt(tmp_path: Path) -> None:
     """Whoever waits for an acknowledgement is told at once."""
     async with open_session_services(tmp_path) as services:
@@ -266,14 +363,13 @@ async def test_a_line_that_is_not_open_yet_knows_and_sends_nothing(tmp_path: Pat
         await never.wait()
         raise AssertionError
 
-    async def hear(_: SessionConnection, __: Signal) -> None:
+    async def hear(*_: object) -> None:
         raise AssertionError
 
     pen = PermitFactory(clock)
     info = SessionInfo(SESSION_NAME, paired=True, phone=None, folder=tmp_path)
-    line = SessionConnection(
-        slow, OpenContext(info, clock, PermitVerifier(pen.signer.public_key), launch_worker), hear
-    )
+    context = OpenContext(info, clock, PermitVerifier(pen.signer.public_key), launch_worker)
+    line = SessionConnection(Channel("slow", "", slow), context, on_signal=hear, on_fault=hear)
     assert isinstance(await line.send(*pen.issue()), Refused)
     assert [each.answer for each in await line.check_numbers([ANA])] == [OnWhatsApp.UNKNOWN]
     await line.logout()

@@ -11,15 +11,12 @@ from random import Random
 
 from daemon.api.permit import PermitVerifier
 from daemon.api.signals import Connected, Paired, QrIssued, Scanned, Signal, Synced
-from daemon.api.transport import (
-    Channel,
-    OpenContext,
-    Transport,
-)
+from daemon.api.transport import Capabilities, Channel, OpenContext, Pairing, Transport
 from daemon.bus import EventBus, EventSubscription
 from daemon.events import SessionQrShown
 from daemon.plugins import transport_manual, transport_simulated
 from daemon.sessions import Sessions, SessionView
+from daemon.sessions.signal_check import RejectedSignal
 from statemachines.session import ConnectionState
 from storage import sessions as rows
 from storage.errors import DiskFull
@@ -32,6 +29,9 @@ from tests.helpers.transport import PermitFactory, PuppetTransport
 
 SESSION_PHONE = "+5491100000001"
 SESSION_NAME = "ventas"
+PUPPET_CAPABILITIES = Capabilities(
+    acks=True, number_check=True, receipts=True, pairing=Pairing.QR, restrictions=True
+)
 
 
 @dataclass
@@ -49,6 +49,8 @@ class SessionServices:
     ready: list[str] = field(default_factory=list)
     fail_to_open: list[Exception] = field(default_factory=list)
     fail_to_store: list[Exception] = field(default_factory=list)
+    rejected: list[RejectedSignal] = field(default_factory=list)
+    fail_to_quarantine: list[Exception] = field(default_factory=list)
 
     @property
     def puppet(self) -> PuppetTransport:
@@ -96,6 +98,13 @@ class SessionServices:
             raise self.fail_to_store.pop(0)
         self.stored.append((session, signal))
 
+    async def quarantine_signal(self, session: str, rejected: RejectedSignal) -> None:
+        """Take a rejected signal, or fail as the test wants."""
+        assert session == rejected.session
+        if self.fail_to_quarantine:
+            raise self.fail_to_quarantine.pop(0)
+        self.rejected.append(rejected)
+
     def reason_codes(self) -> list[str]:
         """Return the reason codes of everything that was told of sessions."""
         return [str(event.data["reason_code"]) for event in self.events]
@@ -116,6 +125,7 @@ async def open_session_services(
     options: Mapping[str, Mapping[str, object]] | None = None,
     permits: PermitFactory | None = None,
     seed: int = 7,
+    capabilities: Capabilities = PUPPET_CAPABILITIES,
 ) -> AsyncIterator[SessionServices]:
     """Open sessions over the database in ``folder``; nothing is restored yet."""
     clock = clock or FakeClock()
@@ -123,7 +133,9 @@ async def open_session_services(
     async with open_database_as(WatchedDatabase, folder, events) as database:
         database.refusal = DiskFull("The disk is full.", "Free some space.")
         clock.busy.append(lambda: database.pending > 0)
-        services = _build_services(folder, clock, database, events, permits, options, seed)
+        services = _build_services(
+            folder, clock, database, events, permits, options, seed, capabilities
+        )
         try:
             yield services
         finally:
@@ -138,6 +150,7 @@ def _build_services(
     permits: PermitFactory | None,
     options: Mapping[str, Mapping[str, object]] | None,
     seed: int,
+    capabilities: Capabilities,
 ) -> SessionServices:
     bus, permits = EventBus(), permits or PermitFactory(clock)
     services = SessionServices(clock, database, None, bus.subscribe(), events, permits)  # type: ignore[arg-type]
@@ -151,13 +164,17 @@ def _build_services(
         database=database,
         bus=bus,
         verifier=PermitVerifier(permits.signer.public_key),
-        channels={**channels, "puppet": Channel("puppet", "", services.open_transport)},
+        channels={
+            **channels,
+            "puppet": Channel("puppet", "", services.open_transport, capabilities),
+        },
         folder=folder / "sessions",
         rng=Random(seed),  # noqa: S311 - jitter, not secrets
         on_inbound=services.store_signal,
         on_receipt=services.store_signal,
         on_own=services.store_signal,
         on_alias=services.store_signal,
+        on_rejected=services.quarantine_signal,
         on_ready=services.ready.append,
         channel_options=options,
     )

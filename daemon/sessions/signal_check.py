@@ -1,0 +1,354 @@
+"""Checks every signal of a transport at the port, before anything else sees it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Final, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+
+from daemon.api import signals
+from daemon.api.identity import Identity, IdentityKind, NotAContact, parse_identity
+from daemon.api.signals import (
+    ConnectionRefused,
+    Paired,
+    QrIssued,
+    Receipt,
+    RefusalKind,
+    SendingRestricted,
+    Signal,
+)
+from daemon.api.transport import Capabilities, Channel, Pairing
+
+MemberT = TypeVar("MemberT", bound=StrEnum)
+KeptValue: TypeAlias = str | int | float | bool | list["KeptValue"] | None
+
+MAX_TEXT_LENGTH: Final = 65_536
+"""What WhatsApp itself takes of one message, in characters."""
+
+_MAX_LENGTHS: Final = {"text": MAX_TEXT_LENGTH, "code": 4096, "detail": 500, "reason_code": 64}
+_MAX_WORD_LENGTH: Final = 255  # wire ids, names: what is not listed above
+_MAX_LIST_LENGTH: Final = 16
+_MAX_NUMBER: Final = 2**53  # beyond it JSON readers round
+_RANGES: Final = {"valid_seconds": (0, 86_400), "index": (1, 1000), "maximum": (1, 1000)}
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999  # far from where a calendar ends: hours are added to moments
+_REQUIRED_WORDS: Final = frozenset({"wire_id", "code"})
+_SHORTENED_WORDS: Final = frozenset({"push_name", "detail"})
+"""Words for people alone: nobody's opt-out is lost because half an emoji stands in their name."""
+_SECRET_WORDS: Final = frozenset({"code"})
+_STAND_INS: Final[Mapping[type[Signal], Mapping[str, object]]] = {
+    ConnectionRefused: {
+        "kind": RefusalKind.REJECTED,
+        "code": None,
+        "ban_code": None,
+        "until": None,
+        "detail": "",
+    },
+    SendingRestricted: {"reason_code": "sending_restricted", "until": None},
+}
+"""Signals that stop sending count although a detail can't be read; this stands in its place."""
+_NOBODY: Final = frozenset({"empty", "group", "broadcast", "newsletter", "call", "bot", "platform"})
+"""Names that belong to no contact. One that can't be read may be somebody's, and is kept."""
+
+_FIELD_TYPES: Final[Mapping[type, Mapping[str, Any]]] = {
+    each: get_type_hints(each)
+    for each in vars(signals).values()
+    if isinstance(each, type) and issubclass(each, Signal) and each is not Signal
+}
+"""Every signal of the port, and the types of its fields by name."""
+
+
+class ValueRejected(Exception):
+    """A value that a transport gave can't be used; ``problem`` says so without quoting it."""
+
+    def __init__(self, reason_code: str, problem: str) -> None:
+        super().__init__(problem)
+        self.reason_code = reason_code
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedSignal:
+    """A signal that can't be stored or understood, and what can be kept of it.
+
+    ``sentence`` names channel, signal and field, and nobody. ``kept`` holds the fields by name as
+    JSON takes them: half characters are replaced, secrets and what has no text are left out.
+    """
+
+    session: str
+    channel: str
+    signal: str
+    reason_code: str
+    sentence: str
+    kept: Mapping[str, KeptValue] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSignal:
+    """What the check made of one signal.
+
+    ``signal`` is what counts, or None; ``rejected`` is the fault that was found in it, if any;
+    ``nobody`` holds the reason codes of names in it that belong to no contact.
+    """
+
+    signal: Signal | None
+    rejected: RejectedSignal | None = None
+    nobody: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignalChecker:
+    """Checks the signals of one session against their types and the channel's capabilities."""
+
+    session: str
+    channel: Channel
+
+    def check(self, signal: object) -> CheckedSignal:
+        """Return what counts of a signal. Never raises, whatever a transport reports."""
+        kind = _find_signal_class(signal)
+        if kind is None:
+            return self._reject(signal, type(signal), _reject_stranger(signal))
+        try:
+            _require_capability(kind, self.channel.capabilities)
+        except ValueRejected as fault:
+            return self._reject(signal, kind, fault)
+        return self._check_fields(signal, kind)
+
+    def reject_unstored(self, signal: Signal, error: Exception) -> RejectedSignal:
+        """Return what is kept of a signal that passed the check and still could not be stored."""
+        fault = ValueRejected("not_stored", f"could not be stored ({type(error).__name__})")
+        return self._build_rejection(signal, type(signal), fault)
+
+    def _check_fields(self, signal: object, kind: type[Signal]) -> CheckedSignal:
+        values: dict[str, Any] = {}
+        nobody: list[str] = []
+        rejected = None
+        for name, hint in _FIELD_TYPES[kind].items():
+            try:
+                values[name] = _read_field(signal, kind, name, hint, nobody)
+            except NotAContact as refused:
+                return CheckedSignal(None, nobody=(*nobody, refused.reason_code))
+            except ValueRejected as fault:
+                rejected = rejected or self._build_rejection(signal, kind, fault, name)
+                if name not in _STAND_INS.get(kind, ()):
+                    return CheckedSignal(None, rejected)
+                values[name] = _STAND_INS[kind][name]
+        return CheckedSignal(kind(**values), rejected, tuple(nobody))
+
+    def _reject(self, signal: object, kind: type, fault: ValueRejected) -> CheckedSignal:
+        return CheckedSignal(None, self._build_rejection(signal, kind, fault))
+
+    def _build_rejection(
+        self, signal: object, kind: type, fault: ValueRejected, name: str = ""
+    ) -> RejectedSignal:
+        what = make_storable(f"{kind.__name__}.{name}" if name else kind.__name__)
+        sentence = f"The channel {self.channel.name} reported {what}, which {fault.problem}."
+        return RejectedSignal(
+            self.session,
+            self.channel.name,
+            make_storable(kind.__name__),
+            fault.reason_code,
+            sentence,
+            _keep_fields(signal, kind),
+        )
+
+
+def _find_signal_class(signal: object) -> type[Signal] | None:
+    """Return the signal of the port that this is, or that a channel's own class descends from."""
+    return next((each for each in type(signal).__mro__ if each in _FIELD_TYPES), None)
+
+
+def _reject_stranger(signal: object) -> ValueRejected:
+    if isinstance(signal, Signal):
+        return ValueRejected("signal_unknown", "is no signal of the port")
+    return ValueRejected("not_a_signal", "is no signal at all")
+
+
+def _require_capability(kind: type[Signal], capabilities: Capabilities) -> None:
+    """Refuse what the channel did not declare: it is not expected, and not believed."""
+    if kind is Receipt and not capabilities.receipts:
+        raise ValueRejected("not_declared", "needs a capability that it does not declare: receipts")
+    if kind is QrIssued and capabilities.pairing is Pairing.NONE:
+        raise ValueRejected("not_declared", "needs a capability that it does not declare: pairing")
+
+
+def _read_field(
+    signal: object, kind: type[Signal], name: str, hint: object, nobody: list[str]
+) -> object:
+    try:
+        value = getattr(signal, name)
+    except Exception:  # noqa: BLE001 - a class of the channel's own may do anything here
+        raise ValueRejected("field_missing", "is missing") from None
+    if kind is Paired:
+        return _check_own_phone(value)
+    if hint == tuple[Identity, ...]:
+        return _check_identities(value, nobody)
+    return check_value(name, value, hint)
+
+
+def _check_own_phone(value: object) -> str:
+    """Return the number of the account itself in E.164."""
+    if not isinstance(value, str):
+        raise _reject_type("str", value)
+    with contextlib.suppress(NotAContact):
+        if (identity := parse_identity(value)).kind is IdentityKind.PHONE:
+            return identity.value
+    raise ValueRejected("name_unreadable", "is no phone number")
+
+
+def _check_identities(value: object, nobody: list[str]) -> tuple[Identity, ...]:
+    """Return the names that are somebody's; the message is heard without the others."""
+    if not isinstance(value, list | tuple):
+        raise _reject_type("tuple", value)
+    if len(value) > _MAX_LIST_LENGTH:
+        raise ValueRejected("too_long", f"has more than {_MAX_LIST_LENGTH} entries")
+    found = []
+    for each in value:
+        try:
+            found.append(check_identity(each))
+        except NotAContact as refused:
+            nobody.append(refused.reason_code)
+    return tuple(dict.fromkeys(found))
+
+
+def check_value(name: str, value: object, hint: Any) -> object:  # noqa: ANN401 - any annotation
+    """Return the value of a field in its normal form.
+
+    Raises :class:`ValueRejected` for what is of another type or can't be stored, and
+    :class:`NotAContact` for a name that is nobody's.
+    """
+    if get_origin(hint) is UnionType:
+        (hint,) = (each for each in get_args(hint) if each is not NoneType)
+        if value is None or (hint is str and value == ""):
+            return None
+    if hint is str:
+        return check_word(name, value)
+    if hint is datetime:
+        return check_time(value)
+    if hint is Identity:
+        return check_identity(value)
+    if issubclass(hint, StrEnum):
+        return check_member(value, hint)
+    return _check_number(name, value, hint)
+
+
+def check_word(name: str, value: object) -> str:
+    """Return a text that can be stored; words for people are mended and shortened instead."""
+    if not isinstance(value, str):
+        raise _reject_type("str", value)
+    limit = _MAX_LENGTHS.get(name, _MAX_WORD_LENGTH)
+    if name in _SHORTENED_WORDS:
+        return make_storable(value)[:limit]
+    if len(value) > limit:
+        raise ValueRejected("too_long", f"is longer than {limit:,} characters")
+    if name in _REQUIRED_WORDS and not value:
+        raise ValueRejected("empty", "is empty")
+    if "\0" in value:
+        raise ValueRejected("text_unstorable", "holds a NUL character")
+    try:
+        return _join_surrogates(value, "strict")
+    except UnicodeDecodeError:
+        raise ValueRejected("text_unstorable", "holds half a character") from None
+
+
+def check_time(value: object) -> datetime:
+    """Return an aware moment, in UTC."""
+    if not isinstance(value, datetime):
+        raise _reject_type("datetime", value)
+    try:
+        naive = value.utcoffset() is None
+        at = value.replace(tzinfo=UTC) if naive else value.astimezone(UTC)
+    except Exception:  # noqa: BLE001 - a zone is code of the channel's own, and calendars end
+        raise ValueRejected("time_unusable", "is no moment that can be stored") from None
+    if naive:
+        raise ValueRejected("time_without_zone", "has no time zone")
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise ValueRejected("time_unusable", "is no moment that can be stored")
+    return at
+
+
+def check_identity(value: object) -> Identity:
+    """Return an identity in its normal form, from one or from a raw name.
+
+    Raises :class:`NotAContact` for names of many and of nobody.
+    """
+    if isinstance(value, Identity):
+        value = value.value
+    if not isinstance(value, str):
+        raise _reject_type("Identity", value)
+    try:
+        return parse_identity(value)
+    except NotAContact as refused:
+        if refused.reason_code in _NOBODY:
+            raise
+        raise ValueRejected("name_unreadable", "is no name that can be read") from None
+
+
+def check_member(value: object, kind: type[MemberT]) -> MemberT:
+    """Return a member of an enumeration, from one or from its plain word."""
+    if not isinstance(value, str):
+        raise _reject_type(kind.__name__, value)
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueRejected("unknown_word", f"is no word of {kind.__name__}") from None
+
+
+def _check_number(name: str, value: object, kind: type) -> bool | int | float:
+    """Return a flag, a whole number or a fraction; a flag is no number here."""
+    if isinstance(value, bool) or kind is bool:
+        if kind is bool and isinstance(value, bool):
+            return value
+        raise _reject_type(kind.__name__, value)
+    if not isinstance(value, int if kind is int else int | float):
+        raise _reject_type(kind.__name__, value)
+    least, most = _RANGES.get(name, (-_MAX_NUMBER, _MAX_NUMBER))
+    if not least <= value <= most:  # so for what is not a number at all
+        raise ValueRejected("number_unusable", f"is not between {least} and {most}")
+    return int(value) if kind is int else float(value)
+
+
+def _reject_type(expected: str, value: object) -> ValueRejected:
+    given = make_storable(type(value).__name__)
+    return ValueRejected("wrong_type", f"must be {expected}, not {given}")
+
+
+def make_storable(text: str) -> str:
+    """Return a text with signs in place of half characters and NUL, which no column takes."""
+    return _join_surrogates(text, "replace").replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+def _join_surrogates(text: str, errors: str) -> str:
+    """Join halves that belong together: some decoders leave an emoji in two."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
+
+
+def _keep_fields(signal: object, kind: type) -> dict[str, KeptValue]:
+    """Return what can be kept of each field of a signal, by name; never raises."""
+    declared: object = getattr(kind, "__dataclass_fields__", {})
+    names = (
+        [name for name in declared if isinstance(name, str)] if isinstance(declared, dict) else []
+    )
+    kept: dict[str, KeptValue] = {}
+    for name in names:
+        if kind is QrIssued and name in _SECRET_WORDS:
+            continue
+        # What can't even be looked at is left out: a class of the channel's own may do anything.
+        with contextlib.suppress(Exception):
+            kept[make_storable(name)] = _keep_value(getattr(signal, name))
+    return kept
+
+
+def _keep_value(value: object) -> KeptValue:
+    if isinstance(value, str):
+        return make_storable(value)[:MAX_TEXT_LENGTH]
+    if isinstance(value, int | float):
+        return value if abs(value) <= _MAX_NUMBER else str(value)[:_MAX_WORD_LENGTH]
+    if isinstance(value, datetime | Identity):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_keep_value(each) for each in value[:_MAX_LIST_LENGTH]]
+    return None if value is None else f"({make_storable(type(value).__name__)})"
