@@ -98,6 +98,8 @@ class SendingSettings(SettingsSection, frozen=True):
     reply_expires_hours: PositiveFloat = 24.0
     expires_days: PositiveFloat = 7.0
     retries: NonNegativeInt = 5
+    longest_retry_hours: PositiveFloat = 24.0
+    """How long a platform's own word may make a refused message wait for its next attempt."""
     gate_fault_retries: NonNegativeInt = 5
     opt_out_confirmation: str = ""
     """Text of the one confirmation after an opt-out; empty: none is sent."""

@@ -58,25 +58,46 @@ def apply_send_result(
         case Refused():
             if waits_for:
                 return _defer_message(tx, message, result, at, waits_for=waits_for)
-            return _apply_refusal(tx, message, result, at, settings.retries)
+            return _apply_refusal(tx, message, result, at, settings)
 
 
 def _apply_refusal(
-    tx: Tx, message: MessageRecord, result: Refused, at: datetime, retries: int
+    tx: Tx, message: MessageRecord, result: Refused, at: datetime, settings: SendingSettings
 ) -> MessageRecord:
     """Try again later, so many times; then it has failed, with the last reason."""
     attempts = message.attempts + 1
-    if result.retryable and attempts <= retries:
-        due = at + compute_retry_wait(message.id, attempts)
+    if result.retryable and attempts <= settings.retries:
+        due = _compute_retry_time(message, attempts, result.retry_after, at, settings)
         return _defer_message(tx, message, result, at, attempts=attempts, due_at=due)
-    target, code, sentence = MessageState.FAILED, result.reason_code, result.sentence
+    target, code, sentence = MessageState.FAILED, result.reason_code, describe_refusal(result)
     return _move_message(tx, message, target, at, code, sentence, attempts=attempts)
+
+
+def describe_refusal(result: Refused) -> str:
+    """Return the refusal's sentence, and after it the platform's own code and word, if any."""
+    code = "" if result.code is None else str(result.code)
+    words = ", ".join(filter(None, (code, result.detail)))
+    return f"{result.sentence} The platform's own words: {words}" if words else result.sentence
+
+
+def _compute_retry_time(
+    message: MessageRecord,
+    attempts: int,
+    retry_after: timedelta | None,
+    at: datetime,
+    settings: SendingSettings,
+) -> datetime:
+    """Return when to try again: when the platform says, within bounds, or after our own wait."""
+    if retry_after is None:
+        return at + compute_retry_wait(message.id, attempts)
+    longest = timedelta(hours=settings.longest_retry_hours)
+    return min(at + min(retry_after, longest), message.not_after)
 
 
 def _defer_message(
     tx: Tx, message: MessageRecord, result: Refused, at: datetime, **columns: object
 ) -> MessageRecord:
-    target, code, sentence = MessageState.DEFERRED, result.reason_code, result.sentence
+    target, code, sentence = MessageState.DEFERRED, result.reason_code, describe_refusal(result)
     return _move_message(tx, message, target, at, code, sentence, **columns)
 
 
