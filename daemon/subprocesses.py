@@ -75,33 +75,46 @@ async def run_worker(command: Sequence[str], max_line_bytes: int) -> AsyncIterat
         await _close_pipes_and_wait(process, transport)
 
 
-@dataclass(frozen=True, slots=True)
 class LaunchedWorker:
     """A worker of a transport, connected by a socket that both ends inherited."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    process: Process
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, process: Process
+    ) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._process = process
+        self._ending = asyncio.create_task(self._await_end(), name=f"worker {process.pid}")
 
     @property
     def pid(self) -> int:
         """Return the process id."""
-        return self.process.pid
+        return self._process.pid
 
     async def wait(self) -> int:
         """Return the exit status once the worker has ended; negative for a signal."""
-        return await self.process.wait()
+        return await asyncio.shield(self._ending)
 
     async def close(self) -> None:
         """Kill the worker and all that it started. Idempotent, bounded, never raises."""
         self.writer.close()
-        with contextlib.suppress(OSError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        if not self._ending.done():
+            self._kill_group()
         # A killed process ends unless the kernel holds it; the daemon does not wait for that.
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self.process.wait()
+                await self.wait()
                 await self.writer.wait_closed()
+
+    async def _await_end(self) -> int:
+        status = await self._process.wait()
+        # At once, and never again: a number whose group has gone is soon given to a stranger.
+        self._kill_group()
+        return status
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 async def launch_worker(
@@ -110,6 +123,8 @@ async def launch_worker(
     """Start ``python -m module``; see :class:`daemon.api.launcher.LaunchWorker`."""
     ours, theirs = socket.socketpair()
     with theirs:
+        # Connected first: from the moment that there is a process, nothing more can fail.
+        reader, writer = await _connect_socket(ours)
         try:
             process = await asyncio.create_subprocess_exec(
                 *with_parent_death_signal(
@@ -123,10 +138,18 @@ async def launch_worker(
                 env={**os.environ, **(environment or {}), WORKER_FD_VARIABLE: str(theirs.fileno())},
             )
         except BaseException:
-            ours.close()
+            writer.close()
             raise
-    reader, writer = await asyncio.open_connection(sock=ours, limit=_WORKER_LINE_BYTES)
     return LaunchedWorker(reader, writer, process)
+
+
+async def _connect_socket(ours: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the streams of our end; it is closed where that fails."""
+    try:
+        return await asyncio.open_connection(sock=ours, limit=_WORKER_LINE_BYTES)
+    except BaseException:
+        ours.close()
+        raise
 
 
 async def _close_pipes_and_wait(process: Process, transport: asyncio.SubprocessTransport) -> None:

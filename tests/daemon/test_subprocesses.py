@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon import subprocesses
-from tests.helpers.client.process import poll_until
+from tests.helpers.client.process import is_alive, poll_until
 
 LINE = 4096
 PARENT = """
@@ -39,14 +39,6 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 """Starts Python as a careless script does with `&`: signals ignored and blocked."""
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and was not collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @contextlib.contextmanager

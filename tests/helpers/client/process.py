@@ -83,6 +83,14 @@ class CommandResult:
         return json.loads(self.out)
 
 
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and was not collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def build_cli_command(*arguments: str) -> list[str]:
     """Return the command line of `leadmaster` with these arguments."""
     return [sys.executable, "-m", "daemon", *arguments]
