@@ -7,6 +7,8 @@ to trust nobody in between.
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -21,11 +23,15 @@ def hash_body(text: str) -> str:
 
 
 class PermitRefused(Exception):
-    """A permit does not allow this send; ``reason_code`` says why."""
+    """A permit does not allow this send; ``reason_code`` says why.
 
-    def __init__(self, reason_code: str, sentence: str) -> None:
+    ``retryable`` tells whether another permit may be had for it: its time was over, nothing else.
+    """
+
+    def __init__(self, reason_code: str, sentence: str, *, retryable: bool = False) -> None:
         super().__init__(sentence)
         self.reason_code = reason_code
+        self.retryable = retryable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Permit:
     """Authorisation of one send: one message, recipient, text and session, once.
 
     ``recipient`` is E.164; ``body`` is :func:`hash_body` of the text;
-    ``expires_at`` is aware UTC; ``signature`` is hex.
+    It is valid from ``issued_at`` to ``expires_at``, both aware UTC; ``signature`` is hex.
     """
 
     id: str
@@ -43,6 +49,7 @@ class Permit:
     session: str
     decision: str
     ruleset: str
+    issued_at: datetime
     expires_at: datetime
     signature: str = ""
 
@@ -68,12 +75,24 @@ class PermitSigner:
         return replace(permit, signature=self._key.sign(permit.signed_bytes()).hex())
 
 
-class PermitVerifier:
-    """Verifies permits, and accepts each of them once."""
+_CLOCK_TOLERANCE = timedelta(seconds=5)
+"""By so much the wall clock may be set back, as time servers do, before a permit is not its own."""
+_USED_KEPT_SECONDS = 24 * 3600.0
 
-    def __init__(self, public_key: Ed25519PublicKey) -> None:
+
+class PermitVerifier:
+    """Verifies permits, and accepts each of them once.
+
+    ``elapsed`` tells seconds that never run backwards: a used permit is kept in mind by those, so
+    that a wall clock which is set back does not make it a fresh one.
+    """
+
+    def __init__(
+        self, public_key: Ed25519PublicKey, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
         self._key = public_key
-        self._used: dict[str, datetime] = {}
+        self._elapsed = elapsed
+        self._used: dict[str, float] = {}
 
     def redeem(
         self,
@@ -101,11 +120,10 @@ class PermitVerifier:
                 raise PermitRefused(
                     f"permit_{name}_differs", f"The permit was given for another {name}."
                 )
-        if now >= permit.expires_at:
-            raise PermitRefused("permit_expired", "The permit has expired; ask the gate again.")
+        self._check_time(permit, now)
         if permit.id in self._used:
             raise PermitRefused("permit_used", "The permit was used before; each is for one send.")
-        self._store_used(permit, now)
+        self._store_used(permit)
 
     def _check_signature(self, permit: Permit) -> None:
         try:
@@ -115,8 +133,17 @@ class PermitVerifier:
                 "permit_forged", "The permit does not carry the gate's signature."
             ) from None
 
-    def _store_used(self, permit: Permit, now: datetime) -> None:
-        """Keep used ids only for as long as they could be presented again."""
-        forgettable = now - timedelta(minutes=1)
-        self._used = {key: end for key, end in self._used.items() if end > forgettable}
-        self._used[permit.id] = permit.expires_at
+    def _check_time(self, permit: Permit, now: datetime) -> None:
+        if now >= permit.expires_at:
+            sentence = "The permit has expired; ask the gate again."
+            raise PermitRefused("permit_expired", sentence, retryable=True)
+        if now < permit.issued_at - _CLOCK_TOLERANCE:
+            sentence = "The clock was set back behind the permit; ask the gate again."
+            raise PermitRefused("permit_not_yet_valid", sentence, retryable=True)
+
+    def _store_used(self, permit: Permit) -> None:
+        """Keep the id for a day: far longer than any permit is valid."""
+        now = self._elapsed()
+        while self._used and now - next(iter(self._used.values())) > _USED_KEPT_SECONDS:
+            del self._used[next(iter(self._used))]
+        self._used[permit.id] = now

@@ -151,6 +151,7 @@ class Gate:
             session=message.session,
             decision=decision,
             ruleset=evaluation.ruleset,
+            issued_at=evaluation.at,
             expires_at=evaluation.at + valid,
         )
         return self._signer.sign(unsigned)

@@ -308,7 +308,7 @@ class SessionSender:
             seconds = self._settings.answer_seconds
             return Unknown("no_answer", f"No answer came within {seconds:g} s; it may have left.")
         except PermitRefused as refused:
-            return Refused(refused.reason_code, str(refused))
+            return Refused(refused.reason_code, str(refused), retryable=refused.retryable)
         except Exception as error:
             log.exception("transport_failed", session=self.session, message=message.id)
             return Unknown("transport_failed", f"The transport failed: {type(error).__name__}.")

@@ -161,7 +161,7 @@ class SessionConnection:
         except PermitRefused as refused_permit:
             reason = refused_permit.reason_code
             log.warning("permit_refused", message=outgoing.message, reason=reason)
-            return Refused(reason, str(refused_permit))
+            return Refused(reason, str(refused_permit), retryable=refused_permit.retryable)
         except Exception as fault:  # noqa: BLE001 - a stranger's transport; what it did is unknown
             log.warning("transport_failed", call="send", error=type(fault).__name__)
             return Unknown("transport_failed", f"The transport failed: {type(fault).__name__}.")

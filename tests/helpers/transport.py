@@ -68,6 +68,7 @@ class PermitFactory:
             session=session,
             decision=f"dec_{number}",
             ruleset="0" * 64,
+            issued_at=self.clock.now(),
             expires_at=self.clock.now() + timedelta(minutes=10),
         )
         return self.signer.sign(permit), build_outgoing(permit.message, recipient, text)

@@ -46,6 +46,7 @@ def permit(signer: PermitSigner) -> Permit:
             session="main",
             decision="dec_1",
             ruleset="0" * 64,
+            issued_at=MIDDAY,
             expires_at=MIDDAY + timedelta(minutes=10),
         )
     )
@@ -97,6 +98,7 @@ def test_a_permit_is_for_nothing_else(
         {"session": "second"},
         {"decision": "dec_2"},
         {"ruleset": "1" * 64},
+        {"issued_at": MIDDAY - timedelta(days=1)},
         {"expires_at": MIDDAY + timedelta(days=1)},
         {"signature": ""},
         {"signature": "no hex"},
@@ -118,6 +120,31 @@ def test_another_gates_permit_is_a_forgery(permit: Permit, verifier: PermitVerif
 def test_a_permit_ends_with_its_time(permit: Permit, verifier: PermitVerifier) -> None:
     """At ten minutes sharp it is over."""
     assert refused(verifier, permit, minutes=10) == "permit_expired"
+
+
+@pytest.mark.parametrize("minutes", [-60, -6 / 60])
+def test_a_clock_that_is_set_back_makes_no_permit_last_longer(
+    permit: Permit, verifier: PermitVerifier, minutes: float
+) -> None:
+    """It is valid again from the moment on which it was signed; the gate can give another one."""
+    assert refused(verifier, permit, minutes=minutes) == "permit_not_yet_valid"
+    verifier.redeem(permit, **FOR_ANA, now=MIDDAY - timedelta(seconds=5))
+
+
+def test_a_used_permit_is_no_fresh_one_after_the_clock_jumped_on_and_back(
+    permit: Permit, signer: PermitSigner
+) -> None:
+    """What was used is kept in mind by elapsed time, for a day."""
+    elapsed = 0.0
+    verifier = PermitVerifier(signer.public_key, lambda: elapsed)
+    verifier.redeem(permit, **FOR_ANA, now=MIDDAY)
+    noon = MIDDAY + timedelta(days=400)
+    later = signer.sign(
+        replace(permit, id="per_2", issued_at=noon, expires_at=noon + timedelta(minutes=10))
+    )
+    elapsed = 24 * 3600.0
+    verifier.redeem(later, **FOR_ANA, now=noon)
+    assert refused(verifier, permit) == "permit_used"
 
 
 def test_a_used_permit_is_not_forgotten_while_it_could_be_shown_again(

@@ -33,6 +33,7 @@ def sign_permit(signer: PermitSigner, text: str) -> Permit:
             session="folder",
             decision="dec_1",
             ruleset="r",
+            issued_at=NOW,
             expires_at=NOW + timedelta(minutes=10),
         )
     )
