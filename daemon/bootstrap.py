@@ -14,6 +14,7 @@ from daemon.api.clock import Clock, ScaledClock, SystemClock
 from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.auth import AuthService
 from daemon.bus import EventBus
+from daemon.clock_steps import ClockStepWatcher
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports.service import ImportService
 from daemon.contacts.prospects import ProspectService
@@ -99,6 +100,8 @@ async def run_services(services: Services) -> AsyncIterator[None]:
     await services.suppression.replay_journal()
     await services.ruleset_service.restore()
     observers = EventDispatcher(services.plugins, services.bus, services.database, services.clock)
+    watcher = _build_clock_watcher(services)
+    await watcher.recover()
     async with observers.running(), contextlib.AsyncExitStack() as stack:
         await services.outbox.start()
         stack.push_async_callback(services.sessions.close)
@@ -107,8 +110,10 @@ async def run_services(services: Services) -> AsyncIterator[None]:
         await services.sessions.restore()
         for view in services.sessions.views():
             services.outbox.serve_session(view.name)
-        async with services.validation.running(), services.ruleset_watcher.running():
-            yield
+        running = (services.validation, services.ruleset_watcher, watcher)
+        for service in running:
+            await stack.enter_async_context(service.running())
+        yield
 
 
 def build_services(
@@ -232,6 +237,14 @@ def _connect_services(services: Services, wire: SendingPort) -> None:
     services.validation.on_checked = services.outbox.on_contact_checked
     services.halt.on_resume = services.outbox.wake
     services.ruleset_service.on_swap = services.outbox.on_rules_changed
+
+
+def _build_clock_watcher(services: Services) -> ClockStepWatcher:
+    def wake() -> None:
+        services.outbox.wake()
+        services.validation.wake()
+
+    return ClockStepWatcher(services.clock, services.database, services.sessions, wake)
 
 
 def _make_clock(settings: ClockSettings) -> Clock:

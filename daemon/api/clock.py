@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ class Clock(Protocol):
     """What every service may ask about time."""
 
     def now(self) -> datetime:
-        """Return the present moment, aware, in UTC."""
+        """Return the present moment, aware, in UTC; a wall clock may be set back or on."""
         ...
 
     def monotonic(self) -> float:
@@ -21,16 +22,23 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after this many seconds of *this* clock."""
+        """Return after so many seconds of :meth:`monotonic`, whatever is done to the wall clock."""
         ...
 
 
+def _read_wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock. ``read_wall`` tells the moment; a test hands in another."""
+
+    def __init__(self, read_wall: Callable[[], datetime] = _read_wall_clock) -> None:
+        self._read_wall = read_wall
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC."""
-        return datetime.now(UTC)
+        return self._read_wall()
 
     def monotonic(self) -> float:
         """Return the machine's monotonic seconds."""

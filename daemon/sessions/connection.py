@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -93,6 +94,12 @@ class PairingAttempt:
     def get_current_qr(self, now: datetime) -> SessionQrShown | None:
         """Return the code that can be scanned now, or None."""
         return self._shown if self._shown and now < self._shown.expires_at else None
+
+    def move_back(self, by: timedelta, now: datetime) -> None:
+        """Show the code for as long as was meant, after the wall clock was set back by so much."""
+        if self._shown and self._shown.at > now:
+            at, expires_at = self._shown.at - by, self._shown.expires_at - by
+            self._shown = replace(self._shown, at=at, expires_at=expires_at)
 
     def apply_connection_event(self, event: ConnectionEvent) -> None:
         """Follow an event of the connection; anything but a new code ends the one that is shown."""

@@ -334,6 +334,11 @@ class Sessions:
             await session.ask(partial(restore_session, session, at))
             at += self._stagger if session.record.desired == DesiredState.ON else timedelta()
 
+    async def follow_clock(self, by: timedelta, seen: datetime) -> None:
+        """Let every session follow the wall clock, which was set back by so much, or on."""
+        for session in tuple(self._sessions.values()):
+            await session.follow_clock(by, seen)
+
     async def close(self) -> None:
         """Close every connection, bounded. Nothing is stored: the next start reads the rows."""
         await asyncio.gather(*(session.close() for session in self._sessions.values()))

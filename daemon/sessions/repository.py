@@ -44,6 +44,11 @@ class SessionRepository:
         if self.is_stored:
             self.retry_at = None
 
+    def move_back(self, now: datetime) -> None:
+        """Try again at once what was to be stored later, after the wall clock was set back."""
+        if self.retry_at is not None:
+            self.retry_at = min(self.retry_at, now)
+
     async def save(
         self,
         record: SessionRecord,

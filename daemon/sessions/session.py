@@ -363,6 +363,28 @@ class Session:
 
     # Time.
 
+    async def follow_clock(self, by: timedelta, seen: datetime) -> None:
+        """Wait on for as long as was meant, after the wall clock was set back by so much.
+
+        ``seen`` is when it was last looked at, by the clock as it is now. Where it was set on,
+        ``by`` is nothing: what is due by now is done.
+        """
+        await self._mailbox.post(partial(self._follow_clock, by, seen))
+
+    async def _follow_clock(self, by: timedelta, seen: datetime) -> None:
+        self._timer.look_again()
+        if not by:
+            return
+        now = self.now()
+        if self._last_signal_at > now:
+            self._last_signal_at -= by
+        self._pairing.move_back(by, now)
+        self._timers.move_back(self.record, by, now)
+        self.repository.move_back(now)
+        after = self.transitions.move_back(by, now=now, seen=seen)
+        if after is not None:
+            await self.commit(after)
+
     def _find_next_timer(self) -> SessionTimer | None:
         return self._timers.find_next(
             self.record,

@@ -42,6 +42,11 @@ class ClockTimer:
         self._due = due
         self._task = None if due is None else asyncio.create_task(self._wait(due))
 
+    def look_again(self) -> None:
+        """Measure the wait anew: the wall clock was set back or on while this slept."""
+        due, self._due = self._due, None
+        self.schedule(due)
+
     async def _wait(self, due: datetime) -> None:
         await self._clock.sleep((due - self._clock.now()).total_seconds())
         self._due = self._task = None  # from here on nobody can cancel the call
@@ -68,10 +73,17 @@ class SessionTimers:
     def __init__(self) -> None:
         self._stable = False
         self._warned_days = 0
+        self._since_ahead = timedelta()
 
     def on_connection_lost(self) -> None:
         """Begin to count stable uptime anew."""
         self._stable = False
+        self._since_ahead = timedelta()
+
+    def move_back(self, record: SessionRecord, by: timedelta, now: datetime) -> None:
+        """Go on counting stable uptime after the wall clock was set back by so much."""
+        if record.since > now:
+            self._since_ahead += by
 
     def on_phone_seen(self) -> None:
         """Begin to count the days without the phone anew."""
@@ -99,7 +111,8 @@ class SessionTimers:
         if record.connection is ConnectionState.READY and last_signal_at is not None:
             yield SessionTimer(last_signal_at + SILENCE_LIMIT, _degrade_silent_connection)
         if record.connection is ConnectionState.READY and not self._stable:
-            yield SessionTimer(record.since + STABLE_UPTIME, self._mark_stable)
+            since = record.since - self._since_ahead
+            yield SessionTimer(since + STABLE_UPTIME, self._mark_stable)
         if record.sending is SendingState.REPLY_ONLY and record.sending_until is not None:
             yield SessionTimer(record.sending_until, _end_restriction)
         linked = (

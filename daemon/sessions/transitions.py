@@ -149,6 +149,20 @@ class SessionTransitions:
         event = ConnectionEvent(CONNECTION_DEADLINES[state].event)
         return self.apply_trigger(ConnectionTrigger(event, DEADLINE_REASONS[state]), now)
 
+    def move_back(self, by: timedelta, *, now: datetime, seen: datetime) -> SessionRecord | None:
+        """Return the record with its deadline as far away as before the wall clock was set back.
+
+        None where nothing changes: there is no deadline, it is the end of a ban (a moment that the
+        platform named), or it was set since ``seen``, by the clock as it is now.
+        """
+        crashes = [crash - by if crash > now else crash for crash in self._crashes]
+        self._crashes = deque(crashes, maxlen=MAX_CRASHES)
+        record = self.record
+        banned = record.connection is ConnectionState.BANNED_TEMPORARILY
+        if record.due_at is None or banned or seen <= record.since <= now:
+            return None
+        return replace(record, due_at=record.due_at - by)
+
     def reset_backoff(self) -> SessionRecord | None:
         """Return the record with the backoff reset, or None where there is nothing to reset."""
         self._reset_counters()

@@ -25,13 +25,14 @@ class FakeClock:
     def __init__(self, start: datetime = MIDDAY) -> None:
         self._start = start
         self._passed = 0  # whole microseconds: what is added up in floats drifts
+        self._set_by = timedelta()
         self._order = itertools.count()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self.busy: list[Callable[[], bool]] = []
 
     def now(self) -> datetime:
         """Return the moment at which the clock stands, aware, in UTC."""
-        return self._start + timedelta(microseconds=self._passed)
+        return self._start + timedelta(microseconds=self._passed) + self._set_by
 
     def monotonic(self) -> float:
         """Return the seconds that were advanced since this clock was made."""
@@ -70,6 +71,10 @@ class FakeClock:
             if not woken.done():
                 woken.set_result(None)
         await self.settle()
+
+    def set_back(self, seconds: float) -> None:
+        """Set the wall clock back, as an operator or a time server does; no time passes by it."""
+        self._set_by -= timedelta(seconds=seconds)
 
     async def settle(self) -> None:
         """Return when no task can go on without time passing or the outside world acting."""
