@@ -61,7 +61,7 @@ async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
         (sign_permit(PermitSigner(), "tres"), "tres"),
     ):
         try:
-            await line.send(leave, build_outgoing("msg_2", text))
+            await line.send(leave, build_outgoing("msg_1", text))
         except PermitRefused as refused:
             refusals.append(refused.reason_code)
     checked = await line.check_numbers([ANA])
