@@ -72,21 +72,28 @@ class Plugins:
                 self._register(point.name, point.load)
         for name, plugin in (more or {}).items():
             self._register(name, partial(_return_plugin, plugin))
-        try:
-            self._pm.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise StartRefused(
-                f"A plugin implements a hook that does not exist: {error}",
-                hint="Correct the hook's name, or block the plugin in [plugins] blocked.",
-            ) from error
+        self._refuse_unknown_hooks()
+
+    def _refuse_unknown_hooks(self) -> None:
+        for hook, relay in vars(self._pm.hook).items():
+            if not isinstance(relay, pluggy.HookCaller) or relay.has_spec():
+                continue
+            needing = [impl for impl in relay.get_hookimpls() if not impl.optionalhook]
+            if needing:
+                plugin = needing[0].plugin_name
+                raise StartRefused(
+                    f"There is no hook {hook}; the plugin {plugin!r} implements it.",
+                    hint="Correct the hook's name, or block the plugin in [plugins] blocked.",
+                )
 
     def _register(self, name: str, load: Callable[[], object]) -> None:
         try:
             self._pm.register(load(), name=name)
         except Exception as error:
+            log.exception("plugin_not_loaded", plugin=name)
             raise StartRefused(
-                f"The plugin {name!r} can't be loaded: {type(error).__name__}: {error}",
-                hint=f"Mend or uninstall it, or block it: [plugins] blocked = [{name!r}]",
+                f"The plugin {name!r} can't be loaded; the log says why.",
+                hint=f"Fix or uninstall it, or block it: [plugins] blocked = [{name!r}]",
             ) from error
 
     @property
@@ -108,16 +115,17 @@ class Plugins:
             try:
                 declared = list(cast("Iterable[T]", call()))
             except Exception as error:
+                log.exception("plugin_failed", plugin=plugin, hook=hook)
                 raise StartRefused(
-                    f"The plugin {plugin!r} failed in {hook}: {type(error).__name__}: {error}",
-                    hint=f"Mend or block it: [plugins] blocked = [{plugin!r}]",
+                    f"The plugin {plugin!r} failed in {hook}; the log says why.",
+                    hint=f"Fix it, or block it: [plugins] blocked = [{plugin!r}]",
                 ) from error
             for each in declared:
                 name = str(getattr(each, "name", each))
                 if not isinstance(each, kind) or name in found:
                     raise StartRefused(
-                        f"The plugin {plugin!r} declares {name!r},"
-                        f" which is taken or no {kind.__name__}."
+                        f"The plugin {plugin!r} declares {name!r} in {hook}:"
+                        " that name is taken, or it is not what the hook asks for."
                     )
                 found[name] = each
         return found
@@ -179,7 +187,7 @@ class Plugins:
             failure = f"The plugin {name!r} did not answer {hook} within {self._limit:g} s."
         elif (error := asked.result()[1]) is not None:
             log.error("plugin_failed", plugin=name, hook=hook, exc_info=error)
-            failure = f"The plugin {name!r} failed in {hook}: {type(error).__name__}."
+            failure = f"The plugin {name!r} failed in {hook}; the log says why."
         else:
             return PluginAnswer(name, asked.result()[0])
         self.on_failure(name, hook, failure)

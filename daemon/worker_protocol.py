@@ -123,7 +123,14 @@ def _set_body_type(frame_type: Any, body: object) -> Any:  # noqa: ANN401 - type
 
 
 class WorkerFailed(Exception):
-    """A worker did not answer in full. The text completes a sentence that begins with its name."""
+    """A worker did not answer in full. The text completes a sentence that begins with its name.
+
+    ``detail`` names the defect and its place, for the log; empty where there is none.
+    """
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.detail = detail
 
 
 class WorkerPipes(Protocol):
@@ -177,7 +184,7 @@ async def _read_until_message(
     while isinstance(frame := await _read_frame(protocol, worker, silence_seconds), Heartbeat):
         pass
     if isinstance(frame, Crash):
-        raise WorkerFailed(f"failed: {frame.reason}")
+        raise WorkerFailed("failed; the log says where", frame.reason)
     return frame
 
 
@@ -244,7 +251,7 @@ def serve_requests(
                 writer.request = request.id
                 handle(request.body, writer)
             except BaseException as defect:
-                writer.send(Crash(_describe_defect(defect)))
+                writer.send(Crash(describe_defect(defect)))
                 raise
         writer.send(End(request.id))
 
@@ -268,7 +275,7 @@ def _sent_heartbeats(send: Callable[[Heartbeat], None], seconds: float) -> Itera
         thread.join()
 
 
-def _describe_defect(defect: BaseException) -> str:
+def describe_defect(defect: BaseException) -> str:
     """Name the error and the place. Its own text is left out: it may hold a number or a message."""
     *_, (frame, line) = traceback.walk_tb(defect.__traceback__)
     return f"{type(defect).__name__} at {PurePath(frame.f_code.co_filename).name}:{line}"

@@ -234,7 +234,7 @@ class Writer:
         if isinstance(error, Exception) and not isinstance(error, StopIteration):
             return classify_disk_error(error, self._where) or error
         aborted = JobAborted(
-            f"A change to {self._where} was given up: the job ended by {type(error).__name__}.",
+            f"A change to {self._where} was given up before it was finished.",
             "Please report this; nothing of that change was written.",
         )
         aborted.__cause__ = error

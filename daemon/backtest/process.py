@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, Never
 
+import structlog
+
 import rules
 from daemon import subprocesses
 from daemon.backtest import messages
@@ -28,6 +30,8 @@ from daemon.worker_protocol import (
     take_standard_streams,
 )
 from storage.backtest_queries import open_snapshot
+
+log = structlog.get_logger("backtest")
 
 PROTOCOL: Final[
     WorkerProtocol[
@@ -71,6 +75,7 @@ async def run_backtest_process(
                     else:
                         last = message.body
         except WorkerFailed as failure:
+            log.error("backtest_failed", failure=str(failure), detail=failure.detail)
             last = _build_refusal(str(failure))
     yield last
 

@@ -119,10 +119,10 @@ class Gate:
             microseconds = round((time.perf_counter() - begun) * 1e6)
             until = _compute_deferred_until(compiled, outcome, message, context)
             shadow = self._evaluate_shadow(outcome, message, message_facts, context)
-        except Exception as error:
+        except Exception:
             log.exception("gate_failed", message=message.id)
             outcome = self._record_fault(
-                "gate_failed", f"The gate failed: {type(error).__name__}.", {}
+                "gate_failed", "The rules could not be applied; the log says why.", {}
             )
         return Evaluation(
             message=message,

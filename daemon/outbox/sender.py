@@ -309,9 +309,11 @@ class SessionSender:
             return Unknown("no_answer", f"No answer came within {seconds:g} s; it may have left.")
         except PermitRefused as refused:
             return Refused(refused.reason_code, str(refused), retryable=refused.retryable)
-        except Exception as error:
+        except Exception:
             log.exception("transport_failed", session=self.session, message=message.id)
-            return Unknown("transport_failed", f"The transport failed: {type(error).__name__}.")
+            return Unknown(
+                "transport_failed", "The connection failed while sending; it may have left."
+            )
         finally:
             for task in (sending, limit):
                 task.cancel()
@@ -336,12 +338,12 @@ class SessionSender:
             except MessageStateConflict as moved:
                 log.warning("answer_too_late", message=message.id, state=moved.state)
                 return
-            except Exception as error:
+            except Exception:
                 log.exception("answer_unusable", message=message.id)
                 if isinstance(result, Unknown):
                     raise
                 result = Unknown(
-                    "answer_unusable", f"Its answer can't be used: {type(error).__name__}."
+                    "answer_unusable", "The answer could not be stored; the log says why."
                 )
             else:
                 for session in sessions:

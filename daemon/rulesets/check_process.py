@@ -14,6 +14,7 @@ from functools import partial
 from typing import BinaryIO, Final, Never
 
 import msgspec
+import structlog
 
 import rules
 from daemon import subprocesses
@@ -31,6 +32,8 @@ from daemon.worker_protocol import (
 from rules import EngineChoice
 from rules.check import check_rulesets
 from rules.problems import SourceLocation
+
+log = structlog.get_logger("rules")
 
 
 class RuleCheckRequest(msgspec.Struct, frozen=True):
@@ -127,6 +130,7 @@ class RuleCheckProcess:
             except TimeoutError:
                 return _build_failure(progress, f"it took longer than {self._seconds:g} s")
             except WorkerFailed as failure:
+                log.error("rule_check_failed", failure=str(failure), detail=failure.detail)
                 return _build_failure(progress, f"the process that tried them {failure}")
         return result
 

@@ -171,7 +171,9 @@ class SessionConnection:
             return Refused(reason, str(refused_permit), retryable=refused_permit.retryable)
         except Exception as fault:  # noqa: BLE001 - a stranger's transport; what it did is unknown
             log.warning("transport_failed", call="send", error=type(fault).__name__)
-            return Unknown("transport_failed", f"The transport failed: {type(fault).__name__}.")
+            return Unknown(
+                "transport_failed", "The connection failed while sending; it may have left."
+            )
         return check_send_result(result, capabilities, self._clock.now())
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:

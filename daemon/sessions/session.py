@@ -289,9 +289,9 @@ class Session:
         clock, sink = self.dependencies.clock, self.dependencies.sinks[type(signal)]
         try:
             await store_with_retries(partial(sink, self._name, signal), clock, self._name)
-        except Exception as error:  # noqa: BLE001 - the quarantine tells the disk from the signal
+        except Exception:  # noqa: BLE001 - the quarantine tells the disk from the signal
             checker = SignalChecker(self._name, self.channel)
-            await self._quarantine(checker.reject_unstored(signal, error))
+            await self._quarantine(checker.reject_unstored(signal))
 
     async def _on_fault(self, checked: CheckedSignal) -> None:
         """Count and log what is wrong with a signal; what can't be stored is quarantined."""

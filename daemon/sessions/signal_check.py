@@ -117,9 +117,9 @@ class SignalChecker:
             return self._reject(signal, kind, fault)
         return self._check_fields(signal, kind)
 
-    def reject_unstored(self, signal: Signal, error: Exception) -> RejectedSignal:
+    def reject_unstored(self, signal: Signal) -> RejectedSignal:
         """Return what is kept of a signal that passed the check and still could not be stored."""
-        fault = ValueRejected("not_stored", f"could not be stored ({type(error).__name__})")
+        fault = ValueRejected("not_stored", "could not be stored; the log says why")
         return self._build_rejection(signal, type(signal), fault)
 
     def _check_fields(self, signal: object, kind: type[Signal]) -> CheckedSignal:

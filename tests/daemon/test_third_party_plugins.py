@@ -168,7 +168,8 @@ class MisspeltHook:
 
 def test_a_misspelt_hook_stops_the_start_with_a_sentence() -> None:
     """It names the hook, and says what to do."""
-    with pytest.raises(StartRefused, match="leadmaster_declare_chanels") as caught:
+    sentence = "There is no hook leadmaster_declare_chanels; the plugin 'typo' implements it"
+    with pytest.raises(StartRefused, match=sentence) as caught:
         loaded(typo=MisspeltHook())
     assert "blocked" in caught.value.hint
 
@@ -183,7 +184,9 @@ async def test_a_raising_and_a_late_opinion_are_failures_of_their_own() -> None:
     )
     plugins.on_failure = lambda *failure: heard.append(failure)
     broken, late, strict = await plugins.judge(QUESTION)
-    assert broken.failure == ("The plugin 'broken' failed in leadmaster_judge_message: ValueError.")
+    assert broken.failure == (
+        "The plugin 'broken' failed in leadmaster_judge_message; the log says why."
+    )
     assert late.failure == (
         "The plugin 'late' did not answer leadmaster_judge_message within 0.05 s."
     )
@@ -222,8 +225,8 @@ def file_channel() -> Sequence[Channel]:
             {"a": CallbackChannels(file_channel), "b": CallbackChannels(file_channel)},
             "declares 'file'",
         ),
-        ({"a": CallbackChannels(boom)}, "ValueError: boom"),
-        ({"a": CallbackChannels(lambda: ["file"])}, "no Channel"),
+        ({"a": CallbackChannels(boom)}, "failed in leadmaster_declare_channels"),
+        ({"a": CallbackChannels(lambda: ["file"])}, "not what the hook asks for"),
     ],
 )
 def test_a_bad_declaration_stops_the_start(more: dict[str, object], sentence: str) -> None:

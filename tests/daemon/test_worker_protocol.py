@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import io
+import re
 import subprocess
 import sys
 import time
@@ -181,7 +182,7 @@ async def test_messages_come_in_order_until_the_end() -> None:
         ((End(2),), "answered what it was not asked"),
         ((b"x" * (LIMIT + 1) + b"\n", End()), "answered with a line of more than 1 MiB"),
         ((b"x" * 3 * LIMIT,), "answered with a line of more than 1 MiB"),
-        ((Answer(Sum(3)), Crash("KeyError at sums.py:9")), "failed: KeyError at sums.py:9"),
+        ((Answer(Sum(3)), Crash("KeyError at sums.py:9")), "failed; the log says where"),
     ],
 )
 async def test_an_answer_that_is_not_whole_is_a_sentence(
@@ -300,17 +301,20 @@ async def running_worker() -> AsyncIterator[subprocesses.WorkerProcess]:
 
 
 @pytest.mark.parametrize(
-    ("request_body", "failure"),
+    ("request_body", "failure", "detail"),
     [
-        ("exit", r"^failed: SystemExit at <string>:\d+$"),
-        ("die", "^ended before it had answered in full$"),
+        ("exit", "^failed; the log says where$", r"^SystemExit at <string>:\d+$"),
+        ("die", "^ended before it had answered in full$", "^$"),
     ],
 )
-async def test_a_process_that_ends_itself_is_a_sentence(request_body: str, failure: str) -> None:
-    """Whatever a plugin does in it."""
+async def test_a_process_that_ends_itself_is_a_sentence(
+    request_body: str, failure: str, detail: str
+) -> None:
+    """Whatever a plugin does in it; the defect and its place are for the log."""
     async with running_worker() as worker:
-        with pytest.raises(WorkerFailed, match=failure):
+        with pytest.raises(WorkerFailed, match=failure) as caught:
             await anext(ask_worker(ANSWERS_ONLY, worker, request_body))
+    assert re.search(detail, caught.value.detail)
 
 
 async def test_what_is_printed_in_a_process_is_no_frame() -> None:

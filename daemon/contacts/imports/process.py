@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Never, TypeAlias
 
 import msgspec
+import structlog
 
 from daemon import subprocesses
 from daemon.api.imports import ImportSource, SourceUnreadable
@@ -28,9 +29,12 @@ from daemon.worker_protocol import (
     WorkerFailed,
     WorkerProtocol,
     ask_worker,
+    describe_defect,
     serve_requests,
     take_standard_streams,
 )
+
+log = structlog.get_logger("imports")
 
 BATCH_SIZE: Final = 500
 """Records in one line, at most."""
@@ -68,6 +72,8 @@ class ImportFileRefusal(msgspec.Struct, frozen=True, tag="refused"):
 
     sentence: str
     hint: str = ""
+    detail: str = ""
+    """The defect and its place where a source failed: for the log."""
 
 
 ImportReadAnswer: TypeAlias = ImportFileSummary | ImportRowBatch | ImportFileRefusal
@@ -121,9 +127,12 @@ class ImportProcess:
             async with contextlib.aclosing(asked) as said:
                 async for message in said:
                     if isinstance(message.body, ImportFileRefusal):
+                        if message.body.detail:
+                            log.error("import_source_failed", detail=message.body.detail)
                         raise ImportRejected(message.body.sentence, hint=message.body.hint)
                     yield message.body
         except WorkerFailed as failure:
+            log.error("import_process_failed", failure=str(failure), detail=failure.detail)
             raise _process_failure(str(failure)) from None
 
 
@@ -182,8 +191,10 @@ def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
         yield ImportFileRefusal(str(problem), problem.hint)
     except Exception as defect:  # noqa: BLE001 - a stranger's source may raise anything
         yield ImportFileRefusal(
-            f"The import source {request.source!r} failed: {type(defect).__name__}.",
-            "Mend or replace the plugin that brings it.",
+            f"The import source {request.source!r} failed while it read the file;"
+            " the log says where.",
+            "Fix or replace the plugin that brings it.",
+            describe_defect(defect),
         )
 
 

@@ -156,7 +156,7 @@ async def test_what_the_disk_takes_and_the_handler_does_not_is_quarantined(tmp_p
         await services.clock.advance(42)
         (rejected,) = services.rejected
         assert (rejected.signal, rejected.reason_code) == ("InboundMessage", "not_stored")
-        assert rejected.sentence.endswith("which could not be stored (ValueError).")
+        assert rejected.sentence.endswith("which could not be stored; the log says why.")
         assert rejected.kept == {}  # it may be what did not go in
         assert services.stored == [(SESSION_NAME, later)]
         assert services.view.state == "ready"

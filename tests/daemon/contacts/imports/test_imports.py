@@ -334,7 +334,7 @@ async def test_the_child_says_why_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_strangers_source_may_raise_anything(tmp_path: Path) -> None:
-    """The child names the source and the kind of error; no line of the file is in it."""
+    """The sentence names the source; the kind of error and its place are for the log."""
     request = process.ImportReadRequest(
         path=str(tmp_path),
         source="gone",
@@ -343,9 +343,12 @@ def test_a_strangers_source_may_raise_anything(tmp_path: Path) -> None:
         today=IMPORTED_AT.date(),
     )
     (answer,) = answer_import(structs.replace(request, blocked=SYNC_ONLY_SETTINGS.plugins.blocked))
-    assert answer == process.ImportFileRefusal(
-        "The import source 'gone' failed: KeyError.", "Mend or replace the plugin that brings it."
+    assert isinstance(answer, process.ImportFileRefusal)
+    assert answer.sentence == (
+        "The import source 'gone' failed while it read the file; the log says where."
     )
+    assert answer.hint == "Fix or replace the plugin that brings it."
+    assert answer.detail.startswith("KeyError at process.py:")
 
 
 async def test_a_source_that_prints_spoils_no_answer(

@@ -1,0 +1,42 @@
+"""Sentences for people name no class: a person reads what happened, the log has the error."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+PRODUCT: Final = ("daemon", "rules", "statemachines", "storage")
+NOT_FOR_PEOPLE: Final = {
+    "daemon/worker_protocol.py": "the log of the parent process",
+    "daemon/logs/processors.py": "the log",
+    "daemon/sessions/signal_check.py": "who writes a channel: the port's own signal and field",
+    "daemon/http/bodies.py": "a repr",
+    "daemon/http/openapi/document.py": "a pattern for names of components",
+    "statemachines/machine.py": "a defect of ours, told in a traceback",
+    "storage/column_formats.py": "a defect of ours, told in a traceback",
+}
+"""Files that write a class's name into a text, and who reads it."""
+
+
+def list_trees() -> Iterator[tuple[str, ast.Module]]:
+    """Yield each file of the product, by its path from the root."""
+    for package in PRODUCT:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def names_a_class(node: ast.AST) -> bool:
+    """Tell whether a formatted text has `….__name__` in it."""
+    return isinstance(node, ast.JoinedStr) and any(
+        isinstance(part, ast.Attribute) and part.attr in {"__name__", "__qualname__"}
+        for part in ast.walk(node)
+    )
+
+
+def test_no_sentence_names_a_class() -> None:
+    """`IntegrityError` tells a person nothing; the name of an error belongs in the log."""
+    found = {path for path, tree in list_trees() if any(map(names_a_class, ast.walk(tree)))}
+    assert found == set(NOT_FOR_PEOPLE)
