@@ -107,7 +107,10 @@ class MessageChanged(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class InboundReceived(DomainEvent):
-    """A contact wrote to us; ``request`` is what their words ask (subject: the inbound id)."""
+    """A contact wrote to us; ``request`` is what their words ask (subject: the inbound id).
+
+    ``origin`` is ``live``, ``offline`` (it waited while the session was away) or ``history``.
+    """
 
     event_type: ClassVar[str] = "inbound.received"
     session: str
@@ -115,6 +118,8 @@ class InboundReceived(DomainEvent):
     prospect: str | None
     request: str
     cancelled_messages: int
+    kind: str = "text"
+    origin: str = "live"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,10 @@ class Hooks(Protocol):
     ) -> Sequence[InboundEffect]:
         """Return effects of a message that a contact wrote to us.
 
-        Called once for each inbound, before it is stored; the effects are committed in the same
-        transaction. An opt-out is not shown to plugins first: it is the core's own, and no plugin
-        can delay it. An error or a late answer loses only this plugin's effects, never the inbound.
+        Called once for each inbound that opens a conversation, before it is stored; the effects are
+        committed in the same transaction. An opt-out is not shown to plugins: it is the core's own,
+        and no plugin can delay it. Nor are replayed history, reactions, edits, deletions, polls and
+        what a program sent. An error or a late answer loses this plugin's effects alone.
         """
         ...
 

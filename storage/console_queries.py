@@ -139,7 +139,7 @@ def get_session_activity(reader: Reader, session: str, since: datetime) -> Sessi
     row = reader.one(
         "SELECT count(*) AS sent, count(DISTINCT contact) AS people,"
         " count(DISTINCT CASE WHEN EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = m.contact"
-        " AND i.own = 0 AND i.at >= m.sent_at) THEN contact END) AS answered"
+        " AND i.own = 0 AND i.conversation = 1 AND i.at >= m.sent_at) THEN contact END) AS answered"
         " FROM messages AS m WHERE session = ? AND sent_at >= ?",
         (session, format_timestamp(since)),
     )
@@ -150,7 +150,8 @@ def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCo
     """Return how many people wrote last, are not suppressed, and wait for our answer."""
     row = reader.one(
         "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
-        " FROM inbound WHERE own = 0 AND (:session = '' OR session = :session)"
+        " FROM inbound WHERE own = 0 AND conversation = 1 AND past = 0"
+        " AND (:session = '' OR session = :session)"
         " GROUP BY contact) AS theirs"
         f" WHERE NOT {IS_CONTACT_SUPPRESSED.format(contact='theirs.contact')}"
         " AND NOT EXISTS (SELECT 1 FROM inbound AS o WHERE o.contact = theirs.contact"
@@ -178,7 +179,7 @@ def get_message_funnel(reader: Reader, since: datetime) -> MessageFunnel:
         f" coalesce(sum(state IN {_DELIVERED}), 0) AS delivered,"
         f" coalesce(sum(state = '{MessageState.READ}'), 0) AS read,"
         f" coalesce(sum(state IN {_LEFT} AND EXISTS (SELECT 1 FROM inbound AS i"
-        " WHERE i.contact = m.contact AND i.own = 0"
+        " WHERE i.contact = m.contact AND i.own = 0 AND i.conversation = 1"
         " AND i.at >= coalesce(m.sent_at, m.changed_at))), 0) AS answered"
         " FROM messages AS m WHERE created_at >= ?",
         (format_timestamp(since),),

@@ -242,7 +242,8 @@ def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) 
         return _count_left_since(reader, message, format_timestamp(at - timedelta(days=days)))
 
     answered = reader.value(
-        "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0", (message.contact,)
+        "SELECT max(at) FROM inbound WHERE contact = ? AND own = 0 AND conversation = 1",
+        (message.contact,),
     )
     return ContactHistory(
         sent_24h=count_since(1),

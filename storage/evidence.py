@@ -64,6 +64,18 @@ def insert_evidence(
     )
 
 
+def get_latest_evidence_time(
+    reader: Reader, contact: str, kind: EvidenceKind, value: str | None = None
+) -> datetime | None:
+    """Return the latest date of a kind of evidence, of one value where it is given, or None."""
+    text = reader.value(
+        "SELECT max(at) FROM evidence WHERE contact = :contact AND kind = :kind"
+        " AND (:value IS NULL OR value = :value)",
+        {"contact": contact, "kind": kind, "value": value},
+    )
+    return parse_timestamp(text) if text else None
+
+
 def list_contact_evidence(reader: Reader, contact: str) -> list[Evidence]:
     """Return all evidence about a contact, newest first."""
     rows = reader.all(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from statemachines.message import LEFT_STATES, MessageState
@@ -21,7 +21,9 @@ class InboundRecord:
     """A message of a conversation that we did not send. ``own``: the account's owner typed it.
 
     ``at`` is when it was written, never later than ``received_at``. ``request`` is what its words
-    ask; an own one has no text and asks nothing.
+    ask; an own one has no text and asks nothing. ``past``: it was told as part of the past, so
+    that nobody waits for an answer. ``conversation``: they wrote to us; a reaction, an edit or
+    what a program sent is no answer of theirs.
     """
 
     id: str
@@ -33,29 +35,30 @@ class InboundRecord:
     text: str
     request: str
     own: bool = False
+    kind: str = "text"
+    origin: str = "live"
+    past: bool = False
+    conversation: bool = True
 
     def __repr__(self) -> str:
         """Keep the body out of logs."""
         return f"InboundRecord({self.id!r}, {self.request})"
 
 
+_FIELDS = tuple(field.name for field in fields(InboundRecord))
+
+
 def insert_inbound(tx: Tx, record: InboundRecord) -> None:
     """Store one; a wire id may come once only from each contact of a session."""
+    marks = ", ".join(f":{name}" for name in _FIELDS)
     tx.execute(
-        "INSERT INTO inbound (id, session, wire_id, contact, at, received_at, text, request, own)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            record.id,
-            record.session,
-            record.wire_id,
-            record.contact,
-            format_timestamp(record.at),
-            format_timestamp(record.received_at),
-            record.text,
-            record.request,
-            int(record.own),
-        ),
+        f"INSERT INTO inbound ({', '.join(_FIELDS)}) VALUES ({marks})",
+        {name: _value_to_column(getattr(record, name)) for name in _FIELDS},
     )
+
+
+def _value_to_column(value: object) -> object:
+    return format_timestamp(value) if isinstance(value, datetime) else value
 
 
 def has_inbound(reader: Reader, session: str, contact: str, wire_id: str) -> bool:
@@ -123,4 +126,8 @@ def _inbound_from_row(row: sqlite3.Row) -> InboundRecord:
         text=row["text"],
         request=row["request"],
         own=bool(row["own"]),
+        kind=row["kind"],
+        origin=row["origin"],
+        past=bool(row["past"]),
+        conversation=bool(row["conversation"]),
     )

@@ -252,14 +252,18 @@ def cancel_unsent_messages(
     sentence: str,
     who: str,
     commercial_only: bool,
+    queued_by: datetime | None = None,
 ) -> int:
     """Cancel everything of a contact that certainly has not left; return how many.
 
-    With ``commercial_only`` replies and confirmations stay.
+    With ``commercial_only`` replies and confirmations stay; with ``queued_by`` what was asked for
+    later stays.
     """
     kinds = f"kind = '{MessageKind.COMMERCIAL}'" if commercial_only else _IS_NO_CONFIRMATION
     found = tx.all(
-        f"SELECT id FROM messages WHERE contact = ? AND {kinds} AND {_IS_CANCELLABLE}", (contact,)
+        f"SELECT id FROM messages WHERE contact = :contact AND {kinds} AND {_IS_CANCELLABLE}"
+        " AND (:queued_by IS NULL OR created_at <= :queued_by)",
+        {"contact": contact, "queued_by": queued_by and format_timestamp(queued_by)},
     )
     for row in found:
         transition_message(

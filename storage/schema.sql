@@ -257,6 +257,10 @@ CREATE TABLE inbound (
     text TEXT NOT NULL,
     request TEXT NOT NULL,
     own INTEGER NOT NULL DEFAULT 0,      -- typed on the phone itself, by us, to them
+    kind TEXT NOT NULL DEFAULT 'text',
+    origin TEXT NOT NULL DEFAULT 'live' CHECK (origin IN ('live', 'offline', 'history')),
+    past INTEGER NOT NULL DEFAULT 0,     -- told as part of the past: nobody waits for an answer
+    conversation INTEGER NOT NULL DEFAULT 1, -- 0: a reaction, an edit, a program: no answer of theirs
     UNIQUE (session, contact, wire_id)   -- ids are made by the senders' phones
 ) STRICT;
 CREATE INDEX inbound_by_contact ON inbound (contact, at);

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from storage.column_formats import format_timestamp, parse_timestamp
 
@@ -21,6 +21,9 @@ class SpendKind(StrEnum):
     MANUAL_NEW_CHAT = "manual_new_chat"
     CHECK = "check"
 
+
+LONGEST_WINDOW: Final = timedelta(days=30)
+"""No budget looks back further."""
 
 FIRST_CONTACT_KINDS = frozenset({SpendKind.NEW_CHAT, SpendKind.MANUAL_NEW_CHAT})
 

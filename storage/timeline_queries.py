@@ -29,6 +29,7 @@ class ConversationEntry:
     ours: bool
     text: str
     state: MessageState | None = None
+    kind: str = "text"
 
     def __repr__(self) -> str:
         """Keep the body out of logs."""
@@ -59,8 +60,8 @@ class ScoreChange:
 def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[ConversationEntry]:
     """Return the latest that was said between us, oldest first; only what left, or may have."""
     rows = reader.all(
-        "SELECT at, own AS ours, text, NULL AS state FROM inbound WHERE contact = :contact"
-        " UNION ALL SELECT coalesce(sent_at, changed_at), 1, text, state FROM messages"
+        "SELECT at, own AS ours, text, NULL AS state, kind FROM inbound WHERE contact = :contact"
+        " UNION ALL SELECT coalesce(sent_at, changed_at), 1, text, state, 'text' FROM messages"
         f" WHERE contact = :contact AND state IN {_LEFT_OR_UNCERTAIN}"
         " ORDER BY at DESC LIMIT :limit",
         {"contact": contact, "limit": limit},
@@ -71,6 +72,7 @@ def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[Con
             bool(row["ours"]),
             row["text"],
             MessageState(row["state"]) if row["state"] else None,
+            row["kind"],
         )
         for row in reversed(rows)
     ]

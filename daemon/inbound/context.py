@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from daemon.inbound.reading import InboundReading
 from storage.inbound import InboundRecord
 
 
 @dataclass(frozen=True, slots=True)
 class InboundContext:
-    """The message as stored, what its words ask, and where an answer goes."""
+    """The message as stored, what it asks and may change, and where an answer goes."""
 
     record: InboundRecord
+    reading: InboundReading
     recipient: str | None
     """Where an answer goes: E.164; None while only a hidden id is known."""
     now: datetime
-    """When it came in."""
+    """When it came in; ``record.at`` is when it was written."""
 
     @property
     def contact(self) -> str:

@@ -1,15 +1,24 @@
-"""Cancels the commercial messages that wait for somebody who is in a conversation with us."""
+"""Cancels the commercial messages that waited for somebody when a conversation began."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from storage import messages
 from storage.tx import Tx
 
+WRITING_TOLERANCE: Final = timedelta(seconds=2)
+"""Platforms tell times in whole seconds, and their clocks are not ours."""
 
-def cancel_commercial(tx: Tx, contact: str, now: datetime, reason_code: str) -> int:
-    """Cancel the commercial messages that wait for the contact; return how many."""
+
+def cancel_commercial(
+    tx: Tx, contact: str, *, written_at: datetime, now: datetime, reason_code: str
+) -> int:
+    """Cancel the contact's commercial messages that were queued before something was written.
+
+    Returns how many. Whoever queued one later may have known of it.
+    """
     return messages.cancel_unsent_messages(
         tx,
         contact,
@@ -18,4 +27,5 @@ def cancel_commercial(tx: Tx, contact: str, now: datetime, reason_code: str) -> 
         sentence="A conversation with them has begun, so it is not sent on top of it.",
         who="inbound",
         commercial_only=True,
+        queued_by=written_at + WRITING_TOLERANCE,
     )

@@ -20,6 +20,7 @@ from daemon.inbound.contact_requests import ContactRequestReader
 from daemon.inbound.context import InboundContext
 from daemon.inbound.conversation import cancel_commercial
 from daemon.inbound.durable_write import DurableWriter
+from daemon.inbound.reading import InboundReading, read_inbound
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
 from statemachines.prospect import ValidationState
@@ -37,7 +38,7 @@ CONFIRMATION_WINDOW: Final = timedelta(minutes=5)
 OPT_OUT_REASON: Final = "said stop in their own words"
 
 _INBOUND_SOURCE: Final = "their own message"
-_REVIEW_REASON: Final = "Their words may ask us to stop; a person should read them."
+_NOES: Final = frozenset({ContactRequest.OPT_OUT, ContactRequest.REFUSED})
 _RENEWABLE_STATES: Final = frozenset(
     {
         ValidationState.UNCHECKED,
@@ -85,12 +86,10 @@ class InboundHandler:
         """Store a message that a contact wrote, once, with everything that follows from it."""
         if await self._database.read(lambda r: self._is_stored(r, session, signal)):
             return
-        request = self._request_reader.read_request(signal.text)
-        effects = (
-            await self._collect_effects(signal) if request is not ContactRequest.OPT_OUT else []
-        )
+        reading = read_inbound(self._request_reader, signal, self._clock.now())
+        effects = await self._collect_effects(signal) if reading.asks_plugins else []
         lifted = await self._writer.write(
-            lambda tx: self._store_inbound(tx, session, signal, request, effects)
+            lambda tx: self._store_inbound(tx, session, signal, reading, effects)
         )
         await self._suppression.journal_lifted(lifted)
         self._wake()
@@ -112,19 +111,26 @@ class InboundHandler:
         tx: Tx,
         session: str,
         signal: InboundMessage,
-        request: ContactRequest,
+        reading: InboundReading,
         effects: Sequence[tuple[str, InboundEffect]],
     ) -> list[str]:
         """Store a message of theirs and all that it changes; return the hashes that it reopened."""
-        context = self._resolve_context(tx, session, signal, request)
+        context = self._resolve_context(tx, session, signal, reading)
         if inbound.has_inbound(tx, session, context.contact, signal.wire_id):
             # It came twice at once, or under another name of theirs before.
             self._suppression.extend_to_new_aliases(tx, context.contact, at=context.now)
             return []
         inbound.insert_inbound(tx, context.record)
-        _insert_evidence(tx, context.record)
+        _insert_evidence(tx, context)
         cancelled, lifted = self._apply_request(tx, context)
-        cancelled += cancel_commercial(tx, context.contact, context.now, "they_wrote")
+        if reading.ends_selling:
+            cancelled += cancel_commercial(
+                tx,
+                context.contact,
+                written_at=context.record.at,
+                now=context.now,
+                reason_code="they_wrote",
+            )
         self._renew_validation(tx, context)
         plugin_effects.commit_effects(tx, context, effects, reply_expires=self._reply_expires)
         self._scoring.refresh_prospect(
@@ -138,7 +144,7 @@ class InboundHandler:
         return lifted
 
     def _resolve_context(
-        self, tx: Tx, session: str, signal: InboundMessage, request: ContactRequest
+        self, tx: Tx, session: str, signal: InboundMessage, reading: InboundReading
     ) -> InboundContext:
         """Find or make the contact that wrote, and bound the sender's clock to ours."""
         now = self._clock.now()
@@ -151,9 +157,13 @@ class InboundHandler:
             at=min(signal.written_at, now),
             received_at=now,
             text=signal.text,
-            request=request.value,
+            request=reading.request.value,
+            kind=signal.kind.value,
+            origin=signal.origin.value,
+            past=reading.past,
+            conversation=reading.opens_conversation,
         )
-        return InboundContext(record, _find_reply_address(tx, contact, signal), now)
+        return InboundContext(record, reading, _find_reply_address(tx, contact, signal), now)
 
     def _list_sender_aliases(self, signal: InboundMessage) -> tuple[Alias, ...]:
         return self._aliases.from_identities(signal.sender, *signal.aliases)
@@ -167,15 +177,18 @@ class InboundHandler:
 
         Returns how many messages that cancelled, and the hashes whose suppression it lifted.
         """
-        record, lifted = context.record, list[str]()
-        if record.request == ContactRequest.OPT_OUT:
-            return self._suppress_contact(tx, context), []
-        if record.request == ContactRequest.OPT_IN:
-            lifted = self._suppression.reopen(tx, record.contact, at=record.at)
-        elif record.request == ContactRequest.REVIEW:
-            contacts.request_contact_review(tx, record.contact, _REVIEW_REASON, context.now)
+        contact, at, reading = context.contact, context.record.at, context.reading
+        lifted: list[str] = []
+        if reading.request is ContactRequest.OPT_OUT:
+            if not _asked_later(tx, context, ContactRequest.OPT_IN):
+                return self._suppress_contact(tx, context), []
+        elif reading.request is ContactRequest.OPT_IN:
+            if not _asked_later(tx, context, ContactRequest.OPT_OUT):
+                lifted = self._suppression.reopen(tx, contact, at=at)
+        elif reading.review_reason:
+            contacts.request_contact_review(tx, contact, reading.review_reason, context.now)
         # A message may show another name of somebody who is suppressed.
-        self._suppression.extend_to_new_aliases(tx, record.contact, at=context.now)
+        self._suppression.extend_to_new_aliases(tx, contact, at=context.now)
         return 0, lifted
 
     def _suppress_contact(self, tx: Tx, context: InboundContext) -> int:
@@ -194,7 +207,9 @@ class InboundHandler:
             self._settings.sending.opt_out_confirmation,
             said_at + CONFIRMATION_WINDOW,
         )
-        if text and done.new and context.now < not_after:
+        reading = context.reading
+        silent = reading.past or reading.automatic  # nobody waits, or a program would answer
+        if text and done.new and not silent and context.now < not_after:
             plugin_effects.queue_reply(
                 tx,
                 context,
@@ -211,24 +226,41 @@ class InboundHandler:
         if prospect is None:
             return
         at, now = context.record.at, context.now
-        columns: dict[str, object] = {"on_whatsapp": "yes"}
+        expires_at = at + timedelta(days=self._settings.validation.valid_days)
+        if expires_at <= now:
+            return  # it proved that once
+        columns: dict[str, object] = {}
+        if prospect.checked_at is None or prospect.checked_at < at:
+            columns["on_whatsapp"] = "yes"
         newer = prospect.validated_at is None or prospect.validated_at < at
         if prospect.validation in _RENEWABLE_STATES and newer:
             columns |= {
                 "validation": ValidationState.VALIDATED.value,
                 "validado_tecnicamente": True,
                 "validated_at": at,
-                "expires_at": at + timedelta(days=self._settings.validation.valid_days),
+                "expires_at": expires_at,
             }
         prospects.update_prospect(tx, prospect.id, at=now, **columns)
         queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=context.contact)
 
 
-def _insert_evidence(tx: Tx, record: InboundRecord) -> None:
-    found = [(EvidenceKind.INBOUND, record.request, ""), (EvidenceKind.ON_WHATSAPP, "yes", "")]
-    if record.request == ContactRequest.REFUSED:
+def _asked_later(tx: Tx, context: InboundContext, request: ContactRequest) -> bool:
+    """Tell whether they asked for this after they wrote the message that is being stored."""
+    latest = evidence.get_latest_evidence_time(
+        tx, context.contact, EvidenceKind.INBOUND, request.value
+    )
+    return latest is not None and latest > context.record.at
+
+
+def _insert_evidence(tx: Tx, context: InboundContext) -> None:
+    """Add what the message proves, each piece by the date of its writing."""
+    record, request = context.record, context.reading.request
+    found = [(EvidenceKind.ON_WHATSAPP, "yes", "")]
+    if context.reading.opens_conversation or request in _NOES:
+        found.append((EvidenceKind.INBOUND, record.request, ""))
+    if request is ContactRequest.REFUSED:
         found.append((EvidenceKind.DECLINED, ContactRequest.REFUSED.value, record.text))
-    if record.request == ContactRequest.OPT_IN:
+    if request is ContactRequest.OPT_IN:
         found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
     for kind, value, quote in found:
         evidence.insert_evidence(
@@ -247,6 +279,8 @@ def _emit_received(tx: Tx, context: InboundContext, cancelled: int) -> None:
             prospect=prospect.id if prospect else None,
             request=record.request,
             cancelled_messages=cancelled,
+            kind=record.kind,
+            origin=record.origin,
         )
     )
 

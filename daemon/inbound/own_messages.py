@@ -56,8 +56,9 @@ class OwnMessageHandler:
         if known or receipts.find_message_by_wire_id(tx, session, signal.wire_id):
             return  # heard before, or one of ours coming back
         at = min(signal.written_at, now)
-        new_chat = contact is not None and inbound.is_new_chat(tx, contact)
-        _record_spend(tx, session, signal, at, new_chat=new_chat)
+        if now - at <= spends.LONGEST_WINDOW:
+            new_chat = contact is not None and inbound.is_new_chat(tx, contact)
+            _record_spend(tx, session, signal, at, new_chat=new_chat)
         if contact is None:
             return  # a private chat: nothing of it is kept
         inbound.insert_inbound(
@@ -72,12 +73,13 @@ class OwnMessageHandler:
                 text="",
                 request=ContactRequest.NONE.value,
                 own=True,
+                origin=signal.origin.value,
             ),
         )
         evidence.insert_evidence(
             tx, contact, EvidenceKind.OWN_MESSAGE, "sent", at=at, source="the phone"
         )
-        cancel_commercial(tx, contact, now, "own_message")
+        cancel_commercial(tx, contact, written_at=at, now=now, reason_code="own_message")
         self._scoring.refresh_prospect(
             tx,
             contact,

@@ -80,7 +80,7 @@ def commit_effects(
                     text,
                     kind=MessageKind.REPLY,
                     who=plugin,
-                    not_after=context.now + reply_expires,
+                    not_after=context.record.at + reply_expires,
                 )
             case AddNote(text):
                 _add_note(tx, context, text)
@@ -91,8 +91,12 @@ def queue_reply(
 ) -> bool:
     """Queue an answer through the session that they wrote to; the gate judges it like any other.
 
-    Returns False where it can't be addressed: no number is known yet, or the session is gone.
+    Returns False where it can't be addressed: no number is known yet, or the session is gone; and
+    where its time is over: an answer belongs to the time of the question.
     """
+    if not_after <= context.now:
+        log.info("answer_too_late", session=context.record.session, plugin=who)
+        return False
     session = sessions.get_session(tx, context.record.session)
     if context.recipient is None or session is None:
         log.warning("answer_without_address", session=context.record.session, plugin=who)
@@ -112,6 +116,7 @@ def queue_reply(
 
 
 def _set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, plugin: str) -> None:
+    latest = evidence.get_latest_evidence_time(tx, context.contact, EvidenceKind.INTENT)
     evidence.insert_evidence(
         tx,
         context.contact,
@@ -121,6 +126,8 @@ def _set_intent(tx: Tx, context: InboundContext, intent: str, quote: str, plugin
         source=plugin,
         quote=quote,
     )
+    if latest and latest > context.record.at:
+        return  # messages come in any order: what they wrote later counts
     if prospect := prospects.find_prospect_by_contact(tx, context.contact):
         prospects.update_prospect(tx, prospect.id, at=context.now, intent=intent)
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from daemon import severity
+from daemon.api.signals import InboundKind
 from daemon.http.console import evidence_view
 from daemon.sessions.status import REASON_SENTENCES, STATE_TEXTS
 from daemon.severity import Severity
@@ -60,7 +61,7 @@ def build_message_timeline(
     ]
     first_at = moves[0].at if moves else None
     replies = [
-        TimelineEntry(each.at, Severity.READY, "timeline.answered", quote=each.text)
+        _entry_from_inbound(each)
         for each in answers
         if first_at is not None and each.at >= first_at and not each.own
     ]
@@ -187,9 +188,15 @@ def _entry_from_move(move: MessageHistoryRecord) -> TimelineEntry:
 
 def _inbound_entries(reader: Reader, contact: str) -> Iterator[TimelineEntry]:
     for each in inbound.list_contact_inbound(reader, contact):
-        key = "timeline.typed" if each.own else "timeline.answered"
-        level = Severity.WAITING if each.own else Severity.READY
-        yield TimelineEntry(each.at, level, key, quote=each.text)
+        yield _entry_from_inbound(each)
+
+
+def _entry_from_inbound(record: InboundRecord) -> TimelineEntry:
+    if record.own:
+        return TimelineEntry(record.at, Severity.WAITING, "timeline.typed")
+    is_text = record.kind == InboundKind.TEXT
+    key = "timeline.answered" if is_text else f"said.{record.kind}"
+    return TimelineEntry(record.at, Severity.READY, key, quote=record.text)
 
 
 def _audit_entries(reader: Reader, prospect: ProspectRecord) -> Iterator[TimelineEntry]:

@@ -13,12 +13,15 @@ from daemon.api.effects import ContactView, InboundEffect
 from daemon.api.identity import parse_identity
 from daemon.api.signals import (
     AliasLearned,
+    InboundKind,
     InboundMessage,
+    Origin,
     OwnMessage,
     Receipt,
     ReceiptKind,
     Signal,
 )
+from daemon.api.text import hash_folded_text
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.gate.scoring import Scoring
@@ -130,6 +133,9 @@ class InboundServices:
         phone: str | None = None,
         wire_id: str = "",
         age: timedelta = timedelta(0),
+        kind: InboundKind = InboundKind.TEXT,
+        origin: Origin = Origin.LIVE,
+        automatic: bool = False,
     ) -> None:
         """Let a contact write; each message has an id of its own, unless one is given."""
         self.received += 1
@@ -139,6 +145,9 @@ class InboundServices:
             parse_identity(sender),
             text,
             at,
+            kind,
+            origin,
+            automatic=automatic,
             aliases=(parse_identity(phone),) if phone else (),
         )
         await self.handlers.inbound.handle_inbound("main", signal)
@@ -172,11 +181,20 @@ class InboundServices:
             "main", Receipt(wire_id, parse_identity(recipient), kind, at, reason_code)
         )
 
-    async def receive_own_message(self, wire_id: str, recipient: str = ANA) -> None:
+    async def receive_own_message(
+        self,
+        wire_id: str,
+        recipient: str = ANA,
+        *,
+        text: str | None = None,
+        age: timedelta = timedelta(0),
+        session: str = "main",
+    ) -> None:
         """Let the account's owner type on the phone itself."""
-        at = self.people.clock.now()
+        at = self.people.clock.now() - age
+        text_hash = None if text is None else hash_folded_text(text)
         await self.handlers.own_messages.handle_own_message(
-            "main", OwnMessage(wire_id, parse_identity(recipient), at)
+            session, OwnMessage(wire_id, parse_identity(recipient), at, text_hash)
         )
 
     async def learn_alias(self, hidden_id: str = LID, phone: str = ANA) -> None:

@@ -110,6 +110,8 @@ class InboundReceived(Event):
     prospect: str | None
     request: str
     cancelled_messages: int
+    kind: str = "text"
+    origin: str = "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

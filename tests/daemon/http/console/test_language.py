@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import rules
+from daemon.api.signals import InboundKind
 from daemon.http.console.language import LANGUAGES, Language, choose_language, load_language
+from daemon.inbound.reading import UNREADABLE_REASONS, WORDS_REVIEW_REASON
 from daemon.sessions.status import (
     MISSING_PHONE_SENTENCE,
     REASON_SENTENCES,
@@ -39,6 +41,7 @@ WORDS = (
     *(f"sending.{state}" for state in SendingState),
     *(f"timeline.{state}" for state in (*PhoneState, *SendingState)),
     *(f"message.{state}" for state in MessageState),
+    *(f"said.{kind}" for kind in InboundKind),
     *(f"verdict.{verdict}" for verdict in Verdict),
     *(f"effect.{effect}" for effect in VetoEffect),
     *(f"change.{kind}" for kind in DeferKind),
@@ -52,6 +55,7 @@ RULE_REASONS = sorted(
     {veto.reason for each in RULESETS for veto in each.vetoes}
     | {rule.reason for each in RULESETS for rule in each.scores}
 )
+LOOK_REASONS = (WORDS_REVIEW_REASON, *UNREADABLE_REASONS.values())
 SESSION_SENTENCES = sorted(
     {
         *(words.sentence for words in STATE_TEXTS.values()),
@@ -94,7 +98,7 @@ def test_every_word_of_the_server_has_a_word_for_people(key: str) -> None:
     assert SPANISH.has(key)
 
 
-@pytest.mark.parametrize("sentence", [*SESSION_SENTENCES, *RULE_REASONS])
+@pytest.mark.parametrize("sentence", [*SESSION_SENTENCES, *RULE_REASONS, *LOOK_REASONS])
 def test_every_sentence_of_the_server_is_known_in_spanish(sentence: str) -> None:
     """States, reasons and the shipped rules are said in Spanish, with the same moment in them."""
     said = filled(sentence)

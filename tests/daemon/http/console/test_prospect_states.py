@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from daemon.api.effects import Intent
+from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.gate.consent import Permission
 from daemon.http.console.evidence_view import EVIDENCE_SEVERITY
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
-from storage import contacts, evidence, imports, prospect_search, prospects
+from storage import contacts, evidence, imports, inbound, prospect_search, prospects
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRowOutcome
+from storage.inbound import InboundRecord
 from storage.prospects import ProspectRecord
 from storage.tx import Tx
 from tests.helpers.client.console import (
@@ -159,6 +161,34 @@ async def test_every_piece_of_evidence_is_shown(console: ConsoleServer) -> None:
     shown = await render(console, *list_paths(ana))
     for words in ("Left WhatsApp", "Blocked us", "Asked for it", "Complained", "Bounced"):
         assert words in shown
+
+
+async def test_what_they_sent_is_named_where_there_are_no_words(console: ConsoleServer) -> None:
+    """A voice message, a reaction with its emoji, words that retention has taken out."""
+    await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW).encode())
+    ana = await find_prospect(console)
+    await console.start_session("main")
+    for number, kind in enumerate(InboundKind):
+        record = InboundRecord(
+            id=f"inb_{number}",
+            session="main",
+            wire_id=f"W{number}",
+            contact=ana.contact,
+            at=DAYTIME + timedelta(seconds=number),
+            received_at=DAYTIME + timedelta(seconds=number),
+            text="👍" if kind is InboundKind.REACTION else "",
+            request="none",
+            kind=kind,
+        )
+        await console.services.database.write(partial(_insert_inbound, record))
+    shown = await render(console, *list_paths(ana))
+    assert "Typed on the phone itself." not in shown
+    for words in ("A voice message", "A reaction: 👍", "Their words are not kept any more"):
+        assert words in shown
+
+
+def _insert_inbound(record: InboundRecord, tx: Tx) -> None:
+    inbound.insert_inbound(tx, record)
 
 
 @pytest.mark.parametrize("waiting", [0, 1, 2])
