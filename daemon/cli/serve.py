@@ -143,7 +143,6 @@ async def open_service(
 ) -> AsyncIterator[RuntimeService]:
     """Open servers, services and jobs; close them in the opposite order."""
     from daemon import scheduler
-    from daemon.api.clock import SystemClock
     from daemon.bootstrap import open_services
     from daemon.http.health import DaemonHealth
     from daemon.http.server import serve_control_socket, serve_public
@@ -154,9 +153,7 @@ async def open_service(
         services = await stack.enter_async_context(open_services(settings))
         health.services = services
         await stack.enter_async_context(health.event_counts.counting(services.bus))
-        await stack.enter_async_context(
-            scheduler.run_scheduler(_build_jobs(services), SystemClock())
-        )
+        await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(services)))
         await stack.enter_async_context(serve_control_socket(settings.control_socket, health))
         await _print_banner(services, health.addresses)
         yield _DaemonService(health)

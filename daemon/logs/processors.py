@@ -99,7 +99,7 @@ def _shorten_number(found: re.Match[str]) -> str:
     return f"{sign}{digits[:_KEPT_PREFIX_DIGITS]}••••{digits[-_KEPT_SUFFIX_DIGITS:]}"
 
 
-_NOISY_LIBRARIES: Final = ("asyncio", "watchfiles")
+_NOISY_LIBRARIES: Final = ("apscheduler", "asyncio", "watchfiles")
 """Libraries whose everyday news is nobody's."""
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from daemon.api.clock import SystemClock
 from daemon.bootstrap import open_services
 from daemon.scheduler import PeriodicJob, build_periodic_jobs, run_scheduler
 from tests.helpers.client.http import build_settings
-from tests.helpers.clock import FakeClock
 
 
 async def test_a_job_runs_again_and_again() -> None:
@@ -21,23 +19,8 @@ async def test_a_job_runs_again_and_again() -> None:
     async def work() -> None:
         calls.put_nowait(1)
 
-    async with asyncio.timeout(5), run_scheduler([PeriodicJob("often", 0.01, work)], SystemClock()):
+    async with asyncio.timeout(5), run_scheduler([PeriodicJob("often", 0.01, work)]):
         assert [await calls.get(), await calls.get()] == [1, 1]
-
-
-async def test_a_job_comes_by_elapsed_seconds() -> None:
-    """A wall clock that is set back by an hour keeps none of them for an hour; no two overlap."""
-    clock, calls = FakeClock(), list[float]()
-
-    async def work() -> None:
-        calls.append(clock.monotonic())
-        await clock.sleep(15)
-
-    async with run_scheduler([PeriodicJob("each minute", 60, work)], clock):
-        await clock.advance(70)
-        clock.set_back(3600)
-        await clock.advance(200)
-    assert calls == [60, 135, 210]
 
 
 async def test_a_failing_job_is_logged_and_comes_again() -> None:
@@ -49,10 +32,7 @@ async def test_a_failing_job_is_logged_and_comes_again() -> None:
         raise RuntimeError("once more")
 
     with capture_logs() as lines:
-        async with (
-            asyncio.timeout(5),
-            run_scheduler([PeriodicJob("ill", 0.01, work)], SystemClock()),
-        ):
+        async with asyncio.timeout(5), run_scheduler([PeriodicJob("ill", 0.01, work)]):
             await calls.get()
             await calls.get()
     assert {line["job"] for line in lines if line["event"] == "job_failed"} == {"ill"}
