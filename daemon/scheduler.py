@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -13,11 +14,15 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from daemon.api.clock import Clock, SystemClock
 from daemon.services import Services
 
 log = structlog.get_logger("scheduler")
 
 HOUR_SECONDS: Final = 3600
+_CLOCK_CHECK_SECONDS: Final = 30.0
+_CLOCK_STEP_SECONDS: Final = 1.0
+"""A wall clock that lost more than this against the elapsed time was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +51,52 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
 
 
 @contextlib.asynccontextmanager
-async def run_scheduler(jobs: Iterable[PeriodicJob]) -> AsyncIterator[None]:
-    """Run the jobs beside the block. A late one runs late, never twice, and never not at all."""
+async def run_scheduler(
+    jobs: Iterable[PeriodicJob], clock: Clock | None = None
+) -> AsyncIterator[None]:
+    """Run the jobs beside the block. A late one runs late, never twice, and never not at all.
+
+    ``clock`` is the machine's; a wall clock that is set back delays no job by more than its
+    interval and half a minute.
+    """
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
     for job in jobs:
-        # The library's annotation says int; it hands the number to a timedelta.
-        trigger = IntervalTrigger(seconds=job.seconds, timezone=UTC)  # pyright: ignore[reportArgumentType]
-        scheduler.add_job(partial(_run_job, job), trigger, id=job.name, name=job.name)
+        scheduler.add_job(
+            partial(_run_job, job), _build_trigger(job.seconds), id=job.name, name=job.name
+        )
     scheduler.start()
+    watch = asyncio.create_task(_watch_wall_clock(scheduler, clock or SystemClock()))
     try:
         yield
     finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         scheduler.shutdown(wait=False)
+
+
+def _build_trigger(seconds: float) -> IntervalTrigger:
+    # The library's annotation says int; it hands the number to a timedelta.
+    return IntervalTrigger(seconds=seconds, timezone=UTC)  # pyright: ignore[reportArgumentType]
+
+
+async def _watch_wall_clock(scheduler: AsyncIOScheduler, clock: Clock) -> None:
+    """Begin every interval anew when the wall clock is set back.
+
+    The library keeps the next time of a job as a moment of the wall clock: set back by an hour,
+    it would wait for that hour to pass again.
+    """
+    while True:
+        wall, elapsed = clock.now(), clock.monotonic()
+        await clock.sleep(_CLOCK_CHECK_SECONDS)
+        lost = (clock.monotonic() - elapsed) - (clock.now() - wall).total_seconds()
+        if lost > _CLOCK_STEP_SECONDS:
+            log.warning("clock_set_back", seconds=round(lost))
+            for job in scheduler.get_jobs():
+                # A trigger without a start time of its own begins now.
+                job.reschedule(_build_trigger(job.trigger.interval.total_seconds()))
 
 
 async def _run_job(job: PeriodicJob) -> None:
