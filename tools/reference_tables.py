@@ -8,7 +8,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES, AccessLevel, Required
 from daemon.errors import LeadMasterError
 from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
 from daemon.hookspecs import Hooks
+from daemon.plugins.transport_simulated import script
 from rules.facts import FACTS, Fact, FactType
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -37,6 +38,15 @@ TYPE_WORDS = {
     msgspec.inspect.BoolType: "true or false",
     msgspec.inspect.DateTimeType: "date and time",
 }
+
+
+SCRIPT_PARTS: dict[str, type[msgspec.Struct]] = {
+    "The script": script.SimulationScript,
+    "A contact": script.ContactBehaviour,
+    "A reply": script.ScriptedReply,
+    "An event": script.ScriptedEvent,
+}
+SCRIPT_HEADINGS: dict[type, str] = {part: f'"{heading}"' for heading, part in SCRIPT_PARTS.items()}
 
 
 def render_page_list() -> str:
@@ -115,18 +125,43 @@ def render_settings() -> str:
     notes = read_attribute_notes(settings)
     blocks = []
     for section in msgspec.structs.fields(settings.Settings):
-        rows = [
-            (
-                f"`{field.name}`",
-                _describe_setting(msgspec.inspect.type_info(field.type)),
-                f"`{msgspec.json.encode(field.default).decode()}`",
-                notes.get((section.type.__name__, field.name), ""),
-            )
-            for field in msgspec.structs.fields(section.type)
-        ]
-        keys = render_table(("key", "value", "default", "note"), rows)
+        keys = _render_keys(section.type, notes)
         blocks.append(f"## `[{section.name}]`\n\n{_first_line(section.type)}\n\n{keys}")
     return "\n\n".join(blocks)
+
+
+def render_simulation_script() -> str:
+    """Describe the parts of a simulation script, and what may happen on its line."""
+    notes = read_attribute_notes(script)
+    blocks = [
+        f"## {heading}\n\n{_first_paragraphs(part)}\n\n{_render_keys(part, notes)}"
+        for heading, part in SCRIPT_PARTS.items()
+    ]
+    actions = [(f"`{each.value}`", script.ACTION_MEANINGS[each]) for each in script.ScriptedAction]
+    table = render_table(("do", "what happens"), actions)
+    return "\n\n".join([*blocks, f"## What `do` may be\n\n{table}"])
+
+
+def _render_keys(part: type[msgspec.Struct], notes: Mapping[tuple[str, str], str]) -> str:
+    """Tabulate the keys of a table or object: values, default, and a note where it needs one."""
+    rows = [
+        (
+            f"`{field.name}`",
+            _describe_setting(msgspec.inspect.type_info(field.type)),
+            "" if field.default is msgspec.NODEFAULT else _render_default(field),
+            notes.get((part.__name__, field.name), ""),
+        )
+        for field in msgspec.structs.fields(part)
+    ]
+    return render_table(("key", "value", "default", "note"), rows)
+
+
+def _render_default(field: msgspec.structs.FieldInfo) -> str:
+    default = (
+        field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    )
+    text = msgspec.json.encode(default).decode()
+    return f"`{text}`" if not isinstance(default, msgspec.Struct) else ""
 
 
 def render_facts() -> str:
@@ -183,19 +218,33 @@ def _describe_setting(info: msgspec.inspect.Type) -> str:
 def _describe_type(info: msgspec.inspect.Type) -> str:
     """Say in words what a value may be."""
     match info:
+        case msgspec.inspect.EnumType(cls=kind):
+            return " or ".join(f"`{each.value}`" for each in kind)
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            return NUMBER_WORDS[type(info)] + _describe_bounds(info)
+        case msgspec.inspect.StrType(pattern=str(pattern)):
+            return f"text like `{pattern}`".replace("|", "\\|")
+        case _:
+            return TYPE_WORDS.get(type(info)) or _describe_container(info)
+
+
+def _describe_container(info: msgspec.inspect.Type) -> str:
+    """Say in words what a value may be that holds others."""
+    match info:
         case msgspec.inspect.UnionType():
             named = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
             return f"{' or '.join(map(_describe_type, named))}, or unset"
         case msgspec.inspect.VarTupleType():
             return f"list of {_describe_type(info.item_type)}"
-        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
-            return NUMBER_WORDS[type(info)] + _describe_bounds(info)
-        case msgspec.inspect.LiteralType(values=values):
-            return " or ".join(f"`{value}`" for value in values)
-        case msgspec.inspect.StrType(pattern=str(pattern)):
-            return f"text like `{pattern}`".replace("|", "\\|")
+        case msgspec.inspect.DictType():
+            return f"by number, {_describe_type(info.value_type)}"
+        case msgspec.inspect.StructType(cls=kind):
+            return f"an object as in {SCRIPT_HEADINGS[kind]}"
         case _:
-            return TYPE_WORDS[type(info)]
+            message = f"there are no words for {info}"
+            raise TypeError(message)
 
 
 def _describe_bounds(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
@@ -225,6 +274,12 @@ def render_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Write a Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _first_paragraphs(kind: type) -> str:
+    return "\n\n".join(
+        " ".join(each.split()) for each in (inspect.getdoc(kind) or "").split("\n\n")
+    )
 
 
 def _first_line(kind: type) -> str:

@@ -27,7 +27,12 @@ def leadmaster_declare_channels() -> Sequence[Channel]:
     """Declare the channel."""
     summary = "A WhatsApp in the process, for demo, training and tests"
     capabilities = Capabilities(
-        acks=True, number_check=True, receipts=True, pairing=Pairing.QR, restrictions=True
+        acks=True,
+        number_check=True,
+        receipts=True,
+        pairing=Pairing.QR,
+        history=True,
+        restrictions=True,
     )
     return [
         Channel(

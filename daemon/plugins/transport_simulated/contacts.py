@@ -13,6 +13,7 @@ from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.plugins.transport_simulated.disk_state import SentMessage
 from daemon.plugins.transport_simulated.script import (
     ContactBehaviour,
+    ReceiptOrder,
     ScriptedReply,
     SimulationScript,
 )
@@ -92,45 +93,48 @@ class SimulatedContacts:
         if self.chance("deliver", phone) >= behaviour.deliver_rate:
             return
         delivered = after_ack + timedelta(seconds=behaviour.deliver_after * pace)
-        yield _build_receipt(sent, ReceiptKind.DELIVERED, delivered)
-        if self.chance("read", phone) < behaviour.read_rate:
-            read = delivered + timedelta(seconds=behaviour.read_after * pace)
-            yield _build_receipt(sent, ReceiptKind.READ, read)
+        read = delivered + timedelta(seconds=behaviour.read_after * pace)
+        yield from self._list_receipts(sent, delivered, read)
         if behaviour.reply and self.chance("reply", phone) < behaviour.reply_rate:
             due = delivered + timedelta(seconds=behaviour.reply.after * pace)
             yield ScheduledSignal(
                 f"{wire_id}:reply", due, self._build_reply(sent, behaviour.reply, due)
             )
 
+    def _list_receipts(
+        self, sent: SentMessage, delivered: datetime, read: datetime
+    ) -> Iterator[ScheduledSignal]:
+        """Yield the receipts, each at its moment or as out of order as the script wants them."""
+        behaviour = self.behaviour(sent.recipient)
+        if behaviour.receipts is ReceiptOrder.REVERSED:
+            delivered, read = read, delivered
+        elif behaviour.receipts is ReceiptOrder.EARLY:
+            delivered = read = sent.at
+        yield _build_receipt(sent, ReceiptKind.DELIVERED, delivered)
+        if self.chance("read", sent.recipient) < behaviour.read_rate:
+            yield _build_receipt(sent, ReceiptKind.READ, read)
+
     def _build_reply(self, sent: SentMessage, reply: ScriptedReply, at: datetime) -> InboundMessage:
-        return self.build_inbound(
+        sender, aliases = self.list_names(
+            sent.recipient, from_lid=reply.from_lid, hide_phone=reply.hide_phone
+        )
+        return InboundMessage(
             self.digest("reply", sent.wire_id)[:20].upper(),
-            sent.recipient,
+            sender,
             reply.text,
             at,
-            from_lid=reply.from_lid,
-            hide_phone=reply.hide_phone,
+            reply.kind,
+            aliases=aliases,
+            quoted_id=sent.wire_id if reply.quotes else None,
+            automatic=reply.automatic,
         )
 
-    def build_inbound(
-        self,
-        wire_id: str,
-        phone: str,
-        text: str,
-        at: datetime,
-        *,
-        from_lid: bool,
-        hide_phone: bool = False,
-    ) -> InboundMessage:
-        """Return a message that the person behind ``phone`` writes."""
+    def list_names(
+        self, phone: str, *, from_lid: bool, hide_phone: bool = False
+    ) -> tuple[Identity, tuple[Identity, ...]]:
+        """Return the name under which somebody writes, and the names that come beside it."""
         number = parse_phone_identity(phone)
-        return InboundMessage(
-            wire_id,
-            self.lid(phone) if from_lid else number,
-            text,
-            at,
-            aliases=() if hide_phone else (number,),
-        )
+        return self.lid(phone) if from_lid else number, () if hide_phone else (number,)
 
 
 def _build_receipt(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
 
+from daemon.api.signals import InboundKind, Origin
 from daemon.api.transport import CannotOpen, OnWhatsApp
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Times = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 
@@ -49,69 +53,140 @@ class ScriptedAction(StrEnum):
     TYPE = "type"
 
 
-class ScriptedReply(SimulationScriptPart, frozen=True):
-    """What a contact writes back, ``after`` seconds after our message was delivered.
+ACTION_MEANINGS: Mapping[ScriptedAction, str] = MappingProxyType(
+    {
+        ScriptedAction.DISCONNECT: "The socket closes.",
+        ScriptedAction.SERVER_ERROR: "The platform has trouble (503).",
+        ScriptedAction.SILENCE: "Nothing comes through any more, and nothing is acknowledged.",
+        ScriptedAction.RESTORE: "The silence ends, and what it held up comes at once.",
+        ScriptedAction.STREAM_ERROR: "The socket stays, and the login on it has ended.",
+        ScriptedAction.BAN: "A temporary ban (402) of so many `seconds`.",
+        ScriptedAction.BLOCK: "The account is blocked (403).",
+        ScriptedAction.LOG_OUT: "The phone unlinks the device (401).",
+        ScriptedAction.REPLACE: "Another program takes the login over (440).",
+        ScriptedAction.OUTDATE: "The platform refuses this version (405).",
+        ScriptedAction.REFUSE: "The connection is refused (400).",
+        ScriptedAction.RESTRICT: "New chats are closed for so many `seconds`; replies still go.",
+        ScriptedAction.REOPEN: "New chats are open again.",
+        ScriptedAction.DIE: "The transport's worker dies.",
+        ScriptedAction.WRITE: "A contact writes to us.",
+        ScriptedAction.TYPE: "The account's owner types on the phone.",
+    }
+)
 
-    ``from_lid``: the sender is the contact's hidden id; ``hide_phone``: the number is not told.
-    """
+
+class ReceiptOrder(StrEnum):
+    """When the receipts of a message come."""
+
+    IN_ORDER = "in_order"
+    REVERSED = "reversed"
+    """Read before delivered."""
+    EARLY = "early"
+    """Both before the acknowledgement."""
+
+
+class ScriptedReply(SimulationScriptPart, frozen=True):
+    """What a contact writes back to each message that was delivered."""
 
     text: str
     after: Seconds = 2.0
+    """Seconds after our message was delivered."""
     from_lid: bool = False
+    """The sender is the contact's hidden id."""
     hide_phone: bool = False
+    """The number is not told beside it."""
+    kind: InboundKind = InboundKind.TEXT
+    automatic: bool = False
+    """Marked as written by a program."""
+    quotes: bool = False
+    """It names our message as the one that it answers."""
 
 
 class ContactBehaviour(SimulationScriptPart, frozen=True):
-    """How contacts behave. Delays are seconds, each counted from the step before.
+    """How a contact behaves. Delays are seconds, each counted from the step before.
 
-    ``refuse`` is the code of a refusal ("463" also closes new chats); ``drop_ack`` means that the
-    message arrives and its acknowledgement does not; a rate is the share of *contacts* who do so.
+    A rate is the share of *contacts* who do so; which ones belongs to the seed.
     """
 
     on_whatsapp: OnWhatsApp = OnWhatsApp.YES
     ack_delay: Seconds = 0.4
     drop_ack: bool = False
+    """The message arrives, and its acknowledgement does not."""
     refuse: str | None = None
+    """The word of a refusal; `463` also closes new chats."""
     retryable: bool = False
+    """The refused message may be tried again."""
+    refusal_code: int | None = None
+    """The platform's number beside the refusal."""
+    refusal_detail: str = ""
+    """The platform's own words."""
+    retry_after: Seconds | None = None
+    """How long the platform asks us to wait."""
     deliver_after: Seconds = 1.5
     deliver_rate: Rate = 1.0
     fail_after: Seconds | None = None
+    """It is never delivered, and that is told so long after the acknowledgement."""
     read_after: Seconds = 5.0
     read_rate: Rate = 1.0
+    receipts: ReceiptOrder = ReceiptOrder.IN_ORDER
     reply: ScriptedReply | None = None
     reply_rate: Rate = 1.0
 
 
 class ScriptedEvent(SimulationScriptPart, frozen=True):
-    """Something that happens once, ``at`` seconds after the session was ready for the first time.
+    """Something that happens once, `at` seconds after the session was ready for the first time.
 
-    ``session``: only to the session of this name. ``seconds``: how long a ban or a restriction
-    lasts. ``code``: of a refused connection; of a ban, its own code. ``contact`` and ``text``: who
-    writes (``write``), or to whom the owner types on the phone (``type``).
+    What follows `contact` is for `write` (a contact writes to us) and `type` (the account's owner
+    types on the phone).
     """
 
     at: Seconds
     do: ScriptedAction
     session: str | None = None
+    """Only to the session of this name."""
     seconds: Seconds = 3600.0
+    """How long a ban or a restriction lasts."""
     code: int | None = None
+    """Of a refused connection; of a ban, its own code."""
     contact: Phone | None = None
+    """Who writes, or to whom the owner types."""
     text: str = ""
     from_lid: bool = False
+    """The sender is the contact's hidden id, with the number beside it."""
+    address: str | None = None
+    """The name that the channel tells, in any raw form, in place of the contact's; the number of
+    `contact` then comes beside it, where one is given."""
+    kind: InboundKind = InboundKind.TEXT
+    origin: Origin = Origin.LIVE
+    written_ago: float = 0.0
+    """How many seconds before it is told it was written; below 0 the writer's clock is ahead."""
+    without_zone: bool = False
+    """The time of writing has no zone, as a faulty channel tells it."""
+    wire_id: str | None = None
+    """Its id; without one, an id of its own."""
+    quoted_id: str | None = None
+    """The id of the message that it answers, edits, deletes or reacts to."""
+    automatic: bool = False
+    """Marked as written by a program."""
+    push_name: str = ""
+    """The name that the writer chose."""
+    times: Times = 1
+    """How often it is told."""
 
 
 class SimulationScript(SimulationScriptPart, frozen=True):
-    """Pairing, events and contacts of a session. ``scan_after`` null: nobody scans the code.
-
-    ``step``: how long each step on the way up takes: reaching the server, pairing, login, sync.
-    """
+    """Pairing, events and contacts of a session."""
 
     scan_after: Seconds | None = 3.0
+    """Seconds until the code is scanned; `null`: nobody scans it."""
     step: Seconds = 0.5
+    """How long each step on the way up takes: reaching the server, pairing, login, sync."""
     pairing: ScriptedPairing = ScriptedPairing.ACCEPT
     line: tuple[ScriptedEvent, ...] = ()
     defaults: ContactBehaviour = ContactBehaviour()
+    """How everybody behaves who is not among the contacts."""
     contacts: dict[str, ContactBehaviour] = {}
+    """By number; what a contact does not say is as the defaults say."""
 
 
 def load_script(path: str) -> SimulationScript:
@@ -122,10 +197,11 @@ def load_script(path: str) -> SimulationScript:
     if not path:
         return SimulationScript()
     try:
-        document = msgspec.json.decode(Path(path).read_bytes())
+        # The lenient reader: a script may say "\\ud83d", the half emoji of a faulty channel.
+        document = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise CannotOpen(f"{path}: the script can't be read: {error.strerror}.") from error
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise CannotOpen(f"{path}: the script is no JSON: {error}.") from error
     try:
         return _parse_script(document)
@@ -162,8 +238,11 @@ def _parse_event(index: int, document: object) -> ScriptedEvent:
     if not {"at", "do"} <= set(table):
         raise msgspec.ValidationError(f"{where}: needs at (seconds) and do (what happens)")
     event = ScriptedEvent(**_convert_values(f"{where}.", ScriptedEvent, table))
-    if event.do in {ScriptedAction.WRITE, ScriptedAction.TYPE} and event.contact is None:
-        raise msgspec.ValidationError(f"{where}.contact: {event.do} needs a phone number")
+    speaks = event.do in {ScriptedAction.WRITE, ScriptedAction.TYPE}
+    if speaks and event.contact is None and event.address is None:
+        raise msgspec.ValidationError(
+            f"{where}.contact: {event.do} needs a phone number, or an address"
+        )
     return event
 
 

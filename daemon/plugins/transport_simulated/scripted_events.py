@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import cast
 
-from daemon.api.identity import parse_phone_identity
+from daemon.api.identity import Identity, parse_phone_identity
 from daemon.api.signals import (
     ConnectionRefused,
     Disconnected,
+    InboundMessage,
     KeepAliveRestored,
     OwnMessage,
     SendingReopened,
@@ -55,7 +57,9 @@ class ScriptedEventScheduler:
     def _run_event(self, key: str, event: ScriptedEvent) -> None:
         now = self.connection.context.clock.now()
         if event.do in {ScriptedAction.WRITE, ScriptedAction.TYPE}:
-            self.connection.emit_or_hold(self._build_message(key, event, now), key)
+            message = self._build_message(key, event, now)
+            for _ in range(event.times):
+                self.connection.emit_or_hold(message, key)
             return
         self.connection.timestamps.record(key, now)
         if event.do in REFUSAL_CODES:
@@ -91,18 +95,35 @@ class ScriptedEventScheduler:
 
     def _build_message(self, key: str, event: ScriptedEvent, now: datetime) -> Signal:
         session = self.connection.context.session.name
-        wire_id = self.connection.contacts.digest("line", session, key)[:20].upper()
-        phone = str(event.contact)
+        digest = self.connection.contacts.digest("line", session, key)
+        wire_id = digest[:20].upper() if event.wire_id is None else event.wire_id
+        written_at = now - timedelta(seconds=event.written_ago)
+        if event.without_zone:
+            written_at = written_at.replace(tzinfo=None)
+        name, others = self._list_names(event)
         if event.do is ScriptedAction.TYPE:
-            return OwnMessage(
-                wire_id,
-                parse_phone_identity(phone),
-                now,
-                hash_folded_text(event.text) if event.text else None,
-            )
-        return self.connection.contacts.build_inbound(
-            wire_id, phone, event.text, now, from_lid=event.from_lid
+            text_hash = hash_folded_text(event.text) if event.text else None
+            return OwnMessage(wire_id, name, written_at, text_hash, event.origin)
+        return InboundMessage(
+            wire_id,
+            name,
+            event.text,
+            written_at,
+            event.kind,
+            event.origin,
+            others,
+            event.push_name,
+            event.quoted_id,
+            event.automatic,
         )
+
+    def _list_names(self, event: ScriptedEvent) -> tuple[Identity, tuple[Identity, ...]]:
+        """Return the name that the channel tells, and those that come beside it."""
+        if event.address is None:
+            return self.connection.contacts.list_names(str(event.contact), from_lid=event.from_lid)
+        number = (parse_phone_identity(event.contact),) if event.contact else ()
+        # Raw, as some libraries hand names over: the daemon's port has to make sense of it.
+        return cast("Identity", event.address), number
 
 
 def _build_disconnect_signal(action: ScriptedAction) -> Signal:

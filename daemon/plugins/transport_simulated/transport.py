@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from functools import partial
 
 from daemon.api.identity import IdentityKind, parse_phone_identity
@@ -86,10 +87,10 @@ class SimulatedTransport:
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
         """Send what the permit allows; see :class:`daemon.api.transport.Transport`."""
         self._redeem_permit(permit, outgoing)
-        if outgoing.recipient.kind is not IdentityKind.PHONE or not isinstance(
-            outgoing.content, Text
-        ):
-            return Refused("content_not_supported", "This channel sends texts to numbers only.")
+        if outgoing.recipient.kind is not IdentityKind.PHONE:
+            return Refused("recipient_not_supported", "This channel sends to numbers only.")
+        if not isinstance(outgoing.content, Text):
+            return Refused("content_not_supported", "This channel sends texts only.")
         if not self._connection.is_up:
             return Refused("not_connected", "The line is down; nothing was sent.", retryable=True)
         phone = outgoing.recipient.value
@@ -148,8 +149,15 @@ class SimulatedTransport:
             self._emit(SendingRestricted("reach_out_timelock", self._connection.restricted_until()))
             return Refused(TIMELOCK_CODE, "The platform closed new chats for this number.")
         if behaviour.refuse is not None:
-            sentence = f"The platform refused the message with {behaviour.refuse}."
-            return Refused(behaviour.refuse, sentence, retryable=behaviour.retryable)
+            wait = behaviour.retry_after
+            return Refused(
+                behaviour.refuse,
+                f"The platform refused the message with {behaviour.refuse}.",
+                behaviour.retryable,
+                behaviour.refusal_code,
+                behaviour.refusal_detail,
+                None if wait is None else timedelta(seconds=wait),
+            )
         return None
 
     def _deliver(self, permit: Permit, outgoing: Outgoing) -> SentMessage:

@@ -42,7 +42,7 @@ PROBLEMS = {
     '{"line": {}}': "line: must be a list",
     '{"line": [{"at": 1}]}': "line[0]: needs at (seconds) and do",
     '{"line": [{"at": 1, "do": "sing"}]}': "line[0].do: Invalid enum value 'sing'",
-    '{"line": [{"at": 1, "do": "write"}]}': "line[0].contact: write needs a phone number",
+    '{"line": [{"at": 1, "do": "write"}]}': "line[0].contact: write needs a phone number, or an",
 }
 
 

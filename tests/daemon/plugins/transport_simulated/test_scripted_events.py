@@ -5,19 +5,23 @@ Each action once, at its moment after the first ready.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from daemon.api.identity import parse_identity
+from daemon.api.identity import Identity, parse_identity
 from daemon.api.signals import (
     Connected,
     ConnectionRefused,
     Disconnected,
+    InboundKind,
     InboundMessage,
     KeepAlive,
     KeepAliveRestored,
+    Origin,
     OwnMessage,
     Receipt,
     SendingReopened,
@@ -27,9 +31,17 @@ from daemon.api.signals import (
     Synced,
     TransportDied,
 )
+from daemon.api.text import hash_folded_text
 from daemon.api.transport import Acknowledged, OnWhatsApp, Refused, Unknown
-from tests.helpers.clock import FakeClock
+from daemon.plugins.transport_simulated.contacts import SimulatedContacts
+from daemon.plugins.transport_simulated.script import SimulationScript
+from tests.helpers.clock import MIDDAY, FakeClock
 from tests.helpers.transport import ANA, open_test_transport
+
+ANA_NUMBER = parse_identity(ANA)
+LID = SimulatedContacts(SimulationScript(), 7).lid(ANA)
+TOLD_AT = MIDDAY + timedelta(seconds=6)
+"""A second after the session was ready for the first time."""
 
 
 @pytest.mark.parametrize(
@@ -172,6 +184,101 @@ async def test_people_write_and_the_owner_types_out_of_the_blue(tmp_path: Path) 
         assert (inbound.text, inbound.aliases) == ("Hola", (ana,))
         assert [own.recipient for own in line.signals_of(OwnMessage)] == [ana]
         assert isinstance(await line.send(ANA), Acknowledged)
+
+
+@pytest.mark.parametrize(
+    ("event", "signal"),
+    [
+        (
+            {"contact": ANA, "from_lid": True, "kind": "voice", "automatic": True},
+            InboundMessage(
+                "id", LID, "", TOLD_AT, InboundKind.VOICE, aliases=(ANA_NUMBER,), automatic=True
+            ),
+        ),
+        (
+            {"contact": ANA, "text": "no", "kind": "edit", "quoted_id": "old", "push_name": "Ana"},
+            InboundMessage(
+                "id",
+                ANA_NUMBER,
+                "no",
+                TOLD_AT,
+                InboundKind.EDIT,
+                aliases=(ANA_NUMBER,),
+                push_name="Ana",
+                quoted_id="old",
+            ),
+        ),
+        (
+            {"contact": ANA, "text": "hola", "origin": "history", "written_ago": 86_400},
+            InboundMessage(
+                "id",
+                ANA_NUMBER,
+                "hola",
+                TOLD_AT - timedelta(days=1),
+                origin=Origin.HISTORY,
+                aliases=(ANA_NUMBER,),
+            ),
+        ),
+        (
+            {"address": "1234@lid", "contact": ANA, "text": "hola \ud83d", "without_zone": True},
+            InboundMessage(
+                "id",
+                cast("Identity", "1234@lid"),
+                "hola \ud83d",
+                TOLD_AT.replace(tzinfo=None),
+                aliases=(ANA_NUMBER,),
+            ),
+        ),
+        (
+            {"address": "status@broadcast", "text": "baja"},
+            InboundMessage("id", cast("Identity", "status@broadcast"), "baja", TOLD_AT),
+        ),
+        (
+            {"do": "type", "contact": ANA, "text": "Hola,  Ana", "origin": "offline"},
+            OwnMessage("id", ANA_NUMBER, TOLD_AT, hash_folded_text("hola, ana"), Origin.OFFLINE),
+        ),
+        (
+            {"do": "type", "address": "5491145550001@c.us", "written_ago": -60},
+            OwnMessage(
+                "id", cast("Identity", "5491145550001@c.us"), TOLD_AT + timedelta(minutes=1)
+            ),
+        ),
+    ],
+)
+async def test_a_script_says_all_that_a_channel_may_tell_of_a_message(
+    tmp_path: Path, event: dict[str, object], signal: Signal
+) -> None:
+    """Kind, origin, time of writing, quotation, names in any form, and what no port should take."""
+    clock = FakeClock()
+    events = [{"at": 1, "do": "write", "wire_id": "id", "times": 3, **event}]
+    async with open_test_transport(tmp_path, clock, {"line": events}) as line:
+        await line.connect_until_ready()
+        assert line.signals_of(type(signal)) == [signal] * 3
+
+
+@pytest.mark.parametrize(
+    ("order", "kinds"),
+    [
+        ("in_order", ["delivered", "read"]),
+        ("reversed", ["read", "delivered"]),
+        ("early", ["delivered", "read"]),
+    ],
+)
+async def test_receipts_come_in_the_order_of_the_script(
+    tmp_path: Path, order: str, kinds: list[str]
+) -> None:
+    """Early ones are there before the acknowledgement."""
+    clock = FakeClock()
+    contacts = {ANA: {"receipts": order, "ack_delay": 5}}
+    async with open_test_transport(tmp_path, clock, {"contacts": contacts}) as line:
+        await line.connect_until_ready()
+        sending = asyncio.create_task(line.transport.send(*line.permits.issue(ANA)))
+        await clock.advance(4)
+        assert len(line.signals_of(Receipt)) == (2 if order == "early" else 0)
+        await clock.advance(1)
+        assert isinstance(await sending, Acknowledged)
+        await clock.advance(60)
+        assert [str(each.kind) for each in line.signals_of(Receipt)] == kinds
 
 
 async def test_a_contact_may_never_get_it_or_fail_late(tmp_path: Path) -> None:

@@ -93,6 +93,44 @@ async def test_delivered_read_and_reply_follow(tmp_path: Path) -> None:
     assert reply.text == "BAJA"
 
 
+async def test_a_refusal_says_all_that_a_platform_says(tmp_path: Path) -> None:
+    """Its word, number and sentence, and how long to wait."""
+    clock = FakeClock()
+    behaviour = {
+        "refuse": "pair_limit",
+        "retryable": True,
+        "refusal_code": 131056,
+        "refusal_detail": "pair rate limit hit",
+        "retry_after": 90,
+    }
+    async with open_test_transport(tmp_path, clock, {"contacts": {ANA: behaviour}}) as line:
+        await line.connect_until_ready()
+        assert await line.send(ANA) == Refused(
+            "pair_limit",
+            "The platform refused the message with pair_limit.",
+            retryable=True,
+            code=131056,
+            detail="pair rate limit hit",
+            retry_after=timedelta(seconds=90),
+        )
+
+
+async def test_a_reply_may_be_a_voice_message_of_a_program_that_quotes_ours(
+    tmp_path: Path,
+) -> None:
+    """Whatever a real one may be."""
+    clock = FakeClock()
+    reply = {"text": "", "kind": "voice", "automatic": True, "quotes": True}
+    async with open_test_transport(tmp_path, clock, {"contacts": {ANA: {"reply": reply}}}) as line:
+        await line.connect_until_ready()
+        sent = await line.send(ANA)
+        await clock.advance(20)
+        (inbound,) = line.signals_of(InboundMessage)
+        assert isinstance(sent, Acknowledged)
+        assert (inbound.kind, inbound.automatic) == ("voice", True)
+        assert inbound.quoted_id == sent.wire_id
+
+
 async def test_a_reply_may_hide_the_number(tmp_path: Path) -> None:
     """Then the hidden id alone says who it is."""
     clock = FakeClock()
