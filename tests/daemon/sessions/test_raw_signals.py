@@ -8,7 +8,7 @@ from daemon.api.signals import InboundMessage, Origin, OwnMessage
 from tests.helpers.services.sessions import open_session_services
 from tests.helpers.transport import write_script
 
-WRITTEN = [
+WRITTEN: list[dict[str, object]] = [
     {"address": "5491151000007@s.whatsapp.net"},
     {"address": "5491151000008:12@c.us"},
     {"address": "5491151000011"},
