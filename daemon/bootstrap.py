@@ -41,7 +41,6 @@ from daemon.rulesets.watcher import RulesetWatcher
 from daemon.services import Foundation, Services
 from daemon.sessions import Sessions
 from daemon.sessions.registry import load_usable_channels
-from daemon.sessions.signal_check import RejectedSignal
 from daemon.settings import ClockSettings, Settings
 from statemachines.vocabulary import BuiltinChannel
 from storage import triggers
@@ -197,14 +196,10 @@ def _build_sessions(
         on_receipt=handlers.receipts.handle_receipt,
         on_own=handlers.own_messages.handle_own_message,
         on_alias=handlers.aliases.handle_alias,
-        on_rejected=leave_in_log,
+        on_rejected=handlers.quarantine.handle_rejected,
         channel_options={BuiltinChannel.SIMULATED: msgspec.to_builtins(base.settings.simulated)},
         stagger_seconds=base.settings.daemon.restore_stagger_seconds,
     )
-
-
-async def leave_in_log(_session: str, _rejected: RejectedSignal) -> None:
-    """Leave a rejected signal to the log line that its session wrote of it."""
 
 
 def _build_ruleset_service(base: Foundation) -> RulesetService:

@@ -123,6 +123,33 @@ class InboundReceived(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class SignalQuarantined(DomainEvent):
+    """Something that a channel reported could not be stored (subject: the id in quarantine).
+
+    ``request`` is what the words that could be kept ask; ``contact`` is None where the sender is
+    not known.
+    """
+
+    event_type: ClassVar[str] = "signal.quarantined"
+    session: str
+    signal: str
+    reason_code: str
+    sentence: str
+    request: str
+    contact: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSettled(DomainEvent):
+    """A person looked at a quarantined signal (subject: the id in quarantine)."""
+
+    event_type: ClassVar[str] = "signal.settled"
+    session: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContactSuppressed(DomainEvent):
     """A contact is not to be written to again (subject: the contact id)."""
 

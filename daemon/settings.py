@@ -120,6 +120,8 @@ class RetentionSettings(SettingsSection, frozen=True):
     never_contacted: Annotated[int, msgspec.Meta(ge=1)] = 90
     decision_facts: Annotated[int, msgspec.Meta(ge=1)] = 180
     strangers: Annotated[int, msgspec.Meta(ge=1)] = 30
+    quarantine: Annotated[int, msgspec.Meta(ge=1)] = 30
+    """What a channel reported and could not be stored."""
     uploads: Annotated[int, msgspec.Meta(ge=1)] = 7
 
 

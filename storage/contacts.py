@@ -21,6 +21,7 @@ _CONTACT_TABLES: Final = (
     "inbound",
     "messages",
     "prospect_reviews",
+    "quarantined_signals",
     "receipts",
     "suppressions",
 )
@@ -151,9 +152,13 @@ def request_contact_review(tx: Tx, contact: str, reason: str, at: datetime) -> N
     bump_contact_revision(tx, contact)
 
 
-def end_contact_review(tx: Tx, contact: str) -> None:
-    """Note that a person looked: nothing is held for it any more."""
-    tx.execute("UPDATE contacts SET review_reason = NULL WHERE id = ?", (contact,))
+def end_contact_review(tx: Tx, contact: str, *, reason: str | None = None) -> None:
+    """Note that a person looked: nothing is held any more, or nothing for this ``reason``."""
+    tx.execute(
+        "UPDATE contacts SET review_reason = NULL"
+        " WHERE id = :contact AND (:reason IS NULL OR review_reason = :reason)",
+        {"contact": contact, "reason": reason},
+    )
     bump_contact_revision(tx, contact)
 
 

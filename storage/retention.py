@@ -65,12 +65,22 @@ def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
             " (SELECT id FROM prospects WHERE contact = ?)",
             (contact,),
         )
-        tx.execute("UPDATE suppressions SET contact = NULL WHERE contact = ?", (contact,))
+        for table in ("suppressions", "quarantined_signals"):
+            tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
         for table in ("prospects", "prospect_reviews", "evidence", "aliases"):
             tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))
         tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
         tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))
     return len(contacts)
+
+
+def delete_quarantined_signals(tx: Tx, before: datetime, limit: int) -> int:
+    """Remove signals that could not be stored, settled or not; return how many."""
+    return tx.execute(
+        "DELETE FROM quarantined_signals WHERE id IN"
+        " (SELECT id FROM quarantined_signals WHERE received_at < ? LIMIT ?)",
+        (format_timestamp(before), limit),
+    ).rowcount
 
 
 def pseudonymise_decisions(tx: Tx, before: datetime, limit: int) -> int:

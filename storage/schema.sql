@@ -264,6 +264,25 @@ CREATE TABLE inbound (
     UNIQUE (session, contact, wire_id)   -- ids are made by the senders' phones
 ) STRICT;
 CREATE INDEX inbound_by_contact ON inbound (contact, at);
+CREATE TABLE quarantined_signals (
+    id TEXT PRIMARY KEY,
+    session TEXT NOT NULL REFERENCES sessions (name),
+    channel TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    signal TEXT NOT NULL,                -- which kind of signal, by its class
+    reason_code TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    kept TEXT NOT NULL,                  -- what could be kept of its fields, as JSON
+    request TEXT NOT NULL,               -- what the kept words ask
+    contact TEXT REFERENCES contacts (id), -- null: the sender is not known, or it has none
+    fingerprint TEXT NOT NULL,           -- the same again is one row
+    settled_at TEXT,
+    settled_by TEXT,
+    settled_reason TEXT,
+    UNIQUE (session, fingerprint)
+) STRICT;
+CREATE INDEX quarantined_signals_unsettled ON quarantined_signals (contact)
+WHERE settled_at IS NULL;
 CREATE TABLE receipts (
     session TEXT NOT NULL,
     wire_id TEXT NOT NULL,

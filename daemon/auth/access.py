@@ -173,6 +173,8 @@ TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "message.changed": Scope.MESSAGES_READ,
         "gate.faulted": Scope.MESSAGES_READ,
         "inbound.received": Scope.MESSAGES_READ,
+        "signal.quarantined": Scope.MESSAGES_READ,
+        "signal.settled": Scope.MESSAGES_READ,
         "contact.suppressed": Scope.PROSPECTS_READ,
         "contact.reopened": Scope.PROSPECTS_READ,
         "prospect.changed": Scope.PROSPECTS_READ,

@@ -31,6 +31,7 @@ class Retention:
             ("strangers", retention.delete_stranger_inbound, settings.strangers),
             ("never_contacted", retention.erase_uncontacted_prospects, settings.never_contacted),
             ("bodies", retention.blank_bodies, settings.bodies),
+            ("quarantine", retention.delete_quarantined_signals, settings.quarantine),
             ("decisions", retention.pseudonymise_decisions, settings.decision_facts),
         )
         self._events = timedelta(days=settings.events)

@@ -28,7 +28,6 @@ class OwnMessageHandler:
 
     def __init__(
         self,
-        *,
         database: Database,
         aliases: Aliases,
         scoring: Scoring,

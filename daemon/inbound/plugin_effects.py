@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 
 import structlog
@@ -56,7 +57,17 @@ def _find_fault(effects: object) -> str:
                 validate_text(each.text)
     except BadRequest as error:
         return f"a reply that can't be sent. {error}"
-    return ""
+    return "" if all(map(_is_storable, effects)) else "words that can't be stored."
+
+
+def _is_storable(effect: InboundEffect) -> bool:
+    """Tell whether the words of an effect fit into a column: half an emoji does not."""
+    try:
+        for each in fields(effect):
+            str(getattr(effect, each.name)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def commit_effects(

@@ -36,7 +36,6 @@ class ReceiptHandler:
 
     def __init__(
         self,
-        *,
         database: Database,
         aliases: Aliases,
         scoring: Scoring,

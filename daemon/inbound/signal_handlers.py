@@ -13,6 +13,7 @@ from daemon.inbound.alias_handler import AliasHandler
 from daemon.inbound.contact_requests import ContactRequestReader
 from daemon.inbound.handler import InboundHandler
 from daemon.inbound.own_messages import OwnMessageHandler
+from daemon.inbound.quarantine import SignalQuarantine
 from daemon.inbound.receipts import ReceiptHandler
 from daemon.plugin_manager import Plugins
 from daemon.settings import Settings
@@ -27,6 +28,7 @@ class SignalHandlers:
     own_messages: OwnMessageHandler
     receipts: ReceiptHandler
     aliases: AliasHandler
+    quarantine: SignalQuarantine
 
 
 def build_signal_handlers(
@@ -54,11 +56,15 @@ def build_signal_handlers(
             settings=settings,
             wake=wake,
         ),
-        own_messages=OwnMessageHandler(
-            database=database, aliases=aliases, scoring=scoring, clock=clock, wake=wake
-        ),
-        receipts=ReceiptHandler(
-            database=database, aliases=aliases, scoring=scoring, clock=clock, wake=wake
-        ),
+        own_messages=OwnMessageHandler(database, aliases, scoring, clock, wake),
+        receipts=ReceiptHandler(database, aliases, scoring, clock, wake),
         aliases=AliasHandler(database, aliases, suppression, scoring, clock),
+        quarantine=SignalQuarantine(
+            database=database,
+            aliases=aliases,
+            suppression=suppression,
+            request_reader=request_reader,
+            clock=clock,
+            wake=wake,
+        ),
     )

@@ -342,7 +342,10 @@ async def conversation_of_lid(desk: InboundServices) -> list[inbound.InboundReco
     return await desk.people.database.read(lambda r: inbound.list_contact_inbound(r, contact))
 
 
-@pytest.mark.parametrize("answer", [ValueError("boom"), "allow", [AddNote("x"), "allow"], True])
+@pytest.mark.parametrize(
+    "answer",
+    [ValueError("boom"), "allow", [AddNote("x"), "allow"], True, [AddNote("half \ud83d")]],
+)
 async def test_a_bad_plugin_loses_its_own_effects_only(tmp_path: Path, answer: object) -> None:
     """It raises, or returns what is no effect: the inbound and the others' effects are stored."""
     async with open_contact_services(tmp_path) as people:

@@ -22,11 +22,13 @@ from daemon.api.signals import (
     Signal,
 )
 from daemon.api.text import hash_folded_text
+from daemon.api.transport import Channel
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.gate.scoring import Scoring
 from daemon.inbound import SignalHandlers, build_signal_handlers, contact_requests
 from daemon.plugin_manager import Plugins
+from daemon.sessions.signal_check import SignalChecker
 from daemon.settings import RulesSettings, SendingSettings, Settings
 from statemachines.message import MessageState
 from statemachines.vocabulary import MessageKind
@@ -153,18 +155,19 @@ class InboundServices:
         await self.handlers.inbound.handle_inbound("main", signal)
 
     async def receive_case(self, name: str) -> None:
-        """Let a session report what a file of tests/data/signals says, line by line."""
+        """Let a channel report what a file of tests/data/signals says, line by line."""
         for signal in build_signals(read_signal_cases(name), self.people.clock.now()):
             await self.receive(signal)
 
     async def receive(self, signal: Signal) -> None:
-        """Let a session report a message of a contact, or one of ours."""
-        if isinstance(signal, InboundMessage):
-            await self.handlers.inbound.handle_inbound("main", signal)
-        elif isinstance(signal, OwnMessage):
-            await self.handlers.own_messages.handle_own_message("main", signal)
-        else:
-            raise TypeError(type(signal))
+        """Let a channel report a message, checked at the port as a session does."""
+        checked = SignalChecker("main", Channel("simulated", "", open=None)).check(signal)
+        if checked.rejected is not None:
+            await self.handlers.quarantine.handle_rejected("main", checked.rejected)
+        if isinstance(checked.signal, InboundMessage):
+            await self.handlers.inbound.handle_inbound("main", checked.signal)
+        elif isinstance(checked.signal, OwnMessage):
+            await self.handlers.own_messages.handle_own_message("main", checked.signal)
 
     async def receive_receipt(
         self,

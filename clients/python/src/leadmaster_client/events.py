@@ -226,6 +226,27 @@ class SessionQrShown(Event):
     seconds_left: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalQuarantined(Event):
+    """Something that a channel reported could not be stored (subject: the id in quarantine)."""
+
+    session: str
+    signal: str
+    reason_code: str
+    sentence: str
+    request: str
+    contact: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSettled(Event):
+    """A person looked at a quarantined signal (subject: the id in quarantine)."""
+
+    session: str
+    who: str
+    reason: str
+
+
 BY_TYPE: dict[str, type[Event]] = {
     "contact.reopened": ContactReopened,
     "contact.suppressed": ContactSuppressed,
@@ -243,6 +264,8 @@ BY_TYPE: dict[str, type[Event]] = {
     "session.changed": SessionChanged,
     "session.deleted": SessionDeleted,
     "session.qr_shown": SessionQrShown,
+    "signal.quarantined": SignalQuarantined,
+    "signal.settled": SignalSettled,
 }
 """Each class by the word that stands in a frame's `type`."""
 # [[[end]]]
