@@ -64,6 +64,7 @@ class SessionChanged(DomainEvent):
     user_action: str
     since: datetime
     deadline: datetime | None
+    pairing: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ CREATE TABLE sessions (
     connection TEXT NOT NULL DEFAULT 'stopped',
     phone_state TEXT NOT NULL DEFAULT 'unlinked',
     sending TEXT NOT NULL DEFAULT 'all',
+    pairing TEXT NOT NULL DEFAULT 'none', -- how far the latest attempt to link by a code came
     reason_code TEXT NOT NULL DEFAULT '',
     since TEXT NOT NULL,
     due_at TEXT,                         -- when the connection's deadline moves it on

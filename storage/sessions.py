@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlite3 import Row
 from typing import Any
 
+from statemachines.qr import QrState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
@@ -19,7 +20,8 @@ class SessionRecord:
     """A session as stored. ``due_at`` is when the connection's deadline moves it on.
 
     ``reason_code`` is that of the last change of any region; ``since`` is when the connection
-    entered its state; ``attempts`` counts reconnects without a minute of stable uptime.
+    entered its state; ``attempts`` counts reconnects without a minute of stable uptime;
+    ``pairing`` is how far the latest attempt to link a phone by a code came.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SessionRecord:
     sending_until: datetime | None = None
     banned_until: datetime | None = None
     attempts: int = 0
+    pairing: QrState = QrState.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +168,5 @@ def _session_from_row(row: Row) -> SessionRecord:
     values["connection"] = ConnectionState(values["connection"])
     values["phone_state"] = PhoneState(values["phone_state"])
     values["sending"] = SendingState(values["sending"])
+    values["pairing"] = QrState(values["pairing"])
     return SessionRecord(**values)

@@ -184,7 +184,7 @@ SECTIONS = (
         "QR",
         f"One attempt to link a phone: {qr.MAX_CODES} codes, "
         f"the first for {qr.FIRST_CODE_SECONDS} s, "
-        f"each of the others for {qr.NEXT_CODE_SECONDS} s.",
+        f"each of the others for {qr.NEXT_CODE_SECONDS} s. A session tells it as `pairing`.",
         qr.QrMachine,
         render_state_table,
     ),

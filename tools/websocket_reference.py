@@ -17,7 +17,7 @@ from daemon.sessions import SessionView
 from storage.halts import HaltRecord
 from tools.reference_tables import read_attribute_notes, render_table
 
-_STATE_ENUMS = re.compile(r"\b(ConnectionState|PhoneState|SendingState)\b")
+_STATE_ENUMS = re.compile(r"\b(ConnectionState|PhoneState|QrState|SendingState)\b")
 """Enums of the daemon's, which a client reads as the words that they are."""
 
 

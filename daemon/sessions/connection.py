@@ -36,9 +36,6 @@ from daemon.sessions.answer_check import (
 )
 from daemon.sessions.signal_check import CheckedSignal, SignalChecker
 from daemon.sessions.signal_mapping import ConnectionNotOpened, ConnectionOpened
-from statemachines.machine import IllegalTransition, StateModel, fire_event
-from statemachines.qr import QrEvent, QrMachine, QrState
-from statemachines.session import ConnectionEvent
 
 log = structlog.get_logger("sessions")
 
@@ -64,22 +61,13 @@ async def store_with_retries(
     await store()
 
 
-QR_CONNECTION_EVENTS = {event.value for event in QrEvent} - {QrEvent.CANCELLED.value}
-
-
-class PairingAttempt:
-    """One attempt to link a phone: its QR codes and their state. A code is stored nowhere else."""
+class QrCodeDisplay:
+    """The QR code that is on show. A code is a secret, and stored nowhere else."""
 
     def __init__(self) -> None:
-        self._machine = QrMachine(model=StateModel(QrState.NONE))
         self._shown: SessionQrShown | None = None
 
-    @property
-    def state(self) -> QrState:
-        """Return where this attempt stands."""
-        return self._machine.model.state
-
-    def show_qr(self, session: str, issued: QrIssued, now: datetime) -> SessionQrShown:
+    def show(self, session: str, issued: QrIssued, now: datetime) -> SessionQrShown:
         """Show a code; it carries the moment at which it ends."""
         self._shown = SessionQrShown(
             subject=session,
@@ -91,7 +79,11 @@ class PairingAttempt:
         )
         return self._shown
 
-    def get_current_qr(self, now: datetime) -> SessionQrShown | None:
+    def hide(self) -> None:
+        """Show none any more: it was scanned, or the attempt is over."""
+        self._shown = None
+
+    def get_current(self, now: datetime) -> SessionQrShown | None:
         """Return the code that can be scanned now, or None."""
         return self._shown if self._shown and now < self._shown.expires_at else None
 
@@ -100,24 +92,6 @@ class PairingAttempt:
         if self._shown and self._shown.at > now:
             at, expires_at = self._shown.at - by, self._shown.expires_at - by
             self._shown = replace(self._shown, at=at, expires_at=expires_at)
-
-    def apply_connection_event(self, event: ConnectionEvent) -> None:
-        """Follow an event of the connection; anything but a new code ends the one that is shown."""
-        if event is not ConnectionEvent.QR_ISSUED:
-            self._shown = None
-        if event.value in QR_CONNECTION_EVENTS:
-            self._fire_event(QrEvent(event.value))
-
-    def cancel(self) -> None:
-        """End the attempt, unless it has ended."""
-        self._shown = None
-        self._fire_event(QrEvent.CANCELLED)
-
-    def _fire_event(self, event: QrEvent) -> None:
-        try:
-            fire_event(self._machine, event)
-        except IllegalTransition:
-            return  # an attempt that is over stays as it ended
 
 
 T = TypeVar("T")

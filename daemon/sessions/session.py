@@ -38,7 +38,7 @@ from daemon.bus import EventBus
 from daemon.events import SessionQrShown
 from daemon.sessions.connection import (
     NOT_CONNECTED,
-    PairingAttempt,
+    QrCodeDisplay,
     SessionConnection,
     store_with_retries,
 )
@@ -53,12 +53,11 @@ from daemon.sessions.signal_mapping import (
     map_signal,
 )
 from daemon.sessions.timers import ClockTimer, SessionTimer, SessionTimers
-from daemon.sessions.transitions import SessionTransitions
+from daemon.sessions.transitions import STATES_WITHOUT_CONNECTION, SessionTransitions
 from daemon.subprocesses import launch_worker
 from statemachines.machine import IllegalTransition
 from statemachines.session import (
     CAN_SEND_STATES,
-    NEEDS_PERSON_STATES,
     ConnectionEvent,
     ConnectionState,
     PhoneState,
@@ -93,7 +92,6 @@ class SessionDependencies:
 
 log = structlog.get_logger("sessions")
 
-STATES_WITHOUT_CONNECTION = NEEDS_PERSON_STATES | {ConnectionState.STOPPED, ConnectionState.BACKOFF}
 PHONE_SEEN_INTERVAL = timedelta(hours=1)
 """A phone that is online all day is not written down more often."""
 
@@ -108,7 +106,7 @@ class Session:
         self.connection: SessionConnection | None = None
         self._name = record.name
         self._transitions: SessionTransitions | None = None
-        self._pairing = PairingAttempt()
+        self._qr_display = QrCodeDisplay()
         self._mailbox = Mailbox(record.name, self._schedule_or_rest)
         self._timer = ClockTimer(
             dependencies.clock, partial(self._mailbox.post, self._run_due_timers)
@@ -140,7 +138,7 @@ class Session:
 
     def qr(self) -> SessionQrShown | None:
         """Return the code that can be scanned now, or None."""
-        return self._pairing.get_current_qr(self.dependencies.clock.now())
+        return self._qr_display.get_current(self.dependencies.clock.now())
 
     def can_send(self, *, new_chat: bool) -> bool:
         """Return whether a message may go to the wire now."""
@@ -237,11 +235,8 @@ class Session:
         state = after.connection
         if state is before:
             return
-        if (
-            before in {ConnectionState.AWAITING_SCAN, ConnectionState.PAIRING}
-            and state in STATES_WITHOUT_CONNECTION
-        ):
-            self._pairing.cancel()
+        if state is not ConnectionState.AWAITING_SCAN:
+            self._qr_display.hide()
         if state in STATES_WITHOUT_CONNECTION:
             await self._disconnect(orderly=state is ConnectionState.STOPPED)
         elif state is ConnectionState.STARTING:
@@ -252,7 +247,6 @@ class Session:
             self.dependencies.on_ready(self._name)
 
     async def _connect(self) -> None:
-        self._pairing = PairingAttempt()
         if self.channel.open is not None:
             self.connection = SessionConnection(
                 self.channel, self.context(), on_signal=self._on_signal, on_fault=self._on_fault
@@ -347,11 +341,10 @@ class Session:
         after = self.transitions.apply_trigger(trigger, now)
         if isinstance(signal, Paired):
             after = self.transitions.link_phone(after, signal.phone, now)
-        self._pairing.apply_connection_event(trigger.event)
         sentence = signal.sentence if isinstance(signal, ConnectionNotOpened) else ""
         await self.commit(after, sentence=sentence)
         if isinstance(signal, QrIssued) and after.connection is ConnectionState.AWAITING_SCAN:
-            self.dependencies.bus.publish(self._pairing.show_qr(self._name, signal, now))
+            self.dependencies.bus.publish(self._qr_display.show(self._name, signal, now))
 
     async def _apply_phone_seen(self, signal: PhoneSeen) -> None:
         known = self.record.phone_seen_at
@@ -378,7 +371,7 @@ class Session:
         now = self.now()
         if self._last_signal_at > now:
             self._last_signal_at -= by
-        self._pairing.move_back(by, now)
+        self._qr_display.move_back(by, now)
         self._timers.move_back(self.record, by, now)
         self.repository.move_back(now)
         after = self.transitions.move_back(by, now=now, seen=seen)
@@ -412,6 +405,4 @@ class Session:
         if after is None:
             await self.repository.save(self.record, self.now())
             return
-        if after.connection is ConnectionState.QR_EXPIRED:
-            self._pairing.apply_connection_event(ConnectionEvent.QR_EXHAUSTED)
         await self.commit(after)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from daemon.events import SessionChanged
+from statemachines.qr import QrState
 from statemachines.session import (
     CAN_SEND_STATES,
     PHONE_UNLINKED_AFTER_DAYS,
@@ -179,6 +180,7 @@ def build_session_changed(
         user_action=words.action,
         since=record.since,
         deadline=record.due_at,
+        pairing=record.pairing,
     )
 
 
@@ -219,7 +221,10 @@ def _format_date(at: datetime, record: SessionRecord) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """One session now. Moments are aware UTC; ``status`` is the word that clients of WAHA know."""
+    """One session now. Moments are aware UTC; ``status`` is the word that clients of WAHA know.
+
+    ``pairing`` is how far the latest attempt to link a phone by a code came.
+    """
 
     name: str
     channel: str
@@ -239,6 +244,7 @@ class SessionView:
     banned_until: datetime | None
     phone_seen_at: datetime | None
     attempts: int
+    pairing: QrState
 
     @property
     def ready(self) -> bool:
@@ -268,4 +274,5 @@ def build_session_view(record: SessionRecord) -> SessionView:
         banned_until=record.banned_until,
         phone_seen_at=record.phone_seen_at,
         attempts=record.attempts,
+        pairing=record.pairing,
     )

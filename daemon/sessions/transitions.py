@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from random import Random
 
 from daemon.sessions.signal_mapping import DEADLINE_REASONS, ConnectionTrigger
-from statemachines.machine import fire_event, restore_machine
+from statemachines.machine import IllegalTransition, fire_event, restore_machine
+from statemachines.qr import QrEvent, QrMachine, QrState
 from statemachines.session import (
     CONNECTION_DEADLINES,
     MUST_ACKNOWLEDGE_STATES,
+    NEEDS_PERSON_STATES,
     STREAM_ERROR_DEADLINE,
     ConnectionEvent,
     ConnectionMachine,
@@ -56,6 +58,9 @@ COMMAND_EVENTS = frozenset(
         ConnectionEvent.ACKNOWLEDGE,
     }
 )
+STATES_WITHOUT_CONNECTION = NEEDS_PERSON_STATES | {ConnectionState.STOPPED, ConnectionState.BACKOFF}
+_PAIRING_STATES = frozenset({ConnectionState.AWAITING_SCAN, ConnectionState.PAIRING})
+_PAIRING_EVENTS = {event.value for event in QrEvent} - {QrEvent.CANCELLED.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,12 @@ class SessionTransitions:
             return replace(before, due_at=max(before.due_at or at, at))
         state = fire_event(self._machines.connection, ConnectionEvent.WORKER_DIED)
         return replace(
-            before, connection=state, reason_code="daemon_restarted", since=now, due_at=at
+            before,
+            connection=state,
+            pairing=self._follow_pairing(ConnectionEvent.WORKER_DIED, state),
+            reason_code="daemon_restarted",
+            since=now,
+            due_at=at,
         )
 
     def apply_deadline(self, now: datetime) -> SessionRecord:
@@ -219,6 +229,7 @@ class SessionTransitions:
     ) -> SessionRecord:
         """Carry an event of the connection over to the other regions."""
         event = trigger.event
+        after = replace(after, pairing=self._follow_pairing(event, after.connection))
         if event is ConnectionEvent.BANNED:
             after = replace(after, banned_until=after.due_at)
         if event in {ConnectionEvent.BANNED, ConnectionEvent.BLOCKED_BY_PLATFORM}:
@@ -232,6 +243,17 @@ class SessionTransitions:
             until = now + REPLY_ONLY_AFTER_BAN
             after = replace(after, sending=sending, sending_until=until, banned_until=None)
         return after
+
+    def _follow_pairing(self, event: ConnectionEvent, state: ConnectionState) -> QrState:
+        """Return how far the attempt to link a phone came; a new start makes it none."""
+        before, pairing = self.record.connection, self.record.pairing
+        if event.value in _PAIRING_EVENTS:
+            return _fire_pairing_event(pairing, QrEvent(event.value))
+        if before in _PAIRING_STATES and state in STATES_WITHOUT_CONNECTION:
+            return _fire_pairing_event(pairing, QrEvent.CANCELLED)
+        if state is ConnectionState.STARTING and before is not ConnectionState.PAIRING:
+            return QrState.NONE
+        return pairing
 
     # Phone.
 
@@ -280,3 +302,11 @@ class SessionTransitions:
         """Return the record with new chats open again."""
         state = fire_event(self._machines.sending, SendingEvent.RESTRICTION_ENDED)
         return replace(self.record, sending=state, sending_until=None, reason_code=reason_code)
+
+
+def _fire_pairing_event(state: QrState, event: QrEvent) -> QrState:
+    """Return the state after an event; what is over stays, until a code begins another attempt."""
+    try:
+        return fire_event(restore_machine(QrMachine, state), event)
+    except IllegalTransition:
+        return QrState.ISSUED if event is QrEvent.QR_ISSUED else state

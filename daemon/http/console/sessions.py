@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from daemon.outbox.pacing import Pacing, get_budget_key
 from daemon.services import Services
 from daemon.sessions.status import SessionView
 from statemachines.message import CANCELLABLE_STATES, MessageState
+from statemachines.qr import QrState
 from statemachines.session import ConnectionState, SendingState
 from storage import console_queries, evaluation_context, sessions
 from storage.tx import Reader
@@ -97,9 +99,13 @@ routes = web.RouteTableDef()
 
 SESSION_ACTIONS = frozenset({"stop", "restart", "logout", "delete"})
 """Actions that a dialog asks about first."""
-LINKING_STATES = frozenset(
-    {ConnectionState.PAIRING, ConnectionState.CONNECTING, ConnectionState.SYNCING}
-)
+PAIRING_SHOWN_IN: Mapping[QrState, Collection[ConnectionState]] = {
+    QrState.SCANNED: {ConnectionState.PAIRING, ConnectionState.STARTING},
+    QrState.PAIRED: {ConnectionState.CONNECTING, ConnectionState.SYNCING},
+    QrState.EXPIRED: {ConnectionState.QR_EXPIRED},
+    QrState.CANCELLED: {ConnectionState.STOPPED},
+}
+"""Where the card says how far linking came: not any more once the session does something else."""
 _MAX_TIMELINE_ENTRIES = 60
 BAN_LOOKBACK = timedelta(hours=72)
 """The period before a ban of which the page shows the activity."""
@@ -107,12 +113,15 @@ BAN_LOOKBACK = timedelta(hours=72)
 
 @dataclass(frozen=True, slots=True)
 class SessionCard:
-    """One session as its card shows it; `pairing_code` is None for those who may not pair."""
+    """One session as its card shows it; `pairing_code` is None for those who may not pair.
+
+    `pairing` is how far linking came, where that is what a person looks for, and empty elsewhere.
+    """
 
     view: SessionView
     budget: NewChatBudget
     pairing_code: PairingCode | None
-    is_linking: bool
+    pairing: str
 
 
 async def build_session_card(request: web.Request, view: SessionView) -> SessionCard:
@@ -124,8 +133,8 @@ async def build_session_card(request: web.Request, view: SessionView) -> Session
     qr_code = services.sessions.qr(view.name) if page.may(Scope.SESSIONS_PAIR) else None
     rate = services.settings.clock.effective_rate
     code = build_pairing_code(qr_code, page.now, rate) if qr_code else None
-    never_seen = view.phone_seen_at is None
-    return SessionCard(view, budget, code, is_linking=view.state in LINKING_STATES and never_seen)
+    shown = view.state in PAIRING_SHOWN_IN.get(view.pairing, ())
+    return SessionCard(view, budget, code, view.pairing if shown else "")
 
 
 @routes.get("/sessions")

@@ -19,6 +19,7 @@ from daemon.http.health import get_services
 from daemon.http.openapi import NDJSON, operation
 from daemon.http.streaming import no_time_limit, open_subscription, send_ndjson
 from daemon.services import Services
+from statemachines.qr import QrState
 
 routes = web.RouteTableDef()
 
@@ -34,13 +35,14 @@ class QrCodeQuery(RequestQuery, frozen=True, rename={"form": "as"}):
 
 
 class QrCode(ResponseBody, frozen=True):
-    """A pairing code on show, and for how long still."""
+    """A pairing code on show, for how long still, and how far the attempt came."""
 
     code: str
     index: int
     maximum: int
     expires_at: datetime
     seconds_left: float
+    pairing: QrState
 
 
 @routes.get("/v1/sessions/{name}/qr")
@@ -57,11 +59,11 @@ async def get_qr_code(request: web.Request) -> web.Response:
         get_services(request),
         read_query(request, QrCodeQuery),
     )
-    services.sessions.view(name)
+    view = services.sessions.view(name)
     shown = services.sessions.qr(name)
     if shown is None:
         raise NotFound(
-            f"The session {name} shows no code just now.",
+            f"The session {name} shows no code just now; its pairing is: {view.pairing}.",
             hint=f"Start it with: leadmaster sessions start {name}",
         )
     response = (
@@ -107,7 +109,9 @@ async def _iterate_pairing(
 
 def _build_qr_code(shown: SessionQrShown, services: Services) -> QrCode:
     left = (shown.expires_at - services.clock.now()).total_seconds()
-    return msgspec.convert({**shown.data, "seconds_left": max(0.0, round(left, 1))}, QrCode)
+    pairing = services.sessions.view(shown.subject).pairing
+    more = {"seconds_left": max(0.0, round(left, 1)), "pairing": pairing}
+    return msgspec.convert({**shown.data, **more}, QrCode)
 
 
 def _draw_qr_code(shown: SessionQrShown) -> segno.QRCode:

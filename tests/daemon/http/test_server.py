@@ -276,14 +276,17 @@ async def test_a_session_from_made_to_deleted(api: HttpClient) -> None:
     """Create, start, see the code, stop, acknowledge nothing, log out, delete."""
     made = await api.post("/v1/sessions", name="ventas", channel="simulated")
     assert (made.status, made.document["state"]) == (201, "stopped")
-    assert (await api.get("/v1/sessions/ventas/qr")).status == 404
+    none = await api.get("/v1/sessions/ventas/qr")
+    assert (none.status, "its pairing is: none" in none.document["detail"]) == (404, True)
     await api.post("/v1/sessions/ventas/start")
     pairing = "/v1/sessions/ventas/pairing"
     await read_lines_until(api, pairing, lambda line: line["type"] == "session.qr_shown")
     shown = await api.get("/v1/sessions/ventas/qr")
     assert shown.document.keys() >= {"code", "index", "maximum", "expires_at", "seconds_left"}
+    assert shown.document["pairing"] == "issued"
     assert shown.headers["Cache-Control"] == "no-store"
-    assert (await api.post("/v1/sessions/ventas/stop")).document["state"] == "stopped"
+    stopped = (await api.post("/v1/sessions/ventas/stop")).document
+    assert (stopped["state"], stopped["pairing"]) == ("stopped", "cancelled")
     listed = (await api.get("/v1/sessions")).document["items"]
     assert [session["name"] for session in listed] == ["ventas"]
     assert (await api.call("DELETE", "/v1/sessions/ventas")).document == {"deleted": "ventas"}

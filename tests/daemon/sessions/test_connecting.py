@@ -17,6 +17,7 @@ from daemon.api.signals import (
     Synced,
 )
 from daemon.api.transport import CannotOpen
+from storage.errors import DiskFull
 from tests.helpers.services.sessions import SESSION_NAME, SESSION_PHONE, open_session_services
 
 FIRST = QrIssued("secret-1", 1, 6, 60)
@@ -209,3 +210,71 @@ async def test_the_manual_channel_is_ready_at_once(tmp_path: Path) -> None:
         assert result.reason_code == "not_connected"  # type: ignore[union-attr]
         await services.clock.advance(3600)
         assert services.view.state == "ready"
+
+
+async def test_a_pairing_is_followed_from_the_first_code_to_the_linked_phone(
+    tmp_path: Path,
+) -> None:
+    """Who looks, who listens and the row are told the same: none, issued, refreshed and so on."""
+    async with open_session_services(tmp_path) as services:
+        await services.start_session()
+        seen = [services.view.pairing]
+        second = QrIssued("secret-2", 2, 6, 20)
+        for signal in (FIRST, second, Scanned(), Paired(SESSION_PHONE), Connected(), Synced()):
+            await services.report_signals(signal)
+            seen.append(services.view.pairing)
+            assert (await services.get_row()).pairing == services.view.pairing
+        assert seen == ["none", "issued", "refreshed", "scanned", "paired", "paired", "paired"]
+        told = [event.data["pairing"] for event in services.events]
+        assert list(dict.fromkeys(told)) == list(dict.fromkeys(seen))
+
+
+async def test_a_phone_that_refuses_ends_the_pairing_as_expired(tmp_path: Path) -> None:
+    """As codes do that nobody scanned: whoever wants to link begins again."""
+    async with open_session_services(tmp_path) as services:
+        await services.start_session()
+        await services.report_signals(FIRST, Scanned(), PairingFailed())
+        assert (services.view.state, services.view.pairing) == ("qr_expired", "expired")
+        await services.sessions.restart(SESSION_NAME, "ana")
+        await services.clock.settle()
+        assert (services.view.state, services.view.pairing) == ("starting", "none")
+        await services.report_signals(FIRST)
+        assert services.view.pairing == "issued"
+
+
+async def test_a_stop_cancels_the_pairing(tmp_path: Path) -> None:
+    """The code is gone with it."""
+    async with open_session_services(tmp_path) as services:
+        await services.start_session()
+        await services.report_signals(FIRST)
+        await services.sessions.stop(SESSION_NAME, "ana")
+        assert (services.view.state, services.view.pairing) == ("stopped", "cancelled")
+        assert services.sessions.qr(SESSION_NAME) is None
+
+
+async def test_a_stop_that_can_not_be_stored_cancels_nothing(tmp_path: Path) -> None:
+    """The code is on show still, and can be scanned."""
+    async with open_session_services(tmp_path) as services:
+        await services.start_session()
+        await services.report_signals(FIRST)
+        services.database.refuses = True
+        with pytest.raises(DiskFull):
+            await services.sessions.stop(SESSION_NAME, "ana")
+        services.database.refuses = False
+        assert (services.view.state, services.view.pairing) == ("awaiting_scan", "issued")
+        assert services.sessions.qr(SESSION_NAME) is not None
+
+
+async def test_a_linked_phone_that_connects_again_is_no_pairing(tmp_path: Path) -> None:
+    """A new start makes it none, unless the phone has scanned and is still being linked."""
+    async with open_session_services(tmp_path) as services:
+        await services.start_session()
+        await services.report_signals(FIRST, Scanned())
+        await services.clock.advance(60)
+        assert (services.view.state, services.view.pairing) == ("starting", "scanned")
+        await services.report_signals(FIRST)
+        assert services.view.pairing == "issued"
+        await services.report_signals(Scanned(), Paired(SESSION_PHONE), Connected(), Synced())
+        await services.sessions.restart(SESSION_NAME, "ana")
+        await services.clock.settle()
+        assert services.view.pairing == "none"

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from daemon.api.signals import QrIssued
-from daemon.sessions.connection import PairingAttempt
+from daemon.sessions.connection import QrCodeDisplay
 from daemon.sessions.signal_mapping import (
     BAN_REASONS,
     DEADLINE_REASONS,
@@ -27,7 +27,6 @@ from daemon.sessions.transitions import SessionTransitions
 from statemachines.session import (
     CONNECTION_DEADLINES,
     NEEDS_PERSON_STATES,
-    ConnectionEvent,
     ConnectionState,
     SendingState,
 )
@@ -110,28 +109,13 @@ def test_a_silenced_number_stays_silenced_by_a_milder_notice() -> None:
     assert (after.sending, after.sending_until) == (SendingState.NONE, None)
 
 
-def test_an_attempt_to_link_lives_once() -> None:
-    """none, issued, refreshed, scanned, paired; what is over stays as it ended."""
-    pairing = PairingAttempt()
-    seen = [pairing.state]
-    issued = ConnectionEvent.QR_ISSUED
-    for event in (issued, issued, ConnectionEvent.SCANNED, ConnectionEvent.PAIRED, issued):
-        pairing.apply_connection_event(event)
-        seen.append(pairing.state)
-    pairing.cancel()
-    assert [*seen, pairing.state] == [
-        "none", "issued", "refreshed", "scanned", "paired", "paired", "paired"
-    ]  # fmt: skip
-
-
 def test_a_code_is_on_show_until_it_ends_or_is_scanned() -> None:
     """Its moment of ending is computed by our clock."""
-    pairing = PairingAttempt()
-    pairing.apply_connection_event(ConnectionEvent.QR_ISSUED)
-    shown = pairing.show_qr("ventas", QrIssued("secret", 1, 6, 60), MIDDAY)
+    display = QrCodeDisplay()
+    shown = display.show("ventas", QrIssued("secret", 1, 6, 60), MIDDAY)
     assert shown.expires_at == MIDDAY + timedelta(seconds=60)
-    assert pairing.get_current_qr(MIDDAY + timedelta(seconds=59)) == shown
-    assert pairing.get_current_qr(MIDDAY + timedelta(seconds=60)) is None
-    pairing.apply_connection_event(ConnectionEvent.SCANNED)
-    assert pairing.get_current_qr(MIDDAY) is None
+    assert display.get_current(MIDDAY + timedelta(seconds=59)) == shown
+    assert display.get_current(MIDDAY + timedelta(seconds=60)) is None
+    display.hide()
+    assert display.get_current(MIDDAY) is None
     assert "secret" not in repr(shown)

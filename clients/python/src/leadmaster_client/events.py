@@ -54,6 +54,7 @@ class SessionState:
     banned_until: datetime | None
     phone_seen_at: datetime | None
     attempts: int
+    pairing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +207,7 @@ class SessionChanged(Event):
     user_action: str
     since: datetime
     deadline: datetime | None
+    pairing: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

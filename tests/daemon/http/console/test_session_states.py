@@ -13,10 +13,11 @@ import pytest
 
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.events import SessionQrShown
-from daemon.http.console.sessions import LINKING_STATES, SESSION_ACTIONS
+from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.sessions.status import UserAction
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
+from statemachines.qr import QrState
 from statemachines.session import ConnectionState, PhoneState, SendingState
 from storage import spends
 from storage.spends import SpendKind
@@ -63,10 +64,21 @@ async def test_a_session_in_every_state_of_its_connection(
         await update_session_record(console, "ventas", **(moved | moments))
         shown = await render(console, *PAGES, *OF_ONE)
         assert f'data-state="{state}"' in shown
-        assert ('class="linking"' in shown) is (state in LINKING_STATES and seen is None)
         assert ("About this ban" in shown) is (state is ConnectionState.BANNED_TEMPORARILY)
         asked.add(console.services.sessions.view("ventas").user_action)
     assert asked == set(UserAction) - {UserAction.OPEN_PHONE}
+
+
+async def test_a_pairing_in_every_state_is_told_while_it_matters(console: ConsoleServer) -> None:
+    """Scanned and linking, expired, cancelled: where the session does something else, no word."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    for state, pairing in itertools.product(ConnectionState, QrState):
+        await update_session_record(console, "ventas", connection=state, pairing=pairing)
+        shown = await render(console, *OF_ONE[:2])
+        told = state in PAIRING_SHOWN_IN.get(pairing, ())
+        assert (f'data-pairing="{pairing}"' in shown) is told
+        assert ('class="linking"' in shown) is (told and pairing in {"scanned", "paired"})
+        assert ("expired and no phone was linked" in shown) is (told and pairing == "expired")
 
 
 async def test_a_ready_session_in_every_state_of_phone_and_sending(
