@@ -104,6 +104,7 @@ class MessageChanged(DomainEvent):
     contact: str
     decision: str | None = None
     due_at: datetime | None = None
+    blocked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

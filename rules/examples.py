@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.document import YamlMapping, YamlScalar, YamlSequence
-from rules.facts import FACTS, FactType, find_nearest_fact
+from rules.facts import FACTS, NO_BLOCK, FactType, find_nearest_fact
 from rules.field_reader import FieldReader, read_mappings, read_texts
 from rules.problems import did_you_mean
 from rules.ruleset import RuleExample, RuleFormat
@@ -161,6 +161,7 @@ _BASELINE = {
     "session.channel": "linked",
     "session.state": "ready",
     "session.sending": "all",
+    "session.blocked_by": NO_BLOCK,
     "session.number_age_days": 60,
     "session.new_chats_24h": 0,
     "session.window_open": True,

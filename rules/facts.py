@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from statemachines.vocabulary import BuiltinChannel, MessageKind
+from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Monday is the first, as in `datetime.date.weekday`."""
@@ -211,6 +211,16 @@ _SESSION = (
     ),
 )
 
+NO_BLOCK = "none"
+"""The value of `session.blocked_by` where nothing keeps the message back."""
+
+_SESSION_BLOCK = _enum_fact(
+    "session.blocked_by",
+    " ".join((NO_BLOCK, *BlockedBy)),
+    "Why the session can't send before a person acts, or for long; code defers the message then",
+    only_defers=True,
+)
+
 _SESSION_NUMBERS = tuple(
     Fact(name, FactType.NUMBER, meaning, 0, high=high, unit=unit, only_defers=True)
     for name, high, unit, meaning in (
@@ -282,6 +292,7 @@ FACTS = MappingProxyType(
             *_MESSAGE,
             *_HISTORY,
             *_SESSION,
+            _SESSION_BLOCK,
             Fact(
                 "session.window_open",
                 FactType.BOOL,

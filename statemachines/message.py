@@ -51,6 +51,7 @@ class TransitionActor(StrEnum):
     OPERATOR = "operator"
     WITHDRAWAL = "withdrawal"
     CLOCK = "clock"
+    SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,12 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
     MessageTransition(
         _S.CLEARED, _S.HELD, (TransitionActor.CLAIM,), "judged again: needs a person's approval"
     ),
-    MessageTransition(_S.CLEARED, _S.DEFERRED, (TransitionActor.CLAIM,), "judged again: not now"),
+    MessageTransition(
+        _S.CLEARED,
+        _S.DEFERRED,
+        (TransitionActor.CLAIM, TransitionActor.SESSION),
+        "judged again: not now, or its session can't send any more",
+    ),
     MessageTransition(
         _S.CLEARED, _S.BLOCKED, (TransitionActor.CLAIM,), "judged again: not allowed any more"
     ),
@@ -107,8 +113,8 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
     MessageTransition(
         _S.DEFERRED,
         _S.QUEUED,
-        (TransitionActor.CLOCK, TransitionActor.OPERATOR),
-        "its time has come, or the rules changed",
+        (TransitionActor.CLOCK, TransitionActor.OPERATOR, TransitionActor.SESSION),
+        "its time has come, or the rules or its session changed",
     ),
     MessageTransition(_S.DEFERRED, _S.BLOCKED, (TransitionActor.OPERATOR,), "rejected early"),
     MessageTransition(

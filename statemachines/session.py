@@ -11,6 +11,7 @@ from statemachine.states import States
 
 from statemachines.machine import StateDeadline, StrictMachine
 from statemachines.qr import PAIRING_WINDOW_SECONDS
+from statemachines.vocabulary import BlockedBy
 
 
 class ConnectionState(StrEnum):
@@ -147,6 +148,46 @@ RESTING_STATES = NEEDS_PERSON_STATES | {ConnectionState.STOPPED, ConnectionState
 
 CAN_SEND_STATES = frozenset({ConnectionState.READY})
 """A message may go to the wire."""
+
+BLOCKING_STATES: Mapping[ConnectionState, BlockedBy] = MappingProxyType(
+    {
+        ConnectionState.STOPPED: BlockedBy.SESSION_STOPPED,
+        ConnectionState.AWAITING_SCAN: BlockedBy.SESSION_UNLINKED,
+        ConnectionState.QR_EXPIRED: BlockedBy.SESSION_QR_EXPIRED,
+        ConnectionState.LOGGED_OUT: BlockedBy.SESSION_LOGGED_OUT,
+        ConnectionState.BANNED_TEMPORARILY: BlockedBy.SESSION_BANNED_TEMPORARILY,
+        ConnectionState.BLOCKED: BlockedBy.SESSION_BLOCKED,
+        ConnectionState.REPLACED: BlockedBy.SESSION_REPLACED,
+        ConnectionState.OUTDATED: BlockedBy.SESSION_OUTDATED,
+        ConnectionState.FAILED: BlockedBy.SESSION_FAILED,
+    }
+)
+"""States that only a person, or a long time, leads out of. All others end by themselves, soon."""
+
+MANUAL_BLOCKS = frozenset(
+    {
+        BlockedBy.SESSION_DELETED,
+        BlockedBy.SESSION_BANNED_TEMPORARILY,
+        BlockedBy.SESSION_BLOCKED,
+        BlockedBy.NUMBER_BANNED,
+    }
+)
+"""What stops a person as well: sending by hand needs no connection, but an unbanned number."""
+
+
+def find_session_block(
+    connection: ConnectionState, phone: PhoneState, sending: SendingState, *, has_number: bool
+) -> BlockedBy | None:
+    """Return what keeps the messages of a session back; None where they go now or soon.
+
+    ``has_number``: a phone was linked once. ``session_reply_only`` does not keep replies back.
+    """
+    if (connection, phone) == (ConnectionState.STOPPED, PhoneState.UNLINKED) and has_number:
+        return BlockedBy.SESSION_UNLINKED
+    if (block := BLOCKING_STATES.get(connection)) is not None:
+        return block
+    return BlockedBy.SESSION_REPLY_ONLY if sending is SendingState.REPLY_ONLY else None
+
 
 PHONE_WARNING_DAYS = (3, 7, 10)
 PHONE_UNLINKED_AFTER_DAYS = 14

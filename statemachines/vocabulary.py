@@ -1,4 +1,4 @@
-"""Closed word lists that rules, storage and daemon share: channels, kinds of message, waits.
+"""Closed word lists that rules, storage and daemon share: channels, message kinds, waits, blocks.
 
 A leaf: it imports nothing, so that child processes and the command line may load it cheaply.
 """
@@ -34,3 +34,24 @@ class WaitsFor(StrEnum):
     """The session can send."""
     HALT = "halt"
     """A person resumed sending."""
+
+
+class BlockedBy(StrEnum):
+    """What keeps the messages of a session from being sent until a person acts, or for long."""
+
+    SESSION_STOPPED = "session_stopped"
+    SESSION_UNLINKED = "session_unlinked"
+    """No phone is linked: nobody scanned a code yet, or a person unlinked it."""
+    SESSION_QR_EXPIRED = "session_qr_expired"
+    SESSION_LOGGED_OUT = "session_logged_out"
+    """The phone unlinked the session."""
+    SESSION_REPLACED = "session_replaced"
+    SESSION_BANNED_TEMPORARILY = "session_banned_temporarily"
+    SESSION_BLOCKED = "session_blocked"
+    SESSION_OUTDATED = "session_outdated"
+    SESSION_FAILED = "session_failed"
+    SESSION_DELETED = "session_deleted"
+    SESSION_REPLY_ONLY = "session_reply_only"
+    """New chats are closed; replies still go."""
+    NUMBER_BANNED = "number_banned"
+    """Nothing goes by hand from a number that was banned."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from statemachines.message import CANCELLABLE_STATES, LEFT_STATES, MAYBE_LEFT_STATES, MessageState
-from statemachines.vocabulary import MessageKind
+from statemachines.vocabulary import BlockedBy, MessageKind
 from storage import (
     contacts,
     decisions,
@@ -23,6 +23,7 @@ from storage import (
 )
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.evidence import EvidenceKind
+from storage.session_queue import get_channel_block, session_block_from_row
 from storage.spends import FIRST_CONTACT_KINDS
 from storage.sql_text import format_sql_list
 
@@ -133,6 +134,12 @@ class SessionContext:
     banned: bool
     new_chats_stopped: bool
     new_chats_24h: int
+    block: BlockedBy | None
+    """What keeps the messages of this session back, whatever the rules say of them."""
+
+    def get_block(self, channel: str) -> BlockedBy | None:
+        """Return what keeps its messages of a channel back; None where they may go."""
+        return get_channel_block(self.block, channel, number_banned=self.banned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +232,7 @@ def read_session_context(reader: Reader, name: str, at: datetime) -> SessionCont
         new_chats_24h=spends.count_spends(
             reader, row["phone"] or name, spends.SpendKind.NEW_CHAT, since
         ),
+        block=session_block_from_row(row),
     )
 
 

@@ -66,6 +66,7 @@ class MessageRecord:
     sentence: str = "Waiting for the gate."
     due_at: datetime | None = None
     waits_for: str | None = None
+    blocked_by: str | None = None
     needs_review: bool = False
     attempts: int = 0
     faults: int = 0
@@ -207,7 +208,7 @@ def _reset_columns(before: MessageRecord, target: MessageState) -> dict[str, obj
     key = (before.in_flight_key or before.contact) if flying else None
     changes: dict[str, object] = {"in_flight_key": key}
     if target is not MessageState.DEFERRED:
-        changes |= {"due_at": None, "waits_for": None}
+        changes |= {"due_at": None, "waits_for": None, "blocked_by": None}
     if target not in LEASED_STATES | {MessageState.IN_DOUBT}:
         changes |= {"lease_until": None}
     if target in {MessageState.CLEARED, MessageState.QUEUED}:
@@ -238,6 +239,7 @@ def _record_transition(
                 "contact": message.contact,
                 "decision": message.decision,
                 "due_at": format_timestamp(message.due_at) if message.due_at else None,
+                "blocked_by": message.blocked_by,
             },
         )
     )

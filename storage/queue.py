@@ -45,6 +45,11 @@ def list_queued_messages(reader: Reader, limit: int) -> list[MessageRecord]:
     return [message_from_row(row) for row in rows]
 
 
+def has_queued_message(reader: Reader) -> bool:
+    """Tell whether a message waits for the gate: a session's change may have put it there."""
+    return bool(reader.value(f"SELECT 1 FROM messages WHERE state = '{MessageState.QUEUED}'"))
+
+
 def get_next_cleared_message(
     reader: Reader,
     session: str,

@@ -177,6 +177,10 @@ CREATE TABLE messages (
     not_after TEXT NOT NULL,             -- past it the message expires; it never fires late
     due_at TEXT,                         -- when a deferred message is judged again, if a time says
     waits_for TEXT CHECK (waits_for IN ('checked', 'halt', 'session')), -- what else ends it
+    blocked_by TEXT CHECK (blocked_by IN ('number_banned', 'session_banned_temporarily',
+        'session_blocked', 'session_deleted', 'session_failed', 'session_logged_out',
+        'session_outdated', 'session_qr_expired', 'session_replaced', 'session_reply_only',
+        'session_stopped', 'session_unlinked')), -- why the session that it waits for can't send
     needs_review INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, -- sends that were certainly refused
     faults INTEGER NOT NULL DEFAULT 0,   -- gate faults in a row
@@ -191,6 +195,7 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_by_wire_id ON messages (session, wire_id) WHERE wire_id IS NOT NULL;
 CREATE INDEX messages_by_state ON messages (state, session, created_at);
 CREATE INDEX messages_due ON messages (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX messages_blocked ON messages (session, blocked_by) WHERE blocked_by IS NOT NULL;
 CREATE INDEX messages_by_contact ON messages (contact, created_at);
 CREATE TABLE message_history (
     id INTEGER PRIMARY KEY,

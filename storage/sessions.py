@@ -10,7 +10,8 @@ from sqlite3 import Row
 from typing import Any
 
 from statemachines.qr import QrState
-from statemachines.session import ConnectionState, PhoneState, SendingState
+from statemachines.session import ConnectionState, PhoneState, SendingState, find_session_block
+from statemachines.vocabulary import BlockedBy
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
 
@@ -42,6 +43,13 @@ class SessionRecord:
     banned_until: datetime | None = None
     attempts: int = 0
     pairing: QrState = QrState.NONE
+
+    @property
+    def block(self) -> BlockedBy | None:
+        """Return what keeps this session's messages back; None where they go now or soon."""
+        return find_session_block(
+            self.connection, self.phone_state, self.sending, has_number=self.phone is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)

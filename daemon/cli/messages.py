@@ -40,6 +40,10 @@ _NOT_BEFORE: Final = (
     "Not before this moment, such as 2026-03-02T14:00 by your clock, or with Z. A time that your"
     " clock skips is the next one that exists; of one that comes twice the first is meant."
 )
+_SHOWN_FIELDS: Final = (
+    *("id", "state", "recipient", "session", "channel", "kind", "text"),
+    *("due_at", "waits_for", "blocked_by", "wire_id"),
+)
 
 
 @click.command("send")
@@ -135,8 +139,7 @@ def show_message(cli: CliContext, *, message: str, json_: bool) -> None:
 
 def _print_message(cli: CliContext, answer: dict[str, Any]) -> None:
     message = answer["message"]
-    names = ("id", "state", "recipient", "session", "channel", "kind", "text", "due_at", "wire_id")
-    print_fields((name, message[name]) for name in names)
+    print_fields((name, message[name]) for name in _SHOWN_FIELDS)
     print_timeline(answer["history"])
     if answer["forecast"]:
         print_text(f"When will it go? {_format_forecast(answer['forecast'])}")

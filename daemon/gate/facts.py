@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from daemon.gate.consent import Permission, derive_permission
+from rules.facts import NO_BLOCK
 from statemachines.vocabulary import BuiltinChannel, MessageKind
 from storage.evaluation_context import EvaluationContext, FirstContactShare
 from storage.evidence import Evidence, EvidenceKind
@@ -97,6 +98,7 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
         "session.channel": message.channel,
         "session.state": session.connection,
         "session.sending": _derive_sending(message, context),
+        "session.blocked_by": str(session.get_block(message.channel) or NO_BLOCK),
         "session.window_open": _is_in_conversation(context),
         "session.number_age_days": _days_since(session.linked_at, context.at),
         "session.new_chats_24h": session.new_chats_24h,

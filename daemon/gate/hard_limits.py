@@ -8,10 +8,12 @@ from dataclasses import replace
 from daemon.gate.consent import REFUSED_SENTENCE, Permission
 from rules import Decision, Defer, Verdict
 from rules.decide import FACT_MISSING
+from rules.facts import NO_BLOCK
 from rules.verdict import DeferKind
-from statemachines.vocabulary import BuiltinChannel, MessageKind
+from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 
 _ANSWER_KINDS = frozenset({MessageKind.REPLY, MessageKind.OPT_OUT_CONFIRMATION})
+_OTHER_WAITS = frozenset({DeferKind.UNTIL_CHECKED, DeferKind.UNTIL_SESSION_CAN_SEND})
 
 
 def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decision:
@@ -39,7 +41,26 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
         sentence = "The number has not been validated yet"
         waiting = _replace_verdict(decision, Verdict.DEFER, "hard_limit_not_validated", sentence)
         return replace(waiting, defers=(Defer(DeferKind.UNTIL_CHECKED),))
-    return decision
+    return _defer_to_session(decision, facts)
+
+
+def _defer_to_session(decision: Decision, facts: Mapping[str, object]) -> Decision:
+    """Return a decision that lets nothing through, nor wait for a time, which nobody can send.
+
+    What waits for a check, or for a person, goes on waiting for that first.
+    """
+    block = facts.get("session.blocked_by", NO_BLOCK)
+    replies_go = block == BlockedBy.SESSION_REPLY_ONLY
+    if block in {NO_BLOCK, None} or (replies_go and not facts["message.first_contact"]):
+        return decision
+    kinds = {defer.kind for defer in decision.defers}
+    if decision.verdict not in {Verdict.ALLOW, Verdict.DEFER} or kinds & _OTHER_WAITS:
+        return decision
+    if replies_go and decision.verdict is Verdict.DEFER:
+        return decision
+    sentence = "The session cannot send now"
+    waiting = _replace_verdict(decision, Verdict.DEFER, str(block), sentence)
+    return replace(waiting, defers=(*decision.defers, Defer(DeferKind.UNTIL_SESSION_CAN_SEND)))
 
 
 def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:

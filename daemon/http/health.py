@@ -19,9 +19,12 @@ from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
 from daemon.http.version import VERSION
 from daemon.services import Services
+from daemon.sessions.status import describe_block
 from rules.evaluator import BOTH_ENGINES
+from storage import session_queue
 from storage.errors import StorageError
 from storage.halts import HaltRecord
+from storage.session_queue import BlockedCount
 from storage.tx import Tx
 
 
@@ -64,10 +67,15 @@ OUTBOX_LIMIT_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ReadinessBlocker:
-    """One thing that stands between the daemon and its work."""
+    """One thing that stands between the daemon and its work.
+
+    Where it is a session that can't send, `messages` is how many wait for it.
+    """
 
     code: str
     sentence: str
+    session: str | None = None
+    messages: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,10 @@ class DaemonHealth:
                 ReadinessBlocker("outbox", "The outbox is not recovered yet."),
             ]
         sockets = [] if "control" in self.addresses else [_build_socket_blocker()]
-        return [*sockets, *self._find_delays(self.services), *await _check_writer(self.services)]
+        delays, writer = self._find_delays(self.services), await _check_writer(self.services)
+        # A database that refuses a job is not asked what waits in it.
+        blocked = [] if writer else await _find_blocked_messages(self.services)
+        return [*sockets, *delays, *writer, *blocked]
 
     def find_warnings(self) -> list[HealthWarning]:
         """Return what a person should know although it keeps nothing from working."""
@@ -151,6 +162,20 @@ async def _check_writer(services: Services) -> list[ReadinessBlocker]:
     except StorageError as error:
         return [ReadinessBlocker(error.code, error.sentence)]
     return []
+
+
+async def _find_blocked_messages(services: Services) -> list[ReadinessBlocker]:
+    """Return each session for which messages wait that it can't send, and how many these are."""
+    found = await services.database.read(session_queue.list_blocked_counts)
+    return [_build_session_blocker(each) for each in found]
+
+
+def _build_session_blocker(found: BlockedCount) -> ReadinessBlocker:
+    count = "1 message waits." if found.messages == 1 else f"{found.messages} messages wait."
+    reason = describe_block(found.blocked_by, found.session)
+    return ReadinessBlocker(
+        found.blocked_by.value, f"{count} {reason}", found.session, found.messages
+    )
 
 
 def _write_nothing(_tx: Tx) -> None:

@@ -12,6 +12,7 @@ import structlog
 from daemon.events import GateFaulted
 from daemon.gate.gate import Evaluation, EvaluationFault, EvaluationPhase, Gate
 from daemon.outbox.release import store_decision
+from daemon.sessions.status import describe_block
 from daemon.settings import SendingSettings
 from rules import Decision, Verdict
 from rules.verdict import DeferKind
@@ -163,15 +164,23 @@ class MessageEvaluator:
         if waits_for is WaitsFor.CHECKED and attempts >= _MAX_UNKNOWN_CHECKS:
             sentence = "Three checks could not tell whether the number is on WhatsApp"
             return EvaluationTransition(MessageState.HELD, "still_unknown", sentence, {"faults": 0})
+        session, reason_code, sentence = (
+            evaluation.context.session,
+            decision.reason_code,
+            decision.sentence,
+        )
+        block = session.get_block(evaluation.message.channel)
+        blocked_by = block if waits_for is WaitsFor.SESSION else None
+        if blocked_by is not None:
+            reason_code, sentence = blocked_by.value, describe_block(blocked_by, session.name)
         columns: dict[str, object] = {
             "waits_for": waits_for,
+            "blocked_by": blocked_by,
             "due_at": None if waits_for else evaluation.deferred_until,
             "needs_review": int(decision.needs_review),
             "faults": 0,
         }
-        return EvaluationTransition(
-            MessageState.DEFERRED, decision.reason_code, decision.sentence, columns
-        )
+        return EvaluationTransition(MessageState.DEFERRED, reason_code, sentence, columns)
 
     def _build_fault_transition(
         self, message: MessageRecord, fault: EvaluationFault, at: datetime
@@ -191,10 +200,11 @@ def _is_outdated(tx: Tx, evaluation: Evaluation) -> bool:
     """Tell whether session or contact have changed since the evaluation read them."""
     before = evaluation.context.session
     now = evaluation_context.read_session_context(tx, before.name, evaluation.at)
-    if (now.connection, now.sending, now.banned) != (
+    if (now.connection, now.sending, now.banned, now.block) != (
         before.connection,
         before.sending,
         before.banned,
+        before.block,
     ):
         return True
     revision = contacts.get_contact_revision(tx, evaluation.context.contact)

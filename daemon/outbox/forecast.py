@@ -10,7 +10,7 @@ from typing import Final
 from daemon.outbox.pacing import Pacing
 from daemon.sessions import Sessions
 from statemachines.message import MessageState
-from statemachines.vocabulary import BuiltinChannel, WaitsFor
+from statemachines.vocabulary import BlockedBy, BuiltinChannel, WaitsFor
 from storage import evaluation_context, halts
 from storage.messages import MessageRecord
 from storage.tx import Reader
@@ -41,6 +41,9 @@ WAIT_SENTENCES: Final[Mapping[str, str]] = {
 }
 """Each thing that a message waits for, in words; budgets have the sentences of `pacing`."""
 
+_ENDLESS_BLOCKS: Final = frozenset({BlockedBy.SESSION_DELETED, BlockedBy.NUMBER_BANNED})
+"""What no change of the session ends: the message is given to another one, or cancelled."""
+
 _WAIT_BY_STATE: Final[Mapping[MessageState, str]] = {
     MessageState.QUEUED: "judged",
     MessageState.HELD: "approval",
@@ -61,6 +64,8 @@ def forecast_message(
     """Return what a message waits for; None for one that waits for nothing any more."""
     if message.state is MessageState.CLEARED:
         return _forecast_cleared(reader, sessions, pacing, message, now)
+    if message.blocked_by in _ENDLESS_BLOCKS:
+        return _build_forecast("stopped")
     if message.state is MessageState.DEFERRED:
         due = None if message.waits_for else message.due_at
         return _build_forecast(message.waits_for or "due", due)

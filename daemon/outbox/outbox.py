@@ -15,11 +15,13 @@ from daemon.errors import BadRequest, Conflict, NotFound, require_reason
 from daemon.outbox.enqueue import MessageEnqueuer, SendRequest
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.sender import SessionSender
+from daemon.sessions.status import describe_block
 from statemachines.message import SETTLEMENT_STATES, MessageState
 from statemachines.vocabulary import WaitsFor
 from storage import audit, messages, queue
 from storage.db import Database
 from storage.messages import MessageRecord, MessageStateConflict
+from storage.session_queue import refresh_blocked_messages
 from storage.tx import Tx
 
 log = structlog.get_logger("outbox")
@@ -216,13 +218,15 @@ class Outbox:
     async def _process_due(self, since: datetime, at: datetime) -> None:
         ready_again, self._newly_ready = self._newly_ready, set()
 
-        def job(tx: Tx) -> int:
+        def job(tx: Tx) -> bool:
             requeued = sum(
                 queue.requeue_waiting_messages(tx, at, WaitsFor.SESSION, session=session)
                 for session in ready_again
             )
-            ended = queue.expire_messages(tx, at) + queue.end_expired_leases(tx, at)
-            return requeued + ended + queue.requeue_due_messages(tx, at)
+            moved = queue.expire_messages(tx, at) + queue.end_expired_leases(tx, at) + requeued
+            moved += queue.requeue_due_messages(tx, at)
+            moved += refresh_blocked_messages(tx, at, describe_block)
+            return moved > 0 or queue.has_queued_message(tx)
 
         try:
             moved = await self._database.write(job)

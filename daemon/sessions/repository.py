@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.events import SessionChanged
-from daemon.sessions.status import build_session_changed
+from daemon.sessions.status import build_session_changed, describe_block
 from statemachines.session import ConnectionState
-from storage import audit, sessions
+from storage import audit, session_queue, sessions
 from storage.db import Database
 from storage.sessions import SessionRecord
 from storage.tx import Tx
@@ -88,6 +88,8 @@ def _save_session(
     banned = ConnectionState.BANNED_TEMPORARILY
     if after.connection is banned and before.connection is not banned and after.phone:
         sessions.record_number_ban(tx, after.phone, at)
+    if before.block is not after.block:
+        session_queue.refresh_blocked_messages(tx, at, describe_block, session=after.name)
     event = build_session_changed(after, at)
     if event != build_session_changed(before, at):
         tx.emit(_replace_sentence(event, sentence))

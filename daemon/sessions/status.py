@@ -18,6 +18,7 @@ from statemachines.session import (
     PhoneState,
     SendingState,
 )
+from statemachines.vocabulary import BlockedBy
 from storage.sessions import SessionRecord
 
 
@@ -137,6 +138,66 @@ REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Sentences for reasons that say more than their state; the rest have the state's."""
+
+BLOCK_SENTENCES: Mapping[BlockedBy, str] = MappingProxyType(
+    {
+        BlockedBy.SESSION_STOPPED: (
+            "The session {session} is stopped. Start it: leadmaster sessions start {session}."
+        ),
+        BlockedBy.SESSION_UNLINKED: (
+            "The session {session} is not linked to a phone. Start it and scan its code: "
+            "leadmaster sessions start {session}, leadmaster sessions qr {session}."
+        ),
+        BlockedBy.SESSION_QR_EXPIRED: (
+            "Nobody scanned the code of the session {session}. Ask for a new one: "
+            "leadmaster sessions restart {session}, leadmaster sessions qr {session}."
+        ),
+        BlockedBy.SESSION_LOGGED_OUT: (
+            "The phone unlinked the session {session}. Link it again: "
+            "leadmaster sessions restart {session}, leadmaster sessions qr {session}."
+        ),
+        BlockedBy.SESSION_REPLACED: (
+            "Another program took over the login of the session {session}. Close that program, "
+            "then: leadmaster sessions restart {session}."
+        ),
+        BlockedBy.SESSION_BANNED_TEMPORARILY: (
+            "WhatsApp banned the number of the session {session} for a time. When the ban is over, "
+            "confirm it and start: leadmaster sessions acknowledge {session}, "
+            "leadmaster sessions start {session}."
+        ),
+        BlockedBy.SESSION_BLOCKED: (
+            "WhatsApp blocked the account of the session {session}. Confirm that you have seen it: "
+            "leadmaster sessions acknowledge {session}."
+        ),
+        BlockedBy.SESSION_OUTDATED: (
+            "WhatsApp refuses the version that the session {session} uses. Upgrade it, then: "
+            "leadmaster sessions restart {session}."
+        ),
+        BlockedBy.SESSION_FAILED: (
+            "The session {session} failed. See why with leadmaster sessions list, then: "
+            "leadmaster sessions restart {session}."
+        ),
+        BlockedBy.SESSION_DELETED: (
+            "The session {session} was deleted. Give the message to another session of the same "
+            "number, or cancel it: leadmaster queue move, leadmaster queue cancel."
+        ),
+        BlockedBy.SESSION_REPLY_ONLY: (
+            "New chats of the session {session} are closed; replies still go. "
+            "It goes when WhatsApp or a person opens them: leadmaster sessions list."
+        ),
+        BlockedBy.NUMBER_BANNED: (
+            "The number of the session {session} was banned; nothing goes from it by hand. "
+            "Cancel the message, or write from another number."
+        ),
+    }
+)
+"""What keeps the messages of a session back, and what a person can do about it."""
+
+
+def describe_block(block: BlockedBy, session: str) -> str:
+    """Return the sentence about what keeps the messages of a session back."""
+    return BLOCK_SENTENCES[block].format(session=session)
+
 
 RESTRICTION_SENTENCE = "New chats are closed {until}; replies still go."
 MISSING_PHONE_SENTENCE = (

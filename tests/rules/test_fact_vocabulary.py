@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from rules.facts import FACTS, REQUIRED_FACTS, FactType, find_nearest_fact
+from rules.facts import FACTS, NO_BLOCK, REQUIRED_FACTS, FactType, find_nearest_fact
 from rules.known_values import known_values, to_micro
 from statemachines.session import ConnectionState, SendingState
+from statemachines.vocabulary import BlockedBy
 
 
 def test_the_three_spanish_terms_are_facts_of_the_right_type() -> None:
@@ -54,6 +55,7 @@ def test_the_sessions_states_are_those_of_its_machine() -> None:
     """One vocabulary: a state that rules cannot name would always be unknown to them."""
     assert set(FACTS["session.state"].values) == set(ConnectionState)
     assert set(FACTS["session.sending"].values) == set(SendingState)
+    assert set(FACTS["session.blocked_by"].values) == {NO_BLOCK, *BlockedBy}
 
 
 def test_the_nearest_name_is_suggested() -> None:

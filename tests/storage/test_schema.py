@@ -8,7 +8,7 @@ from enum import StrEnum
 import pytest
 
 from statemachines.message import MAYBE_LEFT_STATES
-from statemachines.vocabulary import MessageKind, WaitsFor
+from statemachines.vocabulary import BlockedBy, MessageKind, WaitsFor
 from storage.contacts import AliasKind
 from storage.migrations import read_schema
 from storage.prospect_reviews import ProspectReviewOutcome
@@ -35,6 +35,7 @@ def test_a_partial_index_has_the_words_of_its_queries(condition: str) -> None:
     ("table", "column", "words"),
     [
         ("messages", "waits_for", WaitsFor),
+        ("messages", "blocked_by", BlockedBy),
         ("spends", "kind", SpendKind),
         ("prospect_reviews", "outcome", ProspectReviewOutcome),
         ("ruleset_history", "how", RulesetActivationKind),

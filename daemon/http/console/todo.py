@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemon import severity
-from daemon.sessions.status import SessionView
+from daemon.sessions.status import SessionView, describe_block
 from daemon.severity import Severity
 from statemachines.message import MessageState
-from statemachines.vocabulary import BuiltinChannel
-from storage import console_queries
+from statemachines.vocabulary import BlockedBy, BuiltinChannel
+from storage import console_queries, session_queue
 from storage.console_queries import WaitingCount
 from storage.tx import Reader
 
@@ -35,7 +35,7 @@ class TodoItem:
 
 def list_todo_items(reader: Reader, views: list[SessionView]) -> list[TodoItem]:
     """Return everything that waits for a person, oldest first."""
-    found = [*_session_items(views), *_message_items(reader)]
+    found = [*_session_items(views), *_message_items(reader), *_blocked_items(reader)]
     return sorted(found, key=lambda item: item.since)
 
 
@@ -67,6 +67,21 @@ def _message_items(reader: Reader) -> Iterator[TodoItem]:
         console_queries.count_unanswered_contacts(reader),
         "/messages?state=delivered,read",
     )
+
+
+def _blocked_items(reader: Reader) -> Iterator[TodoItem]:
+    """Yield each session whose messages wait because it can't send, and what to do about it."""
+    for found in session_queue.list_blocked_counts(reader):
+        deleted = found.blocked_by is BlockedBy.SESSION_DELETED
+        waiting = f"/messages?state=deferred&session={found.session}"
+        yield TodoItem(
+            "blocked",
+            Severity.NEEDS_YOU,
+            found.since,
+            waiting if deleted else f"/sessions/{found.session}",
+            {"n": found.messages, "session": found.session, "blocked_by": found.blocked_by},
+            describe_block(found.blocked_by, found.session),
+        )
 
 
 def _queue_item(key: str, waiting: WaitingCount, path: str) -> Iterator[TodoItem]:

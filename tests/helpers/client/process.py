@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -177,6 +179,16 @@ class DaemonProcess:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    def get_document(self, path: str) -> tuple[int, Json]:
+        """Send a GET request for any path to the control socket; return status and document."""
+        connection = HTTPConnection("leadmaster", timeout=TIMEOUT_SECONDS)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with contextlib.closing(connection):
+            connection.sock.connect(str(self.state_dir / "control.sock"))
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
 
     def run_command(self, *words: str, expect: int = 0) -> str:
         """Run the real command line and return what it printed; fail on another exit status."""

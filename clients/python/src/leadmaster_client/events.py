@@ -128,6 +128,7 @@ class MessageChanged(Event):
     contact: str
     decision: str | None = None
     due_at: datetime | None = None
+    blocked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

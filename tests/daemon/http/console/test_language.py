@@ -15,6 +15,7 @@ from daemon.api.signals import InboundKind
 from daemon.http.console.language import LANGUAGES, Language, choose_language, load_language
 from daemon.inbound.reading import UNREADABLE_REASONS, WORDS_REVIEW_REASON
 from daemon.sessions.status import (
+    BLOCK_SENTENCES,
     MISSING_PHONE_SENTENCE,
     REASON_SENTENCES,
     RESTRICTION_SENTENCE,
@@ -26,6 +27,7 @@ from rules.ruleset import ScoreBand, ScoreGroup, ScoreRule, TimeWindow, Veto, Wo
 from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.message import MessageState
 from statemachines.session import ConnectionState, PhoneState, SendingState
+from statemachines.vocabulary import BlockedBy
 
 COMPARED = (ScoreBand, ScoreGroup, ScoreRule, Veto, TimeWindow, WordList)
 LISTS = ("thresholds", "vetoes", "scores")
@@ -42,6 +44,7 @@ WORDS = (
     *(f"timeline.{state}" for state in (*PhoneState, *SendingState)),
     *(f"message.{state}" for state in MessageState),
     *(f"said.{kind}" for kind in InboundKind),
+    *(f"blocked_by.{block}" for block in BlockedBy),
     *(f"verdict.{verdict}" for verdict in Verdict),
     *(f"effect.{effect}" for effect in VetoEffect),
     *(f"change.{kind}" for kind in DeferKind),
@@ -112,6 +115,17 @@ def test_every_sentence_of_the_server_is_known_in_spanish(sentence: str) -> None
 def test_english_says_exactly_what_the_server_says(sentence: str) -> None:
     """The page never rewrites the server's own language."""
     assert ENGLISH.translate(filled(sentence)) == filled(sentence)
+
+
+@pytest.mark.parametrize("block", BlockedBy)
+def test_a_page_says_what_to_do_about_a_session_without_a_command(block: BlockedBy) -> None:
+    """Whoever looks at the console presses a button; the command line is for its own users."""
+    said = BLOCK_SENTENCES[block].format(session="ventas")
+    english, spanish = ENGLISH.translate(said), SPANISH.translate(said)
+    assert english != spanish
+    for theirs in (english, spanish):
+        assert "ventas" in theirs
+        assert "leadmaster" not in theirs
 
 
 def test_sentences_in_a_row_are_translated_one_by_one() -> None:

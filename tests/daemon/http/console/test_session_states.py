@@ -13,12 +13,13 @@ import pytest
 
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.events import SessionQrShown
+from daemon.http.console.language import load_language
 from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.sessions.status import UserAction
 from daemon.settings import PacingSettings
 from statemachines.message import MessageState
 from statemachines.qr import QrState
-from statemachines.session import ConnectionState, PhoneState, SendingState
+from statemachines.session import BLOCKING_STATES, ConnectionState, PhoneState, SendingState
 from storage import spends
 from storage.spends import SpendKind
 from tests.helpers.client.console import (
@@ -42,12 +43,13 @@ SOON = DAYTIME + timedelta(hours=1)
 LONG_AGO = DAYTIME - timedelta(days=20)
 
 
-async def enqueue(console: ConsoleServer, number: int, state: MessageState) -> None:
-    """Enter a message of the session in a state."""
+async def enqueue(console: ConsoleServer, number: int, state: MessageState) -> str:
+    """Enter a message of the session in a state; return its id."""
     order = {"to": f"+{5491141230000 + number}", "text": "Hola", "session": "ventas"}
     reply = await console.api.call("POST", "/v1/messages", json=order)
     move = partial(move_message_to_state, reply.document["id"], state, "simulated")
     await console.services.database.write(move)
+    return str(reply.document["id"])
 
 
 @pytest.mark.parametrize(
@@ -164,6 +166,32 @@ async def test_an_action_tells_how_many_messages_it_meets(
     assert ("way" in shown.split("</form>")[0]) is bool(sending)
     await console.api.post("/v1/halt", reason="a drill")
     assert ("judged again" in await render(console, "/pieces/halt", *PAGES)) is bool(waiting)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_messages_that_a_session_holds_up_say_why_and_what_to_do(
+    console: ConsoleServer, count: int
+) -> None:
+    """On Today with their number, and on the message's own page, for every reason."""
+    await console.api.post("/v1/sessions", name="ventas", channel="simulated")
+    await console.services.outbox.stop(1)
+    await update_session_record(console, "ventas", connection=ConnectionState.READY)
+    found = [await enqueue(console, number, MessageState.CLEARED) for number in range(count)]
+    for state, block in BLOCKING_STATES.items():
+        await update_session_record(console, "ventas", connection=state)
+        for message in found:
+            shown = await render(console, "/", f"/messages/{message}")
+            assert f'id="todo-blockedventas{block}"' in shown
+            assert ("2 messages" in shown) is (count == 2)
+            assert (
+                f'<a href="/sessions/ventas">{load_language("en")(f"blocked_by.{block}")}' in shown
+            )
+            assert "leadmaster sessions" not in shown
+        await update_session_record(console, "ventas", connection=ConnectionState.READY)
+        for message in found:
+            again = partial(move_message_to_state, message, MessageState.CLEARED, "simulated")
+            await console.services.database.write(again)
+    assert "todo-blocked" not in await render(console, "/")
 
 
 async def test_a_viewer_sees_sessions_without_buttons(short_folder: Path) -> None:

@@ -35,6 +35,7 @@ from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
+from statemachines.vocabulary import BlockedBy
 from storage.console_queries import MessageFunnel
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRowOutcome
@@ -56,10 +57,11 @@ GIVEN: Final = {
 }
 """The functions that render a template, and what each gives to it by itself."""
 _PAGE_KEYS: Final = {"move", "open", "search", "help", "halt", "close"}
-_ACTIONS: Final = {"held", "in_doubt", "by_hand", "answers"} | {
+_ACTIONS: Final = {"held", "in_doubt", "by_hand", "answers", "blocked"} | {
     f"session.{action}" for action in UserAction if action is not UserAction.NONE
 }
 MEMBERS: Final[Mapping[str, set[str]]] = {
+    "blocked_by.": set(BlockedBy),
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
     "column.": set(COLUMN_ORDER),
     "connection.": set(ConnectionState),

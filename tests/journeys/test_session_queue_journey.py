@@ -1,0 +1,113 @@
+"""A session that cannot send, from stop to start, with messages in its queue: a real daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
+
+SETTINGS = """
+[daemon]
+state_dir = "{folder}/state"
+port = 0
+[clock]
+start = 2026-03-03T14:00:00Z
+rate = 20.0
+[pacing]
+new_chats_first_week = 500
+new_chat_gap_minutes = 0
+messages_per_minute = 600
+[simulated]
+script = "{folder}/script.json"
+"""
+SOON = timedelta(minutes=6)
+"""Eighteen seconds of this test, whose clock goes twenty times as fast as ours."""
+PEOPLE = ("+5491141234567", "+5491141234568", "+5491141234569")
+STOPPED = "The session ventas is stopped. Start it: leadmaster sessions start ventas."
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
+    """A daemon with a ready session and three people who agreed to be written to."""
+    (tmp_path / "script.json").write_text(json.dumps({"scan_after": 1}), encoding="utf-8")
+    with run_daemon(tmp_path, SETTINGS.format(folder=tmp_path)) as started:
+        started.client.post("sessions", name="ventas", channel="simulated")
+        started.client.post("sessions", "ventas", "start")
+        poll_until(
+            lambda: started.client.get("sessions", "ventas")["state"] == "ready", "it is ready"
+        )
+        for phone in PEOPLE:
+            made = started.client.post(
+                "prospects",
+                phone=phone,
+                cartera_origen="feria",
+                permission="opted_in",
+                statement="ticked the box",
+            )
+            started.client.post(
+                "prospects", made["id"], "validate", validated=True, reason="I called them"
+            )
+        yield started
+
+
+def _send(daemon: DaemonProcess, to: str, **more: str) -> str:
+    sent: str = daemon.client.send(to, f"Hola, {to}", session="ventas", wait=True, **more)["id"]
+    return sent
+
+
+def _get_message(daemon: DaemonProcess, message: str) -> dict[str, Any]:
+    found: dict[str, Any] = daemon.client.get("messages", message)["message"]
+    return found
+
+
+def _wait_for_state(daemon: DaemonProcess, message: str, *states: str) -> dict[str, Any]:
+    poll_until(
+        lambda: _get_message(daemon, message)["state"] in states, f"{message} in one of {states}"
+    )
+    return _get_message(daemon, message)
+
+
+def test_what_a_stopped_session_cannot_send_says_so_and_goes_once_it_can(
+    daemon: DaemonProcess,
+) -> None:
+    """One was ready to go, one comes later: both wait, are counted, and leave after the start."""
+    now = datetime.fromisoformat(daemon.client.get("status")["now"])
+    cleared = _send(daemon, PEOPLE[0], not_before=(now + SOON).isoformat())
+    assert _get_message(daemon, cleared)["state"] == "cleared"
+    daemon.client.post("sessions", "ventas", "stop")
+    late = _send(daemon, PEOPLE[1])
+
+    for message in (cleared, late):
+        found = _get_message(daemon, message)
+        assert (found["state"], found["waits_for"]) == ("deferred", "session")
+        assert (found["blocked_by"], found["sentence"]) == ("session_stopped", STOPPED)
+        shown = daemon.run_command("queue", "show", message)
+        assert "session_stopped" in shown
+        assert STOPPED in " ".join(shown.split())
+    _check_blockers(daemon)
+
+    daemon.client.post("sessions", "ventas", "start")
+    for message in (cleared, late):
+        left = _wait_for_state(daemon, message, "sent", "delivered", "read")
+        assert (left["waits_for"], left["blocked_by"]) == (None, None)
+    assert daemon.get_document("/ready")[0] == 200
+
+
+def _check_blockers(daemon: DaemonProcess) -> None:
+    """The count is told wherever somebody may look whether messages go out."""
+    blocker = {
+        "code": "session_stopped",
+        "sentence": f"2 messages wait. {STOPPED}",
+        "session": "ventas",
+        "messages": 2,
+    }
+    status, readiness = daemon.get_document("/ready")
+    assert (status, readiness["ready"], readiness["blockers"]) == (503, False, [blocker])
+    assert daemon.client.get("status")["blockers"] == [blocker]
+    assert "2 messages wait" in daemon.run_command("status")
