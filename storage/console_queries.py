@@ -163,6 +163,16 @@ def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCo
     return _waiting_count_from_row(row)
 
 
+def count_quarantined_signals(reader: Reader) -> WaitingCount:
+    """Return how many signals could not be stored and wait for a person, and since when."""
+    return _waiting_count_from_row(
+        reader.one(
+            "SELECT count(*) AS n, min(received_at) AS since FROM quarantined_signals"
+            " WHERE settled_at IS NULL"
+        )
+    )
+
+
 def _waiting_count_from_row(row: sqlite3.Row | None) -> WaitingCount:
     if row is None or row["since"] is None:
         return WaitingCount(0, None)

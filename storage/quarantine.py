@@ -119,20 +119,18 @@ def list_quarantined_signals(
     return [_quarantined_signal_from_row(row) for row in rows]
 
 
-def count_unsettled_signals(reader: Reader, contact: str | None = None) -> int:
-    """Return how many wait for a person, in all or of one contact."""
-    n: int = reader.value(
-        "SELECT count(*) FROM quarantined_signals WHERE settled_at IS NULL"
-        " AND (:contact IS NULL OR contact = :contact)",
-        {"contact": contact},
-    )
+def count_unsettled_signals(reader: Reader) -> int:
+    """Return how many wait for a person."""
+    n: int = reader.value("SELECT count(*) FROM quarantined_signals WHERE settled_at IS NULL")
     return n
 
 
-def get_oldest_unsettled_time(reader: Reader) -> datetime | None:
-    """Return since when the first one waits for a person, or None."""
-    text = reader.value("SELECT min(received_at) FROM quarantined_signals WHERE settled_at IS NULL")
-    return parse_timestamp(text) if text else None
+def has_unsettled_signal(reader: Reader, contact: str) -> bool:
+    """Tell whether one of a contact waits for a person."""
+    found = reader.value(
+        "SELECT 1 FROM quarantined_signals WHERE settled_at IS NULL AND contact = ?", (contact,)
+    )
+    return found is not None
 
 
 def settle_quarantined_signal(tx: Tx, id_: str, *, at: datetime, who: str, reason: str) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from daemon.cli.client import ControlClient
 
 ENGINES_AGREE: Final = "judged by two engines"
+ONE_ENGINE: Final = "one_engine"
+"""The code of the warning that the rules are judged by one engine alone."""
 
 
 @click.command("status")
@@ -30,13 +32,16 @@ def show_status(cli: CliContext, *, json_: bool) -> None:
         print_json(status)
         return
     sessions = [f"{each['name']} {each['state']}" for each in status["sessions"]]
+    engines = [each for each in status["warnings"] if each["code"] == ONE_ENGINE]
+    others = [each for each in status["warnings"] if each["code"] != ONE_ENGINE]
     counts = [f"{count} {state}" for state, count in sorted(status["messages"].items())]
     print_fields(
         (
             ("version", status["version"]),
             ("sending", _format_sending(status["halt"])),
-            ("blockers", "; ".join(each["sentence"] for each in status["blockers"]) or "none"),
-            ("rules", "; ".join(each["sentence"] for each in status["warnings"]) or ENGINES_AGREE),
+            ("blockers", _join_sentences(status["blockers"]) or "none"),
+            ("rules", _join_sentences(engines) or ENGINES_AGREE),
+            *([("warnings", _join_sentences(others))] if others else []),
             ("sessions", ", ".join(sessions) or "none"),
             ("messages", ", ".join(counts) or "none"),
             ("addresses", ", ".join(status["addresses"].values())),
@@ -44,6 +49,10 @@ def show_status(cli: CliContext, *, json_: bool) -> None:
             ("since", status["started_at"]),
         )
     )
+
+
+def _join_sentences(found: list[dict[str, str]]) -> str:
+    return "; ".join(each["sentence"] for each in found)
 
 
 def print_halt(client: ControlClient) -> None:

@@ -123,13 +123,14 @@ class DaemonHealth:
         blocked = [] if writer else await _find_blocked_messages(self.services)
         return [*sockets, *delays, *writer, *blocked]
 
-    def find_warnings(self) -> list[HealthWarning]:
+    async def find_warnings(self) -> list[HealthWarning]:
         """Return what a person should know although it keeps nothing from working."""
         if self.services is None:
             return []
         status = self.services.ruleset_service.get_status()
         is_checked_twice = status.gate.engine == status.score.engine == BOTH_ENGINES
-        return [] if is_checked_twice else [ONE_ENGINE_WARNING]
+        engines = [] if is_checked_twice else [ONE_ENGINE_WARNING]
+        return [*engines, *await _find_quarantine_warnings(self.services)]
 
     async def find_stalls(self) -> list[ReadinessBlocker]:
         """Return what hangs. The service manager restarts a daemon that hangs for long."""
@@ -180,6 +181,18 @@ def _build_session_blocker(found: BlockedCount) -> ReadinessBlocker:
 
 def _write_nothing(_tx: Tx) -> None:
     """Write nothing: an answer proves that the writer lives."""
+
+
+async def _find_quarantine_warnings(services: Services) -> list[HealthWarning]:
+    try:
+        count = await services.signal_handlers.quarantine.count_unsettled()
+    except StorageError:
+        return []  # that the database can't be asked is a blocker of its own
+    if not count:
+        return []
+    what = "1 thing that came in" if count == 1 else f"{count} things that came in"
+    sentence = f"{what} could not be stored and must be looked at: leadmaster quarantine list"
+    return [HealthWarning("quarantine", sentence)]
 
 
 def _build_socket_blocker() -> ReadinessBlocker:
@@ -244,7 +257,7 @@ async def get_readiness(request: web.Request) -> web.Response:
         if blockers or daemon_health.services is None
         else await daemon_health.services.halt.get_current()
     )
-    readiness = Readiness(not blockers, blockers, daemon_health.find_warnings(), halt)
+    readiness = Readiness(not blockers, blockers, await daemon_health.find_warnings(), halt)
     return json_response(readiness, status=503 if blockers else 200)
 
 

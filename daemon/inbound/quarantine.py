@@ -158,7 +158,7 @@ def _settle_signal(tx: Tx, id_: str, *, at: datetime, who: str, reason: str) -> 
     audit.insert_audit_entry(
         tx, at=at, who=who, action="settle_quarantined_signal", subject=id_, reason=reason
     )
-    if found.contact and not quarantine.count_unsettled_signals(tx, found.contact):
+    if found.contact and not quarantine.has_unsettled_signal(tx, found.contact):
         contacts.end_contact_review(tx, found.contact, reason=HOLD_REASON)
     tx.emit(SignalSettled(subject=id_, at=at, session=found.session, who=who, reason=reason))
     return quarantine.require_quarantined_signal(tx, id_)

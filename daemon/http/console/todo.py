@@ -63,6 +63,9 @@ def _message_items(reader: Reader) -> Iterator[TodoItem]:
             key, console_queries.count_messages_in_states(reader, states, channel=channel), path
         )
     yield from _queue_item(
+        "quarantined", console_queries.count_quarantined_signals(reader), "/quarantine"
+    )
+    yield from _queue_item(
         "answers",
         console_queries.count_unanswered_contacts(reader),
         "/messages?state=delivered,read",

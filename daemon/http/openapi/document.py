@@ -75,6 +75,7 @@ TAGS: Final[Mapping[str, str]] = {
     "sessions": "The WhatsApp sessions: add, start, pair, stop and delete them.",
     "messages": "Messages to send: enqueue, list, explain, cancel and settle them.",
     "inbound": "Messages that contacts wrote, and what they request.",
+    "quarantine": "What channels reported that could not be stored: list and settle it.",
     "decisions": "The gate's decisions, each with the facts that it was based on.",
     "review": "Messages and prospects that wait for a person's approval.",
     "manual": "Messages that a person sends by hand, each leased to one operator at a time.",

@@ -34,7 +34,10 @@ class RulesSummary(ResponseBody, frozen=True):
 
 
 class DaemonStatus(ResponseBody, frozen=True):
-    """The daemon at a glance; `seq` is the number of the last event in `epoch`."""
+    """The daemon at a glance; `seq` is the number of the last event in `epoch`.
+
+    `quarantined` counts what came in, could not be stored and waits for a person.
+    """
 
     version: str
     instance: str
@@ -46,6 +49,7 @@ class DaemonStatus(ResponseBody, frozen=True):
     warnings: Sequence[HealthWarning]
     halt: HaltRecord | None
     messages: Mapping[str, int]
+    quarantined: int
     sessions: Sequence[SessionView]
     rules: RulesSummary
     seq: int
@@ -65,9 +69,10 @@ async def get_status(request: web.Request) -> web.Response:
             now=services.clock.now(),
             addresses=daemon_health.addresses,
             blockers=await daemon_health.find_blockers(),
-            warnings=daemon_health.find_warnings(),
+            warnings=await daemon_health.find_warnings(),
             halt=await services.halt.get_current(),
             messages=await services.database.read(messages.count_messages_by_state),
+            quarantined=await services.signal_handlers.quarantine.count_unsettled(),
             sessions=services.sessions.views(),
             rules=_summarise_rules(services.ruleset_service.get_status()),
             seq=await services.database.high_water(),

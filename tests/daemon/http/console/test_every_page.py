@@ -17,6 +17,7 @@ from aiohttp import web
 from daemon.auth import ROLE_SCOPES, Role
 from daemon.http import console as pages
 from daemon.http.console.layout import NAVIGATION, THEMES
+from daemon.sessions.signal_check import RejectedSignal
 from statemachines.message import MessageState
 from storage import imports, messages, prospect_search, rulesets
 from tests.helpers.client.console import (
@@ -63,6 +64,9 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/manual": ("/manual",),
     "/pieces/manual": ("/pieces/manual", "/pieces/manual?was={message}"),
     "/pieces/manual/{id}/not-sent": ("/pieces/manual/{message}/not-sent",),
+    "/quarantine": ("/quarantine",),
+    "/pieces/quarantine": ("/pieces/quarantine",),
+    "/pieces/quarantine/{id}/settle": ("/pieces/quarantine/{signal}/settle",),
     "/prospects": ("/prospects", "/prospects?text=p&limit=2&import_id={import_id}"),
     "/prospects/{id}": ("/prospects/{prospect}",),
     "/pieces/prospects/new": ("/pieces/prospects/new",),
@@ -118,7 +122,11 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     )
     (past, *_) = await database.read(imports.list_imports)
     (live, *_) = await database.read(lambda reader: rulesets.list_activations(reader, 1))
+    half = RejectedSignal("ventas", "simulated", "InboundMessage", "text_unstorable", "It.", {})
+    await console.services.signal_handlers.quarantine.handle_rejected("ventas", half)
+    (kept,) = await console.services.signal_handlers.quarantine.list_signals()
     return {
+        "signal": kept.id,
         "session": "ventas",
         "message": held.id,
         "prospect": prospect.id,
@@ -144,7 +152,7 @@ async def test_every_page_on_an_empty_database(short_folder: Path, role: Role) -
     """For each role: what one may not do is not offered."""
     async with open_console(build_settings(short_folder), ROLE_SCOPES[role]) as console:
         pieces = ("/pieces/today", "/pieces/manual", "/pieces/review/queue", "/pieces/halt-banner")
-        await render(console, *PAGES, "/prospects/import", *pieces)
+        await render(console, *PAGES, "/prospects/import", "/quarantine", *pieces)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +162,7 @@ async def test_every_page_on_an_empty_database(short_folder: Path, role: Role) -
         *("/messages/msg_0", "/review/msg_0", "/pieces/review/cases/msg_0/dance"),
         *("/prospects/pro_0", "/prospects/imports/imp_0", "/pieces/contacts/con_0/dance"),
         *("/pieces/rules/accept", "/pieces/rules/rollback/0000"),
+        "/pieces/quarantine/qua_0/settle",
     ],
 )
 async def test_every_problem_is_a_page_and_a_piece(console: ConsoleServer, path: str) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 import rules
 from daemon.api.signals import InboundKind
 from daemon.http.console.language import LANGUAGES, Language, choose_language, load_language
+from daemon.inbound.quarantine import HOLD_REASON
 from daemon.inbound.reading import UNREADABLE_REASONS, WORDS_REVIEW_REASON
 from daemon.sessions.status import (
     BLOCK_SENTENCES,
@@ -58,7 +59,7 @@ RULE_REASONS = sorted(
     {veto.reason for each in RULESETS for veto in each.vetoes}
     | {rule.reason for each in RULESETS for rule in each.scores}
 )
-LOOK_REASONS = (WORDS_REVIEW_REASON, *UNREADABLE_REASONS.values())
+LOOK_REASONS = (HOLD_REASON, WORDS_REVIEW_REASON, *UNREADABLE_REASONS.values())
 SESSION_SENTENCES = sorted(
     {
         *(words.sentence for words in STATE_TEXTS.values()),

@@ -18,6 +18,7 @@ import pytest
 from jinja2 import meta, nodes
 
 from daemon.api.effects import Intent
+from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
 from daemon.gate.consent import Permission
 from daemon.http import console
@@ -57,7 +58,7 @@ GIVEN: Final = {
 }
 """The functions that render a template, and what each gives to it by itself."""
 _PAGE_KEYS: Final = {"move", "open", "search", "help", "halt", "close"}
-_ACTIONS: Final = {"held", "in_doubt", "by_hand", "answers", "blocked"} | {
+_ACTIONS: Final = {"held", "in_doubt", "by_hand", "quarantined", "answers", "blocked"} | {
     f"session.{action}" for action in UserAction if action is not UserAction.NONE
 }
 MEMBERS: Final[Mapping[str, set[str]]] = {
@@ -97,6 +98,7 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "ruleset_admin.end_": {"from", "to"},
     "ruleset_admin.how_": set(RulesetActivationKind),
     "ruleset_admin.ramp_": {"value", "points"},
+    "said.": set(InboundKind),
     "sending.": set(SendingState),
     "session_action.": set(SESSION_ACTIONS),
     "session_action.ask_": set(SESSION_ACTIONS),
@@ -116,6 +118,7 @@ PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
         *(f"{kind}.other" for kind in EvidenceKind if kind is not EvidenceKind.INBOUND),
     },
     "message.": set(MessageState),
+    "said.": set(InboundKind),
     "time.": {f"{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours", "days")},
     "timeline.": {*AUDIT_SEVERITY, *PhoneState, *SendingState},
 }
