@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import fields
 from random import Random
 from typing import Any
@@ -34,6 +34,7 @@ from daemon.outbox.manual import ManualSending
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
 from daemon.outbox.sender import SendingPort, SessionSender
+from daemon.outbox.wakeups import Wakeups
 from daemon.plugin_manager import Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.service import RulesetService
@@ -99,18 +100,16 @@ async def run_services(services: Services) -> AsyncIterator[None]:
     await services.suppression.replay_journal()
     await services.ruleset_service.restore()
     observers = EventDispatcher(services.plugins, services.bus, services.database, services.clock)
-    watcher = _build_clock_watcher(services)
+    watcher = ClockStepWatcher(services.clock, services.database, services.sessions)
     await watcher.recover()
     async with observers.running(), contextlib.AsyncExitStack() as stack:
         await services.outbox.start()
         stack.push_async_callback(services.sessions.close)
         stack.push_async_callback(services.outbox.stop, services.settings.daemon.drain_seconds)
         stack.push_async_callback(services.imports.close)
+        await stack.enter_async_context(services.wakeups.running())
         await services.sessions.restore()
-        for view in services.sessions.views():
-            services.outbox.serve_session(view.name)
-        running = (services.validation, services.ruleset_watcher, watcher)
-        for service in running:
+        for service in (services.validation, services.ruleset_watcher, watcher):
             await stack.enter_async_context(service.running())
         yield
 
@@ -118,42 +117,41 @@ async def run_services(services: Services) -> AsyncIterator[None]:
 def build_services(
     base: Foundation, *, signer: PermitSigner | None = None, wire: SendingPort | None = None
 ) -> Services:
-    """Build and connect each service; messages go out through ``wire``, else the sessions."""
+    """Build each service from those it depends on; ``wire`` stands in for the sessions."""
     settings, clock, database, plugins = base.settings, base.clock, base.database, base.plugins
     journal, signer = SuppressionJournal(settings.state_dir), signer or PermitSigner()
     aliases, scoring = Aliases(journal.hash), Scoring(base.rulesets)
     suppression = SuppressionService(database, journal, aliases, clock)
+    handlers = _build_signal_handlers(base, aliases, suppression, scoring)
+    sessions = _build_sessions(base, handlers, PermitVerifier(signer.public_key))
+    validation = ValidationService(database, sessions, scoring, aliases, clock, settings)
     gate = Gate(database, plugins, base.rulesets, signer, clock)
     pacing = Pacing(settings.pacing)
     evaluator = MessageEvaluator(database, gate, settings.sending)
-    enqueuer = MessageEnqueuer(database, plugins, pacing, aliases, clock, settings)
-    outbox = Outbox(database, evaluator, enqueuer, clock)
-    signal_handlers = _build_signal_handlers(base, aliases, suppression, scoring, outbox.wake)
-    sessions = _build_sessions(base, signal_handlers, PermitVerifier(signer.public_key))
-    ruleset_service = _build_ruleset_service(base)
-    services = Services(
+    outbox = _build_outbox(base, aliases, gate, pacing, evaluator, wire or sessions)
+    rulesets = _build_ruleset_service(base)
+    return Services(
         **copy_fields(base),
-        ruleset_service=ruleset_service,
-        ruleset_watcher=RulesetWatcher(ruleset_service, settings.rules),
+        ruleset_service=rulesets,
+        ruleset_watcher=RulesetWatcher(rulesets, settings.rules),
         aliases=aliases,
         suppression=suppression,
         scoring=scoring,
-        signal_handlers=signal_handlers,
+        signal_handlers=handlers,
         imports=ImportService(database, plugins, scoring, aliases, clock, settings),
         prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
-        validation=ValidationService(database, sessions, scoring, aliases, clock, settings),
+        validation=validation,
         retention=Retention(database, clock, settings.retention),
         gate=gate,
         pacing=pacing,
         evaluator=evaluator,
         outbox=outbox,
+        wakeups=Wakeups(base.bus, outbox, validation, clock),
         sessions=sessions,
-        review=ReviewService(database, clock, settings.sending, outbox.wake),
+        review=ReviewService(database, clock, settings.sending),
         manual=ManualSending(database, gate, evaluator, pacing, clock, settings.sending),
         halt=Halt(database, clock),
     )
-    _connect_services(services, wire or sessions)
-    return services
 
 
 def copy_fields(container: Foundation) -> dict[str, Any]:
@@ -162,11 +160,7 @@ def copy_fields(container: Foundation) -> dict[str, Any]:
 
 
 def _build_signal_handlers(
-    base: Foundation,
-    aliases: Aliases,
-    suppression: SuppressionService,
-    scoring: Scoring,
-    wake: Callable[[], None],
+    base: Foundation, aliases: Aliases, suppression: SuppressionService, scoring: Scoring
 ) -> SignalHandlers:
     return build_signal_handlers(
         database=base.database,
@@ -177,7 +171,6 @@ def _build_signal_handlers(
         request_reader=contact_requests.load_contact_request_reader(),
         clock=base.clock,
         settings=base.settings,
-        wake=wake,
     )
 
 
@@ -207,39 +200,31 @@ def _build_ruleset_service(base: Foundation) -> RulesetService:
     return RulesetService(base.database, base.rulesets, base.clock, base.settings.rules, channels)
 
 
-def _connect_services(services: Services, wire: SendingPort) -> None:
-    """Connect the callbacks by which one service wakes another."""
+def _build_outbox(
+    base: Foundation,
+    aliases: Aliases,
+    gate: Gate,
+    pacing: Pacing,
+    evaluator: MessageEvaluator,
+    sessions: SendingPort,
+) -> Outbox:
+    enqueuer = MessageEnqueuer(
+        base.database, base.plugins, pacing, aliases, base.clock, base.settings
+    )
 
     def make_sender(session: str) -> SessionSender:
         return SessionSender(
             session,
-            database=services.database,
-            gate=services.gate,
-            evaluator=services.evaluator,
-            pacing=services.pacing,
-            sessions=wire,
-            clock=services.clock,
-            settings=services.settings.sending,
+            database=base.database,
+            gate=gate,
+            evaluator=evaluator,
+            pacing=pacing,
+            sessions=sessions,
+            clock=base.clock,
+            settings=base.settings.sending,
         )
 
-    def hear_session_ready(session: str) -> None:
-        services.outbox.on_session_ready(session)
-        services.validation.wake()
-
-    services.outbox.connect(make_sender)
-    services.sessions.on_ready = hear_session_ready
-    services.evaluator.on_check_needed = services.validation.wake
-    services.validation.on_checked = services.outbox.on_contact_checked
-    services.halt.on_resume = services.outbox.wake
-    services.ruleset_service.on_swap = services.outbox.on_rules_changed
-
-
-def _build_clock_watcher(services: Services) -> ClockStepWatcher:
-    def wake() -> None:
-        services.outbox.wake()
-        services.validation.wake()
-
-    return ClockStepWatcher(services.clock, services.database, services.sessions, wake)
+    return Outbox(base.database, evaluator, enqueuer, base.clock, make_sender)
 
 
 def _make_clock(settings: ClockSettings) -> Clock:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from daemon.api.clock import Clock
+from daemon.events import ClockStepped
 from daemon.sessions import Sessions
 from storage import deadlines
 from storage.db import Database
@@ -21,6 +23,7 @@ log = structlog.get_logger("clock")
 INTERVAL_SECONDS: Final = 5.0
 SMALLEST_STEP: Final = timedelta(seconds=1)
 """What time servers correct beneath this makes no wait noticeably longer."""
+_SUBJECT: Final = "installation"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,13 +34,10 @@ class ClockStepWatcher:
     before. Set on, or after a suspend: whoever sleeps looks at once whether it is due.
     """
 
-    def __init__(
-        self, clock: Clock, database: Database, sessions: Sessions, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, clock: Clock, database: Database, sessions: Sessions) -> None:
         self._clock = clock
         self._database = database
         self._sessions = sessions
-        self._wake = wake
         self._seen = clock.monotonic()
         self._lowest, self._highest = self._measure_offset()
 
@@ -87,7 +87,7 @@ class ClockStepWatcher:
         elif lowest - self._highest >= SMALLEST_STEP:
             log.info("clock_set_on", seconds=(lowest - self._highest).total_seconds())
             await self._sessions.follow_clock(timedelta(), now)
-            self._wake()
+            await self._database.write(partial(_emit_step, by=lowest - self._highest, now=now))
         else:
             lowest, highest = self._lowest, self._highest  # so that many small steps add up
         self._lowest, self._highest = lowest, highest
@@ -95,11 +95,13 @@ class ClockStepWatcher:
 
     async def _follow_back(self, by: timedelta, now: datetime, seen: datetime) -> None:
         log.warning("clock_set_back", seconds=by.total_seconds(), while_running=True)
-        await self._database.write(
-            lambda tx: deadlines.move_deadlines_back(tx, by, now=now, seen=seen)
-        )
+
+        def job(tx: Tx) -> None:
+            deadlines.move_deadlines_back(tx, by, now=now, seen=seen)
+            _emit_step(tx, by=-by, now=now)
+
+        await self._database.write(job)
         await self._sessions.follow_clock(by, seen)
-        self._wake()
 
     def _measure_offset(self) -> tuple[timedelta, timedelta]:
         """Return between which bounds the wall clock is ahead of the seconds that never run back.
@@ -110,3 +112,8 @@ class ClockStepWatcher:
         wall = self._clock.now() - _EPOCH
         after = self._clock.monotonic()
         return wall - timedelta(seconds=after), wall - timedelta(seconds=before)
+
+
+def _emit_step(tx: Tx, *, by: timedelta, now: datetime) -> None:
+    """Tell by how much the clock was set on; whoever sleeps looks at the time again."""
+    tx.emit(ClockStepped(subject=_SUBJECT, at=now, seconds=by.total_seconds()))

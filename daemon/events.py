@@ -104,6 +104,7 @@ class MessageChanged(DomainEvent):
     contact: str
     decision: str | None = None
     due_at: datetime | None = None
+    waits_for: str | None = None
     blocked_by: str | None = None
 
 
@@ -211,6 +212,14 @@ class SendingResumed(DomainEvent):
     event_type: ClassVar[str] = "sending.resumed"
     who: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped(DomainEvent):
+    """The machine's clock was set on, or back where negative (subject: ``installation``)."""
+
+    event_type: ClassVar[str] = "clock.stepped"
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

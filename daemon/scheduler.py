@@ -36,12 +36,8 @@ class PeriodicJob:
 
 def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
     """Return the periodic jobs over these services."""
-
-    async def expiries() -> None:
-        services.outbox.wake()
-
     return (
-        PeriodicJob("expiries", 60, expiries),
+        PeriodicJob("wake_outbox", 60, services.outbox.wake),
         PeriodicJob("high_water", 60, services.database.save_high_water),
         PeriodicJob("checkpoint", 5 * 60, services.database.checkpoint),
         PeriodicJob("validation_sweep", 15 * 60, services.validation.sweep),

@@ -25,6 +25,7 @@ from daemon.outbox.halt import Halt
 from daemon.outbox.manual import ManualSending
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
+from daemon.outbox.wakeups import Wakeups
 from daemon.plugin_manager import Plugins
 from daemon.rulesets.active import ActiveRulesets
 from daemon.rulesets.service import RulesetService
@@ -75,6 +76,7 @@ class Services(Foundation):
     pacing: Pacing
     evaluator: MessageEvaluator
     outbox: Outbox
+    wakeups: Wakeups
     sessions: Sessions
     review: ReviewService
     manual: ManualSending

@@ -239,6 +239,7 @@ def _record_transition(
                 "contact": message.contact,
                 "decision": message.decision,
                 "due_at": format_timestamp(message.due_at) if message.due_at else None,
+                "waits_for": message.waits_for,
                 "blocked_by": message.blocked_by,
             },
         )

@@ -14,6 +14,7 @@ from statemachines.message import (
     MessageState,
     TransitionActor,
 )
+from statemachines.session import CAN_SEND_STATES, SendingState
 from statemachines.vocabulary import BuiltinChannel, MessageKind, WaitsFor
 from storage import receipts
 from storage.column_formats import format_timestamp, parse_timestamp
@@ -43,11 +44,6 @@ def list_queued_messages(reader: Reader, limit: int) -> list[MessageRecord]:
         (limit,),
     )
     return [message_from_row(row) for row in rows]
-
-
-def has_queued_message(reader: Reader) -> bool:
-    """Tell whether a message waits for the gate: a session's change may have put it there."""
-    return bool(reader.value(f"SELECT 1 FROM messages WHERE state = '{MessageState.QUEUED}'"))
 
 
 def get_next_cleared_message(
@@ -96,15 +92,31 @@ def requeue_due_messages(tx: Tx, at: datetime) -> int:
 
 
 def requeue_waiting_messages(
-    tx: Tx, at: datetime, waits_for: WaitsFor, *, session: str = "", contact: str = ""
+    tx: Tx, at: datetime, waits_for: WaitsFor, *, contact: str = ""
 ) -> int:
     """Put deferred messages that wait for something that just happened back before the gate."""
     return _requeue_messages(
         tx,
         at,
-        "waits_for = ? AND (? = '' OR session = ?) AND (? = '' OR contact = ?)",
-        (waits_for, session, session, contact, contact),
+        "waits_for = ? AND (? = '' OR contact = ?)",
+        (waits_for, contact, contact),
         f"{waits_for}_happened",
+        "What it waited for has happened.",
+    )
+
+
+def requeue_sendable_messages(tx: Tx, at: datetime) -> int:
+    """Put what waits for its session back before the gate where that session can send now."""
+    return _requeue_messages(
+        tx,
+        at,
+        f"waits_for = '{WaitsFor.SESSION}' AND (channel = '{BuiltinChannel.MANUAL}' OR EXISTS ("
+        f"SELECT 1 FROM sessions AS s WHERE s.name = session AND s.deleted_at IS NULL"
+        f" AND s.connection IN {format_sql_list(CAN_SEND_STATES)}"
+        f" AND (s.sending = '{SendingState.ALL}'"
+        f" OR (s.sending = '{SendingState.REPLY_ONLY}' AND first_contact = 0))))",
+        (),
+        f"{WaitsFor.SESSION}_happened",
         "What it waited for has happened.",
     )
 

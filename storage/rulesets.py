@@ -122,6 +122,12 @@ def get_latest_activation(reader: Reader, format_: str) -> RulesetActivation | N
     return None if row is None else _activation_from_row(row)
 
 
+def get_live_hash(reader: Reader, format_: str) -> str | None:
+    """Return the hash of a format's live set, None before the first."""
+    last = get_latest_activation(reader, format_)
+    return None if last is None else last.hash
+
+
 def list_activations(reader: Reader, limit: int) -> list[RulesetActivation]:
     """Return the changes of the live sets, newest first."""
     rows = reader.all("SELECT * FROM ruleset_history ORDER BY id DESC LIMIT ?", (limit,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemon.events import (
+    ClockStepped,
     ContactReopened,
     ContactSuppressed,
     DomainEvent,
@@ -23,6 +24,7 @@ from daemon.events import (
 )
 
 __all__ = [
+    "ClockStepped",
     "ContactReopened",
     "ContactSuppressed",
     "DomainEvent",

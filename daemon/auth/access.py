@@ -186,6 +186,7 @@ TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "import.finished": Scope.PROSPECTS_READ,
         "sending.halted": Scope.EVENTS_READ,
         "sending.resumed": Scope.EVENTS_READ,
+        "clock.stepped": Scope.EVENTS_READ,
         "plugin.failed": Scope.EVENTS_READ,
         "rules.loaded": Scope.RULES_READ,
         "rules.rejected": Scope.RULES_READ,

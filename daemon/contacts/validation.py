@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol
@@ -22,7 +22,8 @@ from daemon.settings import Settings
 from statemachines.machine import IllegalTransition
 from statemachines.prospect import CHECKABLE_STATES, VALIDATION_DEADLINES
 from statemachines.prospect import ValidationState as State
-from storage import audit, contacts, halts, prospects, spends, validation_queries
+from statemachines.vocabulary import WaitsFor
+from storage import audit, halts, prospects, queue, spends, validation_queries
 from storage.db import Database
 from storage.prospects import ProspectRecord
 from storage.spends import SpendKind
@@ -51,14 +52,10 @@ class NumberChecker(Protocol):
         ...
 
 
-async def ignore_checked_contact(_contact: str) -> None:
-    """Do nothing: the default until the outbox subscribes."""
-
-
 class ValidationService:
     """Validates prospects: number checks within budgets, operators' decisions, expiry.
 
-    ``on_checked`` hears of each contact whose number got an answer, whatever it was.
+    What a message waited for is over in the transaction that stores the answer.
     """
 
     def __init__(
@@ -79,7 +76,6 @@ class ValidationService:
         self._pacing = settings.pacing
         self._answer_seconds = settings.sending.answer_seconds
         self._clock_event = ClockEvent(clock)
-        self.on_checked: Callable[[str], Awaitable[None]] = ignore_checked_contact
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -163,14 +159,13 @@ class ValidationService:
             await self._database.write(job, urgent=True)
         except IllegalTransition as error:
             raise Conflict("The prospect's data is erased.") from error
-        await self.on_checked(found.contact)
 
     async def sweep(self) -> int:
         """Let old validations and unanswered checks lapse; return how many did."""
         now = self._clock.now()
         check_seconds = VALIDATION_DEADLINES[State.CHECKING].seconds or 0
 
-        def job(tx: Tx) -> list[ProspectRecord]:
+        def job(tx: Tx) -> int:
             lapsed = validation_queries.list_expired_prospects(
                 tx, now, _SWEEP_LIMIT
             ) + validation_queries.list_unanswered_checks(
@@ -178,15 +173,13 @@ class ValidationService:
             )
             for prospect in lapsed:
                 self._transitions.expire(tx, prospect, now)
-            return lapsed
+            for contact in validation_queries.list_contacts_with_answered_check(tx):
+                queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=contact)
+            return len(lapsed)
 
         lapsed = await self._database.write(job)
-        for contact in await self._database.read(
-            validation_queries.list_contacts_with_answered_check
-        ):
-            await self.on_checked(contact)
         self.wake()
-        return len(lapsed)
+        return lapsed
 
     async def _run(self) -> None:
         while True:
@@ -214,13 +207,11 @@ class ValidationService:
         answers = await self._request_answers(session, [prospect.phone for prospect in reserved])
         now = self._clock.now()
 
-        def settle(tx: Tx) -> list[str]:
+        def settle(tx: Tx) -> None:
             for prospect in reserved:
                 self._transitions.apply_answer(tx, prospect.id, answers[prospect.phone], now)
-            return [contacts.get_merged_contact(tx, prospect.contact) for prospect in reserved]
 
-        for contact in await self._database.write(settle, urgent=True):
-            await self.on_checked(contact)
+        await self._database.write(settle, urgent=True)
         return {prospect.id: answers[prospect.phone].answer for prospect in reserved}
 
     def _reserve_checks(

@@ -18,7 +18,8 @@ from statemachines.prospect import (
     ValidationState,
     validado_tecnicamente_from_state,
 )
-from storage import contacts, evidence, prospects
+from statemachines.vocabulary import WaitsFor
+from storage import contacts, evidence, prospects, queue
 from storage.evidence import EvidenceKind
 from storage.prospects import ProspectRecord
 from storage.tx import Tx
@@ -155,7 +156,10 @@ class ValidationTransitions:
         changes: Mapping[str, object] = MappingProxyType({}),
         source: str = _CHECK_SOURCE,
     ) -> None:
-        """Fire the event and write all that follows from it; raise IllegalTransition."""
+        """Fire the event and write all that follows from it; raise IllegalTransition.
+
+        Whatever the answer is, messages that waited for it are evaluated again.
+        """
         state = fire_event(restore_machine(ValidationMachine, prospect.validation), event)
         columns: dict[str, object] = {
             "validation": state.value,
@@ -176,6 +180,8 @@ class ValidationTransitions:
                 quote=reason.sentence,
             )
         self._refresh_and_emit(tx, prospect, now, reason)
+        if state is not ValidationState.CHECKING:
+            queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=prospect.contact)
 
     def _refresh_and_emit(
         self, tx: Tx, prospect: ProspectRecord, now: datetime, reason: ValidationReason

@@ -67,6 +67,7 @@ class Evaluation:
     facts: facts.Facts
     outcome: rules.Decision | EvaluationFault
     ruleset: str
+    score_ruleset: str
     microseconds: int
     deferred_until: datetime | None = None
     shadow: rules.Decision | None = None
@@ -132,6 +133,7 @@ class Gate:
             facts=message_facts,
             outcome=outcome,
             ruleset=compiled.gate.ruleset.hash,
+            score_ruleset=compiled.score.ruleset.hash,
             microseconds=microseconds,
             deferred_until=until,
             shadow=shadow,

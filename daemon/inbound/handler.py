@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -54,8 +54,7 @@ class InboundHandler:
     """Takes what contacts write from the sessions.
 
     ``handle_inbound`` returns once its transaction is on the disk; while the disk refuses, it waits
-    and tries again. ``wake`` is called after each commit that may have given the outbox something
-    to do.
+    and tries again.
     """
 
     def __init__(
@@ -69,7 +68,6 @@ class InboundHandler:
         request_reader: ContactRequestReader,
         clock: Clock,
         settings: Settings,
-        wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._writer = DurableWriter(database, clock)
@@ -80,7 +78,6 @@ class InboundHandler:
         self._request_reader = request_reader
         self._clock = clock
         self._settings = settings
-        self._wake = wake
 
     async def handle_inbound(self, session: str, signal: InboundMessage) -> None:
         """Store a message that a contact wrote, once, with everything that follows from it."""
@@ -92,7 +89,6 @@ class InboundHandler:
             lambda tx: self._store_inbound(tx, session, signal, reading, effects)
         )
         await self._suppression.journal_lifted(lifted)
-        self._wake()
 
     def _is_stored(self, reader: Reader, session: str, signal: InboundMessage) -> bool:
         """Tell whether a message was stored before, and shows no name that is new to us."""

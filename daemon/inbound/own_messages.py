@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from daemon.api.clock import Clock
@@ -21,10 +20,7 @@ from storage.tx import Tx
 
 
 class OwnMessageHandler:
-    """Stores own messages, each with what follows from it, in one transaction.
-
-    ``wake`` is called after each commit that may have given the outbox something to do.
-    """
+    """Stores own messages, each with what follows from it, in one transaction."""
 
     def __init__(
         self,
@@ -32,20 +28,17 @@ class OwnMessageHandler:
         aliases: Aliases,
         scoring: Scoring,
         clock: Clock,
-        wake: Callable[[], None],
     ) -> None:
         self._writer = DurableWriter(database, clock)
         self._aliases = aliases
         self._scoring = scoring
         self._clock = clock
-        self._wake = wake
 
     async def handle_own_message(self, session: str, signal: OwnMessage) -> None:
         """Store an own message once; returns once it is on the disk."""
         await self._writer.write(
             lambda tx: self._store_own_message(tx, session, signal, self._clock.now())
         )
-        self._wake()
 
     def _store_own_message(self, tx: Tx, session: str, signal: OwnMessage, now: datetime) -> None:
         contact = contacts.find_contact_by_aliases(

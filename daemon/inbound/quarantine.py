@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,7 +34,7 @@ class SignalQuarantine:
     """Stores rejected signals, and what a person says of them.
 
     What the kept words ask is not lost: an opt-out suppresses, and for a known contact everything
-    commercial waits for a person. ``wake`` is called where that wait ends.
+    commercial waits for a person.
     """
 
     def __init__(
@@ -45,7 +45,6 @@ class SignalQuarantine:
         suppression: SuppressionService,
         request_reader: ContactRequestReader,
         clock: Clock,
-        wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._writer = DurableWriter(database, clock)
@@ -53,7 +52,6 @@ class SignalQuarantine:
         self._suppression = suppression
         self._request_reader = request_reader
         self._clock = clock
-        self._wake = wake
 
     async def handle_rejected(self, session: str, rejected: RejectedSignal) -> None:
         """Store what can be kept of a signal, once; returns once it is on the disk."""
@@ -79,11 +77,9 @@ class SignalQuarantine:
         Raises :class:`NotFound`, and :class:`Conflict` where somebody has settled it already.
         """
         at, stated_reason = self._clock.now(), require_reason(reason)
-        settled = await self._database.write(
+        return await self._database.write(
             lambda tx: _settle_signal(tx, id_, at=at, who=who, reason=stated_reason)
         )
-        self._wake()
-        return settled
 
     def _store_rejected(self, tx: Tx, session: str, rejected: RejectedSignal) -> None:
         """Store a rejected signal, and suppress or hold by what could be read of it."""

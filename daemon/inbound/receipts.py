@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -29,10 +28,7 @@ _RECEIPT_SOURCE: Final = "a receipt of the platform"
 
 
 class ReceiptHandler:
-    """Stores receipts, each with what follows from it, in one transaction.
-
-    ``wake`` is called after each commit that may have given the outbox something to do.
-    """
+    """Stores receipts, each with what follows from it, in one transaction."""
 
     def __init__(
         self,
@@ -40,20 +36,17 @@ class ReceiptHandler:
         aliases: Aliases,
         scoring: Scoring,
         clock: Clock,
-        wake: Callable[[], None],
     ) -> None:
         self._writer = DurableWriter(database, clock)
         self._aliases = aliases
         self._scoring = scoring
         self._clock = clock
-        self._wake = wake
 
     async def handle_receipt(self, session: str, signal: Receipt) -> None:
         """Move the message that a receipt speaks of, forward only."""
         await self._writer.write(
             lambda tx: self._store_receipt(tx, session, signal, self._clock.now())
         )
-        self._wake()
 
     def _store_receipt(self, tx: Tx, session: str, signal: Receipt, now: datetime) -> None:
         receipt = ReceiptRecord(

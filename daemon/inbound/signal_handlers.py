@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.api.clock import Clock
@@ -41,9 +40,8 @@ def build_signal_handlers(
     request_reader: ContactRequestReader,
     clock: Clock,
     settings: Settings,
-    wake: Callable[[], None],
 ) -> SignalHandlers:
-    """Build them; ``wake`` is called after each commit that may give the outbox work."""
+    """Build them over one writer, one set of aliases and one score."""
     return SignalHandlers(
         inbound=InboundHandler(
             database=database,
@@ -54,10 +52,9 @@ def build_signal_handlers(
             request_reader=request_reader,
             clock=clock,
             settings=settings,
-            wake=wake,
         ),
-        own_messages=OwnMessageHandler(database, aliases, scoring, clock, wake),
-        receipts=ReceiptHandler(database, aliases, scoring, clock, wake),
+        own_messages=OwnMessageHandler(database, aliases, scoring, clock),
+        receipts=ReceiptHandler(database, aliases, scoring, clock),
         aliases=AliasHandler(database, aliases, suppression, scoring, clock),
         quarantine=SignalQuarantine(
             database=database,
@@ -65,6 +62,5 @@ def build_signal_handlers(
             suppression=suppression,
             request_reader=request_reader,
             clock=clock,
-            wake=wake,
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,13 +12,14 @@ import structlog
 from daemon.events import GateFaulted
 from daemon.gate.gate import Evaluation, EvaluationFault, EvaluationPhase, Gate
 from daemon.outbox.release import store_decision
+from daemon.outbox.staleness import EvaluationStale, require_fresh
 from daemon.sessions.status import describe_block
 from daemon.settings import SendingSettings
 from rules import Decision, Verdict
 from rules.verdict import DeferKind
 from statemachines.message import MessageState
 from statemachines.vocabulary import WaitsFor
-from storage import contacts, decisions, evaluation_context, messages, queue
+from storage import decisions, messages, queue
 from storage.db import Database
 from storage.ids import new_id
 from storage.messages import MessageRecord, MessageStateConflict
@@ -45,8 +46,12 @@ class EvaluationTransition:
     columns: Mapping[str, object] = field(default_factory=dict)
 
 
-class EvaluationOutdated(Exception):
-    """What the evaluation was based on has changed meanwhile; the message is evaluated again."""
+@dataclass(frozen=True, slots=True)
+class EvaluatedBatch:
+    """How many evaluations were stored, and of how many the facts changed meanwhile."""
+
+    stored: int
+    stale: int
 
 
 class MessageEvaluator:
@@ -56,13 +61,11 @@ class MessageEvaluator:
         self._database = database
         self._gate = gate
         self._settings = settings
-        self.on_cleared: Callable[[str], None] = lambda _session: None
-        self.on_check_needed: Callable[[], None] = lambda: None
         self.busy_since: float | None = None
         """Since when (`time.monotonic()`) a message is being evaluated; None between two."""
 
-    async def evaluate_queued(self) -> int:
-        """Evaluate a batch of queued messages; return how many could be evaluated.
+    async def evaluate_queued(self) -> EvaluatedBatch:
+        """Evaluate a batch of queued messages.
 
         One that can't be does not keep the others from it; its error is raised when it is alone.
         """
@@ -70,31 +73,30 @@ class MessageEvaluator:
             lambda reader: queue.list_queued_messages(reader, _BATCH_SIZE)
         )
         failed: Exception | None = None
-        evaluated = 0
+        stored = stale = 0
         for message in waiting:
             self.busy_since = time.monotonic()
             try:
-                await self.store_evaluation(
-                    await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
-                )
+                evaluation = await self._gate.evaluate(message, EvaluationPhase.ENQUEUE)
+                if await self.store_evaluation(evaluation) is None:
+                    stale += 1
+                else:
+                    stored += 1
             except Exception as error:
                 log.exception("evaluation_failed", message=message.id)
                 failed = error
-            else:
-                evaluated += 1
             finally:
                 self.busy_since = None
-        if failed is not None and not evaluated:
+        if failed is not None and not stored:
             raise failed
-        return evaluated
+        return EvaluatedBatch(stored, stale)
 
     async def store_evaluation(self, evaluation: Evaluation) -> MessageRecord | None:
         """Store the decision and move the message; None when it, or the facts, moved meanwhile."""
         chosen = self._choose_transition(evaluation)
 
         def job(tx: Tx) -> MessageRecord:
-            if _is_outdated(tx, evaluation):
-                raise EvaluationOutdated
+            require_fresh(tx, evaluation)
             transition = _hold_routing_loop(tx, evaluation, chosen)
             decision = new_id("dec", evaluation.at)
             store_decision(tx, evaluation, decision)
@@ -122,17 +124,9 @@ class MessageEvaluator:
             )
 
         try:
-            after = await self._database.write(job)
-        except (MessageStateConflict, EvaluationOutdated):
+            return await self._database.write(job)
+        except (MessageStateConflict, EvaluationStale):
             return None
-        self._notify(after)
-        return after
-
-    def _notify(self, message: MessageRecord) -> None:
-        if message.state is MessageState.CLEARED:
-            self.on_cleared(message.session)
-        if message.waits_for == WaitsFor.CHECKED:
-            self.on_check_needed()
 
     def _choose_transition(self, evaluation: Evaluation) -> EvaluationTransition:
         if isinstance(evaluation.outcome, EvaluationFault):
@@ -194,21 +188,6 @@ class MessageEvaluator:
         wait = timedelta(minutes=2 ** (faults - 1))
         columns: dict[str, object] = {"faults": faults, "due_at": at + wait, "waits_for": None}
         return EvaluationTransition(MessageState.DEFERRED, "gate_fault", fault.sentence, columns)
-
-
-def _is_outdated(tx: Tx, evaluation: Evaluation) -> bool:
-    """Tell whether session or contact have changed since the evaluation read them."""
-    before = evaluation.context.session
-    now = evaluation_context.read_session_context(tx, before.name, evaluation.at)
-    if (now.connection, now.sending, now.banned, now.block) != (
-        before.connection,
-        before.sending,
-        before.banned,
-        before.block,
-    ):
-        return True
-    revision = contacts.get_contact_revision(tx, evaluation.context.contact)
-    return revision != evaluation.context.revision
 
 
 def _hold_routing_loop(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,7 +26,6 @@ class Halt:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self.on_resume: Callable[[], None] = lambda: None
 
     async def get_current(self) -> HaltRecord | None:
         """Return the halt in force, or None."""
@@ -63,7 +61,6 @@ class Halt:
             queue.requeue_waiting_messages(tx, at, WaitsFor.HALT)
 
         await self._database.write(job, urgent=True)
-        self.on_resume()
 
 
 def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> None:

@@ -10,7 +10,8 @@ from daemon.errors import Conflict, NotAllowed, NotFound, require_reason
 from daemon.gate.gate import EvaluationPhase, Gate
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.pacing import Pacing
-from daemon.outbox.release import Release, ReleaseStale
+from daemon.outbox.release import Release
+from daemon.outbox.staleness import EvaluationStale
 from daemon.settings import SendingSettings
 from statemachines.message import LEASED_STATES, MessageState
 from statemachines.vocabulary import BuiltinChannel
@@ -102,7 +103,7 @@ class ManualSending:
 
         try:
             return await self._database.write(job)
-        except ReleaseStale as stale:
+        except EvaluationStale as stale:
             sentence = _STALE_SENTENCES.get(
                 stale.reason_code, "Something changed meanwhile; try again."
             )

@@ -17,8 +17,7 @@ from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.sender import SessionSender
 from daemon.sessions.status import describe_block
 from statemachines.message import SETTLEMENT_STATES, MessageState
-from statemachines.vocabulary import WaitsFor
-from storage import audit, messages, queue
+from storage import audit, messages, queue, sessions
 from storage.db import Database
 from storage.messages import MessageRecord, MessageStateConflict
 from storage.session_queue import refresh_blocked_messages
@@ -30,6 +29,10 @@ _LONGEST_WAIT_SECONDS = 5.0
 """The timer runs at least this often: health checks see by it that the outbox is alive."""
 
 
+_STALE_SECONDS = 1.0
+"""So long after its facts changed a message is evaluated again."""
+
+
 class Outbox:
     """Runs the evaluation, the timer and one sender a session; cancels and settles messages."""
 
@@ -39,6 +42,7 @@ class Outbox:
         evaluator: MessageEvaluator,
         enqueuer: MessageEnqueuer,
         clock: Clock,
+        make_sender: Callable[[str], SessionSender],
     ) -> None:
         self._database = database
         self._evaluator = evaluator
@@ -46,16 +50,11 @@ class Outbox:
         self._clock = clock
         self._evaluation_wakeup = ClockEvent(clock)
         self._timer_wakeup = ClockEvent(clock)
-        self._make_sender: Callable[[str], SessionSender] | None = None
+        self._make_sender = make_sender
         self._senders: dict[str, SessionSender] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._newly_ready: set[str] = set()
+        self._sessions_changed = False
         self._last_active = time.monotonic()
-        evaluator.on_cleared = self.wake
-
-    def connect(self, make_sender: Callable[[str], SessionSender]) -> None:
-        """Learn how to send through a session: the sessions are built after the outbox."""
-        self._make_sender = make_sender
 
     async def start(self) -> None:
         """Recover from a crash first: whatever was on its way is in doubt. Then begin."""
@@ -71,9 +70,8 @@ class Outbox:
 
     def serve_session(self, session: str) -> None:
         """Send through this session from now on. Idempotent."""
-        if session not in self._senders and self._make_sender is not None:
+        if session not in self._senders:
             sender = self._senders[session] = self._make_sender(session)
-            sender.on_contact_free = self._wake_session
             self._tasks[f"session {session}"] = asyncio.create_task(
                 sender.run(), name=f"outbox-{session}"
             )
@@ -101,40 +99,38 @@ class Outbox:
 
     async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
         """Accept a message; see :meth:`MessageEnqueuer.enqueue`."""
-        message = await self._enqueuer.enqueue(request, who)
-        self._evaluation_wakeup.trigger()
-        return message
+        return await self._enqueuer.enqueue(request, who)
 
-    def wake(self, session: str | None = None) -> None:
-        """Wake the evaluation, the timer, and the sender of one session or of all."""
-        self._evaluation_wakeup.trigger()
-        self._timer_wakeup.trigger()
-        for name in self._senders if session is None else (session,):
-            self._wake_session(name)
+    # What `wakeups` calls when a committed event gives somebody something to do.
 
-    def _wake_session(self, session: str) -> None:
+    async def wake(self) -> None:
+        """Look at everything anew: each session, each queue, and all that waits."""
+        for session in await self._database.read(sessions.list_sessions):
+            self.serve_session(session.name)
+            self.wake_session(session.name)
+        self.wake_evaluation()
+        self.requeue_for_sessions()
+
+    def wake_evaluation(self) -> None:
+        """Evaluate what is queued."""
+        self._evaluation_wakeup.trigger()
+
+    def wake_session(self, session: str) -> None:
+        """Send what is cleared for this session."""
         if sender := self._senders.get(session):
             sender.wakeup.trigger()
 
-    def on_session_ready(self, session: str) -> None:
-        """Hear that a session can send again: send, and judge again what waited for it."""
-        self._newly_ready.add(session)
-        self.serve_session(session)
-        self.wake(session)
+    async def wake_contact(self, contact: str) -> None:
+        """Send what was kept back while another message to this contact was on its way."""
+        for session in await self._database.read(
+            lambda reader: queue.list_sessions_with_cleared(reader, contact)
+        ):
+            self.wake_session(session)
 
-    async def on_contact_checked(self, contact: str) -> None:
-        """Judge again what waited for this contact's number check."""
-        at = self._clock.now()
-        await self._database.write(
-            lambda tx: queue.requeue_waiting_messages(tx, at, WaitsFor.CHECKED, contact=contact)
-        )
-        self.wake()
-
-    async def on_rules_changed(self) -> None:
-        """Judge anew what was deferred or cleared by rules that are not live any more."""
-        at = self._clock.now()
-        await self._database.write(lambda tx: queue.requeue_all_messages(tx, at))
-        self.wake()
+    def requeue_for_sessions(self) -> None:
+        """Evaluate again what waits for a session, wherever its session can send by now."""
+        self._sessions_changed = True
+        self._timer_wakeup.trigger()
 
     async def cancel(self, message: str, who: str, reason: str) -> MessageRecord:
         """Cancel a message that has not left; raise :class:`Conflict` for one that may have."""
@@ -181,22 +177,20 @@ class Outbox:
             return after
 
         try:
-            after = await self._database.write(job)
+            return await self._database.write(job)
         except MessageStateConflict as moved:
             raise Conflict(str(moved)) from moved
-        self.wake()
-        return after
 
     async def _run_evaluation(self) -> None:
         while True:
             try:
-                while await self._evaluator.evaluate_queued():
+                while (batch := await self._evaluator.evaluate_queued()).stored:
                     self._last_active = time.monotonic()
             except Exception:
                 log.exception("evaluation_failed")
                 await self._evaluation_wakeup.wait(_LONGEST_WAIT_SECONDS)
             else:
-                await self._evaluation_wakeup.wait(None)
+                await self._evaluation_wakeup.wait(_STALE_SECONDS if batch.stale else None)
 
     async def _run_timer(self) -> None:
         """Move what the clock alone moves: due, expired, begun, leases over."""
@@ -216,26 +210,22 @@ class Outbox:
             await self._timer_wakeup.wait(wait)
 
     async def _process_due(self, since: datetime, at: datetime) -> None:
-        ready_again, self._newly_ready = self._newly_ready, set()
+        sessions_changed, self._sessions_changed = self._sessions_changed, False
 
-        def job(tx: Tx) -> bool:
-            requeued = sum(
-                queue.requeue_waiting_messages(tx, at, WaitsFor.SESSION, session=session)
-                for session in ready_again
-            )
-            moved = queue.expire_messages(tx, at) + queue.end_expired_leases(tx, at) + requeued
-            moved += queue.requeue_due_messages(tx, at)
-            moved += refresh_blocked_messages(tx, at, describe_block)
-            return moved > 0 or queue.has_queued_message(tx)
+        def job(tx: Tx) -> None:
+            if sessions_changed:
+                queue.requeue_sendable_messages(tx, at)
+            queue.expire_messages(tx, at)
+            queue.end_expired_leases(tx, at)
+            queue.requeue_due_messages(tx, at)
+            refresh_blocked_messages(tx, at, describe_block)
 
         try:
-            moved = await self._database.write(job)
+            await self._database.write(job)
         except BaseException:
-            self._newly_ready |= ready_again
+            self._sessions_changed |= sessions_changed
             raise
-        if moved:
-            self._evaluation_wakeup.trigger()
         for session in await self._database.read(
             lambda reader: queue.list_sessions_with_newly_due(reader, since, at)
         ):
-            self._wake_session(session)
+            self.wake_session(session)

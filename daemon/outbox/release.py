@@ -17,6 +17,7 @@ from daemon.api.permit import Permit
 from daemon.gate import facts
 from daemon.gate.gate import Evaluation, EvaluationFault
 from daemon.outbox.pacing import Pacing
+from daemon.outbox.staleness import EvaluationStale, require_fresh
 from statemachines.message import MessageState
 from statemachines.vocabulary import BuiltinChannel, MessageKind
 from storage import (
@@ -79,14 +80,6 @@ def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRec
     )
 
 
-class ReleaseStale(Exception):
-    """The evaluation no longer fits the rows; nothing was changed."""
-
-    def __init__(self, reason_code: str) -> None:
-        super().__init__(reason_code)
-        self.reason_code = reason_code
-
-
 @dataclass(frozen=True, slots=True)
 class Release:
     """A message about to be sent: the evaluation that allowed it, and its signed permit."""
@@ -107,14 +100,15 @@ class Release:
     ) -> MessageRecord:
         """Redeem the permit and move the message to ``target``: ``sending``, or ``taken`` by hand.
 
-        Raises :class:`ReleaseStale` where the evaluation no longer holds.
+        Raises :class:`EvaluationStale` where the evaluation no longer holds.
         """
         evaluation = self.evaluation
         by_hand = evaluation.message.channel == BuiltinChannel.MANUAL
-        if reason := next(_list_stale_reasons(tx, evaluation), "") or _find_pacing_obstacle(
+        require_fresh(tx, evaluation)
+        if reason := next(_list_obstacles(tx, evaluation), "") or _find_pacing_obstacle(
             tx, evaluation, pacing, by_hand=by_hand
         ):
-            raise ReleaseStale(reason)
+            raise EvaluationStale(reason)
         self._redeem_permit(tx)
         self._record_spends(tx, pacing, by_hand=by_hand)
         return messages.transition_message(
@@ -158,18 +152,14 @@ class Release:
         )
 
 
-def _list_stale_reasons(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
-    """Yield why an evaluation no longer holds; the hard limits are checked once more here."""
-    seen, now = evaluation.message, messages.require_message(tx, evaluation.message.id)
-    if (now.state, now.channel, now.contact) != (MessageState.CLEARED, seen.channel, seen.contact):
-        yield "message_moved"
+def _list_obstacles(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
+    """Yield why a message may not go, whatever was decided: the hard limits, checked once more."""
+    seen = evaluation.message
     if halts.get_current_halt(tx):
         yield "halted"
     if not (seen.not_before or evaluation.at) <= evaluation.at < seen.not_after:
         yield "not_its_time"
-    if contacts.get_contact_revision(tx, seen.contact) != evaluation.context.revision:
-        yield "contact_changed"
-    confirms_opt_out = now.kind == MessageKind.OPT_OUT_CONFIRMATION
+    confirms_opt_out = seen.kind == MessageKind.OPT_OUT_CONFIRMATION
     if suppressions.is_contact_suppressed(tx, seen.contact) and not confirms_opt_out:
         yield "suppressed"
     prospect = prospects.find_prospect_by_contact(tx, seen.contact)

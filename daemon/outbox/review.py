@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from daemon.api.clock import Clock
@@ -35,17 +35,10 @@ class ReviewService:
     The approval of a message is for that message as it is: text, recipient, channel.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        settings: SendingSettings,
-        on_decided: Callable[[], None],
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, settings: SendingSettings) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
-        self._on_decided = on_decided
 
     async def list_messages(self, limit: int = 100) -> list[MessageRecord]:
         """Return what waits for a person, longest waiting first."""
@@ -102,9 +95,7 @@ class ReviewService:
                 faults=0,
             )
 
-        after = await self._database.write(job)
-        self._on_decided()
-        return after
+        return await self._database.write(job)
 
     async def reject(self, message: str, who: str, reason: str) -> MessageRecord:
         """Reject a held or deferred message: it never goes."""
@@ -191,7 +182,6 @@ class ReviewService:
             tx.emit(_build_prospect_changed(found, review))
 
         await self._database.write(job)
-        self._on_decided()
         return review
 
 

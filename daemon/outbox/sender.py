@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import structlog
 
@@ -19,7 +18,8 @@ from daemon.clock_event import ClockEvent
 from daemon.gate.gate import EvaluationPhase, Gate
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.pacing import Pacing, PacingSlot
-from daemon.outbox.release import Release, ReleaseStale
+from daemon.outbox.release import Release
+from daemon.outbox.staleness import EvaluationStale
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
 from statemachines.vocabulary import WaitsFor
@@ -59,6 +59,7 @@ def apply_send_result(
             if waits_for:
                 return _defer_message(tx, message, result, at, waits_for=waits_for)
             return _apply_refusal(tx, message, result, at, settings)
+    assert_never(result)  # raises for what a careless transport may answer
 
 
 def _apply_refusal(
@@ -200,7 +201,6 @@ class SessionSender:
         self._clock = clock
         self._settings = settings
         self._stopping = False
-        self.on_contact_free: Callable[[str], None] = lambda _session: None
 
     def stop(self) -> None:
         """Begin no further message; :meth:`run` returns once the one on its way is answered."""
@@ -281,7 +281,7 @@ class SessionSender:
                     sentence="On its way to the wire.",
                 )
             )
-        except (ReleaseStale, MessageStateConflict) as stale:
+        except (EvaluationStale, MessageStateConflict) as stale:
             log.info("release_stale", message=message.id, reason=str(stale))
             return False
         await self._send_committed(sending, release.permit)
@@ -324,14 +324,13 @@ class SessionSender:
     ) -> None:
         """Keep trying while the disk refuses: the answer must not be lost while we live."""
 
-        def job(tx: Tx) -> list[str]:
+        def job(tx: Tx) -> None:
             now = self._clock.now()
-            after = apply_send_result(tx, message, result, now, self._settings, waits_for=waits_for)
-            return queue.list_sessions_with_cleared(tx, after.contact)
+            apply_send_result(tx, message, result, now, self._settings, waits_for=waits_for)
 
         while True:
             try:
-                sessions = await self._database.write(job, urgent=True)
+                await self._database.write(job, urgent=True)
             except WriteFailed:
                 log.error("answer_not_written", message=message.id)
                 await self._clock.sleep(_WRITE_RETRY_SECONDS)
@@ -346,8 +345,6 @@ class SessionSender:
                     "answer_unusable", "The answer could not be stored; the log says why."
                 )
             else:
-                for session in sessions:
-                    self.on_contact_free(session)
                 return
 
 

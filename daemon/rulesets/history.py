@@ -76,8 +76,7 @@ def load_live_gate(reader: Reader) -> rules.Ruleset | None:
 
 def get_live_score_hash(reader: Reader) -> str | None:
     """Return the hash of the score set that is live, None before the first."""
-    last = rulesets.get_latest_activation(reader, str(rules.RuleFormat.SCORE))
-    return None if last is None else last.hash
+    return rulesets.get_live_hash(reader, str(rules.RuleFormat.SCORE))
 
 
 def _build_files(record: RulesetRecord) -> Sequence[rules.RuleFile]:

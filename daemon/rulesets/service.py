@@ -7,7 +7,7 @@ new one. Whatever fails, the last good set stays.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -32,7 +32,7 @@ from daemon.rulesets.status import (
 from daemon.settings import RulesSettings
 from rules.diff import RulesetChange
 from rules.edits import EditableValue, EditNotAllowed, RulesetEdit, apply_edit, find_editable_value
-from storage import audit
+from storage import audit, queue
 from storage.db import Database
 from storage.rulesets import RulesetActivationKind
 from storage.tx import Tx
@@ -50,7 +50,7 @@ class _Candidate:
 
 
 class RulesetService:
-    """Changes the active rulesets, one change at a time; `on_swap` is awaited after each.
+    """Changes the active rulesets, one change at a time.
 
     `channels` are all that is installed to send by: a rule routes to one of them.
     """
@@ -78,7 +78,6 @@ class RulesetService:
         self._checked_files: tuple[rules.RuleFile, ...] = ()
         self._warnings: tuple[str, ...] = ()
         self._shadow_problems: tuple[str, ...] = ()
-        self.on_swap: Callable[[], Awaitable[None]] = _ignore_swap
 
     def get_status(self) -> RulesetStatus:
         """Return what is live, what waits, and what was refused last."""
@@ -278,10 +277,12 @@ class RulesetService:
     async def _activate(
         self, compiled: CompiledRulesets, how: RulesetActivationKind, who: str, reason: str
     ) -> None:
+        """Put rules in force; what waits or was cleared by others is evaluated again."""
         at = self._clock.now()
 
         def job(tx: Tx) -> None:
             compiled.store(tx, at=at, who=who, how=how, reason=reason)
+            queue.requeue_all_messages(tx, at)
             if how is not RulesetActivationKind.LOADED:
                 subject, detail = compiled.hashes[0], {"score": compiled.hashes[1]}
                 audit.insert_audit_entry(tx, at, who, f"rules_{how}", subject, reason, detail)
@@ -290,7 +291,6 @@ class RulesetService:
         self._active.compiled = compiled
         self._candidate = self._rejected = None
         log.info("rules_live", gate=compiled.hashes[0], score=compiled.hashes[1], how=how, who=who)
-        await self.on_swap()
 
     async def _reject(self, problems: Sequence[str]) -> None:
         shown, previous = tuple(problems[:_SHOWN_PROBLEMS]), self._rejected
@@ -312,7 +312,3 @@ class RulesetService:
                 self._active.shadow = CompiledRulesets.compile_shadow(files) if files else None
         except rules.RulesInvalid as error:
             self._shadow_problems = tuple(map(str, error.problems))
-
-
-async def _ignore_swap() -> None:
-    """Hear that the live rules changed."""

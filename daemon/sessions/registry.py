@@ -184,7 +184,7 @@ class Sessions:
 
     ``on_inbound`` and the like store what a connection reports and are awaited before its next
     signal is taken; ``on_rejected`` stores what can be kept of a signal that is none of these or
-    can't be stored. ``on_ready`` is told the name of each session that can send again.
+    can't be stored.
     ``channel_options`` are the settings of a channel, which a session's own options overrule.
     """
 
@@ -203,11 +203,9 @@ class Sessions:
         on_own: Callable[[str, OwnMessage], Awaitable[Any]],
         on_alias: Callable[[str, AliasLearned], Awaitable[Any]],
         on_rejected: Callable[[str, RejectedSignal], Awaitable[Any]],
-        on_ready: Callable[[str], None] = lambda _name: None,
         channel_options: Mapping[str, Mapping[str, object]] | None = None,
         stagger_seconds: float = 0.2,
     ) -> None:
-        self.on_ready = on_ready
         self._stagger = timedelta(seconds=stagger_seconds)
         self._sessions: dict[str, Session] = {}
         self._dependencies = SessionDependencies(
@@ -226,7 +224,6 @@ class Sessions:
                 AliasLearned: on_alias,
             },
             on_rejected=on_rejected,
-            on_ready=self._notify_ready,
         )
 
     # Reading.
@@ -358,9 +355,6 @@ class Sessions:
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Ask whether numbers (E.164) are on WhatsApp; unknown where nobody can be asked."""
         return await self._require_session(name).check_numbers(phones)
-
-    def _notify_ready(self, name: str) -> None:
-        self.on_ready(name)  # looked up at each call: who wants to know may come later
 
     def _require_session(self, name: str) -> Session:
         if name not in self._sessions:

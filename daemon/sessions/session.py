@@ -85,7 +85,6 @@ class SessionDependencies:
     sinks: Mapping[type[Signal], SignalSink]
     on_rejected: Callable[[str, RejectedSignal], Awaitable[object]]
     """Quarantines a signal that can't be stored; awaited as the sinks are."""
-    on_ready: Callable[[str], None]
     refused_signals: Counter[str] = field(default_factory=Counter)
     """How many signals each session could make nothing of."""
 
@@ -244,7 +243,6 @@ class Session:
             await self._connect()
         elif state is ConnectionState.READY:
             self._last_signal_at = self.dependencies.clock.now()
-            self.dependencies.on_ready(self._name)
 
     async def _connect(self) -> None:
         if self.channel.open is not None:

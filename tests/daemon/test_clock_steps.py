@@ -46,9 +46,7 @@ LOOK = 5.0
 
 def build_watcher(services: MessagingServices) -> ClockStepWatcher:
     """Return a watcher over these services, as the daemon builds it."""
-    return ClockStepWatcher(
-        services.clock, services.database, services.sessions, services.outbox.wake
-    )
+    return ClockStepWatcher(services.clock, services.database, services.sessions)
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +56,6 @@ async def open_watched_services(
     """Open the messaging services with a session, and a watcher beside them."""
     async with open_messaging_services(folder, pacing=pacing) as services:
         await services.add_session(linked_days=linked_days)
-        services.outbox.serve_session("main")
         async with build_watcher(services).running():
             yield services
 
@@ -195,7 +192,6 @@ async def test_a_clock_set_back_while_the_daemon_was_down_is_followed(tmp_path: 
     clock = FakeClock()
     async with open_messaging_services(tmp_path, clock=clock) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         services.wire.results.append(ScriptedSendResult.RETRY)
         message = await services.enqueue_and_settle()
@@ -203,8 +199,8 @@ async def test_a_clock_set_back_while_the_daemon_was_down_is_followed(tmp_path: 
     async with open_messaging_services(tmp_path, clock=clock, started=False) as services:
         await build_watcher(services).recover()
         await services.outbox.start()
-        services.outbox.serve_session("main")
-        await services.clock.advance(30 + LOOK)
+        async with services.wakeups.running():
+            await services.clock.advance(30 + LOOK)
         assert await services.get_state(message) is S.SENT
 
 

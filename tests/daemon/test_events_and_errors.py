@@ -25,6 +25,7 @@ from tests.helpers.clock import MIDDAY
 EXAMPLES = {
     str: "x",
     int: 3,
+    float: 0.5,
     bool: True,
     datetime: MIDDAY,
     str | None: None,

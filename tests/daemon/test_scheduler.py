@@ -85,7 +85,7 @@ async def test_the_jobs_of_a_house_all_do_their_work(short_folder: Path) -> None
         for job in jobs:
             await job.work()
     assert {job.name for job in jobs} == {
-        "expiries",
+        "wake_outbox",
         "high_water",
         "checkpoint",
         "validation_sweep",

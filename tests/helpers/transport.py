@@ -219,7 +219,7 @@ class FakeSendingPort:
         default_factory=lambda: PermitVerifier(PermitSigner().public_key)
     )
 
-    def can_send(self, _name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the port's shape
+    def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: ARG002, FBT001 - the port
         """Tell what the test set."""
         return self.up and (self.new_chats or not new_chat)
 

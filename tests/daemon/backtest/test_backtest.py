@@ -36,7 +36,6 @@ async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
     book = ActiveRulesets.load(RulesSettings())
     async with open_messaging_services(tmp_path, rulesets=book) as opened:
         await opened.add_session()
-        opened.outbox.serve_session("main")
         await opened.add_prospect()
         yield opened
 
@@ -403,21 +402,3 @@ async def test_a_shadow_is_asked_and_never_obeyed(services: MessagingServices) -
         "allow",
         "block",
     )
-
-
-async def test_after_a_change_of_rules_what_waits_is_judged_anew(
-    services: MessagingServices,
-) -> None:
-    """Deferred at night by the old rules; the new ones know no night."""
-    await services.clock.leap(8 * 3600)
-    message = await services.enqueue_and_settle()
-    assert (await services.get_message(message)).state == "deferred"
-    open_always = FORMAT + "vetoes: [{id: closed, when: {message.links|gte: 999}}]\n"
-    services.rulesets.compiled = CompiledRulesets.compile_files(
-        _files(open_always), RulesSettings()
-    )
-    await services.outbox.on_rules_changed()
-    await services.clock.settle()
-    assert (await services.get_message(message)).state == "sent"
-    hashes = {each.ruleset for each in await services.list_decisions(message)}
-    assert len(hashes) == 2

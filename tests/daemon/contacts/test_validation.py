@@ -28,6 +28,7 @@ async def checks(tmp_path: Path) -> AsyncIterator[ValidationServices]:
 async def test_yes_validates_scores_and_explains(checks: ValidationServices) -> None:
     """A yes makes the prospect valid for 90 days, raises the score, and wakes who waited."""
     before = await checks.get_prospect(ANA)
+    await checks.defer_until_checked(ANA)
     checks.number_checker.set_answer(ANA, "yes", whatsapp_id="5491141234567@s.whatsapp.net")
     assert await checks.check_number(ANA) is OnWhatsApp.YES
     after, now = await checks.get_prospect(ANA), checks.import_services.clock.now()
@@ -38,7 +39,7 @@ async def test_yes_validates_scores_and_explains(checks: ValidationServices) -> 
     assert (before.score_contactabilidad, after.score_contactabilidad) == (30, 70)
     assert "on WhatsApp" in (after.score_explanation or "")
     assert await checks.list_evidence(ANA, EvidenceKind.ON_WHATSAPP) == ["yes"]
-    assert checks.woken == [after.contact]
+    assert checks.requeued_contacts == [after.contact]
 
 
 async def test_no_makes_it_not_reachable(checks: ValidationServices) -> None:
@@ -113,11 +114,12 @@ async def test_a_hidden_id_joins_the_contact(checks: ValidationServices) -> None
             checks.import_services.clock.now() - timedelta(days=1),
         )
     )
+    await checks.defer_until_checked(ANA)
     checks.number_checker.set_answer(ANA, "yes", lid=LID)
     await checks.check_number(ANA)
     after = await checks.get_prospect(ANA)
     assert after.contact == elder
-    assert checks.woken == [elder]
+    assert checks.requeued_contacts == [elder]
     assert after.validation is State.VALIDATED
     assert (
         await checks.import_services.database.read(lambda r: contacts.find_contact_by_alias(r, LID))
@@ -149,6 +151,7 @@ async def test_an_operators_word(
 ) -> None:
     """By hand either way, with a reason, in the audit and as evidence; it expires too."""
     prospect = await checks.get_prospect(ANA)
+    await checks.defer_until_checked(ANA)
     await checks.validation.set_by_hand(
         prospect.id, validated=validated, who="ana", reason="spoke with her"
     )
@@ -162,7 +165,7 @@ async def test_an_operators_word(
     )[-1]
     assert (entry.who, entry.action, entry.reason) == ("ana", "validate_by_hand", "spoke with her")
     assert entry.detail == {"validated": validated}
-    assert checks.woken == [prospect.contact]
+    assert checks.requeued_contacts == [prospect.contact]
 
 
 async def test_a_word_needs_a_reason_and_somebody(checks: ValidationServices) -> None:

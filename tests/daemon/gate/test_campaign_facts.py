@@ -56,7 +56,6 @@ async def test_a_rule_on_a_campaign_decides_its_messages_alone(tmp_path: Path) -
     rules = write_gate_rules(tmp_path, GATE_WITHOUT_VETOES + SMALL_CAMPAIGN)
     async with open_messaging_services(tmp_path, rules=rules) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         for number, campaign in enumerate(("otoño", "otoño", "a_mano", "")):
             await services.add_prospect(build_phone(number))
             await services.enqueue_and_settle(

@@ -24,14 +24,14 @@ from tests.helpers.transport import ScriptedSendResult
 
 async def known(services: MessagingServices, to: str = ANA, **more: str) -> dict[str, object]:
     """Return the facts of a message that was just queued, and take it back."""
-    services.wire.up = False
+    services.bring_line_down()
     request = SendRequest(**{"to": to, "text": "Hola, Ana", **more})  # type: ignore[arg-type]
     message = await services.outbox.enqueue(request, "eva")
     look = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
     await services.clock.settle()
     if (await services.get_state(message.id)) not in {MessageState.BLOCKED, MessageState.CANCELLED}:
         await services.outbox.cancel(message.id, "eva", "only looking")
-    services.wire.up = True
+    await services.bring_line_up()
     return dict(look.facts)
 
 

@@ -183,8 +183,6 @@ async def test_another_numbers_first_contacts_do_not_count(services: MessagingSe
     other = "+5491144440009"
     await services.add_session("same")
     await services.add_session("other", number=other)
-    for name in ("same", "other"):
-        services.outbox.serve_session(name)
     await send_first_messages(services, 10)
     await services.clock.leap(4 * DAY)
     assert await rates(services, session="same") == (0.0, 1.0, 0.0)
@@ -197,7 +195,6 @@ async def test_a_session_without_a_number_has_a_record_under_its_name(
 ) -> None:
     """As it has a budget."""
     await services.add_session("fresh", number=None)
-    services.outbox.serve_session("fresh")
     await send_first_messages(services, 10, session="fresh")
     assert (await rates(services, session="fresh"))[2] == 0.0
     assert (await record_of(services, "fresh")).complained == FirstContactShare(0, 10)
@@ -238,7 +235,6 @@ async def test_a_rule_on_a_rate_makes_the_next_message_wait(tmp_path: Path, text
         tmp_path, rules=write_gate_rules(tmp_path, GATE_WITHOUT_VETOES + text)
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         [one, *_] = await send_first_messages(services, 10)
         contact = (await services.get_message(one)).contact
         await services.add_evidence(contact, EvidenceKind.COMPLAINT, "refused_marketing")

@@ -191,7 +191,6 @@ async def judged_by(tmp_path: Path, plugin: OpinionPlugin) -> tuple[MessageState
         tmp_path, plugins={"strict": plugin}, plugin_limit=limit
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         posted = await services.enqueue_and_settle()
         if plugin.answer == "late":
@@ -280,7 +279,6 @@ async def test_a_fault_waits_longer_each_time_five_times_and_then_asks_a_person(
     plugin = OpinionPlugin(error=RuntimeError("broken"))
     async with open_messaging_services(tmp_path, plugins={"strict": plugin}) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         message = await services.enqueue_and_settle()
         for times, minutes in enumerate((1, 2, 4, 8, 16), start=1):
@@ -318,7 +316,6 @@ async def test_engines_that_disagree_let_nothing_through(tmp_path: Path) -> None
     """A compiler that forgets a veto is caught by the second engine."""
     async with open_messaging_services(tmp_path, rulesets=broken()) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         await services.clock.leap(8 * 3600)  # at night, when the forgotten rule speaks
         message = await services.get_message(await services.enqueue_and_settle())

@@ -17,7 +17,7 @@ from rules import Decision, RuleEvaluator, Verdict
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.vocabulary import MessageKind
-from storage import contacts, messages
+from storage import contacts, messages, prospects
 from storage.evidence import EvidenceKind
 from tests.helpers.rule_texts import build_facts, load_rules
 from tests.helpers.services.messaging import (
@@ -40,7 +40,6 @@ async def careless_services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
         tmp_path / "state", rules=write_gate_rules(tmp_path)
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         yield services
 
 
@@ -137,7 +136,6 @@ async def interfered_services(
         tmp_path / "state", rules=rules, plugins=plugins, plugin_limit=5
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         yield services
 
 
@@ -230,7 +228,6 @@ async def test_what_was_cleared_and_is_deferred_at_its_release_does_not_go(
         tmp_path / "state", rules=write_gate_rules(tmp_path), plugins={"deferring": plugin}
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         message = await services.enqueue_and_settle()
         await services.clock.advance(60)
@@ -269,19 +266,18 @@ async def test_a_deferral_is_not_written_over_news_that_ended_it(
     interfering_plugin.questions = 1  # the first look is the one to meddle with
 
     async def checked() -> None:
-        await interfered_services.execute_sql(
-            "UPDATE prospects SET validado_tecnicamente = 1 WHERE contact = ?", contact
+        found = await interfered_services.database.read(
+            lambda reader: prospects.find_prospect_by_contact(reader, contact)
         )
-        await interfered_services.database.write(
-            lambda tx: contacts.bump_contact_revision(tx, contact)
+        assert found is not None
+        await interfered_services.validation.set_by_hand(
+            found.id, validated=True, who="eva", reason="she called"
         )
-        await interfered_services.outbox.on_contact_checked(contact)
 
     interfering_plugin.act = checked
-    assert (
-        await interfered_services.get_state(await interfered_services.enqueue_and_settle())
-        is S.SENT
-    )
+    message = await interfered_services.enqueue_and_settle()
+    await interfered_services.clock.advance(1)
+    assert await interfered_services.get_state(message) is S.SENT
 
 
 def decision(judge: RuleEvaluator, **changes: object) -> Decision:
@@ -346,7 +342,7 @@ async def test_the_one_confirmation_of_an_opt_out_reaches_who_opted_out(
         not_after=at + timedelta(minutes=5),
     )
     await services.database.write(lambda tx: messages.insert_message(tx, confirmation, who="core"))
-    services.outbox.wake()
+    await services.outbox.wake()
     await services.clock.settle()
     assert await services.get_state(confirmation.id) is S.SENT
     assert await services.get_state(await services.enqueue_and_settle()) is S.BLOCKED

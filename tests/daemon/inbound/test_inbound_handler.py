@@ -82,7 +82,6 @@ async def test_their_message_validates_scores_and_shows_intent(desk: InboundServ
     quotes = [each.quote for each in known if each.kind is EvidenceKind.INTENT]
     assert quotes == ["Cuánto sale el grande"]
     assert desk.people.event_types()[-2:] == ["prospect.changed", "inbound.received"]
-    assert desk.wakes
 
 
 async def test_what_is_known_not_to_be_reachable_needs_an_operators_word(

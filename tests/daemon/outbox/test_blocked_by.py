@@ -104,10 +104,10 @@ async def test_it_goes_once_the_session_can_send(services: MessagingServices, cl
     """Judged anew at the change itself; what it waited for is over."""
     await change_session(services, connection=ConnectionState.STOPPED)
     await change_session(services, connection=ConnectionState.STARTING)
-    assert await services.get_state(cleared) is S.QUEUED
+    await services.clock.settle()
+    assert (await services.list_states(cleared))[-2:] == ["queued", "cleared"]
     services.wire.up = True
     await change_session(services, connection=ConnectionState.READY)
-    services.outbox.on_session_ready("main")
     await services.clock.settle()
     found = await services.get_message(cleared)
     assert (found.state, found.waits_for, found.blocked_by) == (S.SENT, None, None)
@@ -119,11 +119,9 @@ async def test_another_reason_is_told_as_soon_as_it_is_one(
     """From stopped to a code that nobody scans: the sentence is that of the present state."""
     await change_session(services, connection=ConnectionState.STOPPED)
     await change_session(services, connection=ConnectionState.AWAITING_SCAN)
-    services.outbox.wake()
     await services.clock.settle()
     await check_deferred(services, cleared, BlockedBy.SESSION_UNLINKED)
     await change_session(services, connection=ConnectionState.QR_EXPIRED)
-    services.outbox.wake()
     await services.clock.settle()
     await check_deferred(services, cleared, BlockedBy.SESSION_QR_EXPIRED)
 
@@ -146,11 +144,9 @@ async def test_what_waits_for_the_morning_says_that_its_session_is_stopped(
     due = (await services.get_message(message)).due_at
     assert due is not None
     await change_session(services, connection=ConnectionState.LOGGED_OUT)
-    services.outbox.wake()
     await services.clock.settle()
     await check_deferred(services, message, BlockedBy.SESSION_LOGGED_OUT)
     await change_session(services, connection=ConnectionState.READY)
-    services.outbox.wake()
     await services.clock.settle()
     found = await services.get_message(message)
     assert (found.state, found.waits_for, found.due_at) == (S.DEFERRED, None, due)
@@ -176,7 +172,6 @@ async def test_by_hand_a_stopped_session_stops_nobody_but_a_ban_does(
     assert (await services.get_message(message)).channel == "manual"
     for state, block in sorted(BLOCKING_STATES.items(), key=lambda pair: pair[1] in MANUAL_BLOCKS):
         await change_session(services, connection=state)
-        services.outbox.wake()
         await services.clock.settle()
         if block in MANUAL_BLOCKS:
             await check_deferred(services, message, block)

@@ -92,7 +92,6 @@ class MessagingStateMachine(RuleBasedStateMachine):
         async def furnish() -> None:
             await self.open()
             await self.house.add_session()
-            self.house.outbox.serve_session("main")
             for number, permission in enumerate(PERMISSIONS):
                 await self.house.add_prospect(build_phone(number), permission=permission)
 
@@ -168,11 +167,12 @@ class MessagingStateMachine(RuleBasedStateMachine):
     @rule()
     def fail_or_mend_the_line(self) -> None:
         """The session goes, or comes back."""
-        self.wire.up = not self.wire.up
 
         async def work(services: MessagingServices) -> None:
             if self.wire.up:
-                services.outbox.on_session_ready("main")
+                services.bring_line_down()
+            else:
+                await services.bring_line_up()
 
         self.run(work)
 

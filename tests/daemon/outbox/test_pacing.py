@@ -68,7 +68,6 @@ async def test_six_messages_a_minute_leave_through_a_session(tmp_path: Path) -> 
         tmp_path, pacing=PacingSettings(messages_per_minute=2)
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await post_all(services, await people(services, 4, known=True))
         await services.clock.advance(120)
         assert at_the_wire(services) == [0, 1, 60, 61]
@@ -105,7 +104,6 @@ async def test_new_chats_keep_a_quarter_of_an_hour_between_them(tmp_path: Path) 
     """Three first contacts: at 0, 15 and 30 minutes."""
     async with open_messaging_services(tmp_path, pacing=SHIPPED) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await post_all(services, await people(services, 3))
         await services.clock.advance(1900)
         assert at_the_wire(services) == [0, 900, 1800]
@@ -115,7 +113,6 @@ async def test_the_day_after_the_budget_is_there_again(tmp_path: Path) -> None:
     """Rolling: the fourth goes 24 hours after the first, not at midnight."""
     async with open_messaging_services(tmp_path, pacing=NO_GAP) as services:
         await services.add_session(linked_days=1)
-        services.outbox.serve_session("main")
         posted = await post_all(services, await people(services, 4))
         assert len(services.wire.sends) == 3
         await services.clock.leap(86_400 - 10)
@@ -129,7 +126,6 @@ async def test_who_wrote_to_us_is_no_new_chat_and_goes_before_all_others(tmp_pat
     """The budget is spent and the reply still goes, first."""
     async with open_messaging_services(tmp_path, pacing=NO_GAP) as services:
         await services.add_session(linked_days=1)
-        services.outbox.serve_session("main")
         numbers = await people(services, 5)
         await post_all(services, numbers[:4])
         await services.add_inbound(await services.resolve_contact(numbers[4]))
@@ -142,15 +138,13 @@ async def test_replies_go_first(tmp_path: Path) -> None:
     """While the line was down two waited; the answer overtakes the offer."""
     async with open_messaging_services(tmp_path) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
-        services.wire.up = False
+        services.bring_line_down()
         first, second = await people(services, 2)
         await services.enqueue_and_settle(first, "Una oferta muy buena")
         await services.clock.advance(5)
         await services.add_inbound(await services.resolve_contact(second))
         await services.enqueue_and_settle(second, "Sí, claro")
-        services.wire.up = True
-        services.outbox.on_session_ready("main")
+        await services.bring_line_up()
         await services.clock.settle()
         assert services.wire.sent_texts() == ["Sí, claro", "Una oferta muy buena"]
 
@@ -159,13 +153,11 @@ async def test_a_second_message_to_the_same_person_is_no_new_chat(tmp_path: Path
     """The budget counts people, not messages."""
     async with open_messaging_services(tmp_path, pacing=NO_GAP) as services:
         await services.add_session(linked_days=1)
-        services.outbox.serve_session("main")
         numbers = await people(services, 4)
-        services.wire.up = False
+        services.bring_line_down()
         again = await services.enqueue(numbers[0], "Una cosa más, si me permite")
         posted = await post_all(services, numbers)
-        services.wire.up = True
-        services.outbox.on_session_ready("main")
+        await services.bring_line_up()
         await services.clock.advance(5)
         assert await services.get_state(again) is S.SENT
         assert await services.get_state(posted[3]) is S.CLEARED
@@ -175,7 +167,6 @@ async def test_a_certain_refusal_gives_the_new_chat_back(tmp_path: Path) -> None
     """Who never got a message was no new chat."""
     async with open_messaging_services(tmp_path, pacing=NO_GAP) as services:
         await services.add_session(linked_days=1)
-        services.outbox.serve_session("main")
         services.wire.results.extend(
             [ScriptedSendResult.REFUSE, ScriptedSendResult.REFUSE, ScriptedSendResult.REFUSE]
         )
@@ -190,7 +181,6 @@ async def test_a_doubt_keeps_what_it_spent(tmp_path: Path) -> None:
     """It may have left."""
     async with open_messaging_services(tmp_path, pacing=NO_GAP) as services:
         await services.add_session(linked_days=1)
-        services.outbox.serve_session("main")
         services.wire.default_result = ScriptedSendResult.UNKNOWN
         await post_all(services, await people(services, 4))
         assert len(services.wire.sends) == 3
@@ -204,7 +194,6 @@ async def test_a_restart_widens_no_budget(tmp_path: Path) -> None:
         tmp_path, pacing=SHIPPED, clock=clock, wire=wire
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await post_all(services, await people(services, 3))
         assert len(wire.sends) == 1
     for _ in range(3):
@@ -217,11 +206,9 @@ async def test_a_new_pairing_widens_no_budget(tmp_path: Path) -> None:
     """Budgets belong to the phone number, over all sessions and channels of it."""
     async with open_messaging_services(tmp_path, pacing=NO_GAP) as services:
         await services.add_session(linked_days=1)
-        services.outbox.serve_session("main")
         numbers = await people(services, 4)
         await post_all(services, numbers[:3])
         await services.add_session("again", linked_days=0)
-        services.outbox.serve_session("again")
         message = await services.enqueue_and_settle(numbers[3], TEXTS[3], session="again")
         assert await services.get_state(message) is S.CLEARED
         [left] = await services.database.read(
@@ -283,7 +270,6 @@ async def test_a_budget_of_nothing_is_never_open(tmp_path: Path) -> None:
     nothing = PacingSettings(new_chats_later=0, manual_new_chats=0)
     async with open_messaging_services(tmp_path, pacing=nothing) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         message = await services.enqueue_and_settle()
         await services.clock.leap(3 * 3600)
@@ -310,7 +296,7 @@ async def test_a_session_that_may_only_reply_begins_no_new_chat(
     await services.clock.advance(400)
     assert await services.get_state(message) is S.CLEARED
     services.wire.new_chats = True
-    services.outbox.wake("main")
+    await services.outbox.wake()
     await services.clock.settle()
     assert await services.get_state(message) is S.SENT
 
@@ -319,11 +305,10 @@ async def test_what_pacing_holds_back_costs_the_gate_no_look(tmp_path: Path) -> 
     """Pacing is asked first: a full queue does not make the gate busy at each ring."""
     async with open_messaging_services(tmp_path, pacing=SHIPPED) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await post_all(services, await people(services, 6))
         before = await services.query_rows("SELECT count(*) FROM decisions")
         for _ in range(10):
-            services.outbox.wake()
+            await services.outbox.wake()
             await services.clock.settle()
         assert await services.query_rows("SELECT count(*) FROM decisions") == before
         assert len(services.wire.sends) == 1

@@ -279,7 +279,6 @@ async def test_a_rule_on_the_review_decides_a_message(tmp_path: Path) -> None:
         tmp_path, rules=write_gate_rules(tmp_path, GATE_WITHOUT_VETOES + CAREFUL)
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         message = await services.enqueue_and_settle()
         assert (await services.get_message(message)).reason_code == "looked_at_first"

@@ -14,7 +14,6 @@ from daemon.settings import RulesSettings
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import prospects
-from storage.evidence import EvidenceKind
 from tests.helpers.clock import FakeClock
 from tests.helpers.services.messaging import (
     ANA,
@@ -119,7 +118,7 @@ async def test_not_before_is_awaited_after_the_gates_first_word(
 
 async def test_past_its_window_a_message_expires(services: MessagingServices) -> None:
     """It never fires late."""
-    services.wire.up = False
+    services.bring_line_down()
     message = await services.enqueue_and_settle(
         not_after=services.clock.now() + timedelta(minutes=5)
     )
@@ -131,7 +130,7 @@ async def test_a_machine_that_slept_past_the_window_does_not_send_it_late(
     services: MessagingServices,
 ) -> None:
     """The line is back and the clockwork has not looked yet: still it does not go."""
-    services.wire.up = False
+    services.bring_line_down()
     message = await services.enqueue_and_settle(
         not_after=services.clock.now() + timedelta(minutes=5)
     )
@@ -196,7 +195,6 @@ async def test_who_waits_for_another_message_costs_the_gate_no_look(tmp_path: Pa
     counter = CountingPlugin()
     async with open_messaging_services(tmp_path, plugins={"counter": counter}) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_inbound(await services.add_prospect())
         services.wire.results.append(ScriptedSendResult.UNKNOWN)
         await services.enqueue_and_settle(text="one")
@@ -210,7 +208,6 @@ async def test_two_sessions_cannot_race_on_one_contact_under_two_names(
 ) -> None:
     """The alias set counts, not the spelling: one goes, the other waits for it."""
     await services.add_session("second", number="+5491144440001")
-    services.outbox.serve_session("second")
     await services.add_inbound(await services.resolve_contact(ANA))
     services.wire.default_result = ScriptedSendResult.SLOW
     one, other = await asyncio.gather(
@@ -266,7 +263,7 @@ async def test_settling_needs_a_doubt_a_reason_and_a_message(services: Messaging
 
 async def test_what_has_not_left_can_be_cancelled(services: MessagingServices) -> None:
     """With a reason, and audited; what is in doubt is not taken back."""
-    services.wire.up = False
+    services.bring_line_down()
     message = await services.enqueue_and_settle()
     await services.outbox.cancel(message, "eva", "changed my mind")
     assert await services.get_state(message) is S.CANCELLED
@@ -297,32 +294,19 @@ async def test_a_number_that_was_not_checked_waits_for_the_check(
     )
     message = await services.enqueue_and_settle(BETO)
     assert (await services.get_message(message)).waits_for == "checked"
-    assert len(services.check_requests) == 1
-    await _checked(services, beto)
-    await services.outbox.on_contact_checked(beto)
+    assert services.published[-1].data["waits_for"] == "checked"
+    await _set_validated(services, beto)
     await services.clock.settle()
     assert await services.get_state(message) is S.SENT
 
 
-async def _checked(services: MessagingServices, contact: str) -> None:
-    """Write down what a check does that finds the number."""
-    at = services.clock.now()
+async def _set_validated(services: MessagingServices, contact: str) -> None:
+    """Let an operator say that the number reaches them."""
     found = await services.database.read(
         lambda reader: prospects.find_prospect_by_contact(reader, contact)
     )
     assert found is not None
-    await services.database.write(
-        lambda tx: prospects.update_prospect(
-            tx,
-            found.id,
-            at=at,
-            on_whatsapp="yes",
-            validation="validated",
-            validado_tecnicamente=1,
-            validated_at=at,
-        )
-    )
-    await services.add_evidence(contact, EvidenceKind.ON_WHATSAPP, "yes")
+    await services.validation.set_by_hand(found.id, validated=True, who="eva", reason="she called")
 
 
 async def test_after_the_third_unknown_answer_a_person_decides(services: MessagingServices) -> None:
@@ -330,11 +314,12 @@ async def test_after_the_third_unknown_answer_a_person_decides(services: Messagi
     beto = await services.add_prospect(
         BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED
     )
-    await services.execute_sql("UPDATE prospects SET check_attempts = 2 WHERE contact = ?", beto)
+    asked_twice = "UPDATE prospects SET check_attempts = 2, validation = ? WHERE contact = ?"
+    await services.execute_sql(asked_twice, ValidationState.CHECKING, beto)
     message = await services.enqueue_and_settle(BETO)
     assert await services.get_state(message) is S.DEFERRED
-    await services.execute_sql("UPDATE prospects SET check_attempts = 3 WHERE contact = ?", beto)
-    await services.outbox.on_contact_checked(beto)
+    await services.clock.advance(300)
+    assert await services.validation.sweep() == 1
     await services.clock.settle()
     after = await services.get_message(message)
     assert (after.state, after.reason_code) == (S.HELD, "still_unknown")
@@ -344,11 +329,10 @@ async def test_a_session_that_may_not_send_makes_its_messages_wait_until_it_may(
     services: MessagingServices,
 ) -> None:
     """The deferral ends when the session is back, not by a clock."""
-    await services.execute_sql("UPDATE sessions SET sending = 'none'")
+    await services.update_session(sending="none")
     message = await services.enqueue_and_settle()
     assert (await services.get_message(message)).waits_for == "session"
-    await services.execute_sql("UPDATE sessions SET sending = 'all'")
-    services.outbox.on_session_ready("main")
+    await services.update_session(sending="all")
     await services.clock.settle()
     assert await services.get_state(message) is S.SENT
 
@@ -357,12 +341,11 @@ async def test_a_session_that_is_down_keeps_its_cleared_messages(
     services: MessagingServices,
 ) -> None:
     """The predecessor wrote `sent` here."""
-    services.wire.up = False
+    services.bring_line_down()
     message = await services.enqueue_and_settle()
     await services.clock.advance(3600)
     assert await services.get_state(message) is S.CLEARED
-    services.wire.up = True
-    services.outbox.on_session_ready("main")
+    await services.bring_line_up()
     await services.clock.settle()
     assert await services.get_state(message) is S.SENT
 

@@ -166,7 +166,6 @@ async def test_a_crash_while_sending_leaves_a_doubt_and_nothing_goes_twice(tmp_p
     wire = FakeSendingPort(clock, default_result=ScriptedSendResult.SILENCE)
     async with open_messaging_services(tmp_path, clock=clock, wire=wire) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         message = await services.enqueue_and_settle()
         assert await services.get_state(message) is S.SENDING
@@ -183,7 +182,6 @@ async def test_a_receipt_from_before_the_crash_settles_the_doubt_after_it(tmp_pa
     wire = FakeSendingPort(clock, default_result=ScriptedSendResult.SILENCE)
     async with open_messaging_services(tmp_path, clock=clock, wire=wire) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         contact = await services.add_prospect()
         message = await services.enqueue_and_settle()
         early = ReceiptRecord(
@@ -200,7 +198,6 @@ async def test_a_stop_awaits_what_is_on_the_wire(tmp_path: Path) -> None:
     clock = FakeClock()
     async with open_messaging_services(tmp_path, clock=clock) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         await services.add_prospect()
         services.wire.results.append(ScriptedSendResult.SLOW)
         message = await services.enqueue_and_settle()
@@ -261,7 +258,7 @@ async def test_a_cleared_message_that_nobody_can_read_stands_in_nobodys_way(
     services: MessagingServices,
 ) -> None:
     """Its contact's rows are broken: the others go, and it is tried again."""
-    services.wire.up = False
+    services.bring_line_down()
     beto = await services.add_prospect("+5491145550002")
     broken = await services.enqueue_and_settle("+5491145550002", "¿Cómo va el presupuesto?")
     fine = await services.enqueue_and_settle()
@@ -269,8 +266,7 @@ async def test_a_cleared_message_that_nobody_can_read_stands_in_nobodys_way(
         "INSERT INTO evidence (contact, at, kind, value, source) VALUES (?, 'x', 'y', 'z', 't')",
         beto,
     )
-    services.wire.up = True
-    services.outbox.on_session_ready("main")
+    await services.bring_line_up()
     await services.clock.settle()
     assert (await services.get_state(fine), await services.get_state(broken)) == (S.SENT, S.CLEARED)
     await services.execute_sql("DELETE FROM evidence WHERE kind = 'y'")
@@ -280,11 +276,10 @@ async def test_a_cleared_message_that_nobody_can_read_stands_in_nobodys_way(
 
 async def test_the_daemon_goes_on_when_the_disk_does(services: MessagingServices) -> None:
     """Judge, clockwork and dispatch outlive a disk that refuses for a while."""
-    services.wire.up = False
+    services.bring_line_down()
     message = await services.enqueue_and_settle()
+    await services.bring_line_up()
     services.database.refuses = True
-    services.wire.up = True
-    services.outbox.on_session_ready("main")
     await services.clock.advance(20)
     assert await services.get_state(message) is S.CLEARED
     services.database.refuses = False
@@ -296,12 +291,11 @@ async def test_what_waited_for_a_session_is_not_forgotten_by_a_failed_write(
     services: MessagingServices,
 ) -> None:
     """The session came back while the disk refused: its messages are judged again all the same."""
-    await services.execute_sql("UPDATE sessions SET sending = 'none'")
+    await services.update_session(sending="none")
     message = await services.enqueue_and_settle()
     assert await services.get_state(message) is S.DEFERRED
-    await services.execute_sql("UPDATE sessions SET sending = 'all'")
+    await services.update_session(sending="all")
     services.database.refuses = True
-    services.outbox.on_session_ready("main")
     await services.clock.advance(1)
     services.database.refuses = False
     await services.clock.advance(6)

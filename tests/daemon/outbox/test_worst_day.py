@@ -43,7 +43,6 @@ async def test_a_day_with_the_line_down_writes_no_sent_and_the_day_after_obeys_t
         tmp_path, clock=clock, wire=wire, pacing=SPENDTHRIFT
     ) as services:
         await services.add_session()
-        services.outbox.serve_session("main")
         posted = await _queue_all(services)
         for _ in range(24 * 12):
             await clock.leap(300)
@@ -51,8 +50,7 @@ async def test_a_day_with_the_line_down_writes_no_sent_and_the_day_after_obeys_t
         assert wire.sends == []
         gone = await _change_facts(services, posted)
         await clock.leap(8 * 3600)  # into the evening, when no commercial message goes
-        wire.up = True
-        services.outbox.on_session_ready("main")
+        await services.bring_line_up()
         await clock.advance(5)
         assert wire.sends == [], "outside their window"
         await _after_the_night(services, posted, gone)

@@ -60,7 +60,7 @@ async def test_tuned_points_go_live_at_once(tmp_path: Path) -> None:
         state = await services.service.reload("eva")
         assert state.rejected is None, state.rejected
         assert state.gate.hash == services.active_hash != before
-        assert services.swaps == 1
+        assert await services.count_activations() == 1
         last = services.events_of_type("rules.loaded")[-2]
         assert (last.subject, last.data["who"]) == (services.active_hash, "eva")
 
@@ -104,7 +104,7 @@ async def test_what_is_wrong_is_told_with_file_line_and_column(
         state = await services.service.reload("eva")
         assert state.rejected is not None
         assert problem in state.rejected.problems[0]
-        assert (services.active_hash, services.swaps) == (before, 0)
+        assert (services.active_hash, await services.count_activations()) == (before, 0)
 
 
 async def test_the_same_problems_are_told_once(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ async def test_a_start_takes_the_last_accepted_set(tmp_path: Path) -> None:
         )
         await services.service.reload("eva")
         accepted = services.active_hash
-        assert services.swaps == 1
+        assert await services.count_activations() == 1
         services.write_rules("- broken\n")
     async with open_ruleset_services(tmp_path) as services:
         assert services.active_hash == accepted
@@ -253,7 +253,11 @@ async def test_a_set_that_was_live_can_come_back_and_its_undoing_lasts(tmp_path:
         )
         await services.service.reload("eva")
         state = await services.service.rollback(before[:10], "ada", "too strict")
-        assert (state.gate.hash, services.active_hash, services.swaps) == (before, before, 2)
+        assert (state.gate.hash, services.active_hash, await services.count_activations()) == (
+            before,
+            before,
+            2,
+        )
         assert state.waiting is not None
         assert state.waiting.undone
         assert state.waiting.differs == (str(tmp_path / "rules.d" / "gate.yaml"),)

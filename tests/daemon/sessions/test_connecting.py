@@ -36,7 +36,6 @@ async def test_a_scan_leads_to_ready(tmp_path: Path) -> None:
         assert [event.data["status"] for event in services.events] == [
             "STOPPED", "STARTING", "SCAN_QR_CODE", "STARTING", "STARTING", "STARTING", "WORKING"
         ]  # fmt: skip
-        assert services.ready == [SESSION_NAME]
         assert (services.view.phone, services.view.phone_state) == (SESSION_PHONE, "seen")
 
 

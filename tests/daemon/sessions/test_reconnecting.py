@@ -55,7 +55,8 @@ async def test_45_silent_seconds_degrade_a_session_and_a_frame_mends_it(tmp_path
         assert not services.sessions.can_send(SESSION_NAME, new_chat=False)
         await services.report_signals(KeepAlive())
         assert services.view.state == "ready"
-        assert services.ready == [SESSION_NAME, SESSION_NAME]
+        told = [event.data["state"] for event in services.events]
+        assert told[-3:] == ["ready", "degraded", "ready"]
 
 
 async def test_frames_keep_a_session_ready(tmp_path: Path) -> None:

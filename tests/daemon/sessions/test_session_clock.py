@@ -41,9 +41,7 @@ async def open_watched_sessions(
 ) -> AsyncIterator[SessionServices]:
     """Open the sessions with a watcher beside them, as the daemon does."""
     async with open_session_services(folder, clock) as services:
-        watcher = ClockStepWatcher(
-            services.clock, services.database, services.sessions, lambda: None
-        )
+        watcher = ClockStepWatcher(services.clock, services.database, services.sessions)
         await watcher.recover()
         async with watcher.running():
             yield services

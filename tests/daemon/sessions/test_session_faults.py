@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import cast
 
 import pytest
@@ -106,15 +107,24 @@ async def test_a_signal_that_makes_no_sense_is_counted_and_nothing_else(tmp_path
         assert services.view.state == "backoff"
 
 
+class FaultyRandom(Random):
+    """Chance that fails at the first wait it is asked for."""
+
+    failed = False
+
+    def uniform(self, a: float, b: float) -> float:
+        """Fail, once."""
+        if not self.failed:
+            self.failed = True
+            raise OSError
+        return super().uniform(a, b)
+
+
 async def test_a_fault_of_our_own_is_counted_and_the_session_goes_on(tmp_path: Path) -> None:
-    """Whoever waits for a session to be ready may fail; that signal is done all the same."""
-
-    def fail(_name: str) -> None:
-        raise OSError
-
-    async with open_session_services(tmp_path) as services:
-        services.sessions.on_ready = fail
+    """The signal at which it happened changes nothing; the next one is taken as ever."""
+    async with open_session_services(tmp_path, rng=FaultyRandom(7)) as services:
         await services.pair_session()
+        await services.report_signals(Disconnected())
         assert services.sessions.failures[SESSION_NAME] == 1
         assert services.view.state == "ready"
         await services.report_signals(Disconnected())

@@ -124,7 +124,6 @@ class InboundServices:
     handlers: SignalHandlers
     plugins: Plugins
     failures: list[tuple[str, str, str]] = field(default_factory=list)
-    wakes: list[bool] = field(default_factory=list)
     received: int = 0
 
     async def receive_text(
@@ -224,7 +223,6 @@ def build_inbound_services(
 ) -> InboundServices:
     """Build the handlers with the real scoring, the shipped phrases and the real listener."""
     failures: list[tuple[str, str, str]] = []
-    wakes: list[bool] = []
     plugins = Plugins(limit=0.1, on_failure=lambda *failure: failures.append(failure))
     plugins.load(blocked=BLOCKED_BUT_LISTENER, more=more)
     handlers = build_signal_handlers(
@@ -236,9 +234,8 @@ def build_inbound_services(
         request_reader=contact_requests.load_contact_request_reader(),
         clock=people.clock,
         settings=Settings(sending=SendingSettings(opt_out_confirmation=confirmation)),
-        wake=lambda: wakes.append(True),
     )
-    return InboundServices(people, handlers, plugins, failures, wakes)
+    return InboundServices(people, handlers, plugins, failures)
 
 
 class InboundInterpreter:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.auth import AuthService
-from daemon.bootstrap import build_services, copy_fields
+from daemon.bootstrap import build_services, copy_fields, publish_events
 from daemon.bus import EventBus
 from daemon.outbox import SendRequest
 from daemon.plugin_manager import ENTRY_POINT_GROUP, Plugins
-from daemon.plugins import sender
+from daemon.plugins import sender, transport_manual
 from daemon.rulesets.active import ActiveRulesets
 from daemon.services import Foundation, Services
+from daemon.sessions.status import build_session_changed
 from daemon.settings import (
     DaemonSettings,
     PacingSettings,
@@ -35,7 +36,7 @@ from storage.evidence import EvidenceKind
 from storage.ids import new_id
 from storage.messages import MessageRecord
 from storage.suppressions import SuppressionSource
-from storage.tx import Reader, Tx
+from storage.tx import Tx
 from tests.helpers import transport
 from tests.helpers.clock import FakeClock
 from tests.helpers.services.database import (
@@ -59,6 +60,8 @@ thresholds:
   - {verdict: block, from: 0}
 """
 """What a careless operator could write: everything goes."""
+
+_BUILT_IN = {"the_sender": sender, "the_manual_channel": transport_manual}
 
 UNLIMITED_PACING = PacingSettings(
     new_chats_first_week=1000,
@@ -86,7 +89,6 @@ class MessagingServices(Services):
     database: WatchedDatabase
     wire: FakeSendingPort
     published: list[CommittedEvent]
-    check_requests: list[None] = field(default_factory=list)
 
     async def add_session(
         self,
@@ -102,7 +104,34 @@ class MessagingServices(Services):
         record = build_session_record(
             name, channel=channel, phone=number, at=at, time_zone=time_zone
         )
-        await self.database.write(lambda tx: sessions.insert_session(tx, record))
+
+        def job(tx: Tx) -> None:
+            sessions.insert_session(tx, record)
+            tx.emit(build_session_changed(record, self.clock.now()))
+
+        await self.database.write(job)
+        await self.clock.settle()
+
+    def bring_line_down(self) -> None:
+        """Let the session be unable to send, for however long."""
+        self.wire.up = False
+
+    async def bring_line_up(self) -> None:
+        """Let the session be able to send again, and tell, as sessions do."""
+        self.wire.up = True
+        await self.update_session()
+
+    async def update_session(self, name: str = "main", **columns: object) -> None:
+        """Change how a session stands, and tell, as sessions do."""
+
+        def job(tx: Tx) -> None:
+            before = sessions.get_session(tx, name)
+            assert before is not None
+            after = replace(before, **columns)  # type: ignore[arg-type] # the record's own names
+            sessions.update_session(tx, before, after, self.clock.now())
+            tx.emit(build_session_changed(after, self.clock.now()))
+
+        await self.database.write(job)
 
     async def resolve_contact(self, number: str) -> str:
         """Make or find the contact of a number."""
@@ -289,9 +318,15 @@ async def open_messaging_services(
     )
     loaded = Plugins(limit=plugin_limit)
     installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
-    loaded.load(blocked=installed, more={"the_sender": sender, **(plugins or {})})
+    loaded.load(blocked=installed, more=_BUILT_IN | dict(plugins or {}))
     published: list[CommittedEvent] = []
-    async with open_database_as(WatchedDatabase, folder, published) as database:
+    bus = EventBus()
+
+    def publish(events: Sequence[CommittedEvent]) -> None:
+        published.extend(events)
+        publish_events(bus, events)
+
+    async with open_database_as(WatchedDatabase, folder, on_events=publish) as database:
         clock.busy = [lambda: database.pending > 0]
         foundation = Foundation(
             settings=settings,
@@ -299,20 +334,18 @@ async def open_messaging_services(
             started_at=clock.now(),
             plugins=loaded,
             rulesets=rulesets or load_active_rulesets(settings.rules),
-            bus=EventBus(),
+            bus=bus,
             database=database,
             channels=loaded.channels(),
             auth=await AuthService.open(database, clock, settings, environ={}),
         )
         services = _build_services(foundation, wire or FakeSendingPort(clock), published)
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(services.outbox.stop, 0)
             if started:
                 await services.outbox.start()
-                for name in await database.read(_list_session_names):
-                    services.outbox.serve_session(name)
+                await stack.enter_async_context(services.wakeups.running())
             yield services
-        finally:
-            await services.outbox.stop(0)
 
 
 def _build_services(
@@ -322,10 +355,4 @@ def _build_services(
     signer = PermitSigner()
     wire.verifier = PermitVerifier(signer.public_key)
     built = copy_fields(build_services(foundation, signer=signer, wire=wire))
-    services = MessagingServices(**built, wire=wire, published=published)
-    services.evaluator.on_check_needed = lambda: services.check_requests.append(None)
-    return services
-
-
-def _list_session_names(reader: Reader) -> list[str]:
-    return [session.name for session in sessions.list_sessions(reader)]
+    return MessagingServices(**built, wire=wire, published=published)

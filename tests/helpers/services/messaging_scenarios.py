@@ -38,7 +38,6 @@ async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
     """Open it, with the shipped rules, and let it live."""
     async with open_messaging_services(tmp_path) as opened:
         await opened.add_session()
-        opened.outbox.serve_session("main")
         await opened.add_prospect()
         yield opened
 
@@ -47,13 +46,13 @@ async def get_facts(
     services: MessagingServices, to: str = ANA, **more: object
 ) -> dict[str, object]:
     """Return the facts of a message that is not sent."""
-    services.wire.up = False
+    services.bring_line_down()
     message = await services.get_message(await services.enqueue(to, "Hola, ¿qué tal?", **more))
     look = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
     await services.clock.settle()
     if await services.get_state(message.id) is not MessageState.BLOCKED:
         await services.outbox.cancel(message.id, "eva", "only looking")
-    services.wire.up = True
+    await services.bring_line_up()
     return dict(look.facts)
 
 

@@ -13,6 +13,7 @@ from daemon.rulesets.service import RulesetService
 from daemon.settings import RulesSettings
 from storage.db import Database
 from storage.events import CommittedEvent
+from storage.rulesets import list_activations
 from tests.helpers.clock import FakeClock
 from tests.helpers.services.database import open_database
 
@@ -28,7 +29,6 @@ class RulesetServices:
     rulesets: ActiveRulesets
     service: RulesetService
     published: list[CommittedEvent] = field(default_factory=list)
-    swaps: int = 0
 
     def write_rules(self, text: str, name: str = "gate.yaml") -> None:
         """Write a file into the operator's folder."""
@@ -37,6 +37,12 @@ class RulesetServices:
     def events_of_type(self, word: str) -> list[CommittedEvent]:
         """Return the events of one kind."""
         return [event for event in self.published if event.type == word]
+
+    async def count_activations(self) -> int:
+        """Return how often a gate went live, but for the first one."""
+        return await self.database.read(
+            lambda reader: len([each for each in list_activations(reader, 100) if each.previous])
+        )
 
     @property
     def active_hash(self) -> str:
@@ -56,10 +62,5 @@ async def open_ruleset_services(
         rulesets = ActiveRulesets.load(settings)
         service = RulesetService(database, rulesets, FakeClock(), settings, CHANNEL_NAMES, trial)
         services = RulesetServices(folder, database, rulesets, service, published)
-
-        async def count_swap() -> None:
-            services.swaps += 1
-
-        service.on_swap = count_swap
         await service.restore()
         yield services

@@ -46,7 +46,6 @@ class SessionServices:
     permits: PermitFactory
     opened: list[PuppetTransport] = field(default_factory=list)
     stored: list[tuple[str, Signal]] = field(default_factory=list)
-    ready: list[str] = field(default_factory=list)
     fail_to_open: list[Exception] = field(default_factory=list)
     fail_to_store: list[Exception] = field(default_factory=list)
     rejected: list[RejectedSignal] = field(default_factory=list)
@@ -124,7 +123,7 @@ async def open_session_services(
     *,
     options: Mapping[str, Mapping[str, object]] | None = None,
     permits: PermitFactory | None = None,
-    seed: int = 7,
+    rng: Random | None = None,
     capabilities: Capabilities = PUPPET_CAPABILITIES,
 ) -> AsyncIterator[SessionServices]:
     """Open sessions over the database in ``folder``; nothing is restored yet."""
@@ -134,7 +133,7 @@ async def open_session_services(
         database.refusal = DiskFull("The disk is full.", "Free some space.")
         clock.busy.append(lambda: database.pending > 0)
         services = _build_services(
-            folder, clock, database, events, permits, options, seed, capabilities
+            folder, clock, database, events, permits, options, rng, capabilities
         )
         try:
             yield services
@@ -149,7 +148,7 @@ def _build_services(
     events: list[CommittedEvent],
     permits: PermitFactory | None,
     options: Mapping[str, Mapping[str, object]] | None,
-    seed: int,
+    rng: Random | None,
     capabilities: Capabilities,
 ) -> SessionServices:
     bus, permits = EventBus(), permits or PermitFactory(clock)
@@ -169,13 +168,12 @@ def _build_services(
             "puppet": Channel("puppet", "", services.open_transport, capabilities),
         },
         folder=folder / "sessions",
-        rng=Random(seed),  # noqa: S311 - jitter, not secrets
+        rng=rng or Random(7),  # noqa: S311 - jitter, not secrets
         on_inbound=services.store_signal,
         on_receipt=services.store_signal,
         on_own=services.store_signal,
         on_alias=services.store_signal,
         on_rejected=services.quarantine_signal,
-        on_ready=services.ready.append,
         channel_options=options,
     )
     return services

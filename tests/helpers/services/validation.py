@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,11 +36,15 @@ class ValidationServices:
     import_services: ImportServices
     number_checker: ScriptedNumberChecker
     validation: ValidationService
-    woken: list[str] = field(default_factory=list)
 
-    async def record_woken(self, contact: str) -> None:
-        """Be the outbox."""
-        self.woken.append(contact)
+    @property
+    def requeued_contacts(self) -> list[object]:
+        """Return whose messages went back to the gate, because what they waited for happened."""
+        return [
+            event.data["contact"]
+            for event in self.import_services.published
+            if event.data.get("reason_code") == "checked_happened"
+        ]
 
     async def get_prospect(self, phone: str) -> ProspectRecord:
         """Return the prospect of a number."""
@@ -114,6 +118,4 @@ async def open_validation_services(
         validation = ValidationService(
             imports.database, checker, imports.scoring, imports.aliases, imports.clock, settings
         )
-        services = ValidationServices(imports, checker, validation)
-        validation.on_checked = services.record_woken
-        yield services
+        yield ValidationServices(imports, checker, validation)

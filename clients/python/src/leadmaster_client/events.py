@@ -67,6 +67,13 @@ class Halt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStepped(Event):
+    """The machine's clock was set on, or back where negative (subject: `installation`)."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactReopened(Event):
     """A suppression was lifted by the contact, or corrected (subject: the contact id)."""
 
@@ -128,6 +135,7 @@ class MessageChanged(Event):
     contact: str
     decision: str | None = None
     due_at: datetime | None = None
+    waits_for: str | None = None
     blocked_by: str | None = None
 
 
@@ -251,6 +259,7 @@ class SignalSettled(Event):
 
 
 BY_TYPE: dict[str, type[Event]] = {
+    "clock.stepped": ClockStepped,
     "contact.reopened": ContactReopened,
     "contact.suppressed": ContactSuppressed,
     "gate.faulted": GateFaulted,

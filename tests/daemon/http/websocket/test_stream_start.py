@@ -143,4 +143,9 @@ async def test_a_snapshot_shows_only_what_may_be_read(stream: StreamServer) -> N
         _, snapshot, subscribed = await client.read_until("subscribed")
     hidden = [snapshot[name] for name in ("sessions", "queues", "rules")]
     assert hidden == [None, None, None]
-    assert subscribed["topics"] == ["plugin.failed", "sending.halted", "sending.resumed"]
+    assert subscribed["topics"] == [
+        "clock.stepped",
+        "plugin.failed",
+        "sending.halted",
+        "sending.resumed",
+    ]

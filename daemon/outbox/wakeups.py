@@ -1,0 +1,112 @@
+"""Wakes whoever a committed event gives something to do: evaluation, senders, number checks.
+
+Nothing depends on an event being heard. What waits is a row, and whoever is woken reads the rows;
+a start, a loss of events and every minute are answered by a look at everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+
+from daemon.api.clock import Clock
+from daemon.bus import EventBus, EventSubscription, SubscriberLagged
+from daemon.contacts.validation import ValidationService
+from daemon.events import (
+    ClockStepped,
+    DomainEvent,
+    MessageChanged,
+    RulesLoaded,
+    SendingResumed,
+    SessionChanged,
+)
+from daemon.outbox.outbox import Outbox
+from statemachines.message import BUSY_STATES, MessageState
+from statemachines.session import CAN_SEND_STATES
+from statemachines.vocabulary import WaitsFor
+
+log = structlog.get_logger("outbox")
+
+_MAX_QUEUED_EVENTS: Final = 4096
+_RETRY_SECONDS: Final = 1.0
+
+
+class Wakeups:
+    """One task that follows the bus."""
+
+    def __init__(
+        self, bus: EventBus, outbox: Outbox, validation: ValidationService, clock: Clock
+    ) -> None:
+        self._bus = bus
+        self._outbox = outbox
+        self._validation = validation
+        self._clock = clock
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow the bus beside the block; whatever was committed before is looked at first."""
+        task = asyncio.create_task(self._run(self._subscribe()), name="wakeups")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _wake_all(self) -> None:
+        """Let everybody look at everything."""
+        await self._outbox.wake()
+        self._validation.wake()
+
+    def _subscribe(self) -> EventSubscription:
+        return self._bus.subscribe(_MAX_QUEUED_EVENTS)
+
+    async def _run(self, subscription: EventSubscription) -> None:
+        while True:
+            try:
+                await self._follow(subscription)
+            except SubscriberLagged:
+                log.warning("wakeups_lagged", events=_MAX_QUEUED_EVENTS)
+            except Exception:
+                log.exception("wakeups_failed")
+                await self._clock.sleep(_RETRY_SECONDS)
+            finally:
+                subscription.close()
+            subscription = self._subscribe()
+
+    async def _follow(self, subscription: EventSubscription) -> None:
+        """Look at everything, then at what each event is about, until one can't be handled."""
+        await self._wake_all()
+        async for published in subscription:
+            await self._handle_event(published.event)
+
+    async def _handle_event(self, event: DomainEvent) -> None:
+        match event:
+            case MessageChanged():
+                await self._handle_message(event)
+            case SessionChanged():
+                self._handle_session(event)
+            case SendingResumed() | RulesLoaded() | ClockStepped():
+                await self._wake_all()
+            case _:
+                pass
+
+    async def _handle_message(self, event: MessageChanged) -> None:
+        if event.state == MessageState.QUEUED:
+            self._outbox.wake_evaluation()
+        elif event.state == MessageState.CLEARED:
+            self._outbox.wake_session(event.session)
+        elif event.waits_for == WaitsFor.CHECKED:
+            self._validation.wake()
+        if event.previous in BUSY_STATES and event.state not in BUSY_STATES:
+            await self._outbox.wake_contact(event.contact)
+
+    def _handle_session(self, event: SessionChanged) -> None:
+        self._outbox.requeue_for_sessions()
+        if event.state in CAN_SEND_STATES:
+            self._outbox.serve_session(event.subject)
+            self._outbox.wake_session(event.subject)
+            self._validation.wake()
