@@ -63,11 +63,14 @@ class Plugins:
     ) -> None:
         """Load every installed plugin but the blocked, and ``more`` by name; refuse unknown hooks.
 
-        Raises :class:`StartRefused` naming the plugin that can't be loaded.
+        Raises :class:`StartRefused` naming the plugin that can't be loaded, or that is to be
+        blocked and does not exist: a misspelt name would leave a plugin in that is to stay out.
         """
+        installed = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name)
         for name in blocked:
+            _require_installed(name, [each.name for each in installed])
             self._pm.set_blocked(name)
-        for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name):
+        for point in installed:
             if not self._pm.is_blocked(point.name):
                 self._register(point.name, point.load)
         for name, plugin in (more or {}).items():
@@ -218,6 +221,14 @@ async def _capture_result(
         return (await value if inspect.isawaitable(value) else value), None
     except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001
         return None, error
+
+
+def _require_installed(name: str, installed: Sequence[str]) -> None:
+    if name not in installed:
+        raise StartRefused(
+            f"[plugins] blocked: there is no plugin {name!r}.",
+            hint=f"Installed are: {', '.join(installed)}.",
+        )
 
 
 def _return_plugin(plugin: object) -> object:

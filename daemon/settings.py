@@ -54,7 +54,7 @@ class ClockSettings(SettingsSection, frozen=True):
 
 
 class PluginSettings(SettingsSection, frozen=True):
-    """Which plugins stay out, and how long one may take to answer."""
+    """Which plugins stay out, each by the name of one that is installed; how long one may take."""
 
     blocked: tuple[str, ...] = ()
     limit_seconds: PositiveFloat = 2.0

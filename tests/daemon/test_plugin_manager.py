@@ -274,6 +274,13 @@ def test_every_entry_point_of_the_project_is_installed() -> None:
     assert installed == project["entry-points"][ENTRY_POINT_GROUP]
 
 
+def test_a_blocked_name_that_no_plugin_has_refuses_the_start() -> None:
+    """Misspelt, it would let the plugin in; the names that exist are named."""
+    with pytest.raises(StartRefused, match="no plugin 'listner'") as refused:
+        Plugins().load(blocked=["sender", "listner"])
+    assert "listener, sender, sync" in refused.value.hint
+
+
 def test_blocked_plugins_stay_out() -> None:
     """Every installed one can be blocked by its name."""
     assert loaded(one=AnsweringJudge())[0].names == ("one",)
