@@ -12,12 +12,12 @@ from typing import Final
 from aiohttp import web
 
 from daemon.api import numbers
-from daemon.errors import NotFound
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console import review_case
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
+from daemon.http.console.messages import require_message_id
 from daemon.http.console.review_case import ContactProfile
 from daemon.http.health import get_services
 from daemon.services import Services
@@ -97,7 +97,7 @@ async def show_manual_piece(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_not_sent_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks why a message was not sent."""
-    message_id = await _require_message_id(request)
+    message_id = await require_message_id(request)
     return render_piece(request, "pieces/not_sent.html", message=message_id)
 
 
@@ -105,19 +105,8 @@ async def show_not_sent_dialog(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_settle_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that asks how a message in doubt ended."""
-    message_id = await _require_message_id(request)
+    message_id = await require_message_id(request)
     return render_piece(request, "pieces/settle.html", message=message_id)
-
-
-async def _require_message_id(request: web.Request) -> str:
-    """Return the id in the path; raise :class:`NotFound` where no message has it."""
-    message_id = request.match_info["id"]
-    found = await get_services(request).database.read(
-        lambda reader: messages.get_message(reader, message_id)
-    )
-    if found is None:
-        raise NotFound(f"There is no message {message_id}.")
-    return message_id
 
 
 async def _load_manual_queue(request: web.Request, was: str) -> ManualQueueView:

@@ -96,7 +96,19 @@ async def show_message_piece(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_cancel_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that cancels a message."""
-    return render_piece(request, "pieces/cancel_message.html", message=request.match_info["id"])
+    message_id = await require_message_id(request)
+    return render_piece(request, "pieces/cancel_message.html", message=message_id)
+
+
+async def require_message_id(request: web.Request) -> str:
+    """Return the id in the path; raise :class:`NotFound` where no message has it."""
+    message_id = request.match_info["id"]
+    found = await get_services(request).database.read(
+        lambda reader: messages.get_message(reader, message_id)
+    )
+    if found is None:
+        raise NotFound(f"There is no message {message_id}.")
+    return message_id
 
 
 async def _build_message_values(request: web.Request) -> dict[str, Any]:

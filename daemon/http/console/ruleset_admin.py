@@ -14,7 +14,7 @@ from aiohttp import web
 
 from daemon.auth.identity import ROLE_SCOPES, Scope
 from daemon.backtest.messages import BacktestReport, VerdictFlip
-from daemon.errors import LeadMasterError, NotFound, RulesRejected
+from daemon.errors import BadRequest, LeadMasterError, NotFound, RulesRejected
 from daemon.http.bodies import RequestQuery, read_query
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import render_piece
@@ -192,7 +192,10 @@ class RuleChangePreviewView:
 async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that changes a number of the rules."""
     target = request.match_info["target"]
-    amendment = parse_rule_edit(target, 0)
+    try:
+        amendment = parse_rule_edit(target, 0)
+    except BadRequest as error:
+        raise NotFound(str(error)) from error
     try:
         found = await get_services(request).ruleset_service.find_editable(amendment)
     except RulesRejected as error:

@@ -207,7 +207,8 @@ async def show_session_card(request: web.Request) -> web.StreamResponse:
 @render_errors
 async def show_session_timeline(request: web.Request) -> web.StreamResponse:
     """Show the timeline of a session, to be refreshed."""
-    services, name = get_services(request), request.match_info["name"]
+    services = get_services(request)
+    name = services.sessions.view(request.match_info["name"]).name
     return render_piece(
         request,
         "pieces/session_timeline.html",

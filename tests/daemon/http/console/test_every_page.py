@@ -179,3 +179,24 @@ async def test_every_appearance(console: ConsoleServer) -> None:
             shown = (await get_page(console, path, **headers)).document
             chosen = theme if theme in THEMES else "auto"
             assert re.search(rf'<html lang="es" data-theme="{chosen}"', shown)
+
+
+NOBODY: Final = sorted(
+    {
+        re.sub(r"{(?!upload)\w+}", "nobody", path)
+        for paths in ROUTES.values()
+        for path in paths
+        if "{" in path.partition("?")[0]
+    }
+    | {"/pieces/rules/change/nobody", "/pieces/sessions/nobody/nothing"}
+)
+"""Each route that names something, with a name that nobody has."""
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_what_does_not_exist_is_404(console: ConsoleServer, *, full: bool) -> None:
+    """A piece like its page: an empty list of somebody who does not exist would say otherwise."""
+    if full:
+        await fill(console)
+    answers = {path: (await console.api.get(path)).status for path in NOBODY}
+    assert {path: status for path, status in answers.items() if status != 404} == {}
