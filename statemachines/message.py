@@ -49,6 +49,7 @@ class TransitionActor(StrEnum):
     TRANSPORT = "transport"
     RECEIPT = "receipt"
     OPERATOR = "operator"
+    PHONE = "phone"
     WITHDRAWAL = "withdrawal"
     CLOCK = "clock"
     SESSION = "session"
@@ -162,7 +163,7 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
     MessageTransition(
         _S.IN_DOUBT,
         _S.CONFIRMED_BY_HAND,
-        (TransitionActor.OPERATOR,),
+        (TransitionActor.OPERATOR, TransitionActor.PHONE),
         "sent after all",
         ChannelScope.MANUAL,
     ),
@@ -217,7 +218,7 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
     MessageTransition(
         _S.REVEALED,
         _S.CONFIRMED_BY_HAND,
-        (TransitionActor.OPERATOR,),
+        (TransitionActor.OPERATOR, TransitionActor.PHONE),
         "sent by hand",
         ChannelScope.MANUAL,
     ),

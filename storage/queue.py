@@ -29,6 +29,7 @@ _IS_WAITING = f"state IN {format_sql_list(WAITING_STATES)}"
 _IS_LEASED = f"state IN {format_sql_list(LEASED_STATES)}"
 _IS_BUSY = f"state IN {format_sql_list(BUSY_STATES)}"
 _HAS_LEFT = f"state IN {format_sql_list(LEFT_STATES)}"
+_MAYBE_SENT_BY_HAND = format_sql_list({MessageState.REVEALED, MessageState.IN_DOUBT})
 _REPLIES_FIRST = f"ORDER BY kind = '{MessageKind.COMMERCIAL}', created_at, id"
 NEEDS_REVIEW = (
     f"(m.state = '{MessageState.HELD}'"
@@ -300,6 +301,28 @@ def list_manual_messages(reader: Reader, limit: int) -> list[MessageRecord]:
         (limit,),
     )
     return [message_from_row(row) for row in rows]
+
+
+def list_opened_links(
+    reader: Reader, contact: str, phone: str
+) -> list[tuple[MessageRecord, datetime]]:
+    """Return the messages by hand to a contact that may have been sent from a number.
+
+    Each comes with when its link was opened; nobody has said yet what became of it.
+    """
+    rows = reader.all(
+        "SELECT m.*, (SELECT max(h.at) FROM message_history AS h WHERE h.message = m.id"
+        f" AND h.state = '{MessageState.REVEALED}') AS opened_at"
+        " FROM messages AS m JOIN sessions AS s ON s.name = m.session"
+        f" WHERE m.contact = ? AND m.channel = '{BuiltinChannel.MANUAL}'"
+        f" AND m.state IN {_MAYBE_SENT_BY_HAND} AND coalesce(s.phone, s.name) = ?",
+        (contact, phone),
+    )
+    return [
+        (message_from_row(row), parse_timestamp(row["opened_at"]))
+        for row in rows
+        if row["opened_at"]
+    ]
 
 
 def find_open_manual_message(reader: Reader, operator: str) -> str | None:

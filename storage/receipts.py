@@ -32,6 +32,14 @@ _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 """Receipts carry the platform's time, in whole seconds, and its clock is not ours."""
 
 
+_IS_OF_NUMBER: Final = (
+    "session IN (SELECT name FROM sessions WHERE name = :session"
+    " OR phone = (SELECT phone FROM sessions WHERE name = :session))"
+)
+"""Whether a row belongs to a session of the number of ``:session``: what is sent by hand through
+one session, the phone reports to another."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptRecord:
     """A receipt: ``kind`` is delivered, read or failed; ``contact`` is None for a stranger."""
@@ -70,8 +78,12 @@ def store_receipt(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord
 
 
 def find_message_by_wire_id(reader: Reader, session: str, wire_id: str) -> MessageRecord | None:
-    """Return the message that was acknowledged under this id, or None."""
-    row = reader.one("SELECT * FROM messages WHERE session = ? AND wire_id = ?", (session, wire_id))
+    """Return the message that left under this id, through any session of the number, or None."""
+    row = reader.one(
+        f"SELECT * FROM messages WHERE wire_id = :wire_id AND {_IS_OF_NUMBER}"
+        " ORDER BY session = :session DESC",
+        {"session": session, "wire_id": wire_id},
+    )
     return messages.message_from_row(row) if row else None
 
 
@@ -80,8 +92,8 @@ def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> Messag
     moved: MessageRecord | None = None
     rows = tx.all(
         "SELECT kind, reason_code FROM receipts"
-        " WHERE session = ? AND wire_id = ? AND message IS NULL",
-        (message.session, message.wire_id),
+        f" WHERE wire_id = :wire_id AND message IS NULL AND {_IS_OF_NUMBER}",
+        {"session": message.session, "wire_id": message.wire_id},
     )
     for row in sorted(rows, key=lambda each: list(_STATE_BY_RECEIPT_KIND).index(each["kind"])):
         target = _STATE_BY_RECEIPT_KIND[row["kind"]]
@@ -90,8 +102,8 @@ def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> Messag
                 tx, message, target, at, row["reason_code"] or row["kind"]
             )
     tx.execute(
-        "UPDATE receipts SET message = ? WHERE session = ? AND wire_id = ?",
-        (message.id, message.session, message.wire_id),
+        f"UPDATE receipts SET message = :message WHERE wire_id = :wire_id AND {_IS_OF_NUMBER}",
+        {"message": message.id, "session": message.session, "wire_id": message.wire_id},
     )
     return moved
 

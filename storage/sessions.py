@@ -116,6 +116,12 @@ def get_session(reader: Reader, name: str) -> SessionRecord | None:
     return None if row is None else _session_from_row(row)
 
 
+def get_session_budget_key(reader: Reader, name: str) -> str:
+    """Return whose budget a session spends: its number's, or its own name's before pairing."""
+    record = get_session(reader, name)
+    return (record and record.phone) or name
+
+
 def list_sessions(reader: Reader) -> list[SessionRecord]:
     """Return all sessions that were not deleted, in the order in which they were made."""
     rows = reader.all("SELECT * FROM sessions WHERE deleted_at IS NULL ORDER BY created_at, name")

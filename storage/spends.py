@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from statemachines.message import IN_FLIGHT_STATES
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
     from storage.tx import Reader, Tx
@@ -26,6 +28,8 @@ LONGEST_WINDOW: Final = timedelta(days=30)
 """No budget looks back further."""
 
 FIRST_CONTACT_KINDS = frozenset({SpendKind.NEW_CHAT, SpendKind.MANUAL_NEW_CHAT})
+_FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
+_IN_FLIGHT = format_sql_list(IN_FLIGHT_STATES)
 
 
 def insert_spend(
@@ -52,6 +56,15 @@ def insert_own_message_spend(
     tx.execute_many(
         "INSERT INTO spends (phone, kind, session, at, own_hash) VALUES (?, ?, ?, ?, ?)",
         [(phone, kind, session, format_timestamp(at), own_hash) for kind in kinds],
+    )
+
+
+def refund_first_contact(tx: Tx, phone: str, contact: str) -> None:
+    """Give back the first contact of a message on its way to somebody written to meanwhile."""
+    tx.execute(
+        f"DELETE FROM spends WHERE phone = ? AND kind IN {_FIRST_CONTACT_KINDS} AND message IN"
+        f" (SELECT id FROM messages WHERE contact = ? AND state IN {_IN_FLIGHT})",
+        (phone, contact),
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 import rules
 from daemon.api.signals import InboundKind
 from daemon.http.console.language import LANGUAGES, Language, choose_language, load_language
+from daemon.inbound.own_messages import ECHO_SENTENCE
 from daemon.inbound.quarantine import HOLD_REASON
 from daemon.inbound.reading import UNREADABLE_REASONS, WORDS_REVIEW_REASON
 from daemon.sessions.status import (
@@ -59,7 +60,7 @@ RULE_REASONS = sorted(
     {veto.reason for each in RULESETS for veto in each.vetoes}
     | {rule.reason for each in RULESETS for rule in each.scores}
 )
-LOOK_REASONS = (HOLD_REASON, WORDS_REVIEW_REASON, *UNREADABLE_REASONS.values())
+INBOUND_SENTENCES = (ECHO_SENTENCE, HOLD_REASON, WORDS_REVIEW_REASON, *UNREADABLE_REASONS.values())
 SESSION_SENTENCES = sorted(
     {
         *(words.sentence for words in STATE_TEXTS.values()),
@@ -102,7 +103,7 @@ def test_every_word_of_the_server_has_a_word_for_people(key: str) -> None:
     assert SPANISH.has(key)
 
 
-@pytest.mark.parametrize("sentence", [*SESSION_SENTENCES, *RULE_REASONS, *LOOK_REASONS])
+@pytest.mark.parametrize("sentence", [*SESSION_SENTENCES, *RULE_REASONS, *INBOUND_SENTENCES])
 def test_every_sentence_of_the_server_is_known_in_spanish(sentence: str) -> None:
     """States, reasons and the shipped rules are said in Spanish, with the same moment in them."""
     said = filled(sentence)
