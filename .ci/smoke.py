@@ -21,7 +21,8 @@ def main() -> None:
     check_packages()
     with tempfile.TemporaryDirectory(prefix="leadmaster-smoke-") as folder:
         os.chdir(folder)
-        for arguments in (["--help"], ["--version"], ["rules", "check"]):
+        suite = ["channels", "check", "simulated"]
+        for arguments in (["--help"], ["--version"], ["rules", "check"], suite):
             answer = subprocess.run([COMMAND, *arguments], check=True, stdout=subprocess.PIPE)
             print(f"leadmaster {' '.join(arguments)}: {len(answer.stdout)} bytes")
         check_engines()

@@ -17,6 +17,7 @@ import daemon
 from daemon import settings
 from daemon.auth import ROLE_SCOPES, Scope
 from daemon.auth.access import ROUTE_SCOPES, TOPIC_SCOPES, AccessLevel, RequiredAccess
+from daemon.conformance.suite import CONFORMANCE_CHECKS, get_promise
 from daemon.errors import LeadMasterError
 from daemon.events import EVENT_CLASSES, DomainEvent, list_data_fields
 from daemon.hookspecs import Hooks
@@ -140,6 +141,12 @@ def render_simulation_script() -> str:
     actions = [(f"`{each.value}`", script.ACTION_MEANINGS[each]) for each in script.ScriptedAction]
     table = render_table(("do", "what happens"), actions)
     return "\n\n".join([*blocks, f"## What `do` may be\n\n{table}"])
+
+
+def render_conformance_checks() -> str:
+    """Tabulate every check of the conformance suite with the promise that it is about."""
+    rows = [(f"`{name}`", get_promise(check)) for name, check in CONFORMANCE_CHECKS.items()]
+    return render_table(("check", "promise"), rows)
 
 
 def _render_keys(part: type[msgspec.Struct], notes: Mapping[tuple[str, str], str]) -> str:

@@ -299,12 +299,19 @@ class Channel:
     """A channel as its plugin declares it.
 
     ``name`` is the word in rule files, rows and pages. ``open`` is None for a channel without a
-    connection (manual). ``simulated`` channels may run on an injected clock.
+    connection (manual). ``simulated`` channels may run on an injected clock. ``probe`` names a
+    :class:`daemon.api.conformance.ChannelProbe` as ``module:attribute``: with it the conformance
+    suite sees and moves what is outside of the channel.
     """
 
     name: str
     summary: str
     open: OpenTransport | None
     capabilities: Capabilities = Capabilities()
-    connects: bool = True
     simulated: bool = False
+    probe: str = ""
+
+    @property
+    def connects(self) -> bool:
+        """Return whether it has a connection; without one a person sends by hand."""
+        return self.open is not None

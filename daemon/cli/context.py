@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +76,17 @@ pass_cli_context = click.make_pass_decorator(CliContext)
 json_option = click.option(
     "--json", "json_", is_flag=True, help="Print the daemon's answer as JSON, for programs."
 )
+
+
+def parse_json_object(text: str) -> dict[str, Any]:
+    """Read what `--options` holds: what a channel understands, as a JSON object."""
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--options") from error
+    if not isinstance(options, dict):
+        raise click.BadParameter("must be a JSON object", param_hint="--options")
+    return options
 
 
 def list_options(command: F) -> F:

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from daemon.cli import (
+    channels,
     command_hints,
     doctor,
     manual,
@@ -83,6 +84,7 @@ for _command in (
     status.show_status,
     doctor.run_doctor,
     sessions.sessions,
+    channels.channels,
     messages.send_message,
     messages.queue,
     prospects.prospects,

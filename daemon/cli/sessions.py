@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from daemon.cli.console import print_json, print_text
-from daemon.cli.context import CliContext, CommandGroup, json_option, pass_cli_context
+from daemon.cli.context import (
+    CliContext,
+    CommandGroup,
+    json_option,
+    parse_json_object,
+    pass_cli_context,
+)
 from daemon.cli.errors import ask_confirmation
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_table
@@ -73,21 +78,15 @@ def add_session(
     """Add a session; it is linked with: leadmaster sessions qr NAME."""
     client = cli.client()
     view = client.post(
-        "sessions", name=name, channel=channel, time_zone=time_zone, options=_parse_options(options)
+        "sessions",
+        name=name,
+        channel=channel,
+        time_zone=time_zone,
+        options=parse_json_object(options),
     )
     if start_:
         view = client.post("sessions", name, "start")
     _print_session(view, json_=json_)
-
-
-def _parse_options(text: str) -> dict[str, Any]:
-    try:
-        options = json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(f"not JSON: {error}", param_hint="--options") from error
-    if not isinstance(options, dict):
-        raise click.BadParameter("must be a JSON object", param_hint="--options")
-    return options
 
 
 @sessions.command("qr")

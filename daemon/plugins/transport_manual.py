@@ -12,4 +12,4 @@ from daemon.api.transport import BuiltinChannel, Channel
 def leadmaster_declare_channels() -> Sequence[Channel]:
     """Declare the channel."""
     summary = "An operator opens a link and sends from their own phone"
-    return [Channel(BuiltinChannel.MANUAL, summary, open=None, connects=False)]
+    return [Channel(BuiltinChannel.MANUAL, summary, open=None)]

@@ -96,6 +96,28 @@ def test_a_strangers_channel_sends_with_a_permit_and_not_without(at_work: dict[s
     assert seen["checked"] == ["unknown"]
 
 
+def test_a_strangers_channel_is_checked_in_one_line(installed: Path) -> None:
+    """Every promise that applies to it holds: what a folder can't show is said to be untested."""
+    done = run(installed, "-m", "daemon", "channels", "check", "folder", "--json")
+    results = json.loads(done.stdout)["results"]
+    failed = [each for each in results if each["outcome"] == "failed"]
+    assert (done.returncode, failed) == (0, [])
+    untested = {each["check"] for each in results if each["outcome"] == "not_tested"}
+    assert untested == {
+        "no_acknowledgement",
+        "refusal",
+        "unknown",
+        "identities",
+        "origins",
+        "own_messages",
+        "receipts_out_of_order",
+        "receipts_late",
+        "lost_connection",
+        "death",
+        "logout",
+    }
+
+
 def test_a_strangers_opinion_is_heard(at_work: dict[str, Any]) -> None:
     """Block, hold, and nothing to say."""
     assert at_work["opinions"] == [["block", ""], ["hold", ""], ["None", ""]]

@@ -41,6 +41,7 @@ def leadmaster_declare_channels() -> Sequence[Channel]:
             open_simulated_transport,
             capabilities,
             simulated=True,
+            probe="daemon.plugins.transport_simulated.probe:SimulatedProbe",
         )
     ]
 

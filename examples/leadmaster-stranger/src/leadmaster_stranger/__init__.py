@@ -34,6 +34,7 @@ class Stranger:
                 "Writes each message into a folder",
                 open_folder,
                 Capabilities(acks=True, chooses_id=True),
+                probe="leadmaster_stranger.probe:FolderProbe",
             )
         ]
 

@@ -29,6 +29,7 @@ class FolderTransport:
         self._context = context
         self._folder = Path(str(context.session.options.get("folder", context.session.folder)))
         self._queue: asyncio.Queue[Signal | None] = asyncio.Queue()
+        self._connected = False
 
     async def signals(self) -> AsyncIterator[Signal]:
         """Yield what happens on the line until it is closed."""
@@ -38,12 +39,15 @@ class FolderTransport:
     async def connect(self) -> None:
         """Be ready at once: a folder needs no pairing."""
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        self._connected = True
         self._queue.put_nowait(Connected())
         self._queue.put_nowait(Synced())
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
         """Write the text under the message's id, which is the acknowledged id too."""
         redeem_permit(self._context, permit, outgoing)
+        if not self._connected:
+            return Refused("not_connected", "The line is closed; nothing was sent.", retryable=True)
         if not isinstance(outgoing.content, Text):
             return Refused("content_not_supported", "A folder takes texts only.")
         try:
@@ -65,7 +69,8 @@ class FolderTransport:
         """Do nothing: there is no login."""
 
     async def close(self) -> None:
-        """End the line."""
+        """End the line; twice is as good as once."""
+        self._connected = False
         self._queue.put_nowait(None)
 
     def _write(self, outgoing: Outgoing, text: str) -> None:

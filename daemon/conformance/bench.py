@@ -1,0 +1,254 @@
+"""The test bench of the conformance suite: permits, an open line, and what it has told so far."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+from daemon.api.clock import Clock, SystemClock
+from daemon.api.conformance import ChannelProbe, ProbeScenario, WireMessage
+from daemon.api.identity import parse_identity
+from daemon.api.permit import Permit, PermitRefused, PermitSigner, PermitVerifier
+from daemon.api.signals import Paired, QrIssued, Signal, Synced
+from daemon.api.transport import (
+    Channel,
+    Content,
+    OpenContext,
+    Outgoing,
+    SendResult,
+    SessionInfo,
+    Text,
+    Transport,
+    hash_content,
+)
+from daemon.sessions.signal_check import RejectedSignal, SignalChecker
+from daemon.subprocesses import launch_worker
+
+T = TypeVar("T")
+SignalT = TypeVar("SignalT", bound=Signal)
+
+SESSION = "conformance"
+
+
+class ConformanceFailure(Exception):
+    """The channel broke a promise; the message says what it did."""
+
+
+class NotTestable(Exception):
+    """A promise can't be tested here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How many seconds a channel may take: to tell something, to answer a send, to close."""
+
+    signal: float = 10.0
+    answer: float = 80.0
+    close: float = 10.0
+
+
+@dataclass
+class OpenLine:
+    """One open transport; its stream is read from the beginning, and checked as the daemon does."""
+
+    transport: Transport
+    limits: TimeLimits
+    signals: list[Signal] = field(default_factory=list)
+    rejected: list[RejectedSignal] = field(default_factory=list)
+    reading: asyncio.Task[None] | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def start_reading(self, checker: SignalChecker) -> None:
+        """Read the stream to its end, in a task of its own."""
+        self.reading = asyncio.create_task(self._read(checker))
+        self.reading.add_done_callback(lambda _: self._news.set())
+
+    async def _read(self, checker: SignalChecker) -> None:
+        async for signal in self.transport.signals():
+            checked = checker.check(signal)
+            if checked.rejected is not None:
+                self.rejected.append(checked.rejected)
+            if checked.signal is not None:
+                self.signals.append(checked.signal)
+            self._news.set()
+
+    def list_signals(self, kind: type[SignalT]) -> list[SignalT]:
+        """Return what was told of one kind, in order."""
+        return [signal for signal in self.signals if isinstance(signal, kind)]
+
+    def has_ended(self) -> bool:
+        """Return whether the stream is over."""
+        return self.reading is not None and self.reading.done()
+
+    async def wait_until(self, is_true: Callable[[], object], seconds: float | None = None) -> bool:
+        """Return whether it became true in time; it is looked at after each signal."""
+        limit = self.limits.signal if seconds is None else seconds
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while not is_true():
+                    self._news.clear()
+                    await self._news.wait()
+        return bool(is_true())
+
+    async def connect(self) -> None:
+        """Connect, and return when messages may be sent."""
+        await limit_time(self.transport.connect(), self.limits.signal, "connect()")
+        if await self.wait_until(lambda: self.list_signals(Synced)):
+            return
+        if self.list_signals(QrIssued):
+            raise NotTestable("nobody scanned the code; lend a probe that links the account")
+        raise ConformanceFailure(
+            f"connect() led neither to Synced nor to a code within {self.limits.signal:g} s; it"
+            f" told {self.describe_signals()}"
+        )
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult | PermitRefused:
+        """Send, and return the answer, or the refusal of the permit."""
+        try:
+            return await limit_time(
+                self.transport.send(permit, outgoing), self.limits.answer, "send()"
+            )
+        except PermitRefused as refused:
+            return refused
+
+    async def close(self) -> None:
+        """Close, as the daemon does: bounded, and whatever the state."""
+        await limit_time(self.transport.close(), self.limits.close, "close()")
+
+    def describe_signals(self) -> str:
+        """Return the names of what was told, for a sentence."""
+        return ", ".join(type(signal).__name__ for signal in self.signals) or "nothing"
+
+
+async def limit_time(call: Awaitable[T], seconds: float, what: str) -> T:
+    """Await a call of the transport; one that takes too long, or cancels itself, is a failure."""
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise ConformanceFailure(f"{what} did not return within {seconds:g} s")
+        if task.cancelled():
+            raise ConformanceFailure(f"{what} raised CancelledError although nobody cancelled it")
+        return task.result()
+    finally:
+        task.cancel()
+
+
+@dataclass
+class ConformanceBench:
+    """What one test has: a channel, a probe, permits, and a folder for its session."""
+
+    channel: Channel
+    probe: ChannelProbe
+    folder: Path
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    clock: Clock = field(default_factory=SystemClock)
+    signer: PermitSigner = field(default_factory=PermitSigner)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+    _lines: list[OpenLine] = field(default_factory=list)
+    _options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def recipient(self) -> str:
+        """Return the number that takes whatever is sent to it."""
+        if self.probe.recipient is None:
+            raise NotTestable("there is no number to send to; give one with --recipient")
+        return self.probe.recipient
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self, scenario: ProbeScenario = ProbeScenario.FRIENDLY
+    ) -> AsyncIterator[OpenLine]:
+        """Open a line in this scenario; whatever is open ends with the block."""
+        options = await self.probe.start(scenario, self.folder)
+        try:
+            if options is None:
+                raise NotTestable(f"no probe can play the scenario {scenario.value!r}")
+            self._options = options
+            yield await self.open_line()
+        finally:
+            for line in self._lines:
+                await _end_line(line)
+            await self.probe.stop()
+
+    @contextlib.asynccontextmanager
+    async def connected(
+        self, scenario: ProbeScenario = ProbeScenario.FRIENDLY
+    ) -> AsyncIterator[OpenLine]:
+        """Open a line and connect it."""
+        async with self.open(scenario) as line:
+            await line.connect()
+            yield line
+
+    async def open_line(self, *, paired: bool | None = None) -> OpenLine:
+        """Open one more transport of the same session, and read its stream.
+
+        ``paired`` is what the daemon knows of a login; None: what was told so far.
+        """
+        if self.channel.open is None:
+            raise NotTestable("the channel has no connection")
+        if paired is None:
+            paired = any(line.list_signals(Paired) for line in self._lines)
+        info = SessionInfo(SESSION, paired, None, self.folder, self._options)
+        verifier = PermitVerifier(self.signer.public_key)
+        context = OpenContext(info, self.clock, verifier, launch_worker)
+        transport = await limit_time(self.channel.open(context), self.limits.signal, "open()")
+        line = OpenLine(transport, self.limits)
+        line.start_reading(SignalChecker(SESSION, self.channel))
+        self._lines.append(line)
+        return line
+
+    def issue(
+        self,
+        *,
+        to: str | None = None,
+        content: Content | None = None,
+        signer: PermitSigner | None = None,
+        **otherwise: Any,  # noqa: ANN401 - any field of a permit
+    ) -> tuple[Permit, Outgoing]:
+        """Return a message and the permit for it; ``otherwise`` is what the permit says instead."""
+        number, now = next(self._numbers), self.clock.now()
+        to = to or self.recipient
+        outgoing = Outgoing(
+            f"msg_{number}", parse_identity(to), content or Text(f"Conformance test {number}")
+        )
+        permit = Permit(
+            id=f"per_{number}",
+            message=outgoing.message,
+            recipient=to,
+            body=hash_content(outgoing.content),
+            session=SESSION,
+            decision=f"dec_{number}",
+            ruleset="0" * 64,
+            issued_at=now,
+            expires_at=now + timedelta(minutes=10),
+        )
+        return (signer or self.signer).sign(replace(permit, **otherwise)), outgoing
+
+    async def count_on_wire(self, outgoing: Outgoing) -> int | None:
+        """Return how often a message reached the outside; None where that can't be seen."""
+        wire = await self.probe.read_wire()
+        if wire is None:
+            return None
+        sought = WireMessage(outgoing.recipient.value, hash_content(outgoing.content))
+        return sum(each == sought for each in wire)
+
+    async def require_not_sent(self, outgoing: Outgoing, why: str) -> None:
+        """Fail where a message reached the outside that must not have."""
+        if await self.count_on_wire(outgoing):
+            raise ConformanceFailure(f"the message left, {why}")
+
+
+async def _end_line(line: OpenLine) -> None:
+    """Close what a test left open; how a channel closes is a test of its own."""
+    with contextlib.suppress(Exception):
+        await line.close()
+    if line.reading is not None:
+        line.reading.cancel()
+        await asyncio.wait({line.reading})

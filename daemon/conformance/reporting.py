@@ -1,0 +1,246 @@
+"""Conformance checks of what a channel reports and answers: signals, names, receipts, numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from daemon.api.conformance import ProbeScenario, SampleMessage
+from daemon.api.signals import (
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    InboundMessage,
+    OwnMessage,
+    QrIssued,
+    Receipt,
+    ReceiptKind,
+    StreamErrorUnknown,
+    Synced,
+    TransportDied,
+)
+from daemon.api.text import hash_folded_text
+from daemon.api.transport import Acknowledged, OnWhatsApp, Pairing
+from daemon.conformance.bench import (
+    ConformanceBench,
+    ConformanceFailure,
+    NotTestable,
+    OpenLine,
+    limit_time,
+)
+from daemon.sessions.answer_check import check_contacts, check_number_answers
+
+_MOMENT_SECONDS = 0.3
+_CLOCK_TOLERANCE = timedelta(minutes=1)
+_LOST = (Disconnected, ConnectionRefused, StreamErrorUnknown, TransportDied)
+
+
+async def check_connecting(bench: ConformanceBench) -> None:
+    """`connect()` leads to Connected, and then to Synced."""
+    async with bench.connected() as line:
+        told = [type(signal) for signal in line.signals]
+        if Connected not in told or told.index(Connected) > told.index(Synced):
+            raise ConformanceFailure(f"it told {line.describe_signals()}")
+
+
+async def check_signals_readable(bench: ConformanceBench) -> None:
+    """Every signal can be read: types, names, times, texts."""
+    async with bench.connected() as line:
+        await _let_things_happen(bench, line)
+        for rejected in line.rejected:
+            if rejected.reason_code != "not_declared":
+                raise ConformanceFailure(rejected.sentence)
+
+
+async def check_signals_declared(bench: ConformanceBench) -> None:
+    """Nothing is told that the channel does not declare."""
+    async with bench.connected() as line:
+        await _let_things_happen(bench, line)
+        for rejected in line.rejected:
+            if rejected.reason_code == "not_declared":
+                raise ConformanceFailure(rejected.sentence)
+
+
+async def check_identities(bench: ConformanceBench) -> None:
+    """A message is told of the person who wrote it, in any form of a name; a group is nobody."""
+    async with bench.connected(ProbeScenario.MESSAGES) as line:
+        for sample, inbound in (await _receive_samples(bench, line)).items():
+            if sample.identity is None:
+                raise ConformanceFailure(f"{sample.address} became a contact")
+            if sample.identity not in {inbound.sender, *inbound.aliases}:
+                raise ConformanceFailure(
+                    f"{sample.address} was told as {inbound.sender}, and is {sample.identity}"
+                )
+
+
+async def check_origins(bench: ConformanceBench) -> None:
+    """A message is told with its kind, its origin, and when it was written."""
+    async with bench.connected(ProbeScenario.MESSAGES) as line:
+        for sample, inbound in (await _receive_samples(bench, line)).items():
+            if (inbound.kind, inbound.origin) != (sample.kind, sample.origin):
+                raise ConformanceFailure(
+                    f"a message of kind {sample.kind.value} and origin {sample.origin.value} was"
+                    f" told as {inbound.kind.value}, {inbound.origin.value}"
+                )
+            written_at = bench.clock.now() - sample.written_ago
+            if abs(inbound.written_at - written_at) > _CLOCK_TOLERANCE:
+                raise ConformanceFailure(
+                    f"a message written at {written_at} was told as of {inbound.written_at}"
+                )
+
+
+async def check_own_messages(bench: ConformanceBench) -> None:
+    """What the owner types on the phone is told with the hash of its folded text."""
+    async with bench.connected(ProbeScenario.MESSAGES) as line:
+        own = [sample for sample in bench.probe.samples if sample.own]
+        if not own:
+            raise NotTestable("no sample of the probe was typed by the owner")
+        await line.wait_until(lambda: len(line.list_signals(OwnMessage)) >= len(own))
+        told = {(each.recipient, each.text_hash) for each in line.list_signals(OwnMessage)}
+        for sample in own:
+            if (sample.identity, hash_folded_text(sample.text)) not in told:
+                raise ConformanceFailure(f"the one to {sample.address} was not told, or otherwise")
+
+
+async def check_receipts_out_of_order(bench: ConformanceBench) -> None:
+    """Receipts are told as they come, under the acknowledged id: read may precede delivered."""
+    async with bench.connected(ProbeScenario.RECEIPTS_REVERSED) as line:
+        wire_id = await _send_for_receipts(bench, line)
+        await line.wait_until(lambda: len(_list_receipts(line, wire_id)) > 1)
+        kinds = _list_receipts(line, wire_id)
+        if kinds != [ReceiptKind.READ, ReceiptKind.DELIVERED]:
+            told = ", ".join(kinds) or "nothing"
+            raise ConformanceFailure(f"read, then delivered, were told as {told}")
+
+
+async def check_receipts_late(bench: ConformanceBench) -> None:
+    """A receipt that comes on a later connection is told, under the acknowledged id."""
+    async with bench.connected(ProbeScenario.RECEIPTS_LATE) as line:
+        wire_id = await _send_for_receipts(bench, line)
+        await line.close()
+        again = await bench.open_line()
+        await again.connect()
+        if not await again.wait_until(lambda: _list_receipts(again, wire_id)):
+            raise ConformanceFailure("it was not told")
+
+
+async def check_numbers(bench: ConformanceBench) -> None:
+    """A number check answers each number with yes, no or unknown; undeclared, with unknown."""
+    phones = [bench.recipient, *filter(None, [bench.probe.refused_recipient])]
+    async with bench.connected() as line:
+        answers = await limit_time(
+            line.transport.check_numbers(phones), bench.limits.answer, "check_numbers()"
+        )
+        checked = check_number_answers(answers, phones)
+        if not bench.channel.capabilities.number_check:
+            if any(each.answer is not OnWhatsApp.UNKNOWN for each in checked):
+                raise ConformanceFailure("it declares no number check, and answers yes or no")
+        elif [each.phone for each in checked if each in answers] != phones:
+            raise ConformanceFailure("a number has no answer, or one that can't be read as it is")
+        await _require_no_number_lost(bench, line, phones)
+
+
+async def check_contacts_readable(bench: ConformanceBench) -> None:
+    """Every contact that the account knows can be read."""
+    async with bench.connected() as line:
+        await _let_things_happen(bench, line)
+        answer = await limit_time(line.transport.contacts(), bench.limits.answer, "contacts()")
+        if check_contacts(answer) != list(answer):
+            raise ConformanceFailure("a contact, or one of its identities, can't be read as it is")
+
+
+async def check_lost_connection(bench: ConformanceBench) -> None:
+    """A lost connection is told; the transport neither connects again by itself nor sends."""
+    async with bench.connected(ProbeScenario.CUT) as line:
+        if not await line.wait_until(lambda: _is_lost(line)):
+            raise ConformanceFailure("it was not told")
+        known = len(line.list_signals(Connected))
+        await asyncio.sleep(_MOMENT_SECONDS)
+        if len(line.list_signals(Connected)) > known:
+            raise ConformanceFailure("it connected again by itself")
+        if isinstance(await line.send(*bench.issue()), Acknowledged):
+            raise ConformanceFailure("send() answered Acknowledged without a connection")
+
+
+async def check_death(bench: ConformanceBench) -> None:
+    """A worker that dies is told as TransportDied, and the stream ends."""
+    async with bench.connected(ProbeScenario.DEATH) as line:
+        if not await line.wait_until(lambda: line.list_signals(TransportDied)):
+            raise ConformanceFailure("it was not told")
+        if not await line.wait_until(line.has_ended):
+            raise ConformanceFailure("the stream went on after TransportDied")
+
+
+async def check_logout(bench: ConformanceBench) -> None:
+    """After `logout()` the stored login is gone: the next connection shows a code."""
+    if bench.channel.capabilities.pairing is Pairing.NONE:
+        raise NotTestable("the channel declares no pairing")
+    async with bench.connected() as line:
+        await limit_time(line.transport.logout(), bench.limits.close, "logout()")
+        await line.close()
+        again = await bench.open_line(paired=False)
+        await limit_time(again.transport.connect(), bench.limits.signal, "connect()")
+        if not await again.wait_until(lambda: again.list_signals(QrIssued)):
+            raise ConformanceFailure(f"it told {again.describe_signals()}")
+
+
+async def _let_things_happen(bench: ConformanceBench, line: OpenLine) -> None:
+    """Send a message where there is somebody to send to, and wait for what follows."""
+    if bench.probe.recipient is not None:
+        await line.send(*bench.issue())
+    await asyncio.sleep(_MOMENT_SECONDS)
+
+
+async def _receive_samples(
+    bench: ConformanceBench, line: OpenLine
+) -> dict[SampleMessage, InboundMessage]:
+    """Return the samples that were told, each with its message; those of people must be."""
+    samples = [sample for sample in bench.probe.samples if not sample.own]
+    people = {sample.text for sample in samples if sample.identity is not None}
+
+    def list_texts() -> set[str]:
+        return {inbound.text for inbound in line.list_signals(InboundMessage)}
+
+    await line.wait_until(lambda: people <= list_texts())
+    await asyncio.sleep(_MOMENT_SECONDS)  # for those of nobody, which should not come
+    if line.rejected:
+        raise ConformanceFailure(line.rejected[0].sentence)
+    if missing := people - list_texts():
+        addresses = [sample.address for sample in samples if sample.text in missing]
+        raise ConformanceFailure(f"nothing was told of {', '.join(addresses)}")
+    told = {inbound.text: inbound for inbound in line.list_signals(InboundMessage)}
+    return {sample: told[sample.text] for sample in samples if sample.text in told}
+
+
+async def _send_for_receipts(bench: ConformanceBench, line: OpenLine) -> str:
+    if not bench.channel.capabilities.receipts:
+        raise NotTestable("the channel declares no receipts")
+    answer = await line.send(*bench.issue())
+    if not isinstance(answer, Acknowledged):
+        raise NotTestable(f"the message was not acknowledged but {type(answer).__name__}")
+    return answer.wire_id
+
+
+def _list_receipts(line: OpenLine, wire_id: str) -> list[ReceiptKind]:
+    return [each.kind for each in line.list_signals(Receipt) if each.wire_id == wire_id]
+
+
+async def _require_no_number_lost(
+    bench: ConformanceBench, line: OpenLine, phones: list[str]
+) -> None:
+    """Fail where a line that is closed says of a number that it is not on WhatsApp."""
+    await line.close()
+    try:
+        call = line.transport.check_numbers(phones)
+        answers = await limit_time(call, bench.limits.answer, "check_numbers(), after close(),")
+    except ConformanceFailure:
+        raise
+    except Exception:  # noqa: BLE001 - whoever has no connection may say so in any way
+        return
+    known = check_number_answers(answers, phones)
+    if any(each.answer is OnWhatsApp.NO for each in known):
+        raise ConformanceFailure("a closed line answered no, and can't know")
+
+
+def _is_lost(line: OpenLine) -> bool:
+    return line.has_ended() or any(isinstance(signal, _LOST) for signal in line.signals)
