@@ -19,6 +19,16 @@ _UNCONTACTED_PROSPECTS = (
     " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = p.contact) LIMIT ?"
 )
 
+_SILENT_STRANGERS = (
+    "SELECT c.id FROM contacts AS c WHERE c.created_at < :before AND c.merged_into IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM prospects AS p WHERE p.contact = c.id)"
+    " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = c.id)"
+    " AND NOT EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = c.id"
+    " AND i.received_at >= :before)"
+    " AND NOT EXISTS (SELECT 1 FROM quarantined_signals AS q WHERE q.contact = c.id"
+    " AND q.received_at >= :before) LIMIT :limit"
+)
+
 
 def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
     """Remove the words of settled messages, of inbound and of quotes; return how many rows."""
@@ -42,20 +52,26 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
     )
 
 
-def delete_stranger_inbound(tx: Tx, before: datetime, limit: int) -> int:
-    """Remove what people who are no prospects wrote to us; return how many messages went."""
-    return tx.execute(
-        "DELETE FROM inbound WHERE id IN (SELECT i.id FROM inbound AS i WHERE i.at < ?"
+def forget_strangers(tx: Tx, before: datetime, limit: int) -> int:
+    """Remove what we hold of people who are no prospects and were not heard of since ``before``.
+
+    Whom we have a message to keep their names and evidence, and lose their words. Returns how many
+    messages of theirs and how many of these people went.
+    """
+    cut = format_timestamp(before)
+    words = tx.execute(
+        "DELETE FROM inbound WHERE id IN (SELECT i.id FROM inbound AS i WHERE i.received_at < ?"
         " AND NOT EXISTS (SELECT 1 FROM prospects AS p WHERE p.contact = i.contact) LIMIT ?)",
-        (format_timestamp(before), limit),
+        (cut, limit),
     ).rowcount
+    strangers = tx.all(_SILENT_STRANGERS, {"before": cut, "limit": limit})
+    for row in strangers:
+        _erase_contact(tx, row["id"])
+    return words + len(strangers)
 
 
 def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
-    """Erase prospects with whom nothing was ever exchanged; return how many.
-
-    A suppression of theirs stays, by its keyed hash alone.
-    """
+    """Erase prospects with whom nothing was ever exchanged; return how many."""
     contacts = [
         row["contact"] for row in tx.all(_UNCONTACTED_PROSPECTS, (format_timestamp(before), limit))
     ]
@@ -65,13 +81,18 @@ def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
             " (SELECT id FROM prospects WHERE contact = ?)",
             (contact,),
         )
-        for table in ("suppressions", "quarantined_signals"):
-            tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
-        for table in ("prospects", "prospect_reviews", "evidence", "aliases"):
-            tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))
-        tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
-        tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))
+        _erase_contact(tx, contact)
     return len(contacts)
+
+
+def _erase_contact(tx: Tx, contact: str) -> None:
+    """Remove everything about a contact; a suppression of theirs stays, by its keyed hash alone."""
+    for table in ("suppressions", "quarantined_signals", "receipts"):
+        tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
+    for table in ("prospects", "prospect_reviews", "inbound", "evidence", "aliases"):
+        tx.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))
+    tx.execute("DELETE FROM contacts WHERE merged_into = ?", (contact,))
+    tx.execute("DELETE FROM contacts WHERE id = ?", (contact,))
 
 
 def delete_quarantined_signals(tx: Tx, before: datetime, limit: int) -> int:

@@ -28,7 +28,7 @@ class Retention:
         self._database = database
         self._clock = clock
         self._sweeps: tuple[tuple[str, SweepFunction, int], ...] = (
-            ("strangers", retention.delete_stranger_inbound, settings.strangers),
+            ("strangers", retention.forget_strangers, settings.strangers),
             ("never_contacted", retention.erase_uncontacted_prospects, settings.never_contacted),
             ("bodies", retention.blank_bodies, settings.bodies),
             ("quarantine", retention.delete_quarantined_signals, settings.quarantine),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.effects import ContactRequest
+from daemon.api.signals import Origin, ReceiptKind
 from daemon.contacts.retention import Retention
 from daemon.settings import RetentionSettings
 from statemachines.message import MessageState
@@ -18,7 +19,15 @@ from storage.inbound import InboundRecord
 from storage.prospects import NewProspectRecord
 from storage.suppressions import SuppressionSource
 from storage.tx import Tx
-from tests.helpers.services.contacts import ANA, BETO, ContactServices, open_contact_services
+from tests.helpers.services.contacts import (
+    ANA,
+    ANA_OLD_FORM,
+    BETO,
+    LID,
+    ContactServices,
+    build_inbound_services,
+    open_contact_services,
+)
 
 DAY = 86_400.0
 
@@ -85,6 +94,63 @@ async def test_a_stranger_is_forgotten_after_30_days_and_not_before(
     await people.clock.advance(2 * DAY)
     await _retention(people).sweep()
     assert await _count(people, "inbound") == 0
+
+
+async def test_nothing_of_a_forgotten_stranger_is_left(people: ContactServices) -> None:
+    """Neither names, nor evidence, nor receipts, nor who they were merged from."""
+    desk = build_inbound_services(people)
+    await desk.receive_text("hola", sender=LID)
+    await desk.receive_text("no, gracias", sender=ANA)
+    await desk.receive_receipt("W1", ReceiptKind.DELIVERED)
+    await desk.learn_alias()
+    await people.clock.advance(31 * DAY)
+    assert (await _retention(people).sweep())["strangers"] > 0
+    tables = ("inbound", "evidence", "aliases", "contacts")
+    assert [await _count(people, table) for table in tables] == [0, 0, 0, 0]
+    [receipt] = await people.database.read(lambda r: r.all("SELECT contact FROM receipts"))
+    assert receipt["contact"] is None
+
+
+async def test_a_forgotten_stranger_who_opted_out_stays_suppressed_by_hash(
+    people: ContactServices,
+) -> None:
+    """Under each name; whoever imports the number later can't write to it."""
+    desk = build_inbound_services(people)
+    await desk.receive_text("BAJA", sender=LID, phone=ANA)
+    await people.clock.advance(31 * DAY)
+    await _retention(people).sweep()
+    assert [await _count(people, table) for table in ("aliases", "contacts")] == [0, 0]
+    for name in (ANA, ANA_OLD_FORM, LID):
+        held = {(each.contact, each.alias) for each in await people.suppression.check(name)}
+        assert held == {(None, None)}
+    contact = await people.resolve_contact(ANA)
+    assert await people.database.read(lambda r: suppressions.is_contact_suppressed(r, contact))
+
+
+async def test_a_stranger_with_a_message_of_ours_keeps_name_and_evidence(
+    people: ContactServices,
+) -> None:
+    """The message points to them, and what was permitted then is its proof; their words go."""
+    desk = build_inbound_services(people)
+    await desk.receive_text("hola")
+    await people.queue_message(ANA, kind="reply")
+    await people.clock.advance(31 * DAY)
+    await _retention(people).sweep()
+    assert await _count(people, "inbound") == 0
+    assert await _count(people, "evidence") > 0
+    assert await people.resolve_contact(ANA)
+
+
+async def test_history_of_a_stranger_is_kept_from_the_day_on_which_it_was_heard(
+    people: ContactServices,
+) -> None:
+    """A list that is imported tomorrow shows that they are no first contact."""
+    desk = build_inbound_services(people)
+    await desk.receive_text("hola", age=timedelta(days=400), origin=Origin.HISTORY)
+    await people.clock.advance(29 * DAY)
+    await _retention(people).sweep()
+    assert await _count(people, "inbound") == 1
+    assert await _count(people, "evidence") > 0
 
 
 async def test_a_prospects_conversation_outlives_a_strangers(people: ContactServices) -> None:
