@@ -1,0 +1,180 @@
+"""What a channel reports, from its line to the queue: a real daemon and a channel from outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
+from tests.helpers.programs.replay_channel import REPLAY_FILE_VARIABLE
+from tests.helpers.signals import read_signal_cases
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = """
+[daemon]
+state_dir = "{folder}/state"
+port = 0
+[clock]
+start = 2026-03-03T14:00:00Z
+[pacing]
+new_chats_first_week = 500
+new_chat_gap_minutes = 0
+"""
+MODULE = "tests.helpers.programs.replay_channel"
+HISTORIC, OWN_PEER, MARKER = "+5491151000001", "+5491151000002", "+5491151009999"
+OPTED_OUT = ("+5491151000007", "+5491151000010", "+5491151000011")
+
+
+@dataclass
+class Replay:
+    """A daemon whose session ``main`` reports what is written into a file."""
+
+    daemon: DaemonProcess
+    file: Path
+    markers: int = 0
+
+    def report(self, *cases: dict[str, Any]) -> None:
+        """Report signals, and return once the daemon has heard what comes behind them."""
+        self.markers += 1
+        marker = {"k": "InboundMessage", "wire_id": f"MARK{self.markers}", "sender": MARKER}
+        with self.file.open("a", encoding="utf-8") as file:
+            for case in (*cases, {**marker, "text": "hola", "at": 0}):
+                file.write(json.dumps(case) + "\n")
+        poll_until(lambda: self._count_marked() == self.markers, "the marker behind them")
+
+    def _count_marked(self) -> int:
+        found = self.daemon.client.get("inbound", session="main", limit=200)["items"]
+        return sum(each["text"] == "hola" and each["contact"] == self.marked for each in found)
+
+    @property
+    def marked(self) -> str:
+        """Return the contact of the markers."""
+        contact: str = self.daemon.client.get("inbound", limit=1)["items"][0]["contact"]
+        return contact
+
+    def queue_message(self, to: str, text: str) -> str:
+        """Ask for a message that waits for an hour to come."""
+        now = datetime.fromisoformat(self.daemon.client.get("status")["now"])
+        later = (now + timedelta(hours=1)).isoformat()
+        sent: str = self.daemon.client.send(to, text, session="main", not_before=later, wait=True)[
+            "id"
+        ]
+        return sent
+
+    def get_message_state(self, message: str) -> str:
+        """Return where a message stands."""
+        state: str = self.daemon.client.get("messages", message)["message"]["state"]
+        return state
+
+    def is_suppressed(self, phone: str) -> bool:
+        """Tell whether a number is suppressed, in whatever form it is written."""
+        found: bool = self.daemon.client.get("suppressions", "check", phone=phone)["suppressed"]
+        return found
+
+
+@pytest.fixture
+def replay(tmp_path: Path) -> Iterator[Replay]:
+    """A daemon into which the channel was installed, and people who agreed to be written to."""
+    site = tmp_path / "site" / "leadmaster_replay-1.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: leadmaster-replay\nVersion: 1\n")
+    (site / "entry_points.txt").write_text(f"[leadmaster.plugins]\nreplay = {MODULE}:plugin\n")
+    file = tmp_path / "signals.jsonl"
+    environ = {
+        "PYTHONPATH": f"{site.parent}:{ROOT}",
+        REPLAY_FILE_VARIABLE: str(file),
+    }
+    with run_daemon(tmp_path, SETTINGS.format(folder=tmp_path), environ) as daemon:
+        daemon.client.post("sessions", name="main", channel="replay")
+        daemon.client.post("sessions", "main", "start")
+        poll_until(lambda: daemon.client.get("sessions", "main")["state"] == "ready", "it is ready")
+        for phone in (HISTORIC, OWN_PEER):
+            made = daemon.client.post(
+                "prospects",
+                phone=phone,
+                cartera_origen="feria",
+                permission="opted_in",
+                statement="ticked the box",
+            )
+            daemon.client.post(
+                "prospects", made["id"], "validate", validated=True, reason="I called them"
+            )
+        yield Replay(daemon, file)
+
+
+def test_history_cancels_nothing_and_an_opt_out_of_any_date_everything(replay: Replay) -> None:
+    """A message of last year, one typed on the phone then; then what they write today."""
+    first = replay.queue_message(HISTORIC, "Hola, tenemos lo que nos pidió")
+    second = replay.queue_message(OWN_PEER, "Buenas tardes, le escribo por la feria")
+    replay.report(*read_signal_cases("F1-history"))
+    assert replay.get_message_state(first) == replay.get_message_state(second) == "cleared"
+
+    live = {"k": "InboundMessage", "wire_id": "NEW", "sender": HISTORIC, "text": "hola", "at": 0}
+    replay.report(live)
+    assert replay.get_message_state(first) == "cancelled"
+
+    old = {"wire_id": "OPT", "sender": OWN_PEER, "text": "BAJA", "at": "2025-03-01T12:00:00+00:00"}
+    replay.report({"k": "InboundMessage", "origin": "history", **old})
+    assert replay.get_message_state(second) == "cancelled"
+    assert replay.is_suppressed(OWN_PEER)
+
+
+@pytest.mark.parametrize("case", ["F2-poison", "F2b-poison-naive-time"])
+def test_what_cannot_be_stored_waits_for_a_person_and_what_comes_behind_it_is_heard(
+    replay: Replay, case: str
+) -> None:
+    """The opt-out behind it counts; the known contact is held until a person settles it."""
+    held = replay.queue_message(HISTORIC, "Hola, tenemos lo que nos pidió")
+    replay.report(*read_signal_cases(case))
+    assert replay.is_suppressed(OWN_PEER)
+    assert not replay.is_suppressed(HISTORIC)
+    assert replay.daemon.client.get("sessions", "main")["state"] == "ready"
+
+    [kept] = replay.daemon.run_json_command("quarantine", "list")["items"]
+    assert (kept["signal"], kept["kept"]["sender"]) == ("InboundMessage", HISTORIC)
+    assert HISTORIC in replay.daemon.run_command("quarantine", "list")
+    assert "1 thing that came in could not be stored" in replay.daemon.run_command("status")
+    assert replay.daemon.client.get("status")["quarantined"] == 1
+    prospect = _find_prospect(replay, HISTORIC)
+    assert prospect["review"] == "waiting"
+    assert replay.get_message_state(held) != "cancelled"
+
+    settle = ("quarantine", "settle", kept["id"], "--reason", "a greeting")
+    assert "a greeting" in replay.daemon.run_command(*settle)
+    assert "Nothing waits" in replay.daemon.run_command("quarantine", "list")
+    [settled] = replay.daemon.run_json_command("quarantine", "list", "--settled")["items"]
+    assert settled["id"] == kept["id"]
+    assert _find_prospect(replay, HISTORIC)["review"] == "none"
+
+
+def _find_prospect(replay: Replay, phone: str) -> dict[str, Any]:
+    found = replay.daemon.client.get("prospects", limit=50)["items"]
+    id_ = next(each["id"] for each in found if each["phone"] == phone)
+    detail: dict[str, Any] = replay.daemon.client.get("prospects", id_)
+    return detail
+
+
+def test_whoever_says_stop_is_meant_in_every_form_and_whoever_is_nobody_leaves_no_trace(
+    replay: Replay,
+) -> None:
+    """Addresses, numbers without a plus, a device; groups and the empty name; one id of two."""
+    device = {"wire_id": "DEV", "sender": "5491151000012:12@s.whatsapp.net", "text": "BAJA"}
+    old_server = {"wire_id": "OLD", "sender": "5491151000013@c.us", "text": "BAJA"}
+    more = [{"k": "InboundMessage", "at": 0, **each} for each in (device, old_server)]
+    replay.report(*read_signal_cases("F3-names"), *read_signal_cases("F5-same-id"), *more)
+    for phone in (*OPTED_OUT, "+5491151000005", "+5491151000012", "+5491151000013"):
+        assert replay.is_suppressed(phone), phone
+    heard = replay.daemon.client.get("inbound", limit=200)["items"]
+    assert sum(each["wire_id"] == "DUP" for each in heard) == 2
+    assert not any(each["wire_id"].startswith("G") for each in heard)
+    assert replay.daemon.client.get("quarantine")["items"] == []
+
+    own = read_signal_cases("F7-own-private")
+    replay.report(*own * 10)
+    assert own[0]["recipient"] not in replay.daemon.log.read_text(encoding="utf-8")
