@@ -1,7 +1,9 @@
 """Signals: typed facts that a transport reports.
 
 A transport never reconnects by itself and never decides; the session that owns it reads these and
-drives its state machines.
+drives its state machines. Each signal is checked as it comes in: a field of another type, a text
+that can't be stored or a time without zone sets that signal aside, under the channel's name. Where
+an identity belongs, the raw name of a library may stand.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from zoneinfo import available_timezones
 from daemon.api.clock import Clock
 from daemon.api.permit import Permit, PermitVerifier
 from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt
-from daemon.api.transport import Channel, NumberAnswer, Outgoing, SendResult
+from daemon.api.transport import Channel, KnownContact, NumberAnswer, Outgoing, SendResult
 from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
 from daemon.events import SessionDeleted, SessionQrShown
@@ -355,6 +355,10 @@ class Sessions:
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Ask whether numbers (E.164) are on WhatsApp; unknown where nobody can be asked."""
         return await self._require_session(name).check_numbers(phones)
+
+    async def list_contacts(self, name: str) -> Sequence[KnownContact]:
+        """Return whom the account of a session knows, as far as its channel tells."""
+        return await self._require_session(name).list_contacts()
 
     def _require_session(self, name: str) -> Session:
         if name not in self._sessions:

@@ -26,6 +26,7 @@ from daemon.api.signals import (
 )
 from daemon.api.transport import (
     Channel,
+    KnownContact,
     NumberAnswer,
     OnWhatsApp,
     OpenContext,
@@ -162,6 +163,12 @@ class Session:
         if self.connection is None or self.record.connection not in CAN_SEND_STATES:
             return [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
         return await self.connection.check_numbers(phones)
+
+    async def list_contacts(self) -> Sequence[KnownContact]:
+        """Return whom the account knows, as far as the channel tells; nobody where none is up."""
+        if self.connection is None or self.record.connection not in CAN_SEND_STATES:
+            return []
+        return await self.connection.list_contacts()
 
     # What goes through the mailbox.
 

@@ -313,6 +313,7 @@ class PuppetTransport:
         self.logged_out = False
         self.sent: list[Outgoing] = []
         self.checked: list[str] = []
+        self.known: list[KnownContact] = []
         self.answer: SendResult | BaseException | None = Acknowledged("wire-1", context.clock.now())
         self.close_hangs = False
         self.close_fails: Exception | None = None
@@ -356,8 +357,10 @@ class PuppetTransport:
         return [NumberAnswer(phone, OnWhatsApp.YES) for phone in phones]
 
     async def contacts(self) -> Sequence[KnownContact]:
-        """Know nobody."""
-        return []
+        """Know whom the test says, or fail as sending does."""
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.known
 
     async def logout(self) -> None:
         """Remember it."""

@@ -19,8 +19,11 @@ from daemon.api.signals import (
     Disconnected,
     InboundMessage,
     OwnMessage,
+    Paired,
+    QrIssued,
     Receipt,
     ReceiptKind,
+    Scanned,
     Signal,
     Synced,
 )
@@ -28,6 +31,7 @@ from daemon.api.transport import (
     Acknowledged,
     Capabilities,
     Channel,
+    KnownContact,
     Media,
     OnWhatsApp,
     OpenContext,
@@ -290,6 +294,20 @@ async def test_what_a_transport_answers_is_checked_before_it_counts(tmp_path: Pa
         assert isinstance(await sent(services), Unknown)
         services.puppet.answer = asyncio.CancelledError()
         assert isinstance(await sent(services), Unknown)
+
+
+async def test_the_contacts_of_an_account_are_those_that_can_be_read(tmp_path: Path) -> None:
+    """Nobody while it is not connected, or where the channel fails."""
+    async with open_session_services(tmp_path) as services:
+        await services.start_session()
+        assert await services.sessions.list_contacts(SESSION_NAME) == []
+        await services.report_signals(QrIssued("secret", 1, 6, 60), Scanned(), Paired(ANA))
+        await services.report_signals(Connected(), Synced())
+        ana = KnownContact((parse_identity(ANA),), "Ana")
+        services.puppet.known = [ana, KnownContact((cast("Identity", "120363041@g.us"),))]
+        assert await services.sessions.list_contacts(SESSION_NAME) == [ana]
+        services.puppet.answer = OSError("broken pipe")
+        assert await services.sessions.list_contacts(SESSION_NAME) == []
 
 
 async def test_a_channel_is_asked_for_nothing_that_it_does_not_declare(tmp_path: Path) -> None:
