@@ -13,6 +13,7 @@ from daemon.api.effects import (
     AskReview,
     ContactView,
     InboundEffect,
+    Intent,
     QueueReply,
     SetIntent,
 )
@@ -51,20 +52,30 @@ def _find_fault(effects: object) -> str:
         isinstance(each, _EFFECT_TYPES) for each in effects
     ):
         return "what is no effect."
+    if not all(map(_is_storable, effects)):
+        return "an effect with values that can't be stored."
     try:
         for each in effects:
             if isinstance(each, QueueReply):
                 validate_text(each.text)
     except BadRequest as error:
         return f"a reply that can't be sent. {error}"
-    return "" if all(map(_is_storable, effects)) else "words that can't be stored."
+    return ""
 
 
 def _is_storable(effect: InboundEffect) -> bool:
-    """Tell whether the words of an effect fit into a column: half an emoji does not."""
+    """Tell whether each value of an effect is of its type and fits into a column."""
+    values = {each.name: getattr(effect, each.name) for each in fields(effect)}
+    return all(
+        isinstance(value, Intent if name == "intent" else str) and _is_whole(value)
+        for name, value in values.items()
+    )
+
+
+def _is_whole(text: str) -> bool:
+    """Tell whether a text has no half character in it."""
     try:
-        for each in fields(effect):
-            str(getattr(effect, each.name)).encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from daemon.api.effects import AddNote, AskReview, QueueReply
+from daemon.api.effects import AddNote, AskReview, Intent, QueueReply, SetIntent
 from daemon.gate.consent import Permission, derive_permission
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
@@ -343,7 +344,16 @@ async def conversation_of_lid(desk: InboundServices) -> list[inbound.InboundReco
 
 @pytest.mark.parametrize(
     "answer",
-    [ValueError("boom"), "allow", [AddNote("x"), "allow"], True, [AddNote("half \ud83d")]],
+    [
+        ValueError("boom"),
+        "allow",
+        [AddNote("x"), "allow"],
+        True,
+        [AddNote("half \ud83d")],
+        [AddNote(cast("str", None))],
+        [QueueReply(cast("str", 7))],
+        [SetIntent(cast("Intent", "clear"), "x")],
+    ],
 )
 async def test_a_bad_plugin_loses_its_own_effects_only(tmp_path: Path, answer: object) -> None:
     """It raises, or returns what is no effect: the inbound and the others' effects are stored."""
