@@ -28,7 +28,7 @@ from daemon.http.console.imports import COLUMN_ORDER
 from daemon.http.console.language import LANGUAGES, Language, load_language
 from daemon.http.console.layout import NAVIGATION, THEMES, get_environment
 from daemon.http.console.review import REVIEW_DECISIONS
-from daemon.http.console.sessions import SESSION_ACTIONS
+from daemon.http.console.sessions import PAIRING_SHOWN_IN, SESSION_ACTIONS
 from daemon.http.console.timeline import AUDIT_SEVERITY
 from daemon.sessions.status import UserAction
 from rules.diff import ChangeKind
@@ -82,6 +82,7 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "message.": set(MessageState),
     "on_whatsapp.": set(OnWhatsApp),
     "outcome.": set(ImportRowOutcome),
+    "pairing.": set(PAIRING_SHOWN_IN),
     "page.": {entry.key for entry in NAVIGATION},
     "permission.": set(Permission),
     "permission_means.": set(Permission),
