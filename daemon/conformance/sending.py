@@ -66,6 +66,14 @@ async def check_permit_expired(bench: ConformanceBench) -> None:
     await _require_changed_permit_refused(bench, expires_at=expired)
 
 
+async def check_permit_not_yet_valid(bench: ConformanceBench) -> None:
+    """A permit whose time has not come sends nothing."""
+    later = bench.clock.now() + timedelta(hours=1)
+    await _require_changed_permit_refused(
+        bench, issued_at=later, expires_at=later + timedelta(minutes=10)
+    )
+
+
 async def check_permit_used_twice(bench: ConformanceBench) -> None:
     """A permit that was used sends nothing more."""
     async with bench.connected() as line:

@@ -33,6 +33,7 @@ _CHECKS: Final[tuple[ConformanceCheck, ...]] = (
     sending.check_permit_for_another_message,
     sending.check_permit_for_another_session,
     sending.check_permit_expired,
+    sending.check_permit_not_yet_valid,
     sending.check_permit_used_twice,
     sending.check_permit_used_at_once,
     sending.check_acknowledgement,

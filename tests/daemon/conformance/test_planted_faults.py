@@ -462,6 +462,7 @@ FAULTS: dict[str, type[FaithfulTransport]] = {
     "permit_for_another_message": WithoutPermit,
     "permit_for_another_session": WithoutPermit,
     "permit_expired": WithoutPermit,
+    "permit_not_yet_valid": WithoutPermit,
     "permit_used_twice": CheckedBeforeButNotSpent,
     "permit_used_at_once": CheckedBeforeButNotSpent,
     "acknowledgement": OneIdForAll,
