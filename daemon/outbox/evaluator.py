@@ -125,7 +125,8 @@ class MessageEvaluator:
 
         try:
             return await self._database.write(job)
-        except (MessageStateConflict, EvaluationStale):
+        except (MessageStateConflict, EvaluationStale) as stale:
+            log.info("evaluation_stale", message=evaluation.message.id, reason=str(stale))
             return None
 
     def _choose_transition(self, evaluation: Evaluation) -> EvaluationTransition:

@@ -26,6 +26,7 @@ from storage.spends import SpendKind
 from storage.tx import Reader, Tx
 from tests.helpers.client.http import build_settings
 from tests.helpers.clock import FakeClock
+from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import (
     BETO,
     UNLIMITED_PACING,
@@ -34,7 +35,6 @@ from tests.helpers.services.messaging import (
     open_messaging_services,
 )
 from tests.helpers.services.messaging_scenarios import plain_logs
-from tests.helpers.transport import ScriptedSendResult
 
 __all__ = ["plain_logs"]
 
@@ -200,6 +200,7 @@ async def test_a_clock_set_back_while_the_daemon_was_down_is_followed(tmp_path: 
         await build_watcher(services).recover()
         await services.outbox.start()
         async with services.wakeups.running():
+            await services.sessions.restore()
             await services.clock.advance(30 + LOOK)
         assert await services.get_state(message) is S.SENT
 

@@ -17,21 +17,21 @@ from storage import prospects
 from storage.column_formats import format_timestamp
 from storage.evidence import EvidenceKind
 from storage.receipts import ReceiptRecord, store_receipt
+from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import ANA, BETO, MessagingServices
 from tests.helpers.services.messaging_scenarios import send_first_messages
-from tests.helpers.transport import ScriptedSendResult
 
 
 async def known(services: MessagingServices, to: str = ANA, **more: str) -> dict[str, object]:
     """Return the facts of a message that was just queued, and take it back."""
-    services.bring_line_down()
-    request = SendRequest(**{"to": to, "text": "Hola, Ana", **more})  # type: ignore[arg-type]
+    later = services.clock.now() + timedelta(hours=1)
+    asked = {"to": to, "text": "Hola, Ana", "not_before": later, **more}
+    request = SendRequest(**asked)  # type: ignore[arg-type]
     message = await services.outbox.enqueue(request, "eva")
     look = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
     await services.clock.settle()
     if (await services.get_state(message.id)) not in {MessageState.BLOCKED, MessageState.CANCELLED}:
         await services.outbox.cancel(message.id, "eva", "only looking")
-    await services.bring_line_up()
     return dict(look.facts)
 
 

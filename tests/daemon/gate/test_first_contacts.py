@@ -14,6 +14,7 @@ from storage import contacts, evaluation_context, spends
 from storage.evaluation_context import FirstContactRates, FirstContactShare
 from storage.evidence import EvidenceKind
 from storage.spends import SpendKind
+from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import (
     ANA,
     BETO,
@@ -29,7 +30,6 @@ from tests.helpers.services.messaging_scenarios import (
     send_first_messages_apart,
     write_gate_rules,
 )
-from tests.helpers.transport import ScriptedSendResult
 
 pytestmark = pytest.mark.slow
 

@@ -329,7 +329,8 @@ async def test_a_row_that_the_gate_cannot_read_is_a_fault_of_that_message_alone(
     services: MessagingServices,
 ) -> None:
     """A session with an impossible time zone stops its own messages, not the queue."""
-    await services.add_session("odd", number=None, time_zone="Nowhere/Land")
+    await services.add_session("odd", number="+5491144440009")
+    await services.execute_sql("UPDATE sessions SET time_zone = 'Nowhere/Land' WHERE name = 'odd'")
     stuck = await services.enqueue(PLACELESS, "one", session="odd")
     fine = await services.enqueue_and_settle()
     assert await services.get_state(fine) is S.SENT

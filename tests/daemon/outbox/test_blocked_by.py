@@ -33,6 +33,7 @@ from tests.helpers.services.messaging import (
 )
 
 S = MessageState
+MINUTE = timedelta(minutes=1)
 NIGHT = 9 * 3600
 """Seconds from the clock's midday to a time outside business hours."""
 TRANSIENT = sorted(set(ConnectionState) - set(BLOCKING_STATES))
@@ -61,9 +62,8 @@ async def check_deferred(
 
 @pytest.fixture
 async def cleared(services: MessagingServices) -> str:
-    """A first message that the gate allowed, and that waits for its turn."""
-    services.wire.up = False
-    message = await services.enqueue_and_settle()
+    """A first message that the gate allowed, and that is not to go before a minute has passed."""
+    message = await services.enqueue_and_settle(not_before=services.clock.now() + MINUTE)
     assert await services.get_state(message) is S.CLEARED
     return message
 
@@ -106,9 +106,8 @@ async def test_it_goes_once_the_session_can_send(services: MessagingServices, cl
     await change_session(services, connection=ConnectionState.STARTING)
     await services.clock.settle()
     assert (await services.list_states(cleared))[-2:] == ["queued", "cleared"]
-    services.wire.up = True
     await change_session(services, connection=ConnectionState.READY)
-    await services.clock.settle()
+    await services.clock.advance(60)
     found = await services.get_message(cleared)
     assert (found.state, found.waits_for, found.blocked_by) == (S.SENT, None, None)
 
@@ -194,14 +193,14 @@ async def test_where_replies_go_first_contacts_wait_and_are_judged_once_new_chat
     services: MessagingServices, cleared: str
 ) -> None:
     """The connection never changed, so no readiness is waited for."""
-    services.wire.up, services.wire.new_chats = True, False
     await change_session(services, sending=SendingState.REPLY_ONLY)
     await check_deferred(services, cleared, BlockedBy.SESSION_REPLY_ONLY)
-    late = await services.enqueue_and_settle(text="Hola otra vez, Ana")
+    late = await services.enqueue_and_settle(
+        text="Hola otra vez, Ana", not_before=services.clock.now() + 2 * MINUTE
+    )
     await check_deferred(services, late, BlockedBy.SESSION_REPLY_ONLY)
-    services.wire.new_chats = True
     await change_session(services, sending=SendingState.ALL)
-    await services.clock.advance(6)
+    await services.clock.advance(60)
     assert await services.get_state(cleared) is S.SENT
 
 

@@ -9,8 +9,8 @@ import pytest
 from daemon.errors import BadRequest, Conflict
 from statemachines.message import MessageState
 from tests.helpers.clock import FakeClock
+from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import ANA, MessagingServices, open_messaging_services
-from tests.helpers.transport import ScriptedSendResult
 
 S = MessageState
 

@@ -14,6 +14,7 @@ from daemon.settings import PacingSettings
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import prospect_search, prospects
+from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import (
     ANA,
     BETO,
@@ -21,7 +22,6 @@ from tests.helpers.services.messaging import (
     build_phone,
     open_messaging_services,
 )
-from tests.helpers.transport import ScriptedSendResult
 
 S = MessageState
 

@@ -27,12 +27,13 @@ from storage.evidence import EvidenceKind
 from storage.receipts import ReceiptRecord, store_receipt
 from tests.helpers.clock import FakeClock
 from tests.helpers.hypothesis_profiles import examples
+from tests.helpers.puppet_channel import NOT_SENT_RESULTS, PuppetChannel, ScriptedSendResult
 from tests.helpers.services.messaging import (
     MessagingServices,
     build_phone,
     open_messaging_services,
 )
-from tests.helpers.transport import NOT_SENT_RESULTS, FakeSendingPort, ScriptedSendResult, read_text
+from tests.helpers.transport import read_text
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ class MessagingStateMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.clock = FakeClock()
-        self.wire = FakeSendingPort(self.clock)
+        self.wire = PuppetChannel(self.clock)
         self.accepted: dict[str, tuple[str, str]] = {}
         self.closed: set[str] = set()  # who is suppressed or not reachable
         self.halted = False
@@ -170,7 +171,7 @@ class MessagingStateMachine(RuleBasedStateMachine):
 
         async def work(services: MessagingServices) -> None:
             if self.wire.up:
-                services.bring_line_down()
+                await services.bring_line_down()
             else:
                 await services.bring_line_up()
 

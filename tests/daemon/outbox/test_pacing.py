@@ -16,13 +16,13 @@ from storage.evaluation_context import SessionContext
 from storage.spends import SpendKind
 from storage.tx import Reader
 from tests.helpers.clock import FakeClock
+from tests.helpers.puppet_channel import PuppetChannel, ScriptedSendResult
 from tests.helpers.services.messaging import (
     OUR_NUMBER,
     MessagingServices,
     build_phone,
     open_messaging_services,
 )
-from tests.helpers.transport import FakeSendingPort, ScriptedSendResult
 
 S = MessageState
 SHIPPED = PacingSettings()
@@ -138,7 +138,7 @@ async def test_replies_go_first(tmp_path: Path) -> None:
     """While the line was down two waited; the answer overtakes the offer."""
     async with open_messaging_services(tmp_path) as services:
         await services.add_session()
-        services.bring_line_down()
+        await services.bring_line_down()
         first, second = await people(services, 2)
         await services.enqueue_and_settle(first, "Una oferta muy buena")
         await services.clock.advance(5)
@@ -154,7 +154,7 @@ async def test_a_second_message_to_the_same_person_is_no_new_chat(tmp_path: Path
     async with open_messaging_services(tmp_path, pacing=NO_GAP) as services:
         await services.add_session(linked_days=1)
         numbers = await people(services, 4)
-        services.bring_line_down()
+        await services.bring_line_down()
         again = await services.enqueue(numbers[0], "Una cosa más, si me permite")
         posted = await post_all(services, numbers)
         await services.bring_line_up()
@@ -189,7 +189,7 @@ async def test_a_doubt_keeps_what_it_spent(tmp_path: Path) -> None:
 async def test_a_restart_widens_no_budget(tmp_path: Path) -> None:
     """The ledger is in the database, and so are the gap and the minute."""
     clock = FakeClock()
-    wire = FakeSendingPort(clock)
+    wire = PuppetChannel(clock)
     async with open_messaging_services(
         tmp_path, pacing=SHIPPED, clock=clock, wire=wire
     ) as services:
@@ -285,20 +285,6 @@ async def test_a_budget_of_nothing_is_never_open(tmp_path: Path) -> None:
         )
         assert [slot.reason_code for slot in slots] == ["no_new_chats", "no_manual_new_chats"]
         assert not any(slot.is_open(at) for slot in slots)
-
-
-async def test_a_session_that_may_only_reply_begins_no_new_chat(
-    services: MessagingServices,
-) -> None:
-    """The wire's own word, when the row is not there yet."""
-    services.wire.new_chats = False
-    message = await services.enqueue_and_settle()
-    await services.clock.advance(400)
-    assert await services.get_state(message) is S.CLEARED
-    services.wire.new_chats = True
-    await services.outbox.wake()
-    await services.clock.settle()
-    assert await services.get_state(message) is S.SENT
 
 
 async def test_what_pacing_holds_back_costs_the_gate_no_look(tmp_path: Path) -> None:

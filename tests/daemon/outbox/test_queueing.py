@@ -15,6 +15,7 @@ from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from storage import prospects
 from tests.helpers.clock import FakeClock
+from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import (
     ANA,
     ANA_OLD_FORM,
@@ -22,7 +23,6 @@ from tests.helpers.services.messaging import (
     MessagingServices,
     open_messaging_services,
 )
-from tests.helpers.transport import ScriptedSendResult
 
 S = MessageState
 EVENING = 8 * 3600  # from noon: 20:00, after the window
@@ -118,7 +118,7 @@ async def test_not_before_is_awaited_after_the_gates_first_word(
 
 async def test_past_its_window_a_message_expires(services: MessagingServices) -> None:
     """It never fires late."""
-    services.bring_line_down()
+    await services.bring_line_down()
     message = await services.enqueue_and_settle(
         not_after=services.clock.now() + timedelta(minutes=5)
     )
@@ -130,7 +130,7 @@ async def test_a_machine_that_slept_past_the_window_does_not_send_it_late(
     services: MessagingServices,
 ) -> None:
     """The line is back and the clockwork has not looked yet: still it does not go."""
-    services.bring_line_down()
+    await services.bring_line_down()
     message = await services.enqueue_and_settle(
         not_after=services.clock.now() + timedelta(minutes=5)
     )
@@ -263,7 +263,7 @@ async def test_settling_needs_a_doubt_a_reason_and_a_message(services: Messaging
 
 async def test_what_has_not_left_can_be_cancelled(services: MessagingServices) -> None:
     """With a reason, and audited; what is in doubt is not taken back."""
-    services.bring_line_down()
+    await services.bring_line_down()
     message = await services.enqueue_and_settle()
     await services.outbox.cancel(message, "eva", "changed my mind")
     assert await services.get_state(message) is S.CANCELLED
@@ -341,7 +341,7 @@ async def test_a_session_that_is_down_keeps_its_cleared_messages(
     services: MessagingServices,
 ) -> None:
     """The predecessor wrote `sent` here."""
-    services.bring_line_down()
+    await services.bring_line_down()
     message = await services.enqueue_and_settle()
     await services.clock.advance(3600)
     assert await services.get_state(message) is S.CLEARED
@@ -398,5 +398,5 @@ async def test_the_outbox_begins_again_where_a_crash_left_it(tmp_path: Path) -> 
         await services.add_prospect()
         message = await services.enqueue()
     async with open_messaging_services(tmp_path, clock=clock) as services:
-        await clock.settle()
+        await clock.advance(1)
         assert await services.get_state(message) is S.SENT

@@ -11,8 +11,8 @@ from daemon.api.transport import Refused
 from daemon.outbox.sender import apply_send_result
 from statemachines.message import MessageState
 from storage.messages import MessageRecord
+from tests.helpers.puppet_channel import ScriptedSendResult
 from tests.helpers.services.messaging import MessagingServices
-from tests.helpers.transport import ScriptedSendResult
 
 LIMITED = Refused(
     "pair_limit",

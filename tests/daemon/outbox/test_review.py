@@ -63,7 +63,7 @@ async def test_an_approval_does_not_reach_the_block_band(services: MessagingServ
 async def test_an_approval_ends_after_a_day(services: MessagingServices) -> None:
     """The line was down meanwhile; a new look needs a new word."""
     message = await held(services)
-    services.bring_line_down()
+    await services.bring_line_down()
     await services.review.approve(message, "eva", "an old client")
     await services.clock.settle()
     assert await services.get_state(message) is S.CLEARED

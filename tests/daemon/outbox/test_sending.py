@@ -14,8 +14,8 @@ from storage import receipts
 from storage.receipts import ReceiptRecord
 from storage.spends import SpendKind
 from tests.helpers.clock import FakeClock
+from tests.helpers.puppet_channel import PuppetChannel, ScriptedSendResult
 from tests.helpers.services.messaging import ANA, MessagingServices, open_messaging_services
-from tests.helpers.transport import FakeSendingPort, ScriptedSendResult
 
 S = MessageState
 
@@ -95,9 +95,9 @@ async def test_silence_for_75_seconds_is_a_doubt_and_never_a_second_send(
     [
         (ScriptedSendResult.UNKNOWN, "line_lost"),
         (ScriptedSendResult.RAISE, "transport_failed"),
-        (ScriptedSendResult.CANCELLED, "line_ended"),
+        (ScriptedSendResult.CANCELLED, "line_closed"),
         (ScriptedSendResult.NONSENSE, "answer_unusable"),
-        (ScriptedSendResult.NO_ID, "answer_unusable"),
+        (ScriptedSendResult.NO_ID, "acknowledgement_unusable"),
     ],
 )
 async def test_an_answer_that_tells_nothing_leaves_a_doubt_and_the_next_message_goes(
@@ -163,7 +163,7 @@ async def test_a_receipt_that_came_before_the_doubt_settles_it(services: Messagi
 async def test_a_crash_while_sending_leaves_a_doubt_and_nothing_goes_twice(tmp_path: Path) -> None:
     """After a restart nobody knows what left, so it is not sent again."""
     clock = FakeClock()
-    wire = FakeSendingPort(clock, default_result=ScriptedSendResult.SILENCE)
+    wire = PuppetChannel(clock, default_result=ScriptedSendResult.SILENCE)
     async with open_messaging_services(tmp_path, clock=clock, wire=wire) as services:
         await services.add_session()
         await services.add_prospect()
@@ -179,7 +179,7 @@ async def test_a_crash_while_sending_leaves_a_doubt_and_nothing_goes_twice(tmp_p
 async def test_a_receipt_from_before_the_crash_settles_the_doubt_after_it(tmp_path: Path) -> None:
     """What is stored speaks for itself when the daemon is back."""
     clock = FakeClock()
-    wire = FakeSendingPort(clock, default_result=ScriptedSendResult.SILENCE)
+    wire = PuppetChannel(clock, default_result=ScriptedSendResult.SILENCE)
     async with open_messaging_services(tmp_path, clock=clock, wire=wire) as services:
         await services.add_session()
         contact = await services.add_prospect()
@@ -258,7 +258,7 @@ async def test_a_cleared_message_that_nobody_can_read_stands_in_nobodys_way(
     services: MessagingServices,
 ) -> None:
     """Its contact's rows are broken: the others go, and it is tried again."""
-    services.bring_line_down()
+    await services.bring_line_down()
     beto = await services.add_prospect("+5491145550002")
     broken = await services.enqueue_and_settle("+5491145550002", "¿Cómo va el presupuesto?")
     fine = await services.enqueue_and_settle()
@@ -276,7 +276,7 @@ async def test_a_cleared_message_that_nobody_can_read_stands_in_nobodys_way(
 
 async def test_the_daemon_goes_on_when_the_disk_does(services: MessagingServices) -> None:
     """Judge, clockwork and dispatch outlive a disk that refuses for a while."""
-    services.bring_line_down()
+    await services.bring_line_down()
     message = await services.enqueue_and_settle()
     await services.bring_line_up()
     services.database.refuses = True

@@ -12,7 +12,6 @@ from daemon.settings import RulesSettings
 from statemachines.message import MessageState
 from tests.helpers.clock import FakeClock
 from tests.helpers.services.messaging import ANA, MessagingServices, open_messaging_services
-from tests.helpers.transport import FakeSendingPort
 
 S = MessageState
 
@@ -47,13 +46,10 @@ async def test_what_waits_is_evaluated_again_when_other_rules_go_live(tmp_path: 
 
 async def test_new_chats_that_open_again_let_first_contacts_go(services: MessagingServices) -> None:
     """The session was connected all the while: that it may send again is news enough."""
-    await services.update_session(sending="reply_only")
+    await services.restrict_session()
     message = await services.enqueue_and_settle()
     assert (await services.get_message(message)).waits_for == "session"
-    await services.update_session(reason_code="phone_seen")
-    await services.clock.settle()
-    assert await services.get_state(message) is S.DEFERRED
-    await services.update_session(sending="all")
+    await services.reopen_session()
     await services.clock.settle()
     assert await services.get_state(message) is S.SENT
 
@@ -66,48 +62,50 @@ async def test_a_session_that_came_back_while_no_daemon_ran_is_seen_at_the_start
     async with open_messaging_services(tmp_path, clock=clock) as services:
         await services.add_session()
         await services.add_prospect()
-        await services.update_session(sending="none")
+        await services.restrict_session()
         message = await services.enqueue_and_settle()
         assert await services.get_state(message) is S.DEFERRED
     async with open_messaging_services(tmp_path, clock=clock, started=False) as services:
         await services.update_session(sending="all")
     async with open_messaging_services(tmp_path, clock=clock) as services:
+        await services.clock.advance(1)
+        assert await services.get_state(message) is S.SENT
+
+
+async def test_a_queue_of_events_that_ran_full_is_begun_anew(services: MessagingServices) -> None:
+    """The one subscription is closed and replaced; what comes next is heard."""
+    with capture_logs() as lines:
+        publish_more_than_anybody_keeps(services)
         await services.clock.settle()
-        assert await services.get_state(message) is S.SENT
+    assert [line["event"] for line in lines] == ["wakeups_lagged"]
+    assert services.bus.subscriber_count == 1
+    assert await services.get_state(await services.enqueue_and_settle()) is S.SENT
 
 
-async def test_events_that_were_lost_are_made_up_by_a_look_at_everything(tmp_path: Path) -> None:
-    """The subscriber's queue ran full: what it missed is found in the rows."""
-    clock = FakeClock()
-    wire = FakeSendingPort(clock)
-    async with open_messaging_services(tmp_path, clock=clock, wire=wire) as services:
-        await services.add_session()
-        await services.add_prospect()
-        wire.up = False
-        message = await services.enqueue_and_settle()
-        assert await services.get_state(message) is S.CLEARED
-        wire.up = True
-        event = SendingHalted(subject="installation", at=clock.now(), who="eva", reason="x")
-        with capture_logs() as lines:
-            for _ in range(5000):
-                services.bus.publish(event)
-            await clock.settle()
-        assert [line["event"] for line in lines] == ["wakeups_lagged"]
-        assert await services.get_state(message) is S.SENT
-        assert services.bus.subscriber_count == 1
-
-
-async def test_a_fault_in_between_loses_nothing(services: MessagingServices) -> None:
-    """The disk refuses just when an event is looked at: a moment later everything is."""
-    services.bring_line_down()
+async def test_events_that_were_lost_are_made_up_by_a_look_at_everything(
+    services: MessagingServices,
+) -> None:
+    """A row that can't be read keeps the subscriber from looking; meanwhile the line is back."""
+    await services.bring_line_down()
     message = await services.enqueue_and_settle()
-    services.wire.up = True
-    event = SendingHalted(subject="installation", at=services.clock.now(), who="eva", reason="x")
-    await services.execute_sql("ALTER TABLE sessions RENAME TO gone")
+    await services.execute_sql(
+        "INSERT INTO sessions (name, channel, time_zone, options, since, created_at)"
+        " VALUES ('broken', 'simulated', 'UTC', 'no json', '', '')"
+    )
+    publish_more_than_anybody_keeps(services)
+    await services.clock.settle()
+    await services.bring_line_up()
+    await services.clock.settle()
+    assert services.sessions.view("main").ready
+    assert await services.get_state(message) is S.CLEARED
+    await services.execute_sql("DELETE FROM sessions WHERE name = 'broken'")
+    await services.clock.advance(1)
+    assert await services.get_state(message) is S.SENT
+
+
+def publish_more_than_anybody_keeps(services: MessagingServices) -> None:
+    """Publish so many events at once that whoever listens loses some."""
+    at = services.clock.now()
+    event = SendingHalted(subject="installation", at=at, who="eva", reason="a drill")
     for _ in range(5000):
         services.bus.publish(event)
-    await services.clock.settle()
-    await services.execute_sql("ALTER TABLE gone RENAME TO sessions")
-    assert await services.get_state(message) is S.CLEARED
-    await services.clock.advance(2)
-    assert await services.get_state(message) is S.SENT

@@ -11,12 +11,12 @@ from statemachines.message import MessageState
 from storage import queue
 from storage.evidence import EvidenceKind
 from tests.helpers.clock import FakeClock
+from tests.helpers.puppet_channel import PuppetChannel
 from tests.helpers.services.messaging import (
     MessagingServices,
     build_phone,
     open_messaging_services,
 )
-from tests.helpers.transport import FakeSendingPort
 
 pytestmark = pytest.mark.slow
 
@@ -38,11 +38,12 @@ async def test_a_day_with_the_line_down_writes_no_sent_and_the_day_after_obeys_t
 ) -> None:
     """Not one says `sent`; when the line is back, not one goes that may not go now."""
     clock = FakeClock()
-    wire = FakeSendingPort(clock, up=False)
+    wire = PuppetChannel(clock)
     async with open_messaging_services(
         tmp_path, clock=clock, wire=wire, pacing=SPENDTHRIFT
     ) as services:
         await services.add_session()
+        await services.bring_line_down()
         posted = await _queue_all(services)
         for _ in range(24 * 12):
             await clock.leap(300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from daemon.api.permit import PermitSigner, PermitVerifier
+from daemon.api.signals import SendingReopened, SendingRestricted
 from daemon.auth import AuthService
 from daemon.bootstrap import build_services, copy_fields, publish_events
 from daemon.bus import EventBus
@@ -39,6 +41,8 @@ from storage.suppressions import SuppressionSource
 from storage.tx import Tx
 from tests.helpers import transport
 from tests.helpers.clock import FakeClock
+from tests.helpers.fake_sending_port import FakeSendingPort
+from tests.helpers.puppet_channel import PuppetChannel
 from tests.helpers.services.database import (
     WatchedDatabase,
     build_session_record,
@@ -47,7 +51,6 @@ from tests.helpers.services.database import (
     open_database_as,
     resolve_contact,
 )
-from tests.helpers.transport import FakeSendingPort
 
 ANA, BETO = transport.ANA, transport.BRUNO
 ANA_OLD_FORM = "+541145550001"
@@ -87,7 +90,7 @@ class MessagingServices(Services):
 
     clock: FakeClock
     database: WatchedDatabase
-    wire: FakeSendingPort
+    wire: PuppetChannel | FakeSendingPort
     published: list[CommittedEvent]
 
     async def add_session(
@@ -99,7 +102,13 @@ class MessagingServices(Services):
         linked_days: float = 100,
         time_zone: str = "America/Argentina/Buenos_Aires",
     ) -> None:
-        """Enter a ready session whose number has been linked for some days."""
+        """Enter a ready session whose number has been linked for some days.
+
+        Without a number, it is one of a channel that links none.
+        """
+        if isinstance(self.wire, PuppetChannel):
+            await self._start_session(name, channel, number, linked_days, time_zone)
+            return
         at = self.clock.now() - timedelta(days=linked_days)
         record = build_session_record(
             name, channel=channel, phone=number, at=at, time_zone=time_zone
@@ -112,14 +121,54 @@ class MessagingServices(Services):
         await self.database.write(job)
         await self.clock.settle()
 
-    def bring_line_down(self) -> None:
-        """Let the session be unable to send, for however long."""
+    async def _start_session(
+        self, name: str, channel: str, number: str | None, linked_days: float, time_zone: str
+    ) -> None:
+        options = {} if number is None else {"phone": number}
+        await self.sessions.create(name, channel, time_zone, options, who="daemon")
+        await self.sessions.start(name, "daemon")
+        await self.clock.settle()
+        linked_at = format_timestamp(self.clock.now() - timedelta(days=linked_days))
+        await self.execute_sql(
+            "UPDATE numbers SET first_linked_at = min(first_linked_at, ?) WHERE phone = ?",
+            linked_at,
+            number,
+        )
+        assert self.sessions.view(name).ready
+
+    async def bring_line_down(self) -> None:
+        """Let every connection break, and none come up again."""
+        if isinstance(self.wire, PuppetChannel):
+            self.wire.drop_lines()
+            await self.clock.settle()
         self.wire.up = False
 
     async def bring_line_up(self) -> None:
-        """Let the session be able to send again, and tell, as sessions do."""
+        """Let connections come up again, at once."""
         self.wire.up = True
-        await self.update_session()
+        if not isinstance(self.wire, PuppetChannel):
+            await self.update_session()
+            return
+        for view in self.sessions.views():
+            if not view.ready:
+                await self.sessions.restart(view.name, "daemon")
+
+    async def restrict_session(self, name: str = "main") -> None:
+        """Let the platform close new chats of a session."""
+        if isinstance(self.wire, PuppetChannel):
+            self.wire.lines[name].report(SendingRestricted("restricted", None))
+            await self.clock.settle()
+            return
+        self.wire.new_chats = False
+        await self.update_session(name, sending="reply_only")
+
+    async def reopen_session(self, name: str = "main") -> None:
+        """Let the platform open new chats of a session again."""
+        if isinstance(self.wire, PuppetChannel):
+            self.wire.lines[name].report(SendingReopened())
+            return
+        self.wire.new_chats = True
+        await self.update_session(name, sending="all")
 
     async def update_session(self, name: str = "main", **columns: object) -> None:
         """Change how a session stands, and tell, as sessions do."""
@@ -296,7 +345,7 @@ async def open_messaging_services(
     folder: Path,
     *,
     clock: FakeClock | None = None,
-    wire: FakeSendingPort | None = None,
+    wire: PuppetChannel | FakeSendingPort | None = None,
     pacing: PacingSettings = UNLIMITED_PACING,
     sending: SendingSettings | None = None,
     rules: RulesSettings | None = None,
@@ -310,15 +359,17 @@ async def open_messaging_services(
     Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
     """
     clock = clock or FakeClock()
+    wire = wire or (FakeSendingPort if os.environ.get("FAKE") else PuppetChannel)(clock)
     settings = Settings(
-        daemon=DaemonSettings(state_dir=str(folder)),
+        daemon=DaemonSettings(state_dir=str(folder), restore_stagger_seconds=0),
         pacing=pacing,
         sending=sending or SendingSettings(),
         rules=rules or RulesSettings(),
     )
     loaded = Plugins(limit=plugin_limit)
     installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
-    loaded.load(blocked=installed, more=_BUILT_IN | dict(plugins or {}))
+    puppets = {"puppets": wire} if isinstance(wire, PuppetChannel) else {}
+    loaded.load(blocked=installed, more=_BUILT_IN | puppets | dict(plugins or {}))
     published: list[CommittedEvent] = []
     bus = EventBus()
 
@@ -339,19 +390,27 @@ async def open_messaging_services(
             channels=loaded.channels(),
             auth=await AuthService.open(database, clock, settings, environ={}),
         )
-        services = _build_services(foundation, wire or FakeSendingPort(clock), published)
+        services = _build_services(foundation, wire, published)
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(services.sessions.close)
             stack.push_async_callback(services.outbox.stop, 0)
             if started:
                 await services.outbox.start()
                 await stack.enter_async_context(services.wakeups.running())
+                if isinstance(wire, PuppetChannel):
+                    await services.sessions.restore()
             yield services
 
 
 def _build_services(
-    foundation: Foundation, wire: FakeSendingPort, published: list[CommittedEvent]
+    foundation: Foundation,
+    wire: PuppetChannel | FakeSendingPort,
+    published: list[CommittedEvent],
 ) -> MessagingServices:
     """Build the services as the daemon does, but for the wire."""
+    if isinstance(wire, PuppetChannel):
+        built = copy_fields(build_services(foundation))
+        return MessagingServices(**built, wire=wire, published=published)
     signer = PermitSigner()
     wire.verifier = PermitVerifier(signer.public_key)
     built = copy_fields(build_services(foundation, signer=signer, wire=wire))

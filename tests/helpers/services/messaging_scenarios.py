@@ -6,6 +6,7 @@ A ready session with a prospect, first messages, receipts, facts, rule files.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,14 @@ async def get_facts(
     services: MessagingServices, to: str = ANA, **more: object
 ) -> dict[str, object]:
     """Return the facts of a message that is not sent."""
-    services.bring_line_down()
-    message = await services.get_message(await services.enqueue(to, "Hola, ¿qué tal?", **more))
+    later = services.clock.now() + timedelta(hours=1)
+    message = await services.get_message(
+        await services.enqueue(to, "Hola, ¿qué tal?", not_before=later, **more)
+    )
     look = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
     await services.clock.settle()
     if await services.get_state(message.id) is not MessageState.BLOCKED:
         await services.outbox.cancel(message.id, "eva", "only looking")
-    await services.bring_line_up()
     return dict(look.facts)
 
 

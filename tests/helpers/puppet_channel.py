@@ -1,0 +1,206 @@
+"""A channel whose connections do what a test says, as a plugin of the test declares it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from daemon.api import hookimpl
+from daemon.api.permit import Permit, PermitSigner, PermitVerifier
+from daemon.api.signals import (
+    Connected,
+    Disconnected,
+    KeepAlive,
+    Paired,
+    QrIssued,
+    Scanned,
+    Synced,
+)
+from daemon.api.transport import (
+    Acknowledged,
+    Capabilities,
+    Channel,
+    NumberAnswer,
+    OnWhatsApp,
+    OpenContext,
+    Outgoing,
+    Pairing,
+    Refused,
+    SendResult,
+    Transport,
+    Unknown,
+    redeem_permit,
+)
+from statemachines.vocabulary import BuiltinChannel
+from tests.helpers.clock import FakeClock
+from tests.helpers.transport import PuppetTransport, read_text
+
+_KEEP_ALIVE_SECONDS: Final = 20.0
+_CAPABILITIES: Final = Capabilities(
+    acks=True, number_check=True, receipts=True, pairing=Pairing.QR, restrictions=True
+)
+
+
+class ScriptedSendResult(StrEnum):
+    """How the wire answers one send."""
+
+    ACK = "ack"
+    REFUSE = "refuse"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+    SILENCE = "silence"
+    SLOW = "slow"
+    RAISE = "raise"
+    CANCELLED = "cancelled"
+    NONSENSE = "nonsense"
+    NO_ID = "no_id"
+    SAME_ID = "same_id"
+
+
+NOT_SENT_RESULTS = frozenset({ScriptedSendResult.REFUSE, ScriptedSendResult.RETRY})
+
+
+class TransportBroke(Exception):
+    """What a transport may raise in the middle of a send."""
+
+
+@dataclass(frozen=True)
+class RecordedSend:
+    """One message that reached the wire, at which moment, and what the wire said."""
+
+    session: str
+    permit: Permit
+    outgoing: Outgoing
+    at: datetime
+    result: ScriptedSendResult
+
+
+@dataclass
+class PuppetChannel:
+    """The channel, its open connections by session, and all that was sent through them.
+
+    ``results`` holds the next answers; after it, ``default_result`` is given. While it is not
+    ``up``, nobody gets a connection. It outlives the services, as a platform does.
+    """
+
+    clock: FakeClock
+    up: bool = True
+    default_result: ScriptedSendResult = ScriptedSendResult.ACK
+    results: deque[ScriptedSendResult] = field(default_factory=deque)
+    sends: list[RecordedSend] = field(default_factory=list)
+    lines: dict[str, PuppetLine] = field(default_factory=dict)
+    answers: dict[str, NumberAnswer] = field(default_factory=dict)
+    """What is said of a number; of any other, that it is on WhatsApp."""
+    verifier: PermitVerifier | None = None
+    """Who verifies permits in place of the daemon's own verifier, where a test says so."""
+
+    @hookimpl
+    def leadmaster_declare_channels(self) -> Sequence[Channel]:
+        """Declare it, in place of the simulated one."""
+        return [
+            Channel(
+                BuiltinChannel.SIMULATED,
+                "what a test says",
+                self._open_line,
+                _CAPABILITIES,
+                simulated=True,
+            )
+        ]
+
+    async def _open_line(self, context: OpenContext) -> Transport:
+        self.lines[context.session.name] = line = PuppetLine(context, self)
+        return line
+
+    def drop_lines(self) -> None:
+        """Let every connection break, and none come up again until ``up`` is set."""
+        self.up = False
+        for line in self.lines.values():
+            line.report(Disconnected())
+
+    def trust_another_key(self) -> None:
+        """Trust another key than the gate's from now on."""
+        self.verifier = PermitVerifier(PermitSigner().public_key)
+
+    def sent_texts(self) -> list[str]:
+        """Return the texts that reached the wire, in order."""
+        return [read_text(sent.outgoing) for sent in self.sends]
+
+    def record_send(self, session: str, permit: Permit, outgoing: Outgoing) -> ScriptedSendResult:
+        """Note what reached the wire; return how it is to be answered."""
+        said = self.results.popleft() if self.results else self.default_result
+        self.sends.append(RecordedSend(session, permit, outgoing, self.clock.now(), said))
+        return said
+
+    async def answer_send(self, said: ScriptedSendResult) -> SendResult:
+        """Answer a send, in time or not."""
+        number = 1 if said is ScriptedSendResult.SAME_ID else len(self.sends)
+        match said:
+            case ScriptedSendResult.SLOW:
+                await self.clock.sleep(1)
+            case ScriptedSendResult.SILENCE:
+                await asyncio.Event().wait()
+            case ScriptedSendResult.RAISE:
+                raise TransportBroke
+            case ScriptedSendResult.CANCELLED:
+                raise asyncio.CancelledError
+        return _ANSWERS.get(said) or Acknowledged(f"wire-{number}", self.clock.now())
+
+
+_ANSWERS: Mapping[ScriptedSendResult, SendResult] = {
+    ScriptedSendResult.REFUSE: Refused("refused", "The server refused it."),
+    ScriptedSendResult.RETRY: Refused("refused", "The server refused it.", retryable=True),
+    ScriptedSendResult.UNKNOWN: Unknown("line_lost", "The line broke before an answer came."),
+    ScriptedSendResult.NONSENSE: "done",  # type: ignore[dict-item] # a careless plugin
+}
+
+
+class PuppetLine(PuppetTransport):
+    """A connection that comes up at once while its channel is up, and shows that it lives."""
+
+    def __init__(self, context: OpenContext, channel: PuppetChannel) -> None:
+        super().__init__(context)
+        self._channel = channel
+        self._pulse: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        """Connect; pair before, where nobody did, if the session's options have a number."""
+        await super().connect()
+        if not self._channel.up:
+            return
+        phone = self.context.session.options.get("phone")
+        if phone is not None and not self.context.session.paired:
+            self.report(QrIssued("secret", 1, 6, 60), Scanned(), Paired(str(phone)))
+        self.report(Connected(), Synced())
+        self._pulse = asyncio.create_task(self._keep_alive())
+
+    async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
+        """Verify the permit, note the send, and answer by the script."""
+        verifier = self._channel.verifier or self.context.verifier
+        redeem_permit(replace(self.context, verifier=verifier), permit, outgoing)
+        self.sent.append(outgoing)
+        said = self._channel.record_send(self.context.session.name, permit, outgoing)
+        if said is ScriptedSendResult.NO_ID:
+            return Acknowledged("", self.context.clock.now())
+        return await self._channel.answer_send(said)
+
+    async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
+        """Answer as the channel was told."""
+        self.checked += phones
+        found = self._channel.answers
+        return [found.get(phone, NumberAnswer(phone, OnWhatsApp.YES)) for phone in phones]
+
+    async def close(self) -> None:
+        """Close, and let the pulse end."""
+        if self._pulse is not None:
+            self._pulse.cancel()
+        await super().close()
+
+    async def _keep_alive(self) -> None:
+        while self._channel.up:
+            await self.context.clock.sleep(_KEEP_ALIVE_SECONDS)
+            self.report(KeepAlive())
