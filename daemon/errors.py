@@ -81,6 +81,17 @@ class Conflict(LeadMasterError):
     hint = "Look at the present state and decide anew."
 
 
+class SessionQueueNotEmpty(LeadMasterError):
+    """A session can't be deleted before somebody says what becomes of its messages."""
+
+    code = "session_queue_not_empty"
+    status = 409
+    hint = (
+        "Cancel them (queue=cancel), or give them to another session of the same number"
+        " (queue=move, to=NAME)."
+    )
+
+
 class IdempotencyConflict(LeadMasterError):
     """The idempotency key was used before, for another body."""
 

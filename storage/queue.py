@@ -107,11 +107,16 @@ def requeue_waiting_messages(
 
 
 def requeue_sendable_messages(tx: Tx, at: datetime) -> int:
-    """Put what waits for its session back before the gate where that session can send now."""
+    """Put what waits for its session back before the gate where that session can send now.
+
+    What is blocked by the state of its session is left to
+    :func:`storage.session_queue.refresh_blocked_messages`, which knows when that ends.
+    """
     return _requeue_messages(
         tx,
         at,
-        f"waits_for = '{WaitsFor.SESSION}' AND (channel = '{BuiltinChannel.MANUAL}' OR EXISTS ("
+        f"waits_for = '{WaitsFor.SESSION}' AND blocked_by IS NULL"
+        f" AND (channel = '{BuiltinChannel.MANUAL}' OR EXISTS ("
         f"SELECT 1 FROM sessions AS s WHERE s.name = session AND s.deleted_at IS NULL"
         f" AND s.connection IN {format_sql_list(CAN_SEND_STATES)}"
         f" AND (s.sending = '{SendingState.ALL}'"

@@ -1,11 +1,11 @@
-"""The unsent messages of one session: what its state keeps back, and how many these are."""
+"""The unsent messages of one session: what its state keeps back, and what becomes of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from statemachines.message import MessageState, TransitionActor
+from statemachines.message import CANCELLABLE_STATES, MessageState, TransitionActor
 from statemachines.session import (
     MANUAL_BLOCKS,
     ConnectionState,
@@ -15,18 +15,21 @@ from statemachines.session import (
 )
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, WaitsFor
 from storage.column_formats import parse_timestamp
-from storage.messages import transition_message
+from storage.messages import MessageRecord, require_message, transition_message
+from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
+    from storage.sessions import SessionRecord
     from storage.tx import Reader, Tx
 
 
 _BATCH_SIZE: Final = 500
 """Messages that one transaction moves at most; the outbox's timer goes on with the rest."""
 _IS_BY_HAND: Final = f"(channel = '{BuiltinChannel.MANUAL}')"
+_IS_UNSENT: Final = f"state IN {format_sql_list(CANCELLABLE_STATES)}"
 _SESSIONS: Final = (
     "SELECT s.name, s.connection, s.phone_state, s.sending, s.phone, s.deleted_at, n.banned_at"
     " FROM sessions AS s LEFT JOIN numbers AS n ON n.phone = s.phone"
@@ -160,3 +163,72 @@ def list_blocked_counts(reader: Reader) -> list[BlockedCount]:
         )
         for row in rows
     ]
+
+
+def count_unsent_messages(reader: Reader, session: str) -> int:
+    """Return how many messages of a session have certainly not left, and still may."""
+    n: int = reader.value(
+        f"SELECT count(*) FROM messages WHERE session = ? AND {_IS_UNSENT}", (session,)
+    )
+    return n
+
+
+def cancel_unsent_messages(tx: Tx, session: str, at: datetime, *, who: str) -> int:
+    """Cancel what a session has not sent, because it is deleted; return how many these were."""
+    unsent = _list_unsent_messages(tx, session)
+    for message in unsent:
+        transition_message(
+            tx,
+            message,
+            MessageState.CANCELLED,
+            at=at,
+            reason_code=BlockedBy.SESSION_DELETED.value,
+            sentence=f"The session {session} was deleted, and its messages cancelled.",
+            who=who,
+        )
+    return len(unsent)
+
+
+def move_unsent_messages(tx: Tx, session: str, to: SessionRecord, at: datetime, *, who: str) -> int:
+    """Give what a session has not sent to another one; return how many messages these were."""
+    unsent = _list_unsent_messages(tx, session)
+    for message in unsent:
+        move_message(tx, message, to, at, who=who)
+    return len(unsent)
+
+
+def move_message(
+    tx: Tx, message: str, to: SessionRecord, at: datetime, *, who: str
+) -> MessageRecord:
+    """Give an unsent message to another session, where the gate judges it anew.
+
+    One that a person has taken, and not seen, goes back first. Raises
+    :class:`MessageStateConflict` for one that may have left.
+    """
+    before = require_message(tx, message)
+    by_hand = before.channel == BuiltinChannel.MANUAL
+
+    def move(target: MessageState, **columns: object) -> MessageRecord:
+        return transition_message(
+            tx,
+            message,
+            target,
+            at=at,
+            reason_code="session_moved",
+            sentence=f"It goes by the session {to.name} now.",
+            who=who,
+            **columns,
+        )
+
+    if before.state is MessageState.TAKEN:
+        move(MessageState.CLEARED)
+    channel = before.channel if by_hand else to.channel
+    return move(MessageState.QUEUED, session=to.name, channel=channel)
+
+
+def _list_unsent_messages(reader: Reader, session: str) -> list[str]:
+    rows = reader.all(
+        f"SELECT id FROM messages WHERE session = ? AND {_IS_UNSENT} ORDER BY created_at, id",
+        (session,),
+    )
+    return [row["id"] for row in rows]

@@ -122,6 +122,12 @@ def get_session_budget_key(reader: Reader, name: str) -> str:
     return (record and record.phone) or name
 
 
+def find_session(reader: Reader, name: str) -> SessionRecord | None:
+    """Return a session, also one that was deleted, or None."""
+    row = reader.one("SELECT * FROM sessions WHERE name = ?", (name,))
+    return None if row is None else _session_from_row(row)
+
+
 def list_sessions(reader: Reader) -> list[SessionRecord]:
     """Return all sessions that were not deleted, in the order in which they were made."""
     rows = reader.all("SELECT * FROM sessions WHERE deleted_at IS NULL ORDER BY created_at, name")

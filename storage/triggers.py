@@ -61,8 +61,8 @@ MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
     ),
     "messages_keep_their_session": (
         "UPDATE OF session",
-        "NEW.session <> OLD.session",
-        "a message stays with the session it was judged for",
+        f"NEW.session <> OLD.session AND NEW.state <> '{MessageState.QUEUED}'",
+        "a message changes its session only to be judged again",
     ),
     "messages_are_not_replaced": (
         "INSERT",

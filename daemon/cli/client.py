@@ -56,9 +56,9 @@ class ControlClient:
             "POST", target, _encode_body({"to": to, "text": text, **route}), key
         )
 
-    def delete(self, *parts: str) -> Json:
+    def delete(self, *parts: str, **query: object) -> Json:
         """Send a DELETE request."""
-        return self._request_json("DELETE", _build_target(parts, {}))
+        return self._request_json("DELETE", _build_target(parts, query))
 
     def patch(self, *parts: str, **body: object) -> Json:
         """Send a PATCH request; fields that are None are left out of its body."""

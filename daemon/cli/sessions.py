@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,10 +15,18 @@ from daemon.cli.context import (
     parse_json_object,
     pass_cli_context,
 )
-from daemon.cli.errors import ask_confirmation
+from daemon.cli.errors import ConfirmationDeclined, ask_confirmation
 from daemon.cli.status import print_halt
 from daemon.cli.tables import print_table
+from daemon.errors import SessionQueueNotEmpty
 from statemachines.vocabulary import BuiltinChannel
+
+if TYPE_CHECKING:
+    from daemon.cli.client import ControlClient
+
+
+_QUEUE_CHOICES: Final = ("cancel", "move")
+_NOT_DELETED: Final = "Nothing was deleted."
 
 
 @click.group(cls=CommandGroup)
@@ -111,19 +120,55 @@ def show_qr(cli: CliContext, *, name: str, once: bool, json_: bool) -> None:
 @sessions.command("delete")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.option(
+    "--queue",
+    type=click.Choice(_QUEUE_CHOICES),
+    default=None,
+    help="What becomes of messages that have not left.",
+)
+@click.option("--to", default=None, help="With --queue move: a session of the same number.")
 @json_option
 @pass_cli_context
-def delete_session(cli: CliContext, *, name: str, yes: bool, json_: bool) -> None:
-    """Delete a session; its messages and history stay."""
+def delete_session(
+    cli: CliContext, *, name: str, yes: bool, queue: str | None, to: str | None, json_: bool
+) -> None:
+    """Delete a session; what was sent and the history stay.
+
+    Messages that have not left are cancelled, or go to another session of the same number.
+    """
+    client = cli.client()
     if not yes:
-        ask_confirmation(
-            "The session and its login go. Delete it?", if_declined="Nothing was deleted."
-        )
-    answer = cli.client().delete("sessions", name)
+        ask_confirmation("The session and its login go. Delete it?", if_declined=_NOT_DELETED)
+    try:
+        answer = client.delete("sessions", name, queue=queue, to=to)
+    except SessionQueueNotEmpty as refused:
+        queue, to = _ask_about_queue(client, name, refused, may_ask=not yes)
+        answer = client.delete("sessions", name, queue=queue, to=to)
     if json_:
         print_json(answer)
     else:
-        print_text(f"{name}: deleted")
+        done = {"cancel": "; its messages were cancelled", "move": f"; its messages moved to {to}"}
+        print_text(f"{name}: deleted{done.get(queue or '', '')}")
+
+
+def _ask_about_queue(
+    client: ControlClient, name: str, refused: SessionQueueNotEmpty, *, may_ask: bool
+) -> tuple[str, str | None]:
+    """Ask what becomes of the messages; return the choice, and the session that takes them."""
+    if not may_ask or not sys.stdin.isatty():
+        hint = f"leadmaster sessions delete {name} --queue cancel, or --queue move --to NAME"
+        raise SessionQueueNotEmpty(str(refused), hint=f"Say what becomes of them: {hint}")
+    items = client.get("sessions")["items"]
+    phone = next(each["phone"] for each in items if each["name"] == name)
+    others = [each["name"] for each in items if each["phone"] == phone and each["name"] != name]
+    possible = [*_QUEUE_CHOICES[: 2 if phone and others else 1], "keep"]
+    choice = click.prompt(f"{refused} What becomes of them?", type=click.Choice(possible), err=True)
+    if choice == "keep":
+        raise ConfirmationDeclined(_NOT_DELETED)
+    if choice == "cancel":
+        return choice, None
+    to = click.prompt("To which session?", type=click.Choice(others), default=others[0], err=True)
+    return choice, to
 
 
 def _print_session(view: dict[str, Any], *, json_: bool) -> None:

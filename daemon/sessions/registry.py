@@ -20,9 +20,10 @@ from daemon.api.signals import AliasLearned, InboundMessage, OwnMessage, Receipt
 from daemon.api.transport import Channel, KnownContact, NumberAnswer, Outgoing, SendResult
 from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
-from daemon.events import SessionDeleted, SessionQrShown
+from daemon.events import SessionQrShown
 from daemon.plugin_manager import Plugins
 from daemon.sessions.connection import CLOSE_SECONDS, run_with_timeout, unlink_device
+from daemon.sessions.queue_disposal import NOTHING_CHOSEN, QueueDisposal
 from daemon.sessions.session import Session, SessionDependencies
 from daemon.sessions.signal_check import RejectedSignal
 from daemon.sessions.signal_mapping import ConnectionTrigger
@@ -92,15 +93,24 @@ async def stop_session(session: Session, who: str) -> None:
 
 async def log_out_session(session: Session, who: str) -> None:
     """Unlink the device and switch the session off; the next start shows a code."""
+    await _commit_command(session, await _unlink(session), who, "session_logged_out")
+
+
+async def delete_session(session: Session, disposal: QueueDisposal, who: str) -> None:
+    """Unlink the device and delete the session, with what was chosen for its messages."""
+    after = await _unlink(session)
+    await session.commit(after, who=who, action="session_deleted", deletion=disposal)
+
+
+async def _unlink(session: Session) -> SessionRecord:
+    """Unlink the device; return the record of the session, unlinked and switched off."""
     if session.connection is not None:
         await session.connection.logout()
     elif session.is_linked and session.channel.open is not None:
         unlinking = unlink_device(session.channel.open, session.context())
         await run_with_timeout(session.dependencies.clock, CLOSE_SECONDS, unlinking)
     after = session.transitions.unlink_phone(_build_stopped_record(session, "logged_out_by_person"))
-    await _commit_command(
-        session, replace(after, desired=DesiredState.OFF), who, "session_logged_out"
-    )
+    return replace(after, desired=DesiredState.OFF)
 
 
 async def acknowledge_session(session: Session, who: str) -> None:
@@ -299,14 +309,17 @@ class Sessions:
         """Confirm a ban, a block or a failure. Raises :class:`Conflict` while a ban lasts."""
         await self._run_command(acknowledge_session, name, who)
 
-    async def delete(self, name: str, who: str) -> None:
-        """Unlink and forget a session. Its messages and the name stay taken; twice is fine."""
+    async def delete(self, name: str, who: str, disposal: QueueDisposal = NOTHING_CHOSEN) -> None:
+        """Unlink and forget a session, its name stays taken; twice is fine.
+
+        Its unsent messages are cancelled or moved in the same transaction. Raises, before
+        anything is done, what :meth:`QueueDisposal.check` raises.
+        """
         session = self._sessions.get(name)
         if session is None:
             return
-        await self._run_command(log_out_session, name, who)
-        at = session.now()
-        await self._dependencies.database.write(lambda tx: _delete_session(tx, name, who, at))
+        await self._dependencies.database.read(lambda reader: disposal.check(reader, name))
+        await session.ask(partial(delete_session, session, disposal, who))
         self._sessions.pop(name, None)
         await session.close()
 
@@ -417,9 +430,3 @@ def _insert_session(record: SessionRecord, who: str, tx: Tx) -> None:
     at = record.created_at
     audit.insert_audit_entry(tx, at=at, who=who, action="session_created", subject=record.name)
     tx.emit(build_session_changed(record, at))
-
-
-def _delete_session(tx: Tx, name: str, who: str, at: datetime) -> None:
-    sessions.mark_session_deleted(tx, name, at)
-    audit.insert_audit_entry(tx, at=at, who=who, action="session_deleted", subject=name)
-    tx.emit(SessionDeleted(subject=name, at=at, who=who))

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.events import SessionChanged
+from daemon.events import SessionChanged, SessionDeleted
+from daemon.sessions.queue_disposal import QueueDisposal
 from daemon.sessions.status import build_session_changed, describe_block
 from statemachines.session import ConnectionState
 from storage import audit, session_queue, sessions
@@ -57,8 +58,13 @@ class SessionRepository:
         sentence: str = "",
         who: str = "",
         action: str = "",
+        deletion: QueueDisposal | None = None,
     ) -> None:
-        """Store ``record``. A person's change that fails raises; any other is tried again."""
+        """Store ``record``. A person's change that fails raises; any other is tried again.
+
+        With a ``deletion`` the session is deleted in the same transaction, after its messages
+        were cancelled or moved.
+        """
         self.record = record
         if self.is_stored and not who:
             self.retry_at = None
@@ -66,9 +72,14 @@ class SessionRepository:
         stored = self._stored
 
         def job(tx: Tx) -> None:
+            # First of all: what goes with the session is not deferred for its sake before.
+            detail = deletion.carry_out(tx, record.name, at, who) if deletion else {}
             _save_session(tx, stored, record, at, sentence)
             if who:
-                audit.insert_audit_entry(tx, at=at, who=who, action=action, subject=record.name)
+                audit.insert_audit_entry(tx, at, who, action, record.name, detail=detail)
+            if deletion:
+                sessions.mark_session_deleted(tx, record.name, at)
+                tx.emit(SessionDeleted(subject=record.name, at=at, who=who))
 
         try:
             await self._database.write(job, urgent=True)

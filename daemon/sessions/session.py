@@ -44,6 +44,7 @@ from daemon.sessions.connection import (
     store_with_retries,
 )
 from daemon.sessions.mailbox import Mailbox
+from daemon.sessions.queue_disposal import QueueDisposal
 from daemon.sessions.repository import SessionRepository
 from daemon.sessions.signal_check import CheckedSignal, RejectedSignal, SignalChecker
 from daemon.sessions.signal_mapping import (
@@ -193,9 +194,18 @@ class Session:
         return self._transitions
 
     async def commit(
-        self, after: SessionRecord, *, sentence: str = "", who: str = "", action: str = ""
+        self,
+        after: SessionRecord,
+        *,
+        sentence: str = "",
+        who: str = "",
+        action: str = "",
+        deletion: QueueDisposal | None = None,
     ) -> None:
-        """Make ``after`` the present state, store it, and do what its state asks for."""
+        """Make ``after`` the present state, store it, and do what its state asks for.
+
+        With a ``deletion`` it is the last state: see :meth:`SessionRepository.save`.
+        """
         before = self.record
         if (
             before.connection is ConnectionState.READY
@@ -204,7 +214,9 @@ class Session:
             self._timers.on_connection_lost()
         self.transitions.accept(after)
         try:
-            await self.repository.save(after, self.now(), sentence=sentence, who=who, action=action)
+            await self.repository.save(
+                after, self.now(), sentence=sentence, who=who, action=action, deletion=deletion
+            )
         finally:
             if not who or self.repository.is_stored:
                 await self._act_on_state(before.connection, after)

@@ -8,7 +8,9 @@ import click
 
 from daemon.cli.messages import settle_message
 from daemon.cli.pairing import PAIRING_STATES
+from daemon.cli.sessions import delete_session
 from daemon.http.v1.messages import SettlementBody
+from daemon.sessions.queue_disposal import QueueChoice
 from statemachines.message import LEFT_STATES, SETTLEMENT_STATES, MessageState
 from statemachines.session import TRANSIENT_STATES, ConnectionState
 from storage.sql_text import format_sql_list
@@ -32,6 +34,13 @@ def test_the_command_line_watches_every_state_that_leads_to_a_linked_phone() -> 
         }
         == PAIRING_STATES
     )
+
+
+def test_the_messages_of_a_deleted_session_have_the_same_choices_everywhere() -> None:
+    """By the interface and by the command line."""
+    [option] = [each for each in delete_session.params if each.name == "queue"]
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(QueueChoice)
 
 
 def test_a_list_of_words_is_sorted_and_quoted() -> None:

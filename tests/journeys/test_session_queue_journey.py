@@ -111,3 +111,49 @@ def _check_blockers(daemon: DaemonProcess) -> None:
     assert (status, readiness["ready"], readiness["blockers"]) == (503, False, [blocker])
     assert daemon.client.get("status")["blockers"] == [blocker]
     assert "2 messages wait" in daemon.run_command("status")
+
+
+def _add_session(daemon: DaemonProcess, name: str, **options: str) -> str:
+    """Link a session to a phone of its own, or to the one that the options name."""
+    daemon.client.post("sessions", name=name, channel="simulated", options=options)
+    daemon.client.post("sessions", name, "start")
+    poll_until(lambda: daemon.client.get("sessions", name)["state"] == "ready", f"{name} is ready")
+    phone: str = daemon.client.get("sessions", name)["phone"]
+    return phone
+
+
+def test_deleting_a_session_asks_what_becomes_of_its_queue(daemon: DaemonProcess) -> None:
+    """Nothing chosen: refused, with their number. Then given to the same number; then cancelled."""
+    ours = daemon.client.get("sessions", "ventas")["phone"]
+    assert _add_session(daemon, "soporte") != ours
+    daemon.client.post("sessions", "ventas", "stop")
+    waiting = [_send(daemon, phone) for phone in PEOPLE[:2]]
+
+    refused = daemon.run_command("sessions", "delete", "ventas", "--yes", expect=2)
+    assert "2 messages that have not left" in refused
+    assert "--queue" in refused
+    delete = ("sessions", "delete", "ventas", "--yes", "--queue")
+    assert "another number" in daemon.run_command(*delete, "move", "--to", "soporte", expect=2)
+    assert "no session" in daemon.run_command(*delete, "move", "--to", "nobody", expect=2)
+    assert _get_message(daemon, waiting[0])["session"] == "ventas"
+
+    assert _add_session(daemon, "reemplazo", phone=ours) == ours
+    assert "messages moved to reemplazo" in daemon.run_command(*delete, "move", "--to", "reemplazo")
+    for message in waiting:
+        left = _wait_for_state(daemon, message, "sent", "delivered", "read")
+        assert left["session"] == "reemplazo"
+
+    daemon.client.post("sessions", "soporte", "stop")
+    last = daemon.client.send(PEOPLE[2], "Hola", session="soporte", wait=True)["id"]
+    daemon.run_command("sessions", "delete", "soporte", "--yes", "--queue", "cancel")
+    cancelled = _get_message(daemon, last)
+    assert (cancelled["state"], cancelled["reason_code"]) == ("cancelled", "session_deleted")
+    deletions = [
+        (item["entry"]["subject"], item["entry"]["detail"])
+        for item in daemon.client.get("audit", limit=200)["items"]
+        if item["entry"]["action"] == "session_deleted"
+    ]
+    assert sorted(deletions) == [
+        ("soporte", {"cancelled": 1}),
+        ("ventas", {"moved": 2, "to": "reemplazo"}),
+    ]

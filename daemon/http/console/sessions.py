@@ -19,6 +19,7 @@ from daemon.http.console.layout import build_page_context, render_page, render_p
 from daemon.http.health import get_services
 from daemon.outbox.pacing import Pacing, get_budget_key
 from daemon.services import Services
+from daemon.sessions import queue_disposal
 from daemon.sessions.status import SessionView
 from statemachines.message import CANCELLABLE_STATES, MessageState
 from statemachines.qr import QrState
@@ -231,9 +232,13 @@ async def show_session_action_dialog(request: web.Request) -> web.StreamResponse
     sending = await services.database.read(
         lambda r: console_queries.count_session_messages(r, name, (MessageState.SENDING,))
     )
+    targets = await services.database.read(
+        lambda reader: queue_disposal.list_move_targets(reader, name)
+    )
     return render_piece(
         request,
         "pieces/session_action.html",
+        targets=targets,
         view=view,
         action=action,
         waiting=waiting,

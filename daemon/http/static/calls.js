@@ -41,7 +41,10 @@ function readCommand(form, submitter) {
   }
   const method = form.dataset.method ?? "POST";
   const [next, then] = [form.dataset.andThen, form.dataset.then].map((path) => fill(path, body));
-  return { method, path: form.dataset.call, body, next, then };
+  // What is chosen about a deletion stands in its address: a DELETE has no body.
+  const chosen = method === "DELETE" && Object.keys(body).length;
+  const path = chosen ? `${form.dataset.call}?${new URLSearchParams(body)}` : form.dataset.call;
+  return { method, path, body: chosen ? {} : body, next, then };
 }
 
 function fill(path, values) {

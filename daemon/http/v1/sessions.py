@@ -8,18 +8,21 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.errors import BadRequest, Conflict, NotFound
+from daemon.errors import BadRequest, Conflict, NotFound, SessionQueueNotEmpty
 from daemon.http.authentication import ACTOR
 from daemon.http.bodies import (
     RequestBody,
+    RequestQuery,
     ResponseBody,
     ResultPage,
     json_response,
     list_response,
     read_body,
+    read_query,
 )
 from daemon.http.health import get_services
 from daemon.http.openapi import operation
+from daemon.sessions.queue_disposal import QueueChoice, QueueDisposal
 from daemon.sessions.status import SessionView
 from storage import sessions as rows
 from storage.sessions import SessionHistoryEntry
@@ -36,6 +39,17 @@ class NewSessionBody(RequestBody, frozen=True):
     channel: str
     time_zone: str = ""
     options: Mapping[str, Any] = {}
+
+
+class SessionDeletionQuery(RequestQuery, frozen=True):
+    """What becomes of messages that have not left: cancelled, or moved to another session.
+
+    `to` is that session, of the same number; it says by itself that they move. Without messages
+    nothing need be chosen.
+    """
+
+    queue: QueueChoice | None = None
+    to: str = ""
 
 
 class DeletedSession(ResponseBody, frozen=True):
@@ -80,11 +94,18 @@ async def run_session_command(request: web.Request) -> web.Response:
 
 
 @routes.delete("/v1/sessions/{name}")
-@operation(DeletedSession, errors=(Conflict,))
+@operation(
+    DeletedSession, query=SessionDeletionQuery, errors=(Conflict, NotFound, SessionQueueNotEmpty)
+)
 async def delete_session(request: web.Request) -> web.Response:
-    """Delete a session and its login; messages and history stay. Idempotent."""
-    name = request.match_info["name"]
-    await get_services(request).sessions.delete(name, request[ACTOR])
+    """Delete a session and its login, with what is chosen for its unsent messages. Idempotent.
+
+    409 with their number where there are some and nothing was chosen.
+    """
+    name, query = request.match_info["name"], read_query(request, SessionDeletionQuery)
+    choice = query.queue or (QueueChoice.MOVE if query.to else None)
+    disposal = QueueDisposal(choice, query.to)
+    await get_services(request).sessions.delete(name, request[ACTOR], disposal)
     return json_response(DeletedSession(name))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -162,10 +163,33 @@ async def test_an_action_tells_how_many_messages_it_meets(
     for number in range(sending):
         await enqueue(console, 10 + number, MessageState.SENDING)
     shown = await render(console, "/pieces/halt", *PAGES, *OF_ONE)
-    assert shown.count("of its messages wait") == (4 if waiting else 0)
+    assert shown.count("of its messages wait") == (3 if waiting else 0)
+    assert ("choose what becomes of" in shown) is bool(waiting)
     assert ("way" in shown.split("</form>")[0]) is bool(sending)
     await console.api.post("/v1/halt", reason="a drill")
     assert ("judged again" in await render(console, "/pieces/halt", *PAGES)) is bool(waiting)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_deleting_offers_what_may_become_of_the_messages(
+    console: ConsoleServer, count: int
+) -> None:
+    """Cancel them, or give them to a session of the same number and kind; to no other."""
+    for name in ("ventas", "reemplazo", "ajena"):
+        await console.api.post("/v1/sessions", name=name, channel="simulated")
+    await console.api.post("/v1/sessions", name="a_mano", channel="manual")
+    await console.services.outbox.stop(1)
+    for number in range(count):
+        await enqueue(console, number, MessageState.QUEUED)
+    alone = await render(console, "/pieces/sessions/ventas/delete")
+    assert "No other session has the same number" in alone
+    assert 'name="to"' not in alone
+    for name in ("ventas", "reemplazo", "a_mano"):
+        await update_session_record(console, name, phone="+5491150001111")
+    shown = await render(console, "/pieces/sessions/ventas/delete")
+    assert re.findall(r'name="to" value="(.*?)"', shown) == ["reemplazo"]
+    assert 'name="queue" value="cancel"' in shown
+    assert "name=" not in await render(console, "/pieces/sessions/reemplazo/delete")
 
 
 @pytest.mark.parametrize("count", [1, 2])
