@@ -64,7 +64,7 @@ async def run_scheduler(
             partial(_run_job, job), _build_trigger(job.seconds), id=job.name, name=job.name
         )
     scheduler.start()
-    watch = asyncio.create_task(_watch_wall_clock(scheduler, clock or SystemClock()))
+    watch = asyncio.create_task(watch_wall_clock(scheduler, clock or SystemClock()))
     try:
         yield
     finally:
@@ -78,7 +78,7 @@ def _build_trigger(seconds: float) -> IntervalTrigger:
     return IntervalTrigger(seconds=seconds, timezone=UTC)  # pyright: ignore[reportArgumentType]
 
 
-async def _watch_wall_clock(scheduler: AsyncIOScheduler, clock: Clock) -> None:
+async def watch_wall_clock(scheduler: AsyncIOScheduler, clock: Clock) -> None:
     """Begin every interval anew when the wall clock is set back.
 
     The library keeps the next time of a job as a moment of the wall clock: set back by an hour,

@@ -6,13 +6,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import apscheduler.schedulers.base
-import apscheduler.triggers.interval
-import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 from structlog.testing import capture_logs
 
 from daemon.bootstrap import open_services
-from daemon.scheduler import PeriodicJob, build_periodic_jobs, run_scheduler
+from daemon.scheduler import PeriodicJob, build_periodic_jobs, run_scheduler, watch_wall_clock
 from tests.helpers.client.http import build_settings
 from tests.helpers.clock import FakeClock
 
@@ -28,38 +27,25 @@ async def test_a_job_runs_again_and_again() -> None:
         assert [await calls.get(), await calls.get()] == [1, 1]
 
 
-async def test_a_wall_clock_that_is_set_back_keeps_no_job_waiting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Next times are moments of the wall clock; set back by an hour, each interval begins anew."""
+async def test_a_wall_clock_that_is_set_back_keeps_no_job_waiting() -> None:
+    """A next time lies an hour ahead after such a step; the interval begins anew."""
     clock, runs = FakeClock(), asyncio.Queue[int]()
-    set_back = timedelta(0)
-
-    class WallClock(datetime):
-        """What the library reads."""
-
-        @classmethod
-        def now(cls, tz: object = UTC) -> datetime:  # type: ignore[override]
-            del tz
-            return datetime.now(UTC) - set_back
-
-    async def work() -> None:
-        runs.put_nowait(1)
-
-    for module in (apscheduler.schedulers.base, apscheduler.triggers.interval):
-        monkeypatch.setattr(module, "datetime", WallClock)
-    async with asyncio.timeout(10), run_scheduler([PeriodicJob("often", 0.05, work)], clock):
-        await runs.get()
-        set_back = timedelta(hours=1)
-        clock.set_back(3600)
-        await asyncio.sleep(0.5)  # what was due before the step has run by now
-        seen = runs.qsize()
-        await asyncio.sleep(0.5)
-        assert runs.qsize() == seen  # the library alone would wait for an hour
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    scheduler.add_job(runs.put_nowait, IntervalTrigger(seconds=1, timezone=UTC), args=[1])
+    scheduler.start()
+    watch = asyncio.create_task(watch_wall_clock(scheduler, clock))
+    try:
         with capture_logs() as lines:
+            await clock.advance(31)  # nothing was set: nothing is moved
+            (job,) = scheduler.get_jobs()
+            job.modify(next_run_time=datetime.now(UTC) + timedelta(hours=1))
+            clock.set_back(3600)
             await clock.advance(31)
-        for _ in range(seen + 2):
+        async with asyncio.timeout(10):
             await runs.get()
+    finally:
+        watch.cancel()
+        scheduler.shutdown(wait=False)
     assert [line["seconds"] for line in lines if line["event"] == "clock_set_back"] == [3600]
 
 
