@@ -14,7 +14,10 @@ PYTEST := $(if $(COVER),coverage run,python) -m pytest
 N      := 2
 # No test is about a disk: what they write lies in memory, where there is enough of it.
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
-SUITE  := TMPDIR=$${TMPDIR:-$(MEMORY)} $(BIN)/$(PYTEST) -n $(N) --dist worksteal
+# Bytecode is kept, also where the environment says that none is written (as images of Python do): the
+# suite starts hundreds of processes, and each would compile all that it imports.
+KEPT   := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$${PYTHONPYCACHEPREFIX:-$(CURDIR)/build/bytecode}
+SUITE  := TMPDIR=$${TMPDIR:-$(MEMORY)} $(KEPT) $(BIN)/$(PYTEST) -n $(N) --dist worksteal
 # What needs a browser, a proxy or a house of its own, and is left out of `make quick`.
 OTHERS := browser nginx journeys systemd clients
 SOURCE := daemon rules statemachines storage

@@ -33,7 +33,7 @@ from daemon.outbox.halt import Halt
 from daemon.outbox.manual import ManualSending
 from daemon.outbox.pacing import Pacing
 from daemon.outbox.review import ReviewService
-from daemon.outbox.sender import SendingPort, SessionSender
+from daemon.outbox.sender import SessionSender
 from daemon.outbox.wakeups import Wakeups
 from daemon.plugin_manager import Plugins
 from daemon.rulesets.active import ActiveRulesets
@@ -114,12 +114,10 @@ async def run_services(services: Services) -> AsyncIterator[None]:
         yield
 
 
-def build_services(
-    base: Foundation, *, signer: PermitSigner | None = None, wire: SendingPort | None = None
-) -> Services:
-    """Build each service from those it depends on; ``wire`` stands in for the sessions."""
+def build_services(base: Foundation) -> Services:
+    """Build each service from those it depends on; nothing runs yet."""
     settings, clock, database, plugins = base.settings, base.clock, base.database, base.plugins
-    journal, signer = SuppressionJournal(settings.state_dir), signer or PermitSigner()
+    journal, signer = SuppressionJournal(settings.state_dir), PermitSigner()
     aliases, scoring = Aliases(journal.hash), Scoring(base.rulesets)
     suppression = SuppressionService(database, journal, aliases, clock)
     handlers = _build_signal_handlers(base, aliases, suppression, scoring)
@@ -128,7 +126,7 @@ def build_services(
     gate = Gate(database, plugins, base.rulesets, signer, clock)
     pacing = Pacing(settings.pacing)
     evaluator = MessageEvaluator(database, gate, settings.sending)
-    outbox = _build_outbox(base, aliases, gate, pacing, evaluator, wire or sessions)
+    outbox = _build_outbox(base, aliases, gate, pacing, evaluator, sessions)
     rulesets = _build_ruleset_service(base)
     return Services(
         **copy_fields(base),
@@ -206,7 +204,7 @@ def _build_outbox(
     gate: Gate,
     pacing: Pacing,
     evaluator: MessageEvaluator,
-    sessions: SendingPort,
+    sessions: Sessions,
 ) -> Outbox:
     enqueuer = MessageEnqueuer(
         base.database, base.plugins, pacing, aliases, base.clock, base.settings

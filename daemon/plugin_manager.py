@@ -9,8 +9,8 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import entry_points
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias, TypeVar, cast
 
 import pluggy
@@ -66,7 +66,7 @@ class Plugins:
         Raises :class:`StartRefused` naming the plugin that can't be loaded, or that is to be
         blocked and does not exist: a misspelt name would leave a plugin in that is to stay out.
         """
-        installed = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name)
+        installed = _list_installed()
         for name in blocked:
             _require_installed(name, [each.name for each in installed])
             self._pm.set_blocked(name)
@@ -221,6 +221,12 @@ async def _capture_result(
         return (await value if inspect.isawaitable(value) else value), None
     except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001
         return None, error
+
+
+@cache
+def _list_installed() -> tuple[EntryPoint, ...]:
+    """Return the plugins that are installed, by name; read once: it looks into every package."""
+    return tuple(sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name))
 
 
 def _require_installed(name: str, installed: Sequence[str]) -> None:

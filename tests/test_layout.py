@@ -19,6 +19,7 @@ AIDS = {
     "nginx.py",
     "plugins.py",
     "process_limits.py",
+    "puppet_channel.py",
     "programs",
     "rule_texts.py",
     "signals.py",

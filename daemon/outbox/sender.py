@@ -6,13 +6,13 @@ import asyncio
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import structlog
 
 from daemon.api.clock import Clock
 from daemon.api.identity import parse_phone_identity
-from daemon.api.permit import Permit, PermitRefused
+from daemon.api.permit import Permit
 from daemon.api.transport import Acknowledged, Outgoing, Refused, SendResult, Text, Unknown
 from daemon.clock_event import ClockEvent
 from daemon.gate.gate import EvaluationPhase, Gate
@@ -20,6 +20,7 @@ from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.pacing import Pacing, PacingSlot
 from daemon.outbox.release import Release
 from daemon.outbox.staleness import EvaluationStale
+from daemon.sessions import Sessions, SessionUnavailable
 from daemon.settings import SendingSettings
 from statemachines.message import MessageState
 from statemachines.vocabulary import WaitsFor
@@ -47,7 +48,8 @@ def apply_send_result(
     """Move a ``sending`` message to where the answer puts it, in the open transaction.
 
     Only an acknowledgement makes it ``sent``. A certain refusal gives its budget back.
-    ``waits_for`` names what must happen before a retry (a halt that is lifted) in place of a time.
+    ``waits_for`` names what must happen before a retry (a halt is lifted, the session can send) in
+    place of a time.
     """
     match result:
         case Acknowledged(wire_id, acknowledged_at):
@@ -156,18 +158,6 @@ _STALE_SECONDS = 1.0
 _WRITE_RETRY_SECONDS = 1.0
 
 
-class SendingPort(Protocol):
-    """What the outbox needs of sessions: whether one can send, and the sending itself."""
-
-    def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the only question
-        """Tell whether the session could put a message, or one to a new chat, on the wire now."""
-        ...
-
-    async def send(self, name: str, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Put a message on the wire of this session; raise ``PermitRefused`` for no permit."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class NextMessage:
     """The message to send next; where there is none, ``wait`` is the seconds until there may be."""
@@ -187,7 +177,7 @@ class SessionSender:
         gate: Gate,
         evaluator: MessageEvaluator,
         pacing: Pacing,
-        sessions: SendingPort,
+        sessions: Sessions,
         clock: Clock,
         settings: SendingSettings,
     ) -> None:
@@ -293,27 +283,24 @@ class SessionSender:
             result: SendResult = Refused("halted", "Sending was halted before it left.", True)
             await self._store_result(message, result, waits_for=WaitsFor.HALT)
             return
-        await self._store_result(message, await self._await_result(message, permit))
+        result = await self._await_result(message, permit)
+        unavailable = isinstance(result, SessionUnavailable)
+        waits_for = WaitsFor.SESSION if unavailable else None
+        await self._store_result(message, result, waits_for=waits_for)
 
     async def _await_result(self, message: MessageRecord, permit: Permit) -> SendResult:
+        """Send, and wait for the answer as long as the settings allow."""
         outgoing = Outgoing(message.id, parse_phone_identity(message.recipient), Text(message.text))
-        sending = asyncio.ensure_future(self._sessions.send(self.session, permit, outgoing))
+        sending = asyncio.ensure_future(
+            self._sessions.send(self.session, permit, outgoing, new_chat=message.first_contact)
+        )
         limit = asyncio.ensure_future(self._clock.sleep(self._settings.answer_seconds))
         try:
             await asyncio.wait({sending, limit}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.cancelled():
-                return Unknown("line_ended", "The line ended before an answer came.")
             if sending.done():
                 return sending.result()
             seconds = self._settings.answer_seconds
             return Unknown("no_answer", f"No answer came within {seconds:g} s; it may have left.")
-        except PermitRefused as refused:
-            return Refused(refused.reason_code, str(refused), retryable=refused.retryable)
-        except Exception:
-            log.exception("transport_failed", session=self.session, message=message.id)
-            return Unknown(
-                "transport_failed", "The connection failed while sending; it may have left."
-            )
         finally:
             for task in (sending, limit):
                 task.cancel()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from daemon.sessions.connection import SessionUnavailable
 from daemon.sessions.registry import Sessions
 from daemon.sessions.status import SessionView, UserAction
 
-__all__ = ["SessionView", "Sessions", "UserAction"]
+__all__ = ["SessionUnavailable", "SessionView", "Sessions", "UserAction"]

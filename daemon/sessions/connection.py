@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -100,7 +100,15 @@ CLOSE_SECONDS = 10.0
 GRACE_SECONDS = 5.0
 """How long an orderly close waits for what is on the wire already."""
 
-NOT_CONNECTED = Refused("not_connected", "The session has no line; nothing was sent.", True)
+
+@dataclass(frozen=True, slots=True)
+class SessionUnavailable(Refused):
+    """The session itself could not send: nothing reached its channel, and it waits for that."""
+
+
+NOT_CONNECTED = SessionUnavailable(
+    "not_connected", "The session is not connected; nothing was sent.", retryable=True
+)
 
 
 class SessionConnection:

@@ -22,7 +22,12 @@ from daemon.bus import EventBus
 from daemon.errors import BadRequest, Conflict, NotFound, StartRefused
 from daemon.events import SessionQrShown
 from daemon.plugin_manager import Plugins
-from daemon.sessions.connection import CLOSE_SECONDS, run_with_timeout, unlink_device
+from daemon.sessions.connection import (
+    CLOSE_SECONDS,
+    SessionUnavailable,
+    run_with_timeout,
+    unlink_device,
+)
 from daemon.sessions.queue_disposal import NOTHING_CHOSEN, QueueDisposal
 from daemon.sessions.session import Session, SessionDependencies
 from daemon.sessions.signal_check import RejectedSignal
@@ -356,14 +361,19 @@ class Sessions:
     # Sending.
 
     async def send(
-        self, name: str, permit: Permit, outgoing: Outgoing, *, new_chat: bool = False
+        self, name: str, permit: Permit, outgoing: Outgoing, *, new_chat: bool
     ) -> SendResult:
-        """Send through a session; where it may not send, refuse for certain.
+        """Send through a session; ``new_chat``: nothing ever went between us and the recipient.
 
-        Returns whatever happens; the caller bounds how long it waits, and a call that it
-        gives up may or may not have reached the wire.
+        Returns whatever happens, and never raises: :class:`SessionUnavailable` where the session
+        is gone or may not send. The caller bounds how long it waits, and a call that it gives up
+        may or may not have reached the wire.
         """
-        return await self._require_session(name).send(permit, outgoing, new_chat=new_chat)
+        session = self._sessions.get(name)
+        if session is None:
+            sentence = f"There is no session {name} any more; nothing was sent."
+            return SessionUnavailable("session_gone", sentence, retryable=True)
+        return await session.send(permit, outgoing, new_chat=new_chat)
 
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
         """Ask whether numbers (E.164) are on WhatsApp; unknown where nobody can be asked."""

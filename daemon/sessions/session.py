@@ -31,7 +31,6 @@ from daemon.api.transport import (
     OnWhatsApp,
     OpenContext,
     Outgoing,
-    Refused,
     SendResult,
     SessionInfo,
 )
@@ -41,6 +40,7 @@ from daemon.sessions.connection import (
     NOT_CONNECTED,
     QrCodeDisplay,
     SessionConnection,
+    SessionUnavailable,
     store_with_retries,
 )
 from daemon.sessions.mailbox import Mailbox
@@ -156,7 +156,7 @@ class Session:
         if not self.can_send(new_chat=new_chat):
             state, sending = self.record.connection, self.record.sending
             sentence = f"The session is {state} and sends to {sending}; nothing was sent."
-            return Refused("session_can_not_send", sentence, retryable=True)
+            return SessionUnavailable("session_can_not_send", sentence, retryable=True)
         return await self.connection.send(permit, outgoing) if self.connection else NOT_CONNECTED
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:

@@ -276,8 +276,8 @@ def test_every_entry_point_of_the_project_is_installed() -> None:
 
 def test_a_blocked_name_that_no_plugin_has_refuses_the_start() -> None:
     """Misspelt, it would let the plugin in; the names that exist are named."""
-    with pytest.raises(StartRefused, match="no plugin 'listner'") as refused:
-        Plugins().load(blocked=["sender", "listner"])
+    with pytest.raises(StartRefused, match="no plugin 'listenerr'") as refused:
+        Plugins().load(blocked=["sender", "listenerr"])
     assert "listener, sender, sync" in refused.value.hint
 
 

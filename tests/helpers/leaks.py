@@ -45,8 +45,8 @@ def assert_none_left_open() -> Iterator[None]:
 def wait_until_none(list_left: Callable[[], list[T]]) -> list[T]:
     """Return what is left; a thread that nobody waits for has a moment to close its own."""
     for _ in range(_POLLS):
-        if not list_left():
-            break
+        if not (left := list_left()):
+            return left
         time.sleep(_POLL_SECONDS)
     return list_left()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from daemon.api import hookimpl
 from daemon.api.opinions import Defer, DeferKind, Opinion, OpinionRequest, VetoEffect
+from daemon.api.signals import SendingRestricted
 from daemon.gate import hard_limits
 from daemon.outbox.enqueue import build_message
 from rules import Decision, RuleEvaluator, Verdict
@@ -175,9 +177,20 @@ async def _give_number_away_silently(services: MessagingServices, contact: str) 
     )
 
 
+async def _close_new_chats(services: MessagingServices, contact: str) -> None:
+    del contact
+    closed = asyncio.Event()
+    services.reactions.append(
+        lambda event: closed.set() if event.data.get("sending") == "reply_only" else None
+    )
+    services.wire.lines["main"].report(SendingRestricted("restricted"))
+    await closed.wait()
+
+
 @pytest.mark.parametrize(
     "meddling",
     [
+        _close_new_chats,
         _suppress_silently,
         _invalidate_silently,
         _undecide_silently,

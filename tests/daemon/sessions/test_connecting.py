@@ -205,7 +205,9 @@ async def test_the_manual_channel_is_ready_at_once(tmp_path: Path) -> None:
     async with open_session_services(tmp_path) as services:
         await services.start_session("manual", phone=SESSION_PHONE)
         assert (services.view.state, services.view.phone) == ("ready", SESSION_PHONE)
-        result = await services.sessions.send(SESSION_NAME, *services.permits.issue())
+        result = await services.sessions.send(
+            SESSION_NAME, *services.permits.issue(), new_chat=True
+        )
         assert result.reason_code == "not_connected"  # type: ignore[union-attr]
         await services.clock.advance(3600)
         assert services.view.state == "ready"

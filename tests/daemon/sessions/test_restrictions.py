@@ -16,7 +16,9 @@ from daemon.api.signals import (
     SendingRestricted,
     Synced,
 )
+from daemon.api.transport import Acknowledged
 from daemon.errors import Conflict
+from daemon.sessions import SessionUnavailable
 from daemon.sessions.timers import SessionTimers
 from daemon.sessions.transitions import SessionTransitions
 from tests.helpers.clock import FakeClock
@@ -216,3 +218,28 @@ async def test_a_block_must_be_confirmed_before_a_new_pairing(tmp_path: Path) ->
         await services.clock.settle()
         assert services.view.state == "starting"
         assert not services.puppet.context.session.paired
+
+
+async def test_who_may_only_reply_refuses_a_new_chat_and_sends_to_others(tmp_path: Path) -> None:
+    """Whoever sends says which it is; nothing of the refused one reaches the channel."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.report_signals(SendingRestricted("restricted"))
+        permit, outgoing = services.permits.issue()
+        refused = await services.sessions.send(SESSION_NAME, permit, outgoing, new_chat=True)
+        assert isinstance(refused, SessionUnavailable)
+        assert (refused.retryable, services.puppet.sent) == (True, [])
+        sent = await services.sessions.send(SESSION_NAME, permit, outgoing, new_chat=False)
+        assert isinstance(sent, Acknowledged)
+
+
+async def test_a_session_that_is_gone_refuses_for_certain(tmp_path: Path) -> None:
+    """Unknown or deleted: no error and no doubt, and another session may try."""
+    async with open_session_services(tmp_path) as services:
+        await services.pair_session()
+        await services.sessions.delete(SESSION_NAME, "eva")
+        for name in (SESSION_NAME, "nobody"):
+            refused = await services.sessions.send(name, *services.permits.issue(), new_chat=False)
+            assert isinstance(refused, SessionUnavailable)
+            assert (refused.reason_code, refused.retryable) == ("session_gone", True)
+            assert name in refused.sentence

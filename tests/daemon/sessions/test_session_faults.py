@@ -245,7 +245,7 @@ async def test_an_order_that_can_not_be_stored_has_not_happened(tmp_path: Path) 
 
 async def sent(services: SessionServices) -> SendResult:
     """Send a message through session ``ventas``."""
-    return await services.sessions.send(SESSION_NAME, *services.permits.issue())
+    return await services.sessions.send(SESSION_NAME, *services.permits.issue(), new_chat=True)
 
 
 async def test_only_a_ready_session_sends(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ async def test_a_channel_is_asked_for_nothing_that_it_does_not_declare(tmp_path:
         assert doubt.reason_code == "acknowledgement_not_declared"
         permit, outgoing = services.permits.issue()
         file = replace(outgoing, content=Media(tmp_path / "a.png", "image/png", "00"))
-        refused = await services.sessions.send(SESSION_NAME, permit, file)
+        refused = await services.sessions.send(SESSION_NAME, permit, file, new_chat=True)
         assert isinstance(refused, Refused)
         assert refused.reason_code == "content_not_supported"
         assert len(services.puppet.sent) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,10 +34,12 @@ class WatchedDatabase(Database):
     """A database that tells whether it is at work, so that a fake clock waits for it.
 
     While ``refuses`` is set its disk takes nothing: ``refusal`` says how storage puts that.
+    ``before_read`` is awaited with each query, so that something can happen right before it.
     """
 
     pending = 0
     refuses = False
+    before_read: Callable[[object], Awaitable[None]] | None = None
     refusal: StorageError = DiskFault("The disk takes nothing.", "Mend the disk.")
 
     async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
@@ -54,6 +56,8 @@ class WatchedDatabase(Database):
         """Read, counted."""
         self.pending += 1
         try:
+            if self.before_read is not None:
+                await self.before_read(query)
             return await super().read(query)
         finally:
             self.pending -= 1

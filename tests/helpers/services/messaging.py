@@ -1,16 +1,15 @@
-"""Gate, outbox, review and halt over a real database and a fake sending port."""
+"""The daemon's own services over a real database, and a channel that does as a test says."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from daemon.api.permit import PermitSigner, PermitVerifier
 from daemon.api.signals import SendingReopened, SendingRestricted
 from daemon.auth import AuthService
 from daemon.bootstrap import build_services, copy_fields, publish_events
@@ -41,11 +40,9 @@ from storage.suppressions import SuppressionSource
 from storage.tx import Tx
 from tests.helpers import transport
 from tests.helpers.clock import FakeClock
-from tests.helpers.fake_sending_port import FakeSendingPort
 from tests.helpers.puppet_channel import PuppetChannel
 from tests.helpers.services.database import (
     WatchedDatabase,
-    build_session_record,
     insert_prospect,
     load_active_rulesets,
     open_database_as,
@@ -86,12 +83,16 @@ def build_phone(number: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagingServices(Services):
-    """The daemon's services, what they send through, and ``published``: every committed event."""
+    """The daemon's services, what they send through, and ``published``: every committed event.
+
+    ``reactions`` are called with each event as it is committed, before anybody else hears of it.
+    """
 
     clock: FakeClock
     database: WatchedDatabase
-    wire: PuppetChannel | FakeSendingPort
+    wire: PuppetChannel
     published: list[CommittedEvent]
+    reactions: list[Callable[[CommittedEvent], None]]
 
     async def add_session(
         self,
@@ -106,24 +107,6 @@ class MessagingServices(Services):
 
         Without a number, it is one of a channel that links none.
         """
-        if isinstance(self.wire, PuppetChannel):
-            await self._start_session(name, channel, number, linked_days, time_zone)
-            return
-        at = self.clock.now() - timedelta(days=linked_days)
-        record = build_session_record(
-            name, channel=channel, phone=number, at=at, time_zone=time_zone
-        )
-
-        def job(tx: Tx) -> None:
-            sessions.insert_session(tx, record)
-            tx.emit(build_session_changed(record, self.clock.now()))
-
-        await self.database.write(job)
-        await self.clock.settle()
-
-    async def _start_session(
-        self, name: str, channel: str, number: str | None, linked_days: float, time_zone: str
-    ) -> None:
         options = {} if number is None else {"phone": number}
         await self.sessions.create(name, channel, time_zone, options, who="daemon")
         await self.sessions.start(name, "daemon")
@@ -138,37 +121,25 @@ class MessagingServices(Services):
 
     async def bring_line_down(self) -> None:
         """Let every connection break, and none come up again."""
-        if isinstance(self.wire, PuppetChannel):
-            self.wire.drop_lines()
-            await self.clock.settle()
-        self.wire.up = False
+        self.wire.drop_lines()
+        await self.clock.settle()
 
     async def bring_line_up(self) -> None:
         """Let connections come up again, at once."""
         self.wire.up = True
-        if not isinstance(self.wire, PuppetChannel):
-            await self.update_session()
-            return
         for view in self.sessions.views():
             if not view.ready:
                 await self.sessions.restart(view.name, "daemon")
 
     async def restrict_session(self, name: str = "main") -> None:
         """Let the platform close new chats of a session."""
-        if isinstance(self.wire, PuppetChannel):
-            self.wire.lines[name].report(SendingRestricted("restricted", None))
-            await self.clock.settle()
-            return
-        self.wire.new_chats = False
-        await self.update_session(name, sending="reply_only")
+        self.wire.lines[name].report(SendingRestricted("restricted"))
+        await self.clock.settle()
 
     async def reopen_session(self, name: str = "main") -> None:
         """Let the platform open new chats of a session again."""
-        if isinstance(self.wire, PuppetChannel):
-            self.wire.lines[name].report(SendingReopened())
-            return
-        self.wire.new_chats = True
-        await self.update_session(name, sending="all")
+        self.wire.lines[name].report(SendingReopened())
+        await self.clock.settle()
 
     async def update_session(self, name: str = "main", **columns: object) -> None:
         """Change how a session stands, and tell, as sessions do."""
@@ -345,7 +316,7 @@ async def open_messaging_services(
     folder: Path,
     *,
     clock: FakeClock | None = None,
-    wire: PuppetChannel | FakeSendingPort | None = None,
+    wire: PuppetChannel | None = None,
     pacing: PacingSettings = UNLIMITED_PACING,
     sending: SendingSettings | None = None,
     rules: RulesSettings | None = None,
@@ -359,7 +330,7 @@ async def open_messaging_services(
     Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
     """
     clock = clock or FakeClock()
-    wire = wire or (FakeSendingPort if os.environ.get("FAKE") else PuppetChannel)(clock)
+    wire = wire or PuppetChannel(clock)
     settings = Settings(
         daemon=DaemonSettings(state_dir=str(folder), restore_stagger_seconds=0),
         pacing=pacing,
@@ -368,13 +339,15 @@ async def open_messaging_services(
     )
     loaded = Plugins(limit=plugin_limit)
     installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
-    puppets = {"puppets": wire} if isinstance(wire, PuppetChannel) else {}
-    loaded.load(blocked=installed, more=_BUILT_IN | puppets | dict(plugins or {}))
+    loaded.load(blocked=installed, more=_BUILT_IN | {"puppets": wire} | dict(plugins or {}))
     published: list[CommittedEvent] = []
+    reactions: list[Callable[[CommittedEvent], None]] = []
     bus = EventBus()
 
     def publish(events: Sequence[CommittedEvent]) -> None:
         published.extend(events)
+        for event, react in itertools.product(events, tuple(reactions)):
+            react(event)
         publish_events(bus, events)
 
     async with open_database_as(WatchedDatabase, folder, on_events=publish) as database:
@@ -390,28 +363,13 @@ async def open_messaging_services(
             channels=loaded.channels(),
             auth=await AuthService.open(database, clock, settings, environ={}),
         )
-        services = _build_services(foundation, wire, published)
+        built = copy_fields(build_services(foundation))
+        services = MessagingServices(**built, wire=wire, published=published, reactions=reactions)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(services.sessions.close)
             stack.push_async_callback(services.outbox.stop, 0)
             if started:
                 await services.outbox.start()
                 await stack.enter_async_context(services.wakeups.running())
-                if isinstance(wire, PuppetChannel):
-                    await services.sessions.restore()
+                await services.sessions.restore()
             yield services
-
-
-def _build_services(
-    foundation: Foundation,
-    wire: PuppetChannel | FakeSendingPort,
-    published: list[CommittedEvent],
-) -> MessagingServices:
-    """Build the services as the daemon does, but for the wire."""
-    if isinstance(wire, PuppetChannel):
-        built = copy_fields(build_services(foundation))
-        return MessagingServices(**built, wire=wire, published=published)
-    signer = PermitSigner()
-    wire.verifier = PermitVerifier(signer.public_key)
-    built = copy_fields(build_services(foundation, signer=signer, wire=wire))
-    return MessagingServices(**built, wire=wire, published=published)
