@@ -12,6 +12,9 @@ PRODUCT: Final = ("daemon", "rules", "statemachines", "storage")
 NOT_FOR_PEOPLE: Final = {
     "daemon/worker_protocol.py": "the log of the parent process",
     "daemon/logs/processors.py": "the log",
+    "daemon/conformance/closing.py": "who writes a channel: the error that it raised",
+    "daemon/conformance/reporting.py": "who writes a channel: the signals that it reported",
+    "daemon/conformance/suite.py": "who writes a channel: the error that it raised",
     "daemon/sessions/signal_check.py": "who writes a channel: the port's own signal and field",
     "daemon/http/bodies.py": "a repr",
     "daemon/http/openapi/document.py": "a pattern for names of components",

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 from bench.fanout.server_protocol import serve_orders
-from daemon.auth import ALL_SCOPES, Identity, Role, SignInMethod
+from daemon.auth import ALL_SCOPES, Principal, Role, SignInMethod
 from daemon.bootstrap import open_services
 from daemon.events import MessageChanged
 from daemon.http.health import DaemonHealth
@@ -16,7 +16,7 @@ from daemon.http.server import serve_public
 from daemon.services import Services
 from daemon.settings import DaemonSettings, Settings
 
-OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+OWNER = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
 def build_event(house: Services, number: int, last: int, size: int) -> MessageChanged:

@@ -21,6 +21,8 @@ from daemon.events import (
     SessionChanged,
     SessionDeleted,
     SessionQrShown,
+    SignalQuarantined,
+    SignalSettled,
 )
 
 __all__ = [
@@ -42,4 +44,6 @@ __all__ = [
     "SessionChanged",
     "SessionDeleted",
     "SessionQrShown",
+    "SignalQuarantined",
+    "SignalSettled",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.auth.identity import ALL_SCOPES, ROLE_SCOPES, Identity, Role, Scope, SignInMethod
+from daemon.auth.identity import ALL_SCOPES, ROLE_SCOPES, Principal, Role, Scope, SignInMethod
 from daemon.auth.service import AuthService
 
-__all__ = ["ALL_SCOPES", "ROLE_SCOPES", "AuthService", "Identity", "Role", "Scope", "SignInMethod"]
+__all__ = ["ALL_SCOPES", "ROLE_SCOPES", "AuthService", "Principal", "Role", "Scope", "SignInMethod"]

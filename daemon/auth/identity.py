@@ -78,7 +78,7 @@ class SignInMethod(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Principal:
     """Somebody who was let in. `who` is what the audit will say; `key` names the way's own row."""
 
     who: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from daemon.api.clock import Clock
-from daemon.auth.identity import Identity, SignInMethod
+from daemon.auth.identity import Principal, SignInMethod
 from daemon.auth.password_check import PasswordCheck, Passwords
 from daemon.auth.sign_ins import SignIns
 from daemon.auth.signing_keys import SigningKeys, choose_key_source
@@ -58,7 +58,7 @@ class AuthService:
             public_url=settings.auth.public_url.rstrip("/"),
         )
 
-    async def refresh_identity(self, identity: Identity) -> Identity:
+    async def refresh_identity(self, identity: Principal) -> Principal:
         """Return an identity as it is now: for connections that outlive one request.
 
         Raises what a new request would be refused with.

@@ -12,7 +12,7 @@ from typing import Final
 
 from daemon.api.clock import Clock
 from daemon.auth.errors import SignInEnded, SignInLinkSpent
-from daemon.auth.identity import ROLE_SCOPES, Identity, Role, SignInMethod
+from daemon.auth.identity import ROLE_SCOPES, Principal, Role, SignInMethod
 from daemon.auth.password_check import PasswordCheck
 from daemon.errors import NotFound
 from daemon.settings import AuthSettings
@@ -129,11 +129,11 @@ class SignIns:
         await self._database.write(job)
         return link
 
-    async def identify(self, secret: str) -> Identity:
+    async def identify(self, secret: str) -> Principal:
         """Return whose browser has this cookie; raise :class:`SignInEnded`."""
         return await self.get_identity(hash_secret(secret))
 
-    async def get_identity(self, id_hash: str) -> Identity:
+    async def get_identity(self, id_hash: str) -> Principal:
         """Return the identity of a sign-in by its stored hash; raise :class:`SignInEnded`."""
         now = self._clock.now()
         found = await self._database.read(
@@ -143,7 +143,7 @@ class SignIns:
             raise SignInEnded("The sign-in has ended.")
         await self._record_use(found, now)
         scopes = ROLE_SCOPES[Role(found.role)]
-        return Identity(found.user, found.user, scopes, SignInMethod.BROWSER, id_hash)
+        return Principal(found.user, found.user, scopes, SignInMethod.BROWSER, id_hash)
 
     async def sign_out(self, secret: str) -> None:
         """Sign a browser out; idempotent."""

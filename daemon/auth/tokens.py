@@ -22,7 +22,7 @@ from daemon.auth.errors import (
     TokenRevoked,
     TokenUnreadable,
 )
-from daemon.auth.identity import ROLE_SCOPES, Identity, Role, Scope, SignInMethod
+from daemon.auth.identity import ROLE_SCOPES, Principal, Role, Scope, SignInMethod
 from daemon.auth.signing_keys import SigningKeys
 from daemon.errors import BadRequest, NotFound
 from storage import audit, tokens, users
@@ -137,7 +137,7 @@ class Tokens:
         self._audience = f"leadmaster:{database.instance_id}"
 
     async def issue_token(
-        self, maker: Identity, user: str, name: str, scopes: Collection[Scope], life: timedelta
+        self, maker: Principal, user: str, name: str, scopes: Collection[Scope], life: timedelta
     ) -> IssuedToken:
         """Make a token that acts for `user`, which nobody will see again.
 
@@ -161,7 +161,7 @@ class Tokens:
             record,
         )
 
-    async def verify_token(self, token: str) -> Identity:
+    async def verify_token(self, token: str) -> Principal:
         """Return who a token acts for; raise one of the errors of a token.
 
         Its scopes are those it was made with, as far as its user's role has them today.
@@ -169,7 +169,7 @@ class Tokens:
         said = decode_token(token, self._audience, self._clock.now(), self._keys.get_verifying_key)
         return await self.get_identity(said.jti, said.sub)
 
-    async def get_identity(self, token: str, user: str) -> Identity:
+    async def get_identity(self, token: str, user: str) -> Principal:
         """Return the identity of a token by its id.
 
         Raises :class:`TokenRevoked` or :class:`TokenExpired`.
@@ -184,7 +184,7 @@ class Tokens:
         await self._record_use(found.token)
         mine = ROLE_SCOPES[Role(found.role)]
         scopes = mine.intersection(map(Scope, found.token.scopes))
-        return Identity(f"{user}/{found.token.name}", user, scopes, SignInMethod.TOKEN, token)
+        return Principal(f"{user}/{found.token.name}", user, scopes, SignInMethod.TOKEN, token)
 
     async def list_tokens(self, *, after: str, limit: int) -> list[TokenRecord]:
         """Return at most `limit` tokens past the one named, oldest first."""

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.auth import ALL_SCOPES, AuthService, Identity, Scope, SignInMethod
+from daemon.auth import ALL_SCOPES, AuthService, Principal, Scope, SignInMethod
 from daemon.auth.access import get_required_scope
 from daemon.auth.errors import SignInThrottled, Unauthorized
 from daemon.http.browser_session import (
@@ -23,7 +23,7 @@ AUTH: Final[web.AppKey[Callable[[], AuthService]]] = web.AppKey("auth")
 """Returns the auth service, or raises :class:`Unavailable` while there is none."""
 ACTOR: Final = web.RequestKey("who", str)
 """The key under which a request carries the name of its user."""
-IDENTITY: Final = web.RequestKey("identity", Identity)
+IDENTITY: Final = web.RequestKey("identity", Principal)
 TOKEN_SUBPROTOCOL_PREFIX: Final = "leadmaster.token."  # noqa: S105 - what stands before one
 """A WebSocket client may send its token as a subprotocol that begins so: browsers allow no header.
 
@@ -37,27 +37,27 @@ def get_auth(request: web.Request) -> AuthService:
     return request.app[AUTH]()
 
 
-def get_identity(request: web.Request) -> Identity:
+def get_identity(request: web.Request) -> Principal:
     """Return who makes a request, as the server found out; raise :class:`Unauthorized`."""
-    found: Identity | None = request.get(IDENTITY)
+    found: Principal | None = request.get(IDENTITY)
     if found is None:
         raise Unauthorized("Nobody has signed in on this connection.")
     return found
 
 
-def set_identity(request: web.Request, identity: Identity) -> None:
+def set_identity(request: web.Request, identity: Principal) -> None:
     """Let the handlers of a request see who makes it."""
     request[IDENTITY] = identity
     request[ACTOR] = identity.who
 
 
-async def identify_request(request: web.Request) -> Identity:
+async def identify_request(request: web.Request) -> Principal:
     """Return who makes a request, unless the server knows already.
 
     Raises :class:`Unauthorized` where it does not say, or why what it says is not believed. A
     token goes before a cookie: no page of another site can make a browser send one.
     """
-    known: Identity | None = request.get(IDENTITY)
+    known: Principal | None = request.get(IDENTITY)
     if known is not None:
         return known
     if (token := get_token(request)) is not None:
@@ -130,7 +130,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
         raise
 
 
-async def authenticate_first_message(request: web.Request, token: str) -> Identity:
+async def authenticate_first_message(request: web.Request, token: str) -> Principal:
     """Return whose token came in a WebSocket's first message; raise as for any request."""
     identity = await get_auth(request).tokens.verify_token(token)
     access = get_required_scope(request.method, _get_route_template(request))
@@ -143,7 +143,7 @@ async def authenticate_first_message(request: web.Request, token: str) -> Identi
 @web.middleware
 async def grant_all_scopes(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let whoever the control socket obeys do everything. Stands inside its check of the peer."""
-    set_identity(request, Identity(request[ACTOR], "", ALL_SCOPES, SignInMethod.CONTROL))
+    set_identity(request, Principal(request[ACTOR], "", ALL_SCOPES, SignInMethod.CONTROL))
     return await handler(request)
 
 

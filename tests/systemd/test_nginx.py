@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from daemon.auth import ALL_SCOPES, Identity, Role, SignInMethod
+from daemon.auth import ALL_SCOPES, Principal, Role, SignInMethod
 from daemon.errors import BodyTooLarge
 from daemon.http.middleware import BODY_LIMIT
 from daemon.http.problems import ProblemDetails
@@ -31,7 +31,7 @@ from tests.helpers.client.http import (
 )
 from tests.helpers.nginx import TRUSTED_PROXY, NginxProxy, run_nginx
 
-OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+OWNER = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 TRUSTING = ssl.create_default_context()
 TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
 

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from daemon import severity
 from daemon.api import numbers
-from daemon.auth.identity import Identity, Scope
+from daemon.auth.identity import Principal, Scope
 from daemon.auth.sign_ins import derive_csrf_token
 from daemon.http.authentication import get_identity
 from daemon.http.browser_session import get_session_secret
@@ -68,7 +68,7 @@ NAVIGATION: Final = (
 class PageContext:
     """What every template knows of its reader: identity, language, zone and rights."""
 
-    identity: Identity
+    identity: Principal
     words: Language
     now: datetime
     zone: ZoneInfo

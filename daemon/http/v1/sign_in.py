@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from daemon.auth import ROLE_SCOPES, Identity, Role, SignInMethod
+from daemon.auth import ROLE_SCOPES, Principal, Role, SignInMethod
 from daemon.auth.errors import (
     CsrfRefused,
     OriginRefused,
@@ -182,7 +182,7 @@ async def create_sign_in_token(request: web.Request) -> web.Response:
     user = await auth.password_check.check(given.user, given.password, get_client_address(request))
     mine = ROLE_SCOPES[Role(user.role)]
     made = await auth.tokens.issue_token(
-        Identity(user.name, user.name, mine, SignInMethod.BROWSER),
+        Principal(user.name, user.name, mine, SignInMethod.BROWSER),
         user.name,
         _TOKEN_NAME,
         parse_scopes(given.scopes) or mine,

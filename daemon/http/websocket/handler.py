@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from aiohttp import WSMsgType, web
 
-from daemon.auth import Identity
+from daemon.auth import Principal
 from daemon.auth.errors import Unauthorized
 from daemon.errors import BadRequest, LeadMasterError
 from daemon.http.authentication import IDENTITY, authenticate_first_message, get_auth
@@ -55,7 +55,7 @@ class WebSocketConnection:
         listener: ClientQueue,
         registry: ClientRegistry,
         services: Services,
-        identity: Identity | None,
+        identity: Principal | None,
     ) -> None:
         self._request = request
         self._socket = socket
@@ -107,7 +107,7 @@ class WebSocketConnection:
 
     async def _sign_in(
         self, subscription: SubscriptionRequest
-    ) -> tuple[SubscriptionRequest, Identity]:
+    ) -> tuple[SubscriptionRequest, Principal]:
         """Take the first message; what it says goes before what the address said."""
         seconds = self._registry.limits.sign_in
         try:
@@ -123,7 +123,7 @@ class WebSocketConnection:
         given = {name: value for name, value in named.items() if value is not None}
         return msgspec.structs.replace(subscription, **given), identity
 
-    async def _run_stream(self, identity: Identity, subscription: SubscriptionRequest) -> None:
+    async def _run_stream(self, identity: Principal, subscription: SubscriptionRequest) -> None:
         """Begin the stream, and change it as the client asks; answer what can't be understood."""
         hub = await self._registry.open_hub(self._services)
         stream = ClientStream(self._services, hub, self._listener, identity.scopes)

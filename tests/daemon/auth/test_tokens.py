@@ -8,7 +8,7 @@ import aiohttp
 import jwt
 import pytest
 
-from daemon.auth import ROLE_SCOPES, Identity, Role, Scope, SignInMethod
+from daemon.auth import ROLE_SCOPES, Principal, Role, Scope, SignInMethod
 from daemon.auth.errors import ScopeMissing, TokenExpired, TokenRevoked
 from daemon.errors import BadRequest, NotFound
 from tests.helpers.client.auth import CONTROL_IDENTITY, PASSWORD, AuthServices
@@ -43,7 +43,7 @@ async def test_nobody_gives_more_than_they_have(services: AuthServices) -> None:
     """Neither the maker's scopes nor the user's role can be exceeded."""
     await services.create_user("ana")
     await services.create_user("eva", Role.VIEWER)
-    narrow = Identity("ana/ci", "ana", frozenset({Scope.ADMIN}), SignInMethod.TOKEN)
+    narrow = Principal("ana/ci", "ana", frozenset({Scope.ADMIN}), SignInMethod.TOKEN)
     make = services.auth.tokens.issue_token
     with pytest.raises(ScopeMissing, match="rules:write"):
         await make(narrow, "ana", "x", {Scope.RULES_WRITE}, HOUR)

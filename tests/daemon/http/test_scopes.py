@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from daemon.auth import ALL_SCOPES, Identity, Role, Scope, SignInMethod
+from daemon.auth import ALL_SCOPES, Principal, Role, Scope, SignInMethod
 from daemon.auth.access import ROUTE_SCOPES, AccessLevel, get_required_scope
 from daemon.http import console, health, v1
 from daemon.http.openapi import docs_page, get_operation
@@ -32,7 +32,7 @@ ROUTES = [
     if isinstance(route, web.RouteDef)
 ]
 GUARDED = [route for route in ROUTES if get_required_scope(*route) is not None]
-OWNER = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+OWNER = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 PARTS = re.compile(r"\{(\w+)(?::(\w+)[^{}]*)?\}")
 
 

@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 from argon2 import PasswordHasher
 
-from daemon.auth import ALL_SCOPES, AuthService, Identity, Role, Scope, SignInMethod
+from daemon.auth import ALL_SCOPES, AuthService, Principal, Role, Scope, SignInMethod
 from daemon.auth.password_check import Passwords
 from daemon.http import authentication, control_socket, v1
 from daemon.http import authentication as door_auth
@@ -29,7 +29,7 @@ from tests.helpers.services.database import open_database
 PASSWORD = "correct horse battery"
 FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """As argon2id as the real one, and a thousand times cheaper."""
-CONTROL_IDENTITY = Identity("root", "", ALL_SCOPES, SignInMethod.CONTROL)
+CONTROL_IDENTITY = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class AuthServices:
         return name
 
     async def create_token(
-        self, user: str, *scopes: Scope, hours: float = 1.0, maker: Identity = CONTROL_IDENTITY
+        self, user: str, *scopes: Scope, hours: float = 1.0, maker: Principal = CONTROL_IDENTITY
     ) -> str:
         """Make a token for a user, with one harmless scope where none is named."""
         wanted = scopes or (Scope.SESSIONS_READ,)

@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
-from daemon.auth import ALL_SCOPES, Identity, SignInMethod
+from daemon.auth import ALL_SCOPES, Principal, SignInMethod
 from daemon.auth.identity import Scope
 from daemon.bootstrap import open_services
 from daemon.http import console, health, v1, websocket
@@ -93,7 +93,7 @@ def build_console_application(
 
     @web.middleware
     async def as_ana(request: web.Request, handler: Handler) -> web.StreamResponse:
-        set_identity(request, Identity("ana", "ana", scopes, SignInMethod.BROWSER))
+        set_identity(request, Principal("ana", "ana", scopes, SignInMethod.BROWSER))
         return await handler(request)
 
     made = web.Application(middlewares=[answer_errors_with_problems, as_ana])
