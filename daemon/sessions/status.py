@@ -178,8 +178,8 @@ BLOCK_SENTENCES: Mapping[BlockedBy, str] = MappingProxyType(
             "leadmaster sessions restart {session}."
         ),
         BlockedBy.SESSION_DELETED: (
-            "The session {session} was deleted. Give the message to another session of the same "
-            "number, or cancel it: leadmaster queue move, leadmaster queue cancel."
+            "The session {session} was deleted. Cancel the message with leadmaster queue cancel, "
+            "and write it again from another session."
         ),
         BlockedBy.SESSION_REPLY_ONLY: (
             "New chats of the session {session} are closed; replies still go. "
