@@ -237,12 +237,12 @@ async def test_a_daemon_that_was_stopped_in_between_puts_it_right(
 async def test_a_session_that_is_gone_leaves_no_message_hanging(
     services: MessagingServices, cleared: str
 ) -> None:
-    """The sentence says to give it to another session or to cancel it."""
+    """The sentence says to cancel it and to write it again."""
     at = services.clock.now()
     await services.database.write(lambda tx: sessions.mark_session_deleted(tx, "main", at))
     await services.clock.advance(6)
     found = await check_deferred(services, cleared, BlockedBy.SESSION_DELETED)
-    assert "another session of the same number, or cancel it" in found.sentence
+    assert "leadmaster queue cancel" in found.sentence
 
 
 async def test_an_evaluation_of_a_session_that_changed_meanwhile_is_not_stored(
