@@ -94,16 +94,14 @@ async def test_a_line_that_breaks_before_the_wire_costs_no_attempt(
 async def test_a_session_that_is_deleted_before_the_wire_leaves_no_doubt(
     services: MessagingServices,
 ) -> None:
-    """It certainly did not leave; a person gives it to another session, or cancels it."""
-    deleting: list[asyncio.Task[None]] = []
+    """It certainly did not leave: a person cancels it and writes it from another session."""
 
-    def delete_session(event: CommittedEvent) -> None:
-        if is_on_its_way(event):
-            services.reactions.clear()
-            deleting.append(asyncio.create_task(services.sessions.delete("main", "eva")))
+    async def delete_session(query: object) -> None:
+        if query is halts.get_current_halt:
+            services.database.before_read = None
+            await services.sessions.delete("main", "eva")
 
-    services.reactions.append(delete_session)
+    services.database.before_read = delete_session
     message = await services.enqueue_and_settle()
     await services.clock.advance(6)
-    await asyncio.gather(*deleting)
     await check_deferred(services, message, BlockedBy.SESSION_DELETED)
