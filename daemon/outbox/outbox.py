@@ -54,10 +54,12 @@ class Outbox:
         self._senders: dict[str, SessionSender] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sessions_changed = False
+        self._running = False
         self._last_active = time.monotonic()
 
     async def start(self) -> None:
         """Recover from a crash first: whatever was on its way is in doubt. Then begin."""
+        self._running = True
         at = self._clock.now()
         doubtful = await self._database.write(lambda tx: queue.mark_sending_in_doubt(tx, at))
         if doubtful:
@@ -69,8 +71,9 @@ class Outbox:
         self._evaluation_wakeup.trigger()
 
     def serve_session(self, session: str) -> None:
-        """Send through this session from now on. Idempotent."""
-        if session not in self._senders:
+        """Send through this session from now on, unless the outbox is stopped. Idempotent."""
+        # A session may become ready while the daemon ends: nothing new begins then.
+        if self._running and session not in self._senders:
             sender = self._senders[session] = self._make_sender(session)
             self._tasks[f"session {session}"] = asyncio.create_task(
                 sender.run(), name=f"outbox-{session}"
@@ -83,6 +86,7 @@ class Outbox:
 
     async def stop(self, seconds: float) -> None:
         """Begin nothing new, await what is on the wire for ``seconds``, then cut."""
+        self._running = False
         for sender in self._senders.values():
             sender.stop()
         for name in ("evaluation", "timer"):

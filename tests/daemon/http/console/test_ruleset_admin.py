@@ -84,7 +84,7 @@ async def test_a_question_about_what_is_not_there_is_answered(rule_editor: Conso
     """A rule that nobody wrote, rules that do not wait, and a hash that never was."""
     for path, status in (
         ("change/gate.scores.nothing", 404),
-        ("change/nothing", 400),
+        ("change/nothing", 404),
         ("accept", 404),
         ("rollback/0000", 404),
     ):
