@@ -10,8 +10,9 @@ STAMP  := $(VENV)/.lock-$(shell cat $(LOCKS) pyproject.toml | cksum | cut -d ' '
 NODE   := build/typescript/.lock-$(shell cksum < tests/clients/typescript/package-lock.json | cut -d ' ' -f 1)
 # COVER=1 measures, and fails under the share set in pyproject.toml.
 PYTEST := $(if $(COVER),coverage run,python) -m pytest
-# The suite waits more than it works: two processes share it. N=0 runs it in one, as a debugger wants.
-N      := 2
+# The suite waits more than it works: three processes share it, also on two cores. N=0 runs it in one, as a
+# debugger wants.
+N      := 3
 # No test is about a disk: what they write lies in memory, where there is enough of it.
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
 # Bytecode is kept, also where the environment says that none is written (as images of Python do): the
