@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Final
 import structlog
 
 from daemon.api.clock import Clock
+from daemon.background import run_in_background
 from daemon.events import ClockStepped
 from daemon.sessions import Sessions
 from storage import deadlines
@@ -62,12 +62,8 @@ class ClockStepWatcher:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Watch the clock beside the block."""
-        task = asyncio.create_task(self._run(), name="clock-steps")
-        try:
+        async with run_in_background(self._run(), "clock-steps"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

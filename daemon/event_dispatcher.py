@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from daemon.api.clock import Clock
+from daemon.background import run_in_background
 from daemon.bus import EventBus, SubscriberLagged
 from daemon.events import PluginFailed
 from daemon.plugin_manager import Plugins
@@ -35,16 +36,11 @@ class EventDispatcher:
     async def running(self) -> AsyncIterator[None]:
         """Observe for as long as the block lasts."""
         self._plugins.on_failure = self._queue_failure
-        tasks = [
-            asyncio.create_task(self._dispatch_events(), name="observers"),
-            asyncio.create_task(self._store_failures(), name="plugin-failures"),
-        ]
-        try:
+        async with (
+            run_in_background(self._dispatch_events(), "observers"),
+            run_in_background(self._store_failures(), "plugin-failures"),
+        ):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _dispatch_events(self) -> None:
         """Tell each stored event in order; whoever is too slow for the stream loses a part."""

@@ -12,13 +12,14 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
 
+from daemon.background import run_in_background
 from daemon.settings import Settings
 
 FIRST_PASSED_FD = 3
@@ -208,14 +209,17 @@ class Runtime:
     async def _serve(self) -> None:
         lag = EventLoopLag()
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(_background_task(lag.watch()))
+            await stack.enter_async_context(run_in_background(lag.watch(), "event-loop-lag"))
             service = await stack.enter_async_context(self._open(self._settings, self._passed, lag))
             self._ready = True
             self._reload = service.reload
             self._notifier.ready(await service.status())
             log.info("ready")
-            stack.enter_context(_background_task(self._report_status(service)))
-            stack.enter_context(_background_task(self._feed_watchdog(service)))
+            for task, name in (
+                (self._report_status(service), "status-report"),
+                (self._feed_watchdog(service), "watchdog"),
+            ):
+                await stack.enter_async_context(run_in_background(task, name))
             await self._stopping.wait()
             self._notifier.stopping()
             log.info("stopping")
@@ -273,13 +277,3 @@ class Runtime:
 
 def _ignore_reload() -> None:
     """Hear a hang-up before anything is open: what is opened next is read anew anyway."""
-
-
-@contextlib.contextmanager
-def _background_task(coroutine: Coroutine[Any, Any, None]) -> Iterator[None]:
-    """Run a coroutine beside the block and end it with the block."""
-    task = asyncio.create_task(coroutine)
-    try:
-        yield
-    finally:
-        task.cancel()

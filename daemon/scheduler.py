@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from daemon.api.clock import Clock, SystemClock
+from daemon.background import run_in_background
 from daemon.services import Services
 
 log = structlog.get_logger("scheduler")
@@ -64,12 +64,12 @@ async def run_scheduler(
             partial(_run_job, job), _build_trigger(job.seconds), id=job.name, name=job.name
         )
     scheduler.start()
-    watch = asyncio.create_task(watch_wall_clock(scheduler, clock or SystemClock()))
     try:
-        yield
+        async with run_in_background(
+            watch_wall_clock(scheduler, clock or SystemClock()), "wall-clock"
+        ):
+            yield
     finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
         scheduler.shutdown(wait=False)
 
 

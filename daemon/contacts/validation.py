@@ -13,6 +13,7 @@ import structlog
 
 from daemon.api.clock import Clock
 from daemon.api.transport import NumberAnswer, OnWhatsApp
+from daemon.background import run_in_background
 from daemon.clock_event import ClockEvent
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.validation_transitions import ValidationTransitions
@@ -80,12 +81,8 @@ class ValidationService:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Check what is waited for, beside the block."""
-        task = asyncio.create_task(self._run(), name="validation")
-        try:
+        async with run_in_background(self._run(), "validation"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def wake(self) -> None:
         """Look again at who waits for a check."""

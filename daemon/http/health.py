@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from aiohttp import web
 
+from daemon.background import run_in_background
 from daemon.bus import EventBus, SubscriberLagged
 from daemon.errors import Unavailable
 from daemon.events import DomainEvent, GateFaulted, PluginFailed
@@ -47,11 +48,8 @@ class EventCounts:
     @contextlib.asynccontextmanager
     async def counting(self, bus: EventBus) -> AsyncIterator[None]:
         """Count beside the block."""
-        task = asyncio.create_task(self._listen(bus), name="event_counts")
-        try:
+        async with run_in_background(self._listen(bus), "event-counts"):
             yield
-        finally:
-            task.cancel()
 
     async def _listen(self, bus: EventBus) -> None:
         while True:  # after a flood some counts are missing, but counting goes on

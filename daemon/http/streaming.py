@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from daemon.background import run_in_background
 from daemon.bus import EventBus, EventSubscription, PublishedEvent, SubscriberLagged
 from daemon.errors import Unavailable
 from daemon.http.openapi.operation import NDJSON
@@ -85,15 +86,12 @@ async def send_ndjson(
     """Write each item as a line; an empty one now and then shows that both ends live."""
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    beating = asyncio.create_task(_send_heartbeats(response, subscription))
-    try:
-        async for line in lines:
-            await response.write(msgspec.json.encode(line) + b"\n")
-        await response.write_eof()
-    except ConnectionError:
-        return response  # the listener has gone: nothing is left to say
-    finally:
-        beating.cancel()
+    async with run_in_background(_send_heartbeats(response, subscription), "heartbeats"):
+        # Where the listener has gone nothing is left to say.
+        with contextlib.suppress(ConnectionError):
+            async for line in lines:
+                await response.write(msgspec.json.encode(line) + b"\n")
+            await response.write_eof()
     return response
 
 

@@ -6,7 +6,6 @@ a start, a loss of events and every minute are answered by a look at everything.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import structlog
 
 from daemon.api.clock import Clock
+from daemon.background import run_in_background
 from daemon.bus import EventBus, EventSubscription, SubscriberLagged
 from daemon.contacts.validation import ValidationService
 from daemon.events import (
@@ -49,12 +49,8 @@ class Wakeups:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the bus beside the block; whatever was committed before is looked at first."""
-        task = asyncio.create_task(self._run(self._subscribe()), name="wakeups")
-        try:
+        async with run_in_background(self._run(self._subscribe()), "wakeups"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _wake_all(self) -> None:
         """Let everybody look at everything."""

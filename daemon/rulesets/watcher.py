@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from watchfiles import awatch
 
+from daemon.background import run_in_background
 from daemon.rulesets.service import RulesetService
 from daemon.settings import RulesSettings
 
@@ -39,12 +40,8 @@ class RulesetWatcher:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Watch beside the block."""
-        task = asyncio.create_task(self._run(), name="rule-watch")
-        try:
+        async with run_in_background(self._run(), "rule-watch"):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

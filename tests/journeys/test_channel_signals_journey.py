@@ -8,22 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
+from tests.helpers.client.process import (
+    SCRIPTED_SETTINGS,
+    DaemonProcess,
+    poll_until,
+    run_daemon,
+)
 
-SETTINGS = """
-[daemon]
-state_dir = "{folder}/state"
-port = 0
-[clock]
-start = 2026-03-03T14:00:00Z
-rate = 20.0
-[pacing]
-new_chats_first_week = 500
-new_chat_gap_minutes = 0
-messages_per_minute = 600
-[simulated]
-script = "{folder}/script.json"
-"""
 POISON, LIMITED = "+5491151000001", "+5491151000020"
 BAJAS = {
     "5491151000007@s.whatsapp.net": "+5491151000007",
@@ -56,7 +47,7 @@ SCRIPT = {
 def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
     """A daemon whose session is ready, and somebody who agreed to be written to."""
     (tmp_path / "script.json").write_text(json.dumps(SCRIPT), encoding="utf-8")
-    with run_daemon(tmp_path, SETTINGS.format(folder=tmp_path)) as started:
+    with run_daemon(tmp_path, SCRIPTED_SETTINGS.format(folder=tmp_path)) as started:
         started.client.post("sessions", name="ventas", channel="simulated")
         started.client.post("sessions", "ventas", "start")
         made = started.client.post(

@@ -10,22 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.client.process import DaemonProcess, poll_until, run_daemon
+from tests.helpers.client.process import (
+    SCRIPTED_SETTINGS,
+    DaemonProcess,
+    poll_until,
+    run_daemon,
+)
 
-SETTINGS = """
-[daemon]
-state_dir = "{folder}/state"
-port = 0
-[clock]
-start = 2026-03-03T14:00:00Z
-rate = 20.0
-[pacing]
-new_chats_first_week = 500
-new_chat_gap_minutes = 0
-messages_per_minute = 600
-[simulated]
-script = "{folder}/script.json"
-"""
 SOON = timedelta(minutes=6)
 """Eighteen seconds of this test, whose clock goes twenty times as fast as ours."""
 PEOPLE = ("+5491141234567", "+5491141234568", "+5491141234569")
@@ -36,7 +27,7 @@ STOPPED = "The session ventas is stopped. Start it: leadmaster sessions start ve
 def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
     """A daemon with a ready session and three people who agreed to be written to."""
     (tmp_path / "script.json").write_text(json.dumps({"scan_after": 1}), encoding="utf-8")
-    with run_daemon(tmp_path, SETTINGS.format(folder=tmp_path)) as started:
+    with run_daemon(tmp_path, SCRIPTED_SETTINGS.format(folder=tmp_path)) as started:
         started.client.post("sessions", name="ventas", channel="simulated")
         started.client.post("sessions", "ventas", "start")
         poll_until(

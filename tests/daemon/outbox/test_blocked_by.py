@@ -49,7 +49,7 @@ async def change_session(
     await SessionRepository(before, services.database).save(after, services.clock.now())
 
 
-async def check_deferred(
+async def assert_waits_for_session(
     services: MessagingServices, message: str, block: BlockedBy
 ) -> MessageRecord:
     """Check that a message waits for its session, and says why and what to do."""
@@ -74,7 +74,7 @@ async def test_what_was_allowed_is_deferred_with_its_session(
 ) -> None:
     """In the session's own transaction: nothing is ever allowed that nobody can send."""
     await change_session(services, connection=state)
-    await check_deferred(services, cleared, block)
+    await assert_waits_for_session(services, cleared, block)
 
 
 @pytest.mark.parametrize("state", TRANSIENT)
@@ -94,7 +94,7 @@ async def test_what_is_asked_of_such_a_session_is_deferred_by_the_gate(
     """The decision says so too: no verdict is `allow` where nobody can send."""
     await change_session(services, connection=state)
     message = await services.enqueue_and_settle()
-    await check_deferred(services, message, block)
+    await assert_waits_for_session(services, message, block)
     [decision] = await services.list_decisions(message)
     assert (decision.verdict, decision.document["reason_code"]) == ("defer", block)
     assert decision.facts["session.blocked_by"] == block
@@ -119,10 +119,10 @@ async def test_another_reason_is_told_as_soon_as_it_is_one(
     await change_session(services, connection=ConnectionState.STOPPED)
     await change_session(services, connection=ConnectionState.AWAITING_SCAN)
     await services.clock.settle()
-    await check_deferred(services, cleared, BlockedBy.SESSION_UNLINKED)
+    await assert_waits_for_session(services, cleared, BlockedBy.SESSION_UNLINKED)
     await change_session(services, connection=ConnectionState.QR_EXPIRED)
     await services.clock.settle()
-    await check_deferred(services, cleared, BlockedBy.SESSION_QR_EXPIRED)
+    await assert_waits_for_session(services, cleared, BlockedBy.SESSION_QR_EXPIRED)
 
 
 async def test_a_phone_that_a_person_unlinked_is_not_merely_stopped(
@@ -131,7 +131,7 @@ async def test_a_phone_that_a_person_unlinked_is_not_merely_stopped(
     """Starting it would not be enough; it had a number, and needs a new code."""
     unlinked = {"connection": ConnectionState.STOPPED, "phone_state": PhoneState.UNLINKED}
     await change_session(services, **unlinked)
-    await check_deferred(services, cleared, BlockedBy.SESSION_UNLINKED)
+    await assert_waits_for_session(services, cleared, BlockedBy.SESSION_UNLINKED)
 
 
 async def test_what_waits_for_the_morning_says_that_its_session_is_stopped(
@@ -144,7 +144,7 @@ async def test_what_waits_for_the_morning_says_that_its_session_is_stopped(
     assert due is not None
     await change_session(services, connection=ConnectionState.LOGGED_OUT)
     await services.clock.settle()
-    await check_deferred(services, message, BlockedBy.SESSION_LOGGED_OUT)
+    await assert_waits_for_session(services, message, BlockedBy.SESSION_LOGGED_OUT)
     await change_session(services, connection=ConnectionState.READY)
     await services.clock.settle()
     found = await services.get_message(message)
@@ -173,7 +173,7 @@ async def test_by_hand_a_stopped_session_stops_nobody_but_a_ban_does(
         await change_session(services, connection=state)
         await services.clock.settle()
         if block in MANUAL_BLOCKS:
-            await check_deferred(services, message, block)
+            await assert_waits_for_session(services, message, block)
         else:
             assert await services.get_state(message) is S.CLEARED, state
 
@@ -186,7 +186,7 @@ async def test_a_number_that_was_banned_is_not_written_from_by_hand(
     message = await services.enqueue_and_settle(BETO)
     await services.execute_sql("UPDATE numbers SET banned_at = '2026-01-01T00:00:00.000Z'")
     await services.clock.advance(6)
-    await check_deferred(services, message, BlockedBy.NUMBER_BANNED)
+    await assert_waits_for_session(services, message, BlockedBy.NUMBER_BANNED)
 
 
 async def test_where_replies_go_first_contacts_wait_and_are_judged_once_new_chats_open(
@@ -194,11 +194,11 @@ async def test_where_replies_go_first_contacts_wait_and_are_judged_once_new_chat
 ) -> None:
     """The connection never changed, so no readiness is waited for."""
     await change_session(services, sending=SendingState.REPLY_ONLY)
-    await check_deferred(services, cleared, BlockedBy.SESSION_REPLY_ONLY)
+    await assert_waits_for_session(services, cleared, BlockedBy.SESSION_REPLY_ONLY)
     late = await services.enqueue_and_settle(
         text="Hola otra vez, Ana", not_before=services.clock.now() + 2 * MINUTE
     )
-    await check_deferred(services, late, BlockedBy.SESSION_REPLY_ONLY)
+    await assert_waits_for_session(services, late, BlockedBy.SESSION_REPLY_ONLY)
     await change_session(services, sending=SendingState.ALL)
     await services.clock.advance(60)
     assert await services.get_state(cleared) is S.SENT
@@ -231,7 +231,7 @@ async def test_a_daemon_that_was_stopped_in_between_puts_it_right(
     """Rows that were changed behind its back: the timer looks at every session."""
     await services.execute_sql("UPDATE sessions SET connection = 'failed'")
     await services.clock.advance(6)
-    await check_deferred(services, cleared, BlockedBy.SESSION_FAILED)
+    await assert_waits_for_session(services, cleared, BlockedBy.SESSION_FAILED)
 
 
 async def test_a_session_that_is_gone_leaves_no_message_hanging(
@@ -241,7 +241,7 @@ async def test_a_session_that_is_gone_leaves_no_message_hanging(
     at = services.clock.now()
     await services.database.write(lambda tx: sessions.mark_session_deleted(tx, "main", at))
     await services.clock.advance(6)
-    found = await check_deferred(services, cleared, BlockedBy.SESSION_DELETED)
+    found = await assert_waits_for_session(services, cleared, BlockedBy.SESSION_DELETED)
     assert "leadmaster queue cancel" in found.sentence
 
 

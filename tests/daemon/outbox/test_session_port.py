@@ -38,7 +38,7 @@ def close_new_chats_before_the_wire(services: MessagingServices) -> None:
     services.database.before_read = close_new_chats
 
 
-async def check_deferred(
+async def assert_nothing_left(
     services: MessagingServices, message: str, block: BlockedBy | None
 ) -> MessageRecord:
     """Check that a message was not sent, spent nothing, and waits for its session."""
@@ -57,7 +57,7 @@ async def test_a_first_contact_whose_session_may_only_reply_by_now_is_not_sent(
     close_new_chats_before_the_wire(services)
     message = await services.enqueue_and_settle()
     await services.clock.advance(5)
-    await check_deferred(services, message, BlockedBy.SESSION_REPLY_ONLY)
+    await assert_nothing_left(services, message, BlockedBy.SESSION_REPLY_ONLY)
     await services.reopen_session()
     await services.clock.advance(5)
     assert await services.get_state(message) is S.SENT
@@ -86,7 +86,7 @@ async def test_a_line_that_breaks_before_the_wire_costs_no_attempt(
 
     services.reactions.append(break_line)
     message = await services.enqueue_and_settle()
-    await check_deferred(services, message, None)
+    await assert_nothing_left(services, message, None)
     await services.clock.advance(10)
     assert await services.get_state(message) is S.SENT
 
@@ -104,4 +104,4 @@ async def test_a_session_that_is_deleted_before_the_wire_leaves_no_doubt(
     services.database.before_read = delete_session
     message = await services.enqueue_and_settle()
     await services.clock.advance(6)
-    await check_deferred(services, message, BlockedBy.SESSION_DELETED)
+    await assert_nothing_left(services, message, BlockedBy.SESSION_DELETED)

@@ -38,6 +38,21 @@ dir = "{folder}/rules.d"
 check_seconds = 30.0
 """
 """Settings of a house by day whose rules are edited in its folder; more of `[rules]` may follow."""
+SCRIPTED_SETTINGS = """
+[daemon]
+state_dir = "{folder}/state"
+port = 0
+[clock]
+start = 2026-03-03T14:00:00Z
+rate = 20.0
+[pacing]
+new_chats_first_week = 500
+new_chat_gap_minutes = 0
+messages_per_minute = 600
+[simulated]
+script = "{folder}/script.json"
+"""
+"""Settings of a daemon whose phones follow a script, with budgets that stop nothing."""
 CLI_SETTINGS = """
 [daemon]
 state_dir = "{folder}"
