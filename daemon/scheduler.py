@@ -13,16 +13,14 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from daemon.api.clock import Clock, SystemClock
 from daemon.background import run_in_background
+from daemon.bus import EventBus, SubscriberLagged
+from daemon.events import ClockStepped
 from daemon.services import Services
 
 log = structlog.get_logger("scheduler")
 
 HOUR_SECONDS: Final = 3600
-_CLOCK_CHECK_SECONDS: Final = 30.0
-_CLOCK_STEP_SECONDS: Final = 1.0
-"""A wall clock that lost more than this against the elapsed time was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +45,10 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
 
 
 @contextlib.asynccontextmanager
-async def run_scheduler(
-    jobs: Iterable[PeriodicJob], clock: Clock | None = None
-) -> AsyncIterator[None]:
+async def run_scheduler(jobs: Iterable[PeriodicJob], bus: EventBus) -> AsyncIterator[None]:
     """Run the jobs beside the block. A late one runs late, never twice, and never not at all.
 
-    ``clock`` is the machine's; a wall clock that is set back delays no job by more than its
-    interval and half a minute.
+    After a step back of the wall clock, which the bus tells, each interval begins anew.
     """
     scheduler = AsyncIOScheduler(
         timezone=UTC,
@@ -65,9 +60,7 @@ async def run_scheduler(
         )
     scheduler.start()
     try:
-        async with run_in_background(
-            watch_wall_clock(scheduler, clock or SystemClock()), "wall-clock"
-        ):
+        async with run_in_background(follow_clock_steps(scheduler, bus), "scheduler-clock"):
             yield
     finally:
         scheduler.shutdown(wait=False)
@@ -78,21 +71,23 @@ def _build_trigger(seconds: float) -> IntervalTrigger:
     return IntervalTrigger(seconds=seconds, timezone=UTC)  # pyright: ignore[reportArgumentType]
 
 
-async def watch_wall_clock(scheduler: AsyncIOScheduler, clock: Clock) -> None:
-    """Begin every interval anew when the wall clock is set back.
+async def follow_clock_steps(scheduler: AsyncIOScheduler, bus: EventBus) -> None:
+    """Begin every interval anew after each step back of the wall clock.
 
     The library keeps the next time of a job as a moment of the wall clock: set back by an hour,
     it would wait for that hour to pass again.
     """
     while True:
-        wall, elapsed = clock.now(), clock.monotonic()
-        await clock.sleep(_CLOCK_CHECK_SECONDS)
-        lost = (clock.monotonic() - elapsed) - (clock.now() - wall).total_seconds()
-        if lost > _CLOCK_STEP_SECONDS:
-            log.warning("clock_set_back", seconds=round(lost))
-            for job in scheduler.get_jobs():
-                # A trigger without a start time of its own begins now.
-                job.reschedule(_build_trigger(job.trigger.interval.total_seconds()))
+        with contextlib.closing(bus.subscribe()) as events, contextlib.suppress(SubscriberLagged):
+            async for published in events:
+                if isinstance(published.event, ClockStepped) and published.event.seconds < 0:
+                    _restart_intervals(scheduler)
+
+
+def _restart_intervals(scheduler: AsyncIOScheduler) -> None:
+    for job in scheduler.get_jobs():
+        # A trigger without a start time of its own begins now.
+        job.reschedule(_build_trigger(job.trigger.interval.total_seconds()))
 
 
 async def _run_job(job: PeriodicJob) -> None:

@@ -23,7 +23,7 @@ class ProbeScenario(StrEnum):
     FRIENDLY = "friendly"
     """The account is linked, and every message arrives."""
     MESSAGES = "messages"
-    """Each of the probe's ``samples`` is told, in that order."""
+    """Each of the probe's ``samples`` is reported, in that order."""
     RECEIPTS_REVERSED = "receipts_reversed"
     """What is sent is reported as read first and as delivered afterwards."""
     RECEIPTS_LATE = "receipts_late"
@@ -49,10 +49,10 @@ class WireMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleMessage:
-    """A message as a platform tells it, and whose it is; ``identity`` None: no contact's.
+    """A message as a platform reports it, and whose it is; ``identity`` None: no contact's.
 
     ``address`` is the raw name of the sender; of the recipient where the account's owner typed it
-    (``own``). ``written_ago`` is how long ago it was written when it is told.
+    (``own``). ``written_ago`` is how long ago it was written when it is reported.
     """
 
     address: str

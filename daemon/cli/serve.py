@@ -153,7 +153,8 @@ async def open_service(
         services = await stack.enter_async_context(open_services(settings))
         health.services = services
         await stack.enter_async_context(health.event_counts.counting(services.bus))
-        await stack.enter_async_context(scheduler.run_scheduler(_build_jobs(services)))
+        jobs = _build_jobs(services)
+        await stack.enter_async_context(scheduler.run_scheduler(jobs, services.bus))
         await stack.enter_async_context(serve_control_socket(settings.control_socket, health))
         await _print_banner(services, health.addresses)
         yield _DaemonService(health)

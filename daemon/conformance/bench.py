@@ -1,4 +1,4 @@
-"""The test bench of the conformance suite: permits, an open line, and what it has told so far."""
+"""The test bench of the conformance suite: permits, an open line, and what it reported so far."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class OpenLine:
             self._news.set()
 
     def list_signals(self, kind: type[SignalT]) -> list[SignalT]:
-        """Return what was told of one kind, in order."""
+        """Return what was reported of one kind, in order."""
         return [signal for signal in self.signals if isinstance(signal, kind)]
 
     def has_ended(self) -> bool:
@@ -105,7 +105,7 @@ class OpenLine:
             raise NotTestable("nobody scanned the code; lend a probe that links the account")
         raise ConformanceFailure(
             f"connect() led neither to Synced nor to a code within {self.limits.signal:g} s; it"
-            f" told {self.describe_signals()}"
+            f" reported {self.describe_signals()}"
         )
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult | PermitRefused:
@@ -122,7 +122,7 @@ class OpenLine:
         await limit_time(self.transport.close(), self.limits.close, "close()")
 
     def describe_signals(self) -> str:
-        """Return the names of what was told, for a sentence."""
+        """Return the names of what was reported, for a sentence."""
         return ", ".join(type(signal).__name__ for signal in self.signals) or "nothing"
 
 
@@ -189,7 +189,7 @@ class ConformanceBench:
     async def open_line(self, *, paired: bool | None = None) -> OpenLine:
         """Open one more transport of the same session, and read its stream.
 
-        ``paired`` is what the daemon knows of a login; None: what was told so far.
+        ``paired`` is what the daemon knows of a login; None: what was reported so far.
         """
         if self.channel.open is None:
             raise NotTestable("the channel has no connection")

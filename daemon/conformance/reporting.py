@@ -38,9 +38,9 @@ _LOST = (Disconnected, ConnectionRefused, StreamErrorUnknown, TransportDied)
 async def check_connecting(bench: ConformanceBench) -> None:
     """`connect()` leads to Connected, and then to Synced."""
     async with bench.connected() as line:
-        told = [type(signal) for signal in line.signals]
-        if Connected not in told or told.index(Connected) > told.index(Synced):
-            raise ConformanceFailure(f"it told {line.describe_signals()}")
+        reported = [type(signal) for signal in line.signals]
+        if Connected not in reported or reported.index(Connected) > reported.index(Synced):
+            raise ConformanceFailure(f"it reported {line.describe_signals()}")
 
 
 async def check_signals_readable(bench: ConformanceBench) -> None:
@@ -53,7 +53,7 @@ async def check_signals_readable(bench: ConformanceBench) -> None:
 
 
 async def check_signals_declared(bench: ConformanceBench) -> None:
-    """Nothing is told that the channel does not declare."""
+    """Nothing is reported that the channel does not declare."""
     async with bench.connected() as line:
         await _let_things_happen(bench, line)
         for rejected in line.rejected:
@@ -62,66 +62,66 @@ async def check_signals_declared(bench: ConformanceBench) -> None:
 
 
 async def check_identities(bench: ConformanceBench) -> None:
-    """A message is told of the person who wrote it, in any form of a name; a group is nobody."""
+    """A message is reported with its writer, in any form of a name; a group is no contact."""
     async with bench.connected(ProbeScenario.MESSAGES) as line:
         for sample, inbound in (await _receive_samples(bench, line)).items():
             if sample.identity is None:
                 raise ConformanceFailure(f"{sample.address} became a contact")
             if sample.identity not in {inbound.sender, *inbound.aliases}:
                 raise ConformanceFailure(
-                    f"{sample.address} was told as {inbound.sender}, and is {sample.identity}"
+                    f"{sample.address} was reported as {inbound.sender}, and is {sample.identity}"
                 )
 
 
 async def check_origins(bench: ConformanceBench) -> None:
-    """A message is told with its kind, its origin, and when it was written."""
+    """A message is reported with its kind, its origin, and when it was written."""
     async with bench.connected(ProbeScenario.MESSAGES) as line:
         for sample, inbound in (await _receive_samples(bench, line)).items():
             if (inbound.kind, inbound.origin) != (sample.kind, sample.origin):
                 raise ConformanceFailure(
                     f"a message of kind {sample.kind.value} and origin {sample.origin.value} was"
-                    f" told as {inbound.kind.value}, {inbound.origin.value}"
+                    f" reported as {inbound.kind.value}, {inbound.origin.value}"
                 )
             written_at = bench.clock.now() - sample.written_ago
             if abs(inbound.written_at - written_at) > _CLOCK_TOLERANCE:
                 raise ConformanceFailure(
-                    f"a message written at {written_at} was told as of {inbound.written_at}"
+                    f"a message written at {written_at} was reported as of {inbound.written_at}"
                 )
 
 
 async def check_own_messages(bench: ConformanceBench) -> None:
-    """What the owner types on the phone is told with the hash of its folded text."""
+    """What the owner types on the phone is reported with the hash of its folded text."""
     async with bench.connected(ProbeScenario.MESSAGES) as line:
         own = [sample for sample in bench.probe.samples if sample.own]
         if not own:
             raise NotTestable("no sample of the probe was typed by the owner")
         await line.wait_until(lambda: len(line.list_signals(OwnMessage)) >= len(own))
-        told = {(each.recipient, each.text_hash) for each in line.list_signals(OwnMessage)}
+        reported = {(each.recipient, each.text_hash) for each in line.list_signals(OwnMessage)}
         for sample in own:
-            if (sample.identity, hash_folded_text(sample.text)) not in told:
-                raise ConformanceFailure(f"the one to {sample.address} was not told, or otherwise")
+            if (sample.identity, hash_folded_text(sample.text)) not in reported:
+                raise ConformanceFailure(f"the one to {sample.address} was not reported as it is")
 
 
 async def check_receipts_out_of_order(bench: ConformanceBench) -> None:
-    """Receipts are told as they come, under the acknowledged id: read may precede delivered."""
+    """Receipts are reported as they come, under the acknowledged id: read may precede delivered."""
     async with bench.connected(ProbeScenario.RECEIPTS_REVERSED) as line:
         wire_id = await _send_for_receipts(bench, line)
         await line.wait_until(lambda: len(_list_receipts(line, wire_id)) > 1)
         kinds = _list_receipts(line, wire_id)
         if kinds != [ReceiptKind.READ, ReceiptKind.DELIVERED]:
-            told = ", ".join(kinds) or "nothing"
-            raise ConformanceFailure(f"read, then delivered, were told as {told}")
+            reported = ", ".join(kinds) or "nothing"
+            raise ConformanceFailure(f"read, then delivered, were reported as {reported}")
 
 
 async def check_receipts_late(bench: ConformanceBench) -> None:
-    """A receipt that comes on a later connection is told, under the acknowledged id."""
+    """A receipt that comes on a later connection is reported, under the acknowledged id."""
     async with bench.connected(ProbeScenario.RECEIPTS_LATE) as line:
         wire_id = await _send_for_receipts(bench, line)
         await line.close()
         again = await bench.open_line()
         await again.connect()
         if not await again.wait_until(lambda: _list_receipts(again, wire_id)):
-            raise ConformanceFailure("it was not told")
+            raise ConformanceFailure("it was not reported")
 
 
 async def check_numbers(bench: ConformanceBench) -> None:
@@ -150,10 +150,10 @@ async def check_contacts_readable(bench: ConformanceBench) -> None:
 
 
 async def check_lost_connection(bench: ConformanceBench) -> None:
-    """A lost connection is told; the transport neither connects again by itself nor sends."""
+    """A lost connection is reported; the transport neither connects again by itself nor sends."""
     async with bench.connected(ProbeScenario.CUT) as line:
         if not await line.wait_until(lambda: _is_lost(line)):
-            raise ConformanceFailure("it was not told")
+            raise ConformanceFailure("it was not reported")
         known = len(line.list_signals(Connected))
         await asyncio.sleep(_MOMENT_SECONDS)
         if len(line.list_signals(Connected)) > known:
@@ -163,10 +163,10 @@ async def check_lost_connection(bench: ConformanceBench) -> None:
 
 
 async def check_death(bench: ConformanceBench) -> None:
-    """A worker that dies is told as TransportDied, and the stream ends."""
+    """A worker that dies is reported as TransportDied, and the stream ends."""
     async with bench.connected(ProbeScenario.DEATH) as line:
         if not await line.wait_until(lambda: line.list_signals(TransportDied)):
-            raise ConformanceFailure("it was not told")
+            raise ConformanceFailure("it was not reported")
         if not await line.wait_until(line.has_ended):
             raise ConformanceFailure("the stream went on after TransportDied")
 
@@ -181,7 +181,7 @@ async def check_logout(bench: ConformanceBench) -> None:
         again = await bench.open_line(paired=False)
         await limit_time(again.transport.connect(), bench.limits.signal, "connect()")
         if not await again.wait_until(lambda: again.list_signals(QrIssued)):
-            raise ConformanceFailure(f"it told {again.describe_signals()}")
+            raise ConformanceFailure(f"it reported {again.describe_signals()}")
 
 
 async def _let_things_happen(bench: ConformanceBench, line: OpenLine) -> None:
@@ -194,7 +194,7 @@ async def _let_things_happen(bench: ConformanceBench, line: OpenLine) -> None:
 async def _receive_samples(
     bench: ConformanceBench, line: OpenLine
 ) -> dict[SampleMessage, InboundMessage]:
-    """Return the samples that were told, each with its message; those of people must be."""
+    """Return the samples that were reported, each with its message; those of people must be."""
     samples = [sample for sample in bench.probe.samples if not sample.own]
     people = {sample.text for sample in samples if sample.identity is not None}
 
@@ -207,9 +207,9 @@ async def _receive_samples(
         raise ConformanceFailure(line.rejected[0].sentence)
     if missing := people - list_texts():
         addresses = [sample.address for sample in samples if sample.text in missing]
-        raise ConformanceFailure(f"nothing was told of {', '.join(addresses)}")
-    told = {inbound.text: inbound for inbound in line.list_signals(InboundMessage)}
-    return {sample: told[sample.text] for sample in samples if sample.text in told}
+        raise ConformanceFailure(f"nothing was reported of {', '.join(addresses)}")
+    reported = {inbound.text: inbound for inbound in line.list_signals(InboundMessage)}
+    return {sample: reported[sample.text] for sample in samples if sample.text in reported}
 
 
 async def _send_for_receipts(bench: ConformanceBench, line: OpenLine) -> str:

@@ -237,7 +237,7 @@ async def _send_acknowledged(bench: ConformanceBench, line: OpenLine) -> str:
         why = getattr(checked, "sentence", "") if isinstance(answer, Acknowledged) else ""
         raise ConformanceFailure(f"send() answered {_name(answer)}. {why}".rstrip(". "))
     if bench.channel.capabilities.chooses_id and checked.wire_id != outgoing.message:
-        raise ConformanceFailure("it declares that it sends under our id, and told another")
+        raise ConformanceFailure("it declares that it sends under our id, and reported another")
     if await bench.count_on_wire(outgoing) == 0:
         raise ConformanceFailure("it was acknowledged, and nothing left")
     return checked.wire_id

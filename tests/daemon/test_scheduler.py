@@ -10,10 +10,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from structlog.testing import capture_logs
 
+from daemon.background import run_in_background
 from daemon.bootstrap import open_services
-from daemon.scheduler import PeriodicJob, build_periodic_jobs, run_scheduler, watch_wall_clock
+from daemon.bus import EventBus
+from daemon.events import ClockStepped
+from daemon.scheduler import PeriodicJob, build_periodic_jobs, follow_clock_steps, run_scheduler
 from tests.helpers.client.http import build_settings
-from tests.helpers.clock import FakeClock
 
 
 async def test_a_job_runs_again_and_again() -> None:
@@ -23,30 +25,30 @@ async def test_a_job_runs_again_and_again() -> None:
     async def work() -> None:
         calls.put_nowait(1)
 
-    async with asyncio.timeout(5), run_scheduler([PeriodicJob("often", 0.01, work)]):
+    async with asyncio.timeout(5), run_scheduler([PeriodicJob("often", 0.01, work)], EventBus()):
         assert [await calls.get(), await calls.get()] == [1, 1]
 
 
 async def test_a_wall_clock_that_is_set_back_keeps_no_job_waiting() -> None:
     """A next time lies an hour ahead after such a step; the interval begins anew."""
-    clock, runs = FakeClock(), asyncio.Queue[int]()
+    bus, runs = EventBus(), asyncio.Queue[int]()
     scheduler = AsyncIOScheduler(timezone=UTC)
     scheduler.add_job(runs.put_nowait, IntervalTrigger(seconds=1, timezone=UTC), args=[1])
     scheduler.start()
-    watch = asyncio.create_task(watch_wall_clock(scheduler, clock))
+    (job,) = scheduler.get_jobs()
+    ahead = datetime.now(UTC) + timedelta(hours=1)
     try:
-        with capture_logs() as lines:
-            await clock.advance(31)  # nothing was set: nothing is moved
-            (job,) = scheduler.get_jobs()
-            job.modify(next_run_time=datetime.now(UTC) + timedelta(hours=1))
-            clock.set_back(3600)
-            await clock.advance(31)
-        async with asyncio.timeout(10):
-            await runs.get()
+        async with run_in_background(follow_clock_steps(scheduler, bus), "test"):
+            await asyncio.sleep(0)
+            job.modify(next_run_time=ahead)
+            bus.publish(ClockStepped(subject="installation", at=ahead, seconds=60))
+            await asyncio.sleep(0)
+            assert job.next_run_time == ahead  # set on: what is due comes by itself
+            bus.publish(ClockStepped(subject="installation", at=ahead, seconds=-3600))
+            async with asyncio.timeout(10):
+                await runs.get()
     finally:
-        watch.cancel()
         scheduler.shutdown(wait=False)
-    assert [line["seconds"] for line in lines if line["event"] == "clock_set_back"] == [3600]
 
 
 async def test_a_failing_job_is_logged_and_comes_again() -> None:
@@ -58,7 +60,7 @@ async def test_a_failing_job_is_logged_and_comes_again() -> None:
         raise RuntimeError("once more")
 
     with capture_logs() as lines:
-        async with asyncio.timeout(5), run_scheduler([PeriodicJob("ill", 0.01, work)]):
+        async with asyncio.timeout(5), run_scheduler([PeriodicJob("ill", 0.01, work)], EventBus()):
             await calls.get()
             await calls.get()
     assert {line["job"] for line in lines if line["event"] == "job_failed"} == {"ill"}

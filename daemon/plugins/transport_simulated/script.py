@@ -125,7 +125,7 @@ class ContactBehaviour(SimulationScriptPart, frozen=True):
     deliver_after: Seconds = 1.5
     deliver_rate: Rate = 1.0
     fail_after: Seconds | None = None
-    """It is never delivered, and that is told so long after the acknowledgement."""
+    """It is never delivered, and that is reported so long after the acknowledgement."""
     read_after: Seconds = 5.0
     read_rate: Rate = 1.0
     receipts: ReceiptOrder = ReceiptOrder.IN_ORDER
@@ -154,14 +154,14 @@ class ScriptedEvent(SimulationScriptPart, frozen=True):
     from_lid: bool = False
     """The sender is the contact's hidden id, with the number beside it."""
     address: str | None = None
-    """The name that the channel tells, in any raw form, in place of the contact's; the number of
+    """The name that the channel reports, in any raw form, in place of the contact's; the number of
     `contact` then comes beside it, where one is given."""
     kind: InboundKind = InboundKind.TEXT
     origin: Origin = Origin.LIVE
     written_ago: float = 0.0
-    """How many seconds before it is told it was written; below 0 the writer's clock is ahead."""
+    """How many seconds before it is reported it was written; below 0 the writer's clock is ahead."""
     without_zone: bool = False
-    """The time of writing has no zone, as a faulty channel tells it."""
+    """The time of writing has no zone, as a faulty channel reports it."""
     wire_id: str | None = None
     """Its id; without one, an id of its own."""
     quoted_id: str | None = None
@@ -171,7 +171,7 @@ class ScriptedEvent(SimulationScriptPart, frozen=True):
     push_name: str = ""
     """The name that the writer chose."""
     times: Times = 1
-    """How often it is told."""
+    """How often it is reported."""
 
 
 class SimulationScript(SimulationScriptPart, frozen=True):
