@@ -159,7 +159,7 @@ class ScriptedEvent(SimulationScriptPart, frozen=True):
     kind: InboundKind = InboundKind.TEXT
     origin: Origin = Origin.LIVE
     written_ago: float = 0.0
-    """How many seconds before it is reported it was written; below 0 the writer's clock is ahead."""
+    """Written so many seconds before it is reported; below 0 the writer's clock is ahead."""
     without_zone: bool = False
     """The time of writing has no zone, as a faulty channel reports it."""
     wire_id: str | None = None
