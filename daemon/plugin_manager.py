@@ -1,6 +1,6 @@
 """Typed calls to plugins: the only file that touches pluggy's relay, one method for each hook.
 
-Built-in features come in by the same entry point as a stranger's plugin.
+Built-in features come in by the same entry point as a third-party plugin.
 """
 
 from __future__ import annotations

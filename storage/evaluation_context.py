@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from statemachines.message import CANCELLABLE_STATES, LEFT_STATES, MAYBE_LEFT_STATES, MessageState
-from statemachines.vocabulary import BlockedBy, MessageKind
+from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 from storage import (
     contacts,
     decisions,
@@ -139,7 +139,8 @@ class SessionContext:
 
     def get_block(self, channel: str) -> BlockedBy | None:
         """Return what keeps its messages of a channel back; None where they may go."""
-        return get_channel_block(self.block, channel, number_banned=self.banned)
+        by_hand = channel == BuiltinChannel.MANUAL
+        return get_channel_block(self.block, by_hand=by_hand, number_banned=self.banned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,10 @@ def session_block_from_row(row: sqlite3.Row) -> BlockedBy | None:
 
 
 def get_channel_block(
-    block: BlockedBy | None, channel: str, *, number_banned: bool
+    block: BlockedBy | None, *, by_hand: bool, number_banned: bool
 ) -> BlockedBy | None:
-    """Return what a session's block, and a ban on its number, mean for messages by a channel."""
-    if channel != BuiltinChannel.MANUAL:
+    """Return what a session's block, and a ban on its number, mean for messages sent so."""
+    if not by_hand:
         return block
     if block in MANUAL_BLOCKS:
         return block
@@ -88,9 +88,8 @@ def refresh_blocked_messages(
     moved = 0
     for row in tx.all(f"{_SESSIONS} WHERE ? = '' OR s.name = ?", (session, session)):
         block, banned = session_block_from_row(row), row["banned_at"] is not None
-        for channel in (BuiltinChannel.SIMULATED, BuiltinChannel.MANUAL):
-            found = get_channel_block(block, channel, number_banned=banned)
-            by_hand = channel is BuiltinChannel.MANUAL
+        for by_hand in (False, True):
+            found = get_channel_block(block, by_hand=by_hand, number_banned=banned)
             moved += _requeue_outdated(tx, at, row["name"], found, by_hand=by_hand)
             if found is not None:
                 sentence = describe(found, row["name"])

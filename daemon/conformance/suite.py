@@ -119,7 +119,7 @@ async def _run_check(
         return ConformanceOutcome.NOT_TESTED, str(reason)
     except ConformanceFailure as failure:
         return ConformanceOutcome.FAILED, str(failure)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's transport raises is a failure
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is a failure
         return ConformanceOutcome.FAILED, f"{type(error).__name__} was raised: {error}"
     return ConformanceOutcome.PASSED, ""
 

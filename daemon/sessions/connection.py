@@ -151,7 +151,7 @@ class SessionConnection:
             reason = refused_permit.reason_code
             log.warning("permit_refused", message=outgoing.message, reason=reason)
             return Refused(reason, str(refused_permit), retryable=refused_permit.retryable)
-        except Exception as fault:  # noqa: BLE001 - a stranger's transport; what it did is unknown
+        except Exception as fault:  # noqa: BLE001 - a plugin's transport; what it did is unknown
             log.warning("transport_failed", call="send", error=type(fault).__name__)
             return Unknown(
                 "transport_failed", "The connection failed while sending; it may have left."

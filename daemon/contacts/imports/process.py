@@ -189,7 +189,7 @@ def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
         yield ImportFileRefusal(str(problem))
     except LeadMasterError as problem:
         yield ImportFileRefusal(str(problem), problem.hint)
-    except Exception as defect:  # noqa: BLE001 - a stranger's source may raise anything
+    except Exception as defect:  # noqa: BLE001 - a plugin's source may raise anything
         yield ImportFileRefusal(
             f"The import source {request.source!r} failed while it read the file;"
             " the log says where.",
