@@ -161,6 +161,11 @@ def test_each_decision_names_the_rules_that_made_it(keeper: RuleEditor) -> None:
     )
     keeper.daemon.run_command("prospects", "import", str(list_file), "--yes")
     keeper.daemon.run_command("sessions", "add", "ventas", "--channel", "simulated")
+    keeper.daemon.run_command("sessions", "start", "ventas")
+    poll_until(
+        lambda: keeper.client.get("sessions", "ventas")["state"] == "ready",
+        "a session that may send, so that the rules alone decide",
+    )
     sent = keeper.daemon.run_json_command(
         "send", "+5491141234567", "Hola", "--session", "ventas", "--wait"
     )
