@@ -16,10 +16,13 @@ FIELD = "user: is missing."
 @pytest.mark.parametrize(
     ("sentence", "theirs"),
     [
-        ("reason: must have at least 3 characters.", "reason: debe tener al menos 3 caracteres."),
+        (
+            "reason: must have at least 3 characters.",
+            "reason: tiene que tener al menos 3 caracteres.",
+        ),
         ("[0].text: is missing.", "[0].text: falta."),
-        ("hours: must be more than 0.", "hours: debe ser más de 0."),
-        ("text: there is nothing to send.", "text: no hay nada que enviar."),
+        ("hours: must be more than 0.", "hours: tiene que ser más de 0."),
+        ("text: there is nothing to send.", "text: no hay nada para enviar."),
         ("Nobody knows this: a sentence.", "Nobody knows this: a sentence."),
     ],
 )

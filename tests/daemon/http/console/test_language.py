@@ -134,7 +134,7 @@ def test_sentences_in_a_row_are_translated_one_by_one() -> None:
     """What the server joins is told whole."""
     said = "Ready. New chats are closed until 2026-03-03 12:00:00; replies still go."
     assert SPANISH.translate(said).startswith(
-        "Lista. Los chats nuevos están cerrados hasta 2026-03-03"
+        "Listo. Los chats nuevos están cerrados hasta 2026-03-03"
     )
 
 

@@ -159,7 +159,7 @@ async def test_what_differs_is_told_in_the_language_of_the_page(
         assert "<strong>Grupo fatigue</strong>: como mucho <code>25</code>" in shown
         assert "<strong>Lista odd</strong>: nueva" in shown
         assert "is new" not in shown
-    assert "Nadie con nombre puede aceptarlo" in pages[0]
+    assert "No hay ningún usuario que pueda aceptarlo" in pages[0]
 
 
 async def test_who_may_accept_is_told_by_name(rule_editor: ConsoleServer) -> None:
