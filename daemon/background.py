@@ -1,4 +1,4 @@
-"""Runs a coroutine beside a block of code: its task has an owner, and its end is awaited."""
+"""Runs a coroutine as a task for the length of a block: cancelled and awaited at its end."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ async def run_in_background(coroutine: Coroutine[Any, Any, None], name: str) -> 
         yield
     finally:
         task.cancel()
+        # Its error was logged when it happened; raising it here would replace the error of the
+        # block.
         await asyncio.gather(task, return_exceptions=True)
 
 

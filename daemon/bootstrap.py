@@ -58,14 +58,14 @@ async def open_services(
     clock: Clock | None = None,
     more_plugins: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Services]:
-    """Open everything in order; on the way out everything ends in the opposite order.
+    """Open every service in order, yield them, and close them in the opposite order.
 
     Raises :class:`StartRefused`, :class:`RulesRejected` or ``DatabaseRefused`` with one
-    sentence where the daemon could not keep its promises.
+    sentence where starting would be unsafe.
     """
     plugins = Plugins(limit=settings.plugins.limit_seconds)
     plugins.load(blocked=settings.plugins.blocked, more=more_plugins)
-    plugins.sources()  # two of one name are refused now, not at the first import
+    plugins.sources()  # for its check: two of one name refuse the start, not the first import
     rulesets = ActiveRulesets.load(settings.rules)
     bus = EventBus()
     async with contextlib.AsyncExitStack() as stack:
@@ -75,7 +75,7 @@ async def open_services(
             on_events=lambda events: publish_events(bus, events),
             at_open=triggers.install_triggers,
         )
-        stack.push_async_callback(database.close)
+        stack.push_async_callback(database.close)  # last of all: the others write until their end
         channels = await load_usable_channels(plugins, settings, database)
         clock = clock or _make_clock(settings.clock)
         foundation = Foundation(
@@ -96,17 +96,23 @@ async def open_services(
 
 @contextlib.asynccontextmanager
 async def run_services(services: Services) -> AsyncIterator[None]:
-    """Recover, restore and serve; then drain what is on the wire before the lines close."""
+    """Recover what a crash left, connect the sessions, and drain what is on the wire at the end."""
+    # Before anything can be sent: a restored database may have lost opt-outs that the journal has.
     await services.suppression.replay_journal()
     await services.ruleset_service.restore()
     observers = EventDispatcher(services.plugins, services.bus, services.database, services.clock)
     watcher = ClockStepWatcher(services.clock, services.database, services.sessions)
+    # Before the outbox and the sessions read their deadlines, which this may move.
     await watcher.recover()
     async with observers.running(), contextlib.AsyncExitStack() as stack:
+        # Marks what a crash left on the wire as in doubt, before any session can send again.
         await services.outbox.start()
+        # Run in the opposite order: imports end, the outbox drains, then the connections close.
         stack.push_async_callback(services.sessions.close)
         stack.push_async_callback(services.outbox.stop, services.settings.daemon.drain_seconds)
         stack.push_async_callback(services.imports.close)
+        # Subscribed before the sessions connect: the first message to send is announced as an
+        # event.
         await stack.enter_async_context(services.wakeups.running())
         await services.sessions.restore()
         for service in (services.validation, services.ruleset_watcher, watcher):
@@ -115,7 +121,7 @@ async def run_services(services: Services) -> AsyncIterator[None]:
 
 
 def build_services(base: Foundation) -> Services:
-    """Build each service from those it depends on; nothing runs yet."""
+    """Build each service from those it depends on; no task starts here."""
     settings, clock, database, plugins = base.settings, base.clock, base.database, base.plugins
     journal, signer = SuppressionJournal(settings.state_dir), PermitSigner()
     aliases, scoring = Aliases(journal.hash), Scoring(base.rulesets)
@@ -230,6 +236,6 @@ def _make_clock(settings: ClockSettings) -> Clock:
 
 
 def publish_events(bus: EventBus, events: Sequence[CommittedEvent]) -> None:
-    """Publish what was committed, in order."""
+    """Publish committed events on the bus, in the order of the log."""
     for event in events:
         bus.publish(decode_event(event.type, event.subject, event.at, event.data), event.seq)

@@ -1,6 +1,6 @@
 """Publish and subscribe inside the process: one bounded queue per subscriber.
 
-Nothing that must not be lost travels here: what is published was committed before.
+The bus may drop events for a slow subscriber: what must not be lost is in the database already.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from daemon.events import DomainEvent
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """An event with its place in the log; ``seq`` is None for what is never stored."""
+    """An event with its number in the event log; ``seq`` is None for one that is never stored."""
 
     event: DomainEvent
     seq: int | None
 
 
 class SubscriberLagged(Exception):
-    """A subscriber did not read, and its queue ran full: it must start over from the log."""
+    """A subscriber's queue ran full, and events were lost: read the event log from the database."""
 
 
 class EventSubscription:
@@ -29,6 +29,7 @@ class EventSubscription:
 
     def __init__(self, bus: EventBus, limit: int) -> None:
         self._bus = bus
+        # One place more than events: the None that ends the iteration always fits.
         self._queue: asyncio.Queue[PublishedEvent | None] = asyncio.Queue(limit + 1)
         self._limit = limit
         self._lagged = False
@@ -67,7 +68,7 @@ class EventSubscription:
 
 
 class EventBus:
-    """The daemon's only fan-out of news."""
+    """Publishes each event to all subscribers; there is one bus in a daemon."""
 
     def __init__(self) -> None:
         self._subscriptions: set[EventSubscription] = set()
@@ -79,8 +80,9 @@ class EventBus:
         return subscription
 
     def publish(self, event: DomainEvent, seq: int | None = None) -> None:
-        """Hand ``event`` to every subscriber; never waits, never raises for a slow one."""
+        """Queue ``event`` for every subscriber; never waits, never raises for a slow one."""
         published = PublishedEvent(event, seq)
+        # A copy, because a subscriber whose queue is full is dropped from the set while this runs.
         for subscription in tuple(self._subscriptions):
             subscription.offer(published)
 

@@ -27,6 +27,8 @@ class ClockEvent:
         self._event.clear()
 
     async def _wait_with_timeout(self, seconds: float) -> None:
+        # Both are tasks of ours: the sleep is of the injected clock, which no asyncio timeout
+        # knows.
         waits = {
             asyncio.ensure_future(self._event.wait()),
             asyncio.ensure_future(self._clock.sleep(seconds)),

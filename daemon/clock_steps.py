@@ -1,4 +1,4 @@
-"""Watches the wall clock against elapsed time, and keeps every wait as long as it was meant."""
+"""Detects steps of the wall clock, and moves stored deadlines so that waits keep their length."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ log = structlog.get_logger("clock")
 
 INTERVAL_SECONDS: Final = 5.0
 SMALLEST_STEP: Final = timedelta(seconds=1)
-"""What time servers correct beneath this makes no wait noticeably longer."""
+"""Corrections by a time server are smaller, and make no wait noticeably longer."""
 _SUBJECT: Final = "installation"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ClockStepWatcher:
-    """Looks at the clock every few seconds, and follows it where it was set back or on.
+    """Compares the wall clock with the monotonic clock every few seconds, and handles its steps.
 
-    Set back: whatever waits for a length of time goes on as long as was meant, and budgets count as
-    before. Set on, or after a suspend: whoever sleeps looks at once whether it is due.
+    After a step back, deadlines and budget entries move back by as much, so that a wait of ten
+    minutes stays one of ten minutes. After a step forward, or a suspend, every sleeping timer
+    checks at once whether it is due.
     """
 
     def __init__(self, clock: Clock, database: Database, sessions: Sessions) -> None:
@@ -42,10 +43,12 @@ class ClockStepWatcher:
         self._lowest, self._highest = self._measure_offset()
 
     async def recover(self) -> None:
-        """Follow a clock that was set back while the daemon was down; before anything starts.
+        """Move deadlines back where the clock was set back while the daemon was down.
 
-        It was set back by at least what separates it from the newest event.
+        Call it before anything that waits starts.
         """
+        # A monotonic clock does not survive a restart. The newest event does: it cannot lie in the
+        # future, so the clock was set back by at least the difference.
         newest = await self._database.read(deadlines.get_newest_event_time)
         now = self._clock.now()
         if newest is None or newest - now < SMALLEST_STEP:
@@ -61,7 +64,7 @@ class ClockStepWatcher:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Watch the clock beside the block."""
+        """Watch the clock for the length of the block."""
         async with run_in_background(self._run(), "clock-steps"):
             yield
 
@@ -71,10 +74,12 @@ class ClockStepWatcher:
             try:
                 await self.look()
             except Exception:
+                # A full disk, for instance. The offset is unchanged then, so that the next look
+                # tries again.
                 log.exception("clock_step_failed")
 
     async def look(self) -> None:
-        """Compare the clock with how it stood at the last look, and follow it."""
+        """Compare the clocks once, and handle a step since the last comparison."""
         lowest, highest = self._measure_offset()
         now, seen = self._clock.now(), self._seen
         elapsed = timedelta(seconds=self._clock.monotonic() - seen)
@@ -85,7 +90,8 @@ class ClockStepWatcher:
             await self._sessions.follow_clock(timedelta(), now)
             await self._database.write(partial(_emit_step, by=lowest - self._highest, now=now))
         else:
-            lowest, highest = self._lowest, self._highest  # so that many small steps add up
+            # Keep the old bounds, so that many small steps add up to one that counts.
+            lowest, highest = self._lowest, self._highest
         self._lowest, self._highest = lowest, highest
         self._seen = self._clock.monotonic()
 
@@ -100,10 +106,8 @@ class ClockStepWatcher:
         await self._sessions.follow_clock(by, seen)
 
     def _measure_offset(self) -> tuple[timedelta, timedelta]:
-        """Return between which bounds the wall clock is ahead of the seconds that never run back.
-
-        A busy machine may let long pass between two readings: one number would be a guess.
-        """
+        """Return the least and the most by which the wall clock is ahead of the monotonic one."""
+        # A busy machine may pause between two readings: a single number could be off by that.
         before = self._clock.monotonic()
         wall = self._clock.now() - _EPOCH
         after = self._clock.monotonic()
@@ -111,5 +115,5 @@ class ClockStepWatcher:
 
 
 def _emit_step(tx: Tx, *, by: timedelta, now: datetime) -> None:
-    """Tell by how much the clock was set on; whoever sleeps looks at the time again."""
+    """Emit the step in seconds, negative for a step back; sleeping timers wake up by this event."""
     tx.emit(ClockStepped(subject=_SUBJECT, at=now, seconds=by.total_seconds()))

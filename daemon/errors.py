@@ -22,7 +22,7 @@ class LeadMasterError(Exception):
         self.hint = hint or type(self).hint
 
     def __init_subclass__(cls) -> None:
-        """Enter the class in the registry; a code may be used once only."""
+        """Register the class by its code; raise TypeError where the code is taken."""
         super().__init_subclass__()
         if cls.code in LeadMasterError.registry:
             msg = f"error code {cls.code!r} is used twice"
@@ -32,6 +32,7 @@ class LeadMasterError(Exception):
     def to_problem(self) -> dict[str, object]:
         """Return the fields of a problem document (RFC 9457), without request id."""
         return {
+            # RFC 9457's word for a kind of problem without a page of its own; clients read `code`.
             "type": "about:blank",
             "title": self.code.replace("_", " "),
             "status": self.status,
@@ -42,7 +43,7 @@ class LeadMasterError(Exception):
 
 
 class BadRequest(LeadMasterError):
-    """The request can't be understood or names something impossible."""
+    """The request can't be understood, or asks for something impossible."""
 
     code = "bad_request"
     status = 400
@@ -58,7 +59,7 @@ def require_reason(reason: str, *, hint: str = "Say why; it is kept in the audit
 
 
 class NotAllowed(LeadMasterError):
-    """Whoever asks may not do this here."""
+    """The caller may not do this."""
 
     code = "not_allowed"
     status = 403
@@ -66,7 +67,7 @@ class NotAllowed(LeadMasterError):
 
 
 class NotFound(LeadMasterError):
-    """There is no such thing."""
+    """What the request names does not exist."""
 
     code = "not_found"
     status = 404
@@ -74,7 +75,7 @@ class NotFound(LeadMasterError):
 
 
 class Conflict(LeadMasterError):
-    """What is asked does not fit the present state."""
+    """The request does not fit the present state."""
 
     code = "conflict"
     status = 409
@@ -82,7 +83,7 @@ class Conflict(LeadMasterError):
 
 
 class SessionQueueNotEmpty(LeadMasterError):
-    """A session can't be deleted before somebody says what becomes of its messages."""
+    """A session to be deleted has unsent messages, and nothing was chosen for them."""
 
     code = "session_queue_not_empty"
     status = 409
@@ -93,7 +94,7 @@ class SessionQueueNotEmpty(LeadMasterError):
 
 
 class IdempotencyConflict(LeadMasterError):
-    """The idempotency key was used before, for another body."""
+    """The idempotency key was used before, with another body."""
 
     code = "idempotency_conflict"
     status = 409
@@ -101,7 +102,7 @@ class IdempotencyConflict(LeadMasterError):
 
 
 class BodyTooLarge(LeadMasterError):
-    """A request carries more than is taken at once."""
+    """The request's body is too large."""
 
     code = "body_too_large"
     status = 413
@@ -109,7 +110,7 @@ class BodyTooLarge(LeadMasterError):
 
 
 class EncodingRefused(LeadMasterError):
-    """A request's body is compressed."""
+    """The request's body is compressed."""
 
     code = "encoding_refused"
     status = 415
@@ -157,7 +158,7 @@ class SettingsRejected(LeadMasterError):
 
 
 class Unavailable(LeadMasterError):
-    """The daemon can't do this now; later it may."""
+    """The daemon can't do this now; it may later."""
 
     code = "unavailable"
     status = 503
@@ -181,7 +182,7 @@ class NotRunning(LeadMasterError):
 
 
 class StartRefused(LeadMasterError):
-    """The daemon refuses to start, because it could not keep its promises."""
+    """The daemon refuses to start, because running would be unsafe or impossible."""
 
     code = "start_refused"
     status = 503

@@ -23,7 +23,7 @@ _MAX_QUEUED_FAILURES = 256
 
 
 class EventDispatcher:
-    """One task that tells the plugins what was committed, and one that stores their failures."""
+    """Passes committed events to the plugins and stores their failures, with a task for each."""
 
     def __init__(self, plugins: Plugins, bus: EventBus, database: Database, clock: Clock) -> None:
         self._plugins = plugins
@@ -34,7 +34,7 @@ class EventDispatcher:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Observe for as long as the block lasts."""
+        """Dispatch events and store failures for the length of the block."""
         self._plugins.on_failure = self._queue_failure
         async with (
             run_in_background(self._dispatch_events(), "observers"),
@@ -43,12 +43,12 @@ class EventDispatcher:
             yield
 
     async def _dispatch_events(self) -> None:
-        """Tell each stored event in order; whoever is too slow for the stream loses a part."""
+        """Pass each stored event to the plugins, in order; after a lag, go on with new events."""
         while True:
             subscription = self._bus.subscribe(_MAX_QUEUED_EVENTS)
             try:
                 async for published in subscription:
-                    # A plugin that fails on being told that it failed would never stop failing.
+                    # Without this exception, a plugin that always fails would never stop failing.
                     if published.seq is not None and not isinstance(published.event, PluginFailed):
                         await self._plugins.observe(published.event)
             except SubscriberLagged:

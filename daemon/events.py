@@ -19,14 +19,16 @@ EVENT_CLASSES: dict[str, type[DomainEvent]] = {}
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
-    """Something that happened at ``at`` to ``subject`` (the id that a reader filters by)."""
+    """Something that happened at ``at`` to ``subject``, the id that readers filter by."""
 
     event_type: ClassVar[str] = ""
     subject: str
     at: datetime
 
     def __init_subclass__(cls) -> None:
-        """Enter the class in :data:`EVENT_CLASSES`."""
+        """Register the class in :data:`EVENT_CLASSES`."""
+        # A dataclass with slots is created twice, and a bare `super()` would mean the first of the
+        # two. The second one ends up in the registry.
         super(DomainEvent, cls).__init_subclass__()
         if cls.event_type:
             EVENT_CLASSES[cls.event_type] = cls
@@ -51,7 +53,7 @@ def decode_event(type_: str, subject: str, at: datetime, data: Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SessionChanged(DomainEvent):
-    """A session's state, as people and clients read it (subject: the session's name)."""
+    """A session's state changed; the fields are those of its view (subject: the session's name)."""
 
     event_type: ClassVar[str] = "session.changed"
     state: str
@@ -69,7 +71,7 @@ class SessionChanged(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class SessionDeleted(DomainEvent):
-    """A session was unlinked and forgotten; its name stays taken (subject: the session's name)."""
+    """A session was unlinked and deleted; its name stays taken (subject: the session's name)."""
 
     event_type: ClassVar[str] = "session.deleted"
     who: str
@@ -77,7 +79,7 @@ class SessionDeleted(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class SessionQrShown(DomainEvent):
-    """A pairing code is on show until ``expires_at``; never stored (subject: the session)."""
+    """A pairing code can be scanned until ``expires_at``; never stored (subject: the session)."""
 
     event_type: ClassVar[str] = "session.qr_shown"
     code: str
@@ -110,9 +112,9 @@ class MessageChanged(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class InboundReceived(DomainEvent):
-    """A contact wrote to us; ``request`` is what their words ask (subject: the inbound id).
+    """A contact wrote to us; ``request`` is what the text asks for (subject: the inbound id).
 
-    ``origin`` is ``live``, ``offline`` (it waited while the session was away) or ``history``.
+    ``origin`` is ``live``, ``offline`` (sent while the session was not connected) or ``history``.
     """
 
     event_type: ClassVar[str] = "inbound.received"
@@ -127,10 +129,10 @@ class InboundReceived(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class SignalQuarantined(DomainEvent):
-    """Something that a channel reported could not be stored (subject: the id in quarantine).
+    """A signal from a channel could not be stored (subject: the id in quarantine).
 
-    ``request`` is what the words that could be kept ask; ``contact`` is None where the sender is
-    not known.
+    ``request`` is what the part of the text that could be kept asks for; ``contact`` is None where
+    the sender is unknown.
     """
 
     event_type: ClassVar[str] = "signal.quarantined"
@@ -144,7 +146,7 @@ class SignalQuarantined(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class SignalSettled(DomainEvent):
-    """A person looked at a quarantined signal (subject: the id in quarantine)."""
+    """A person settled a quarantined signal (subject: the id in quarantine)."""
 
     event_type: ClassVar[str] = "signal.settled"
     session: str
@@ -154,7 +156,7 @@ class SignalSettled(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class ContactSuppressed(DomainEvent):
-    """A contact is not to be written to again (subject: the contact id)."""
+    """A contact was suppressed: no message may go to them (subject: the contact id)."""
 
     event_type: ClassVar[str] = "contact.suppressed"
     source: str
@@ -198,7 +200,7 @@ class ImportFinished(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class SendingHalted(DomainEvent):
-    """Nothing goes out any more until a person resumes (subject: ``installation``)."""
+    """A person halted all sending, until somebody resumes it (subject: ``installation``)."""
 
     event_type: ClassVar[str] = "sending.halted"
     who: str
@@ -216,7 +218,7 @@ class SendingResumed(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class ClockStepped(DomainEvent):
-    """The machine's clock was set on, or back where negative (subject: ``installation``)."""
+    """The wall clock was set forward, or back where negative (subject: ``installation``)."""
 
     event_type: ClassVar[str] = "clock.stepped"
     seconds: float
@@ -224,7 +226,7 @@ class ClockStepped(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class RulesLoaded(DomainEvent):
-    """A rule set is live (subject: its hash)."""
+    """A rule set went live (subject: its hash)."""
 
     event_type: ClassVar[str] = "rules.loaded"
     format: str
@@ -236,7 +238,7 @@ class RulesLoaded(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class RuleFilesRejected(DomainEvent):
-    """Changed rule files have problems; the live set stays (subject: the gate's live hash)."""
+    """Changed rule files have problems; the live set stays (subject: the live gate's hash)."""
 
     event_type: ClassVar[str] = "rules.rejected"
     problems: tuple[str, ...]
@@ -245,7 +247,7 @@ class RuleFilesRejected(DomainEvent):
 
 @dataclass(frozen=True, slots=True)
 class RulesAwaitingAcceptance(DomainEvent):
-    """Changed rule files are sound, and wait for a person (subject: the hash to accept)."""
+    """Changed rule files are valid, and wait to be accepted (subject: the hash to accept)."""
 
     event_type: ClassVar[str] = "rules.awaiting_acceptance"
     format: str

@@ -1,7 +1,7 @@
-"""Every hook, typed. Each says when it is called, with what, and what an error means.
+"""The hooks that a plugin may implement: when each is called, with what, what an error means.
 
-Hooks whose spec is ``async`` are awaited side by side, each implementation with its own
-time limit and its own error; the others are called once, at start.
+The ``async`` hooks are awaited concurrently, each implementation with its own
+time limit and its own error; the others are called at start.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Hooks(Protocol):
 
     @hookspec
     def leadmaster_declare_channels(self) -> Sequence[Channel]:
-        """Return the channels that this plugin brings. Called once, at start.
+        """Return the channels that this plugin provides. Called once, at start.
 
         Two plugins may not declare the same name; an error stops the start with one sentence.
         """
@@ -35,7 +35,7 @@ class Hooks(Protocol):
 
     @hookspec
     def leadmaster_declare_sources(self) -> Sequence[ImportSource]:
-        """Return the import sources that this plugin brings.
+        """Return the import sources that this plugin provides.
 
         Called once, at start, and once in the child process of each import.
         """
@@ -45,18 +45,18 @@ class Hooks(Protocol):
     async def leadmaster_prepare_message(
         self, draft: Draft, sessions: Sequence[SessionChoice]
     ) -> Prepared | None:
-        """Return rendered text and route for a draft, or None to leave it to the next plugin.
+        """Return the text and the route of a draft, or None to leave it to the next plugin.
 
-        Called before a message is enqueued. It prepares and never decides: the gate judges what it
-        returns. An error refuses that one message.
+        Called before a message is enqueued. The gate judges what it returns, as it judges any
+        message. An error refuses that one message.
         """
 
     @hookspec
     async def leadmaster_judge_message(self, request: OpinionRequest) -> Opinion | None:
         """Return a stricter opinion (block, defer or hold) on a message, or None for no objection.
 
-        Called at each of the gate's two looks. An error or a late answer is a gate fault: the
-        message is deferred and judged again, never let through.
+        Called when a message is enqueued, and again before it is sent. An error or a late answer is
+        a gate fault: the message is deferred and judged again, never let through.
         """
 
     @hookspec
@@ -66,15 +66,15 @@ class Hooks(Protocol):
         """Return effects of a message that a contact wrote to us.
 
         Called once for each inbound that opens a conversation, before it is stored; the effects are
-        committed in the same transaction. An opt-out is not shown to plugins: it is the core's own,
-        and no plugin can delay it. Nor are replayed history, reactions, edits, deletions, polls and
-        what a program sent. An error or a late answer loses this plugin's effects alone.
+        committed in the same transaction. Not called for an opt-out, which no plugin may delay, nor
+        for replayed history, reactions, edits, deletions, polls and what a program sent. An error
+        or a late answer loses this plugin's effects alone.
         """
         ...
 
     @hookspec
     async def leadmaster_observe_event(self, event: DomainEvent) -> None:
-        """Look at an event after its commit. Called for every stored event, in order.
+        """Observe an event after its commit. Called for every stored event, in order.
 
-        An error is logged as ``plugin.failed`` and changes nothing. Pairing codes never come here.
+        An error is logged as ``plugin.failed`` and changes nothing. Pairing codes are never passed.
         """

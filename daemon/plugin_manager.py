@@ -1,6 +1,6 @@
-"""Typed calls to plugins: the only file that touches pluggy's relay, one method for each hook.
+"""Loads the plugins and calls their hooks, with one typed method for each hook.
 
-Built-in features come in by the same entry point as a third-party plugin.
+No other file uses pluggy. Built-in plugins are loaded by entry points, as third-party ones are.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ENTRY_POINT_GROUP = "leadmaster.plugins"
 
 @dataclass(frozen=True, slots=True)
 class PluginAnswer:
-    """One plugin's answer to one call: a value, or why there is none."""
+    """One plugin's answer to one call: a value, or the sentence that says why there is none."""
 
     plugin: str
     value: object = None
@@ -45,8 +45,8 @@ class PluginAnswer:
 class Plugins:
     """The loaded plugins behind typed calls.
 
-    ``limit`` is how many seconds one implementation may take. ``on_failure`` hears
-    of each implementation that raised or ran late: plugin, hook, sentence.
+    ``limit`` is how many seconds one implementation may take. ``on_failure`` is called for each
+    implementation that raised or ran late, with plugin, hook and sentence.
     """
 
     def __init__(
@@ -64,10 +64,11 @@ class Plugins:
         """Load every installed plugin but the blocked, and ``more`` by name; refuse unknown hooks.
 
         Raises :class:`StartRefused` naming the plugin that can't be loaded, or that is to be
-        blocked and does not exist: a misspelt name would leave a plugin in that is to stay out.
+        blocked and does not exist.
         """
         installed = _list_installed()
         for name in blocked:
+            # A misspelt name would let in the plugin that the operator wants to keep out.
             _require_installed(name, [each.name for each in installed])
             self._pm.set_blocked(name)
         for point in installed:
@@ -81,6 +82,8 @@ class Plugins:
         for hook, relay in vars(self._pm.hook).items():
             if not isinstance(relay, pluggy.HookCaller) or relay.has_spec():
                 continue
+            # `optionalhook` is pluggy's mark for a hook that another version of the host may not
+            # have.
             needing = [impl for impl in relay.get_hookimpls() if not impl.optionalhook]
             if needing:
                 plugin = needing[0].plugin_name
@@ -145,7 +148,7 @@ class Plugins:
         return None
 
     async def judge(self, request: OpinionRequest) -> list[PluginAnswer]:
-        """Ask every plugin for its opinion, side by side; failures are answers too."""
+        """Return every plugin's opinion; a plugin that fails gives an answer with its failure."""
         return await self.call_all("leadmaster_judge_message", request=request)
 
     async def interpret(
@@ -162,11 +165,11 @@ class Plugins:
         ]
 
     async def observe(self, event: DomainEvent) -> None:
-        """Show a committed event to every plugin; their errors change nothing."""
+        """Pass a committed event to every plugin; their errors are logged and change nothing."""
         await self.call_all("leadmaster_observe_event", event=event)
 
     async def call_all(self, hook: str, **arguments: object) -> list[PluginAnswer]:
-        """Call every implementation of an async hook side by side.
+        """Call every implementation of an async hook concurrently.
 
         Each has its own time limit and its own error: none can stop, delay or
         hide another. The answers come in the order of the plugins' names.
@@ -180,7 +183,8 @@ class Plugins:
     async def _call_plugin(
         self, hook: str, name: str, call: Callable[..., object], **arguments: object
     ) -> PluginAnswer:
-        """Ask in a task of its own: a plugin that ignores its cancellation is left behind."""
+        """Call one implementation, within the time limit; return its value or its failure."""
+        # wait() and not wait_for(): that would wait on for a plugin that ignores cancellation.
         asked = asyncio.create_task(_capture_result(call, arguments), name=f"plugin-{name}")
         try:
             await asyncio.wait({asked}, timeout=self._limit)
@@ -197,15 +201,18 @@ class Plugins:
         return PluginAnswer(name, failure=failure)
 
     def _cancel_late_call(self, asked: asyncio.Task[CallResult]) -> None:
-        """Ask a late plugin to end, and remember it until it does."""
+        """Cancel a call that is still running."""
         if not asked.done():
+            # The event loop holds tasks weakly: without this a late one could be collected while it
+            # runs.
             self._late_calls.add(asked)
             asked.add_done_callback(self._late_calls.discard)
             asked.cancel()
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., object]]]:
-        """Return each plugin's implementation, in pluggy's calling order, taking what it names."""
+        """Return each plugin's name and implementation, in pluggy's calling order."""
         relay = getattr(self._pm.hook, hook)
+        # pluggy calls the implementation that was registered last first.
         return [
             (impl.plugin_name, _pass_named_arguments(impl.function, impl.argnames))
             for impl in reversed(relay.get_hookimpls())
@@ -215,17 +222,18 @@ class Plugins:
 async def _capture_result(
     call: Callable[..., object], arguments: Mapping[str, object]
 ) -> CallResult:
-    """Return what a plugin answered, or what it raised, an exit or a cancellation included."""
+    """Return what a plugin returned, or what it raised."""
     try:
         value = call(**arguments)
         return (await value if inspect.isawaitable(value) else value), None
+    # A plugin that calls sys.exit() or cancels itself must not end the daemon.
     except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001
         return None, error
 
 
-@cache
+@cache  # slow: it reads the metadata of every installed package
 def _list_installed() -> tuple[EntryPoint, ...]:
-    """Return the plugins that are installed, by name; read once: it looks into every package."""
+    """Return the entry points of the installed plugins, sorted by name."""
     return tuple(sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda each: each.name))
 
 
@@ -244,7 +252,7 @@ def _return_plugin(plugin: object) -> object:
 def _pass_named_arguments(
     function: Callable[..., object], names: Sequence[str]
 ) -> Callable[..., object]:
-    """Let a plugin name only those arguments of a hook that it wants, as pluggy does."""
+    """Return a call that passes only the arguments that the function names, as pluggy does."""
 
     def call(**arguments: object) -> object:
         return function(**{name: arguments[name] for name in names})

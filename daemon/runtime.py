@@ -1,8 +1,8 @@
-"""The process under its service manager: signals, sd_notify, passed sockets, watchdog, drain.
+"""Runs the daemon's process: signals, sd_notify, sockets from systemd, watchdog, drain.
 
 The service manager's protocols are a few environment variables and one datagram, documented in
 sd_notify(3) and sd_listen_fds(3). Without systemd the environment has none of them, and every
-notification is a quiet no-op.
+notification does nothing.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ FIRST_PASSED_FD = 3
 
 @dataclass(frozen=True, slots=True)
 class SystemdNotifier:
-    """Sends the daemon's state to the service manager.
+    """Sends the daemon's state to the service manager, with no guarantee of delivery.
 
-    Nothing is promised about delivery, and no method raises: a service manager that went away
-    must not take the daemon with it.
+    No method raises: a service manager that went away must not end the daemon.
     """
 
     address: str | None
@@ -45,7 +44,7 @@ class SystemdNotifier:
         return cls(address, _parse_watchdog_seconds(environ))
 
     def ready(self, status: str) -> None:
-        """Say that the daemon serves; ends a start, and a reload."""
+        """Report that the daemon serves, at the end of a start or of a reload."""
         self._send("READY=1", f"STATUS={_join_lines(status)}")
 
     def status(self, text: str) -> None:
@@ -53,19 +52,20 @@ class SystemdNotifier:
         self._send(f"STATUS={_join_lines(text)}")
 
     def reloading(self, monotonic_usec: int) -> None:
-        """Say that a reload began at this reading of CLOCK_MONOTONIC, in microseconds."""
+        """Report that a reload began at this reading of CLOCK_MONOTONIC, in microseconds."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={monotonic_usec}")
 
     def stopping(self) -> None:
-        """Say that the daemon drains and will end."""
+        """Report that the daemon drains and will end."""
         self._send("STOPPING=1")
 
     def feed_watchdog(self) -> None:
-        """Feed the watchdog. Call it only after seeing that the daemon really works."""
+        """Feed the watchdog. Call it only after checking that the daemon works."""
         self._send("WATCHDOG=1")
 
     def watchdog_interval(self) -> float | None:
-        """Return the seconds between two feeds: half of the limit, None without a watchdog."""
+        """Return the seconds between two feeds, None without a watchdog."""
+        # Half of the limit, as sd_watchdog_enabled(3) recommends.
         return None if self.watchdog_seconds is None else self.watchdog_seconds / 2
 
     def _send(self, *lines: str) -> None:
@@ -88,14 +88,16 @@ def get_listen_fds(
     """Return the descriptors that systemd hands over, by name, or an empty dict.
 
     Names come from FileDescriptorName= in the socket unit; where two sockets share one, or there
-    is none, the descriptor's number is the name. They are kept from child processes.
+    is none, the descriptor's number is the name.
     """
+    # The variables are inherited by child processes; LISTEN_PID says for which process they are.
     if environ.get("LISTEN_PID") != str(os.getpid() if pid is None else pid):
         return {}
     count = _parse_number(environ.get("LISTEN_FDS")) or 0
     names = environ.get("LISTEN_FDNAMES", "").split(":")
     passed: dict[str, int] = {}
     for offset, fd in enumerate(range(FIRST_PASSED_FD, FIRST_PASSED_FD + count)):
+        # systemd passes them inheritable; a child that held one would keep the port after our end.
         os.set_inheritable(fd, False)
         name = names[offset] if offset < len(names) else ""
         passed[name if name and name not in passed else str(fd)] = fd
@@ -115,7 +117,7 @@ def _parse_number(text: str | None) -> int | None:
 
 
 def _join_lines(text: str) -> str:
-    """Keep a status to its line: a line break would start a new assignment."""
+    """Return a status as one line: a line break would start another assignment of sd_notify."""
     return " ".join(text.splitlines())
 
 
@@ -129,27 +131,27 @@ CLOSE_SECONDS: Final = 5.0
 
 
 class RuntimeService(Protocol):
-    """What runs between start and end."""
+    """What the runtime opens, watches and closes."""
 
     async def status(self) -> str:
         """Return one line for the service manager's status."""
         ...
 
     async def stalls(self) -> Sequence[object]:
-        """Return what hangs; while there is something, the watchdog is not fed."""
+        """Return the parts that hang; while there are any, the watchdog is not fed."""
         ...
 
     def reload(self) -> None:
-        """Hear a hang-up: look again at what an operator may have changed; return at once."""
+        """Start to read again what an operator may have changed, and return at once (SIGHUP)."""
         ...
 
     def closing(self) -> None:
-        """Hear that the end begins, before anything is closed."""
+        """Prepare for the end; called before anything is closed."""
         ...
 
 
 class EventLoopLag:
-    """By how much the event loop runs late, in seconds."""
+    """Measures how late the event loop runs, in seconds."""
 
     def __init__(self, sample_seconds: float = LAG_SAMPLE_SECONDS) -> None:
         self._sample = sample_seconds
@@ -172,11 +174,11 @@ class EventLoopLag:
 OpenService = Callable[
     [Settings, Mapping[str, int], EventLoopLag], AbstractAsyncContextManager[RuntimeService]
 ]
-"""Opens everything and closes it again, mirror-image; gets the sockets passed by systemd."""
+"""Opens all services, and closes them at its end; gets the sockets that systemd passed."""
 
 
 class Runtime:
-    """One life of the daemon: open, say READY, wait for the end, drain."""
+    """Runs the daemon once: opens the services, reports READY, waits for a signal, drains."""
 
     def __init__(
         self, settings: Settings, open_service: OpenService, environ: Mapping[str, str] = os.environ
@@ -191,15 +193,15 @@ class Runtime:
         self._reload: Callable[[], None] = _ignore_reload
 
     async def run(self) -> int:
-        """Live until SIGTERM or SIGINT; raise what keeps the service from opening.
+        """Run until SIGTERM or SIGINT; raise what prevents the services from opening.
 
         The drain takes at most `drain_seconds`, and closing a little more. A second signal cuts it
         short: then the exit status that is returned is 128 and its number, else it is 0.
         """
-        life = asyncio.create_task(self._serve(), name="life")
-        with self._handle_signals(life):
+        serving = asyncio.create_task(self._serve(), name="serve")
+        with self._handle_signals(serving):
             try:
-                await life
+                await serving
             except asyncio.CancelledError:
                 if not self._stopping.is_set():
                     raise
@@ -226,13 +228,14 @@ class Runtime:
             service.closing()
 
     async def _report_status(self, service: RuntimeService) -> None:
-        """Keep the line that `systemctl status` shows true."""
+        """Update the line that `systemctl status` shows, every few seconds."""
         while True:
             await asyncio.sleep(STATUS_SECONDS)
             self._notifier.status(await service.status())
 
     async def _feed_watchdog(self, service: RuntimeService) -> None:
-        """Feed the watchdog for as long as nothing hangs; from the loop, so a stuck one starves."""
+        """Feed the watchdog while nothing hangs."""
+        # Fed from a task of the event loop, so that a loop that is stuck does not feed it.
         interval = self._notifier.watchdog_interval()
         while interval is not None:
             if found := await service.stalls():
@@ -243,11 +246,13 @@ class Runtime:
 
     @contextlib.contextmanager
     def _handle_signals(self, serving: asyncio.Task[None]) -> Iterator[None]:
-        """Hear signals, the ones too that whoever started us had blocked or ignored."""
+        """Handle SIGTERM, SIGINT and SIGHUP for the length of the block."""
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop, serving, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        # The process that started us may have blocked them. Unblocked only after the handlers are
+        # set, so that a signal that is pending reaches them.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOP_SIGNALS, signal.SIGHUP})
         try:
             yield
@@ -256,7 +261,7 @@ class Runtime:
                 loop.remove_signal_handler(number)
 
     def _stop(self, serving: asyncio.Task[None], number: signal.Signals) -> None:
-        """Begin to drain; cut short what is still starting, and what was told twice."""
+        """Begin to drain. Cancel a start that is not finished, and a drain at the second signal."""
         if self._stopping.is_set():
             self._second_signal = number
             serving.cancel()
@@ -267,13 +272,15 @@ class Runtime:
             return
         self._stopping.set()
         loop = asyncio.get_running_loop()
+        # A bound on the whole end: a close that hangs must not outlast the service manager's
+        # patience.
         loop.call_later(self._settings.daemon.drain_seconds + CLOSE_SECONDS, serving.cancel)
 
     def _on_hangup(self) -> None:
-        """Stay alive: a hang-up asks for a reload."""
+        """Reload on SIGHUP."""
         log.info("reload_asked")
         self._reload()
 
 
 def _ignore_reload() -> None:
-    """Hear a hang-up before anything is open: what is opened next is read anew anyway."""
+    """Ignore a SIGHUP that comes before the services are open: they read everything anyway."""

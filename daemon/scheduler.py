@@ -1,4 +1,4 @@
-"""The periodic jobs: each a short call into a service; due work itself is in the database."""
+"""Runs the periodic jobs. What is due at a moment is a row in the database, not a job here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOUR_SECONDS: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class PeriodicJob:
-    """Something to do every `seconds` (of the machine's time), for as long as the daemon runs."""
+    """Something to do every `seconds`, by the machine's clock, while the daemon runs."""
 
     name: str
     seconds: float
@@ -33,7 +33,7 @@ class PeriodicJob:
 
 
 def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
-    """Return the periodic jobs over these services."""
+    """Return the periodic jobs of these services."""
     return (
         PeriodicJob("wake_outbox", 60, services.outbox.wake),
         PeriodicJob("high_water", 60, services.database.save_high_water),
@@ -46,12 +46,13 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
 
 @contextlib.asynccontextmanager
 async def run_scheduler(jobs: Iterable[PeriodicJob], bus: EventBus) -> AsyncIterator[None]:
-    """Run the jobs beside the block. A late one runs late, never twice, and never not at all.
+    """Run the jobs for the length of the block. A late job runs late, once.
 
-    After a step back of the wall clock, which the bus tells, each interval begins anew.
+    After a step back of the wall clock, each interval begins anew.
     """
     scheduler = AsyncIOScheduler(
         timezone=UTC,
+        # No grace time: a job that is late is run, not dropped. Coalesced: once, not once a miss.
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
     for job in jobs:
@@ -72,11 +73,9 @@ def _build_trigger(seconds: float) -> IntervalTrigger:
 
 
 async def follow_clock_steps(scheduler: AsyncIOScheduler, bus: EventBus) -> None:
-    """Begin every interval anew after each step back of the wall clock.
-
-    The library keeps the next time of a job as a moment of the wall clock: set back by an hour,
-    it would wait for that hour to pass again.
-    """
+    """Restart every interval after each step back of the wall clock."""
+    # APScheduler stores a job's next run as a moment of the wall clock: after a step back by an
+    # hour, every job would pause for that hour. After a lag of the bus, it subscribes again.
     while True:
         with contextlib.closing(bus.subscribe()) as events, contextlib.suppress(SubscriberLagged):
             async for published in events:
@@ -86,12 +85,12 @@ async def follow_clock_steps(scheduler: AsyncIOScheduler, bus: EventBus) -> None
 
 def _restart_intervals(scheduler: AsyncIOScheduler) -> None:
     for job in scheduler.get_jobs():
-        # A trigger without a start time of its own begins now.
+        # A trigger without a start time counts from now.
         job.reschedule(_build_trigger(job.trigger.interval.total_seconds()))
 
 
 async def _run_job(job: PeriodicJob) -> None:
-    """Do one job; its error is a line in the log and ends nothing."""
+    """Run one job; its error is logged, and the job runs again at its next time."""
     try:
         await job.work()
     except Exception:

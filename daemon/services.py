@@ -1,4 +1,4 @@
-"""The one container of the services: `daemon.bootstrap` builds it, HTTP and jobs use it."""
+"""The container of all services: `daemon.bootstrap` builds it, HTTP and periodic jobs use it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from storage.db import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
-    """What is open before the first service is built, and what every service stands on."""
+    """What is open before the first service is built, and what services are built from."""
 
     settings: Settings
     clock: Clock
@@ -52,16 +52,16 @@ class Foundation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services(Foundation):
-    """Every service of a running daemon by name, each built once.
+    """Every service of a running daemon, each built once.
 
-    Nothing here is replaced afterwards; a test that needs another part builds with it.
+    Nothing is replaced afterwards; a test that needs another part builds the container with it.
     """
 
-    # The rules.
+    # Rules.
     ruleset_service: RulesetService
     ruleset_watcher: RulesetWatcher
 
-    # The people: prospects, suppression, and what they write to us.
+    # Contacts: prospects, suppression, and what they write to us.
     aliases: Aliases
     suppression: SuppressionService
     scoring: Scoring
@@ -71,7 +71,7 @@ class Services(Foundation):
     validation: ValidationService
     retention: Retention
 
-    # The way out.
+    # Sending.
     gate: Gate
     pacing: Pacing
     evaluator: MessageEvaluator

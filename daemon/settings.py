@@ -24,7 +24,7 @@ class SettingsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DaemonSettings(SettingsSection, frozen=True):
-    """The process: where it keeps things and where it listens."""
+    """The process: where it keeps its data, and where it listens."""
 
     state_dir: str = "/var/lib/leadmaster"
     host: str = "127.0.0.1"
@@ -42,19 +42,19 @@ class DaemonSettings(SettingsSection, frozen=True):
 
 
 class ClockSettings(SettingsSection, frozen=True):
-    """An injected clock; taken only where every session is simulated."""
+    """An injected clock; refused where a session is not simulated."""
 
     start: datetime | None = None
     rate: PositiveFloat = 1.0
 
     @property
     def effective_rate(self) -> float:
-        """The rate of the clock in use: without a start it is the machine's own."""
+        """The rate of the clock in use; 1 without a start, which is the machine's own clock."""
         return self.rate if self.start else 1.0
 
 
 class PluginSettings(SettingsSection, frozen=True):
-    """Which plugins stay out, each by the name of one that is installed; how long one may take."""
+    """Which installed plugins are not loaded, by name; how long a call of one may take."""
 
     blocked: tuple[str, ...] = ()
     limit_seconds: PositiveFloat = 2.0
@@ -67,16 +67,16 @@ class RulesSettings(SettingsSection, frozen=True):
     """Files of the gate; empty: the shipped ones."""
     score: tuple[str, ...] = ()
     dir: str = "/etc/leadmaster/rules.d"
-    """The operator's own files, laid over those; a save there is tried, and goes live."""
+    """The operator's own files, which overrule those; a change there is checked, and goes live."""
     shadow: str = ""
-    """A folder that is judged beside the live one and never obeyed; empty: none."""
+    """A folder whose rules are evaluated beside the live ones, without effect; empty: none."""
     engines: Literal["both", "reference"] = "both"
     check_seconds: PositiveFloat = 20.0
     """How long checking a changed folder may take before it is given up."""
 
 
 class PacingSettings(SettingsSection, frozen=True):
-    """Budgets of a phone number, in rolling 24 hours, over all channels."""
+    """Budgets of a phone number, in rolling 24 hours, over all channels together."""
 
     new_chats_first_week: NonNegativeInt = 3
     new_chats_to_day_30: NonNegativeInt = 5
@@ -99,7 +99,7 @@ class SendingSettings(SettingsSection, frozen=True):
     expires_days: PositiveFloat = 7.0
     retries: NonNegativeInt = 5
     longest_retry_hours: PositiveFloat = 24.0
-    """How long a platform's own word may make a refused message wait for its next attempt."""
+    """The longest wait for a next attempt that a platform may ask for when it refuses a message."""
     gate_fault_retries: NonNegativeInt = 5
     opt_out_confirmation: str = ""
     """Text of the one confirmation after an opt-out; empty: none is sent."""
@@ -109,7 +109,7 @@ class ValidationSettings(SettingsSection, frozen=True):
     """The technical validation of a prospect's number."""
 
     valid_days: Annotated[int, msgspec.Meta(ge=1)] = 90
-    """How long a number counts as validated; what they write to us begins it anew."""
+    """How long a number counts as validated; a message from the contact begins it anew."""
 
 
 class RetentionSettings(SettingsSection, frozen=True):
@@ -121,12 +121,12 @@ class RetentionSettings(SettingsSection, frozen=True):
     decision_facts: Annotated[int, msgspec.Meta(ge=1)] = 180
     strangers: Annotated[int, msgspec.Meta(ge=1)] = 30
     quarantine: Annotated[int, msgspec.Meta(ge=1)] = 30
-    """What a channel reported and could not be stored."""
+    """Signals of channels that could not be stored."""
     uploads: Annotated[int, msgspec.Meta(ge=1)] = 7
 
 
 class AuthSettings(SettingsSection, frozen=True):
-    """Signing in: how long it holds, and the address that people open."""
+    """Signing in: how long it lasts, and the address that people open."""
 
     public_url: str = ""
     """What sign-in links begin with, such as `https://leads.example.org`; empty: the daemon's own
@@ -144,7 +144,7 @@ class SimulatedSettings(SettingsSection, frozen=True):
 
     seed: int = 1
     script: str = ""
-    """A JSON file that says how contacts and the line behave; empty: everybody is friendly."""
+    """A JSON file that says how contacts and connections behave; empty: all answer as hoped."""
 
 
 class Settings(SettingsSection, frozen=True):
@@ -173,7 +173,7 @@ class Settings(SettingsSection, frozen=True):
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read settings: the file's, overruled by ``LEADMASTER_SECTION__KEY`` variables.
+    """Read the settings of the file, overruled by ``LEADMASTER_SECTION__KEY`` variables.
 
     Raises :class:`SettingsRejected` with every problem and its key path.
     """
@@ -185,6 +185,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
             problems.append(f"{name}: there is no section {section!r}")
             continue
         tables.setdefault(section, {})
+        # A section that is no table is reported below, with the file's other problems.
         if isinstance(tables[section], dict):
             tables[section][key] = value
     sections: dict[str, Any] = {
@@ -215,10 +216,11 @@ def _list_environment_settings(environ: Mapping[str, str]) -> Iterator[tuple[str
 
 
 def _convert_section(name: str, kind: type[T], table: object, problems: list[str]) -> T | None:
-    """Convert key by key, because the library stops at the first problem of a table."""
+    """Return a section from its table; append to `problems` what is wrong with each key."""
     if not isinstance(table, dict):
         problems.append(f"{name}: must be a table")
         return None
+    # Key by key: msgspec would stop at the first problem of the whole table.
     hints = get_type_hints(kind, include_extras=True)
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -226,6 +228,7 @@ def _convert_section(name: str, kind: type[T], table: object, problems: list[str
             problems.append(f"{name}.{key}: there is no such setting")
             continue
         try:
+            # An environment variable is always a text: lax conversion takes "8" for a number.
             values[key] = msgspec.convert(value, hints[key], strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
             problems.append(

@@ -1,7 +1,7 @@
-"""The one map from a state's word to its severity, and so to its colour: console and command line.
+"""The severity of each state, which decides its colour in the console and the command line.
 
-A leaf without any library, so that the command line loads it at once; `tests/daemon/test_severity`
-compares the words with the state machines.
+It imports nothing but the standard library, so that the command line starts fast;
+`tests/daemon/test_severity.py` compares the words with the state machines.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Severity(StrEnum):
-    """What a state means to a person. Never shown alone: an icon and a word stand beside it."""
+    """What a state means to a person; shown as a colour with an icon and a word."""
 
     READY = "ready"
     WAITING = "waiting"
@@ -27,12 +27,12 @@ class SessionStatus(Protocol):
 
     @property
     def state(self) -> str:
-        """The word of its connection's state."""
+        """The state of its connection."""
         ...
 
     @property
     def user_action(self) -> str:
-        """The word of what a person should do now."""
+        """What a person should do now."""
         ...
 
 
@@ -77,7 +77,7 @@ EFFECT_SEVERITY: Mapping[str, Severity] = MappingProxyType(
         "hold": VERDICT_SEVERITY["review"],
     }
 )
-"""What a veto or an opinion does: the severity of the verdict that comes of it."""
+"""By effect of a veto or an opinion: the severity of the verdict that it leads to."""
 SENDING_SEVERITY: Mapping[str, Severity] = MappingProxyType(
     {"all": Severity.READY, "reply_only": Severity.WAITING, "none": Severity.STOPPED}
 )
@@ -104,7 +104,7 @@ PERMISSION_SEVERITY: Mapping[str, Severity] = MappingProxyType(
 
 
 def get_session_severity(session: SessionStatus) -> Severity:
-    """Return a session's severity: a ready one that may only reply waits, or needs a person."""
+    """Return a session's severity; one that is ready but restricted waits or needs a person."""
     if session.state == "ready" and session.user_action != "none":
         return Severity.WAITING if session.user_action == "wait_until" else Severity.NEEDS_YOU
     return CONNECTION_SEVERITY[session.state]

@@ -1,8 +1,7 @@
 """Starts every child process: Ctrl-C does not reach it, and it never outlives its parent.
 
-A child has a session of its own, so that what a terminal sends reaches its parent alone, which
-then decides what becomes of the child. The kernel ends it when the parent dies
-(:mod:`daemon.parent_death_signal`).
+Each child has a session of its own, so that the signals of a terminal reach the parent alone.
+The kernel ends the child when the parent dies (:mod:`daemon.parent_death_signal`).
 """
 
 from __future__ import annotations
@@ -30,29 +29,26 @@ _PARENT_DEATH_PROGRAM: Final = Path(__file__).with_name("parent_death_signal.py"
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """A child that takes one request and answers it in lines."""
+    """A child process that takes one request and answers it in lines."""
 
     _requests: asyncio.StreamWriter
     _answers: asyncio.StreamReader
 
     async def send_request(self, request: bytes) -> None:
-        """Hand over the request; one that died before it read it says so by answering nothing."""
+        """Write the request. A child that died meanwhile is noticed when no answer can be read."""
         with contextlib.suppress(ConnectionError):
             self._requests.write(request)
             await self._requests.drain()
             self._requests.close()
 
     async def read_line(self) -> bytes:
-        """Return the next line; without its end where the child has ended."""
+        """Return the next line; without a line break at its end where the child has ended."""
         return await self._answers.readline()
 
 
 @contextlib.asynccontextmanager
 async def run_worker(command: Sequence[str], max_line_bytes: int) -> AsyncIterator[WorkerProcess]:
-    """Lend a child; it and all that it started are gone when the block ends, however that ends.
-
-    It is killed, not asked: it only reads, so there is nothing that it could leave half done.
-    """
+    """Run a child for the length of the block; then kill it and every process that it started."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.subprocess_exec(
         lambda: SubprocessStreamProtocol(max_line_bytes, loop),
@@ -69,14 +65,15 @@ async def run_worker(command: Sequence[str], max_line_bytes: int) -> AsyncIterat
             cast("asyncio.StreamReader", process.stdout),
         )
     finally:
-        # A group keeps its number for as long as anybody is in it: this can't hit a stranger.
+        # Killed, not asked: such a child writes nothing that could be left half done. A group keeps
+        # its number while a process is in it, so this can't hit a foreign one.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await _close_pipes_and_wait(process, transport)
 
 
 class LaunchedWorker:
-    """A worker of a transport, connected by a socket that both ends inherited."""
+    """A running worker process of a transport, connected by a socket pair."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, process: Process
@@ -96,7 +93,7 @@ class LaunchedWorker:
         return await asyncio.shield(self._ending)
 
     async def close(self) -> None:
-        """Kill the worker and all that it started. Idempotent, bounded, never raises."""
+        """Kill the worker and every process that it started. Idempotent, bounded, never raises."""
         self.writer.close()
         if not self._ending.done():
             self._kill_group()
@@ -108,7 +105,7 @@ class LaunchedWorker:
 
     async def _await_end(self) -> int:
         status = await self._process.wait()
-        # At once, and never again: a number whose group has gone is soon given to a stranger.
+        # At once, and never later: the number of a group that has gone is used again.
         self._kill_group()
         return status
 
@@ -123,7 +120,7 @@ async def launch_worker(
     """Start ``python -m module``; see :class:`daemon.api.launcher.LaunchWorker`."""
     ours, theirs = socket.socketpair()
     with theirs:
-        # Connected first: from the moment that there is a process, nothing more can fail.
+        # Connected before the process starts: after that, nothing can fail and leave it running.
         reader, writer = await _connect_socket(ours)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -153,22 +150,20 @@ async def _connect_socket(ours: socket.socket) -> tuple[asyncio.StreamReader, as
 
 
 async def _close_pipes_and_wait(process: Process, transport: asyncio.SubprocessTransport) -> None:
-    """Close the pipes, or the end of a child that said more than was read is never seen."""
+    """Close the pipes of a child that was killed, and wait for its end."""
+    # asyncio reports the end only after the pipes' end, which unread output would delay for ever.
     for descriptor in (0, 1):
         if pipe := transport.get_pipe_transport(descriptor):
             pipe.close()
     await process.wait()
-    await asyncio.sleep(0)  # pipes close one turn later
+    await asyncio.sleep(0)  # the pipes close in the next turn of the loop
 
 
 @contextlib.contextmanager
 def run_daemon(
     command: Sequence[str], output: IO[bytes], stop_seconds: float
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon beside the block; then ask it to end, and kill it after so many seconds.
-
-    It is killed at once where the asking is interrupted: whoever says it twice means it.
-    """
+    """Run a daemon for the length of the block; then ask it to end, and kill it after so long."""
     process = subprocess.Popen(  # noqa: S603 - whoever calls this says what to start
         with_parent_death_signal(command, signal.SIGTERM),
         stdin=subprocess.DEVNULL,
@@ -183,14 +178,14 @@ def run_daemon(
         with contextlib.suppress(subprocess.TimeoutExpired):
             try:
                 process.wait(stop_seconds)
-            finally:
+            finally:  # also after a second Ctrl-C: whoever presses it twice does not want to wait
                 if process.poll() is None:
                     process.kill()
                     process.wait()
 
 
 def run_command(command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
-    """Return how a command ended and what it said; raises as :func:`subprocess.run` does."""
+    """Return how a command ended and its output; raises what :func:`subprocess.run` raises."""
     return subprocess.run(  # noqa: S603 - whoever calls this says what to start
         with_parent_death_signal(command, signal.SIGKILL),
         stdin=subprocess.DEVNULL,
@@ -203,9 +198,10 @@ def run_command(command: Sequence[str], timeout: float) -> subprocess.CompletedP
 
 
 def with_parent_death_signal(command: Sequence[str], death_signal: signal.Signals) -> list[str]:
-    """Return the command as it is started; `death_signal` is what it gets when this process dies.
+    """Return the command line that gets `death_signal` when this process dies.
 
-    To be called in the main thread: the kernel takes the end of a thread for its parent's.
+    Start it from the main thread: to the kernel, the parent is the thread that started the child.
     """
+    # A program and not preexec_fn, which is not safe in a process with threads.
     python = (sys.executable, "-I", "-S", os.fspath(_PARENT_DEATH_PROGRAM))
     return [*python, str(os.getpid()), str(death_signal.value), *command]

@@ -1,4 +1,4 @@
-"""Turns msgspec's validation errors into sentences for people: which field, what is wrong."""
+"""Turns msgspec's validation errors into sentences for people: which field, and what is wrong."""
 
 from __future__ import annotations
 
@@ -40,34 +40,35 @@ def format_validation_error(
 ) -> str:
     """Return one sentence: which field, what is wrong with it, what it may be.
 
-    `kind` is the type that the value was to be, so that words and fields can be named.
-    `value_name` is
-    what the value is called where nothing within it is to blame.
+    `kind` is the expected type, from which allowed words and fields are named. `value_name` names
+    the value where the error is about the whole of it.
     """
     if not isinstance(error, msgspec.ValidationError):
         report = str(error).removeprefix("JSON is malformed: ")
         return f"The {value_name} is no JSON: {_JSON_ERRORS.get(report, report)}."
-    field, told = _explain_error(error, kind)
-    return f"{field}: {told}." if field else f"The {value_name} {told}."
+    field, problem = _explain_error(error, kind)
+    return f"{field}: {problem}." if field else f"The {value_name} {problem}."
 
 
 def format_field_error(name: str, error: msgspec.ValidationError, kind: object) -> str:
     """Return what is wrong with the value called `name`, without a full stop."""
-    field, told = _explain_error(error, kind)
-    return f"{name}{'.' if field[:1].isalpha() else ''}{field}: {told}"
+    field, problem = _explain_error(error, kind)
+    return f"{name}{'.' if field[:1].isalpha() else ''}{field}: {problem}"
 
 
 def _explain_error(error: msgspec.ValidationError, kind: object) -> tuple[str, str]:
-    """Return which field it is, none for the whole, and what is wrong with it."""
+    """Return the path of the field, empty for the whole value, and what is wrong with it."""
     report, path = str(error), ""
     if place := _PATH_SUFFIX.search(report):
         report, path = report[: place.start()], place["path"]
     declared = _resolve_path(inspect.type_info(kind), path) if kind is not None else None
-    for form, told in _EXPLANATIONS.items():
+    # msgspec raises an English sentence and nothing else: its forms have to be read.
+    for form, explain in _EXPLANATIONS.items():
         if found := re.fullmatch(form, report, re.DOTALL):
             own = found.groupdict().get("field")
             field = path if own is None else f"{path}.{own}"
-            return _format_field_path(field), told(found, declared)
+            return _format_field_path(field), explain(found, declared)
+    # A form of a later msgspec: better a vague sentence than the library's own words.
     return _format_field_path(path), "can't be taken as it is"
 
 
@@ -145,7 +146,7 @@ _EXPLANATIONS: Final[Mapping[str, ErrorExplainer]] = {
 
 
 def _resolve_path(kind: inspect.Type, path: str) -> inspect.Type | None:
-    """Follow a path such as `[0].to` into a declaration; None where it leads nowhere known."""
+    """Return the declared type at a path such as `[0].to`, or None where there is none."""
     found: inspect.Type | None = kind
     for step in _PATH_STEP.finditer(path):
         found = _resolve_step(found, step.group(1))
@@ -163,14 +164,14 @@ def _resolve_step(kind: inspect.Type | None, field: str | None) -> inspect.Type 
 
 
 def get_declared_fields(kind: inspect.Type) -> Sequence[inspect.Field]:
-    """Return the fields of a declaration; none where it is no object with fields."""
+    """Return the fields of a declared type; empty where it is no object with fields."""
     if isinstance(kind, inspect.StructType | inspect.DataclassType | inspect.TypedDictType):
         return kind.fields
     return ()
 
 
 def list_alternatives(kind: inspect.Type | None) -> list[inspect.Type]:
-    """Return the types that a declaration allows, one where it is no union."""
+    """Return the alternatives of a declared type: the members of a union, or the type itself."""
     match kind:
         case inspect.Metadata():
             return list_alternatives(kind.type)
@@ -183,7 +184,7 @@ def list_alternatives(kind: inspect.Type | None) -> list[inspect.Type]:
 
 
 def _list_allowed_values(kind: inspect.Type | None) -> list[str]:
-    """Return the words that an enum or a literal knows."""
+    """Return the values that an enum or a literal allows."""
     words: list[str] = []
     for each in list_alternatives(kind):
         if isinstance(each, inspect.EnumType):
@@ -194,7 +195,7 @@ def _list_allowed_values(kind: inspect.Type | None) -> list[str]:
 
 
 def _get_pattern_description(kind: inspect.Type | None) -> str:
-    """Return how a text of some form was described where it was declared."""
+    """Return the description that a text's pattern was declared with, or an empty text."""
     described: Any = kind
     while isinstance(described, inspect.UnionType | inspect.Metadata):
         if isinstance(described, inspect.Metadata):

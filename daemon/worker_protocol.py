@@ -1,8 +1,8 @@
-"""The protocol between the daemon and its worker processes: typed JSON frames, one a line.
+"""The protocol between the daemon and its worker processes: JSON frames, one a line.
 
-A worker reads requests from its standard input. It answers each with answers and progress, and then
-with one `end`; while it works it sends heartbeats, and a defect is a `crash`. Frames carry the id
-of their request, and an event belongs to none, so a worker may live as long as its parent wants.
+A worker reads requests from its standard input. For each it sends answers and progress, and then
+one `end`. While it works it sends heartbeats; a defect is a `crash`. A frame carries the id of its
+request, so that one worker may serve many; an event belongs to no request.
 
 This file imports the standard library and msgspec only: daemon, workers and plugins may import it.
 """
@@ -24,7 +24,7 @@ import msgspec
 
 HEARTBEAT_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 60.0
-"""A worker that sends no frame for so long, not even a heartbeat, hangs."""
+"""After so long without a frame, not even a heartbeat, a worker counts as hanging."""
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
@@ -33,44 +33,44 @@ EventT = TypeVar("EventT")
 
 
 class Request(msgspec.Struct, Generic[RequestT], frozen=True, tag_field="kind", tag="request"):
-    """What the parent asks for."""
+    """A request of the parent."""
 
     body: RequestT
     id: int = 1
 
 
 class Answer(msgspec.Struct, Generic[AnswerT], frozen=True, tag_field="kind", tag="answer"):
-    """An answer, or one part of it."""
+    """An answer to a request, or one part of it."""
 
     body: AnswerT
     request: int = 1
 
 
 class Progress(msgspec.Struct, Generic[ProgressT], frozen=True, tag_field="kind", tag="progress"):
-    """How far the worker has come."""
+    """The progress of a request."""
 
     body: ProgressT
     request: int = 1
 
 
 class Event(msgspec.Struct, Generic[EventT], frozen=True, tag_field="kind", tag="event"):
-    """Something that happened in the worker, whatever was asked."""
+    """Something that happened in the worker, independent of any request."""
 
     body: EventT
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="kind", tag="heartbeat"):
-    """The worker is alive, and works on."""
+    """A sign that the worker is alive while it works."""
 
 
 class End(msgspec.Struct, frozen=True, tag_field="kind", tag="end"):
-    """The request is answered in full."""
+    """The end of the answers to a request."""
 
     request: int = 1
 
 
 class Crash(msgspec.Struct, frozen=True, tag_field="kind", tag="crash"):
-    """The worker met a defect and ends: the kind of error, and where it was raised."""
+    """A defect that ends the worker: the class of the error, and where it was raised."""
 
     reason: str
 
@@ -80,12 +80,12 @@ Frame: TypeAlias = Message[AnswerT, ProgressT, EventT] | Heartbeat | End | Crash
 
 
 def encode_frame(frame: Request[Any] | Frame[Any, Any, Any]) -> bytes:
-    """Return a request's or another frame's line, with its end."""
+    """Return a frame as one line of JSON, with its line break."""
     return msgspec.json.encode(frame) + b"\n"
 
 
 class WorkerProtocol(Generic[RequestT, AnswerT, ProgressT, EventT]):
-    """The types of one worker's messages; frames of a kind that is given no type are refused."""
+    """The types of one worker's messages; a kind of frame without a type is refused."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class WorkerProtocol(Generic[RequestT, AnswerT, ProgressT, EventT]):
         """Return the frame in a line; raise :class:`msgspec.MsgspecError` where it is none."""
         try:
             frame: Frame[AnswerT, ProgressT, EventT] = self._frames.decode(line)
-        except RecursionError as error:  # brackets without end
+        except RecursionError as error:  # brackets nested without end
             raise msgspec.DecodeError(str(error)) from None
         return frame
 
@@ -134,13 +134,13 @@ class WorkerFailed(Exception):
 
 
 class WorkerPipes(Protocol):
-    """What the parent holds of a worker's process."""
+    """The parent's end of a worker's pipes."""
 
     async def send_request(self, request: bytes) -> None:
-        """Write the line of a request."""
+        """Write a request, one line."""
 
     async def read_line(self) -> bytes:
-        """Return the next line, without its end where the worker has ended.
+        """Return the next line; without a line break at its end where the worker has ended.
 
         Raises :class:`ValueError` where the line is longer than the worker may write.
         """
@@ -155,10 +155,10 @@ async def ask_worker(
     silence_seconds: float = SILENCE_SECONDS,
     stall_seconds: float | None = None,
 ) -> AsyncGenerator[Message[AnswerT, ProgressT, EventT], None]:
-    """Ask a worker; yield what it says until the request is answered in full.
+    """Send a request to a worker; yield its messages until the request is answered in full.
 
-    Raises :class:`WorkerFailed` where it ends before, sends nothing for ``silence_seconds``, or
-    nothing but heartbeats for ``stall_seconds``.
+    Raises :class:`WorkerFailed` where the worker ends before that, sends nothing for
+    ``silence_seconds``, or nothing but heartbeats for ``stall_seconds``.
     """
     asked = Request(request)
     await worker.send_request(encode_frame(asked))
@@ -180,7 +180,7 @@ async def _read_until_message(
     worker: WorkerPipes,
     silence_seconds: float,
 ) -> Message[AnswerT, ProgressT, EventT] | End:
-    """Return the next frame that is no heartbeat; raise for a crash."""
+    """Return the next frame that is no heartbeat; raise :class:`WorkerFailed` for a crash."""
     while isinstance(frame := await _read_frame(protocol, worker, silence_seconds), Heartbeat):
         pass
     if isinstance(frame, Crash):
@@ -210,25 +210,26 @@ async def _read_frame(
 
 
 class FrameWriter(Generic[AnswerT, ProgressT, EventT]):
-    """Writes the worker's frames; the thread of the heartbeats writes between them."""
+    """Writes a worker's frames; safe to use from several threads."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
         self._lock = threading.Lock()
         self.request = 0
-        """The id of the request that is answered just now."""
+        """The id of the request that is being answered."""
 
     def send_answer(self, body: AnswerT) -> None:
-        """Send an answer, or the next part of it."""
+        """Send an answer, or one part of it."""
         self.send(Answer(body, self.request))
 
     def send_progress(self, body: ProgressT) -> None:
-        """Say how far the work has come."""
+        """Send the progress of the request."""
         self.send(Progress(body, self.request))
 
     def send(self, frame: Frame[AnswerT, ProgressT, EventT]) -> None:
-        """Write a frame whole, whoever else writes."""
+        """Write one frame."""
         line = encode_frame(frame)
+        # The thread of the heartbeats writes too, and half a line would be no frame.
         with self._lock:
             self._output.write(line)
             self._output.flush()
@@ -242,7 +243,7 @@ def serve_requests(
     *,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> None:
-    """Answer one request after the other until no more come; a defect is told, and raised."""
+    """Handle one request after the other until the input ends; a defect is reported, and raised."""
     writer: FrameWriter[AnswerT, ProgressT, EventT] = FrameWriter(output)
     for line in requests:
         with _sent_heartbeats(writer.send, heartbeat_seconds):
@@ -258,11 +259,11 @@ def serve_requests(
 
 @contextlib.contextmanager
 def _sent_heartbeats(send: Callable[[Heartbeat], None], seconds: float) -> Iterator[None]:
-    """Send a heartbeat every so often, beside the block."""
+    """Send heartbeats from a thread for the length of the block."""
     ended = threading.Event()
 
     def send_heartbeats() -> None:
-        with contextlib.suppress(OSError):  # nobody reads any more: the next answer meets it too
+        with contextlib.suppress(OSError):  # the pipe is closed: the next answer fails by it too
             while not ended.wait(seconds):
                 send(Heartbeat())
 
@@ -276,17 +277,19 @@ def _sent_heartbeats(send: Callable[[Heartbeat], None], seconds: float) -> Itera
 
 
 def describe_defect(defect: BaseException) -> str:
-    """Name the error and the place. Its own text is left out: it may hold a number or a message."""
+    """Return the class of an error and the place where it was raised, for a log."""
+    # Without the error's own text, which may hold a phone number or a message.
     *_, (frame, line) = traceback.walk_tb(defect.__traceback__)
     return f"{type(defect).__name__} at {PurePath(frame.f_code.co_filename).name}:{line}"
 
 
 def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Return the worker's input and output, and keep them from everybody else in the process.
+    """Return the worker's standard input and output, and replace them for the rest of the process.
 
-    What a plugin prints would be no frame: it goes to the standard error from then on, and so does
-    what its own child processes print. What they read ends at once.
+    From then on, standard output goes to standard error, and standard input is empty; child
+    processes inherit both.
     """
+    # What a plugin or its child prints would be no frame, and what it reads would be a request.
     requests, output = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

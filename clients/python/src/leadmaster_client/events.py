@@ -68,7 +68,7 @@ class Halt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockStepped(Event):
-    """The machine's clock was set on, or back where negative (subject: `installation`)."""
+    """The wall clock was set forward, or back where negative (subject: `installation`)."""
 
     seconds: float
 
@@ -83,7 +83,7 @@ class ContactReopened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactSuppressed(Event):
-    """A contact is not to be written to again (subject: the contact id)."""
+    """A contact was suppressed: no message may go to them (subject: the contact id)."""
 
     source: str
     reason: str
@@ -111,7 +111,7 @@ class ImportFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundReceived(Event):
-    """A contact wrote to us; `request` is what their words ask (subject: the inbound id)."""
+    """A contact wrote to us; `request` is what the text asks for (subject: the inbound id)."""
 
     session: str
     contact: str
@@ -161,7 +161,7 @@ class ProspectChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesAwaitingAcceptance(Event):
-    """Changed rule files are sound, and wait for a person (subject: the hash to accept)."""
+    """Changed rule files are valid, and wait to be accepted (subject: the hash to accept)."""
 
     format: str
     changes: tuple[str, ...]
@@ -170,7 +170,7 @@ class RulesAwaitingAcceptance(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesLoaded(Event):
-    """A rule set is live (subject: its hash)."""
+    """A rule set went live (subject: its hash)."""
 
     format: str
     engine: str
@@ -181,14 +181,14 @@ class RulesLoaded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFilesRejected(Event):
-    """Changed rule files have problems; the live set stays (subject: the gate's live hash)."""
+    """Changed rule files have problems; the live set stays (subject: the live gate's hash)."""
 
     problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingHalted(Event):
-    """Nothing goes out any more until a person resumes (subject: `installation`)."""
+    """A person halted all sending, until somebody resumes it (subject: `installation`)."""
 
     who: str
     reason: str
@@ -204,7 +204,7 @@ class SendingResumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionChanged(Event):
-    """A session's state, as people and clients read it (subject: the session's name)."""
+    """A session's state changed; the fields are those of its view (subject: the session's name)."""
 
     state: str
     status: str
@@ -221,14 +221,14 @@ class SessionChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionDeleted(Event):
-    """A session was unlinked and forgotten; its name stays taken (subject: the session's name)."""
+    """A session was unlinked and deleted; its name stays taken (subject: the session's name)."""
 
     who: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionQrShown(Event):
-    """A pairing code is on show until `expires_at`; never stored (subject: the session)."""
+    """A pairing code can be scanned until `expires_at`; never stored (subject: the session)."""
 
     code: str
     index: int
@@ -239,7 +239,7 @@ class SessionQrShown(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalQuarantined(Event):
-    """Something that a channel reported could not be stored (subject: the id in quarantine)."""
+    """A signal from a channel could not be stored (subject: the id in quarantine)."""
 
     session: str
     signal: str
@@ -251,7 +251,7 @@ class SignalQuarantined(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalSettled(Event):
-    """A person looked at a quarantined signal (subject: the id in quarantine)."""
+    """A person settled a quarantined signal (subject: the id in quarantine)."""
 
     session: str
     who: str
