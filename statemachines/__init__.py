@@ -1,4 +1,4 @@
-"""State machines: the states of things, the legal transitions between them, and the state sets.
+"""State machines: states, the legal transitions between them, and named sets of states.
 
-Nothing else. Pure.
+Pure: no input or output, no clock. The daemon performs a transition; here it is only legal or not.
 """

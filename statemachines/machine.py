@@ -1,4 +1,4 @@
-"""What all machines share: the stored state, restoring it, and firing an event strictly."""
+"""What all machines share: the stored state, its restoration, and firing events strictly."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ StateT = TypeVar("StateT", bound=StrEnum)
 
 @dataclass(slots=True)
 class StateModel(Generic[StateT]):
-    """The one thing a machine changes: the state that the daemon stores and publishes."""
+    """The only thing that a machine changes: the state that the daemon stores and publishes."""
 
     state: StateT
 
 
 class StrictMachine(StateMachine, Generic[StateT]):
-    """The library's strict machine, with the type of its state known to the type checkers."""
+    """A `StateMachine` of the library, typed by its state; an illegal event raises."""
 
+    # The library has it as Any; narrowed here, so that type checkers know `machine.model.state`.
     model: StateModel[StateT]
 
 
@@ -33,8 +34,8 @@ class StateDeadline:
     """How long a state may last, and the event that ends it.
 
     `seconds` counts from entering the state; None means that the daemon computes `due_at` itself
-    (a growing delay, an expiry named by the platform). A move from a state to itself never
-    postpones a deadline that stands.
+    (a growing delay, an expiry named by the platform). A transition from a state to itself does
+    not postpone its deadline.
     """
 
     seconds: int | None
@@ -43,7 +44,7 @@ class StateDeadline:
 
 
 class UnknownState(ValueError):
-    """A stored value that names no state of the machine: another version, or an edited row."""
+    """A stored value is no state of the machine: another version or a person wrote the row."""
 
     def __init__(self, machine: type[StrictMachine[Any]], value: object) -> None:
         self.machine = machine
@@ -56,7 +57,7 @@ class UnknownState(ValueError):
 
 
 class IllegalTransition(ValueError):
-    """An event that the machine does not accept in its present state; the state is unchanged."""
+    """The machine does not accept an event in its present state; the state is unchanged."""
 
     def __init__(self, machine: type[StrictMachine[Any]], state: StrEnum, event: str) -> None:
         self.machine = machine
@@ -72,16 +73,18 @@ def restore_machine(machine_class: type[MachineT], stored: str) -> MachineT:
 
     Raises UnknownState for a value that is none of the machine's.
     """
+    # Checked here: the library takes any value, and fails only once the state is used.
     if stored not in machine_class.states_map:
         raise UnknownState(machine_class, stored)
+    # The map finds a plain string, since a StrEnum hashes like one; the model gets the member.
     state: Any = machine_class.states_map[stored].value
     return machine_class(model=StateModel(state))
 
 
 def fire_event(machine: StrictMachine[StateT], event: StrEnum) -> StateT:
-    """Make the one legal transition for this event and return the new state.
+    """Make the legal transition for this event and return the new state.
 
-    Raises IllegalMove, with the state unchanged, where there is none.
+    Raises IllegalTransition where there is none; the state is unchanged then.
     """
     before = machine.model.state
     try:
@@ -92,6 +95,6 @@ def fire_event(machine: StrictMachine[StateT], event: StrEnum) -> StateT:
 
 
 def list_accepted_events(machine_class: type[StrictMachine[Any]], state: str) -> tuple[str, ...]:
-    """Name the events that the machine accepts in this state, in the order of declaration."""
+    """Return the names of the events accepted in this state, in the order of declaration."""
     transitions = machine_class.states_map[state].transitions
     return tuple(str(event) for event in transitions.unique_events)

@@ -1,4 +1,7 @@
-"""States of a message: the legal transitions, and all that is derived from them."""
+"""States of a message: the table of legal transitions, and what is derived from it.
+
+Derived are the SQL condition of a trigger, the named sets of states, and a machine to draw.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class MessageState(StrEnum):
 
 
 class ChannelScope(StrEnum):
-    """The kind of channel by which a move is possible."""
+    """The kind of channel for which a transition is legal."""
 
     ALL = "all"
     AUTOMATIC = "automatic"
@@ -42,7 +45,7 @@ class ChannelScope(StrEnum):
 
 
 class TransitionActor(StrEnum):
-    """Who makes a move."""
+    """Which part of the system, or which person, makes a transition."""
 
     GATE = "gate"
     CLAIM = "claim"
@@ -57,7 +60,7 @@ class TransitionActor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MessageTransition:
-    """One legal move: from where, to where, by whom, why, and by which kind of channel."""
+    """One legal transition of a message, with its actors, its reason and its kind of channel."""
 
     source: MessageState
     target: MessageState
@@ -66,7 +69,7 @@ class MessageTransition:
     channels: ChannelScope = ChannelScope.ALL
 
 
-_S = MessageState
+_S = MessageState  # short, so that the table below can be read as one
 _UNSENT_STATES = (_S.QUEUED, _S.CLEARED, _S.HELD, _S.DEFERRED)
 
 MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
@@ -77,6 +80,7 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
     MessageTransition(
         _S.QUEUED, _S.QUEUED, (TransitionActor.GATE,), "re-routed to another channel"
     ),
+    # The only way to the wire. The release transaction makes it, and no other code.
     MessageTransition(
         _S.CLEARED,
         _S.SENDING,
@@ -109,6 +113,7 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
         (TransitionActor.CLAIM,),
         "judged again: re-routed to another channel",
     ),
+    # An approval leads to `queued`, never to `cleared`: what became true meanwhile still counts.
     MessageTransition(_S.HELD, _S.QUEUED, (TransitionActor.OPERATOR,), "approved: judged again"),
     MessageTransition(_S.HELD, _S.BLOCKED, (TransitionActor.OPERATOR,), "rejected"),
     MessageTransition(
@@ -139,6 +144,7 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
         "certainly not sent: retry",
         ChannelScope.AUTOMATIC,
     ),
+    # There is no way from `in_doubt` to `queued`: a second attempt could be a second message.
     MessageTransition(
         _S.SENDING,
         _S.IN_DOUBT,
@@ -177,6 +183,7 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
         "reached the phone",
         ChannelScope.AUTOMATIC,
     ),
+    # Receipts may arrive out of order; the delivered one is then of no interest any more.
     MessageTransition(
         _S.SENT,
         _S.READ,
@@ -208,6 +215,8 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
         "returned, or the lease is over",
         ChannelScope.MANUAL,
     ),
+    # An opt-out cancels what was taken but not shown. Once revealed, it may have been sent: only
+    # the operator knows.
     MessageTransition(
         _S.TAKEN,
         _S.CANCELLED,
@@ -255,19 +264,19 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
 
 
 def target_states(source: MessageState) -> frozenset[MessageState]:
-    """All states that `source` may move to, by whatever channel."""
+    """Return all states that may follow `source`, by any channel."""
     return frozenset(move.target for move in MESSAGE_TRANSITIONS if move.source is source)
 
 
 def source_states(target: MessageState) -> frozenset[MessageState]:
-    """All states that may move to `target`, by whatever channel."""
+    """Return all states that `target` may follow, by any channel."""
     return frozenset(move.source for move in MESSAGE_TRANSITIONS if move.target is target)
 
 
 def is_legal_transition(
     source: MessageState, target: MessageState, channel: str | None = None
 ) -> bool:
-    """Whether the move exists; for a named channel, whether it exists by that channel."""
+    """Return whether the transition is legal: by the named channel, or by any where it is None."""
     return any(
         move.source is source and move.target is target and _is_open_to_channel(move, channel)
         for move in MESSAGE_TRANSITIONS
@@ -288,10 +297,10 @@ _SQL_CHANNEL = {
 
 
 def build_transition_guard(old: str, new: str) -> str:
-    """Give the legal moves as one SQL condition over two row names, for a trigger.
+    """Return the table as one SQL condition over the row names `old` and `new`, for a trigger.
 
-    The rows need the columns `state` and `channel`. The condition is 1 for a legal move and 0 for
-    any other; a missing state, or a missing channel where the move depends on it, is never legal.
+    The rows need the columns `state` and `channel`. The condition is 1 for a legal transition and 0
+    for any other, also where a state, or a channel that matters, is NULL.
     """
     cases = [
         f"({old}.state = '{source}' AND {new}.state IN ({_quote_targets(source, channels)})"
@@ -300,6 +309,7 @@ def build_transition_guard(old: str, new: str) -> str:
         for channels in ChannelScope
         if _quote_targets(source, channels)
     ]
+    # Without COALESCE a NULL would make the condition NULL, and a trigger's WHEN lets that pass.
     return f"COALESCE({' OR '.join(cases)}, 0)"
 
 
@@ -309,28 +319,28 @@ def _quote_targets(source: MessageState, channels: ChannelScope) -> str:
 
 
 FINAL_STATES = frozenset(state for state in MessageState if not target_states(state))
-"""Nothing follows. (`delivered` stays where it is if no read receipt comes.)"""
+"""States without a transition out. (`delivered` is not one: a read receipt may follow.)"""
 
 SETTLED_STATES = FINAL_STATES | {MessageState.SENT, MessageState.DELIVERED}
-"""The daemon has nothing left to do; only receipts can still come."""
+"""The daemon has nothing left to do for the message; only receipts can still arrive."""
 
 LIVE_STATES = frozenset(MessageState) - SETTLED_STATES
 """Still to be sent, on its way, or in doubt."""
 
 IN_FLIGHT_STATES = frozenset({MessageState.SENDING, MessageState.TAKEN, MessageState.REVEALED})
-"""Being sent, by the daemon or by a person: at most one of these per contact."""
+"""Being sent, by the daemon or by a person: at most one message per contact at a time."""
 
 WAITING_STATES = source_states(MessageState.EXPIRED)
-"""Not begun to be sent: past its window each of these expires."""
+"""Sending has not begun: past its window the message expires."""
 
 LEASED_STATES = frozenset({MessageState.TAKEN, MessageState.REVEALED})
-"""With an operator, until the lease is over."""
+"""Taken by an operator, until the lease ends."""
 
 BUSY_STATES = IN_FLIGHT_STATES | {MessageState.IN_DOUBT}
-"""On its way, or perhaps sent: nothing else goes to that contact meanwhile."""
+"""On its way, or perhaps sent: no other message is sent to that contact meanwhile."""
 
 MANUAL_QUEUE_STATES = LEASED_STATES | {MessageState.CLEARED, MessageState.IN_DOUBT}
-"""What the page of messages by hand shows: to take, taken, or to settle."""
+"""Shown on the page of messages to send by hand: to take, taken, or to settle."""
 
 REVIEWABLE_STATES = frozenset({MessageState.HELD, MessageState.DEFERRED})
 """A person may approve or reject it."""
@@ -338,10 +348,10 @@ REVIEWABLE_STATES = frozenset({MessageState.HELD, MessageState.DEFERRED})
 SETTLEMENT_STATES = frozenset(
     {MessageState.FAILED, MessageState.CANCELLED, MessageState.CONFIRMED_BY_HAND}
 )
-"""What a person may say became of a message in doubt."""
+"""The outcomes that a person may choose for a message in doubt."""
 
 PASSING_STATES = frozenset({MessageState.QUEUED, MessageState.CLEARED, MessageState.SENDING})
-"""Passed through in a moment, when all goes well: no news in a timeline."""
+"""Lasting a moment when all goes well: left out of a timeline."""
 
 NOT_SENT_STATES = frozenset(
     {
@@ -351,7 +361,7 @@ NOT_SENT_STATES = frozenset(
         MessageState.CANCELLED,
     }
 )
-"""Certainly not sent: a message that comes here while being sent gets its budget back."""
+"""Certainly not sent: entering one of these from an in-flight state refunds the budget."""
 
 LEFT_STATES = frozenset(
     {
@@ -361,27 +371,27 @@ LEFT_STATES = frozenset(
         MessageState.CONFIRMED_BY_HAND,
     }
 )
-"""It left, for certain."""
+"""Certainly sent."""
 
 LEFT_OR_UNCERTAIN_STATES = LEFT_STATES | {MessageState.IN_DOUBT, MessageState.REVEALED}
-"""It left, or nobody knows whether it did."""
+"""Sent, or nobody knows whether it was."""
 
 MAYBE_LEFT_STATES = LEFT_OR_UNCERTAIN_STATES | {MessageState.SENDING}
-"""It left, may have left, or is leaving: what counts against a contact's limits."""
+"""Sent, perhaps sent, or being sent: what counts against a contact's limits."""
 
 CANCELLABLE_STATES = frozenset(
     move.source
     for move in MESSAGE_TRANSITIONS
     if move.target is MessageState.CANCELLED and TransitionActor.WITHDRAWAL in move.actors
 )
-"""An opt-out or an inbound withdraws these at once: they were certainly never sent."""
+"""Certainly not sent and not shown: an opt-out or an inbound cancels these at once."""
 
 WIRE_ID_STATES = frozenset({MessageState.SENT, MessageState.DELIVERED, MessageState.READ})
-"""Only with the id that a server acknowledged."""
+"""Legal only with the id that a server acknowledged; a trigger checks it."""
 
 
 def _build_events(states: States) -> dict[str, TransitionList]:
-    """Turn the declaration into the library's events; an event has the name of its target."""
+    """Build the library's events from the table; each is named after its target state."""
     guards = {
         ChannelScope.ALL: {},
         ChannelScope.AUTOMATIC: {"unless": "by_hand"},
@@ -396,19 +406,20 @@ def _build_events(states: States) -> dict[str, TransitionList]:
 
 
 class MessageMachine(StrictMachine[MessageState]):
-    """The same moves as a running machine: it draws them, and it proves the table right.
+    """The table as a machine of the library, for diagrams and for tests of the table.
 
-    The daemon's hot path asks the table; a machine for each message would cost too much.
+    Sending uses the table itself: an instance for each message would cost too much.
     """
 
     s = States.from_enum(
         MessageState, initial=MessageState.QUEUED, final=FINAL_STATES, use_enum_instance=True
     )
+    # The library's metaclass collects events from the class body, so they must be names in it.
     locals().update(_build_events(s))
 
     channel: str | None = None
 
     @property
     def by_hand(self) -> bool:
-        """Whether an operator sends this message by hand."""
+        """Whether an operator sends this message by hand: the guard of the manual transitions."""
         return self.channel == BuiltinChannel.MANUAL

@@ -28,11 +28,11 @@ CHECKABLE_STATES = frozenset({ValidationState.UNCHECKED, ValidationState.EXPIRED
 """A check may begin."""
 
 DECIDED_STATES = frozenset({ValidationState.VALIDATED, ValidationState.NOT_REACHABLE})
-"""A check, or a person, has said whether they are reachable."""
+"""A check or a person has decided whether the prospect is reachable."""
 
 
 class ValidationEvent(StrEnum):
-    """What changes a validation. Unknown is an answer of its own: it never becomes a no."""
+    """What changes a validation. `unknown` is a result of its own, never taken for `not_found`."""
 
     CHECK_STARTED = "check_started"
     FOUND = "found"
@@ -59,7 +59,7 @@ VALIDATION_DEADLINES: Mapping[ValidationState, StateDeadline] = MappingProxyType
 
 
 class ValidationMachine(StrictMachine[ValidationState]):
-    """Unchecked, checked, valid for a while; an operator's word counts from anywhere."""
+    """Validation from unchecked to validated or not reachable; an operator can set either."""
 
     s = States.from_enum(
         ValidationState,
@@ -72,9 +72,10 @@ class ValidationMachine(StrictMachine[ValidationState]):
     check_started = s.CHECKING.from_(s.UNCHECKED, s.EXPIRED)
     found = s.CHECKING.to(s.VALIDATED)
     not_found = s.CHECKING.to(s.NOT_REACHABLE)
+    # Back to where a check may begin: no answer must not block a person who may be reachable.
     unknown = s.CHECKING.to(s.UNCHECKED)
     bounced = s.VALIDATED.to(s.NOT_REACHABLE)
-    # They wrote to us: renewed. What is known to be unreachable needs an operator's word.
+    # They wrote to us: renewed. After `not_reachable` an operator has to confirm it.
     inbound_received = s.VALIDATED.from_(s.VALIDATED, s.EXPIRED)
     aged = s.VALIDATED.to(s.EXPIRED)
     operator_validated = s.VALIDATED.from_(*_open)
@@ -83,12 +84,10 @@ class ValidationMachine(StrictMachine[ValidationState]):
 
 
 def validado_tecnicamente_from_state(state: ValidationState) -> bool | None:
-    """Give the flag that the rules see: true, false, or None while it is not decided.
-
-    An expired validation is None, not false: it waits for a new check, it does not block.
-    """
+    """Return the flag that the rules see: true, false, or None while it is undecided."""
     if state is ValidationState.VALIDATED:
         return True
     if state is ValidationState.NOT_REACHABLE:
         return False
+    # `expired` too: a message waits for a new check, it is not blocked.
     return None

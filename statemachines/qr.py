@@ -1,7 +1,4 @@
-"""States of one pairing attempt by QR.
-
-A row of short-lived codes, until paired, expired or cancelled.
-"""
+"""States of one pairing attempt by QR: short-lived codes until paired, expired or cancelled."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from statemachine.states import States
 
 from statemachines.machine import StrictMachine
 
+# What WhatsApp hands out for one attempt: six codes, of which the first lasts longer.
 MAX_CODES = 6
 FIRST_CODE_SECONDS = 60
 NEXT_CODE_SECONDS = 20
@@ -18,12 +16,12 @@ PAIRING_WINDOW_SECONDS = FIRST_CODE_SECONDS + (MAX_CODES - 1) * NEXT_CODE_SECOND
 
 
 def code_lifetime_seconds(index: int) -> int:
-    """Seconds for which code `index` can be scanned; the first code has index 1."""
+    """Return the seconds for which code `index` can be scanned; the first code has index 1."""
     return FIRST_CODE_SECONDS if index == 1 else NEXT_CODE_SECONDS
 
 
 class QrState(StrEnum):
-    """The state of one attempt to link a phone; a new attempt begins anew."""
+    """The state of one attempt to link a phone; the next attempt starts from `none`."""
 
     NONE = "none"
     ISSUED = "issued"
@@ -35,7 +33,7 @@ class QrState(StrEnum):
 
 
 class QrEvent(StrEnum):
-    """What can happen to a QR; the shared names are those of ConnectionEvent."""
+    """What can happen to a pairing attempt; names shared with ConnectionEvent mean the same."""
 
     QR_ISSUED = "qr_issued"
     SCANNED = "scanned"
@@ -46,7 +44,7 @@ class QrEvent(StrEnum):
 
 
 class QrMachine(StrictMachine[QrState]):
-    """none → issued → refreshed … → scanned → paired | expired | cancelled."""
+    """One pairing attempt: none → issued → refreshed … → scanned → paired, expired, cancelled."""
 
     s = States.from_enum(
         QrState,

@@ -15,7 +15,7 @@ from statemachines.vocabulary import BlockedBy
 
 
 class ConnectionState(StrEnum):
-    """How far the session's way to WhatsApp is open."""
+    """The state of a session's connection to WhatsApp."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -36,7 +36,7 @@ class ConnectionState(StrEnum):
 
 
 class ConnectionEvent(StrEnum):
-    """What moves a connection. A person's orders are imperative; facts are in the past tense."""
+    """What changes a connection: a person's commands (imperative) and facts (past tense)."""
 
     START = "start"
     STOP = "stop"
@@ -72,14 +72,14 @@ class ConnectionEvent(StrEnum):
 
 
 class DesiredState(StrEnum):
-    """What a person wants of the connection; a restart of the daemon restores it."""
+    """Whether a person wants the session connected; restored when the daemon restarts."""
 
     ON = "on"
     OFF = "off"
 
 
 class PhoneState(StrEnum):
-    """Whether the phone that owns the account is still there."""
+    """Whether the phone that owns the account was seen lately, or is linked at all."""
 
     SEEN = "seen"
     UNSEEN = "unseen"
@@ -87,7 +87,7 @@ class PhoneState(StrEnum):
 
 
 class PhoneEvent(StrEnum):
-    """What is learnt about the phone."""
+    """What changes the state of the phone."""
 
     PHONE_SEEN = "phone_seen"
     PHONE_MISSED = "phone_missed"
@@ -95,7 +95,7 @@ class PhoneEvent(StrEnum):
 
 
 class SendingState(StrEnum):
-    """What the platform lets this number send."""
+    """What the platform allows this number to send."""
 
     ALL = "all"
     REPLY_ONLY = "reply_only"
@@ -122,7 +122,7 @@ TRANSIENT_STATES = frozenset(
         ConnectionState.BACKOFF,
     },
 )
-"""On the way somewhere: none of these may last, each has a deadline."""
+"""Passing states: none may last, each has a deadline in CONNECTION_DEADLINES."""
 
 ACTIVE_STATES = TRANSIENT_STATES | {ConnectionState.READY}
 """The session has a transport open, or is about to open one again."""
@@ -138,16 +138,16 @@ NEEDS_PERSON_STATES = frozenset(
         ConnectionState.FAILED,
     },
 )
-"""Nothing goes on until a person acts (`failed` may be retried once before that)."""
+"""A person has to act (`failed` may be retried once before that)."""
 
 MUST_ACKNOWLEDGE_STATES = frozenset({ConnectionState.BANNED_TEMPORARILY, ConnectionState.BLOCKED})
-"""Neither stop nor restart leads out of these: a person confirms first."""
+"""Stop and restart do not leave these: a person has to acknowledge first."""
 
 RESTING_STATES = NEEDS_PERSON_STATES | {ConnectionState.STOPPED, ConnectionState.READY}
-"""May last for ever."""
+"""States without a deadline of ours: they may last."""
 
 CAN_SEND_STATES = frozenset({ConnectionState.READY})
-"""A message may go to the wire."""
+"""States in which a message may be sent."""
 
 BLOCKING_STATES: Mapping[ConnectionState, BlockedBy] = MappingProxyType(
     {
@@ -162,7 +162,7 @@ BLOCKING_STATES: Mapping[ConnectionState, BlockedBy] = MappingProxyType(
         ConnectionState.FAILED: BlockedBy.SESSION_FAILED,
     }
 )
-"""States that only a person, or a long time, leads out of. All others end by themselves, soon."""
+"""Why a session can't send, for the states that end by a person or after long; others end soon."""
 
 MANUAL_BLOCKS = frozenset(
     {
@@ -172,16 +172,17 @@ MANUAL_BLOCKS = frozenset(
         BlockedBy.NUMBER_BANNED,
     }
 )
-"""What stops a person as well: sending by hand needs no connection, but an unbanned number."""
+"""Blocks that also stop sending by hand, which needs no connection but an unbanned number."""
 
 
 def find_session_block(
     connection: ConnectionState, phone: PhoneState, sending: SendingState, *, has_number: bool
 ) -> BlockedBy | None:
-    """Return what keeps the messages of a session back; None where they go now or soon.
+    """Return why the messages of a session can't be sent, or None where they can, now or soon.
 
-    ``has_number``: a phone was linked once. ``session_reply_only`` does not keep replies back.
+    ``has_number``: a phone was linked once. ``session_reply_only`` stops first contacts only.
     """
+    # A stopped session whose phone was unlinked: "start it" would be the wrong advice.
     if (connection, phone) == (ConnectionState.STOPPED, PhoneState.UNLINKED) and has_number:
         return BlockedBy.SESSION_UNLINKED
     if (block := BLOCKING_STATES.get(connection)) is not None:
@@ -189,6 +190,7 @@ def find_session_block(
     return BlockedBy.SESSION_REPLY_ONLY if sending is SendingState.REPLY_ONLY else None
 
 
+# WhatsApp unlinks a device whose phone was offline for about 14 days.
 PHONE_WARNING_DAYS = (3, 7, 10)
 PHONE_UNLINKED_AFTER_DAYS = 14
 
@@ -229,11 +231,11 @@ CONNECTION_DEADLINES: Mapping[ConnectionState, StateDeadline] = MappingProxyType
 STREAM_ERROR_DEADLINE = StateDeadline(
     10, ConnectionEvent.DEADLINE_PASSED, "the socket is up but logged out; respawned"
 )
-"""Stands in for the deadline of `degraded` after an unknown stream error."""
+"""Replaces the deadline of `degraded` after an unknown stream error."""
 
 
 def _select_states(states: States, selected: Iterable[ConnectionState]) -> list[State]:
-    """List the library's states for a set of ours, in the order of declaration."""
+    """Return the library's states for a set of ours, in the order of declaration."""
     chosen = set(selected)
     return [states[place] for place, state in enumerate(ConnectionState) if state in chosen]
 
@@ -248,7 +250,7 @@ SENDING_DEADLINES: Mapping[SendingState, StateDeadline] = MappingProxyType(
 
 
 class ConnectionMachine(StrictMachine[ConnectionState]):
-    """From stopped to ready, and every way in which WhatsApp can end it."""
+    """The connection of a session: from stopped to ready, and every way in which it can end."""
 
     s = States.from_enum(ConnectionState, initial=ConnectionState.STOPPED, use_enum_instance=True)
 
@@ -282,7 +284,7 @@ class ConnectionMachine(StrictMachine[ConnectionState]):
     worker_died = s.BACKOFF.from_(*_select_states(s, ACTIVE_STATES))
     crashed_too_often = s.FAILED.from_(*_select_states(s, ACTIVE_STATES))
 
-    # The platform's verdicts. A ban or block is heard in every state: it must never be missed.
+    # The platform's verdicts. A ban or a block is accepted in every state: it must not get lost.
     replaced_by_other = s.REPLACED.from_(*_select_states(s, ACTIVE_STATES))
     logged_out_remotely = s.LOGGED_OUT.from_(*_select_states(s, ACTIVE_STATES))
     version_refused = s.OUTDATED.from_(*_select_states(s, ACTIVE_STATES))
@@ -292,28 +294,30 @@ class ConnectionMachine(StrictMachine[ConnectionState]):
     )
     blocked_by_platform = s.BLOCKED.from_(*_select_states(s, ConnectionState))
 
-    # Time.
+    # Deadlines. `syncing` may end without the platform's word: what is missed arrives later.
     deadline_passed = (
         s.BACKOFF.from_(s.STARTING, s.CONNECTING)
         | s.STARTING.from_(s.PAIRING, s.DEGRADED)
         | s.SYNCING.to(s.READY)
     )
     retry_due = s.STARTING.from_(s.BACKOFF, s.FAILED)
+    # The end of a ban is news, but no way out: a person acknowledges before anything is sent.
     ban_expired = s.BANNED_TEMPORARILY.to.itself()
 
+    # Not stored: False after a restart, when it is unknown whether the login holds.
     login_held = False
 
     def on_keepalive_lost(self) -> None:
-        """Note that only silence is the matter: a keep-alive can make it good again."""
+        """Note that the login holds, so that a keep-alive may lead back to `ready`."""
         self.login_held = True
 
     def on_stream_error_unknown(self) -> None:
-        """Note that the socket is up without a login: a keep-alive proves nothing now."""
+        """Note that the login is lost: the socket is up, so a keep-alive proves nothing."""
         self.login_held = False
 
 
 class PhoneMachine(StrictMachine[PhoneState]):
-    """Unlinked until a first pairing; seen and unseen while it is linked."""
+    """The phone of a session: unlinked until it is paired, then seen or unseen."""
 
     s = States.from_enum(PhoneState, initial=PhoneState.UNLINKED, use_enum_instance=True)
 
@@ -323,11 +327,13 @@ class PhoneMachine(StrictMachine[PhoneState]):
 
 
 class SendingMachine(StrictMachine[SendingState]):
-    """What the platform's restriction signals leave open. After silence: replies first."""
+    """What a number may send, by the platform's restriction signals."""
 
     s = States.from_enum(SendingState, initial=SendingState.ALL, use_enum_instance=True)
 
+    # A restriction never widens: in `none` it changes nothing.
     restricted = s.REPLY_ONLY.from_(s.ALL, s.REPLY_ONLY) | s.NONE.to.itself()
     restriction_ended = s.REPLY_ONLY.to(s.ALL)
     silenced = s.NONE.from_(s.ALL, s.REPLY_ONLY, s.NONE)
+    # From `none` to `all` only by way of replies.
     replies_allowed = s.NONE.to(s.REPLY_ONLY)

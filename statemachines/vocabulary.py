@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class BuiltinChannel(StrEnum):
-    """The channels that the daemon brings itself; plugins add others by name."""
+    """The channels built into the daemon; plugins add others by name."""
 
     SIMULATED = "simulated"
     MANUAL = "manual"
@@ -17,7 +17,7 @@ class BuiltinChannel(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """What a message is, as the gate derives it; the words of rule files and of the column."""
+    """The kind of a message, derived by the gate; used in rule files and in the column `kind`."""
 
     REPLY = "reply"
     TRANSACTIONAL = "transactional"
@@ -26,7 +26,7 @@ class MessageKind(StrEnum):
 
 
 class WaitsFor(StrEnum):
-    """What else than a time ends the deferral of a message."""
+    """What ends the deferral of a message, where it is not a time."""
 
     CHECKED = "checked"
     """The recipient's number was checked."""
@@ -37,7 +37,7 @@ class WaitsFor(StrEnum):
 
 
 class BlockedBy(StrEnum):
-    """What keeps the messages of a session from being sent until a person acts, or for long."""
+    """Why the messages of a session can't be sent, until a person acts or for long."""
 
     SESSION_STOPPED = "session_stopped"
     SESSION_UNLINKED = "session_unlinked"
@@ -52,6 +52,6 @@ class BlockedBy(StrEnum):
     SESSION_FAILED = "session_failed"
     SESSION_DELETED = "session_deleted"
     SESSION_REPLY_ONLY = "session_reply_only"
-    """New chats are closed; replies still go."""
+    """The platform allows no new chats; replies are sent."""
     NUMBER_BANNED = "number_banned"
-    """Nothing goes by hand from a number that was banned."""
+    """The number was banned: nothing is sent from it by hand either."""

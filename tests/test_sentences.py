@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -43,3 +44,34 @@ def test_no_sentence_names_a_class() -> None:
     """`IntegrityError` tells a person nothing; the name of an error belongs in the log."""
     found = {path for path, tree in list_trees() if any(map(names_a_class, ast.walk(tree)))}
     assert found == set(NOT_FOR_PEOPLE)
+
+
+PLAIN_PACKAGES: Final = ("statemachines",)
+"""Packages whose docstrings are in plain English; each of the others joins when it is."""
+DIALECT: Final = re.compile(
+    r"\b(told|tells|hears?|heard|stands?|stood|greets?|speaks?|owes|owed|whoever|whom(ever)?|anew"
+    r"|wakes up (its|his|their)|(its|his|their|'s) words?|kept back|a look)\b"
+    r"|\b(asks|tells|calls) (itself|himself)\b",
+    re.IGNORECASE,
+)
+"""Words that make code a person, or a sentence a riddle."""
+
+
+def list_docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield each text that stands as a statement, with its line: also those below a field."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield node.lineno, text
+
+
+def test_docstrings_are_plain_english() -> None:
+    """Code is not told, hears nothing and does not stand: a docstring says what a thing does."""
+    found = [
+        f"{path}:{line}: {word[0]}"
+        for path, tree in list_trees()
+        if path.startswith(tuple(f"{package}/" for package in PLAIN_PACKAGES))
+        for line, text in list_docstrings(tree)
+        for word in DIALECT.finditer(text)
+    ]
+    assert found == []
