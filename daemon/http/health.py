@@ -188,7 +188,7 @@ async def _find_quarantine_warnings(services: Services) -> list[HealthWarning]:
         return []  # that the database can't be asked is a blocker of its own
     if not count:
         return []
-    what = "1 thing that came in" if count == 1 else f"{count} things that came in"
+    what = "1 incoming item" if count == 1 else f"{count} incoming items"
     sentence = f"{what} could not be stored and must be looked at: leadmaster quarantine list"
     return [HealthWarning("quarantine", sentence)]
 

@@ -33,7 +33,7 @@ async def review(page: Page) -> None:
 async def message(page: Page) -> None:
     """One that was blocked, and why."""
     await page.goto("/messages?state=blocked")
-    await page.locator(".message-row", has_text="may write").click()
+    await page.locator(".message-row", has_text="They said no").click()
     await page.locator(".verdict").wait_for()
     await page.set_viewport_size(TALL)
 

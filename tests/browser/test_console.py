@@ -109,7 +109,7 @@ async def test_everything_is_stopped_and_goes_on(console: ConsoleServer, browser
         await page.keyboard.press("Shift+H")
         dialog = page.locator("#dialog")
         await expect(dialog).to_be_visible()
-        await expect(dialog).to_contain_text("Nothing goes out, replies included")
+        await expect(dialog).to_contain_text("Nothing goes out, not even replies")
         await page.keyboard.press("Enter")
         banner = page.locator("#halt-banner")
         await expect(banner).to_contain_text("ana stopped all sending")
@@ -118,7 +118,7 @@ async def test_everything_is_stopped_and_goes_on(console: ConsoleServer, browser
         await resume.click()
         await expect(dialog).to_be_visible()  # without a reason nothing happens
         assert await console.services.halt.get_current() is not None
-        await dialog.get_by_label("Why is it safe to go on?").fill("it was a drill")
+        await dialog.get_by_label("Why can sending resume?").fill("it was a drill")
         await resume.click()
         await expect(banner).to_be_empty()
         assert await console.services.halt.get_current() is None
@@ -226,10 +226,10 @@ async def test_a_session_is_added_from_a_phone(console: ConsoleServer, browser: 
     """At the width of a phone everything is reached, and nothing leaves the screen sideways."""
     async with open_page(browser, console, "/", viewport=PHONE_VIEWPORT, has_touch=True) as page:
         await wait_until_live(page)
-        await page.get_by_role("link", name="Add a session").click()
-        await page.get_by_role("button", name="Add a session").click()
+        await page.get_by_role("link", name="Add a phone").click()
+        await page.get_by_role("button", name="Add a phone").click()
         await page.get_by_label("Name").fill("ventas")
-        await page.get_by_label("How it reaches WhatsApp").select_option("simulated")
+        await page.get_by_label("How it connects to WhatsApp").select_option("simulated")
         await page.get_by_role("button", name="Add and link").click()
         await expect(page.locator("#session-ventas")).to_be_visible()
         await expect(page.locator(".pairing-code svg")).to_be_visible()
@@ -244,7 +244,7 @@ async def test_a_problem_is_said_where_it_happened(
     await console.api.post("/v1/sessions", name="ventas", channel="simulated")
     async with open_page(browser, console, "/sessions") as page:
         await wait_until_live(page)
-        await page.get_by_role("button", name="Add a session").click()
+        await page.get_by_role("button", name="Add a phone").click()
         await page.get_by_label("Name").fill("ventas")
         await page.get_by_role("button", name="Add and link").click()
         problem = page.locator("#dialog .problem")

@@ -53,10 +53,10 @@ async def at(page: Page, place: str) -> None:
 
 async def links_a_phone(page: Page) -> None:
     """Add a session; its code comes, is scanned, and the card says ready in the same document."""
-    await at(page, "Sessions")
-    await page.get_by_role("button", name="Add a session").click()
+    await at(page, "Phones")
+    await page.get_by_role("button", name="Add a phone").click()
     await page.get_by_label("Name").fill("recepcion")
-    await page.get_by_label("How it reaches WhatsApp").select_option("simulated")
+    await page.get_by_label("How it connects to WhatsApp").select_option("simulated")
     await page.get_by_role("button", name="Add and link").click()
     card = page.locator("#session-recepcion")
     await expect(card.locator(".pairing-code svg")).to_be_in_viewport(ratio=1)
@@ -78,7 +78,7 @@ async def validates_three(page: Page) -> None:
         await expect(page.locator("#case-name")).to_have_text(name)
         await page.locator(".decisions").get_by_role("button", name="Validate").click()
         await page.get_by_label("How do you know?").fill(reason)
-        await page.get_by_role("button", name="It reaches them").click()
+        await page.get_by_role("button", name="Yes, it works").click()
         await expect(row).to_be_hidden()
 
 
@@ -114,7 +114,7 @@ async def stops_everything(page: Page) -> None:
     await expect(page.locator("#halt-banner")).to_contain_text("visitor stopped all sending")
     await expect(page.locator("[data-halt]")).to_have_text("Stopped")
     await at(page, "Today")
-    await expect(page.locator("h1")).to_contain_text("All sending is stopped")
+    await expect(page.locator("h1")).to_contain_text("All sending has been stopped")
 
 
 async def kept(shown: DemoProcess) -> dict[str, list[str]]:

@@ -141,7 +141,7 @@ async def test_after_an_opt_out_it_says_do_not_send(
         contact = (await wait_for_message_state(console, message, set(MessageState))).contact
         order = {"phone": contact, "reason": "asked on the phone"}
         await console.api.call("POST", "/v1/suppressions", json=order)
-        await expect(page.locator("#manual .banner")).to_contain_text("Do not send.")
+        await expect(page.locator("#manual .banner")).to_contain_text("Do not send it.")
         await expect(page.get_by_role("link", name="Open the chat again")).to_have_count(0)
         await expect(page.locator('#manual [data-shortcut="o"]')).to_have_count(0)
 

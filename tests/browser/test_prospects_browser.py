@@ -55,7 +55,7 @@ async def test_a_list_is_seen_before_it_is_stored_and_its_rejects_are_kept(
         content = await asyncio.to_thread(path.read_text, encoding="utf-8")
         assert content.splitlines()[0] == "record,reason_code,sentence"
         assert content.splitlines()[1].startswith("3,not_a_number,")
-        await page.get_by_role("link", name="See its prospects").click()
+        await page.get_by_role("link", name="See the prospects").click()
         await expect(page.locator(".prospect-row")).to_have_count(2)
         await expect(page.locator("#prospect-list")).to_contain_text("Agreed")
 

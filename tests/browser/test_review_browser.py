@@ -88,7 +88,7 @@ async def test_a_held_message_approved_by_keyboard_goes_out(
         lambda r: audit.list_subject_audit_entries(r, message)
     )
     assert [(e.who, e.action, e.reason) for e in entries] == [
-        ("ana", "approve", "I have looked at it; it may go")
+        ("ana", "approve", "I checked it; it can go")
     ]
 
 
@@ -163,9 +163,9 @@ async def test_two_operators_do_not_collide(
     await console.services.review.take(second, "eva")
     async with open_review_page(browser, console) as page:
         await leased(console, first, "ana")
-        await expect(page.locator("#review-queue")).to_contain_text("eva looks at it")
+        await expect(page.locator("#review-queue")).to_contain_text("eva is looking at it")
         await page.locator(f'#review-queue [data-case="{second}"]').click()
-        await expect(page.locator("#case .banner")).to_contain_text("eva looks at this until")
+        await expect(page.locator("#case .banner")).to_contain_text("eva is looking at this until")
         await expect(page.locator(".decisions")).to_have_count(0)
         await leased(console, first, None)
 
@@ -191,7 +191,7 @@ async def test_a_suppression_is_at_once_and_its_undo_a_correction(
         found = await wait_for_message_state(console, message, {MessageState.CANCELLED})
         await expect(page.locator(".toast")).to_contain_text("1 waiting message cancelled")
         await page.locator(".toast .button").click()
-        await expect(page.locator("#dialog")).to_contain_text("Was the suppression a mistake?")
+        await expect(page.locator("#dialog")).to_contain_text("Was the opt-out a mistake?")
         await page.keyboard.press("Enter")
         await expect(page.locator("#dialog[open]")).to_have_count(0)
     assert not await console.services.database.read(
@@ -209,7 +209,7 @@ async def test_a_landline_waits_for_a_persons_word(
     """It stands in the queue without any message; v and enter validate it."""
     await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW).encode())
     async with open_review_page(browser, console) as page:
-        await expect(page.locator("#case")).to_contain_text("A landline")
+        await expect(page.locator("#case")).to_contain_text("It is a landline")
         await decide(page, "v")
         await page.clock.run_for(PAST_UNDO)
         await wait_until(lambda: is_known(console, validado_tecnicamente=True))
@@ -254,7 +254,7 @@ async def test_what_comes_in_while_nothing_is_open_opens_by_itself(
 ) -> None:
     """Whoever keeps the empty page open need not reload it."""
     async with open_review_page(browser, console) as page:
-        await expect(page.get_by_text("Nothing waits for a person")).to_be_visible()
+        await expect(page.get_by_text("Nothing to review")).to_be_visible()
         await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW).encode())
         await expect(page.locator("#case-name")).to_have_text("Carla")
 
@@ -282,7 +282,7 @@ async def test_axe_finds_nothing_serious_in_a_case(
     async with open_page(browser, console, f"/review/{message}", **dict(APPEARANCES[look])) as page:
         await wait_until_live(page)
         found = await list_axe_violations(page)
-        for name in ("Approve", "Validate", "Correct", "Suppress"):
+        for name in ("Approve", "Validate", "Correct", "Opt out"):
             await page.locator(".decisions").get_by_role("button", name=name).click()
             await expect(page.locator("#dialog[open]")).to_be_visible()
             found += await list_axe_violations(page)

@@ -64,7 +64,7 @@ async def asked(page: Page, name: str, value: int) -> None:
     """Ask who would flip if a number were another."""
     await page.get_by_role("button", name=f"Change {name}", exact=True).first.click()
     await page.locator("#number-value").fill(str(value))
-    await page.get_by_role("button", name="Who would flip?").click()
+    await page.get_by_role("button", name="See which decisions change").click()
 
 
 async def answered(page: Page, button: str, reason: str) -> None:
@@ -126,7 +126,9 @@ async def test_points_are_live_at_once_and_a_bad_number_says_why(
         assert await list_axe_violations(page) == []
         await page.locator("#flips [data-close]").click()
         await asked(page, "unanswered", -20)
-        await expect(page.locator("#flips")).to_contain_text("live at once", timeout=CHILDREN)
+        await expect(page.locator("#flips")).to_contain_text(
+            "takes effect at once", timeout=CHILDREN
+        )
         await answered(page, "Change -15 to -20", "they hardly ever answer")
         await expect(page.locator('.ruleset-admin [data-state="live"]')).to_be_visible()
         hash_ = desk.services.rulesets.gate.ruleset.hash
@@ -144,14 +146,16 @@ async def test_both_ends_of_a_ramp_and_a_cap_are_changed(
         await page.get_by_role("button", name="Change stale", exact=True).click()
         ends = page.get_by_role("group", name="End", exact=True)
         await ends.get_by_label("At the value").fill("20")
-        await page.get_by_role("button", name="Who would flip?").click()
+        await page.get_by_role("button", name="See which decisions change").click()
         await expect(ends.get_by_role("alert")).to_have_text(
             "A ramp ends at a higher value than it starts."
         )
         await ends.get_by_label("At the value").fill("60")
         await ends.get_by_label("Points there").fill("-40")
-        await page.get_by_role("button", name="Who would flip?").click()
-        await expect(page.locator("#flips")).to_contain_text("live at once", timeout=CHILDREN)
+        await page.get_by_role("button", name="See which decisions change").click()
+        await expect(page.locator("#flips")).to_contain_text(
+            "takes effect at once", timeout=CHILDREN
+        )
         await expect(page.locator("#rule-fields [role=alert]")).to_have_count(0)
         assert await list_axe_violations(page) == []
         await answered(page, "Change the points", "it ages faster than we thought")

@@ -102,7 +102,7 @@ async def test_a_browser_that_is_signed_out_elsewhere_is_led_to_the_door(
         await server.control.post("/v1/users/ana/revoke")
         await server.control.post("/v1/sessions", name="ventas", channel="simulated")
         await page.wait_for_url("**/sign-in?ended&back=%2F%3Fof%3Dtoday", timeout=10_000)
-        await expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
+        await expect(page.get_by_text("Your sign-in has expired")).to_be_visible()
         await page.get_by_label("Name").fill("ana")
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()

@@ -139,7 +139,7 @@ def test_what_cannot_be_stored_waits_for_a_person_and_what_comes_behind_it_is_he
     [kept] = replay.daemon.run_json_command("quarantine", "list")["items"]
     assert (kept["signal"], kept["kept"]["sender"]) == ("InboundMessage", HISTORIC)
     assert HISTORIC in replay.daemon.run_command("quarantine", "list")
-    assert "1 thing that came in could not be stored" in replay.daemon.run_command("status")
+    assert "1 incoming item could not be stored" in replay.daemon.run_command("status")
     assert replay.daemon.client.get("status")["quarantined"] == 1
     prospect = _find_prospect(replay, HISTORIC)
     assert prospect["review"] == "waiting"

@@ -42,7 +42,7 @@ async def test_what_another_has_is_theirs(console: ConsoleServer, short_folder: 
     (message,) = await queue_manual_messages(console, short_folder, 1)
     await console.services.manual.take(message, "eva")
     shown = (await get_page(console, "/manual")).document
-    assert "In other hands" in shown
+    assert "Taken by somebody else" in shown
     assert "by eva" in shown
     assert f"/{message}" not in shown.split("<main")[1]
 
@@ -65,7 +65,7 @@ async def test_a_doubt_is_asked_about(console: ConsoleServer, short_folder: Path
         )
     )
     shown = (await get_page(console, "/manual")).document
-    assert "Nobody said how it ended" in shown
+    assert "Nobody said whether they left" in shown
     asked = (await get_page(console, f"/pieces/messages/{message}/settle")).document
     assert 'value="confirmed_by_hand"' in asked
 

@@ -155,7 +155,7 @@ async def test_a_message_in_every_state(console: ConsoleServer) -> None:
             ]
             shown = await render(console, *paths, "/review", "/pieces/review/queue", "/manual")
             assert f'data-state="{state}"' in shown
-            assert ("The gate has not judged it yet" in shown) is not judged
+            assert ("Not checked yet" in shown) is not judged
             assert (f"/pieces/messages/{message}/cancel" in shown) is (state in CANCELLABLE_STATES)
         for path in ("cancel", "settle"):
             await render(console, f"/pieces/messages/{message}/{path}")
@@ -203,8 +203,8 @@ async def test_what_waits_is_counted(console: ConsoleServer, count: int) -> None
                 await console.services.database.write(partial(answer, message))
     shown = await render(console, "/", "/pieces/today", "/messages")
     assert shown.count('id="todo-') == 2 * (4 if count else 0)
-    assert ("Needs you, oldest first" in shown) is bool(count)
-    assert ("No message was asked for today." in shown) is (count == 0)
+    assert ("To do, oldest first" in shown) is bool(count)
+    assert ("No messages yet today." in shown) is (count == 0)
 
 
 def answer(message: str, tx: Tx, *, own: bool = False) -> None:
@@ -259,9 +259,9 @@ async def test_the_review_in_every_state(console: ConsoleServer, short_folder: P
     assert "Existing relationship" in await render(console, *paths)
     await console.services.database.write(partial(answer, first))
     await console.services.database.write(partial(answer, first, own=True))
-    assert "Typed on the phone itself" in await render(console, *paths)
+    assert "Written on the phone itself" in await render(console, *paths)
     await console.services.review.take(second, "eva")
-    assert "eva looks at this until" in await render(console, *paths)
+    assert "eva is looking at this until" in await render(console, *paths)
     contact = (
         await console.services.database.read(lambda r: messages.require_message(r, first))
     ).contact
@@ -317,16 +317,16 @@ async def test_sending_by_hand_in_every_state(console: ConsoleServer, short_fold
 
     await shows("Next by hand")
     await console.services.manual.take(second, "eva")
-    await shows("In other hands")
+    await shows("Taken by somebody else")
     await console.services.manual.take(first, "ana")
-    await shows("Give it back unseen")
+    await shows("Return it unopened")
     await console.services.manual.return_message(first, "ana")
     await shows("Take it")
     await console.services.manual.take(first, "ana")
     await console.services.manual.reveal(first, "ana")
     await shows("I sent it")
     await suppress_recipient(console, first)
-    await shows("They asked not to be written to since you opened the chat")
+    await shows("They opted out after you opened the chat")
     doubt: Callable[[Tx], object] = partial(
         messages.transition_message,
         message=first,
@@ -337,8 +337,8 @@ async def test_sending_by_hand_in_every_state(console: ConsoleServer, short_fold
         who="clock",
     )
     await console.services.database.write(doubt)
-    await shows("Nobody said how it ended")
+    await shows("Nobody said whether they left")
     await console.services.manual.take(third, "ana")
     await suppress_recipient(console, third)
     withdrawn = await render(console, f"/pieces/manual?was={third}", "/manual")
-    assert "asked not to be written to, and the message is cancelled" in withdrawn
+    assert "opted out, and the message was cancelled" in withdrawn

@@ -159,7 +159,7 @@ async def test_every_piece_of_evidence_is_shown(console: ConsoleServer) -> None:
     for kind, value in (*EVIDENCE_SEVERITY, *((kind, "another") for kind in kinds)):
         await add_evidence(console, ana, kind, value)
     shown = await render(console, *list_paths(ana))
-    for words in ("Left WhatsApp", "Blocked us", "Asked for it", "Complained", "Bounced"):
+    for words in ("Left WhatsApp", "Blocked us", "Asked to buy", "Complained", "Bounced"):
         assert words in shown
 
 
@@ -182,8 +182,8 @@ async def test_what_they_sent_is_named_where_there_are_no_words(console: Console
         )
         await console.services.database.write(partial(_insert_inbound, record))
     shown = await render(console, *list_paths(ana))
-    assert "Typed on the phone itself." not in shown
-    for words in ("A voice message", "A reaction: 👍", "Their words are not kept any more"):
+    assert "Written on the phone itself." not in shown
+    for words in ("A voice message", "A reaction: 👍", "The text is no longer kept"):
         assert words in shown
 
 
@@ -206,7 +206,11 @@ async def test_a_dialog_about_a_person_counts_what_it_would_cancel(
         move = partial(move_message_to_state, reply.document["id"], MessageState.HELD, "simulated")
         await console.services.database.write(move)
     shown = await render(console, *list_paths(ana))
-    said = {0: "No message waits", 1: "Cancels 1 waiting message", 2: "Cancels 2 waiting messages"}
+    said = {
+        0: "No message is waiting",
+        1: "Cancels 1 waiting message",
+        2: "Cancels 2 waiting messages",
+    }
     assert said[waiting] in shown
     order = {"phone": ana.contact, "reason": "asked on the phone"}
     await console.api.call("POST", "/v1/suppressions", json=order)
@@ -214,7 +218,7 @@ async def test_a_dialog_about_a_person_counts_what_it_would_cancel(
     await console.services.database.write(
         lambda tx: tx.execute("UPDATE suppressions SET source = 'contact'")
     )
-    assert "They asked for it themselves" in await render(console, *LISTS, *list_paths(ana))
+    assert "They opted out themselves" in await render(console, *LISTS, *list_paths(ana))
 
 
 async def test_a_prospect_that_waits_for_a_word(console: ConsoleServer) -> None:
@@ -245,7 +249,7 @@ async def test_no_prospect_yet(console: ConsoleServer) -> None:
     """The lists say what a prospect is and how one comes in."""
     shown = await render(console, *LISTS, "/pieces/prospects/new", "/prospects?import_id=imp_0")
     assert "No prospects yet" in shown
-    assert "No prospect fits" in shown
+    assert "No prospect matches" in shown
     await console.api.post("/v1/prospects", phone=ANA, cartera_origen="a call")
     (made,) = await console.services.database.read(prospect_search.search_prospects)
     assert "Entered by hand" in await render(console, *LISTS, *list_paths(made))
@@ -278,9 +282,9 @@ async def test_a_report_in_every_state(console: ConsoleServer) -> None:
     await console.services.database.write(
         lambda tx: tx.execute("UPDATE imports SET finished_at = NULL")
     )
-    assert "It was cut short." in await render(console, path, *LISTS)
+    assert "It was interrupted." in await render(console, path, *LISTS)
     await console.import_list((PROSPECT_CSV_HEADER + BETO_ROW).encode())
     newest = (await console.services.database.read(imports.list_imports))[0]
-    assert "Every record came in." in await render(
+    assert "Every record was imported." in await render(
         console, f"/prospects/imports/{newest.record.id}"
     )

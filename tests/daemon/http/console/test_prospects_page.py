@@ -62,7 +62,7 @@ async def test_people_are_found(console: ConsoleServer, asked: str, names: list[
     assert places == sorted(places)
     assert shown.count("prospect-row") == len(names)
     if not names:
-        assert "No prospect fits" in shown
+        assert "No prospect matches" in shown
 
 
 async def test_a_list_goes_on_where_it_stopped(console: ConsoleServer) -> None:
@@ -95,7 +95,7 @@ async def test_a_life_is_told_from_the_list_to_the_last_word(console: ConsoleSer
     await console.api.call("POST", "/v1/suppressions/lift", json=order)
     shown = (await get_page(console, f"/pieces/prospects/{ana.id}")).document
     story = shown[shown.index('class="timeline"') :]
-    told = ["Suppression corrected", "Suppressed", "Scored 70", "I called", "Scored 30", "Agreed"]
+    told = ["Opt-out undone", "Opted out", "Scored 70", "I called", "Scored 30", "Agreed"]
     places = [story.index(words) for words in (*told, "Imported")]
     assert places == sorted(places)
     assert "signed at the fair" in story
@@ -121,11 +121,11 @@ async def test_messages_and_answers_stand_in_the_life(
         await console.services.database.write(partial(Tx.execute, sql=sql, params=values))
     shown = (await get_page(console, f"/prospects/{ana.id}")).document
     story = shown[shown.index('class="timeline"') :]
-    told = ["They wrote", "Read", "Approved", "I know her", "Held", "Imported"]
+    told = ["They wrote", "Read", "Approved", "I know her", "Waiting for approval", "Imported"]
     places = [story.index(words) for words in told]
     assert places == sorted(places)
     assert "¿Cuánto cuesta?" in story
-    assert "We wrote, on the phone itself" in story
+    assert "Written on the phone itself" in story
     assert f'href="/messages/{message}"' in story
 
 
@@ -150,7 +150,7 @@ async def test_their_own_word_is_nobodys_to_correct(console: ConsoleServer) -> N
         )
     )
     shown = (await get_page(console, f"/prospects/{ana.id}")).document
-    assert "They asked for it themselves" in shown
+    assert "They opted out themselves" in shown
     assert "/lift" not in shown
 
 

@@ -36,13 +36,13 @@ async def test_what_could_not_be_stored_needs_a_person(console: ConsoleServer) -
     await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW).encode())
     signal = await quarantine_signal(console, sender=ANA, text="hola �")
     today = await render(console, "/")
-    assert "1 thing that came in could not be stored" in today
+    assert "1 incoming item could not be stored" in today
     shown = await render(console, "/quarantine")
-    for words in ("Ana", "hola �", "half a character", "wait until this is settled"):
+    for words in ("Ana", "hola �", "half an emoji", "wait until somebody settles this"):
         assert words in shown
     assert ANA not in shown
     asked = (await get_page(console, f"/pieces/quarantine/{signal}/settle")).document
-    assert "go before the gate again" in asked
+    assert "are checked again" in asked
     path = f"/v1/quarantine/{signal}/settle"
     assert (await console.api.post(path, reason="a greeting")).status == 200
     assert "Everything was stored" in await render(console, "/quarantine")
@@ -65,10 +65,10 @@ async def test_every_kind_of_signal_has_words(console: ConsoleServer) -> None:
     await quarantine_signal(console, "CallbackJudge")
     shown = await render(console, "/quarantine", "/pieces/quarantine")
     for words in (
-        "not written to any more",
+        "no more messages go to them",
         "A message typed on the phone",
         "A receipt",
-        "A report of the channel",
-        "from somebody who can&#39;t be read",
+        "A report from the channel",
+        "from somebody who could not be identified",
     ):
         assert words in shown

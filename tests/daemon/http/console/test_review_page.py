@@ -51,7 +51,7 @@ async def test_a_case_holds_what_a_decision_needs(
     shown = (await get_page(console, f"/pieces/review/cases/{message}")).document
     for words in (
         "Hola Ana",
-        "Knows us",
+        "Existing relationship",
         "l.csv, record 2, from feria",
         "“relación previa”",
         "first_time_relationship",
@@ -79,8 +79,8 @@ async def test_what_another_has_open_is_shown_as_theirs(
     (message,) = await hold_messages(console, short_folder, ANA_ROW)
     await console.services.review.take(message, "eva")
     shown = (await get_page(console, f"/review/{message}")).document
-    assert "eva looks at it" in shown
-    assert "eva looks at this until" in shown
+    assert "eva is looking at it" in shown
+    assert "eva is looking at this until" in shown
     assert "data-leasable" not in shown
 
 
@@ -95,7 +95,7 @@ async def test_a_number_waits_where_no_check_can_settle_it(console: ConsoleServe
         lambda tx: prospects.update_prospect(tx, ana.id, at=DAYTIME, check_attempts=3)
     )
     shown = (await get_page(console, "/pieces/review/queue")).document
-    assert "A landline" in shown
+    assert "It is a landline" in shown
     assert "Three checks could not tell" in shown
     case = (await get_page(console, f"/review/{ana.id}")).document
     assert 'data-shortcut="v"' in case
@@ -211,10 +211,10 @@ async def test_every_question_tells_its_consequence(
     (message,) = await hold_messages(console, short_folder, ANA_ROW)
     (ana,) = await console.services.database.read(prospect_search.search_prospects)
     for path, words in (
-        (f"/pieces/review/cases/{message}/approve", "then out through ventas"),
+        (f"/pieces/review/cases/{message}/approve", "then it goes out from ventas"),
         (f"/pieces/review/cases/{message}/reject", "It is blocked and never goes"),
-        (f"/pieces/prospects/{ana.id}/validate", escape("1 waiting message can't go any more")),
-        (f"/pieces/prospects/{ana.id}/correct", "cancels 1 waiting message"),
+        (f"/pieces/prospects/{ana.id}/validate", escape("1 waiting message can no longer go out")),
+        (f"/pieces/prospects/{ana.id}/correct", "1 waiting message is cancelled"),
         (f"/pieces/contacts/{ana.contact}/suppress?case={message}", "Cancels 1 waiting message"),
         (f"/pieces/contacts/{ana.contact}/lift", "Cancelled messages stay cancelled"),
     ):

@@ -89,14 +89,14 @@ async def test_the_rules_in_every_state(rule_editor: ConsoleServer, short_folder
         for each in words:
             assert each in shown
 
-    await shows('data-state="live"', "Changes are written in")
+    await shows('data-state="live"', "Changes are written to")
     await load(
         rule_editor,
         shadow,
         FORMAT + SHORT,
     )
     await hold_messages(rule_editor, short_folder, ANA_ROW)
-    await shows("The shadow would have decided otherwise")
+    await shows("The rules on trial would have decided differently")
     await load(rule_editor, shadow, "- broken\n")
     await shows("shadow.d/ours.yaml:1:1")
     await load(rule_editor, file, "- broken\n")
@@ -104,17 +104,17 @@ async def test_the_rules_in_every_state(rule_editor: ConsoleServer, short_folder
     await load(rule_editor, file, FORMAT + EVERYTHING)
     order = {"target": "gate.thresholds.allow", "value": 90, "reason": "careful"}
     await rule_editor.api.call("POST", "/v1/rules/change", json=order)
-    await shows('data-state="waiting"', "Nobody with a name may accept it", "more-changes")
+    await shows('data-state="waiting"', "No user can accept it", "more-changes")
     await rule_editor.services.database.write(
         lambda tx: users.insert_user(tx, "ada", "admin", None, DAYTIME)
     )
-    await shows("Who may accept it: ada.")
+    await shows("Can be accepted by: ada.")
     waiting = (await rule_editor.api.get("/v1/rules")).document["waiting"]["hash"]
     await render(rule_editor, "/pieces/rules/accept", f"/pieces/rules/rollback/{before}")
     await rule_editor.api.post("/v1/rules/accept", hash=waiting, reason="it is right")
     await shows("Accepted", 'data-state="live"', "Too short", "until the hours of")
     await rule_editor.api.post("/v1/rules/rollback", hash=before, reason="too strict")
-    await shows("Rolled back", "folder-differs", "Accept after all")
+    await shows("Rolled back", "folder-differs", "Accept anyway")
     assert before in await render(rule_editor, f"/pieces/rules/rollback/{before}")
 
 
@@ -124,14 +124,14 @@ async def test_the_form_of_every_change(rule_editor: ConsoleServer, short_folder
     forms = [f"/pieces/rules/change/{target}" for target in CHANGES]
     previews = [f"/pieces/rules/preview?target={asked}" for asked in PREVIEWS]
     shown = await render(rule_editor, *forms, *previews)
-    assert "It is written in the file and waits" in shown
-    assert "It is written in the file and is live at once" in shown
-    assert "Allowed no more" in shown
+    assert "It is written to the file and waits" in shown
+    assert "It is written to the file and takes effect at once" in shown
+    assert "Would no longer be allowed" in shown
     order = {"target": "gate.thresholds.allow", "value": 91, "reason": "careful"}
     await rule_editor.api.call("POST", "/v1/rules/change", json=order)
-    assert "the file in the folder already says another" in await render(rule_editor, *forms)
+    assert "the file in the folder already says something else" in await render(rule_editor, *forms)
     (short_folder / "rules.d" / "gate.yaml").write_text("- broken\n", encoding="utf-8")
-    assert "Mend the files in the folder first" in await render(rule_editor, *forms, *previews)
+    assert "Correct the files in the folder first" in await render(rule_editor, *forms, *previews)
 
 
 async def test_rules_without_a_folder_and_by_one_engine(short_folder: Path) -> None:

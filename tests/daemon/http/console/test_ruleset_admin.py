@@ -73,7 +73,7 @@ async def test_the_shadow_shows_where_it_differs(
     shown = (await get_page(rule_editor, "/rules")).document
     report = (await rule_editor.api.get("/v1/rules/shadow")).document["standing"]
     assert report["differed"] > 0
-    assert f"otherwise: {report['differed']} of {report['asked']}" in shown
+    assert f"differently: {report['differed']} of {report['asked']}" in shown
     assert f'href="/messages/{message}"' in shown
     (short_folder / "shadow.d" / "ours.yaml").write_text("- broken\n", encoding="utf-8")
     await rule_editor.api.post("/v1/rules/reload")
@@ -128,12 +128,12 @@ async def test_the_form_says_what_the_folder_already_says(
     order = {"target": "gate.thresholds.allow", "value": 90, "reason": "careful"}
     await rule_editor.api.post("/v1/rules/change", **order)
     shown = (await get_page(rule_editor, "/pieces/rules/change/gate.thresholds.allow")).document
-    assert "In force is 70; the file in the folder already says another." in shown
+    assert "In force is 70; the file in the folder already says something else." in shown
     assert 'value="90"' in shown
     (short_folder / "rules.d" / "gate.yaml").write_text("- broken\n", encoding="utf-8")
     shown = (await get_page(rule_editor, "/pieces/rules/change/gate.thresholds.allow")).document
     assert "rules.d/gate.yaml:1:1" in shown
-    assert '<h2 id="dialog-title">Mend the files in the folder first</h2>' in shown
+    assert '<h2 id="dialog-title">Correct the files in the folder first</h2>' in shown
     asked = "/pieces/rules/preview?target=gate.thresholds.allow&value=80"
     shown = (await get_page(rule_editor, asked)).document
     assert ("rules.d/gate.yaml:1:1" in shown, "dialog-title" in shown) == (True, False)
@@ -173,10 +173,10 @@ async def test_who_may_accept_is_told_by_name(rule_editor: ConsoleServer) -> Non
 
     await rule_editor.services.database.write(people)
     asked = "/pieces/rules/preview?target=gate.thresholds.allow&value=90"
-    assert "Who may accept it: ada." in (await get_page(rule_editor, asked)).document
+    assert "Can be accepted by: ada." in (await get_page(rule_editor, asked)).document
     order = {"target": "gate.thresholds.allow", "value": 90, "reason": "careful"}
     await rule_editor.api.post("/v1/rules/change", **order)
-    assert "Who may accept it: ada." in (await get_page(rule_editor, "/rules")).document
+    assert "Can be accepted by: ada." in (await get_page(rule_editor, "/rules")).document
 
 
 async def test_after_a_rollback_the_card_says_that_the_folder_differs(
@@ -189,9 +189,12 @@ async def test_after_a_rollback_the_card_says_that_the_folder_differs(
     await rule_editor.api.post("/v1/rules/reload")
     await rule_editor.api.post("/v1/rules/rollback", hash=before, reason="too strict")
     shown = (await get_page(rule_editor, "/rules")).document
-    assert "The folder still differs from what is in force: what was rolled back stands in" in shown
-    assert f"what was rolled back stands in <code>{file}</code>" in shown
-    assert "Change the file back, or take it away" in shown
+    assert (
+        "The folder still differs from what is in force: what was rolled back is still written in"
+        in shown
+    )
+    assert f"what was rolled back is still written in <code>{file}</code>" in shown
+    assert "Correct the file or remove it" in shown
     file.unlink()
     await rule_editor.api.post("/v1/rules/reload")
     assert "folder-differs" not in (await get_page(rule_editor, "/rules")).document

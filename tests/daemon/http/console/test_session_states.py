@@ -81,7 +81,7 @@ async def test_a_pairing_in_every_state_is_told_while_it_matters(console: Consol
         told = state in PAIRING_SHOWN_IN.get(pairing, ())
         assert (f'data-pairing="{pairing}"' in shown) is told
         assert ('class="linking"' in shown) is (told and pairing in {"scanned", "paired"})
-        assert ("expired and no phone was linked" in shown) is (told and pairing == "expired")
+        assert ("expired before a phone was linked" in shown) is (told and pairing == "expired")
 
 
 async def test_a_ready_session_in_every_state_of_phone_and_sending(
@@ -108,7 +108,7 @@ async def test_a_ready_session_in_every_state_of_phone_and_sending(
             if sending is SendingState.REPLY_ONLY:
                 assert "You can reply; new chats are closed" in shown
     lived = await render(console, "/pieces/sessions/ventas/timeline")
-    for words in ("Phone unlinked", "Phone online", "May only reply", "Switched on"):
+    for words in ("Device unlinked", "Device online", "Can only reply", "Switched on"):
         assert words in lived
 
 
@@ -124,7 +124,7 @@ async def test_a_code_is_on_show(console: ConsoleServer, short_folder: Path) -> 
     shown = await render(console, *PAGES, *OF_ONE)
     assert 'class="qr"' in shown
     assert "Code 1 of 6" in shown
-    assert "ventas shows a code to scan" in shown
+    assert "ventas: scan the code" in shown
 
 
 @pytest.mark.parametrize(("budget", "used"), [(0, 0), (3, 0), (3, 2), (3, 3), (1, 1), (1000, 1)])
@@ -164,10 +164,10 @@ async def test_an_action_tells_how_many_messages_it_meets(
         await enqueue(console, 10 + number, MessageState.SENDING)
     shown = await render(console, "/pieces/halt", *PAGES, *OF_ONE)
     assert shown.count("of its messages wait") == (3 if waiting else 0)
-    assert ("choose what becomes of" in shown) is bool(waiting)
-    assert ("way" in shown.split("</form>")[0]) is bool(sending)
+    assert ("choose what happens to" in shown) is bool(waiting)
+    assert ("already leaving" in shown.split("</form>")[0]) is bool(sending)
     await console.api.post("/v1/halt", reason="a drill")
-    assert ("judged again" in await render(console, "/pieces/halt", *PAGES)) is bool(waiting)
+    assert ("checked again" in await render(console, "/pieces/halt", *PAGES)) is bool(waiting)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -182,7 +182,7 @@ async def test_deleting_offers_what_may_become_of_the_messages(
     for number in range(count):
         await enqueue(console, number, MessageState.QUEUED)
     alone = await render(console, "/pieces/sessions/ventas/delete")
-    assert "No other session has the same number" in alone
+    assert "No other phone has the same number" in alone
     assert 'name="to"' not in alone
     for name in ("ventas", "reemplazo", "a_mano"):
         await update_session_record(console, name, phone="+5491150001111")
@@ -233,5 +233,5 @@ async def test_a_viewer_sees_sessions_without_buttons(short_folder: Path) -> Non
 async def test_no_session_yet(console: ConsoleServer) -> None:
     """The pages say what a session is; the dialog names every channel."""
     shown = await render(console, *PAGES, "/pieces/sessions/new")
-    assert "No session yet" in shown
+    assert "No phones yet" in shown
     assert '<option value="manual">' in shown

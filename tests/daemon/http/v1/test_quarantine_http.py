@@ -49,10 +49,10 @@ async def test_readiness_and_status_warn_of_what_waits(api: HttpClient, server: 
     assert ready["ready"] is True
     (warning,) = ready["warnings"]
     assert warning["code"] == "quarantine"
-    assert warning["sentence"].startswith("1 thing that came in could not be stored")
+    assert warning["sentence"].startswith("1 incoming item could not be stored")
     assert "leadmaster quarantine" in warning["sentence"]
     status = (await api.get("/v1/status")).document
     assert (status["quarantined"], status["warnings"]) == (1, [warning])
     await quarantine_message(server, "B")
     (warning,) = (await api.get("/ready")).document["warnings"]
-    assert warning["sentence"].startswith("2 things")
+    assert warning["sentence"].startswith("2 incoming items")
