@@ -1,4 +1,4 @@
-"""Sessions: one state machine and one connection for each, with timers and readable status."""
+"""Sessions: a state machine and a connection for each phone, with timers and a readable status."""
 
 from __future__ import annotations
 

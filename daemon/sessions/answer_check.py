@@ -1,6 +1,6 @@
-"""Checks what a transport answers to a send, a number check or a question for its contacts.
+"""Checks a transport's answers to a send, to a number check and to a request for its contacts.
 
-Nothing here raises: what can't be read becomes the answer that promises least.
+Nothing here raises: an answer that can't be read becomes the one that promises least.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ log = structlog.get_logger("sessions")
 _MAX_SENTENCE_LENGTH: Final = 500
 _MAX_CODE: Final = 2**31
 _MAX_CONTACTS: Final = 100_000
-"""More than a phone's address book holds; what is beyond is not read."""
+"""More than a phone's address book holds; the rest is not read."""
 _MAX_IDENTITIES: Final = 16
 
 
 def refuse_content(content: Content, capabilities: Capabilities) -> Refused | None:
-    """Return the refusal of a kind of content that the channel does not declare, or None."""
+    """Return a refusal where the channel does not declare this kind of content, else None."""
     if isinstance(content, Template) and not capabilities.templates:
         return Refused("content_not_supported", "This channel can't send templates.")
     if isinstance(content, Media) and not capabilities.media:
@@ -55,10 +55,10 @@ def refuse_content(content: Content, capabilities: Capabilities) -> Refused | No
 
 
 def check_send_result(result: object, capabilities: Capabilities, now: datetime) -> SendResult:
-    """Return the answer to a send as it may be stored.
+    """Return the answer to a send, checked.
 
-    ``sent`` needs an acknowledgement that can be true: from a channel that declares ``acks``, with
-    an id and an aware time. Anything less is :class:`Unknown`: the message may have left.
+    An acknowledgement counts only from a channel that declares ``acks``, and with an id and an
+    aware time. Any other becomes :class:`Unknown`: the message may have left.
     """
     if isinstance(result, Acknowledged):
         return _check_acknowledgement(result, capabilities, now)
@@ -81,11 +81,13 @@ def _check_acknowledgement(
     except ValueRejected as fault:
         sentence = f"The channel's acknowledgement can't be used: a field of it {fault.problem}."
         return Unknown("acknowledgement_unusable", sentence)
-    return Acknowledged(wire_id, min(at, now))  # by the platform's clock, bounded to ours
+    # The time is of the platform's clock, and nothing may be stored as sent in the future.
+    return Acknowledged(wire_id, min(at, now))
 
 
 def _check_refusal(result: Refused) -> Refused:
-    """Mend a refusal: whatever else is wrong with it, it says that nothing left."""
+    """Return a refusal with defaults in place of fields that can't be used."""
+    # Never Unknown, whatever else is wrong: its class alone says that nothing left.
     return Refused(
         _check_code_word(result.reason_code),
         _check_sentence(result.sentence),
@@ -104,7 +106,7 @@ def _check_code_word(value: object) -> str:
 
 
 def _check_sentence(value: object, otherwise: str = "The channel gave no reason.") -> str:
-    """Return a channel's own words without anybody's number."""
+    """Return a channel's own sentence, shortened and with numbers masked."""
     if not isinstance(value, str) or not value.strip():
         return otherwise
     words = " ".join(make_storable(value[:_MAX_SENTENCE_LENGTH]).split())
@@ -122,9 +124,9 @@ def _check_wait(value: object) -> timedelta | None:
 
 
 def check_number_answers(answers: object, phones: Sequence[str]) -> list[NumberAnswer]:
-    """Return one answer for each number that was asked about, in that order.
+    """Return one answer for each of ``phones``, in that order.
 
-    What is missing, unreadable or contradicts itself is unknown, which never becomes no.
+    An answer that is missing, unreadable or contradicts another of the same number is UNKNOWN.
     """
     found: dict[str, NumberAnswer] = {}
     for each in answers if isinstance(answers, Iterable) else ():
@@ -132,6 +134,7 @@ def check_number_answers(answers: object, phones: Sequence[str]) -> list[NumberA
         if answer is None or answer.phone not in phones:
             log.warning("number_answer_refused", kind=make_storable(type(each).__name__))
         elif found.setdefault(answer.phone, answer).answer is not answer.answer:
+            # Two answers that differ: neither yes nor no may be believed.
             found[answer.phone] = NumberAnswer(answer.phone, OnWhatsApp.UNKNOWN)
     return [found.get(phone, NumberAnswer(phone, OnWhatsApp.UNKNOWN)) for phone in phones]
 
@@ -158,7 +161,7 @@ def _check_whatsapp_id(value: object) -> str | None:
 
 
 def _check_alias(value: object) -> Identity | None:
-    """Return another name of the number's owner; who is on WhatsApp does not depend on it."""
+    """Return another identity of the number's owner, or None where it can't be read."""
     try:
         return None if value is None else check_identity(value)
     except (NotAContact, ValueRejected):
@@ -166,7 +169,8 @@ def _check_alias(value: object) -> Identity | None:
 
 
 def check_contacts(answer: object) -> list[KnownContact]:
-    """Return the contacts that can be read, each with the identities of theirs that can."""
+    """Return the contacts that can be read, each with its readable identities."""
+    # islice, because the channel's answer may be an iterator without end.
     found = []
     for each in islice(answer, _MAX_CONTACTS) if isinstance(answer, Iterable) else ():
         contact = _check_contact(each)

@@ -1,4 +1,4 @@
-"""One connection of a session: its transport, the signals it reports, the code it shows."""
+"""One connection of a session: opens its transport, reads its signals, sends through it."""
 
 from __future__ import annotations
 
@@ -40,16 +40,13 @@ from daemon.sessions.signal_mapping import ConnectionNotOpened, ConnectionOpened
 log = structlog.get_logger("sessions")
 
 STORE_RETRY_SECONDS = (1.0, 5.0, 15.0)
-"""Seconds between the tries."""
+"""Seconds between the attempts to store a signal."""
 
 
 async def store_with_retries(
     store: Callable[[], Awaitable[object]], clock: Clock, session: str
 ) -> None:
-    """Store what came in; raise what the last try raised, so that the connection is given up.
-
-    Who can't store an opt-out must not send; the next connection reports it again.
-    """
+    """Store a signal, trying four times; raise what the last attempt raised."""
     for pause in STORE_RETRY_SECONDS:
         try:
             await store()
@@ -58,17 +55,19 @@ async def store_with_retries(
             await clock.sleep(pause)
         else:
             return
+    # The caller gives the connection up by this error: a session that can't store an opt-out must
+    # not send. The platform reports the signal again to the next connection.
     await store()
 
 
 class QrCodeDisplay:
-    """The QR code that is on show. A code is a secret, and stored nowhere else."""
+    """Holds the QR code that can be scanned. A code is a secret: it is never stored or logged."""
 
     def __init__(self) -> None:
         self._shown: SessionQrShown | None = None
 
     def show(self, session: str, issued: QrIssued, now: datetime) -> SessionQrShown:
-        """Show a code; it carries the moment at which it ends."""
+        """Replace the code; return the event that announces it, with the moment of its expiry."""
         self._shown = SessionQrShown(
             subject=session,
             at=now,
@@ -80,7 +79,7 @@ class QrCodeDisplay:
         return self._shown
 
     def hide(self) -> None:
-        """Show none any more: it was scanned, or the attempt is over."""
+        """Remove the code: it was scanned, or the attempt is over."""
         self._shown = None
 
     def get_current(self, now: datetime) -> SessionQrShown | None:
@@ -88,7 +87,8 @@ class QrCodeDisplay:
         return self._shown if self._shown and now < self._shown.expires_at else None
 
     def move_back(self, by: timedelta, now: datetime) -> None:
-        """Show the code for as long as was meant, after the wall clock was set back by so much."""
+        """Move the code's times back, after the wall clock was set back by ``by``."""
+        # A code from the future was issued before the step; a later one has the new time already.
         if self._shown and self._shown.at > now:
             at, expires_at = self._shown.at - by, self._shown.expires_at - by
             self._shown = replace(self._shown, at=at, expires_at=expires_at)
@@ -98,12 +98,12 @@ T = TypeVar("T")
 
 CLOSE_SECONDS = 10.0
 GRACE_SECONDS = 5.0
-"""How long an orderly close waits for what is on the wire already."""
+"""How long an orderly close waits for calls to the transport that are under way, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUnavailable(Refused):
-    """The session itself could not send: nothing reached its channel, and it waits for that."""
+    """The session could not send: nothing reached its channel, and the message waits for it."""
 
 
 NOT_CONNECTED = SessionUnavailable(
@@ -112,11 +112,11 @@ NOT_CONNECTED = SessionUnavailable(
 
 
 class SessionConnection:
-    """A transport's whole life, from the moment it is made to :meth:`close`.
+    """Opens a transport, reads its signals and passes calls to it, until :meth:`close`.
 
-    ``on_fault`` is awaited for what the check found wrong with a signal, and ``on_signal`` for
-    each signal that counts, before the next one is taken. Whatever else the transport does wrong
-    becomes a :class:`TransportDied`.
+    For each signal, ``on_fault`` is awaited with what the check refused of it, then ``on_signal``
+    with what it accepted, before the next signal is read. Any error of the transport becomes a
+    :class:`TransportDied`.
     """
 
     def __init__(
@@ -138,12 +138,13 @@ class SessionConnection:
         self._reading = asyncio.create_task(self._run())
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Send; a connection that closes meanwhile leaves the message in doubt."""
+        """Send a message; never raises. Unknown where the connection closes before the answer."""
         transport, capabilities = self._transport, self._channel.capabilities
         if transport is None or self._closing.is_set():
             return NOT_CONNECTED
         if refused := refuse_content(outgoing.content, capabilities):
             return refused
+        # Once the transport has the message, no failure proves that it did not leave.
         in_doubt = Unknown("line_closed", "The line was closed before the server answered.")
         try:
             result = await self._await_unless_closed(transport.send(permit, outgoing), in_doubt)
@@ -159,7 +160,7 @@ class SessionConnection:
         return check_send_result(result, capabilities, self._clock.now())
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Ask about numbers; where nobody can be asked, or the call fails, they are unknown."""
+        """Return whether numbers are on WhatsApp; UNKNOWN where the channel can't tell or fails."""
         transport = self._transport
         if not self._channel.capabilities.number_check or transport is None:
             return check_number_answers((), phones)
@@ -167,7 +168,7 @@ class SessionConnection:
         return check_number_answers(await call, phones)
 
     async def list_contacts(self) -> Sequence[KnownContact]:
-        """Return whom the account knows, as far as the channel tells."""
+        """Return the account's contacts; an empty list where the channel can't tell or fails."""
         transport = self._transport
         if transport is None:
             return []
@@ -176,7 +177,7 @@ class SessionConnection:
     async def _ask(
         self, call: str, ask: Callable[[], Coroutine[Any, Any, Sequence[T]]]
     ) -> Sequence[T]:
-        """Return what the transport answers; nothing where it is closed or fails."""
+        """Return the transport's answer; an empty one where it is closed or fails."""
         if self._closing.is_set():
             return ()
         try:
@@ -186,17 +187,18 @@ class SessionConnection:
             return ()
 
     async def logout(self) -> None:
-        """Unlink the device, as far as the connection can; bounded."""
+        """Unlink the device through the open transport, if there is one; bounded."""
         if self._transport is not None:
             await run_with_timeout(self._clock, CLOSE_SECONDS, self._transport.logout())
 
     async def close(self, *, orderly: bool = False) -> None:
         """End the connection: bounded, idempotent, and never raises.
 
-        ``orderly`` gives what is on the wire a moment to be acknowledged.
+        ``orderly`` gives calls that are under way a moment to be answered.
         """
         if orderly and self._calls and not self._closing.is_set():
             await run_with_timeout(self._clock, GRACE_SECONDS, _wait_for_all(set(self._calls)))
+        # From here on calls get their "closed" answer, and only then is the transport taken away.
         self._closing.set()
         self._reading.cancel()
         await asyncio.wait({self._reading})
@@ -225,14 +227,14 @@ class SessionConnection:
             await self._on_signal(self, TransportDied("the stream of signals ended"))
 
     async def _take_signal(self, checked: CheckedSignal) -> None:
-        """Report what is wrong with a signal, then hand on what counts of it."""
+        """Report what was refused of a signal, then pass on what was accepted."""
         if checked.rejected or checked.nobody:
             await self._on_fault(checked)
         if checked.signal is not None:
             await self._on_signal(self, checked.signal)
 
     async def _await_unless_closed(self, call: Coroutine[Any, Any, T], otherwise: T) -> T:
-        """Return what ``call`` returns, or ``otherwise`` when the connection closes before."""
+        """Return what ``call`` returns, or ``otherwise`` where the connection closes first."""
         task = asyncio.create_task(call)
         closing = asyncio.create_task(self._closing.wait())
         self._calls.add(task)
@@ -245,14 +247,14 @@ class SessionConnection:
             closing.cancel()
 
     def _forget_call(self, task: asyncio.Task[Any]) -> None:
-        """Let go of a call that has ended, also of one that failed after nobody waited for it."""
+        """Remove a call that has ended."""
         self._calls.discard(task)
         if not task.cancelled():
-            task.exception()
+            task.exception()  # read, or asyncio reports it as never retrieved
 
 
 async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> None:
-    """Unlink the device of a session that has no connection now."""
+    """Unlink the device of a session that is not connected, through a transport of its own."""
     transport = await open_transport(context)
     try:
         await transport.logout()
@@ -263,10 +265,12 @@ async def unlink_device(open_transport: OpenTransport, context: OpenContext) -> 
 async def run_with_timeout(
     clock: Clock, seconds: float, coroutine: Coroutine[Any, Any, Any]
 ) -> None:
-    """Let ``coroutine`` run for at most so many seconds of the clock; its errors are logged."""
+    """Run ``coroutine`` for at most ``seconds`` of the clock; its errors are logged, not raised."""
     task = asyncio.create_task(coroutine)
     timer = asyncio.create_task(clock.sleep(seconds))
     try:
+        # wait() and not wait_for(): a transport may ignore its cancellation, and is left behind
+        # then.
         await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         timer.cancel()

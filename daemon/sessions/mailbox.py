@@ -1,4 +1,4 @@
-"""A bounded queue of jobs and the one task that runs them in turn, each to its end."""
+"""A bounded queue of jobs, and the task that runs them one after the other."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ QUEUE_LIMIT = 256
 
 @dataclass(frozen=True, slots=True)
 class _MailboxJob:
-    """A job, and the future of the caller that waits for it, if one does."""
+    """A job, and the future that its caller waits for; None where nobody waits."""
 
     work: Callable[[], Awaitable[Any]]
     answer: asyncio.Future[Any] | None = None
 
 
 class Mailbox:
-    """A bounded queue and the one task that serves it.
+    """Runs jobs one at a time, in order, in one task.
 
-    The task exists only while there is something to do or to watch: ``is_idle`` is asked after
-    each job and says whether it may end; the next job starts it again. A job that fails is told
-    to whoever asked, or logged and counted; it never takes the task down.
+    The task runs only while it is needed: after each job ``is_idle`` says whether it may end, and
+    the next job starts it again. The error of a job is raised to its caller, or logged and counted
+    where nobody waits; it never ends the task.
     """
 
     def __init__(self, name: str, is_idle: Callable[[], bool]) -> None:
@@ -48,23 +48,22 @@ class Mailbox:
         return self._task is not None
 
     async def ask(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do ``work`` in turn and return its result; a caller who gives up does not stop it."""
+        """Queue ``work`` and return its result; a cancelled caller does not stop it."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         await self._put(_MailboxJob(work, answer))
         return await answer
 
     async def post(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Do ``work`` in turn; waits only for a place in the queue."""
+        """Queue ``work``; waits for a place in the queue, and not for the result."""
         await self._put(_MailboxJob(work))
 
     async def close(self) -> None:
-        """End the task after the job that it is at; who still waits gets ``Unavailable``."""
+        """End the task after its present job; jobs still queued fail with ``Unavailable``."""
         self._closed = True
         if self._task is not None:
             if self._jobs.empty():
-                self._jobs.put_nowait(
-                    _MailboxJob(_do_nothing)
-                )  # wakes the task, which sees that it is over
+                # Wakes the task from its wait for a job, so that it sees that it is closed.
+                self._jobs.put_nowait(_MailboxJob(_do_nothing))
             await asyncio.wait({self._task})
         self._refuse_all()
 
@@ -73,6 +72,7 @@ class Mailbox:
             await self._jobs.put(job)
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._serve(), name=f"session {self._name}")
+        # A job that nobody waits for is dropped: after a restart the session goes on from its row.
         elif job.answer is not None:
             raise Unavailable(f"The session {self._name} is closed.")
 
@@ -88,7 +88,7 @@ class Mailbox:
     def _can_stop(self) -> bool:
         try:
             return self._is_idle()
-        except Exception:
+        except Exception:  # the task must live on: jobs that come would wait for ever
             log.exception("session_not_settled", session=self._name)
             return False
 
@@ -96,6 +96,8 @@ class Mailbox:
         try:
             result = await job.work()
         except (Exception, asyncio.CancelledError) as error:
+            # A job may be cancelled on its own, by a transport that cancels itself: that is its
+            # failure.
             if _is_being_cancelled():
                 raise
             self._fail(job, error)
@@ -118,10 +120,10 @@ class Mailbox:
 
 
 def _is_being_cancelled() -> bool:
-    """Say whether it is this very task that was cancelled: the loop is going down."""
+    """Return whether this task itself was cancelled, which happens when the event loop ends."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 async def _do_nothing() -> None:
-    """Be a job that does nothing."""
+    """Do nothing: a job that only wakes the task."""

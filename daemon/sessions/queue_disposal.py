@@ -1,4 +1,4 @@
-"""What becomes of the unsent messages of a session: cancelled, or given to another session."""
+"""Cancels the unsent messages of a session that is deleted, or moves them to another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.tx import Reader, Tx
 
 
 class QueueChoice(StrEnum):
-    """What a person may choose for the messages of a session that is deleted."""
+    """What may be done with the unsent messages of a session that is deleted."""
 
     CANCEL = "cancel"
     MOVE = "move"
@@ -23,16 +23,16 @@ class QueueChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueDisposal:
-    """A person's choice for the messages of a session that is deleted; None: none was made.
+    """What to do with the unsent messages of a session that is deleted; None: nothing was chosen.
 
-    ``to`` is the session that takes them.
+    ``to`` names the session that takes them over.
     """
 
     choice: QueueChoice | None = None
     to: str = ""
 
     def check(self, reader: Reader, session: str) -> SessionRecord | None:
-        """Return the session that takes the messages, where one is to.
+        """Return the session that takes the messages over, or None where none does.
 
         Raises :class:`SessionQueueNotEmpty` where there are messages and nothing was chosen, and
         whatever :func:`require_move_target` raises.
@@ -48,10 +48,11 @@ class QueueDisposal:
         return None
 
     def carry_out(self, tx: Tx, session: str, at: datetime, who: str) -> Mapping[str, object]:
-        """Cancel or move the messages; return for the audit what was done with how many.
+        """Cancel or move the messages; return what was done with how many, for the audit.
 
-        Raises what :meth:`check` raises: messages may have come since it was asked.
+        Raises what :meth:`check` raises.
         """
+        # Checked again in this transaction: a message may have been queued since the first check.
         to = self.check(tx, session)
         if to is not None:
             moved = session_queue.move_unsent_messages(tx, session, to, at, who=who)
@@ -65,11 +66,10 @@ NOTHING_CHOSEN = QueueDisposal()
 
 
 def require_move_target(reader: Reader, session: str, to: str) -> SessionRecord:
-    """Return the session that may take messages of another one, which may be deleted.
+    """Return the session ``to``, which may take over the messages of ``session``.
 
-    Raises :class:`BadRequest` or :class:`NotFound` where there is none such, and
-    :class:`Conflict` for one of another number or of another kind of channel: what was agreed
-    with one number is never said from another.
+    Raises :class:`BadRequest` or :class:`NotFound` where there is no such session, and
+    :class:`Conflict` for one of another number or of another kind of channel.
     """
     if not to:
         raise BadRequest("to: name the session that takes the messages.")
@@ -79,6 +79,7 @@ def require_move_target(reader: Reader, session: str, to: str) -> SessionRecord:
     if source is None or target is None:
         missing = session if source is None else to
         raise NotFound(f"There is no session {missing!r}.", hint="List them: leadmaster sessions")
+    # A contact agreed to messages from one number, and knows its chat: another is a stranger's.
     if source.phone is None or source.phone != target.phone:
         raise Conflict(
             f"The session {to} is of another number than {session}; messages never change their"
@@ -95,12 +96,12 @@ def require_move_target(reader: Reader, session: str, to: str) -> SessionRecord:
 
 
 def is_by_hand(session: SessionRecord) -> bool:
-    """Tell whether a person sends everything that goes through a session."""
+    """Return whether a person sends by hand what goes through a session."""
     return session.channel == BuiltinChannel.MANUAL
 
 
 def list_move_targets(reader: Reader, session: str) -> list[str]:
-    """Return the names of the sessions that may take the messages of another one."""
+    """Return the names of the sessions that may take over the messages of another one."""
     source = sessions.find_session(reader, session)
     if source is None or source.phone is None:
         return []

@@ -1,4 +1,4 @@
-"""All sessions by name: created, restored and closed, and the commands that people give them."""
+"""All sessions by name: creates, restores, commands and closes them."""
 
 from __future__ import annotations
 
@@ -53,13 +53,15 @@ from storage.tx import Tx
 async def load_usable_channels(
     plugins: Plugins, settings: Settings, database: Database
 ) -> Mapping[str, Channel]:
-    """Return the channels that may be used here; an injected clock allows simulated ones alone.
+    """Return the channels that may be used; with an injected clock, only simulated and manual ones.
 
-    Raises :class:`StartRefused` where a session of another kind is there already.
+    Raises :class:`StartRefused` where a stored session is on another channel.
     """
     channels = plugins.channels()
     if settings.clock.start is None:
         return channels
+    # On a clock that runs ahead, pauses and daily budgets of a real account would shrink to
+    # nothing.
     harmless = {
         name: each for name, each in channels.items() if each.simulated or not each.connects
     }
@@ -73,7 +75,7 @@ async def load_usable_channels(
 
 
 async def start_session(session: Session, who: str) -> None:
-    """Switch a session on; one that is on its way or ready already goes on as it is."""
+    """Switch a session on; one that is active already is left as it is."""
     after = session.record
     if after.connection not in ACTIVE_STATES:
         after = _build_started_record(session)
@@ -81,7 +83,7 @@ async def start_session(session: Session, who: str) -> None:
 
 
 async def restart_session(session: Session, who: str) -> None:
-    """Begin again from the start; one that is starting already goes on as it is."""
+    """Restart a session; one that is starting already is left as it is."""
     after = session.record
     if after.connection is not ConnectionState.STARTING:
         after = _build_started_record(session)
@@ -91,27 +93,29 @@ async def restart_session(session: Session, who: str) -> None:
 
 
 async def stop_session(session: Session, who: str) -> None:
-    """Switch a session off. A ban or a block stays: stopping is no way round it."""
+    """Switch a session off. A ban or a block stays on record, to be confirmed before a start."""
     after = _build_stopped_record(session, "stopped_by_person")
     await _commit_command(session, replace(after, desired=DesiredState.OFF), who, "session_stopped")
 
 
 async def log_out_session(session: Session, who: str) -> None:
-    """Unlink the device and switch the session off; the next start shows a code."""
+    """Unlink the device and switch the session off; the next start shows a QR code."""
     await _commit_command(session, await _unlink(session), who, "session_logged_out")
 
 
 async def delete_session(session: Session, disposal: QueueDisposal, who: str) -> None:
-    """Unlink the device and delete the session, with what was chosen for its messages."""
+    """Unlink the device and delete the session; cancel or move its messages as was chosen."""
     after = await _unlink(session)
     await session.commit(after, who=who, action="session_deleted", deletion=disposal)
 
 
 async def _unlink(session: Session) -> SessionRecord:
-    """Unlink the device; return the record of the session, unlinked and switched off."""
+    """Unlink the device; return the session's record, unlinked and switched off."""
     if session.connection is not None:
         await session.connection.logout()
     elif session.is_linked and session.channel.open is not None:
+        # Not connected: a transport is opened only to unlink. Its failure does not stop the logout,
+        # which the phone's owner can finish under Linked devices.
         unlinking = unlink_device(session.channel.open, session.context())
         await run_with_timeout(session.dependencies.clock, CLOSE_SECONDS, unlinking)
     after = session.transitions.unlink_phone(_build_stopped_record(session, "logged_out_by_person"))
@@ -119,7 +123,7 @@ async def _unlink(session: Session) -> SessionRecord:
 
 
 async def acknowledge_session(session: Session, who: str) -> None:
-    """Confirm what happened. The session stays off; after a ban it will only reply for 14 days.
+    """Confirm a ban, block or failure. The session stays off; after a ban it only replies, 14 days.
 
     Raises :class:`Conflict` while a ban lasts, and where there is nothing to confirm.
     """
@@ -130,9 +134,9 @@ async def acknowledge_session(session: Session, who: str) -> None:
             hint="Wait until then, and confirm afterwards.",
         )
     if record.connection in NEEDS_PERSON_STATES:
-        heard = ConnectionTrigger(ConnectionEvent.ACKNOWLEDGE, "acknowledged")
+        trigger = ConnectionTrigger(ConnectionEvent.ACKNOWLEDGE, "acknowledged")
         after = replace(
-            session.transitions.apply_trigger(heard, session.now()), desired=DesiredState.OFF
+            session.transitions.apply_trigger(trigger, session.now()), desired=DesiredState.OFF
         )
     elif record.sending is SendingState.REPLY_ONLY and record.sending_until is None:
         after = session.transitions.reopen_sending("sending_reopened")
@@ -144,9 +148,9 @@ async def acknowledge_session(session: Session, who: str) -> None:
 
 
 async def restore_session(session: Session, at: datetime) -> None:
-    """Go on from the stored state after the daemon restarted; who was connected dials ``at``.
+    """Continue from the stored state after a restart; a session that was active connects ``at``.
 
-    A code that ran out meanwhile stays run out; who is switched off stops.
+    One whose QR code expired meanwhile shows no new one; one that is switched off stops.
     """
     record, now = session.record, session.now()
     if record.connection not in ACTIVE_STATES:
@@ -162,7 +166,7 @@ async def restore_session(session: Session, at: datetime) -> None:
 
 
 def _build_started_record(session: Session) -> SessionRecord:
-    """Return the record of a session that starts; refuse while a person must confirm first."""
+    """Return the record of a starting session; raise where a ban must be confirmed first."""
     record = session.record
     if record.connection in MUST_ACKNOWLEDGE_STATES:
         raise Conflict(
@@ -170,6 +174,7 @@ def _build_started_record(session: Session) -> SessionRecord:
             " confirmed.",
             hint=f"Look at what happened, then: leadmaster sessions acknowledge {record.name}",
         )
+    # A session that waits to reconnect or failed is not stopped: to the machine that is a restart.
     stopped = record.connection is ConnectionState.STOPPED
     event = ConnectionEvent.START if stopped else ConnectionEvent.RESTART
     return session.transitions.apply_trigger(
@@ -197,10 +202,9 @@ SESSION_NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9_-]{0,31}$")
 class Sessions:
     """Every session of the installation.
 
-    ``on_inbound`` and the like store what a connection reports and are awaited before its next
-    signal is taken; ``on_rejected`` stores what can be kept of a signal that is none of these or
-    can't be stored.
-    ``channel_options`` are the settings of a channel, which a session's own options overrule.
+    ``on_inbound`` and the like store what a connection reports, and are awaited before its next
+    signal is read; ``on_rejected`` stores what can be kept of a signal that can't be understood or
+    stored. ``channel_options`` are settings by channel, which a session's own options overrule.
     """
 
     def __init__(
@@ -244,7 +248,7 @@ class Sessions:
     # Reading.
 
     def views(self) -> list[SessionView]:
-        """Return every session, in the order in which they were made."""
+        """Return every session, in the order of creation."""
         return [build_session_view(session.record) for session in self._sessions.values()]
 
     def view(self, name: str) -> SessionView:
@@ -252,30 +256,30 @@ class Sessions:
         return build_session_view(self._require_session(name).record)
 
     def qr(self, name: str) -> SessionQrShown | None:
-        """Return the code that can be scanned now, or None."""
+        """Return the QR code that can be scanned now, or None; raise :class:`NotFound`."""
         return self._require_session(name).qr()
 
     def can_send(self, name: str, new_chat: bool) -> bool:  # noqa: FBT001 - the only question
-        """Return whether this session could put a message on the wire now; False if unknown."""
+        """Return whether this session could send a message now; False for an unknown one."""
         session = self._sessions.get(name)
         return session is not None and session.can_send(new_chat=new_chat)
 
     @property
     def refused_signals(self) -> Counter[str]:
-        """Return, by session, how many signals nothing could be done with."""
+        """Return, by session, how many signals were refused."""
         return self._dependencies.refused_signals
 
     @property
     def failures(self) -> Mapping[str, int]:
-        """Return, by session, how many signals and timers ended in an error of our own."""
+        """Return, by session, how many signals and timers ended in an unexpected error."""
         return {name: session.failures for name, session in self._sessions.items()}
 
     @property
     def running_count(self) -> int:
-        """Return how many sessions have a task of their own now; at rest a session is a row."""
+        """Return how many sessions have a running task; one at rest is only a row."""
         return sum(session.is_running for session in self._sessions.values())
 
-    # What a person asks. Each returns when it is stored; twice is as good as once.
+    # Commands of people. Each returns when its effect is stored, and is idempotent.
 
     async def create(
         self,
@@ -286,7 +290,7 @@ class Sessions:
         *,
         who: str = "system",
     ) -> SessionView:
-        """Make a session, stopped. Raises :class:`BadRequest` or :class:`Conflict`."""
+        """Create a session, stopped. Raises :class:`BadRequest` or :class:`Conflict`."""
         options = dict(options or {})
         self._validate_new_session(name, channel, time_zone)
         record = self._build_record(name, channel, time_zone, options)
@@ -299,11 +303,11 @@ class Sessions:
         await self._run_command(start_session, name, who)
 
     async def stop(self, name: str, who: str) -> None:
-        """Switch a session off; what is on the wire gets a moment to be acknowledged."""
+        """Switch a session off; sends that are under way get a moment to be answered."""
         await self._run_command(stop_session, name, who)
 
     async def restart(self, name: str, who: str) -> None:
-        """Begin again, with a new connection and, where no phone is linked, a new code."""
+        """Restart with a new connection and, where no phone is linked, a new QR code."""
         await self._run_command(restart_session, name, who)
 
     async def logout(self, name: str, who: str) -> None:
@@ -315,7 +319,7 @@ class Sessions:
         await self._run_command(acknowledge_session, name, who)
 
     async def delete(self, name: str, who: str, disposal: QueueDisposal = NOTHING_CHOSEN) -> None:
-        """Unlink and forget a session, its name stays taken; twice is fine.
+        """Unlink and delete a session; its name stays taken. Idempotent.
 
         Its unsent messages are cancelled or moved in the same transaction. Raises, before
         anything is done, what :meth:`QueueDisposal.check` raises.
@@ -323,17 +327,18 @@ class Sessions:
         session = self._sessions.get(name)
         if session is None:
             return
+        # Before the device is unlinked, which can't be undone.
         await self._dependencies.database.read(lambda reader: disposal.check(reader, name))
         await session.ask(partial(delete_session, session, disposal, who))
         self._sessions.pop(name, None)
         await session.close()
 
-    # Boot and shutdown.
+    # Start and end.
 
     async def restore(self) -> None:
-        """Take over every stored session. Those that were connected connect again, one by one.
+        """Load every stored session; those that were active connect again, one after the other.
 
-        Raises :class:`StartRefused` for a session whose channel no plugin brings.
+        Raises :class:`StartRefused` for a session whose channel no plugin provides.
         """
         records = await self._dependencies.database.read(sessions.list_sessions)
         for record in records:
@@ -347,15 +352,16 @@ class Sessions:
         at = self._dependencies.clock.now()
         for session in self._sessions.values():
             await session.ask(partial(restore_session, session, at))
+            # Staggered, so that a start with many sessions does not connect them all at once.
             at += self._stagger if session.record.desired == DesiredState.ON else timedelta()
 
     async def follow_clock(self, by: timedelta, seen: datetime) -> None:
-        """Let every session follow the wall clock, which was set back by so much, or on."""
+        """Adjust every session to a step of the wall clock, back by ``by``; zero is forward."""
         for session in tuple(self._sessions.values()):
             await session.follow_clock(by, seen)
 
     async def close(self) -> None:
-        """Close every connection, bounded. Nothing is stored: the next start reads the rows."""
+        """Close every connection, bounded. No state changes: the next start goes on from it."""
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
 
     # Sending.
@@ -363,11 +369,10 @@ class Sessions:
     async def send(
         self, name: str, permit: Permit, outgoing: Outgoing, *, new_chat: bool
     ) -> SendResult:
-        """Send through a session; ``new_chat``: nothing ever went between us and the recipient.
+        """Send through a session; ``new_chat``: the recipient never had a message with us.
 
-        Returns whatever happens, and never raises: :class:`SessionUnavailable` where the session
-        is gone or may not send. The caller bounds how long it waits, and a call that it gives up
-        may or may not have reached the wire.
+        Never raises: returns :class:`SessionUnavailable` where the session does not exist or may
+        not send. The caller bounds the wait; a message whose call was cancelled may have left.
         """
         session = self._sessions.get(name)
         if session is None:
@@ -376,11 +381,11 @@ class Sessions:
         return await session.send(permit, outgoing, new_chat=new_chat)
 
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Ask whether numbers (E.164) are on WhatsApp; unknown where nobody can be asked."""
+        """Return whether numbers (E.164) are on WhatsApp; UNKNOWN where the session can't ask."""
         return await self._require_session(name).check_numbers(phones)
 
     async def list_contacts(self, name: str) -> Sequence[KnownContact]:
-        """Return whom the account of a session knows, as far as its channel tells."""
+        """Return the contacts of a session's account, as far as its channel tells."""
         return await self._require_session(name).list_contacts()
 
     def _require_session(self, name: str) -> Session:
@@ -413,6 +418,7 @@ class Sessions:
     ) -> SessionRecord:
         now = self._dependencies.clock.now()
         by_hand = self._dependencies.channels[channel].open is None
+        # By hand nobody pairs a phone: the operator says of which number the budgets count.
         phone = options.get("phone") if by_hand else None
         return SessionRecord(
             name=name,
@@ -431,6 +437,7 @@ class Sessions:
 
 
 def _insert_session(record: SessionRecord, who: str, tx: Tx) -> None:
+    # Deleted names count too: events and messages name their session, and must stay unambiguous.
     if sessions.is_session_name_used(tx, record.name):
         raise Conflict(
             f"The name {record.name!r} is taken, or was once; messages point to it.",

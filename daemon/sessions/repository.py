@@ -1,4 +1,4 @@
-"""Stores one session: row, history, audit and event in one write job, retried when it fails."""
+"""Stores one session: row, history, audit and event in one transaction, retried when it fails."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ STORE_RETRY_INTERVAL = timedelta(seconds=1)
 
 
 class SessionRepository:
-    """Holds what a session is, and what of it is on the disk.
+    """Holds a session's present record and the last one that was stored.
 
-    What the platform did to us is so whether the disk took it or not: it counts at once, it is
-    stored again every second, and until then nothing may be sent.
+    What the platform did is a fact even where storing it fails: the record counts at once, is
+    stored again every second, and until that succeeds the session may not send.
     """
 
     def __init__(self, record: SessionRecord, database: Database) -> None:
@@ -36,17 +36,17 @@ class SessionRepository:
 
     @property
     def is_stored(self) -> bool:
-        """Return whether the disk knows what we know."""
+        """Return whether the present record is on the disk."""
         return self.record == self._stored
 
     def roll_back(self, record: SessionRecord) -> None:
-        """Return to an earlier record: what a person asked for could not be stored."""
+        """Return to an earlier record, after a person's command could not be stored."""
         self.record = record
         if self.is_stored:
             self.retry_at = None
 
     def move_back(self, now: datetime) -> None:
-        """Try again at once what was to be stored later, after the wall clock was set back."""
+        """Bring a retry forward to ``now``, after the wall clock was set back."""
         if self.retry_at is not None:
             self.retry_at = min(self.retry_at, now)
 
@@ -60,10 +60,9 @@ class SessionRepository:
         action: str = "",
         deletion: QueueDisposal | None = None,
     ) -> None:
-        """Store ``record``. A person's change that fails raises; any other is tried again.
+        """Store ``record``. An error is raised for a person's change; any other change is retried.
 
-        With a ``deletion`` the session is deleted in the same transaction, after its messages
-        were cancelled or moved.
+        With a ``deletion`` the session is deleted in the same transaction, after its messages.
         """
         self.record = record
         if self.is_stored and not who:
@@ -72,7 +71,7 @@ class SessionRepository:
         stored = self._stored
 
         def job(tx: Tx) -> None:
-            # First of all: what goes with the session is not deferred for its sake before.
+            # First, because saving the session marks the messages that it still has as blocked.
             detail = deletion.carry_out(tx, record.name, at, who) if deletion else {}
             _save_session(tx, stored, record, at, sentence)
             if who:
@@ -82,7 +81,7 @@ class SessionRepository:
                 tx.emit(SessionDeleted(subject=record.name, at=at, who=who))
 
         try:
-            await self._database.write(job, urgent=True)
+            await self._database.write(job, urgent=True)  # a ban forbids the sends behind it
         except Exception as error:
             self.retry_at = at + STORE_RETRY_INTERVAL
             if who:
@@ -96,12 +95,15 @@ def _save_session(
     tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime, sentence: str
 ) -> None:
     sessions.update_session(tx, before, after, at)
+    # By number, because a ban outlives its session: the number could be linked anew under a name
+    # that has none.
     banned = ConnectionState.BANNED_TEMPORARILY
     if after.connection is banned and before.connection is not banned and after.phone:
         sessions.record_number_ban(tx, after.phone, at)
     if before.block is not after.block:
         session_queue.refresh_blocked_messages(tx, at, describe_block, session=after.name)
     event = build_session_changed(after, at)
+    # Some changes show nowhere, such as when the phone was last seen: they make no event.
     if event != build_session_changed(before, at):
         tx.emit(_replace_sentence(event, sentence))
 

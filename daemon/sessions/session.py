@@ -1,4 +1,4 @@
-"""The services and callbacks that every session is given."""
+"""One session: its record, connection and timers, changed by one job of its mailbox at a time."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ from storage.db import Database
 from storage.sessions import SessionRecord
 
 SignalSink: TypeAlias = Callable[[str, Any], Awaitable[object]]
-"""Stores a signal of a session, by name; awaited before the next signal is taken."""
+"""Stores a signal of the session named; awaited before the next signal is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionDependencies:
-    """The ports of a session. ``sinks`` take what must never be lost, by kind of signal."""
+    """What every session is built with. ``sinks`` store signals that must not be lost, by class."""
 
     clock: Clock
     database: Database
@@ -88,17 +88,17 @@ class SessionDependencies:
     on_rejected: Callable[[str, RejectedSignal], Awaitable[object]]
     """Quarantines a signal that can't be stored; awaited as the sinks are."""
     refused_signals: Counter[str] = field(default_factory=Counter)
-    """How many signals each session could make nothing of."""
+    """How many signals were refused, by session."""
 
 
 log = structlog.get_logger("sessions")
 
 PHONE_SEEN_INTERVAL = timedelta(hours=1)
-"""A phone that is online all day is not written down more often."""
+"""How often at most a phone that stays online is stored as seen."""
 
 
 class Session:
-    """One session: record, connection and timers, changed by one job of its mailbox at a time."""
+    """One session: reads signals, runs timers and commands, and sends."""
 
     def __init__(self, record: SessionRecord, dependencies: SessionDependencies) -> None:
         self.dependencies = dependencies
@@ -115,44 +115,46 @@ class Session:
         self._timers = SessionTimers()
         self._last_signal_at = dependencies.clock.now()
 
-    # What anybody may ask, at any time.
+    # Reading and sending: allowed at any time, outside the mailbox.
 
     @property
     def record(self) -> SessionRecord:
-        """Return the present record; what could not be stored is tried again until it is."""
+        """Return the present record, which may not be stored yet."""
         return self.repository.record
 
     @property
     def failures(self) -> int:
-        """Return how many signals and timers ended in an error."""
+        """Return how many signals and timers ended in an unexpected error."""
         return self._mailbox.failures
 
     @property
     def is_running(self) -> bool:
-        """Return whether the session's task runs; at rest a session is a row and nothing else."""
+        """Return whether the session's task runs; one at rest is only a row."""
         return self._mailbox.is_running
 
     @property
     def is_linked(self) -> bool:
-        """Return whether a phone is linked, as far as we know."""
+        """Return whether a phone is linked, as far as is known."""
         return self.record.phone_state is not PhoneState.UNLINKED
 
     def qr(self) -> SessionQrShown | None:
-        """Return the code that can be scanned now, or None."""
+        """Return the QR code that can be scanned now, or None."""
         return self._qr_display.get_current(self.dependencies.clock.now())
 
     def can_send(self, *, new_chat: bool) -> bool:
-        """Return whether a message may go to the wire now."""
+        """Return whether the session may send a message now."""
         record = self.record
         allowed = {SendingState.ALL} if new_chat else {SendingState.ALL, SendingState.REPLY_ONLY}
         return (
             record.connection in CAN_SEND_STATES
             and record.sending in allowed
+            # A record that is not stored may be a ban that the next start would know nothing of.
             and self.repository.is_stored
         )
 
     async def send(self, permit: Permit, outgoing: Outgoing, *, new_chat: bool) -> SendResult:
-        """Send through the open connection; where the session may not send, refuse for certain."""
+        """Send through the open connection; return a refusal where the session may not send."""
+        # Asked again, although the gate asked: the state may have changed since it judged.
         if not self.can_send(new_chat=new_chat):
             state, sending = self.record.connection, self.record.sending
             sentence = f"The session is {state} and sends to {sending}; nothing was sent."
@@ -160,35 +162,35 @@ class Session:
         return await self.connection.send(permit, outgoing) if self.connection else NOT_CONNECTED
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Ask the platform about numbers; where nobody can be asked the answer is unknown."""
+        """Return whether numbers are on WhatsApp; UNKNOWN where the session can't ask."""
         if self.connection is None or self.record.connection not in CAN_SEND_STATES:
             return [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
         return await self.connection.check_numbers(phones)
 
     async def list_contacts(self) -> Sequence[KnownContact]:
-        """Return whom the account knows, as far as the channel tells; nobody where none is up."""
+        """Return the account's contacts; an empty list where the session is not connected."""
         if self.connection is None or self.record.connection not in CAN_SEND_STATES:
             return []
         return await self.connection.list_contacts()
 
-    # What goes through the mailbox.
+    # Commands and the end: in turn, through the mailbox.
 
     async def ask(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do a person's request in turn; a caller who gives up does not cut it short."""
+        """Run a person's command in turn; a cancelled caller does not stop it."""
         await self._mailbox.ask(partial(self._run_atomically, work))
 
     async def close(self) -> None:
-        """Close everything and write nothing: the next start goes on from the row."""
+        """Close connection, timer and mailbox; store nothing, so that the next start goes on."""
         self._timer.schedule(None)
         if self.connection is not None:
             await self.connection.close(orderly=True)
         await self._mailbox.close()
-        self._timer.schedule(None)
+        self._timer.schedule(None)  # again: the mailbox's last job may have set it
         await self._disconnect(orderly=False)
 
     @property
     def transitions(self) -> SessionTransitions:
-        """Return the state machines; they are built only when they are needed."""
+        """Return the state machines, built at the first use: a session at rest needs none."""
         if self._transitions is None:
             self._transitions = SessionTransitions(self.record, self.dependencies.rng)
         return self._transitions
@@ -202,9 +204,9 @@ class Session:
         action: str = "",
         deletion: QueueDisposal | None = None,
     ) -> None:
-        """Make ``after`` the present state, store it, and do what its state asks for.
+        """Make ``after`` the present record, store it, and connect or disconnect as it says.
 
-        With a ``deletion`` it is the last state: see :meth:`SessionRepository.save`.
+        With a ``deletion`` the session is deleted: see :meth:`SessionRepository.save`.
         """
         before = self.record
         if (
@@ -218,16 +220,18 @@ class Session:
                 after, self.now(), sentence=sentence, who=who, action=action, deletion=deletion
             )
         finally:
+            # Also where storing failed: the platform's change is a fact. A command that was not
+            # stored did not happen, and is rolled back by its caller.
             if not who or self.repository.is_stored:
                 await self._act_on_state(before.connection, after)
 
     def now(self) -> datetime:
-        """Return the moment in whole milliseconds, as it is stored."""
+        """Return the present moment in whole milliseconds, the precision of the database."""
         now = self.dependencies.clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def context(self) -> OpenContext:
-        """Return what a transport may know of this session."""
+        """Return what a transport is opened with."""
         record = self.record
         options = {**self.dependencies.channel_options.get(record.channel, {}), **record.options}
         folder = self.dependencies.folder / record.name
@@ -236,7 +240,7 @@ class Session:
         return OpenContext(info, dependencies.clock, dependencies.verifier, launch_worker)
 
     async def _run_atomically(self, work: Callable[[], Awaitable[None]]) -> None:
-        """A request that can't be stored has not happened, and its caller is told."""
+        """Run a command; where it can't be stored, undo it and raise."""
         before = self.record
         try:
             await work()
@@ -256,6 +260,8 @@ class Session:
         if state is not ConnectionState.AWAITING_SCAN:
             self._qr_display.hide()
         if state in STATES_WITHOUT_CONNECTION:
+            # Only a stop by a person is orderly: in the other states the platform has ended the
+            # login.
             await self._disconnect(orderly=state is ConnectionState.STOPPED)
         elif state is ConnectionState.STARTING:
             await self._disconnect(orderly=False)
@@ -269,7 +275,7 @@ class Session:
                 self.channel, self.context(), on_signal=self._on_signal, on_fault=self._on_fault
             )
             return
-        # Sent by hand: there is nothing to connect.
+        # A manual channel has no transport: the session is ready at once.
         for event in (ConnectionEvent.CONNECTED, ConnectionEvent.SYNCED):
             await self.commit(
                 self.transitions.apply_trigger(ConnectionTrigger(event, "ready"), self.now())
@@ -281,7 +287,8 @@ class Session:
             await connection.close(orderly=orderly)
 
     async def _on_signal(self, connection: SessionConnection, signal: Signal) -> None:
-        """Take one signal; the connection takes the next one only when this one is stored."""
+        """Store one signal, or queue it; the connection reads the next one only after that."""
+        # Any signal shows that the connection lives, for the timer that watches for silence.
         if not isinstance(signal, ConnectionNotOpened):
             self._last_signal_at = self.dependencies.clock.now()
         if type(signal) in self.dependencies.sinks:
@@ -292,20 +299,20 @@ class Session:
             await self._mailbox.post(partial(self._process_signal, connection, signal))
 
     async def _store_signal(self, signal: Signal) -> None:
-        """Store what must not be lost; what can't be stored is quarantined, and the rest heard.
+        """Store a signal that must not be lost; quarantine it where that fails.
 
-        Raises where the quarantine can't take it either: then it is the disk, not the signal, and
-        who can't store an opt-out must not send.
+        Raises where the quarantine fails too: then the fault is the disk's and not the signal's,
+        and a session that can't store an opt-out must not send.
         """
         clock, sink = self.dependencies.clock, self.dependencies.sinks[type(signal)]
         try:
             await store_with_retries(partial(sink, self._name, signal), clock, self._name)
-        except Exception:  # noqa: BLE001 - the quarantine tells the disk from the signal
+        except Exception:  # noqa: BLE001 - whether disk or signal is at fault, the quarantine shows
             checker = SignalChecker(self._name, self.channel)
             await self._quarantine(checker.reject_unstored(signal))
 
     async def _on_fault(self, checked: CheckedSignal) -> None:
-        """Count and log what is wrong with a signal; what can't be stored is quarantined."""
+        """Count and log what was refused of a signal; quarantine what can't be stored."""
         faults = len(checked.nobody) + (checked.rejected is not None)
         self.dependencies.refused_signals[self._name] += faults
         for reason_code in checked.nobody:
@@ -314,17 +321,17 @@ class Session:
             await self._quarantine(checked.rejected)
 
     async def _quarantine(self, rejected: RejectedSignal) -> None:
-        """Hand over what can be kept; where that can't be stored, the bare fact of it."""
+        """Store a rejected signal with what could be kept; where that fails, without its fields."""
         log.error("signal_rejected", session=self._name, reason=rejected.reason_code)
         clock, sink = self.dependencies.clock, self.dependencies.on_rejected
         try:
             await store_with_retries(partial(sink, self._name, rejected), clock, self._name)
-        except Exception as error:  # noqa: BLE001 - what was kept may be what does not go in
+        except Exception as error:  # noqa: BLE001 - one of the kept fields may be at fault
             log.error("quarantine_failed", session=self._name, error=type(error).__name__)
             await sink(self._name, replace(rejected, kept={}))
 
     async def _process_signal(self, connection: SessionConnection, signal: Signal) -> None:
-        """Apply one signal of the present connection."""
+        """Apply one signal; ignore it where its connection was replaced meanwhile."""
         if connection is not self.connection and not is_valid_after_close(signal):
             return
         try:
@@ -345,7 +352,7 @@ class Session:
         elif isinstance(signal, SendingReopened):
             await self.commit(self.transitions.reopen_sending("sending_reopened"))
         elif isinstance(signal, ConnectionOpened) and not self.is_linked:
-            return  # no login: a code comes next
+            return  # no login is stored: a QR code comes next
         elif (trigger := map_signal(signal, self.record.connection)) is None:
             self.dependencies.refused_signals[self._name] += 1
             log.warning("signal_unknown", session=self._name, signal=type(signal).__name__)
@@ -374,10 +381,9 @@ class Session:
     # Time.
 
     async def follow_clock(self, by: timedelta, seen: datetime) -> None:
-        """Wait on for as long as was meant, after the wall clock was set back by so much.
+        """Adjust timers and deadlines to a step of the wall clock, back by ``by``; zero is forward.
 
-        ``seen`` is when it was last looked at, by the clock as it is now. Where it was set on,
-        ``by`` is nothing: what is due by now is done.
+        ``seen`` is the last comparison of the clocks, in the present reading of the wall clock.
         """
         await self._mailbox.post(partial(self._follow_clock, by, seen))
 
@@ -404,11 +410,12 @@ class Session:
         )
 
     def _schedule_or_rest(self) -> bool:
-        """Set the clock for what is due next; return whether the session may rest until then."""
+        """Schedule the next timer; return whether the session's task may end."""
         timer = self._find_next_timer()
         self._timer.schedule(timer.due if timer else None)
         if self.connection is not None or timer is not None:
             return False
+        # The three machines take about 100 KiB, which a session at rest does not need.
         self._transitions = None
         return True
 

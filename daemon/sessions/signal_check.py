@@ -1,4 +1,4 @@
-"""Checks every signal of a transport at the port, before anything else sees it."""
+"""Checks every signal of a transport, before any other code reads it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ MemberT = TypeVar("MemberT", bound=StrEnum)
 KeptValue: TypeAlias = str | int | float | bool | list["KeptValue"] | None
 
 MAX_TEXT_LENGTH: Final = 65_536
-"""What WhatsApp itself takes of one message, in characters."""
+"""WhatsApp's own limit for the text of one message, in characters."""
 
 _MAX_LENGTHS: Final = {"text": MAX_TEXT_LENGTH, "code": 4096, "detail": 500, "reason_code": 64}
 _MAX_WORD_LENGTH: Final = 255  # wire ids, names: what is not listed above
 _MAX_LIST_LENGTH: Final = 16
-_MAX_NUMBER: Final = 2**53  # beyond it JSON readers round
+_MAX_NUMBER: Final = 2**53  # JSON readers round larger ones
 _RANGES: Final = {"valid_seconds": (0, 86_400), "index": (1, 1000), "maximum": (1, 1000)}
-_FIRST_YEAR, _LAST_YEAR = 1970, 2999  # far from where a calendar ends: hours are added to moments
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999  # away from datetime's limits: hours are added to moments
 _REQUIRED_WORDS: Final = frozenset({"wire_id", "code"})
 _SHORTENED_WORDS: Final = frozenset({"push_name", "detail"})
-"""Words for people alone: nobody's opt-out is lost because half an emoji stands in their name."""
+"""Texts for people alone: cleaned instead of refused, or a broken name would lose an opt-out."""
 _SECRET_WORDS: Final = frozenset({"code"})
 _STAND_INS: Final[Mapping[type[Signal], Mapping[str, object]]] = {
     ConnectionRefused: {
@@ -49,20 +49,20 @@ _STAND_INS: Final[Mapping[type[Signal], Mapping[str, object]]] = {
     },
     SendingRestricted: {"reason_code": "sending_restricted", "until": None},
 }
-"""Signals that stop sending count although a detail can't be read; this stands in its place."""
+"""Defaults for unreadable fields of signals that stop sending: the signal itself must count."""
 _NOBODY: Final = frozenset({"empty", "group", "broadcast", "newsletter", "call", "bot", "platform"})
-"""Names that belong to no contact. One that can't be read may be somebody's, and is kept."""
+"""Reasons for which a name belongs to no contact. An unreadable name may be somebody's."""
 
 _FIELD_TYPES: Final[Mapping[type, Mapping[str, Any]]] = {
     each: get_type_hints(each)
     for each in vars(signals).values()
     if isinstance(each, type) and issubclass(each, Signal) and each is not Signal
 }
-"""Every signal of the port, and the types of its fields by name."""
+"""Every signal class, and the types of its fields by name."""
 
 
 class ValueRejected(Exception):
-    """A value that a transport gave can't be used; ``problem`` says so without quoting it."""
+    """A value of a transport can't be used; ``problem`` says why, without quoting it."""
 
     def __init__(self, reason_code: str, problem: str) -> None:
         super().__init__(problem)
@@ -74,8 +74,8 @@ class ValueRejected(Exception):
 class RejectedSignal:
     """A signal that can't be stored or understood, and what can be kept of it.
 
-    ``sentence`` names channel, signal and field, and nobody. ``kept`` holds the fields by name as
-    JSON takes them: half characters are replaced, secrets and what has no text are left out.
+    ``sentence`` names channel, signal and field, but no person. ``kept`` holds the fields by name
+    as JSON values: half characters are replaced, secrets and unreadable fields are left out.
     """
 
     session: str
@@ -88,10 +88,10 @@ class RejectedSignal:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSignal:
-    """What the check made of one signal.
+    """The result of checking one signal.
 
-    ``signal`` is what counts, or None; ``rejected`` is the fault that was found in it, if any;
-    ``nobody`` holds the reason codes of names in it that belong to no contact.
+    ``signal`` is the accepted part, or None; ``rejected`` is the fault that was found, if any;
+    ``nobody`` holds the reason codes of its names that belong to no contact.
     """
 
     signal: Signal | None
@@ -107,7 +107,7 @@ class SignalChecker:
     channel: Channel
 
     def check(self, signal: object) -> CheckedSignal:
-        """Return what counts of a signal. Never raises, whatever a transport reports."""
+        """Return the result for a signal. Never raises, whatever a transport reports."""
         kind = _find_signal_class(signal)
         if kind is None:
             return self._reject(signal, type(signal), _reject_stranger(signal))
@@ -118,7 +118,7 @@ class SignalChecker:
         return self._check_fields(signal, kind)
 
     def reject_unstored(self, signal: Signal) -> RejectedSignal:
-        """Return what is kept of a signal that passed the check and still could not be stored."""
+        """Return the rejection of a signal that passed the check and still could not be stored."""
         fault = ValueRejected("not_stored", "could not be stored; the log says why")
         return self._build_rejection(signal, type(signal), fault)
 
@@ -157,7 +157,7 @@ class SignalChecker:
 
 
 def _find_signal_class(signal: object) -> type[Signal] | None:
-    """Return the signal of the port that this is, or that a channel's own class descends from."""
+    """Return the signal class of the port that an object is of, also by inheritance, or None."""
     return next((each for each in type(signal).__mro__ if each in _FIELD_TYPES), None)
 
 
@@ -168,7 +168,7 @@ def _reject_stranger(signal: object) -> ValueRejected:
 
 
 def _require_capability(kind: type[Signal], capabilities: Capabilities) -> None:
-    """Refuse what the channel did not declare: it is not expected, and not believed."""
+    """Raise for a signal that needs a capability which the channel did not declare."""
     if kind is Receipt and not capabilities.receipts:
         raise ValueRejected("not_declared", "needs a capability that it does not declare: receipts")
     if kind is QrIssued and capabilities.pairing is Pairing.NONE:
@@ -190,7 +190,7 @@ def _read_field(
 
 
 def _check_own_phone(value: object) -> str:
-    """Return the number of the account itself in E.164."""
+    """Return the account's own number in E.164."""
     if not isinstance(value, str):
         raise _reject_type("str", value)
     with contextlib.suppress(NotAContact):
@@ -200,7 +200,7 @@ def _check_own_phone(value: object) -> str:
 
 
 def _check_identities(value: object, nobody: list[str]) -> tuple[Identity, ...]:
-    """Return the names that are somebody's; the message is heard without the others."""
+    """Return the identities of contacts; add to ``nobody`` why the others are none."""
     if not isinstance(value, list | tuple):
         raise _reject_type("tuple", value)
     if len(value) > _MAX_LIST_LENGTH:
@@ -215,10 +215,10 @@ def _check_identities(value: object, nobody: list[str]) -> tuple[Identity, ...]:
 
 
 def check_value(name: str, value: object, hint: Any) -> object:  # noqa: ANN401 - any annotation
-    """Return the value of a field in its normal form.
+    """Return the value of a field in its canonical form.
 
-    Raises :class:`ValueRejected` for what is of another type or can't be stored, and
-    :class:`NotAContact` for a name that is nobody's.
+    Raises :class:`ValueRejected` for a value of another type or one that can't be stored, and
+    :class:`NotAContact` for a name of no contact.
     """
     if get_origin(hint) is UnionType:
         (hint,) = (each for each in get_args(hint) if each is not NoneType)
@@ -236,7 +236,7 @@ def check_value(name: str, value: object, hint: Any) -> object:  # noqa: ANN401 
 
 
 def check_word(name: str, value: object) -> str:
-    """Return a text that can be stored; words for people are mended and shortened instead."""
+    """Return a text that can be stored; one for people alone is cleaned and shortened instead."""
     if not isinstance(value, str):
         raise _reject_type("str", value)
     limit = _MAX_LENGTHS.get(name, _MAX_WORD_LENGTH)
@@ -271,9 +271,9 @@ def check_time(value: object) -> datetime:
 
 
 def check_identity(value: object) -> Identity:
-    """Return an identity in its normal form, from one or from a raw name.
+    """Return an identity in its canonical form, from an identity or from a raw name.
 
-    Raises :class:`NotAContact` for names of many and of nobody.
+    Raises :class:`NotAContact` for groups, broadcasts and other names of no contact.
     """
     if isinstance(value, Identity):
         value = value.value
@@ -288,7 +288,7 @@ def check_identity(value: object) -> Identity:
 
 
 def check_member(value: object, kind: type[MemberT]) -> MemberT:
-    """Return a member of an enumeration, from one or from its plain word."""
+    """Return a member of an enumeration, from a member or from its value."""
     if not isinstance(value, str):
         raise _reject_type(kind.__name__, value)
     try:
@@ -298,7 +298,8 @@ def check_member(value: object, kind: type[MemberT]) -> MemberT:
 
 
 def _check_number(name: str, value: object, kind: type) -> bool | int | float:
-    """Return a flag, a whole number or a fraction; a flag is no number here."""
+    """Return a bool, an int or a float, as the field's type is."""
+    # In Python a bool is an int, but a channel that sends True for a count has mixed up its fields.
     if isinstance(value, bool) or kind is bool:
         if kind is bool and isinstance(value, bool):
             return value
@@ -306,7 +307,7 @@ def _check_number(name: str, value: object, kind: type) -> bool | int | float:
     if not isinstance(value, int if kind is int else int | float):
         raise _reject_type(kind.__name__, value)
     least, most = _RANGES.get(name, (-_MAX_NUMBER, _MAX_NUMBER))
-    if not least <= value <= most:  # so for what is not a number at all
+    if not least <= value <= most:  # NaN fails this comparison too
         raise ValueRejected("number_unusable", f"is not between {least} and {most}")
     return int(value) if kind is int else float(value)
 
@@ -317,17 +318,17 @@ def _reject_type(expected: str, value: object) -> ValueRejected:
 
 
 def make_storable(text: str) -> str:
-    """Return a text with signs in place of half characters and NUL, which no column takes."""
+    """Return a text with replacement signs for half characters and NUL, which can't be stored."""
     return _join_surrogates(text, "replace").replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _join_surrogates(text: str, errors: str) -> str:
-    """Join halves that belong together: some decoders leave an emoji in two."""
+    """Return a text with surrogate pairs joined; some JSON decoders leave an emoji in two."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
 
 
 def _keep_fields(signal: object, kind: type) -> dict[str, KeptValue]:
-    """Return what can be kept of each field of a signal, by name; never raises."""
+    """Return the readable fields of a signal by name, as JSON values; never raises."""
     declared: object = getattr(kind, "__dataclass_fields__", {})
     names = (
         [name for name in declared if isinstance(name, str)] if isinstance(declared, dict) else []
@@ -336,7 +337,7 @@ def _keep_fields(signal: object, kind: type) -> dict[str, KeptValue]:
     for name in names:
         if kind is QrIssued and name in _SECRET_WORDS:
             continue
-        # What can't even be looked at is left out: a class of the channel's own may do anything.
+        # An attribute that raises is left out: a class of the channel's own may do anything.
         with contextlib.suppress(Exception):
             kept[make_storable(name)] = _keep_value(getattr(signal, name))
     return kept

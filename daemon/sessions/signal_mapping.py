@@ -28,7 +28,7 @@ from statemachines.session import ConnectionEvent, ConnectionState
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTrigger:
-    """An event of the connection, why it came, and until when it holds where that is known."""
+    """An event for the connection's machine, its reason, and its end where that is known."""
 
     event: ConnectionEvent
     reason_code: str
@@ -37,12 +37,12 @@ class ConnectionTrigger:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOpened(Signal):
-    """The transport was opened (made by the session's connection, not by a transport)."""
+    """The transport was opened (a signal of the session's connection, not of a transport)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionNotOpened(Signal):
-    """The channel said that it can't be opened as configured; ``sentence`` says why."""
+    """The channel can't be opened as it is configured; ``sentence`` says why."""
 
     sentence: str
 
@@ -75,8 +75,9 @@ REFUSAL_TRIGGERS: dict[RefusalKind, ConnectionTrigger] = {
 }
 
 BAN_AND_BLOCK_KINDS = frozenset({RefusalKind.BANNED, RefusalKind.BLOCKED})
-"""Bans and blocks count even when their connection is closed already."""
+"""Refusals that count even after their connection was closed."""
 
+# The codes of a temporary ban, as WhatsApp reports them.
 BAN_REASONS = {
     101: "banned_too_many_unknown_people",
     102: "banned_blocked_by_people",
@@ -96,30 +97,28 @@ DEADLINE_REASONS = {
     ConnectionState.FAILED: "retrying",
     ConnectionState.BANNED_TEMPORARILY: "ban_expired",
 }
-"""Why a state is left (or, a ban, stays) when its time is over."""
+"""The reason code when a state's deadline is over."""
 
 
 def map_signal(signal: Signal, connection: ConnectionState) -> ConnectionTrigger | None:
-    """Return what a signal means to a connection in this state, or None when it is not about it.
-
-    A code on show although there was a login means that the login is gone. A pairing reported
-    at the very start is the news of a login that our row did not know.
-    """
+    """Return the event that a signal means in this state, or None where it means none."""
     if isinstance(signal, ConnectionRefused):
         return _map_refusal(signal)
     if isinstance(signal, PairingFailed):
         if signal.passkey_requested:
             return ConnectionTrigger(ConnectionEvent.PASSKEY_REQUESTED, "passkey_requested")
         return ConnectionTrigger(ConnectionEvent.PAIRING_FAILED, "pairing_refused")
+    # A QR code although a login was stored: the login is gone.
     if isinstance(signal, QrIssued) and connection is ConnectionState.CONNECTING:
         return ConnectionTrigger(ConnectionEvent.LOGGED_OUT_REMOTELY, "login_missing")
+    # Paired before any code was shown: the channel had a login that our row does not know.
     if isinstance(signal, Paired) and connection is ConnectionState.STARTING:
         return ConnectionTrigger(ConnectionEvent.DEVICE_FOUND, "login_found")
     return SIGNAL_TRIGGERS.get(type(signal))
 
 
 def is_valid_after_close(signal: Signal) -> bool:
-    """Return whether a signal counts although its connection was closed before its turn."""
+    """Return whether a signal counts although its connection was closed before it was handled."""
     return isinstance(signal, ConnectionRefused) and signal.kind in BAN_AND_BLOCK_KINDS
 
 

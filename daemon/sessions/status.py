@@ -1,4 +1,4 @@
-"""A session's status as people and clients read it: sentences for states and reasons, the view."""
+"""A session's status for people and clients: sentences for states and reasons, and the view."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class UserAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatusText:
-    """A state for clients of WAHA, in a sentence, and as a call to act."""
+    """A state as WAHA's status word, as a sentence, and as what a person should do."""
 
     status: str
     sentence: str
@@ -94,7 +94,7 @@ STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
         ),
     }
 )
-"""The text of every state. The two PASSKEY words of WAHA are reserved."""
+"""The text of every state. WAHA's two PASSKEY words are not used."""
 
 REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
     {
@@ -137,7 +137,7 @@ REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
         "restriction_ended": "The restriction is over; new chats are open again.",
     }
 )
-"""Sentences for reasons that say more than their state; the rest have the state's."""
+"""Sentences for reasons that say more than their state; other reasons have the state's."""
 
 BLOCK_SENTENCES: Mapping[BlockedBy, str] = MappingProxyType(
     {
@@ -191,11 +191,11 @@ BLOCK_SENTENCES: Mapping[BlockedBy, str] = MappingProxyType(
         ),
     }
 )
-"""What keeps the messages of a session back, and what a person can do about it."""
+"""Why the messages of a session wait, and what a person can do about it."""
 
 
 def describe_block(block: BlockedBy, session: str) -> str:
-    """Return the sentence about what keeps the messages of a session back."""
+    """Return the sentence that says why the messages of a session wait."""
     return BLOCK_SENTENCES[block].format(session=session)
 
 
@@ -271,7 +271,7 @@ def _describe_missing_phone(record: SessionRecord, seen: datetime) -> str:
 
 
 def _format_time(at: datetime, record: SessionRecord) -> str:
-    """Return a moment by the session's own clock, and where that is."""
+    """Return a moment in the session's time zone, with the zone's city."""
     place = record.time_zone.rpartition("/")[2].replace("_", " ")
     return f"{at.astimezone(ZoneInfo(record.time_zone)):%Y-%m-%d %H:%M:%S} {place}"
 
@@ -282,9 +282,9 @@ def _format_date(at: datetime, record: SessionRecord) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """One session now. Moments are aware UTC; ``status`` is the word that clients of WAHA know.
+    """The present state of one session. Moments are aware UTC; ``status`` is WAHA's word.
 
-    ``pairing`` is how far the latest attempt to link a phone by a code came.
+    ``pairing`` is the state of the latest attempt to link a phone by a QR code.
     """
 
     name: str
@@ -309,7 +309,7 @@ class SessionView:
 
     @property
     def ready(self) -> bool:
-        """Return whether the connection is up; ``sending`` says for whom."""
+        """Return whether the connection is up; ``sending`` says what may be sent through it."""
         return self.state in CAN_SEND_STATES
 
 

@@ -25,7 +25,7 @@ from storage.sessions import SessionRecord
 
 
 class ClockTimer:
-    """Calls back once, at the moment that it was last set to."""
+    """Calls back once, at the moment for which it was last scheduled."""
 
     def __init__(self, clock: Clock, callback: Callable[[], Awaitable[None]]) -> None:
         self._clock = clock
@@ -34,7 +34,7 @@ class ClockTimer:
         self._task: asyncio.Task[None] | None = None
 
     def schedule(self, due: datetime | None) -> None:
-        """Call back at ``due`` and at no other moment; None: not at all."""
+        """Call back at ``due``, and no longer at an earlier choice; None: not at all."""
         if due == self._due:
             return
         if self._task is not None:
@@ -43,13 +43,13 @@ class ClockTimer:
         self._task = None if due is None else asyncio.create_task(self._wait(due))
 
     def look_again(self) -> None:
-        """Measure the wait anew: the wall clock was set back or on while this slept."""
+        """Compute the wait again, after a step of the wall clock."""
         due, self._due = self._due, None
         self.schedule(due)
 
     async def _wait(self, due: datetime) -> None:
         await self._clock.sleep((due - self._clock.now()).total_seconds())
-        self._due = self._task = None  # from here on nobody can cancel the call
+        self._due = self._task = None  # a schedule() by the callback must not cancel this task
         await self._callback()
 
 
@@ -61,14 +61,14 @@ TimerAction: TypeAlias = Callable[[SessionTransitions, datetime], SessionRecord 
 
 @dataclass(frozen=True, slots=True)
 class SessionTimer:
-    """At ``due``, ``action`` returns the next record; None: the present one is stored again."""
+    """At ``due``, ``action`` returns the next record; None: store the present one again."""
 
     due: datetime
     action: TimerAction
 
 
 class SessionTimers:
-    """Finds what is due next in one session."""
+    """Finds the next timer of one session."""
 
     def __init__(self) -> None:
         self._stable = False
@@ -76,17 +76,17 @@ class SessionTimers:
         self._since_ahead = timedelta()
 
     def on_connection_lost(self) -> None:
-        """Begin to count stable uptime anew."""
+        """Start to count stable uptime anew."""
         self._stable = False
         self._since_ahead = timedelta()
 
     def move_back(self, record: SessionRecord, by: timedelta, now: datetime) -> None:
-        """Go on counting stable uptime after the wall clock was set back by so much."""
+        """Keep the count of stable uptime, after the wall clock was set back by ``by``."""
         if record.since > now:
             self._since_ahead += by
 
     def on_phone_seen(self) -> None:
-        """Begin to count the days without the phone anew."""
+        """Start to count the days without the phone anew."""
         self._warned_days = 0
 
     def find_next(
@@ -97,7 +97,7 @@ class SessionTimers:
         last_signal_at: datetime | None,
         retry_at: datetime | None,
     ) -> SessionTimer | None:
-        """Return what is due next, or None where only somebody else can change anything."""
+        """Return the next timer, or None where nothing changes by itself."""
         timers = list(self._list_timers(record, now, last_signal_at))
         if retry_at is not None:
             timers.append(SessionTimer(retry_at, _retry_store))
@@ -122,7 +122,7 @@ class SessionTimers:
             yield from self._list_phone_warnings(record.phone_seen_at, now)
 
     def _list_phone_warnings(self, seen: datetime, now: datetime) -> Iterator[SessionTimer]:
-        """Yield the next warning; of several that are past, the gravest alone."""
+        """Yield the next warning; of several that are due, the latest alone."""
         ahead = [days for days in PHONE_WARNING_DAYS if days > self._warned_days]
         past = [days for days in ahead if seen + timedelta(days=days) <= now]
         for days in past[-1:] or ahead[:1]:

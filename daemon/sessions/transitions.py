@@ -1,4 +1,4 @@
-"""The transitions of one session: state machines, deadlines, backoff, and the new record. Pure."""
+"""The transitions of one session: state machines, deadlines and backoff. Pure."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ from storage.sessions import SessionRecord
 
 BACKOFF_FIRST_SECONDS = 2.0
 BACKOFF_CAP_SECONDS = 900.0
-BACKOFF_MAX_DOUBLINGS = 20  # far past the cap; keeps the power small
+BACKOFF_MAX_DOUBLINGS = 20  # far past the cap; a float overflows at 1024
 
 STABLE_SECONDS = 60.0
-"""Only so long a time in ``ready`` makes the next wait short again."""
+"""Seconds in ``ready`` after which the backoff starts from its shortest wait again."""
 
 
 def compute_backoff_delay(attempts: int, rng: Random) -> float:
-    """Return seconds to wait after ``attempts`` reconnects in a row, in whole milliseconds.
+    """Return the seconds to wait after ``attempts`` reconnects in a row, in whole milliseconds.
 
     Between half and all of 2, 4, 8 … seconds, at most 15 minutes.
     """
+    # Random, so that the sessions of one daemon do not all reconnect in the same second.
     longest = min(
         BACKOFF_CAP_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(attempts, BACKOFF_MAX_DOUBLINGS)
     )
@@ -65,7 +66,7 @@ _PAIRING_EVENTS = {event.value for event in QrEvent} - {QrEvent.CANCELLED.value}
 
 @dataclass(frozen=True, slots=True)
 class SessionMachines:
-    """The three regions of one session, side by side."""
+    """The state machines of a session's three regions."""
 
     connection: ConnectionMachine
     phone: PhoneMachine
@@ -73,7 +74,7 @@ class SessionMachines:
 
     @classmethod
     def from_record(cls, record: SessionRecord) -> SessionMachines:
-        """Build the machines in the stored states; no entry action runs."""
+        """Build the machines in the stored states, without running entry actions."""
         return cls(
             restore_machine(ConnectionMachine, record.connection),
             restore_machine(PhoneMachine, record.phone_state),
@@ -82,11 +83,11 @@ class SessionMachines:
 
 
 class SessionTransitions:
-    """One session's state machines, and the record that has their states.
+    """The state machines of one session, and the record with their states.
 
-    Each method returns the record after an event and changes nothing else but the machines;
-    :meth:`accept` makes a record the present one, :meth:`revert` takes the machines back.
-    An illegal event raises ``IllegalTransition`` and leaves everything as it was.
+    Each method returns the record after an event and changes only the machines; :meth:`accept`
+    makes a record the present one, :meth:`revert` resets the machines to it. An illegal event
+    raises ``IllegalTransition`` and changes nothing.
     """
 
     def __init__(self, record: SessionRecord, rng: Random) -> None:
@@ -97,17 +98,17 @@ class SessionTransitions:
         self._crashes: deque[datetime] = deque(maxlen=MAX_CRASHES)
 
     def accept(self, record: SessionRecord) -> None:
-        """Take a record that an event led to as the present one."""
+        """Make a record the present one."""
         self.record = record
 
     def revert(self) -> None:
-        """Put machines that an event moved without a record back to the present record."""
+        """Reset the machines to the present record's states."""
         record = self.record
         if self.get_states() != (record.connection, record.phone_state, record.sending):
             self._machines = SessionMachines.from_record(record)
 
     def get_states(self) -> tuple[ConnectionState, PhoneState, SendingState]:
-        """Return where the three machines stand."""
+        """Return the states of the three machines."""
         machines = self._machines
         return (
             machines.connection.model.state,
@@ -118,7 +119,7 @@ class SessionTransitions:
     # Connection.
 
     def apply_trigger(self, trigger: ConnectionTrigger, now: datetime) -> SessionRecord:
-        """Move the connection, and the other regions as far as the event concerns them."""
+        """Return the record after an event of the connection, with the other regions it changes."""
         if trigger.event is ConnectionEvent.WORKER_DIED and self._is_crash_looping(now):
             trigger = ConnectionTrigger(ConnectionEvent.CRASHED_TOO_OFTEN, "crashed_too_often")
         before = self.record
@@ -136,13 +137,12 @@ class SessionTransitions:
         return self._update_other_regions(trigger, after, now)
 
     def reconnect_after_restart(self, now: datetime, at: datetime) -> SessionRecord:
-        """Return the record of a session that reconnects ``at`` after a restart.
-
-        That is no crash of its own, and a backoff that runs is not shortened.
-        """
+        """Return the record of a session that reconnects ``at`` after the daemon restarted."""
         before = self.record
         if before.connection is ConnectionState.BACKOFF:
+            # A restart must not shorten the backoff.
             return replace(before, due_at=max(before.due_at or at, at))
+        # Not by apply_trigger(): that would count the restart as a crash of the channel.
         state = fire_event(self._machines.connection, ConnectionEvent.WORKER_DIED)
         return replace(
             before,
@@ -160,15 +160,16 @@ class SessionTransitions:
         return self.apply_trigger(ConnectionTrigger(event, DEADLINE_REASONS[state]), now)
 
     def move_back(self, by: timedelta, *, now: datetime, seen: datetime) -> SessionRecord | None:
-        """Return the record with its deadline as far away as before the wall clock was set back.
+        """Return the record with its deadline moved back by ``by``, or None where it stays.
 
-        None where nothing changes: there is no deadline, it is the end of a ban (a moment that the
-        platform named), or it was set since ``seen``, by the clock as it is now.
+        ``seen`` is the last comparison of the clocks, in the present reading of the wall clock.
         """
         crashes = [crash - by if crash > now else crash for crash in self._crashes]
         self._crashes = deque(crashes, maxlen=MAX_CRASHES)
         record = self.record
+        # The end of a ban is a moment that the platform named, and not a length of time.
         banned = record.connection is ConnectionState.BANNED_TEMPORARILY
+        # A state entered since `seen`, and not in the future, has its deadline by the new time.
         if record.due_at is None or banned or seen <= record.since <= now:
             return None
         return replace(record, due_at=record.due_at - by)
@@ -198,7 +199,8 @@ class SessionTransitions:
         due = self._compute_new_due_at(trigger, state, now)
         current = self.record.due_at if state is self.record.connection else None
         if trigger.event is ConnectionEvent.BANNED:
-            return max(due or now, current or now)  # a ban heard again is never shortened
+            return max(due or now, current or now)  # a ban reported again never gets shorter
+        # In the same state, a repeated signal must not put its deadline off for ever.
         return min(due, current) if due and current else due
 
     def _compute_new_due_at(
@@ -219,7 +221,7 @@ class SessionTransitions:
         return now + timedelta(seconds=deadline.seconds)
 
     def _may_retry(self, trigger: ConnectionTrigger) -> bool:
-        """Say whether a failed session comes back once: after a refusal, the first time."""
+        """Return whether a failed session tries once more, as it does after its first refusal."""
         refused = trigger.reason_code == "connection_refused"
         first, self._retried = refused and not self._retried, True
         return first
@@ -227,7 +229,7 @@ class SessionTransitions:
     def _update_other_regions(
         self, trigger: ConnectionTrigger, after: SessionRecord, now: datetime
     ) -> SessionRecord:
-        """Carry an event of the connection over to the other regions."""
+        """Return the record with the other regions as an event of the connection changes them."""
         event = trigger.event
         after = replace(after, pairing=self._follow_pairing(event, after.connection))
         if event is ConnectionEvent.BANNED:
@@ -240,12 +242,13 @@ class SessionTransitions:
         confirmed = self.record.connection in MUST_ACKNOWLEDGE_STATES
         if event is ConnectionEvent.ACKNOWLEDGE and confirmed:
             sending = fire_event(self._machines.sending, SendingEvent.REPLIES_ALLOWED)
+            # Replies only at first: new chats are what a number was most likely banned for.
             until = now + REPLY_ONLY_AFTER_BAN
             after = replace(after, sending=sending, sending_until=until, banned_until=None)
         return after
 
     def _follow_pairing(self, event: ConnectionEvent, state: ConnectionState) -> QrState:
-        """Return how far the attempt to link a phone came; a new start makes it none."""
+        """Return the state of the pairing after an event; a new start resets it to none."""
         before, pairing = self.record.connection, self.record.pairing
         if event.value in _PAIRING_EVENTS:
             return _fire_pairing_event(pairing, QrEvent(event.value))
@@ -258,7 +261,7 @@ class SessionTransitions:
     # Phone.
 
     def link_phone(self, record: SessionRecord, phone: str, now: datetime) -> SessionRecord:
-        """Return ``record`` with the number that was just linked."""
+        """Return ``record`` with a phone linked."""
         state = fire_event(self._machines.phone, PhoneEvent.PHONE_SEEN)
         return replace(record, phone=phone, phone_state=state, phone_seen_at=now)
 
@@ -270,7 +273,7 @@ class SessionTransitions:
         return replace(record, phone_state=state, phone_seen_at=None)
 
     def mark_phone_seen(self, at: datetime) -> SessionRecord:
-        """Return the record after the phone was online; an unlinked phone is not ours."""
+        """Return the record after the phone was online; unchanged where none is linked."""
         record = self.record
         if record.phone_state is PhoneState.UNLINKED:
             return record
@@ -280,7 +283,7 @@ class SessionTransitions:
         return replace(record, phone_state=state, phone_seen_at=latest, reason_code=reason)
 
     def mark_phone_missed(self, days: int) -> SessionRecord:
-        """Return the record after so many days without the phone: a warning."""
+        """Return the record with a warning that the phone was not online for so many days."""
         state = self.record.phone_state
         if state is PhoneState.SEEN:
             state = fire_event(self._machines.phone, PhoneEvent.PHONE_MISSED)
@@ -289,7 +292,7 @@ class SessionTransitions:
     # Sending.
 
     def restrict_sending(self, reason_code: str, until: datetime | None) -> SessionRecord:
-        """Return the record with new chats closed; an end that is known is never drawn nearer."""
+        """Return the record with new chats closed, never for a shorter time than before."""
         record = self.record
         state = fire_event(self._machines.sending, SendingEvent.RESTRICTED)
         if record.sending is SendingState.REPLY_ONLY and record.sending_until and until:
@@ -305,7 +308,7 @@ class SessionTransitions:
 
 
 def _fire_pairing_event(state: QrState, event: QrEvent) -> QrState:
-    """Return the state after an event; what is over stays, until a code begins another attempt."""
+    """Return the state after an event; a finished attempt changes only by a new QR code."""
     try:
         return fire_event(restore_machine(QrMachine, state), event)
     except IllegalTransition:

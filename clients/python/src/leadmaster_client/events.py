@@ -34,7 +34,7 @@ class UnknownEvent(Event):
 # ]]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """One session now. Moments are aware UTC; `status` is the word that clients of WAHA know."""
+    """The present state of one session. Moments are aware UTC; `status` is WAHA's word."""
 
     name: str
     channel: str
