@@ -1,4 +1,1 @@
-"""The one SQLite database.
-
-Its schema, its single writer, its readers, and the queries on each table.
-"""
+"""The one SQLite database: schema, single writer, readers, and the queries on each table."""

@@ -1,7 +1,4 @@
-"""The append-only `audit` table.
-
-What a person did, when, to what and why, and the pages of that list.
-"""
+"""The append-only `audit` table: who did what to what, when and why."""
 
 from __future__ import annotations
 
@@ -9,13 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
-
-if TYPE_CHECKING:
-    from storage.tx import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ def insert_audit_entry(
     reason: str = "",
     detail: Mapping[str, object] | None = None,
 ) -> None:
-    """Append one entry, in the transaction of what it tells of."""
+    """Append one entry, in the transaction of the change that it records."""
     tx.execute(
         "INSERT INTO audit (at, who, action, subject, reason, detail) VALUES (?, ?, ?, ?, ?, ?)",
         (format_timestamp(at), who, action, subject, reason, json.dumps(dict(detail or {}))),
@@ -64,7 +57,7 @@ def list_subject_audit_entries(reader: Reader, subject: str) -> list[AuditEntry]
 
 @dataclass(frozen=True, slots=True)
 class NumberedAuditEntry:
-    """An entry of the audit with its number, by which a list goes on."""
+    """An entry of the audit with its number, the cursor of a list."""
 
     number: int
     entry: AuditEntry
@@ -103,7 +96,7 @@ def list_audit_entries(
 
 
 def list_audit_filters(reader: Reader) -> tuple[list[str], list[str]]:
-    """Return who ever acted, and what was ever done, each in order: what a filter offers."""
+    """Return every name and every action in the audit, each sorted: the choices of a filter."""
     return (
         [row[0] for row in reader.all("SELECT DISTINCT who FROM audit ORDER BY who")],
         [row[0] for row in reader.all("SELECT DISTINCT action FROM audit ORDER BY action")],

@@ -1,4 +1,4 @@
-"""Reads past decisions in batches for a backtest, and what came after each of them."""
+"""Reads past decisions in batches for a backtest, and what happened after each of them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ _MESSAGE_COLUMNS_AND_JOIN = (
     "m.text, d.at, d.recipient, s.time_zone",
     "JOIN messages AS m ON m.id = d.message LEFT JOIN sessions AS s ON s.name = m.session",
 )
-_BATCH_SIZE = (
-    200  # what a processor's cache holds: with ten times as many, each step reads memory anew
-)
+# So many rows fit a processor's cache. With ten times as many, each step over a column would read
+# main memory again.
+_BATCH_SIZE = 200
 
 
 class DecisionBatch(NamedTuple):
-    """Some decisions, or faults in their place, column by column; documents and facts are JSON."""
+    """Decisions, or the faults stored in their place, column by column; all columns are as long.
+
+    Documents and facts are JSON. The last four columns are None unless messages were asked for.
+    """
 
     rows: tuple[int, ...]
     ids: tuple[str, ...]
@@ -36,7 +39,7 @@ class DecisionBatch(NamedTuple):
     documents: tuple[bytes, ...]
     facts: tuple[bytes, ...]
     texts: tuple[str | None, ...]
-    """Empty where it is forgotten. This and what follows is there only if it was asked for."""
+    """Empty where the text was blanked by retention."""
     times: tuple[str | None, ...]
     recipients: tuple[str | None, ...]
     zones: tuple[str | None, ...]
@@ -45,7 +48,7 @@ class DecisionBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DecisionAftermath:
-    """Whom a decision was about, and what came after it."""
+    """The recipient of a decision, and what happened after it."""
 
     decision: str
     message: str
@@ -60,14 +63,15 @@ class DecisionAftermath:
 
 @contextlib.contextmanager
 def open_snapshot(path: Path) -> Iterator[Reader]:
-    """Lend one consistent state of a database that another process may be writing."""
+    """Yield a reader of one consistent state of a database that another process may be writing."""
     with contextlib.closing(connect_for_reading(path)) as connection:
+        # One transaction for all reads: a decision made meanwhile must not appear half-way.
         connection.execute("BEGIN")
         yield Reader(connection)
 
 
 def count_decisions(reader: Reader, since: datetime) -> int:
-    """Return how many decisions and faults there are since then."""
+    """Return how many decisions and gate faults were stored since then."""
     return int(
         reader.value("SELECT count(*) FROM decisions WHERE at >= ?", (format_timestamp(since),))
     )
@@ -76,10 +80,11 @@ def count_decisions(reader: Reader, since: datetime) -> int:
 def iterate_decision_batches(
     reader: Reader, since: datetime, *, messages: bool
 ) -> Iterator[DecisionBatch]:
-    """Yield decisions, oldest first, some at a time; their messages only if asked for."""
+    """Yield batches of decisions, oldest first; with the columns of their messages if asked for."""
+    # Without messages the query reads one table alone.
     about, join = _MESSAGE_COLUMNS_AND_JOIN if messages else ("NULL, NULL, NULL, NULL", "")
     after = 0
-    # As bytes, JSON is read where it lies; as text it would be decoded first, and encoded again.
+    # CAST AS BLOB: the JSON parser reads bytes; text would be decoded first, and encoded again.
     while rows := reader.all(
         "SELECT d.rowid, d.id, d.verdict, CAST(d.document AS BLOB), CAST(d.facts AS BLOB),"
         f" {about} FROM decisions AS d {join}"
@@ -92,7 +97,7 @@ def iterate_decision_batches(
 
 
 def list_decision_aftermaths(reader: Reader, decisions: Sequence[str]) -> list[DecisionAftermath]:
-    """Return what came after each of these decisions, in no order."""
+    """Return what happened after each of these decisions, in no particular order."""
     marks = ", ".join("?" for _ in decisions)
     seen = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = m.contact AND e.at > d.at"
     rows = reader.all(

@@ -1,4 +1,4 @@
-"""How moments and JSON documents stand in columns."""
+"""How moments and JSON documents are written to columns, and read back."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def format_timestamp(at: datetime) -> str:
 
     Raises ValueError for a naive moment: it could mean any hour.
     """
+    # One width and one zone, so that SQLite can compare and sort moments as text.
     if at.tzinfo is None:
         message = f"{at!r} has no time zone, so it can not be stored"
         raise ValueError(message)
@@ -30,6 +31,7 @@ def parse_timestamp(text: str) -> datetime:
 
     Raises ValueError for any other shape.
     """
+    # `fromisoformat` alone would take other shapes, which would not compare as text.
     if len(text) != _WIDTH or not text.endswith("Z"):
         message = f"{text!r} is not a moment as this database writes it"
         raise ValueError(message)
@@ -37,12 +39,12 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def utc_now() -> datetime:
-    """Tell the time, where no clock is handed in."""
+    """Return the present moment in UTC: the default where no clock is injected."""
     return datetime.now(UTC)
 
 
 def encode_json(document: Mapping[str, object]) -> str:
-    """Return the text of a document; a number that JSON has no word for (NaN) is null.
+    """Return a document as JSON text with sorted keys; NaN and infinities become null.
 
     Raises ``TypeError`` for what is neither text, number, flag, list nor mapping.
     """
@@ -50,7 +52,7 @@ def encode_json(document: Mapping[str, object]) -> str:
 
 
 def _to_plain_type(value: object) -> object:
-    """Return what a plugin's own kind of text or number is underneath."""
+    """Return the built-in value of a subclass of str, int or float, as a plugin may give one."""
     for kind in (str, int, float):
         if isinstance(value, kind):
             return kind(value)

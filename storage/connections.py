@@ -1,4 +1,4 @@
-"""Opens SQLite connections with the right pragmas, and keeps the pool of those that only read."""
+"""Opens SQLite connections with their pragmas, and holds the pool of read-only ones."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from storage.tx import Reader
 
 APPLICATION_ID: Final = 0x4C656164  # "Lead", at byte 68 of the file
 BUSY_MILLISECONDS: Final = 5_000
-INTERRUPT_CHECK_STEPS: Final = (
-    10_000  # of SQLite's machine, between two looks whether a statement is cut short
-)
-_CHECKPOINT_PAGES: Final = 4_000  # 16 MB: only a net, the periodic checkpoint comes before it
+# Instructions of SQLite's virtual machine between two calls of the handler that may interrupt.
+INTERRUPT_CHECK_STEPS: Final = 10_000
+_CHECKPOINT_PAGES: Final = 4_000  # 16 MB: a safety net, the periodic checkpoint comes before it
 
 _COMMON_PRAGMAS: Final = ("foreign_keys = ON", "trusted_schema = OFF")
 _WRITE_PRAGMAS: Final = (
@@ -30,20 +29,19 @@ _WRITE_PRAGMAS: Final = (
 
 
 def connect_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the connection that may change the file; every commit is on the disk when it returns.
-
-    `synchronous=FULL` is what makes an acknowledgement true after a power cut.
-    """
+    """Open a connection that may change the file; a commit is on the disk when it returns."""
+    # `synchronous = FULL` among the pragmas: an acknowledged change must survive a power cut.
     return _connect(path, "rw", (*_COMMON_PRAGMAS, *_WRITE_PRAGMAS))
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
     """Open a connection that can not change the file."""
+    # mode=ro and query_only: the first alone would still allow writes to temporary tables.
     return _connect(path, "ro", (*_COMMON_PRAGMAS, "query_only = ON"))
 
 
 def _connect(path: Path, mode: str, pragmas: Sequence[str]) -> sqlite3.Connection:
-    """Open and set up a connection; on a file that can't be set up, leave none behind."""
+    """Open and set up a connection; close it where a pragma fails."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -71,7 +69,7 @@ class ReaderPool:
     """Read-only connections, lent to one query at a time."""
 
     def __init__(self, path: Path, *, close_seconds: float = READER_CLOSE_SECONDS) -> None:
-        """Open all connections at once: what is wrong with the file shows now, not later."""
+        """Open all connections at once, so that a bad file is noticed at the start."""
         with contextlib.ExitStack() as opened:
             self._connections = [
                 opened.enter_context(contextlib.closing(connect_for_reading(path)))
@@ -88,7 +86,7 @@ class ReaderPool:
             connection.set_progress_handler(lambda: self._interrupted, INTERRUPT_CHECK_STEPS)
 
     async def read(self, query: Callable[[Reader], T]) -> T:
-        """Run the query on one consistent, committed state. Raises Closed after `close`."""
+        """Run the query on one consistent, committed state. Raises DatabaseClosed after `close`."""
         if self._closing:
             raise DatabaseClosed
         return await asyncio.get_running_loop().run_in_executor(
@@ -96,28 +94,33 @@ class ReaderPool:
         )
 
     async def close(self) -> None:
-        """Let running queries end, interrupt those that take longer than `close_seconds`.
+        """Close the pool; interrupt the queries that run longer than `close_seconds`.
 
-        Where the caller is cancelled they are interrupted at once, and all is closed nevertheless.
+        A caller that is cancelled interrupts them at once; all is closed nevertheless.
         """
         self._closing = True
         ended = asyncio.get_running_loop().run_in_executor(None, self._close_connections)
         try:
             await asyncio.wait({ended}, timeout=self._close_seconds)
         finally:
+            # The progress handlers read this flag; `Connection.interrupt` would miss a query that
+            # begins a moment later.
             self._interrupted = True
         await ended
 
     def _close_connections(self) -> None:
-        """Close the connections once no query has one (in a thread of its own)."""
+        """Close the connections once no query uses one (runs in a thread of its own)."""
         self._threads.shutdown()
         self._opened.close()
 
     def _run_query(self, query: Callable[[Reader], T]) -> T:
+        # Never blocks for long: there are as many threads as connections.
         connection = self._free.get()
         try:
+            # A transaction, so that all statements of the query see the same state.
             connection.execute("BEGIN")
             return query(Reader(connection))
         finally:
+            # Ends the transaction: an open one would keep the write-ahead log from being cut.
             connection.rollback()
             self._free.put(connection)

@@ -1,7 +1,4 @@
-"""Counts and lists for the console's pages.
-
-Message search, waiting counts, session activity, the funnel, rule firings.
-"""
+"""Counts and lists for the console: message search, waiting counts, activity, funnel, firings."""
 
 from __future__ import annotations
 
@@ -25,12 +22,12 @@ if TYPE_CHECKING:
 _LEFT_OR_UNCERTAIN = format_sql_list(LEFT_OR_UNCERTAIN_STATES)
 _LEFT = format_sql_list(LEFT_STATES)
 _DELIVERED = format_sql_list({MessageState.DELIVERED, MessageState.READ})
-_MIN_SEARCH_DIGITS = 3
+_MIN_SEARCH_DIGITS = 3  # fewer digits are part of nearly every number
 
 
 @dataclass(frozen=True, slots=True)
 class ListedMessage:
-    """A message, and the name of whom it is for; empty where none is known."""
+    """A message and the name of its recipient; the name is empty where none is known."""
 
     message: MessageRecord
     name: str
@@ -38,7 +35,7 @@ class ListedMessage:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCount:
-    """How many of something wait, and since when the first does."""
+    """How many of something wait, and since when the first of them does."""
 
     count: int
     since: datetime | None
@@ -55,7 +52,7 @@ class SessionActivity:
 
 @dataclass(frozen=True, slots=True)
 class MessageFunnel:
-    """How far the messages that were asked for since a moment have come."""
+    """How many of the messages enqueued since a moment reached each step."""
 
     asked: int
     allowed: int
@@ -76,7 +73,7 @@ def search_messages(
 ) -> list[ListedMessage]:
     """Return messages, newest first, past the id `after`.
 
-    `text` is part of a name, of the words, or of a number (three digits or more); or an id.
+    `text` is part of a name, of a message's text, or of a number (three digits or more); or an id.
     """
     digits = "".join(filter(str.isdigit, text))
     number = f"%{digits}%" if len(digits) >= _MIN_SEARCH_DIGITS else ""
@@ -100,7 +97,8 @@ def search_messages(
 
 
 def _like_pattern(text: str) -> str:
-    """Return the pattern of a text that contains this one, letter by letter."""
+    """Return a LIKE pattern for texts that contain this one literally; its escape is ``!``."""
+    # "!" itself comes first, or the escapes would be escaped.
     for special in "!%_":
         text = text.replace(special, f"!{special}")
     return f"%{text}%"
@@ -114,7 +112,7 @@ def get_prospect_name(reader: Reader, contact: str) -> str:
 def count_messages_in_states(
     reader: Reader, states: Collection[MessageState], *, channel: str = ""
 ) -> WaitingCount:
-    """Return how many messages stand in any of these states, and since when the first does."""
+    """Return how many messages are in any of these states, and since when the first is."""
     marks = ", ".join("?" for _ in states)
     row = reader.one(
         "SELECT count(*) AS n, min(changed_at) AS since FROM messages"
@@ -125,7 +123,7 @@ def count_messages_in_states(
 
 
 def count_session_messages(reader: Reader, session: str, states: Collection[MessageState]) -> int:
-    """Return how many messages of a session stand in any of these states."""
+    """Return how many messages of a session are in any of these states."""
     marks = ", ".join("?" for _ in states)
     n: int = reader.value(
         f"SELECT count(*) FROM messages WHERE session = ? AND state IN ({marks})",
@@ -135,7 +133,7 @@ def count_session_messages(reader: Reader, session: str, states: Collection[Mess
 
 
 def get_session_activity(reader: Reader, session: str, since: datetime) -> SessionActivity:
-    """Return what a session sent since then, and how many of these people wrote after it."""
+    """Return what a session sent since then, and how many of the recipients wrote afterwards."""
     row = reader.one(
         "SELECT count(*) AS sent, count(DISTINCT contact) AS people,"
         " count(DISTINCT CASE WHEN EXISTS (SELECT 1 FROM inbound AS i WHERE i.contact = m.contact"
@@ -147,7 +145,9 @@ def get_session_activity(reader: Reader, session: str, since: datetime) -> Sessi
 
 
 def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCount:
-    """Return how many people wrote last, are not suppressed, and wait for our answer."""
+    """Return how many contacts wrote last, are not suppressed, and wait for our answer."""
+    # Answered is also who was answered on the phone itself (own = 1), and whoever a message that
+    # may have left went to. Replayed history (past = 1) waits for nobody.
     row = reader.one(
         "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
         " FROM inbound WHERE own = 0 AND conversation = 1 AND past = 0"
@@ -180,7 +180,8 @@ def _waiting_count_from_row(row: sqlite3.Row | None) -> WaitingCount:
 
 
 def get_message_funnel(reader: Reader, since: datetime) -> MessageFunnel:
-    """Return how far the messages asked for since then have come; read implies delivered."""
+    """Return how many messages enqueued since then reached each step; read implies delivered."""
+    # `allowed` comes from the history: a message that went on is not `cleared` any more.
     row = reader.one(
         "SELECT count(*) AS asked,"
         " coalesce(sum(EXISTS (SELECT 1 FROM message_history AS h WHERE h.message = m.id"
@@ -199,7 +200,7 @@ def get_message_funnel(reader: Reader, since: datetime) -> MessageFunnel:
 
 @dataclass(frozen=True, slots=True)
 class RuleFirings:
-    """How many messages a rule of the gate spoke on, lately and over a longer time."""
+    """On how many messages a gate rule fired, in a shorter and in a longer stretch of time."""
 
     lately: int
     longer: int
@@ -211,7 +212,8 @@ NO_FIRINGS = RuleFirings(0, 0)
 def count_gate_rule_firings(
     reader: Reader, *, lately: datetime, longer: datetime
 ) -> dict[str, RuleFirings]:
-    """Return by rule on how many messages it fired since each moment; each message counts once."""
+    """Return for each rule on how many messages it fired since each of the two moments."""
+    # A message is judged twice and more, hence DISTINCT: it counts once for a rule.
     rows = reader.all(
         "SELECT rule, count(DISTINCT CASE WHEN at >= :lately THEN message END) AS lately,"
         " count(DISTINCT message) AS longer FROM ("
@@ -226,7 +228,7 @@ def count_gate_rule_firings(
 
 
 def count_score_rule_firings(reader: Reader) -> dict[str, int]:
-    """Return by rule for how many prospects it counts, as they are scored now."""
+    """Return for each score rule how many prospects' present score it contributes to."""
     rows = reader.all(
         "SELECT json_extract(c.value, '$.id') AS rule, count(*) AS n FROM prospects AS p,"
         " json_each(p.score_explanation, '$.contributions') AS c"

@@ -1,7 +1,4 @@
-"""The `contacts` and `aliases` tables.
-
-One person behind every phone number and hidden id, and their merging.
-"""
+"""The `contacts` and `aliases` tables: people by any of their identifiers, and their merging."""
 
 from __future__ import annotations
 
@@ -25,11 +22,11 @@ _CONTACT_TABLES: Final = (
     "receipts",
     "suppressions",
 )
-"""Tables whose rows follow a contact into another."""
+"""Tables whose rows move when a contact is merged into another."""
 
 
 class AliasKind(StrEnum):
-    """What kind of name an alias is."""
+    """The kind of identifier that an alias is."""
 
     PHONE = "phone"
     LID = "lid"
@@ -38,7 +35,7 @@ class AliasKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """One name of a contact; ``hash`` is the suppression journal's keyed hash of ``text``."""
+    """One identifier of a contact; ``hash`` is the suppression journal's keyed hash of ``text``."""
 
     text: str
     hash: str
@@ -61,10 +58,10 @@ class ContactRecord:
 
 
 def resolve_contact(tx: Tx, aliases: Sequence[Alias], at: datetime) -> str:
-    """Return the one contact that these aliases belong to; after it, all of them do.
+    """Return the one contact of these aliases; adds what is missing, merges what is split.
 
-    Makes the contact, or the alias rows, where they are missing. Where the aliases belonged to
-    several contacts, these turn out to be one person: the younger are merged into the eldest.
+    Aliases that belonged to several contacts show that these are one person: the younger contacts
+    are merged into the eldest.
     """
     known = _find_owners(tx, aliases)
     owners = sorted(set(known.values()), key=lambda owner: _contact_age(tx, owner))
@@ -76,6 +73,7 @@ def resolve_contact(tx: Tx, aliases: Sequence[Alias], at: datetime) -> str:
         "INSERT INTO aliases (alias, alias_hash, contact, kind) VALUES (?, ?, ?, ?)",
         [(alias.text, alias.hash, contact, alias.kind) for alias in missing],
     )
+    # A new alias of a known contact may be suppressed: what was judged before has to be again.
     if owners and missing:
         bump_contact_revision(tx, contact)
     return contact
@@ -88,7 +86,7 @@ def find_contact_by_alias(reader: Reader, alias: str) -> str | None:
 
 
 def find_contact_by_aliases(reader: Reader, aliases: Sequence[Alias]) -> str | None:
-    """Return the contact that has any of these aliases, the first that is known, or None."""
+    """Return the contact of the first of these aliases that is known, or None."""
     found = (find_contact_by_alias(reader, alias.text) for alias in aliases)
     return next(filter(None, found), None)
 
@@ -130,7 +128,10 @@ def get_merged_contact(reader: Reader, contact: str) -> str:
 
 
 def bump_contact_revision(tx: Tx, contact: str) -> None:
-    """Note that a fact about the contact changed: a send that was judged before is judged anew."""
+    """Count a change of the facts about a contact.
+
+    The release transaction compares the number, and judges a message again where it grew.
+    """
     tx.execute("UPDATE contacts SET revision = revision + 1 WHERE id = ?", (contact,))
 
 
@@ -141,9 +142,9 @@ def get_contact_revision(reader: Reader, contact: str) -> int:
 
 
 def request_contact_review(tx: Tx, contact: str, reason: str, at: datetime) -> None:
-    """Hold commercial messages to the contact for a person, and say why.
+    """Hold commercial messages to the contact until a person has reviewed it, for this reason.
 
-    What was decided about the prospect before does not answer that, and counts no more.
+    Decisions on the prospect from before ``at`` do not count any more.
     """
     tx.execute(
         "UPDATE contacts SET review_reason = ?, review_asked_at = ? WHERE id = ?",
@@ -153,7 +154,7 @@ def request_contact_review(tx: Tx, contact: str, reason: str, at: datetime) -> N
 
 
 def end_contact_review(tx: Tx, contact: str, *, reason: str | None = None) -> None:
-    """Note that a person looked: nothing is held any more, or nothing for this ``reason``."""
+    """End the contact's review; with ``reason``, only a review that was asked for that reason."""
     tx.execute(
         "UPDATE contacts SET review_reason = NULL"
         " WHERE id = :contact AND (:reason IS NULL OR review_reason = :reason)",
@@ -182,17 +183,17 @@ def _insert_contact(tx: Tx, at: datetime) -> str:
 
 
 def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
-    """Move everything of the younger contact to the elder.
-
-    ``messages.in_flight_key`` stays as it is: what is on its way was counted under the old name.
-    """
+    """Move everything of the younger contact to the elder."""
     _merge_prospects(tx, elder, younger)
+    # Before the rows move: two copies of one message would break the unique key of `inbound`.
     _drop_repeated_inbound(tx, elder, younger)
+    # `messages.in_flight_key` keeps the old contact: it is unique, and both may have one in flight.
     for table in _CONTACT_TABLES:
         tx.execute(
             f"UPDATE {table} SET contact = ? WHERE contact = ?",
             (elder, younger),
         )
+    # More than either revision, so that a message of either contact is judged again.
     tx.execute(
         "UPDATE contacts SET revision = 1 + max(contacts.revision, other.revision),"
         " review_reason = coalesce(contacts.review_reason, other.review_reason),"
@@ -201,6 +202,7 @@ def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
         " FROM contacts AS other WHERE other.id = ? AND contacts.id = ?",
         (younger, elder),
     )
+    # Also what was merged into the younger before: `merged_into` is one step, never a chain.
     tx.execute(
         "UPDATE contacts SET merged_into = :elder WHERE :younger IN (id, merged_into)",
         {"elder": elder, "younger": younger},
@@ -208,7 +210,7 @@ def _merge_contacts(tx: Tx, *, elder: str, younger: str) -> None:
 
 
 def _drop_repeated_inbound(tx: Tx, elder: str, younger: str) -> None:
-    """Keep one copy of a message that came under both names of the person."""
+    """Delete the younger's copy of an inbound message that was stored for both contacts."""
     tx.execute(
         "DELETE FROM inbound WHERE contact = :younger AND EXISTS (SELECT 1 FROM inbound AS kept"
         " WHERE kept.contact = :elder AND kept.session = inbound.session"
@@ -218,7 +220,7 @@ def _drop_repeated_inbound(tx: Tx, elder: str, younger: str) -> None:
 
 
 def _merge_prospects(tx: Tx, elder: str, younger: str) -> None:
-    """Give the elder the younger's prospect; where both have one, fold the younger's into it."""
+    """Give the elder the younger's prospect; where both have one, merge the younger's into it."""
     kept, folded = (
         tx.one("SELECT * FROM prospects WHERE contact = ?", (contact,))
         for contact in (elder, younger)
@@ -243,7 +245,7 @@ def _merge_prospects(tx: Tx, elder: str, younger: str) -> None:
 
 
 def _copy_check(tx: Tx, *, source: str, target: str) -> None:
-    """Let the later check speak for the merged prospect."""
+    """Copy the result of a number check, and the validation that follows from it."""
     columns = (
         "on_whatsapp, whatsapp_id, checked_at, check_attempts, validation,"
         " validado_tecnicamente, validated_at, expires_at"

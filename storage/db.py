@@ -1,7 +1,4 @@
-"""The daemon's one database.
-
-Opens it, and gives access to its writer, its readers and its maintenance thread.
-"""
+"""The daemon's database: opens it, and gives access to writer, readers and maintenance."""
 
 from __future__ import annotations
 
@@ -34,16 +31,16 @@ T = TypeVar("T")
 
 
 class MaintenanceThread:
-    """Does one thing after the other, each with a connection of its own."""
+    """One thread for work beside the writer, one piece at a time, on connections of its own."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage-aside")
         self._closing = False
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the work returns. Raises Closed after `close`.
+        """Run the work in the thread and return its result. Raises DatabaseClosed after `close`.
 
-        Work that has begun goes on to its end, even if the caller is cancelled.
+        Work that has begun is finished, even if the caller is cancelled.
         """
         if self._closing:
             raise DatabaseClosed
@@ -51,18 +48,18 @@ class MaintenanceThread:
         return await loop.run_in_executor(self._thread, partial(work, *args, **kwargs))
 
     async def close(self) -> None:
-        """Take no new work; return once what has begun is done."""
+        """Refuse new work; return once the work that has begun is done."""
         self._closing = True
         await asyncio.to_thread(self._thread.shutdown)
 
 
 QUEUE_LIMIT: Final = 2_048  # waiting jobs of each lane
-TRIM_BATCH_ROWS: Final = 500  # of the event log in one job
-CHECKPOINT_BUSY_MILLISECONDS: Final = 50  # milliseconds
+TRIM_BATCH_ROWS: Final = 500  # of the event log in one job, so that other writes wait little
+CHECKPOINT_BUSY_MILLISECONDS: Final = 50
 
 
 class Database:
-    """What the daemon sees of storage. Make one with `Database.open`."""
+    """The open database of a state folder. Make one with `Database.open`."""
 
     def __init__(
         self,
@@ -92,23 +89,25 @@ class Database:
         queue_limit: int = QUEUE_LIMIT,
         now: Callable[[], datetime] = utc_now,
     ) -> Database:
-        """Lock, examine and migrate the folder's database; make it where nothing ever ran.
+        """Lock, check and migrate the folder's database; create it in a folder that is new.
 
         `on_events` is called on the loop with the events of each commit, in the order of `seq`,
         right before the callers of that commit get their answers. `at_open` runs in the
         transaction of the migrations, at every open. Raises DatabaseRefused or WriteFailed.
         """
         state = StateFolder(folder)
+        # The order of this stack is the order of closing, backwards: readers, writer, anchor,
+        # thread, and the lock of the folder last.
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.closing(FolderLock(state)))
             stack.enter_context(translate_disk_errors(folder))
-            aside = (
-                MaintenanceThread()
-            )  # a start that is given up keeps the folder until its thread is done
+            # A start that is cancelled keeps the lock until this thread has finished with the file.
+            aside = MaintenanceThread()
             stack.push_async_callback(aside.close)
             identity = await aside.run(prepare_database, state, migrations, at_open, now())
             connect = functools.partial(connect_for_writing, state.database)
             where = str(state.database)
+            # After the writer has ended, so that the anchor has the last event's number.
             stack.push_async_callback(aside.run, update_anchor, state)
             writer = Writer(connect, on_events, where=where, queue_limit=queue_limit)
             await writer.start()
@@ -121,8 +120,8 @@ class Database:
         """Run the job in the writer's thread; return its result once it is on the disk.
 
         Waits when the queue is full. What the job raises is raised here, and only its own changes
-        are undone. Raises WriteFailed when the disk refused, Closed after `close`. A caller that
-        is cancelled does not stop a job that has its place in the queue.
+        are undone. Raises WriteFailed when the disk refused, DatabaseClosed after `close`. A job
+        that has its place in the queue is run even if its caller is cancelled.
         """
         return await self._writer.submit(job, urgent=urgent)
 
@@ -131,7 +130,7 @@ class Database:
         return await self._readers.read(query)
 
     async def close(self) -> None:
-        """Let queries end, commit what waits, note how far we came, let go of the folder."""
+        """End the queries, commit what waits, write the anchor, release the folder."""
         await self._opened.aclose()
 
     @property
@@ -141,17 +140,20 @@ class Database:
 
     @property
     def instance_id(self) -> str:
-        """This installation; the same after a restore."""
+        """The id of this installation; the same after a restore."""
         return self._identity.instance_id
 
     @property
     def epoch(self) -> int:
-        """How often a person has begun anew from a copy; event numbers compare within one."""
+        """The number of the epoch: one more for each copy that a person adopted, beginning at 1.
+
+        Sequence numbers of events can be compared within one epoch only.
+        """
         return self._identity.epoch
 
     @property
     def last_batch_at(self) -> float:
-        """`time.monotonic()` at the end of the last transaction, well or not."""
+        """`time.monotonic()` at the end of the last transaction, committed or rolled back."""
         return self._writer.last_batch_at
 
     @property
@@ -167,7 +169,7 @@ class Database:
         await self._maintenance.run(_checkpoint_wal, self._folder)
 
     async def trim_events(self, before: datetime) -> int:
-        """Forget the events from before that moment, in small jobs; return how many."""
+        """Delete the events from before that moment, in small jobs; return how many."""
         total = 0
         while gone := await self.write(
             lambda tx: event_log.trim_events(tx, before, TRIM_BATCH_ROWS)
@@ -180,13 +182,13 @@ class Database:
         return await self.read(event_log.get_high_water)
 
     async def save_high_water(self) -> None:
-        """Write into the anchor how far we came, so that an older copy is recognised."""
+        """Write the latest event number into the anchor, so that an older copy is recognised."""
         await self._maintenance.run(update_anchor, self._folder)
 
 
 def _checkpoint_wal(folder: StateFolder) -> None:
     with contextlib.closing(connect_for_writing(folder.database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        # the last step keeps the writer out while it waits for readers: better next time than long
+        # TRUNCATE blocks the writer while it waits for readers: rather give up, until next time.
         connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_BUSY_MILLISECONDS}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

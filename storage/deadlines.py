@@ -1,4 +1,4 @@
-"""Moves stored deadlines with a wall clock that was set back, so that each wait stays as long."""
+"""Moves stored deadlines when the wall clock is set back, so that each wait stays as long."""
 
 from __future__ import annotations
 
@@ -15,32 +15,35 @@ if TYPE_CHECKING:
     from storage.tx import Reader, Tx
 
 _DEFERRED = frozenset({MessageState.DEFERRED})
+# A held or deferred message has a lease while a person reviews it.
 _MAY_HAVE_LEASE = LEASED_STATES | {MessageState.HELD, MessageState.DEFERRED}
 _IS_NO_BAN = f"connection <> '{ConnectionState.BANNED_TEMPORARILY}'"
-"""The end of a ban is a moment that the platform named."""
+"""The end of a ban does not move: the platform named it as a moment."""
 
 
 def get_newest_event_time(reader: Reader) -> datetime | None:
-    """Return when the newest event was: it was no later than this when the daemon last ran."""
+    """Return the time of the newest event, or None: the clock was at least there before."""
     text = reader.value("SELECT at FROM events ORDER BY seq DESC LIMIT 1")
     return parse_timestamp(text) if text else None
 
 
 def move_deadlines_back(tx: Tx, by: timedelta, *, now: datetime, seen: datetime) -> None:
-    """Move what waits for a length of time, and what budgets count, back by as much as the clock.
+    """Move deadlines of messages, spends and checks back by as much as the clock was set back.
 
-    ``now`` is the moment by the clock as it is set now, ``seen`` when it was last looked at, by
-    that same clock: what changed in between was stamped by it already. Moments that somebody
-    named (`not_before`, `not_after`, the end of a ban) stay. A message that is judged
-    again too early, because it waits for such a moment, is deferred until it once more.
+    ``now`` is the present moment, and ``seen`` the last comparison of the clocks, both by the clock
+    as it is set now. Moments that somebody named (`not_before`, `not_after`, the end of a ban)
+    stay as they are.
     """
     shift = _format_shift(by)
+    # A row that changed between `seen` and `now` was stamped by the new clock already. `due_at` may
+    # also be a named moment: its message is then judged too early, and deferred once more.
     for column, states in (("due_at", _DEFERRED), ("lease_until", _MAY_HAVE_LEASE)):
         tx.execute(
             f"UPDATE messages SET {column} = {_shifted(column)} WHERE {column} IS NOT NULL"
             f" AND state IN {format_sql_list(states)} AND NOT changed_at BETWEEN ? AND ?",
             (shift, format_timestamp(seen), format_timestamp(now)),
         )
+    # Only what would lie in the future: a budget would count it for too long.
     for table, column, where in (
         ("spends", "at", "TRUE"),
         ("prospects", "checked_at", "TRUE"),
@@ -53,7 +56,7 @@ def move_deadlines_back(tx: Tx, by: timedelta, *, now: datetime, seen: datetime)
 
 
 def move_session_deadlines_back(tx: Tx, by: timedelta) -> None:
-    """Move the deadlines of sessions that nobody has loaded yet."""
+    """Move the stored deadlines of sessions, at a start, before they are loaded."""
     tx.execute(
         f"UPDATE sessions SET due_at = {_shifted('due_at')}"
         f" WHERE due_at IS NOT NULL AND {_IS_NO_BAN}",

@@ -1,4 +1,4 @@
-"""The `decisions`, `permits` and `approvals` tables: why a message may be sent."""
+"""The `decisions`, `permits` and `approvals` tables: the record of why a message may be sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
-    """One decision of the gate on one message. ``facts`` holds no text, only its hash."""
+    """One decision of the gate on one message. ``facts`` has the text's hash, never the text."""
 
     id: str
     message: str
@@ -64,7 +64,8 @@ def redeem_permit(
     at: datetime,
     expires_at: datetime,
 ) -> None:
-    """Spend a permit. A second time fails, and so does a second permit of one decision."""
+    """Redeem a permit: once, and only one for each decision. Raises sqlite3.IntegrityError."""
+    # The table's keys (id, and decision UNIQUE) refuse the second one.
     tx.execute(
         "INSERT INTO permits (id, message, decision, document, redeemed_at, expires_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -104,7 +105,7 @@ def insert_approval(
 def is_message_approved(
     reader: Reader, *, message: str, body_hash: str, recipient: str, channel: str, at: datetime
 ) -> bool:
-    """Tell whether an approval for exactly this message is in force."""
+    """Return whether an approval for exactly this message is in force."""
     return bool(
         reader.value(
             "SELECT 1 FROM approvals WHERE message = ? AND body_hash = ? AND recipient = ?"
@@ -136,7 +137,7 @@ def search_decisions(
     after: str = "",
     limit: int = 50,
 ) -> list[DecisionRecord]:
-    """Return decisions, newest first, past the id ``after``; ``ruleset`` is how a hash begins."""
+    """Return decisions, newest first, past the id ``after``; ``ruleset`` is a prefix of a hash."""
     rows = reader.all(
         "SELECT * FROM decisions WHERE (:message = '' OR message = :message)"
         " AND (:verdict = '' OR verdict = :verdict) AND (:phase = '' OR phase = :phase)"
@@ -165,7 +166,7 @@ def get_latest_contact_decision(reader: Reader, contact: str) -> DecisionRecord 
 
 
 def is_message_rerouted(reader: Reader, message: str) -> bool:
-    """Tell whether a message was sent to another channel before."""
+    """Return whether a decision has routed the message to another channel before."""
     return bool(
         reader.value("SELECT 1 FROM decisions WHERE message = ? AND verdict = 'route'", (message,))
     )

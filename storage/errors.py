@@ -24,7 +24,7 @@ _PRIMARY_CODE_MASK: Final = 0xFF  # SQLite keeps the detail in the higher bits
 
 
 class StorageError(Exception):
-    """Something the person who runs the daemon can act on.
+    """An error that the person who runs the daemon can act on.
 
     `sentence` says what happened and where; `hint` says what to do.
     """
@@ -32,7 +32,7 @@ class StorageError(Exception):
     code: ClassVar[str] = "storage"
 
     def __init__(self, sentence: str, hint: str) -> None:
-        """Keep both halves apart, so that the command line can print them on two lines."""
+        """Store both apart: the command line prints them on two lines."""
         super().__init__(sentence)
         self.sentence = sentence
         self.hint = hint
@@ -75,7 +75,7 @@ class DatabaseCloned(DatabaseRefused):
 
 
 class DatabaseMissing(DatabaseRefused):
-    """The folder has a history, but the file with it is gone."""
+    """The folder has traces of a database, but no file or an empty one."""
 
     code = "database_missing"
 
@@ -99,10 +99,10 @@ class SuppressionKeyLost(StorageError):
 
 
 class WriteFailed(StorageError):
-    """The disk did not take a transaction: none of its jobs is acknowledged.
+    """A transaction could not be written: none of its jobs is acknowledged.
 
-    After a power cut an unacknowledged transaction may still turn out to be there; callers
-    must treat it like an answer that got lost, not like a proof of absence.
+    After a power cut it may still turn out to be on the disk, so callers must not take this as
+    proof that nothing was stored.
     """
 
     code = "write_failed"
@@ -115,13 +115,13 @@ class DiskFull(WriteFailed):
 
 
 class DiskFault(WriteFailed):
-    """The disk, or the file on it, answered with an error."""
+    """The disk, or the file on it, failed."""
 
     code = "io"
 
 
 class JobAborted(StorageError):
-    """A job ended by something that is no ordinary error (an exit, an interrupt)."""
+    """A job was ended by an exit, an interrupt or a StopIteration instead of an ordinary error."""
 
     code = "job_aborted"
 
@@ -132,7 +132,7 @@ class DatabaseClosed(StorageError):
     code = "closed"
 
     def __init__(self) -> None:
-        """Need no arguments: there is only one way to be closed."""
+        """Take no arguments: the sentence is always the same."""
         super().__init__(
             "The database is closed, so nothing can be read from it or written to it.",
             "Start the daemon again.",
@@ -140,7 +140,7 @@ class DatabaseClosed(StorageError):
 
 
 def classify_disk_error(error: BaseException, where: object) -> WriteFailed | None:
-    """Tell an error that the disk is to blame for from one that a job caused itself (None)."""
+    """Return the WriteFailed for an error of disk or file, or None where a job is the cause."""
     if _is_full(error):
         return DiskFull(
             f"The disk that holds {where} is full, so the change was not written.",
@@ -156,7 +156,7 @@ def classify_disk_error(error: BaseException, where: object) -> WriteFailed | No
 
 @contextlib.contextmanager
 def translate_disk_errors(where: object) -> Iterator[None]:
-    """Turn what the disk refuses inside the block into WriteFailed; let other errors pass."""
+    """Raise WriteFailed for an error of the disk inside the block; let other errors pass."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -179,5 +179,5 @@ def _is_faulty(error: BaseException) -> bool:
 
 
 def _sqlite_code(error: BaseException) -> int:
-    # the module raises some errors by itself; those have no code of SQLite's
+    # Errors that Python's module raises by itself have no code of SQLite's.
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK

@@ -1,7 +1,4 @@
-"""Reads everything the gate must know of one message.
-
-Contact, session, history, and how the number's first contacts went.
-"""
+"""Reads what the gate needs to judge a message: contact, session, history, first-contact rates."""
 
 from __future__ import annotations
 
@@ -36,10 +33,11 @@ if TYPE_CHECKING:
 
 
 LATEST_FIRST_CONTACTS: Final = 20
-"""How many first contacts speak for a number."""
+"""How many of a number's latest first contacts its rates are computed from."""
 DELIVERED_WITHIN: Final = timedelta(hours=24)
 ANSWERED_WITHIN: Final = timedelta(hours=72)
 
+# A first contact that the platform reported as failed later has left, too: it counts in the rates.
 _FIRST_CONTACT_LEFT = (
     f"(m.state IN {format_sql_list(LEFT_STATES)}"
     f" OR (m.state = '{MessageState.FAILED}' AND m.sent_at IS NOT NULL))"
@@ -51,6 +49,7 @@ _ANSWERED_WITHOUT_REFUSAL = (
     " AND e.value NOT IN ('refused', 'opt_out'))"
 )
 _COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.COMPLAINT}')"
+# An answer proves that a message arrived, though no receipt came.
 _UNDELIVERED = (
     f"(c.state = '{MessageState.FAILED}' OR (c.state = '{MessageState.SENT}' AND NOT {_ANSWERED}))"
 )
@@ -59,7 +58,7 @@ _FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
 
 @dataclass(frozen=True, slots=True)
 class FirstContactShare:
-    """So many of so many; ``total`` is `LATEST_FIRST_CONTACTS` at most."""
+    """A count out of a total; ``total`` is `LATEST_FIRST_CONTACTS` at most."""
 
     count: int
     total: int
@@ -67,12 +66,12 @@ class FirstContactShare:
 
 @dataclass(frozen=True, slots=True)
 class FirstContactRates:
-    """A number's record. Each share is of the latest that have had their time.
+    """How the latest first contacts of a phone number went.
 
-    ``answered``: they wrote back, and it was no refusal; of those `ANSWERED_WITHIN` old.
-    ``undelivered``: failed, or no sign that it arrived; of those whose fate is known, or
-    `DELIVERED_WITHIN` old. Of what was sent by hand nobody hears whether it arrived.
-    ``complained``: a complaint came after it; of all.
+    ``answered``: they wrote back, and it was no refusal; of those at least `ANSWERED_WITHIN` old.
+    ``undelivered``: failed, or no sign that it arrived; of those whose outcome is known or that are
+    `DELIVERED_WITHIN` old; not of those sent by hand, for which no receipt comes.
+    ``complained``: a complaint came afterwards; of all.
     """
 
     answered: FirstContactShare
@@ -81,7 +80,7 @@ class FirstContactRates:
 
 
 def get_first_contact_rates(reader: Reader, phone: str, at: datetime) -> FirstContactRates:
-    """Return the record of a number (``phone``: as in `storage.spends`) as of ``at``."""
+    """Return the rates of a number (``phone``: as in `storage.spends`) as of ``at``."""
     times = {
         "phone": phone,
         "answered_by": format_timestamp(at - ANSWERED_WITHIN),
@@ -114,16 +113,16 @@ def _count_share(
 
 _MAYBE_LEFT = format_sql_list(MAYBE_LEFT_STATES)
 _MAYBE_LEFT_OR_CANCELLABLE = format_sql_list(MAYBE_LEFT_STATES | CANCELLABLE_STATES)
+# When a message left. Not `changed_at` alone: a receipt that came later would make it younger.
 _LEFT_AT = "coalesce(sent_at, changed_at)"
-"""When a message left: a receipt that came later does not make it younger."""
 
 _COMPARED_TEXTS = 50
-"""How many of the latest texts to others a commercial message is compared with."""
+"""How many of the latest texts to other contacts a commercial message is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """The session that would send a message, and what its phone number may do."""
+    """The session that would send a message, and the limits of its phone number."""
 
     name: str
     connection: str
@@ -135,17 +134,17 @@ class SessionContext:
     new_chats_stopped: bool
     new_chats_24h: int
     block: BlockedBy | None
-    """What keeps the messages of this session back, whatever the rules say of them."""
+    """Why this session can't send, whatever the rules allow; None where it can."""
 
     def get_block(self, channel: str) -> BlockedBy | None:
-        """Return what keeps its messages of a channel back; None where they may go."""
+        """Return why messages of a channel can't be sent through this session, or None."""
         by_hand = channel == BuiltinChannel.MANUAL
         return get_channel_block(self.block, by_hand=by_hand, number_banned=self.banned)
 
 
 @dataclass(frozen=True, slots=True)
 class ContactHistory:
-    """What we sent to the contact before; counts are of messages that left, or may have."""
+    """What was sent to the contact before; messages that may have left are counted too."""
 
     sent_24h: int
     sent_7d: int
@@ -158,10 +157,11 @@ class ContactHistory:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationContext:
-    """What the gate knows of one message at ``at``. ``revision`` is compared at the release.
+    """The rows that one message is judged on, as of ``at``.
 
-    ``reviewed`` is a person's decision on the prospect that holds now. ``first_contacts`` are those
-    of the session's number. ``campaign_sent`` is None without a campaign.
+    ``revision`` is compared by the release transaction. ``reviewed`` is the person's decision on
+    the prospect that is in force. ``first_contacts`` are the rates of the session's number.
+    ``campaign_sent`` is None without a campaign.
     """
 
     at: datetime
@@ -183,7 +183,7 @@ class EvaluationContext:
 def read_evaluation_context(
     reader: Reader, message: MessageRecord, at: datetime
 ) -> EvaluationContext:
-    """Return the context of a message as it is in this one read."""
+    """Return the context of a message, all from the reader's one consistent state."""
     contact = message.contact
     session = read_session_context(reader, message.session, at)
     return EvaluationContext(
@@ -212,7 +212,7 @@ def read_evaluation_context(
 
 
 def read_session_context(reader: Reader, name: str, at: datetime) -> SessionContext:
-    """Return the context of a session; a KeyError for a name that is not there."""
+    """Return the context of a session. Raises KeyError for an unknown name."""
     row = reader.one(
         "SELECT s.*, n.first_linked_at, n.banned_at, n.new_chats_stopped_at"
         " FROM sessions AS s LEFT JOIN numbers AS n ON n.phone = s.phone WHERE s.name = ?",
@@ -230,6 +230,7 @@ def read_session_context(reader: Reader, name: str, at: datetime) -> SessionCont
         linked_at=parse_timestamp(row["first_linked_at"]) if row["first_linked_at"] else None,
         banned=row["banned_at"] is not None,
         new_chats_stopped=row["new_chats_stopped_at"] is not None,
+        # By number, not by session: a second session of the same phone shares its budget.
         new_chats_24h=spends.count_spends(
             reader, row["phone"] or name, spends.SpendKind.NEW_CHAT, since
         ),
@@ -258,7 +259,7 @@ def _read_contact_history(reader: Reader, message: MessageRecord, at: datetime) 
         sent_24h=count_since(1),
         sent_7d=count_since(7),
         sent_30d=count_since(30),
-        ever=count_since(36500),
+        ever=count_since(36500),  # a hundred years
         unanswered=_count_left_since(reader, message, answered or ""),
         duplicate=_is_duplicate(reader, message, at - timedelta(days=30)),
         recent_texts=_list_recent_texts(reader, message, at - timedelta(days=1)),
@@ -275,7 +276,8 @@ def _count_left_since(reader: Reader, message: MessageRecord, since: str) -> int
 
 
 def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bool:
-    """Tell whether an older message with the same text went to the contact, or still may."""
+    """Return whether an older message with the same text went to the contact, or still may."""
+    # Only older ones (ids sort by time): of two equal messages in the queue the first may be sent.
     found = reader.value(
         "SELECT 1 FROM messages WHERE contact = ? AND id < ? AND body_hash = ?"
         f" AND state IN {_MAYBE_LEFT_OR_CANCELLABLE} AND created_at > ?",
@@ -285,8 +287,8 @@ def _is_duplicate(reader: Reader, message: MessageRecord, since: datetime) -> bo
 
 
 def _list_recent_texts(reader: Reader, message: MessageRecord, since: datetime) -> tuple[str, ...]:
-    """Return the latest commercial texts that went to others."""
-    # By name: left to itself the planner walks through everything that ever left.
+    """Return the latest commercial texts that were sent to other contacts, newest first."""
+    # INDEXED BY, because the planner would otherwise scan everything that ever left.
     rows = reader.all(
         "SELECT text FROM messages INDEXED BY messages_sold_lately"
         f" WHERE contact <> ? AND kind = '{MessageKind.COMMERCIAL}'"

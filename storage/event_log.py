@@ -1,7 +1,4 @@
-"""Reads and trims the append-only `events` table.
-
-Replay by sequence number, oldest rows removed first.
-"""
+"""Reads the append-only `events` table by sequence number, and trims its oldest rows."""
 
 from __future__ import annotations
 
@@ -29,16 +26,17 @@ def list_events_after(reader: Reader, seq: int, limit: int) -> list[CommittedEve
 
 
 def get_high_water(reader: Reader) -> int:
-    """Return the highest sequence number ever given, 0 before the first; trimming keeps it."""
+    """Return the highest sequence number ever given, 0 before the first."""
+    # Not max(seq): trimming may have removed the newest row, AUTOINCREMENT's table remembers it.
     return reader.value("SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0
 
 
 def trim_events(tx: Tx, before: datetime, limit: int) -> int:
-    """Forget at most `limit` of the oldest events, up to the first that is not before `before`.
+    """Delete at most `limit` of the oldest events, up to the first that is not before `before`.
 
-    Only the beginning of the log goes, so that what remains has no holes even when the clock
-    once jumped. Returns how many went.
+    Returns how many were deleted.
     """
+    # By sequence number, so that what remains has no gaps, also where the clock once jumped.
     first_kept = tx.value(
         "SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", (format_timestamp(before),)
     )

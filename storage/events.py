@@ -13,7 +13,7 @@ from storage.column_formats import format_timestamp
 
 
 class StorableEvent(Protocol):
-    """What an event has to offer to be stored."""
+    """The attributes of an event that can be stored."""
 
     @property
     def type(self) -> str:
@@ -38,7 +38,7 @@ class StorableEvent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommittedEvent:
-    """An event with its place in the log. `seq` grows by one and is never given twice."""
+    """A stored event. `seq` is its place in the log, never given twice."""
 
     seq: int
     type: str
@@ -58,4 +58,5 @@ def append_event(connection: sqlite3.Connection, event: StorableEvent) -> Commit
 
 
 def _encode_data(data: Mapping[str, object]) -> str:
+    # A NaN raises here: it would be no JSON for the clients that the event is sent to.
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

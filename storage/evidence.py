@@ -1,6 +1,6 @@
-"""The append-only `evidence` table.
+"""The append-only `evidence` table: dated evidence about a contact.
 
-Dated evidence about a contact, from which permission, reach and intent derive.
+Permission, reachability and intent are derived from it.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from storage.tx import Reader, Tx
 
 
 class EvidenceKind(StrEnum):
-    """The kind of a piece of evidence; the values each may take are in brackets."""
+    """The kind of a piece of evidence. The values of each kind are in brackets."""
 
     PERMISSION = "permission"
-    """[opted_in, relationship, public_source, none]: how we may write, and the source says why."""
+    """[opted_in, relationship, public_source, none]: on what ground we may write; ``source`` has
+    the reason."""
     DECLINED = "declined"
-    """[refused]: they said no in any words that were no opt-out."""
+    """[refused]: they declined, in words that are not an opt-out."""
     INBOUND = "inbound"
     """[the request]: they wrote to us."""
     OWN_MESSAGE = "own_message"
-    """[sent]: somebody typed to them on the phone itself."""
+    """[sent]: a message to them was typed on the phone itself."""
     ON_WHATSAPP = "on_whatsapp"
-    """[yes, no, unknown]: a check's answer, an inbound, or an operator's decision."""
+    """[yes, no, unknown]: by a number check, an inbound or an operator's decision."""
     VALIDATION = "validation"
     """[validated, not_reachable, expired]: technical validation."""
     BOUNCE = "bounce"
-    """[check_turned_no, undeliverable, undelivered_72h]"""
+    """[check_turned_no, undeliverable, undelivered_72h]: a sign that messages do not arrive."""
     COMPLAINT = "complaint"
-    """[hostile_refusal, refused_marketing, block_signal]"""
+    """[hostile_refusal, refused_marketing, block_signal]: a sign that messages are unwanted."""
     INTENT = "intent"
-    """[none, weak, clear, asked]: the quote is kept."""
+    """[none, weak, clear, asked]: interest read from a message, which ``quote`` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def insert_evidence(
     source: str,
     quote: str = "",
 ) -> None:
-    """Append one piece; ``source`` says in a few words where it comes from."""
+    """Append one piece of evidence; ``source`` says in a few words where it comes from."""
     tx.execute(
         "INSERT INTO evidence (contact, at, kind, value, source, quote) VALUES (?, ?, ?, ?, ?, ?)",
         (contact, format_timestamp(at), kind, value, source, quote),

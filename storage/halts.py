@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HaltRecord:
-    """Who stopped sending, when and why."""
+    """A halt in force: who stopped sending, when and why."""
 
     at: datetime
     who: str
@@ -22,13 +22,13 @@ class HaltRecord:
 
 
 def get_current_halt(reader: Reader) -> HaltRecord | None:
-    """Return the halt in force, or None when messages may go."""
+    """Return the halt in force, or None where sending is not halted."""
     row = reader.one("SELECT at, who, reason FROM halts WHERE lifted_at IS NULL")
     return HaltRecord(parse_timestamp(row["at"]), row["who"], row["reason"]) if row else None
 
 
 def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> bool:
-    """Halt; return False when a halt is in force already (it stays as it is)."""
+    """Begin a halt; return False where one is in force already, which stays as it is."""
     if get_current_halt(tx):
         return False
     tx.execute(

@@ -25,7 +25,7 @@ ADOPT_HINT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DatabaseIdentity:
-    """What the database itself says: who it is and how far it has come."""
+    """The identity stored in the database: installation, epoch and the latest event's number."""
 
     instance_id: str
     epoch: int
@@ -34,10 +34,10 @@ class DatabaseIdentity:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAnchor:
-    """What the folder remembers: the same, and where the file lay.
+    """The contents of the anchor file: the database's identity, and where its file was.
 
-    A copy of the folder has another inode, a copy on another machine another machine id, and a
-    file from yesterday has come less far than `high_water`, a sequence number of events.
+    A copy of the folder has another inode, a copy on another machine another machine id, and an
+    older copy fewer events than `high_water`.
     """
 
     instance_id: str
@@ -47,12 +47,13 @@ class DatabaseAnchor:
     machine: str
 
     def save(self, folder: StateFolder) -> None:
-        """Replace the anchor file; it is on the disk when this returns."""
+        """Write the anchor file; it is on the disk when this returns."""
         write_durably(folder.anchor, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
 
 def load_anchor(folder: StateFolder) -> DatabaseAnchor | None:
     """Read the anchor; None when there is none. Raises DatabaseCloned when it is unreadable."""
+    # An unreadable anchor proves nothing, so it counts as a copy, not as a first start.
     try:
         found = json.loads(folder.anchor.read_bytes())
         return DatabaseAnchor(**{field.name: found[field.name] for field in fields(DatabaseAnchor)})
@@ -66,7 +67,7 @@ def load_anchor(folder: StateFolder) -> DatabaseAnchor | None:
 
 
 def write_anchor(folder: StateFolder, identity: DatabaseIdentity) -> DatabaseAnchor:
-    """Tie the identity to the file as it lies there now."""
+    """Write an anchor for this identity and the file as it is now; return it."""
     anchor = DatabaseAnchor(
         identity.instance_id,
         identity.epoch,
@@ -79,12 +80,12 @@ def write_anchor(folder: StateFolder, identity: DatabaseIdentity) -> DatabaseAnc
 
 
 def has_identity(reader: Reader) -> bool:
-    """Tell whether the database has begun its first epoch."""
+    """Return whether the database has begun its first epoch."""
     return bool(reader.value("SELECT count(*) FROM epochs"))
 
 
 def read_identity(reader: Reader) -> DatabaseIdentity:
-    """Ask the database who it is. Raises an SQLite error when it does not know."""
+    """Return the identity stored in the database. Raises sqlite3.DatabaseError without one."""
     row = reader.one("SELECT instance_id, epoch FROM epochs ORDER BY epoch DESC LIMIT 1")
     if row is None:
         raise sqlite3.DatabaseError("it does not know which installation it belongs to")
@@ -92,7 +93,7 @@ def read_identity(reader: Reader) -> DatabaseIdentity:
 
 
 def begin_epoch(tx: Tx, identity: DatabaseIdentity, at: datetime, reason: str) -> None:
-    """Write into the database who it is from now on, and why."""
+    """Store a new identity of the database, and the reason for it."""
     tx.execute(
         "INSERT INTO epochs (epoch, instance_id, at, reason) VALUES (?, ?, ?, ?)",
         (identity.epoch, identity.instance_id, format_timestamp(at), reason),
@@ -102,7 +103,7 @@ def begin_epoch(tx: Tx, identity: DatabaseIdentity, at: datetime, reason: str) -
 def refuse_copy(
     folder: StateFolder, identity: DatabaseIdentity, anchor: DatabaseAnchor | None
 ) -> None:
-    """Raise DatabaseCloned, with every reason, unless this is the file that the anchor knows."""
+    """Raise DatabaseCloned, with every reason, unless the file fits its anchor."""
     reasons = (
         ["no leadmaster.anchor lies beside it"]
         if anchor is None
@@ -116,12 +117,13 @@ def refuse_copy(
 
 
 def get_database_inode(folder: StateFolder) -> int:
-    """Return the number that tells the database file from a copy of it."""
+    """Return the inode of the database file, which differs for a copy of it."""
     return folder.database.stat().st_ino
 
 
 def hash_machine_id(path: Path = MACHINE_ID_FILE) -> str:
-    """Return a digest of this machine's id (the id itself is not to be passed on); else ''."""
+    """Return a digest of this machine's id, '' where it has none."""
+    # Hashed with a prefix: machine-id(5) asks that the id itself is not passed on.
     try:
         return hashlib.sha256(b"leadmaster:" + path.read_bytes().strip()).hexdigest()
     except OSError:
@@ -136,6 +138,7 @@ def _list_differences(
         f"it is in epoch {identity.epoch}, not {anchor.epoch}": identity.epoch != anchor.epoch,
         "the file was copied or moved in from elsewhere": inode != anchor.inode,
         "it last ran on another machine": machine != anchor.machine,
+        # Only less is wrong: the anchor is written once a minute and lags behind after a crash.
         f"it ends at event {identity.high_water}, though event {anchor.high_water} had happened": (
             identity.high_water < anchor.high_water
         ),

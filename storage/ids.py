@@ -1,4 +1,4 @@
-"""Makes record ids: a prefix for the kind and a ULID that sorts by time."""
+"""Makes record ids: a prefix for the kind of record, and a ULID, which sorts by time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Final
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: they are misread
 _LENGTH: Final = 26
-_RANDOM_BYTES: Final = 9  # and one zero byte before them, so that counting up never overflows
+_RANDOM_BYTES: Final = 9  # of the 10 that a ULID has: the first stays 0, so that + 1 can't overflow
 
 
 class _Sequence:
-    """The last number given: within one millisecond the next one counts up from it.
-
-    So ids sort in the order in which this process gave them, and a queue is first in, first out.
-    """
+    """Numbers for ids that sort in the order in which this process gave them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,6 +22,7 @@ class _Sequence:
 
     def number(self, milliseconds: int) -> int:
         with self._lock:
+            # Counted up, not drawn again: a queue sorted by id has to be first in, first out.
             if milliseconds == self._milliseconds:
                 self._tail += 1
             else:
@@ -37,7 +35,7 @@ _sequence = _Sequence()
 
 
 def new_id(prefix: str, at: datetime) -> str:
-    """Make `prefix_` + 26 characters: 48 bits of milliseconds, then 80 that sort and differ."""
+    """Return `prefix_` and 26 characters: 48 bits of milliseconds, then 80 random or counted."""
     number = _sequence.number(int(at.timestamp() * 1000))
     digits = (_CROCKFORD[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
     return f"{prefix}_{''.join(digits)}"

@@ -1,7 +1,4 @@
-"""The `imports` and `import_records` tables.
-
-What was imported, by whom, and the outcome of each row.
-"""
+"""The `imports` and `import_records` tables: each import, and the outcome of each of its rows."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ImportRowOutcome(StrEnum):
-    """What became of a record."""
+    """The outcome of one data record of an import."""
 
     ACCEPTED = "accepted"
     ACCEPTED_FIXED_LINE = "accepted_fixed_line"
@@ -46,7 +43,7 @@ class ImportRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImportRowRecord:
-    """What became of one data record; the first in the file is number 2."""
+    """The outcome of one data record. ``record`` counts from 2, as line 1 has the column names."""
 
     record: int
     outcome: ImportRowOutcome
@@ -67,6 +64,7 @@ def begin_import(
     at: datetime,
 ) -> ImportRecord:
     """Return the import of this content: the one that was begun before, or a new one."""
+    # The same content again continues its import, so that one that was cut short can be repeated.
     tx.execute(
         "INSERT INTO imports (id, content_hash, source, filename, at, who, options)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (content_hash) DO NOTHING",
@@ -91,7 +89,7 @@ def get_import(reader: Reader, import_id: str) -> ImportRecord | None:
 
 
 def has_import_row(reader: Reader, import_id: str, record: int) -> bool:
-    """Tell whether a record was dealt with, in this run or in one that was cut short."""
+    """Return whether a record has its outcome, from this run or from one that was cut short."""
     return bool(
         reader.value(
             "SELECT 1 FROM import_records WHERE import = ? AND record = ?", (import_id, record)
@@ -100,7 +98,7 @@ def has_import_row(reader: Reader, import_id: str, record: int) -> bool:
 
 
 def insert_import_row(tx: Tx, import_id: str, result: ImportRowRecord) -> None:
-    """Note what became of a record."""
+    """Store the outcome of a record."""
     tx.execute(
         "INSERT INTO import_records (import, record, outcome, phone, prospect, reason_code,"
         " sentence) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -119,7 +117,7 @@ def insert_import_row(tx: Tx, import_id: str, result: ImportRowRecord) -> None:
 def list_import_rows(
     reader: Reader, import_id: str, *, outcome: ImportRowOutcome | None = None
 ) -> list[ImportRowRecord]:
-    """Return what became of the records, in file order; of one outcome only where it is given."""
+    """Return the outcomes of the records in file order; only those with ``outcome``, if given."""
     rows = reader.all(
         "SELECT * FROM import_records WHERE import = :import"
         " AND (:outcome IS NULL OR outcome = :outcome)"
@@ -151,7 +149,7 @@ def count_import_rows(reader: Reader, import_id: str) -> dict[ImportRowOutcome, 
 
 
 def finish_import(tx: Tx, import_id: str, *, at: datetime) -> dict[ImportRowOutcome, int]:
-    """Call the import finished and return its counts."""
+    """Mark the import as finished, and return how many records had each outcome."""
     found = count_import_rows(tx, import_id)
     duplicates, rejected = found[ImportRowOutcome.DUPLICATE], found[ImportRowOutcome.REJECTED]
     tx.execute(
@@ -183,14 +181,14 @@ def _import_from_row(row: sqlite3.Row) -> ImportRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """A list that was brought in, and what became of its records."""
+    """An import, and how many of its records had each outcome."""
 
     record: ImportRecord
     counts: dict[ImportRowOutcome, int]
 
 
 def list_imports(reader: Reader, limit: int = 20) -> list[ImportSummary]:
-    """Return the lists that were brought in, newest first."""
+    """Return the latest imports, newest first."""
     rows = reader.all("SELECT id FROM imports ORDER BY id DESC LIMIT ?", (limit,))
     found = (get_import(reader, row["id"]) for row in rows)
     return [ImportSummary(each, count_import_rows(reader, each.id)) for each in found if each]

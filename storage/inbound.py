@@ -20,10 +20,10 @@ _LEFT_OR_IN_DOUBT = format_sql_list(LEFT_STATES | {MessageState.IN_DOUBT})
 class InboundRecord:
     """A message of a conversation that we did not send. ``own``: the account's owner typed it.
 
-    ``at`` is when it was written, never later than ``received_at``. ``request`` is what its words
-    ask; an own one has no text and asks nothing. ``past``: it was told as part of the past, so
-    that nobody waits for an answer. ``conversation``: they wrote to us; a reaction, an edit or
-    what a program sent is no answer of theirs.
+    ``at`` is when it was written, never later than ``received_at``. ``request`` is what its text
+    asks for; an own message is stored without text and asks nothing. ``past``: reported as history,
+    so that nobody waits for an answer. ``conversation``: False for a reaction, an edit or a message
+    of a program, which are no answer of the contact.
     """
 
     id: str
@@ -49,7 +49,7 @@ _FIELDS = tuple(field.name for field in fields(InboundRecord))
 
 
 def insert_inbound(tx: Tx, record: InboundRecord) -> None:
-    """Store one; a wire id may come once only from each contact of a session."""
+    """Store a record. Raises IntegrityError for a known session, contact and wire id."""
     marks = ", ".join(f":{name}" for name in _FIELDS)
     tx.execute(
         f"INSERT INTO inbound ({', '.join(_FIELDS)}) VALUES ({marks})",
@@ -62,7 +62,8 @@ def _value_to_column(value: object) -> object:
 
 
 def has_inbound(reader: Reader, session: str, contact: str, wire_id: str) -> bool:
-    """Tell whether this message was stored before: transports repeat themselves."""
+    """Return whether this message was stored before; transports report some more than once."""
+    # With the contact: wire ids are made by the senders' phones, and two senders may use the same.
     found = reader.value(
         "SELECT 1 FROM inbound WHERE session = ? AND contact = ? AND wire_id = ?",
         (session, contact, wire_id),
@@ -71,7 +72,7 @@ def has_inbound(reader: Reader, session: str, contact: str, wire_id: str) -> boo
 
 
 def list_contact_inbound(reader: Reader, contact: str, *, limit: int = 20) -> list[InboundRecord]:
-    """Return the latest of a contact's conversation, newest first."""
+    """Return the latest inbound and own messages of a contact, newest first."""
     rows = reader.all(
         "SELECT * FROM inbound WHERE contact = ? ORDER BY at DESC, id DESC LIMIT ?",
         (contact, limit),
@@ -88,7 +89,7 @@ def list_inbound(
     after: str = "",
     limit: int = 50,
 ) -> list[InboundRecord]:
-    """Return what contacts wrote, newest first, past the id ``after``; own ones left out."""
+    """Return inbound messages, newest first, past the id ``after``; own ones are left out."""
     rows = reader.all(
         "SELECT * FROM inbound WHERE own = 0 AND (:contact = '' OR contact = :contact)"
         " AND (:session = '' OR session = :session) AND (:request = '' OR request = :request)"
@@ -105,7 +106,7 @@ def list_inbound(
 
 
 def is_new_chat(reader: Reader, contact: str) -> bool:
-    """Tell whether nothing ever went between us and them, in either direction."""
+    """Return whether there was no message between us and the contact, in either direction."""
     found = reader.value(
         "SELECT 1 FROM inbound WHERE contact = ?"
         " UNION ALL SELECT 1 FROM messages WHERE contact = ?"

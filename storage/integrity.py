@@ -1,6 +1,6 @@
 """Checks a database before it is opened.
 
-There, writable, ours, undamaged, no copy, of a known schema.
+It has to be there, writable, ours, undamaged, no copy, and of a known schema.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ _WRITE_VERSIONS: Final = (1, 2)  # rollback journal, write-ahead log
 
 
 def check_state_folder(folder: StateFolder, migrations: Migrations) -> DatabaseAnchor | None:
-    """Raise the DatabaseRefused that fits; return the anchor, None where nothing ever ran."""
+    """Check a folder's database; return its anchor, or None for a folder that is new.
+
+    Raises the subclass of DatabaseRefused that says what is wrong.
+    """
     anchor = load_anchor(folder)
     identity = check_database_file(folder, migrations, anchor)
     if identity is None:
@@ -49,17 +52,19 @@ def check_state_folder(folder: StateFolder, migrations: Migrations) -> DatabaseA
 def check_database_file(
     folder: StateFolder, migrations: Migrations, anchor: DatabaseAnchor | None
 ) -> DatabaseIdentity | None:
-    """Raise unless the file is writable, ours, whole and of a schema that we know.
+    """Check that the file is writable, ours, whole and of a known schema; return its identity.
 
-    Returns who it is; None when there is no file or nothing in it.
+    Returns None where there is no file or nothing in it. Raises DatabaseRefused.
     """
     if not folder.database.exists():
         return None
     _refuse_read_only(folder)
+    # The inode alone tells a damaged file of ours from a foreign one: the header may be what broke.
     ours = anchor is not None and anchor.inode == get_database_inode(folder)
     with _translate_sqlite_errors(folder, ours=ours), _open_for_reading(folder) as connection:
         if _is_blank(connection):
             return None
+        # In this order: a foreign file must not be called damaged, and a damaged one not newer.
         _refuse_foreign(folder, connection, ours=ours)
         _refuse_damaged(folder, connection)
         refuse_old_line(folder, connection)
@@ -73,10 +78,10 @@ def _open_for_reading(folder: StateFolder) -> contextlib.closing[sqlite3.Connect
 
 @contextlib.contextmanager
 def _translate_sqlite_errors(folder: StateFolder, *, ours: bool) -> Iterator[None]:
-    """Say what SQLite's complaint means: a file that the anchor knows is damaged, not foreign."""
+    """Raise DatabaseForeign or DatabaseCorrupt for an error of SQLite, by whether it was ours."""
     try:
         yield
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # names in it are text no more
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # a damaged name is no UTF-8
         if not ours and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
             raise _foreign_error(f"{folder.database} is not an SQLite database.") from error
         raise DatabaseCorrupt(
@@ -85,7 +90,7 @@ def _translate_sqlite_errors(folder: StateFolder, *, ours: bool) -> Iterator[Non
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:
-    """Tell a file that nothing was ever written to, as a crash in the first second leaves it."""
+    """Return whether nothing was ever written to the file, as after a crash at the first start."""
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     return tables == 0 and _read_application_id(connection) == 0
 
@@ -115,7 +120,7 @@ def _foreign_error(sentence: str) -> DatabaseForeign:
 def _refuse_damaged(folder: StateFolder, connection: sqlite3.Connection) -> None:
     with folder.database.open("rb") as file:
         write_version = file.read(_WRITE_VERSION_AT + 1)[-1]
-    if write_version not in _WRITE_VERSIONS:  # SQLite would read such a file, and never write it
+    if write_version not in _WRITE_VERSIONS:  # SQLite would open such a file as read-only
         raise DatabaseCorrupt(
             f"{folder.database} is damaged: its header asks for file format {write_version}.",
             _RESTORE_HINT,
@@ -138,12 +143,9 @@ def _refuse_read_only(folder: StateFolder) -> None:
 
 
 def _refuse_lost_history(folder: StateFolder, anchor: DatabaseAnchor | None) -> None:
-    """Let an empty start pass only where no history is known.
-
-    The one known crash that leaves an anchor and no content is a first start that was cut: the
-    same file, and nothing had happened yet.
-    """
+    """Raise DatabaseMissing where the folder has traces of a database but no content of one."""
     exists = folder.database.exists()
+    # Allowed is a first start that a crash cut short: the file that its anchor names, no events.
     traces = [path for path in (folder.journal, folder.wal) if _has_content(path)]
     if anchor is not None and not (
         exists and anchor.high_water == 0 and anchor.inode == get_database_inode(folder)

@@ -1,9 +1,8 @@
-"""The suppression journal.
+"""The suppression journal: a second, append-only copy of the opt-outs in a file of its own.
 
-A second, append-only copy of the opt-outs in a file that outlives a restored database.
-
-Each line is one JSON object with a number and a checksum, so that a line that was cut, changed or
-taken out is noticed. People appear as keyed hashes only.
+After an older database was restored, the opt-outs that it lacks are read back from here. Each line
+is one JSON object with a number and a checksum, so that a line that was cut, changed or removed is
+noticed. People appear as keyed hashes only.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _CHECKSUM_DIGITS: Final = 16
 
 
 class JournalAction(StrEnum):
-    """Whether a line suppresses an alias or lifts its suppression."""
+    """What a journal line does: suppress an alias, or lift its suppression."""
 
     SUPPRESSED = "suppressed"
     LIFTED = "lifted"
@@ -37,7 +36,7 @@ class JournalAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One alias, as `SuppressionJournal.hash` made it, and what was decided about it when."""
+    """One line: an alias, hashed by `SuppressionJournal.hash`, the action, its time and source."""
 
     alias_hash: str
     action: JournalAction
@@ -46,15 +45,15 @@ class JournalEntry:
 
 
 class SuppressionJournal:
-    """Append-only, on the disk before it answers, read back after a restore.
+    """The journal file of a state folder. An appended entry is on the disk when the call returns.
 
-    Write an opt-out inside the job that stores it: the line is then there before the commit, and
-    no committed opt-out can be missing here. Write a lifted one only after its commit. One thread
-    at a time; open it once the database is open, which holds the folder for this process.
+    Append an opt-out inside the job that stores it, so that no committed opt-out is missing here;
+    append a lifting only after its commit. Use it from one thread at a time, and while the
+    database is open, which locks the folder for this process.
 
-    Opening cuts off a last line that a crash left unfinished (`torn` tells). `damaged` holds the
-    numbers of lines that can not be read or are gone; the others are still good. Raises
-    SuppressionKeyLost when the key of these hashes is not there.
+    Opening removes a last line that a crash left unfinished; `torn` is True then. `damaged` holds
+    the numbers of lines that can not be read or are gone; the others are still used. Raises
+    SuppressionKeyLost when the key of the hashes is missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,11 +61,13 @@ class SuppressionJournal:
         self._path = state.journal
         self._key = load_suppression_key(state)
         content = self._read_content()
+        # Every line ends with a newline: what follows the last one was never acknowledged.
         whole = content[: content.rfind(b"\n") + 1]
         self.torn = whole != content
         if self.torn:
             os.truncate(self._path, len(whole))
         numbers = {number for number, _ in _parse_lines(whole)}
+        # The count of lines too: the last one may be damaged, and its number must not be reused.
         self._last = max(whole.count(b"\n"), *numbers, 0)
         self.damaged = tuple(sorted(set(range(1, self._last + 1)) - numbers))
 
@@ -79,7 +80,7 @@ class SuppressionJournal:
         return [entry for _, entry in _parse_lines(self._read_content())]
 
     def append(self, entries: Sequence[JournalEntry]) -> None:
-        """Put all the entries on the disk. Raises WriteFailed, and keeps none, if it is refused."""
+        """Append all the entries, on the disk at return. Raises WriteFailed; keeps none then."""
         lines = [
             _format_line(number, entry) for number, entry in enumerate(entries, self._last + 1)
         ]
@@ -89,6 +90,7 @@ class SuppressionJournal:
         try:
             _append_durably(self._path, b"".join(lines))
         except OSError as error:
+            # Half a line in the middle of the file would be called damaged at the next start.
             os.truncate(self._path, size)
             raise classify_disk_error(error, self._path) or error from error
         self._last += len(lines)
@@ -98,12 +100,12 @@ class SuppressionJournal:
 
 
 def load_suppression_key(folder: StateFolder) -> bytes:
-    """Read the key; make it where nothing ever ran. Raises SuppressionKeyLost elsewhere.
+    """Return the key of the hashes; make it in a folder that is new.
 
-    A new key would match none of the hashes that the old one made: everyone who opted out would
-    look like a stranger.
+    Raises SuppressionKeyLost where it is missing or damaged.
     """
     path = folder.suppression_key
+    # Never a new key beside an old journal or database: no opt-out would be recognised with it.
     if not path.exists() and not folder.journal.exists() and not folder.database.exists():
         create_durably(path, secrets.token_bytes(KEY_BYTES))
     key = path.read_bytes() if path.exists() else b""
@@ -122,7 +124,7 @@ def _parse_lines(content: bytes) -> list[tuple[int, JournalEntry]]:
 
 
 def _parse_line(line: bytes) -> tuple[int, JournalEntry] | None:
-    """Read one line; None when it is not, to the letter, one that was written here."""
+    """Return a line's number and entry; None where it differs in any byte from what was written."""
     try:
         found = json.loads(line)
         entry = JournalEntry(
@@ -138,15 +140,15 @@ def _parse_line(line: bytes) -> tuple[int, JournalEntry] | None:
 
 
 def _format_line(number: int, entry: JournalEntry) -> bytes:
-    said = {
+    fields = {
         "line": number,
         "at": format_timestamp(entry.at),
         "action": entry.action,
         "alias": entry.alias_hash,
         "source": entry.source,
     }
-    checksum = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:_CHECKSUM_DIGITS]
-    return json.dumps({**said, "checksum": checksum}).encode() + b"\n"
+    checksum = hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:_CHECKSUM_DIGITS]
+    return json.dumps({**fields, "checksum": checksum}).encode() + b"\n"
 
 
 def _append_durably(path: Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
-"""The `messages` table: how a message enters, changes its state and is read.
+"""The `messages` table: inserts messages, changes their states and reads them.
 
 Every change of state goes through :func:`transition_message`, which writes the new state, its
-history line and its event together; triggers (storage/triggers.py) refuse what the state machine
+history row and its event together. Triggers (storage/triggers.py) refuse what the state machine
 does not allow.
 """
 
@@ -42,7 +42,7 @@ _IS_CANCELLABLE = f"state IN {format_sql_list(CANCELLABLE_STATES)}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRecord:
-    """A message as stored. Times are aware UTC; ``text`` is what goes out, word for word."""
+    """A message as stored. Times are aware UTC; ``text`` is sent exactly as it is."""
 
     id: str
     contact: str
@@ -89,7 +89,7 @@ _COLUMNS = ", ".join(_FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class MessageStateEvent:
-    """The event of a move, as stored; `MessageChanged` is its public form."""
+    """The event of a transition, as stored; `MessageChanged` is its public form."""
 
     at: datetime
     subject: str
@@ -98,12 +98,12 @@ class MessageStateEvent:
 
 
 class MessageStateConflict(StorageError):
-    """The message is not in the state that the caller expected: another change came first."""
+    """A transition is not legal from the message's state, often because another came first."""
 
     code = "moved_on"
 
     def __init__(self, message: str, state: str, target: str) -> None:
-        """Name the state that it has and the one that it could not take."""
+        """Take the message's id, its present state and the target that was refused."""
         super().__init__(
             f"The message {message} is {state}, and can't become {target} from there.",
             "Look at the message again; it has moved meanwhile.",
@@ -132,7 +132,7 @@ def _message_value_to_column(value: object) -> object:
 
 
 def insert_message(tx: Tx, message: MessageRecord, *, who: str) -> MessageRecord:
-    """Enter a queued message, with its first line of history and its event."""
+    """Store a queued message, with its first row of history and its event."""
     marks = ", ".join("?" for _ in _FIELDS)
     tx.execute(
         f"INSERT INTO messages ({_COLUMNS}) VALUES ({marks})",
@@ -149,7 +149,7 @@ def get_message(reader: Reader, message: str) -> MessageRecord | None:
 
 
 def require_message(reader: Reader, message: str) -> MessageRecord:
-    """Return one message that has to be there; a KeyError otherwise is a defect of the caller."""
+    """Return a message that must exist. Raises KeyError, a defect of the caller, otherwise."""
     found = get_message(reader, message)
     if found is None:
         raise KeyError(message)
@@ -173,13 +173,13 @@ def transition_message(
     who: str,
     **columns: object,
 ) -> MessageRecord:
-    """Move a message and set ``columns`` with it; raise :class:`MessageStateConflict` if not legal.
+    """Move a message to another state, set ``columns`` with it, and return it.
 
-    What a state does not carry is cleared: the deferral when it is deferred no
-    more, the lease and the place in flight when it is in nobody's hands. What
-    comes back from there unsent gets its budget back.
+    Clears columns that do not belong to the new state, and refunds the budget of a message that was
+    in flight and was not sent. Raises :class:`MessageStateConflict` where it is not legal.
     """
     before = require_message(tx, message)
+    # The new channel where it changes: legal is what the message may do by the way it goes now.
     channel = str(columns.get("channel", before.channel))
     if not is_legal_transition(before.state, target, channel):
         raise MessageStateConflict(message, before.state, target)
@@ -196,6 +196,7 @@ def transition_message(
         f"UPDATE messages SET {assignments} WHERE id = ?",
         [*map(_message_value_to_column, changes.values()), message],
     )
+    # In the same transaction, so that no crash can leave a message unsent and its budget spent.
     if before.state in IN_FLIGHT_STATES and target in NOT_SENT_STATES:
         spends.refund_message_spends(tx, message)
     after = require_message(tx, message)
@@ -205,6 +206,8 @@ def transition_message(
 
 def _reset_columns(before: MessageRecord, target: MessageState) -> dict[str, object]:
     flying = target in IN_FLIGHT_STATES
+    # Kept while in flight, also when the contact was merged. It is UNIQUE, so that one message per
+    # contact is in flight at a time.
     key = (before.in_flight_key or before.contact) if flying else None
     changes: dict[str, object] = {"in_flight_key": key}
     if target is not MessageState.DEFERRED:
@@ -257,10 +260,10 @@ def cancel_unsent_messages(
     commercial_only: bool,
     queued_by: datetime | None = None,
 ) -> int:
-    """Cancel everything of a contact that certainly has not left; return how many.
+    """Cancel a contact's messages that have certainly not left; return how many.
 
-    With ``commercial_only`` replies and confirmations stay; with ``queued_by`` what was asked for
-    later stays.
+    With ``commercial_only`` replies and transactional messages stay; with ``queued_by`` those
+    enqueued later stay. An opt-out's confirmation always stays.
     """
     kinds = f"kind = '{MessageKind.COMMERCIAL}'" if commercial_only else _IS_NO_CONFIRMATION
     found = tx.all(
@@ -293,7 +296,7 @@ def list_message_history(reader: Reader, message: str) -> list[sqlite3.Row]:
 def list_messages(
     reader: Reader, *, states: Iterable[MessageState] = (), after: str = "", limit: int = 50
 ) -> list[MessageRecord]:
-    """Return messages, newest first, that come after the id ``after`` in that order."""
+    """Return messages, newest first, past the id ``after``."""
     chosen = f"state IN {format_sql_list(states)}" if (states := tuple(states)) else "1"
     rows = reader.all(
         f"SELECT * FROM messages WHERE {chosen} AND (? = '' OR id < ?) ORDER BY id DESC LIMIT ?",
@@ -303,13 +306,13 @@ def list_messages(
 
 
 def count_messages_by_state(reader: Reader) -> dict[str, int]:
-    """Return how many messages stand in each state that has any."""
+    """Return how many messages are in each state that has any."""
     rows = reader.all("SELECT state, count(*) AS n FROM messages GROUP BY state")
     return {row["state"]: row["n"] for row in rows}
 
 
 def count_cancellable_messages(reader: Reader, contact: str) -> int:
-    """Return how many messages to a contact would be cancelled if they asked for no more."""
+    """Return how many messages to a contact an opt-out would cancel."""
     n: int = reader.value(
         "SELECT count(*) FROM messages WHERE contact = ?"
         f" AND {_IS_NO_CONFIRMATION} AND {_IS_CANCELLABLE}",

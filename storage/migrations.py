@@ -1,7 +1,4 @@
-"""The migrations of the schema, and how pending ones are applied.
-
-Forward only, one transaction, after a backup.
-"""
+"""The migrations of the schema. Pending ones are applied in one transaction, after a backup."""
 
 from __future__ import annotations
 
@@ -27,10 +24,8 @@ _OLD_LINE_STEP: Final = ("leadmaster", "m001_first_tables")
 
 
 def split_statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script one by one, triggers whole.
-
-    ``executescript`` would commit the migration's transaction first.
-    """
+    """Yield the statements of an SQL script one by one; a trigger is one statement."""
+    # Not `executescript`: it would commit the migration's transaction first.
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -69,7 +64,7 @@ def refuse_old_line(folder: StateFolder, connection: sqlite3.Connection) -> None
 def refuse_newer(
     folder: StateFolder, connection: sqlite3.Connection, migrations: Migrations
 ) -> None:
-    """Raise DatabaseNewer when the file has been through a migration that this code lacks."""
+    """Raise DatabaseNewer when a migration that this code does not have was applied to the file."""
     known = _list_known_steps(migrations)
     unknown = [
         name for group, name in _list_applied_steps(connection) if (group, name) not in known
@@ -90,18 +85,20 @@ def apply_migrations(
 ) -> None:
     """Apply what is pending and call `complete`, all in one transaction.
 
-    A file that has been in use is copied to the folder's `backups` first. Foreign keys are off
-    while tables are rebuilt, and checked before the commit.
+    A file that has been in use is copied to the folder's `backups` first.
     """
     with contextlib.closing(connect_for_writing(folder.database)) as connection:
+        # No plugins: other packages of the environment must not run on this database.
         schema = SchemaDatabase(connection, execute_plugins=False, recursive_triggers=False)
         pending = _list_pending_steps(migrations, schema)
         if pending and any(_list_applied_steps(connection)):
             _back_up_database(folder, pending[0], at)
+        # Off, as SQLite asks for it where tables are rebuilt; has no effect inside a transaction.
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
         migrations.apply(schema)
         complete(connection)
+        # What foreign keys did not check above is checked here, while it can be rolled back.
         _refuse_orphans(folder, connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
@@ -112,6 +109,7 @@ def _back_up_database(folder: StateFolder, step: str, at: datetime) -> None:
     """Copy the database as it was before the migration `step`."""
     folder.backups.mkdir(mode=PRIVATE_FOLDER_MODE, exist_ok=True)
     copy = folder.backups / f"before-{step}-{at:%Y%m%dT%H%M%SZ}.db"
+    # Written under another name first: what is called `.db` is a whole copy.
     draft = copy.with_suffix(".new")
     draft.unlink(missing_ok=True)
     create_durably(draft)
@@ -122,6 +120,7 @@ def _back_up_database(folder: StateFolder, step: str, at: datetime) -> None:
 
 def copy_database(source: Path, target: Path) -> None:
     """Copy a database, in use or not, into an existing file; it is on the disk on return."""
+    # SQLite's backup, not a copy of the file: it includes what is in the write-ahead log.
     with (
         contextlib.closing(connect_for_reading(source)) as original,
         contextlib.closing(sqlite3.connect(target)) as copy,
@@ -146,7 +145,8 @@ def _list_pending_steps(migrations: Migrations, schema: SchemaDatabase) -> list[
 
 
 def _list_known_steps(migrations: Migrations) -> set[tuple[str, str]]:
-    """Every step that this code has: for an empty database each of them is pending."""
+    """Return every step that this code has."""
+    # The library lists pending steps only; for an empty database these are all.
     with contextlib.closing(sqlite3.connect(":memory:")) as nothing:
         schema = SchemaDatabase(nothing, execute_plugins=False)
         return {(migrations.name, step) for step in _list_pending_steps(migrations, schema)}

@@ -1,4 +1,4 @@
-"""Opens the state folder, or adopts a copy of it: every step from the checks to the anchor."""
+"""Prepares a state folder's database for use, or adopts a copy: from the checks to the anchor."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from storage.tx import Reader, Tx
 
 
 def do_nothing(_connection: sqlite3.Connection) -> None:
-    """Stand for "no more to do" in a transaction."""
+    """Do nothing: the default step at an open."""
 
 
 def prepare_database(
     folder: StateFolder, migrations: Migrations, at_open: TransactionStep, at: datetime
 ) -> DatabaseIdentity:
-    """Examine, make or migrate the database of a locked folder, and anchor it.
+    """Check, create or migrate the database of a locked folder; write and return its identity.
 
-    The anchor of a new database is placed before its first table, so that a crash in between
-    leaves something that the next start recognises and completes.
+    Raises DatabaseRefused, SuppressionKeyLost or WriteFailed.
     """
     anchor = check_state_folder(folder, migrations)
-    load_suppression_key(
-        folder
-    )  # before the database: one without the other is a loss, not a start
+    # Before the database is created: where only one of the two exists, something was lost.
+    load_suppression_key(folder)
     if not folder.database.exists():
         create_durably(folder.database)
+    # Before the first table: after a crash in between, the next start finds the anchor of an empty
+    # file and completes it.
     if anchor is None:
         anchor = write_anchor(folder, DatabaseIdentity(uuid.uuid4().hex, epoch=1, high_water=0))
     first = DatabaseIdentity(anchor.instance_id, anchor.epoch, high_water=0)
@@ -69,11 +69,10 @@ def adopt_database(
     at_open: TransactionStep = do_nothing,
     now: Callable[[], datetime] = utc_now,
 ) -> DatabaseIdentity:
-    """Accept the database that lies in the folder as the true one, and begin a new epoch.
+    """Accept a copied database as this installation's own, and begin a new epoch of it.
 
-    `settle` runs in the transaction that begins the epoch: what it does to live rows is there,
-    or the copy is still refused. Raises DatabaseRefused when the file itself is bad, and
-    DatabaseInUse while a daemon runs on it.
+    `settle` runs in the transaction that begins the epoch, so that both happen or neither. Raises
+    DatabaseRefused when the file itself is bad, and DatabaseInUse while a daemon runs on it.
     """
     folder = StateFolder(path)
     with contextlib.closing(FolderLock(folder)), translate_disk_errors(path):
@@ -90,9 +89,9 @@ def adopt_database(
 
 
 def _build_accepted_identity(folder: StateFolder, migrations: Migrations) -> DatabaseIdentity:
-    """Return who the folder's database is from now on: itself, in an epoch after all known ones."""
+    """Return the identity of an adopted database: its own, in an epoch after all known ones."""
     anchor = None
-    with contextlib.suppress(DatabaseCloned):  # a damaged anchor is what a person overrules
+    with contextlib.suppress(DatabaseCloned):  # adopting overrules a damaged anchor, too
         anchor = load_anchor(folder)
     found = check_database_file(folder, migrations, anchor)
     if found is None:
@@ -105,12 +104,10 @@ def _build_accepted_identity(folder: StateFolder, migrations: Migrations) -> Dat
 
 
 def update_anchor(folder: StateFolder) -> DatabaseIdentity:
-    """Write down in the anchor who the database is and how far it has come by now.
-
-    The connection is one that may write: the last one to close moves what is left in the
-    write-ahead log into the file, so that after a clean stop the file alone is the database.
-    """
+    """Write the database's present identity into the anchor, and return it."""
     with translate_disk_errors(folder.anchor):
+        # A connection that may write: the last one to close moves the rest of the write-ahead log
+        # into the file, so that after a clean stop the file alone is the database.
         with contextlib.closing(connect_for_writing(folder.database)) as connection:
             identity = read_identity(Reader(connection))
         write_anchor(folder, identity)

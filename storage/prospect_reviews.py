@@ -1,7 +1,4 @@
-"""The append-only `prospect_reviews` table: what people decided about prospects.
-
-The latest row counts.
-"""
+"""The append-only `prospect_reviews` table: people's decisions on prospects; the latest counts."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ProspectReviewOutcome(StrEnum):
-    """What a person may say about a prospect."""
+    """A person's decision on a prospect."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -25,7 +22,7 @@ class ProspectReviewOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProspectReview:
-    """One person's decision on a prospect. ``expires_at`` is None where it holds until another."""
+    """One decision, with its author and reason. ``expires_at`` is None where it does not expire."""
 
     outcome: ProspectReviewOutcome
     who: str
@@ -35,7 +32,8 @@ class ProspectReview:
 
 
 def insert_prospect_review(tx: Tx, review: ProspectReview, *, contact: str) -> None:
-    """Append a decision; it belongs to the contact, and so outlives a merging of prospects."""
+    """Append a decision on the contact's prospect."""
+    # Stored by contact: when contacts are merged, one of their prospects is deleted.
     until = review.expires_at and format_timestamp(review.expires_at)
     tx.execute(
         "INSERT INTO prospect_reviews (contact, outcome, who, reason, at, expires_at)"
@@ -57,14 +55,14 @@ CURRENT_PROSPECT_REVIEW = (
     " AND r.at >= coalesce(rc.review_asked_at, '') AND NOT EXISTS (SELECT 1"
     " FROM prospect_reviews AS later WHERE later.contact = r.contact AND later.id > r.id)"
 )
-"""The decision on a contact that holds at ``:at``: the last one, unless it has run out, or a
-review was asked for after it."""
+"""SQL for the decision on a contact in force at ``:at``: the last one, unless it has expired, or
+a review was asked for after it."""
 
 
 def get_current_prospect_review(
     reader: Reader, contact: str, at: datetime
 ) -> ProspectReview | None:
-    """Return the decision that holds for a contact, or None."""
+    """Return the decision on a contact's prospect that is in force, or None."""
     row = reader.one(
         CURRENT_PROSPECT_REVIEW.format(contact=":contact"),
         {"contact": contact, "at": format_timestamp(at)},

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from statemachines.prospect import ValidationState
 from storage.prospects import ProspectRecord, prospect_from_row
 from storage.suppressions import IS_CONTACT_SUPPRESSED
-
-if TYPE_CHECKING:
-    from storage.tx import Reader
-from statemachines.prospect import ValidationState
 from storage.tx import Reader
 
-_MIN_SEARCH_DIGITS: Final = 3
+_MIN_SEARCH_DIGITS: Final = 3  # fewer digits are part of nearly every number
 _IS_SUPPRESSED: Final = IS_CONTACT_SUPPRESSED.format(contact="p.contact")
 
 
 @dataclass(frozen=True, slots=True)
 class ProspectDirectoryEntry:
-    """A prospect, and whether they asked not to be written to."""
+    """A prospect, and whether their contact is suppressed."""
 
     prospect: ProspectRecord
     suppressed: bool
@@ -37,9 +34,10 @@ def search_prospect_directory(
 ) -> list[ProspectDirectoryEntry]:
     """Return prospects, newest first, past the id `after`.
 
-    `text` is part of a name, a trade or an origin, or digits of a number, however it is written.
+    `text` is part of a name, a trade or an origin, or digits of a number in any notation.
     """
     digits = "".join(filter(str.isdigit, text))
+    # A line break between the columns: no search text has one, so no match spans two of them.
     rows = reader.all(
         f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
         " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"
@@ -69,7 +67,7 @@ def search_prospects(
     after: str = "",
     limit: int = 50,
 ) -> list[ProspectRecord]:
-    """Return prospects in the order they came, that follow the id ``after``.
+    """Return prospects past the id ``after``, oldest first.
 
     ``text`` is part of a name, a trade, an origin or a number.
     """

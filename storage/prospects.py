@@ -1,7 +1,4 @@
-"""The `prospects` table.
-
-One row for each contact that was brought, with what is derived from evidence.
-"""
+"""The `prospects` table: one row for each imported or added contact, with derived values."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
 _TIME_COLUMNS: Final = frozenset(
     {"data_date", "checked_at", "validated_at", "expires_at", "created_at", "updated_at"}
 )
-_COLUMN_BY_FIELD: Final = {"import_id": "import"}  # a keyword in Python
+_COLUMN_BY_FIELD: Final = {"import_id": "import"}  # `import` is a keyword in Python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +62,7 @@ _FIELDS: Final = tuple(field.name for field in fields(ProspectRecord))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewProspectRecord:
-    """What is known of a prospect when somebody brings it; the rest is found out later."""
+    """The values of a prospect that are known when it is added or imported."""
 
     contact: str
     phone: str
@@ -84,7 +81,7 @@ _NEW_PROSPECT_FIELDS: Final = tuple(field.name for field in fields(NewProspectRe
 
 
 def insert_prospect(tx: Tx, new: NewProspectRecord, *, at: datetime) -> str:
-    """Enter a prospect and return its id. A contact has one prospect at most."""
+    """Store a prospect and return its id. A second one of a contact is an IntegrityError."""
     values = {
         _column_name(name): _prospect_value_to_column(getattr(new, name))
         for name in _NEW_PROSPECT_FIELDS
@@ -110,7 +107,7 @@ def get_prospect(reader: Reader, prospect: str) -> ProspectRecord | None:
 
 
 def require_prospect(reader: Reader, prospect: str) -> ProspectRecord:
-    """Return one prospect that has to be there; a KeyError otherwise is a defect of the caller."""
+    """Return a prospect that must exist. Raises KeyError, a defect of the caller, otherwise."""
     found = get_prospect(reader, prospect)
     if found is None:
         raise KeyError(prospect)
@@ -125,13 +122,13 @@ def find_prospect_by_contact(reader: Reader, contact: str) -> ProspectRecord | N
 
 
 def count_prospects_by_validation(reader: Reader) -> dict[str, int]:
-    """Return how many prospects stand in each state of validation that has any."""
+    """Return how many prospects are in each state of validation that has any."""
     rows = reader.all("SELECT validation, count(*) AS n FROM prospects GROUP BY validation")
     return {row["validation"]: row["n"] for row in rows}
 
 
 def update_prospect(tx: Tx, prospect: str, *, at: datetime, **columns: object) -> None:
-    """Set columns by their field names; ``cartera_origen`` is refused by the database."""
+    """Set columns by their field names; a trigger refuses a change of ``cartera_origen``."""
     changes = {
         _column_name(name): _prospect_value_to_column(value) for name, value in columns.items()
     }

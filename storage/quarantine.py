@@ -1,4 +1,4 @@
-"""The `quarantined_signals` table: what a channel reported that could not be stored."""
+"""The `quarantined_signals` table: signals of a channel that could not be stored as they were."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 MAX_PER_SESSION: Final = 1000
-"""A channel with a fault must not fill the disk: beyond it the oldest go, the settled first."""
+"""How many are kept, so that a faulty channel can't fill the disk; settled ones go first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedSignal:
-    """One signal: what it was, why it could not be stored, and what could be kept of it.
+    """A signal that could not be stored: its kind, the reason, and the fields that could be kept.
 
-    ``kept`` are its fields by name, in JSON's types. ``request`` is what the kept words ask, and
-    ``contact`` who wrote them, where that is known. ``settled_at``: a person looked, and said why
-    it is done.
+    ``kept`` are its fields by name, in JSON's types. ``request`` is what the kept text asks for,
+    and ``contact`` its sender, where known. The ``settled_…`` fields are set once a person has
+    dealt with it.
     """
 
     id: str
@@ -52,7 +52,7 @@ class QuarantinedSignal:
 def insert_quarantined_signal(
     tx: Tx, record: QuarantinedSignal, *, limit: int = MAX_PER_SESSION
 ) -> bool:
-    """Store one; return False for a signal that is there already: platforms repeat themselves."""
+    """Store a signal, and delete the oldest beyond ``limit``; return False for a known one."""
     kept = encode_json(record.kept)
     stored = tx.execute(
         "INSERT INTO quarantined_signals (id, session, channel, received_at, signal, reason_code,"
@@ -73,6 +73,8 @@ def insert_quarantined_signal(
         ),
     )
     if stored.rowcount:
+        # Sorted so that what is beyond the limit is settled, then old. OFFSET needs a LIMIT: -1 is
+        # none. The new row itself always stays.
         tx.execute(
             "DELETE FROM quarantined_signals WHERE id IN (SELECT id FROM quarantined_signals"
             " WHERE session = ? AND id <> ? ORDER BY settled_at IS NOT NULL, id DESC"
@@ -83,19 +85,19 @@ def insert_quarantined_signal(
 
 
 def _compute_fingerprint(record: QuarantinedSignal, kept: str) -> str:
-    """Return what two reports of one signal have in common; without content each is its own."""
+    """Return a hash that two reports of one signal share; one without content has its own."""
     what = kept if record.kept else record.id
     return hashlib.sha256(f"{record.signal}\0{record.reason_code}\0{what}".encode()).hexdigest()
 
 
 def get_quarantined_signal(reader: Reader, id_: str) -> QuarantinedSignal | None:
-    """Return one, or None."""
+    """Return one signal, or None."""
     row = reader.one("SELECT * FROM quarantined_signals WHERE id = ?", (id_,))
     return _quarantined_signal_from_row(row) if row else None
 
 
 def require_quarantined_signal(reader: Reader, id_: str) -> QuarantinedSignal:
-    """Return one that has to be there; a KeyError otherwise is a defect of the caller."""
+    """Return a signal that must exist. Raises KeyError, a defect of the caller, otherwise."""
     found = get_quarantined_signal(reader, id_)
     if found is None:
         raise KeyError(id_)
@@ -110,7 +112,7 @@ def list_quarantined_signals(
     after: str = "",
     limit: int = 50,
 ) -> list[QuarantinedSignal]:
-    """Return what waits for a person, or what is settled, oldest first, past the id ``after``."""
+    """Return signals, unsettled or settled ones, oldest first, past the id ``after``."""
     rows = reader.all(
         "SELECT * FROM quarantined_signals WHERE (settled_at IS NOT NULL) = :settled"
         " AND (:session = '' OR session = :session) AND id > :after ORDER BY id LIMIT :limit",
@@ -120,13 +122,13 @@ def list_quarantined_signals(
 
 
 def count_unsettled_signals(reader: Reader) -> int:
-    """Return how many wait for a person."""
+    """Return how many signals wait for a person."""
     n: int = reader.value("SELECT count(*) FROM quarantined_signals WHERE settled_at IS NULL")
     return n
 
 
 def has_unsettled_signal(reader: Reader, contact: str) -> bool:
-    """Tell whether one of a contact waits for a person."""
+    """Return whether a signal of the contact waits for a person."""
     found = reader.value(
         "SELECT 1 FROM quarantined_signals WHERE settled_at IS NULL AND contact = ?", (contact,)
     )
@@ -134,7 +136,7 @@ def has_unsettled_signal(reader: Reader, contact: str) -> bool:
 
 
 def settle_quarantined_signal(tx: Tx, id_: str, *, at: datetime, who: str, reason: str) -> None:
-    """Note that a person looked at one, and why it is done."""
+    """Mark a signal as dealt with, with the person's name and reason."""
     tx.execute(
         "UPDATE quarantined_signals SET settled_at = ?, settled_by = ?, settled_reason = ?"
         " WHERE id = ?",

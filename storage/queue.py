@@ -1,4 +1,4 @@
-"""The message queue: what is next, what is due, what has expired, what is leased to a person."""
+"""The message queue: the next message, due and expired messages, leases, and the review list."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ _IS_LEASED = f"state IN {format_sql_list(LEASED_STATES)}"
 _IS_BUSY = f"state IN {format_sql_list(BUSY_STATES)}"
 _HAS_LEFT = f"state IN {format_sql_list(LEFT_STATES)}"
 _MAYBE_SENT_BY_HAND = format_sql_list({MessageState.REVEALED, MessageState.IN_DOUBT})
+# FALSE sorts before TRUE, so what is not commercial comes first.
 _REPLIES_FIRST = f"ORDER BY kind = '{MessageKind.COMMERCIAL}', created_at, id"
 NEEDS_REVIEW = (
     f"(m.state = '{MessageState.HELD}'"
     f" OR (m.state = '{MessageState.DEFERRED}' AND m.needs_review = 1))"
 )
-"""A message ``m`` that needs a person's decision."""
+"""SQL for a message ``m`` that needs a person's decision."""
 
 
 def list_queued_messages(reader: Reader, limit: int) -> list[MessageRecord]:
-    """Return queued messages, replies first, then in the order they came."""
+    """Return queued messages, replies first, then the oldest."""
     rows = reader.all(
         f"SELECT * FROM messages WHERE state = '{MessageState.QUEUED}' {_REPLIES_FIRST} LIMIT ?",
         (limit,),
@@ -57,8 +58,8 @@ def get_next_cleared_message(
 ) -> MessageRecord | None:
     """Return the message that a session should send next, or None.
 
-    Replies go first. A contact who has one on its way, or in doubt, waits. Without
-    ``new_chats`` only those who have had a message of ours, or wrote to us, are considered.
+    Replies come first. Contacts with a message in flight or in doubt are left out. Without
+    ``new_chats`` so are first contacts where nothing was sent to the contact yet.
     """
     marks = ", ".join("?" for _ in skipped_messages)
     row = reader.one(
@@ -76,7 +77,7 @@ def get_next_cleared_message(
 
 
 def is_contact_busy(reader: Reader, contact: str, other_than: str) -> bool:
-    """Tell whether another message of the contact is on its way or in doubt."""
+    """Return whether another message of the contact is in flight or in doubt."""
     return bool(
         reader.value(
             f"SELECT 1 FROM messages WHERE contact = ? AND id <> ? AND {_IS_BUSY}",
@@ -86,7 +87,7 @@ def is_contact_busy(reader: Reader, contact: str, other_than: str) -> bool:
 
 
 def requeue_due_messages(tx: Tx, at: datetime) -> int:
-    """Put deferred messages whose time has come back before the gate; return how many."""
+    """Queue deferred messages that are due, to be judged again; return how many."""
     return _requeue_messages(
         tx, at, "due_at <= ?", (format_timestamp(at),), "due", "Its time has come."
     )
@@ -95,7 +96,7 @@ def requeue_due_messages(tx: Tx, at: datetime) -> int:
 def requeue_waiting_messages(
     tx: Tx, at: datetime, waits_for: WaitsFor, *, contact: str = ""
 ) -> int:
-    """Put deferred messages that wait for something that just happened back before the gate."""
+    """Queue deferred messages whose ``waits_for`` has just happened; return how many."""
     return _requeue_messages(
         tx,
         at,
@@ -107,11 +108,12 @@ def requeue_waiting_messages(
 
 
 def requeue_sendable_messages(tx: Tx, at: datetime) -> int:
-    """Put what waits for its session back before the gate where that session can send now.
+    """Queue messages that wait for a session which can send now; return how many.
 
-    What is blocked by the state of its session is left to
-    :func:`storage.session_queue.refresh_blocked_messages`, which knows when that ends.
+    Messages with ``blocked_by`` are left to
+    :func:`storage.session_queue.refresh_blocked_messages`.
     """
+    # Sent by hand needs no connection; with restricted sending only first contacts wait on.
     return _requeue_messages(
         tx,
         at,
@@ -128,7 +130,7 @@ def requeue_sendable_messages(tx: Tx, at: datetime) -> int:
 
 
 def requeue_all_messages(tx: Tx, at: datetime) -> int:
-    """Put everything deferred or cleared back before the gate, because the rules changed."""
+    """Queue everything deferred or cleared, because the rules changed; return how many."""
     return _requeue_messages(
         tx, at, "1", (), "rules_changed", "The rules changed; it is judged anew.", cleared=True
     )
@@ -163,7 +165,7 @@ def _requeue_messages(
 
 
 def expire_messages(tx: Tx, at: datetime) -> int:
-    """End every waiting message that is past its window; it never fires late."""
+    """Expire every waiting message that is past its window; return how many."""
     rows = tx.all(
         f"SELECT id FROM messages WHERE {_IS_WAITING} AND not_after <= ?",
         (format_timestamp(at),),
@@ -182,7 +184,10 @@ def expire_messages(tx: Tx, at: datetime) -> int:
 
 
 def end_expired_leases(tx: Tx, at: datetime) -> int:
-    """End manual leases that are over: unseen ones go back, revealed ones are in doubt."""
+    """End the leases that are over; return how many.
+
+    A taken message is free again. A revealed one is in doubt: it may have been sent.
+    """
     rows = tx.all(
         f"SELECT id, state FROM messages WHERE {_IS_LEASED} AND lease_until <= ?",
         (format_timestamp(at),),
@@ -204,7 +209,8 @@ def end_expired_leases(tx: Tx, at: datetime) -> int:
 
 
 def return_taken_messages(tx: Tx, at: datetime, *, who: str) -> None:
-    """Give every taken message back, because sending was halted."""
+    """Return every taken message to the queue of messages by hand, because sending was halted."""
+    # Revealed ones stay with their operators: the link was shown, they may be sending already.
     for row in tx.all(f"SELECT id FROM messages WHERE state = '{MessageState.TAKEN}'"):
         transition_message(
             tx,
@@ -218,10 +224,11 @@ def return_taken_messages(tx: Tx, at: datetime, *, who: str) -> None:
 
 
 def mark_sending_in_doubt(tx: Tx, at: datetime) -> int:
-    """Turn every ``sending`` into ``in_doubt``: after a crash nobody knows what left.
+    """Mark every message in ``sending`` as in doubt, after a crash; return how many.
 
-    But where a receipt came before the crash, it tells.
+    A receipt that was stored before the crash settles the doubt at once.
     """
+    # Never back to `queued`: it may have left, and a second attempt would be a second message.
     rows = tx.all(f"SELECT id, contact FROM messages WHERE state = '{MessageState.SENDING}'")
     for row in rows:
         transition_message(
@@ -238,7 +245,7 @@ def mark_sending_in_doubt(tx: Tx, at: datetime) -> int:
 
 
 def get_next_due_time(reader: Reader) -> datetime | None:
-    """Return the next moment at which the clock alone moves a message, or None."""
+    """Return the next moment at which a message is due, expires or ends its lease, or None."""
     text = reader.value(
         "SELECT min(t) FROM ("
         f" SELECT min(due_at) AS t FROM messages WHERE state = '{MessageState.DEFERRED}'"
@@ -249,7 +256,7 @@ def get_next_due_time(reader: Reader) -> datetime | None:
 
 
 def list_sessions_with_newly_due(reader: Reader, since: datetime, at: datetime) -> list[str]:
-    """Return the sessions with a cleared message whose ``not_before`` came in this stretch."""
+    """Return the sessions with a cleared message whose ``not_before`` is in (since, at]."""
     rows = reader.all(
         "SELECT DISTINCT session FROM messages"
         f" WHERE state = '{MessageState.CLEARED}' AND not_before > ? AND not_before <= ?",
@@ -259,7 +266,7 @@ def list_sessions_with_newly_due(reader: Reader, since: datetime, at: datetime) 
 
 
 def list_sessions_with_cleared(reader: Reader, contact: str) -> list[str]:
-    """Return the sessions with a cleared message for a contact who has just become free."""
+    """Return the sessions with a cleared message for this contact."""
     rows = reader.all(
         f"SELECT DISTINCT session FROM messages WHERE state = '{MessageState.CLEARED}'"
         " AND contact = ?",
@@ -280,7 +287,7 @@ def list_messages_for_review(reader: Reader, limit: int) -> list[MessageRecord]:
 def set_review_lease(
     tx: Tx, message: str, who: str | None, until: datetime | None
 ) -> MessageRecord:
-    """Set or end the lease of who reviews a waiting message; its state stays as it is."""
+    """Set or end the lease of the person who reviews a message; its state does not change."""
     tx.execute(
         "UPDATE messages SET taken_by = ?, lease_until = ? WHERE id = ?",
         (who, until and format_timestamp(until), message),
@@ -289,7 +296,7 @@ def set_review_lease(
 
 
 def mark_message_reviewed(tx: Tx, message: str) -> MessageRecord:
-    """Mark as reviewed a message that goes on waiting for something else."""
+    """Mark a message as reviewed that still waits for something else."""
     tx.execute(
         "UPDATE messages SET needs_review = 0, taken_by = NULL, lease_until = NULL WHERE id = ?",
         (message,),
@@ -298,7 +305,7 @@ def mark_message_reviewed(tx: Tx, message: str) -> MessageRecord:
 
 
 def list_manual_messages(reader: Reader, limit: int) -> list[MessageRecord]:
-    """Return what a person may take, or has taken, longest waiting first."""
+    """Return the messages by hand to take, taken or in doubt, longest waiting first."""
     rows = reader.all(
         f"SELECT * FROM messages WHERE channel = '{BuiltinChannel.MANUAL}'"
         f" AND state IN {format_sql_list(MANUAL_QUEUE_STATES)}"
@@ -311,9 +318,9 @@ def list_manual_messages(reader: Reader, limit: int) -> list[MessageRecord]:
 def list_opened_links(
     reader: Reader, contact: str, phone: str
 ) -> list[tuple[MessageRecord, datetime]]:
-    """Return the messages by hand to a contact that may have been sent from a number.
+    """Return messages by hand that may have been sent to a contact from a number (``phone``).
 
-    Each comes with when its link was opened; nobody has said yet what became of it.
+    Each with the time at which its link was opened. Their outcome is still open.
     """
     rows = reader.all(
         "SELECT m.*, (SELECT max(h.at) FROM message_history AS h WHERE h.message = m.id"
@@ -331,7 +338,7 @@ def list_opened_links(
 
 
 def find_open_manual_message(reader: Reader, operator: str) -> str | None:
-    """Return the message that an operator has taken and not finished, or None."""
+    """Return the id of the message that an operator has taken and not finished, or None."""
     message: str | None = reader.value(
         f"SELECT id FROM messages WHERE {_IS_LEASED} AND taken_by = ?",
         (operator,),

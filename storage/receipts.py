@@ -1,6 +1,6 @@
-"""The `receipts` table.
+"""The `receipts` table: stores delivery receipts, and applies them to messages.
 
-Delivery receipts move a message forward only, or are kept until its id is known.
+A receipt moves a message forward only. One for an unknown wire id is stored until that is known.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from storage.column_formats import format_timestamp, parse_timestamp
 from storage.messages import MessageRecord
 from storage.tx import Reader, Tx
 
+# In the order in which a message passes the states: `apply_early_receipts` sorts by it.
 _STATE_BY_RECEIPT_KIND: Final = {
     "delivered": MessageState.DELIVERED,
     "read": MessageState.READ,
     "failed": MessageState.FAILED,
 }
-"""In the order in which a message passes them; what came late is skipped."""
 
 _SENTENCES: Final = {
     MessageState.DELIVERED: "It reached their phone.",
@@ -28,21 +28,22 @@ _SENTENCES: Final = {
     MessageState.FAILED: "WhatsApp says that it could not be delivered.",
 }
 _RECEIPT_ACTOR: Final = TransitionActor.RECEIPT
+# Receipts carry the platform's time, in whole seconds, and its clock is not ours.
 _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
-"""Receipts carry the platform's time, in whole seconds, and its clock is not ours."""
 
 
+# Any session of the number: a message sent by hand through one session is reported by the phone's
+# other session.
 _IS_OF_NUMBER: Final = (
     "session IN (SELECT name FROM sessions WHERE name = :session"
     " OR phone = (SELECT phone FROM sessions WHERE name = :session))"
 )
-"""Whether a row belongs to a session of the number of ``:session``: what is sent by hand through
-one session, the phone reports to another."""
+"""SQL for whether a row belongs to a session with the same number as ``:session``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptRecord:
-    """A receipt: ``kind`` is delivered, read or failed; ``contact`` is None for a stranger."""
+    """A receipt: ``kind`` is delivered, read or failed; ``contact`` is None where unknown."""
 
     session: str
     wire_id: str
@@ -53,10 +54,10 @@ class ReceiptRecord:
 
 
 def store_receipt(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord | None:
-    """Store a receipt once and move the message it speaks of, or settle a doubt by it.
+    """Store a receipt, and move its message, or the contact's message in doubt, if it can.
 
-    Returns the message where one moved. The same receipt twice changes nothing, and one that
-    comes out of order never moves a message back.
+    Returns the message where one moved. A repeated receipt changes nothing, and one that arrives
+    out of order never moves a message back.
     """
     stored = tx.execute(
         "INSERT INTO receipts (session, wire_id, kind, at, reason_code, contact)"
@@ -78,7 +79,7 @@ def store_receipt(tx: Tx, receipt: ReceiptRecord, at: datetime) -> MessageRecord
 
 
 def find_message_by_wire_id(reader: Reader, session: str, wire_id: str) -> MessageRecord | None:
-    """Return the message that left under this id, through any session of the number, or None."""
+    """Return the message with this wire id, sent through any session of the number, or None."""
     row = reader.one(
         f"SELECT * FROM messages WHERE wire_id = :wire_id AND {_IS_OF_NUMBER}"
         " ORDER BY session = :session DESC",
@@ -88,7 +89,7 @@ def find_message_by_wire_id(reader: Reader, session: str, wire_id: str) -> Messa
 
 
 def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> MessageRecord | None:
-    """Apply the receipts that wait for a message's id; return it where it moved."""
+    """Apply the receipts stored before the message's wire id was known; return it if it moved."""
     moved: MessageRecord | None = None
     rows = tx.all(
         "SELECT kind, reason_code FROM receipts"
@@ -97,6 +98,7 @@ def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> Messag
     )
     for row in sorted(rows, key=lambda each: list(_STATE_BY_RECEIPT_KIND).index(each["kind"])):
         target = _STATE_BY_RECEIPT_KIND[row["kind"]]
+        # Not legal is, for one, `delivered` for what was read: it came too late, and is skipped.
         if is_legal_transition((moved or message).state, target, message.channel):
             moved = _transition_by_receipt(
                 tx, message, target, at, row["reason_code"] or row["kind"]
@@ -109,12 +111,13 @@ def apply_early_receipts(tx: Tx, message: MessageRecord, at: datetime) -> Messag
 
 
 def settle_doubt(tx: Tx, contact: str, at: datetime) -> MessageRecord | None:
-    """Settle a contact's one message in doubt by the one unknown id that speaks of it.
+    """Mark a contact's message in doubt as sent where exactly one unknown wire id fits it.
 
-    Only one message per contact can be on its way, so a receipt for an id that is neither known
-    nor typed on the phone, from after the send began, belongs to it. Two of either: a person
-    settles it. Call it where a receipt comes, and where a message falls into doubt.
+    Call it when a receipt arrives and when a message becomes doubtful. Returns the message, or None
+    where nothing was settled; with several messages or ids a person has to settle it.
     """
+    # Only one message per contact is in flight at a time. So a receipt for an id that is neither
+    # known nor typed on the phone, from after the send began, can only be that message's.
     doubtful = _list_in_doubt(tx, contact)
     if len(doubtful) != 1 or not is_legal_transition(
         doubtful[0].state, MessageState.SENT, doubtful[0].channel
@@ -149,7 +152,10 @@ def _list_in_doubt(reader: Reader, contact: str) -> list[MessageRecord]:
 def _list_unknown_wire_ids(
     reader: Reader, message: MessageRecord, contact: str
 ) -> dict[str, datetime]:
-    """Return unknown ids with receipts of this contact since the send began, each with its time."""
+    """Return the unknown wire ids of a contact's receipts since the send began, with their time.
+
+    Failures are left out: they do not show that anything was sent.
+    """
     began = reader.value(
         "SELECT max(at) FROM message_history WHERE message = ? AND state = ?",
         (message.id, MessageState.SENDING),

@@ -1,4 +1,7 @@
-"""Deletes, blanks or pseudonymises data whose retention period is over."""
+"""Deletes, blanks or pseudonymises data whose retention period is over.
+
+Each function does up to ``limit`` rows and is called again, so that no transaction is long.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _SILENT_STRANGERS = (
 
 
 def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
-    """Remove the words of settled messages, of inbound and of quotes; return how many rows."""
+    """Blank the text of settled messages, inbound messages and quotes; return how many rows."""
     cut = (format_timestamp(before), limit)
     return (
         tx.execute(
@@ -53,10 +56,10 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
 
 
 def forget_strangers(tx: Tx, before: datetime, limit: int) -> int:
-    """Remove what we hold of people who are no prospects and were not heard of since ``before``.
+    """Delete inbound messages and contacts of people who are no prospects and wrote before then.
 
-    Whom we have a message to keep their names and evidence, and lose their words. Returns how many
-    messages of theirs and how many of these people went.
+    A contact with a message of ours keeps aliases and evidence, and loses the inbound text. Returns
+    how many inbound messages and contacts were deleted.
     """
     cut = format_timestamp(before)
     words = tx.execute(
@@ -71,7 +74,7 @@ def forget_strangers(tx: Tx, before: datetime, limit: int) -> int:
 
 
 def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
-    """Erase prospects with whom nothing was ever exchanged; return how many."""
+    """Erase prospects without any message in either direction; return how many."""
     contacts = [
         row["contact"] for row in tx.all(_UNCONTACTED_PROSPECTS, (format_timestamp(before), limit))
     ]
@@ -86,7 +89,8 @@ def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
 
 
 def _erase_contact(tx: Tx, contact: str) -> None:
-    """Remove everything about a contact; a suppression of theirs stays, by its keyed hash alone."""
+    """Delete everything about a contact; a suppression stays, by its keyed hash alone."""
+    # Kept without the person: suppressions hold for ever, the other two end by their own periods.
     for table in ("suppressions", "quarantined_signals", "receipts"):
         tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
     for table in ("prospects", "prospect_reviews", "inbound", "evidence", "aliases"):
@@ -96,7 +100,7 @@ def _erase_contact(tx: Tx, contact: str) -> None:
 
 
 def delete_quarantined_signals(tx: Tx, before: datetime, limit: int) -> int:
-    """Remove signals that could not be stored, settled or not; return how many."""
+    """Delete quarantined signals, settled or not; return how many."""
     return tx.execute(
         "DELETE FROM quarantined_signals WHERE id IN"
         " (SELECT id FROM quarantined_signals WHERE received_at < ? LIMIT ?)",
@@ -105,7 +109,7 @@ def delete_quarantined_signals(tx: Tx, before: datetime, limit: int) -> int:
 
 
 def pseudonymise_decisions(tx: Tx, before: datetime, limit: int) -> int:
-    """Take the number out of old decisions; facts and verdict stay. Return how many."""
+    """Remove the number from old decisions; facts and verdict stay. Return how many."""
     return tx.execute(
         "UPDATE decisions SET recipient = '' WHERE id IN"
         " (SELECT id FROM decisions WHERE recipient <> '' AND at < ? LIMIT ?)",

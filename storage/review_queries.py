@@ -1,7 +1,4 @@
-"""Lists what waits for a person's review.
-
-Held messages, prospects to decide on, numbers that no check can settle.
-"""
+"""Lists what waits for a person's review: messages, prospects, and numbers no check can settle."""
 
 from __future__ import annotations
 
@@ -27,9 +24,10 @@ if TYPE_CHECKING:
 
 
 MAX_UNKNOWN_ANSWERS: Final = 3
-"""After so many checks without an answer only a person can decide."""
+"""After so many checks without an answer a person has to decide."""
 
 _OUT_OF_REACH: Final = format_sql_list({ValidationState.NOT_REACHABLE, ValidationState.ERASED})
+# A review may still change something: they may be written to, and no message of theirs is listed.
 _PROSPECT_OPEN: Final = (
     "p.permission NOT IN ('none', 'refused')"
     f" AND NOT {IS_CONTACT_SUPPRESSED.format(contact='p.contact')}"
@@ -45,6 +43,7 @@ _PROSPECTS_WITH_REASON: Final = (
     "SELECT p.*, c.review_reason, c.review_asked_at FROM prospects AS p"
     " JOIN contacts AS c ON c.id = p.contact"
 )
+# UNION rather than OR: each half uses an index of its own (score, contacts to review).
 _PROSPECTS_NEEDING_REVIEW: Final = (
     f"{_PROSPECTS_WITH_REASON} WHERE p.id IN"
     " (SELECT id FROM prospects WHERE score_contactabilidad BETWEEN :lowest AND :highest"
@@ -58,7 +57,7 @@ _PROSPECTS_NEEDING_REVIEW: Final = (
 
 @dataclass(frozen=True, slots=True)
 class WaitingProspect:
-    """A prospect that waits for a person's decision: why, and since when."""
+    """A prospect that waits for a person's decision, with the reason and since when."""
 
     prospect: ProspectRecord
     sentence: str
@@ -67,7 +66,7 @@ class WaitingProspect:
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueue:
-    """The longest waiting of both kinds, and how many there are in all."""
+    """The longest waiting messages and numbers, and how many of each there are in all."""
 
     messages: list[ListedMessage]
     numbers: list[ProspectRecord]
@@ -76,9 +75,9 @@ class ReviewQueue:
 
 
 def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
-    """Return what waits for a person, of each kind `limit` at most, longest waiting first.
+    """Return up to `limit` messages and numbers that wait for a person, longest waiting first.
 
-    A number whose message waits is not listed a second time; nor is one that nobody may write to.
+    Left out are numbers whose message is listed, and numbers that nobody may write to.
     """
     waiting = reader.all(
         "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
@@ -103,8 +102,8 @@ def list_waiting_prospects(
 ) -> list[WaitingProspect]:
     """Return prospects that wait for a person's decision, those with messages to read first.
 
-    They wrote what a person should read, or their score lies in ``band``, and no decision on them
-    holds. Who is in the queue already, for a message or a number, is not listed twice.
+    A review was asked for, or their score is in ``band``, and no decision on them is in force. Left
+    out are those whose message or number is in the review queue.
     """
     rows = reader.all(
         f"{_PROSPECTS_NEEDING_REVIEW}"
@@ -125,7 +124,7 @@ def count_waiting_prospects(reader: Reader, band: range, at: datetime) -> int:
 def get_waiting_prospect(
     reader: Reader, prospect: ProspectRecord, band: range, at: datetime
 ) -> WaitingProspect | None:
-    """Return why a prospect waits for a person's decision; None where it does not."""
+    """Return the reason why a prospect waits for a person's decision, or None."""
     row = reader.one(f"{_PROSPECTS_WITH_REASON} WHERE p.id = :prospect", {"prospect": prospect.id})
     if row is None:
         return None

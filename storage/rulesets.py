@@ -1,7 +1,4 @@
-"""The `rulesets` and `ruleset_history` tables.
-
-Every rule set that was ever live, and when it was.
-"""
+"""The `rulesets` and `ruleset_history` tables: every ruleset that was live, and when."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RulesetActivationKind(StrEnum):
-    """How a set went live."""
+    """How a ruleset became the live one."""
 
     LOADED = "loaded"
     ACCEPTED = "accepted"
@@ -30,7 +27,7 @@ class RulesetActivationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RulesetFile:
-    """One file of a set; an operator's `own` ones lie over those that are shipped."""
+    """One file of a ruleset. `own`: an operator's file, which is applied over the shipped ones."""
 
     path: str
     text: str
@@ -39,7 +36,7 @@ class RulesetFile:
 
 @dataclass(frozen=True, slots=True)
 class RulesetRecord:
-    """A set as it was when it first went live."""
+    """A ruleset with its files, as it was when it first went live."""
 
     hash: str
     format: str
@@ -50,7 +47,7 @@ class RulesetRecord:
 
 @dataclass(frozen=True, slots=True)
 class RulesetActivation:
-    """One change of the live set of a format; `previous` is None for the first."""
+    """One change of the live ruleset of a format; `previous` is None for the first."""
 
     at: datetime
     format: str
@@ -64,7 +61,8 @@ class RulesetActivation:
 def insert_ruleset(
     tx: Tx, *, hash_: str, format_: str, files: Sequence[RulesetFile], at: datetime, who: str
 ) -> bool:
-    """Keep a set by its hash; return False where it was known already."""
+    """Store a ruleset under its hash; return False where it was known already."""
+    # The texts too, so that a rollback needs no file of the time.
     plain = [[file.path, file.text, file.own] for file in files]
     return bool(
         tx.execute(
@@ -76,7 +74,8 @@ def insert_ruleset(
 
 
 def find_rulesets(reader: Reader, hash_: str, limit: int = 2) -> list[RulesetRecord]:
-    """Return the sets whose hash begins like this, `limit` at most."""
+    """Return the rulesets whose hash begins with this prefix, `limit` at most."""
+    # Two are enough by default: the caller only needs to know whether a prefix is unique.
     rows = reader.all(
         "SELECT * FROM rulesets WHERE substr(hash, 1, ?) = ? ORDER BY hash LIMIT ?",
         (len(hash_), hash_, limit),
@@ -94,7 +93,7 @@ def insert_activation(
     who: str,
     reason: str = "",
 ) -> bool:
-    """Note that a set is live now; return False where it was live already."""
+    """Record that a ruleset is live now; return False where it was live already."""
     last = get_latest_activation(tx, format_)
     if last is not None and last.hash == hash_:
         return False
@@ -115,7 +114,7 @@ def insert_activation(
 
 
 def get_latest_activation(reader: Reader, format_: str) -> RulesetActivation | None:
-    """Return the last change of a format's live set, None before the first."""
+    """Return the last change of a format's live ruleset, None before the first."""
     row = reader.one(
         "SELECT * FROM ruleset_history WHERE format = ? ORDER BY id DESC LIMIT 1", (format_,)
     )
@@ -123,13 +122,13 @@ def get_latest_activation(reader: Reader, format_: str) -> RulesetActivation | N
 
 
 def get_live_hash(reader: Reader, format_: str) -> str | None:
-    """Return the hash of a format's live set, None before the first."""
+    """Return the hash of a format's live ruleset, None before the first."""
     last = get_latest_activation(reader, format_)
     return None if last is None else last.hash
 
 
 def list_activations(reader: Reader, limit: int) -> list[RulesetActivation]:
-    """Return the changes of the live sets, newest first."""
+    """Return the changes of the live rulesets of all formats, newest first."""
     rows = reader.all("SELECT * FROM ruleset_history ORDER BY id DESC LIMIT ?", (limit,))
     return [_activation_from_row(row) for row in rows]
 

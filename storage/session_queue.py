@@ -1,4 +1,4 @@
-"""The unsent messages of one session: what its state keeps back, and what becomes of them."""
+"""The unsent messages of a session: blocks by the session's state, moves to another session."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _BATCH_SIZE: Final = 500
-"""Messages that one transaction moves at most; the outbox's timer goes on with the rest."""
+"""How many messages of a session one transaction moves; the outbox's timer does the rest."""
 _IS_BY_HAND: Final = f"(channel = '{BuiltinChannel.MANUAL}')"
 _IS_UNSENT: Final = f"state IN {format_sql_list(CANCELLABLE_STATES)}"
 _SESSIONS: Final = (
@@ -37,16 +37,16 @@ _SESSIONS: Final = (
 
 
 class DescribeBlock(Protocol):
-    """Says in a sentence what keeps a session's messages back, and what to do about it."""
+    """A function that describes for people why a session can't send, and what to do about it."""
 
     def __call__(self, block: BlockedBy, session: str) -> str:
-        """Return the sentence."""
+        """Return the sentence for a block of the session of this name."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BlockedCount:
-    """How many messages of a session wait because it can't send, why, and since when the first."""
+    """How many messages of a session wait for one reason, and since when the first of them does."""
 
     session: str
     blocked_by: BlockedBy
@@ -55,7 +55,7 @@ class BlockedCount:
 
 
 def session_block_from_row(row: sqlite3.Row) -> BlockedBy | None:
-    """Return what keeps back the messages of a session whose row has these columns."""
+    """Return why a session can't send, or None; the row needs the columns of ``_SESSIONS``."""
     if row["deleted_at"] is not None:
         return BlockedBy.SESSION_DELETED
     return find_session_block(
@@ -69,7 +69,7 @@ def session_block_from_row(row: sqlite3.Row) -> BlockedBy | None:
 def get_channel_block(
     block: BlockedBy | None, *, by_hand: bool, number_banned: bool
 ) -> BlockedBy | None:
-    """Return what a session's block, and a ban on its number, mean for messages sent so."""
+    """Return the block that holds for messages sent by hand, or automatically, or None."""
     if not by_hand:
         return block
     if block in MANUAL_BLOCKS:
@@ -80,16 +80,17 @@ def get_channel_block(
 def refresh_blocked_messages(
     tx: Tx, at: datetime, describe: DescribeBlock, *, session: str = ""
 ) -> int:
-    """Make messages fit what their sessions can do now; return how many moved.
+    """Bring messages in line with what their sessions can do now; return how many changed.
 
-    What was cleared and can't go any more is deferred. What waits for a session, or for a time,
-    and would now be told another reason goes before the gate again. ``session``: only this one's.
+    Cleared messages that can't be sent any more are deferred. Deferred ones whose reason is out of
+    date are queued to be judged again. ``session``: only this one's messages.
     """
     moved = 0
     for row in tx.all(f"{_SESSIONS} WHERE ? = '' OR s.name = ?", (session, session)):
         block, banned = session_block_from_row(row), row["banned_at"] is not None
         for by_hand in (False, True):
             found = get_channel_block(block, by_hand=by_hand, number_banned=banned)
+            # Before deferring: what is deferred below already has the present reason.
             moved += _requeue_outdated(tx, at, row["name"], found, by_hand=by_hand)
             if found is not None:
                 sentence = describe(found, row["name"])
@@ -100,7 +101,7 @@ def refresh_blocked_messages(
 def _defer_cleared(
     tx: Tx, at: datetime, session: str, block: BlockedBy, sentence: str, *, by_hand: bool
 ) -> int:
-    """Defer what was cleared; where replies still go, the first contacts alone."""
+    """Defer the cleared messages of a blocked session; with ``reply_only``, first contacts only."""
     rows = tx.all(
         f"SELECT id FROM messages WHERE state = '{MessageState.CLEARED}' AND session = ?"
         f" AND {_IS_BY_HAND} = ? AND (first_contact = 1 OR ?) ORDER BY created_at, id LIMIT ?",
@@ -124,11 +125,9 @@ def _defer_cleared(
 def _requeue_outdated(
     tx: Tx, at: datetime, session: str, block: BlockedBy | None, *, by_hand: bool
 ) -> int:
-    """Let the gate judge anew what waits for another reason than the session's present one.
-
-    Messages that wait for a time are told of a session that stops all of them; but not those of
-    which the gate could not judge: their pauses would be lost.
-    """
+    """Queue deferred messages whose stored reason is not the session's present one."""
+    # Also those that wait for a time, where the session stops everything: people should see that.
+    # But not after a gate fault (`faults`): the growing pauses between its retries would be lost.
     stops_all = block not in {None, BlockedBy.SESSION_REPLY_ONLY}
     rows = tx.all(
         f"SELECT id FROM messages WHERE state = '{MessageState.DEFERRED}' AND session = ?"
@@ -150,7 +149,7 @@ def _requeue_outdated(
 
 
 def list_blocked_counts(reader: Reader) -> list[BlockedCount]:
-    """Return by session how many messages wait because it can't send, the most first."""
+    """Return how many messages wait for each session and reason, the most first."""
     rows = reader.all(
         "SELECT session, blocked_by, count(*) AS n, min(changed_at) AS since FROM messages"
         " WHERE blocked_by IS NOT NULL GROUP BY session, blocked_by"
@@ -165,7 +164,7 @@ def list_blocked_counts(reader: Reader) -> list[BlockedCount]:
 
 
 def count_unsent_messages(reader: Reader, session: str) -> int:
-    """Return how many messages of a session have certainly not left, and still may."""
+    """Return how many messages of a session are still to be sent and certainly have not left."""
     n: int = reader.value(
         f"SELECT count(*) FROM messages WHERE session = ? AND {_IS_UNSENT}", (session,)
     )
@@ -173,7 +172,7 @@ def count_unsent_messages(reader: Reader, session: str) -> int:
 
 
 def cancel_unsent_messages(tx: Tx, session: str, at: datetime, *, who: str) -> int:
-    """Cancel what a session has not sent, because it is deleted; return how many these were."""
+    """Cancel the unsent messages of a session that is deleted; return how many."""
     unsent = _list_unsent_messages(tx, session)
     for message in unsent:
         transition_message(
@@ -189,7 +188,7 @@ def cancel_unsent_messages(tx: Tx, session: str, at: datetime, *, who: str) -> i
 
 
 def move_unsent_messages(tx: Tx, session: str, to: SessionRecord, at: datetime, *, who: str) -> int:
-    """Give what a session has not sent to another one; return how many messages these were."""
+    """Move the unsent messages of a session to another one; return how many."""
     unsent = _list_unsent_messages(tx, session)
     for message in unsent:
         move_message(tx, message, to, at, who=who)
@@ -199,10 +198,9 @@ def move_unsent_messages(tx: Tx, session: str, to: SessionRecord, at: datetime, 
 def move_message(
     tx: Tx, message: str, to: SessionRecord, at: datetime, *, who: str
 ) -> MessageRecord:
-    """Give an unsent message to another session, where the gate judges it anew.
+    """Move an unsent message to another session, and queue it to be judged again; return it.
 
-    One that a person has taken, and not seen, goes back first. Raises
-    :class:`MessageStateConflict` for one that may have left.
+    Raises :class:`MessageStateConflict` for one that may have left.
     """
     before = require_message(tx, message)
     by_hand = before.channel == BuiltinChannel.MANUAL
@@ -219,8 +217,10 @@ def move_message(
             **columns,
         )
 
+    # There is no transition from `taken` to `queued`.
     if before.state is MessageState.TAKEN:
         move(MessageState.CLEARED)
+    # A message by hand stays one; any other goes by the channel of its new session.
     channel = before.channel if by_hand else to.channel
     return move(MessageState.QUEUED, session=to.name, channel=channel)
 

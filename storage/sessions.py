@@ -18,7 +18,7 @@ from storage.tx import Reader, Tx
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A session as stored. ``due_at`` is when the connection's deadline moves it on.
+    """A session as stored. ``due_at`` is the connection's deadline.
 
     ``reason_code`` is that of the last change of any region; ``since`` is when the connection
     entered its state; ``attempts`` counts reconnects without a minute of stable uptime;
@@ -46,7 +46,7 @@ class SessionRecord:
 
     @property
     def block(self) -> BlockedBy | None:
-        """Return what keeps this session's messages back; None where they go now or soon."""
+        """Why this session can't send; None where it can, now or soon."""
         return find_session_block(
             self.connection, self.phone_state, self.sending, has_number=self.phone is not None
         )
@@ -54,7 +54,7 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class SessionHistoryEntry:
-    """One move of one region of a session."""
+    """One transition of one region of a session."""
 
     at: datetime
     region: str
@@ -69,7 +69,7 @@ SESSION_REGIONS = (
     ("sending", "sending"),
     ("desired", "desired"),
 )
-"""Each region of the history with its column."""
+"""Each region as the history names it, with its column and field."""
 
 _COLUMNS = tuple(field.name for field in fields(SessionRecord))
 _IMMUTABLE_COLUMNS = {"name", "channel", "time_zone", "options", "created_at"}
@@ -81,6 +81,7 @@ _TIME_COLUMNS = {
 
 def insert_session(tx: Tx, record: SessionRecord) -> None:
     """Store a new session, and its number where it already has one."""
+    # The number first: the session's row refers to it.
     if record.phone:
         ensure_number(tx, record.phone, record.created_at)
     names = ", ".join(_COLUMNS)
@@ -117,7 +118,7 @@ def get_session(reader: Reader, name: str) -> SessionRecord | None:
 
 
 def get_session_budget_key(reader: Reader, name: str) -> str:
-    """Return whose budget a session spends: its number's, or its own name's before pairing."""
+    """Return the key of a session's budgets: its phone number, or its name before pairing."""
     record = get_session(reader, name)
     return (record and record.phone) or name
 
@@ -135,17 +136,19 @@ def list_sessions(reader: Reader) -> list[SessionRecord]:
 
 
 def is_session_name_used(reader: Reader, name: str) -> bool:
-    """Return whether a session of this name exists or ever existed: messages still point to it."""
+    """Return whether a session of this name exists or ever existed."""
+    # A deleted one counts: its messages refer to it by name.
     return reader.one("SELECT 1 FROM sessions WHERE name = ?", (name,)) is not None
 
 
 def mark_session_deleted(tx: Tx, name: str, at: datetime) -> None:
-    """Mark a session as deleted; its row stays, because its messages refer to it."""
+    """Mark a session as deleted."""
+    # The row stays, because messages refer to it.
     tx.execute("UPDATE sessions SET deleted_at = ? WHERE name = ?", (format_timestamp(at), name))
 
 
 def list_session_history(reader: Reader, name: str) -> list[SessionHistoryEntry]:
-    """Return every move of a session, oldest first."""
+    """Return every transition of a session, oldest first."""
     rows = reader.all("SELECT * FROM session_history WHERE session = ? ORDER BY id", (name,))
     return [
         SessionHistoryEntry(
@@ -160,7 +163,8 @@ def list_session_history(reader: Reader, name: str) -> list[SessionHistoryEntry]
 
 
 def ensure_number(tx: Tx, phone: str, at: datetime) -> None:
-    """Make a number known. Its age and its stops survive every new pairing."""
+    """Store a number unless it is known."""
+    # A known one keeps its age, its breaker and its ban, whatever session it is paired with next.
     tx.execute(
         "INSERT INTO numbers (phone, first_linked_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
         (phone, format_timestamp(at)),

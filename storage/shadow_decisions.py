@@ -1,7 +1,4 @@
-"""The `shadow_decisions` table.
-
-What a shadow rule set would have decided, counted and never obeyed.
-"""
+"""The `shadow_decisions` table: what a shadow ruleset would have decided. It is never acted on."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShadowDisagreement:
-    """One decision that a shadow would have made otherwise."""
+    """One decision on which the shadow ruleset's verdict differs from the live one."""
 
     decision: str
     message: str
@@ -32,12 +29,12 @@ class ShadowDisagreement:
 
 @dataclass(frozen=True, slots=True)
 class ShadowStatistics:
-    """How often a shadow was asked, and how often it said otherwise."""
+    """How many decisions a shadow ruleset judged, and on how many its verdict differed."""
 
     asked: int
     differed: int
     flips: Mapping[str, int]
-    """`live → shadow` to how often."""
+    """How often, by the pair of verdicts written as `live → shadow`."""
 
 
 def insert_shadow_decision(
@@ -50,7 +47,7 @@ def insert_shadow_decision(
     live: str,
     document: Mapping[str, object],
 ) -> None:
-    """Keep what the shadow says of a decision that is stored in the same transaction."""
+    """Store the shadow's verdict on a decision, in the transaction that stores the decision."""
     tx.execute(
         "INSERT INTO shadow_decisions (decision, at, ruleset, verdict, live, document)"
         " VALUES (?, ?, ?, ?, ?, ?)",
@@ -59,7 +56,7 @@ def insert_shadow_decision(
 
 
 def get_shadow_statistics(reader: Reader, ruleset: str) -> ShadowStatistics:
-    """Return the counts of one shadow set."""
+    """Return the counts of one shadow ruleset."""
     rows = reader.all(
         "SELECT live, verdict, count(*) AS n FROM shadow_decisions WHERE ruleset = ?"
         " GROUP BY live, verdict ORDER BY n DESC",
@@ -70,7 +67,8 @@ def get_shadow_statistics(reader: Reader, ruleset: str) -> ShadowStatistics:
 
 
 def list_shadow_disagreements(reader: Reader, ruleset: str, limit: int) -> list[ShadowDisagreement]:
-    """Return the newest decisions that the shadow would have made otherwise."""
+    """Return the newest decisions on which the shadow's verdict differs."""
+    # `(verdict = live) = 0`, word for word as the index has it; `<>` would not use it.
     rows = reader.all(
         "SELECT s.*, d.message, p.id AS prospect FROM shadow_decisions AS s"
         " JOIN decisions AS d ON d.id = s.decision JOIN messages AS m ON m.id = d.message"

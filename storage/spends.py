@@ -1,4 +1,4 @@
-"""The `spends` table: what a phone number has used of its budgets, counted over rolling time."""
+"""The `spends` table: the ledger from which a phone number's rolling budgets are counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SpendKind(StrEnum):
-    """What can be spent. A first contact by hand has a budget of its own."""
+    """What is counted by a budget. A first contact by hand has a budget of its own."""
 
     MESSAGE = "message"
     NEW_CHAT = "new_chat"
@@ -25,7 +25,7 @@ class SpendKind(StrEnum):
 
 
 LONGEST_WINDOW: Final = timedelta(days=30)
-"""No budget looks back further."""
+"""The longest stretch of time that a budget counts over; older rows can be deleted."""
 
 FIRST_CONTACT_KINDS = frozenset({SpendKind.NEW_CHAT, SpendKind.MANUAL_NEW_CHAT})
 _FIRST_CONTACT_KINDS = format_sql_list(FIRST_CONTACT_KINDS)
@@ -35,7 +35,7 @@ _IN_FLIGHT = format_sql_list(IN_FLIGHT_STATES)
 def insert_spend(
     tx: Tx, phone: str, kind: SpendKind, *, session: str, message: str | None, at: datetime
 ) -> None:
-    """Book one spend of a number (``phone``: E.164, or the session's name before pairing)."""
+    """Record one spend of a number (``phone``: E.164, or the session's name before pairing)."""
     tx.execute(
         "INSERT INTO spends (phone, kind, session, message, at) VALUES (?, ?, ?, ?, ?)",
         (phone, kind, session, message, format_timestamp(at)),
@@ -45,10 +45,8 @@ def insert_spend(
 def insert_own_message_spend(
     tx: Tx, phone: str, *, session: str, wire_id: str, new_chat: bool, at: datetime
 ) -> None:
-    """Book a message that was typed on the phone itself, once however often it is told.
-
-    It is known again by a hash: of a private chat nothing else is kept.
-    """
+    """Record a message that was typed on the phone itself; once, however often it is reported."""
+    # Recognised by a hash alone: nothing else of a private chat is stored.
     own_hash = hashlib.sha256(f"{session}\0{wire_id}".encode()).hexdigest()
     if tx.value("SELECT 1 FROM spends WHERE own_hash = ?", (own_hash,)):
         return
@@ -60,7 +58,10 @@ def insert_own_message_spend(
 
 
 def refund_first_contact(tx: Tx, phone: str, contact: str) -> None:
-    """Give back the first contact of a message on its way to somebody written to meanwhile."""
+    """Delete the first-contact spend of a message in flight to this contact.
+
+    Somebody wrote to the contact on the phone meanwhile, which is the first contact then.
+    """
     tx.execute(
         f"DELETE FROM spends WHERE phone = ? AND kind IN {_FIRST_CONTACT_KINDS} AND message IN"
         f" (SELECT id FROM messages WHERE contact = ? AND state IN {_IN_FLIGHT})",
@@ -69,12 +70,13 @@ def refund_first_contact(tx: Tx, phone: str, contact: str) -> None:
 
 
 def refund_message_spends(tx: Tx, message: str) -> None:
-    """Give back what was booked for a message that certainly did not leave."""
+    """Delete the spends of a message that certainly did not leave."""
     tx.execute("DELETE FROM spends WHERE message = ?", (message,))
 
 
 def count_spends(reader: Reader, phone: str, kind: SpendKind, since: datetime) -> int:
-    """Return how many were spent after ``since``; dates in the future count too."""
+    """Return how many spends there are after ``since``."""
+    # Without an upper bound: a row from the future, after the clock was set back, still counts.
     n: int = reader.value(
         "SELECT count(*) FROM spends WHERE phone = ? AND kind = ? AND at > ?",
         (phone, kind, format_timestamp(since)),
@@ -85,7 +87,11 @@ def count_spends(reader: Reader, phone: str, kind: SpendKind, since: datetime) -
 def get_nth_newest_spend(
     reader: Reader, column: str, key: str, kind: SpendKind, n: int
 ) -> datetime | None:
-    """Return when the ``n``-th newest spend was (1 is the newest), or None."""
+    """Return the time of the ``n``-th newest spend (1 is the newest), or None.
+
+    ``column`` is ``phone`` or ``session``, and ``key`` the value that it has to have.
+    """
+    # Looked up, not inserted as it is: SQL text never has a caller's word in it.
     owner = {"phone": "phone", "session": "session"}[column]
     text = reader.value(
         f"SELECT at FROM spends WHERE {owner} = ? AND kind = ? ORDER BY at DESC LIMIT 1 OFFSET ?",

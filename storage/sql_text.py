@@ -1,4 +1,4 @@
-"""Builds SQL text from closed word lists, in one order: a partial index needs it word for word."""
+"""Builds SQL text from closed word lists."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ from enum import StrEnum
 
 
 def format_sql_list(words: Iterable[StrEnum]) -> str:
-    """Return the words as SQL has them after `IN`, sorted: ``('delivered', 'sent')``."""
+    """Return the words as an SQL list for `IN`, sorted: ``('delivered', 'sent')``."""
+    # Sorted, as in schema.sql: SQLite uses a partial index only for the same text of a condition.
     return "(" + ", ".join(f"'{word}'" for word in sorted(words)) + ")"

@@ -16,7 +16,7 @@ PRIVATE_FOLDER_MODE: Final = 0o700
 
 @dataclass(frozen=True, slots=True)
 class StateFolder:
-    """The one folder of an installation."""
+    """The paths of an installation's files, all in one folder."""
 
     path: Path
 
@@ -32,30 +32,30 @@ class StateFolder:
 
     @property
     def anchor(self) -> Path:
-        """What this folder remembers about its database."""
+        """The anchor: identity and place of the database, by which a copy is recognised."""
         return self.path / "leadmaster.anchor"
 
     @property
     def journal(self) -> Path:
-        """The opt-outs, a second time."""
+        """The suppression journal: a second copy of the opt-outs."""
         return self.path / "suppressions.journal"
 
     @property
     def suppression_key(self) -> Path:
-        """The key of the hashes in that journal and in the database."""
+        """The key of the alias hashes in the journal and in the database."""
         return self.path / "suppressions.key"
 
     @property
     def backups(self) -> Path:
-        """Copies made before migrations."""
+        """The folder of the copies made before migrations."""
         return self.path / "backups"
 
 
 class FolderLock:
-    """Holds a state folder for one process; the kernel lets go when the process ends."""
+    """An exclusive lock on a state folder for this process."""
 
     def __init__(self, folder: StateFolder) -> None:
-        """Make the folder if need be and take it. Raises DatabaseInUse, DatabaseReadOnly."""
+        """Make the folder if need be and lock it. Raises DatabaseInUse or DatabaseReadOnly."""
         try:
             folder.path.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
             self._descriptor = os.open(
@@ -68,6 +68,7 @@ class FolderLock:
                 f"The folder {folder.path} can not be written ({error.strerror}).",
                 "Give its ownership to the user that runs the daemon, or name another folder.",
             ) from error
+        # flock, not a file with a process id: the kernel releases it when the process dies.
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,21 +79,22 @@ class FolderLock:
             ) from None
 
     def close(self) -> None:
-        """Let another process have the folder."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace a private file as a whole: after a power cut it is the old one or the new one."""
+    """Write a private file as a whole: after a power cut it has the old content or the new."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     create_durably(draft, content)
     draft.replace(path)
+    # A rename is in the folder, which has to be synced apart from the file.
     sync_folder(path.parent)
 
 
 def create_durably(path: Path, content: bytes = b"") -> None:
-    """Make a private file that must not exist yet, and put it and its name on the disk."""
+    """Make a private file that must not exist yet; it is on the disk on return."""
     descriptor = os.open(
         path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE_MODE
     )
@@ -104,7 +106,7 @@ def create_durably(path: Path, content: bytes = b"") -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Put the names in a folder on the disk."""
+    """Flush a folder's entries, the names of its files, to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

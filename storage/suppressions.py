@@ -1,6 +1,6 @@
-"""The `suppressions` table: whom we never write to again, by the keyed hash of every alias.
+"""The `suppressions` table: the people who must not be written to, by the keyed hash of each alias.
 
-A row is never deleted. It outlives the contact's data, and the journal has it a second time.
+A row is never deleted: it outlives the contact's data. The journal has a second copy.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from storage.column_formats import format_timestamp, parse_timestamp
 from storage.journal import JournalAction, JournalEntry, SuppressionJournal
 from storage.tx import Parameters, Reader, Tx
 
+# By contact, and by the hash of each alias: an alias learnt later may have been suppressed before.
 _ACTIVE_OF_CONTACT = (
     "lifted_at IS NULL AND (contact = :contact"
     " OR alias_hash IN (SELECT alias_hash FROM aliases WHERE contact = :contact))"
@@ -25,13 +26,13 @@ _ACTIVE_OF_CONTACT = (
 IS_CONTACT_SUPPRESSED: Final = (
     "EXISTS (SELECT 1 FROM suppressions AS s WHERE s.contact = {contact} AND s.lifted_at IS NULL)"
 )
-"""Whether a suppression stands on the contact itself, for lists; ``{contact}`` is a column.
+"""SQL for whether a contact is suppressed by its own id, for lists; ``{contact}`` is a column.
 
-The gate asks `is_contact_suppressed`, which looks at every alias."""
+The gate uses `is_contact_suppressed`, which checks every alias."""
 
 
 class SuppressionSource(StrEnum):
-    """Who asked for a suppression. The contact's own is the strongest: no correction undoes it."""
+    """Who asked for a suppression. A contact's own can't be corrected away."""
 
     CONTACT = "contact"
     OPERATOR = "operator"
@@ -39,14 +40,14 @@ class SuppressionSource(StrEnum):
 
 
 CORRECTABLE_SOURCES = frozenset({SuppressionSource.OPERATOR, SuppressionSource.IMPORT})
-"""Ours to correct, because the mistake can only have been ours."""
+"""Sources whose suppressions may be corrected, because the mistake can only have been ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionRecord:
-    """One suppressed alias. ``contact`` is None where we hold nothing but the hash.
+    """One suppressed alias. ``contact`` is None where nothing but the hash is stored.
 
-    ``alias`` is the name itself, where the contact's data is still held.
+    ``alias`` is the alias itself, where the contact's data is still stored.
     """
 
     alias_hash: str
@@ -64,7 +65,7 @@ class SuppressionRecord:
 
 
 def is_contact_suppressed(reader: Reader, contact: str) -> bool:
-    """Tell whether any alias that the contact has by now is suppressed."""
+    """Return whether the contact, or any alias that it has by now, is suppressed."""
     found = reader.value(
         f"SELECT 1 FROM suppressions WHERE {_ACTIVE_OF_CONTACT}", {"contact": contact}
     )
@@ -87,7 +88,7 @@ def list_suppressions_by_hash(reader: Reader, hashes: Iterable[str]) -> list[Sup
 def list_suppressions(
     reader: Reader, *, after: str = "", limit: int = 500
 ) -> list[SuppressionRecord]:
-    """Return suppressions in force, in the order of their hashes, that come after ``after``."""
+    """Return suppressions in force, sorted by hash, past the hash ``after``."""
     return _select_suppressions(
         reader,
         "WHERE lifted_at IS NULL AND suppressions.alias_hash > ?"
@@ -108,14 +109,15 @@ def suppress_aliases(
 ) -> int:
     """Suppress these aliases; return how many of them were not suppressed before.
 
-    What is in force stays as it is, but the contact's own word replaces an operator's or a
-    list's. The journal has the new ones on the disk before this transaction is committed.
+    A suppression in force stays as it is, but a contact's own replaces one of an operator or an
+    import. Raises WriteFailed where the journal could not be written.
     """
     before = {each: _find_by_hash(tx, each) for each in hashes}
     changed = [each for each, record in before.items() if _is_overridden_by(record, source)]
     fresh = [each for each in changed if (old := before[each]) is None or old.lifted_at]
     for each in changed:
         _upsert_suppression(tx, each, contact=contact, source=source, reason=reason, at=at)
+    # Before the commit, so that the journal never lacks an opt-out; one too many does no harm.
     if changed:
         journal.append(
             [JournalEntry(each, JournalAction.SUPPRESSED, at, source) for each in changed]
@@ -124,7 +126,7 @@ def suppress_aliases(
 
 
 def lift_suppressions(tx: Tx, hashes: Sequence[str], *, at: datetime, reason: str) -> None:
-    """Lift the suppression of these aliases. The journal is written after the commit."""
+    """Lift the suppression of these aliases; the caller writes the journal after the commit."""
     tx.execute_many(
         "UPDATE suppressions SET lifted_at = ?, lifted_reason = ?"
         " WHERE alias_hash = ? AND lifted_at IS NULL",
@@ -133,11 +135,8 @@ def lift_suppressions(tx: Tx, hashes: Sequence[str], *, at: datetime, reason: st
 
 
 def restore_suppressions(tx: Tx, entries: Iterable[JournalEntry], *, reason: str) -> list[str]:
-    """Write what the journal knows and the table lost; return the hashes that were missing.
-
-    A lifting that the table knows and the journal does not is a lifting all the same: it is
-    written there only after its commit.
-    """
+    """Restore the suppressions that the journal has and the table lacks; return their hashes."""
+    # The last line of an alias counts: it may have been suppressed, lifted and suppressed again.
     last = {entry.alias_hash: entry for entry in entries}
     missing = [entry for entry in last.values() if _is_suppression_missing(tx, entry)]
     for entry in missing:
@@ -166,11 +165,12 @@ def _is_suppression_missing(reader: Reader, entry: JournalEntry) -> bool:
     record = _find_by_hash(reader, entry.alias_hash)
     if record is None:
         return True
+    # Lifted after the journal's entry: the crash came between that commit and the journal's line.
     return record.lifted_at is not None and record.lifted_at <= entry.at
 
 
 def _is_overridden_by(record: SuppressionRecord | None, source: SuppressionSource) -> bool:
-    """Store a suppression that is not in force yet; the contact's own replaces a weaker one."""
+    """Return whether a suppression from ``source`` is to be stored over the present record."""
     if record is None or record.lifted_at:
         return True
     return source is SuppressionSource.CONTACT and record.source is not SuppressionSource.CONTACT

@@ -1,7 +1,4 @@
-"""Reads what happened with one contact for the console's timeline.
-
-Conversation, message history, score changes.
-"""
+"""Reads a contact's conversation, message history and score changes for the console's timeline."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _PASSING: Final = format_sql_list(PASSING_STATES)
 
 @dataclass(frozen=True, slots=True)
 class ConversationEntry:
-    """One message of a conversation. One of ours without `state` was typed on the phone itself."""
+    """One message of a conversation. `ours` without `state`: typed on the phone itself."""
 
     at: datetime
     ours: bool
@@ -38,7 +35,7 @@ class ConversationEntry:
 
 @dataclass(frozen=True, slots=True)
 class MessageHistoryRecord:
-    """One move of one of the person's messages."""
+    """One transition of one of the contact's messages."""
 
     message: str
     at: datetime
@@ -50,7 +47,7 @@ class MessageHistoryRecord:
 
 @dataclass(frozen=True, slots=True)
 class ScoreChange:
-    """The score that a prospect had from a moment on, and why it was computed anew."""
+    """A prospect's new score, since when, and the explanation."""
 
     at: datetime
     score: int
@@ -58,7 +55,7 @@ class ScoreChange:
 
 
 def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[ConversationEntry]:
-    """Return the latest that was said between us, oldest first; only what left, or may have."""
+    """Return the latest messages of both sides, oldest first; ours only if they may have left."""
     rows = reader.all(
         "SELECT at, own AS ours, text, NULL AS state, kind FROM inbound WHERE contact = :contact"
         " UNION ALL SELECT coalesce(sent_at, changed_at), 1, text, state, 'text' FROM messages"
@@ -81,10 +78,8 @@ def list_conversation(reader: Reader, contact: str, limit: int = 12) -> list[Con
 def list_contact_message_history(
     reader: Reader, contact: str, limit: int = 60
 ) -> list[MessageHistoryRecord]:
-    """Return the latest moves of a contact's messages, oldest first.
-
-    Left out is what passes in a moment; an approval, which is such a move too, is told.
-    """
+    """Return the latest transitions of a contact's messages, oldest first, without passing ones."""
+    # An approval leads to a passing state, and people want to see it.
     rows = reader.all(
         "SELECT h.* FROM message_history AS h JOIN messages AS m ON m.id = h.message"
         f" WHERE m.contact = ? AND (h.state NOT IN {_PASSING}"
@@ -106,7 +101,8 @@ def list_contact_message_history(
 
 
 def list_score_changes(reader: Reader, prospect: str) -> list[ScoreChange]:
-    """Return how a prospect's score changed, oldest first, as far back as events are kept."""
+    """Return the changes of a prospect's score, oldest first, as far back as events are kept."""
+    # An event repeats the score also where something else changed; `lag` drops the repetitions.
     rows = reader.all(
         "SELECT at, score, sentence FROM (SELECT seq, at,"
         " json_extract(data, '$.score_contactabilidad') AS score,"

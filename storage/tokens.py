@@ -1,7 +1,4 @@
-"""The `tokens` and `signing_keys` tables.
-
-Access tokens by id, and the public keys that verify them.
-"""
+"""The `tokens` and `signing_keys` tables: access tokens, and the public keys that verify them."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from storage.tx import Reader, Tx
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """What is known of a token; the token itself is with its holder alone."""
+    """The stored data of a token. The token itself is not stored."""
 
     id: str
     user: str
@@ -37,7 +34,7 @@ class ActiveToken:
 
 
 def insert_token(tx: Tx, token: TokenRecord) -> None:
-    """Keep a new token's row."""
+    """Store a new token's data."""
     tx.execute(
         "INSERT INTO tokens (id, user, name, scopes, made_by, made_at, expires_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -66,7 +63,8 @@ def list_tokens(reader: Reader, *, after: str, limit: int) -> list[TokenRecord]:
 
 
 def get_active_token(reader: Reader, token: str, user: str) -> ActiveToken | None:
-    """Return this user's token where it still counts, whatever its expiry says; else None."""
+    """Return this user's token unless it is revoked or the user disabled; else None."""
+    # The expiry is not checked here: it is in the signed token, which the caller verifies.
     row = reader.one(
         "SELECT t.*, u.role FROM tokens AS t JOIN users AS u ON u.name = t.user"
         " WHERE t.id = ? AND t.user = ? AND t.revoked_at IS NULL AND u.disabled_at IS NULL",
@@ -76,7 +74,7 @@ def get_active_token(reader: Reader, token: str, user: str) -> ActiveToken | Non
 
 
 def record_token_use(tx: Tx, token: str, at: datetime) -> None:
-    """Remember when a token was last used."""
+    """Store when a token was last used."""
     tx.execute("UPDATE tokens SET last_used_at = ? WHERE id = ?", (format_timestamp(at), token))
 
 
@@ -99,7 +97,7 @@ def revoke_user_tokens(tx: Tx, user: str, at: datetime) -> int:
 
 
 def delete_expired_tokens(tx: Tx, before: datetime) -> int:
-    """Remove the rows of tokens that expired before a moment; return how many."""
+    """Delete the tokens that expired before a moment; return how many."""
     return tx.execute(
         "DELETE FROM tokens WHERE expires_at < ?", (format_timestamp(before),)
     ).rowcount
@@ -129,7 +127,7 @@ class SigningKeyRecord:
 
 
 def list_signing_keys(reader: Reader) -> list[SigningKeyRecord]:
-    """Return all keys that are still known, oldest first."""
+    """Return all stored keys, oldest first."""
     rows = reader.all("SELECT * FROM signing_keys ORDER BY since")
     return [
         SigningKeyRecord(
@@ -140,9 +138,11 @@ def list_signing_keys(reader: Reader) -> list[SigningKeyRecord]:
 
 
 def activate_signing_key(tx: Tx, kid: str, public_key: bytes, at: datetime) -> bool:
-    """Let this key be the one that signs and retire the one before; False where it was already."""
+    """Make this key the signing one, and retire the one before; False where it was already."""
     if tx.value("SELECT kid FROM signing_keys WHERE retired_at IS NULL") == kid:
         return False
+    # Retired, not deleted: it still verifies the tokens that it signed. First, since a unique index
+    # allows only one key that is not retired.
     tx.execute(
         "UPDATE signing_keys SET retired_at = ? WHERE retired_at IS NULL", (format_timestamp(at),)
     )
@@ -155,7 +155,7 @@ def activate_signing_key(tx: Tx, kid: str, public_key: bytes, at: datetime) -> b
 
 
 def delete_retired_signing_keys(tx: Tx, retired_by: datetime) -> int:
-    """Remove the keys that were retired up to a moment; return how many."""
+    """Delete the keys that were retired up to a moment; return how many."""
     return tx.execute(
         "DELETE FROM signing_keys WHERE retired_at <= ?", (format_timestamp(retired_by),)
     ).rowcount

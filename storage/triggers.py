@@ -1,6 +1,6 @@
-"""SQL triggers, made anew at every open.
+"""SQL triggers against illegal transitions of messages and changes to append-only tables.
 
-No illegal transition of a message, no change to append-only tables.
+They are derived from the state machine, and replaced at every open.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _PROOF_MISSING = (
     f" OR (NEW.state IN {format_sql_list(LEASED_STATES)}"
     " AND (NEW.taken_by IS NULL OR NEW.lease_until IS NULL OR NEW.in_flight_key IS NULL))"
 )
+# '' is allowed: retention blanks the text.
 _TEXT_REWRITTEN = (
     "NEW.body_hash <> OLD.body_hash OR NEW.recipient <> OLD.recipient"
     " OR NEW.text NOT IN (OLD.text, '')"
@@ -85,7 +86,7 @@ MESSAGE_TRIGGERS: Mapping[str, tuple[str, str, str]] = {
         "text and recipient of a message are never changed, the text only forgotten",
     ),
 }
-"""Each guard by name: which statements it watches, what it refuses, and what it says."""
+"""Each trigger by name: its event, its condition, and the sentence of its error."""
 
 
 APPEND_ONLY_TABLES: Mapping[str, str] = {
@@ -96,18 +97,18 @@ APPEND_ONLY_TABLES: Mapping[str, str] = {
     "prospect_reviews": "UPDATE OF id, outcome, who, reason, at, expires_at",
     "ruleset_history": "UPDATE",
 }
-"""Tables that only grow, and what of their rows is never changed.
+"""Append-only tables, and which updates of their rows are refused.
 
-(A decision's number is taken out when its days are over, and what was said of a contact goes with
-it where two turn out to be one; everything else of both stays.)
+Of a decision only the recipient may change (retention blanks it), of a prospect review only the
+contact (when contacts are merged).
 """
 
 ERASABLE_TABLES = frozenset({"prospect_reviews"})
-"""Those of them whose rows go with a person who is forgotten; all others are never deleted."""
+"""Append-only tables whose rows are deleted when a contact is erased."""
 
 
 def build_triggers() -> dict[str, str]:
-    """Return the guards by name, as SQL."""
+    """Return the SQL of each trigger, by name."""
     found = {name: _format_trigger(name, *guard) for name, guard in MESSAGE_TRIGGERS.items()}
     found["prospects_keep_origin"] = _format_trigger(
         "prospects_keep_origin",
@@ -128,7 +129,8 @@ def build_triggers() -> dict[str, str]:
 
 
 def install_triggers(connection: sqlite3.Connection) -> None:
-    """Replace the guards in the open transaction of ``connection``."""
+    """Replace all triggers, in the open transaction of ``connection``."""
+    # Dropped even where they exist: another version may have declared other transitions.
     for name, statement in build_triggers().items():
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
         connection.execute(statement)

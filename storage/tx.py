@@ -1,4 +1,4 @@
-"""What a query (`Reader`) and a write job (`Tx`) can do with the database."""
+"""The database as a query (`Reader`) and a write job (`Tx`) can use it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from storage.events import CommittedEvent, StorableEvent
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 Rows: TypeAlias = "list[sqlite3.Row]"
-Cell: TypeAlias = Any  # int, float, str, bytes or None: the query knows which
+Cell: TypeAlias = Any  # int, float, str, bytes or None, which depends on the query
 
 
 class Reader:
-    """Questions to one consistent state of the database."""
+    """Queries on one consistent state of the database."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Borrow a connection; whoever lends it begins and ends the transaction."""
+        """Use a connection whose transaction the caller begins and ends."""
         self._connection = connection
 
     def one(self, sql: str, params: Parameters = ()) -> sqlite3.Row | None:
@@ -37,10 +37,10 @@ class Reader:
 
 
 class Tx(Reader):
-    """One write job's view: everything it does is kept as a whole, or not at all."""
+    """Queries and changes of one write job, of which all are committed or none."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        """Start with no news."""
+        """Use a connection whose transaction the caller begins and ends."""
         super().__init__(connection)
         self.emitted: list[CommittedEvent] = []
 

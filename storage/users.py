@@ -1,6 +1,4 @@
-"""The `users`, `sign_ins` and `sign_in_links` tables.
-
-Accounts, signed-in browsers, and links that sign in.
+"""The `users`, `sign_ins` and `sign_in_links` tables: accounts, signed-in browsers, sign-in links.
 
 A user is disabled, never deleted. Cookies and links are stored as hashes only.
 """
@@ -17,7 +15,7 @@ from storage.tx import Reader, Tx
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """One person's account. `password_hash` is None for who comes in by link only."""
+    """One person's account. `password_hash` is None where the user signs in by link only."""
 
     name: str
     role: str
@@ -68,14 +66,14 @@ def set_user_role(tx: Tx, name: str, role: str) -> None:
 
 
 def set_user_disabled(tx: Tx, name: str, at: datetime | None) -> None:
-    """Disable a user from `at` on, or let them in again (None)."""
+    """Disable a user from `at` on, or enable them again (None)."""
     tx.execute(
         "UPDATE users SET disabled_at = ? WHERE name = ?", (at and format_timestamp(at), name)
     )
 
 
 def record_last_sign_in(tx: Tx, name: str, at: datetime) -> None:
-    """Remember when a user last came in."""
+    """Store when a user last signed in."""
     tx.execute("UPDATE users SET signed_in_at = ? WHERE name = ?", (format_timestamp(at), name))
 
 
@@ -103,7 +101,8 @@ class SignInRecord:
 def insert_sign_in(
     tx: Tx, id_hash: str, user: str, at: datetime, idle_until: datetime, ends_at: datetime
 ) -> None:
-    """Sign a browser in; the rows of those that are over go on the way."""
+    """Sign a browser in."""
+    # Expired rows are deleted here, so that no periodic job is needed.
     tx.execute("DELETE FROM sign_ins WHERE min(idle_until, ends_at) <= ?", (format_timestamp(at),))
     tx.execute(
         "INSERT INTO sign_ins (id_hash, user, began_at, last_used_at, idle_until, ends_at)"
@@ -120,7 +119,7 @@ def insert_sign_in(
 
 
 def get_current_sign_in(reader: Reader, id_hash: str, at: datetime) -> SignInRecord | None:
-    """Return the sign-in that this hash belongs to while it holds, else None."""
+    """Return the sign-in with this hash; None if it has expired or its user is disabled."""
     row = reader.one(
         "SELECT s.*, u.role FROM sign_ins AS s JOIN users AS u ON u.name = s.user"
         " WHERE s.id_hash = ? AND min(s.idle_until, s.ends_at) > ? AND u.disabled_at IS NULL",
@@ -134,7 +133,7 @@ def get_current_sign_in(reader: Reader, id_hash: str, at: datetime) -> SignInRec
 
 
 def record_sign_in_use(tx: Tx, id_hash: str, at: datetime, idle_until: datetime) -> None:
-    """Remember a use, from which the time of not being used counts anew."""
+    """Store a use of a sign-in, and the new end of its idle time."""
     tx.execute(
         "UPDATE sign_ins SET last_used_at = ?, idle_until = ? WHERE id_hash = ?",
         (format_timestamp(at), format_timestamp(idle_until), id_hash),
@@ -147,7 +146,8 @@ def delete_sign_in(tx: Tx, id_hash: str) -> bool:
 
 
 def delete_user_sign_ins(tx: Tx, user: str) -> int:
-    """Sign a user out everywhere, and spoil their links; return how many browsers it was."""
+    """Sign a user out everywhere; return how many browsers it was."""
+    # Their links too: an unused one would sign in again.
     tx.execute("DELETE FROM sign_in_links WHERE user = ?", (user,))
     return tx.execute("DELETE FROM sign_ins WHERE user = ?", (user,)).rowcount
 
@@ -155,7 +155,8 @@ def delete_user_sign_ins(tx: Tx, user: str) -> int:
 def insert_sign_in_link(
     tx: Tx, id_hash: str, user: str, made_by: str, at: datetime, expires_at: datetime
 ) -> None:
-    """Keep a new link; those that have expired go on the way."""
+    """Store a new link."""
+    # Expired rows are deleted here, so that no periodic job is needed.
     tx.execute("DELETE FROM sign_in_links WHERE expires_at <= ?", (format_timestamp(at),))
     tx.execute(
         "INSERT INTO sign_in_links (id_hash, user, made_by, made_at, expires_at)"
@@ -165,7 +166,8 @@ def insert_sign_in_link(
 
 
 def redeem_sign_in_link(tx: Tx, id_hash: str, at: datetime) -> str | None:
-    """Spend a link and return its user; None where it is unknown, spent, expired or disabled."""
+    """Redeem a link and return its user; None if it is unknown, spent, expired or disabled."""
+    # One statement checks and spends it, so that two requests can't both be let in.
     row = tx.execute(
         "UPDATE sign_in_links SET spent_at = :at WHERE id_hash = :link AND spent_at IS NULL"
         " AND expires_at > :at AND user IN (SELECT name FROM users WHERE disabled_at IS NULL)"

@@ -1,7 +1,4 @@
-"""Lists what number checks need.
-
-Sessions that can check, prospects that wait for one, checks without answer, expired validations.
-"""
+"""Lists for number checks: sessions that can check, waiting prospects, expired validations."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{Wai
 
 @dataclass(frozen=True, slots=True)
 class CheckSession:
-    """A connected session, and since when its number is linked here."""
+    """A connected session, its number, and when that was first linked to this installation."""
 
     session: str
     phone: str
@@ -37,7 +34,7 @@ def list_check_sessions(reader: Reader) -> list[CheckSession]:
         f" WHERE s.connection IN {format_sql_list(CAN_SEND_STATES)}"
         " AND s.deleted_at IS NULL AND n.banned_at IS NULL"
         " AND s.channel <> ? ORDER BY n.first_linked_at, s.name",
-        (BuiltinChannel.MANUAL,),  # a person's own phone, to which there is no connection
+        (BuiltinChannel.MANUAL,),  # a person's own phone, which can't be asked for a check
     )
     return [
         CheckSession(row["name"], row["phone"], parse_timestamp(row["first_linked_at"]))
@@ -50,8 +47,9 @@ def list_prospects_awaiting_check(
 ) -> list[str]:
     """Return prospects whose messages wait for a check, in the order of the oldest message.
 
-    Those who were checked after ``checked_before`` are left out: that check had no answer.
+    Those checked after ``checked_before`` are left out.
     """
+    # Checked and still checkable: that check had no answer, and is repeated only after a while.
     rows = reader.all(
         "SELECT p.id FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"
         f" WHERE {_WAITS_FOR_CHECK}"
@@ -64,7 +62,7 @@ def list_prospects_awaiting_check(
 
 
 def list_contacts_with_answered_check(reader: Reader) -> list[str]:
-    """Return contacts whose messages wait for a check although the answer is there."""
+    """Return contacts whose messages wait for a check although its answer is stored."""
     rows = reader.all(
         "SELECT DISTINCT m.contact FROM messages AS m JOIN prospects AS p ON p.contact = m.contact"
         f" WHERE {_WAITS_FOR_CHECK}"
@@ -74,7 +72,7 @@ def list_contacts_with_answered_check(reader: Reader) -> list[str]:
 
 
 def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[ProspectRecord]:
-    """Return validated prospects whose validation has run out."""
+    """Return validated prospects whose validation has expired."""
     rows = reader.all(
         f"SELECT * FROM prospects WHERE validation = '{ValidationState.VALIDATED}'"
         " AND expires_at <= ?"
@@ -85,7 +83,8 @@ def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[Pro
 
 
 def list_unanswered_checks(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:
-    """Return prospects whose check began before a moment and never got an answer."""
+    """Return prospects whose check began before a moment and got no answer."""
+    # While checking, `updated_at` is when the check began.
     rows = reader.all(
         f"SELECT * FROM prospects WHERE validation = '{ValidationState.CHECKING}'"
         " AND updated_at <= ?"

@@ -1,4 +1,4 @@
-"""The one writing thread: it commits all waiting jobs as one transaction."""
+"""The only thread that writes: it commits all waiting jobs as one transaction."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ from storage.tx import Tx
 T = TypeVar("T")
 
 MAX_BATCH_JOBS: Final = 256  # of each lane, in one transaction
-MAX_BULK_SECONDS: Final = (
-    0.020  # of bulk work in one transaction, so that an urgent job waits little
-)
+MAX_BULK_SECONDS: Final = 0.020  # for bulk jobs in one transaction, so that urgent ones wait little
 WRITER_CLOSE_SECONDS: Final = 10.0
 
 
 class _Lane:
-    """A queue with a bounded number of places; who finds none waits for one."""
+    """A queue with a bounded number of places; callers wait for a free one."""
 
     def __init__(self, places: int) -> None:
         self.waiting: deque[_Job] = deque()
@@ -36,7 +34,7 @@ class _Lane:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A caller's work and the answer that waits for the commit."""
+    """A caller's work, and the future that is resolved after the commit."""
 
     work: Callable[[Tx], object]
     lane: _Lane
@@ -45,7 +43,7 @@ class _Job:
     error: BaseException | None = None
 
     def settle(self) -> None:
-        """Answer the caller and give the place to the next one (on the loop)."""
+        """Resolve the caller's future and free the place in the queue (on the loop)."""
         self.lane.places.release()
         if self.answer.done():
             return  # the caller was cancelled; the work is committed all the same
@@ -57,28 +55,29 @@ class _Job:
 
 @dataclass(slots=True)
 class _Batch:
-    """The jobs of one transaction and the news they bring."""
+    """The jobs of one transaction, and the events that they emitted."""
 
     jobs: list[_Job] = field(default_factory=list)
     events: list[CommittedEvent] = field(default_factory=list)
     urgent_left: int = MAX_BATCH_JOBS
     bulk_left: int = MAX_BATCH_JOBS
     bulk_until: float | None = None
-    """When bulk work must end; its time starts with the first bulk job."""
+    """Monotonic seconds after which no further bulk job is taken; set at the first one."""
 
     def fail(self, error: WriteFailed) -> None:
-        """Take every success back; a job that failed by itself keeps its own error."""
+        """Fail every job of the batch; a job that failed by itself keeps its own error."""
         self.events.clear()
         for job in self.jobs:
             job.error = job.error or error
 
 
 class Writer:
-    """Group commit: one BEGIN IMMEDIATE for all that waits, one SAVEPOINT for each job.
+    """Runs write jobs by group commit: one transaction for all that wait, a savepoint for each.
 
-    A job that fails loses its own changes and nobody else's. The urgent lane goes first. There is
-    no timer: while one batch is on its way to the disk, the next one gathers.
+    A job that fails loses its own changes only. Urgent jobs come first.
     """
+
+    # Group commit needs no timer: while one batch is being written, the next one gathers.
 
     def __init__(
         self,
@@ -89,7 +88,10 @@ class Writer:
         queue_limit: int,
         close_seconds: float = WRITER_CLOSE_SECONDS,
     ) -> None:
-        """`publish` is called on the loop, after the commit, right before the jobs' answers."""
+        """Prepare a writer; `start` starts it. `where` names the database in errors.
+
+        `publish` is called on the loop, after the commit, right before the jobs' futures resolve.
+        """
         self._connect = connect
         self._publish = publish
         self._where = where
@@ -102,30 +104,29 @@ class Writer:
         self._closing = self._interrupted = False
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self.commits = 0
-        """How many transactions have reached the disk."""
+        """How many transactions were committed."""
         self.last_batch_at = time.monotonic()
-        """Monotonic seconds at which the last batch ended, well or not."""
+        """Monotonic seconds at which the last batch was committed or rolled back."""
 
     async def start(self) -> None:
-        """Start the thread, which opens its own connection; raise what that raised.
-
-        A start that is given up leaves no thread behind.
-        """
+        """Start the thread, which opens its own connection. Raises what that raised."""
         self._thread.start()
         try:
             await self._started
         except BaseException:
+            # Cancelled, for one: the thread must not outlive a start that was given up.
             await self.close()
             raise
 
     async def submit(self, work: Callable[[Tx], T], *, urgent: bool) -> T:
-        """Wait for a place, then for the commit; return what the work returned.
+        """Wait for a place in the queue and for the commit; return what the work returned.
 
-        Once it has a place the work is done, even if the caller is cancelled. Raises whatever the
-        work raised, WriteFailed when the disk refused, Closed when it came too late.
+        Once it has a place the work is run, even if the caller is cancelled. Raises what the work
+        raised, WriteFailed when the disk refused, DatabaseClosed after `close`.
         """
         lane = self._urgent if urgent else self._bulk
         await lane.places.acquire()
+        # Checked after waiting: the writer may have been closed meanwhile.
         if self._closing:
             lane.places.release()
             raise DatabaseClosed
@@ -135,9 +136,9 @@ class Writer:
         return cast("T", await job.answer)
 
     async def close(self) -> None:
-        """Take no new work, commit what is waiting, end the thread.
+        """Refuse new jobs, commit the waiting ones, end the thread.
 
-        Work that still holds the thread after `close_seconds` is interrupted.
+        A job that still runs after `close_seconds` is interrupted.
         """
         self._closing = True
         self._wake.set()
@@ -158,7 +159,7 @@ class Writer:
             self._process_jobs(connection)
 
     def _report_start(self, error: Exception | None) -> None:
-        """Tell `start`, unless it was given up meanwhile (on the loop)."""
+        """Resolve the future that `start` awaits, unless it was cancelled (on the loop)."""
         if self._started.done():
             return
         if error is None:
@@ -167,7 +168,7 @@ class Writer:
             self._started.set_exception(error)
 
     def _process_jobs(self, connection: sqlite3.Connection) -> None:
-        """Write what comes until the end (in the thread)."""
+        """Commit batches until the writer is closed (in the thread)."""
         last_round = False
         while not last_round:
             self._wake.wait()
@@ -177,7 +178,7 @@ class Writer:
                 pass
 
     def _commit_batch(self, connection: sqlite3.Connection) -> bool:
-        """Do one transaction; tell whether there was anything to do."""
+        """Commit one batch; return False where no job was waiting."""
         batch = _Batch()
         job = self._take_next_job(batch)
         if job is None:
@@ -198,7 +199,7 @@ class Writer:
         return True
 
     def _take_next_job(self, batch: _Batch) -> _Job | None:
-        """Move the job that should be done next into the batch, if the batch has room for one."""
+        """Move the next job into the batch and return it; None where none waits or may be added."""
         if self._urgent.waiting and batch.urgent_left:
             batch.urgent_left -= 1
             job = self._urgent.waiting.popleft()
@@ -215,7 +216,7 @@ class Writer:
         return job
 
     def _run_job(self, connection: sqlite3.Connection, job: _Job, batch: _Batch) -> None:
-        """Do one job in its own savepoint; raise only when the whole transaction is lost."""
+        """Run one job in its own savepoint. Raises WriteFailed when the transaction is lost."""
         tx = Tx(connection)
         connection.execute("SAVEPOINT job")
         try:
@@ -230,7 +231,8 @@ class Writer:
         connection.execute("RELEASE job")
 
     def _job_error(self, error: BaseException) -> BaseException:
-        """Give what a job raised the shape in which its caller can be told."""
+        """Return the error that the caller of a job gets for what the job raised."""
+        # A future takes no StopIteration, and an exit of the job must not end the caller's task.
         if isinstance(error, Exception) and not isinstance(error, StopIteration):
             return classify_disk_error(error, self._where) or error
         aborted = JobAborted(
@@ -241,7 +243,7 @@ class Writer:
         return aborted
 
     def _batch_error(self, error: BaseException) -> WriteFailed:
-        """Say why a whole batch is lost."""
+        """Return the error of a whole batch that was rolled back."""
         if isinstance(error, WriteFailed):
             return error
         return classify_disk_error(error, self._where) or DiskFault(
@@ -250,7 +252,8 @@ class Writer:
         )
 
     def _publish_and_answer(self, batch: _Batch) -> None:
-        """Publish, then answer, in one turn of the loop."""
+        """Publish the events, then resolve the futures, in one turn of the loop."""
+        # In this order: a caller that goes on must find its events published already.
         try:
             if batch.events:
                 self._publish(batch.events)

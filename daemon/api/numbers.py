@@ -72,7 +72,7 @@ class PhoneNumber:
 
     @property
     def reachable(self) -> bool:
-        """Tell whether the numbering plan allows WhatsApp on this line."""
+        """Return whether the numbering plan allows WhatsApp on this line."""
         return self.line_type in REACHABLE_LINE_TYPES
 
 

@@ -42,7 +42,7 @@ class RefreshedFacts:
 
     @property
     def needs_messages(self) -> bool:
-        """Tell whether the messages themselves are needed, beside what was decided on them."""
+        """Return whether the messages themselves are needed, beside what was decided on them."""
         return self.reads_text or self._windows_changed
 
     def refresh(self, page: DecisionBatch, kept: Sequence[int]) -> Sequence[Mapping[str, object]]:

@@ -262,7 +262,7 @@ class ValidationService:
 
 
 def _has_fresh_answer(prospect: ProspectRecord, now: datetime) -> bool:
-    """Tell whether there is an answer that is not asked for again: valid still, or a recent no."""
+    """Whether there is an answer that is not asked for again: valid still, or a recent no."""
     if prospect.validation is State.NOT_REACHABLE and prospect.on_whatsapp == OnWhatsApp.NO:
         return (
             prospect.checked_at is not None

@@ -74,14 +74,14 @@ def _latest_decline(evidence: Sequence[Evidence]) -> datetime | None:
 
 
 def _is_decline(piece: Evidence) -> bool:
-    """Tell whether they said no, themselves or on an imported list."""
+    """Return whether they said no, themselves or on an imported list."""
     return piece.kind is EvidenceKind.DECLINED or (
         piece.kind is EvidenceKind.PERMISSION and piece.value == Permission.REFUSED
     )
 
 
 def _is_welcoming_inbound(piece: Evidence) -> bool:
-    """Tell whether they wrote, and what they wrote was no refusal."""
+    """Return whether they wrote, and what they wrote was no refusal."""
     return piece.kind is EvidenceKind.INBOUND and piece.value not in _DECLINING_REQUESTS
 
 

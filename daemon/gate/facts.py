@@ -127,7 +127,7 @@ def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> M
 
 
 def is_first_contact(context: EvaluationContext) -> bool:
-    """Tell whether nothing ever went between us, in either direction."""
+    """Return whether nothing ever went between us, in either direction."""
     theirs = {EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE}
     return context.history.ever == 0 and not any(e.kind in theirs for e in context.evidence)
 

@@ -74,14 +74,14 @@ class Evaluation:
 
     @property
     def is_allowed(self) -> bool:
-        """Tell whether the message may go."""
+        """Return whether the message may go."""
         return isinstance(self.outcome, rules.Decision) and (
             self.outcome.verdict is rules.Verdict.ALLOW
         )
 
     @property
     def first_contact(self) -> bool:
-        """Tell whether this would be the first that ever went between us."""
+        """Return whether this would be the first that ever went between us."""
         return bool(self.facts["message.first_contact"])
 
 
@@ -290,7 +290,7 @@ def _build_question(message: MessageRecord, message_facts: facts.Facts) -> Opini
 
 
 def _is_valid_opinion(opinion: Opinion) -> bool:
-    """Tell whether its effect is one of ours: a plain text "block" would block nothing."""
+    """Return whether its effect is one of ours: a plain text "block" would block nothing."""
     defer = opinion.defer
     return isinstance(opinion.effect, VetoEffect) and (
         defer is None or (isinstance(defer, Defer) and isinstance(defer.kind, DeferKind))

@@ -25,7 +25,7 @@ class PacingSlot:
     sentence: str
 
     def is_open(self, now: datetime) -> bool:
-        """Tell whether that moment has come."""
+        """Return whether that moment has come."""
         return self.at is not None and self.at <= now
 
 

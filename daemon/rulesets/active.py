@@ -46,7 +46,7 @@ class CompiledRulesets:
         )
 
     def is_equivalent_to(self, other: CompiledRulesets) -> bool:
-        """Tell whether both sets of both say the same, whatever files they come from."""
+        """Return whether both sets of both say the same, whatever files they come from."""
         return self.hashes == other.hashes
 
     @property

@@ -45,7 +45,7 @@ def find_stored_files(
 
 
 def was_rolled_back(reader: Reader, hashes: Sequence[str]) -> bool:
-    """Tell whether the last change of a format was to roll one of these sets back."""
+    """Return whether the last change of a format was to roll one of these sets back."""
     changes = (rulesets.get_latest_activation(reader, str(kind)) for kind in rules.RuleFormat)
     return any(
         change is not None

@@ -249,7 +249,7 @@ class RulesetService:
             await self._activate(compiled, RulesetActivationKind.LOADED, who, reason)
 
     async def _was_rolled_back(self, compiled: CompiledRulesets) -> bool:
-        """Tell whether a person rolled these very rules back: they do not return by themselves."""
+        """Whether a person rolled these very rules back: they do not return by themselves."""
         return await self._database.read(
             lambda reader: history.was_rolled_back(reader, compiled.hashes)
         )

@@ -59,7 +59,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
-    """Who stopped sending, when and why."""
+    """A halt in force: who stopped sending, when and why."""
 
     at: datetime
     who: str
