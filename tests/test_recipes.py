@@ -51,6 +51,15 @@ def test_who_may_not_install_is_told_in_one_sentence_what_to(machine: Path) -> N
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{said} curl gcc\n")
 
 
+def test_a_library_is_missed_where_the_loader_does_not_know_it(machine: Path) -> None:
+    """The linked-device library loads libmagic: a file of that name somewhere is not enough."""
+    (machine / "ldconfig").write_text("#!/bin/sh\necho libc.so.6\n", encoding="utf-8")
+    (machine / "ldconfig").chmod(0o755)
+    done = packages(machine)
+    assert done.returncode == 1
+    assert done.stderr.endswith("sudo apt-get install libmagic1\n")
+
+
 def test_who_may_install_does(machine: Path) -> None:
     """By sudo without a password, and no more than what is missing."""
     (machine / "curl").unlink()

@@ -1,0 +1,233 @@
+"""Everything around a message: who is on WhatsApp, whose keys, the message itself, and receipts."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+
+from tests.virtual_whatsapp.binary_node import LID_SERVER, Attributes, Jid, Node
+from tests.virtual_whatsapp.contact import Contact
+from tests.virtual_whatsapp.phone import LinkedDevice, Phone
+from tests.virtual_whatsapp.protobufs import Message
+from tests.virtual_whatsapp.signal_session import PreKeyBundle, SignedPreKey
+
+_KEY_TYPE = b"\x05"
+_KEY_ID_BYTES = 3
+_REGISTRATION_BYTES = 4
+
+
+class Directory:
+    """Who is on this WhatsApp: contacts and accounts, by number and by hidden id."""
+
+    def __init__(self) -> None:
+        self._contacts: dict[Jid, Contact] = {}
+        self._phones: dict[Jid, Phone] = {}
+
+    def add_contact(self, contact: Contact) -> None:
+        """Add a contact."""
+        self._contacts[contact.jid] = self._contacts[contact.lid] = contact
+
+    def add_phone(self, phone: Phone) -> None:
+        """Add an account."""
+        self._phones[phone.jid] = self._phones[phone.lid] = phone
+
+    def find_contact(self, jid: Jid) -> Contact | None:
+        """Return whose number or hidden id this is, if it is a contact's."""
+        return self._contacts.get(jid.person)
+
+    def find_phone(self, jid: Jid) -> Phone | None:
+        """Return whose number or hidden id this is, if it is an account's."""
+        return self._phones.get(jid.person)
+
+    def find_device(self, jid: Jid) -> LinkedDevice | None:
+        """Return the linked device with this address."""
+        phone = self.find_phone(jid)
+        return phone.devices.get(jid.device) if phone else None
+
+    def publish_bundle(self, jid: Jid) -> PreKeyBundle | None:
+        """Return the keys of a device; None where there is no such device."""
+        if (device := self.find_device(jid)) is not None:
+            return device.take_bundle()
+        owner = self.find_contact(jid) or self.find_phone(jid)
+        return owner.device.publish_bundle() if owner and not jid.device else None
+
+    def list_devices(self, jid: Jid) -> list[int]:
+        """Return the numbers of a person's devices: their phone is 0."""
+        phone = self.find_phone(jid)
+        return [0, *phone.devices] if phone else [0]
+
+
+# Contact discovery: `usync`.
+
+
+def answer_usync(request: Node, directory: Directory) -> tuple[Node, ...]:
+    """Return the answer to a question about people."""
+    asked = {child.tag for child in request.require("usync", "query").children}
+    users = tuple(
+        _describe_user(user, asked, directory) for user in request.require("usync", "list").children
+    )
+    results = Node("result", {}, tuple(Node(each) for each in sorted(asked)))
+    return (
+        Node(
+            "usync",
+            {"sid": request.require("usync").text("sid")},
+            (results, Node("list", {}, users)),
+        ),
+    )
+
+
+def _describe_user(user: Node, asked: set[str], directory: Directory) -> Node:
+    """Describe one user, by the address or by the number that was asked for."""
+    number = user.find("contact")
+    if number is not None and number.data:
+        jid = Jid(number.data.decode().removeprefix("+").partition("@")[0])
+    else:
+        jid = user.jid("jid")
+    known = directory.find_contact(jid) or directory.find_phone(jid)
+    answers = []
+    if "contact" in asked:
+        data = number.data if number else b""
+        answers.append(Node("contact", {"type": "in" if known else "out"}, data))
+    if known is not None:
+        if "lid" in asked:
+            answers.append(Node("lid", {"val": known.lid}))
+        if "devices" in asked:
+            answers.append(_describe_devices(directory.list_devices(jid)))
+    return Node("user", {"jid": jid}, tuple(answers))
+
+
+def _describe_devices(devices: Iterable[int]) -> Node:
+    described = tuple(
+        Node("device", {"id": str(each)} | ({"key-index": str(each)} if each else {}))
+        for each in devices
+    )
+    return Node("devices", {}, (Node("device-list", {}, described),))
+
+
+# Keys.
+
+
+def answer_bundles(request: Node, directory: Directory) -> tuple[Node, ...]:
+    """Return the keys of the devices that were asked for."""
+    users = []
+    for user in request.require("key").children:
+        jid = user.jid("jid")
+        bundle = directory.publish_bundle(jid)
+        if bundle is None:
+            error = Node("error", {"code": "404", "text": "item-not-found"})
+            users.append(Node("user", {"jid": jid}, (error,)))
+        else:
+            users.append(Node("user", {"jid": jid}, tuple(_describe_bundle(bundle))))
+    return (Node("list", {}, tuple(users)),)
+
+
+def _describe_bundle(bundle: PreKeyBundle) -> Iterator[Node]:
+    yield Node("registration", {}, bundle.registration_id.to_bytes(_REGISTRATION_BYTES, "big"))
+    yield Node("type", {}, _KEY_TYPE)
+    yield Node("identity", {}, bundle.identity)
+    if bundle.one_time_id is not None and bundle.one_time is not None:
+        yield _describe_key("key", bundle.one_time_id, bundle.one_time)
+    signed = bundle.signed
+    yield _describe_key("skey", signed.id, signed.public, signed.signature)
+
+
+def _describe_key(tag: str, number: int, public: bytes, signature: bytes | None = None) -> Node:
+    parts = [
+        Node("id", {}, number.to_bytes(_KEY_ID_BYTES, "big")),
+        Node("value", {}, public),
+    ]
+    if signature is not None:
+        parts.append(Node("signature", {}, signature))
+    return Node(tag, {}, tuple(parts))
+
+
+def store_keys(request: Node, device: LinkedDevice) -> None:
+    """Store the keys that a device publishes."""
+    for key in request.require("list").children:
+        number = int.from_bytes(key.require("id").data, "big")
+        device.one_time[number] = key.require("value").data
+    if (signed := request.find("skey")) is not None:
+        device.signed = SignedPreKey(
+            int.from_bytes(signed.require("id").data, "big"),
+            signed.require("value").data,
+            signed.require("signature").data,
+        )
+
+
+# Messages.
+
+
+def deliver_to_contact(message: Node, sender: LinkedDevice, contact: Contact) -> None:
+    """Let the contact decrypt their copy of a message."""
+    for copy in message.find_all("to"):
+        if copy.jid("jid").person in {contact.jid, contact.lid}:
+            encrypted = copy.require("enc")
+            contact.decrypt(sender.jid, message.text("id"), encrypted.text("type"), encrypted.data)
+
+
+def build_acknowledgement(message: Node, error: int | None = None) -> Node:
+    """Return the server's answer to a message: taken, or refused with a code."""
+    attributes: Attributes = {
+        "class": "message",
+        "from": message.jid("to"),
+        "id": message.text("id"),
+        "t": _now(),
+    }
+    return Node("ack", attributes | ({"error": str(error)} if error else {}))
+
+
+def build_receipt(sender: Jid, wire_id: str, kind: str = "") -> Node:
+    """Return a receipt of a contact: `delivered` has no type, `read` and others have."""
+    attributes: Attributes = {"from": sender, "id": wire_id, "t": _now()}
+    return Node("receipt", attributes | ({"type": kind} if kind else {}))
+
+
+def build_inbound(
+    contact: Contact, device: LinkedDevice, text: str, *, from_lid: bool, wire_id: str = ""
+) -> Node:
+    """Return a message from a contact, encrypted to one device."""
+    encrypted = contact.device.encrypt(
+        device.jid, Message(conversation=text).SerializeToString(), device.take_bundle
+    )
+    if from_lid:
+        names: Attributes = {"from": contact.lid, "sender_pn": contact.jid}
+    else:
+        names = {"from": contact.jid, "sender_lid": contact.lid}
+    attributes: Attributes = {
+        **names,
+        "addressing_mode": LID_SERVER if from_lid else "pn",
+        "id": wire_id or create_wire_id(),
+        "t": _now(),
+        "type": "text",
+        "notify": contact.name or contact.phone,
+    }
+    enc = Node("enc", {"v": "2", "type": encrypted.kind}, encrypted.data)
+    return Node("message", attributes, (enc,))
+
+
+def build_own_message(phone: Phone, device: LinkedDevice, contact: Contact, text: str) -> Node:
+    """Return a message that the account's owner typed on the phone, as a linked device gets it."""
+    message = Message()
+    message.deviceSentMessage.destinationJID = str(contact.jid)
+    message.deviceSentMessage.message.conversation = text
+    encrypted = phone.device.encrypt(device.jid, message.SerializeToString(), device.take_bundle)
+    attributes: Attributes = {
+        "from": phone.jid,
+        "recipient": contact.jid,
+        "peer_recipient_lid": contact.lid,
+        "id": create_wire_id(),
+        "t": _now(),
+        "type": "text",
+    }
+    enc = Node("enc", {"v": "2", "type": encrypted.kind}, encrypted.data)
+    return Node("message", attributes, (enc,))
+
+
+def create_wire_id() -> str:
+    """Return a new id, in the form that phones give their messages."""
+    return f"3A{secrets.token_hex(9).upper()}"
+
+
+def _now() -> str:
+    return str(int(time.time()))

@@ -1,0 +1,1 @@
+"""A folder for `PYTHONPATH`, of which Python imports `sitecustomize` by itself."""

@@ -1,0 +1,87 @@
+"""Lets the linked-device library of this process trust the root key of a virtual WhatsApp.
+
+Python imports this file by itself where its folder is on `PYTHONPATH`. As soon as the library is
+loaded, WhatsApp's root key (32 bytes, once in its writable memory) is overwritten with the one in
+`VIRTUAL_WHATSAPP_ROOT_KEY`. Where the key is not found, the process ends: an upgrade of the library
+has moved it, and `ROOT_KEY` below has to be looked up anew in whatsmeow's `handshake.go`.
+
+Every process of a test reads this first, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+ROOT_KEY_VARIABLE = "VIRTUAL_WHATSAPP_ROOT_KEY"
+ROOT_KEY = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
+LOADING_MODULE = "neonize._binder"
+LIBRARY_NAME = "neonize-linux-"
+NOT_FOUND_STATUS = 70
+NOT_FOUND = """\
+WhatsApp's root key is {count} times in the memory of the linked-device library, not once.
+Was the library upgraded? See tests/virtual_whatsapp/preload/sitecustomize.py.
+"""
+
+
+def overwrite_root_key(key: bytes) -> None:
+    """Overwrite the root key; end the process where it is not found exactly once."""
+    places = list(find_root_keys())
+    if len(places) != 1:
+        sys.stderr.write(NOT_FOUND.format(count=len(places)))
+        os._exit(NOT_FOUND_STATUS)
+    ctypes.memmove(places[0], key, len(key))
+
+
+def find_root_keys() -> Iterator[int]:
+    """Yield each address at which the root key stands in the library's writable memory."""
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        addresses, rights, *_ = line.split()
+        if LIBRARY_NAME in line and "w" in rights:
+            begin, end = (int(each, 16) for each in addresses.split("-"))
+            memory = ctypes.string_at(begin, end - begin)
+            place = memory.find(ROOT_KEY)
+            while place >= 0:
+                yield begin + place
+                place = memory.find(ROOT_KEY, place + 1)
+
+
+class OverwritingLoader(Loader):
+    """Loads the module that loads the library, then overwrites the key."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Create the module as it would be without us."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Load the library, and overwrite the key before anybody calls it."""
+        self._loader.exec_module(module)
+        overwrite_root_key(bytes.fromhex(os.environ[ROOT_KEY_VARIABLE]))
+
+
+class LibraryFinder(MetaPathFinder):
+    """Finds the module that loads the library."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the module's spec, with a loader that overwrites the key."""
+        if fullname != LOADING_MODULE:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = OverwritingLoader(spec.loader)
+        return spec
+
+
+if ROOT_KEY_VARIABLE in os.environ:
+    sys.meta_path.insert(0, LibraryFinder())

@@ -1,0 +1,337 @@
+"""The server: accounts, contacts and clients of one virtual WhatsApp, on the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from tests.virtual_whatsapp.binary_node import SERVER_JID, Jid, Node
+from tests.virtual_whatsapp.certificates import HOST, create_certificates
+from tests.virtual_whatsapp.connection import ClientConnection
+from tests.virtual_whatsapp.contact import Contact
+from tests.virtual_whatsapp.faults import (
+    Faults,
+    build_device_removed,
+    build_login_failure,
+    build_stream_error,
+)
+from tests.virtual_whatsapp.journal import Journal
+from tests.virtual_whatsapp.keys import KeyPair
+from tests.virtual_whatsapp.library import build_environment, find_library
+from tests.virtual_whatsapp.messaging import (
+    Directory,
+    answer_bundles,
+    answer_usync,
+    build_acknowledgement,
+    build_inbound,
+    build_own_message,
+    build_receipt,
+    deliver_to_contact,
+    store_keys,
+)
+from tests.virtual_whatsapp.noise import CertificateAuthority, HandshakeFailed
+from tests.virtual_whatsapp.pairing import (
+    build_pair_device,
+    build_pair_success,
+    create_refs,
+    parse_qr_code,
+    read_pairing_payload,
+)
+from tests.virtual_whatsapp.phone import LinkedDevice, Phone
+from tests.virtual_whatsapp.proxy import LoopbackProxy
+from tests.virtual_whatsapp.token_table import read_token_table
+
+LOOPBACK = "127.0.0.1"
+_WITHOUT_ANSWER = frozenset({"w:p", "privacy"})
+"""Keep-alives, and tokens that a client gives to those it writes to: taken, and that is all."""
+_RESTART_REQUIRED = 515
+_RESTART_PAUSE_SECONDS = 0.03
+"""A client that reads 515 at once after its answer loses the answer."""
+
+
+class VirtualWhatsApp:
+    """A WhatsApp of one test: ``async with VirtualWhatsApp(tmp_path) as whatsapp``.
+
+    ``environment`` is what a process of the unmodified library needs to come here.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._authority = CertificateAuthority()
+        self._static = KeyPair.generate()
+        self._chain = self._authority.certify(self._static)
+        self._tokens = read_token_table(find_library())
+        self._refs: dict[str, ClientConnection] = {}
+        self._connections: list[ClientConnection] = []
+        self.directory = Directory()
+        self.faults = Faults()
+        self.logins: Journal[LinkedDevice] = Journal()
+        self.environment: Mapping[str, str] = {}
+        self.unhandled: list[str] = []
+        """What clients asked that this server answers with nothing."""
+
+    async def __aenter__(self) -> Self:
+        """Listen, on free ports of the loopback interface."""
+        authority_file, context = create_certificates(self._folder)
+        application = web.Application()
+        application.router.add_get("/ws/chat", self._handle_websocket)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, 0, ssl_context=context)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self._proxy = LoopbackProxy(HOST, port)
+        address = await self._proxy.start()
+        self.environment = build_environment(address, authority_file, self._authority.root_key)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Break off what is connected, and stop listening."""
+        for connection in list(self._connections):
+            connection.cut()
+        await self._proxy.stop()
+        await self._runner.cleanup()
+
+    # People.
+
+    def add_contact(self, phone: str, name: str = "") -> Contact:
+        """Add a contact who is on WhatsApp."""
+        contact = Contact(phone, f"1{phone.removeprefix('+')}", name)
+        self.directory.add_contact(contact)
+        return contact
+
+    def add_phone(self, number: str) -> Phone:
+        """Add an account with its phone."""
+        phone = Phone(number, f"2{number.removeprefix('+')}")
+        self.directory.add_phone(phone)
+        return phone
+
+    # What the phone does.
+
+    async def scan(self, phone: Phone, code: str) -> LinkedDevice:
+        """Let a phone scan a code: the device that shows it is linked."""
+        parsed = parse_qr_code(code)
+        connection = self._refs[parsed.ref]
+        registration_id, signed = read_pairing_payload(connection.payload)
+        device, container = phone.link(parsed, registration_id, signed)
+        connection.device = device
+        await connection.send(build_pair_success(device, container, connection.create_request_id()))
+        return device
+
+    async def unlink(self, phone: Phone, device: LinkedDevice) -> None:
+        """Let the owner unlink a device on the phone."""
+        phone.unlink(device)
+        for connection in self.find_connections(device.jid):
+            await connection.send(build_device_removed())
+            await connection.close()
+
+    async def type_on_phone(self, phone: Phone, contact: Contact, text: str) -> None:
+        """Let the owner write to a contact on the phone itself; each linked device is told."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_own_message(phone, device, contact, text))
+
+    # What contacts do.
+
+    async def write(
+        self, contact: Contact, phone: Phone, text: str, *, from_lid: bool = True
+    ) -> None:
+        """Let a contact write to an account: each linked device gets the message."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_inbound(contact, device, text, from_lid=from_lid))
+
+    async def send_receipt(self, phone: Phone, sender: Jid, wire_id: str, kind: str = "") -> None:
+        """Tell an account's devices that a message was delivered, or what else became of it."""
+        for device in phone.devices.values():
+            await self._deliver(device, build_receipt(sender, wire_id, kind))
+
+    # What the server does by itself.
+
+    async def broadcast(self, node: Node) -> None:
+        """Send a node to every client that is logged in."""
+        for connection in self.find_connections():
+            await connection.send(node)
+
+    def cut(self) -> None:
+        """Break every connection off."""
+        for connection in list(self._connections):
+            connection.cut()
+
+    def fall_silent(self) -> None:
+        """Keep every connection and answer nothing any more."""
+        for connection in self._connections:
+            connection.silent = True
+
+    def find_connections(self, jid: Jid | None = None) -> list[ClientConnection]:
+        """Return the connections that are logged in, of one device or of all."""
+        return [
+            each
+            for each in self._connections
+            if each.device is not None and (jid is None or each.device.jid == jid)
+        ]
+
+    async def _deliver(self, device: LinkedDevice, node: Node) -> None:
+        """Send to a device, now and at each login until it acknowledges."""
+        device.undelivered[_get_delivery_key(node.tag, node)] = node
+        for connection in self.find_connections(device.jid):
+            await connection.send(node)
+
+    # Clients.
+
+    async def _handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        connection = ClientConnection(socket, request)
+        self._connections.append(connection)
+        try:
+            await connection.shake_hands(self._static, self._chain)
+            if await self._begin(connection):
+                while True:
+                    node = await connection.receive(self._tokens)
+                    await self._handle_node(connection, node)
+        except (ConnectionError, HandshakeFailed):
+            pass
+        finally:
+            self._connections.remove(connection)
+        return socket
+
+    async def _begin(self, connection: ClientConnection) -> bool:
+        """Log a client in, or show it codes; False where it is refused."""
+        if not connection.payload.username:
+            refs = create_refs(self.faults.pairing_codes)
+            self._refs |= dict.fromkeys(refs, connection)
+            await connection.send(build_pair_device(refs, connection.create_request_id()))
+            return True
+        jid = Jid(str(connection.payload.username)).on_device(connection.payload.device)
+        device = self.directory.find_device(jid)
+        known = device is not None and device.noise_key == connection.noise_key
+        failure = self.faults.login_failure or (None if known else build_login_failure(401))
+        if failure is not None or device is None:
+            await connection.send(failure or build_login_failure(401))
+            await connection.close()
+            return False
+        connection.device = device
+        connection.silent = self.faults.silent
+        self.logins.append(device)
+        moment = str(int(time.time()))
+        await connection.send(Node("success", {"t": moment, "lid": device.lid}))
+        return True
+
+    async def _handle_node(self, connection: ClientConnection, node: Node) -> None:
+        device = connection.device
+        if node.tag == "iq":
+            await self._handle_request(connection, node)
+        elif device is None:
+            self.unhandled.append(node.tag)
+        elif node.tag == "message":
+            await self._handle_message(connection, device, node)
+        elif node.tag == "ack":
+            device.undelivered.pop(_get_delivery_key(node.text("class"), node), None)
+        elif node.tag == "receipt":
+            device.undelivered.pop(("message", node.text("id"), ""), None)
+        elif node.tag != "ib":  # a client's notes on itself
+            self.unhandled.append(node.tag)
+
+    async def _handle_request(self, connection: ClientConnection, node: Node) -> None:
+        """Answer an `iq`; what only an unlinked client may ask is nothing but a result."""
+        if node.text("type") == "result":
+            await self._handle_result(connection, node)
+        elif connection.device is None:
+            await connection.answer(node)
+        elif node.text("xmlns") == "passive":
+            await connection.answer(node)
+            await self._send_offline(connection, connection.device)
+        elif node.find("remove-companion-device") is not None:
+            await self._remove_device(connection, connection.device, node)
+        else:
+            await connection.answer(node, *self._answer_question(connection.device, node))
+
+    def _answer_question(self, device: LinkedDevice, node: Node) -> tuple[Node, ...]:
+        """Return the answer to a question about people and keys; nothing to what is not known."""
+        space = node.text("xmlns")
+        if space == "usync":
+            return answer_usync(node, self.directory)
+        if space == "encrypt" and node.find("count") is not None:
+            return (Node("count", {"value": str(len(device.one_time))}),)
+        if space == "encrypt" and node.find("key") is not None:
+            return answer_bundles(node, self.directory)
+        if space == "encrypt" and node.find("list") is not None:
+            store_keys(node, device)
+        elif space not in _WITHOUT_ANSWER:
+            self.unhandled.append(f"{node.text('type')} {space}")
+        return ()
+
+    async def _handle_result(self, connection: ClientConnection, node: Node) -> None:
+        """Take the answer to a request of ours: a device that is being linked signs itself."""
+        signed = node.find("pair-device-sign", "device-identity")
+        device = connection.device
+        if signed is None or device is None:
+            return
+        phone = self.directory.find_phone(device.jid)
+        if phone is not None:
+            phone.verify_device_signature(device, signed.data)
+        await asyncio.sleep(_RESTART_PAUSE_SECONDS)
+        await connection.send(build_stream_error(_RESTART_REQUIRED))
+
+    async def _send_offline(self, connection: ClientConnection, device: LinkedDevice) -> None:
+        """Send what waited while the device was away, and say that this was all."""
+        waiting = list(device.undelivered.values())
+        for node in waiting:
+            await connection.send(Node(node.tag, {**node.attributes, "offline": "0"}, node.content))
+        done = Node("offline", {"count": str(len(waiting))})
+        await connection.send(Node("ib", {"from": SERVER_JID}, (done,)))
+
+    async def _remove_device(
+        self, connection: ClientConnection, device: LinkedDevice, node: Node
+    ) -> None:
+        """Unlink a device that asks for it itself."""
+        if (phone := self.directory.find_phone(device.jid)) is not None:
+            phone.unlink(device)
+        await connection.answer(node)
+        await connection.send(build_device_removed())
+
+    async def _handle_message(
+        self, connection: ClientConnection, device: LinkedDevice, node: Node
+    ) -> None:
+        """Take a message: acknowledge or refuse it, and let its contact have it."""
+        contact = self.directory.find_contact(node.jid("to"))
+        phone = self.directory.find_phone(device.jid)
+        if contact is None or phone is None:
+            await connection.send(build_acknowledgement(node))
+            return
+        if error := self.faults.refused.get(contact.phone):
+            await connection.send(build_acknowledgement(node, error))
+            return
+        deliver_to_contact(node, device, contact)
+        if self.faults.cut_on_message:
+            self.faults.cut_on_message -= 1
+            connection.cut()
+        elif contact.phone not in self.faults.unacknowledged:
+            await connection.send(build_acknowledgement(node))
+        if contact.phone not in self.faults.unreceipted:
+            await self.send_receipt(phone, node.jid("to"), node.text("id"))
+            if contact.reads:
+                await self.send_receipt(phone, node.jid("to"), node.text("id"), "read")
+
+
+def _get_delivery_key(tag: str, node: Node) -> tuple[str, str, str]:
+    """Return what tells deliveries apart: a message has one, its receipts one of each type."""
+    return tag, node.text("id"), node.text("type") if tag == "receipt" else ""
+
+
+@contextlib.asynccontextmanager
+async def run_virtual_whatsapp(folder: Path) -> AsyncIterator[VirtualWhatsApp]:
+    """Run a virtual WhatsApp beside the block."""
+    async with VirtualWhatsApp(folder) as whatsapp:
+        yield whatsapp

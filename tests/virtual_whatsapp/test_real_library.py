@@ -1,0 +1,201 @@
+"""The unmodified library pairs with the virtual WhatsApp, sends, receives, and is refused by it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.virtual_whatsapp import faults
+from tests.virtual_whatsapp.binary_node import Node
+from tests.virtual_whatsapp.contact import Contact
+from tests.virtual_whatsapp.library import ROOT_KEY_VARIABLE
+from tests.virtual_whatsapp.phone import LinkedDevice, Phone
+from tests.virtual_whatsapp.preload.sitecustomize import NOT_FOUND_STATUS
+from tests.virtual_whatsapp.server import VirtualWhatsApp
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+ABSENT = "+5491155550999"
+PATIENCE_SECONDS = 30
+
+
+class LibraryProcess:
+    """A process of the library, led to a virtual WhatsApp."""
+
+    def __init__(self, whatsapp: VirtualWhatsApp, database: Path) -> None:
+        self._environment = {**os.environ, **whatsapp.environment}
+        self._database = database
+        self._unread: defaultdict[str, deque[str]] = defaultdict(deque)
+
+    async def start(self) -> None:
+        """Start it, with the login that its database holds."""
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.virtual_whatsapp.library_client",
+            str(self._database),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd=ROOT,
+            env=self._environment,
+        )
+
+    async def order(self, *words: str) -> None:
+        """Send an order."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(words).encode() + b"\n")
+        await self.process.stdin.drain()
+
+    async def wait_for(self, event: str) -> str:
+        """Return the text of the next event of that name; others are kept until they are asked."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not self._unread[event]:
+                said = json.loads(await self._read_line())
+                self._unread[said["event"]].append(said["text"])
+        return self._unread[event].popleft()
+
+    async def _read_line(self) -> bytes:
+        assert self.process.stdout is not None
+        return await self.process.stdout.readline()
+
+    async def kill(self) -> None:
+        """Kill it, wherever it is."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.communicate()
+
+
+@pytest.fixture
+async def library(whatsapp: VirtualWhatsApp, tmp_path: Path) -> AsyncIterator[LibraryProcess]:
+    """Return a process of the library that has no login yet."""
+    process = LibraryProcess(whatsapp, tmp_path / "session.db")
+    await process.start()
+    yield process
+    await process.kill()
+
+
+async def link(library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone) -> LinkedDevice:
+    """Scan the first code, and wait until the library is connected."""
+    device = await whatsapp.scan(phone, await library.wait_for("code"))
+    await library.wait_for("Connected")
+    return device
+
+
+async def test_messages_go_both_ways_and_their_receipts_come_back(
+    library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone, ana: Contact
+) -> None:
+    """The first message brings keys, the next ones do not; then the library logs out."""
+    device = await link(library, whatsapp, phone)
+    await library.order("send", ana.jid.user, "Hola, Ana")
+    wire_id = await library.wait_for("sent")
+    delivered, read = [await library.wait_for("Receipt") for _ in range(2)]
+    assert wire_id in delivered
+    assert "DELIVERED" in delivered
+    assert wire_id in read
+    assert "READ" in read
+
+    await whatsapp.write(ana, phone, "quien es?")
+    assert "quien es?" in await library.wait_for("Message")
+    await library.order("send", ana.jid.user, "Soy yo")
+    await library.wait_for("sent")
+    received = await ana.received.wait_for(2)
+    assert [(each.text, each.kind) for each in received] == [
+        ("Hola, Ana", "pkmsg"),
+        ("Soy yo", "msg"),
+    ]
+    assert received[0].wire_id == wire_id
+    await library.order("logout")
+    await library.wait_for("logged_out")
+    assert not phone.devices
+    assert not whatsapp.find_connections(device.jid)
+
+
+async def test_a_number_check_says_who_is_here(
+    library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone, ana: Contact
+) -> None:
+    """Both answers come in one question."""
+    await link(library, whatsapp, phone)
+    await library.order("check", ana.phone, ABSENT)
+    assert json.loads(await library.wait_for("checked")) == {ana.phone: True, ABSENT: False}
+
+
+async def test_a_refused_message_does_not_arrive_and_its_code_is_told(
+    library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone, ana: Contact
+) -> None:
+    """The library raises what the server said."""
+    await link(library, whatsapp, phone)
+    whatsapp.faults.refused[ana.phone] = faults.TIMELOCK
+    await library.order("send", ana.jid.user, "Hola")
+    assert "463" in await library.wait_for("error")
+    assert not ana.received
+
+
+async def test_a_killed_process_resumes_without_a_code_and_gets_what_waited(
+    library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone, ana: Contact
+) -> None:
+    """The login is in its database, and its keys are."""
+    await link(library, whatsapp, phone)
+    await library.kill()
+    await whatsapp.write(ana, phone, "hola")
+    await library.start()
+    assert "hola" in await library.wait_for("Message")
+    assert len(whatsapp.logins) == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "event"),
+    [
+        (faults.build_login_failure(401), "LoggedOut"),
+        (faults.build_login_failure(405), "ClientOutdated"),
+    ],
+)
+async def test_a_login_is_refused(
+    library: LibraryProcess,
+    whatsapp: VirtualWhatsApp,
+    phone: Phone,
+    failure: Node,
+    event: str,
+) -> None:
+    """The library tells why, in an event of its own."""
+    await link(library, whatsapp, phone)
+    await library.kill()
+    whatsapp.faults.login_failure = failure
+    await library.start()
+    await library.wait_for(event)
+
+
+async def test_a_client_is_replaced_by_another(
+    library: LibraryProcess, whatsapp: VirtualWhatsApp, phone: Phone
+) -> None:
+    """The stream ends with a conflict."""
+    await link(library, whatsapp, phone)
+    await whatsapp.broadcast(faults.build_replaced())
+    await library.wait_for("StreamReplaced")
+
+
+async def test_a_library_whose_root_key_is_elsewhere_ends_with_a_sentence(
+    whatsapp: VirtualWhatsApp, tmp_path: Path
+) -> None:
+    """The key is not found twice: the second search is for one that was overwritten already."""
+    again = "import neonize, sitecustomize as s; s.overwrite_root_key(bytes(32))"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        again,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, **whatsapp.environment, ROOT_KEY_VARIABLE: "11" * 32},
+    )
+    _, said = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+    assert process.returncode == NOT_FOUND_STATUS
+    assert b"Was the library upgraded?" in said
