@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -19,6 +20,8 @@ from tests.virtual_whatsapp.noise import FrameBuffer, NoiseResponder, frame
 from tests.virtual_whatsapp.phone import LinkedDevice
 from tests.virtual_whatsapp.protobufs import ClientPayload
 from tests.virtual_whatsapp.token_table import TokenTable
+
+_CLOSE_SECONDS = 5.0
 
 
 class ClientConnection:
@@ -72,10 +75,12 @@ class ClientConnection:
         if (transport := self._request.transport) is not None:
             transport.abort()
 
-    async def close(self) -> None:
-        """Close the connection in order."""
-        async with asyncio.timeout(1):
-            await self._socket.close()
+    async def wait_until_closed(self) -> None:
+        """Let the client close, after the last word: one that is closed on may not have read it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._socket.receive()
+        await self._socket.close()
 
     async def _receive_frame(self) -> bytes:
         while not self._frames:

@@ -135,7 +135,6 @@ class VirtualWhatsApp:
         phone.unlink(device)
         for connection in self.find_connections(device.jid):
             await connection.send(build_device_removed())
-            await connection.close()
 
     async def type_on_phone(self, phone: Phone, contact: Contact, text: str) -> None:
         """Let the owner write to a contact on the phone itself; each linked device is told."""
@@ -219,7 +218,7 @@ class VirtualWhatsApp:
         failure = self.faults.login_failure or (None if known else build_login_failure(401))
         if failure is not None or device is None:
             await connection.send(failure or build_login_failure(401))
-            await connection.close()
+            await connection.wait_until_closed()
             return False
         connection.device = device
         connection.silent = self.faults.silent

@@ -155,6 +155,7 @@ async def test_a_killed_process_resumes_without_a_code_and_gets_what_waited(
     ("failure", "event"),
     [
         (faults.build_login_failure(401), "LoggedOut"),
+        (faults.build_ban(101, 3600), "TemporaryBan"),
         (faults.build_login_failure(405), "ClientOutdated"),
     ],
 )
