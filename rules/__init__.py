@@ -1,4 +1,7 @@
-"""Pure rules engine: rule files, two engines that must agree, decisions with their reasons."""
+"""Judges facts by rule files: two engines that have to agree, and decisions with their reasons.
+
+Pure: no clock, no randomness, no I/O but the reading of rule files.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Checks a ruleset before it goes live.
-
-Compiled, examples run in both engines, and warnings for what is hardly meant.
-"""
+"""Checks a ruleset before it goes live: compiles it, runs its examples, and lints it."""
 
 from __future__ import annotations
 
@@ -25,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRange:
-    """The lowest and highest score that these rules can give, whatever the facts.
+    """The lowest and highest score that these rules can give for any facts.
 
-    Rules that exclude each other are not recognised: the true reach may be narrower, never wider.
+    Rules that exclude each other are not recognised, so the true range may be narrower.
     """
 
     lowest: int
@@ -35,9 +32,9 @@ class ScoreRange:
 
 
 def lint_ruleset(ruleset: Ruleset, outcomes: Iterable[ExampleResult]) -> tuple[RuleProblem, ...]:
-    """Thresholds, windows and lists that nothing reaches, and rules that no example shows.
+    """Return warnings: unreachable bands, unused windows and lists, rules without an example.
 
-    `outcomes` are those of the set's own examples.
+    `outcomes` are the results of the ruleset's own examples.
     """
     found = (
         *_find_unreachable_bands(ruleset),
@@ -49,7 +46,7 @@ def lint_ruleset(ruleset: Ruleset, outcomes: Iterable[ExampleResult]) -> tuple[R
 
 
 def compute_score_range(ruleset: Ruleset) -> ScoreRange:
-    """How low and how high a score can come."""
+    """Return the lowest and highest score that the rules can give."""
     low, high = _base_range(ruleset)
     ends = {rule.id: _points_range(rule) for rule in ruleset.scores}
     for group in ruleset.groups:
@@ -69,13 +66,13 @@ def _base_range(ruleset: Ruleset) -> tuple[int, int]:
 
 
 def _points_range(rule: ScoreRule) -> tuple[int, int]:
-    """The least and most that a rule adds; one with a condition may also add nothing."""
+    """Return the fewest and most points that a rule adds."""
     points = rule.points
     ends = [points] if isinstance(points, int) else [points.start_points, points.end_points]
     if isinstance(points, Ramp):
         ends.append(min(0, points.lowest))  # over an unknown value
     if rule.when is not None:
-        ends.append(0)
+        ends.append(0)  # where its condition does not hold
     return min(ends), max(ends)
 
 
@@ -84,7 +81,8 @@ def _clamp_score(points: int, ruleset: Ruleset) -> int:
 
 
 def find_unknown_routes(ruleset: Ruleset) -> tuple[RuleProblem, ...]:
-    """Routes of which nobody can tell here whether they lead anywhere; `manual` always does."""
+    """Return a warning for each route whose channel can't be checked without a daemon."""
+    # `manual` is built in, so it always exists.
     return tuple(
         _warning_at(
             veto.place, f"Whether `{veto.route}` is installed is not known: no daemon answers here"
@@ -102,6 +100,7 @@ def _find_unreachable_bands(ruleset: Ruleset) -> Iterator[RuleProblem]:
                 band.place,
                 f"`{band.name}` starts at {band.start}, and no score comes above {extent.highest}",
             )
+        # `above` is where the next band up starts: this one ends just below it.
         elif above <= extent.lowest:
             yield _warning_at(
                 band.place,
@@ -112,6 +111,7 @@ def _find_unreachable_bands(ruleset: Ruleset) -> Iterator[RuleProblem]:
 
 def _find_unused_windows(ruleset: Ruleset) -> Iterator[RuleProblem]:
     named = {veto.defer.window for veto in ruleset.vetoes if veto.defer is not None}
+    # Any word that a condition compares with counts: at worst one warning too few.
     for _, when, _ in ruleset.conditions:
         for leaf in iter_leaves(when):
             if isinstance(leaf.operand, str):
@@ -132,7 +132,7 @@ def _find_unused_lists(ruleset: Ruleset) -> Iterator[RuleProblem]:
 def _find_rules_without_example(
     ruleset: Ruleset, outcomes: Iterable[ExampleResult]
 ) -> Iterator[RuleProblem]:
-    """Rules that fire in no example: nobody would see them break."""
+    """Yield a warning for each rule that fires in no example: no test would notice it break."""
     fired = {name for outcome in outcomes for name in outcome.fired}
     rules: tuple[Veto | ScoreRule, ...] = (*ruleset.vetoes, *ruleset.scores)
     for rule in rules:
@@ -146,7 +146,7 @@ def _warning_at(place: SourceLocation, sentence: str) -> RuleProblem:
 
 @dataclass(frozen=True, slots=True)
 class RulesetCheck:
-    """What came of it: problems keep a set from going live, warnings do not."""
+    """The result of a check: problems keep a ruleset from going live, warnings do not."""
 
     problems: tuple[RuleProblem, ...]
     warnings: tuple[RuleProblem, ...]
@@ -154,7 +154,7 @@ class RulesetCheck:
 
 
 def ignore_progress(_stage: str, _location: SourceLocation) -> None:
-    """Hear how far a trial has come, and do nothing about it."""
+    """Do nothing: the default for `on_progress`."""
 
 
 def check_rulesets(
@@ -162,11 +162,10 @@ def check_rulesets(
     build_evaluator: Callable[[Ruleset], RuleEvaluator] = RuleEvaluator,
     on_progress: Callable[[str, SourceLocation], None] = ignore_progress,
 ) -> RulesetCheck:
-    """Try each set behind the judge that `build_evaluator` builds.
+    """Compile, run and lint each ruleset with the evaluator that `build_evaluator` returns.
 
-    `on_progress` hears of each stage before it.
-
-    A set that hangs an engine hangs here too: who can't afford that tries it in a process apart.
+    `on_progress` is called before each stage, with its name and location. A ruleset that hangs an
+    engine hangs this call too, so the daemon runs it in a process of its own.
     """
     problems: list[RuleProblem] = []
     warnings: list[RuleProblem] = []

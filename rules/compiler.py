@@ -1,4 +1,4 @@
-"""Compiles conditions to small sets of plain conjunctions for the durable-rules engine."""
+"""Compiles conditions for the durable-rules engine, to small networks of plain conjunctions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from rules.conditions import Condition, Leaf, LeafLiteral
     from rules.known_values import KnownValue
 
+# 512 conditions and more under one node hang the engine for ever, holding the GIL.
 SHARD_CONDITIONS = 48
+# A rule that always fires, last of all: without it some rules before it did not run.
 CANARY = "canary"
-SID = "1"  # the one state of the engine
+SID = "1"  # the engine keeps a state for each sid, and dies at the 1,025th
+# A test on this key, which is 1 in every fact, is the first of each rule.
 _GUARD_KEY = "g"
 _UNKNOWN_BOUND = 10**15  # beyond every fact in millionths, and well within the engine's 64 bits
-_CANARY_PRIORITY = 1_000_000  # priorities count upwards: the canary is drained last
+_CANARY_PRIORITY = 1_000_000  # the engine runs lower numbers first
 
 _ORDERINGS = {Op.GT: "$gt", Op.GTE: "$gte", Op.LT: "$lt", Op.LTE: "$lte"}
 _OPPOSITE = {"$gt": "$lte", "$lte": "$gt", "$lt": "$gte", "$gte": "$lt"}
@@ -32,7 +35,11 @@ BoundTest = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Shard:
-    """One small network of the engine, and how to state a decision's facts to it."""
+    """One small network of the engine, and the form in which facts are asserted to it.
+
+    `rules` maps the network's rule names to rule ids. `bounds` are (fact, low key, high key), and
+    `codes` are comparisons that are evaluated here, each with the key of its result.
+    """
 
     definition: str
     rules: Mapping[str, str]
@@ -40,7 +47,9 @@ class Shard:
     codes: tuple[tuple[Leaf, str], ...]
 
     def fact(self, values: Mapping[str, KnownValue]) -> str:
-        """The one fact of a decision, as the JSON that is asserted and retracted."""
+        """Return the JSON of a decision's one fact, which is asserted and then retracted."""
+        # An unknown value lies anywhere: its low bound is beyond the low end, its high bound beyond
+        # the high one. A known value is both of its bounds.
         stated: list[int] = []
         for name, _low, _high in self.bounds:
             value = values.get(name)
@@ -54,7 +63,8 @@ class Shard:
 
     @cached_property
     def _form(self) -> str:
-        """The JSON of a fact with its integers left open: bounds first, then codes."""
+        """A format string for the JSON of a fact: its bounds first, then its codes."""
+        # Formatting integers into it is faster than encoding JSON at each decision.
         keys = [key for _, *ends in self.bounds for key in ends]
         keys += [key for _, key in self.codes]
         fixed = json.dumps({"id": "1", "sid": SID, _GUARD_KEY: 1})
@@ -62,7 +72,7 @@ class Shard:
 
 
 def compile_rules(rules: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, ...]:
-    """Shards that together fire each (id, condition, fires on unknown) exactly when it holds."""
+    """Return shards that together fire each (id, condition, fires on unknown) when it holds."""
     shards = [_ShardBuilder()]
     for rule_id, condition, fires_on_unknown in rules:
         for alternative in expand_alternatives(condition):
@@ -74,7 +84,7 @@ def compile_rules(rules: Sequence[tuple[str, Condition, bool]]) -> tuple[Shard, 
 
 @dataclass
 class _ShardBuilder:
-    """A shard that is being filled."""
+    """A shard to which rules are still added."""
 
     tests: dict[str, list[BoundTest]] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
@@ -83,12 +93,12 @@ class _ShardBuilder:
     size: int = 1  # the canary's own guard
 
     def has_room_for(self, alternative: Iterable[LeafLiteral]) -> bool:
-        """Whether the alternative's tests, and its guard, still fit."""
+        """Return whether the alternative's tests, and its guard, still fit."""
         added = 1 + sum(map(_count_tests, alternative))
         return self.size + added <= SHARD_CONDITIONS
 
     def add(self, rule_id: str, alternative: Iterable[LeafLiteral], *, unknown: bool) -> None:
-        """One conjunction that fires `rule_id`."""
+        """Add one conjunction that fires `rule_id`."""
         name = f"r{len(self.rules)}"
         tests = [test for literal in alternative for test in self._tests(literal, unknown=unknown)]
         self.rules[name] = rule_id
@@ -96,7 +106,7 @@ class _ShardBuilder:
         self.size += 1 + len(tests)
 
     def build(self) -> Shard:
-        """The shard, with its guard in every rule and the canary that fires last."""
+        """Return the shard, with the guard in every rule and the canary that fires last."""
         definition = {
             name: _build_conjunction([("$eq", _GUARD_KEY, 1), *tests], priority=1)
             for name, tests in self.tests.items()
@@ -114,10 +124,12 @@ class _ShardBuilder:
         if _is_tested_by_bounds(literal):
             count = str(len(self.bounds))
             low, high = self.bounds.setdefault(leaf.fact, (f"l{count}", f"h{count}"))
+            # "Fires on unknown" asks whether some value could match, so the bounds change places.
             if unknown:
                 low, high = high, low
             return _build_bound_tests(literal, low, high)
         key = self.codes.setdefault(leaf, f"c{len(self.codes)}")
+        # FALSE < UNKNOWN < TRUE: the test lets UNKNOWN pass where the rule fires on unknown.
         if literal.negated:
             worst = Truth.UNKNOWN if unknown else Truth.FALSE
             return [("$lte", key, int(worst))]
@@ -134,12 +146,12 @@ def _is_tested_by_bounds(literal: LeafLiteral) -> bool:
 
 
 def _count_tests(literal: LeafLiteral) -> int:
-    """Equality and a range ask both bounds, everything else is one test."""
+    """Return the number of tests: two for an equality or a range on bounds, else one."""
     return 2 if _is_tested_by_bounds(literal) and literal.leaf.op not in _ORDERINGS else 1
 
 
 def _build_bound_tests(literal: LeafLiteral, surely: str, perhaps: str) -> list[BoundTest]:
-    """Tests on the bound that answers "at least", and on the one that answers "at most"."""
+    """Return tests on the bounds: `surely` for "at least", `perhaps` for "at most"."""
     leaf = literal.leaf
     if leaf.op in _ORDERINGS:
         operator = _ORDERINGS[leaf.op]
@@ -153,7 +165,8 @@ def _build_bound_tests(literal: LeafLiteral, surely: str, perhaps: str) -> list[
 
 
 def _to_integer(fact: str, value: object) -> int:
-    """A number or flag as it is; a word as its place among the fact's values."""
+    """Return a number or flag as it is, and a word as its index among the fact's values."""
+    # The engine gets integers alone: to it "" matches 5, and True equals 1.
     return value if isinstance(value, int) else FACTS[fact].values.index(str(value))
 
 

@@ -1,4 +1,4 @@
-"""Reads the `when:` of a rule file to a condition tree; names, operators and values are checked."""
+"""Reads the `when:` of a rule file to a condition tree, and checks names, operators and values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPERATORS: Mapping[FactType, tuple[Op, ...]] = {
     FactType.TEXT: (*_EQUALITY, Op.MATCHES, Op.CONTAINS),
     FactType.NAMES: _EQUALITY,
 }
-"""Which operators make sense on which type of fact."""
+"""The operators that are allowed on each type of fact."""
 
 _LIST_OPERATORS = (Op.IN, Op.NOT_IN, Op.MATCHES, Op.CONTAINS)
 _SEARCH_OPERATORS = (Op.MATCHES, Op.CONTAINS)
@@ -38,19 +38,19 @@ _SEARCH_OPERATORS = (Op.MATCHES, Op.CONTAINS)
 
 @dataclass(frozen=True, slots=True)
 class OperandReader:
-    """Reads values in a file set that declares these windows and lists.
+    """Reads the values that facts are compared with, in files that declare these windows and lists.
 
-    A word of a list keeps its own place: a problem with it is one line of the list.
+    A word of a list has its own location, so that a problem with it names that line of the list.
     """
 
     problems: ProblemCollector
     windows: Sequence[str]
     lists: Mapping[str, Sequence[tuple[str, SourceLocation]]]
     used: set[str]
-    """Names of the lists that were asked for; filled while reading."""
+    """Names of the lists that conditions refer to; filled while reading."""
 
     def read(self, fact: Fact, op: Op, node: YamlNode) -> Operand | None:
-        """What `op` compares `fact` with; None, with the problem noted, when it does not fit."""
+        """Return what `op` compares `fact` with; None, with a problem added, if it does not fit."""
         if op is Op.MISSING:
             return self._boolean(node)
         if op is Op.BETWEEN:
@@ -62,7 +62,7 @@ class OperandReader:
         return self.value(fact, node)
 
     def value(self, fact: Fact, node: YamlNode) -> int | str | None:
-        """One value of `fact`; None, with the problem noted, when it is not one."""
+        """Return one value of `fact`; None, with a problem added, if it is not one."""
         raw = node.value if isinstance(node, YamlScalar) else None
         read: int | str | None = None
         match fact.type:
@@ -151,6 +151,7 @@ class OperandReader:
 
 
 def _read_number(fact: Fact, raw: object) -> int | None:
+    # bool is a subclass of int: `true` is no number of links.
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
     return to_micro(raw) if fact.low <= raw <= fact.high else None
@@ -168,14 +169,17 @@ def _describe_values(fact: Fact) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ConditionReader:
-    """Reads conditions of one rule set; those of a score set name prospect facts alone."""
+    """Reads the conditions of one ruleset.
+
+    `prospect_only`: a score has no message, so its rules may name prospect facts alone.
+    """
 
     problems: ProblemCollector
     operands: OperandReader
     prospect_only: bool
 
     def read(self, node: YamlNode) -> Condition | None:
-        """The condition under a `when:`; None when it has problems."""
+        """Return the condition under a `when:`, or None when it has problems."""
         if not isinstance(node, YamlMapping) or not node.entries:
             self.problems.add(
                 node.place, "A condition is a mapping such as {prospect.suppressed: true}"
@@ -188,7 +192,7 @@ class ConditionReader:
         return sound[0] if len(sound) == 1 else AllOf(sound)
 
     def fact(self, name: str, place: SourceLocation) -> Fact | None:
-        """The fact called `name`; None, with the problem noted, when a rule may not name it."""
+        """Return the fact called `name`; None, with a problem added, if a rule may not name it."""
         fact = FACTS.get(name)
         if fact is None:
             near = find_nearest_fact(name)

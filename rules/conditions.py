@@ -1,4 +1,4 @@
-"""Conditions as a tree, their three-valued meaning (Kleene), and their disjunctive normal form."""
+"""Conditions as a tree, their value in Kleene's three-valued logic, and their disjunctive form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Truth(IntEnum):
-    """False < unknown < true: `all` is the least of its parts, `any` the greatest."""
+    """A truth value, ordered so that `all` is the minimum of its parts and `any` the maximum."""
 
     FALSE = 0
     UNKNOWN = 1
@@ -22,7 +22,7 @@ class Truth(IntEnum):
 
 
 class Op(StrEnum):
-    """The operators of `fact|op: value`; without one it is `eq`."""
+    """The operators of `fact|op: value`; the default is `eq`."""
 
     EQ = "eq"
     NE = "ne"
@@ -55,14 +55,14 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """True when each part is."""
+    """True when every part is true."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """True when one part is."""
+    """True when at least one part is true."""
 
     parts: tuple[Condition, ...]
 
@@ -78,7 +78,7 @@ Condition = Leaf | AllOf | AnyOf | Not
 
 
 def iter_leaves(condition: Condition) -> Iterator[Leaf]:
-    """Every comparison in the tree, in file order."""
+    """Yield every comparison in the tree, in file order."""
     if isinstance(condition, Leaf):
         yield condition
     elif isinstance(condition, Not):
@@ -89,8 +89,9 @@ def iter_leaves(condition: Condition) -> Iterator[Leaf]:
 
 
 def evaluate_leaf(leaf: Leaf, values: Mapping[str, KnownValue]) -> Truth:
-    """What one comparison says of the known values."""
+    """Return the truth of one comparison for the known values; UNKNOWN for a missing fact."""
     value = values.get(leaf.fact)
+    # Before the check below: `missing` is the one operator that is never unknown.
     if leaf.op is Op.MISSING:
         return Truth.TRUE if (value is None) == bool(leaf.operand) else Truth.FALSE
     if value is None:
@@ -135,8 +136,8 @@ def _order_matches(leaf: Leaf, value: int) -> bool:
 
 
 MAX_ALTERNATIVES = 64
+# Of one alternative. It has to fit a shard of 48 tests, and a comparison may need two of them.
 MAX_COMPARISONS = 20
-"""Comparisons in one alternative; an engine may need two tests for each."""
 
 
 class ConditionTooLargeError(ValueError):
@@ -145,7 +146,7 @@ class ConditionTooLargeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LeafLiteral:
-    """One comparison, or its opposite."""
+    """One comparison, or its negation."""
 
     leaf: Leaf
     negated: bool
@@ -155,12 +156,10 @@ Alternative = tuple[LeafLiteral, ...]
 
 
 def expand_alternatives(condition: Condition) -> tuple[Alternative, ...]:
-    """The condition is true when every comparison of one alternative is.
+    """Return the condition in disjunctive form: true when all literals of one alternative are.
 
-    Raises `ConditionTooLargeError`.
-
-    This holds in Kleene's logic too, since negation moves to the comparisons unchanged: the
-    whole is true (or: not false) when all of one alternative are true (or: not false).
+    The same holds for "not false" in place of "true", so the form keeps Kleene's unknown. Raises
+    `ConditionTooLargeError`.
     """
     return _expand(condition, negated=False)
 
@@ -171,6 +170,7 @@ def _expand(condition: Condition, *, negated: bool) -> tuple[Alternative, ...]:
     if isinstance(condition, Not):
         return _expand(condition.part, negated=not negated)
     parts = [_expand(part, negated=negated) for part in condition.parts]
+    # De Morgan: a negated `all` is an `any` of negated parts, and the other way round.
     if isinstance(condition, AllOf) is not negated:
         return _expand_product(parts)
     return _check_size(dict.fromkeys(each for part in parts for each in part))
@@ -180,6 +180,7 @@ def _expand_product(parts: Sequence[tuple[Alternative, ...]]) -> tuple[Alternati
     product: tuple[Alternative, ...] = ((),)
     for part in parts:
         joined = (tuple(dict.fromkeys(left + right)) for left in product for right in part)
+        # Checked at every step: the whole product could be too large to build.
         product = _check_size(dict.fromkeys(joined))
     return product
 

@@ -1,4 +1,4 @@
-"""Builds one decision from fired rules, plugin opinions and score, by the order of precedence."""
+"""Builds one decision from fired rules, plugins' opinions and the score, by order of precedence."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 FACT_MISSING = "required_fact_missing"
-"""The reason code where nothing is certain but that a required fact is not known."""
+"""The reason code where a required fact is unknown, and no certain veto blocks."""
 SCORE_TOO_LOW = "score_too_low"
-"""The reason code where nothing but the score blocks."""
+"""The reason code where only the score blocks."""
 
 
 class ReasonedVerdict(NamedTuple):
-    """A verdict with the code and the sentence that say why."""
+    """A verdict with its reason: a code for programs, a sentence for people."""
 
     verdict: Verdict
     reason_code: str
@@ -40,12 +40,13 @@ def build_decision(
     opinions: Sequence[Opinion],
     engine: str,
 ) -> Decision:
-    """The decision on one message, from what is known and which rules fired."""
+    """Return the decision on one message, from its known facts and the ids of fired rules."""
     vetoes = tuple([veto for veto in ruleset.fired_vetoes if veto.id in fired])
     said: tuple[FiredVeto | Opinion, ...] = (*vetoes, *opinions)
     score, missing = compute_score(ruleset, values, fired), ruleset.missing_facts(values)
     approved = values.get(APPROVED_FACT) == 1
     unknown = _list_unknown_required(ruleset, missing)
+    # Fails closed: where a required fact is unknown nothing else is weighed.
     if unknown or score is None:
         ruling = _choose_block_reason(ruleset, unknown, said)
     else:
@@ -75,7 +76,7 @@ def build_decision(
 
 
 _WAITING_VERDICTS = (Verdict.REVIEW, Verdict.DEFER, Verdict.ROUTE)
-"""Verdicts after which a message is judged again, or by a person."""
+"""Verdicts after which a message is judged again, or reviewed by a person."""
 
 
 def _first_route(vetoes: Sequence[FiredVeto]) -> str | None:
@@ -87,15 +88,15 @@ def _unique_defers(voices: Sequence[FiredVeto | Opinion]) -> tuple[Defer, ...]:
 
 
 def _list_unknown_required(ruleset: Ruleset, missing: Sequence[str]) -> list[str]:
-    """The missing facts without which a message is blocked: those required, and the base."""
+    """Return the missing facts that block a message: required ones, and the base of the score."""
     return [name for name in missing if FACTS[name].required or name == ruleset.base]
 
 
 def _choose_block_reason(
     ruleset: Ruleset, unknown: Sequence[str], voices: Sequence[FiredVeto | Opinion]
 ) -> ReasonedVerdict:
-    """Why a message is blocked of which required facts are unknown: a certain veto comes first."""
-    # A veto over an unknown fact fires as well: naming it would claim what nobody knows.
+    """Return why unknown facts block a message; a certain veto's reason comes first."""
+    # A veto over an unknown fact fires as well, but its reason would state what is not known.
     guessed = {
         veto.id
         for veto in ruleset.vetoes
@@ -112,7 +113,8 @@ def _choose_block_reason(
 def find_gravest_verdict(
     voices: Sequence[FiredVeto | Opinion], *, approved: bool
 ) -> ReasonedVerdict | None:
-    """The ruling of the gravest veto or opinion, the first of its kind; an approval lifts holds."""
+    """Return the verdict of the gravest veto or opinion, or None; an approval lifts holds."""
+    # Reversed, so that of several with one effect the first in file order gives the reason.
     first = {each.effect: each for each in reversed(voices)}
     if approved:
         first.pop(VetoEffect.HOLD, None)
@@ -137,7 +139,7 @@ _PRECEDENCE = (
 
 
 def _verdict_of_band(score: ScoreBreakdown, *, approved: bool) -> ReasonedVerdict:
-    """The band's verdict; an approval lifts `review` alone, and never the block band."""
+    """Return the verdict of the score's band; an approval lifts `review`, never `block`."""
     if approved and score.band in (Verdict.ALLOW, Verdict.REVIEW):
         return ReasonedVerdict(Verdict.ALLOW, "approved", "A person approved this very message")
     match score.band:

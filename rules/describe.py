@@ -1,4 +1,4 @@
-"""Describes parts of a ruleset in the words of a rule file, for people who compare two of them."""
+"""Writes parts of a ruleset as a rule file has them, for people who compare two rulesets."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from rules.conditions import Condition
 
 
-_MINUTES_PER_HOUR = 60  # minutes
+_MINUTES_PER_HOUR = 60
 
 
 def describe_value(value: object) -> str:
-    """A field of a rule, a band, a window or a group as its file would write it."""
+    """Return a field's value as a rule file has it."""
     match value:
         case Leaf() | AllOf() | AnyOf() | Not():
             return _describe_condition(value)
@@ -36,13 +36,13 @@ def describe_value(value: object) -> str:
 
 
 def describe_time_of_day(minutes: object) -> str:
-    """A time of the day, given in minutes, as its file would write it."""
-    assert isinstance(minutes, int)  # noqa: S101 - a window's own
+    """Return a time of the day, given in minutes, as a rule file has it: `09:30`."""
+    assert isinstance(minutes, int)  # noqa: S101 - the field of a window
     return f"{minutes // _MINUTES_PER_HOUR:02d}:{minutes % _MINUTES_PER_HOUR:02d}"
 
 
 def describe_if_missing(fires: object) -> str:
-    """What an unknown does to a rule, as its file would write it."""
+    """Return the value of `if_missing`: what a rule does over an unknown fact."""
     return "fire" if fires else "skip"
 
 

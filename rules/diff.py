@@ -1,4 +1,4 @@
-"""Compares two rulesets of one format, and says which changes a person must accept."""
+"""Compares two rulesets of one format, and marks the changes that a person must accept."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _FILE_WORDS: Final[Mapping[str, tuple[str, Callable[[object], str]]]] = {
     "closes": ("to", describe_time_of_day),
     "fires_on_unknown": ("if_missing", describe_if_missing),
 }
-"""What a rule file calls a field, and how it writes its values, where that is not the same."""
+"""The name and the notation of a field in rule files, where they differ from ours."""
 
 
 class ChangeKind(StrEnum):
-    """What happened to it."""
+    """The kind of a change."""
 
     NEW = "new"
     GONE = "gone"
@@ -34,7 +34,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldDifference:
-    """One field, in the word of a rule file, before and after; a value by itself has no field."""
+    """One field before and after, named as in a rule file; empty for a value without a field."""
 
     field: str
     before: str
@@ -47,9 +47,10 @@ class FieldDifference:
 
 @dataclass(frozen=True, slots=True)
 class RulesetChange:
-    """One thing that is new, gone or different; `needs_acceptance` changes wait to be accepted.
+    """One part of a ruleset that is new, gone or different.
 
-    `at` is its `file:line` in the new set, empty where it has none.
+    `needs_acceptance`: a person has to accept the change before it goes live. `at` is its
+    `file:line` in the new ruleset, empty where it has none.
     """
 
     section: str
@@ -61,7 +62,7 @@ class RulesetChange:
 
     @property
     def sentence(self) -> str:
-        """What changed, in words."""
+        """What changed, in words, without the name."""
         if self.kind is ChangeKind.CHANGED:
             return "; ".join(map(str, self.differences))
         return f"is {self.kind}"
@@ -73,7 +74,9 @@ class RulesetChange:
 
 
 def compare_rulesets(old: Ruleset, new: Ruleset) -> tuple[RulesetChange, ...]:
-    """Every change from `old` to `new`, in the order of a rule file."""
+    """Return every change from `old` to `new`, in the order of a rule file."""
+    # A new veto only makes the gate stricter, so it goes live without a person's acceptance, as
+    # points of rules do.
     return (
         *_compare_score(old, new),
         *_compare_entries(_named(old.bands), _named(new.bands), "thresholds"),
@@ -97,7 +100,8 @@ def _compare_score(old: Ruleset, new: Ruleset) -> Iterator[RulesetChange]:
 
 
 def _compare_order(old: Ruleset, new: Ruleset) -> Iterator[RulesetChange]:
-    """The first veto of several gives the reason and the route, so their order says something."""
+    """Yield a change where the vetoes have another order."""
+    # Of several that fire, the first gives the reason and the route.
     kept = [veto.id for veto in new.vetoes if veto.id in _by_id(old.vetoes)]
     before = [veto.id for veto in old.vetoes if veto.id in kept]
     if before != kept:
@@ -105,7 +109,7 @@ def _compare_order(old: Ruleset, new: Ruleset) -> Iterator[RulesetChange]:
 
 
 def _single_value_change(section: str, name: str, before: str, after: str) -> RulesetChange:
-    """A value that is no field of anything."""
+    """Return the change of a value that is not a field of an entry."""
     difference = FieldDifference("", before, after)
     return RulesetChange(
         section, name, ChangeKind.CHANGED, needs_acceptance=True, differences=(difference,)
@@ -146,7 +150,7 @@ def _compare_entries(
 
 
 def _compare_fields(old: object, new: object) -> Iterator[FieldDifference]:
-    """Each field that differs; where it stands does not count."""
+    """Yield each field that differs; an entry's location does not count."""
     assert is_dataclass(old)  # noqa: S101 - everything that is compared is one of ours
     for field in fields(old):
         if field.name in ("place", "used"):

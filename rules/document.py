@@ -1,4 +1,4 @@
-"""Parses YAML text to a tree of plain values, each with its location."""
+"""Parses the YAML text of a rule file to a tree of plain values, each with its location."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rules.files import RuleFile
 
-_MAX_DEPTH = 40  # levels; all that read the tree may then walk it by calling themselves
+_MAX_DEPTH = 40  # levels; everything that reads the tree may then be recursive
 _TOO_DEEP = f"This is nested too deeply: a rule file has at most {_MAX_DEPTH} levels"
 _MAX_QUOTED = 40  # characters of a value quoted in a sentence
 _CACHED_FILES = 32  # files; an installation has a handful
@@ -53,14 +53,14 @@ class YamlEntry:
 
 @dataclass(frozen=True, slots=True)
 class YamlMapping:
-    """A YAML mapping, in file order; a document knows the files that it was made of."""
+    """A YAML mapping, in file order. For a whole document, `files` are those it was made of."""
 
     place: SourceLocation
     entries: Mapping[str, YamlEntry]
     files: tuple[str, ...] = ()
 
     def get(self, key: str) -> YamlNode | None:
-        """The value under `key`, or None."""
+        """Return the value under `key`, or None."""
         entry = self.entries.get(key)
         return entry.value if entry else None
 
@@ -69,7 +69,7 @@ YamlNode = YamlScalar | YamlSequence | YamlMapping
 
 
 def read_document(file: RuleFile, problems: ProblemCollector) -> YamlMapping | None:
-    """Read one file's text; None, with the problems noted, when it is no YAML mapping."""
+    """Return the tree of one file's text; None, with problems added, if it is no YAML mapping."""
     document, found = _read_cached(file.path, file.text)
     problems.extend(found)
     return document
@@ -77,7 +77,9 @@ def read_document(file: RuleFile, problems: ProblemCollector) -> YamlMapping | N
 
 @lru_cache(maxsize=_CACHED_FILES)
 def _read_cached(path: str, text: str) -> tuple[YamlMapping | None, ProblemCollector]:
-    """Read a text; the same text again costs nothing: few of a set's files change at a time."""
+    """Return the tree of a text, and its problems."""
+    # Cached, because few of a ruleset's files change at a time. The tree is immutable, and the
+    # problems are only read.
     problems = ProblemCollector()
     return _parse_text(path, text, problems), problems
 
@@ -87,8 +89,9 @@ def _parse_text(path: str, text: str, problems: ProblemCollector) -> YamlMapping
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # anchors are refused below
+            # Nodes, not values: a problem needs the location of what it is about.
             tree = YAML().compose(text)
-    except RecursionError:
+    except RecursionError:  # nested thousands deep; `compose` calls itself
         problems.add(start, _TOO_DEEP)
     except (YAMLError, ValueError, NotImplementedError) as error:
         problems.add(
@@ -113,7 +116,7 @@ def _error_sentence(error: Exception) -> str:
 
 
 class _NodeReader:
-    """Turns ruamel's nodes into ours; what a rule file does not need is a problem."""
+    """Converts ruamel's nodes to ours; YAML features that rule files do not use are problems."""
 
     def __init__(self, file: str, problems: ProblemCollector) -> None:
         self._file = file
@@ -125,6 +128,7 @@ class _NodeReader:
         if depth > _MAX_DEPTH:
             self._problems.add(place, _TOO_DEEP)
             return YamlScalar(place, None)
+        # An alias is the same node again. Refused, because nested ones can grow without bound.
         if raw.anchor or id(raw) in self._seen:
             if id(raw) not in self._seen:
                 self._problems.add(place, "Anchors and aliases are not used in rule files")
@@ -145,6 +149,7 @@ class _NodeReader:
                 self._problems.add(at, "A key must be a word")
                 continue
             key = str(raw_key.value)
+            # `compose` does not refuse repeated keys, and one of the two would be lost.
             if key in entries:
                 first = entries[key].place.line
                 self._problems.add(at, f"`{key}` stands here a second time (first on line {first})")
@@ -169,6 +174,7 @@ class _NodeReader:
 
     def _number(self, text: str, kind: str, place: SourceLocation) -> float | None:
         digits = text.lstrip("+-")
+        # YAML 1.1 reads 010 as 8, YAML 1.2 as 10: the author should say which one is meant.
         if len(digits) > 1 and digits[0] == "0" and digits.isdigit():
             self._problems.add(place, f"`{text}` is read as a number: quote it, or drop the zero")
             return None

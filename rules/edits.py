@@ -1,7 +1,4 @@
-"""Edits of a ruleset by form.
-
-What may be changed within which bounds, and the files that follow from it.
-"""
+"""Edits single numbers of a ruleset by form: the allowed bounds, and the changed files."""
 
 from __future__ import annotations
 
@@ -34,12 +31,12 @@ if TYPE_CHECKING:
 _FORMATS: Final = {"gate": RuleFormat.GATE, "score": RuleFormat.SCORE}
 _SECTIONS: Final = ("thresholds", "bands", "scores", "groups")
 VALUE_FIELD: Final = "value"
-_DIGITS: Final = 6  # after the point; rules reckon in millionths
+_DIGITS: Final = 6  # after the point; rules compute in millionths
 RAMP_FIELDS: Final = ("from_value", "from_points", "to_value", "to_points")
 
 
 class EditNotAllowed(Exception):
-    """A number that can't be changed like this; `str(error)` says why, and what to do."""
+    """The edit is not possible; `str(error)` says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class RampEnds:
     end_points: int
 
     def __str__(self) -> str:
-        """Both ends as a rule file has them."""
+        """Return both ends as a rule file has them."""
         start = f"[{format_number(self.start)}, {self.start_points}]"
         return f"{{from: {start}, to: [{format_number(self.end)}, {self.end_points}]}}"
 
@@ -64,7 +61,7 @@ class RampEnds:
 
 @dataclass(frozen=True, slots=True)
 class RulesetEdit:
-    """What is to be changed, and to what: `gate.thresholds.allow`, `score.scores.on_whatsapp`."""
+    """One edit: a target in text form, such as `gate.thresholds.allow`, and its new value."""
 
     kind: RuleFormat
     section: str
@@ -73,7 +70,7 @@ class RulesetEdit:
 
     @classmethod
     def parse(cls, target: str, value: int | RampEnds) -> RulesetEdit:
-        """Read a target; raises :class:`EditNotAllowed`."""
+        """Return the edit of a target in text form. Raises :class:`EditNotAllowed`."""
         kind, _, rest = target.partition(".")
         section, _, name = rest.partition(".")
         if kind not in _FORMATS or section not in _SECTIONS or not name:
@@ -84,7 +81,7 @@ class RulesetEdit:
 
 @dataclass(frozen=True, slots=True)
 class EditableNumber:
-    """One number of it: what it is now, and where it may lie, both ends included."""
+    """One number of an editable value: its present value and its bounds, both included."""
 
     name: str
     now: float
@@ -95,9 +92,9 @@ class EditableNumber:
 
 @dataclass(frozen=True, slots=True)
 class EditableValue:
-    """What a form may change, where it stands, and its numbers: one, or four of a ramp.
+    """A value that a form may change, its location, and its numbers: one, or four of a ramp.
 
-    `fact` is what a ramp runs over; `one_sided` that both of its ends give points, or take them.
+    `fact` is the fact of a ramp. `one_sided`: the points of its ends must not differ in sign.
     """
 
     value: int | RampEnds
@@ -107,7 +104,7 @@ class EditableValue:
     one_sided: bool = False
 
     def find_errors(self, given: Mapping[str, float | None]) -> dict[str, str]:
-        """Return, for each number that can't be taken, a sentence; None is no number at all."""
+        """Return a sentence for each number that is not allowed, by name; None: not a number."""
         wrong = {each.name: said for each in self.numbers if (said := _number_error(each, given))}
         if not wrong:
             wrong = dict(
@@ -116,7 +113,7 @@ class EditableValue:
         return wrong
 
     def value_from_numbers(self, given: Mapping[str, float | None]) -> int | RampEnds:
-        """Return the value of numbers that `find_errors` has nothing against."""
+        """Return the value made of these numbers, which `find_errors` has accepted."""
         numbers = [given[each.name] or 0 for each in self.numbers]
         if not self.fact:
             return int(numbers[0])
@@ -133,7 +130,7 @@ class EditableValue:
 
 
 def find_editable_value(ruleset: Ruleset, section: str, name: str) -> EditableValue:
-    """Return what stands under this name; raises :class:`EditNotAllowed`."""
+    """Return the editable value of this name. Raises :class:`EditNotAllowed` if there is none."""
     if section == "scores":
         return _editable_points(ruleset, name)
     if section == "groups":
@@ -177,6 +174,7 @@ def _editable_threshold(ruleset: Ruleset, name: str) -> EditableValue:
     if at is None:
         raise EditNotAllowed(f"There is no threshold {name}.")
     band = ruleset.bands[at]
+    # The last band has to start at the minimum, or some scores would have no verdict.
     if band == ruleset.bands[-1]:
         raise EditNotAllowed(f"{name} starts at the lowest score there is: it can't be moved.")
     above = ruleset.bands[at - 1].start - 1 if at else ruleset.maximum
@@ -185,7 +183,7 @@ def _editable_threshold(ruleset: Ruleset, name: str) -> EditableValue:
 
 
 def _number_error(number: EditableNumber, given: Mapping[str, float | None]) -> str:
-    """Return why this number can't be taken by itself; empty where it can."""
+    """Return why this number is not allowed by itself; empty where it is."""
     new = given.get(number.name)
     if new is None:
         return "Write a number."
@@ -210,7 +208,7 @@ _PLAIN_WORD: Final = re.compile(r"[a-z]+_[a-z0-9_]+|allow|review|block|defer|rou
 
 @dataclass(frozen=True, slots=True)
 class UpdatedExample:
-    """An example whose expectation follows a change, and in what."""
+    """An example whose expectation was changed to what an edited ruleset gives."""
 
     name: str
     differences: tuple[FieldDifference, ...]
@@ -221,7 +219,7 @@ class UpdatedExample:
 
     @classmethod
     def from_result(cls, outcome: ExampleResult) -> UpdatedExample:
-        """Read it off what came out."""
+        """Return the update that makes a failing example pass."""
         return cls(
             outcome.example.name, tuple(FieldDifference(*each) for each in outcome.mismatches())
         )
@@ -229,9 +227,9 @@ class UpdatedExample:
 
 @dataclass(frozen=True, slots=True)
 class EditedFiles:
-    """The files as they would be: all of them, and those that must be written.
+    """The result of an edit: all files, and those of them that have to be written.
 
-    `examples` are those of the set whose expectation follows the change.
+    `before` is the value before the edit; `examples` are those whose expectation was changed.
     """
 
     files: tuple[RuleFile, ...]
@@ -241,10 +239,10 @@ class EditedFiles:
 
 
 def apply_edit(files: Sequence[RuleFile], edit: RulesetEdit, folder: str) -> EditedFiles:
-    """Return the files with the number changed; what is new is written in `folder`.
+    """Return the files with the edit applied; nothing is written. New files are placed in `folder`.
 
-    Raises :class:`EditNotAllowed`, and ``RulesInvalid`` where the files, as they are or as they
-    would be, are no rules.
+    Raises :class:`EditNotAllowed`, and ``RulesInvalid`` where the files are invalid, before or
+    after the edit.
     """
     found = find_editable_value(load_rulesets(files)[edit.kind], edit.section, edit.name)
     if found.value == edit.value:
@@ -254,6 +252,7 @@ def apply_edit(files: Sequence[RuleFile], edit: RulesetEdit, folder: str) -> Edi
         raise EditNotAllowed(f"{edit.name} is changed by {forms}.")
     draft = _FileEditor(files, edit.kind, folder)
     draft.apply_edit(edit, found)
+    # Read back, since text was edited: what counts is how the loader understands it.
     ruleset = load_rulesets(draft.files)[edit.kind]
     if find_editable_value(ruleset, edit.section, edit.name).value != edit.value:
         raise EditNotAllowed(
@@ -271,7 +270,7 @@ def apply_edit(files: Sequence[RuleFile], edit: RulesetEdit, folder: str) -> Edi
 
 
 class _FileEditor:
-    """An operator's files on the way to what they shall be."""
+    """Edits an operator's files in memory."""
 
     def __init__(self, files: Sequence[RuleFile], kind: RuleFormat, folder: str) -> None:
         self.files = list(files)
@@ -279,7 +278,7 @@ class _FileEditor:
         self._folder = PurePath(folder)
 
     def apply_edit(self, amendment: RulesetEdit, found: EditableValue) -> None:
-        """Put what is wished where it stands, number by number."""
+        """Write the edit's value, for a ramp only the numbers that differ."""
         named = (_IDENTITY_FIELDS[amendment.section], amendment.name)
         if isinstance(amendment.value, RampEnds):
             whole = f"{{ramp: {found.fact}, {str(amendment.value)[1:]}"
@@ -295,7 +294,7 @@ class _FileEditor:
     def _set_ramp(
         self, named: tuple[str, str], found: EditableValue, wanted: RampEnds, whole: str
     ) -> None:
-        """Write the numbers that differ; an entry that laid no ramp over needs all of it."""
+        """Write the numbers of a ramp that differ; all, if the operator's entry has no points."""
         entry = f"{{id: {named[1]}, points: {whole}}}"
         values: dict[EntryPath, str] = {("points",): whole}
         at = self._find_file("scores", named)
@@ -312,7 +311,7 @@ class _FileEditor:
         entry: str,
         place: SourceLocation,
     ) -> None:
-        """Set values in the entry where it stands in a file of the operator's, else lay it over."""
+        """Set values in the operator's own entry, or add one that overrides the shipped entry."""
         found = self._find_file(section, named)
         if found is not None:
             file = self.files[found]
@@ -325,7 +324,7 @@ class _FileEditor:
         self.files[index] = replace(file, text=add_entry(file.text, section, named, entry))
 
     def update_example(self, outcome: ExampleResult) -> None:
-        """Let an example expect what now comes out."""
+        """Change an example's expectation to the present result."""
         example, named = outcome.example, ("name", outcome.example.name)
         got = {key: value for key, (_, value) in outcome.wrong.items()}
         expect = _format_flow_mapping({**example.expect, **got})
@@ -339,7 +338,7 @@ class _FileEditor:
         self.set_entry("tests", named, values, entry, example.place)
 
     def _find_file(self, section: str, named: tuple[str, str]) -> int | None:
-        """Return which of the operator's files has an entry of this name."""
+        """Return the index of the operator's file that has an entry of this name, or None."""
         mine = (at for at, file in enumerate(self.files) if self._is_ours(file))
         return next((at for at in mine if self._fields(at, section, named) is not None), None)
 
@@ -353,7 +352,7 @@ class _FileEditor:
         return file.own and get_top_value(file.text, "format") == self._kind
 
     def _overlay_file(self, name: str) -> int:
-        """Return which file lies over the shipped one of this name, begun where there is none."""
+        """Return the index of the operator's file of this name; add one where there is none."""
         for index, file in enumerate(self.files):
             if file.own and file.name == name:
                 return index
@@ -368,9 +367,10 @@ def _format_flow_mapping(values: Mapping[str, object]) -> str:
 
 
 def _format_flow_value(value: object) -> str:
-    """Return a value as YAML writes it on one line."""
+    """Return a value as YAML on one line."""
     if isinstance(value, frozenset):
         return f"[{', '.join(sorted(_format_flow_value(each) for each in value))}]"
     if isinstance(value, str) and _PLAIN_WORD.fullmatch(value):
         return str(value)
+    # JSON is YAML; quoted, a word such as `no` or `1e3` stays a text.
     return json.dumps(value, ensure_ascii=False)

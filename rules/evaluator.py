@@ -31,10 +31,13 @@ SECOND_ENGINE = "reference"
 
 
 class GateFault(Exception):
-    """No verdict can be trusted: `reason_code`, a `sentence`, and a `dump` to keep (no texts)."""
+    """The engines failed or disagree, so no verdict can be trusted; the gate fails closed.
+
+    `dump` has the values that are needed to repeat the evaluation, without private text.
+    """
 
     def __init__(self, reason_code: str, sentence: str, dump: Mapping[str, Any]) -> None:
-        """Keep what the alarm and the stored dump need."""
+        """Take a code, a sentence for people, and the dump that is stored."""
         super().__init__(sentence)
         self.reason_code = reason_code
         self.sentence = sentence
@@ -42,14 +45,14 @@ class GateFault(Exception):
 
 
 EngineChoice: TypeAlias = Literal["both", "reference"]
-"""Whether durable-rules judges beside the reference."""
+"""Whether durable-rules is used beside the reference."""
 
 
 class RuleEvaluator:
-    """Decides by one rule set. Pure: no clock, no chance, no I/O; the same facts, the same answer.
+    """Evaluates facts by one ruleset. The same facts always give the same result.
 
     With `engines="both"` durable-rules and the reference evaluate every decision; where the C
-    extension is not installed the reference runs alone, and `engine` says so.
+    extension is not installed the reference runs alone. `engine` names the engines in use.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class RuleEvaluator:
         engines: EngineChoice = "both",
         compiler: Compiler = compile_rules,
     ) -> None:
-        """Compile the set for each engine; raises `GateFault` when durable-rules refuses it."""
+        """Compile the ruleset for each engine. Raises `GateFault` when durable-rules refuses it."""
         self.ruleset = ruleset
         self._reference = SecondEvaluator(ruleset.conditions)
         self._matcher: durable.DurableMatcher | None = None
@@ -70,16 +73,16 @@ class RuleEvaluator:
         self.engine = SECOND_ENGINE if self._matcher is None else BOTH_ENGINES
 
     def decide(self, facts: Mapping[str, object], opinions: Sequence[Opinion] = ()) -> Decision:
-        """The gate's answer on one message; raises `GateFault`, which means: not now, fail closed.
+        """Return the decision on one message. Raises `GateFault`: the message must not be sent now.
 
-        Facts that the vocabulary does not know are not read.
+        Facts that are not in the vocabulary are ignored.
         """
         self._require_format(RuleFormat.GATE)
         values = known_values(self.ruleset.reads, facts)
         return build_decision(self.ruleset, values, self._find_fired(values), opinions, self.engine)
 
     def score(self, facts: Mapping[str, object]) -> ScoreResult:
-        """The score of one prospect; raises `GateFault`."""
+        """Return the score of one prospect. Raises `GateFault`."""
         self._require_format(RuleFormat.SCORE)
         values = known_values(self.ruleset.reads, facts)
         result = compute_score(self.ruleset, values, self._find_fired(values))
@@ -95,7 +98,7 @@ class RuleEvaluator:
         )
 
     def close(self) -> None:
-        """Give the engine's memory back; the judge is not used afterwards."""
+        """Free the engine's memory; the evaluator must not be used afterwards."""
         if self._matcher is not None:
             self._matcher.close()
 
@@ -112,6 +115,7 @@ class RuleEvaluator:
             got = self._matcher.fired(values)
         except durable.EngineFault as fault:
             raise self._build_fault("engine_fault", str(fault), values) from fault
+        # Not the stricter of the two: which one is wrong is not known, so neither is used.
         if got != expected:
             only = {"durable_rules": sorted(got - expected), "reference": sorted(expected - got)}
             sentence = f"The two engines disagree on {', '.join(sorted(got ^ expected))}"
@@ -121,7 +125,7 @@ class RuleEvaluator:
     def _build_fault(
         self, code: str, sentence: str, values: Mapping[str, KnownValue], **more: object
     ) -> GateFault:
-        """A fault with all that is needed to repeat it, but no private text."""
+        """Return a fault with the values that are needed to repeat it, but no private text."""
         shown = {
             name: sorted(value) if isinstance(value, frozenset) else value
             for name, value in values.items()

@@ -1,7 +1,4 @@
-"""Reads the `tests:` of a rule file and runs them.
-
-What each example expects, against what came out.
-"""
+"""Reads the examples under `tests:` of a rule file, and runs them against the ruleset."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ def read_examples(
     ids: Mapping[str, Sequence[str]],
     bands: Sequence[str],
 ) -> tuple[RuleExample, ...]:
-    """Each example with its facts and what it expects, checked against the set's own names."""
+    """Return the examples of a ruleset, with their names checked against the ruleset's own."""
     return tuple(
         _read_example(section, operands, kind, ids, bands)
         for section in read_mappings(node, "tests", operands.problems)
@@ -84,7 +81,7 @@ def _read_given(section: YamlMapping, operands: OperandReader) -> dict[str, obje
 
 
 def _read_value(entry: YamlEntry, operands: OperandReader) -> object:
-    """The value as it stands; null makes the fact missing."""
+    """Return the value as it is written; null makes the fact missing."""
     fact, node = FACTS[entry.key], entry.value
     if fact.type is FactType.NAMES and isinstance(node, YamlSequence):
         return tuple(operands.value(fact, item) for item in node.items)
@@ -130,6 +127,7 @@ def _read_rule_ids(key: str, fields: FieldReader, known: Sequence[str]) -> froze
     return frozenset(word for word, _ in found)
 
 
+# A message that the shipped rules allow; an example changes the facts that it is about.
 _BASELINE = {
     "prospect.score_contactabilidad": 80,
     "prospect.validado_tecnicamente": True,
@@ -176,27 +174,27 @@ _BASELINE = {
 
 @dataclass(frozen=True, slots=True)
 class ExampleResult:
-    """One example: what came out otherwise (name → expected, got), and the rules that fired."""
+    """The result of one example: mismatches (name → expected, got), and the rules that fired."""
 
     example: RuleExample
     wrong: dict[str, tuple[object, object]]
     fired: frozenset[str]
 
     def mismatches(self) -> list[tuple[str, str, str]]:
-        """What came out otherwise: its name, what was expected, what came, as a file has them."""
+        """Return each mismatch as (name, expected, got), the values as a rule file has them."""
         return [
             (name, _format_value(expected), _format_value(got))
             for name, (expected, got) in self.wrong.items()
         ]
 
     def mismatch_sentences(self) -> list[str]:
-        """What came out otherwise, each in a few words."""
+        """Return each mismatch as a sentence."""
         return [
             f"{name} should be {expected}, is {got}" for name, expected, got in self.mismatches()
         ]
 
     def mismatch_diff(self) -> list[str]:
-        """What was expected and what came, line by line; empty when it came out as it should."""
+        """Return the mismatches as lines of a diff; empty when the example passes."""
         return [
             line
             for name, expected, got in self.mismatches()
@@ -205,17 +203,17 @@ class ExampleResult:
 
 
 def baseline_facts(ruleset: Ruleset) -> dict[str, object]:
-    """Facts under which everything is allowed: every window of the set is open."""
+    """Return facts under which everything is allowed; every window of the ruleset is open."""
     return {**_BASELINE, "clock.in_window": tuple(ruleset.windows)}
 
 
 def run_examples(judge: RuleEvaluator) -> tuple[ExampleResult, ...]:
-    """Run every example of the judge's set; raises `GateFault` when its engines disagree."""
+    """Run every example of the ruleset. Raises `GateFault` when the engines disagree on one."""
     return tuple(run_example(judge, example) for example in judge.ruleset.examples)
 
 
 def run_example(judge: RuleEvaluator, example: RuleExample) -> ExampleResult:
-    """Run one example; raises `GateFault` when the engines disagree on it."""
+    """Run one example. Raises `GateFault` when the engines disagree on it."""
     facts = {**baseline_facts(judge.ruleset), **example.given}
     got = (
         _score_fields(judge, facts)
@@ -235,7 +233,7 @@ def _rule_ids(fired: object) -> frozenset[str]:
 
 
 def _format_value(value: object) -> str:
-    """A value as a rule file writes it."""
+    """Return a value as a rule file has it."""
     if isinstance(value, frozenset):
         return f"[{', '.join(sorted(value))}]"
     if isinstance(value, bool):
@@ -245,6 +243,7 @@ def _format_value(value: object) -> str:
 
 def _decision_fields(judge: RuleEvaluator, facts: dict[str, object]) -> dict[str, object]:
     decision = judge.decide(facts)
+    # Contributions also have the caps of groups, which are no rules.
     rules = {rule.id for rule in judge.ruleset.scores}
     return {
         "verdict": decision.verdict,

@@ -1,7 +1,4 @@
-"""Explains a decision in plain lines.
-
-Verdict, score, each rule with its location, and what would help.
-"""
+"""Explains a decision as lines of text: verdict, score, the rules that fired, what would help."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ _EFFECT_VERBS = {
 
 
 def explain_decision(decision: Decision, ruleset: Ruleset) -> list[str]:
-    """Why a message got its verdict, line by line, without markup."""
+    """Return the lines that explain a message's verdict, without markup."""
     return list(_decision_lines(decision, ruleset))
 
 
 def explain_score(result: ScoreResult, ruleset: Ruleset) -> list[str]:
-    """Why a prospect has its score, line by line."""
+    """Return the lines that explain a prospect's score."""
     bar = render_score_bar(result.score, ruleset.minimum, ruleset.maximum)
     lines = [f"{result.score} {result.band}  {bar}"]
     lines += [_points_line(each) for each in result.contributions]
@@ -41,7 +38,7 @@ def explain_score(result: ScoreResult, ruleset: Ruleset) -> list[str]:
 
 
 def render_score_bar(score: int, low: int, high: int) -> str:
-    """The score as a bar of text, `[############........]`."""
+    """Return the score as a bar of text, `[############........]`."""
     filled = round((score - low) / (high - low) * _BAR_WIDTH)
     return f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}]"
 

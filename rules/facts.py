@@ -1,4 +1,7 @@
-"""The closed vocabulary: every fact that a rule may name, with its type, range and meaning."""
+"""The vocabulary of rules: every fact that a rule may name, with its type, range and meaning.
+
+It is closed: a name that is not here is a problem in the rule file, with a did-you-mean.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from types import MappingProxyType
 from statemachines.vocabulary import BlockedBy, BuiltinChannel, MessageKind
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-"""Monday is the first, as in `datetime.date.weekday`."""
+"""The words for days; the index is that of `datetime.date.weekday`."""
 
 
 class FactType(StrEnum):
-    """What a fact's value is.
+    """The type of a fact's value.
 
-    `names` is the one set: the windows that are open now. On it `in` and `not_in` test whether
-    the sets meet, `eq` and `ne` test membership of one name.
+    A `names` value is a set (the open windows): `in` and `not_in` test whether two sets have a
+    common element, `eq` and `ne` whether one name is an element.
     """
 
     BOOL = "bool"
@@ -29,11 +32,11 @@ class FactType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One fact: `low` and `high` are inclusive, in `unit`; a text's `high` is its longest length.
+    """One fact. `low` and `high` are inclusive, in `unit`; a text's `high` is its maximum length.
 
     A `required` fact that is missing blocks the message. `only_defers` marks facts about the
-    session: they may make a message wait, never end it. A `hashed` fact is private text: a
-    stored snapshot holds its hash alone.
+    session, whose rules may defer a message but not block it. A `hashed` fact is private text, of
+    which a stored snapshot has the hash only.
     """
 
     name: str
@@ -212,7 +215,7 @@ _SESSION = (
 )
 
 NO_BLOCK = "none"
-"""The value of `session.blocked_by` where nothing keeps the message back."""
+"""The value of `session.blocked_by` where the session is not blocked."""
 
 _SESSION_BLOCK = _enum_fact(
     "session.blocked_by",
@@ -312,5 +315,5 @@ REQUIRED_FACTS = tuple(fact for fact in FACTS.values() if fact.required)
 
 
 def find_nearest_fact(name: str) -> str | None:
-    """The fact whose name is most like `name`, for a did-you-mean; None when none is near."""
+    """Return the fact whose name is most like `name`, for a did-you-mean, or None."""
     return next(iter(difflib.get_close_matches(name, FACTS, n=1, cutoff=0.6)), None)

@@ -1,7 +1,4 @@
-"""Reads one mapping of a rule file field by field.
-
-What does not fit is a problem at its location.
-"""
+"""Reads one mapping of a rule file field by field; a bad value is a problem at its location."""
 
 from __future__ import annotations
 
@@ -21,12 +18,16 @@ _MAX_TEXT_LENGTH = 500  # characters of an id, a reason, a name
 
 
 class FieldReader:
-    """Reads the fields of one section; a field that is no part of it is a problem."""
+    """Reads the fields of one mapping.
+
+    A bad or missing value adds a problem and gives a harmless one, so that reading goes on and all
+    problems are found at once.
+    """
 
     def __init__(
         self, section: YamlMapping, known: Iterable[str], problems: ProblemCollector
     ) -> None:
-        """Note every unknown field at once."""
+        """Add a problem for every field that is not `known`."""
         self.place = section.place
         self.section = section
         self.problems = problems
@@ -37,20 +38,20 @@ class FieldReader:
                 problems.add(entry.place, f"`{entry.key}` has no meaning here{hint}")
 
     def node(self, key: str) -> YamlNode | None:
-        """The value of `key`, unread."""
+        """Return the node of `key`, or None."""
         return self.section.get(key)
 
     def location_of(self, key: str) -> SourceLocation:
-        """Where the value of `key` stands; the section, when there is none."""
+        """Return the location of the value of `key`, or of the mapping where it has none."""
         node = self.section.get(key)
         return self.place if node is None else node.place
 
     def wrong(self, key: str, sentence: str) -> None:
-        """Note that `key` does not fit."""
+        """Add a problem at the location of `key`."""
         self.problems.add(self.location_of(key), sentence)
 
     def text(self, key: str) -> str:
-        """The text of `key`, which must be there."""
+        """Return the text of `key`, which is required."""
         node = self.section.get(key)
         word = node.value if isinstance(node, YamlScalar) else None
         if isinstance(word, str) and word.strip() and len(word) <= _MAX_TEXT_LENGTH:
@@ -59,7 +60,7 @@ class FieldReader:
         return ""
 
     def whole(self, key: str, low: int, high: int) -> int:
-        """The whole number of `key`, which must be there."""
+        """Return the whole number of `key`, which is required."""
         node = self.section.get(key)
         number = node.value if isinstance(node, YamlScalar) else None
         if isinstance(number, int) and not isinstance(number, bool) and low <= number <= high:
@@ -68,7 +69,7 @@ class FieldReader:
         return low
 
     def flag(self, key: str) -> bool:
-        """The true or false of `key`; false when it is not there."""
+        """Return the boolean of `key`; False when it is missing."""
         node = self.section.get(key)
         if node is None:
             return False
@@ -78,7 +79,7 @@ class FieldReader:
         return False
 
     def choice(self, key: str, known: Iterable[str]) -> str:
-        """The word of `key`, one of `known`, which must be there; empty when it is not."""
+        """Return the word of `key`, which is required and one of `known`."""
         node = self.section.get(key)
         words = tuple(known)
         word = node.value if isinstance(node, YamlScalar) else None
@@ -93,7 +94,7 @@ class FieldReader:
 def read_mappings(
     node: YamlNode | None, what: str, problems: ProblemCollector
 ) -> Iterator[YamlMapping]:
-    """The mappings of a listing; anything else in it, or instead of it, is a problem."""
+    """Yield the mappings of a list; anything else in it, or instead of it, is a problem."""
     if node is None:
         return
     if not isinstance(node, YamlSequence):
@@ -109,7 +110,7 @@ def read_mappings(
 def read_texts(
     node: YamlNode | None, what: str, problems: ProblemCollector
 ) -> list[tuple[str, SourceLocation]]:
-    """The texts of a listing, each with its place."""
+    """Return the texts of a list, each with its location; anything else is a problem."""
     found: list[tuple[str, SourceLocation]] = []
     if not isinstance(node, YamlSequence) or not node.items:
         if node is not None:
@@ -126,7 +127,7 @@ def read_texts(
 def read_named_nodes(
     node: YamlNode | None, what: str, problems: ProblemCollector
 ) -> Iterator[tuple[str, YamlNode]]:
-    """The `name: value` pairs of a mapping; anything else is a problem."""
+    """Yield the `name: value` pairs of a mapping; anything else is a problem."""
     if isinstance(node, YamlMapping):
         for entry in node.entries.values():
             yield entry.key, entry.value

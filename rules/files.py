@@ -1,4 +1,4 @@
-"""Finds rule files on disk and reads them once, so that what was checked is what goes live."""
+"""Finds rule files on disk, and reads each once, so that what was checked is what goes live."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SUFFIXES = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """One file's path, as problems and decisions show it, and its text.
+    """One file: its path, as problems and decisions show it, and its text.
 
-    An operator's `own` file lies over the shipped ones.
+    `own`: an operator's file, which is merged over the shipped one of the same name.
     """
 
     path: str
@@ -28,22 +28,23 @@ class RuleFile:
 
     @property
     def name(self) -> str:
-        """The name by which a file of the operator's meets one that is shipped."""
+        """The file name, by which an operator's file is matched with a shipped one."""
         return PurePath(self.path).name
 
 
 def list_rule_files(path: Path) -> tuple[Path, ...]:
-    """The rule files that a path means: itself, or those in the folder, by name.
+    """Return the rule files of a path: itself, or those in the folder, sorted by name.
 
-    Hidden files, and the copies that editors leave behind, are none. A link that leads nowhere, or
-    a folder of such a name, is one that can't be read, lest its rules be missing unnoticed. A pipe
-    is left alone: to read it is to wait. Raises `RulesInvalid` where the folder can't be read.
+    Hidden files, which editors leave behind, are left out. Raises `RulesInvalid` where the folder
+    can't be read.
     """
     found: list[Path] = []
     problems = ProblemCollector()
     try:
         if not path.is_dir():
             return (path,)
+        # By suffix, not by type: a broken link or a folder `x.yaml` is an error when it is read, or
+        # its rules would be missing unnoticed. Reading a pipe would wait for ever.
         found += (
             each for each in path.iterdir() if each.suffix in _SUFFIXES and not each.is_fifo()
         )
@@ -55,7 +56,7 @@ def list_rule_files(path: Path) -> tuple[Path, ...]:
 
 
 def read_rule_files(paths: Iterable[Path], *, own: bool = False) -> tuple[RuleFile, ...]:
-    """Read files as UTF-8 text; raises `RulesInvalid` with all that can't be read."""
+    """Read files as UTF-8 text. Raises `RulesInvalid` with a problem for each unreadable one."""
     problems = ProblemCollector()
     texts = [(str(path), _read_text(path, problems)) for path in paths]
     problems.raise_if_any()
@@ -68,7 +69,7 @@ def _read_text(path: Path, problems: ProblemCollector) -> str | None:
         with path.open("rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)
         if len(content) <= _MAX_FILE_BYTES:
-            return content.decode("utf-8-sig")
+            return content.decode("utf-8-sig")  # Windows editors write a byte order mark
         problems.add(start, "The file is larger than 1 MiB, a rule file is a page or two")
     except OSError as error:
         problems.add(start, f"The file cannot be read: {error.strerror}")

@@ -1,4 +1,4 @@
-"""Converts facts to the values that both engines read; what is not usable is left out."""
+"""Converts facts to the values that both engines read; unusable ones are left out, as unknown."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 
 MICRO = 1_000_000
-"""Numbers are whole millionths, so that 0.1 + 0.2 is 0.3 in each engine."""
+"""Units in 1: numbers are whole millionths, so that 0.1 + 0.2 is 0.3 in each engine."""
 
 KnownValue = int | str | frozenset[str]
 """Numbers in millionths, flags as 0 or 1, words and texts as they are, names as a set."""
 
 
 def to_micro(number: float) -> int:
-    """`number` in whole millionths, to the nearest."""
+    """Return `number` in whole millionths, rounded to the nearest."""
+    # An int is not rounded: as a float, a large one would lose digits.
     return number * MICRO if isinstance(number, int) else round(number * MICRO)
 
 
 def known_values(facts: Iterable[Fact], given: Mapping[str, object]) -> dict[str, KnownValue]:
-    """Keep what is known; a missing, out-of-range or wrongly typed fact is absent."""
+    """Return the known values by fact name, without missing, out-of-range or mistyped ones."""
     values: dict[str, KnownValue] = {}
     for fact in facts:
         raw = given.get(fact.name)
@@ -47,7 +48,7 @@ def _read_flag(_fact: Fact, raw: object) -> int | None:
 def _read_number(fact: Fact, raw: object) -> int | None:
     if isinstance(raw, bool) or not isinstance(raw, _NUMBERS):
         return None
-    # Nothing but a comparison: it holds for no NaN, and an endless integer cannot break it.
+    # Compared before it is converted: this is False for a NaN, and a huge integer can't overflow.
     return to_micro(raw) if fact.low <= raw <= fact.high else None
 
 

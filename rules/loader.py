@@ -1,4 +1,4 @@
-"""Loads rule files to one `Ruleset` per format, an operator's files laid over the shipped ones."""
+"""Loads rule files to one `Ruleset` per format, with an operator's files merged over ours."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IDENTITY_FIELDS = {
     "thresholds": "verdict",
     "bands": "band",
 }
-"""By which field two entries of a list are the same one."""
+"""The field by which two entries of a list are the same one."""
 
 _NAMED_SECTIONS = ("windows", "lists", "groups")
 
@@ -35,16 +35,18 @@ _NAMED_SECTIONS = ("windows", "lists", "groups")
 def overlay_documents(
     shipped: Sequence[YamlMapping], own: Sequence[YamlMapping]
 ) -> list[YamlMapping]:
-    """The documents in force: a file of a new name is added, of the same name merged.
+    """Return the documents in force: an operator's file is added, or merged over ours of its name.
 
-    `override: true` in an operator's file takes the place of the shipped one.
+    One with `override: true` replaces the shipped file.
     """
     below = {_file_name(document): document for document in shipped}
     for document in own:
         name = _file_name(document)
-        stands = below.get(name)
-        replaces = stands is None or _is_override(document)
-        below[name] = document if replaces or stands is None else _merge_documents(stands, document)
+        present = below.get(name)
+        replaces = present is None or _is_override(document)
+        below[name] = (
+            document if replaces or present is None else _merge_documents(present, document)
+        )
     return list(below.values())
 
 
@@ -60,8 +62,8 @@ def _is_override(document: YamlMapping) -> bool:
 def _merge_documents(below: YamlMapping, above: YamlMapping) -> YamlMapping:
     entries = dict(below.entries)
     for key, entry in above.entries.items():
-        stands = entries.get(key)
-        value = entry.value if stands is None else _merge_nodes(key, stands.value, entry.value)
+        present = entries.get(key)
+        value = entry.value if present is None else _merge_nodes(key, present.value, entry.value)
         entries[key] = replace(entry, value=value)
     return YamlMapping(below.place, entries, (*below.files, *above.files))
 
@@ -78,11 +80,11 @@ def _merge_nodes(key: str, below: YamlNode, above: YamlNode) -> YamlNode:
 
 
 def _merge_sequences(identity: str, below: YamlSequence, above: YamlSequence) -> YamlSequence:
-    """Entries that are already there are changed where they stand; new ones come after them."""
+    """Return the lower list with its entries changed in place, and new ones after them."""
     items = list(below.items)
     places = {_entry_identity(item, identity): index for index, item in enumerate(items)}
     for item in above.items:
-        # Each is met once: a second entry of the same name is for the reader to refuse.
+        # Taken out once found: a second entry of the same name is kept, for the reader to refuse.
         index = places.pop(_entry_identity(item, identity), None)
         if index is None:
             items.append(item)
@@ -92,20 +94,20 @@ def _merge_sequences(identity: str, below: YamlSequence, above: YamlSequence) ->
 
 
 def _entry_identity(node: YamlNode, key: str) -> object:
-    """What the entry is called; an entry without a name is like no other."""
+    """Return the name of an entry; one without a name equals no other."""
     named = node.get(key) if isinstance(node, YamlMapping) else None
     return named.value if isinstance(named, YamlScalar) else id(node)
 
 
 def _merge_fields(below: YamlMapping, above: YamlMapping, *, deep: bool = False) -> YamlMapping:
-    """Field by field; `null` takes a field away."""
+    """Return the mapping merged field by field; `null` removes a field."""
     entries = dict(below.entries)
     for key, entry in above.entries.items():
-        stands = entries.get(key)
+        present = entries.get(key)
         if isinstance(entry.value, YamlScalar) and entry.value.value is None:
             entries.pop(key, None)
-        elif deep and stands is not None:
-            entries[key] = YamlEntry(key, entry.place, _merge_nodes("", stands.value, entry.value))
+        elif deep and present is not None:
+            entries[key] = YamlEntry(key, entry.place, _merge_nodes("", present.value, entry.value))
         else:
             entries[key] = entry
     return YamlMapping(above.place, entries)
@@ -119,7 +121,7 @@ _KEYS = {
 
 
 def load_ruleset(paths: Sequence[Path]) -> Ruleset:
-    """Read rule files of one format as one set; raises `RulesInvalid` with all the problems."""
+    """Read rule files of one format as one ruleset. Raises `RulesInvalid` with all problems."""
     problems = ProblemCollector()
     files = read_rule_files(paths)
     documents = _read_documents(files, problems)
@@ -127,7 +129,7 @@ def load_ruleset(paths: Sequence[Path]) -> Ruleset:
         problems.add(SourceLocation("rules", 1, 1), "No rule file was named")
     kind = _find_common_format(documents, problems)
     if kind is None or len(documents) < len(files):
-        # What the sections mean, or lack, cannot be told from the rest.
+        # Reading on would add problems that only follow from a missing file or format.
         raise problems.to_exception()
     ruleset = _read_ruleset(kind, documents, files, problems)
     problems.raise_if_any()
@@ -137,11 +139,10 @@ def load_ruleset(paths: Sequence[Path]) -> Ruleset:
 def load_rulesets(
     files: Sequence[RuleFile], channels: Collection[str] | None = None
 ) -> dict[RuleFormat, Ruleset]:
-    """The set of each format, an operator's own files laid over those that are shipped.
+    """Return the ruleset of each format, with an operator's own files merged over the shipped ones.
 
-    A file of a new name adds, one of the same name merges key by key, and one that says
-    `override: true` replaces. A `route:` to none of `channels` is a problem, where they are known.
-    Raises `RulesInvalid` with all the problems of all files.
+    `overlay_documents` says how. A `route:` to none of `channels` is a problem, unless that is
+    None. Raises `RulesInvalid` with all problems of all files.
     """
     problems = ProblemCollector()
     documents = _read_documents(files, problems)
@@ -187,7 +188,10 @@ def _read_ruleset(
 
 
 def combine_documents(documents: Sequence[YamlMapping], problems: ProblemCollector) -> YamlMapping:
-    """Several files' documents as one: sections and lists of rules join, the rest stands once."""
+    """Return several files' documents as one: lists of rules and named sections are joined.
+
+    Anything else that two files set is a problem.
+    """
     entries: dict[str, YamlEntry] = {}
     for document in documents:
         for key, entry in document.entries.items():
@@ -229,7 +233,7 @@ def _join_mappings(
 def _find_common_format(
     documents: Sequence[YamlMapping], problems: ProblemCollector
 ) -> RuleFormat | None:
-    """The format all files share; None, with the problems noted, when there is none."""
+    """Return the format of all files; None, with problems added, when they do not share one."""
     found = [_read_format(document, problems) for document in documents]
     for document, kind in zip(documents, found, strict=True):
         if kind is not None and found[0] is not None and kind is not found[0]:

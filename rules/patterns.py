@@ -1,4 +1,7 @@
-"""Compiles regular expressions that an operator may write: those whose worst search is bounded."""
+"""Compiles operators' regular expressions, and refuses those whose worst search is not bounded.
+
+`re` can't be interrupted, so the cost is counted before: see DECISION_LOG, "Patterns of the rules".
+"""
 
 from __future__ import annotations
 
@@ -19,26 +22,29 @@ _LEAST_REPEATS: Final = {"*": 0, "+": 1, "?": 0}
 
 
 class UnsupportedPatternError(ValueError):
-    """The pattern has a form whose cost can't be told; `str(error)` is that form."""
+    """The pattern has a form whose cost is not known; `str(error)` is that form."""
 
 
 def count_ways(pattern: str) -> int:
-    """Return the ways; above `MAX_WAYS` the search may last for ever.
+    """Return in how many ways, at most, one starting point of a search can be tried.
 
-    Raises :class:`UnsupportedPatternError`.
+    More than `MAX_WAYS` is only known as more. Raises :class:`UnsupportedPatternError`.
     """
     return _PatternReader(pattern).read_alternatives()
 
 
 class _PatternReader:
-    """Reads a pattern from left to right, once."""
+    """Counts the ways of a pattern in one pass from left to right.
+
+    The pattern has been compiled by `re` before, so its syntax is known to be valid.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
     def read_alternatives(self) -> int:
-        """Read alternatives, up to the end of their group: each may be tried."""
+        """Return the ways of all alternatives up to the end of their group: their sum."""
         total = self._read_sequence()
         while self._text.startswith("|", self._at):
             self._at += 1
@@ -48,11 +54,13 @@ class _PatternReader:
     def _read_sequence(self) -> int:
         total = 1
         while self._at < len(self._text) and self._text[self._at] not in "|)":
+            # A sequence multiplies the ways of its parts. Capped, so that no number grows large.
             total = min(total * self._apply_repeat(self._read_atom()), MAX_WAYS + 1)
         return total
 
     def _read_atom(self) -> int:
-        """Read one thing that a repeat may follow; characters and classes match in one way."""
+        """Return the ways of one thing that may be repeated; a character or class has one."""
+        # What a backreference costs depends on the text that its group has matched.
         if self._accept(_BACKREFERENCE):
             return MAX_WAYS + 1
         if self._accept(_FLAGS) or self._accept(_CLASS):
@@ -67,11 +75,11 @@ class _PatternReader:
         if not self._accept(_GROUP):
             raise UnsupportedPatternError(self._text[start : start + 4])
         inner = self.read_alternatives()
-        self._at += 1  # its end: `re` saw that it is there
+        self._at += 1  # the closing bracket
         return inner
 
     def _apply_repeat(self, each: int) -> int:
-        """Return the ways of what was read last, as often as the text goes on to say."""
+        """Return the ways of what was read last, with the repeat that may follow it."""
         found = _REPEAT.match(self._text, self._at)
         if found is None:
             return each
@@ -101,17 +109,17 @@ MAX_PATTERN_LENGTH = 200  # characters
 
 
 class UnsafePatternError(ValueError):
-    """The pattern is no regular expression, or could search for a very long time."""
+    """The pattern is no regular expression, or could take a very long time to search."""
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
-    """Compile `text`, found anywhere, case ignored; raises `UnsafePatternError` and says why."""
+    """Return `text` compiled, case ignored. Raises `UnsafePatternError` with a sentence."""
     if not text or len(text) > MAX_PATTERN_LENGTH:
         reason = f"A pattern has 1 to {MAX_PATTERN_LENGTH} characters"
         raise UnsafePatternError(reason)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error")  # a form whose meaning a later Python will change
             pattern = re.compile(text, re.IGNORECASE)
         cost = count_ways(text)
     except UnsupportedPatternError as form:
@@ -128,5 +136,5 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 
 def compile_phrase(text: str) -> re.Pattern[str]:
-    """The pattern that finds `text` as it stands, case ignored."""
+    """Return a pattern that finds `text` literally, case ignored."""
     return re.compile(re.escape(text), re.IGNORECASE)

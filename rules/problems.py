@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceLocation:
-    """Where something stands in a rule file; line and column count from 1."""
+    """A location in a rule file; line and column count from 1."""
 
     file: str
     line: int
@@ -24,12 +24,12 @@ class SourceLocation:
 
 
 NO_LOCATION = SourceLocation("", 0, 0)
-"""The place of what stands in no file."""
+"""The location of what comes from no file."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RuleProblem:
-    """One mistake in a rule file, in a sentence a person can act on."""
+    """One mistake in a rule file, with a sentence that a person can act on."""
 
     file: str
     line: int
@@ -42,10 +42,10 @@ class RuleProblem:
 
 
 class RulesInvalid(Exception):
-    """The files are no usable rule set; `problems` holds all that was found, in file order."""
+    """The files are no usable ruleset; `problems` has everything that was found, in file order."""
 
     def __init__(self, problems: Iterable[RuleProblem]) -> None:
-        """Keep `problems`, each once, sorted by place."""
+        """Take the problems; each is kept once, sorted by location."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(map(str, self.problems)))
 
@@ -54,28 +54,28 @@ class ProblemCollector:
     """Collects problems while the files are read."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without problems."""
         self._found: list[RuleProblem] = []
 
     def add(self, place: SourceLocation, sentence: str) -> None:
-        """Note one problem at `place`."""
+        """Add one problem at `place`."""
         self._found.append(RuleProblem(place.file, place.line, place.column, sentence))
 
     def extend(self, others: ProblemCollector) -> None:
-        """Note all that others hold."""
+        """Add all problems of another collector."""
         self._found.extend(others._found)
 
     def to_exception(self) -> RulesInvalid:
-        """The exception that holds everything collected."""
+        """Return an exception with everything collected."""
         return RulesInvalid(self._found)
 
     def raise_if_any(self) -> None:
-        """Raise `RulesInvalid` with everything collected, when there is anything."""
+        """Raise `RulesInvalid` with everything collected, if there is anything."""
         if self._found:
             raise self.to_exception()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """` (did you mean …?)` with the nearest known word, or nothing."""
+    """Return ` (did you mean …?)` with the nearest known word, or an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""

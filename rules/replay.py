@@ -1,6 +1,6 @@
-"""Re-evaluates many stored decisions fast.
+"""Re-evaluates many stored decisions fast, for backtests.
 
-Decisions that no rule can tell apart are evaluated once.
+Rows of facts that no rule can distinguish have the same signature, and are evaluated once.
 """
 
 from __future__ import annotations
@@ -30,22 +30,23 @@ if TYPE_CHECKING:
 
     Row = tuple[object, ...]
     Opinions = tuple[Opinion, ...]
-    Look = tuple[object, ...]
-    Moving = tuple[int, Callable[[object], int]]
-    """A column, and the scaled points at a raw value of it."""
+    Signature = tuple[object, ...]
+    """The class of each column's value, and the opinions."""
+    RampColumn = tuple[int, Callable[[object], int]]
+    """The index of a column, and a function from its raw value to scaled points."""
     Classes = Callable[[Sequence[object]], list[int]]
     """The class of each value of a column."""
 
-_MAX_REMEMBERED = 10_000
-"""Looks, and values of one fact, that are remembered: texts hardly repeat, memory is small."""
+# Signatures, and values of one fact, that are cached: texts hardly repeat, and memory is small.
+_MAX_CACHED = 10_000
 _OPEN_TYPES = (FactType.NUMBER, FactType.TEXT)
-"""Kinds of fact with endlessly many values; those of all others are their own classes."""
+"""Types of fact with unlimited values, which are grouped into classes of equal effect."""
 _UNKNOWN_CLASS = -1
-"""The class of a value that is missing, or that its fact can't have."""
+"""The class of a value that is missing or out of range."""
 
 
 class ReplayedVerdict(NamedTuple):
-    """What a set says now: the verdict of a gate, or the band of a score set, and the score."""
+    """The result of a row: the verdict of a gate, or the band of a score ruleset, and the score."""
 
     verdict: str
     score: int | None
@@ -53,25 +54,25 @@ class ReplayedVerdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _SignatureResult:
-    """What holds for every decision of one look."""
+    """The result that all rows of one signature share, as a function of their ramps' values."""
 
     fixed_points: int
-    """The points, scaled, that are the same for all of them."""
-    ramp_columns: tuple[Moving, ...]
-    """Where the others come from: the base, and each ramp that counts."""
+    """The scaled points that are the same for all rows."""
+    ramp_columns: tuple[RampColumn, ...]
+    """The columns that give further points: the base, and each ramp that counts."""
     verdict_of: Callable[[int], ReplayedVerdict]
-    """What comes of a score that is not clamped yet."""
+    """The result for a score that is not clamped yet."""
 
 
 class Replay:
-    """Judges rows of facts by one set, as its judge would, but for explanations.
+    """Evaluates rows of facts by one ruleset: verdicts and scores, without explanations.
 
-    `columns` says which facts a row holds, in order: a value of the right type for each, or None.
-    A set with a ramp inside a group is judged row by row: its cap needs the exact sum.
+    The results are those of `RuleEvaluator`. `columns` are the facts of a row, in order; a row has
+    a value of the right type for each, or None.
     """
 
     def __init__(self, ruleset: Ruleset) -> None:
-        """Compile the questions that the rules ask of each fact."""
+        """Compile the rules, and a classifier for each fact with unlimited values."""
         self.ruleset = ruleset
         closed = [fact for fact in ruleset.reads if fact.type not in _OPEN_TYPES]
         opened = [fact for fact in ruleset.reads if fact.type in _OPEN_TYPES]
@@ -80,15 +81,16 @@ class Replay:
         self._places = {name: place for place, name in enumerate(self._names)}
         self._classes = [None] * len(closed) + [_build_classifier(fact, ruleset) for fact in opened]
         self._reference = SecondEvaluator(ruleset.conditions)
+        # The cap of a group with a ramp needs the exact sum, which differs within a signature.
         self._row_by_row = _has_capped_ramp(ruleset)
         self._verdict_function = cache(self._build_verdict_function)
-        self._results: dict[Look, _SignatureResult] = {}
+        self._results: dict[Signature, _SignatureResult] = {}
 
     def row_from_facts(self, facts: Mapping[str, object]) -> Row:
-        """The columns' values; one that its fact can't have is None."""
+        """Return the row of these facts; missing and out-of-range values are None."""
         known = known_values(self.columns, facts)
         raw = {name: facts[name] for name in known}
-        # Names come as any collection; only a tuple of them is found again among the looks.
+        # Names come as any collection; a sorted tuple is hashable, and equal for equal sets.
         several = {
             name: tuple(sorted(each)) for name, each in known.items() if isinstance(each, frozenset)
         }
@@ -97,25 +99,26 @@ class Replay:
     def decide(
         self, rows: Sequence[Row], opinions: Sequence[Opinions] = ()
     ) -> list[ReplayedVerdict]:
-        """The verdict and score that the judge would give each row, with its opinions if any."""
-        said = opinions or [()] * len(rows)
+        """Return the verdict and score of each row; `opinions` has those of each row, if any."""
+        given = opinions or [()] * len(rows)
         if self._row_by_row:
-            return list(map(self._judge_exactly, rows, said))
+            return list(map(self._evaluate_exactly, rows, given))
         known, scale = self._results, self.ruleset.scale
         return [
-            _apply_result(known.get(look) or self._judge_and_remember(look, row), row, scale)
-            for look, row in zip(self._compute_signatures(rows, said), rows, strict=True)
+            _apply_result(known.get(each) or self._evaluate_and_cache(each, row), row, scale)
+            for each, row in zip(self._compute_signatures(rows, given), rows, strict=True)
         ]
 
     @property
     def signature_count(self) -> int:
-        """How many different looks are remembered."""
+        """How many different signatures are cached."""
         return len(self._results)
 
     def _compute_signatures(
         self, rows: Sequence[Row], opinions: Sequence[Opinions]
-    ) -> Iterator[Look]:
-        """The look of each row, worked out column by column; the opinions are its last part."""
+    ) -> Iterator[Signature]:
+        """Return the signature of each row; the opinions are its last part."""
+        # Column by column: one call for each fact, instead of one for each value.
         columns = zip(*rows, strict=True)
         parts = [
             column if classes is None else classes(column)
@@ -126,13 +129,14 @@ class Replay:
     def _known_values(self, row: Row) -> dict[str, KnownValue]:
         return known_values(self.columns, dict(zip(self._names, row, strict=True)))
 
-    def _judge_and_remember(self, look: Look, row: Row) -> _SignatureResult:
-        if len(self._results) >= _MAX_REMEMBERED:
+    def _evaluate_and_cache(self, signature: Signature, row: Row) -> _SignatureResult:
+        if len(self._results) >= _MAX_CACHED:
             self._results.clear()
-        judged = self._results[look] = self._judge_signature(row, cast("Opinions", look[-1]))
-        return judged
+        result = self._evaluate_signature(row, cast("Opinions", signature[-1]))
+        self._results[signature] = result
+        return result
 
-    def _judge_signature(self, row: Row, opinions: Opinions) -> _SignatureResult:
+    def _evaluate_signature(self, row: Row, opinions: Opinions) -> _SignatureResult:
         values, ruleset = self._known_values(row), self.ruleset
         if isinstance(ruleset.base, str) and ruleset.base not in values:
             return _SignatureResult(
@@ -155,7 +159,7 @@ class Replay:
             ),
         )
 
-    def _ramp_columns(self, ramps: Sequence[Ramp]) -> Iterator[Moving]:
+    def _ramp_columns(self, ramps: Sequence[Ramp]) -> Iterator[RampColumn]:
         scale = self.ruleset.scale
         if isinstance(self.ruleset.base, str):
             yield self._places[self.ruleset.base], partial(_points_of_base, scale)
@@ -165,7 +169,7 @@ class Replay:
     def _find_final_verdict(
         self, values: Mapping[str, KnownValue], fired: frozenset[str], opinions: Opinions
     ) -> str | None:
-        """The verdict that vetoes, opinions or missing facts give; None: the score decides."""
+        """Return the verdict of vetoes, opinions or missing facts; None where the score decides."""
         if self.ruleset.format is RuleFormat.SCORE:
             return None
         if any(fact.name not in values for fact in REQUIRED_FACTS):
@@ -179,18 +183,18 @@ class Replay:
         final: str | None,
         approved: bool,  # noqa: FBT001
     ) -> Callable[[int], ReplayedVerdict]:
-        """What is said at each score, where all else is alike."""
+        """Return the function from a score to the result, where everything else is fixed."""
         low, high = self.ruleset.minimum, self.ruleset.maximum
 
-        def says(score: int) -> ReplayedVerdict:
+        def verdict_at(score: int) -> ReplayedVerdict:
             clamped = min(max(score, low), high)
             band = self.ruleset.band_of_score(clamped)
             lifted = approved and band == Verdict.REVIEW
             return ReplayedVerdict(final or (Verdict.ALLOW.value if lifted else band), clamped)
 
-        return cache(says)
+        return cache(verdict_at)
 
-    def _judge_exactly(self, row: Row, opinions: Opinions) -> ReplayedVerdict:
+    def _evaluate_exactly(self, row: Row, opinions: Opinions) -> ReplayedVerdict:
         values = self._known_values(row)
         fired = self._reference.fired(values)
         if self.ruleset.format is RuleFormat.SCORE:
@@ -201,11 +205,11 @@ class Replay:
         return ReplayedVerdict(decision.verdict.value, decision.score)
 
 
-def _apply_result(judged: _SignatureResult, row: Row, scale: int) -> ReplayedVerdict:
-    total = judged.fixed_points
-    for place, points in judged.ramp_columns:
+def _apply_result(result: _SignatureResult, row: Row, scale: int) -> ReplayedVerdict:
+    total = result.fixed_points
+    for place, points in result.ramp_columns:
         total += points(row[place])
-    return judged.verdict_of(total // scale)
+    return result.verdict_of(total // scale)
 
 
 def _points_of_base(scale: int, raw: object) -> int:
@@ -222,7 +226,7 @@ def _has_capped_ramp(ruleset: Ruleset) -> bool:
 
 
 def _build_classifier(fact: Fact, ruleset: Ruleset) -> Classes:
-    """How a column of the fact is sorted by what the rules ask of it."""
+    """Return a function that maps a column of the fact to classes that rules can distinguish."""
     conditions = [condition for _, condition, _ in ruleset.conditions]
     asked = [leaf for each in conditions for leaf in iter_leaves(each) if leaf.fact == fact.name]
     if fact.type is FactType.TEXT:
@@ -236,22 +240,22 @@ def _build_classifier(fact: Fact, ruleset: Ruleset) -> Classes:
 
 
 class _ClassCache:
-    """Sorts the values of one fact, each only once as long as they are not too many."""
+    """Caches the class of each value of one fact, up to a limit."""
 
     def __init__(self, new: Callable[[object], int]) -> None:
         self._new = new
         self._known: dict[object, int] = {}
 
     def classify(self, column: Sequence[object]) -> list[int]:
-        """The class of each value."""
+        """Return the class of each value."""
         known, new = self._known, self._new
-        if len(known) >= _MAX_REMEMBERED:
+        if len(known) >= _MAX_CACHED:
             known.clear()
         return [known[raw] if raw in known else known.setdefault(raw, new(raw)) for raw in column]
 
 
 def _build_range_classifier(fact: Fact) -> Classes:
-    """A number that only ramps read: all that counts is whether it is known."""
+    """Return a classifier of a number that only ramps read: what counts is whether it is known."""
     low, high = fact.low, fact.high
 
     def of(column: Sequence[object]) -> list[int]:
@@ -262,26 +266,30 @@ def _build_range_classifier(fact: Fact) -> Classes:
 
 
 def _build_number_classifier(fact: Fact, cuts: Sequence[int]) -> Callable[[object], int]:
-    """Numbers are alike that lie between the same two, or at the same, that rules compare with."""
+    """Return a classifier of a number by its place among the numbers that rules compare it with."""
 
     def of(raw: object) -> int:
         number = cast("float | None", raw)
         if number is None or not fact.low <= number <= fact.high:
             return _UNKNOWN_CLASS
         value = to_micro(number)
+        # The sum is odd at a cut, and even between two: three classes around each.
         return bisect_left(cuts, value) + bisect_right(cuts, value)
 
     return of
 
 
 def _compared_numbers(leaf: Leaf) -> Sequence[int]:
-    """The numbers that a comparison compares with; whether it is missing is no number."""
+    """Return the numbers that a comparison compares with.
+
+    For `missing` that is 0 or 1, which only makes one class more than needed.
+    """
     several = leaf.operand if isinstance(leaf.operand, tuple | frozenset) else (leaf.operand,)
     return cast("Sequence[int]", several)
 
 
 def _build_text_classifier(fact: Fact, asked: Sequence[Leaf]) -> Callable[[object], int]:
-    """Texts are alike of which the rules' comparisons say the same."""
+    """Return a classifier of texts by the results of the rules' comparisons."""
     numbers: dict[tuple[object, ...], int] = {}
 
     def of(raw: object) -> int:

@@ -41,9 +41,9 @@ MAX_POINTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RuleReader:
-    """Reads one rule at a time; a rule with problems still comes back, they stop the load.
+    """Reads one rule at a time, and adds its problems, which stop the load later.
 
-    `channels` are those that a message can be routed to; None where nobody can tell.
+    `channels` are those that a message can be routed to; None where that is not known.
     """
 
     problems: ProblemCollector
@@ -52,7 +52,7 @@ class RuleReader:
     channels: Collection[str] | None = None
 
     def read_veto(self, section: YamlMapping) -> Veto | None:
-        """One veto: `defer`, `route` and `hold` soften it, without them it blocks."""
+        """Return one veto, or None without a condition; without a softer effect it blocks."""
         fields = FieldReader(section, _VETO_FIELDS, self.problems)
         rule_id, reason = self._id(fields), fields.text("reason")
         effect, route, defer = self._effect(fields)
@@ -60,11 +60,12 @@ class RuleReader:
         if when is None:
             return None
         self._session_only_defers(fields, when, effect)
+        # Fails closed: a veto fires where its facts are unknown, unless its author says otherwise.
         unknown = self._fires_on_unknown(fields, when, default=True)
         return Veto(rule_id, reason, when, effect, route, defer, unknown, section.place)
 
     def read_score_rule(self, section: YamlMapping) -> ScoreRule | None:
-        """One rule with points: a whole number under a condition, or a ramp."""
+        """Return one rule with points (a number under a condition, or a ramp), or None without."""
         fields = FieldReader(section, _SCORE_FIELDS, self.problems)
         rule_id, reason = self._id(fields), fields.text("reason")
         points = self._points(fields)
@@ -73,6 +74,7 @@ class RuleReader:
         if points is None or (when is None and not always):
             return None
         lowest = points.lowest if isinstance(points, Ramp) else points
+        # Over an unknown fact points are taken, never given.
         unknown = lowest < 0
         if when is not None:
             self._one_sided(fields, points)
@@ -97,6 +99,7 @@ class RuleReader:
             return None
         condition = self.conditions.read(node)
         if condition is not None:
+            # Only to learn whether the engine's compiler could expand it.
             try:
                 expand_alternatives(condition)
             except ConditionTooLargeError:
@@ -173,7 +176,8 @@ class RuleReader:
         return None
 
     def _one_sided(self, fields: FieldReader, points: int | Ramp) -> None:
-        """Over an unknown condition a ramp of both signs would have no sign to judge it by."""
+        """Add a problem for a ramp with points of both signs beside a `when`."""
+        # Whether a rule fires over an unknown follows from the sign of its points.
         if isinstance(points, Ramp) and points.start_points * points.end_points < 0:
             fields.wrong("points", "A ramp beside a `when` gives points or takes them, not both")
 

@@ -1,4 +1,4 @@
-"""A parsed ruleset: rules, bands, windows, lists, and the content hash."""
+"""A parsed ruleset: its rules, bands, windows and lists, and its content hash."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from rules.verdict import Defer
 
 APPROVED_FACT = "message.approved"
-"""The fact by which a person's approval of one message enters."""
+"""The fact that says whether a person approved the message."""
 
 
 class RuleFormat(StrEnum):
-    """The two kinds of set."""
+    """The two kinds of ruleset."""
 
     GATE = "leadmaster/gate@1"
     SCORE = "leadmaster/score@1"
@@ -40,7 +40,7 @@ class RuleFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """Points on a straight line between two values of a fact (millionths), level outside."""
+    """Points on a straight line between two values of a fact (in millionths), constant outside."""
 
     fact: str
     start: int
@@ -50,25 +50,24 @@ class Ramp:
 
     @property
     def lowest(self) -> int:
-        """The fewest points it can give."""
+        """The fewest points that it can give."""
         return min(self.start_points, self.end_points)
 
     def points(self, value: int | None, scale: int) -> int:
-        """Points at `value` times `scale`; over an unknown the lesser of 0 and the lowest.
-
-        Exact, since `scale` is a multiple of the ramp's length.
-        """
+        """Return the points at `value`, times `scale`; None is an unknown value."""
+        # Over an unknown nothing is gained, and the most that it can take is taken.
         if value is None:
             return min(0, self.lowest) * scale
         length = self.end - self.start
         inside = min(max(value, self.start), self.end) - self.start
+        # `scale` is a multiple of the length (`Ruleset.scale`), so this division is exact.
         rise = (self.end_points - self.start_points) * inside * (scale // length)
         return self.start_points * scale + rise
 
 
 @dataclass(frozen=True, slots=True)
 class Veto:
-    """One rule that outweighs every score; an unknown condition fires it unless told to skip."""
+    """One rule that overrides the score; `fires_on_unknown`: also over an unknown condition."""
 
     id: str
     reason: str
@@ -82,7 +81,7 @@ class Veto:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRule:
-    """One rule that gives or takes points; `when` is None for a ramp that always counts."""
+    """One rule that adds or subtracts points; `when` is None for a ramp that always counts."""
 
     id: str
     reason: str
@@ -94,7 +93,7 @@ class ScoreRule:
 
 @dataclass(frozen=True, slots=True)
 class ScoreGroup:
-    """Rules whose points together count at most `cap`, gains and losses apart."""
+    """Rules whose points together count at most `cap`, gains and losses separately."""
 
     name: str
     rules: tuple[str, ...]
@@ -104,7 +103,7 @@ class ScoreGroup:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBand:
-    """From `start` points up the score is called `name`: in a gate, a verdict's."""
+    """A range of scores from `start` up to the next band; in a gate `name` is a verdict."""
 
     name: str
     start: int
@@ -113,7 +112,11 @@ class ScoreBand:
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:
-    """Days (Monday is 0) and minutes of the day, by the recipient's own clock."""
+    """A named time of the week, in the recipient's local time.
+
+    `days`: Monday is 0. `opens` (included) and `closes` (excluded) are minutes of the day.
+    `holidays`: also open on public holidays.
+    """
 
     name: str
     days: frozenset[int]
@@ -125,7 +128,7 @@ class TimeWindow:
 
 @dataclass(frozen=True, slots=True)
 class WordList:
-    """Words under one name, and whether a rule uses them."""
+    """A named list of words, and whether a rule uses it."""
 
     name: str
     words: tuple[str, ...]
@@ -135,7 +138,7 @@ class WordList:
 
 @dataclass(frozen=True, slots=True)
 class RuleExample:
-    """A case that stands beside the rules: `given` changes the baseline of `rules.examples`."""
+    """A test case of a rule file: `given` changes the baseline of `rules.examples`."""
 
     name: str
     given: Mapping[str, object]
@@ -145,7 +148,7 @@ class RuleExample:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """Everything a set of files of one format says; `base` is points or the name of a fact."""
+    """The parsed contents of all files of one format; `base` is points or the name of a fact."""
 
     format: RuleFormat
     base: int | str
@@ -162,15 +165,13 @@ class Ruleset:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The paths of the files that it was made of."""
+        """The paths of the files that it was read from."""
         return tuple(source.path for source in self.sources)
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of what the files mean: comments, examples, layout and paths do not count.
-
-        A list counts where a rule uses it: its words stand in that rule's condition.
-        """
+        """The facts that a decision reads: those named by rules, and those required by a gate."""
+        # Lists are left out, because the words of a used one are in the conditions of its rules.
         meaning = {
             field.name: to_hashable_json(getattr(self, field.name))
             for field in fields(self)
@@ -181,7 +182,7 @@ class Ruleset:
 
     @cached_property
     def conditions(self) -> tuple[tuple[str, Condition, bool], ...]:
-        """Each conditional rule as (id, condition, does an unknown fire it)."""
+        """Each conditional rule as (id, condition, fires on unknown)."""
         rules: tuple[Veto | ScoreRule, ...] = (*self.vetoes, *self.scores)
         return tuple(
             (rule.id, rule.when, rule.fires_on_unknown) for rule in rules if rule.when is not None
@@ -189,7 +190,7 @@ class Ruleset:
 
     @cached_property
     def reads(self) -> tuple[Fact, ...]:
-        """The facts that a decision reads: those rules name, and those a gate requires."""
+        """The factor by which points are multiplied, so that all sums of them are integers."""
         always = (*REQUIRED_FACTS, FACTS[APPROVED_FACT]) if self.format is RuleFormat.GATE else ()
         names = dict.fromkeys((*(fact.name for fact in always), *self._named_facts()))
         return tuple(FACTS[name] for name in names)
@@ -203,13 +204,14 @@ class Ruleset:
 
     @cached_property
     def scale(self) -> int:
-        """What points are multiplied by, so that every sum of them is a whole number."""
+        """The factor by which points are multiplied, so that every sum of them is an integer."""
         ramps = (rule.points for rule in self.scores if isinstance(rule.points, Ramp))
         return lcm(MICRO, *(ramp.end - ramp.start for ramp in ramps))
 
     @cached_property
     def fixed_contributions(self) -> Mapping[str, tuple[int, Contribution]]:
-        """The points, scaled, of each rule that has no ramp, and what it says when it fires."""
+        """The scaled points and the contribution of each rule without a ramp, by rule id."""
+        # Built once for the ruleset: the same objects serve every decision.
         return {
             rule.id: (
                 rule.points * self.scale,
@@ -221,7 +223,7 @@ class Ruleset:
 
     @cached_property
     def fired_vetoes(self) -> tuple[FiredVeto, ...]:
-        """What each veto says whenever it fires, in their order."""
+        """Each veto as it appears in a decision when it fires, in file order."""
         return tuple(
             FiredVeto(veto.id, veto.effect, veto.reason, veto.place, veto.route, veto.defer)
             for veto in self.vetoes
@@ -232,16 +234,17 @@ class Ruleset:
         return tuple(fact.name for fact in self.reads if fact.name != APPROVED_FACT)
 
     def missing_facts(self, values: Mapping[str, KnownValue]) -> tuple[str, ...]:
-        """The facts that are read and not known; no approval is simply none."""
+        """Return the names of the facts that are read and unknown."""
+        # An approval that is missing is simply none, so `_readable_names` leaves it out.
         return tuple([name for name in self._readable_names if name not in values])
 
     def band_of_score(self, score: int) -> str:
-        """The name of the band that `score`, within the set's range, falls into."""
+        """Return the name of the band of a score, which has to be within the ruleset's range."""
         return next(band.name for band in self.bands if score >= band.start)
 
 
 def to_hashable_json(value: object) -> Any:  # noqa: ANN401 - JSON
-    """`value` as JSON of a stable order, places left out: what a rule means."""
+    """Return `value` as JSON types in a stable order, without locations: what a rule means."""
     if is_dataclass(value) and not isinstance(value, type):
         kept = {
             f.name: to_hashable_json(getattr(value, f.name))

@@ -36,7 +36,7 @@ _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|(24):(00)")
 
 
 def read_window(name: str, node: YamlNode, problems: ProblemCollector) -> TimeWindow:
-    """The window called `name`; on public holidays it is closed unless `holidays: true`."""
+    """Return the window called `name`; on public holidays it is closed unless `holidays: true`."""
     if not isinstance(node, YamlMapping):
         problems.add(node.place, 'A window is {days: mon-fri, from: "09:30", to: "18:30"}')
         return TimeWindow(name, frozenset(), 0, 0, holidays=False, place=node.place)
@@ -71,6 +71,7 @@ def _read_days(fields: FieldReader) -> frozenset[int]:
             fields.wrong("days", f"`{unknown}` is no day{did_you_mean(unknown, WEEKDAYS)}")
             continue
         start, stop = WEEKDAYS.index(ends[0]), WEEKDAYS.index(ends[-1])
+        # Modulo 7, so that fri-mon goes over the end of the week.
         found.update((start + step) % 7 for step in range((stop - start) % 7 + 1))
     if node is None or not _split_days(node):
         fields.wrong("days", "`days` is mon-fri, or a list such as [mon, wed, fri]")
@@ -88,7 +89,7 @@ _BAND_VERDICTS = (Verdict.ALLOW.value, Verdict.REVIEW.value, Verdict.BLOCK.value
 
 
 class RulesetReader:
-    """Reads one document of `kind`; what does not fit is noted, and stops the load later."""
+    """Reads one document of `kind`, and adds its problems, which stop the load later."""
 
     def __init__(
         self,
@@ -97,20 +98,21 @@ class RulesetReader:
         problems: ProblemCollector,
         channels: Collection[str] | None = None,
     ) -> None:
-        """Nothing is read yet; `channels` are those that a message can be routed to, if known."""
+        """Prepare a reader. `channels` are those that a message can be routed to, if known."""
         self._channels = channels
         self._kind = kind
         self._document = document
         self._problems = problems
 
     def read(self, sources: tuple[RuleFile, ...]) -> Ruleset:
-        """The whole set; it is only fit for use when no problem was noted."""
+        """Return the whole ruleset; use it only if no problem was added."""
         node, problems = self._document.get, self._problems
         base, low, high = self._score()
         windows = {
             name: read_window(name, each, problems)
             for name, each in read_named_nodes(node("windows"), "windows", problems)
         }
+        # Before the rules: their conditions refer to windows and lists.
         named_lists = dict(read_named_nodes(node("lists"), "lists", problems))
         lists = {name: read_texts(each, name, problems) for name, each in named_lists.items()}
         used: set[str] = set()
@@ -179,6 +181,7 @@ class RulesetReader:
             if name in [band.name for band in found]:
                 fields.wrong(key, f"`{name}` stands here a second time")
             found.append(ScoreBand(name, start, each.place))
+        # Otherwise the lowest scores would have no band, and so no verdict.
         if not found or found[-1].start != low:
             self._problems.add(place, f"The last of `{section}` must start at min, {low}")
         return tuple(found)
@@ -207,7 +210,8 @@ class RulesetReader:
                 )
 
     def _written_ids(self, section: str) -> tuple[str, ...]:
-        """The ids that stand there, of rules with problems too: who names one is not wrong."""
+        """Return the ids of all rules of a section, as they are written."""
+        # Also of rules with problems: naming one of these is no further mistake.
         node = self._document.get(section)
         items = node.items if isinstance(node, YamlSequence) else ()
         found = [item.get("id") for item in items if isinstance(item, YamlMapping)]

@@ -1,4 +1,7 @@
-"""Computes a score from the rules that fired: points, caps of groups, clamping, and the reasons."""
+"""Computes a score from the rules that fired: points, group caps, clamping, contributions.
+
+All points are integers times `Ruleset.scale`, so that sums are exact in any order.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 def compute_score(
     ruleset: Ruleset, values: Mapping[str, KnownValue], fired: AbstractSet[str]
 ) -> ScoreBreakdown | None:
-    """The score of these values; None when the base fact is not known."""
+    """Return the score of these values, or None when the base fact is unknown."""
     base, scale = compute_base_points(ruleset, values), ruleset.scale
     if base is None:
         return None
@@ -38,6 +41,7 @@ def compute_score(
             shown = _unscale_points(-taken_back, scale)
             contributions.append(Contribution(group.name, shown, reason, group.place))
             raw -= taken_back
+    # Rounded down, also below zero: a score never reaches a band by rounding.
     value = min(max(raw // scale, ruleset.minimum), ruleset.maximum)
     band = ruleset.band_of_score(value)
     return ScoreBreakdown(
@@ -46,7 +50,7 @@ def compute_score(
 
 
 def compute_base_points(ruleset: Ruleset, values: Mapping[str, KnownValue]) -> int | None:
-    """What the rules' points are added to, scaled; None when it is a fact that is not known."""
+    """Return the scaled points of the base, or None when it is an unknown fact."""
     if isinstance(ruleset.base, int):
         return ruleset.base * ruleset.scale
     value = cast("int | None", values.get(ruleset.base))
@@ -54,7 +58,7 @@ def compute_base_points(ruleset: Ruleset, values: Mapping[str, KnownValue]) -> i
 
 
 def compute_points_beyond_cap(group: ScoreGroup, points: Mapping[str, int], scale: int) -> int:
-    """What the group's gains exceed its cap by, less what its losses do; all of it scaled."""
+    """Return the scaled points by which the group exceeds its cap: gains beyond, minus losses."""
     members = [points[rule] for rule in group.rules if rule in points]
     cap = group.cap * scale
     gains = sum(each for each in members if each > 0)
@@ -65,13 +69,13 @@ def compute_points_beyond_cap(group: ScoreGroup, points: Mapping[str, int], scal
 def _compute_ramp_points(
     rule: ScoreRule, values: Mapping[str, KnownValue], scale: int
 ) -> tuple[int, Contribution]:
-    """The points of a ramp at this value, scaled, and what it says."""
+    """Return the scaled points of a ramp at the present value, and the contribution."""
     ramp = cast("Ramp", rule.points)
     points = ramp.points(cast("int | None", values.get(ramp.fact)), scale)
     return points, Contribution(rule.id, _unscale_points(points, scale), rule.reason, rule.place)
 
 
 def _unscale_points(points: int, scale: int) -> float:
-    """Points as people read them: whole ones without decimals, else to the millionth."""
+    """Return points as people read them: whole ones as int, others rounded to the millionth."""
     whole, rest = divmod(points, scale)
     return round(points / scale, 6) if rest else whole

@@ -1,4 +1,8 @@
-"""The second evaluator: compiles each condition to a Python closure, straight from its tree."""
+"""The second evaluator: compiles each condition to a Python closure, directly from its tree.
+
+It shares neither the disjunctive form nor the encoding of values with the compiler for
+durable-rules, so that a mistake there shows as a disagreement.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,12 @@ if TYPE_CHECKING:
     Predicate = Callable[[KnownValue], bool]
 
 
+# Plain integers with the values of `conditions.Truth`: comparing enum members would cost more.
 _FALSE, _UNKNOWN, _TRUE = 0, 1, 2
 
 
 class SecondEvaluator:
-    """The rules of one set as closures."""
+    """The rules of one ruleset as closures."""
 
     def __init__(self, rules: Sequence[tuple[str, Condition, bool]]) -> None:
         """Compile each (id, condition, fires on unknown)."""
@@ -35,7 +40,7 @@ class SecondEvaluator:
         )
 
     def fired(self, values: Values) -> frozenset[str]:
-        """The ids of the rules that fire on these values."""
+        """Return the ids of the rules that fire on these values."""
         return frozenset(
             [rule_id for rule_id, evaluate, least in self._rules if evaluate(values) >= least]
         )
@@ -107,7 +112,7 @@ _ORDERINGS: Mapping[Op, Callable[[int, int], bool]] = {
     Op.LT: operator.gt,
     Op.LTE: operator.ge,
 }
-"""What holds of (bound, value), the bound first, so that it can be bound without a lambda."""
+"""The comparison of (bound, value): the bound is first, so that `partial` can fix it."""
 
 
 def _compile_predicate(leaf: Leaf) -> Predicate:

@@ -1,4 +1,4 @@
-"""What the gate and a score set answer: verdict, effects, points, and the location of each rule."""
+"""The results of the rules: verdicts, effects, points, and the location of each rule."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What becomes of a message."""
+    """The gate's verdict on a message."""
 
     ALLOW = "allow"
     REVIEW = "review"
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 class VetoEffect(StrEnum):
-    """What a veto, or a plugin's opinion, does; `route` is for rule files alone."""
+    """The effect of a veto or of a plugin's opinion; only rule files may `route`."""
 
     BLOCK = "block"
     ROUTE = "route"
@@ -43,14 +43,14 @@ class DeferKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """One thing to wait for: `window` names a window, `seconds` is for a duration."""
+    """One condition to wait for. `window` is the name of a window, `seconds` a duration."""
 
     kind: DeferKind
     window: str | None = None
     seconds: int | None = None
 
     def __str__(self) -> str:
-        """The wait as a rule file writes it."""
+        """Return the wait as a rule file has it."""
         if self.kind is DeferKind.UNTIL_WINDOW:
             return f"until_window({self.window})"
         return f"{self.seconds}s" if self.kind is DeferKind.DURATION else self.kind.value
@@ -58,7 +58,7 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """A plugin's word on one message: it may block, defer or hold it, never allow it."""
+    """A plugin's opinion on one message: it may block, defer or hold it, never allow it."""
 
     source: str
     effect: VetoEffect
@@ -66,7 +66,7 @@ class Opinion:
     defer: Defer | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no plugin may say; raises `ValueError`."""
+        """Raise `ValueError` for a combination that plugins may not give."""
         if self.effect is VetoEffect.ROUTE:
             message = f"{self.source}: an opinion blocks, defers or holds; it never routes"
             raise ValueError(message)
@@ -77,7 +77,7 @@ class Opinion:
 
 @dataclass(frozen=True)
 class FiredVeto:
-    """A veto that fired, and what it does."""
+    """A veto that fired, with its effect, as part of a decision."""
 
     id: str
     effect: VetoEffect
@@ -88,7 +88,7 @@ class FiredVeto:
 
     @cached_property
     def as_json(self) -> Mapping[str, Any]:
-        """As JSON; made once, since a veto says the same whenever it fires."""
+        """The veto in JSON types; cached, because it is the same at every decision."""
         return {
             "id": self.id,
             "effect": self.effect.value,
@@ -101,7 +101,7 @@ class FiredVeto:
 
 @dataclass(frozen=True)
 class Contribution:
-    """Points of one rule; for a group's cap, the points taken back, at the group's place."""
+    """The points of one rule; or those subtracted by a group's cap, at the group's location."""
 
     id: str
     points: float
@@ -110,7 +110,7 @@ class Contribution:
 
     @cached_property
     def as_json(self) -> Mapping[str, Any]:
-        """As JSON; made once, since a rule of fixed points says the same whenever it fires."""
+        """The contribution in JSON types; cached, because fixed points are always the same."""
         return {
             "id": self.id,
             "points": self.points,
@@ -121,7 +121,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBreakdown:
-    """Points from base to whole number: `raw` is the sum before clamping and rounding down."""
+    """A score with its parts: `raw` is the sum before it is rounded down and clamped."""
 
     base: float
     value: int
@@ -132,7 +132,7 @@ class ScoreBreakdown:
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """What a score set says of one prospect."""
+    """The score of one prospect, by a score ruleset."""
 
     score: int
     raw: float
@@ -157,11 +157,11 @@ class ScoreResult:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The gate's whole answer on one message.
+    """The gate's complete decision on one message.
 
-    `score` is None when the base fact was missing. `needs_review` says that a deferred or routed
-    message will want a person's approval later. `missing` names the facts that rules read and
-    that were unknown. `ruleset` is the set's content hash. `sentence` is for people.
+    `score` is None when the base fact was unknown. `needs_review`: a deferred or routed message
+    will need a person's approval later. `missing` names the facts that rules read and that were
+    unknown. `ruleset` is the ruleset's content hash. `sentence` is for people.
     """
 
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""Which time windows are open at a moment where a recipient lives, and when one opens next."""
+"""Finds the time windows that are open where a recipient lives, and when one opens next."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _MAX_DAYS = 400  # a window that does not open within a year never does
 
 
 def is_holiday(day: date, country: str | None) -> bool:
-    """Whether `day` is a public holiday in the country (two letters); unknown countries have none.
+    """Return whether `day` is a national holiday of the country (two letters).
 
-    Regional holidays are not counted, since a phone number does not tell the region.
+    Countries that the library does not know have none.
     """
+    # No regional holidays: a phone number does not tell the region.
     return country is not None and day in _load_holidays(country.upper(), day.year)
 
 
@@ -34,11 +35,11 @@ def list_open_windows(
     country: str | None,
     default_zone: str,
 ) -> frozenset[str]:
-    """Names of the windows open at `at` (aware) in every one of the IANA `zones`.
+    """Return the names of the windows that are open at `at` (aware) in all of the IANA `zones`.
 
-    Several zones: the strictest, a window counts as open only where it is open in all. No zone:
-    `default_zone`, the session's.
+    Without a known zone the session's `default_zone` counts.
     """
+    # A number may belong to several zones; the recipient could live in any of them.
     clocks = _load_zones(zones, default_zone)
     return frozenset(
         name for name, each in windows.items() if _is_open_everywhere(each, at, clocks, country)
@@ -48,7 +49,10 @@ def list_open_windows(
 def find_next_opening(
     window: TimeWindow, at: datetime, zones: Sequence[str], country: str | None, default_zone: str
 ) -> datetime | None:
-    """The first moment from `at` on, in UTC, when the window is open; None if never in a year."""
+    """Return the first moment from `at` on, in UTC, when the window is open in all zones.
+
+    None if there is none within a year.
+    """
     clocks = _load_zones(zones, default_zone)
     if _is_open_everywhere(window, at, clocks, country):
         return at.astimezone(UTC)
@@ -62,7 +66,7 @@ def find_next_opening(
 
 
 def _load_zones(zones: Sequence[str], default_zone: str) -> tuple[ZoneInfo, ...]:
-    """The zones that exist, without repetition; the default when none does."""
+    """Return the zones that exist, without repetition; the default when none does."""
     found = {zone: clock for zone in zones if (clock := _load_zone(zone)) is not None}
     return tuple(found.values()) or (ZoneInfo(default_zone),)
 
@@ -89,7 +93,7 @@ def _is_open(window: TimeWindow, local: datetime, country: str | None) -> bool:
 
 
 def _iter_openings(window: TimeWindow, at: datetime, clock: ZoneInfo) -> Iterator[datetime]:
-    """Each moment, in UTC, at which the window opens by this clock, holidays not considered."""
+    """Yield the moments, in UTC, at which the window opens in this zone, holidays ignored."""
     today = at.astimezone(clock).date()
     opens = time(window.opens // 60, window.opens % 60)
     for step in range(-1, _MAX_DAYS):
@@ -97,6 +101,7 @@ def _iter_openings(window: TimeWindow, at: datetime, clock: ZoneInfo) -> Iterato
         if day.weekday() in window.days:
             first = datetime.combine(day, opens, clock)
             yield resolve_local_time(first)
+            # Where clocks are put back the opening time occurs twice; else this is the same moment.
             yield resolve_local_time(first.replace(fold=1))
 
 

@@ -1,4 +1,7 @@
-"""Edits one value in a rule file's text; every other character stays as it was."""
+"""Edits one value in the text of a rule file; every other character stays as it was.
+
+The text is only parsed for positions. Dumping it again would lose the author's layout.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,20 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 EntryPath: TypeAlias = tuple[str | int, ...]
-"""Where in an entry something stands: keys, and how many come before it in a list."""
+"""The path to a value in an entry: keys of mappings, and indexes of lists."""
 
 
 def get_top_value(text: str, key: str) -> str | None:
-    """Return what stands under a key at the top, as it is written; None where nothing does."""
+    """Return the scalar of a top-level key, as it is written, or None."""
     found = _find_field(_parse_root(text), key)
     return str(found[1].value) if found and isinstance(found[1], ScalarNode) else None
 
 
 def set_value(text: str, section: str, named: tuple[str, str], path: EntryPath, value: str) -> str:
-    """Put `value` at `path` in the entry of a section whose key `named[0]` says `named[1]`.
+    """Return the text with `value` at `path` in the entry whose key `named[0]` has `named[1]`.
 
-    In a section of names it is the entry called `named[1]`. A key that is missing on the way is
-    added; a number in `path` counts into a list. Raises LookupError where there is no such entry.
+    In a section that is a mapping it is the entry under `named[1]`. Missing keys of `path` are
+    added. Raises LookupError where there is no such entry.
     """
     node = _find_entry(text, section, named)
     if node is None:
@@ -39,9 +42,10 @@ def set_value(text: str, section: str, named: tuple[str, str], path: EntryPath, 
 
 
 def add_entry(text: str, section: str, named: tuple[str, str], entry: str) -> str:
-    """Add an entry, in the form `{…}`, at the end of a section, which begins where it is none.
+    """Return the text with an entry, in the form `{…}`, at the end of a section.
 
-    Without a key that names it (`named[0]`), the section is one of names, and `named[1]` is its.
+    A missing section is added. With an empty `named[0]` the section is a mapping, and `named[1]`
+    the entry's key.
     """
     mark, written = ("- ", entry) if named[0] else ("", f"{named[1]}: {entry}")
     found = _find_field(_parse_root(text), section)
@@ -56,7 +60,7 @@ def add_entry(text: str, section: str, named: tuple[str, str], entry: str) -> st
 
 
 def list_fields(text: str, section: str, named: tuple[str, str]) -> frozenset[str] | None:
-    """Return the keys of a section's entry of this name; None where there is no such entry."""
+    """Return the keys of a section's entry of this name, or None where there is none."""
     node = _find_entry(text, section, named)
     return None if node is None else frozenset(str(key.value) for key, _ in node.value)
 
@@ -64,7 +68,7 @@ def list_fields(text: str, section: str, named: tuple[str, str]) -> frozenset[st
 def _parse_root(text: str) -> Any:  # noqa: ANN401 - ruamel's nodes are untyped
     try:
         return YAML().compose(text)
-    except (YAMLError, ValueError):  # what is no YAML has no entries; reading it says why
+    except (YAMLError, ValueError):  # invalid YAML has no entries; the loader reports it
         return None
 
 
@@ -95,7 +99,7 @@ def _nest_value(path: EntryPath, value: str) -> str:
 
 
 def _add_field(text: str, node: Any, field: str) -> str:  # noqa: ANN401
-    """Add a field after the first one of a mapping, which names it."""
+    """Return the text with a field added after the first one of a mapping, which is its name."""
     if not node.value:
         end = node.end_mark.index - 1
         return f"{text[:end]}{field}{text[end:]}"
@@ -108,7 +112,8 @@ def _add_field(text: str, node: Any, field: str) -> str:  # noqa: ANN401
 
 
 def _last_leaf_end(node: Any) -> int:  # noqa: ANN401
-    """Return where the text of a node ends; a block's own end is past the comments after it."""
+    """Return the index at which the text of a node ends."""
+    # By its last scalar: the end that the parser gives for a block is past the comments after it.
     while not isinstance(node, ScalarNode) and not node.flow_style and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(node, MappingNode) else last
@@ -116,7 +121,7 @@ def _last_leaf_end(node: Any) -> int:  # noqa: ANN401
 
 
 def _line_end(text: str, index: int) -> int:
-    """Return where the line ends, so that a comment on it stays beside what it explains."""
+    """Return the index of the end of the line, so that a comment on it is kept on it."""
     if index and text[index - 1] == "\n":  # a text of several lines ends with its line
         return index - 1
     end = text.find("\n", index)
