@@ -1,1 +1,1 @@
-"""Backtest: a candidate ruleset over past decisions."""
+"""Backtests: what a candidate ruleset would have decided on past messages."""

@@ -1,4 +1,4 @@
-"""Compares a candidate ruleset with past decisions: what changes, and by which rules."""
+"""Compares a candidate ruleset with past decisions: which verdicts change, and by which rules."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from storage.backtest_queries import DecisionBatch
 from storage.tx import Reader
 
 ALLOW = rules.Verdict.ALLOW.value
-_SCORE_BAR_POINTS = 5  # points of a bar in the histogram of scores
-_SECOND_ENGINE_SAMPLES = 200  # decisions that durable-rules is asked about too
-_CHUNK = 500
+_SCORE_BAR_POINTS = 5  # width of a bar in the histogram of scores, in points
+_SECOND_ENGINE_SAMPLES = 200  # decisions that are also evaluated by durable-rules, spread evenly
+_CHUNK = 500  # decisions in one query; SQLite limits the parameters of a statement
 
 VerdictAndScore = tuple[str, int | None]
-"""A verdict and its score."""
+"""A verdict and its score; None where the base fact was unknown."""
 Opinions = tuple[rules.Opinion, ...]
 
 
 class _StoredDecision(msgspec.Struct, gc=False):
-    """What counts of a stored decision; `fault` where there was none, and no rules to compare."""
+    """The parts of a stored decision that are compared; `fault` where the gate had none."""
 
     score: int | None = None
     opinions: tuple[dict[str, Any], ...] = ()
@@ -60,7 +60,7 @@ class _Counts:
 @dataclass(slots=True)
 class _Findings:
     pairs: Counter[tuple[VerdictAndScore, VerdictAndScore]] = field(default_factory=Counter)
-    """What was said and what these rules say, to how many decisions."""
+    """How many decisions had each pair of verdict and score, before and after."""
     allows: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     allow_flips: list[VerdictFlip] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Findings:
 
 
 class Backtest:
-    """One comparison of a candidate with the decisions of a database."""
+    """One comparison of a candidate with the stored decisions of a database."""
 
     def __init__(self, reader: Reader, sets: RulesetPair, request: BacktestRequest) -> None:
         self._reader = reader
@@ -85,7 +85,7 @@ class Backtest:
         self._findings = _Findings()
 
     def run(self) -> Iterator[BacktestProgress | BacktestReport]:
-        """Yield how far it has come, and the report at last."""
+        """Yield progress, about a hundred times, and the report at the end."""
         started = time.perf_counter()
         total = backtest_queries.count_decisions(self._reader, self._request.since)
         every, done, reported = max(1, total // _SECOND_ENGINE_SAMPLES), 0, 0
@@ -102,9 +102,11 @@ class Backtest:
         yield self._report(time.perf_counter() - started)
 
     def _compare(self, page: DecisionBatch, samples: Sequence[int]) -> None:
-        """Judge a page of decisions anew, column by column, and count what comes out otherwise."""
+        """Evaluate a page of decisions again, and count the differences."""
         documents = list(map(_document_decoder.decode, page.documents))
+        # A fault is no verdict of rules, so there is nothing to compare.
         kept = [place for place, each in enumerate(documents) if each.fault is None]
+        # Without its text a message would be judged on less than it was.
         if self._refreshed_facts.reads_text:
             readable = [place for place in kept if page.texts[place]]
             self._findings.left_out += len(kept) - len(readable)
@@ -133,7 +135,7 @@ class Backtest:
     def _compare_engines(
         self, facts: Mapping[str, object], opinions: Sequence[rules.Opinion], after: str
     ) -> None:
-        """Ask durable-rules too about this one; a fault is a disagreement."""
+        """Evaluate one decision with durable-rules, too; a fault counts as a disagreement."""
         self._findings.checked += 1
         try:
             agrees = self._both.decide(facts, opinions).verdict == after
@@ -149,7 +151,8 @@ class Backtest:
         facts: Mapping[str, object],
         opinions: Opinions,
     ) -> str:
-        """Note a flip with its reasons; judged whole, since what no rule can lift may undo it."""
+        # The replay knows rules alone; a hard limit of the gate may keep the old verdict in force.
+        # The replay knows rules alone; a hard limit of the gate may leave the old verdict in force.
         decision = hard_limits.apply_hard_limits(self._evaluator.decide(facts, opinions), facts)
         before, after = recorded[0], decision.verdict.value
         if before != after and ALLOW in (before, after):
@@ -159,7 +162,7 @@ class Backtest:
     def _record_allow_flip(
         self, page: DecisionBatch, place: int, recorded: VerdictAndScore, decision: rules.Decision
     ) -> None:
-        """Note which rules had a part in a flip to or from allow."""
+        """Record which rules are responsible for a change to or from allow."""
         findings, allows = self._findings, decision.verdict == ALLOW
         responsible = _find_responsible_rules(
             untyped_decoder.decode(page.documents[place]), decision, self._sets.gate.base
@@ -188,7 +191,7 @@ class Backtest:
         ]
         counted = _count_pairs(findings.pairs)
         bars = max((*counted.scores_before, *counted.scores_after, 100 // _SCORE_BAR_POINTS)) + 1
-        half = self._request.examples // 2
+        half = self._request.examples // 2  # of the newest of each direction
         return BacktestReport(
             gate=self._sets.gate.hash,
             score=self._sets.score.hash,
@@ -212,7 +215,7 @@ class Backtest:
         )
 
     def _list_flips_with_prospects(self) -> list[VerdictFlip]:
-        """Return the flips with the people they are about, oldest first."""
+        """Return the changes to or from allow with their prospects, oldest first."""
         allow_flips = self._findings.allow_flips
         aftermaths: dict[str, backtest_queries.DecisionAftermath] = {}
         for start in range(0, len(allow_flips), _CHUNK):
@@ -262,9 +265,9 @@ def _count_outcomes(flips: Sequence[VerdictFlip]) -> dict[str, int]:
 def _find_responsible_rules(
     old: Mapping[str, Any], new: rules.Decision, base: int | str
 ) -> tuple[str, ...]:
-    """Return the rules of which only one side speaks, or each speaks differently.
+    """Return the rules that fired on one side only, or with another effect or other points.
 
-    A score that starts elsewhere counts among them; where all is alike, the thresholds are not.
+    The base of the score is one of them where it differs. Where nothing differs, the thresholds do.
     """
     before = {(veto["id"], veto["effect"]) for veto in old.get("vetoes", ())}
     before |= {(part["id"], part["points"]) for part in old.get("contributions", ())}

@@ -1,4 +1,7 @@
-"""A backtest report as one HTML page: plots as SVG, nothing loaded from elsewhere."""
+"""Renders a backtest report as one HTML page: plots as SVG, and no external resources.
+
+It is a file to be kept or sent, so it has to work without the daemon and without a network.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def _describe_engine_check(report: Mapping[str, Any]) -> str:
 
 
 def render_html_report(report: Mapping[str, Any]) -> str:
-    """Return the whole page for a report, as it came in JSON."""
+    """Return the page for a report in the JSON form of `BacktestReport`."""
     total = report["decisions"]
     parts = [
         f"<h1>Backtest of the rules {escape(report['gate'][:12])}</h1>",
@@ -77,7 +80,7 @@ def _render_legend(old: str, new: str) -> str:
 
 
 def _render_verdicts(before: Mapping[str, int], after: Mapping[str, int]) -> str:
-    """Two bars for each verdict, one under the other."""
+    """Return a plot with two bars for each verdict, before and after."""
     rows = [word for word in _VERDICTS if before.get(word) or after.get(word)]
     longest = max((*before.values(), *after.values(), 1))
     room = _WIDTH - _LABEL - 80
@@ -97,7 +100,7 @@ def _render_verdicts(before: Mapping[str, int], after: Mapping[str, int]) -> str
 
 
 def _render_scores(before: Sequence[int], after: Sequence[int]) -> str:
-    """Two histograms over each other's feet, in steps of five points."""
+    """Return two histograms of scores, side by side, in steps of five points."""
     high, bars = 140, max(len(before), 1)
     step, tallest = _WIDTH / bars, max((*before, *after, 1))
     drawn: list[str] = []
@@ -113,7 +116,7 @@ def _render_scores(before: Sequence[int], after: Sequence[int]) -> str:
 
 
 def _render_rules(rules: Sequence[Mapping[str, Any]]) -> str:
-    """Bars to the left for what is stopped, to the right for what is allowed."""
+    """Return a plot of each rule's flips: bars to the left away from allow, to the right to it."""
     if not rules:
         return "<p>No rule: nothing is allowed or stopped that was not before.</p>"
     longest = max(max(each["allows"], each["stops"]) for each in rules) or 1

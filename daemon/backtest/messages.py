@@ -1,4 +1,4 @@
-"""Messages of a backtest: request, progress, report, refusal."""
+"""Messages between the daemon and a backtest's process: request, progress, report, refusal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from rules import EngineChoice
 
 
 class BacktestRequest(msgspec.Struct, frozen=True):
-    """Compare these files with what was decided in the database since then."""
+    """Request to compare these rule files with the decisions of a database since a moment.
+
+    `examples` is how many changed decisions the report lists at most.
+    """
 
     database: str
     since: datetime
@@ -22,14 +25,14 @@ class BacktestRequest(msgspec.Struct, frozen=True):
 
 
 class BacktestProgress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far it has come."""
+    """How many of all decisions have been compared."""
 
     done: int
     total: int
 
 
 class RuleFlipCounts(msgspec.Struct, frozen=True):
-    """How many decisions one rule had a part in flipping, towards and away from allow."""
+    """How many changes to allow, and away from it, one rule is responsible for."""
 
     rule: str
     allows: int
@@ -37,7 +40,7 @@ class RuleFlipCounts(msgspec.Struct, frozen=True):
 
 
 class VerdictFlip(msgspec.Struct, frozen=True):
-    """One decision that would come out otherwise, whom it is about, and what came after."""
+    """One decision whose verdict changes, its prospect, and what happened afterwards."""
 
     decision: str
     before: str
@@ -50,48 +53,48 @@ class VerdictFlip(msgspec.Struct, frozen=True):
     prospect: str | None = None
     name: str = ""
     phone: str = ""
-    """Masked."""
+    """The masked number."""
     state: str = ""
     outcomes: tuple[str, ...] = ()
-    """Of `answered`, `complained` and `bounced`, those that hold."""
+    """Those of `answered`, `complained` and `bounced` that happened."""
 
 
 class BacktestReport(msgspec.Struct, frozen=True, tag="report"):
-    """The whole comparison. Scores are counted in steps of five points, from the lowest."""
+    """The result of a backtest. Scores are counted in steps of five points, from the lowest."""
 
     gate: str
     score: str
     since: datetime
     decisions: int
     left_out: int
-    """Their text is forgotten, and a rule reads it."""
+    """Decisions left out, because a rule reads the text, which retention has blanked."""
     before: Mapping[str, int]
     after: Mapping[str, int]
     flips: Mapping[str, int]
-    """`before → after` to how many."""
+    """How many, by the pair of verdicts written as `before → after`."""
     allows_more: int
     allows_less: int
     by_rule: tuple[RuleFlipCounts, ...]
     more: Mapping[str, int]
-    """Of those newly allowed: how many answered, complained, bounced afterwards."""
+    """How many of the newly allowed answered, complained or bounced afterwards."""
     less: Mapping[str, int]
-    """Of those allowed no more."""
+    """The same for those allowed no more."""
     examples: tuple[VerdictFlip, ...]
     scores_before: tuple[int, ...]
     scores_after: tuple[int, ...]
     checked: int
-    """Decisions that durable-rules was asked about as well."""
+    """Decisions that were also evaluated by durable-rules."""
     disagreed: int
     seconds: float
 
     @property
     def share_more(self) -> float:
-        """Newly allowed, of all decisions."""
+        """The share of newly allowed messages among all decisions, from 0 to 1."""
         return self.allows_more / self.decisions if self.decisions else 0.0
 
 
 class BacktestRefusal(msgspec.Struct, frozen=True, tag="refused"):
-    """Why there is no report."""
+    """The reason why there is no report."""
 
     sentence: str
 

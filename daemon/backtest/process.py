@@ -1,7 +1,7 @@
 """The child process of a backtest: parent side and child side.
 
-It reads the database beside the daemon, and only reads. ``python -m daemon.backtest.process``
-speaks the protocol of :mod:`daemon.worker_protocol`.
+A child, so that a long computation does not slow the daemon. It opens the database read-only.
+``python -m daemon.backtest.process`` uses the protocol of :mod:`daemon.worker_protocol`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PROTOCOL: Final[
 )
 WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.backtest.process")
 STALL_SECONDS: Final = 300.0
-"""Between two steps of progress."""
+"""The longest time between two steps of progress, in seconds."""
 
 
 async def run_backtest_process(
@@ -58,9 +58,9 @@ async def run_backtest_process(
     silence_seconds: float = SILENCE_SECONDS,
     stall_seconds: float = STALL_SECONDS,
 ) -> AsyncGenerator[messages.BacktestAnswer, None]:
-    """Yield the child's answers; the last is a report, or says why there is none.
+    """Yield progress, and at last a report, or a refusal with the reason why there is none.
 
-    The child is gone when the loop over this ends.
+    The child has ended when the loop over this ends.
     """
     last: messages.BacktestAnswer = _build_refusal("answered nothing")
     async with subprocesses.run_worker(command, PROTOCOL.max_line_bytes) as child:
@@ -103,7 +103,7 @@ def _send_answers(
 
 
 def answer_backtest(request: messages.BacktestRequest) -> Iterator[messages.BacktestAnswer]:
-    """Yield progress, and the report or why there is none."""
+    """Yield progress, and at last a report or a refusal (in the child)."""
     try:
         files = [rule_files.to_rule_file(file) for file in request.files]
         sets = rule_files.build_ruleset_pair(rules.load_rulesets(files))

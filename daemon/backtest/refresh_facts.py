@@ -1,4 +1,4 @@
-"""Facts of past decisions as a candidate ruleset needs them: decoded, and refreshed."""
+"""Decodes the stored facts of past decisions, and recomputes those that depend on the ruleset."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ untyped_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class RefreshedFacts:
-    """Facts of past decisions, refreshed where a candidate ruleset would see others.
+    """The facts of past decisions that a candidate ruleset would see otherwise.
 
-    A snapshot holds no text. It holds which windows were open by the rules of then, and a score
-    by the points of then: both are asked anew where the candidate's are not those that are live.
+    A stored snapshot has no text, and its open windows and its score are those of the rulesets of
+    the time. Windows and score are recomputed where the candidate's differ from the live ones.
     """
 
     def __init__(self, reader: Reader, sets: RulesetPair) -> None:
@@ -42,11 +42,11 @@ class RefreshedFacts:
 
     @property
     def needs_messages(self) -> bool:
-        """Return whether the messages themselves are needed, beside what was decided on them."""
+        """Whether the columns of the messages are needed, beside those of the decisions."""
         return self.reads_text or self._windows_changed
 
     def refresh(self, page: DecisionBatch, kept: Sequence[int]) -> Sequence[Mapping[str, object]]:
-        """Return the facts to lay over each of these snapshots."""
+        """Return for each of the rows ``kept`` the facts that replace stored ones."""
         if not self.needs_messages and not self._score_changed:
             return [_NOTHING] * len(kept)
         changes = [self._refresh_message_facts(page, place) for place in kept]
@@ -59,6 +59,7 @@ class RefreshedFacts:
             for facts, change, now in zip(
                 stored_facts, changes, self._score.decide(rows), strict=True
             ):
+                # What was unknown at the time stays unknown.
                 if facts.get(_SCORE) is not None:
                     change[_SCORE] = now.score
         return changes
@@ -66,7 +67,7 @@ class RefreshedFacts:
     def _refresh_message_facts(self, page: DecisionBatch, place: int) -> dict[str, object]:
         changed: dict[str, object] = {_TEXT: page.texts[place]} if self.reads_text else {}
         recipient = page.recipients[place]
-        if self._windows_changed and recipient:  # an old decision forgot whom it was about
+        if self._windows_changed and recipient:  # retention has blanked it in old decisions
             locale = recipient_locale.locale_from_phone(recipient, page.zones[place] or "UTC")
             clock_facts = locale.build_clock_facts(
                 self._gate, parse_timestamp(page.times[place] or "")
@@ -85,10 +86,11 @@ _TYPES: Final[Mapping[FactType, Any]] = {
 
 
 class ReplayRowDecoder:
-    """Reads stored facts for one replay."""
+    """Decodes stored facts, as JSON, to rows of one replay."""
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
+        # A struct made of the replay's columns: msgspec skips all other facts without decoding.
         names = {f"f{place}": fact.name for place, fact in enumerate(replay.columns)}
         fields = [
             (field, _TYPES[fact.type], None)
@@ -99,12 +101,11 @@ class ReplayRowDecoder:
         )
 
     def decode_row(self, facts: bytes, changes: Mapping[str, object]) -> tuple[object, ...]:
-        """Return the row of these facts, with some of them changed."""
+        """Return the row of these facts, with ``changes`` applied."""
         if not changes:
             try:
                 return msgspec.structs.astuple(self._decoder.decode(facts))
-            except (
-                msgspec.ValidationError
-            ):  # a value of another type: unknown, as for the evaluator
+            # A value of another type, below treated as unknown, as the evaluator does it.
+            except msgspec.ValidationError:
                 pass
         return self._replay.row_from_facts({**untyped_decoder.decode(facts), **changes})

@@ -1,1 +1,1 @@
-"""The gate: one message evaluated, from facts and rules to a decision and a permit."""
+"""The gate: evaluates one message, from facts and rules to a decision and a permit."""

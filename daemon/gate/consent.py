@@ -1,4 +1,4 @@
-"""Derives the permission to write to a contact from dated evidence and nothing else."""
+"""Derives the permission to write to a contact, from dated evidence alone."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from daemon.api.effects import ContactRequest
 from storage.evidence import Evidence, EvidenceKind
 
 CONVERSATION_WINDOW: Final = timedelta(hours=24)
-"""How long their message keeps a conversation open: the platform's own window."""
+"""How long an inbound keeps a conversation open: WhatsApp's own window."""
 
 REFUSED_SENTENCE: Final = "They said no"
-"""The reason of the shipped rule and of the hard limit for who refused."""
+"""The reason for a contact who refused, in the shipped rules and in the hard limit."""
 
 _DECLINING_REQUESTS: Final = frozenset({ContactRequest.REFUSED, ContactRequest.OPT_OUT})
 
 
 class Permission(StrEnum):
-    """Who said that we may write, from the warmest to a plain no."""
+    """The ground on which a contact may be written to, from the strongest to a refusal."""
 
     CONVERSATION = "conversation"
     OPTED_IN = "opted_in"
@@ -36,8 +36,8 @@ _BEST_FIRST: Final = (Permission.OPTED_IN, Permission.RELATIONSHIP, Permission.P
 def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission:
     """Return the permission that ``evidence``, in any order, gives at ``now``.
 
-    A refusal holds until they write again, and holds once more when that conversation is over;
-    only their own opt-in ends it. After that the best permission on record counts.
+    A refusal is suspended while a later conversation is open, and ends only by the contact's own
+    opt-in. Otherwise the best permission on record counts.
     """
     inbound = _latest_time(each.at for each in evidence if _is_welcoming_inbound(each))
     refusal = _latest_decline(evidence)
@@ -49,21 +49,21 @@ def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission
         return Permission.REFUSED
     on_record = {each.value for each in evidence if each.kind is EvidenceKind.PERMISSION}
     if inbound:
-        on_record.add(Permission.RELATIONSHIP)
+        on_record.add(Permission.RELATIONSHIP)  # they have written to us before
     return next((each for each in _BEST_FIRST if each in on_record), Permission.NONE)
 
 
 def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
-    """Return when they last told us or WhatsApp no; None where only a list says that they did."""
+    """Return when the contact last refused; None where only an import or a form says so."""
     refusal = _latest_decline(evidence)
-    # An import or a form is dated by when it was entered, which is not when they said no.
+    # An import or a form is dated by when it was entered, which is not when they refused.
     own = {EvidenceKind.INBOUND, EvidenceKind.COMPLAINT}
     told = any(each.kind in own and each.at == refusal for each in evidence)
     return refusal if told else None
 
 
 def _latest_decline(evidence: Sequence[Evidence]) -> datetime | None:
-    """Return when they last said no, unless they themselves opted in after it."""
+    """Return the time of the last refusal, unless the contact's own opt-in came after it."""
     refusal = _latest_time(each.at for each in evidence if _is_decline(each))
     opt_in = _latest_time(
         each.at
@@ -74,14 +74,14 @@ def _latest_decline(evidence: Sequence[Evidence]) -> datetime | None:
 
 
 def _is_decline(piece: Evidence) -> bool:
-    """Return whether they said no, themselves or on an imported list."""
+    """Return whether this is a refusal, by the contact or on an imported list."""
     return piece.kind is EvidenceKind.DECLINED or (
         piece.kind is EvidenceKind.PERMISSION and piece.value == Permission.REFUSED
     )
 
 
 def _is_welcoming_inbound(piece: Evidence) -> bool:
-    """Return whether they wrote, and what they wrote was no refusal."""
+    """Return whether this is an inbound that was no refusal."""
     return piece.kind is EvidenceKind.INBOUND and piece.value not in _DECLINING_REQUESTS
 
 

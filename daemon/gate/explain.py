@@ -1,4 +1,4 @@
-"""Explains a verdict in plain lines, and what it would be if a fact changed."""
+"""Explains a verdict as lines of text, and computes what it would be with other facts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SCORE = "prospect.score_contactabilidad"
 
 @dataclass(frozen=True, slots=True)
 class VerdictExplanation:
-    """Lines for people, and what they were made from; `decision` is None for a bare prospect.
+    """The explanation of a verdict: lines for people, and the values that they are made from.
 
-    `changed` holds the facts that were supposed to be otherwise.
+    `decision` is None for a prospect without decisions. `changed` are the facts of a what-if.
     """
 
     subject: str
@@ -47,8 +47,8 @@ def build_explanation(
 ) -> VerdictExplanation:
     """Explain the last decision on a message or a prospect, or one decision by its id.
 
-    A decision is explained by the rules that made it; with `what_if`, the live rules judge its
-    facts anew, with these instead. Raises :class:`NotFound`.
+    A decision is explained by the rules that made it. With `what_if` the live rules evaluate its
+    facts again, with these replaced. Raises :class:`NotFound`.
     """
     record = _find_decision(reader, subject)
     if record is None:
@@ -61,7 +61,8 @@ def build_explanation(
     decision = hard_limits.apply_hard_limits(
         rules.RuleEvaluator(gate, "reference").decide(known, opinions), known
     )
-    if not what_if:  # told again, not judged again: it names who judged it then
+    # Without what-if it is the stored decision that is explained, which named its own engine.
+    if not what_if:
         decision = _keep_stored_words(decision, record.document)
     return VerdictExplanation(
         subject=subject,
@@ -75,7 +76,8 @@ def build_explanation(
 
 
 def _keep_stored_words(decision: rules.Decision, document: Mapping[str, Any]) -> rules.Decision:
-    """Return the decision with the engine and the sentence of when it was made."""
+    """Return the decision with the engine and the sentence that are stored."""
+    # Another reason code: the hard limits have changed since, and the old sentence does not fit.
     same = document.get("reason_code") == decision.reason_code
     return replace(
         decision,
@@ -85,9 +87,10 @@ def _keep_stored_words(decision: rules.Decision, document: Mapping[str, Any]) ->
 
 
 def parse_what_if(words: Mapping[str, str]) -> dict[str, object]:
-    """Return facts and values as a person writes them: `yes`, `3`, `none`; empty is missing.
+    """Return the facts and values of a what-if as people write them: `yes`, `3`, `none`.
 
-    Raises :class:`BadRequest` with the nearest fact, or with what the fact may be.
+    An empty word makes a fact missing. Raises :class:`BadRequest` with the nearest fact, or with
+    the values that the fact may have.
     """
     return {name: _parse_fact_value(name, word) for name, word in words.items()}
 
@@ -124,7 +127,7 @@ def _convert_fact_value(fact: Fact, word: str) -> object:
 
 
 def _find_decision(reader: Reader, subject: str) -> DecisionRecord | None:
-    """Return the decision that is meant; None for a prospect on whom there is none yet."""
+    """Return the decision that a subject refers to; None for a prospect without decisions."""
     if subject.startswith("dec_"):
         found = decisions.get_decision(reader, subject)
     elif subject.startswith("msg_"):
@@ -140,7 +143,7 @@ def _find_decision(reader: Reader, subject: str) -> DecisionRecord | None:
 
 
 def _find_ruleset(reader: Reader, active: ActiveRulesets, hash_: str) -> rules.Ruleset:
-    """Return the gate that made a decision; the live one where it can't be read any more."""
+    """Return the gate ruleset that made a decision; the live one if it is not readable any more."""
     live = active.gate.ruleset
     return live if live.hash == hash_ else history.load_stored_gate(reader, hash_) or live
 
@@ -148,9 +151,10 @@ def _find_ruleset(reader: Reader, active: ActiveRulesets, hash_: str) -> rules.R
 def _build_facts(
     reader: Reader, active: ActiveRulesets, record: DecisionRecord, what_if: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return the facts of a decision with its text, and with what is supposed to be otherwise."""
+    """Return the facts of a decision, with the message's text and those of the what-if."""
     message = messages.get_message(reader, record.message)
     known = {**record.facts, "message.text": message.text if message else None, **what_if}
+    # The score is computed from the other facts of the prospect.
     if _SCORE not in what_if and any(name.startswith("prospect.") for name in what_if):
         known[_SCORE] = active.score.score(known).score
     return known
@@ -189,7 +193,7 @@ def _explain_fault(subject: str, record: DecisionRecord) -> VerdictExplanation:
 
 
 def parse_opinions(document: Mapping[str, Any]) -> tuple[rules.Opinion, ...]:
-    """Return the opinions of plugins that a stored decision took into account."""
+    """Return the plugins' opinions of a stored decision, which can't be asked for again."""
     return tuple(
         rules.Opinion(
             each["source"],

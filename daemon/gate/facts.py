@@ -1,4 +1,4 @@
-"""Builds the facts that rules read from stored rows and the time."""
+"""Builds the facts that rules read, from stored rows and the time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LINK = re.compile(
 )
 _WORD = re.compile(r"\w+")
 _SHINGLE_WORDS = 3
+# Of fewer first contacts a rate says nothing: one complaint would be half of two.
 _MIN_FIRST_CONTACTS = 10
-"""Fewer first contacts say nothing of a number: one complaint would be half of two."""
 
 
 def build_prospect_facts(
@@ -35,7 +35,7 @@ def build_prospect_facts(
     suppressed: bool,
     at: datetime,
 ) -> Facts:
-    """Return the ``prospect.*`` facts but for the score; None means that it is not known."""
+    """Return the ``prospect.*`` facts except the score; None is an unknown fact."""
     facts: Facts = {"prospect.suppressed": suppressed}
     permission = derive_permission(evidence, at)
     facts["prospect.permission"] = permission.value
@@ -58,7 +58,8 @@ def build_prospect_facts(
 
 
 def compute_validado(prospect: ProspectRecord, at: datetime) -> bool | None:
-    """Return `validado_tecnicamente` as of ``at``: None once it has run out, swept or not."""
+    """Return `validado_tecnicamente` as of ``at``; None where the validation has expired."""
+    # Computed, because the job that expires validations may not have run yet.
     over = prospect.expires_at is not None and prospect.expires_at <= at
     return None if prospect.validado_tecnicamente and over else prospect.validado_tecnicamente
 
@@ -68,8 +69,8 @@ def compute_review_status(
 ) -> ReviewStatus:
     """Return the state of the prospect itself in the review queue.
 
-    ``reason``: why a person should look; ``review``: the decision that holds; ``in_band``: its
-    score is one at which a person looks before we write.
+    ``reason``: why a review was asked for; ``review``: the decision in force; ``in_band``: the
+    score is in the gate's review band.
     """
     if reason:
         return "waiting"
@@ -114,11 +115,11 @@ def build_message_facts(message: MessageRecord, context: EvaluationContext) -> F
 
 
 def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> MessageKind:
-    """Derive the kind: callers never declare it.
+    """Return the kind of a message; callers can't declare it.
 
-    A reply answers an inbound of the last 24 hours that was no refusal, and comes
-    from no campaign. Only the core makes confirmations of opt-outs.
+    A reply answers an inbound of the last 24 hours that was no refusal, and belongs to no campaign.
     """
+    # Stored by the core alone, when it confirms an opt-out.
     if message.kind == MessageKind.OPT_OUT_CONFIRMATION:
         return MessageKind.OPT_OUT_CONFIRMATION
     if not message.campaign and _is_in_conversation(context):
@@ -127,13 +128,16 @@ def derive_message_kind(message: MessageRecord, context: EvaluationContext) -> M
 
 
 def is_first_contact(context: EvaluationContext) -> bool:
-    """Return whether nothing ever went between us, in either direction."""
+    """Return whether there was no message between us and the contact, in either direction."""
     theirs = {EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE}
     return context.history.ever == 0 and not any(e.kind in theirs for e in context.evidence)
 
 
 def compute_similarity(text: str, others: Iterable[str]) -> float:
-    """Return how like the likest of ``others`` a text is: 1 is the same, by runs of three words."""
+    """Return the highest similarity of a text to one of ``others``, from 0 to 1 (the same).
+
+    It is the share of common runs of three words (Jaccard index).
+    """
     own = _split_shingles(text)
     shares = (
         len(own & theirs) / len(own | theirs)
@@ -144,12 +148,13 @@ def compute_similarity(text: str, others: Iterable[str]) -> float:
 
 
 def redact_facts(facts: Mapping[str, object], body_hash: str) -> Facts:
-    """Return the snapshot that is kept: the text is replaced by its hash."""
+    """Return the facts to be stored: the text is replaced by its hash."""
     return {**facts, "message.text": f"sha256:{body_hash}"}
 
 
 def _derive_sending(message: MessageRecord, context: EvaluationContext) -> str:
-    """Return what may be sent: by hand without a connection, but never from a banned number."""
+    """Return the value of `session.sending` for the message's channel."""
+    # Sending by hand needs no connection, but a banned number must not be used either.
     if message.channel == BuiltinChannel.MANUAL:
         return "none" if context.session.banned else "all"
     return context.session.sending
@@ -177,11 +182,13 @@ def _count_bounces_since_validation(
 
 
 def _days_since(then: datetime | None, at: datetime) -> float | None:
+    # Not below 0: the clock may have been set back since.
     return None if then is None else max(0.0, (at - then) / timedelta(days=1))
 
 
 def _whole_days_since(then: datetime | None, at: datetime) -> int | None:
-    """Return how many whole days are over since a moment."""
+    """Return how many whole days have passed since a date."""
+    # Whole, because the date of contact data has no hour.
     days = _days_since(then, at)
     return None if days is None else int(days)
 

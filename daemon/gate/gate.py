@@ -1,7 +1,7 @@
-"""The gate: facts for one message → rules and opinions → decision → permit.
+"""The gate: facts of one message → rules and opinions → decision → permit.
 
-It evaluates a message twice, on enqueue and at release, and it fails closed: a fault in here
-lets nothing through and destroys nothing.
+A message is evaluated at least twice, on enqueue and at release. The gate fails closed: after a
+fault a message is not sent, and not lost either.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from storage.prospect_reviews import ProspectReviewOutcome
 
 log = structlog.get_logger("gate")
 
+# A plugin may ask for a deferral that ends at once, which would keep the gate busy for ever.
 _SHORTEST_WAIT = timedelta(seconds=1)
-"""A deferral that ends at once, as a plugin may ask for, must not keep the gate spinning."""
 
 
 class EvaluationPhase(StrEnum):
-    """At which of its two evaluations of a message the gate is."""
+    """When a message is evaluated: on enqueue, or at its release."""
 
     ENQUEUE = "enqueue"
     RELEASE = "release"
@@ -46,7 +46,7 @@ class EvaluationPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationFault:
-    """The gate could not decide: why, for people and for alarms."""
+    """The gate could not decide: a code, a sentence for people, and values to keep for repair."""
 
     reason_code: str
     sentence: str
@@ -55,9 +55,10 @@ class EvaluationFault:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The result of evaluating one message: a decision or a fault, and what it was based on.
+    """The result of evaluating one message: a decision or a fault, and the facts that it used.
 
-    ``deferred_until`` is when the last timed deferral ends, if there is one.
+    ``deferred_until`` is when the last timed deferral ends, or None. ``shadow`` is the decision of
+    the shadow rulesets, which is only counted.
     """
 
     message: MessageRecord
@@ -74,19 +75,19 @@ class Evaluation:
 
     @property
     def is_allowed(self) -> bool:
-        """Return whether the message may go."""
+        """Whether the message may be sent."""
         return isinstance(self.outcome, rules.Decision) and (
             self.outcome.verdict is rules.Verdict.ALLOW
         )
 
     @property
     def first_contact(self) -> bool:
-        """Return whether this would be the first that ever went between us."""
+        """Whether there was no message between us and the contact yet."""
         return bool(self.facts["message.first_contact"])
 
 
 class Gate:
-    """Evaluates messages: it reads, asks plugins and signs permits; it never writes or sends."""
+    """Evaluates messages and signs permits. It reads and asks plugins; it never writes or sends."""
 
     def __init__(
         self,
@@ -104,12 +105,13 @@ class Gate:
         self.fault_count = 0
 
     async def evaluate(self, message: MessageRecord, phase: EvaluationPhase) -> Evaluation:
-        """Evaluate a message as things are now. Raises only what storage raises."""
+        """Evaluate a message by the present rows. Raises only what storage raises."""
         at = self._clock.now()
         context = await self._database.read(
             lambda reader: evaluation_context.read_evaluation_context(reader, message, at)
         )
-        compiled = self._rulesets.compiled  # the same to the end, whatever goes live meanwhile
+        compiled = self._rulesets.compiled  # read once: others may go live while plugins answer
+        # The facts of the result where building them fails; a first contact is the strict case.
         message_facts: facts.Facts = {"message.kind": message.kind, "message.first_contact": True}
         until, microseconds, shadow = None, 0, None
         try:
@@ -120,6 +122,7 @@ class Gate:
             microseconds = round((time.perf_counter() - begun) * 1e6)
             until = _compute_deferred_until(compiled, outcome, message, context)
             shadow = self._evaluate_shadow(outcome, message, message_facts, context)
+        # Any defect, of ours too, becomes a fault: an error here must not allow a message.
         except Exception:
             log.exception("gate_failed", message=message.id)
             outcome = self._record_fault(
@@ -140,7 +143,10 @@ class Gate:
         )
 
     def sign_permit(self, evaluation: Evaluation, decision: str, valid: timedelta) -> Permit:
-        """Sign a permit for what was evaluated; ``decision`` is the stored decision's id."""
+        """Return a signed permit for an allowed message; ``decision`` is the stored decision's id.
+
+        Raises ValueError for any other evaluation, which is a defect of the caller.
+        """
         if not evaluation.is_allowed:
             msg = "a permit was asked for a message that the gate did not allow"
             raise ValueError(msg)
@@ -191,6 +197,7 @@ class Gate:
             locale = recipient_locale.locale_from_phone(
                 message.recipient, context.session.time_zone
             )
+            # Its own windows and score: these depend on the rulesets.
             shadow_facts = {
                 **message_facts,
                 **locale.build_clock_facts(shadow.gate.ruleset, context.at),
@@ -210,6 +217,7 @@ class Gate:
         answers: Sequence[PluginAnswer],
         context: EvaluationContext,
     ) -> rules.Decision | EvaluationFault:
+        # Fails closed: a plugin that did not answer might have blocked the message.
         failed = next((answer for answer in answers if answer.failure), None)
         if failed:
             return self._record_fault(
@@ -240,7 +248,7 @@ class Gate:
 
 
 def _date_refusal(decision: rules.Decision, context: EvaluationContext) -> rules.Decision:
-    """Return the decision with the day on which they said no, where that is its reason."""
+    """Return the decision with the day of the refusal in its sentence, where that is the reason."""
     at = consent.find_refusal_time(context.evidence)
     if at is None or decision.sentence != consent.REFUSED_SENTENCE:
         return decision
@@ -254,12 +262,12 @@ def _date_refusal(decision: rules.Decision, context: EvaluationContext) -> rules
 
 
 def _compute_score(rulesets: CompiledRulesets, message_facts: Mapping[str, object]) -> int | None:
-    """Return the score as of now; a fault leaves it unknown, which blocks."""
+    """Return the score for these facts, or None after a fault of the engines."""
     try:
         return rulesets.score.score(message_facts).score
     except rules.GateFault as fault:
         log.exception("score_faulted", reason_code=fault.reason_code)
-        return None
+        return None  # the score is a required fact, so this blocks
 
 
 def _compute_deferred_until(
@@ -268,7 +276,7 @@ def _compute_deferred_until(
     message: MessageRecord,
     context: EvaluationContext,
 ) -> datetime | None:
-    """Return when the last of a decision's timed deferrals ends, if any does."""
+    """Return when the last of a decision's timed deferrals ends, or None without one."""
     if isinstance(outcome, EvaluationFault):
         return None
     locale = recipient_locale.locale_from_phone(message.recipient, context.session.time_zone)
@@ -290,7 +298,8 @@ def _build_question(message: MessageRecord, message_facts: facts.Facts) -> Opini
 
 
 def _is_valid_opinion(opinion: Opinion) -> bool:
-    """Return whether its effect is one of ours: a plain text "block" would block nothing."""
+    """Return whether an opinion's effect and defer are of our types."""
+    # A plain text "block" equals no effect in the order of precedence, and would block nothing.
     defer = opinion.defer
     return isinstance(opinion.effect, VetoEffect) and (
         defer is None or (isinstance(defer, Defer) and isinstance(defer.kind, DeferKind))
@@ -300,7 +309,8 @@ def _is_valid_opinion(opinion: Opinion) -> bool:
 def _build_core_opinions(
     message_facts: Mapping[str, object], context: EvaluationContext
 ) -> list[Opinion]:
-    """Return the core's own opinions: a review that is asked for, a prospect that was rejected."""
+    """Return the core's own opinions: hold for a review that is due, block a rejected prospect."""
+    # Commercial messages alone: a reply or a confirmation answers the contact.
     if message_facts["message.kind"] != MessageKind.COMMERCIAL:
         return []
     if context.review_reason:

@@ -1,4 +1,7 @@
-"""Limits that no rule file can lift, applied after the rules and again when sending commits."""
+"""Limits that no rule file can lift, applied after the rules.
+
+The release transaction checks the same promises once more, by the rows of its own moment.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,10 @@ _OTHER_WAITS = frozenset({DeferKind.UNTIL_CHECKED, DeferKind.UNTIL_SESSION_CAN_S
 
 
 def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decision:
-    """Return the decision, made stricter where a promise of the product asks for it.
-
-    The shipped rules say the same things, with reasons and examples; this holds where
-    an operator's file has forgotten or removed them.
-    """
-    # A missing fact is the weakest reason: an opt-out or a refusal is the cause where there is one.
+    """Return the decision, made stricter where a hard limit applies; it is never loosened."""
+    # The shipped rules have the same limits, with reasons and examples, so the checks below matter
+    # where an operator's file has removed them.
+    # Of several reasons a missing fact is the weakest: an opt-out is the cause where there is one.
     if decision.verdict is Verdict.BLOCK and decision.reason_code != FACT_MISSING:
         return decision
     if blocked := _find_block_reason(facts):
@@ -37,6 +38,7 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
         routed = _replace_verdict(decision, Verdict.ROUTE, "hard_limit_public_source", sentence)
         return replace(routed, route=BuiltinChannel.MANUAL.value)
     undecided = facts.get("prospect.validado_tecnicamente") is None
+    # Deferred, not blocked: a check is likely to decide it.
     if undecided and decision.verdict in {Verdict.ALLOW, Verdict.REVIEW}:
         sentence = "The number has not been validated yet"
         waiting = _replace_verdict(decision, Verdict.DEFER, "hard_limit_not_validated", sentence)
@@ -45,9 +47,9 @@ def apply_hard_limits(decision: Decision, facts: Mapping[str, object]) -> Decisi
 
 
 def _defer_to_session(decision: Decision, facts: Mapping[str, object]) -> Decision:
-    """Return a decision that lets nothing through, nor wait for a time, which nobody can send.
+    """Return the decision, deferred until the session can send where it is blocked.
 
-    What waits for a check, or for a person, goes on waiting for that first.
+    A message that waits for a check or for a person is left to wait for that first.
     """
     block = facts.get("session.blocked_by", NO_BLOCK)
     replies_go = block == BlockedBy.SESSION_REPLY_ONLY
@@ -56,6 +58,7 @@ def _defer_to_session(decision: Decision, facts: Mapping[str, object]) -> Decisi
     kinds = {defer.kind for defer in decision.defers}
     if decision.verdict not in {Verdict.ALLOW, Verdict.DEFER} or kinds & _OTHER_WAITS:
         return decision
+    # Restricted sending may end before the time that the message waits for anyway.
     if replies_go and decision.verdict is Verdict.DEFER:
         return decision
     sentence = "The session cannot send now"
@@ -65,6 +68,7 @@ def _defer_to_session(decision: Decision, facts: Mapping[str, object]) -> Decisi
 
 def _find_block_reason(facts: Mapping[str, object]) -> tuple[str, str] | None:
     confirms_opt_out = facts["message.kind"] == MessageKind.OPT_OUT_CONFIRMATION
+    # `is not False`: anything but a certain no counts as suppressed.
     if facts["prospect.suppressed"] is not False and not confirms_opt_out:
         return "hard_limit_suppressed", "They are on the opt-out list"
     if facts.get("prospect.validado_tecnicamente") is False:

@@ -1,4 +1,4 @@
-"""The time zones and country of a recipient, as far as the number tells, and the local time."""
+"""Finds the time zones and the country of a phone number, and the local time there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rules.facts import WEEKDAYS
 
 @dataclass(frozen=True, slots=True)
 class RecipientLocale:
-    """The IANA zones that a number may be in, its country, and the zone to fall back on."""
+    """The IANA zones that a number may be in, its country, and the zone to use without any."""
 
     zones: tuple[str, ...]
     country: str | None
@@ -35,21 +35,22 @@ class RecipientLocale:
         }
 
     def find_next_opening(self, ruleset: Ruleset, window: str, at: datetime) -> datetime | None:
-        """Return when a named window opens next there; None when it never does within a year."""
+        """Return when a named window opens next there, or None if not within a year."""
         return windows.find_next_opening(
             ruleset.windows[window], at, self.zones, self.country, self.default_zone
         )
 
 
 def locale_from_phone(phone: str, default_zone: str) -> RecipientLocale:
-    """Return the place of an E.164 number; ``default_zone`` is the session's."""
+    """Return the locale of an E.164 number; ``default_zone`` is the session's."""
     zones, country = _lookup_zones_and_country(phone)
     return RecipientLocale(zones, country, default_zone)
 
 
 @lru_cache(maxsize=4096)
 def _lookup_zones_and_country(phone: str) -> tuple[tuple[str, ...], str | None]:
-    """Load the library only here: most processes of ours never ask where a number lives."""
+    """Return the known zones of an E.164 number, and its country if there is one."""
+    # Imported here, because the library is large, and most processes never need it.
     import phonenumbers  # noqa: PLC0415
     from phonenumbers import timezone  # noqa: PLC0415
 

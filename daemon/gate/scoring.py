@@ -22,13 +22,13 @@ log = structlog.get_logger("scoring")
 
 
 class Scoring:
-    """Keeps the columns of a prospect in step with what is known of its contact."""
+    """Keeps the derived columns of prospects up to date with the evidence on their contacts."""
 
     def __init__(self, rulesets: ActiveRulesets) -> None:
         self._rulesets = rulesets
 
     def compute_score(self, prospect_facts: Mapping[str, object]) -> rules.ScoreResult | None:
-        """Return ``score_contactabilidad`` for these facts, or None when the engines fault."""
+        """Return ``score_contactabilidad`` for these facts, or None if the engines fault."""
         try:
             return self._rulesets.score.score(prospect_facts)
         except rules.GateFault as fault:
@@ -40,9 +40,10 @@ class Scoring:
     ) -> None:
         """Recompute permission and score of the contact's prospect in this transaction.
 
-        Call it after adding evidence. Every open decision on the contact becomes stale by it
-        (its revision grows), and ``prospect.changed`` is emitted where a column changed.
+        Call it after adding evidence. Emits ``prospect.changed`` where a column changed.
         """
+        # First, and for contacts without a prospect too: it makes every open decision on the
+        # contact stale, so that the release evaluates its messages again.
         contacts.bump_contact_revision(tx, contact)
         prospect = prospects.find_prospect_by_contact(tx, contact)
         if prospect is None:
@@ -78,6 +79,7 @@ class Scoring:
             )
         )
         columns: dict[str, object] = {"permission": derive_permission(pieces, now).value}
+        # After a fault the old score stays, rather than none.
         if result is not None:
             columns["score_contactabilidad"] = result.score
             columns["score_explanation"] = json.dumps(result.to_dict(), ensure_ascii=False)

@@ -1,4 +1,3 @@
-"""Rulesets in force: loaded, checked in a process apart, accepted, rolled back.
+"""The rulesets in force: loading, checking in a child process, acceptance, rollback."""
 
-Nothing is imported here: the process that checks would load the service, too.
-"""
+# Nothing is imported here: the child process that checks would have to load the service, too.

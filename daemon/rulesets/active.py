@@ -19,7 +19,7 @@ from storage.tx import Tx
 
 @dataclass(frozen=True, slots=True)
 class CompiledRulesets:
-    """The compiled gate and score rulesets; an evaluation takes both and keeps them to its end."""
+    """The compiled rulesets of gate and score, which an evaluation uses together to its end."""
 
     gate: rules.RuleEvaluator
     score: rules.RuleEvaluator
@@ -28,7 +28,7 @@ class CompiledRulesets:
     def compile_files(
         cls, files: Sequence[rules.RuleFile], settings: RulesSettings
     ) -> CompiledRulesets:
-        """Compile the sets that these files make; raises :class:`RulesRejected` with places."""
+        """Compile the rulesets of these files. Raises :class:`RulesRejected` with locations."""
         try:
             sets = rule_files.build_ruleset_pair(rules.load_rulesets(files))
             build_evaluator = partial(rules.RuleEvaluator, engines=settings.engines)
@@ -38,7 +38,8 @@ class CompiledRulesets:
 
     @classmethod
     def compile_shadow(cls, files: Sequence[rules.RuleFile]) -> CompiledRulesets:
-        """Compile a shadow's sets for the second engine alone; raises ``RulesInvalid``."""
+        """Compile a shadow's rulesets. Raises ``RulesInvalid``."""
+        # The second engine alone: a shadow only counts, and should cost each decision little.
         sets = rule_files.build_ruleset_pair(rules.load_rulesets(files))
         return cls(
             rules.RuleEvaluator(sets.gate, "reference"),
@@ -46,12 +47,12 @@ class CompiledRulesets:
         )
 
     def is_equivalent_to(self, other: CompiledRulesets) -> bool:
-        """Return whether both sets of both say the same, whatever files they come from."""
+        """Return whether both pairs mean the same, by content hash, whatever their files are."""
         return self.hashes == other.hashes
 
     @property
     def sources(self) -> frozenset[rules.RuleFile]:
-        """Every file that either set was made of."""
+        """The files of both rulesets."""
         return frozenset((*self.gate.ruleset.sources, *self.score.ruleset.sources))
 
     @property
@@ -61,7 +62,7 @@ class CompiledRulesets:
 
     @property
     def review_band(self) -> range:
-        """The scores at which a person looks at a prospect first: the gate's band of that name."""
+        """The scores of the gate's review band, in which a person decides on a prospect first."""
         bands = self.gate.ruleset.bands
         tops = (self.gate.ruleset.maximum + 1, *(band.start for band in bands))
         found = (
@@ -80,7 +81,7 @@ class CompiledRulesets:
         how: RulesetActivationKind = RulesetActivationKind.LOADED,
         reason: str = "",
     ) -> None:
-        """Keep both sets by hash, with their files, and note and tell that they are live."""
+        """Store both rulesets and their activation, and emit `RulesLoaded`, in this transaction."""
         for evaluator in (self.gate, self.score):
             ruleset = evaluator.ruleset
             rulesets.insert_ruleset(
@@ -114,18 +115,17 @@ class CompiledRulesets:
 
 
 class ActiveRulesets:
-    """The compiled rulesets in force, and the shadow's, which decide nothing.
-
-    Swapping is one assignment: an evaluation that began with the old ones ends with them.
-    """
+    """The compiled rulesets in force, and the shadow's, whose verdicts are only counted."""
 
     def __init__(self, gate: rules.RuleEvaluator, score: rules.RuleEvaluator) -> None:
+        # Replaced by one assignment, both at once: an evaluation that has read it before ends with
+        # the old pair.
         self.compiled = CompiledRulesets(gate, score)
         self.shadow: CompiledRulesets | None = None
 
     @classmethod
     def load(cls, settings: RulesSettings) -> ActiveRulesets:
-        """Load the sets under the operator's folder: those of the settings, else the shipped ones.
+        """Load the rulesets that the settings name, else the shipped ones, without the folder's.
 
         Raises :class:`RulesRejected` with file, line and column of every problem.
         """
@@ -138,14 +138,14 @@ class ActiveRulesets:
 
     @property
     def gate(self) -> rules.RuleEvaluator:
-        """The live evaluator of messages."""
+        """The evaluator of messages in force."""
         return self.compiled.gate
 
     @property
     def score(self) -> rules.RuleEvaluator:
-        """The live evaluator of prospects."""
+        """The evaluator of prospects in force."""
         return self.compiled.score
 
     def store(self, tx: Tx, *, at: datetime, who: str) -> None:
-        """Keep the live sets by hash, with their files, and say that they are live."""
+        """Store the live rulesets with their files, and record that they are live."""
         self.compiled.store(tx, at=at, who=who)

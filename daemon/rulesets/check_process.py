@@ -1,7 +1,7 @@
 """The child process that checks rule files: messages, parent side and child side.
 
-What hangs there does not hang the daemon. ``python -m daemon.rulesets.check_process`` speaks the
-protocol of :mod:`daemon.worker_protocol`.
+A child, because some rules could hang the engine for ever. ``python -m
+daemon.rulesets.check_process`` uses the protocol of :mod:`daemon.worker_protocol`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = structlog.get_logger("rules")
 
 
 class RuleCheckRequest(msgspec.Struct, frozen=True):
-    """Check these files; `channels` are those that a rule may route to, if that is known."""
+    """Request to check these files. `channels`: those that a rule may route to, if known."""
 
     files: tuple[RuleFileContent, ...]
     engines: EngineChoice
@@ -53,12 +53,12 @@ class RuleCheckFinding(msgspec.Struct, frozen=True):
     sentence: str
 
     def __str__(self) -> str:
-        """`file:line:column: sentence`, as editors link it."""
+        """Return `file:line:column: sentence`, as editors link it."""
         return f"{self.file}:{self.line}:{self.column}: {self.sentence}"
 
 
 class RuleCheckProgress(msgspec.Struct, frozen=True):
-    """The child is about to do this, here."""
+    """The stage that the child begins, and its location in the files."""
 
     stage: str
     file: str
@@ -67,7 +67,7 @@ class RuleCheckProgress(msgspec.Struct, frozen=True):
 
 
 class RuleCheckResult(msgspec.Struct, frozen=True):
-    """The result of a check; with problems the files can't go live."""
+    """The result of a check. Files with problems can't go live."""
 
     problems: tuple[RuleCheckFinding, ...] = ()
     warnings: tuple[RuleCheckFinding, ...] = ()
@@ -85,7 +85,7 @@ PROTOCOL: Final[WorkerProtocol[RuleCheckRequest, RuleCheckResult, RuleCheckProgr
 
 
 def build_findings(problems: Iterable[rules.RuleProblem]) -> tuple[RuleCheckFinding, ...]:
-    """Return problems ready to travel."""
+    """Return problems as messages of the protocol."""
     return tuple(
         RuleCheckFinding(each.file, each.line, each.column, each.sentence) for each in problems
     )
@@ -95,7 +95,10 @@ WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.rulesets.check_process")
 
 
 class RuleCheckProcess:
-    """Checks rule files in a child process: load, compile, run the examples in both engines."""
+    """Checks rule files in a child process: loads, compiles, and runs the examples.
+
+    `seconds` is the time limit of one check, after which the child is killed.
+    """
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class RuleCheckProcess:
         self._channels = channels
 
     async def check_files(self, files: Sequence[rules.RuleFile]) -> RuleCheckResult:
-        """Return what came of it; a child that hangs or dies is a problem at its last place."""
+        """Return the result; a child that hangs or dies is a problem at its last location."""
         progress = RuleCheckProgress("reading", _guess_faulty_file(files), 1, 1)
         result = _build_failure(progress, "the process that tried them answered nothing")
         request = RuleCheckRequest(
@@ -136,7 +139,7 @@ class RuleCheckProcess:
 
 
 def _guess_faulty_file(files: Sequence[rules.RuleFile]) -> str:
-    """Return the file that is most likely to blame before the child has named a place."""
+    """Return the most likely cause while the child has named no location: the last own file."""
     own = [file.path for file in files if file.own]
     return (own or [file.path for file in files] or ["rules"])[-1]
 
@@ -165,7 +168,7 @@ def _send_result(
 def check_rule_files(
     request: RuleCheckRequest, on_progress: Callable[[str, SourceLocation], None]
 ) -> RuleCheckResult:
-    """Load, compile and run the examples; problems of the files are the answer."""
+    """Load, compile and run the examples, in the child; problems of the files are the result."""
     files = [rule_files.to_rule_file(file) for file in request.files]
     try:
         sets = rule_files.build_ruleset_pair(rules.load_rulesets(files, request.channels))

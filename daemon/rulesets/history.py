@@ -1,4 +1,4 @@
-"""Rulesets that were live before: which were accepted last, and which were rolled back."""
+"""Finds rulesets that were live before: the last accepted ones, and those rolled back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.tx import Reader
 
 
 def read_last_accepted(reader: Reader, active: ActiveRulesets) -> tuple[rules.RuleFile, ...]:
-    """Return the files of the sets that were live last, the active ones where none was."""
+    """Return the files of the rulesets that were live last, or of the active ones."""
     files: list[rules.RuleFile] = []
     for evaluator in (active.gate, active.score):
         last = rulesets.get_latest_activation(reader, str(evaluator.ruleset.format))
@@ -25,7 +25,7 @@ def read_last_accepted(reader: Reader, active: ActiveRulesets) -> tuple[rules.Ru
 def find_stored_files(
     reader: Reader, active: ActiveRulesets, hash_: str
 ) -> tuple[rules.RuleFile, ...]:
-    """Return the files of the stored set whose hash begins like this, and of the other live one.
+    """Return the files of the stored ruleset with this hash prefix, and of the other live one.
 
     Raises :class:`NotFound` where there is none, :class:`Conflict` where there are several.
     """
@@ -45,7 +45,7 @@ def find_stored_files(
 
 
 def was_rolled_back(reader: Reader, hashes: Sequence[str]) -> bool:
-    """Return whether the last change of a format was to roll one of these sets back."""
+    """Return whether the last change of a format was to roll back one of these rulesets."""
     changes = (rulesets.get_latest_activation(reader, str(kind)) for kind in rules.RuleFormat)
     return any(
         change is not None
@@ -56,8 +56,9 @@ def was_rolled_back(reader: Reader, hashes: Sequence[str]) -> bool:
 
 
 def load_stored_gate(reader: Reader, hash_: str) -> rules.Ruleset | None:
-    """Return a gate that was live before, None where it is unknown or can't be read any more."""
+    """Return a gate ruleset that was live before; None if it is unknown or can't be read now."""
     stored = rulesets.find_rulesets(reader, hash_)
+    # Files of an older version may use facts or words that this one does not have.
     try:
         return (
             rules.load_rulesets(_build_files(stored[0])).get(rules.RuleFormat.GATE)
@@ -69,13 +70,13 @@ def load_stored_gate(reader: Reader, hash_: str) -> rules.Ruleset | None:
 
 
 def load_live_gate(reader: Reader) -> rules.Ruleset | None:
-    """Return the gate that is live, None before the first."""
+    """Return the live gate ruleset from the database, or None before the first."""
     last = rulesets.get_latest_activation(reader, str(rules.RuleFormat.GATE))
     return None if last is None else load_stored_gate(reader, last.hash)
 
 
 def get_live_score_hash(reader: Reader) -> str | None:
-    """Return the hash of the score set that is live, None before the first."""
+    """Return the hash of the live score ruleset, or None before the first."""
     return rulesets.get_live_hash(reader, str(rules.RuleFormat.SCORE))
 
 

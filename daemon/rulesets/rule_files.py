@@ -1,4 +1,4 @@
-"""Rule files: the shipped ones, the operator's and the shadow's; read and written whole."""
+"""Reads and writes rule files: the shipped ones, the operator's and the shadow's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RulesetPair:
 
 
 def build_ruleset_pair(sets: Mapping[rules.RuleFormat, rules.Ruleset]) -> RulesetPair:
-    """Return the pair; raises `RulesInvalid` where a format has no file at all."""
+    """Return the pair. Raises `RulesInvalid` where a format has no file at all."""
     for kind, name in _SHIPPED_NAMES.items():
         if kind not in sets:
             sentence = f"No file of `{kind}` is there: {name} is missing"
@@ -36,35 +36,35 @@ def build_ruleset_pair(sets: Mapping[rules.RuleFormat, rules.Ruleset]) -> Rulese
 
 
 def read_shipped_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
-    """Read the files that lie under the operator's; raises `RulesInvalid`."""
+    """Read the files that the operator's are merged over. Raises `RulesInvalid`."""
     gate = [Path(name) for name in settings.gate] or [rules.DEFAULTS / "gate.yaml"]
     score = [Path(name) for name in settings.score] or [rules.DEFAULTS / "score.yaml"]
     return rules.read_rule_files([*gate, *score])
 
 
 def read_own_files(paths: Sequence[Path]) -> tuple[rules.RuleFile, ...]:
-    """Read an operator's files, and those of folders; raises `RulesInvalid`."""
+    """Read an operator's files, and those in folders. Raises `RulesInvalid`."""
     files = [file for path in paths for file in rules.list_rule_files(path)]
     return rules.read_rule_files(files, own=True)
 
 
 def read_configured_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
-    """Read what the settings mean: the shipped files, and the operator's folder if it is there."""
+    """Read the shipped files, and those of the operator's folder. Raises `RulesInvalid`."""
     return (*read_shipped_files(settings), *read_own_files(_existing_folder(settings.dir)))
 
 
 def read_shadow_files(settings: RulesSettings) -> tuple[rules.RuleFile, ...]:
-    """Read the shadow's files; empty where there is no shadow."""
+    """Read the shadow's files; empty where there is no shadow. Raises `RulesInvalid`."""
     found = read_own_files(_existing_folder(settings.shadow))
     return (*read_shipped_files(settings), *found) if found else ()
 
 
 def _existing_folder(name: str) -> list[Path]:
-    """The folder a setting names, if it is there; why one can't be read, its reader tells."""
+    """Return the folder that a setting names, if it exists."""
     path = Path(name)
     try:
         return [path] if name and path.is_dir() else []
-    except OSError:
+    except OSError:  # not readable; reading it reports why, with a location
         return [path]
 
 
@@ -72,7 +72,7 @@ _NO_EXECUTE_BITS: Final = 0o666
 
 
 def require_writable_folder(settings: RulesSettings) -> Path:
-    """Return the operator's folder; raise :class:`Conflict` where there is none to write in."""
+    """Return the operator's folder. Raises :class:`Conflict` where it can't be written."""
     if not settings.dir:
         raise Conflict(
             "No folder for rules of your own is set.",
@@ -93,20 +93,21 @@ def require_writable_folder(settings: RulesSettings) -> Path:
 
 
 def write_rule_files(files: Iterable[rules.RuleFile]) -> None:
-    """Replace files, or begin them, with the rights that stand there or that the folder has.
+    """Write files, each as a whole: after a power cut it has the old content or the new.
 
-    After a power cut each is the old one or the new one; raises :class:`Unavailable`.
+    Raises :class:`Unavailable`.
     """
     for file in files:
         path = Path(file.path)
         try:
+            # Resolved, so that a link stays a link and its target is replaced.
             _replace_file(path.resolve(), file.text.encode())
         except OSError as error:
             raise Unavailable(f"The file {path} could not be written: {error.strerror}.") from error
 
 
 def _replace_file(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.new")  # hidden: no reader of the folder takes it
+    draft = path.with_name(f".{path.name}.new")  # hidden, so that it is not read as a rule file
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -118,12 +119,13 @@ def _replace_file(path: Path, content: bytes) -> None:
 
 
 def _choose_mode(path: Path) -> int:
+    # The rights of the old file, or of the folder: who could edit it by hand still can.
     like = path if path.exists() else path.parent
     return stat.S_IMODE(like.stat().st_mode) & _NO_EXECUTE_BITS
 
 
 class RuleFileContent(msgspec.Struct, frozen=True):
-    """A rule file as it travels."""
+    """A rule file in a message to a child process."""
 
     path: str
     text: str
@@ -131,10 +133,10 @@ class RuleFileContent(msgspec.Struct, frozen=True):
 
 
 def to_rule_file_content(file: rules.RuleFile) -> RuleFileContent:
-    """Return a file ready to travel."""
+    """Return a rule file for a message."""
     return RuleFileContent(file.path, file.text, file.own)
 
 
 def to_rule_file(file: RuleFileContent) -> rules.RuleFile:
-    """Return a file that has travelled."""
+    """Return the rule file of a message."""
     return rules.RuleFile(file.path, file.text, file.own)

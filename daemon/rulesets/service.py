@@ -1,7 +1,7 @@
 """Changes the active rulesets: reload, edit, accept, roll back.
 
-The live set changes in one step, and only after a child process has checked, compiled and run the
-new one. Whatever fails, the last good set stays.
+New rulesets go live in one step, after a child process has checked them. Where anything fails, the
+last good ones stay in force.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from storage.tx import Tx
 
 log = structlog.get_logger("rules")
 
-_SHOWN_PROBLEMS = 50  # of a folder that is wrong all over
+_SHOWN_PROBLEMS = 50  # bounds the event and the status where a folder has very many
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _Candidate:
 class RulesetService:
     """Changes the active rulesets, one change at a time.
 
-    `channels` are all that is installed to send by: a rule routes to one of them.
+    `channels` are the installed ones: a rule may route to one of them.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class RulesetService:
         self._shadow_problems: tuple[str, ...] = ()
 
     def get_status(self) -> RulesetStatus:
-        """Return what is live, what waits, and what was refused last."""
+        """Return the live rulesets, the waiting ones, and the problems of rejected ones."""
         compiled, shadow = self._active.compiled, self._active.shadow
         return RulesetStatus(
             gate=summarise_ruleset(compiled.gate),
@@ -95,34 +95,37 @@ class RulesetService:
         )
 
     def get_pending_changes(self) -> tuple[RulesetChange, ...]:
-        """Return in what the rules that wait differ from what is live."""
+        """Return the changes that the rulesets waiting for acceptance would make."""
         return () if self._candidate is None else self._candidate.changes
 
     async def restore(self) -> None:
-        """Put the last accepted sets in force, and then what the folder says, if that may be."""
+        """Put the last accepted rulesets in force, at a start, and then reload the folder.
+
+        What changed in the folder meanwhile goes live, waits or is rejected as at any reload.
+        """
         files = await self._database.read(
             lambda reader: history.read_last_accepted(reader, self._active)
         )
         try:
             self._active.compiled = CompiledRulesets.compile_files(files, self._settings)
         except RulesRejected as error:
-            # An older version accepted what this one can't read: the shipped rules hold.
+            # An older version accepted what this one can't read: the shipped rules stay in force.
             log.warning("accepted_rules_unreadable", sentence=str(error))
         compiled, at = self._active.compiled, self._clock.now()
         await self._database.write(lambda tx: compiled.store(tx, at=at, who="daemon"))
         await self.reload("daemon")
 
     async def reload(self, who: str) -> RulesetStatus:
-        """Try the folder as it stands: it goes live, waits for a person, or is refused."""
+        """Check the folder as it is now: it goes live, waits for acceptance, or is rejected."""
         async with self._lock:
             await self._reload(who, "")
             return self.get_status()
 
     async def find_editable(self, amendment: RulesetEdit) -> EditableValue:
-        """Return what an amendment is about, as the operator's folder says it now.
+        """Return the value that an edit would change, by the operator's folder as it is now.
 
-        Raises :class:`NotFound` where there is no such thing, :class:`RulesRejected` where the
-        folder can't be read.
+        Raises :class:`NotFound` where there is none, :class:`RulesRejected` where the folder can't
+        be read.
         """
         try:
             files = await asyncio.to_thread(rule_files.read_configured_files, self._settings)
@@ -134,10 +137,10 @@ class RulesetService:
             raise RulesRejected(str(error)) from error
 
     async def preview_change(self, amendment: RulesetEdit) -> RuleChangePreview:
-        """Tell what a change in the operator's folder would bring; nothing is written.
+        """Return the effect of an edit in the operator's folder; nothing is written.
 
-        Raises :class:`Conflict` where it can't be changed like this, :class:`RulesRejected` where
-        the folder, as it is or as it would be, can't go live.
+        Raises :class:`Conflict` where the edit is not possible, :class:`RulesRejected` where the
+        folder, before or after the edit, can't go live.
         """
         try:
             folder = str(rule_files.require_writable_folder(self._settings))
@@ -164,10 +167,11 @@ class RulesetService:
     async def apply_change(
         self, amendment: RulesetEdit, who: str, reason: str
     ) -> RuleChangePreview:
-        """Change the operator's folder and reload it; raises as :meth:`preview_change`."""
+        """Apply an edit to the operator's folder, and reload it; raises as `preview_change`."""
         async with self._lock:
             preview = await self.preview_change(amendment)
             await asyncio.to_thread(rule_files.write_rule_files, preview.written)
+            # Audited whatever the reload gives: the files are changed by now.
             at, subject = self._clock.now(), f"{amendment.section}.{amendment.name}"
             detail = preview.build_audit_detail(amendment.value)
             await self._database.write(
@@ -179,7 +183,7 @@ class RulesetService:
             return preview
 
     async def accept(self, hash_: str, who: str, reason: str) -> RulesetStatus:
-        """Let what waits go live; raise :class:`NotFound` where nothing of that hash waits."""
+        """Make the waiting rulesets live. Raises :class:`NotFound` where none has that hash."""
         async with self._lock:
             candidate = self._candidate
             if candidate is None or not candidate.pending.hash.startswith(hash_):
@@ -191,11 +195,10 @@ class RulesetService:
             return self.get_status()
 
     async def rollback(self, hash_: str, who: str, reason: str) -> RulesetStatus:
-        """Put a set that was live before in force again; the other format's stays as it is.
+        """Make a ruleset live that was live before; that of the other format stays as it is.
 
-        The folder still says the other thing: that waits, whatever it is, until it is mended.
-        Raises :class:`NotFound`, :class:`Conflict` where several begin like that or it is live
-        already, and :class:`RulesRejected` where it does not pass its check any more.
+        Raises :class:`NotFound`, :class:`Conflict` where several hashes have the prefix or it is
+        live already, and :class:`RulesRejected` where it does not pass its check any more.
         """
         async with self._lock:
             files = await self._database.read(
@@ -210,6 +213,7 @@ class RulesetService:
             if compiled.is_equivalent_to(self._active.compiled):
                 raise Conflict(f"The rules {hash_} are live already.")
             await self._activate(compiled, RulesetActivationKind.ROLLED_BACK, who, reason)
+            # The folder still has the rules that were rolled back: they wait from now on.
             await self._reload(who, "", undone=True)
             return self.get_status()
 
@@ -220,6 +224,7 @@ class RulesetService:
         except rules.RulesInvalid as error:
             await self._reject(list(map(str, error.problems)))
             return
+        # The same texts as those in force: no child process, and nothing waits any more.
         if set(files) == self._active.compiled.sources:
             self._candidate = self._rejected = None
             self._warnings = self._warnings if self._checked_files == files else ()
@@ -240,6 +245,7 @@ class RulesetService:
         self._rejected = None
         if previous is not None and previous.compiled.is_equivalent_to(compiled):
             undone = previous.pending.undone
+        # Also from the database: a restart must not bring back what a person has rolled back.
         undone = undone or await self._was_rolled_back(compiled)
         if compiled.is_equivalent_to(live):
             self._candidate = None
@@ -249,7 +255,7 @@ class RulesetService:
             await self._activate(compiled, RulesetActivationKind.LOADED, who, reason)
 
     async def _was_rolled_back(self, compiled: CompiledRulesets) -> bool:
-        """Whether a person rolled these very rules back: they do not return by themselves."""
+        """Return whether a person rolled these rulesets back, which then need acceptance."""
         return await self._database.read(
             lambda reader: history.was_rolled_back(reader, compiled.hashes)
         )
@@ -259,6 +265,7 @@ class RulesetService:
     ) -> None:
         at = self._clock.now()
         pending = describe_pending(self._active.compiled, compiled, changes, at, undone=undone)
+        # Stored again where it is known, for its time and files; but the event comes once.
         is_known = self._candidate is not None and self._candidate.pending.hash == pending.hash
         self._candidate = _Candidate(compiled, pending, changes)
         if is_known:
@@ -277,7 +284,7 @@ class RulesetService:
     async def _activate(
         self, compiled: CompiledRulesets, how: RulesetActivationKind, who: str, reason: str
     ) -> None:
-        """Put rules in force; what waits or was cleared by others is evaluated again."""
+        """Make rulesets live, and queue deferred and cleared messages to be judged by them."""
         at = self._clock.now()
 
         def job(tx: Tx) -> None:
@@ -288,6 +295,7 @@ class RulesetService:
                 audit.insert_audit_entry(tx, at, who, f"rules_{how}", subject, reason, detail)
 
         await self._database.write(job)
+        # After the commit: no decision may name a ruleset that is not stored.
         self._active.compiled = compiled
         self._candidate = self._rejected = None
         log.info("rules_live", gate=compiled.hashes[0], score=compiled.hashes[1], how=how, who=who)
@@ -297,13 +305,13 @@ class RulesetService:
         at = self._clock.now()
         self._rejected = RejectedRulesets(at, shown)
         if previous is not None and previous.problems == shown:
-            return
+            return  # the same problems again are no news
         log.warning("rules_rejected", problems=list(shown))
         event = RulesWereRejected(subject=self._active.gate.ruleset.hash, at=at, problems=shown)
         await self._database.write(lambda tx: tx.emit(event))
 
     async def _reload_shadow(self) -> None:
-        """Try the shadow's folder; it is judged by the second engine alone, so it costs little."""
+        """Check and compile the shadow's folder; its problems never affect the live rulesets."""
         try:
             files = await asyncio.to_thread(rule_files.read_shadow_files, self._settings)
             result = await self._check_process.check_files(files) if files else RuleCheckResult()

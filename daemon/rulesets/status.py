@@ -1,4 +1,4 @@
-"""Status of the rulesets: active, pending acceptance, rejected; and the preview of a change."""
+"""The status of the rulesets (live, waiting, rejected, shadow), and the preview of an edit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rules.edits import RampEnds, UpdatedExample
 
 @dataclass(frozen=True, slots=True)
 class RulesetSummary:
-    """One set that is in force."""
+    """One ruleset: its hash, format, engines and files."""
 
     hash: str
     format: str
@@ -23,10 +23,10 @@ class RulesetSummary:
 
 @dataclass(frozen=True, slots=True)
 class PendingRulesets:
-    """Sound files that wait for a person; `hash` is what to accept.
+    """Valid rulesets that wait for a person's acceptance, by `hash`.
 
-    `differs` are the files of the folder that say otherwise than what is live; `undone` that a
-    person rolled back to what is live, so that the folder still says what they did not want.
+    `differs` are the files that differ from the live ones. `undone`: a person rolled these rulesets
+    back, and the folder still has them.
     """
 
     at: datetime
@@ -41,7 +41,7 @@ class PendingRulesets:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRulesets:
-    """Files that can't go live; each problem is `file:line:column: sentence`."""
+    """The problems of files that can't go live, each as `file:line:column: sentence`."""
 
     at: datetime
     problems: tuple[str, ...]
@@ -49,7 +49,7 @@ class RejectedRulesets:
 
 @dataclass(frozen=True, slots=True)
 class RulesetStatus:
-    """The rules at a glance; `shadow` is the gate that is judged beside and never obeyed.
+    """The status of all rulesets. `shadow` is the gate whose verdicts are only counted.
 
     `channels` are those that a rule may route to.
     """
@@ -67,10 +67,10 @@ class RulesetStatus:
 
 @dataclass(frozen=True, slots=True)
 class RuleChangePreview:
-    """What a change by form would bring: `files` as they would be, `written` those that change.
+    """The effect of an edit by form: all `files` after it, and those that would be `written`.
 
-    `changes` is all that would be otherwise than what is live, `waits` whether a person must
-    accept it, `examples` those whose expectation follows.
+    `changes` are the differences from the live rulesets, `waits` whether a person must accept them,
+    `examples` the ones whose expectation would be changed.
     """
 
     before: int | RampEnds
@@ -81,14 +81,14 @@ class RuleChangePreview:
     examples: tuple[UpdatedExample, ...]
 
     def build_audit_detail(self, after: int | RampEnds) -> dict[str, object]:
-        """Return what the audit keeps of the change."""
+        """Return the detail of the audit entry: the values before and after, and the files."""
         values = (each if isinstance(each, int) else str(each) for each in (self.before, after))
         files = [file.path for file in self.written]
         return {**dict(zip(("before", "after"), values, strict=True)), "files": files}
 
 
 def summarise_ruleset(evaluator: rules.RuleEvaluator) -> RulesetSummary:
-    """Describe the ruleset of an evaluator."""
+    """Return the summary of an evaluator's ruleset."""
     ruleset = evaluator.ruleset
     return RulesetSummary(ruleset.hash, str(ruleset.format), evaluator.engine, ruleset.files)
 
@@ -96,7 +96,7 @@ def summarise_ruleset(evaluator: rules.RuleEvaluator) -> RulesetSummary:
 def compare_compiled_rulesets(
     old: CompiledRulesets, new: CompiledRulesets
 ) -> tuple[RulesetChange, ...]:
-    """Return what changed in both sets."""
+    """Return the changes of both rulesets."""
     return (
         *compare_rulesets(old.gate.ruleset, new.gate.ruleset),
         *compare_rulesets(old.score.ruleset, new.score.ruleset),
@@ -111,7 +111,10 @@ def describe_pending(
     *,
     undone: bool,
 ) -> PendingRulesets:
-    """Describe what waits; the gate's hash is what to accept, unless only the score's is."""
+    """Return the description of waiting rulesets.
+
+    They are accepted by the gate's hash, or by the score's where only that one changed.
+    """
     gate, score = new.hashes
     same_gate = gate == old.hashes[0]
     files = new.score.ruleset.files if same_gate else new.gate.ruleset.files

@@ -16,14 +16,17 @@ from daemon.settings import RulesSettings
 
 log = structlog.get_logger("rules")
 
-_DEBOUNCE_MILLISECONDS = 200  # an editor writes, renames and touches: that is one save
+_DEBOUNCE_MILLISECONDS = 200  # an editor writes, renames and touches: these are one save
 _STEP_MILLISECONDS = 50
-_POLL_SECONDS = 5.0  # a folder that takes the place of another tells nobody
+_POLL_SECONDS = 5.0  # the watch gets no event when the folder itself is replaced by another
 _SAVED_BY = "a save"
 
 
 class RulesetWatcher:
-    """Watches the folders that are there, and looks now and then whether they are the same ones."""
+    """Reloads the rulesets when a file of the operator's or the shadow's folder changes.
+
+    Every `poll_seconds` it checks whether the folders are still the ones that it watches.
+    """
 
     def __init__(
         self, service: RulesetService, settings: RulesSettings, poll_seconds: float = _POLL_SECONDS
@@ -34,12 +37,12 @@ class RulesetWatcher:
         self._reload_requested = asyncio.Event()
 
     def request_reload(self) -> None:
-        """Reload now, and look again at which folders there are."""
+        """Reload now, and watch the folders that exist now."""
         self._reload_requested.set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Watch beside the block."""
+        """Watch for the length of the block."""
         async with run_in_background(self._run(), "rule-watch"):
             yield
 
@@ -48,18 +51,19 @@ class RulesetWatcher:
             self._reload_requested.clear()
             try:
                 await self._watch(self._list_existing_folders())
+            # For one, no more inotify watches; a reload by hand still works meanwhile.
             except Exception:
                 log.exception("watching_failed")
                 await self._pause()
             await self._reload("operator" if self._reload_requested.is_set() else _SAVED_BY)
 
     async def _pause(self) -> None:
-        """Wait until somebody asks, or until it is time to look again."""
+        """Wait until a reload is requested, but at most for the poll interval."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._reload_requested.wait(), self._poll_seconds)
 
     def _list_existing_folders(self) -> dict[Path, tuple[int, int]]:
-        """Return each folder that is there, and which one: a link may lead elsewhere tomorrow."""
+        """Return each folder that exists, with device and inode: a link may be changed."""
         return {
             each: (found.st_dev, found.st_ino)
             for each in self._folders
@@ -67,7 +71,7 @@ class RulesetWatcher:
         }
 
     async def _watch(self, folders: dict[Path, tuple[int, int]]) -> None:
-        """Reload at each save; return when somebody asks, or when other folders are there."""
+        """Reload at each save; return at a request, or when the folders are other ones."""
         while not folders:
             await self._pause()
             if self._reload_requested.is_set() or self._list_existing_folders():
@@ -84,8 +88,9 @@ class RulesetWatcher:
         ):
             if self._list_existing_folders() != folders:
                 return
+            # The first time without changes too: a save before the watch began gave no event.
             if changes or not settled:
-                await self._reload(_SAVED_BY)  # what was saved before the watch stood counts too
+                await self._reload(_SAVED_BY)
             settled = True
 
     async def _reload(self, who: str) -> None:
