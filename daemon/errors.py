@@ -32,7 +32,7 @@ class LeadMasterError(Exception):
     def to_problem(self) -> dict[str, object]:
         """Return the fields of a problem document (RFC 9457), without request id."""
         return {
-            # RFC 9457's word for a kind of problem without a page of its own; clients read `code`.
+            # RFC 9457: this kind of problem has no page of its own; clients read `code`.
             "type": "about:blank",
             "title": self.code.replace("_", " "),
             "status": self.status,

@@ -35,7 +35,7 @@ class DomainEvent:
 
     @property
     def type(self) -> str:
-        """Return the event's word, such as ``message.changed``."""
+        """Return the event's type, such as ``message.changed``."""
         return self.event_type
 
     @property

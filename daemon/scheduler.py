@@ -48,7 +48,7 @@ def build_periodic_jobs(services: Services) -> tuple[PeriodicJob, ...]:
 async def run_scheduler(jobs: Iterable[PeriodicJob], bus: EventBus) -> AsyncIterator[None]:
     """Run the jobs for the length of the block. A late job runs late, once.
 
-    After a step back of the wall clock, each interval begins anew.
+    After a step back of the wall clock, each interval starts again.
     """
     scheduler = AsyncIOScheduler(
         timezone=UTC,

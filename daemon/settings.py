@@ -30,7 +30,7 @@ class DaemonSettings(SettingsSection, frozen=True):
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 3012
     open_to_network: bool = False
-    """Listen on a `host` that other machines reach, although the daemon itself speaks no TLS."""
+    """Listen on a `host` that other machines reach, although the daemon has no TLS of its own."""
     control_socket: str = ""
     """Empty: `control.sock` in the state folder."""
     time_zone: str = "America/Argentina/Buenos_Aires"
@@ -109,7 +109,7 @@ class ValidationSettings(SettingsSection, frozen=True):
     """The technical validation of a prospect's number."""
 
     valid_days: Annotated[int, msgspec.Meta(ge=1)] = 90
-    """How long a number counts as validated; a message from the contact begins it anew."""
+    """How long a number counts as validated; a message from the contact renews it."""
 
 
 class RetentionSettings(SettingsSection, frozen=True):

@@ -1,4 +1,4 @@
-"""Finds out who makes a request, by token or cookie, and whether their scopes allow it."""
+"""Authenticates requests by token or cookie, and checks that the scopes allow the route."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from daemon.http.browser_session import (
 )
 
 AUTH: Final[web.AppKey[Callable[[], AuthService]]] = web.AppKey("auth")
-"""Returns the auth service, or raises :class:`Unavailable` while there is none."""
+"""A function that returns the auth service, or raises :class:`Unavailable`."""
 ACTOR: Final = web.RequestKey("who", str)
-"""The key under which a request carries the name of its user."""
+"""The key of a request's user name, as the audit shows it."""
 IDENTITY: Final = web.RequestKey("identity", Principal)
 TOKEN_SUBPROTOCOL_PREFIX: Final = "leadmaster.token."  # noqa: S105 - what stands before one
-"""A WebSocket client may send its token as a subprotocol that begins so: browsers allow no header.
+"""The prefix of a WebSocket subprotocol that carries a token, since browsers can't send a header.
 
-The server never chooses that one, so that the token is not sent back.
+The server never chooses such a subprotocol, so that the token is not sent back.
 """
 _SCHEME: Final = "bearer"
 
@@ -38,7 +38,7 @@ def get_auth(request: web.Request) -> AuthService:
 
 
 def get_identity(request: web.Request) -> Principal:
-    """Return who makes a request, as the server found out; raise :class:`Unauthorized`."""
+    """Return the identity behind a request; raise :class:`Unauthorized` where there is none."""
     found: Principal | None = request.get(IDENTITY)
     if found is None:
         raise Unauthorized("Nobody has signed in on this connection.")
@@ -46,20 +46,20 @@ def get_identity(request: web.Request) -> Principal:
 
 
 def set_identity(request: web.Request, identity: Principal) -> None:
-    """Let the handlers of a request see who makes it."""
+    """Set the identity of a request for its handlers."""
     request[IDENTITY] = identity
     request[ACTOR] = identity.who
 
 
 async def identify_request(request: web.Request) -> Principal:
-    """Return who makes a request, unless the server knows already.
+    """Authenticate a request by its token or its cookie; return the identity.
 
-    Raises :class:`Unauthorized` where it does not say, or why what it says is not believed. A
-    token goes before a cookie: no page of another site can make a browser send one.
+    Raises :class:`Unauthorized` without credentials, or the error of the credentials.
     """
     known: Principal | None = request.get(IDENTITY)
     if known is not None:
         return known
+    # The token first: no other site's page can make a browser send one, so it needs no CSRF check.
     if (token := get_token(request)) is not None:
         return await get_auth(request).tokens.verify_token(token)
     if (secret := get_session_secret(request)) is not None:
@@ -70,12 +70,12 @@ async def identify_request(request: web.Request) -> Principal:
 
 
 def is_anonymous(request: web.Request) -> bool:
-    """Whether a request says nothing at all about who makes it."""
+    """Whether a request carries neither a token nor a cookie."""
     return get_token(request) is None and get_session_secret(request) is None
 
 
 def get_token(request: web.Request) -> str | None:
-    """Return the token that a request carries, if it does; raise :class:`Unauthorized`."""
+    """Return a request's token, or None; raise :class:`Unauthorized` for another scheme."""
     if "Authorization" in request.headers:
         scheme, _, token = request.headers["Authorization"].partition(" ")
         if scheme.lower() != _SCHEME:
@@ -93,7 +93,7 @@ Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamR
 
 
 def install_authentication(application: web.Application, auth: Callable[[], AuthService]) -> None:
-    """Let a server know the auth service: `auth` returns it, or raises :class:`Unavailable`."""
+    """Set a server's auth service: `auth` returns it, or raises :class:`Unavailable`."""
     application[AUTH] = auth
     application.on_response_prepare.append(_add_challenge_headers)
 
@@ -106,16 +106,17 @@ def allow_late_sign_in(handler: Handled) -> Handled:
 
 @web.middleware
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find out who asks and whether they may; handlers read it with :func:`get_identity`.
+    """Authenticate a request and check its scope; handlers read :func:`get_identity`.
 
-    Stands inside :func:`answer_errors_with_problems`. Anonymous clients can't distinguish what
-    no route fits.
+    Must run inside :func:`answer_errors_with_problems`.
     """
+    # Without a matching route too: anonymous clients must not learn which paths exist.
     if request.match_info.http_exception is not None:
         set_identity(request, await identify_request(request))
         return await handler(request)
     access = get_required_scope(request.method, _get_route_template(request))
     if access is None:
+        # Open routes change something too: signing in. Another site's page must not do that.
         if not is_safe_method(request):
             check_origin(request)
     elif not (_is_awaiting_token(request) and is_anonymous(request)):
@@ -131,7 +132,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 async def authenticate_first_message(request: web.Request, token: str) -> Principal:
-    """Return whose token came in a WebSocket's first message; raise as for any request."""
+    """Authenticate a WebSocket by the token of its first message, and check the route's scope."""
     identity = await get_auth(request).tokens.verify_token(token)
     access = get_required_scope(request.method, _get_route_template(request))
     if isinstance(access, Scope):
@@ -142,7 +143,7 @@ async def authenticate_first_message(request: web.Request, token: str) -> Princi
 
 @web.middleware
 async def grant_all_scopes(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let whoever the control socket obeys do everything. Stands inside its check of the peer."""
+    """Give every scope to the user of the control socket; must run inside its peer check."""
     set_identity(request, Principal(request[ACTOR], "", ALL_SCOPES, SignInMethod.CONTROL))
     return await handler(request)
 
@@ -158,7 +159,7 @@ def _is_awaiting_token(request: web.Request) -> bool:
 
 
 async def _add_challenge_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add to a refusal what HTTP wants there: how to sign in, or when to try again."""
+    """Add the headers that HTTP requires: WWW-Authenticate to a 401, Retry-After to a 429."""
     if response.status == web.HTTPUnauthorized.status_code:
         response.headers["WWW-Authenticate"] = 'Bearer realm="leadmaster"'
     if (seconds := request.get(_RETRY_AFTER)) is not None:

@@ -23,7 +23,7 @@ ReasonText = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 
 
 class RequestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request's body; a misspelt field is refused, never ignored."""
+    """A request's body; unknown fields are refused, so that a misspelt one is not ignored."""
 
 
 class RequestQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,20 +31,20 @@ class RequestQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReasonBody(RequestBody, frozen=True):
-    """An order that a person must give a reason for."""
+    """The reason for an action, which the audit stores."""
 
     reason: ReasonText
 
 
 class PageQuery(RequestQuery, frozen=True):
-    """One page of a list: at most `limit` things that come after the cursor."""
+    """One page of a list: at most `limit` items after the cursor `after`."""
 
     after: str = ""
     limit: PageLimit = 50
 
 
 class ResponseBody(msgspec.Struct, frozen=True):
-    """What a route answers."""
+    """The answer of a route."""
 
 
 class ResultPage(ResponseBody, Generic[T], frozen=True):
@@ -66,10 +66,8 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
 
 
 def read_query(request: web.Request, kind: type[T]) -> T:
-    """Return the request's query as `kind`; raise :class:`BadRequest` naming the field.
-
-    A field that is left empty, as forms do, counts as left out.
-    """
+    """Return the request's query as `kind`; raise :class:`BadRequest` naming the field."""
+    # An HTML form sends its empty fields too: they count as left out.
     given = {name: value for name, value in request.query.items() if value}
     try:
         taken = msgspec.convert(given, kind, strict=False)
@@ -80,13 +78,15 @@ def read_query(request: web.Request, kind: type[T]) -> T:
     for name in (name for name in given if isinstance(getattr(taken, name, None), datetime)):
         _check_date_time(name, given[name])
         check_year(name, getattr(taken, name))
+    # Lax conversion reads the text "null" as null.
     if null := next((name for name in given if getattr(taken, name, name) is None), None):
         raise BadRequest(f"{null}: must not be null; leave it out instead.")
     return taken
 
 
 def _check_date_time(name: str, value: str) -> None:
-    """Refuse a number: a lenient reading of text takes it for seconds since 1970."""
+    """Raise :class:`BadRequest` for a text that is no RFC 3339 moment."""
+    # Lax conversion has accepted a number too, as seconds since 1970.
     try:
         msgspec.convert(value, datetime)
     except msgspec.ValidationError as error:
@@ -96,20 +96,20 @@ def _check_date_time(name: str, value: str) -> None:
 
 
 def check_year(name: str, moment: datetime | None) -> None:
-    """Refuse a moment at the ends of the calendar, where no other can be reckoned from it."""
+    """Raise for a moment at the ends of the calendar, where no interval can be added to it."""
     if moment is not None and moment.year not in _YEARS:
         raise BadRequest(f"{name}: the year must be from {_YEARS[0]} to {_YEARS[-1]}.")
 
 
 def json_response(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
-    """Return records, structs or plain values as JSON; moments as ISO 8601, enums as words."""
+    """Return records, structs or plain values as JSON; moments as ISO 8601, enums by value."""
     return web.Response(
         body=msgspec.json.encode(thing), status=status, content_type="application/json"
     )
 
 
 def etag_response(request: web.Request, thing: Any) -> web.Response:  # noqa: ANN401 - any record
-    """Answer with an ETag, or with 304 and nothing where the client has just that already."""
+    """Answer with an ETag, or with 304 where the client has this answer already."""
     response = json_response(thing)
     body_ = response.body if isinstance(response.body, bytes) else b""
     tag = hashlib.sha256(body_).hexdigest()[:_ETAG_DIGITS]
@@ -122,18 +122,18 @@ def etag_response(request: web.Request, thing: Any) -> web.Response:  # noqa: AN
 
 
 def build_page(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> ResultPage[T]:
-    """Return one page of what was read with `limit + 1`: the one too many tells of a next page."""
+    """Return one page of items that were read with `limit + 1`; one too many means a next page."""
     shown = items[:limit]
     return ResultPage(shown, cursor(shown[-1]) if len(items) > limit else None)
 
 
 def page_response(items: Sequence[T], limit: int, cursor: Callable[[T], str]) -> web.Response:
-    """Answer with one page; `next` is the cursor of its last item, null where the list ends."""
+    """Answer with one page; `next` is the cursor of its last item, null at the end of the list."""
     return json_response(build_page(items, limit, cursor))
 
 
 def list_response(items: Sequence[T]) -> web.Response:
-    """Answer with a list that is never long enough to be cut into pages."""
+    """Answer with a whole list, for lists that are always short."""
     return json_response(ResultPage(items, None))
 
 
@@ -142,7 +142,7 @@ SecretText = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
 
 class SecretBody(RequestBody, frozen=True):
-    """A body with a secret in it."""
+    """A request's body that contains a secret."""
 
     def __repr__(self) -> str:
         """Keep the secret out of logs."""
@@ -150,7 +150,7 @@ class SecretBody(RequestBody, frozen=True):
 
 
 def uncached_response(thing: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any record
-    """Answer with something that no cache may keep."""
+    """Answer with JSON that no cache may store."""
     response = json_response(thing, status)
     response.headers["Cache-Control"] = "no-store"
     return response

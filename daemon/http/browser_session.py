@@ -1,4 +1,4 @@
-"""The session cookie of a signed-in browser, and the Origin and CSRF checks on what it sends."""
+"""The session cookie of a signed-in browser, and the Origin and CSRF checks of its requests."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from daemon.http.proxy_headers import get_own_origin, is_https
 
 COOKIE_NAME: Final = "leadmaster"
 COOKIE_PREFIX: Final = "__Host-"
-"""With it a browser takes the cookie over TLS only, from this host only, for this host only."""
+"""A browser accepts a cookie with this prefix over TLS only, and only for the host that sets it."""
 
 
 def get_session_secret(request: web.Request) -> str | None:
-    """Return what the browser's cookie says, or None where it has none."""
+    """Return the secret in the browser's cookie, or None."""
     return request.cookies.get(_get_cookie_name(request))
 
 
 def set_session_cookie(
     request: web.Request, response: web.Response, secret: str, lasts: timedelta
 ) -> None:
-    """Let the browser keep a secret that its scripts can't read and other sites can't use.
-
-    It lasts so long by the browser's own clock, which need not be the daemon's.
-    """
+    """Set the session cookie, hidden from scripts and not sent with other sites' requests."""
     response.set_cookie(
         _get_cookie_name(request),
         secret,
+        # A length and not a moment: the browser's clock need not agree with the daemon's.
         max_age=int(lasts.total_seconds()),
         httponly=True,
         secure=is_https(request),
@@ -39,7 +37,7 @@ def set_session_cookie(
 
 
 def delete_session_cookie(request: web.Request, response: web.Response) -> None:
-    """Let the browser forget its secret."""
+    """Delete the session cookie."""
     response.del_cookie(
         _get_cookie_name(request), httponly=True, secure=is_https(request), samesite="Strict"
     )
@@ -54,7 +52,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_safe_method(request: web.Request) -> bool:
-    """Whether the request's method promises to change nothing."""
+    """Whether the request's method is one that changes nothing."""
     return request.method in _SAFE_METHODS
 
 
@@ -64,16 +62,17 @@ def is_websocket_upgrade(request: web.Request) -> bool:
 
 
 def check_origin(request: web.Request) -> None:
-    """Raise :class:`OriginRefused` where a browser names another site; programs name none."""
-    if "Origin" in request.headers:
+    """Raise :class:`OriginRefused` for a request from another site's page."""
+    if "Origin" in request.headers:  # browsers always send it with a change; programs do not
         _require_own_origin(request)
 
 
 def check_csrf(request: web.Request, secret: str) -> None:
-    """Judge a request that a cookie's `secret` came with; reading is free but for WebSockets.
+    """Check the origin and the CSRF token of a request with the cookie `secret`.
 
     Raises :class:`OriginRefused`, or :class:`CsrfRefused` for a change without our page's token.
     """
+    # A WebSocket begins as a GET, but no same-origin policy keeps other sites from reading it.
     if is_websocket_upgrade(request):
         _require_own_origin(request)
     if is_safe_method(request):

@@ -1,4 +1,4 @@
-"""The control socket: a private unix socket, and the check of which user connects."""
+"""The control socket: a private unix socket, and the check of the user who connects."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: struct ucred of unix
 
 
 def bind_control_socket(path: Path) -> socket.socket:
-    """Return a socket that listens at `path`, open to its owner only.
+    """Return a socket that listens at `path` and is open to its owner only.
 
-    A file that a dead daemon left is replaced. Raises :class:`StartRefused` where a
-    living one answers, or the path can't be used.
+    The file of a daemon that has ended is replaced. Raises :class:`StartRefused` where a running
+    one answers, or the path can't be used.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -55,7 +55,7 @@ def remove_control_socket(path: Path) -> None:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove what a dead daemon left behind; refuse to touch anything else."""
+    """Remove the socket file of a daemon that has ended; raise for any other file."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise StartRefused(
@@ -77,12 +77,12 @@ def _is_answering(path: Path) -> bool:
 
 
 def get_allowed_uids() -> frozenset[int]:
-    """Return the users that the control socket obeys: root and the daemon's own."""
+    """Return the user ids that may use the control socket: root and the daemon's own."""
     return frozenset({0, os.geteuid()})
 
 
 def build_peer_check(allowed: frozenset[int]) -> Middleware:
-    """Return the middleware that lets these users through and names them."""
+    """Return the middleware that admits these users only, and sets their name."""
 
     @web.middleware
     async def check_peer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -99,7 +99,8 @@ def build_peer_check(allowed: frozenset[int]) -> Middleware:
 
 
 def _get_peer_uid(request: web.Request) -> int:
-    """Return the user id that the kernel vouches for; -1 where it vouches for nobody."""
+    """Return the user id of the connecting process, or -1 where it is unknown."""
+    # From the kernel, and not from the client: it can't be forged.
     line = request.get_extra_info("socket")
     if line is None or line.family != socket.AF_UNIX:
         return -1
@@ -109,7 +110,7 @@ def _get_peer_uid(request: web.Request) -> int:
 
 
 def get_user_name(uid: int) -> str:
-    """Return a user's name, or the number where no password file knows it."""
+    """Return a user's name, or the number where the user has no entry in the password database."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

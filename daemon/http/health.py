@@ -1,4 +1,4 @@
-"""Whether the daemon is alive and ready: `/health`, `/ready`, `/metrics` and the watchdog."""
+"""The daemon's health: `/health`, `/ready`, `/metrics`, and what the watchdog checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from storage.tx import Tx
 
 
 class EventCounts:
-    """How many events of each type there were; faults and failures by what failed."""
+    """Counts events by type, gate faults by reason, and plugin failures by plugin."""
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
@@ -47,12 +47,12 @@ class EventCounts:
 
     @contextlib.asynccontextmanager
     async def counting(self, bus: EventBus) -> AsyncIterator[None]:
-        """Count beside the block."""
+        """Count published events for the length of the block."""
         async with run_in_background(self._listen(bus), "event-counts"):
             yield
 
     async def _listen(self, bus: EventBus) -> None:
-        while True:  # after a flood some counts are missing, but counting goes on
+        while True:  # after a lag some counts are missing, but counting goes on
             with contextlib.suppress(SubscriberLagged):
                 async for published in bus.subscribe():
                     self.count(published.event)
@@ -65,9 +65,9 @@ OUTBOX_LIMIT_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ReadinessBlocker:
-    """One thing that stands between the daemon and its work.
+    """One reason why the daemon can't do its work.
 
-    Where it is a session that can't send, `messages` is how many wait for it.
+    For a session that can't send, `messages` is how many wait for it.
     """
 
     code: str
@@ -78,7 +78,7 @@ class ReadinessBlocker:
 
 @dataclass(frozen=True, slots=True)
 class HealthWarning:
-    """What a person should know of a daemon that does its work all the same."""
+    """Something that a person should know although the daemon does its work."""
 
     code: str
     sentence: str
@@ -93,7 +93,7 @@ ONE_ENGINE_WARNING: Final = HealthWarning(
 
 @dataclass(slots=True)
 class DaemonHealth:
-    """The daemon's health. `lag` tells by how many seconds the event loop runs late.
+    """Finds what blocks the daemon. `lag` returns by how many seconds the event loop is late.
 
     `services` is None until they are open, and again when they close.
     """
@@ -106,7 +106,7 @@ class DaemonHealth:
     event_counts: EventCounts = field(default_factory=EventCounts)
 
     async def find_blockers(self) -> list[ReadinessBlocker]:
-        """Return everything that keeps the daemon from serving; empty means ready."""
+        """Return every reason why the daemon is not ready; empty means ready."""
         if self.closing:
             return [ReadinessBlocker("closing", "The daemon drains and will end.")]
         if self.services is None:
@@ -117,12 +117,12 @@ class DaemonHealth:
             ]
         sockets = [] if "control" in self.addresses else [_build_socket_blocker()]
         delays, writer = self._find_delays(self.services), await _check_writer(self.services)
-        # A database that refuses a job is not asked what waits in it.
+        # A database that failed its check is not queried: that would only fail or hang again.
         blocked = [] if writer else await _find_blocked_messages(self.services)
         return [*sockets, *delays, *writer, *blocked]
 
     async def find_warnings(self) -> list[HealthWarning]:
-        """Return what a person should know although it keeps nothing from working."""
+        """Return what a person should know although it blocks nothing."""
         if self.services is None:
             return []
         status = self.services.ruleset_service.get_status()
@@ -131,10 +131,11 @@ class DaemonHealth:
         return [*engines, *await _find_quarantine_warnings(self.services)]
 
     async def find_stalls(self) -> list[ReadinessBlocker]:
-        """Return what hangs. The service manager restarts a daemon that hangs for long."""
+        """Return the parts that hang, for which the watchdog is not fed: a restart may help."""
         if self.services is None:
             return []
         trouble = await _check_writer(self.services)
+        # A full disk is no stall: a restart would not help.
         return [
             *self._find_delays(self.services),
             *(each for each in trouble if each.code == "writer"),
@@ -150,9 +151,10 @@ class DaemonHealth:
 
 
 async def _check_writer(services: Services) -> list[ReadinessBlocker]:
-    """Ask the writer for a job that does nothing; a refusal by the disk is an answer too."""
+    """Return a blocker where the database's writer does not answer, or refuses a job."""
     try:
         async with asyncio.timeout(WRITER_LIMIT_SECONDS):
+            # An empty job: its answer proves that the writer's thread works.
             await services.database.write(_write_nothing, urgent=True)
     except TimeoutError:
         return [
@@ -164,7 +166,7 @@ async def _check_writer(services: Services) -> list[ReadinessBlocker]:
 
 
 async def _find_blocked_messages(services: Services) -> list[ReadinessBlocker]:
-    """Return each session for which messages wait that it can't send, and how many these are."""
+    """Return a blocker for each session that can't send, with the count of its waiting messages."""
     found = await services.database.read(session_queue.list_blocked_counts)
     return [_build_session_blocker(each) for each in found]
 
@@ -178,14 +180,14 @@ def _build_session_blocker(found: BlockedCount) -> ReadinessBlocker:
 
 
 def _write_nothing(_tx: Tx) -> None:
-    """Write nothing: an answer proves that the writer lives."""
+    """Write nothing."""
 
 
 async def _find_quarantine_warnings(services: Services) -> list[HealthWarning]:
     try:
         count = await services.signal_handlers.quarantine.count_unsettled()
     except StorageError:
-        return []  # that the database can't be asked is a blocker of its own
+        return []  # a database that can't be read is reported as a blocker
     if not count:
         return []
     what = "1 incoming item" if count == 1 else f"{count} incoming items"
@@ -201,12 +203,12 @@ DAEMON_HEALTH: Final = web.AppKey("daemon_health", DaemonHealth)
 
 
 def get_services(request: web.Request) -> Services:
-    """Return the services behind this server; raise :class:`Unavailable` while there is none."""
+    """Return the services of this server; raise :class:`Unavailable` while they are not open."""
     return require_services(request.app[DAEMON_HEALTH])
 
 
 def require_services(daemon_health: DaemonHealth) -> Services:
-    """Return the services; raise :class:`Unavailable` while there is none."""
+    """Return the services; raise :class:`Unavailable` while they are not open."""
     if daemon_health.services is None:
         raise Unavailable("The daemon is starting or ending, so nothing is served just now.")
     return daemon_health.services
@@ -216,16 +218,16 @@ routes = web.RouteTableDef()
 
 
 class Liveness(ResponseBody, frozen=True):
-    """The process lives and its loop turns."""
+    """The process runs, and its event loop answers."""
 
     status: Literal["alive"]
     version: str
 
 
 class Readiness(ResponseBody, frozen=True):
-    """Whether messages are judged and sent, and each reason why not.
+    """Whether messages are judged and sent, and every reason why not.
 
-    Neither a warning nor a halt blocks anything.
+    Warnings and a halt block nothing.
     """
 
     ready: bool
@@ -237,16 +239,16 @@ class Readiness(ResponseBody, frozen=True):
 @routes.get("/health")
 @operation(Liveness)
 async def get_health(_request: web.Request) -> web.Response:
-    """Answer: the process lives and its loop turns."""
+    """Answer 200 while the process runs and its event loop answers."""
     return json_response(Liveness("alive", VERSION))
 
 
 @routes.get("/ready")
 @operation(Readiness, other_answers={503: Readiness})
 async def get_readiness(request: web.Request) -> web.Response:
-    """Answer 200 when messages are judged and sent, else 503 and each reason why not.
+    """Answer 200 when messages are judged and sent, else 503 with every reason why not.
 
-    A halt is a person's order and no fault: it is shown and blocks nothing.
+    A halt is a person's decision and no fault: it is shown and blocks nothing.
     """
     daemon_health = request.app[DAEMON_HEALTH]
     blockers = await daemon_health.find_blockers()
@@ -262,8 +264,8 @@ async def get_readiness(request: web.Request) -> web.Response:
 @routes.get("/metrics")
 @operation(str, media_types=("text/plain",))
 async def get_metrics(request: web.Request) -> web.Response:
-    """Answer figures in Prometheus' text format; the library is loaded at the first call."""
-    from daemon.http import metrics  # noqa: PLC0415 - most installations never ask
+    """Return the metrics in Prometheus' text format."""
+    from daemon.http import metrics  # noqa: PLC0415 - loaded at the first scrape: most installations have none
 
     daemon_health = request.app[DAEMON_HEALTH]
     text = await metrics.render_metrics(

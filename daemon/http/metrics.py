@@ -1,4 +1,4 @@
-"""The metrics of `/metrics` in Prometheus' text format, gathered anew at each scrape."""
+"""Builds the metrics of `/metrics` in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 async def render_metrics(services: Services, event_counts: EventCounts, lag: float) -> bytes:
-    """Return every figure in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
+    # A new registry for each scrape: states and sessions that are gone leave no stale series.
     registry = CollectorRegistry()
     queues = await services.database.read(messages.count_messages_by_state)
     verdicts = await services.database.read(decisions.count_decisions_by_verdict)
@@ -46,7 +47,7 @@ async def render_metrics(services: Services, event_counts: EventCounts, lag: flo
 def _build_counters(
     verdicts: Mapping[str, int], event_counts: EventCounts, commits: int
 ) -> _StoredCounters:
-    """Return what only grows: decisions, events, faults, commits."""
+    """Return the counters: decisions, events, faults, commits."""
     return _StoredCounters(
         ("decisions", "Decisions of the gate by verdict.", "verdict", verdicts),
         ("events", "Events since the start.", "type", event_counts.events),
@@ -67,7 +68,8 @@ def _build_counters(
 
 
 def _add_rule_gauges(registry: CollectorRegistry, state: RulesetStatus) -> None:
-    """The hash is a label: a change of rules is a step in every graph beside it."""
+    """Add the rulesets' hashes, as labels, and their pending changes and problems."""
+    # By hash, so that a change of rules shows beside the other graphs as a step.
     live = {state.gate.hash: 1, state.score.hash: 1}
     _add_labelled_gauge(registry, "rules_live", "1 for each rule set in force.", "hash", live)
     waiting = int(state.waiting is not None)
@@ -77,13 +79,13 @@ def _add_rule_gauges(registry: CollectorRegistry, state: RulesetStatus) -> None:
 
 
 class _StoredCounters(Collector):
-    """Counters whose values are kept elsewhere: name, help, label and value by label."""
+    """Counters from stored values; each family is name, help, label, and value by label."""
 
     def __init__(self, *families: tuple[str, str, str, Mapping[str, int]]) -> None:
         self._families = families
 
     def collect(self) -> list[CounterMetricFamily]:
-        """Return the families as the library wants them."""
+        """Return the metric families; called by the library at each scrape."""
         return [
             _build_counter_family(name, text, label, values)
             for name, text, label, values in self._families

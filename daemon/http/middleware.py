@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from daemon.errors import BodyTooLarge, EncodingRefused, Unavailable
 
 BODY_LIMIT: Final = 1 << 20
-"""Bytes of a body, where a route does not take more."""
+"""The largest body in bytes, unless a route allows more."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ACCEPTED_ENCODINGS: Final = frozenset({"", "identity"})
 
@@ -20,7 +20,7 @@ Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamR
 
 
 def allow_body_up_to(limit: int) -> Callable[[Handled], Handled]:
-    """Mark a handler that takes longer bodies, which it reads piece by piece and counts itself."""
+    """Mark a handler that allows larger bodies, and reads and counts them in chunks itself."""
 
     def mark(handler: Handled) -> Handled:
         handler.__dict__["body_limit"] = limit
@@ -30,7 +30,7 @@ def allow_body_up_to(limit: int) -> Callable[[Handled], Handled]:
 
 
 def build_body_too_large(limit: int, hint: str = "") -> BodyTooLarge:
-    """Return the refusal of a body past a limit in bytes."""
+    """Return the error for a body of more than `limit` bytes."""
     return BodyTooLarge(
         f"The body is larger than {limit:,} bytes, the most that is taken here.", hint=hint
     )
@@ -38,18 +38,19 @@ def build_body_too_large(limit: int, hint: str = "") -> BodyTooLarge:
 
 @web.middleware
 async def limit_body(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a body that is too large, by what it says of itself or by what comes.
+    """Refuse a body that is compressed or too large, by its declared length or by what arrives.
 
-    Stands inside the check of who asks, so that nobody is invited to send what they may not.
+    Must run inside the authentication: only then is the client asked to send its body.
     """
     limit = getattr(request.match_info.handler, "body_limit", BODY_LIMIT)
     if (request.content_length or 0) > limit:
         raise build_body_too_large(limit)
+    # A few bytes that unpack to gigabytes would pass any limit on what arrives.
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in _ACCEPTED_ENCODINGS:
         raise EncodingRefused(f"The body is encoded as {encoding[:20]!r}; a small one may be huge.")
     expected = "100-continue" in request.headers.get("Expect", "").lower()
-    if expected and request.match_info.http_exception is None:  # else the library did so already
+    if expected and request.match_info.http_exception is None:  # else aiohttp did so
         await request.writer.write(_CONTINUE)
     try:
         return await handler(request)
@@ -58,11 +59,11 @@ async def limit_body(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def ignore_expect_header(_request: web.Request) -> None:
-    """Leave the answer to `Expect` to :func:`limit_body`: the library's own invites everybody."""
+    """Replace aiohttp's answer to `Expect`, which would ask unauthenticated clients for a body."""
 
 
 def defer_continue(routes: Iterable[web.AbstractRouteDef]) -> list[web.AbstractRouteDef]:
-    """Return routes whose bodies are asked for by :func:`limit_body` and not before."""
+    """Return the routes with `Expect: 100-continue` left to :func:`limit_body`."""
     return [
         web.route(
             each.method,
@@ -79,12 +80,12 @@ def defer_continue(routes: Iterable[web.AbstractRouteDef]) -> list[web.AbstractR
 MIN_COMPRESSED_BYTES: Final = 2048
 """Bytes from which compressing saves more than it costs."""
 _COMPRESSED_TYPES: Final = frozenset({"application/json", "text/csv"})
-"""Lists and exports. Pages are left as they are: they hold a secret beside what a query says."""
+"""Types to compress. Not pages: a secret beside reflected input can be guessed by its size."""
 
 
 @web.middleware
 async def compress_response(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Compress a large answer; streams stay as they are, so that each line arrives at once."""
+    """Compress large answers; streams are not compressed, so that each line arrives at once."""
     response = await handler(request)
     if (
         isinstance(response, web.Response)
@@ -99,7 +100,7 @@ async def compress_response(request: web.Request, handler: Handler) -> web.Strea
 
 @web.middleware
 async def limit_duration(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let no request take for ever but those that are meant to."""
+    """Limit the duration of every request, except those of streaming handlers."""
     if getattr(request.match_info.handler, "endless", False):
         return await handler(request)
     try:

@@ -1,4 +1,4 @@
-"""Every error as one problem document (RFC 9457), built in this one place."""
+"""Turns every error into a problem document (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STORAGE_STATUS: Final[dict[type[StorageError], int]] = {
 
 @web.middleware
 async def answer_errors_with_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error with its code, sentence, hint and the id of this request."""
+    """Answer every error with its code, sentence and hint, and the id of the request."""
     request_id = f"req_{secrets.token_hex(8)}"
     try:
         response = await handler(request)
@@ -43,7 +43,7 @@ async def answer_errors_with_problems(request: web.Request, handler: Handler) ->
             response.headers["Allow"] = error.headers["Allow"]
     except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a document
         if isinstance(error, ConnectionError) and request.transport is None:
-            return web.Response()  # whoever asked has gone: nobody hears it, and nothing failed
+            return web.Response()  # the client has left: nothing failed, and nobody reads this
         response = build_problem_response(request_id, problem_from_error(error, request_id))
     if not response.prepared:
         response.headers[REQUEST_ID_HEADER] = request_id
@@ -53,7 +53,7 @@ async def answer_errors_with_problems(request: web.Request, handler: Handler) ->
 
 
 def problem_from_error(error: Exception, request_id: str) -> dict[str, object]:
-    """Return an error as a problem; what nobody expected goes to the log, whole, and no further."""
+    """Return an error as a problem; an unexpected one is logged in full, and not shown."""
     if isinstance(error, LeadMasterError):
         return error.to_problem()
     if isinstance(error, StorageError):
@@ -68,7 +68,7 @@ def problem_from_error(error: Exception, request_id: str) -> dict[str, object]:
 
 
 def build_problem_response(request_id: str, document: dict[str, object]) -> web.Response:
-    """Return the document as a response of its own status."""
+    """Return a problem document as a response with its status."""
     status = document["status"]
     return web.Response(
         body=msgspec.json.encode({**document, "request_id": request_id}),
@@ -96,10 +96,8 @@ def _problem_from_storage_error(error: StorageError) -> dict[str, object]:
 
 
 def _problem_from_http_error(error: web.HTTPException, request: web.Request) -> dict[str, object]:
-    """Translate the library's own refusals: no such route, wrong method.
-
-    The words are the library's name for it: the status's own depend on Python's version.
-    """
+    """Return the problem of one of aiohttp's own errors, such as an unknown route."""
+    # From the name of aiohttp's class: HTTPStatus's phrases differ between Python versions.
     words = _WORD_BOUNDARY.sub(" ", type(error).__name__.removeprefix("HTTP")).lower()
     return _build_problem(
         error.status,
@@ -110,9 +108,9 @@ def _problem_from_http_error(error: web.HTTPException, request: web.Request) -> 
 
 
 class ProblemDetails(ResponseBody, frozen=True):
-    """What went wrong: `code` is stable, `detail` says what and where, `hint` what to do.
+    """A problem: `code` is stable, `detail` says what and where, `hint` what to do.
 
-    `request_id` is what the daemon's log knows the request by.
+    `request_id` identifies the request in the daemon's log.
     """
 
     type: str

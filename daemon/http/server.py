@@ -1,4 +1,4 @@
-"""The two HTTP servers, public (TCP) and control socket: built, bound and closed."""
+"""The two HTTP servers, public (TCP) and control socket: builds, binds and closes them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ _SHUTDOWN_SECONDS: Final = 3.0
 
 
 def build_public_application(daemon_health: DaemonHealth) -> web.Application:
-    """Return what TCP shows: health to anybody, all else to whoever proves that they may."""
+    """Return the application on TCP: health for anybody, everything else with authentication."""
+    # Outermost first: an error of authentication passes the redirect to the sign-in page, becomes
+    # a problem document, and is translated.
     application = _build_application(
         daemon_health,
         error_translation.translate_problems,
@@ -54,7 +56,7 @@ def build_public_application(daemon_health: DaemonHealth) -> web.Application:
 
 
 def build_control_application(daemon_health: DaemonHealth) -> web.Application:
-    """Return the whole interface, for root and our own user."""
+    """Return the application on the control socket, for root and the daemon's own user."""
     peers = control_socket.build_peer_check(control_socket.get_allowed_uids())
     application = _build_application(
         daemon_health, answer_errors_with_problems, peers, authentication.grant_all_scopes
@@ -90,7 +92,8 @@ async def serve_public(
 ) -> AsyncIterator[None]:
     """Serve the public application on a socket of the service manager, or bind one.
 
-    Raises :class:`StartRefused` where the address is taken, or wider than was said to be meant.
+    Raises :class:`StartRefused` where the address is taken, or reachable from other machines
+    without `open_to_network`.
     """
     listener = (
         _adopt_socket(inherited_descriptor)
@@ -106,7 +109,7 @@ async def serve_public(
 
 @contextlib.asynccontextmanager
 async def serve_control_socket(path: Path, daemon_health: DaemonHealth) -> AsyncIterator[None]:
-    """Serve everything on the control socket at `path`; the file goes with the server."""
+    """Serve the whole interface on the control socket at `path`; remove the file at the end."""
     listener = control_socket.bind_control_socket(path)
     try:
         async with _serve(build_control_application(daemon_health), listener):
@@ -119,13 +122,13 @@ async def serve_control_socket(path: Path, daemon_health: DaemonHealth) -> Async
 
 @contextlib.asynccontextmanager
 async def _serve(application: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve on a listener, and close it at the end, even of a start that is given up."""
+    """Serve on a listening socket, and close it at the end, also after a failed start."""
     with contextlib.closing(listener):
         runner = web.AppRunner(
             application,
-            access_log=None,
+            access_log=None,  # addresses may contain phone numbers
             shutdown_timeout=_SHUTDOWN_SECONDS,
-            auto_decompress=False,  # the library answers what it can't read with bare words
+            auto_decompress=False,  # aiohttp would unpack before anybody counts; see limit_body()
         )
         await runner.setup()
         try:
@@ -150,6 +153,7 @@ def _bind_public_socket(settings: Settings) -> socket.socket:
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
+    # A restart would else be refused while connections of the last process are in TIME_WAIT.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -1,4 +1,4 @@
-"""Streams newline-delimited JSON: stored events, then live ones; ends streams at shutdown."""
+"""Streams of newline-delimited JSON: stored events, then live ones; ended at shutdown."""
 
 from __future__ import annotations
 
@@ -22,47 +22,48 @@ from storage.events import CommittedEvent
 HEARTBEAT_SECONDS: Final = 15.0
 LOG_PAGE_SIZE: Final = 200
 LAGGED_TYPE: Final = "stream.lagged"
-"""The type of the last line to a listener who fell behind; its `seq` is where to go on."""
+"""The type of the last line to a client that lagged; its `seq` is where to continue."""
 OPEN_STREAMS: Final = web.AppKey("open_streams", set[Callable[[], None]])
-"""What a shutdown calls, so that it does not wait for what would go on."""
+"""Functions that a shutdown calls to end the open streams."""
 
 Handled = TypeVar("Handled", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
 
 def no_time_limit(handler: Handled) -> Handled:
-    """Mark a handler whose answer goes on for as long as somebody listens: no time limit."""
+    """Mark a handler whose answer may take any time, such as a stream."""
     handler.__dict__["endless"] = True
     return handler
 
 
 async def close_streams(app: web.Application) -> None:
-    """End every stream, so that a shutdown does not wait for listeners."""
-    under_way = app[OPEN_STREAMS]
-    for end in tuple(under_way):
+    """End every stream, so that a shutdown does not wait for clients to leave."""
+    open_streams = app[OPEN_STREAMS]
+    for end in tuple(open_streams):
         end()
 
 
 @contextlib.contextmanager
 def call_at_shutdown(request: web.Request, end: Callable[[], None]) -> Iterator[None]:
-    """Call `end` where the daemon shuts down before the block ends."""
-    under_way = request.app[OPEN_STREAMS]
-    under_way.add(end)
+    """Call `end` if the daemon shuts down before the block ends."""
+    open_streams = request.app[OPEN_STREAMS]
+    open_streams.add(end)
     try:
         yield
     finally:
-        under_way.discard(end)
+        open_streams.discard(end)
 
 
 @contextlib.asynccontextmanager
 async def cancel_at_shutdown(request: web.Request) -> AsyncIterator[None]:
-    """Cut the block short with :class:`Unavailable` where the daemon shuts down meanwhile."""
+    """Cancel the block and raise :class:`Unavailable` if the daemon shuts down meanwhile."""
+    # A timeout without a deadline, which the shutdown moves to now: it cancels this block alone.
     limit = asyncio.timeout(None)
     try:
         async with limit:
             with call_at_shutdown(request, partial(limit.reschedule, 0.0)):
                 yield
     except TimeoutError as error:
-        if not limit.expired():
+        if not limit.expired():  # a timeout of the block itself
             raise
         raise Unavailable("The daemon ends before this was done.") from error
 
@@ -71,7 +72,7 @@ async def cancel_at_shutdown(request: web.Request) -> AsyncIterator[None]:
 async def open_subscription(
     request: web.Request, bus: EventBus
 ) -> AsyncIterator[EventSubscription]:
-    """Lend a subscription that ends with the request, and when the daemon shuts down."""
+    """Yield a subscription that ends with the request, or when the daemon shuts down."""
     subscription = bus.subscribe()
     with call_at_shutdown(request, subscription.close):
         try:
@@ -83,11 +84,11 @@ async def open_subscription(
 async def send_ndjson(
     request: web.Request, subscription: EventSubscription, lines: AsyncIterator[dict[str, Any]]
 ) -> web.StreamResponse:
-    """Write each item as a line; an empty one now and then shows that both ends live."""
+    """Stream each item as a line, with an empty line every few seconds as a heartbeat."""
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
     async with run_in_background(_send_heartbeats(response, subscription), "heartbeats"):
-        # Where the listener has gone nothing is left to say.
+        # The client has left.
         with contextlib.suppress(ConnectionError):
             async for line in lines:
                 await response.write(msgspec.json.encode(line) + b"\n")
@@ -100,17 +101,17 @@ async def _send_heartbeats(response: web.StreamResponse, subscription: EventSubs
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             await response.write(b"\n")
-    except ConnectionError:
+    except ConnectionError:  # the client has left; without an event, only a write shows that
         subscription.close()
 
 
 async def iterate_events(
     database: Database, subscription: EventSubscription, after: int
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield every stored event past `after`, in order, then those that happen from now on.
+    """Yield every stored event after `after`, in order, then live events.
 
-    The subscription must have begun before: what is in both is told once. A listener who
-    fell behind is told so and finds the rest by asking again with the last seq.
+    The subscription must have begun before the call. After a lag the last line says so, and the
+    client continues by asking again with the last seq.
     """
     seq = after
     while events := await database.read(
@@ -121,6 +122,7 @@ async def iterate_events(
         seq = events[-1].seq
     try:
         async for published in subscription:
+            # The log had some of them already; those without a seq are secrets.
             if published.seq is not None and published.seq > seq:
                 seq = published.seq
                 yield event_to_json(published)

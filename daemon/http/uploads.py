@@ -1,4 +1,4 @@
-"""Uploaded files, stored in the state folder for some days, each under an id."""
+"""Stores uploaded files in the state folder for some days, each under an id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_NAME_LENGTH: Final = 120
 
 
 class UploadStore:
-    """The uploads of one installation, each a file under its own name in a folder of its own."""
+    """The uploads of one installation; each file has its own name, in a folder of its own."""
 
     def __init__(self, state_dir: Path, limit: int = FILE_LIMIT) -> None:
         self._folder = state_dir / "uploads"
@@ -30,7 +30,7 @@ class UploadStore:
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> str:
         """Store a file and return its id; raise :class:`BodyTooLarge` past the limit.
 
-        Nothing stays of one that does not come whole.
+        Nothing is left of an upload that fails.
         """
         upload = f"up_{secrets.token_hex(8)}"
         path = await asyncio.to_thread(self._create_file, upload, name)
@@ -50,8 +50,9 @@ class UploadStore:
             await asyncio.to_thread(_append_chunk, path, chunk)
 
     def get_path(self, upload: str) -> Path:
-        """Return where an upload lies; raise :class:`NotFound` for one that is not there."""
+        """Return the path of an upload; raise :class:`NotFound` for an unknown id."""
         folder = self._folder / upload
+        # The id comes from the client: nothing but the form of our own may become a path.
         if not _UPLOAD_ID.fullmatch(upload) or not folder.is_dir():
             raise NotFound(
                 f"There is no upload {upload}.", hint="Uploads are kept for some days only."
@@ -59,7 +60,7 @@ class UploadStore:
         return next(folder.iterdir())
 
     def delete_older(self, before: datetime) -> int:
-        """Delete the uploads from before a moment; return how many."""
+        """Delete the uploads older than a moment; return how many."""
         old = [
             folder
             for folder in self._folder.glob("up_*")
@@ -70,7 +71,7 @@ class UploadStore:
         return len(old)
 
     def _create_file(self, upload: str, name: str) -> Path:
-        """Return an empty private file under the name's harmless part."""
+        """Create an empty private file with the safe part of the name; return its path."""
         plain = _UNSAFE.sub("_", Path(name).name).strip()[-_MAX_NAME_LENGTH:]
         if not plain.strip("._ "):
             raise BadRequest("filename: it is empty.", hint="Give the file's name: ?filename=…")

@@ -1,4 +1,4 @@
-"""The version of this process, read once: the package may be replaced while it runs."""
+"""The version of this process, read at its start: the package may be upgraded while it runs."""
 
 from __future__ import annotations
 

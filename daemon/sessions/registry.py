@@ -385,7 +385,7 @@ class Sessions:
         return await self._require_session(name).check_numbers(phones)
 
     async def list_contacts(self, name: str) -> Sequence[KnownContact]:
-        """Return the contacts of a session's account, as far as its channel tells."""
+        """Return the contacts of a session's account; empty where its channel can't list them."""
         return await self._require_session(name).list_contacts()
 
     def _require_session(self, name: str) -> Session:

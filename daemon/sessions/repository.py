@@ -95,7 +95,7 @@ def _save_session(
     tx: Tx, before: SessionRecord, after: SessionRecord, at: datetime, sentence: str
 ) -> None:
     sessions.update_session(tx, before, after, at)
-    # By number, because a ban outlives its session: the number could be linked anew under a name
+    # By number, because a ban outlives its session: the number could be linked again under a name
     # that has none.
     banned = ConnectionState.BANNED_TEMPORARILY
     if after.connection is banned and before.connection is not banned and after.phone:

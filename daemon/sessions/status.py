@@ -282,7 +282,7 @@ def _format_date(at: datetime, record: SessionRecord) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """The present state of one session. Moments are aware UTC; ``status`` is WAHA's word.
+    """The present state of one session. Moments are aware UTC; ``status`` is WAHA's term.
 
     ``pairing`` is the state of the latest attempt to link a phone by a QR code.
     """

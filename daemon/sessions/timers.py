@@ -76,7 +76,7 @@ class SessionTimers:
         self._since_ahead = timedelta()
 
     def on_connection_lost(self) -> None:
-        """Start to count stable uptime anew."""
+        """Restart the count of stable uptime."""
         self._stable = False
         self._since_ahead = timedelta()
 
@@ -86,7 +86,7 @@ class SessionTimers:
             self._since_ahead += by
 
     def on_phone_seen(self) -> None:
-        """Start to count the days without the phone anew."""
+        """Restart the count of days without the phone."""
         self._warned_days = 0
 
     def find_next(

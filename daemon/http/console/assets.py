@@ -31,7 +31,8 @@ def _read_files() -> dict[str, bytes]:
 
 @cache
 def get_assets_version() -> str:
-    """Return a hash of all files: scripts import each other without a version of their own."""
+    """Return a hash of all files together."""
+    # One for all: scripts import each other by relative paths, so they must change together.
     return hashlib.sha256(b"".join(_read_files().values())).hexdigest()[:_VERSION_DIGITS]
 
 
@@ -45,6 +46,7 @@ async def serve_static_file(request: web.Request) -> web.Response:
     """Return a file; browsers may cache it for ever, because its path holds its version."""
     name = request.match_info["name"]
     content = _read_files().get(name)
+    # A file of another version under this one's address would be cached for a year.
     if content is None or request.match_info["version"] != get_assets_version():
         raise NotFound(f"There is no file {name} in this version.")
     return web.Response(

@@ -1,4 +1,4 @@
-"""The `/audit` page: what people did, when, to what and why; newest first."""
+"""The `/audit` page: what people did, when, to what and why, newest first."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ async def show_audit_page(request: web.Request) -> web.StreamResponse:
         "next": visible[-1].number if len(found) > query.limit else 0,
         "link": _get_subject_path,
     }
+    # htmx marks its requests with this header: the page around the list is there already.
     if "HX-Request" in request.headers:
         return render_piece(request, "pieces/audit_list.html", **values)
     return await render_page(

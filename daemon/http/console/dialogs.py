@@ -58,6 +58,7 @@ async def show_contact_dialog(request: web.Request) -> web.StreamResponse:
     found = await get_services(request).database.read(
         lambda reader: contacts.get_contact(reader, contact_id)
     )
+    # The action is a part of the path, and becomes the name of a template.
     if found is None or action not in CONTACT_ACTIONS:
         raise NotFound(f"There is nothing to {action} about {contact_id}.")
     waiting = await get_services(request).database.read(

@@ -22,10 +22,10 @@ _FIELD_ERROR: Final = re.compile(r"(?P<field>[\w.\[\]-]+): (?P<problem>.+)", re.
 async def translate_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Translate `detail` and `hint` of a problem; wraps the middleware that builds problems.
 
-    Programs get the daemon's own English: only a request of our own page, which its browser marks
-    as such, is translated.
+    Programs get English: only requests from the console's own pages are translated.
     """
     response = await handler(request)
+    # Browsers set this header themselves, and no script can.
     same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
     if (
         not same_origin

@@ -1,7 +1,4 @@
-"""Evidence as people read it.
-
-What is known, since when, from whom, and what a permission rests on.
-"""
+"""Evidence for people: what is known, since when, its source, and what a permission rests on."""
 
 from __future__ import annotations
 
@@ -50,7 +47,7 @@ _DECLINING_VALUES = frozenset({ContactRequest.REFUSED.value, ContactRequest.OPT_
 
 @dataclass(frozen=True, slots=True)
 class EvidenceItem:
-    """One piece of evidence. `key` names its words; `source` and `quote` are as stored."""
+    """One piece of evidence. `key` is its catalogue key; `source` and `quote` are as stored."""
 
     at: datetime
     severity: Severity

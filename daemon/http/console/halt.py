@@ -39,6 +39,7 @@ def _count_messages(reader: Reader) -> dict[str, int]:
     return {
         "waiting": console_queries.count_messages_in_states(reader, WAITING_STATES).count,
         "taken": console_queries.count_messages_in_states(reader, (MessageState.TAKEN,)).count,
+        # What may have left already: a halt does not stop it.
         "sending": console_queries.count_messages_in_states(
             reader, (MessageState.SENDING, MessageState.REVEALED)
         ).count,

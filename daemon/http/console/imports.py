@@ -66,6 +66,7 @@ async def show_import_preview(request: web.Request) -> web.StreamResponse:
     """Show what an import of an upload would do with the options of the query."""
     services, given = get_services(request), dict(request.query)
     path = UploadStore(services.settings.state_dir).get_path(given.pop("upload", ""))
+    # A problem is shown inside the form, where it can be corrected, and not instead of it.
     found, problem, options = None, None, ImportOptions()
     try:
         options = _parse_options(given)
@@ -128,6 +129,7 @@ def mask_cell(cell: str) -> str:
 
 def _parse_options(given: Mapping[str, str]) -> ImportOptions:
     """Return the import options of a form; empty fields are left out."""
+    # A form sends its empty fields too; the options' defaults are meant there.
     filled = {name: value.strip() for name, value in given.items() if value.strip()}
     mapping = {
         name.removeprefix(_MAPPING_PREFIX): value

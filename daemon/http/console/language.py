@@ -1,7 +1,4 @@
-"""The console's languages.
-
-A catalogue of words each, and translations of the server's sentences.
-"""
+"""The console's languages: a catalogue of words for each, and translations of sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 LANGUAGES: Final = {"en": "English", "es": "Español"}
-"""Each language by its code, in its own words; the first is the default."""
+"""Each language by its code, named in itself; the first is the default."""
 DEFAULT_LANGUAGE: Final = next(iter(LANGUAGES))
 LANGUAGE_COOKIE: Final = "language"
 _WORDS_FOLDER: Final = Path(__file__).parent / "words"
@@ -73,6 +70,7 @@ class Language:
         return " ".join(translated)
 
     def _translate_first(self, text: str) -> tuple[str, str]:
+        # In the order of the catalogue: the first match wins, so the longer of two must come first.
         for pattern, translation in self._sentences:
             if match := pattern.match(text):
                 return translation.format(**match.groupdict()), text[match.end() :].lstrip()
@@ -88,7 +86,9 @@ def _flatten(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, st
 
 
 def _compile_sentence(sentence: str) -> re.Pattern[str]:
-    """Return a pattern that matches the sentence at the start of a text; `{placeholder}` is any."""
+    """Return a pattern that matches the sentence at the start of a text."""
+    # A placeholder matches as little as possible, and up to a blank: several sentences may follow
+    # each other in one text.
     return re.compile(_PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(sentence)) + r"(?=\s|$)")
 
 
@@ -104,6 +104,7 @@ def choose_language(cookie: str | None, accept_language: str) -> Language:
     """Return the language of the cookie, else the first known one that the browser accepts."""
     if cookie in LANGUAGES:
         return load_language(cookie)
+    # In the order given: browsers send their favourite first, so the q values are not needed.
     for part in accept_language.split(","):
         code = part.split(";")[0].strip().split("-")[0].lower()
         if code in LANGUAGES:

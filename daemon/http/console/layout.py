@@ -1,7 +1,4 @@
-"""The frame of every page.
-
-Templates, navigation, headers, language, and the reader's rights and times.
-"""
+"""The frame of every page: templates, navigation, headers, language, rights and times."""
 
 from __future__ import annotations
 
@@ -27,6 +24,7 @@ from daemon.http.console import assets, language, time_format
 from daemon.http.console.language import Language
 from daemon.http.health import get_services
 
+# Nothing inline and nothing from elsewhere: a text that a contact wrote can't become a script.
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -34,6 +32,7 @@ CONTENT_SECURITY_POLICY: Final = (
 PAGE_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cache-Control": "no-store",
+    # Addresses of pages contain ids, which no other site needs to know.
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -144,6 +143,7 @@ async def render_page(
     frame = {
         "active_page": active_page,
         "halt": await services.halt.get_current(),
+        # Where the event stream of this page begins: what comes later refreshes its pieces.
         "seq": await services.database.high_water(),
         "epoch": services.database.epoch,
         "csrf": derive_csrf_token(secret) if secret else "",

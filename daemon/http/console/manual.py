@@ -1,7 +1,4 @@
-"""The `/manual` page: send by hand, one message at a time.
-
-Take it, open the chat, say how it ended.
-"""
+"""The `/manual` page: take a message, send it by hand, say how it ended; one at a time."""
 
 from __future__ import annotations
 
@@ -139,6 +136,7 @@ def build_manual_queue(
 def _build_open_message(
     reader: Reader, services: Services, message: MessageRecord, now: datetime
 ) -> OpenManualMessage:
+    # The page counts down in real seconds, also where the daemon's clock runs faster.
     rate = services.settings.clock.effective_rate
     lease = services.settings.sending.manual_lease_minutes * 60
     left = (message.lease_until - now).total_seconds() if message.lease_until else 0.0
@@ -146,6 +144,7 @@ def _build_open_message(
     return OpenManualMessage(
         message=message,
         person=review_case.build_contact_profile(reader, message.contact, now),
+        # Only after the reveal, which is the moment when the message counts as possibly sent.
         link=numbers.build_wa_link(message.recipient, message.text) if revealed else "",
         seconds_left=round(max(0.0, left) / rate, 1),
         lease_seconds=round(lease / rate, 1),

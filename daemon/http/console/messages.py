@@ -53,6 +53,7 @@ async def _search_messages(request: web.Request) -> dict[str, Any]:
             limit=query.limit + 1,
         )
     )
+    # One more was read than is shown: if it exists, there is a next page.
     visible = found[: query.limit]
     return {
         "found": visible,

@@ -1,7 +1,4 @@
-"""`POST /reveal`: the whole phone number of a message, prospect or session.
-
-Each request is audited.
-"""
+"""`POST /reveal`: the whole phone number of a message, prospect or session; audited."""
 
 from __future__ import annotations
 
@@ -34,6 +31,7 @@ async def reveal_phone(request: web.Request) -> web.Response:
     if phone is None:
         raise NotFound(f"There is no {body.kind} {body.id} with a number.")
     at, who = services.clock.now(), request[ACTOR]
+    # Stored before the answer: a number that can't be audited is not shown.
     await services.database.write(
         lambda tx: audit.insert_audit_entry(
             tx, at=at, who=who, action="number_revealed", subject=body.id

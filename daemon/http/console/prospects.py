@@ -43,7 +43,7 @@ class ProspectsPageQuery(PageQuery, frozen=True):
 class ProspectView:
     """All that is shown of one prospect.
 
-    `correctable` says that no suppression is their own word, `checkable` that a check may begin.
+    `correctable`: no suppression is by their own request; `checkable`: a check may begin.
     """
 
     prospect: ProspectRecord
@@ -124,6 +124,8 @@ async def _load_prospect_view(request: web.Request) -> ProspectView:
             person=build_contact_profile(reader, prospect.contact, now),
             score=build_prospect_score_view(prospect, services.rulesets.score.ruleset),
             timeline=timeline.build_prospect_timeline(reader, prospect),
+            # An operator may lift what operators and imports did, and nothing that the person asked
+            # for.
             correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
             checkable=prospect.validation in CHECKABLE_STATES,
         )

@@ -1,4 +1,4 @@
-"""The `/quarantine` page: what came in and could not be stored, until a person settles it."""
+"""The `/quarantine` page: signals that could not be stored, until a person settles them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_ENTRIES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """One signal as the page shows it: who sent it, in which words, and what follows from it.
+    """One signal for the page: its sender, its text, and what follows from it.
 
     ``name`` is the prospect's; ``phone`` the sender's number, empty where there is none.
     """
@@ -37,12 +37,13 @@ class QuarantineEntry:
 
     @property
     def is_opt_out(self) -> bool:
-        """Return whether the words that were kept ask us to stop."""
+        """Return whether the text that was kept is an opt-out."""
         return self.signal.request == ContactRequest.OPT_OUT
 
     @property
     def holds(self) -> bool:
-        """Return whether commercial messages to the sender wait until it is settled."""
+        """Return whether commercial messages to the sender are held until it is settled."""
+        # Unread, it may be an opt-out. One that was read as such has suppressed the sender already.
         is_theirs = self.signal.signal == InboundMessage.__name__
         return self.signal.contact is not None and is_theirs and not self.is_opt_out
 

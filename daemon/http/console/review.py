@@ -157,6 +157,7 @@ async def _load_review_queue(request: web.Request) -> ReviewQueueView:
             review_queries.count_waiting_prospects(reader, band, now),
         )
     )
+    # Held messages need no right to read prospects; the other two queues are prospects.
     may_read = page.may(Scope.PROSPECTS_READ)
     return ReviewQueueView(
         held=_held_entries(queue, page, request[ACTOR]),

@@ -1,4 +1,4 @@
-"""One case of the review: everything that a person needs to decide about it, read at one moment."""
+"""One case of the review: everything that a person needs to decide, in one transaction."""
 
 from __future__ import annotations
 
@@ -167,11 +167,14 @@ def build_prospect_score_view(prospect: ProspectRecord, ruleset: Ruleset) -> Ver
 
 def get_unsettled_reason_key(prospect: ProspectRecord) -> str:
     """Return the key of the reason why a number waits for a person."""
+    # Either WhatsApp gave no answer several times, or the number is a landline and is not asked
+    # about.
     checked = prospect.check_attempts >= review_queries.MAX_UNKNOWN_ANSWERS
     return "review.why.still_unknown" if checked else "review.why.landline"
 
 
 def find_other_reviewer(message: MessageRecord, who: str, now: datetime) -> str:
     """Return who else has taken a message for review; empty if nobody has."""
+    # A lease that is over is not removed: it ends by its time.
     leased = message.lease_until is not None and message.lease_until > now
     return message.taken_by or "" if leased and message.taken_by != who else ""

@@ -1,7 +1,4 @@
-"""Administration of the rules on their page.
-
-State, acceptance, rollback, and the form that changes a number.
-"""
+"""The administrative part of the rules page: status, acceptance, rollback, editing a number."""
 
 from __future__ import annotations
 
@@ -54,7 +51,7 @@ _MAX_DISAGREEMENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class RulesetAdminView:
-    """The state of the rules: what is live, what waits, and what may be done about it.
+    """The state of the rules: what is live, what waits, and what may be done.
 
     `changes` are those that wait, `approvers` the names of those who may accept them.
     `edit_error` says why nothing can be changed by form; None if it can.
@@ -152,7 +149,7 @@ class RuleChangeQuery(RequestQuery, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class RuleChangeField:
-    """One number of the form: its bounds, what was typed, and why that is not possible."""
+    """One number of the form: its bounds, the typed text, and the error in it."""
 
     number: EditableNumber
     typed: str
@@ -161,7 +158,7 @@ class RuleChangeField:
 
 @dataclass(frozen=True, slots=True)
 class RuleChangeForm:
-    """The form. `in_force` is the live value, where the file in the folder has another one."""
+    """The form. `in_force` is the live value where it differs from the one in the file."""
 
     target: str
     amendment: RulesetEdit
@@ -172,13 +169,13 @@ class RuleChangeForm:
 
     @property
     def first_invalid_field(self) -> str:
-        """Return the name of the first number that is not possible; empty if all are."""
+        """Return the name of the first field with an error; empty if there is none."""
         return next((name for name, field in self.fields.items() if field.problem), "")
 
 
 @dataclass(frozen=True, slots=True)
 class RuleChangePreviewView:
-    """What a change would bring; `value` is what is sent to confirm it, as JSON."""
+    """The effect of a change; `value` is what the confirmation sends, as JSON."""
 
     found: RuleChangePreview
     report: BacktestReport
@@ -193,6 +190,7 @@ async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that changes a number of the rules."""
     target = request.match_info["target"]
     try:
+        # The path alone is checked here; 0 only takes the place of a value.
         amendment = parse_rule_edit(target, 0)
     except BadRequest as error:
         raise NotFound(str(error)) from error
@@ -208,7 +206,7 @@ async def show_rule_change_dialog(request: web.Request) -> web.StreamResponse:
 @routes.get("/pieces/rules/preview")
 @render_errors
 async def show_rule_change_preview(request: web.Request) -> web.StreamResponse:
-    """Show whose verdict a change would flip, before it is written, or which field is wrong."""
+    """Show whose verdict a change would flip, before it is written, or which field has an error."""
     query = read_query(request, RuleChangeQuery)
     amendment = parse_rule_edit(query.target, 0)
     preview: RuleChangePreviewView | None = None
@@ -302,9 +300,11 @@ def _parse_number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
+    # float() reads "nan" and "inf" too.
     return number if math.isfinite(number) else None
 
 
 def _distinct_flips(found: Iterable[VerdictFlip]) -> list[VerdictFlip]:
-    """Return each prospect once for each kind of flip: a message is judged at least twice."""
+    """Return each prospect once for each kind of flip."""
+    # A message is judged at least twice, when it is queued and before it is sent.
     return list({(flip.prospect, flip.before, flip.after): flip for flip in found}.values())

@@ -40,7 +40,7 @@ _MINUTES_PER_HOUR: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """One rule. `effect` is empty for a rule that counts points; `source` is its text in the file.
+    """One rule. `effect` is empty for a rule with points; `source` is its text in the file.
 
     `ramp` are both of its ends: points, and the value of its fact. `then` is where a routed message
     goes, or until when one waits, as the file writes it.
@@ -146,6 +146,7 @@ def extract_rule_source(text: str, place: SourceLocation) -> str:
     if not lines:
         return ""
     depth = _get_indentation(lines[0])
+    # By indentation, and not by a parser: the comments inside the rule are wanted too.
     body = [lines[0]]
     for line in lines[1:]:
         if line.strip() and _get_indentation(line) <= depth:

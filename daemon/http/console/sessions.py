@@ -28,12 +28,12 @@ from storage import console_queries, evaluation_context, sessions
 from storage.tx import Reader
 
 MAX_DOTS = 10
-"""A larger budget is shown as a figure."""
+"""A larger budget is shown as a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewChatBudget:
-    """New chats of a number in 24 hours; `key` is the number, or the session's name before that."""
+    """New chats of a number in 24 hours; `key` is the number, or the session's name without one."""
 
     key: str
     left: int
@@ -60,8 +60,9 @@ def build_new_chat_budget(
 def list_open_budgets(
     reader: Reader, services: Services, views: list[SessionView], now: datetime
 ) -> list[NewChatBudget]:
-    """Return the budget of each number that can begin chats now, each number once."""
+    """Return the budget of each number that can begin chats now."""
     ready = [view.name for view in views if view.ready and view.sending is SendingState.ALL]
+    # Once for each number: two sessions of one phone share its budget.
     found = (build_new_chat_budget(reader, services, name, now) for name in ready)
     return list({each.key: each for each in found}.values())
 
@@ -106,7 +107,7 @@ PAIRING_SHOWN_IN: Mapping[QrState, Collection[ConnectionState]] = {
     QrState.EXPIRED: {ConnectionState.QR_EXPIRED},
     QrState.CANCELLED: {ConnectionState.STOPPED},
 }
-"""Where the card says how far linking came: not any more once the session does something else."""
+"""The session states in which the card shows how the last attempt to link a phone went."""
 _MAX_TIMELINE_ENTRIES = 60
 BAN_LOOKBACK = timedelta(hours=72)
 """The period before a ban of which the page shows the activity."""
@@ -116,7 +117,7 @@ BAN_LOOKBACK = timedelta(hours=72)
 class SessionCard:
     """One session as its card shows it; `pairing_code` is None for those who may not pair.
 
-    `pairing` is how far linking came, where that is what a person looks for, and empty elsewhere.
+    `pairing` is the state of the linking, empty where the session is past that.
     """
 
     view: SessionView
@@ -189,6 +190,7 @@ async def show_new_session_dialog(request: web.Request) -> web.StreamResponse:
     """Show the dialog that adds a session."""
     services = get_services(request)
     known = services.plugins.channels()
+    # Those that connect a phone first: manual channels are the exception.
     channels = sorted(known, key=lambda name: (not known[name].connects, name))
     zone = services.settings.daemon.time_zone
     return render_piece(request, "pieces/new_session.html", channels=channels, time_zone=zone)
@@ -217,6 +219,7 @@ async def show_session_timeline(request: web.Request) -> web.StreamResponse:
     )
 
 
+# After `{name}/timeline`, which this path matches too: the router takes the first.
 @routes.get("/pieces/sessions/{name}/{action}")
 @render_errors
 async def show_session_action_dialog(request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/sign-in")
 async def show_sign_in_page(request: web.Request) -> web.StreamResponse:
-    """Show the form for name and password; its script signs in at once by a link's secret."""
+    """Show the form for name and password; its script signs in by the secret of a link."""
     ended, back = "ended" in request.query, _get_safe_path(request.query.get("back", "/"))
     return render_signed_out_page(request, "sign_in.html", ended=ended, back=back)
 
@@ -43,6 +43,7 @@ def _accepts_page(request: web.Request) -> bool:
 
 
 def _get_safe_path(path: str) -> str:
-    """Return the path to go back to; the first page for anything outside of the console."""
+    """Return the path to go back to; the first page for anything outside the console."""
+    # `//host` and `/\host` are addresses of another site to a browser.
     is_own = path.startswith("/") and not path.startswith(("//", "/\\", "/sign-in"))
     return path if is_own else "/"

@@ -22,6 +22,7 @@ NOW_LIMIT = timedelta(seconds=45)
 def parse_zone(name: str, default: ZoneInfo) -> ZoneInfo:
     """Return the zone that a browser has sent; the default for an unknown name."""
     try:
+        # From a cookie: anything may be in it, also a path or a name of 300 characters.
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return default

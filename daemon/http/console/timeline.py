@@ -1,7 +1,4 @@
-"""Timelines of a message, a session or a prospect.
-
-Each thing that happened, when, why, and by whom.
-"""
+"""Timelines of a message, a session or a prospect: what happened, when, why, and who did it."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ from storage.tx import Reader
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened. `key` names its word; `quote` is what a person said or wrote.
+    """One thing that happened. `key` is its catalogue key; `quote` is what a person said or wrote.
 
     `path` is the page with more of it; `score` is the prospect's score from then on.
     """
@@ -74,7 +71,7 @@ def build_session_timeline(entries: Sequence[SessionHistoryEntry]) -> list[Timel
 
 
 _REGION_KEYS = {"phone": "timeline", "sending": "timeline"}
-"""Tables of the catalogue for the regions whose own words would not say what they are about."""
+"""Tables of the catalogue for regions whose state names make no sense alone, such as `none`."""
 
 
 def _entry_from_history(entry: SessionHistoryEntry) -> TimelineEntry:
@@ -99,7 +96,7 @@ def _get_region_severity(region: str, state: str) -> Severity:
 
 
 def _get_history_sentence(entry: SessionHistoryEntry) -> str:
-    """Return the reason; empty for a sentence with a time in it, which has passed by now."""
+    """Return the sentence of the reason; empty where it needs a time, which is not stored."""
     own = STATE_TEXTS[ConnectionState(entry.state)].sentence if entry.region == "connection" else ""
     sentence = REASON_SENTENCES.get(entry.reason_code, own)
     return "" if "{" in sentence else sentence
@@ -114,7 +111,7 @@ AUDIT_SEVERITY: Final = {
     "approve_prospect": Severity.READY,
     "reject_prospect": Severity.STOPPED,
 }
-"""Actions of people that no other entry of the timeline shows."""
+"""Actions of people that no other entry of the timeline shows, with their severity."""
 _APPROVED_REASON: Final = "approved"
 _SPOKEN_KINDS: Final = frozenset({EvidenceKind.INBOUND, EvidenceKind.OWN_MESSAGE})
 

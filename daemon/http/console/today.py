@@ -1,4 +1,4 @@
-"""The Today page: can messages be sent, what waits for a person, the day's funnel."""
+"""The Today page: whether messages can be sent, what waits for a person, the day's funnel."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from storage.tx import Reader
 
 CHART_STEP_WIDTH: Final = 120
 CHART_HEIGHT: Final = 96
+# Units of the drawing: a step of zero still shows as a line.
 _MIN_CHART_HEIGHT: Final = 2.0
 ChartPoint = tuple[float, float]
 
@@ -77,6 +78,7 @@ def _build_curve(points: Sequence[ChartPoint]) -> str:
     """Return a curve that is level at each point."""
     parts = [f"{points[0][0]:g} {points[0][1]:.1f}"]
     for (x, y), (next_x, next_y) in pairwise(points):
+        # Both control points lie halfway between two points, at their heights.
         half = (x + next_x) / 2
         parts.append(f"C{half:g} {y:.1f} {half:g} {next_y:.1f} {next_x:g} {next_y:.1f}")
     return " ".join(parts)
@@ -146,6 +148,7 @@ def read_today(reader: Reader, services: Services, midnight: datetime, now: date
 async def _build_today_values(request: web.Request) -> dict[str, Any]:
     services, page = get_services(request), build_page_context(request)
     now = page.now
+    # The day of the installation, and not of the reader: everybody sees the same funnel.
     midnight = now.astimezone(page.daemon_zone).replace(hour=0, minute=0, second=0, microsecond=0)
     today = await services.database.read(lambda reader: read_today(reader, services, midnight, now))
     clock = page.time_of_day(today.halt.at) if today.halt else ""

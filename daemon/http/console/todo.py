@@ -1,4 +1,4 @@
-"""What needs a person, oldest first: the list on the Today page."""
+"""The list on the Today page of what needs a person, oldest first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_VISIBLE_ITEMS = 6
 
 @dataclass(frozen=True, slots=True)
 class TodoItem:
-    """One thing that waits for a person. `key` names its words, `path` the page where to do it.
+    """One thing that waits for a person. `key` is its catalogue key, `path` the page for it.
 
     `sentence` is the server's, if there is one.
     """
@@ -73,8 +73,9 @@ def _message_items(reader: Reader) -> Iterator[TodoItem]:
 
 
 def _blocked_items(reader: Reader) -> Iterator[TodoItem]:
-    """Yield each session whose messages wait because it can't send, and what to do about it."""
+    """Yield an item for each session with messages that wait because it can't send."""
     for found in session_queue.list_blocked_counts(reader):
+        # A deleted session has no page to send the reader to.
         deleted = found.blocked_by is BlockedBy.SESSION_DELETED
         waiting = f"/messages?state=deferred&session={found.session}"
         yield TodoItem(

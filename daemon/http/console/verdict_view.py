@@ -1,4 +1,4 @@
-"""A verdict as people read it: score on its scale, points, objections, and what would change it."""
+"""A verdict for people: score on its scale, points, objections, and what would change it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VerdictObjection:
 
 @dataclass(frozen=True, slots=True)
 class VerdictChange:
-    """One thing that would change the verdict: the key of its words, and their values."""
+    """One thing that would change the verdict: a catalogue key and its values."""
 
     key: str
     values: Mapping[str, object]
@@ -94,6 +94,7 @@ def build_verdict_view(
         score=score,
         percent=scale.percent(score or 0),
         band=document.get("band") or "",
+        # Thresholds of today's rules would be wrong beside a score by earlier ones.
         thresholds=scale.thresholds() if live and score is not None else (),
         bars=tuple(bars),
         objections=(*_veto_objections(document), *_opinion_objections(document)),
@@ -122,7 +123,7 @@ def build_score_view(document: DecisionDocument, ruleset: Ruleset) -> VerdictVie
 
 
 def build_thresholds(ruleset: Ruleset) -> tuple[ScoreThreshold, ...]:
-    """Return the bands of a set, from the top."""
+    """Return the bands of a ruleset, highest first."""
     return _Scale(ruleset).thresholds()
 
 

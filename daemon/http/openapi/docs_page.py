@@ -39,37 +39,37 @@ _CONSTRAINT_WORDS: Final = {
 
 
 def describe_schema(schema: Mapping[str, Any], link: Callable[[str], str]) -> str:
-    """Say what a value may be; `link` turns the name of a described type into what is shown."""
+    """Return a schema as text; `link` turns the name of a component into a link."""
     match schema:
         case {"$ref": reference}:
-            said = link(reference.removeprefix(REF_PREFIX))
+            text = link(reference.removeprefix(REF_PREFIX))
         case {"anyOf": choices}:
-            said = " or ".join(describe_schema(each, link) for each in choices)
+            text = " or ".join(describe_schema(each, link) for each in choices)
         case {"enum": values}:
-            said = " or ".join(str(value) for value in values)
+            text = " or ".join(str(value) for value in values)
         case {"prefixItems": parts}:
-            said = f"list of {', '.join(describe_schema(part, link) for part in parts)}"
+            text = f"list of {', '.join(describe_schema(part, link) for part in parts)}"
         case {"type": "array"}:
             items = describe_schema(schema.get("items", {}), link)
-            said = f"list of {items}{_describe_constraints(schema)}"
+            text = f"list of {items}{_describe_constraints(schema)}"
         case {"format": "date-time"}:
-            said = "date and time"
+            text = "date and time"
         case {"additionalProperties": {"type": _} | {"$ref": _} as inner}:
-            said = f"object of {describe_schema(inner, link)}"
+            text = f"object of {describe_schema(inner, link)}"
         case _:
-            said = _TYPE_WORDS.get(str(schema.get("type")), "anything") + _describe_constraints(
+            text = _TYPE_WORDS.get(str(schema.get("type")), "anything") + _describe_constraints(
                 schema
             )
-    return said
+    return text
 
 
 def _describe_constraints(schema: Mapping[str, Any]) -> str:
-    said = [words.format(schema[key]) for key, words in _CONSTRAINT_WORDS.items() if key in schema]
-    return f", {', '.join(said)}" if said else ""
+    text = [words.format(schema[key]) for key, words in _CONSTRAINT_WORDS.items() if key in schema]
+    return f", {', '.join(text)}" if text else ""
 
 
 def group_by_tag(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return the operations under what they are about, each with its method and path."""
+    """Return the operations by tag, each with its method and path."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, methods in document["paths"].items():
         for method, said in methods.items():
@@ -83,6 +83,7 @@ _STYLE: Final = (_FOLDER / "docs.css").read_text(encoding="utf-8")
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 PAGE_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
+        # The page has no script; its one style is allowed by its hash, so nothing injected applies.
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     ),
@@ -93,7 +94,7 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
 
 
 def render_docs_page(document: Mapping[str, Any]) -> str:
-    """Return the page."""
+    """Return the document as an HTML page."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -112,7 +113,7 @@ def render_docs_page(document: Mapping[str, Any]) -> str:
 
 
 def _render_prose(text: str) -> Markup:
-    """Return a docstring's words, with what stands in backticks as code."""
+    """Return a docstring as HTML, with the parts in backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
@@ -127,12 +128,12 @@ API_ROUTES: Final[tuple[web.AbstractRouteDef, ...]] = (
     *v1.RESOURCE_ROUTES,
     *v1.ACCOUNT_ROUTES,
 )
-"""Every route that is for programs, on whichever server."""
+"""Every route for programs, of both servers."""
 
 
 @cache
 def get_api_document() -> dict[str, Any]:
-    """Return the OpenAPI document; it can't change while the daemon runs."""
+    """Return the OpenAPI document, built once: it can't change while the daemon runs."""
     return build_document(API_ROUTES)
 
 
@@ -149,5 +150,5 @@ async def get_openapi(request: web.Request) -> web.Response:
 
 @routes.get("/docs")
 async def get_docs(_request: web.Request) -> web.Response:
-    """Return the same as a page to read; it loads nothing more."""
+    """Return the OpenAPI document as one page, which loads nothing else."""
     return web.Response(text=_get_docs_page(), content_type="text/html", headers=PAGE_HEADERS)

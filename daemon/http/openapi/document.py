@@ -66,7 +66,7 @@ _TAG_OF_PATH_WORD: Final = {
     "uploads": "imports",
     "keys": "tokens",
 }
-"""Words of paths that belong to another word's tag."""
+"""Tags of paths whose first word is not the tag itself."""
 TAGS: Final[Mapping[str, str]] = {
     "health": "Whether the daemon is alive and ready, its metrics and its counts.",
     "halt": "Stop all sending, and resume it.",
@@ -90,13 +90,13 @@ TAGS: Final[Mapping[str, str]] = {
 }
 """Every tag of the document, with its description."""
 _PAGE_NAME: Final = re.compile(rf"{ResultPage.__name__}[_\[](\w+?)[_\]]$")
-"""What msgspec names the generic page of a type: as a component's key, and as its title."""
+"""msgspec's names for the generic page of a type: as a component's key, and as its title."""
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedRoute:
-    """A route with what its handler declares."""
+    """A route with its handler's declared operation."""
 
     method: str
     path: str
@@ -105,29 +105,29 @@ class DescribedRoute:
 
     @property
     def access(self) -> RequiredAccess:
-        """Return the access that it asks for, as the one table says."""
+        """Return the required access, from the same table that the server checks by."""
         return get_required_scope(self.method, self.path)
 
     @property
     def summary_and_text(self) -> tuple[str, str]:
-        """Return the first sentence of the handler's docstring, and the whole of it."""
+        """Return the first sentence of the handler's docstring, and the whole docstring."""
         text = " ".join((inspect.getdoc(self.handler) or "").split())
         return re.split(r"(?<=[.;]) ", text)[0].rstrip(".;"), text
 
     @property
     def tag(self) -> str:
-        """Return what the route is about: the first word of its path, or that word's tag."""
+        """Return the route's tag: the first word of its path, or what that word maps to."""
         word = next(part for part in self.path.split("/") if part and part != "v1")
         return _TAG_OF_PATH_WORD.get(word, word)
 
     @property
     def operation_id(self) -> str:
-        """Return the name that generated clients take: its handler's, such as `cancel_message`."""
+        """Return the handler's name, such as `cancel_message`, which generated clients use."""
         return str(self.handler.__name__)
 
 
 def describe_routes(routes: Iterable[web.AbstractRouteDef]) -> list[DescribedRoute]:
-    """Return the routes that are for programs, in the order in which they are declared."""
+    """Return the routes that declare an operation, in order of declaration."""
     return [
         DescribedRoute(route.method, route.path, route.handler, declared)
         for route in routes
@@ -137,7 +137,7 @@ def describe_routes(routes: Iterable[web.AbstractRouteDef]) -> list[DescribedRou
 
 
 def build_document(routes: Iterable[web.AbstractRouteDef]) -> Document:
-    """Return the document about these routes."""
+    """Return the OpenAPI document of these routes."""
     found = describe_routes(routes)
     schemas = _Schemas(found)
     paths: dict[str, Document] = {}
@@ -161,7 +161,7 @@ def build_document(routes: Iterable[web.AbstractRouteDef]) -> Document:
 
 
 class _Schemas:
-    """The schema of every declared type, those with names in one place."""
+    """The schemas of all declared types, named ones as components."""
 
     def __init__(self, found: Iterable[DescribedRoute]) -> None:
         self._types: list[Any] = [ProblemDetails]
@@ -178,20 +178,20 @@ class _Schemas:
         }
 
     def get_schema(self, kind: Any) -> Document:  # noqa: ANN401 - any declared type
-        """Return a declared type's schema, a reference where it has a name."""
+        """Return a declared type's schema: a reference where the type is a component."""
         if isinstance(kind, tuple):
             return {"anyOf": [self.get_schema(one) for one in kind]}
         place = next(number for number, each in enumerate(self._types) if each is kind)
         return self._schemas[place]
 
     def get_fields(self, kind: Any) -> tuple[dict[str, Document], set[str]]:  # noqa: ANN401
-        """Return the schemas of a struct's fields by name, and which must be given."""
+        """Return the schemas of a struct's fields by name, and the names of the required ones."""
         whole = self.components[self.get_schema(kind)["$ref"].rpartition("/")[2]]
         return whole["properties"], set(whole.get("required", ()))
 
 
 def _name_page(name: str) -> str:
-    """Return a component's public name: a page of X is called XPage."""
+    """Return a component's public name, which is XPage for a page of X."""
     return _PAGE_NAME.sub(r"\1Page", name)
 
 
@@ -215,7 +215,7 @@ def _any_value_schema(kind: type) -> Document:
     """Return the schema of a value that may be any JSON."""
     if kind is object:
         return {"description": "any value"}
-    raise NotImplementedError
+    raise NotImplementedError  # msgspec's way to be told that this hook knows no schema
 
 
 def _as_tuple(answer: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type, or several
@@ -226,7 +226,7 @@ def _build_operation(each: DescribedRoute, schemas: _Schemas) -> Document:
     summary, text = each.summary_and_text
     access = each.access
     scope = f"`{access}`" if isinstance(access, Scope) else "none"
-    said: Document = {
+    described: Document = {
         "operationId": each.operation_id,
         "tags": [each.tag],
         "summary": summary,
@@ -239,11 +239,11 @@ def _build_operation(each: DescribedRoute, schemas: _Schemas) -> Document:
         "security": [{name: []} for name in _SECURITY] if access is not None else [],
     }
     if each.operation.body is not None:
-        said["requestBody"] = {
+        described["requestBody"] = {
             "required": True,
             "content": _build_body_content(each.operation, schemas),
         }
-    return said
+    return described
 
 
 def _build_path_parameters(path: str) -> list[Document]:
@@ -281,7 +281,7 @@ def _build_query_parameters(operation: Operation, schemas: _Schemas) -> list[Doc
 
 
 def _remove_null(schema: Document) -> Document:
-    """Return a field's schema without null: in a query what is null is left out."""
+    """Return a field's schema without null, which a query can't express: the field is left out."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     rest = {name: value for name, value in schema.items() if name not in {"anyOf", "default"}}
     if len(kinds) == 1:
@@ -317,7 +317,7 @@ def _build_responses(each: DescribedRoute, schemas: _Schemas) -> Document:
             "content": {PROBLEM_JSON: {"schema": schemas.get_schema(ProblemDetails)}},
         }
     for status, kind in operation.other_answers.items():
-        # Before the problem: generated clients read the first that is declared.
+        # Before the problem document: generated clients use the first content type only.
         own = {JSON: {"schema": schemas.get_schema(kind)}}
         answers[status]["content"] = own | answers[status]["content"]
     return {str(status): answers[status] for status in sorted(answers)}
@@ -342,6 +342,8 @@ def _list_error_codes(each: DescribedRoute) -> Mapping[int, set[str]]:
     if operation.body is not None or operation.query is not None:
         found.append(BadRequest)
     if each.method != "GET":
+        # What writes may find the disk full; what a browser sends may come from another site's
+        # page.
         found += [StorageFull, OriginRefused, CsrfRefused]
     if operation.body is not None:
         found += [BodyTooLarge, EncodingRefused]
@@ -352,7 +354,7 @@ def _list_error_codes(each: DescribedRoute) -> Mapping[int, set[str]]:
 
 
 def _list_authentication_errors() -> list[type[LeadMasterError]]:
-    """Return the errors of whoever does not say, or not well, who they are."""
+    """Return the errors of missing, invalid or expired credentials."""
     return [
         kind
         for kind in LeadMasterError.registry.values()

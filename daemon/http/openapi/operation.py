@@ -1,4 +1,4 @@
-"""The decorator by which a handler declares its body, query, answers and errors."""
+"""The decorator with which a handler declares its body, query, answers and errors."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ Handled = TypeVar("Handled", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One route as clients read of it. Its summary and text are the handler's docstring.
+    """The public description of one route; its summary and text are the handler's docstring.
 
-    `answer`, `body` and `query` are types that msgspec can describe, `answer` also one of several
-    in a tuple; `errors` are the errors of this route beyond those that follow from its scope, its
-    body and its query.
+    `answer`, `body` and `query` are types that msgspec can describe; a tuple as `answer` means one
+    of several. `errors` are those beyond what follows from scope, body and query.
     """
 
     answer: Any
@@ -39,11 +38,11 @@ class Operation:
     body_media_type: str
     """Media type of the body."""
     etag: bool
-    """The answer has an ETag, and is 304 for whoever has it already."""
+    """The answer has an ETag, and is 304 where the client has it already."""
     idempotency_key: bool
-    """It takes an idempotency key in a header."""
+    """The route takes an idempotency key in a header."""
     other_answers: Mapping[int, Any]
-    """Answers of their own kind under another status."""
+    """Types of answers with another status."""
 
 
 def operation(
@@ -59,7 +58,7 @@ def operation(
     idempotency_key: bool = False,
     other_answers: Mapping[int, Any] = MappingProxyType({}),
 ) -> Callable[[Handled], Handled]:
-    """Declare what a handler does; it stays as it is."""
+    """Return a decorator that attaches an operation to a handler, and changes nothing else."""
     declared = Operation(
         answer=answer,
         status=status,
@@ -81,6 +80,6 @@ def operation(
 
 
 def get_operation(handler: object) -> Operation | None:
-    """Return what a handler declares, or None for one that is no part of the described whole."""
+    """Return a handler's declared operation, or None for one that is not in the document."""
     found: Operation | None = getattr(handler, "operation", None)
     return found

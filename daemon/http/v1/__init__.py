@@ -1,4 +1,4 @@
-"""The routes of the REST interface `/v1`, one module a resource."""
+"""The routes of the REST interface `/v1`; each resource has a module."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from daemon.http.v1 import (
     users,
 )
 
+# In the order of the generated reference.
 RESOURCE_ROUTES: list[web.AbstractRouteDef] = [
     *status.routes,
     *halt.routes,
@@ -55,4 +56,4 @@ RESOURCE_ROUTES: list[web.AbstractRouteDef] = [
 ACCOUNT_ROUTES: list[web.AbstractRouteDef] = [*sign_in.routes, *users.routes, *tokens.routes]
 """Signing in, users and tokens: on the public server and on the control socket."""
 CONTROL_SOCKET_ROUTES: list[web.AbstractRouteDef] = [*sign_in.control_routes]
-"""One-time sign-in links: on the control socket alone."""
+"""One-time sign-in links: on the control socket alone, since a link needs no password."""

@@ -14,11 +14,11 @@ from storage import audit
 from storage.audit import NumberedAuditEntry
 
 routes = web.RouteTableDef()
-_MAX_NUMBER: Final = 2**53 - 1
+_MAX_NUMBER: Final = 2**53 - 1  # the largest that JSON readers keep exact
 
 
 class AuditQuery(RequestQuery, frozen=True):
-    """Whose deeds to list, of which kind, about what; `after` is an entry's number."""
+    """Whose actions to list, of which kind, on what; `after` is an entry's number."""
 
     who: str = ""
     action: str = ""
@@ -39,6 +39,7 @@ async def list_audit_entries(request: web.Request) -> web.Response:
             action=query.action,
             subject=query.subject,
             before=query.after,
+            # One more than asked for: if it exists, there is a next page.
             limit=query.limit + 1,
         )
     )

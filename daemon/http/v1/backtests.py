@@ -26,7 +26,7 @@ routes = web.RouteTableDef()
 
 
 class BacktestBody(RequestBody, frozen=True):
-    """What to compare: files over the shipped rules, or where null the operator's folder."""
+    """The rules to test: files over the shipped rules; where null, the operator's folder."""
 
     days: Annotated[float, msgspec.Meta(gt=0, le=3_650)] = 30.0
     files: tuple[RuleFileContent, ...] | None = None
@@ -39,9 +39,9 @@ class BacktestBody(RequestBody, frozen=True):
     messages.BacktestAnswer, body=BacktestBody, media_types=(NDJSON,), errors=(RulesRejected,)
 )
 async def backtest_rules(request: web.Request) -> web.StreamResponse:
-    """Tell how far it has come, a line at a time, and the report or the refusal at last."""
+    """Run other rules over past decisions; stream progress lines, then the report or a refusal."""
     services, body = get_services(request), await read_body(request, BacktestBody)
-    asked = messages.BacktestRequest(
+    backtest = messages.BacktestRequest(
         database=str(services.database.path),
         since=services.clock.now() - timedelta(days=body.days),
         files=tuple(map(to_rule_file_content, _select_files(services.settings.rules, body.files))),
@@ -50,8 +50,8 @@ async def backtest_rules(request: web.Request) -> web.StreamResponse:
     )
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
     await response.prepare(request)
-    answers = run_backtest_process(asked)
-    # Whoever asked has gone, or the daemon shuts down: the child goes too.
+    answers = run_backtest_process(backtest)
+    # Where the client leaves or the daemon shuts down, closing the iterator kills the child.
     with contextlib.suppress(ConnectionError, Unavailable):
         async with cancel_at_shutdown(request), contextlib.aclosing(answers):
             async for answer in answers:
@@ -64,11 +64,13 @@ async def backtest_rules(request: web.Request) -> web.StreamResponse:
 def _select_files(
     settings: RulesSettings, files: Sequence[RuleFileContent] | None
 ) -> Sequence[rules.RuleFile]:
+    """Return the files to test with; raise :class:`RulesRejected` for unusable ones."""
     try:
         if files is None:
             return rule_files.read_configured_files(settings)
         own = [rules.RuleFile(file.path, file.text, own=True) for file in files if file.own]
         alone = [rules.RuleFile(file.path, file.text) for file in files if not file.own]
+        # A client that sends no base files means its own to be laid over the shipped ones.
         return (*(alone or rule_files.read_shipped_files(settings)), *own)
     except rules.RulesInvalid as error:
         raise RulesRejected(str(error)) from error

@@ -18,7 +18,7 @@ routes = web.RouteTableDef()
 
 
 class DecisionQuery(PageQuery, frozen=True):
-    """Which decisions to list; `ruleset` is a hash, or how it begins."""
+    """Which decisions to list; `ruleset` is a hash or the beginning of one."""
 
     message: str = ""
     verdict: Verdict | None = None

@@ -39,14 +39,14 @@ routes = web.RouteTableDef()
 VERDICT_TIMEOUT_SECONDS: Final = 30.0
 BATCH_LIMIT: Final = 500
 ACCEPTED: Final = 202
-_EVENT_LIMIT: Final = 8 * BATCH_LIMIT
+_EVENT_LIMIT: Final = 8 * BATCH_LIMIT  # a message has a few events until its verdict
 _QUEUED: Final = MessageState.QUEUED
 ZonedDateTime = Annotated[datetime, msgspec.Meta(tz=True)]
 IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class NewMessageBody(RequestBody, frozen=True):
-    """A message to send. What is left out the sender plugin chooses.
+    """A message to send. The sender plugin chooses what is left out.
 
     `key` is its idempotency key: the same key and message again return the same message.
     `not_before` and `not_after` carry their offset from UTC, so that no change of clocks makes
@@ -75,7 +75,7 @@ class EnqueueQuery(RequestQuery, frozen=True):
 
 
 class MessageBatchItem(ResponseBody, frozen=True):
-    """What became of one of many: the message as stored, or the problem that kept it out."""
+    """The result of one message of a list: the stored message, or a problem."""
 
     status: int
     message: MessageRecord | None = None
@@ -83,7 +83,7 @@ class MessageBatchItem(ResponseBody, frozen=True):
 
 
 class MessageBatchResult(ResponseBody, frozen=True):
-    """What became of each, in the order in which they were given."""
+    """The results of a list of messages, in the order of the list."""
 
     items: Sequence[MessageBatchItem]
 
@@ -104,16 +104,17 @@ async def enqueue_messages(request: web.Request) -> web.Response:
     stored whole or not at all, and each has its own result. One message may have its idempotency
     key in the header `Idempotency-Key`; in a list each item has its own `key`.
     """
-    asked: NewMessageBody | list[NewMessageBody] = await read_body(request, MessageOrBatch)
-    waiting, services = read_query(request, EnqueueQuery), get_services(request)
+    body: NewMessageBody | list[NewMessageBody] = await read_body(request, MessageOrBatch)
+    query, services = read_query(request, EnqueueQuery), get_services(request)
     header = _read_key_header(request)
+    # Before the message is queued: the verdict may be committed before its id is known here.
     events = services.bus.subscribe(_EVENT_LIMIT)
     try:
-        if isinstance(asked, NewMessageBody):
+        if isinstance(body, NewMessageBody):
             message = await services.outbox.enqueue(
-                _build_send_request(asked, header), request[ACTOR]
+                _build_send_request(body, header), request[ACTOR]
             )
-            if waiting.wait:
+            if query.wait:
                 message = (await _wait_for_verdicts(services, [message], events))[message.id]
             return json_response(message, status=ACCEPTED)
         if header is not None:
@@ -121,8 +122,8 @@ async def enqueue_messages(request: web.Request) -> web.Response:
                 f"{IDEMPOTENCY_KEY_HEADER}: one key can't stand for many messages.",
                 hint="Give each message of the list a `key` of its own.",
             )
-        items = [await _enqueue_item(services, each, request[ACTOR]) for each in asked]
-        if waiting.wait:
+        items = [await _enqueue_item(services, each, request[ACTOR]) for each in body]
+        if query.wait:
             items = await _wait_for_item_verdicts(services, items, events)
     finally:
         events.close()
@@ -155,6 +156,7 @@ async def _enqueue_item(services: Services, asked: NewMessageBody, who: str) -> 
     try:
         message = await services.outbox.enqueue(_build_send_request(asked, None), who)
     except (LeadMasterError, StorageError) as error:
+        # One refused message must not lose the others of the list.
         problem = problem_from_error(error, "batch")
         return MessageBatchItem(int(str(problem["status"])), problem=problem)
     return MessageBatchItem(ACCEPTED, message)
@@ -175,7 +177,7 @@ async def _wait_for_item_verdicts(
 async def _wait_for_verdicts(
     services: Services, waiting: Sequence[MessageRecord], events: EventSubscription
 ) -> dict[str, MessageRecord]:
-    """Return the messages once the gate has judged each, or as they are when that takes long."""
+    """Return the messages once each is judged, or as they are after the timeout."""
     found = {message.id: message for message in waiting}
     try:
         async with asyncio.timeout(VERDICT_TIMEOUT_SECONDS):
@@ -185,6 +187,7 @@ async def _wait_for_verdicts(
                     partial(messages.require_message, message=changed)
                 )
     except (TimeoutError, SubscriberLagged):
+        # No error: the messages were accepted. Events that were missed show in the rows.
         for id_ in found:
             found[id_] = await services.database.read(
                 partial(messages.require_message, message=id_)
@@ -193,9 +196,9 @@ async def _wait_for_verdicts(
 
 
 async def _wait_for_subject(events: EventSubscription, subjects: set[str]) -> str:
-    """Return the first of these that something happened to.
+    """Return the first of the subjects that an event names.
 
-    Raise :class:`SubscriberLagged` at the end.
+    Raises :class:`SubscriberLagged`, also where the subscription ends.
     """
     async for published in events:
         if published.event.subject in subjects:

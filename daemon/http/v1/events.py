@@ -1,4 +1,4 @@
-"""`/v1/events`: stored events from any position, then live ones; as lines, or over a WebSocket."""
+"""`/v1/events`: stored events from any position, then live ones, as lines or by WebSocket."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ routes = web.RouteTableDef()
 
 
 class EventQuery(RequestQuery, frozen=True):
-    """Where to begin; without `after`, with what happens next."""
+    """The number of the event after which to begin (without it: the next one), and the types."""
 
     after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] | None = None
     type: tuple[str, ...] = ()
@@ -50,17 +50,18 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 async def stream_events(request: web.Request) -> web.StreamResponse:
     """Stream every event after `after`, one JSON object a line, and go on as they happen.
 
-    `type` (may be repeated) narrows; so do the scopes of whoever listens. Pairing codes are
-    never among them.
+    `type` selects types of events and may be repeated; the caller's scopes select too. Pairing
+    codes are never sent.
     """
-    asked, services = _read_event_query(request), get_services(request)
-    heard = list_readable_topics(get_identity(request).scopes).intersection(
-        asked.type or EVENT_CLASSES
+    query, services = _read_event_query(request), get_services(request)
+    types = list_readable_topics(get_identity(request).scopes).intersection(
+        query.type or EVENT_CLASSES
     )
+    # Subscribed before the log is read, so that nothing is missed between the two.
     async with open_subscription(request, services.bus) as subscription:
-        after = await services.database.high_water() if asked.after is None else asked.after
+        after = await services.database.high_water() if query.after is None else query.after
         lines = iterate_events(services.database, subscription, after)
-        return await send_ndjson(request, subscription, _filter_lines(lines, heard))
+        return await send_ndjson(request, subscription, _filter_lines(lines, types))
 
 
 def _read_event_query(request: web.Request) -> EventQuery:

@@ -44,11 +44,12 @@ PROSPECT_COLUMNS: Final = (
     "notes",
 )
 _FREE_TEXT_COLUMNS: Final = frozenset({"name", "trade", "cartera_origen", "notes"})
+# What spreadsheets take for the beginning of a formula; tab and return hide one after them.
 _FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ProspectExportQuery(RequestQuery, frozen=True):
-    """Which prospects to export; without a word all of them."""
+    """Which prospects to export; without any field, all of them."""
 
     text: str = ""
     validation: ValidationState | None = None
@@ -59,9 +60,9 @@ class ProspectExportQuery(RequestQuery, frozen=True):
 @operation(str, query=ProspectExportQuery, media_types=(CSV,))
 @no_time_limit
 async def export_prospects(request: web.Request) -> web.StreamResponse:
-    """Return prospects as CSV in UTF-8, in the order they came.
+    """Return prospects as CSV in UTF-8, in order of creation.
 
-    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    A text that a spreadsheet would read as a formula gets an apostrophe before it.
     """
     query, services = read_query(request, ProspectExportQuery), get_services(request)
     response = web.StreamResponse(headers=_build_headers("prospects.csv"))
@@ -76,7 +77,7 @@ async def export_prospects(request: web.Request) -> web.StreamResponse:
 @routes.get("/v1/exports/suppressions.csv")
 @operation(str, media_types=(CSV,))
 async def export_suppressions(request: web.Request) -> web.Response:
-    """Return everybody who is suppressed, as CSV in UTF-8; erased names by their hash alone."""
+    """Return all suppressions as CSV in UTF-8; erased contacts have only their hash."""
     text = await export_suppression_list(get_services(request).suppression)
     return web.Response(body=text.encode(), headers=_build_headers("suppressions.csv"))
 
@@ -92,6 +93,7 @@ async def _read_pages(
         limit=_PAGE_SIZE,
     )
     after = ""
+    # Page by page, so that a long export holds neither memory nor a reader's transaction.
     while found := await services.database.read(partial(ask, after=after)):
         yield found
         after = found[-1].id

@@ -15,7 +15,7 @@ routes = web.RouteTableDef()
 
 
 class HaltStatus(ResponseBody, frozen=True):
-    """The halt in force; null where messages may go."""
+    """The halt in force; null where there is none."""
 
     halt: HaltRecord | None
 
@@ -30,7 +30,7 @@ async def get_halt(request: web.Request) -> web.Response:
 @routes.post("/v1/halt")
 @operation(HaltRecord, body=ReasonBody)
 async def halt_sending(request: web.Request) -> web.Response:
-    """Stop everything that would go out; a second halt leaves the first as it is."""
+    """Stop all sending; idempotent: a second halt leaves the first as it is."""
     asked = await read_body(request, ReasonBody)
     return json_response(await get_services(request).halt.halt(request[ACTOR], asked.reason))
 

@@ -46,20 +46,20 @@ _CUT_SHORT = Unavailable(
 
 
 class UploadQuery(RequestQuery, frozen=True):
-    """The name of the file that is handed in."""
+    """The name of the uploaded file."""
 
     filename: str
 
 
 class ImportBody(RequestBody, frozen=True):
-    """An upload, and how it is to be read."""
+    """An upload, and how to read it."""
 
     upload: str
     options: ImportOptions = ImportOptions()
 
 
 class UploadedFile(ResponseBody, frozen=True):
-    """A file that was taken in, by its id."""
+    """A stored file, by its id."""
 
     upload: str
     filename: str
@@ -70,7 +70,7 @@ class UploadedFile(ResponseBody, frozen=True):
 @allow_body_up_to(FILE_LIMIT)
 @no_time_limit
 async def upload_file(request: web.Request) -> web.StreamResponse:
-    """Take in the file that is the request's body; return its id."""
+    """Store the request's body as a file; return its id."""
     named, uploads = read_query(request, UploadQuery), _get_upload_store(get_services(request))
     kept = await uploads.save(named.filename, request.content.iter_chunked(CHUNK_BYTES))
     return json_response(UploadedFile(kept, named.filename), status=201)
@@ -80,7 +80,7 @@ async def upload_file(request: web.Request) -> web.StreamResponse:
 @operation(ImportPreview, body=ImportBody, errors=(NotFound, ImportRejected))
 @no_time_limit
 async def preview_import(request: web.Request) -> web.StreamResponse:
-    """Return what an import would do: form, headers, mapping, first rows, counts."""
+    """Return what an import would do: format, headers, mapping, first rows, counts."""
     asked, services = await read_body(request, ImportBody), get_services(request)
     path = _get_upload_store(services).get_path(asked.upload)
     async with cancel_at_shutdown(request):
@@ -95,6 +95,7 @@ async def preview_import(request: web.Request) -> web.StreamResponse:
 async def run_import(request: web.Request) -> web.StreamResponse:
     """Import an upload; stream `progress` lines, then `finished` with the report, or `refused`."""
     asked, services = await read_body(request, ImportBody), get_services(request)
+    # An unknown upload is a 404 now; once the stream has begun, the status can't change.
     _get_upload_store(services).get_path(asked.upload)
     async with open_subscription(request, services.bus) as subscription:
         return await send_ndjson(request, subscription, _iterate_import(request, services, asked))
@@ -103,20 +104,22 @@ async def run_import(request: web.Request) -> web.StreamResponse:
 async def _iterate_import(
     request: web.Request, services: Services, asked: ImportBody
 ) -> AsyncIterator[dict[str, Any]]:
-    """Run the import as a task of its own: it goes on when nobody listens any more."""
+    """Start the import; yield its progress, then how it ended."""
     progress: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
-    def tell(done: int, total: int | None) -> None:
+    def report_progress(done: int, total: int | None) -> None:
         progress.put_nowait({"type": "progress", "done": done, "total": total})
 
     path = _get_upload_store(services).get_path(asked.upload)
-    running = services.imports.start(path, asked.options, request[ACTOR], tell)
+    # A task of the service: the import goes on where the client leaves.
+    running = services.imports.start(path, asked.options, request[ACTOR], report_progress)
     running.add_done_callback(lambda _task: progress.put_nowait(None))
     with call_at_shutdown(request, lambda: progress.put_nowait(None)):
         while (line := await progress.get()) is not None:
             yield line
     try:
         yield {"type": "finished", "report": running.result()}
+    # At a shutdown the stream ends before the task does.
     except (asyncio.InvalidStateError, asyncio.CancelledError):
         yield {"type": "refused", "problem": problem_from_error(_CUT_SHORT, "import")}
     except Exception as error:  # noqa: BLE001 - the status line has long been sent
@@ -126,7 +129,7 @@ async def _iterate_import(
 @routes.get("/v1/imports/{id}")
 @operation(ImportReport, errors=(NotFound,))
 async def get_import_report(request: web.Request) -> web.Response:
-    """Return what became of an import's records."""
+    """Return the report of an import: what became of its records."""
     return json_response(await get_services(request).imports.get_report(request.match_info["id"]))
 
 

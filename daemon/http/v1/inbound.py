@@ -1,4 +1,4 @@
-"""`/v1/inbound`: messages that contacts wrote, and what they request."""
+"""`/v1/inbound`: messages from contacts, and what they ask for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ routes = web.RouteTableDef()
 
 
 class InboundQuery(PageQuery, frozen=True):
-    """Whose words to list, through which session, asking what."""
+    """Whose messages to list, through which session, with which request."""
 
     contact: str = ""
     session: str = ""
@@ -25,7 +25,7 @@ class InboundQuery(PageQuery, frozen=True):
 @routes.get("/v1/inbound")
 @operation(ResultPage[InboundRecord], query=InboundQuery)
 async def list_inbound(request: web.Request) -> web.Response:
-    """Return what contacts wrote, newest first."""
+    """Return messages from contacts, newest first."""
     query = read_query(request, InboundQuery)
     found = await get_services(request).database.read(
         lambda reader: inbound.list_inbound(

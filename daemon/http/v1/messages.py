@@ -44,14 +44,14 @@ class MessageQuery(PageQuery, frozen=True):
 
 
 class SettlementBody(RequestBody, frozen=True):
-    """How a message in doubt ended, on a person's word."""
+    """How a message in doubt ended, as a person states."""
 
     state: Literal["failed", "cancelled", "confirmed_by_hand"]
     reason: ReasonText
 
 
 class MessageHistoryEntry(ResponseBody, frozen=True):
-    """One move of a message, and whose it was."""
+    """One transition of a message, and who made it."""
 
     at: datetime
     previous: MessageState | None
@@ -62,7 +62,7 @@ class MessageHistoryEntry(ResponseBody, frozen=True):
 
 
 class MessageDetail(ResponseBody, frozen=True):
-    """A message's whole life: what it waits for, each move with its why, every decision."""
+    """A message with its forecast, each transition with its reason, and every decision."""
 
     message: MessageRecord
     forecast: SendForecast | None
@@ -97,7 +97,7 @@ def _parse_states(words: str) -> list[MessageState]:
 @routes.get("/v1/messages/{id}")
 @operation(MessageDetail, errors=(NotFound,), etag=True)
 async def get_message(request: web.Request) -> web.Response:
-    """Return a message with its whole story: each move with its why, and every decision."""
+    """Return a message with each transition, its reason, and every decision."""
     return etag_response(request, await _load_message_detail(request))
 
 
@@ -105,10 +105,10 @@ async def get_message(request: web.Request) -> web.Response:
 @operation(DecisionRecord, errors=(NotFound,))
 async def explain_message(request: web.Request) -> web.Response:
     """Return the last decision on a message: verdict, score, vetoes, contributions, facts."""
-    message_id, story = request.match_info["id"], await _load_message_detail(request)
-    if not story.decisions:
+    message_id, detail = request.match_info["id"], await _load_message_detail(request)
+    if not detail.decisions:
         raise NotFound(f"The gate has not judged {message_id} yet.", hint="Ask again in a moment.")
-    return json_response(story.decisions[-1])
+    return json_response(detail.decisions[-1])
 
 
 @routes.post("/v1/messages/{id}/cancel")
@@ -123,7 +123,7 @@ async def cancel_message(request: web.Request) -> web.Response:
 @routes.post("/v1/messages/{id}/settle")
 @operation(MessageRecord, body=SettlementBody, errors=(NotFound, Conflict))
 async def settle_message(request: web.Request) -> web.Response:
-    """Settle a message in doubt on a person's word, which is kept."""
+    """Settle a message in doubt, as a person states; the statement is stored."""
     body, message_id = await read_body(request, SettlementBody), request.match_info["id"]
     state = MessageState(body.state)
     services = get_services(request)

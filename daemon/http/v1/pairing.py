@@ -1,4 +1,4 @@
-"""`/v1/sessions/{name}/qr` and `/pairing`: the QR code that a phone scans. It is a secret."""
+"""`/v1/sessions/{name}/qr` and `/pairing`: the QR code that links a phone. It is a secret."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ routes = web.RouteTableDef()
 
 _QR_SCALE: Final = 6
 _QR_BORDER: Final = 4
-"""Modules of white around a code; scanners need four."""
+"""Width of the white border in modules; the standard asks for four."""
 
 
 class QrCodeQuery(RequestQuery, frozen=True, rename={"form": "as"}):
-    """In which form the code is wanted."""
+    """The format of the code."""
 
     form: Literal["json", "png", "svg", "text"] = "json"
 
 
 class QrCode(ResponseBody, frozen=True):
-    """A pairing code on show, for how long still, and how far the attempt came."""
+    """The pairing code that can be scanned now, the seconds left, and the attempt's state."""
 
     code: str
     index: int
@@ -53,7 +53,7 @@ class QrCode(ResponseBody, frozen=True):
     media_types=("application/json", "image/png", "image/svg+xml", "text/plain"),
 )
 async def get_qr_code(request: web.Request) -> web.Response:
-    """Return the pairing code on show, as data or drawn; 404 while there is none."""
+    """Return the pairing code that can be scanned now, as data or as a picture; 404 for none."""
     name, services, query = (
         request.match_info["name"],
         get_services(request),
@@ -79,9 +79,9 @@ async def get_qr_code(request: web.Request) -> web.Response:
 @operation(dict[str, Any], errors=(NotFound,), media_types=(NDJSON,))
 @no_time_limit
 async def stream_pairing(request: web.Request) -> web.StreamResponse:
-    """Stream a pairing: the state and the code as they are, then each change."""
+    """Stream a pairing: the present state and code, then each change."""
     name, services = request.match_info["name"], get_services(request)
-    services.sessions.view(name)
+    services.sessions.view(name)  # an unknown name is a 404 before the stream begins
     async with open_subscription(request, services.bus) as subscription:
         return await send_ndjson(
             request, subscription, _iterate_pairing(services, name, subscription)
@@ -103,7 +103,7 @@ async def _iterate_pairing(
                 yield {"type": event.type, "data": _build_qr_code(event, services)}
             elif isinstance(event, SessionChanged):
                 yield {"type": event.type, "data": event.data}
-    except SubscriberLagged:
+    except SubscriberLagged:  # the client reads the present state when it asks again
         return
 
 
@@ -115,6 +115,8 @@ def _build_qr_code(shown: SessionQrShown, services: Services) -> QrCode:
 
 
 def _draw_qr_code(shown: SessionQrShown) -> segno.QRCode:
+    # The least error correction: a screen does not get dirty, and fewer modules are easier to scan.
+    # Phones do not read micro codes.
     return segno.make(shown.code, error="l", micro=False)
 
 

@@ -45,7 +45,7 @@ LongText = Annotated[str, msgspec.Meta(max_length=4000)]
 
 
 class ProspectQuery(PageQuery, frozen=True):
-    """Which prospects to list; `text` is part of name, trade, origin or number."""
+    """Which prospects to list; `text` is a part of the name, trade, origin or number."""
 
     text: str = ""
     validation: ValidationState | None = None
@@ -53,7 +53,7 @@ class ProspectQuery(PageQuery, frozen=True):
 
 
 class NewProspectBody(RequestBody, frozen=True):
-    """A prospect by hand. `statement` says how they agreed; an opt-in needs one."""
+    """A prospect to add. `statement` says how they agreed to messages; an opt-in needs one."""
 
     phone: PhoneText
     cartera_origen: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -65,7 +65,7 @@ class NewProspectBody(RequestBody, frozen=True):
 
 
 class ProspectCorrectionBody(RequestBody, frozen=True):
-    """What to put right, and why; what is left out stays. `cartera_origen` never changes."""
+    """A correction and its reason; fields left out stay. `cartera_origen` never changes."""
 
     reason: ReasonText
     phone: PhoneText | None = None
@@ -75,16 +75,16 @@ class ProspectCorrectionBody(RequestBody, frozen=True):
 
 
 class ValidationBody(RequestBody, frozen=True):
-    """An operator's word: the number is reachable, or it is not."""
+    """An operator's statement that the number is reachable, or that it is not."""
 
     validated: bool
     reason: ReasonText
 
 
 class ProspectDetail(ResponseBody, frozen=True):
-    """All that is known of a prospect; `score` explains itself, null before it was computed.
+    """A prospect with evidence, review and score; `score` is null before it was computed.
 
-    `review` is where it stands in the queue itself, `reviewed` the person's word that holds.
+    `review` is its own state in the review queue, `reviewed` the person's decision in force.
     """
 
     prospect: ProspectRecord
@@ -98,7 +98,7 @@ class ProspectDetail(ResponseBody, frozen=True):
 @routes.get("/v1/prospects")
 @operation(ResultPage[ProspectRecord], query=ProspectQuery, etag=True)
 async def list_prospects(request: web.Request) -> web.Response:
-    """Return prospects in the order they came."""
+    """Return prospects in order of creation."""
     query = read_query(request, ProspectQuery)
     found = await get_services(request).database.read(
         lambda reader: prospect_search.search_prospects(
@@ -116,7 +116,7 @@ async def list_prospects(request: web.Request) -> web.Response:
 @routes.post("/v1/prospects")
 @operation(ProspectRecord, status=201, body=NewProspectBody, errors=(NumberRejected, Conflict))
 async def create_prospect(request: web.Request) -> web.Response:
-    """Enter one prospect; 409 where the person is there already, in any form of the number."""
+    """Add one prospect; 409 where the person exists, under any form of the number."""
     asked = await read_body(request, NewProspectBody)
     fields = {**msgspec.structs.asdict(asked), "permission": Permission(asked.permission)}
     made = await get_services(request).prospects.create(ProspectInput(**fields), request[ACTOR])
@@ -126,7 +126,7 @@ async def create_prospect(request: web.Request) -> web.Response:
 @routes.get("/v1/prospects/{id}")
 @operation(ProspectDetail, errors=(NotFound,), etag=True)
 async def get_prospect(request: web.Request) -> web.Response:
-    """Return one prospect with its evidence and its score explained; the id may be a number."""
+    """Return one prospect with its evidence and its score; the id may be a phone number."""
     services, prospect_id = get_services(request), request.match_info["id"]
     return etag_response(
         request,
@@ -139,10 +139,10 @@ async def get_prospect(request: web.Request) -> web.Response:
 @routes.patch("/v1/prospects/{id}")
 @operation(ProspectRecord, body=ProspectCorrectionBody, errors=(NotFound, NumberRejected, Conflict))
 async def correct_prospect(request: web.Request) -> web.Response:
-    """Put a name, a trade, notes or a number right.
+    """Correct a name, a trade, notes or a number.
 
-    A number that turns out to be another line loses what was found out about the wrong one, and
-    what waits for it is cancelled; 409 where the old number opted out or talked with us.
+    A corrected number loses the validation of the old one, and messages that wait for it are
+    cancelled; 409 where the old number opted out or had a conversation with us.
     """
     asked, services, who = (
         await read_body(request, ProspectCorrectionBody),
@@ -169,7 +169,7 @@ async def correct_prospect(request: web.Request) -> web.Response:
 @routes.post("/v1/prospects/{id}/validate")
 @operation(ProspectRecord, body=ValidationBody, errors=(NotFound, Conflict))
 async def validate_prospect(request: web.Request) -> web.Response:
-    """Take an operator's word, with a reason; it expires like any other validation."""
+    """Store an operator's validation with its reason; it expires like any other validation."""
     asked, services = await read_body(request, ValidationBody), get_services(request)
     prospect = await _load_prospect(services, request.match_info["id"])
     who = request[ACTOR]

@@ -1,4 +1,4 @@
-"""`/v1/quarantine`: what channels reported that could not be stored."""
+"""`/v1/quarantine`: signals of channels that could not be stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 
 
 class QuarantineQuery(PageQuery, frozen=True):
-    """Of which session to list, and whether those that a person has settled."""
+    """Of which session to list, and whether the settled or the open ones."""
 
     session: str = ""
     settled: bool = False
@@ -32,7 +32,7 @@ class QuarantineQuery(PageQuery, frozen=True):
 @routes.get("/v1/quarantine")
 @operation(ResultPage[QuarantinedSignal], query=QuarantineQuery)
 async def list_quarantined_signals(request: web.Request) -> web.Response:
-    """Return what could not be stored and waits for a person, oldest first."""
+    """Return quarantined signals, oldest first."""
     query = read_query(request, QuarantineQuery)
     found = await get_services(request).signal_handlers.quarantine.list_signals(
         session=query.session, settled=query.settled, after=query.after, limit=query.limit + 1
@@ -43,7 +43,7 @@ async def list_quarantined_signals(request: web.Request) -> web.Response:
 @routes.post("/v1/quarantine/{id}/settle")
 @operation(QuarantinedSignal, body=ReasonBody, errors=(NotFound, Conflict))
 async def settle_quarantined_signal(request: web.Request) -> web.Response:
-    """Say that a person looked, and why it is done; what it held for a contact is let go."""
+    """Settle a quarantined signal with a reason; its hold on the contact's messages ends."""
     body, signal_id = await read_body(request, ReasonBody), request.match_info["id"]
     quarantine = get_services(request).signal_handlers.quarantine
     return json_response(await quarantine.settle(signal_id, request[ACTOR], body.reason))

@@ -19,7 +19,7 @@ routes = web.RouteTableDef()
 @routes.get("/v1/review")
 @operation(ResultPage[MessageRecord])
 async def list_messages_for_review(request: web.Request) -> web.Response:
-    """Return what waits for a person, longest waiting first; `taken_by` looks at it just now."""
+    """Return messages that wait for a person, oldest first; `taken_by` is deciding about it now."""
     return list_response(await get_services(request).review.list_messages())
 
 
@@ -28,7 +28,8 @@ async def list_messages_for_review(request: web.Request) -> web.Response:
 async def take_message(request: web.Request) -> web.Response:
     """Take a message to decide about, until its lease ends; 409 where another person has it.
 
-    Taking it again makes the lease longer. Nobody has to take: it keeps two people apart.
+    Taking it again extends the lease. Deciding without taking is allowed: the lease only keeps
+    two people from deciding about one message.
     """
     return json_response(
         await get_services(request).review.take(request.match_info["id"], request[ACTOR])
@@ -48,7 +49,7 @@ async def return_message(request: web.Request) -> web.Response:
 @routes.post("/v1/review/{id}/approve")
 @operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
 async def approve_message(request: web.Request) -> web.Response:
-    """Approve exactly this text to this recipient; the gate judges it once more."""
+    """Approve exactly this text to this recipient; the gate judges the message again."""
     body, message_id = await read_body(request, ReasonBody), request.match_info["id"]
     return json_response(
         await get_services(request).review.approve(message_id, request[ACTOR], body.reason)
@@ -58,7 +59,7 @@ async def approve_message(request: web.Request) -> web.Response:
 @routes.post("/v1/review/{id}/reject")
 @operation(MessageRecord, body=ReasonBody, errors=(NotFound, Conflict))
 async def reject_message(request: web.Request) -> web.Response:
-    """Reject a held or deferred message: it is blocked."""
+    """Reject a held or deferred message, which blocks it."""
     body, message_id = await read_body(request, ReasonBody), request.match_info["id"]
     return json_response(
         await get_services(request).review.reject(message_id, request[ACTOR], body.reason)
@@ -68,10 +69,10 @@ async def reject_message(request: web.Request) -> web.Response:
 @routes.get("/v1/review/prospects")
 @operation(ResultPage[WaitingProspect])
 async def list_prospects_for_review(request: web.Request) -> web.Response:
-    """Return prospects that wait for a person's word on themselves, and why.
+    """Return prospects that wait for a person's decision, and why.
 
-    They wrote what a person should read, or their score lies in the gate's review band. Whose
-    message or number waits is not listed here a second time.
+    They wrote something that a person should read, or their score lies in the gate's review band.
+    Prospects with only a message or a number check that waits are not listed.
     """
     services = get_services(request)
     return list_response(
@@ -82,7 +83,7 @@ async def list_prospects_for_review(request: web.Request) -> web.Response:
 @routes.post("/v1/review/prospects/{id}/approve")
 @operation(ProspectReview, body=ReasonBody, errors=(NotFound,))
 async def approve_prospect(request: web.Request) -> web.Response:
-    """Approve a prospect for a while: `prospect.review` is `approved`; no veto is lifted."""
+    """Approve a prospect for a limited time: `prospect.review` becomes `approved`; vetoes stay."""
     body, prospect_id = await read_body(request, ReasonBody), request.match_info["id"]
     services = get_services(request)
     return json_response(
@@ -93,7 +94,7 @@ async def approve_prospect(request: web.Request) -> web.Response:
 @routes.post("/v1/review/prospects/{id}/reject")
 @operation(ProspectReview, body=ReasonBody, errors=(NotFound,))
 async def reject_prospect(request: web.Request) -> web.Response:
-    """Reject a prospect: what waits for them is cancelled, and only replies go any more."""
+    """Reject a prospect: waiting messages are cancelled, and only replies are allowed."""
     body, prospect_id = await read_body(request, ReasonBody), request.match_info["id"]
     services = get_services(request)
     return json_response(

@@ -25,14 +25,14 @@ routes = web.RouteTableDef()
 
 BACKTEST_PERIOD: Final = timedelta(days=30)
 NAMED_EXAMPLES: Final = 20
-_BACKTEST_STALL_SECONDS: Final = 20.0
+_BACKTEST_STALL_SECONDS: Final = 20.0  # well under the limit of a request's duration
 
 
 Points = Annotated[int, msgspec.Meta(ge=-1_000, le=1_000)]
 
 
 class RampEnd(RequestBody, frozen=True):
-    """One end of a ramp: a value of its fact, and the points there."""
+    """One end of a ramp: a value of the fact, and the points for it."""
 
     value: float
     points: Points
@@ -46,7 +46,7 @@ class PointsRamp(RequestBody, frozen=True):
 
 
 class RuleChangeBody(RequestBody, frozen=True):
-    """A number, or a ramp, by its path (`gate.thresholds.allow`), what it is to be, and why.
+    """A number or a ramp by its path (`gate.thresholds.allow`), its new value, and the reason.
 
     A dry run changes nothing and needs no reason.
     """
@@ -58,9 +58,9 @@ class RuleChangeBody(RequestBody, frozen=True):
 
 
 class RuleChangeResult(ResponseBody, frozen=True):
-    """What a change brings, or brought; `report` is a dry run's, `state` how the rules are now.
+    """The effect of a change; `report` is a dry run's, `state` the rules' status afterwards.
 
-    The report names nobody to a caller who may not read prospects.
+    The report names prospects only to a caller who may read them.
     """
 
     before: int | PointsRamp
@@ -95,8 +95,9 @@ async def change_rule(request: web.Request) -> web.Response:
 async def backtest_change(
     request: web.Request, found: RuleChangePreview
 ) -> messages.BacktestReport:
-    """Tell who would flip; raise :class:`Unavailable` where that can't be told."""
+    """Return the backtest of a change; raise :class:`Unavailable` where it fails."""
     services = get_services(request)
+    # Changing rules is another right than reading who the prospects are.
     named = NAMED_EXAMPLES if Scope.PROSPECTS_READ in get_identity(request).scopes else 0
     asked = messages.BacktestRequest(
         database=str(services.database.path),
@@ -109,7 +110,7 @@ async def backtest_change(
 
 
 def parse_rule_edit(target: str, value: int | RampEnds) -> RulesetEdit:
-    """Read what is to be changed; raise :class:`BadRequest` where the path names nothing."""
+    """Return the edit of a number at a path; raise :class:`BadRequest` for an unknown path."""
     try:
         return RulesetEdit.parse(target, value)
     except EditNotAllowed as error:
@@ -117,7 +118,7 @@ def parse_rule_edit(target: str, value: int | RampEnds) -> RulesetEdit:
 
 
 async def _get_backtest_report(asked: messages.BacktestRequest) -> messages.BacktestReport:
-    """Return what the child finds; raise :class:`Unavailable` where it finds nothing."""
+    """Return the report of the child process; raise :class:`Unavailable` where it has none."""
     answers = run_backtest_process(asked, stall_seconds=_BACKTEST_STALL_SECONDS)
     async with contextlib.aclosing(answers):
         *_, last = [each async for each in answers]
@@ -154,7 +155,7 @@ def _value_from_body(asked: int | PointsRamp) -> int | RampEnds:
 
 
 def value_to_json(value: int | RampEnds) -> int | PointsRamp:
-    """Return a number, or a ramp's ends, as the interface writes them."""
+    """Return a number or a ramp's ends in the form of the HTTP interface."""
     if isinstance(value, int):
         return value
     return PointsRamp(

@@ -30,7 +30,7 @@ routes = web.RouteTableDef()
 
 
 class RulesetChoiceBody(ReasonBody, frozen=True):
-    """A rule set, by its hash or how that begins, and why it is chosen."""
+    """A ruleset by its hash or the beginning of it, and why it is chosen."""
 
     hash: Annotated[
         str,
@@ -50,15 +50,15 @@ class LimitQuery(RequestQuery, frozen=True):
 
 
 class RulesetHistory(ResponseBody, frozen=True):
-    """Every change of the live sets, newest first."""
+    """Every activation of a ruleset, newest first."""
 
     items: list[RulesetActivation]
 
 
 class ShadowReport(ResponseBody, frozen=True):
-    """How the shadow does: how often it was asked, how often and how it would have differed.
+    """The shadow ruleset's results: how often it ran, and how its decisions differed.
 
-    `problems` are why its newest files are not asked.
+    `problems` are why its newest files are not in use.
     """
 
     shadow: RulesetSummary | None
@@ -70,14 +70,14 @@ class ShadowReport(ResponseBody, frozen=True):
 @routes.get("/v1/rules")
 @operation(RulesetStatus)
 async def get_rules(request: web.Request) -> web.Response:
-    """Return the live sets, what waits to be accepted, and what was refused last."""
+    """Return the live rulesets, the one that waits to be accepted, and the last rejection."""
     return json_response(get_services(request).ruleset_service.get_status())
 
 
 @routes.get("/v1/rules/history")
 @operation(RulesetHistory, query=LimitQuery)
 async def list_ruleset_activations(request: web.Request) -> web.Response:
-    """Return which set went live when, by whom, and why."""
+    """Return which ruleset went live when, who activated it, and why."""
     asked = read_query(request, LimitQuery)
     found = await get_services(request).database.read(
         lambda reader: rulesets.list_activations(reader, asked.limit)
@@ -88,7 +88,7 @@ async def list_ruleset_activations(request: web.Request) -> web.Response:
 @routes.get("/v1/rules/sets/{hash}")
 @operation(RulesetRecord, errors=(NotFound,))
 async def get_ruleset(request: web.Request) -> web.Response:
-    """Return a set that was live, with its files as they were."""
+    """Return a ruleset that was live, with its files."""
     hash_ = request.match_info["hash"]
     found = await get_services(request).database.read(
         lambda reader: rulesets.find_rulesets(reader, hash_, 1)
@@ -101,14 +101,14 @@ async def get_ruleset(request: web.Request) -> web.Response:
 @routes.post("/v1/rules/reload")
 @operation(RulesetStatus)
 async def reload_rules(request: web.Request) -> web.Response:
-    """Try the operator's folder now; what came of it is the answer."""
+    """Check and load the operator's folder now; return the resulting status."""
     return json_response(await get_services(request).ruleset_service.reload(request[ACTOR]))
 
 
 @routes.post("/v1/rules/accept")
 @operation(RulesetStatus, body=RulesetChoiceBody, errors=(NotFound,))
 async def accept_rules(request: web.Request) -> web.Response:
-    """Let the rules that wait go live."""
+    """Accept the rules that wait; they go live."""
     asked = await read_body(request, RulesetChoiceBody)
     service = get_services(request).ruleset_service
     return json_response(await service.accept(asked.hash, request[ACTOR], asked.reason))
@@ -117,7 +117,7 @@ async def accept_rules(request: web.Request) -> web.Response:
 @routes.post("/v1/rules/rollback")
 @operation(RulesetStatus, body=RulesetChoiceBody, errors=(NotFound, Conflict, RulesRejected))
 async def rollback_rules(request: web.Request) -> web.Response:
-    """Put rules that were live before in force again."""
+    """Make rules that were live before live again."""
     asked = await read_body(request, RulesetChoiceBody)
     service = get_services(request).ruleset_service
     return json_response(await service.rollback(asked.hash, request[ACTOR], asked.reason))
@@ -126,7 +126,7 @@ async def rollback_rules(request: web.Request) -> web.Response:
 @routes.get("/v1/rules/shadow")
 @operation(ShadowReport, query=LimitQuery)
 async def get_shadow_report(request: web.Request) -> web.Response:
-    """Return how often the shadow would have decided otherwise, with the newest examples."""
+    """Return how often the shadow ruleset decided differently, with the newest examples."""
     asked, services = read_query(request, LimitQuery), get_services(request)
     state = services.ruleset_service.get_status()
     found, problems = state.shadow, list(state.shadow_problems)
@@ -151,7 +151,7 @@ async def get_shadow_report(request: web.Request) -> web.Response:
 @routes.get("/v1/rules/explain/{subject}")
 @operation(VerdictExplanation, errors=(BadRequest, NotFound))
 async def explain_decision(request: web.Request) -> web.Response:
-    """Explain a message's, a prospect's or one decision; each `FACT=VALUE` supposes otherwise."""
+    """Explain the decision on a message or a prospect; each `FACT=VALUE` replaces a fact."""
     services, subject = get_services(request), request.match_info["subject"]
     what_if = parse_what_if(dict(request.query))
     found = await services.database.read(

@@ -33,7 +33,7 @@ SESSION_COMMANDS = frozenset({"start", "stop", "restart", "logout", "acknowledge
 
 
 class NewSessionBody(RequestBody, frozen=True):
-    """A session to add. `options` are the channel's own."""
+    """A session to add. `options` are defined by the channel."""
 
     name: str
     channel: str
@@ -42,10 +42,10 @@ class NewSessionBody(RequestBody, frozen=True):
 
 
 class SessionDeletionQuery(RequestQuery, frozen=True):
-    """What becomes of messages that have not left: cancelled, or moved to another session.
+    """What to do with unsent messages: cancel them, or move them to another session.
 
-    `to` is that session, of the same number; it says by itself that they move. Without messages
-    nothing need be chosen.
+    `to` is that session, of the same number; with it, `queue` may be left out. Without unsent
+    messages nothing has to be chosen.
     """
 
     queue: QueueChoice | None = None
@@ -53,7 +53,7 @@ class SessionDeletionQuery(RequestQuery, frozen=True):
 
 
 class DeletedSession(ResponseBody, frozen=True):
-    """What is not there any more."""
+    """The name of the deleted session."""
 
     deleted: str
 
@@ -61,14 +61,14 @@ class DeletedSession(ResponseBody, frozen=True):
 @routes.get("/v1/sessions")
 @operation(ResultPage[SessionView])
 async def list_sessions(request: web.Request) -> web.Response:
-    """Return every session as people and clients read it."""
+    """Return every session."""
     return list_response(get_services(request).sessions.views())
 
 
 @routes.post("/v1/sessions")
 @operation(SessionView, status=201, body=NewSessionBody, errors=(Conflict,))
 async def create_session(request: web.Request) -> web.Response:
-    """Add a session; it stays off until it is started."""
+    """Add a session; it is off until it is started."""
     asked, services = await read_body(request, NewSessionBody), get_services(request)
     zone = asked.time_zone or services.settings.daemon.time_zone
     made = await services.sessions.create(
@@ -87,8 +87,9 @@ async def get_session(request: web.Request) -> web.Response:
 @routes.post(f"/v1/sessions/{{name}}/{{command:{'|'.join(sorted(SESSION_COMMANDS))}}}")
 @operation(SessionView, errors=(NotFound, Conflict, BadRequest))
 async def run_session_command(request: web.Request) -> web.Response:
-    """Carry out a command; start and stop are idempotent. Returns the session after it."""
+    """Run a command; return the session after it. Start and stop are idempotent."""
     name, sessions = request.match_info["name"], get_services(request).sessions
+    # The route's pattern lets nothing else in than the names of SESSION_COMMANDS.
     await getattr(sessions, request.match_info["command"])(name, request[ACTOR])
     return json_response(sessions.view(name))
 
@@ -98,9 +99,9 @@ async def run_session_command(request: web.Request) -> web.Response:
     DeletedSession, query=SessionDeletionQuery, errors=(Conflict, NotFound, SessionQueueNotEmpty)
 )
 async def delete_session(request: web.Request) -> web.Response:
-    """Delete a session and its login, with what is chosen for its unsent messages. Idempotent.
+    """Delete a session and its login; cancel or move its unsent messages. Idempotent.
 
-    409 with their number where there are some and nothing was chosen.
+    409 with their number where there are unsent messages and nothing was chosen.
     """
     name, query = request.match_info["name"], read_query(request, SessionDeletionQuery)
     choice = query.queue or (QueueChoice.MOVE if query.to else None)
@@ -112,7 +113,7 @@ async def delete_session(request: web.Request) -> web.Response:
 @routes.get("/v1/sessions/{name}/history")
 @operation(ResultPage[SessionHistoryEntry], errors=(NotFound,))
 async def list_session_history(request: web.Request) -> web.Response:
-    """Return every move of a session's regions, oldest first."""
+    """Return every transition of a session, oldest first."""
     name, services = request.match_info["name"], get_services(request)
     services.sessions.view(name)
     return list_response(

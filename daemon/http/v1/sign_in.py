@@ -1,4 +1,4 @@
-"""`/v1/sign-in`: signs browsers in and out, tells the current user, makes one-time links."""
+"""`/v1/sign-in`: signs browsers in and out, returns the current user, makes one-time links."""
 
 from __future__ import annotations
 
@@ -58,26 +58,26 @@ class CredentialsBody(SecretBody, frozen=True):
 
 
 class SignInTokenBody(CredentialsBody, frozen=True):
-    """Credentials, and the scopes that are wanted; none: all that the role has."""
+    """Credentials and the wanted scopes; without any, all that the role has."""
 
     scopes: tuple[str, ...] = ()
 
 
 class LinkSignInBody(SecretBody, frozen=True):
-    """What stood behind the # of a sign-in link."""
+    """The secret of a sign-in link: the part behind its #."""
 
     link: SecretText
 
 
 class PasswordChangeBody(SecretBody, frozen=True):
-    """One's own password, and the one to come."""
+    """The user's present password, and the new one."""
 
     current: SecretText
     new: SecretText
 
 
 class SignInResult(ResponseBody, frozen=True):
-    """A browser that is signed in; its pages send `csrf` along with every change."""
+    """A signed-in browser; its pages send `csrf` with every change."""
 
     user: str
     csrf: str
@@ -85,13 +85,13 @@ class SignInResult(ResponseBody, frozen=True):
 
 
 class SignOutResult(ResponseBody, frozen=True):
-    """A browser that is nobody's."""
+    """A browser that is signed out."""
 
     user: None = None
 
 
 class CurrentUser(ResponseBody, frozen=True):
-    """Who makes this request, how they came in, and what they may do."""
+    """The caller of this request: who it is, how they signed in, and their scopes."""
 
     user: str
     who: str
@@ -103,7 +103,7 @@ class CurrentUser(ResponseBody, frozen=True):
 @routes.get("/v1/sign-in")
 @operation(CurrentUser, errors=(Unauthorized, SignInEnded))
 async def get_current_user(request: web.Request) -> web.Response:
-    """Return who is signed in, with what scopes; `csrf` is what pages send along with changes."""
+    """Return who is signed in and their scopes; pages send `csrf` with every change."""
     identity = await identify_request(request)
     secret = get_session_secret(request) if identity.method is SignInMethod.BROWSER else None
     return uncached_response(
@@ -134,7 +134,7 @@ async def sign_in_with_password(request: web.Request) -> web.Response:
 @routes.post("/v1/sign-in/link")
 @operation(SignInResult, body=LinkSignInBody, errors=(SignInLinkSpent, OriginRefused))
 async def sign_in_with_link(request: web.Request) -> web.Response:
-    """Spend a one-time link and sign this browser in; 401 where it was spent before."""
+    """Sign this browser in by a one-time link; 401 where the link was used before."""
     given = await read_body(request, LinkSignInBody)
     return _build_sign_in_response(
         request,
@@ -159,11 +159,12 @@ async def sign_out(request: web.Request) -> web.Response:
     errors=(Unauthorized, SignInFailed, CsrfRefused, PasswordRefused, SignInThrottled),
 )
 async def change_password(request: web.Request) -> web.Response:
-    """Change one's own password; every browser of the user is signed out, this one too."""
+    """Change the caller's password; every browser of the user is signed out, this one too."""
     identity = await identify_request(request)
     if identity.method is not SignInMethod.BROWSER:
         raise BadRequest("A token can't change a password.", hint="Sign in in a browser.")
     given, auth = await read_body(request, PasswordChangeBody), get_auth(request)
+    # Asked for again, so that a browser left open is not enough to take an account over.
     await auth.password_check.check(identity.user, given.current, get_client_address(request))
     await auth.users.set_password(identity.user, given.new, identity.who)
     return _build_sign_out_response(request)
@@ -177,7 +178,7 @@ async def change_password(request: web.Request) -> web.Response:
     errors=(SignInFailed, ScopeMissing, SignInThrottled),
 )
 async def create_sign_in_token(request: web.Request) -> web.Response:
-    """Return a token that lives for a quarter of an hour, for programs that ask a person."""
+    """Return a token for 15 minutes, for programs that ask a person for the password."""
     given, auth = await read_body(request, SignInTokenBody), get_auth(request)
     user = await auth.password_check.check(given.user, given.password, get_client_address(request))
     mine = ROLE_SCOPES[Role(user.role)]
@@ -207,13 +208,13 @@ control_routes = web.RouteTableDef()
 
 
 class NewSignInLinkBody(RequestBody, frozen=True):
-    """Whom the link signs in."""
+    """The user to sign in."""
 
     user: UserName
 
 
 class SignInLink(ResponseBody, frozen=True):
-    """An address that signs in whoever opens it first."""
+    """A link that signs in the first person who opens it."""
 
     user: str
     url: str
@@ -223,12 +224,11 @@ class SignInLink(ResponseBody, frozen=True):
 @control_routes.post("/v1/sign-in-links")
 @operation(SignInLink, status=201, body=NewSignInLinkBody, errors=(NotFound,))
 async def create_sign_in_link(request: web.Request) -> web.Response:
-    """Return a link that signs in once, within ten minutes.
-
-    Its secret stands behind the #, which browsers send to nobody; the page there posts it.
-    """
+    """Return a link that signs a user in once, within ten minutes."""
     given, auth = await read_body(request, NewSignInLinkBody), get_auth(request)
     link = await auth.sign_ins.create_link(given.user, get_identity(request).who)
     base = auth.public_url or request.app[DAEMON_HEALTH].addresses.get("http", "")
+    # Behind the #, which browsers send to no server: it appears in no proxy's log. The page posts
+    # it.
     url = f"{base}/sign-in#{link.secret}"
     return uncached_response(SignInLink(link.user, url, link.expires_at), status=201)

@@ -25,7 +25,7 @@ routes = web.RouteTableDef()
 
 
 class RulesSummary(ResponseBody, frozen=True):
-    """The hashes in force, the one that waits for a person, and how many problems were refused."""
+    """The live hashes, the one that waits for a person, and the count of rejected problems."""
 
     gate: str
     score: str
@@ -34,9 +34,9 @@ class RulesSummary(ResponseBody, frozen=True):
 
 
 class DaemonStatus(ResponseBody, frozen=True):
-    """The daemon at a glance; `seq` is the number of the last event in `epoch`.
+    """The state of the daemon; `seq` is the number of the last event in `epoch`.
 
-    `quarantined` counts what came in, could not be stored and waits for a person.
+    `quarantined` counts signals that could not be stored and wait for a person.
     """
 
     version: str
@@ -93,13 +93,13 @@ _DEFAULT_PERIOD: Final = timedelta(hours=24)
 
 
 class StatsQuery(RequestQuery, frozen=True):
-    """From when on the funnel counts messages; without it the last 24 hours."""
+    """The moment from which the funnel counts messages; without it, the last 24 hours."""
 
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class DaemonStats(ResponseBody, frozen=True):
-    """Figures. All but `funnel` count what there is now, whenever it came."""
+    """Counts. All but `funnel` count what exists now, whenever it came."""
 
     since: datetime
     funnel: MessageFunnel
@@ -113,7 +113,7 @@ class DaemonStats(ResponseBody, frozen=True):
 @routes.get("/v1/stats")
 @operation(DaemonStats, query=StatsQuery)
 async def get_stats(request: web.Request) -> web.Response:
-    """Return figures: the funnel of messages since a moment, and what stands where now."""
+    """Return counts: the funnel of messages since a moment, and the present states."""
     query, services = read_query(request, StatsQuery), get_services(request)
     since = query.since or services.clock.now() - _DEFAULT_PERIOD
     return json_response(await services.database.read(lambda reader: _read_stats(reader, since)))

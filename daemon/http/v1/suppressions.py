@@ -40,7 +40,7 @@ routes = web.RouteTableDef()
 
 
 class SuppressionBody(RequestBody, frozen=True):
-    """A person, by number or contact id, and why."""
+    """A person, by number or contact id, and the reason."""
 
     phone: PhoneText
     reason: ReasonText
@@ -53,7 +53,7 @@ class SuppressionCheckQuery(RequestQuery, frozen=True):
 
 
 class SuppressionImportBody(RequestBody, frozen=True):
-    """An upload with a number a line, why these are suppressed, and where short numbers belong."""
+    """An upload with one number a line, the reason, and the region of numbers without a prefix."""
 
     upload: str
     reason: ReasonText
@@ -66,13 +66,13 @@ class SuppressionImportBody(RequestBody, frozen=True):
 
 
 class LiftedSuppression(ResponseBody, frozen=True):
-    """Whose suppression was lifted: the number in its one form, or the contact's id."""
+    """Whose suppression was lifted: the number in E.164, or the contact's id."""
 
     lifted: str
 
 
 class SuppressionStatus(ResponseBody, frozen=True):
-    """Whether a person is suppressed, and by which words."""
+    """Whether a person is suppressed, and by which records."""
 
     suppressed: bool
     records: Sequence[SuppressionRecord]
@@ -94,7 +94,7 @@ async def list_suppressions(request: web.Request) -> web.Response:
 @routes.get("/v1/suppressions/check")
 @operation(SuppressionStatus, query=SuppressionCheckQuery, errors=(NumberRejected, NotFound))
 async def check_suppression(request: web.Request) -> web.Response:
-    """Tell whether a person is suppressed, in whatever form the number is written."""
+    """Return whether a person is suppressed, in whatever form the number is written."""
     query, services = read_query(request, SuppressionCheckQuery), get_services(request)
     found = await services.suppression.check(_parse_target(query.phone, services))
     return json_response(SuppressionStatus(bool(found), found))
@@ -103,7 +103,7 @@ async def check_suppression(request: web.Request) -> web.Response:
 @routes.post("/v1/suppressions")
 @operation(SuppressionResult, body=SuppressionBody, errors=(NumberRejected, NotFound))
 async def create_suppression(request: web.Request) -> web.Response:
-    """Suppress a person in every form of their number, and cancel all that waits for them."""
+    """Suppress a person in every form of their number, and cancel their waiting messages."""
     asked, services = await read_body(request, SuppressionBody), get_services(request)
     done = await services.suppression.suppress(
         _parse_target(asked.phone, services),
@@ -117,7 +117,7 @@ async def create_suppression(request: web.Request) -> web.Response:
 @routes.post("/v1/suppressions/lift")
 @operation(LiftedSuppression, body=SuppressionBody, errors=(NumberRejected, NotFound, Conflict))
 async def lift_suppression(request: web.Request) -> web.Response:
-    """Correct an operator's or an import's mistake; a person's own word stays (409)."""
+    """Lift a suppression by an operator or an import; one that the person asked for stays (409)."""
     asked, services = await read_body(request, SuppressionBody), get_services(request)
     target = _parse_target(asked.phone, services)
     await services.suppression.correct(target, who=request[ACTOR], reason=asked.reason)
@@ -128,7 +128,7 @@ async def lift_suppression(request: web.Request) -> web.Response:
 @operation(SuppressionImportResult, body=SuppressionImportBody, errors=(NotFound, ImportRejected))
 @no_time_limit
 async def import_suppressions(request: web.Request) -> web.StreamResponse:
-    """Suppress every number of an uploaded list; what is no number is named and left out."""
+    """Suppress every number of an uploaded list; other lines are reported and left out."""
     asked, services = await read_body(request, SuppressionImportBody), get_services(request)
     path = UploadStore(services.settings.state_dir).get_path(asked.upload)
     done = await import_suppression_list(
@@ -142,16 +142,17 @@ async def import_suppressions(request: web.Request) -> web.StreamResponse:
 
 
 def _read_text(path: Path) -> str:
-    """Return a list's text; only its digits matter, so that any old encoding will do."""
+    """Return the text of a list in UTF-8, or else in a single-byte encoding."""
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
+        # Only the digits matter, which are the same bytes in all of these encodings.
         return content.decode("cp1252", errors="replace")
 
 
 def _parse_target(phone: str, services: Services) -> str:
-    """Return a contact's id as it is, a number in its one canonical form."""
+    """Return a contact's id unchanged, a number in E.164."""
     if phone.startswith(CONTACT_ID_PREFIX):
         return phone
     try:

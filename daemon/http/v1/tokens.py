@@ -30,9 +30,9 @@ routes = web.RouteTableDef()
 
 
 class NewTokenBody(RequestBody, frozen=True):
-    """A token to make: what it is for, what it may do, and for how long.
+    """A token to make: its name, its scopes, and its life.
 
-    `user` is whom it acts for; empty: whoever makes it.
+    `user` is the user that it acts for; empty: the caller.
     """
 
     name: Annotated[
@@ -48,13 +48,13 @@ class NewTokenBody(RequestBody, frozen=True):
 
 
 class KeyRotationBody(RequestBody, frozen=True):
-    """`at_once`: no token that was ever made counts any more."""
+    """`at_once`: every token that was ever made becomes invalid."""
 
     at_once: bool = False
 
 
 class CreatedToken(ResponseBody, frozen=True):
-    """A token on the one occasion on which it is shown, and what is kept of it."""
+    """A new token, which is shown only this once, and its stored record."""
 
     token: str
     record: TokenRecord
@@ -69,7 +69,7 @@ class KeyRotationResult(ResponseBody, frozen=True):
 @routes.get("/v1/tokens")
 @operation(ResultPage[TokenRecord], query=PageQuery)
 async def list_tokens(request: web.Request) -> web.Response:
-    """Return the tokens, the revoked and the lately expired too; never what they say."""
+    """Return the tokens, revoked and lately expired ones too; never their secret."""
     query = read_query(request, PageQuery)
     found = await get_auth(request).tokens.list_tokens(after=query.after, limit=query.limit + 1)
     return page_response(found, query.limit, lambda record: record.id)
@@ -78,7 +78,7 @@ async def list_tokens(request: web.Request) -> web.Response:
 @routes.post("/v1/tokens")
 @operation(CreatedToken, status=201, body=NewTokenBody, errors=(NotFound, ScopeMissing))
 async def create_token(request: web.Request) -> web.Response:
-    """Make a token and show it this once; 403 for a scope that its maker or user has not."""
+    """Make a token, shown only this once; 403 for a scope that its maker or user does not have."""
     asked, maker = await read_body(request, NewTokenBody), get_identity(request)
     user = asked.user or maker.user
     if not user:
@@ -102,7 +102,7 @@ async def revoke_token(request: web.Request) -> web.Response:
 @routes.post("/v1/keys/rotate")
 @operation(KeyRotationResult, body=KeyRotationBody, errors=(Conflict,))
 async def rotate_signing_key(request: web.Request) -> web.Response:
-    """Sign with a new key from now on; 409 where the service manager holds the key."""
+    """Replace the key that signs tokens; 409 where the service manager holds the key."""
     asked = await read_body(request, KeyRotationBody)
     keys = get_auth(request).keys
     kid = await keys.rotate(get_identity(request).who, at_once=asked.at_once)

@@ -28,7 +28,7 @@ routes = web.RouteTableDef()
 
 
 class UserView(msgspec.Struct, frozen=True):
-    """A user as others see them; `has_password` is false for who comes in by link only."""
+    """A user; `has_password` is false for one who signs in by link only."""
 
     name: str
     role: str
@@ -39,7 +39,7 @@ class UserView(msgspec.Struct, frozen=True):
 
 
 class NewUserBody(SecretBody, frozen=True):
-    """A user to add; without a password they come in by link."""
+    """A user to add; without a password they sign in by link."""
 
     name: UserName
     role: Role
@@ -53,7 +53,7 @@ class NewPasswordBody(SecretBody, frozen=True):
 
 
 class NewRoleBody(RequestBody, frozen=True):
-    """What a user shall be."""
+    """A user's new role."""
 
     role: Role
 
@@ -69,7 +69,7 @@ async def list_users(request: web.Request) -> web.Response:
 @routes.post("/v1/users")
 @operation(UserView, status=201, body=NewUserBody, errors=(Conflict, PasswordRefused))
 async def create_user(request: web.Request) -> web.Response:
-    """Add a user. The first one is made over the control socket: nobody else has the scope."""
+    """Add a user. The first one is added over the control socket, where no scope is needed."""
     asked = await read_body(request, NewUserBody)
     made = await get_auth(request).users.create_user(
         asked.name, asked.role, _get_actor(request), password=asked.password
@@ -80,7 +80,7 @@ async def create_user(request: web.Request) -> web.Response:
 @routes.post("/v1/users/{name}/password")
 @operation(UserView, body=NewPasswordBody, errors=(NotFound, PasswordRefused))
 async def set_user_password(request: web.Request) -> web.Response:
-    """Set a user's password and sign them out everywhere; their tokens stay."""
+    """Set a user's password and sign them out everywhere; their tokens stay valid."""
     asked = await read_body(request, NewPasswordBody)
     users = get_auth(request).users
     return json_response(
@@ -93,7 +93,7 @@ async def set_user_password(request: web.Request) -> web.Response:
 @routes.post("/v1/users/{name}/role")
 @operation(UserView, body=NewRoleBody, errors=(NotFound, Conflict))
 async def set_user_role(request: web.Request) -> web.Response:
-    """Give a user another role; 409 where nobody would be administrator."""
+    """Give a user another role; 409 where no administrator would be left."""
     asked = await read_body(request, NewRoleBody)
     users = get_auth(request).users
     return json_response(
@@ -106,7 +106,7 @@ async def set_user_role(request: web.Request) -> web.Response:
 @routes.post("/v1/users/{name}/disable")
 @operation(UserView, errors=(NotFound, Conflict))
 async def disable_user(request: web.Request) -> web.Response:
-    """Shut a user out at once; idempotent; 409 where nobody would be administrator."""
+    """Disable a user at once; idempotent; 409 where no administrator would be left."""
     return json_response(
         _build_user_view(
             await get_auth(request).users.disable(_get_user_name(request), _get_actor(request))
@@ -117,7 +117,7 @@ async def disable_user(request: web.Request) -> web.Response:
 @routes.post("/v1/users/{name}/enable")
 @operation(UserView, errors=(NotFound,))
 async def enable_user(request: web.Request) -> web.Response:
-    """Let a user come in again; what was revoked stays revoked."""
+    """Enable a user again; revoked tokens stay revoked."""
     return json_response(
         _build_user_view(
             await get_auth(request).users.enable(_get_user_name(request), _get_actor(request))

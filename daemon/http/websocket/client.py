@@ -1,4 +1,4 @@
-"""The limits of a connection, and the bounded queue of frames of one client."""
+"""The limits of a WebSocket connection, and the bounded send queue of one client."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from typing import Final
 from daemon.http.websocket.frames import CLOSE_TOO_SLOW, CloseReason
 
 SUBPROTOCOL: Final = "leadmaster.v1"
-"""The subprotocol that a client must offer, and the one that the server chooses."""
+"""The subprotocol that a client must offer, and that the server chooses."""
 HIGH_WATER_BYTES: Final = 64 << 10
-"""Bytes in a connection's own buffer from which on frames wait in the listener's queue."""
+"""Bytes in a connection's write buffer from which on frames wait in the client's queue."""
 MAX_MESSAGE_BYTES: Final = 16 << 10
 """The longest message that a client may send; a longer one closes with 1009."""
 MAX_MISTAKES: Final = 8
-"""How many messages that can't be understood are answered; the next one closes with 1008."""
+"""How many unusable messages of a client are answered; the next one closes with 1008."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """The bounds of one server, which a test may want smaller; times are seconds."""
+    """The limits of one server; times are seconds. Tests use smaller ones."""
 
     clients: int = 1000
-    """How many may listen at once."""
+    """How many signed-in clients may be connected."""
     unauthenticated: int = 100
-    """How many more may be connected that have not signed in yet."""
+    """How many clients that have not signed in may be connected besides."""
     queue: int = 512
-    """How many frames may wait for one client; with more it is closed with 1013."""
+    """How many frames may wait for one client; one more closes it with 1013."""
     bus: int = 8192
-    """How many events may wait for all; what has no room is read from the log."""
+    """How many events the bus may queue; later ones are read from the event log."""
     ping: float = 20.0
-    """How long a line may be silent until it is asked for a sign of life."""
+    """After so long without a message the server sends a ping."""
     sign_in: float = 10.0
-    """How long a client that did not say who it is may take to send `sign_in`."""
+    """How long a client without credentials in its handshake may take to send `sign_in`."""
     through: float = 5.0
-    """How often a narrowed client hears how far the log has gone without it."""
+    """How often a client whose filter leaves events out gets a `through` frame."""
     recheck: float = 30.0
-    """How often it is looked whether a token was revoked, or a user's role changed."""
+    """How often a client's token or sign-in is checked for revocation and changed scopes."""
     close: float = 2.0
     """How long a client may take to answer a close."""
     linger: float = 5.0
-    """How long what is on its way may take after the close; then the line is cut."""
+    """How long the connection may take to drain after the close; then it is aborted."""
 
 
 class ClientQueue:
-    """A client's line. Nothing here waits but :meth:`write`, which is the client's own task.
+    """The send queue of one client. Only :meth:`run_writer`, the client's own task, waits.
 
-    `drain` returns when the line takes more; past `limit` waiting frames the client is cut off.
+    `drain` returns when the transport takes more; past `limit` waiting frames the client is closed.
     """
 
     def __init__(
         self, transport: asyncio.WriteTransport, drain: Callable[[], Awaitable[None]], limit: int
     ) -> None:
         self.ended: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
-        self._line = transport
-        self._drained = drain
+        self._transport = transport
+        self._drain = drain
         self._limit = limit
         self._backlog: deque[tuple[bytes, int]] = deque()
         self._waiting = 0
@@ -67,11 +67,13 @@ class ClientQueue:
         self._begun.set()
 
     def enqueue(self, data: bytes, frames: int = 1) -> None:
-        """Take so many whole frames, in order; never waits."""
+        """Queue `data`, which holds so many whole frames; never waits."""
         if self.ended.done():
             return
-        if not self._backlog and self._line.get_write_buffer_size() < HIGH_WATER_BYTES:
-            self._line.write(data)
+        # Straight to the transport where nothing waits: a wake-up of the writer costs more than the
+        # write.
+        if not self._backlog and self._transport.get_write_buffer_size() < HIGH_WATER_BYTES:
+            self._transport.write(data)
             return
         self._waiting += frames
         if self._waiting > self._limit:
@@ -81,31 +83,31 @@ class ClientQueue:
         self._work.set()
 
     def close_with(self, ending: CloseReason) -> None:
-        """Let the connection end; the first reason counts."""
+        """End the connection; the first reason counts."""
         if not self.ended.done():
             self.ended.set_result(ending)
 
     async def wait_started(self) -> None:
-        """Return once the stream that was last asked for has begun."""
+        """Return once the last scheduled stream has begun."""
         await self._begun.wait()
 
     def schedule_start(self, stream: Callable[[], Awaitable[None]]) -> None:
-        """Let the writing task begin a stream; the one before must have begun."""
+        """Let the writer task begin a stream; the one before must have begun."""
         self._begun.clear()
         self._start = stream
         self._work.set()
 
     async def drain(self) -> None:
-        """Return when everything offered is on the line, and the line takes more."""
+        """Return when everything queued is written, and the transport takes more."""
         while self._backlog:
-            await self._drained()
+            await self._drain()
             data, frames = self._backlog.popleft()
             self._waiting -= frames
-            self._line.write(data)
-        await self._drained()
+            self._transport.write(data)
+        await self._drain()
 
     async def run_writer(self) -> None:
-        """Bring waiting frames to the line, and begin streams; runs until cancelled."""
+        """Write waiting frames and begin scheduled streams, until cancelled."""
         while True:
             await self._work.wait()
             self._work.clear()

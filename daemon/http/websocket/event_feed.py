@@ -1,4 +1,4 @@
-"""Committed events in order and without a gap, from the bus or, where it lost some, the log."""
+"""Committed events in order and without a gap: from the bus, and from the log where it lagged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPLAY_PAGE_SIZE: Final = 200
 
 
 class ReplayGap(StrEnum):
-    """Why a client can't go on from where it was."""
+    """Why a client can't resume from its position."""
 
     EPOCH_CHANGED = "epoch_changed"
     LOG_TRIMMED = "log_trimmed"
@@ -37,14 +37,14 @@ GAP_SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ReplayPage:
-    """The next events after a place, or why there is no going on from it."""
+    """The next events after a position, or why there are none to resume with."""
 
     events: list[CommittedEvent]
     gap: ReplayGap | None
 
 
 def read_replay_page(reader: Reader, after: int) -> ReplayPage:
-    """Return the events that follow `after` without a hole."""
+    """Return the events that follow `after`, or the gap where the first of them is missing."""
     high = event_log.get_high_water(reader)
     if after > high:
         return ReplayPage([], ReplayGap.SEQ_UNKNOWN)
@@ -57,7 +57,7 @@ _BATCH_SIZE: Final = 64
 
 
 class EventFeed:
-    """What happens from now on. `seq` is how far it was heard."""
+    """Reads the bus and fills its gaps from the log. `seq` is the last event that was read."""
 
     def __init__(self, database: Database, bus: EventBus, limit: int) -> None:
         self.seq = 0
@@ -67,17 +67,17 @@ class EventFeed:
         self._subscription = bus.subscribe(limit)
 
     async def start(self) -> None:
-        """Note where the log stands; what is in it already is not heard again."""
+        """Begin after the newest stored event."""
         self.seq = await self._database.high_water()
 
     def close(self) -> None:
-        """Stop listening; an iteration under way ends."""
+        """Unsubscribe; an iteration under way ends."""
         self._subscription.close()
 
     async def batches(self) -> AsyncIterator[list[PublishedEvent]]:
-        """Yield what was published together, at most 64 at once; end with :meth:`close`.
+        """Yield events in batches of at most 64, until :meth:`close`.
 
-        Raises :class:`SubscriberLagged` where the log does not hold any more what the bus lost.
+        Raises :class:`SubscriberLagged` where the log no longer holds what the bus lost.
         """
         while True:
             batch: list[PublishedEvent] = []
@@ -88,6 +88,8 @@ class EventFeed:
                         yield self._select_unseen(batch)
                         batch = []
             except SubscriberLagged:
+                # Subscribed again before the log is read: events that are in both are dropped by
+                # their seq.
                 self._subscription = self._bus.subscribe(self._limit)
                 yield self._select_unseen(batch)
             else:
@@ -96,7 +98,7 @@ class EventFeed:
                 yield lost
 
     async def _replay_lost(self) -> AsyncIterator[list[PublishedEvent]]:
-        """Yield from the log what was committed and not heard."""
+        """Yield from the log the events after `seq`."""
         while True:
             page = await self._database.read(partial(read_replay_page, after=self.seq))
             if page.gap is not None:
@@ -106,7 +108,7 @@ class EventFeed:
             yield self._select_unseen([_published_from_log(event) for event in page.events])
 
     def _select_unseen(self, batch: list[PublishedEvent]) -> list[PublishedEvent]:
-        """Return what was not heard before, and note how far that comes."""
+        """Return the events after `seq`, and advance it."""
         new = [each for each in batch if each.seq is None or each.seq > self.seq]
         self.seq = max([self.seq, *(each.seq for each in new if each.seq is not None)])
         return new

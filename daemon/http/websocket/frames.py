@@ -1,4 +1,4 @@
-"""What the server sends: frames, encoded once for any number of clients, and close codes."""
+"""The frames that the server sends, each encoded once for all clients, and its close codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from storage.events import CommittedEvent
 
 @dataclass(frozen=True, slots=True)
 class CloseReason:
-    """A close code (RFC 6455) and the reason that travels with it, 123 bytes at most."""
+    """A close code (RFC 6455) and the reason that is sent with it, at most 123 bytes."""
 
     code: int
     reason: str
@@ -48,13 +48,13 @@ CLOSE_INTERNAL_ERROR: Final = CloseReason(
 
 
 def close_reason_from_error(error: LeadMasterError) -> CloseReason:
-    """Return the end of a connection that is not, or no longer, served; the error has a frame."""
+    """Return the close reason for an error; its sentence is sent in an `error` frame before."""
     later = isinstance(error, Unavailable)
     code = WSCloseCode.TRY_AGAIN_LATER if later else WSCloseCode.POLICY_VIOLATION
     return CloseReason(code, error.code)
 
 
-_TEXT_FRAME: Final = 0x81  # a whole text message, as RFC 6455 frames it; servers don't mask
+_TEXT_FRAME: Final = 0x81  # FIN and opcode text, RFC 6455; a server's frames have no mask
 _SESSION_TOPIC_PREFIX: Final = "session."
 _SHORT_PAYLOAD: Final = 126
 _MEDIUM_PAYLOAD: Final = 1 << 16
@@ -62,7 +62,7 @@ _MEDIUM_PAYLOAD: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class EventFrame:
-    """An event as it goes out; `seq` is None for what is never stored."""
+    """An encoded event; `seq` is None for one that is never stored."""
 
     seq: int | None
     topic: str
@@ -72,6 +72,7 @@ class EventFrame:
 
 def encode_frame(document: Mapping[str, Any]) -> bytes:
     """Return a document as the bytes of one WebSocket message."""
+    # By hand and not by the library, which would frame and mask the same bytes for each client.
     payload = msgspec.json.encode(document)
     size = len(payload)
     if size < _SHORT_PAYLOAD:
@@ -82,7 +83,7 @@ def encode_frame(document: Mapping[str, Any]) -> bytes:
 
 
 def build_hello_frame(database: Database, seq: int, now: datetime) -> bytes:
-    """Say which log this is, how far it has come, and who speaks."""
+    """Build the first frame: the log's epoch and last seq, and the server."""
     server = {
         "version": VERSION,
         "instance": database.instance_id,
@@ -92,7 +93,7 @@ def build_hello_frame(database: Database, seq: int, now: datetime) -> bytes:
 
 
 def build_subscribed_frame(event_filter: EventFilter, through_seq: int) -> bytes:
-    """Say what the client hears from now on; all of that up to `through_seq` was told."""
+    """Build the answer to a subscription: its filter, and the seq up to which it was served."""
     return encode_frame(
         {
             "frame": "subscribed",
@@ -104,37 +105,36 @@ def build_subscribed_frame(event_filter: EventFilter, through_seq: int) -> bytes
 
 
 def build_through_frame(seq: int) -> bytes:
-    """Tell a narrowed client that nothing of what it hears is missing up to here."""
+    """Build the frame which says that no event of the client's filter up to `seq` is missing."""
     return encode_frame({"frame": "through", "through_seq": seq})
 
 
 def build_resync_frame(reason_code: str, sentence: str) -> bytes:
-    """Say why what the client missed can't be told; a fresh snapshot follows."""
+    """Build the frame which says why missed events can't be sent; a snapshot follows it."""
     return encode_frame(
         {"frame": "resync_required", "reason_code": reason_code, "sentence": sentence}
     )
 
 
 def build_error_frame(error: LeadMasterError) -> bytes:
-    """Say what is wrong with what the client sent, or why it must go."""
+    """Build the frame of an error in the client's message, or of the end of the connection."""
     return encode_frame(
         {"frame": "error", "code": error.code, "sentence": str(error), "hint": error.hint}
     )
 
 
 def build_event_frame(event: DomainEvent, seq: int | None, epoch: int, now: datetime) -> EventFrame:
-    """Return what was published, with its frame."""
+    """Return a published event with its frame."""
     if isinstance(event, SessionQrShown):
         return _build_qr_frame(event, now)
     return _build_event_frame(event.type, event.subject, event.at, event.data, seq, epoch)
 
 
 def build_logged_event_frame(event: CommittedEvent, epoch: int) -> EventFrame:
-    """Return a stored event with its frame, to the byte as it was when it was published.
-
-    What an earlier version stored is told in the words that it had.
-    """
+    """Return a stored event with its frame, the same bytes as when it was published."""
     data = event.data
+    # Decoded for the order and the types of its fields. An event that another version stored, with
+    # other fields, is sent as it is.
     with contextlib.suppress(msgspec.ValidationError, KeyError):
         data = decode_event(event.type, event.subject, event.at, data).data
     return _build_event_frame(event.type, event.subject, event.at, data, event.seq, epoch)
@@ -150,7 +150,7 @@ def _build_event_frame(
 
 
 def _build_qr_frame(event: SessionQrShown, now: datetime) -> EventFrame:
-    """Tell a pairing code, and for how long by our clock: it is no part of the log."""
+    """Return a pairing code with its frame, and the seconds left by the daemon's clock."""
     left = max(0.0, round((event.expires_at - now).total_seconds(), 1))
     document = {
         "frame": "qr",

@@ -43,34 +43,34 @@ _CLOSED_TYPES: Final = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WS
 
 
 class WebSocketConnection:
-    """A connected client: one task reads, one writes, and :meth:`run` waits for an end.
+    """A connected client: one task reads, one writes, and :meth:`run` waits for the end.
 
-    `identity` is None for a client that has yet to sign in.
+    `identity` is None for a client that has to sign in with its first message.
     """
 
     def __init__(
         self,
         request: web.Request,
         socket: web.WebSocketResponse,
-        listener: ClientQueue,
+        queue: ClientQueue,
         registry: ClientRegistry,
         services: Services,
         identity: Principal | None,
     ) -> None:
         self._request = request
         self._socket = socket
-        self._listener = listener
+        self._queue = queue
         self._registry = registry
         self._services = services
         self._identity = identity
         self._stream: ClientStream | None = None
 
     async def run(self, subscription: SubscriptionRequest) -> frames.CloseReason:
-        """Serve until the client or the daemon ends it; return why."""
+        """Serve until the client or the daemon ends the connection; return why."""
         reading = asyncio.create_task(self._guard(self._run_reader(subscription)))
-        writing = asyncio.create_task(self._guard(self._listener.run_writer()))
+        writing = asyncio.create_task(self._guard(self._queue.run_writer()))
         try:
-            ended, wait = self._listener.ended, self._registry.limits.recheck
+            ended, wait = self._queue.ended, self._registry.limits.recheck
             while not (await asyncio.wait({ended}, timeout=wait))[0]:
                 await self._guard(self._recheck())
             return ended.result()
@@ -82,40 +82,41 @@ class WebSocketConnection:
                 self._stream.close()
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do a part of the work; whatever goes wrong there ends the connection, and only this."""
+        """Run a part of the work; an error ends this connection, and nothing else."""
         try:
             await work
         except LeadMasterError as error:
-            self._listener.enqueue(frames.build_error_frame(error))
-            self._listener.close_with(frames.close_reason_from_error(error))
+            self._queue.enqueue(frames.build_error_frame(error))
+            self._queue.close_with(frames.close_reason_from_error(error))
         except ConnectionError:
-            self._listener.close_with(frames.CLOSE_CLIENT_LEFT)
+            self._queue.close_with(frames.CLOSE_CLIENT_LEFT)
         except StorageError as error:
             log.warning("stream_interrupted", error=type(error).__name__)
-            self._listener.close_with(frames.CLOSE_RESTARTING)
+            self._queue.close_with(frames.CLOSE_RESTARTING)
         except Exception:
             log.exception("stream_failed")
-            self._listener.close_with(frames.CLOSE_INTERNAL_ERROR)
+            self._queue.close_with(frames.CLOSE_INTERNAL_ERROR)
 
     async def _run_reader(self, subscription: SubscriptionRequest) -> None:
-        """Let the client in, and do what it asks for until it goes."""
+        """Sign the client in if needed, then serve its subscriptions until it leaves."""
         if self._identity is None:
-            with self._registry.unauthenticated_slot(self._listener):
+            # Two limits, so that clients who never sign in can't take the places of those who do.
+            with self._registry.unauthenticated_slot(self._queue):
                 subscription, self._identity = await self._sign_in(subscription)
-        with self._registry.signed_in_slot(self._listener):
+        with self._registry.signed_in_slot(self._queue):
             await self._run_stream(self._identity, subscription)
 
     async def _sign_in(
         self, subscription: SubscriptionRequest
     ) -> tuple[SubscriptionRequest, Principal]:
-        """Take the first message; what it says goes before what the address said."""
+        """Sign in by the first message; its subscription overrules the one in the address."""
         seconds = self._registry.limits.sign_in
         try:
             async with asyncio.timeout(seconds):
-                said = await self._receive()
+                received = await self._receive()
         except TimeoutError as error:
             raise Unauthorized(f"No sign_in came within {seconds:g} s.") from error
-        message = parse_client_frame(said)
+        message = parse_client_frame(received)
         if not isinstance(message, SignInFrame):
             raise Unauthorized("Nobody has signed in here: the first message must be sign_in.")
         identity = await authenticate_first_message(self._request, message.token)
@@ -124,9 +125,9 @@ class WebSocketConnection:
         return msgspec.structs.replace(subscription, **given), identity
 
     async def _run_stream(self, identity: Principal, subscription: SubscriptionRequest) -> None:
-        """Begin the stream, and change it as the client asks; answer what can't be understood."""
+        """Begin the stream, and handle the client's messages; answer those that can't be used."""
         hub = await self._registry.open_hub(self._services)
-        stream = ClientStream(self._services, hub, self._listener, identity.scopes)
+        stream = ClientStream(self._services, hub, self._queue, identity.scopes)
         self._stream = stream
         stream.start(subscription)
         for _ in range(MAX_MISTAKES + 1):
@@ -134,24 +135,24 @@ class WebSocketConnection:
                 while True:
                     await stream.resubscribe(_require_subscribe(await self._receive()))
             except LeadMasterError as error:
-                self._listener.enqueue(frames.build_error_frame(error))
-        self._listener.close_with(frames.CLOSE_TOO_MANY_MISTAKES)
+                self._queue.enqueue(frames.build_error_frame(error))
+        self._queue.close_with(frames.CLOSE_TOO_MANY_MISTAKES)
 
     async def _receive(self) -> object:
-        """Return the client's next message; raise ConnectionResetError where it has gone."""
+        """Return the client's next message; raise ConnectionResetError where it has left."""
         said = await self._socket.receive()
         if said.type in _CLOSED_TYPES:
             raise ConnectionResetError
         return said.data
 
     async def _recheck(self) -> None:
-        """End a connection that the library closed, and one whose rights are not what they were."""
+        """End a connection that was closed, or whose identity lost or gained scopes."""
         if self._socket.closed:
             raise ConnectionResetError
         if self._identity is not None:
             now = await get_auth(self._request).refresh_identity(self._identity)
             if now.scopes != self._identity.scopes:
-                self._listener.close_with(frames.CLOSE_RIGHTS_CHANGED)
+                self._queue.close_with(frames.CLOSE_RIGHTS_CHANGED)
 
 
 def _require_subscribe(said: object) -> SubscribeFrame:
@@ -162,11 +163,11 @@ def _require_subscribe(said: object) -> SubscribeFrame:
 
 
 CLIENT_REGISTRY: Final = web.AppKey("stream", ClientRegistry)
-"""Who is connected to a server."""
+"""The connected clients of a server."""
 
 
 def install_websocket(application: web.Application, limits: StreamLimits | None = None) -> None:
-    """Let a server serve the stream; at its shutdown every client is closed with 1012."""
+    """Prepare a server for the event stream; at its shutdown every client is closed with 1012."""
     registry = ClientRegistry(limits or StreamLimits())
     application[CLIENT_REGISTRY] = registry
 
@@ -177,9 +178,9 @@ def install_websocket(application: web.Application, limits: StreamLimits | None 
 
 
 async def serve_websocket(request: web.Request) -> web.StreamResponse:
-    """Serve the stream to one client; what is wrong before it begins is a problem document.
+    """Serve the event stream to one client; an error before it begins is a problem document.
 
-    Whoever the handshake did not name signs in with the first message.
+    A client without credentials in its handshake signs in with the first message.
     """
     _require_subprotocol(request)
     registry, services, subscription = (
@@ -195,36 +196,35 @@ async def serve_websocket(request: web.Request) -> web.StreamResponse:
         heartbeat=registry.limits.ping,
         timeout=registry.limits.close,
         max_msg_size=MAX_MESSAGE_BYTES,
-        compress=False,  # it costs 100 KiB for each client, and a copy of each frame
+        compress=False,  # costs 100 KiB a client, and each frame would be encoded anew
     )
     try:
-        sink, line = await socket.prepare(request), request.transport
+        sink, transport = await socket.prepare(request), request.transport
     except ConnectionError:
         return socket
-    if line is None:
+    if transport is None:  # the client left during the handshake
         return socket
-    listener = ClientQueue(line, sink.drain, registry.limits.queue)
-    ending = await WebSocketConnection(request, socket, listener, registry, services, identity).run(
+    queue = ClientQueue(transport, sink.drain, registry.limits.queue)
+    ending = await WebSocketConnection(request, socket, queue, registry, services, identity).run(
         subscription
     )
-    await _close(socket, line, ending, registry.limits.linger)
+    await _close(socket, transport, ending, registry.limits.linger)
     return socket
 
 
 async def _close(
-    socket: web.WebSocketResponse, line: asyncio.Transport, ending: CloseReason, linger: float
+    socket: web.WebSocketResponse, transport: asyncio.Transport, ending: CloseReason, linger: float
 ) -> None:
-    """Say why; who does not read even that is cut off, or it would keep its buffer for ever."""
-    asyncio.get_running_loop().call_later(linger, line.abort)
+    """Close with a code and a reason; abort the connection where that takes too long."""
+    # A client that reads nothing would keep its buffer for ever.
+    asyncio.get_running_loop().call_later(linger, transport.abort)
     await socket.close(code=ending.code, message=ending.reason.encode(), drain=False)
 
 
 def _require_subprotocol(request: web.Request) -> None:
-    """Raise :class:`BadRequest` unless the client offers our protocol in the first such header.
-
-    The library looks at no other; and where it finds nothing that it knows, it logs the offer,
-    and with it a token.
-    """
+    """Raise :class:`BadRequest` unless the client offers our protocol in the first such header."""
+    # aiohttp reads only the first header. Where that has no protocol that it knows, it logs what
+    # was offered, and a token may be among it.
     offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
     if SUBPROTOCOL not in map(str.strip, offered):
         raise BadRequest(

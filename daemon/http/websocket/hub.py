@@ -27,15 +27,15 @@ from storage.errors import StorageError
 
 
 class FilterGroup:
-    """Everybody with one interest. `through` is the last seq that they know to have passed."""
+    """The clients with the same filter. `_through` is the last seq that they know of."""
 
-    def __init__(self, interest: EventFilter, seq: int) -> None:
-        self.event_filter: Final = interest
+    def __init__(self, event_filter: EventFilter, seq: int) -> None:
+        self.event_filter: Final = event_filter
         self.clients: set[ClientQueue] = set()
         self._through = seq
 
     def send_events(self, batch: Sequence[EventFrame]) -> None:
-        """Offer what is wanted of a batch to everybody; nobody is waited for."""
+        """Queue the matching events of a batch for every client; never waits."""
         matching = [
             event for event in batch if self.event_filter.matches(event.topic, event.session)
         ]
@@ -46,21 +46,21 @@ class FilterGroup:
         self._through = max([self._through, *(event.seq for event in matching if event.seq)])
 
     def send_through(self, seq: int) -> None:
-        """Let everybody know that nothing of theirs is missing up to `seq`, if that is news."""
+        """Tell every client that no event up to `seq` is missing, unless it knows that already."""
         if seq > self._through:
             self._through = seq
             self._enqueue(build_through_frame(seq), 1)
 
     def _enqueue(self, data: bytes, frames: int) -> None:
-        for listener in self.clients:
-            listener.enqueue(data, frames)
+        for client in self.clients:
+            client.enqueue(data, frames)
 
 
 log = structlog.get_logger("stream")
 
 
 class EventHub:
-    """The listeners that are up to date. `on_close` is called when they can't be told any more."""
+    """Sends live events to the clients that are up to date; calls `on_close` when its feed ends."""
 
     def __init__(
         self, services: Services, limits: StreamLimits, on_close: Callable[[CloseReason], None]
@@ -74,7 +74,7 @@ class EventHub:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Hear the event feed from now on."""
+        """Start to read the event feed."""
         await self._feed.start()
         self._tasks = [
             asyncio.create_task(self._run_feed(), name="stream"),
@@ -82,7 +82,7 @@ class EventHub:
         ]
 
     async def close(self) -> None:
-        """Hear nothing more."""
+        """Stop reading the event feed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,39 +90,39 @@ class EventHub:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the event feed is still heard."""
+        """Whether the event feed is still being read."""
         return not self._tasks[0].done()
 
     @property
     def seq(self) -> int:
-        """The last stored event that was told here."""
+        """The seq of the last event that was sent to the clients."""
         return self._feed.seq
 
     async def wait_for_seq(self, seq: int) -> None:
-        """Return once the event with this seq was told; it must have been committed."""
+        """Return once the event with this seq was sent; it must have been committed."""
         while self.seq < seq:
             await self._moved.wait()
 
-    def join(self, listener: ClientQueue, interest: EventFilter) -> None:
-        """Tell a listener that has everything up to :attr:`seq` whatever comes after."""
-        if interest not in self._groups:
-            self._groups[interest] = FilterGroup(interest, self.seq)
-        self._groups[interest].clients.add(listener)
+    def join(self, client: ClientQueue, event_filter: EventFilter) -> None:
+        """Add a client, which must have everything up to :attr:`seq`."""
+        if event_filter not in self._groups:
+            self._groups[event_filter] = FilterGroup(event_filter, self.seq)
+        self._groups[event_filter].clients.add(client)
 
-    def leave(self, listener: ClientQueue) -> None:
-        """Tell a listener nothing more; fine where it was told nothing."""
-        for interest, group in tuple(self._groups.items()):
-            group.clients.discard(listener)
+    def leave(self, client: ClientQueue) -> None:
+        """Remove a client; one that never joined is fine."""
+        for event_filter, group in tuple(self._groups.items()):
+            group.clients.discard(client)
             if not group.clients:
-                del self._groups[interest]
+                del self._groups[event_filter]
 
     async def _run_feed(self) -> None:
-        """Send the events until the daemon closes; then everybody must connect again."""
+        """Send events until the daemon closes or the feed fails; then close every client."""
         ending = CLOSE_RESTARTING
         try:
             async for batch in self._feed.batches():
                 self._broadcast(batch)
-                await asyncio.sleep(0)  # the listeners' own tasks come in between
+                await asyncio.sleep(0)  # let the clients' own tasks run in between
         except (SubscriberLagged, StorageError) as error:
             log.warning("stream_interrupted", error=type(error).__name__)
         except Exception:
@@ -134,8 +134,10 @@ class EventHub:
         if self._groups:
             epoch, now = self._services.database.epoch, self._services.clock.now()
             encoded = [build_event_frame(each.event, each.seq, epoch, now) for each in batch]
+            # A copy: a client that leaves changes the groups.
             for group in tuple(self._groups.values()):
                 group.send_events(encoded)
+        # A new event for the next wait: those that wait now are woken, each checks the seq itself.
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -147,34 +149,34 @@ class EventHub:
 
 
 class ClientRegistry:
-    """The clients of one server, signed in or not, and the hub that they hear."""
+    """The clients of one server, signed in or not, and their hub."""
 
     def __init__(self, limits: StreamLimits) -> None:
         self.limits = limits
-        self._listeners: set[ClientQueue] = set()
+        self._clients: set[ClientQueue] = set()
         self._unauthenticated: set[ClientQueue] = set()
         self._hub: EventHub | None = None
         self._opening = asyncio.Lock()
 
     @contextlib.contextmanager
-    def signed_in_slot(self, listener: ClientQueue) -> Iterator[None]:
-        """Keep a place for a listener; raise :class:`Unavailable` where all are taken."""
-        with _take_slot(self._listeners, listener, self.limits.clients):
+    def signed_in_slot(self, client: ClientQueue) -> Iterator[None]:
+        """Reserve a place for a client; raise :class:`Unavailable` where all are taken."""
+        with _take_slot(self._clients, client, self.limits.clients):
             yield
 
     @contextlib.contextmanager
-    def unauthenticated_slot(self, listener: ClientQueue) -> Iterator[None]:
-        """Keep a place for one who has not signed in: others can't take everybody's."""
-        with _take_slot(self._unauthenticated, listener, self.limits.unauthenticated):
+    def unauthenticated_slot(self, client: ClientQueue) -> Iterator[None]:
+        """Reserve a place for a client that has not signed in; raise :class:`Unavailable`."""
+        with _take_slot(self._unauthenticated, client, self.limits.unauthenticated):
             yield
 
     @property
     def connected(self) -> int:
-        """How many are connected, signed in or not."""
-        return len(self._listeners) + len(self._unauthenticated)
+        """How many clients are connected, signed in or not."""
+        return len(self._clients) + len(self._unauthenticated)
 
     async def open_hub(self, services: Services) -> EventHub:
-        """Return the hub, opened; a new one where the old one hears nothing any more."""
+        """Return the open hub; a new one where the old one's feed has ended."""
         async with self._opening:
             if self._hub is None or not self._hub.is_alive:
                 await self._close_hub()
@@ -184,12 +186,12 @@ class ClientRegistry:
             return self._hub
 
     def close_all(self, ending: CloseReason) -> None:
-        """Let every connection end."""
-        for listener in (*self._listeners, *self._unauthenticated):
-            listener.close_with(ending)
+        """End every connection."""
+        for client in (*self._clients, *self._unauthenticated):
+            client.close_with(ending)
 
     async def close(self) -> None:
-        """End everything; the server waits until all have gone."""
+        """Close the hub and end every connection; the server waits until all have left."""
         self.close_all(CLOSE_RESTARTING)
         await self._close_hub()
 
@@ -200,14 +202,14 @@ class ClientRegistry:
 
 
 @contextlib.contextmanager
-def _take_slot(clients: set[ClientQueue], listener: ClientQueue, most: int) -> Iterator[None]:
+def _take_slot(clients: set[ClientQueue], client: ClientQueue, most: int) -> Iterator[None]:
     if len(clients) >= most:
         raise Unavailable(
             f"{most} clients are connected, and there is no room for more.",
             hint="Close those that nobody looks at, or try again later.",
         )
-    clients.add(listener)
+    clients.add(client)
     try:
         yield
     finally:
-        clients.discard(listener)
+        clients.discard(client)

@@ -39,7 +39,8 @@ class StreamSnapshot:
 
 
 def read_snapshot(reader: Reader) -> StreamSnapshot:
-    """Return the committed state; in REST's words, not in the services' memory."""
+    """Return the committed state, in the form in which `/v1` has it."""
+    # All in one transaction, and not from the services' memory: the state belongs to this seq.
     return StreamSnapshot(
         seq=event_log.get_high_water(reader),
         sessions=[build_session_view(record) for record in sessions.list_sessions(reader)],
@@ -51,7 +52,7 @@ def read_snapshot(reader: Reader) -> StreamSnapshot:
 def build_snapshot_frame(
     snapshot: StreamSnapshot, epoch: int, rules: ActiveRulesets, scopes: Collection[Scope]
 ) -> bytes:
-    """Return the snapshot's frame; what these scopes may not read is null."""
+    """Return the snapshot's frame; parts that these scopes may not read are null."""
     return encode_frame(
         {
             "frame": "snapshot",
@@ -70,50 +71,50 @@ def _get_ruleset_hashes(rules: ActiveRulesets) -> Mapping[str, Any]:
 
 
 class ClientStream:
-    """What one client hears, with the rights that it has."""
+    """The event stream of one client, within its scopes."""
 
     def __init__(
         self,
         services: Services,
         hub: EventHub,
-        listener: ClientQueue,
+        queue: ClientQueue,
         scopes: Collection[Scope],
     ) -> None:
         self._services = services
         self._hub = hub
-        self._listener = listener
+        self._queue = queue
         self._scopes = scopes
-        self._interest = EventFilter(frozenset(), frozenset())
+        self._filter = EventFilter(frozenset(), frozenset())
 
     def start(self, subscription: SubscriptionRequest) -> None:
-        """Greet, and begin with what is wanted; raise what :func:`check_subscription` raises."""
+        """Send `hello` and begin the subscription; raise what :func:`check_subscription` raises."""
         start = check_subscription(subscription, self._scopes)
         database, now = self._services.database, self._services.clock.now()
-        self._listener.enqueue(frames.build_hello_frame(database, self._hub.seq, now))
+        self._queue.enqueue(frames.build_hello_frame(database, self._hub.seq, now))
         self._start_from(start)
 
     async def resubscribe(self, subscription: SubscriptionRequest) -> None:
-        """Begin anew with what is wanted now; raise what :func:`check_subscription` raises.
+        """Replace the subscription; raise what :func:`check_subscription` raises.
 
-        Who only wants less goes on from where it is; who wants more gets a fresh snapshot.
+        A narrower filter goes on from the present position; a wider one begins with a new snapshot.
         """
         start = check_subscription(subscription, self._scopes)
-        await self._listener.wait_started()
-        self._hub.leave(self._listener)
-        if start.after is None and start.event_filter.is_subset_of(self._interest):
+        await self._queue.wait_started()
+        self._hub.leave(self._queue)
+        if start.after is None and start.event_filter.is_subset_of(self._filter):
             start = replace(start, after=self._hub.seq, epoch=self._services.database.epoch)
         self._start_from(start)
 
     def close(self) -> None:
-        """Hear nothing more."""
-        self._hub.leave(self._listener)
+        """Leave the hub."""
+        self._hub.leave(self._queue)
 
     def _start_from(self, start: StreamStart) -> None:
-        self._interest = start.event_filter
-        self._listener.schedule_start(partial(self._catch_up, start))
+        self._filter = start.event_filter
+        self._queue.schedule_start(partial(self._catch_up, start))
 
     async def _catch_up(self, start: StreamStart) -> None:
-        """Offer what the client lacks, in order and without a hole, then let it hear new events."""
+        """Send what the client lacks, in order and without a gap, then join the hub."""
         seq = await self._get_initial_seq(start)
         while seq != self._hub.seq:
             page = await self._services.database.read(
@@ -126,14 +127,14 @@ class ClientStream:
             else:
                 seq = self._send_events(page.events, start.event_filter, seq)
                 if seq != self._hub.seq:
-                    await self._listener.drain()
-        # No await stands between the last look at the hub's seq and this.
-        self._hub.join(self._listener, start.event_filter)
-        self._listener.enqueue(frames.build_subscribed_frame(start.event_filter, seq))
+                    await self._queue.drain()
+        # No await between the last comparison with the hub's seq and this: nothing can be missed.
+        self._hub.join(self._queue, start.event_filter)
+        self._queue.enqueue(frames.build_subscribed_frame(start.event_filter, seq))
         self._send_qr_codes(start.event_filter)
 
     async def _get_initial_seq(self, start: StreamStart) -> int:
-        """Return the seq of the state that the client has, or was just given."""
+        """Return the seq of the state that the client has, or was just sent."""
         if start.after is None:
             return await self._send_snapshot()
         if start.epoch != self._services.database.epoch:
@@ -141,38 +142,41 @@ class ClientStream:
         return start.after
 
     async def _resync(self, gap: ReplayGap) -> int:
-        self._listener.enqueue(frames.build_resync_frame(gap, GAP_SENTENCES[gap]))
+        self._queue.enqueue(frames.build_resync_frame(gap, GAP_SENTENCES[gap]))
         return await self._send_snapshot()
 
     async def _send_snapshot(self) -> int:
         database = self._services.database
         taken = await database.read(read_snapshot)
-        self._listener.enqueue(
+        self._queue.enqueue(
             build_snapshot_frame(taken, database.epoch, self._services.rulesets, self._scopes)
         )
-        await self._listener.drain()
+        await self._queue.drain()
         return taken.seq
 
-    def _send_events(self, events: list[CommittedEvent], interest: EventFilter, seq: int) -> int:
-        """Offer what the hub told before the listener joined; return how far that came."""
+    def _send_events(
+        self, events: list[CommittedEvent], event_filter: EventFilter, seq: int
+    ) -> int:
+        """Send stored events up to the hub's seq; return the seq of the last one."""
+        # The hub sends the later ones itself, once the client has joined.
         past = [event for event in events if event.seq <= self._hub.seq]
-        self._listener.enqueue(b"".join(self._encode_events(past, interest)))
+        self._queue.enqueue(b"".join(self._encode_events(past, event_filter)))
         return past[-1].seq if past else seq
 
     def _encode_events(
-        self, events: list[CommittedEvent], interest: EventFilter
+        self, events: list[CommittedEvent], event_filter: EventFilter
     ) -> Iterator[bytes]:
         epoch = self._services.database.epoch
         for event in events:
-            if event.type in interest.topics:  # the cheap question first
+            if event.type in event_filter.topics:  # the cheap check first
                 frame = frames.build_logged_event_frame(event, epoch)
-                if interest.matches(frame.topic, frame.session):
+                if event_filter.matches(frame.topic, frame.session):
                     yield frame.frame
 
-    def _send_qr_codes(self, interest: EventFilter) -> None:
-        """Tell the pairing codes that are on show: the log does not have them."""
+    def _send_qr_codes(self, event_filter: EventFilter) -> None:
+        """Send the pairing codes that can be scanned now; they are not in the event log."""
         sessions, now = self._services.sessions, self._services.clock.now()
         for view in sessions.views():
             shown = sessions.qr(view.name)
-            if shown and interest.matches(shown.type, view.name):
-                self._listener.enqueue(frames.build_event_frame(shown, None, 0, now).frame)
+            if shown and event_filter.matches(shown.type, view.name):
+                self._queue.enqueue(frames.build_event_frame(shown, None, 0, now).frame)

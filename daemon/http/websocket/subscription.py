@@ -1,4 +1,4 @@
-"""What a client may send, and the event filter that its scopes allow it."""
+"""The messages that a client may send, and the event filter that its scopes allow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NameList = Annotated[
 
 
 class SubscriptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A client's own words; what it leaves out is everything, and from now on."""
+    """What a client asks for; a field left out means all topics, all sessions, from now on."""
 
     topics: NameList | None = None
     sessions: NameList | None = None
@@ -32,19 +32,19 @@ class SubscriptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events a client is told: of these topics, and where about a session, of these."""
+    """The events that a client gets: of these topics, and where about a session, of these."""
 
     topics: frozenset[str]
     sessions: frozenset[str] | None = None
 
     def matches(self, topic: str, session: str | None) -> bool:
-        """Whether an event of this topic, about this session or none, is told."""
+        """Whether an event of this topic, about this session or none, passes."""
         if topic not in self.topics:
             return False
         return self.sessions is None or session is None or session in self.sessions
 
     def is_subset_of(self, other: EventFilter) -> bool:
-        """Whether `other` hears everything that this one does."""
+        """Whether `other` passes every event that this one passes."""
         if not self.topics <= other.topics:
             return False
         if other.sessions is None:
@@ -54,7 +54,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class StreamStart:
-    """How a stream begins: after an event that the client has, else with a snapshot."""
+    """How a stream begins: after an event that the client has, or else with a snapshot."""
 
     event_filter: EventFilter
     after: int | None = None
@@ -62,7 +62,7 @@ class StreamStart:
 
 
 def check_subscription(subscription: SubscriptionRequest, scopes: Collection[Scope]) -> StreamStart:
-    """Return what is wanted where these scopes allow it.
+    """Return the start of a subscription that these scopes allow.
 
     Raises :class:`BadRequest` naming the field, or :class:`ScopeMissing`.
     """
@@ -72,8 +72,8 @@ def check_subscription(subscription: SubscriptionRequest, scopes: Collection[Sco
             hint="Send both, as the last frame that you have says them, or neither.",
         )
     sessions = None if subscription.sessions is None else frozenset(subscription.sessions)
-    interest = EventFilter(_check_topics(subscription.topics, frozenset(scopes)), sessions)
-    return StreamStart(interest, subscription.after, subscription.epoch)
+    event_filter = EventFilter(_check_topics(subscription.topics, frozenset(scopes)), sessions)
+    return StreamStart(event_filter, subscription.after, subscription.epoch)
 
 
 def _check_topics(named: Collection[str] | None, scopes: frozenset[Scope]) -> frozenset[str]:
@@ -93,7 +93,7 @@ def _check_topics(named: Collection[str] | None, scopes: frozenset[Scope]) -> fr
 
 
 class SignInFrame(SubscriptionRequest, frozen=True, tag_field="frame", tag="sign_in"):
-    """Who the client is, where the handshake did not say it, and what it wants to hear."""
+    """The first message of a client without credentials: its token and its subscription."""
 
     token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 
@@ -103,7 +103,7 @@ class SignInFrame(SubscriptionRequest, frozen=True, tag_field="frame", tag="sign
 
 
 class SubscribeFrame(SubscriptionRequest, frozen=True, tag_field="frame", tag="subscribe"):
-    """What the client wants to hear from now on, instead of what it wanted before."""
+    """A new subscription in place of the present one."""
 
 
 _DECODER: Final[msgspec.json.Decoder[SignInFrame | SubscribeFrame]] = msgspec.json.Decoder(
@@ -127,10 +127,11 @@ def parse_client_frame(data: object) -> SignInFrame | SubscribeFrame:
 
 
 def read_subscription_query(request: web.Request) -> SubscriptionRequest:
-    """Return what the address asks for; lists are written with commas between.
+    """Return the subscription in the address; lists are separated by commas.
 
-    Raises :class:`BadRequest`. A token has no place in an address, and is refused there.
+    Raises :class:`BadRequest`.
     """
+    # A token in an address would appear in logs: the type has no field for it, so it is refused.
     given: dict[str, object] = dict(request.query)
     for name in ("topics", "sessions"):
         if name in request.query:

@@ -34,7 +34,7 @@ class UnknownEvent(Event):
 # ]]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
-    """The present state of one session. Moments are aware UTC; `status` is WAHA's word."""
+    """The present state of one session. Moments are aware UTC; `status` is WAHA's term."""
 
     name: str
     channel: str
