@@ -47,9 +47,12 @@ def test_no_sentence_names_a_class() -> None:
 
 
 PLAIN_PACKAGES: Final = (
+    "daemon/auth",
     "daemon/backtest",
+    "daemon/demo",
     "daemon/gate",
     "daemon/http",
+    "daemon/logs",
     "daemon/rulesets",
     "daemon/sessions",
     "rules",

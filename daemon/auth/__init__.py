@@ -1,4 +1,4 @@
-"""Users, tokens, sign-ins and scopes: who may come in, by which method, and what they may do."""
+"""Users, tokens, sign-ins and scopes: who may sign in, by which method, and what they may do."""
 
 from __future__ import annotations
 

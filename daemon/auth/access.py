@@ -1,4 +1,4 @@
-"""The scope that each route and event topic needs: the one table for checks, tests and docs."""
+"""The scope that each route and event topic needs: one table for checks, tests and docs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PARAMETER_PATTERN: Final = re.compile(r"\{(\w+):[^{}]*\}")
 
 
 class AccessLevel(Enum):
-    """What a route may ask for where it asks for no scope."""
+    """What a route may require in place of a scope."""
 
     SIGNED_IN = "signed in"
 
 
 RequiredAccess: TypeAlias = Scope | AccessLevel | None
-"""A scope, no more than a user who is signed in, or None: anybody."""
+"""A scope, any signed-in user, or None for a route that is open to anybody."""
 
 ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType(
     {
@@ -45,6 +45,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("GET", "/messages/{id}"): Scope.MESSAGES_READ,
         ("GET", "/pieces/messages/{id}"): Scope.MESSAGES_READ,
         ("GET", "/pieces/messages/{id}/cancel"): Scope.MESSAGES_WRITE,
+        # A whole number is enough to write to somebody outside of LeadMaster.
         ("POST", "/reveal"): Scope.MESSAGES_WRITE,
         ("GET", "/pieces/sessions/{name}/timeline"): Scope.SESSIONS_READ,
         ("GET", "/review"): Scope.MESSAGES_READ,
@@ -76,6 +77,7 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("GET", "/pieces/rules/accept"): Scope.RULES_WRITE,
         ("GET", "/pieces/rules/rollback/{hash}"): Scope.RULES_WRITE,
         ("GET", "/audit"): Scope.ADMIN,
+        # None here: these handlers authenticate by themselves, with a password, a link or a cookie.
         # Signing in, and what one may do with one's own sign-in.
         ("GET", "/v1/sign-in"): None,
         ("POST", "/v1/sign-in"): None,
@@ -162,12 +164,13 @@ ROUTE_SCOPES: Final[Mapping[tuple[str, str], RequiredAccess]] = MappingProxyType
         ("POST", "/v1/rules/change"): Scope.RULES_WRITE,
         ("POST", "/v1/rules/accept"): Scope.RULES_WRITE,
         ("POST", "/v1/rules/rollback"): Scope.RULES_WRITE,
+        # It changes nothing, and its report names prospects.
         ("POST", "/v1/rules/backtest"): Scope.PROSPECTS_READ,
     }
 )
-"""The access that each route asks for, by method and path template.
+"""The required access of each route, by method and path template.
 
-A route without a row is served to nobody.
+A route without a row is refused to everybody.
 """
 
 TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
@@ -193,22 +196,22 @@ TOPIC_SCOPES: Final[Mapping[str, Scope]] = MappingProxyType(
         "rules.awaiting_acceptance": Scope.RULES_READ,
     }
 )
-"""The scope that a listener of the stream needs to be told an event, by the event's type."""
+"""The scope that a client needs to get an event, by the event's type."""
 
 
 def normalise_path_template(path: str) -> str:
-    """Return a path as it stands in the table: `{command:start|stop}` is `{command}`."""
+    """Return a path as in the table: `{command:start|stop}` becomes `{command}`."""
     return _PARAMETER_PATTERN.sub(r"{\1}", path)
 
 
 def get_required_scope(method: str, path: str) -> RequiredAccess:
-    """Return what a route asks for: a scope, a signed-in user, or None where it is open to anybody.
+    """Return the required access of a route.
 
-    Raises LookupError for a route without a row: a route that nobody thought about stays closed.
+    Raises LookupError for a route without a row, which is then refused.
     """
     return ROUTE_SCOPES["GET" if method == "HEAD" else method, normalise_path_template(path)]
 
 
 def list_readable_topics(scopes: frozenset[Scope]) -> frozenset[str]:
-    """Return the types of events that these scopes may hear of."""
+    """Return the types of events that these scopes may read."""
     return frozenset(topic for topic, scope in TOPIC_SCOPES.items() if scope in scopes)

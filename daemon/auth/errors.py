@@ -1,4 +1,4 @@
-"""The errors of authentication and authorisation: one for each reason, and no secret in any."""
+"""The errors of authentication and authorisation; none contains a secret."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from daemon.errors import LeadMasterError, NotAllowed
 
 
 class Unauthorized(LeadMasterError):
-    """Whoever asks did not say who they are."""
+    """The request has no credentials."""
 
     code = "unauthorized"
     status = 401
@@ -14,7 +14,7 @@ class Unauthorized(LeadMasterError):
 
 
 class SignInFailed(LeadMasterError):
-    """User name and password do not fit together."""
+    """The user name or the password is wrong."""
 
     code = "sign_in_failed"
     status = 401
@@ -22,7 +22,7 @@ class SignInFailed(LeadMasterError):
 
 
 class SignInEnded(LeadMasterError):
-    """The browser was signed in, and is not any more."""
+    """The browser's sign-in has ended."""
 
     code = "sign_in_over"
     status = 401
@@ -45,13 +45,13 @@ class SignInThrottled(LeadMasterError):
     hint = "Wait as long as it says; attempts in between change nothing."
 
     def __init__(self, seconds: int) -> None:
-        """Say for how many seconds no attempt is looked at."""
+        """Build the error; `seconds` is how long the next attempt must wait."""
         super().__init__(f"Too many attempts failed. The next one is looked at in {seconds} s.")
         self.seconds = seconds
 
 
 class TokenUnreadable(LeadMasterError):
-    """What was sent is no token of LeadMaster."""
+    """The text is no token of LeadMaster."""
 
     code = "token_unreadable"
     status = 401
@@ -59,7 +59,7 @@ class TokenUnreadable(LeadMasterError):
 
 
 class TokenAlgorithmRefused(LeadMasterError):
-    """The token is not signed in the one way that is accepted."""
+    """The token is not signed with the accepted algorithm."""
 
     code = "token_algorithm_refused"
     status = 401
@@ -67,7 +67,7 @@ class TokenAlgorithmRefused(LeadMasterError):
 
 
 class TokenKeyUnknown(LeadMasterError):
-    """The token was not signed by this installation, or by a key that is retired for good."""
+    """The token was not signed by this installation, or by a key that no longer counts."""
 
     code = "token_key_unknown"
     status = 401
@@ -83,7 +83,7 @@ class TokenAudienceMismatch(LeadMasterError):
 
 
 class TokenExpired(LeadMasterError):
-    """The token's life is over."""
+    """The token has expired."""
 
     code = "token_expired"
     status = 401
@@ -99,21 +99,21 @@ class TokenRevoked(LeadMasterError):
 
 
 class ScopeMissing(NotAllowed):
-    """Whoever asks is known, and may not do this."""
+    """The caller is authenticated, and lacks the scope for this."""
 
     code = "scope_missing"
     hint = "Ask an administrator for a role or a token that has the scope."
 
 
 class CsrfRefused(NotAllowed):
-    """A change was asked for with a cookie, but not by our own page."""
+    """A change came with a cookie, but without the token of our own page."""
 
     code = "csrf_refused"
     hint = "Reload the page and try again."
 
 
 class OriginRefused(NotAllowed):
-    """A browser asks on behalf of another site's page."""
+    """The request comes from another site's page."""
 
     code = "origin_refused"
     hint = "Open LeadMaster at its own address; behind a proxy, pass Host and X-Forwarded-Proto on."

@@ -1,4 +1,4 @@
-"""The identity behind a request: scopes, roles, and how the person or program signed in."""
+"""The identity behind a request: scopes, roles, and the method of signing in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemon.errors import BadRequest
 
 
 class Scope(StrEnum):
-    """One right. There are no others, and none contains another."""
+    """One right. No scope contains another."""
 
     SESSIONS_READ = "sessions:read"
     SESSIONS_PAIR = "sessions:pair"
@@ -32,7 +32,7 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """What a user is: each role may do what the one before it may, and more."""
+    """A user's role; each has the scopes of the one before it, and more."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -59,7 +59,7 @@ ROLE_SCOPES: Final = {
 
 
 def parse_scopes(words: Iterable[str]) -> frozenset[Scope]:
-    """Return scopes by their words; raise :class:`BadRequest` naming those that are none."""
+    """Return scopes by name; raise :class:`BadRequest` with the unknown ones."""
     wanted = frozenset(words)
     if unknown := wanted - ALL_SCOPES:
         raise BadRequest(
@@ -70,7 +70,7 @@ def parse_scopes(words: Iterable[str]) -> frozenset[Scope]:
 
 
 class SignInMethod(StrEnum):
-    """How somebody came in."""
+    """How a person or program authenticated."""
 
     TOKEN = "token"  # noqa: S105 - a word, no secret
     BROWSER = "browser"
@@ -79,7 +79,7 @@ class SignInMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who was let in. `who` is what the audit will say; `key` names the way's own row."""
+    """An authenticated caller. `who` is for the audit; `key` is the id of token or sign-in."""
 
     who: str
     user: str
@@ -88,6 +88,6 @@ class Principal:
     key: str = ""
 
     def require(self, scope: Scope) -> None:
-        """Raise :class:`ScopeMissing` unless they have this scope."""
+        """Raise :class:`ScopeMissing` unless the caller has this scope."""
         if scope not in self.scopes:
             raise ScopeMissing(f"This needs the scope {scope}, which {self.who} does not have.")

@@ -27,17 +27,15 @@ from storage.users import UserRecord
 
 MIN_PASSWORD_LENGTH: Final = 12
 STRONG_HASHER: Final = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
-"""64 MiB, three rounds: about a quarter of a second."""
+"""RFC 9106's second choice: 64 MiB, three rounds, about a quarter of a second."""
 
 
 class Passwords:
-    """Makes hashes and compares with them.
-
-    One at a time: each takes 64 MiB, and many attempts at once must not take all memory.
-    """
+    """Hashes and verifies passwords, in a thread, one at a time."""
 
     def __init__(self, hasher: PasswordHasher = STRONG_HASHER) -> None:
         self._hasher = hasher
+        # Each hash takes 64 MiB: many attempts at once must not take all memory.
         self._semaphore = asyncio.Semaphore(1)
         self._dummy_hash = _build_dummy_hash(hasher)
 
@@ -52,7 +50,9 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, plain)
 
     async def verify(self, password: str, hashed: str | None) -> bool:
-        """Whether this is the password; where there is none (None) it takes as long to say no."""
+        """Whether `hashed` is of this password; False for None."""
+        # Without a hash, one of nothing is compared: an unknown user must take as long as a known
+        # one, or the time of the answer would show which names exist.
         async with self._semaphore:
             return await asyncio.to_thread(
                 self._verify, _normalise_password(password), hashed or self._dummy_hash
@@ -65,12 +65,12 @@ class Passwords:
 
 
 def _normalise_password(password: str) -> str:
-    """Return one form for what keyboards write in several: `ñ` is one letter or two."""
+    """Return the canonical form of a password; keyboards write `ñ` as one character or as two."""
     return unicodedata.normalize("NFKC", password)
 
 
 def _build_dummy_hash(hasher: PasswordHasher) -> str:
-    """Return a well-formed hash that nothing is known to fit, without computing one."""
+    """Return a well-formed hash of no known password, without computing one."""
     salt, digest = (
         base64.b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
         for length in (hasher.salt_len, hasher.hash_len)
@@ -80,26 +80,27 @@ def _build_dummy_hash(hasher: PasswordHasher) -> str:
 
 
 MAX_REMEMBERED_KEYS: Final = 4096
-"""How many users and how many addresses are remembered; the longest idle go first."""
+"""How many users and how many addresses are remembered; the least recent ones are dropped."""
 _FORGET_AFTER_SECONDS: Final = 3600.0
 _IPV6_NETWORK_BITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottlePolicy:
-    """So many free attempts, then waits of 1, 2, 4 … seconds up to the longest."""
+    """Free attempts, then waits of 1, 2, 4 … seconds up to the longest."""
 
     free: int
     longest: float
 
     def wait(self, attempts: int) -> float:
-        """Return the seconds until the next attempt, after so many that failed."""
+        """Return the seconds until the next attempt, after so many failures."""
         over = attempts - self.free
+        # Bounded before the power: a float overflows at 2 ** 1024.
         return 0.0 if over < 0 else min(2.0 ** min(over, 32), self.longest)
 
 
 PER_USER: Final = ThrottlePolicy(free=5, longest=60.0)
-"""Short waits: whoever guesses at a name must not keep its owner out for long."""
+"""Short waits: somebody who guesses must not lock the user out for long."""
 PER_ADDRESS: Final = ThrottlePolicy(free=10, longest=900.0)
 
 
@@ -111,7 +112,7 @@ class _Attempts:
 
 
 class AttemptLimiter:
-    """The attempts of many keys under one policy, in bounded memory."""
+    """Counts failed attempts by key, under one policy and in bounded memory."""
 
     def __init__(
         self, policy: ThrottlePolicy, clock: Clock, remembered: int = MAX_REMEMBERED_KEYS
@@ -122,12 +123,12 @@ class AttemptLimiter:
         self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
 
     def get_seconds_left(self, key: str) -> float:
-        """Return how many seconds this key must wait; 0 when it need not."""
+        """Return how many seconds this key must wait, or 0."""
         found = self._attempts.get(key)
         return max(0.0, found.next_at - self._clock.monotonic()) if found else 0.0
 
     def count_failure(self, key: str) -> None:
-        """Count an attempt as failed, before anybody knows."""
+        """Count a failed attempt of a key."""
         now = self._clock.monotonic()
         found = self._attempts.pop(key, None)
         if found is None or now - found.last_at > _FORGET_AFTER_SECONDS:
@@ -139,11 +140,11 @@ class AttemptLimiter:
             self._attempts.popitem(last=False)
 
     def reset_failures(self, key: str) -> None:
-        """Forget a key's attempts."""
+        """Remove a key's failures."""
         self._attempts.pop(key, None)
 
     def undo_failure(self, key: str) -> None:
-        """Count the last attempt as none; those before it stay."""
+        """Remove the last failure of a key; those before it stay."""
         if found := self._attempts.get(key):
             found.count -= 1
             found.next_at = self._clock.monotonic()
@@ -160,12 +161,8 @@ class SignInThrottle:
         self.addresses = AttemptLimiter(PER_ADDRESS, clock)
 
     def admit(self, user: str, address: str) -> None:
-        """Count an attempt before it is looked at.
-
-        Raise :class:`SignInThrottled` where it must wait.
-
-        Counting first means that a hundred attempts at once are a hundred attempts.
-        """
+        """Count an attempt as failed; raise :class:`SignInThrottled` where it must wait."""
+        # Counted before the password is checked: a hundred attempts at once are a hundred.
         network = network_from_address(address)
         if left := max(self.users.get_seconds_left(user), self.addresses.get_seconds_left(network)):
             raise SignInThrottled(math.ceil(left))
@@ -173,34 +170,33 @@ class SignInThrottle:
         self.addresses.count_failure(network)
 
     def reset_after_success(self, user: str, address: str) -> None:
-        """Forget a user's failures once they came in.
-
-        Of the address only this attempt is taken back: else one account of one's own would buy
-        any number of guesses at others.
-        """
+        """Remove a user's failures, and this attempt from those of the address."""
+        # Not all of the address: a sign-in to one's own account between guesses at others would
+        # make the guesses free.
         self.users.reset_failures(user)
         self.addresses.undo_failure(network_from_address(address))
 
 
 def network_from_address(address: str) -> str:
-    """Return whom an address stands for: of IPv6 a whole network, which one customer has."""
+    """Return the key of an address: itself, or its /64 network for IPv6."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
     if parsed.version == 4:  # noqa: PLR2004 - the version's name
         return str(parsed)
+    # A customer of a provider has at least a whole /64, and so any number of addresses.
     return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))
 
 
 log = structlog.get_logger("auth")
 
 UNKNOWN_USER: Final = "nobody"
-"""What the audit calls a name that no user has: people type passwords there by mistake."""
+"""What the audit has in place of an unknown name: people type passwords there by mistake."""
 
 
 class PasswordCheck:
-    """Lets a user through who knows their password."""
+    """Checks a user's password, throttled and audited."""
 
     def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
         self._database = database
@@ -209,9 +205,9 @@ class PasswordCheck:
         self._throttle = SignInThrottle(clock)
 
     async def check(self, name: str, password: str, address: str) -> UserRecord:
-        """Return the user; raise :class:`SignInFailed`, or :class:`SignInThrottled` before looking.
+        """Return the user; raise :class:`SignInFailed` or :class:`SignInThrottled`.
 
-        `address` is whom the network says it comes from.
+        `address` is the client's IP address.
         """
         try:
             self._throttle.admit(name, address)
@@ -223,6 +219,7 @@ class PasswordCheck:
         fits = await self._passwords.verify(password, active.password_hash if active else None)
         if active is None or not fits:
             await self._audit_failure(user.name if user else UNKNOWN_USER, address)
+            # One sentence for all causes, so that it does not tell which names exist.
             raise SignInFailed("The user name or the password is wrong.")
         self._throttle.reset_after_success(name, address)
         return active

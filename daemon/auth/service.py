@@ -1,4 +1,4 @@
-"""The authentication service: builds its parts once, and rechecks long-lived connections."""
+"""The authentication service: builds its parts, and rechecks long-lived connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storage.db import Database
 
 @dataclass(frozen=True, slots=True)
 class AuthService:
-    """Who may come in, by which way."""
+    """The parts of authentication, each built once."""
 
     users: Users
     password_check: PasswordCheck
@@ -28,7 +28,7 @@ class AuthService:
     tokens: Tokens
     keys: SigningKeys
     public_url: str
-    """What sign-in links begin with; empty: the daemon's own address."""
+    """The base of sign-in links; empty: the daemon's own address."""
 
     @classmethod
     async def open(
@@ -40,7 +40,7 @@ class AuthService:
         environ: Mapping[str, str] = os.environ,
         passwords: Passwords | None = None,
     ) -> AuthService:
-        """Build the service; the key of tokens is made at the first start.
+        """Build the service; the key that signs tokens is created at the first start.
 
         Raises :class:`StartRefused` where the key can't be trusted.
         """
@@ -59,9 +59,9 @@ class AuthService:
         )
 
     async def refresh_identity(self, identity: Principal) -> Principal:
-        """Return an identity as it is now: for connections that outlive one request.
+        """Return an identity with its present scopes, for connections that outlive a request.
 
-        Raises what a new request would be refused with.
+        Raises what a new request with these credentials would raise.
         """
         match identity.method:
             case SignInMethod.TOKEN:

@@ -1,4 +1,4 @@
-"""Browser sign-ins: their secrets, sign-in links, use and end."""
+"""Browser sign-ins and sign-in links: created, used, ended."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _SECRET_BYTES: Final = 32
 
 
 def new_secret() -> str:
-    """Return 256 random bits that fit in a URL or a cookie."""
+    """Return 256 random bits as text for a URL or a cookie."""
     return secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def hash_secret(secret: str) -> str:
-    """Return what is stored of a secret. It is random and long, so that no slow hash is needed."""
+    """Return the hash of a secret, which is stored in its place."""
+    # Fast, unlike a password's: nobody guesses 256 random bits.
     return hashlib.sha256(_encode_text(secret)).hexdigest()
 
 
 def derive_csrf_token(secret: str) -> str:
-    """Return what a page must send along with a cookie: bound to it, and no way back to it."""
+    """Return the CSRF token of a cookie's secret, from which the secret can't be derived."""
     return hmac.new(_encode_text(secret), b"csrf", hashlib.sha256).hexdigest()
 
 
@@ -46,18 +47,19 @@ def is_same_secret(given: str, expected: str) -> bool:
 
 
 def _encode_text(text: str) -> bytes:
-    """Return the bytes that a header had, also those that are no text."""
+    """Return the bytes of a text from a header."""
+    # aiohttp decodes bytes that are no UTF-8 to surrogates; a plain encode() would raise.
     return text.encode(errors="surrogateescape")
 
 
 LINK_LIFETIME: Final = timedelta(minutes=10)
 _USE_INTERVAL: Final = timedelta(minutes=5)
-"""How often a browser's use is written down at most."""
+"""How often at most a browser's use is stored: not a write for every request."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedSignIn:
-    """What a browser gets: the cookie's secret, and the token that its pages send along."""
+    """A new sign-in: the secret for the cookie, and the CSRF token for the pages."""
 
     user: str
     secret: str = field(repr=False)
@@ -68,7 +70,7 @@ class IssuedSignIn:
 
 @dataclass(frozen=True, slots=True)
 class IssuedSignInLink:
-    """A secret that signs in once, and until when."""
+    """A secret that signs a user in once, until it expires."""
 
     user: str
     secret: str = field(repr=False)
@@ -101,10 +103,11 @@ class SignIns:
         return fresh
 
     async def sign_in_with_link(self, secret: str, address: str) -> IssuedSignIn:
-        """Spend a link and sign in; raise :class:`SignInLinkSpent`. Of two at once, one gets in."""
+        """Redeem a link and sign in; raise :class:`SignInLinkSpent`."""
         now = self._clock.now()
 
         def job(tx: Tx) -> IssuedSignIn:
+            # In one transaction with the sign-in: of two attempts at once, one succeeds.
             user = users.redeem_sign_in_link(tx, hash_secret(secret), now)
             if user is None:
                 raise SignInLinkSpent("This sign-in link was used before, or its time is over.")
@@ -130,11 +133,11 @@ class SignIns:
         return link
 
     async def identify(self, secret: str) -> Principal:
-        """Return whose browser has this cookie; raise :class:`SignInEnded`."""
+        """Return the identity of a cookie's secret; raise :class:`SignInEnded`."""
         return await self.get_identity(hash_secret(secret))
 
     async def get_identity(self, id_hash: str) -> Principal:
-        """Return the identity of a sign-in by its stored hash; raise :class:`SignInEnded`."""
+        """Return the identity of a sign-in by its hash; raise :class:`SignInEnded`."""
         now = self._clock.now()
         found = await self._database.read(
             lambda reader: users.get_current_sign_in(reader, id_hash, now)
@@ -142,6 +145,7 @@ class SignIns:
         if found is None:
             raise SignInEnded("The sign-in has ended.")
         await self._record_use(found, now)
+        # By today's role: a change of roles holds at once.
         scopes = ROLE_SCOPES[Role(found.role)]
         return Principal(found.user, found.user, scopes, SignInMethod.BROWSER, id_hash)
 

@@ -1,4 +1,4 @@
-"""The keys that sign and verify tokens: where the private one lies, rotation, and retired ones."""
+"""The keys that sign and verify tokens: the private key's source, rotation, retired keys."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _OTHERS_MODE_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SigningKeySource(Protocol):
-    """A place that holds one private key."""
+    """A source of one private key."""
 
     def read(self) -> Ed25519PrivateKey:
         """Return the key; raise :class:`StartRefused` where it can't be trusted."""
         ...
 
     def renew(self) -> Ed25519PrivateKey:
-        """Put a new key in the old one's place and return it; raise :class:`Conflict`."""
+        """Replace the key with a new one and return it; raise :class:`Conflict`."""
         ...
 
 
 def choose_key_source(state_dir: Path, environ: Mapping[str, str]) -> SigningKeySource:
-    """Return the credential where the service manager passed one, else the state folder's file."""
+    """Return the credential where the service manager passes one, else the state folder's file."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if folder and (credential := Path(folder) / CREDENTIAL).exists():
         return CredentialKeySource(credential)
@@ -50,7 +50,7 @@ def choose_key_source(state_dir: Path, environ: Mapping[str, str]) -> SigningKey
 
 
 class CredentialKeySource:
-    """A key, or a secret that a key is derived from, which only the service manager can change."""
+    """A key, or a secret from which it is derived, that only the service manager can change."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,13 +68,13 @@ class CredentialKeySource:
 
 
 class FileKeySource:
-    """A file that its owner alone may read, made at the first start."""
+    """A file that only its owner may read, created at the first start."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> Ed25519PrivateKey:
-        """Return the key, a new one where there is no file.
+        """Return the key; create one where there is no file.
 
         Raises :class:`StartRefused`, or ``WriteFailed`` where the disk refuses.
         """
@@ -90,7 +90,7 @@ class FileKeySource:
         return _load_key(self._path)
 
     def renew(self) -> Ed25519PrivateKey:
-        """Replace the file as a whole; raise ``WriteFailed`` where the disk refuses."""
+        """Replace the file atomically; raise ``WriteFailed`` where the disk refuses."""
         fresh = Ed25519PrivateKey.generate()
         with translate_disk_errors(self._path):
             write_durably(self._path, _encode_pem(fresh))
@@ -99,7 +99,7 @@ class FileKeySource:
 
 def _load_key(path: Path) -> Ed25519PrivateKey:
     try:
-        content = path.read_bytes()  # a random byte at either end may look like a blank
+        content = path.read_bytes()  # not stripped: a random secret may end in a blank
         found = (
             serialization.load_pem_private_key(content, password=None)
             if content.startswith(b"-----BEGIN")
@@ -117,7 +117,7 @@ def _load_key(path: Path) -> Ed25519PrivateKey:
 
 
 def _derive_key(secret: bytes) -> Ed25519PrivateKey:
-    """Return the key that belongs to a secret: the same one at each start."""
+    """Return the key derived from a secret, the same one at each start."""
     if len(secret) < _MIN_SECRET_BYTES:
         message = "too short to be a secret"
         raise ValueError(message)
@@ -144,7 +144,7 @@ _KID_LENGTH: Final = 16
 
 
 class SigningKeys:
-    """Signing keys by their ids. `overlap` is the longest that a token may live."""
+    """Signing keys by id. `overlap` is the longest life of a token."""
 
     def __init__(
         self, database: Database, clock: Clock, source: SigningKeySource, overlap: timedelta
@@ -155,30 +155,30 @@ class SigningKeys:
         self._overlap = overlap
         self._known: dict[str, tokens.SigningKeyRecord] = {}
         self.private = Ed25519PrivateKey.generate()
-        """The key that signs; `open` puts the installation's in its place."""
+        """The key that signs; a random one until `open` has read the installation's."""
 
     async def open(self) -> None:
-        """Take up the key that lies in its place; a changed one retires the one before."""
+        """Read the key from its source; where it has changed, the previous one is retired."""
         private = await asyncio.to_thread(self._source.read)
         await self._activate_key(private, "daemon", self._clock.now() - self._overlap)
 
     @property
     def kid(self) -> str:
-        """Return the id of the key that signs: a piece of its public half's fingerprint."""
+        """Return the id of the key that signs: the beginning of its public key's hash."""
         return _compute_key_id(self.private.public_key().public_bytes_raw())
 
     def get_verifying_key(self, kid: str) -> Ed25519PublicKey | None:
-        """Return the public key of this id while its signatures count, else None."""
+        """Return the public key of this id while its signatures are accepted, else None."""
         found = self._known.get(kid)
         if found is None or self._is_expired(found.retired_at):
             return None
         return Ed25519PublicKey.from_public_bytes(found.public_key)
 
     async def rotate(self, who: str, *, at_once: bool = False) -> str:
-        """Sign with a new key from now on and return its id.
+        """Replace the key that signs; return the id of the new one.
 
-        What the old one signed stays good for its life, unless `at_once`: then every token that
-        was ever made is void. Raises :class:`Conflict` where the key is not ours to change.
+        Tokens of the old key stay valid until they expire; with `at_once` all tokens become
+        invalid. Raises :class:`Conflict` where the daemon can't change the key.
         """
         fresh = await asyncio.to_thread(self._source.renew)
         now = self._clock.now()
@@ -188,7 +188,7 @@ class SigningKeys:
     async def _activate_key(
         self, private: Ed25519PrivateKey, who: str, forget_until: datetime
     ) -> None:
-        """Let a key sign; those that were retired up to a moment are forgotten."""
+        """Make a key the one that signs; delete keys that were retired until a moment."""
         public = private.public_key().public_bytes_raw()
         now, kid = self._clock.now(), _compute_key_id(public)
 
@@ -200,6 +200,7 @@ class SigningKeys:
             tokens.delete_retired_signing_keys(tx, forget_until)
             return tokens.list_signing_keys(tx)
 
+        # Stored before it is used: a token by a key that a restart does not know would be refused.
         known = await self._database.write(job)
         self.private = private
         self._known = {key.kid: key for key in known}

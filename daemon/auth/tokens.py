@@ -1,4 +1,4 @@
-"""Tokens for programs: encoded, decoded, issued with no more rights than their maker's, revoked."""
+"""Tokens for programs: encoded, decoded, issued and revoked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MAX_TOKEN_LENGTH: Final = 4096
 
 
 class TokenClaims(msgspec.Struct, frozen=True):
-    """The claims that every token of ours has; times are seconds since 1970."""
+    """The claims of every token; times are seconds since 1970."""
 
     iss: str
     aud: str
@@ -53,7 +53,7 @@ _REQUIRED_CLAIMS: Final = list(TokenClaims.__struct_fields__)
 _DECODE_OPTIONS: Final[Any] = {
     "require": _REQUIRED_CLAIMS,
     "strict_aud": True,
-    # The library can't ask the injected clock for the time: `decode_token` compares.
+    # PyJWT compares with the machine's time and not with the injected clock's: `decode_token` does.
     "verify_exp": False,
     "verify_iat": False,
     "verify_nbf": False,
@@ -61,7 +61,7 @@ _DECODE_OPTIONS: Final[Any] = {
 
 
 def encode_token(claims: TokenClaims, kid: str, key: Ed25519PrivateKey) -> str:
-    """Return the token that says this."""
+    """Return a signed token with these claims."""
     return jwt.encode(msgspec.to_builtins(claims), key, algorithm=ALGORITHM, headers={"kid": kid})
 
 
@@ -71,18 +71,18 @@ def decode_token(
     now: datetime,
     find_key: Callable[[str], Ed25519PublicKey | None],
 ) -> TokenClaims:
-    """Return what a token says, once its signature, its audience and its time are found good.
+    """Return the claims of a token, after checking signature, audience, issuer and expiry.
 
-    Raises one of the errors of a token in :mod:`daemon.auth.errors`; none repeats any of it.
+    Raises one of the token errors of :mod:`daemon.auth.errors`, which contain no part of it.
     """
     key = find_key(_read_key_id(token))
     if key is None:
         raise TokenKeyUnknown("The token's key is not, or no longer, one of this installation.")
     try:
-        said = jwt.decode(
+        decoded = jwt.decode(
             token, key, [ALGORITHM], audience=audience, issuer=ISSUER, options=_DECODE_OPTIONS
         )
-        claims = msgspec.convert(said, TokenClaims)
+        claims = msgspec.convert(decoded, TokenClaims)
     except jwt.InvalidSignatureError:
         raise TokenKeyUnknown("The token was not signed by this installation.") from None
     except (jwt.InvalidAudienceError, jwt.InvalidIssuerError):
@@ -97,7 +97,8 @@ def decode_token(
 
 
 def _read_key_id(token: str) -> str:
-    """Return the key id of a token of the accepted algorithm."""
+    """Return the key id in a token's header; raise for another algorithm."""
+    # The algorithm is fixed and never taken from the token, which may name "none".
     try:
         plausible = token.isascii() and len(token) <= _MAX_TOKEN_LENGTH
         header = jwt.get_unverified_header(token) if plausible else {}
@@ -111,21 +112,21 @@ def _read_key_id(token: str) -> str:
 
 
 _USE_INTERVAL: Final = timedelta(minutes=10)
-"""How often a token's use is written down at most."""
+"""How often at most a token's use is stored: not a write for every request."""
 _LISTED_AFTER_EXPIRY: Final = timedelta(days=30)
-"""How long an expired token is still listed."""
+"""How long an expired token stays in the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token on the one occasion on which it is shown, and what is kept of it."""
+    """A new token, shown only once, and its stored record."""
 
     token: str = field(repr=False)
     record: TokenRecord
 
 
 class Tokens:
-    """Makes and checks tokens. `longest` is the longest life that one may have."""
+    """Issues, verifies and revokes tokens. `longest` is the longest life of one."""
 
     def __init__(
         self, database: Database, clock: Clock, keys: SigningKeys, longest: timedelta
@@ -139,10 +140,10 @@ class Tokens:
     async def issue_token(
         self, maker: Principal, user: str, name: str, scopes: Collection[Scope], life: timedelta
     ) -> IssuedToken:
-        """Make a token that acts for `user`, which nobody will see again.
+        """Issue a token that acts for `user`. It is not stored, and can't be shown again.
 
-        Raises :class:`ScopeMissing` where it would have a scope that maker or user have not,
-        :class:`NotFound` without such a user, :class:`BadRequest` for a life that is too long.
+        Raises :class:`ScopeMissing` for a scope that maker or user do not have, :class:`NotFound`
+        without such a user, :class:`BadRequest` for a life that is too long.
         """
         if not scopes:
             raise BadRequest("scopes: a token needs at least one.")
@@ -150,6 +151,7 @@ class Tokens:
             raise BadRequest(f"A token lives up to {self._longest / timedelta(days=1):g} days.")
         for scope in sorted(scopes):
             maker.require(scope)
+        # Whole seconds, as the claims have them.
         now = self._clock.now().replace(microsecond=0)
         words = tuple(sorted(scopes))
         record = TokenRecord(
@@ -162,18 +164,20 @@ class Tokens:
         )
 
     async def verify_token(self, token: str) -> Principal:
-        """Return who a token acts for; raise one of the errors of a token.
+        """Return the identity of a token; raise one of the token errors.
 
-        Its scopes are those it was made with, as far as its user's role has them today.
+        Its scopes are those that it was issued with, as far as its user's role still has them.
         """
-        said = decode_token(token, self._audience, self._clock.now(), self._keys.get_verifying_key)
-        return await self.get_identity(said.jti, said.sub)
+        now, find_key = self._clock.now(), self._keys.get_verifying_key
+        claims = decode_token(token, self._audience, now, find_key)
+        return await self.get_identity(claims.jti, claims.sub)
 
     async def get_identity(self, token: str, user: str) -> Principal:
         """Return the identity of a token by its id.
 
         Raises :class:`TokenRevoked` or :class:`TokenExpired`.
         """
+        # Asked at every request, although the signature is valid: revoking must hold at once.
         found = await self._database.read(
             lambda reader: tokens.get_active_token(reader, token, user)
         )
@@ -187,7 +191,7 @@ class Tokens:
         return Principal(f"{user}/{found.token.name}", user, scopes, SignInMethod.TOKEN, token)
 
     async def list_tokens(self, *, after: str, limit: int) -> list[TokenRecord]:
-        """Return at most `limit` tokens past the one named, oldest first."""
+        """Return at most `limit` tokens after the one named, oldest first."""
         return await self._database.read(
             lambda reader: tokens.list_tokens(reader, after=after, limit=limit)
         )
@@ -225,7 +229,7 @@ class Tokens:
 
 
 def _insert_token(tx: Tx, record: TokenRecord) -> None:
-    """Store a token for a user who may have its scopes."""
+    """Store a token; raise where its user does not exist or lacks its scopes."""
     user = users.get_user(tx, record.user)
     if user is None or user.disabled_at is not None:
         raise NotFound(f"There is no user {record.user} who can have tokens.")

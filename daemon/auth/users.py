@@ -1,4 +1,4 @@
-"""Users: created, given a role and a password, disabled. Each step is audited."""
+"""Users: created, changed, disabled and enabled; every change is audited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _USER_NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
 class Users:
-    """The people who may come in."""
+    """Creates and changes users."""
 
     def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
         self._database = database
@@ -37,10 +37,10 @@ class Users:
     async def create_user(
         self, name: str, role: Role, who: str, *, password: str | None = None
     ) -> UserRecord:
-        """Add a user; without a password they come in by link.
+        """Add a user; without a password they sign in by link.
 
         Raises :class:`BadRequest`, :class:`PasswordRefused`, or :class:`Conflict` where the name
-        is taken, also by somebody who is disabled.
+        is taken, also by a disabled user.
         """
         if not _USER_NAME_PATTERN.fullmatch(name):
             raise BadRequest(
@@ -59,7 +59,7 @@ class Users:
         return await self._database.write(job)
 
     async def set_password(self, name: str, password: str, who: str) -> UserRecord:
-        """Set a new password and sign the user out everywhere; tokens stay.
+        """Set a new password and sign the user out everywhere; tokens stay valid.
 
         Raises :class:`NotFound` or :class:`PasswordRefused`.
         """
@@ -73,9 +73,9 @@ class Users:
         return await self._change_user(name, who, "set_password", step)
 
     async def set_role(self, name: str, role: Role, who: str) -> UserRecord:
-        """Give a user another role; it holds at once, for tokens too.
+        """Give a user another role; it applies at once, to tokens too.
 
-        Raises :class:`NotFound`, or :class:`Conflict` where nobody would be administrator.
+        Raises :class:`NotFound`, or :class:`Conflict` where no administrator would be left.
         """
 
         def step(tx: Tx) -> None:
@@ -86,9 +86,9 @@ class Users:
         return await self._change_user(name, who, "set_role", step, {"role": role})
 
     async def disable(self, name: str, who: str) -> UserRecord:
-        """Shut a user out at once: no sign-in, no browser, no token. Idempotent.
+        """Disable a user at once: end their sign-ins and revoke their tokens. Idempotent.
 
-        Raises :class:`NotFound`, or :class:`Conflict` where nobody would be administrator.
+        Raises :class:`NotFound`, or :class:`Conflict` where no administrator would be left.
         """
 
         def step(tx: Tx) -> None:
@@ -101,7 +101,7 @@ class Users:
         return await self._change_user(name, who, "disable_user", step)
 
     async def enable(self, name: str, who: str) -> UserRecord:
-        """Let a user come in again; what was revoked stays revoked. Raises :class:`NotFound`."""
+        """Enable a user again; revoked tokens stay revoked. Raises :class:`NotFound`."""
         return await self._change_user(
             name, who, "enable_user", lambda tx: users.set_user_disabled(tx, name, None)
         )
@@ -123,7 +123,7 @@ class Users:
         step: Callable[[Tx], None],
         detail: dict[str, object] | None = None,
     ) -> UserRecord:
-        """Do one step to a user who is there, with its line in the audit."""
+        """Change an existing user and audit it, in one transaction."""
 
         def job(tx: Tx) -> UserRecord:
             _require_user(tx, name)
@@ -142,7 +142,7 @@ def _require_user(reader: Reader, name: str) -> UserRecord:
 
 
 def _require_another_admin(tx: Tx, name: str) -> None:
-    """Raise :class:`Conflict` where the last administrator would go."""
+    """Raise :class:`Conflict` where the user is the last active administrator."""
     user = _require_user(tx, name)
     is_admin = user.role == Role.ADMIN and user.disabled_at is None
     if is_admin and users.count_active_users(tx, Role.ADMIN) == 1:

@@ -1,1 +1,1 @@
-"""The demonstration: the whole product on simulated phones, in a throw-away folder."""
+"""The demonstration: the whole product with simulated phones, in a temporary folder."""

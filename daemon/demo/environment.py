@@ -49,7 +49,7 @@ script = "{folder}/{visitor}"
 """
 VISITOR_SCRIPT: Final = "visitor.json"
 VISITOR_SCAN_AFTER: Final = 8.0
-"""Seconds until the visitor's simulated phone scans its code: long enough to see it."""
+"""Seconds until the visitor's simulated phone scans its code: long enough to see the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class DemoEnvironment:
 def run_environment(*, keep: bool, rate: float) -> Iterator[DemoEnvironment]:
     """Start a daemon in a new folder; stop it and, unless `keep`, delete the folder."""
     start = find_next_working_day(datetime.now(UTC))
+    # As an exit, so that the blocks below end: a signal's default would leave daemon and folder.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _exit_on_signal)
     folder = Path(tempfile.mkdtemp(prefix="leadmaster-demo-"))
@@ -107,12 +108,13 @@ def _write_settings(folder: Path, start: datetime, rate: float) -> Path:
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
-    """Turn a signal into an exit that stops the daemon and deletes the folder on its way."""
+    """Exit on a signal with the status that shells report for it."""
     sys.exit(128 + number)
 
 
 def find_next_working_day(now: datetime) -> datetime:
     """Return 14:00 UTC of the first coming day on which Argentina works."""
+    # Not before tomorrow: events of the past would come before the daemon's own start.
     from holidays import country_holidays
 
     closed = country_holidays("AR")
@@ -125,7 +127,7 @@ def find_next_working_day(now: datetime) -> datetime:
 
 @contextlib.contextmanager
 def _run_daemon(settings: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the daemon in a session of its own: Ctrl-C ends this process, which then stops it."""
+    """Run the daemon for the length of the block; Ctrl-C reaches this process alone."""
     command = [sys.executable, "-m", "daemon", "--config", str(settings), "run"]
     with log.open("wb") as out, subprocesses.run_daemon(command, out, STOP_SECONDS) as process:
         yield process

@@ -23,7 +23,7 @@ class EventPrinter:
     """Reads the event stream in a thread, prints the notable events, and waits for a given one."""
 
     def __init__(self, client: ControlClient, names: Mapping[str, str]) -> None:
-        """`names` says what each contact, by its id, is called."""
+        """Start to read events; `names` are the contacts' names by id."""
         self._client = client
         self._names = dict(names)
         self._received: list[EventData] = []
@@ -45,7 +45,7 @@ class EventPrinter:
 
     def _read(self) -> None:
         for event in self._client.stream("events", after=0):
-            with self._arrived:  # printed first: whoever waits for it prints after it
+            with self._arrived:  # printed before notify: the waiting thread prints next
                 if line := self._format_event(event):
                     print_hanging(*line)
                 self._received.append(event)

@@ -1,7 +1,4 @@
-"""The messages of the demonstration.
-
-To whom, with which text, and what the simulated phones answer.
-"""
+"""The messages of the demonstration: recipients, texts, and the answers of simulated phones."""
 
 from __future__ import annotations
 
@@ -105,7 +102,8 @@ def choose_visitor_messages(client: ControlClient) -> list[DemoMessage]:
 
 
 def _is_argentine_mobile(person: Mapping[str, Any]) -> bool:
-    """Only in Argentina the demonstration's clock shows business hours."""
+    """Return whether a prospect's number is an Argentine mobile one."""
+    # The demonstration's clock shows business hours in Argentina only.
     return str(person["phone"]).startswith("+549")
 
 
@@ -126,6 +124,7 @@ def build_phone_script(recipients: Mapping[str, DemoMessage]) -> dict[str, Any]:
             recipients["opts out"].phone: _reply("BAJA", after=6.0, from_lid=True),
             recipients["is not there"].phone: {"on_whatsapp": "no"},
         },
+        # The connection breaks once, so that the demonstration can show how messages wait for it.
         "line": [{"at": DROP_AFTER, "do": "disconnect", "session": SALES}],
     }
 

@@ -1,4 +1,4 @@
-"""`leadmaster demo`: the command, and the ten scenes that it shows."""
+"""`leadmaster demo`: the command, and the ten scenes of the demonstration."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _pair_phones(client: ControlClient, script: str) -> None:
 def _queue_messages(
     client: ControlClient, recipients: Mapping[str, DemoMessage], events: EventPrinter
 ) -> dict[str, dict[str, Any]]:
-    """Queue a message for each role; unknown numbers are checked first, then judged again."""
+    """Queue a message for each role, and wait until each is settled."""
     _print_heading(
         5, "Eight messages are queued. The gate judges each; a number not known is checked"
     )
@@ -165,7 +165,7 @@ def _queue_message(client: ControlClient, message: DemoMessage) -> dict[str, Any
 
 
 def _is_settled(message: str, event: Mapping[str, Any]) -> bool:
-    """Tell whether the message waits for a person, for a later time, or is finished."""
+    """Return whether a message waits for a person or a time, or is finished, by an event."""
     if event["subject"] != message:
         return False
     data = event["data"]
@@ -197,6 +197,7 @@ def _receive_answers(
     _wait_for_state(events, messages["asks"]["id"], {"read"})
     _wait_for_event(events, lambda event: event["type"] == "contact.suppressed")
     gone = recipients["opts out"]
+    # The same mobile number as people write it, without the 9: the suppression must cover it too.
     other_form = gone.phone.replace("+549", "+54", 1)
     again = replace(gone, phone=other_form, text="¿Seguro? Último aviso del taller.")
     message = _queue_message(client, again)

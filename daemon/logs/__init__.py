@@ -1,4 +1,4 @@
-"""The log: how its lines are made, and what is never in them."""
+"""The log: its format, and what is removed from its lines."""
 
 from __future__ import annotations
 

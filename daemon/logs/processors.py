@@ -1,4 +1,4 @@
-"""Processors of log lines: JSON or console, no bodies or secrets, numbers masked."""
+"""Configures the log: JSON or console lines, without bodies and secrets, with masked numbers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from daemon.logs.rate_limit import RepeatedErrorFilter, shorten_expected_error
 
 _HTTP_ERRORS_MODULE: Final = "aiohttp.http_exceptions"
-"""Where the errors of the library's reader live; loading it for a name would cost a start."""
+"""The module of aiohttp's parser errors, by name: importing it would slow every start."""
 
 
 class UnreadableRequestFilter(logging.Filter):
-    """Takes the quotation out of what the library says of a request that it can't read.
-
-    Such a request may come from anybody, and what is quoted may be a token, a number or a body.
-    """
+    """Removes the quoted request from aiohttp's log lines about requests that it can't parse."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through; leave of these the name of what was wrong."""
+        """Pass every record; reduce those of parser errors to the error's name."""
+        # Anybody can send such a request, and what is quoted may be a token, a number or a body.
         error = record.exc_info[1] if record.exc_info else None
         if type(error).__module__ == _HTTP_ERRORS_MODULE:
             record.msg, record.args = f"request_unreadable: {type(error).__name__}", ()
@@ -46,9 +44,10 @@ SECRET_KEYS: Final = frozenset(
         "authorization",
     }
 )
-"""Values under these names are never logged, whoever logs them and however deep they lie."""
+"""Names of values that are never logged, at any depth."""
 
 
+# With a plus, or as 10 to 15 bare digits that are no part of an id, a version or a decimal.
 _PHONE_PATTERN: Final = re.compile(r"\+\d[\d ().-]{6,20}\d|(?<![\w.-])\d{10,15}(?![\w.-])")
 
 
@@ -59,19 +58,19 @@ _KEPT_SUFFIX_DIGITS: Final = 4
 
 
 def drop_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Leave out every value whose name says that it is nobody's business."""
+    """Remove the values of secret keys from a log line."""
     return {
         key: _drop_nested_secrets(value) for key, value in event.items() if key not in SECRET_KEYS
     }
 
 
 def mask_phone_numbers(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Keep of each phone number only its beginning and its last four digits."""
+    """Mask the phone numbers in a log line, but for their beginning and last four digits."""
     return {key: _mask_value(value) for key, value in event.items()}
 
 
 def mask_numbers_in_text(text: str) -> str:
-    """Return the text with only the beginning and the last four digits of each phone number."""
+    """Return a text with its phone numbers masked, but for their beginning and last four digits."""
     return _PHONE_PATTERN.sub(_shorten_number, text)
 
 
@@ -100,7 +99,7 @@ def _shorten_number(found: re.Match[str]) -> str:
 
 
 _NOISY_LIBRARIES: Final = ("apscheduler", "asyncio", "watchfiles")
-"""Libraries whose everyday news is nobody's."""
+"""Libraries whose messages below a warning are not logged."""
 
 
 def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -125,7 +124,7 @@ def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None
                 shorten_expected_error,
                 structlog.processors.format_exc_info,
                 drop_secrets,
-                mask_phone_numbers,
+                mask_phone_numbers,  # in the traceback too, which is a text by now
                 _choose_renderer(out),
             ],
         )

@@ -11,29 +11,29 @@ from typing import Any, Final
 from structlog.typing import EventDict, WrappedLogger
 
 INTERVAL_SECONDS: Final = 60.0
-"""How long the same fault is told once only."""
+"""How long the same error is logged only once."""
 _MAX_REMEMBERED: Final = 500
 _CODES_WITH_TRACEBACK: Final = frozenset({"internal", "storage", "write_failed", "job_aborted"})
-"""Codes of errors that nobody foresaw: there the place in the code is what matters."""
+"""Codes of unexpected errors, of which the traceback is needed."""
 
 
 class RepeatedErrorFilter(logging.Filter):
-    """Lets a fault through once in an interval: a full disk fails everything, many times a second.
+    """Passes the same error once in an interval; every other record passes.
 
-    A fault is an error's line, or one that has an error in it. It is the same whatever it was
-    about: the same event, the same kind of error, the same words. One request's is its own, for
-    its sender was told to look for its id. Without an error it is the same when every value in it
-    is. All else passes.
+    An error is a record of level ERROR, or a warning with an error in it. Two are the same where
+    event, class of error and its text are; without an error, where all values are. Errors of
+    requests are never the same.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now = now
+        # A full disk fails everything, many times a second, and would then fill the log.
         self._logged_at: dict[object, float] = {}
         self._held_back: dict[object, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is to be written; note how many like it were not."""
+        """Return whether to log the record; count those that are not logged."""
         if not _is_error_record(record):
             return True
         key, now = _build_error_key(record), self._now()
@@ -50,7 +50,7 @@ class RepeatedErrorFilter(logging.Filter):
 
 
 def shorten_expected_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Say an expected error (a full disk) by its code, sentence and hint, without a traceback."""
+    """Replace the traceback of an expected error (a full disk) by code, sentence and hint."""
     error = _get_event_error(event)
     code = getattr(error, "code", None)
     if not isinstance(code, str) or code in _CODES_WITH_TRACEBACK:
@@ -60,22 +60,24 @@ def shorten_expected_error(_logger: WrappedLogger, _method: str, event: EventDic
 
 
 def _is_error_record(record: logging.LogRecord) -> bool:
-    said: Any = record.msg
-    told = said.keys() if isinstance(said, dict) else ()
-    troubled = record.exc_info or "error" in told or "exc_info" in told
-    return record.levelno >= (logging.WARNING if troubled else logging.ERROR)
+    message: Any = record.msg
+    keys = message.keys() if isinstance(message, dict) else ()
+    has_error = record.exc_info or "error" in keys or "exc_info" in keys
+    return record.levelno >= (logging.WARNING if has_error else logging.ERROR)
 
 
 def _build_error_key(record: logging.LogRecord) -> object:
-    said: Any = record.msg
-    error = _get_event_error(said) if isinstance(said, dict) else _get_error(record.exc_info)
+    # structlog's records carry a dict, those of libraries a text.
+    message: Any = record.msg
+    error = _get_event_error(message) if isinstance(message, dict) else _get_error(record.exc_info)
     if error is not None:
-        event = said.get("event") if isinstance(said, dict) else said
-        request = said.get("request_id") if isinstance(said, dict) else None
+        event = message.get("event") if isinstance(message, dict) else message
+        # The answer to a failed request names its id, for which somebody will search the log.
+        request = message.get("request_id") if isinstance(message, dict) else None
         return (record.name, event, type(error), str(error), request)
-    if isinstance(said, dict):
-        said = {key: value for key, value in said.items() if key != "timestamp"}
-    return (record.name, str(said), str(record.args))
+    if isinstance(message, dict):
+        message = {key: value for key, value in message.items() if key != "timestamp"}
+    return (record.name, str(message), str(record.args))
 
 
 def _get_event_error(event: EventDict) -> BaseException | None:
