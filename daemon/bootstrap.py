@@ -16,6 +16,7 @@ from daemon.auth import AuthService
 from daemon.bus import EventBus
 from daemon.clock_steps import ClockStepWatcher
 from daemon.contacts.aliases import Aliases
+from daemon.contacts.consents import ConsentService
 from daemon.contacts.imports.service import ImportService
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
@@ -144,6 +145,7 @@ def build_services(base: Foundation) -> Services:
         signal_handlers=handlers,
         imports=ImportService(database, plugins, scoring, aliases, clock, settings),
         prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
+        consents=ConsentService(database, scoring, aliases, clock, settings),
         validation=validation,
         retention=Retention(database, clock, settings.retention),
         gate=gate,

@@ -11,6 +11,7 @@ from daemon.api.transport import Channel
 from daemon.auth import AuthService
 from daemon.bus import EventBus
 from daemon.contacts.aliases import Aliases
+from daemon.contacts.consents import ConsentService
 from daemon.contacts.imports.service import ImportService
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
@@ -68,6 +69,7 @@ class Services(Foundation):
     signal_handlers: SignalHandlers
     imports: ImportService
     prospects: ProspectService
+    consents: ConsentService
     validation: ValidationService
     retention: Retention
 

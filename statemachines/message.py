@@ -110,8 +110,8 @@ MESSAGE_TRANSITIONS: tuple[MessageTransition, ...] = (
     MessageTransition(
         _S.CLEARED,
         _S.QUEUED,
-        (TransitionActor.CLAIM,),
-        "judged again: re-routed to another channel",
+        (TransitionActor.CLAIM, TransitionActor.CLOCK, TransitionActor.OPERATOR),
+        "judged again: re-routed to another channel, or what it was judged on changed",
     ),
     # An approval leads to `queued`, never to `cleared`: what became true meanwhile still counts.
     MessageTransition(_S.HELD, _S.QUEUED, (TransitionActor.OPERATOR,), "approved: judged again"),

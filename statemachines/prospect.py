@@ -43,6 +43,7 @@ class ValidationEvent(StrEnum):
     AGED = "aged"
     OPERATOR_VALIDATED = "operator_validated"
     OPERATOR_REJECTED = "operator_rejected"
+    WORD_WITHDRAWN = "word_withdrawn"
     ERASED = "erased"
 
 
@@ -79,6 +80,8 @@ class ValidationMachine(StrictMachine[ValidationState]):
     inbound_received = s.VALIDATED.from_(s.VALIDATED, s.EXPIRED)
     aged = s.VALIDATED.to(s.EXPIRED)
     operator_validated = s.VALIDATED.from_(*_open)
+    # The word that it rested on was wrong, or a message did not arrive: nothing is known again.
+    word_withdrawn = s.VALIDATED.to(s.UNCHECKED)
     operator_rejected = s.NOT_REACHABLE.from_(*_open)
     erased = s.ERASED.from_(*_open)
 

@@ -5,12 +5,17 @@ Permission, reachability and intent are derived from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.tx import Reader, Tx
+
+if TYPE_CHECKING:
+    import sqlite3
 
 
 class EvidenceKind(StrEnum):
@@ -21,6 +26,12 @@ class EvidenceKind(StrEnum):
     the reason."""
     DECLINED = "declined"
     """[refused]: they declined, in words that are not an opt-out."""
+    CONSENT = "consent"
+    """[call, form, in_person, paper]: how they agreed; a person recorded it afterwards."""
+    WITHDRAWN = "withdrawn"
+    """[the id of a piece]: that piece was wrong, and counts no more."""
+    GIVEN_AS_WHATSAPP = "given_as_whatsapp"
+    """[given]: they gave the number as their WhatsApp; the quote says where and how."""
     INBOUND = "inbound"
     """[the request]: they wrote to us."""
     OWN_MESSAGE = "own_message"
@@ -39,13 +50,14 @@ class EvidenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One dated piece of evidence, as stored."""
+    """One dated piece of evidence, as stored; ``id`` is 0 for one that is not."""
 
     kind: EvidenceKind
     value: str
     at: datetime
     source: str
     quote: str
+    id: int = 0
 
 
 def insert_evidence(
@@ -57,12 +69,30 @@ def insert_evidence(
     at: datetime,
     source: str,
     quote: str = "",
-) -> None:
-    """Append one piece of evidence; ``source`` says in a few words where it comes from."""
-    tx.execute(
+) -> int:
+    """Append one piece of evidence and return its id.
+
+    ``source`` says in a few words where it comes from.
+    """
+    cursor = tx.execute(
         "INSERT INTO evidence (contact, at, kind, value, source, quote) VALUES (?, ?, ?, ?, ?, ?)",
         (contact, format_timestamp(at), kind, value, source, quote),
     )
+    return int(cursor.lastrowid or 0)
+
+
+def withdraw_evidence(
+    tx: Tx, contact: str, piece: Evidence, *, at: datetime, source: str, quote: str = ""
+) -> None:
+    """Append that a piece was wrong; it stays, and :func:`drop_withdrawn` leaves it out."""
+    kind = EvidenceKind.WITHDRAWN
+    insert_evidence(tx, contact, kind, str(piece.id), at=at, source=source, quote=quote)
+
+
+def drop_withdrawn(pieces: Sequence[Evidence]) -> list[Evidence]:
+    """Return the pieces that still count, in the order given: without those that were withdrawn."""
+    withdrawn = {each.value for each in pieces if each.kind is EvidenceKind.WITHDRAWN}
+    return [each for each in pieces if str(each.id) not in withdrawn]
 
 
 def get_latest_evidence_time(
@@ -80,17 +110,25 @@ def get_latest_evidence_time(
 def list_contact_evidence(reader: Reader, contact: str) -> list[Evidence]:
     """Return all evidence about a contact, newest first."""
     rows = reader.all(
-        "SELECT kind, value, at, source, quote FROM evidence WHERE contact = ?"
+        "SELECT id, kind, value, at, source, quote FROM evidence WHERE contact = ?"
         " ORDER BY at DESC, id DESC",
         (contact,),
     )
-    return [
-        Evidence(
-            EvidenceKind(row["kind"]),
-            row["value"],
-            parse_timestamp(row["at"]),
-            row["source"],
-            row["quote"],
-        )
-        for row in rows
-    ]
+    return [_evidence_from_row(row) for row in rows]
+
+
+def get_evidence(reader: Reader, id_: int) -> Evidence | None:
+    """Return one piece by its id, or None."""
+    row = reader.one("SELECT id, kind, value, at, source, quote FROM evidence WHERE id = ?", (id_,))
+    return None if row is None else _evidence_from_row(row)
+
+
+def _evidence_from_row(row: sqlite3.Row) -> Evidence:
+    return Evidence(
+        EvidenceKind(row["kind"]),
+        row["value"],
+        parse_timestamp(row["at"]),
+        row["source"],
+        row["quote"],
+        row["id"],
+    )

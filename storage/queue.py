@@ -29,6 +29,12 @@ _IS_WAITING = f"state IN {format_sql_list(WAITING_STATES)}"
 _IS_LEASED = f"state IN {format_sql_list(LEASED_STATES)}"
 _IS_BUSY = f"state IN {format_sql_list(BUSY_STATES)}"
 _HAS_LEFT = f"state IN {format_sql_list(LEFT_STATES)}"
+_REJUDGED_STATES = {
+    MessageState.CLEARED,
+    MessageState.DEFERRED,
+    MessageState.HELD,
+    MessageState.TAKEN,
+}
 _MAYBE_SENT_BY_HAND = format_sql_list({MessageState.REVEALED, MessageState.IN_DOUBT})
 # FALSE sorts before TRUE, so what is not commercial comes first.
 _REPLIES_FIRST = f"ORDER BY kind = '{MessageKind.COMMERCIAL}', created_at, id"
@@ -134,6 +140,27 @@ def requeue_all_messages(tx: Tx, at: datetime) -> int:
     return _requeue_messages(
         tx, at, "1", (), "rules_changed", "The rules changed; it is judged anew.", cleared=True
     )
+
+
+def requeue_contact_messages(
+    tx: Tx, at: datetime, contact: str, *, reason_code: str, sentence: str, who: str
+) -> int:
+    """Put everything of a contact that has not begun to leave back before the gate.
+
+    What an operator has taken and not opened goes back too. Returns how many messages that were.
+    """
+    rows = tx.all(
+        "SELECT id, state FROM messages WHERE contact = ?"
+        f" AND state IN {format_sql_list(_REJUDGED_STATES)} ORDER BY id",
+        (contact,),
+    )
+    steps = {MessageState.TAKEN: (MessageState.CLEARED, MessageState.QUEUED)}
+    for row in rows:
+        for target in steps.get(row["state"], (MessageState.QUEUED,)):
+            transition_message(
+                tx, row["id"], target, at=at, reason_code=reason_code, sentence=sentence, who=who
+            )
+    return len(rows)
 
 
 def _requeue_messages(

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 
 from statemachines.message import SETTLED_STATES
 from storage.column_formats import format_timestamp
+from storage.evidence import EvidenceKind
 from storage.sql_text import format_sql_list
 
 if TYPE_CHECKING:
     from storage.tx import Tx
 
 _SETTLED = format_sql_list(SETTLED_STATES)
+# Why we may write, and why a number counts as theirs, has to be shown for as long as it counts.
+_PROOFS = format_sql_list(
+    {EvidenceKind.CONSENT, EvidenceKind.GIVEN_AS_WHATSAPP, EvidenceKind.WITHDRAWN}
+)
 _UNCONTACTED_PROSPECTS = (
     "SELECT p.contact FROM prospects AS p WHERE p.created_at < ?"
     " AND NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact)"
@@ -49,7 +54,8 @@ def blank_bodies(tx: Tx, before: datetime, limit: int) -> int:
         ).rowcount
         + tx.execute(
             "UPDATE evidence SET quote = '' WHERE id IN"
-            " (SELECT id FROM evidence WHERE quote <> '' AND at < ? LIMIT ?)",
+            " (SELECT id FROM evidence WHERE quote <> '' AND at < ?"
+            f" AND kind NOT IN {_PROOFS} LIMIT ?)",
             cut,
         ).rowcount
     )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from statemachines.message import MessageState
 from statemachines.prospect import CHECKABLE_STATES, DECIDED_STATES, ValidationState
 from statemachines.session import CAN_SEND_STATES
 from statemachines.vocabulary import BuiltinChannel, WaitsFor
+from storage import evidence
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.evidence import Evidence, EvidenceKind
 from storage.prospects import ProspectRecord, prospect_from_row
 from storage.sql_text import format_sql_list
 from storage.tx import Reader
 
+NOT_ON_WHATSAPP: Final = "not_on_whatsapp"
+"""A channel's reason for a send that was refused because the number is not there."""
 _WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{WaitsFor.CHECKED}'"
 
 
@@ -80,6 +85,29 @@ def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[Pro
         (format_timestamp(at), limit),
     )
     return [prospect_from_row(row) for row in rows]
+
+
+def list_undelivered_given_numbers(
+    reader: Reader, before: datetime, limit: int
+) -> list[tuple[ProspectRecord, Evidence]]:
+    """Return prospects whose number was only given as WhatsApp, and that statement.
+
+    After the statement, a message to them was sent by ``before`` and has not arrived, or one was
+    refused because the number is not on WhatsApp.
+    """
+    rows = reader.all(
+        "SELECT p.*, e.id AS given FROM prospects AS p JOIN evidence AS e"
+        f" ON e.contact = p.contact AND e.kind = '{EvidenceKind.GIVEN_AS_WHATSAPP}'"
+        f" AND e.at = p.validated_at WHERE p.validation = '{ValidationState.VALIDATED}'"
+        " AND EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact"
+        f" AND ((m.state = '{MessageState.SENT}' AND m.sent_at >= e.at AND m.sent_at <= ?)"
+        f" OR (m.state = '{MessageState.FAILED}' AND m.reason_code = '{NOT_ON_WHATSAPP}'"
+        " AND m.changed_at >= e.at)))"
+        " ORDER BY p.id, e.id LIMIT ?",
+        (format_timestamp(before), limit),
+    )
+    found = [(prospect_from_row(row), evidence.get_evidence(reader, row["given"])) for row in rows]
+    return [(prospect, given) for prospect, given in found if given is not None]
 
 
 def list_unanswered_checks(reader: Reader, before: datetime, limit: int) -> list[ProspectRecord]:

@@ -108,6 +108,7 @@ def show_prospect(cli: CliContext, *, prospect: str, json_: bool) -> None:
     )
     _print_score(answer["score"])
     columns = {
+        "id": "record",
         "at": "when",
         "kind": "evidence",
         "value": "says",
@@ -137,6 +138,60 @@ def validate_prospect(
         "prospects", prospect, "validate", validated=not not_reachable, reason=reason
     )
     _print_prospect(answer, json_=json_)
+
+
+@prospects.command("consent")
+@click.argument("prospect")
+@click.option("--how", required=True, type=click.Choice(["call", "form", "in_person", "paper"]))
+@click.option("--when", required=True, help="The day, such as 2026-11-28; or a moment with zone.")
+@click.option("--heard-by", required=True, help="Who took the consent.")
+@click.option("--words", required=True, help="What they said or signed.")
+@json_option
+@pass_cli_context
+def record_consent(cli: CliContext, /, *, prospect: str, json_: bool, **consent: str) -> None:
+    """Record that somebody agreed to be written to, on a call, a form, in person or on paper."""
+    _print_record(cli.client().post("prospects", prospect, "consent", **consent), json_=json_)
+
+
+@prospects.command("given")
+@click.argument("prospect")
+@click.option("--where", required=True, help="Where they gave the number, such as a fair.")
+@click.option("--how", required=True, help="How: the form's question, or what they said.")
+@json_option
+@pass_cli_context
+def record_given_number(
+    cli: CliContext, /, *, prospect: str, where: str, how: str, json_: bool
+) -> None:
+    """Say that somebody gave this number as their WhatsApp; it validates the number for a while."""
+    answer = cli.client().post("prospects", prospect, "given-as-whatsapp", where=where, how=how)
+    _print_record(answer, json_=json_)
+
+
+@prospects.command("withdraw")
+@click.argument("prospect")
+@click.argument("record")
+@reason_option()
+@json_option
+@pass_cli_context
+def withdraw_record(
+    cli: CliContext, /, *, prospect: str, record: str, reason: str, json_: bool
+) -> None:
+    """Withdraw a consent, or a statement on a number, that was wrong; RECORD is in `show`."""
+    client = cli.client()
+    answer = client.post("prospects", prospect, "evidence", record, "withdraw", reason=reason)
+    _print_record(answer, json_=json_)
+
+
+def _print_record(answer: dict[str, Any], *, json_: bool) -> None:
+    if json_:
+        print_json(answer)
+        return
+    prospect = answer["prospect"]
+    print_text(
+        f"Record {answer['record']} of {prospect['id']}. Permission: {prospect['permission']}, "
+        f"validation: {prospect['validation']}. Waiting messages evaluated again: "
+        f"{answer['reevaluated']}."
+    )
 
 
 @prospects.command("check")

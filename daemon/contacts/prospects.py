@@ -34,6 +34,11 @@ _RESET_VALIDATION: Final[Mapping[str, object]] = {
 }
 """What was found out about a number says nothing of another one."""
 
+_PERMISSION_KINDS: Final = frozenset(
+    {EvidenceKind.PERMISSION, EvidenceKind.CONSENT, EvidenceKind.DECLINED}
+)
+"""What a person agreed to, or did not, is theirs under each of their numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProspectInput:
@@ -98,7 +103,7 @@ class ProspectService:
         at = self._clock.now()
 
         def job(tx: Tx) -> ProspectRecord:
-            _require_prospect(tx, prospect)
+            require_known_prospect(tx, prospect)
             prospects.update_prospect(tx, prospect, at=at, **texts)
             audit.insert_audit_entry(
                 tx, at, who, "correct_prospect", prospect, reason, {"set": sorted(texts)}
@@ -119,7 +124,7 @@ class ProspectService:
         number, at = self._parse_number(phone), self._clock.now()
 
         def job(tx: Tx) -> ProspectRecord:
-            found = _require_prospect(tx, prospect)
+            found = require_known_prospect(tx, prospect)
             contact = contacts.resolve_contact(tx, self._aliases.from_phone(number.e164), at)
             changes: dict[str, object] = {
                 "phone": number.e164,
@@ -149,7 +154,8 @@ class ProspectService:
         return prospects.require_prospect(tx, prospect)
 
 
-def _require_prospect(reader: Reader, prospect: str) -> ProspectRecord:
+def require_known_prospect(reader: Reader, prospect: str) -> ProspectRecord:
+    """Return a prospect by its id; raise :class:`NotFound` for none, or an erased one."""
     found = prospects.get_prospect(reader, prospect)
     if found is None or found.validation is ValidationState.ERASED:
         raise NotFound(f"There is no prospect {prospect}.")
@@ -177,8 +183,9 @@ def _detach_from_contact(
             "There is a conversation with this number, so it is somebody's.",
             hint="Enter the other number as a prospect of its own.",
         )
-    for piece in reversed(evidence.list_contact_evidence(tx, found.contact)):
-        if piece.kind in {EvidenceKind.PERMISSION, EvidenceKind.DECLINED}:
+    known = evidence.drop_withdrawn(evidence.list_contact_evidence(tx, found.contact))
+    for piece in reversed(known):
+        if piece.kind in _PERMISSION_KINDS:
             evidence.insert_evidence(
                 tx,
                 contact,

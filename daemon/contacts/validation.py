@@ -16,7 +16,7 @@ from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.background import run_in_background
 from daemon.clock_event import ClockEvent
 from daemon.contacts.aliases import Aliases
-from daemon.contacts.validation_transitions import ValidationTransitions
+from daemon.contacts.validation_transitions import build_validation_transitions
 from daemon.errors import Conflict, NotFound, Unavailable, require_reason
 from daemon.gate.scoring import Scoring
 from daemon.settings import Settings
@@ -37,6 +37,8 @@ NEGATIVE_ANSWER_VALID_FOR: Final = timedelta(days=7)
 """For so long a no is taken as it is; a yes holds for as long as the validation does."""
 RETRY_AFTER: Final = timedelta(minutes=10)
 """So long after an unknown answer the next question may come."""
+UNDELIVERED_AFTER: Final = timedelta(hours=72)
+"""A message that has not arrived by then is undelivered."""
 _DAY: Final = timedelta(hours=24)
 _POLL_SECONDS: Final = 60.0
 _CHECK_BATCH_SIZE: Final = 10  # numbers in one question
@@ -70,9 +72,7 @@ class ValidationService:
     ) -> None:
         self._database = database
         self._sessions = sessions
-        self._transitions = ValidationTransitions(
-            scoring, aliases, timedelta(days=settings.validation.valid_days)
-        )
+        self._transitions = build_validation_transitions(scoring, aliases, settings)
         self._clock = clock
         self._pacing = settings.pacing
         self._answer_seconds = settings.sending.answer_seconds
@@ -158,7 +158,10 @@ class ValidationService:
             raise Conflict("The prospect's data is erased.") from error
 
     async def sweep(self) -> int:
-        """Let old validations and unanswered checks lapse; return how many did."""
+        """Let old validations and unanswered checks lapse; return how many did.
+
+        A number that was only given as WhatsApp is unchecked again once a message did not arrive.
+        """
         now = self._clock.now()
         check_seconds = VALIDATION_DEADLINES[State.CHECKING].seconds or 0
 
@@ -170,6 +173,10 @@ class ValidationService:
             )
             for prospect in lapsed:
                 self._transitions.expire(tx, prospect, now)
+            for prospect, given in validation_queries.list_undelivered_given_numbers(
+                tx, now - UNDELIVERED_AFTER, _SWEEP_LIMIT
+            ):
+                self._transitions.take_back_undelivered(tx, prospect, given, now)
             for contact in validation_queries.list_contacts_with_answered_check(tx):
                 queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=contact)
             return len(lapsed)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Final
 
 from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.contacts.aliases import Aliases
+from daemon.errors import Conflict
 from daemon.events import ProspectChanged
 from daemon.gate.scoring import Scoring
+from daemon.settings import Settings
 from statemachines.machine import fire_event, restore_machine
 from statemachines.prospect import (
     ValidationEvent,
@@ -20,7 +23,7 @@ from statemachines.prospect import (
 )
 from statemachines.vocabulary import WaitsFor
 from storage import contacts, evidence, prospects, queue
-from storage.evidence import EvidenceKind
+from storage.evidence import Evidence, EvidenceKind
 from storage.prospects import ProspectRecord
 from storage.tx import Tx
 
@@ -34,6 +37,8 @@ _EVIDENCE_STATES = frozenset(
     {ValidationState.VALIDATED, ValidationState.NOT_REACHABLE, ValidationState.EXPIRED}
 )
 _CHECK_SOURCE = "number check"
+GIVEN: Final = "given"
+UNDELIVERED_SOURCE: Final = "a message that was not delivered"
 _ANSWER_SENTENCES = {
     OnWhatsApp.YES: "WhatsApp knows the number.",
     OnWhatsApp.NO: "WhatsApp does not know the number.",
@@ -113,6 +118,62 @@ class ValidationTransitions:
         self._apply_transition(
             tx, prospect, event, now, reason=transition_reason, changes=changes, source=source
         )
+
+    def apply_given_number(
+        self, tx: Tx, prospect: ProspectRecord, *, source: str, quote: str, now: datetime
+    ) -> int:
+        """Validate a number because they gave it as their WhatsApp; return the evidence's id."""
+        record = _add_evidence(
+            tx,
+            prospect,
+            EvidenceKind.GIVEN_AS_WHATSAPP,
+            GIVEN,
+            now=now,
+            source=source,
+            quote=quote,
+        )
+        self._apply_transition(
+            tx,
+            prospect,
+            _VALIDATED,
+            now,
+            reason=ValidationReason(
+                "given_as_whatsapp", "They gave this number as their WhatsApp."
+            ),
+            changes={"on_whatsapp": OnWhatsApp.YES.value},
+            source=source,
+        )
+        return record
+
+    def take_back_given_number(
+        self, tx: Tx, prospect: ProspectRecord, given: Evidence, now: datetime, *, source: str
+    ) -> None:
+        """Let a number that was validated by ``given`` be unchecked again, unless more is known.
+
+        Call it with the piece withdrawn: what a check, or a message of theirs, proved stays.
+        """
+        if not is_validated_by(prospect, given):
+            return
+        known = evidence.list_contact_evidence(tx, prospect.contact)
+        seen = next((each.value for each in known if each.kind is EvidenceKind.ON_WHATSAPP), None)
+        self._apply_transition(
+            tx,
+            prospect,
+            ValidationEvent.WORD_WITHDRAWN,
+            now,
+            reason=ValidationReason(
+                "given_number_taken_back", "That they gave this number as their WhatsApp is off."
+            ),
+            changes={"on_whatsapp": seen or OnWhatsApp.UNKNOWN.value, "validated_at": None},
+            source=source,
+        )
+
+    def take_back_undelivered(
+        self, tx: Tx, prospect: ProspectRecord, given: Evidence, now: datetime
+    ) -> None:
+        """Take a given number back because a message to it was not delivered."""
+        evidence.withdraw_evidence(tx, prospect.contact, given, at=now, source=UNDELIVERED_SOURCE)
+        self.take_back_given_number(tx, prospect, given, now, source=UNDELIVERED_SOURCE)
 
     def expire(self, tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
         """Let a validation that is too old, or a check without an answer, count no longer."""
@@ -208,6 +269,29 @@ class ValidationTransitions:
         )
 
 
+def build_validation_transitions(
+    scoring: Scoring, aliases: Aliases, settings: Settings
+) -> ValidationTransitions:
+    """Return the transitions with the validity that the settings say."""
+    return ValidationTransitions(scoring, aliases, timedelta(days=settings.validation.valid_days))
+
+
+def is_validated_by(prospect: ProspectRecord, given: Evidence) -> bool:
+    """Tell whether a validation rests on this statement and on nothing newer."""
+    return prospect.validation is ValidationState.VALIDATED and prospect.validated_at == given.at
+
+
+def require_no_failure(prospect: ProspectRecord, known: Sequence[Evidence]) -> None:
+    """Raise Conflict where it is known that messages to the number do not arrive."""
+    if prospect.validation is ValidationState.NOT_REACHABLE or any(
+        each.kind is EvidenceKind.WITHDRAWN and each.source == UNDELIVERED_SOURCE for each in known
+    ):
+        raise Conflict(
+            "A message or a check showed that this number does not work on WhatsApp.",
+            hint="If you know better, validate it by hand, and say how you know.",
+        )
+
+
 def _add_evidence(
     tx: Tx,
     prospect: ProspectRecord,
@@ -217,5 +301,7 @@ def _add_evidence(
     now: datetime,
     source: str,
     quote: str = "",
-) -> None:
-    evidence.insert_evidence(tx, prospect.contact, kind, value, at=now, source=source, quote=quote)
+) -> int:
+    return evidence.insert_evidence(
+        tx, prospect.contact, kind, value, at=now, source=source, quote=quote
+    )

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from daemon.api.effects import ContactRequest
-from storage.evidence import Evidence, EvidenceKind
+from storage.evidence import Evidence, EvidenceKind, drop_withdrawn
 
 CONVERSATION_WINDOW: Final = timedelta(hours=24)
 """How long an inbound keeps a conversation open: WhatsApp's own window."""
@@ -37,8 +37,10 @@ def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission
     """Return the permission that ``evidence``, in any order, gives at ``now``.
 
     A refusal is suspended while a later conversation is open, and ends only by the contact's own
-    opt-in. Otherwise the best permission on record counts.
+    opt-in. Otherwise the best permission on record counts. What was
+    withdrawn is ignored.
     """
+    evidence = drop_withdrawn(evidence)
     inbound = _latest_time(each.at for each in evidence if _is_welcoming_inbound(each))
     refusal = _latest_decline(evidence)
     if refusal and (inbound is None or inbound <= refusal):
@@ -48,6 +50,12 @@ def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission
     if refusal:
         return Permission.REFUSED
     on_record = {each.value for each in evidence if each.kind is EvidenceKind.PERMISSION}
+    last_no = find_last_refusal(evidence)
+    if any(
+        each.kind is EvidenceKind.CONSENT and (last_no is None or each.at > last_no.at)
+        for each in evidence
+    ):
+        on_record.add(Permission.OPTED_IN)
     if inbound:
         on_record.add(Permission.RELATIONSHIP)  # they have written to us before
     return next((each for each in _BEST_FIRST if each in on_record), Permission.NONE)
@@ -60,6 +68,11 @@ def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
     own = {EvidenceKind.INBOUND, EvidenceKind.COMPLAINT}
     told = any(each.kind in own and each.at == refusal for each in evidence)
     return refusal if told else None
+
+
+def find_last_refusal(evidence: Sequence[Evidence]) -> Evidence | None:
+    """Return the newest piece that says no, whatever came after it."""
+    return max(filter(_is_decline, evidence), key=lambda each: each.at, default=None)
 
 
 def _latest_decline(evidence: Sequence[Evidence]) -> datetime | None:

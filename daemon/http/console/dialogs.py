@@ -1,4 +1,4 @@
-"""Confirmation dialogs for validating, correcting or suppressing a prospect."""
+"""Dialogs of one prospect: validate, correct, suppress, record a consent, withdraw a record."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import Final
 
 from aiohttp import web
 
+from daemon.contacts.consents import ConsentMethod, parse_record_number
 from daemon.errors import NotFound
 from daemon.http.bodies import RequestQuery, read_query
+from daemon.http.console import evidence_view
 from daemon.http.console.error_translation import render_errors
-from daemon.http.console.layout import render_piece
+from daemon.http.console.layout import build_page_context, render_piece
 from daemon.http.health import get_services
 from storage import contacts, messages, prospects
+from storage.prospects import ProspectRecord
+from storage.tx import Reader
 
 routes = web.RouteTableDef()
 
@@ -38,16 +42,70 @@ async def show_correct_dialog(request: web.Request) -> web.StreamResponse:
     return await _render_prospect_dialog(request, "pieces/correct.html")
 
 
-async def _render_prospect_dialog(request: web.Request, template: str) -> web.Response:
-    services, prospect_id = get_services(request), request.match_info["id"]
-    found = await services.database.read(lambda reader: prospects.get_prospect(reader, prospect_id))
-    if found is None:
-        raise NotFound(f"There is no prospect {prospect_id}.")
-    waiting = await services.database.read(
-        lambda reader: messages.count_cancellable_messages(reader, found.contact)
+@routes.get("/pieces/prospects/{id}/consent")
+@render_errors
+async def show_consent_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that records a consent, or why none can be recorded."""
+    page, prospect_id = build_page_context(request), request.match_info["id"]
+    obstacle = await get_services(request).consents.find_consent_obstacle(prospect_id)
+    prospect, waiting = await _load_prospect(request)
+    return render_piece(
+        request,
+        "pieces/consent.html",
+        prospect=prospect,
+        waiting=waiting,
+        obstacle=obstacle,
+        methods=tuple(ConsentMethod),
+        today=page.now.astimezone(page.daemon_zone).date(),
     )
+
+
+@routes.get("/pieces/prospects/{id}/given")
+@render_errors
+async def show_given_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that says where and how somebody gave this number as their WhatsApp."""
+    obstacle = await get_services(request).consents.find_given_obstacle(request.match_info["id"])
+    prospect, _ = await _load_prospect(request)
+    return render_piece(request, "pieces/given.html", prospect=prospect, obstacle=obstacle)
+
+
+@routes.get("/pieces/prospects/{id}/withdraw/{record}")
+@render_errors
+async def show_withdraw_dialog(request: web.Request) -> web.StreamResponse:
+    """Show the dialog that withdraws a record that was wrong."""
+    prospect, waiting = await _load_prospect(request)
+    record = parse_record_number(request.match_info["record"])
+    piece = await get_services(request).consents.get_withdrawable(prospect.id, record)
+    return render_piece(
+        request,
+        "pieces/withdraw.html",
+        prospect=prospect,
+        waiting=waiting,
+        piece=piece,
+        evidence_key=evidence_view.get_evidence_key(piece),
+    )
+
+
+async def _render_prospect_dialog(request: web.Request, template: str) -> web.Response:
+    prospect, waiting = await _load_prospect(request)
     case = read_query(request, DialogQuery).case
-    return render_piece(request, template, prospect=found, waiting=waiting, case=case)
+    return render_piece(request, template, prospect=prospect, waiting=waiting, case=case)
+
+
+async def _load_prospect(request: web.Request) -> tuple[ProspectRecord, int]:
+    """Return the prospect that a path names, and how many messages wait for them."""
+    prospect_id = request.match_info["id"]
+
+    def read(reader: Reader) -> tuple[ProspectRecord, int] | None:
+        found = prospects.get_prospect(reader, prospect_id)
+        if found is None:
+            return None
+        return found, messages.count_cancellable_messages(reader, found.contact)
+
+    loaded = await get_services(request).database.read(read)
+    if loaded is None:
+        raise NotFound(f"There is no prospect {prospect_id}.")
+    return loaded
 
 
 @routes.get("/pieces/contacts/{id}/{action}")

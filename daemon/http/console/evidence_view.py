@@ -10,7 +10,7 @@ from types import MappingProxyType
 from daemon.api.effects import ContactRequest
 from daemon.gate.consent import Permission
 from daemon.severity import Severity
-from storage.evidence import Evidence, EvidenceKind
+from storage.evidence import Evidence, EvidenceKind, drop_withdrawn
 
 _K, _T = EvidenceKind, Severity
 
@@ -20,6 +20,11 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
         (_K.PERMISSION, "relationship"): _T.READY,
         (_K.PERMISSION, "public_source"): _T.NEEDS_YOU,
         (_K.PERMISSION, "none"): _T.STOPPED,
+        (_K.CONSENT, "call"): _T.READY,
+        (_K.CONSENT, "form"): _T.READY,
+        (_K.CONSENT, "in_person"): _T.READY,
+        (_K.CONSENT, "paper"): _T.READY,
+        (_K.GIVEN_AS_WHATSAPP, "given"): _T.READY,
         (_K.DECLINED, "refused"): _T.STOPPED,
         (_K.OWN_MESSAGE, "sent"): _T.WAITING,
         (_K.ON_WHATSAPP, "yes"): _T.READY,
@@ -80,7 +85,8 @@ def get_evidence_severity(each: Evidence) -> Severity:
 
 def find_permission_evidence(permission: Permission, found: Sequence[Evidence]) -> Evidence | None:
     """Return the newest piece of evidence that a permission rests on; None if there is none."""
-    return next((each for each in found if _supports_permission(permission, each)), None)
+    valid = drop_withdrawn(found)
+    return next((each for each in valid if _supports_permission(permission, each)), None)
 
 
 def _supports_permission(permission: Permission, each: Evidence) -> bool:
@@ -93,6 +99,8 @@ def _supports_permission(permission: Permission, each: Evidence) -> bool:
         case Permission.CONVERSATION:
             return is_inbound
         case Permission.RELATIONSHIP if is_inbound:
+            return True
+        case Permission.OPTED_IN if each.kind is EvidenceKind.CONSENT:
             return True
         case _:
             return each.kind is EvidenceKind.PERMISSION and each.value == permission

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
+from daemon.contacts.consents import is_withdrawable
 from daemon.errors import NotFound
 from daemon.gate.consent import Permission
 from daemon.http.bodies import PageQuery, read_query
-from daemon.http.console import timeline
+from daemon.http.console import evidence_view, timeline
 from daemon.http.console.error_translation import render_errors
 from daemon.http.console.layout import build_page_context, render_page, render_piece
 from daemon.http.console.review_case import (
@@ -22,7 +24,7 @@ from daemon.http.console.timeline import TimelineEntry
 from daemon.http.console.verdict_view import VerdictView
 from daemon.http.health import get_services
 from statemachines.prospect import CHECKABLE_STATES, ValidationState
-from storage import prospect_search, prospects, suppressions
+from storage import evidence, prospect_search, prospects, suppressions
 from storage.prospects import ProspectRecord
 from storage.suppressions import CORRECTABLE_SOURCES
 from storage.tx import Reader
@@ -40,10 +42,20 @@ class ProspectsPageQuery(PageQuery, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawableItem:
+    """A record that may be withdrawn: its number, and the key of its words."""
+
+    record: int
+    key: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ProspectView:
     """All that is shown of one prospect.
 
     `correctable`: no suppression is by their own request; `checkable`: a check may begin.
+    `withdrawable`: the evidence that an operator may withdraw, newest first.
     """
 
     prospect: ProspectRecord
@@ -52,6 +64,7 @@ class ProspectView:
     timeline: list[TimelineEntry]
     correctable: bool
     checkable: bool
+    withdrawable: list[WithdrawableItem]
 
 
 @routes.get("/prospects")
@@ -128,9 +141,19 @@ async def _load_prospect_view(request: web.Request) -> ProspectView:
             # for.
             correctable=all(record.source in CORRECTABLE_SOURCES for record in in_force),
             checkable=prospect.validation in CHECKABLE_STATES,
+            withdrawable=_list_withdrawable(reader, prospect.contact),
         )
 
     found = await services.database.read(read)
     if found is None:
         raise NotFound(f"There is no prospect {prospect_id}.")
     return found
+
+
+def _list_withdrawable(reader: Reader, contact: str) -> list[WithdrawableItem]:
+    valid = evidence.drop_withdrawn(evidence.list_contact_evidence(reader, contact))
+    return [
+        WithdrawableItem(each.id, evidence_view.get_evidence_key(each), each.at)
+        for each in valid
+        if is_withdrawable(each)
+    ]

@@ -7,6 +7,7 @@ from aiohttp import web
 from daemon.http.v1 import (
     audit,
     backtests,
+    consents,
     decisions,
     enqueue,
     events,
@@ -44,6 +45,7 @@ RESOURCE_ROUTES: list[web.AbstractRouteDef] = [
     *manual.routes,
     *imports.routes,
     *prospects.routes,
+    *consents.routes,
     *suppressions.routes,
     *exports.routes,
     *decisions.routes,

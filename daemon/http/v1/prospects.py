@@ -149,7 +149,7 @@ async def correct_prospect(request: web.Request) -> web.Response:
         get_services(request),
         request[ACTOR],
     )
-    prospect = await _load_prospect(services, request.match_info["id"])
+    prospect = await load_prospect(services, request.match_info["id"])
     texts = {
         name: value
         for name in ("name", "trade", "notes")
@@ -171,12 +171,12 @@ async def correct_prospect(request: web.Request) -> web.Response:
 async def validate_prospect(request: web.Request) -> web.Response:
     """Store an operator's validation with its reason; it expires like any other validation."""
     asked, services = await read_body(request, ValidationBody), get_services(request)
-    prospect = await _load_prospect(services, request.match_info["id"])
+    prospect = await load_prospect(services, request.match_info["id"])
     who = request[ACTOR]
     await services.validation.set_by_hand(
         prospect.id, validated=asked.validated, who=who, reason=asked.reason
     )
-    return json_response(await _load_prospect(services, prospect.id))
+    return json_response(await load_prospect(services, prospect.id))
 
 
 @routes.post("/v1/prospects/{id}/check")
@@ -184,12 +184,13 @@ async def validate_prospect(request: web.Request) -> web.Response:
 async def check_prospect(request: web.Request) -> web.Response:
     """Ask WhatsApp about the number, within the budget of a ready session."""
     services = get_services(request)
-    prospect = await _load_prospect(services, request.match_info["id"])
+    prospect = await load_prospect(services, request.match_info["id"])
     await services.validation.check(prospect.id, request[ACTOR])
-    return json_response(await _load_prospect(services, prospect.id))
+    return json_response(await load_prospect(services, prospect.id))
 
 
-async def _load_prospect(services: Services, prospect_id: str) -> ProspectRecord:
+async def load_prospect(services: Services, prospect_id: str) -> ProspectRecord:
+    """Return a prospect by its id or its number; raise :class:`NotFound`."""
     return await services.database.read(
         lambda reader: _read_prospect(reader, prospect_id, services)
     )

@@ -72,6 +72,9 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "/pieces/prospects/new": ("/pieces/prospects/new",),
     "/pieces/prospects/{id}": ("/pieces/prospects/{prospect}",),
     "/pieces/prospects/{id}/validate": ("/pieces/prospects/{prospect}/validate",),
+    "/pieces/prospects/{id}/consent": ("/pieces/prospects/{prospect}/consent",),
+    "/pieces/prospects/{id}/given": ("/pieces/prospects/{prospect}/given",),
+    "/pieces/prospects/{id}/withdraw/{record}": ("/pieces/prospects/{prospect}/withdraw/{record}",),
     "/pieces/prospects/{id}/correct": ("/pieces/prospects/{prospect}/correct",),
     "/pieces/contacts/{id}/{action}": (
         *("/pieces/contacts/{contact}/suppress", "/pieces/contacts/{contact}/lift"),
@@ -125,7 +128,11 @@ async def fill(console: ConsoleServer) -> dict[str, str]:
     half = RejectedSignal("ventas", "simulated", "InboundMessage", "text_unstorable", "It.", {})
     await console.services.signal_handlers.quarantine.handle_rejected("ventas", half)
     (kept,) = await console.services.signal_handlers.quarantine.list_signals()
+    given = await console.services.consents.record_given_number(
+        prospect.id, where="fair", how="form", who="eva"
+    )
     return {
+        "record": str(given.record),
         "signal": kept.id,
         "session": "ventas",
         "message": held.id,
@@ -163,6 +170,8 @@ async def test_every_page_on_an_empty_database(short_folder: Path, role: Role) -
         *("/prospects/pro_0", "/prospects/imports/imp_0", "/pieces/contacts/con_0/dance"),
         *("/pieces/rules/accept", "/pieces/rules/rollback/0000"),
         "/pieces/quarantine/qua_0/settle",
+        *("/pieces/prospects/pro_0/consent", "/pieces/prospects/pro_0/given"),
+        *("/pieces/prospects/pro_0/withdraw/1", "/pieces/prospects/pro_0/withdraw/one"),
     ],
 )
 async def test_every_problem_is_a_page_and_a_piece(console: ConsoleServer, path: str) -> None:

@@ -223,3 +223,36 @@ def test_no_column_is_forgotten() -> None:
 def test_a_cell_of_numbers_shows_its_form(cell: str, shown: str) -> None:
     """And its last four digits, so that a wrong column is seen without showing anybody's number."""
     assert mask_cell(cell) == shown
+
+
+async def test_the_consent_dialog_says_what_it_opens_or_why_it_can_not(
+    console: ConsoleServer,
+) -> None:
+    """A form for who may agree; for who said no the reason, and nothing to fill in."""
+    await console.import_list(LIST)
+    dora, carla = await person(console, "Dora"), await person(console, "Carla")
+    shown = (await get_page(console, f"/pieces/prospects/{dora.id}/consent")).document
+    assert f'data-call="/v1/prospects/{dora.id}/consent"' in shown
+    assert all(f'name="{name}"' in shown for name in ("how", "when", "heard_by", "words"))
+    refused = (await get_page(console, f"/pieces/prospects/{carla.id}/consent")).document
+    assert "They said no on" in refused
+    assert "Only a message of theirs opens it again." in refused
+    assert "<form" not in refused
+
+
+async def test_a_record_can_be_withdrawn_from_the_page(console: ConsoleServer) -> None:
+    """What grants something stands beside the permission; what was withdrawn no more."""
+    await console.import_list(LIST)
+    dora = await person(console, "Dora")
+    consent = {"how": "paper", "when": "2026-03-01", "heard_by": "Eva", "words": "signed"}
+    made = await console.api.post(f"/v1/prospects/{dora.id}/consent", **consent)
+    path = f"/pieces/prospects/{dora.id}/withdraw/{made.document['record']}"
+    shown = (await get_page(console, f"/prospects/{dora.id}")).document
+    assert f'data-dialog="{path}"' in shown
+    assert "Agreed on paper" in shown
+    asked = (await get_page(console, path)).document
+    assert f"/evidence/{made.document['record']}/withdraw" in asked
+    record = made.document["record"]
+    await console.api.post(f"/v1/prospects/{dora.id}/evidence/{record}/withdraw", reason="not hers")
+    after = (await get_page(console, f"/prospects/{dora.id}")).document
+    assert f'data-dialog="{path}"' not in after

@@ -20,6 +20,7 @@ from jinja2 import meta, nodes
 from daemon.api.effects import Intent
 from daemon.api.signals import InboundKind
 from daemon.api.transport import OnWhatsApp
+from daemon.contacts.consents import ConsentMethod
 from daemon.gate.consent import Permission
 from daemon.http import console
 from daemon.http.console.dialogs import CONTACT_ACTIONS
@@ -65,6 +66,7 @@ MEMBERS: Final[Mapping[str, set[str]]] = {
     "blocked_by.": set(BlockedBy),
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
     "column.": set(COLUMN_ORDER),
+    "consent.by_": set(ConsentMethod),
     "connection.": set(ConnectionState),
     "day.": {str(day) for day in range(7)},
     "decision.": {"approve", "reject", "validate", "correct", "suppress"},
@@ -123,7 +125,9 @@ PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
     "time.": {f"{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours", "days")},
     "timeline.": {*AUDIT_SEVERITY, *PhoneState, *SendingState},
 }
-FROM_PYTHON: Final = frozenset({"entry.key", "item.key", "case.number_reason", "primary[1]"})
+FROM_PYTHON: Final = frozenset(
+    {"entry.key", "item.key", "each.key", "evidence_key", "case.number_reason", "primary[1]"}
+)
 """Keys that a template gets whole from the code, where they stand."""
 
 

@@ -1,0 +1,346 @@
+"""Consent that a person records afterwards, and the withdrawal of a record that was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from daemon.api.clock import Clock
+from daemon.contacts.aliases import Aliases
+from daemon.contacts.prospects import require_known_prospect
+from daemon.contacts.validation_transitions import build_validation_transitions, require_no_failure
+from daemon.errors import BadRequest, Conflict, NotFound, require_reason
+from daemon.gate.consent import Permission, derive_permission, find_last_refusal
+from daemon.gate.scoring import Scoring
+from daemon.settings import Settings
+from storage import audit, evidence, prospects, queue, suppressions
+from storage.db import Database
+from storage.evidence import Evidence, EvidenceKind
+from storage.prospects import ProspectRecord
+from storage.suppressions import SuppressionSource
+from storage.tx import Reader, Tx
+
+_GRANTS: Final = frozenset({Permission.OPTED_IN.value, Permission.RELATIONSHIP.value})
+_MAX_RECORD_DIGITS: Final = 18  # what a database counts with
+_RECORD_HINT: Final = "The records and their numbers: leadmaster prospects show PROSPECT"
+_ASK_FOR_A_MESSAGE: Final = "Only a message of theirs opens it again."
+
+
+class ConsentMethod(StrEnum):
+    """How somebody agreed to be written to."""
+
+    CALL = "call"
+    FORM = "form"
+    IN_PERSON = "in_person"
+    PAPER = "paper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentInput:
+    """A consent as a person reports it.
+
+    ``when`` is a day (2026-11-28: its beginning where the daemon is) or a moment with its zone.
+    ``heard_by`` is who took it, ``words`` what was said or written.
+    """
+
+    how: ConsentMethod
+    when: str
+    heard_by: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceResult:
+    """A piece of evidence that was recorded or withdrawn, and what followed from it."""
+
+    prospect: ProspectRecord
+    record: int
+    """The id of the piece of evidence."""
+    reevaluated: int
+    """How many waiting messages went back before the rules."""
+
+
+class ConsentService:
+    """Records consent, and statements on numbers, and withdraws what was recorded wrongly."""
+
+    def __init__(
+        self,
+        database: Database,
+        scoring: Scoring,
+        aliases: Aliases,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._scoring = scoring
+        self._transitions = build_validation_transitions(scoring, aliases, settings)
+        self._clock = clock
+        self._zone = ZoneInfo(settings.daemon.time_zone)
+
+    async def record_consent(
+        self, prospect: str, consent: ConsentInput, who: str
+    ) -> EvidenceResult:
+        """Record that somebody agreed; what waits for them is evaluated again.
+
+        Raises NotFound; BadRequest for a moment that can't be, or a consent that nobody heard; and
+        Conflict, with the reason, for who opted out or said no: their own message opens that again.
+        """
+        now = self._clock.now()
+        agreed_at = parse_consent_time(consent.when, self._zone, now)
+        heard_by = _require_text("heard_by", consent.heard_by, hint="Say who took the consent.")
+        words = _require_text("words", consent.words, hint="Write down what they agreed to.")
+
+        def job(tx: Tx) -> EvidenceResult:
+            found = require_known_prospect(tx, prospect)
+            self._require_recordable(tx, found, agreed_at, now)
+            record = evidence.insert_evidence(
+                tx,
+                found.contact,
+                EvidenceKind.CONSENT,
+                consent.how.value,
+                at=agreed_at,
+                source=f"heard by {heard_by}, recorded by {who}",
+                quote=words,
+            )
+            detail = {"how": consent.how.value, "agreed_at": agreed_at.isoformat()}
+            audit.insert_audit_entry(
+                tx, now, who, "record_consent", found.id, f"heard by {heard_by}", detail
+            )
+            return self._settle(
+                tx,
+                found,
+                record,
+                now,
+                who=who,
+                reason_code="consent_recorded",
+                sentence="Consent was recorded; it is evaluated again.",
+            )
+
+        return await self._database.write(job, urgent=True)
+
+    async def record_given_number(
+        self, prospect: str, *, where: str, how: str, who: str
+    ) -> EvidenceResult:
+        """Take a person's word that somebody gave this number as their WhatsApp.
+
+        It validates the number until it expires, or until the first message that is not delivered.
+        Raises NotFound; BadRequest without where and how; and Conflict for a number of which
+        something else is known.
+        """
+        now = self._clock.now()
+        place = _require_text("where", where, hint="Say where they gave the number.")
+        manner = _require_text("how", how, hint="Say how they gave it, such as on a form.")
+
+        def job(tx: Tx) -> EvidenceResult:
+            found = require_known_prospect(tx, prospect)
+            known = evidence.list_contact_evidence(tx, found.contact)
+            require_no_failure(found, known)
+            record = self._transitions.apply_given_number(
+                tx, found, source=f"operator {who}", quote=f"{place}: {manner}", now=now
+            )
+            audit.insert_audit_entry(
+                tx, now, who, "record_given_number", found.id, f"{place}: {manner}"
+            )
+            return EvidenceResult(
+                prospect=prospects.require_prospect(tx, found.id), record=record, reevaluated=0
+            )
+
+        return await self._database.write(job, urgent=True)
+
+    async def withdraw(
+        self, prospect: str, record: int, *, who: str, reason: str
+    ) -> EvidenceResult:
+        """Withdraw a piece of evidence that was wrong; what waits for them is evaluated again.
+
+        Raises NotFound, BadRequest without a reason, and Conflict for a piece that is withdrawn
+        already, or that is no consent, permission or statement on a number: a no stays.
+        """
+        now, stated = self._clock.now(), require_reason(reason, hint="Say what was wrong with it.")
+
+        def job(tx: Tx) -> EvidenceResult:
+            found = require_known_prospect(tx, prospect)
+            piece = _require_withdrawable(
+                evidence.list_contact_evidence(tx, found.contact), found, record
+            )
+            evidence.withdraw_evidence(
+                tx, found.contact, piece, at=now, source=f"withdrawn by {who}", quote=stated
+            )
+            audit.insert_audit_entry(
+                tx, now, who, "withdraw_evidence", found.id, stated, {"record": piece.id}
+            )
+            if piece.kind is EvidenceKind.GIVEN_AS_WHATSAPP:
+                self._transitions.take_back_given_number(
+                    tx, found, piece, now, source=f"operator {who}"
+                )
+            return self._settle(
+                tx,
+                found,
+                piece.id,
+                now,
+                who=who,
+                reason_code="evidence_withdrawn",
+                sentence="A record that it rested on was withdrawn; it is evaluated again.",
+            )
+
+        return await self._database.write(job, urgent=True)
+
+    async def find_consent_obstacle(self, prospect: str) -> Conflict | None:
+        """Return why a consent given now couldn't be recorded; None where it could.
+
+        Raises NotFound.
+        """
+        now = self._clock.now()
+
+        def look(reader: Reader) -> Conflict | None:
+            found = require_known_prospect(reader, prospect)
+            try:
+                self._require_recordable(reader, found, now, now)
+            except Conflict as obstacle:
+                return obstacle
+            return None
+
+        return await self._database.read(look)
+
+    async def find_given_obstacle(self, prospect: str) -> Conflict | None:
+        """Return why a number can't be called given as WhatsApp; None where it can.
+
+        Raises NotFound.
+        """
+
+        def look(reader: Reader) -> Conflict | None:
+            found = require_known_prospect(reader, prospect)
+            try:
+                require_no_failure(found, evidence.list_contact_evidence(reader, found.contact))
+            except Conflict as obstacle:
+                return obstacle
+            return None
+
+        return await self._database.read(look)
+
+    async def get_withdrawable(self, prospect: str, record: int) -> Evidence:
+        """Return a piece of evidence that can be withdrawn; raise NotFound or Conflict."""
+
+        def look(reader: Reader) -> Evidence:
+            found = require_known_prospect(reader, prospect)
+            known = evidence.list_contact_evidence(reader, found.contact)
+            return _require_withdrawable(known, found, record)
+
+        return await self._database.read(look)
+
+    def _settle(
+        self,
+        tx: Tx,
+        prospect: ProspectRecord,
+        record: int,
+        now: datetime,
+        *,
+        who: str,
+        reason_code: str,
+        sentence: str,
+    ) -> EvidenceResult:
+        """Recompute what derives, and put what waits back before the gate."""
+        self._scoring.refresh_prospect(
+            tx, prospect.contact, now, reason_code=reason_code, sentence=sentence
+        )
+        judged = queue.requeue_contact_messages(
+            tx, now, prospect.contact, reason_code=reason_code, sentence=sentence, who=who
+        )
+        after = prospects.require_prospect(tx, prospect.id)
+        return EvidenceResult(prospect=after, record=record, reevaluated=judged)
+
+    def _require_recordable(
+        self, reader: Reader, prospect: ProspectRecord, agreed_at: datetime, now: datetime
+    ) -> None:
+        """Raise Conflict where a consent that a person reports can't open what they closed."""
+        if in_force := suppressions.list_contact_suppressions(reader, prospect.contact):
+            since = self._format_day(min(each.at for each in in_force))
+            if any(each.source is SuppressionSource.CONTACT for each in in_force):
+                raise Conflict(
+                    f"They opted out in their own words on {since}, so consent can't be recorded.",
+                    hint="Only their own opt-in ends that, such as START or ALTA.",
+                )
+            raise Conflict(
+                f"They have been on the opt-out list since {since}, so consent can't be recorded.",
+                hint="If the entry is a mistake, correct it first.",
+            )
+        known = evidence.list_contact_evidence(reader, prospect.contact)
+        refusal = find_last_refusal(known)
+        if refusal is None:
+            return
+        day = self._format_day(refusal.at)
+        if derive_permission(known, now) is Permission.REFUSED:
+            quoted = f": “{refusal.quote}”" if refusal.quote else ""
+            raise Conflict(
+                f"They said no on {day}, so consent can't be recorded{quoted}.",
+                hint=_ASK_FOR_A_MESSAGE,
+            )
+        if agreed_at <= refusal.at:
+            raise Conflict(
+                f"They said no on {day}, after they agreed; what was agreed before counts no more.",
+                hint="If they agreed after it on the same day, give the hour as well.",
+            )
+
+    def _format_day(self, at: datetime) -> str:
+        return at.astimezone(self._zone).date().isoformat()
+
+
+def parse_consent_time(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """Return when somebody agreed; raise BadRequest for what is no moment, or is still to come.
+
+    A day alone counts from its beginning in ``zone``, so that a no of that day is newer.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        if len(text.strip()) == len("2026-11-28"):
+            moment = datetime.combine(date.fromisoformat(text.strip()), time(), zone)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadRequest(
+            "when: that is no day, and no moment with its zone.",
+            hint="Write it like 2026-11-28, or 2026-11-28T15:30:00-03:00.",
+        )
+    if moment > now:
+        raise BadRequest("when: that is still to come.", hint="Give the day on which they agreed.")
+    return moment
+
+
+def parse_record_number(text: str) -> int:
+    """Return the number of a record; raise NotFound for a text that can't be one."""
+    if not text.isascii() or not text.isdecimal() or len(text) > _MAX_RECORD_DIGITS:
+        raise NotFound(f"There is no record {text}.", hint=_RECORD_HINT)
+    return int(text)
+
+
+def _require_text(name: str, text: str, *, hint: str) -> str:
+    if not text.strip():
+        raise BadRequest(f"{name}: must not be empty.", hint=hint)
+    return text.strip()
+
+
+def is_withdrawable(piece: Evidence) -> bool:
+    """Tell whether a piece is of a kind that can be withdrawn: one that grants something."""
+    granted = piece.kind is EvidenceKind.PERMISSION and piece.value in _GRANTS
+    return granted or piece.kind in {EvidenceKind.CONSENT, EvidenceKind.GIVEN_AS_WHATSAPP}
+
+
+def _require_withdrawable(
+    known: Sequence[Evidence], prospect: ProspectRecord, record: int
+) -> Evidence:
+    piece = next((each for each in known if each.id == record), None)
+    if piece is None:
+        raise NotFound(f"There is no record {record} about {prospect.id}.", hint=_RECORD_HINT)
+    if not is_withdrawable(piece):
+        raise Conflict(
+            f"The record {record} can't be withdrawn.",
+            hint="Only a consent, a permission or a statement on a number can be.",
+        )
+    if piece not in evidence.drop_withdrawn(known):
+        raise Conflict(
+            f"The record {record} is withdrawn already.", hint="There is nothing left to do."
+        )
+    return piece
