@@ -43,7 +43,7 @@ class ProspectsPageQuery(PageQuery, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class WithdrawableItem:
-    """A record that may be withdrawn: its number, and the key of its words."""
+    """A record that may be withdrawn: its number, and the key of its label."""
 
     record: int
     key: str
