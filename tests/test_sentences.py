@@ -53,6 +53,7 @@ PLAIN_PACKAGES: Final = (
     "daemon/gate",
     "daemon/http",
     "daemon/logs",
+    "daemon/outbox",
     "daemon/rulesets",
     "daemon/sessions",
     "rules",

@@ -1,4 +1,4 @@
-"""The outbox: messages from the first evaluation to the transport's answer."""
+"""The outbox: takes messages from the first evaluation to the transport's answer."""
 
 from __future__ import annotations
 

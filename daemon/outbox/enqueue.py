@@ -30,16 +30,16 @@ from storage.messages import MessageRecord
 from storage.tx import Reader, Tx
 
 MAX_TEXT_LENGTH: Final = 4096
+# Control characters except tab and line feed: no person types them, and no phone shows them.
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Control characters but tab and line feed: no person types them, and no phone shows them."""
+# Formatting characters, such as a zero-width space: a text of these alone shows nothing.
 _FORMAT_CATEGORY: Final = "Cf"
-"""Marks of format, such as a space without width: alone they show nothing."""
 
 
 def validate_text(text: str) -> str:
-    """Return a text as it goes out, every line ended by a line feed alone.
+    """Return the text as it will be sent: with line feeds as the only line ends.
 
-    Raises :class:`BadRequest` for one that is empty, too long, or has control characters in it.
+    Raises :class:`BadRequest` for one that is empty, too long, or has control characters.
     """
     text = text.replace("\r\n", "\n")
     if all(each.isspace() or unicodedata.category(each) == _FORMAT_CATEGORY for each in text):
@@ -73,10 +73,11 @@ def build_message(
     campaign: str | None = None,
     not_before: datetime | None = None,
 ) -> MessageRecord:
-    """Return a message at the beginning of its life, with an id of its own.
+    """Return a new message with an id, in state ``queued``.
 
-    Raises :class:`BadRequest` for a text that can't be sent, whoever made it.
+    Raises :class:`BadRequest` for a text that can't be sent.
     """
+    # Again here, since plugins may have changed the text of a request, or written one themselves.
     text = validate_text(text)
     return MessageRecord(
         id=new_id("msg", at),
@@ -100,7 +101,7 @@ def build_message(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
-    """A message as asked for. ``to`` is a number as people write it; times are aware."""
+    """A request to send a message. ``to`` is a number as people write it; times are aware."""
 
     to: str
     text: str
@@ -114,13 +115,13 @@ class SendRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Return the hash of everything in the request but the idempotency key."""
+        """A hash of everything in the request except the idempotency key."""
         asked = msgspec.json.encode(replace(self, key=None), order="sorted")
         return hashlib.sha256(asked).hexdigest()
 
 
 class MessageEnqueuer:
-    """Turns requests into queued messages."""
+    """Validates requests and stores them as queued messages."""
 
     def __init__(
         self,
@@ -139,10 +140,10 @@ class MessageEnqueuer:
         self._settings = settings
 
     async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
-        """Store a message as ``queued`` and return it; the same key and body return the same one.
+        """Store a message as ``queued`` and return it; for a repeated request, the stored one.
 
-        Raises :class:`NumberRejected`, :class:`BadRequest`, or
-        :class:`IdempotencyConflict` when the key was used for something else.
+        Raises :class:`NumberRejected`, :class:`BadRequest`, or :class:`IdempotencyConflict` when
+        the idempotency key was used for another request.
         """
         _validate_request(request)
         if (known := await self._find_by_key(request)) is not None:
@@ -205,7 +206,8 @@ class MessageEnqueuer:
         at: datetime,
         who: str,
     ) -> MessageRecord:
-        """Insert, unless another caller has used the same key meanwhile."""
+        """Insert the message, or return the one of its idempotency key."""
+        # Looked up again in the transaction: another caller may have used the key meanwhile.
         if request.key and (found := messages.find_message_by_idempotency_key(tx, request.key)):
             return _require_same_request(found, request)
         contact = contacts.resolve_contact(tx, self._aliases.from_phone(recipient), at)
@@ -217,7 +219,7 @@ class MessageEnqueuer:
             session=prepared.session,
             channel=prepared.channel,
             text=prepared.text,
-            kind=MessageKind.COMMERCIAL,
+            kind=MessageKind.COMMERCIAL,  # the strictest, until the gate derives the kind
             not_after=request.not_after
             or begins + self._compute_lifetime(tx, request, contact, at),
             key=request.key,
@@ -231,7 +233,7 @@ class MessageEnqueuer:
     def _compute_lifetime(
         self, tx: Tx, request: SendRequest, contact: str, at: datetime
     ) -> timedelta:
-        """Return how long a message may wait if the request does not say: an answer less long."""
+        """Return how long a message may wait if the request does not say; a reply waits less."""
         said = evidence.list_contact_evidence(tx, contact)
         if not request.campaign and derive_permission(said, at) is Permission.CONVERSATION:
             return timedelta(hours=self._settings.sending.reply_expires_hours)
@@ -239,7 +241,7 @@ class MessageEnqueuer:
 
 
 def _build_no_session_error(request: SendRequest) -> BadRequest:
-    """Return why no session takes a message, and the command that makes one which does."""
+    """Return the error where no session takes a message, with a command that adds one."""
     session, channel = request.session, request.channel
     if session and channel:
         sentence = f"session: there is no session {session!r} on the channel {channel!r}."

@@ -1,4 +1,4 @@
-"""Evaluates queued messages with the gate, and stores every decision that is not a release."""
+"""Evaluates queued messages with the gate, and stores all decisions except those of a release."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _WAITS_FOR: Mapping[DeferKind, WaitsFor] = {
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTransition:
-    """The state that an evaluation moves its message to, with reason and further columns."""
+    """The transition that follows from an evaluation: target state, reason, further columns."""
 
     target: MessageState
     reason_code: str
@@ -48,27 +48,24 @@ class EvaluationTransition:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedBatch:
-    """How many evaluations were stored, and of how many the facts changed meanwhile."""
+    """How many evaluations were stored, and how many were stale, as their facts had changed."""
 
     stored: int
     stale: int
 
 
 class MessageEvaluator:
-    """Evaluates queued messages in order, and stores each evaluation that releases nothing."""
+    """Evaluates queued messages in order, and stores the decision and the new state of each."""
 
     def __init__(self, database: Database, gate: Gate, settings: SendingSettings) -> None:
         self._database = database
         self._gate = gate
         self._settings = settings
         self.busy_since: float | None = None
-        """Since when (`time.monotonic()`) a message is being evaluated; None between two."""
+        """Since when (`time.monotonic()`) a message is being evaluated; None if there is none."""
 
     async def evaluate_queued(self) -> EvaluatedBatch:
-        """Evaluate a batch of queued messages.
-
-        One that can't be does not keep the others from it; its error is raised when it is alone.
-        """
+        """Evaluate a batch of queued messages. Raises an error only where no message was stored."""
         waiting = await self._database.read(
             lambda reader: queue.list_queued_messages(reader, _BATCH_SIZE)
         )
@@ -82,6 +79,7 @@ class MessageEvaluator:
                     stale += 1
                 else:
                     stored += 1
+            # The others are evaluated all the same: one bad message must not stop the queue.
             except Exception as error:
                 log.exception("evaluation_failed", message=message.id)
                 failed = error
@@ -92,7 +90,7 @@ class MessageEvaluator:
         return EvaluatedBatch(stored, stale)
 
     async def store_evaluation(self, evaluation: Evaluation) -> MessageRecord | None:
-        """Store the decision and move the message; None when it, or the facts, moved meanwhile."""
+        """Store the decision and move the message; None where the evaluation is stale."""
         chosen = self._choose_transition(evaluation)
 
         def job(tx: Tx) -> MessageRecord:
@@ -151,11 +149,12 @@ class MessageEvaluator:
         return EvaluationTransition(target, decision.reason_code, decision.sentence, no_faults)
 
     def _build_deferral(self, evaluation: Evaluation, decision: Decision) -> EvaluationTransition:
-        """Wait for the event if there is one, else for the latest time; then evaluate anew."""
+        """Return the transition to ``deferred``: until an event, or else until a time."""
         kinds = [defer.kind for defer in decision.defers]
         waits_for = next((word for kind, word in _WAITS_FOR.items() if kind in kinds), None)
         prospect = evaluation.context.prospect
         attempts = prospect.check_attempts if prospect is not None else 0
+        # A further check would end as the others did, so a person decides.
         if waits_for is WaitsFor.CHECKED and attempts >= _MAX_UNKNOWN_CHECKS:
             sentence = "Three checks could not tell whether the number is on WhatsApp"
             return EvaluationTransition(MessageState.HELD, "still_unknown", sentence, {"faults": 0})
@@ -171,6 +170,7 @@ class MessageEvaluator:
         columns: dict[str, object] = {
             "waits_for": waits_for,
             "blocked_by": blocked_by,
+            # After the event it is evaluated again, which finds a time to wait for, too.
             "due_at": None if waits_for else evaluation.deferred_until,
             "needs_review": int(decision.needs_review),
             "faults": 0,
@@ -180,7 +180,7 @@ class MessageEvaluator:
     def _build_fault_transition(
         self, message: MessageRecord, fault: EvaluationFault, at: datetime
     ) -> EvaluationTransition:
-        """Retry after a fault, later each time; after too many a person has to decide."""
+        """Return a deferral that doubles with each fault, or a hold after too many."""
         faults = message.faults + 1
         if faults > self._settings.gate_fault_retries:
             return EvaluationTransition(
@@ -194,7 +194,8 @@ class MessageEvaluator:
 def _hold_routing_loop(
     tx: Tx, evaluation: Evaluation, transition: EvaluationTransition
 ) -> EvaluationTransition:
-    """Hold what the rules would re-route again and again: a message changes its channel once."""
+    """Return a hold in place of a second change of channel, else the transition as it is."""
+    # Rules could re-route a message between two channels for ever.
     route = transition.columns.get("channel")
     if route is None or (
         route != evaluation.message.channel

@@ -1,4 +1,4 @@
-"""Forecasts when a message will go: what it waits for now, and until when, if that is known."""
+"""Forecasts when a message will be sent: what it waits for, and until when, if that is known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from storage.tx import Reader
 
 @dataclass(frozen=True, slots=True)
 class SendForecast:
-    """What a message waits for; `at` is when that ends, where it is known. More may follow."""
+    """What a message waits for first; `at` is when that ends, if known. More waits may follow."""
 
     code: str
     sentence: str
@@ -39,10 +39,10 @@ WAIT_SENTENCES: Final[Mapping[str, str]] = {
     "any_moment": "It goes any moment now.",
     "stopped": "It does not go before a person changes something.",
 }
-"""Each thing that a message waits for, in words; budgets have the sentences of `pacing`."""
+"""The sentence for each thing that a message waits for; those of budgets are in `pacing`."""
 
 _ENDLESS_BLOCKS: Final = frozenset({BlockedBy.SESSION_DELETED, BlockedBy.NUMBER_BANNED})
-"""What no change of the session ends: the message is given to another one, or cancelled."""
+"""Blocks that no change of the session ends: a person moves the message, or cancels it."""
 
 _WAIT_BY_STATE: Final[Mapping[MessageState, str]] = {
     MessageState.QUEUED: "judged",
@@ -61,7 +61,7 @@ def forecast_message(
     message: MessageRecord,
     now: datetime,
 ) -> SendForecast | None:
-    """Return what a message waits for; None for one that waits for nothing any more."""
+    """Return what a message waits for, or None where it waits for nothing any more."""
     if message.state is MessageState.CLEARED:
         return _forecast_cleared(reader, sessions, pacing, message, now)
     if message.blocked_by in _ENDLESS_BLOCKS:
@@ -97,7 +97,7 @@ def _forecast_cleared(
 def _find_obstacle(
     reader: Reader, sessions: Sessions, message: MessageRecord, now: datetime
 ) -> str | None:
-    """Return what keeps the message back before any budget does."""
+    """Return the wait that comes before any budget, in the order of the sender's checks."""
     if halts.get_current_halt(reader) is not None:
         return WaitsFor.HALT
     if message.not_before is not None and message.not_before > now:

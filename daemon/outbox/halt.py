@@ -1,4 +1,4 @@
-"""The halt: nothing goes out, replies included, until a person resumes sending."""
+"""The halt: nothing is sent, replies included, until a person resumes sending."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BATCH_SIZE: Final = 500
 
 
 class Halt:
-    """Stops and resumes all sending. The state is one row: it survives everything."""
+    """Stops and resumes all sending. The state is a row, so it holds after a restart, too."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -32,9 +32,9 @@ class Halt:
         return await self._database.read(halts.get_current_halt)
 
     async def halt(self, who: str, reason: str) -> HaltRecord:
-        """Stop everything at once; a second halt leaves the first as it is.
+        """Halt sending, and return the halt in force; a second halt leaves the first as it is.
 
-        Messages that an operator has taken go back; what is on the wire is awaited.
+        Messages that an operator has taken go back; the answers of those on the wire are awaited.
         """
         at, stated_reason = self._clock.now(), require_reason(reason)
 
@@ -45,10 +45,14 @@ class Halt:
                 raise Conflict("The halt could not be stored.")
             return found
 
+        # Urgent: in front of an import, say, that fills the other lane of the writer.
         return await self._database.write(job, urgent=True)
 
     async def resume(self, who: str, reason: str) -> None:
-        """Lift the halt, with a reason; what waited for it is judged again."""
+        """Lift the halt, with a reason; messages that waited for it are judged again.
+
+        Raises :class:`Conflict` where sending is not halted.
+        """
         at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> None:
@@ -64,7 +68,7 @@ class Halt:
 
 
 def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
-    """Halt inside a transaction; taken messages return to ``cleared``."""
+    """Begin a halt in the open transaction; taken messages return to ``cleared``."""
     if not halts.begin_halt(tx, at=at, who=who, reason=reason):
         return
     audit.insert_audit_entry(tx, at=at, who=who, action="halt", subject=HALT_SUBJECT, reason=reason)
@@ -73,14 +77,15 @@ def begin_halt(tx: Tx, *, at: datetime, who: str, reason: str) -> None:
 
 
 def halt_and_cancel_pending(tx: Tx, *, reason: str) -> None:
-    """Settle an adopted copy of a database: halt, doubt what was on its way, cancel what waits.
+    """Settle an adopted copy of a database: halt, mark what was on its way as in doubt, cancel.
 
-    The original may have sent any of it.
+    The original may have sent any of its messages.
     """
     at = datetime.now(UTC)
     if halts.get_current_halt(tx) is None:
         begin_halt(tx, at=at, who=_ADOPTED_BY, reason=f"adopted: {reason}")
     queue.mark_sending_in_doubt(tx, at)
+    # Cancelled, not in doubt: there is no transition to `in_doubt` from a state before the wire.
     while waiting := messages.list_messages(tx, states=CANCELLABLE_STATES, limit=_BATCH_SIZE):
         for message in waiting:
             messages.transition_message(

@@ -31,9 +31,9 @@ _STALE_SENTENCES = {
 
 
 class ManualSending:
-    """Messages that a person sends by hand: taken for a lease, revealed, confirmed or returned.
+    """Leads a message through sending by hand: taken for a lease, revealed, confirmed or returned.
 
-    They pass the same gate as all others, and count against the budgets of the session's number.
+    The same gate decides on it as on any other, and it counts in the budgets of the number.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class ManualSending:
         self._settings = settings
 
     async def list_messages(self, limit: int = 100) -> list[MessageRecord]:
-        """Return what can be taken and what is taken, longest waiting first."""
+        """Return the messages to take, taken or in doubt, longest waiting first."""
         return await self._database.read(lambda reader: queue.list_manual_messages(reader, limit))
 
     async def take(self, message: str, who: str) -> MessageRecord:
-        """Take a message for the time of a lease; the gate is asked again first.
+        """Take a message for the time of a lease, after the gate has evaluated it again.
 
-        Raises :class:`Conflict` with the gate's reason, or because this operator has one open.
+        Raises :class:`Conflict` with the gate's reason, or where this operator has one open.
         """
         found = await self._require_takeable(message, who)
         evaluation = await self._gate.evaluate(found, EvaluationPhase.RELEASE)
@@ -72,7 +72,7 @@ class ManualSending:
         return await self._commit_lease(Release(evaluation, decision, permit), who, lease)
 
     async def _require_takeable(self, message: str, who: str) -> MessageRecord:
-        """Return a message that this person may take; raise NotFound or Conflict."""
+        """Return a message that this person may take. Raises NotFound or Conflict."""
         found = await self._require_message(message)
         if (found.state, found.channel) != (MessageState.CLEARED, BuiltinChannel.MANUAL):
             raise Conflict(f"The message {message} is {found.state} on {found.channel}.")
@@ -86,9 +86,10 @@ class ManualSending:
         return found
 
     async def _commit_lease(self, release: Release, who: str, lease: timedelta) -> MessageRecord:
-        """Release the message into a person's hands; raise Conflict where it has become stale."""
+        """Commit the release to a person. Raises Conflict where the evaluation is stale."""
 
         def job(tx: Tx) -> MessageRecord:
+            # Checked again in the transaction: two requests of one operator may run at a time.
             if another := queue.find_open_manual_message(tx, who):
                 raise Conflict(f"{who} has {another} open.")
             return release.commit(
@@ -110,28 +111,30 @@ class ManualSending:
             raise Conflict(sentence) from stale
 
     async def reveal(self, message: str, who: str) -> str:
-        """Return the ``wa.me`` link with the text; from here on it may have been sent."""
+        """Return the ``wa.me`` link with the text; the message is ``revealed`` then."""
+        # Before the link is returned: whoever has seen it may have sent the message.
         after = await self._move_taken(
             message, who, MessageState.REVEALED, "revealed", "The link is open."
         )
         return numbers.build_wa_link(after.recipient, after.text)
 
     async def confirm(self, message: str, who: str) -> MessageRecord:
-        """Say that it was sent by hand; that is ``confirmed_by_hand``, never ``sent``."""
+        """Mark a message as sent by hand: ``confirmed_by_hand``."""
+        # Never `sent`, which only an acknowledgement by WhatsApp's servers proves.
         sentence = f"{who} sent it by hand."
         return await self._move_taken(
             message, who, MessageState.CONFIRMED_BY_HAND, "confirmed", sentence
         )
 
     async def cancel(self, message: str, who: str, reason: str) -> MessageRecord:
-        """Say that it was not sent, and why; it is over."""
+        """Cancel a message that was not sent, with a reason."""
         stated_reason = require_reason(reason, hint="Say why it was not sent.")
         return await self._move_taken(
             message, who, MessageState.CANCELLED, "not_sent", stated_reason
         )
 
     async def return_message(self, message: str, who: str) -> MessageRecord:
-        """Return a message whose link was not shown; anybody may take it again."""
+        """Put back a message whose link was not shown; any operator may take it again."""
         return await self._move_taken(
             message, who, MessageState.CLEARED, "returned", "Returned unseen."
         )

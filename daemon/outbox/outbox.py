@@ -1,4 +1,4 @@
-"""The outbox: owns the tasks that evaluate, send and expire messages; cancels and settles them."""
+"""The outbox service: owns the tasks that evaluate, send and expire messages."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ from storage.tx import Tx
 
 log = structlog.get_logger("outbox")
 
+# The timer runs at least this often, and `last_active` shows health checks that it does.
 _LONGEST_WAIT_SECONDS = 5.0
-"""The timer runs at least this often: health checks see by it that the outbox is alive."""
-
-
+# A message with a stale evaluation is evaluated again after this time, not at once: its facts may
+# change many times in a row, as during an import.
 _STALE_SECONDS = 1.0
-"""So long after its facts changed a message is evaluated again."""
 
 
 class Outbox:
-    """Runs the evaluation, the timer and one sender a session; cancels and settles messages."""
+    """Runs the evaluation, the timer and a sender for each session; cancels, settles messages."""
 
     def __init__(
         self,
@@ -58,9 +57,10 @@ class Outbox:
         self._last_active = time.monotonic()
 
     async def start(self) -> None:
-        """Recover from a crash first: whatever was on its way is in doubt. Then begin."""
+        """Mark what a crash left in ``sending`` as in doubt, and start evaluation and timer."""
         self._running = True
         at = self._clock.now()
+        # Before anything of this run is sent: what is in `sending` now is from the last run.
         doubtful = await self._database.write(lambda tx: queue.mark_sending_in_doubt(tx, at))
         if doubtful:
             log.warning("in_doubt_after_restart", messages=doubtful)
@@ -71,8 +71,8 @@ class Outbox:
         self._evaluation_wakeup.trigger()
 
     def serve_session(self, session: str) -> None:
-        """Send through this session from now on, unless the outbox is stopped. Idempotent."""
-        # A session may become ready while the daemon ends: nothing new begins then.
+        """Start a sender for this session unless it has one, or the outbox is stopped."""
+        # A session may become ready while the daemon stops: no new sender may start then.
         if self._running and session not in self._senders:
             sender = self._senders[session] = self._make_sender(session)
             self._tasks[f"session {session}"] = asyncio.create_task(
@@ -81,11 +81,11 @@ class Outbox:
 
     @property
     def last_active(self) -> float:
-        """Return when (`time.monotonic()`) both the timer and the evaluation were last alive."""
+        """When (`time.monotonic()`) both the timer and the evaluation were last active."""
         return min(self._last_active, self._evaluator.busy_since or self._last_active)
 
     async def stop(self, seconds: float) -> None:
-        """Begin nothing new, await what is on the wire for ``seconds``, then cut."""
+        """Stop: begin no further message, await those on the wire for ``seconds``, then cancel."""
         self._running = False
         for sender in self._senders.values():
             sender.stop()
@@ -102,13 +102,13 @@ class Outbox:
         self._senders.clear()
 
     async def enqueue(self, request: SendRequest, who: str) -> MessageRecord:
-        """Accept a message; see :meth:`MessageEnqueuer.enqueue`."""
+        """Store a message as ``queued``; see :meth:`MessageEnqueuer.enqueue`."""
         return await self._enqueuer.enqueue(request, who)
 
-    # What `wakeups` calls when a committed event gives somebody something to do.
+    # `wakeups` calls the following when a committed event means that there is something to do.
 
     async def wake(self) -> None:
-        """Look at everything anew: each session, each queue, and all that waits."""
+        """Check everything: each session, each queue, and all messages that wait."""
         for session in await self._database.read(sessions.list_sessions):
             self.serve_session(session.name)
             self.wake_session(session.name)
@@ -116,34 +116,37 @@ class Outbox:
         self.requeue_for_sessions()
 
     def wake_evaluation(self) -> None:
-        """Evaluate what is queued."""
+        """Wake the evaluation of queued messages."""
         self._evaluation_wakeup.trigger()
 
     def wake_session(self, session: str) -> None:
-        """Send what is cleared for this session."""
+        """Wake the sender of this session, if it has one."""
         if sender := self._senders.get(session):
             sender.wakeup.trigger()
 
     async def wake_contact(self, contact: str) -> None:
-        """Send what was kept back while another message to this contact was on its way."""
+        """Wake the senders that have a cleared message to this contact, who is free now."""
         for session in await self._database.read(
             lambda reader: queue.list_sessions_with_cleared(reader, contact)
         ):
             self.wake_session(session)
 
     def requeue_for_sessions(self) -> None:
-        """Evaluate again what waits for a session, wherever its session can send by now."""
+        """Have the timer queue the messages whose session can send by now."""
         self._sessions_changed = True
         self._timer_wakeup.trigger()
 
     async def cancel(self, message: str, who: str, reason: str) -> MessageRecord:
-        """Cancel a message that has not left; raise :class:`Conflict` for one that may have."""
+        """Cancel a message that has not left. Raises :class:`Conflict` for one that may have."""
         return await self._move_by_person(message, MessageState.CANCELLED, who, reason, "cancelled")
 
     async def settle(
         self, message: str, state: MessageState, who: str, reason: str
     ) -> MessageRecord:
-        """Say what became of a message in doubt, with a reason; it is audited."""
+        """Set the outcome of a message in doubt, by a person and with a reason; it is audited.
+
+        Raises :class:`BadRequest` for another state, :class:`Conflict` for another message.
+        """
         if state not in SETTLEMENT_STATES:
             words = ", ".join(sorted(SETTLEMENT_STATES))
             raise BadRequest(
@@ -197,7 +200,7 @@ class Outbox:
                 await self._evaluation_wakeup.wait(_STALE_SECONDS if batch.stale else None)
 
     async def _run_timer(self) -> None:
-        """Move what the clock alone moves: due, expired, begun, leases over."""
+        """Move messages by the clock: due, expired, `not_before` reached, leases ended."""
         since = self._clock.now()
         while True:
             self._last_active = time.monotonic()
@@ -205,7 +208,7 @@ class Outbox:
             try:
                 at = self._clock.now()
                 await self._process_due(since, at)
-                since = at
+                since = at  # after it succeeded, so that no `not_before` is skipped by an error
                 due = await self._database.read(queue.get_next_due_time)
                 if due is not None:
                     wait = min(wait, max(0.0, (due - self._clock.now()).total_seconds()))
@@ -214,11 +217,13 @@ class Outbox:
             await self._timer_wakeup.wait(wait)
 
     async def _process_due(self, since: datetime, at: datetime) -> None:
+        # Cleared before the job: a change that comes meanwhile must not be lost.
         sessions_changed, self._sessions_changed = self._sessions_changed, False
 
         def job(tx: Tx) -> None:
             if sessions_changed:
                 queue.requeue_sendable_messages(tx, at)
+            # Expired before due: past its window a message must not be evaluated once more.
             queue.expire_messages(tx, at)
             queue.end_expired_leases(tx, at)
             queue.requeue_due_messages(tx, at)

@@ -1,4 +1,4 @@
-"""Pacing: when a message may go, by the phone number's budgets over rolling time."""
+"""Pacing: when a message may be sent, by the phone number's budgets over rolling time."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _WEEK_DAYS, _MONTH_DAYS = 7, 30
 
 @dataclass(frozen=True, slots=True)
 class PacingSlot:
-    """The moment from which a message may go; None: not before a person changes something."""
+    """The moment from which a message may be sent; None: a person has to change something first."""
 
     at: datetime | None
     reason_code: str
     sentence: str
 
     def is_open(self, now: datetime) -> bool:
-        """Return whether that moment has come."""
+        """Return whether the moment has come."""
         return self.at is not None and self.at <= now
 
 
+# The stop is of the number, so it holds for sending by hand, too.
 _NEW_CHATS_STOPPED = PacingSlot(None, "new_chats_stopped", "New chats of this number are stopped.")
-"""The stop belongs to the number: sending by hand does not get round it."""
 
 
 class Pacing:
-    """Counts spends in the ledger, so that a restart or a new pairing widens nothing."""
+    """Computes slots from the ledger of spends, which outlives restarts and new pairings."""
 
     def __init__(self, settings: PacingSettings) -> None:
         self._settings = settings
@@ -48,7 +48,8 @@ class Pacing:
         first_contact: bool,
         by_hand: bool,
     ) -> PacingSlot:
-        """Return from when this kind of message may go through this session."""
+        """Return the slot of a message of this kind through this session."""
+        # By hand only first contacts are limited: a person can't send many a minute.
         if by_hand:
             return (
                 self._find_manual_slot(reader, session, now) if first_contact else _open_slot(now)
@@ -56,6 +57,7 @@ class Pacing:
         slots = [self._find_minute_slot(reader, session, now)]
         if first_contact:
             slots.append(self._find_new_chat_slot(reader, session, now))
+        # The last to open; a slot without a time is later than any.
         return max(slots, key=lambda slot: (slot.at is None, slot.at or now))
 
     def record_spends(
@@ -68,7 +70,7 @@ class Pacing:
         first_contact: bool,
         by_hand: bool,
     ) -> None:
-        """Book what a message spends, in the transaction that commits it to the wire."""
+        """Record what a message spends, in the transaction that releases it."""
         phone = get_budget_key(session)
         spends.insert_spend(
             tx, phone, SpendKind.MESSAGE, session=session.name, message=message, at=now
@@ -78,14 +80,14 @@ class Pacing:
             spends.insert_spend(tx, phone, kind, session=session.name, message=message, at=now)
 
     def count_new_chats_left(self, reader: Reader, session: SessionContext, now: datetime) -> int:
-        """Return how many new chats the number may still begin in the rolling day."""
+        """Return how many new chats the number has left in the rolling 24 hours."""
         if session.new_chats_stopped:
             return 0
         used = spends.count_spends(reader, get_budget_key(session), SpendKind.NEW_CHAT, now - _DAY)
         return max(0, self.get_new_chat_budget(session, now) - used)
 
     def get_new_chat_budget(self, session: SessionContext, now: datetime) -> int:
-        """Return the number's budget by its age here; an unlinked number counts as new."""
+        """Return the number's new chats a day by its age here; an unlinked one counts as new."""
         days = (now - session.linked_at).days if session.linked_at else 0
         if days < _WEEK_DAYS:
             return self._settings.new_chats_first_week
@@ -112,6 +114,7 @@ class Pacing:
         budget = self.get_new_chat_budget(session, now)
         if budget == 0:
             return PacingSlot(None, "no_new_chats", "This number has no budget for new chats.")
+        # With a budget of n, the next is free a day after the n-th newest one was spent.
         full = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, budget)
         gap = timedelta(minutes=self._settings.new_chat_gap_minutes)
         newest = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, 1)
@@ -144,7 +147,7 @@ class Pacing:
 
 
 def get_budget_key(session: SessionContext) -> str:
-    """Return whose budget a session spends: its number's, or its own name's before pairing."""
+    """Return the key of a session's budgets: its phone number, or its name before pairing."""
     return session.phone or session.name
 
 

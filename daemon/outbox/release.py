@@ -1,7 +1,7 @@
-"""The one transaction that releases a message: decision, permit, budget and state together.
+"""The transaction that releases a message: decision, permit, budget and state together.
 
-What the gate saw is compared with what is true at the commit. Anything that has changed
-meanwhile makes the evaluation stale, and the message is evaluated again.
+The facts of the evaluation are compared with the rows at the commit. Where any has changed the
+evaluation is stale, nothing is stored, and the message is evaluated again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from storage.tx import Tx
 
 
 def store_decision(tx: Tx, evaluation: Evaluation, decision: str) -> None:
-    """Store an evaluation, and what the shadow ruleset would have decided, under this id."""
+    """Store an evaluation's decision under this id, and the shadow's verdict if there is one."""
     record = _build_decision_record(evaluation, decision)
     decisions.insert_decision(tx, record)
     if evaluation.shadow is not None:
@@ -52,8 +52,9 @@ def store_decision(tx: Tx, evaluation: Evaluation, decision: str) -> None:
 
 
 def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRecord:
-    """Return what is stored of an evaluation, under the id ``decision``."""
+    """Return the record of an evaluation, with the id ``decision``."""
     outcome = evaluation.outcome
+    # A fault is stored as `block` with its own reason code, since nothing may be sent on it.
     if isinstance(outcome, EvaluationFault):
         verdict = rules.Verdict.BLOCK.value
         document: dict[str, object] = {
@@ -82,7 +83,7 @@ def _build_decision_record(evaluation: Evaluation, decision: str) -> DecisionRec
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A message about to be sent: the evaluation that allowed it, and its signed permit."""
+    """An allowed message to be sent: its evaluation, the decision's id, and the signed permit."""
 
     evaluation: Evaluation
     decision: str
@@ -100,7 +101,7 @@ class Release:
     ) -> MessageRecord:
         """Redeem the permit and move the message to ``target``: ``sending``, or ``taken`` by hand.
 
-        Raises :class:`EvaluationStale` where the evaluation no longer holds.
+        Raises :class:`EvaluationStale` where the evaluation does not fit the rows any more.
         """
         evaluation = self.evaluation
         by_hand = evaluation.message.channel == BuiltinChannel.MANUAL
@@ -128,7 +129,7 @@ class Release:
         )
 
     def _record_spends(self, tx: Tx, pacing: Pacing, *, by_hand: bool) -> None:
-        """Book the message against the budgets of its number."""
+        """Record what the message spends of its number's budgets."""
         pacing.record_spends(
             tx,
             self.evaluation.context.session,
@@ -139,7 +140,8 @@ class Release:
         )
 
     def _redeem_permit(self, tx: Tx) -> None:
-        """Store the decision and spend the permit; a second time the tables refuse both."""
+        """Store the decision and redeem the permit. Raises IntegrityError the second time."""
+        # The decision first: the permit's row refers to it.
         store_decision(tx, self.evaluation, self.decision)
         decisions.redeem_permit(
             tx,
@@ -153,7 +155,9 @@ class Release:
 
 
 def _list_obstacles(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
-    """Yield why a message may not go, whatever was decided: the hard limits, checked once more."""
+    """Yield the reasons why a message can't be released: the hard limits, by the present rows."""
+    # Though the revision is compared too: these promises must not depend on every writer's
+    # remembering to count it up.
     seen = evaluation.message
     if halts.get_current_halt(tx):
         yield "halted"
@@ -165,6 +169,7 @@ def _list_obstacles(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
     prospect = prospects.find_prospect_by_contact(tx, seen.contact)
     if prospect is None or facts.compute_validado(prospect, evaluation.at) is not True:
         yield "not_validated"
+    # The number may have been moved to another contact, whose suppression would count.
     if contacts.find_contact_by_alias(tx, seen.recipient) != seen.contact:
         yield "recipient_is_somebody_else"
     if queue.is_contact_busy(tx, seen.contact, other_than=seen.id):

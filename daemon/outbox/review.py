@@ -1,4 +1,4 @@
-"""The review queue: held messages and prospects, and the decisions that people make on them."""
+"""The review: lists messages and prospects that wait for a person, and stores the decisions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from storage.tx import Tx
 class ReviewService:
     """Approves and rejects messages and prospects.
 
-    The approval of a message is for that message as it is: text, recipient, channel.
+    The approval of a message holds for exactly its text, recipient and channel.
     """
 
     def __init__(self, database: Database, clock: Clock, settings: SendingSettings) -> None:
@@ -41,16 +41,16 @@ class ReviewService:
         self._settings = settings
 
     async def list_messages(self, limit: int = 100) -> list[MessageRecord]:
-        """Return what waits for a person, longest waiting first."""
+        """Return the messages that need a person's decision, longest waiting first."""
         return await self._database.read(
             lambda reader: queue.list_messages_for_review(reader, limit)
         )
 
     async def take(self, message: str, who: str) -> MessageRecord:
-        """Take a message for review, so that nobody else decides it meanwhile. It is not required.
+        """Take a message for review, so that nobody else decides it meanwhile. This is optional.
 
-        Again by the same person it lengthens the lease. Raises :class:`Conflict` while another
-        person has it. What was taken may still be withdrawn, and expires like the rest.
+        Taking it again extends the lease. A taken message is still cancelled by an opt-out, and
+        expires. Raises :class:`Conflict` while another person has it.
         """
         at = self._clock.now()
         until = at + timedelta(minutes=self._settings.manual_lease_minutes)
@@ -62,7 +62,7 @@ class ReviewService:
         return await self._database.write(job, urgent=True)
 
     async def return_message(self, message: str, who: str) -> MessageRecord:
-        """Let others decide a message again. Raises :class:`Conflict` while another has it."""
+        """End the lease of a message. Raises :class:`Conflict` while another person has it."""
         at = self._clock.now()
 
         def job(tx: Tx) -> MessageRecord:
@@ -72,9 +72,10 @@ class ReviewService:
         return await self._database.write(job, urgent=True)
 
     async def approve(self, message: str, who: str, reason: str) -> MessageRecord:
-        """Approve a message; a held one goes before the gate again, a deferred one keeps waiting.
+        """Approve a message: a held one is evaluated again, a deferred one still waits.
 
-        The approval lifts `review` alone: no veto, no low score. It ends with its time.
+        The approval lifts the verdict `review`, but no veto and no block by score. It expires after
+        ``approval_hours``.
         """
         at, stated_reason = self._clock.now(), require_reason(reason)
         until = at + timedelta(hours=self._settings.approval_hours)
@@ -98,7 +99,7 @@ class ReviewService:
         return await self._database.write(job)
 
     async def reject(self, message: str, who: str, reason: str) -> MessageRecord:
-        """Reject a held or deferred message: it never goes."""
+        """Reject a held or deferred message: it is blocked for good."""
         at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> MessageRecord:
@@ -129,9 +130,9 @@ class ReviewService:
         )
 
     async def approve_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
-        """Say that a prospect may be written to; it ends the review, adds no points, lifts no veto.
+        """Approve a prospect, which ends its review; it adds no points and lifts no veto.
 
-        Like every approval it ends with its time. Raises :class:`NotFound`.
+        The approval expires after ``approval_hours``. Raises :class:`NotFound`.
         """
         hours = timedelta(hours=self._settings.approval_hours)
         return await self._store_prospect_review(
@@ -139,10 +140,10 @@ class ReviewService:
         )
 
     async def reject_prospect(self, prospect: str, who: str, reason: str) -> ProspectReview:
-        """Say that a prospect is not to be written to: what waits is cancelled, the rest blocked.
+        """Reject a prospect: waiting commercial messages are cancelled, later ones blocked.
 
-        Replies still go. It holds until somebody approves the prospect, or until words of theirs
-        ask for another review. Raises :class:`NotFound`.
+        Replies are still sent. It holds until the prospect is approved, or until a message of the
+        contact asks for another review. Raises :class:`NotFound`.
         """
         return await self._store_prospect_review(
             prospect, ProspectReviewOutcome.REJECTED, who, reason, None
@@ -207,7 +208,7 @@ def _build_prospect_changed(prospect: ProspectRecord, review: ProspectReview) ->
 def _insert_approval(
     tx: Tx, message: MessageRecord, *, who: str, reason: str, at: datetime, until: datetime
 ) -> None:
-    """Store the approval with its audit entry; it ends the review of the contact as well."""
+    """Store the approval with its audit entry, and end the review of the contact."""
     decisions.insert_approval(
         tx,
         message=message.id,
@@ -226,7 +227,7 @@ def _insert_approval(
 
 
 def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> MessageRecord:
-    """Return a message that this person may decide; raise NotFound or Conflict."""
+    """Return a message that this person may decide. Raises NotFound or Conflict."""
     found = messages.get_message(tx, message)
     if found is None:
         raise NotFound(f"There is no message {message}.")

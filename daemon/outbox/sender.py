@@ -1,4 +1,4 @@
-"""Sends through one session: claim, pace, evaluate again, release, send, store the result."""
+"""Sends through one session: pacing, second evaluation, release, sending, storing the result."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def apply_send_result(
     *,
     waits_for: WaitsFor | None = None,
 ) -> MessageRecord:
-    """Move a ``sending`` message to where the answer puts it, in the open transaction.
+    """Move a ``sending`` message to the state that follows from the result; return it.
 
-    Only an acknowledgement makes it ``sent``. A certain refusal gives its budget back.
-    ``waits_for`` names what must happen before a retry (a halt is lifted, the session can send) in
-    place of a time.
+    Only an acknowledgement makes it ``sent``. A certain refusal refunds its budget. ``waits_for``
+    is the event to wait for before a retry (a halt is lifted, the session can send), in place of a
+    time; such an attempt is not counted.
     """
     match result:
         case Acknowledged(wire_id, acknowledged_at):
@@ -67,7 +67,7 @@ def apply_send_result(
 def _apply_refusal(
     tx: Tx, message: MessageRecord, result: Refused, at: datetime, settings: SendingSettings
 ) -> MessageRecord:
-    """Try again later, so many times; then it has failed, with the last reason."""
+    """Defer a refused message for a retry, or fail it after too many attempts."""
     attempts = message.attempts + 1
     if result.retryable and attempts <= settings.retries:
         due = _compute_retry_time(message, attempts, result.retry_after, at, settings)
@@ -77,7 +77,7 @@ def _apply_refusal(
 
 
 def describe_refusal(result: Refused) -> str:
-    """Return the refusal's sentence, and after it the platform's own code and word, if any."""
+    """Return the refusal's sentence, followed by the platform's own code and text, if any."""
     code = "" if result.code is None else str(result.code)
     words = ", ".join(filter(None, (code, result.detail)))
     return f"{result.sentence} The platform's own words: {words}" if words else result.sentence
@@ -90,9 +90,10 @@ def _compute_retry_time(
     at: datetime,
     settings: SendingSettings,
 ) -> datetime:
-    """Return when to try again: when the platform says, within bounds, or after our own wait."""
+    """Return when to try again: at the platform's time if it names one, else after our own wait."""
     if retry_after is None:
         return at + compute_retry_wait(message.id, attempts)
+    # Bounded: a mistaken time of the platform must not keep a message for weeks.
     longest = timedelta(hours=settings.longest_retry_hours)
     return min(at + min(retry_after, longest), message.not_after)
 
@@ -105,11 +106,9 @@ def _defer_message(
 
 
 def compute_retry_wait(message: str, attempts: int) -> timedelta:
-    """Return how long to wait before attempt ``attempts + 1``: doubling, up to an hour.
-
-    The jitter spreads messages that failed together; it is the same at each asking.
-    """
+    """Return how long to wait before attempt ``attempts + 1``: doubling, up to an hour."""
     base = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** (attempts - 1))
+    # Jitter spreads messages that failed together. Seeded, so that it is the same at each call.
     spread = random.Random(f"{message}:{attempts}").uniform(0.5, 1.0)  # noqa: S311 - no secret
     return timedelta(seconds=base * spread)
 
@@ -160,14 +159,14 @@ _WRITE_RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NextMessage:
-    """The message to send next; where there is none, ``wait`` is the seconds until there may be."""
+    """The message to send next, or None and the seconds to ``wait`` until there may be one."""
 
     message: MessageRecord | None
     wait: float
 
 
 class SessionSender:
-    """One session's sending: one message at a time, for as long as it lives."""
+    """Sends the cleared messages of one session, one at a time."""
 
     def __init__(
         self,
@@ -193,12 +192,12 @@ class SessionSender:
         self._stopping = False
 
     def stop(self) -> None:
-        """Begin no further message; :meth:`run` returns once the one on its way is answered."""
+        """Begin no further message; :meth:`run` returns once the one on the wire has its result."""
         self._stopping = True
         self.wakeup.trigger()
 
     async def run(self) -> None:
-        """Send what is cleared whenever the session can; never ends by an error of one message."""
+        """Send cleared messages whenever the session can, until `stop`. Errors are only logged."""
         while not self._stopping:
             try:
                 wait = await self._send_ready_messages()
@@ -209,7 +208,8 @@ class SessionSender:
                 await self.wakeup.wait(wait)
 
     async def _send_ready_messages(self) -> float:
-        """Send until nothing may go now; return how many seconds until something may."""
+        """Send until nothing can be sent now; return how many seconds to wait."""
+        # Skipped in this round: a message whose facts keep changing must not hold up the others.
         stale: set[str] = set()
         while not self._stopping and self._sessions.can_send(self.session, new_chat=False):
             next_message = await self._find_next_message(tuple(stale))
@@ -220,7 +220,7 @@ class SessionSender:
         return _IDLE_SECONDS
 
     async def _release_and_send_safely(self, message: MessageRecord) -> bool:
-        """Go on with the others where a message can't be handled; it is tried again."""
+        """Evaluate, release and send one message; an error is logged, and False returned."""
         try:
             return await self._release_and_send(message)
         except Exception:
@@ -228,7 +228,8 @@ class SessionSender:
             return False
 
     async def _find_next_message(self, skip: tuple[str, ...]) -> NextMessage:
-        """Ask pacing first: only what has a slot is worth the gate's second evaluation."""
+        """Return the next message for which pacing has a slot, or the time until there is one."""
+        # Before the gate's second evaluation, which is wasted on a message without a slot.
         now = self._clock.now()
         new_chats = self._sessions.can_send(self.session, new_chat=True)
 
@@ -254,7 +255,7 @@ class SessionSender:
         return await self._database.read(query)
 
     async def _release_and_send(self, message: MessageRecord) -> bool:
-        """Evaluate, release and send one message; False when its facts changed meanwhile."""
+        """Evaluate, release and send one message; False where the evaluation is stale."""
         evaluation = await self._gate.evaluate(message, EvaluationPhase.RELEASE)
         if not evaluation.is_allowed:
             return await self._evaluator.store_evaluation(evaluation) is not None
@@ -278,22 +279,25 @@ class SessionSender:
         return True
 
     async def _send_committed(self, message: MessageRecord, permit: Permit) -> None:
-        """Hand a committed message to the transport, once, and store its result."""
+        """Give a message in ``sending`` to the transport, once, and store its result."""
+        # The last check before the wire, for a halt that came right after the commit.
         if await self._database.read(halts.get_current_halt):
             result: SendResult = Refused("halted", "Sending was halted before it left.", True)
             await self._store_result(message, result, waits_for=WaitsFor.HALT)
             return
         result = await self._await_result(message, permit)
+        # The session refused before the wire: that is no attempt, and waits for the session.
         unavailable = isinstance(result, SessionUnavailable)
         waits_for = WaitsFor.SESSION if unavailable else None
         await self._store_result(message, result, waits_for=waits_for)
 
     async def _await_result(self, message: MessageRecord, permit: Permit) -> SendResult:
-        """Send, and wait for the answer as long as the settings allow."""
+        """Send, and return the transport's result, or Unknown after ``answer_seconds``."""
         outgoing = Outgoing(message.id, parse_phone_identity(message.recipient), Text(message.text))
         sending = asyncio.ensure_future(
             self._sessions.send(self.session, permit, outgoing, new_chat=message.first_contact)
         )
+        # Not `asyncio.timeout`: the limit is by the injected clock.
         limit = asyncio.ensure_future(self._clock.sleep(self._settings.answer_seconds))
         try:
             await asyncio.wait({sending, limit}, return_when=asyncio.FIRST_COMPLETED)
@@ -309,7 +313,7 @@ class SessionSender:
     async def _store_result(
         self, message: MessageRecord, result: SendResult, *, waits_for: WaitsFor | None = None
     ) -> None:
-        """Keep trying while the disk refuses: the answer must not be lost while we live."""
+        """Store a result, and try again for as long as the disk refuses the write."""
 
         def job(tx: Tx) -> None:
             now = self._clock.now()
@@ -318,12 +322,14 @@ class SessionSender:
         while True:
             try:
                 await self._database.write(job, urgent=True)
+            # Giving up would lose the result, and the message would be in doubt after a restart.
             except WriteFailed:
                 log.error("answer_not_written", message=message.id)
                 await self._clock.sleep(_WRITE_RETRY_SECONDS)
             except MessageStateConflict as moved:
                 log.warning("answer_too_late", message=message.id, state=moved.state)
                 return
+            # A result that can't be stored, as a wire id that is there already: in doubt instead.
             except Exception:
                 log.exception("answer_unusable", message=message.id)
                 if isinstance(result, Unknown):
@@ -336,7 +342,7 @@ class SessionSender:
 
 
 def _seconds_until(slot: PacingSlot, now: datetime) -> float:
-    """Return how long until a slot opens; where it is open, or no time is known, a while."""
+    """Return the seconds until a slot opens; the idle time where it is open or has no time."""
     if slot.at is None or slot.at <= now:
         return _IDLE_SECONDS
     return (slot.at - now).total_seconds()

@@ -1,4 +1,4 @@
-"""Whether what an evaluation saw is still so, asked in the transaction that acts on it."""
+"""Checks whether the facts of an evaluation are still true, in the transaction that acts on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.tx import Tx
 
 
 class EvaluationStale(Exception):
-    """The evaluation no longer fits the rows; nothing was changed."""
+    """The evaluation does not fit the rows any more; nothing was changed."""
 
     def __init__(self, reason_code: str) -> None:
         super().__init__(reason_code)
@@ -43,5 +43,6 @@ def _list_changes(tx: Tx, evaluation: Evaluation) -> Iterator[str]:
 
 
 def _get_standing(session: SessionContext) -> tuple[object, ...]:
-    """Return what of a session decides whether it may send; its counts change with every send."""
+    """Return the values of a session that decide whether it may send."""
+    # Not its counts, which change with every message that is sent.
     return session.connection, session.sending, session.phone, session.banned, session.block

@@ -1,7 +1,7 @@
-"""Wakes whoever a committed event gives something to do: evaluation, senders, number checks.
+"""Wakes evaluation, senders and number checks when a committed event means work for them.
 
-Nothing depends on an event being heard. What waits is a row, and whoever is woken reads the rows;
-a start, a loss of events and every minute are answered by a look at everything.
+No message depends on an event: what waits is a row. At a start, after lost events and every minute
+all rows are checked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class Wakeups:
-    """One task that follows the bus."""
+    """A task that follows the event bus, and wakes what an event concerns."""
 
     def __init__(
         self, bus: EventBus, outbox: Outbox, validation: ValidationService, clock: Clock
@@ -48,12 +48,13 @@ class Wakeups:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow the bus beside the block; whatever was committed before is looked at first."""
+        """Follow the bus for the length of the block; at first all rows are checked."""
+        # Subscribed before the task starts, so that no event of the block is missed.
         async with run_in_background(self._run(self._subscribe()), "wakeups"):
             yield
 
     async def _wake_all(self) -> None:
-        """Let everybody look at everything."""
+        """Wake everything."""
         await self._outbox.wake()
         self._validation.wake()
 
@@ -74,7 +75,8 @@ class Wakeups:
             subscription = self._subscribe()
 
     async def _follow(self, subscription: EventSubscription) -> None:
-        """Look at everything, then at what each event is about, until one can't be handled."""
+        """Wake everything, then what each event concerns. Raises what handling an event raises."""
+        # First everything: events may have been lost before this subscription.
         await self._wake_all()
         async for published in subscription:
             await self._handle_event(published.event)
@@ -97,6 +99,7 @@ class Wakeups:
             self._outbox.wake_session(event.session)
         elif event.waits_for == WaitsFor.CHECKED:
             self._validation.wake()
+        # Only one message per contact is on its way: the next one may be sent now.
         if event.previous in BUSY_STATES and event.state not in BUSY_STATES:
             await self._outbox.wake_contact(event.contact)
 
