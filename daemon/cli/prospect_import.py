@@ -27,6 +27,8 @@ def build_import_options(
     origin: str | None,
     permission: str | None,
     consent_statement: str | None,
+    given_where: str | None = None,
+    given_how: str | None = None,
 ) -> dict[str, Any]:
     """Return the import's options as the daemon takes them; what was not given is left out."""
     pairs = [each.partition("=") for each in mapped]
@@ -38,6 +40,8 @@ def build_import_options(
         "cartera_origen": origin,
         "permission": permission,
         "statement": consent_statement,
+        "given_where": given_where,
+        "given_how": given_how,
     }
     return {key: value for key, value in options.items() if value is not None}
 

@@ -32,6 +32,8 @@ def prospects() -> None:
 @click.option("--origin", default=None, help="cartera_origen of the whole list.")
 @click.option("--permission", default=None, help="What holds where a record says nothing.")
 @click.option("--consent-statement", default=None, help="How consent was obtained.")
+@click.option("--given-where", default=None, help="Where they gave these numbers as WhatsApp.")
+@click.option("--given-how", default=None, help="How they gave them, such as on a form.")
 @click.option("--rejects", type=click.Path(path_type=Path), help="Write rejects to this CSV file.")
 @json_option
 @pass_cli_context

@@ -281,11 +281,16 @@ def is_validated_by(prospect: ProspectRecord, given: Evidence) -> bool:
     return prospect.validation is ValidationState.VALIDATED and prospect.validated_at == given.at
 
 
-def require_no_failure(prospect: ProspectRecord, known: Sequence[Evidence]) -> None:
-    """Raise Conflict where it is known that messages to the number do not arrive."""
-    if prospect.validation is ValidationState.NOT_REACHABLE or any(
+def has_delivery_failed(prospect: ProspectRecord, known: Sequence[Evidence]) -> bool:
+    """Return whether a check or a message showed that the number does not work on WhatsApp."""
+    return prospect.validation is ValidationState.NOT_REACHABLE or any(
         each.kind is EvidenceKind.WITHDRAWN and each.source == UNDELIVERED_SOURCE for each in known
-    ):
+    )
+
+
+def require_no_failure(prospect: ProspectRecord, known: Sequence[Evidence]) -> None:
+    """Raise Conflict where :func:`has_delivery_failed`."""
+    if has_delivery_failed(prospect, known):
         raise Conflict(
             "A message or a check showed that this number does not work on WhatsApp.",
             hint="If you know better, validate it by hand, and say how you know.",

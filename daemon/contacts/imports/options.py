@@ -47,6 +47,17 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     statement: str = ""
     """How consent was obtained; only with it, or evidence in the record, «sí» is an opt-in."""
 
+    given_where: str = ""
+    """Where the people gave these numbers as their WhatsApp; with it, each number is validated."""
+    given_how: str = ""
+    """How they gave them, such as in which field of a form."""
+
+    @property
+    def given_statement(self) -> str:
+        """Return where and how the numbers were given as WhatsApp; empty where nobody says so."""
+        where, how = self.given_where.strip(), self.given_how.strip()
+        return f"{where}: {how}" if where else ""
+
     def __post_init__(self) -> None:
         """Refuse what can't be meant."""
         if unknown := sorted(set(self.mapping) - IMPORT_COLUMNS):
@@ -58,6 +69,11 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ImportRejected(
                 "A whole list can't be opted in without a word on how that was obtained.",
                 hint="State how consent was obtained, or leave the permission at public_source.",
+            )
+        if bool(self.given_where.strip()) != bool(self.given_how.strip()):
+            raise ImportRejected(
+                "That the numbers were given as WhatsApp needs both where and how.",
+                hint="Say where and how the people gave them, or leave both out.",
             )
 
     def resolve_mapping(self, headers: tuple[str, ...], guess: Mapping[str, str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from daemon.contacts.imports.options import ImportOptions
 from daemon.contacts.imports.process import ImportProcess
 from daemon.contacts.imports.row_parser import ParsedImportRow
 from daemon.contacts.imports.writer import ImportWriter
+from daemon.contacts.validation_transitions import build_validation_transitions
 from daemon.errors import ImportRejected, NotFound
 from daemon.events import ImportFinished
 from daemon.gate.scoring import Scoring
@@ -119,7 +120,9 @@ class ImportService:
     ) -> None:
         self._database = database
         self._sources = plugins.sources()
-        self._writer = ImportWriter(aliases, scoring)
+        self._writer = ImportWriter(
+            aliases, scoring, build_validation_transitions(scoring, aliases, settings)
+        )
         self._clock = clock
         self._settings = settings
         self._import_process = import_process or ImportProcess()
@@ -193,6 +196,7 @@ class ImportService:
                             import_record=import_record,
                             records=job,
                             at=self._clock.now(),
+                            given=options.given_statement,
                         )
                     )
                     done += len(job)

@@ -10,13 +10,16 @@ from daemon.api.numbers import REACHABLE_LINE_TYPES, LineType
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.imports.options import ImportPermission
 from daemon.contacts.imports.row_parser import ParsedImportRow
+from daemon.contacts.validation_transitions import ValidationTransitions, has_delivery_failed
 from daemon.gate.scoring import Scoring
+from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import contacts, evidence, imports, prospects
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRecord, ImportRowOutcome, ImportRowRecord
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Reader, Tx
 
+_UNDECIDED_STATES: Final = CHECKABLE_STATES | {ValidationState.CHECKING}
 _PERMISSIONS_BEST_FIRST: Final = (
     *(
         ImportPermission.OPTED_IN,
@@ -30,19 +33,32 @@ _PERMISSIONS_BEST_FIRST: Final = (
 class ImportWriter:
     """Writes records in file order: as a new prospect, a duplicate or a reject."""
 
-    def __init__(self, aliases: Aliases, scoring: Scoring) -> None:
+    def __init__(
+        self, aliases: Aliases, scoring: Scoring, transitions: ValidationTransitions
+    ) -> None:
         self._aliases = aliases
         self._scoring = scoring
+        self._transitions = transitions
 
     def write_rows(
-        self, tx: Tx, import_record: ImportRecord, records: Sequence[ParsedImportRow], at: datetime
+        self,
+        tx: Tx,
+        import_record: ImportRecord,
+        records: Sequence[ParsedImportRow],
+        at: datetime,
+        *,
+        given: str = "",
     ) -> None:
-        """Take these records in one transaction; one that was taken before is left as it is."""
+        """Write these records in one transaction; one that was written before stays as it is.
+
+        ``given`` says where and how their numbers were given as WhatsApp; empty where nobody does.
+        """
         for record in records:
             if not imports.has_import_row(tx, import_record.id, record.record):
-                imports.insert_import_row(
-                    tx, import_record.id, self._write_row(tx, import_record, record, at)
-                )
+                outcome = self._write_row(tx, import_record, record, at)
+                imports.insert_import_row(tx, import_record.id, outcome)
+                if given and outcome.prospect:
+                    self._validate_given_number(tx, import_record, outcome, given, at)
 
     def predict_outcome(self, reader: Reader, record: ParsedImportRow) -> ImportRowOutcome:
         """Foretell what would become of a record if it stood alone."""
@@ -85,6 +101,21 @@ class ImportWriter:
             sentence=f"Brought by {import_record.filename}, record {record.record}.",
         )
         return outcome
+
+    def _validate_given_number(
+        self, tx: Tx, import_record: ImportRecord, row: ImportRowRecord, given: str, at: datetime
+    ) -> None:
+        """Validate a number by the statement on its list, unless more is known of it."""
+        prospect = prospects.require_prospect(tx, row.prospect or "")
+        known = evidence.list_contact_evidence(tx, prospect.contact)
+        if (
+            prospect.validation not in _UNDECIDED_STATES
+            or prospect.line_type not in {*REACHABLE_LINE_TYPES, LineType.FIXED_LINE}
+            or has_delivery_failed(prospect, known)
+        ):
+            return
+        source = f"{import_record.filename}, record {row.record}, stated by {import_record.who}"
+        self._transitions.apply_given_number(tx, prospect, source=source, quote=given, now=at)
 
 
 def get_accepted_outcome(line_type: str) -> ImportRowOutcome:
@@ -148,7 +179,7 @@ def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:
     """Return the best that lists have granted so far."""
     known = {
         each.value
-        for each in evidence.list_contact_evidence(reader, contact)
+        for each in evidence.drop_withdrawn(evidence.list_contact_evidence(reader, contact))
         if each.kind is EvidenceKind.PERMISSION
     }
     return next(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from daemon.worker_protocol import Answer, End, encode_frame
 from storage import evidence, imports
 from storage.evidence import Evidence, EvidenceKind
 from storage.imports import ImportRowOutcome
+from storage.tx import Tx
 from tests.helpers.services.imports import (
     IMPORTED_AT,
     SYNC_ONLY_SETTINGS,
@@ -369,3 +371,61 @@ async def test_a_source_that_prints_spoils_no_answer(
     async with open_import_services(tmp_path, child=ImportProcess()) as import_services:
         report = await import_services.import_csv(HEADER + f"Ana;{ANA};feria;;\n")
     assert report.accepted == 1
+
+
+GIVEN = ImportOptions(given_where="fair in Rosario", given_how="field «WhatsApp» of the form")
+
+
+async def test_numbers_given_as_whatsapp_are_validated_by_the_importers_word(
+    import_services: ImportServices,
+) -> None:
+    """Each row has the statement as evidence, with who made it; the validation expires."""
+    await import_services.import_csv(HEADER + f"Ana;{ANA};feria;;\n", options=GIVEN)
+    ana = await import_services.get_prospect(ANA)
+    assert (ana.validado_tecnicamente, ana.on_whatsapp) == (True, "yes")
+    assert ana.expires_at == IMPORTED_AT + timedelta(days=90)
+    piece = next(
+        each
+        for each in await known(import_services, ANA)
+        if each.kind is EvidenceKind.GIVEN_AS_WHATSAPP
+    )
+    assert piece.quote == "fair in Rosario: field «WhatsApp» of the form"
+    assert piece.source == "list.csv, record 2, stated by ana"
+
+
+async def test_a_statement_on_a_list_changes_nothing_that_is_known(
+    import_services: ImportServices,
+) -> None:
+    """A number that was found not reachable stays so."""
+    await import_services.import_csv(HEADER + f"Ana;{ANA};feria;;\n")
+    await import_services.database.write(
+        lambda tx: tx.execute(
+            "UPDATE prospects SET validation = 'not_reachable', validado_tecnicamente = 0"
+        )
+    )
+    await import_services.import_csv(HEADER + f"Ana;{ANA};feria;;\n", "again.csv", options=GIVEN)
+    assert (await import_services.get_prospect(ANA)).validado_tecnicamente is False
+
+
+@pytest.mark.parametrize("half", [{"given_where": "fair"}, {"given_how": "form"}])
+def test_a_statement_on_numbers_has_a_place_and_a_manner(half: dict[str, str]) -> None:
+    """Where without how, or how without where, is no statement."""
+    with pytest.raises(ImportRejected, match="both where and how"):
+        ImportOptions(**half)  # type: ignore[arg-type] # the names are the option's own
+
+
+async def test_a_withdrawn_permission_does_not_return_with_the_same_list(
+    import_services: ImportServices,
+) -> None:
+    """A second import of the rows grants no more than what still counts."""
+    text = HEADER + f"Ana;{ANA};feria;relación previa;\n"
+    await import_services.import_csv(text)
+    ana = await import_services.get_prospect(ANA)
+    (granted,) = await known(import_services, ANA)
+
+    def withdraw(tx: Tx) -> None:
+        evidence.withdraw_evidence(tx, ana.contact, granted, at=IMPORTED_AT, source="test")
+
+    await import_services.database.write(withdraw)
+    await import_services.import_csv(text.replace("Ana", "Ana Paz"), "again.csv")
+    assert (await import_services.get_prospect(ANA)).permission == Permission.NONE
