@@ -79,7 +79,7 @@ def test_no_consent_over_a_no_or_an_opt_out(daemon: DaemonProcess) -> None:
     refused = daemon.run_command("prospects", "consent", CARLA, *CONSENT, expect=2)
     assert "They said no on 2026-03-03" in refused
     assert "Only a message of theirs opens it again." in refused
-    daemon.run_command("suppress", DORA, "--reason", "asked on the phone")
+    daemon.run_command("suppress", "add", DORA, "--reason", "asked on the phone")
     suppressed = daemon.run_command("prospects", "consent", DORA, *CONSENT, expect=2)
     assert "opt-out list" in suppressed
     for phone in (CARLA, DORA):
