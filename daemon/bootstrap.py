@@ -18,6 +18,7 @@ from daemon.clock_steps import ClockStepWatcher
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.consents import ConsentService
 from daemon.contacts.imports.service import ImportService
+from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
@@ -129,11 +130,12 @@ def build_services(base: Foundation) -> Services:
     suppression = SuppressionService(database, journal, aliases, clock)
     handlers = _build_signal_handlers(base, aliases, suppression, scoring)
     sessions = _build_sessions(base, handlers, PermitVerifier(signer.public_key))
-    validation = ValidationService(database, sessions, scoring, aliases, clock, settings)
+    checks = NumberCheckPolicy(settings.pacing, base.channels)
+    validation = ValidationService(database, sessions, scoring, aliases, clock, checks, settings)
     gate = Gate(database, plugins, base.rulesets, signer, clock)
     pacing = Pacing(settings.pacing)
-    evaluator = MessageEvaluator(database, gate, settings.sending)
-    outbox = _build_outbox(base, aliases, gate, pacing, evaluator, sessions)
+    evaluator = MessageEvaluator(database, gate, checks, settings.sending)
+    outbox = _build_outbox(base, aliases, gate, pacing, evaluator, sessions, checks)
     rulesets = _build_ruleset_service(base)
     return Services(
         **copy_fields(base),
@@ -146,6 +148,7 @@ def build_services(base: Foundation) -> Services:
         imports=ImportService(database, plugins, scoring, aliases, clock, settings),
         prospects=ProspectService(database, scoring, aliases, clock, settings.daemon),
         consents=ConsentService(database, scoring, aliases, clock, settings),
+        number_checks=checks,
         validation=validation,
         retention=Retention(database, clock, settings.retention),
         gate=gate,
@@ -213,6 +216,7 @@ def _build_outbox(
     pacing: Pacing,
     evaluator: MessageEvaluator,
     sessions: Sessions,
+    checks: NumberCheckPolicy,
 ) -> Outbox:
     enqueuer = MessageEnqueuer(
         base.database, base.plugins, pacing, aliases, base.clock, base.settings
@@ -230,7 +234,7 @@ def _build_outbox(
             settings=base.settings.sending,
         )
 
-    return Outbox(base.database, evaluator, enqueuer, base.clock, make_sender)
+    return Outbox(base.database, evaluator, enqueuer, checks, base.clock, make_sender)
 
 
 def _make_clock(settings: ClockSettings) -> Clock:

@@ -111,6 +111,21 @@ class MessageChanged(DomainEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiryAnnounced(DomainEvent):
+    """A message expires within a day, at ``expires_at``, and why (subject: the message id).
+
+    Announced once for each message.
+    """
+
+    event_type: ClassVar[str] = "message.expiry_announced"
+    session: str
+    contact: str
+    expires_at: datetime
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class InboundReceived(DomainEvent):
     """A contact wrote to us; ``request`` is what the text asks for (subject: the inbound id).
 

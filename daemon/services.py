@@ -13,6 +13,7 @@ from daemon.bus import EventBus
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.consents import ConsentService
 from daemon.contacts.imports.service import ImportService
+from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.prospects import ProspectService
 from daemon.contacts.retention import Retention
 from daemon.contacts.suppression import SuppressionService
@@ -70,6 +71,7 @@ class Services(Foundation):
     imports: ImportService
     prospects: ProspectService
     consents: ConsentService
+    number_checks: NumberCheckPolicy
     validation: ValidationService
     retention: Retention
 

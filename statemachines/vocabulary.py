@@ -36,6 +36,15 @@ class WaitsFor(StrEnum):
     """A person resumed sending."""
 
 
+class NumberCheckBlock(StrEnum):
+    """Why no session may check the number that a message waits for."""
+
+    PHONE_LINKED_RECENTLY = "phone_linked_recently"
+    """A phone checks no numbers in its first days here; after them it may."""
+    NO_PHONE_CHECKS = "no_phone_checks"
+    """No phone that could check numbers is linked and started."""
+
+
 class BlockedBy(StrEnum):
     """Why the messages of a session can't be sent, until a person acts or for long."""
 

@@ -10,12 +10,13 @@ from statemachines.prospect import CHECKABLE_STATES, ValidationState
 from storage import prospect_reviews
 from storage.column_formats import format_timestamp, parse_timestamp
 from storage.console_queries import ListedMessage
-from storage.messages import message_from_row
+from storage.messages import MessageRecord, message_from_row
 from storage.prospect_reviews import CURRENT_PROSPECT_REVIEW
 from storage.prospects import ProspectRecord, prospect_from_row
 from storage.queue import NEEDS_REVIEW
 from storage.sql_text import format_sql_list
 from storage.suppressions import IS_CONTACT_SUPPRESSED
+from storage.validation_queries import WAITS_FOR_CHECK
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,18 +27,29 @@ if TYPE_CHECKING:
 MAX_UNKNOWN_ANSWERS: Final = 3
 """After so many checks without an answer a person has to decide."""
 
+STILL_UNKNOWN_SENTENCE: Final = "Three checks could not tell whether the number is on WhatsApp"
+LANDLINE_SENTENCE: Final = (
+    "It is a landline: only a person can find out whether it answers on WhatsApp."
+)
+UNCHECKED_SENTENCE: Final = "Nobody has checked or validated the number yet."
+"""Why a number waits for a person, where no message that waits for it says so."""
+
+_FIXED_LINE: Final = "fixed_line"
 _OUT_OF_REACH: Final = format_sql_list({ValidationState.NOT_REACHABLE, ValidationState.ERASED})
-# A review may still change something: they may be written to, and no message of theirs is listed.
-_PROSPECT_OPEN: Final = (
+_MAY_BE_WRITTEN_TO: Final = (
     "p.permission NOT IN ('none', 'refused')"
     f" AND NOT {IS_CONTACT_SUPPRESSED.format(contact='p.contact')}"
-    " AND NOT EXISTS (SELECT 1 FROM messages AS m"
-    f" WHERE m.contact = p.contact AND {NEEDS_REVIEW})"
 )
+_NO_MESSAGE_NEEDS_REVIEW: Final = (
+    f"NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact AND {NEEDS_REVIEW})"
+)
+_WAITS_UNCHECKED: Final = f"{WAITS_FOR_CHECK} AND m.blocked_by IS NOT NULL"
+"""A message ``m`` whose number nobody may check yet."""
 _NUMBER_NEEDS_REVIEW: Final = (
-    f"p.validation IN {format_sql_list(CHECKABLE_STATES)}"
-    f" AND (p.check_attempts >= {MAX_UNKNOWN_ANSWERS} OR p.line_type = 'fixed_line')"
-    f" AND {_PROSPECT_OPEN}"
+    f"p.validation IN {format_sql_list(CHECKABLE_STATES)} AND {_MAY_BE_WRITTEN_TO}"
+    f" AND ((p.check_attempts >= {MAX_UNKNOWN_ANSWERS} OR p.line_type = '{_FIXED_LINE}')"
+    f" AND {_NO_MESSAGE_NEEDS_REVIEW}"
+    f" OR EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact AND {_WAITS_UNCHECKED}))"
 )
 _PROSPECTS_WITH_REASON: Final = (
     "SELECT p.*, c.review_reason, c.review_asked_at FROM prospects AS p"
@@ -49,7 +61,8 @@ _PROSPECTS_NEEDING_REVIEW: Final = (
     " (SELECT id FROM prospects WHERE score_contactabilidad BETWEEN :lowest AND :highest"
     " UNION SELECT w.id FROM contacts AS a JOIN prospects AS w ON w.contact = a.id"
     " WHERE a.review_reason IS NOT NULL)"
-    f" AND {_PROSPECT_OPEN} AND p.validation NOT IN {_OUT_OF_REACH}"
+    f" AND {_MAY_BE_WRITTEN_TO} AND {_NO_MESSAGE_NEEDS_REVIEW}"
+    f" AND p.validation NOT IN {_OUT_OF_REACH}"
     f" AND NOT ({_NUMBER_NEEDS_REVIEW})"
     f" AND NOT EXISTS ({CURRENT_PROSPECT_REVIEW.format(contact='p.contact')})"
 )
@@ -65,11 +78,35 @@ class WaitingProspect:
 
 
 @dataclass(frozen=True, slots=True)
+class UncheckedMessage:
+    """A message that waits until its number is checked or validated, and when it expires."""
+
+    id: str
+    session: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NumberToValidate:
+    """A number that a person has to validate, and why: no check can tell, or none is allowed yet.
+
+    `check_from` is when a phone may check it; None where no time brings that. `messages` are those
+    that wait for it, the one that expires first before the others.
+    """
+
+    prospect: ProspectRecord
+    sentence: str
+    since: datetime
+    check_from: datetime | None
+    messages: tuple[UncheckedMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewQueue:
     """The longest waiting messages and numbers, and how many of each there are in all."""
 
     messages: list[ListedMessage]
-    numbers: list[ProspectRecord]
+    numbers: list[NumberToValidate]
     message_count: int
     number_count: int
 
@@ -77,7 +114,8 @@ class ReviewQueue:
 def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
     """Return up to `limit` messages and numbers that wait for a person, longest waiting first.
 
-    Left out are numbers whose message is listed, and numbers that nobody may write to.
+    A number whose message waits for a decision is listed too where the message needs both: the
+    decision, and the number validated. One that nobody may write to is not listed.
     """
     waiting = reader.all(
         "SELECT m.*, coalesce(p.name, '') AS prospect_name FROM messages AS m"
@@ -85,16 +123,51 @@ def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
         " ORDER BY m.created_at, m.id LIMIT ?",
         (limit,),
     )
-    numbers = reader.all(
-        f"SELECT p.* FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW} ORDER BY p.id LIMIT ?",
-        (limit,),
-    )
     return ReviewQueue(
         [ListedMessage(message_from_row(row), row["prospect_name"]) for row in waiting],
-        [prospect_from_row(row) for row in numbers],
+        list_numbers_to_validate(reader, limit),
         reader.value(f"SELECT count(*) FROM messages AS m WHERE {NEEDS_REVIEW}"),
         reader.value(f"SELECT count(*) FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW}"),
     )
+
+
+def list_numbers_to_validate(reader: Reader, limit: int) -> list[NumberToValidate]:
+    """Return the numbers that a person has to validate; whose message expires first comes first."""
+    rows = reader.all(
+        f"SELECT p.* FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW} ORDER BY"
+        f" (SELECT min(m.not_after) FROM messages AS m WHERE m.contact = p.contact"
+        f" AND {WAITS_FOR_CHECK}) NULLS LAST, p.id LIMIT ?",
+        (limit,),
+    )
+    return [build_number_to_validate(reader, prospect_from_row(row)) for row in rows]
+
+
+def build_number_to_validate(reader: Reader, prospect: ProspectRecord) -> NumberToValidate:
+    """Return why a person has to validate a prospect's number, and what waits for it."""
+    rows = reader.all(
+        f"SELECT m.* FROM messages AS m WHERE m.contact = ? AND {WAITS_FOR_CHECK}"
+        " ORDER BY m.not_after, m.id",
+        (prospect.contact,),
+    )
+    waiting = [message_from_row(row) for row in rows]
+    blocked = next((message for message in waiting if message.blocked_by), None)
+    return NumberToValidate(
+        prospect,
+        _describe_unchecked_number(prospect, blocked),
+        min((message.created_at for message in waiting), default=prospect.created_at),
+        blocked.due_at if blocked else None,
+        tuple(
+            UncheckedMessage(message.id, message.session, message.not_after) for message in waiting
+        ),
+    )
+
+
+def _describe_unchecked_number(prospect: ProspectRecord, blocked: MessageRecord | None) -> str:
+    if prospect.check_attempts >= MAX_UNKNOWN_ANSWERS:
+        return STILL_UNKNOWN_SENTENCE
+    if prospect.line_type == _FIXED_LINE:
+        return LANDLINE_SENTENCE
+    return blocked.sentence if blocked else UNCHECKED_SENTENCE
 
 
 def list_waiting_prospects(

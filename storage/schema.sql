@@ -180,7 +180,8 @@ CREATE TABLE messages (
     blocked_by TEXT CHECK (blocked_by IN ('number_banned', 'session_banned_temporarily',
         'session_blocked', 'session_deleted', 'session_failed', 'session_logged_out',
         'session_outdated', 'session_qr_expired', 'session_replaced', 'session_reply_only',
-        'session_stopped', 'session_unlinked')), -- why the session that it waits for can't send
+        'session_stopped', 'session_unlinked', 'phone_linked_recently', 'no_phone_checks')),
+                                         -- why its session can't send, or nobody check the number
     needs_review INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, -- sends that were certainly refused
     faults INTEGER NOT NULL DEFAULT 0,   -- gate faults in a row
@@ -190,7 +191,8 @@ CREATE TABLE messages (
     wire_id TEXT,
     sent_at TEXT,
     taken_by TEXT,
-    lease_until TEXT
+    lease_until TEXT,
+    expiry_announced_at TEXT             -- once: nobody checked its number, and its time ends
 ) STRICT;
 CREATE UNIQUE INDEX messages_by_wire_id ON messages (session, wire_id) WHERE wire_id IS NOT NULL;
 CREATE INDEX messages_by_state ON messages (state, session, created_at);

@@ -152,7 +152,8 @@ def list_blocked_counts(reader: Reader) -> list[BlockedCount]:
     """Return how many messages wait for each session and reason, the most first."""
     rows = reader.all(
         "SELECT session, blocked_by, count(*) AS n, min(changed_at) AS since FROM messages"
-        " WHERE blocked_by IS NOT NULL GROUP BY session, blocked_by"
+        f" WHERE blocked_by IS NOT NULL AND waits_for = '{WaitsFor.SESSION}'"
+        " GROUP BY session, blocked_by"
         " ORDER BY n DESC, session, blocked_by"
     )
     return [

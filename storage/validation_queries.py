@@ -1,50 +1,88 @@
-"""Lists for number checks: sessions that can check, waiting prospects, expired validations."""
+"""Lists what number checks need.
+
+Sessions that check, prospects and messages that wait for it, checks without answer, expired
+validations.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from statemachines.message import MessageState
 from statemachines.prospect import CHECKABLE_STATES, DECIDED_STATES, ValidationState
-from statemachines.session import CAN_SEND_STATES
-from statemachines.vocabulary import BuiltinChannel, WaitsFor
+from statemachines.session import BLOCKING_STATES, CAN_SEND_STATES, ConnectionState, PhoneState
+from statemachines.vocabulary import NumberCheckBlock, WaitsFor
 from storage import evidence
 from storage.column_formats import format_timestamp, parse_timestamp
+from storage.console_queries import WaitingCount
 from storage.evidence import Evidence, EvidenceKind
+from storage.messages import MessageRecord, message_from_row
 from storage.prospects import ProspectRecord, prospect_from_row
 from storage.sql_text import format_sql_list
-from storage.tx import Reader
+from storage.tx import Reader, Tx
 
 NOT_ON_WHATSAPP: Final = "not_on_whatsapp"
 """A channel's reason for a send that was refused because the number is not there."""
-_WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{WaitsFor.CHECKED}'"
+WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{WaitsFor.CHECKED}'"
+"""A message ``m`` that waits until its number is checked or validated."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckSession:
-    """A connected session, its number, and when that was first linked to this installation."""
+    """A linked session whose channel checks numbers, and since when its phone is linked here."""
 
     session: str
     phone: str
     linked_at: datetime
+    time_zone: str
+    connection: ConnectionState
+
+    @property
+    def connected(self) -> bool:
+        """Return whether it can be asked now."""
+        return self.connection in CAN_SEND_STATES
 
 
-def list_check_sessions(reader: Reader) -> list[CheckSession]:
-    """Return the connected sessions whose number is not banned, the longest linked first."""
+def list_check_sessions(reader: Reader, channels: Collection[str]) -> list[CheckSession]:
+    """Return the sessions of these channels that check numbers now or soon, longest linked first.
+
+    Left out is what only a person brings back: stopped and unlinked sessions, banned numbers.
+    """
+    marks = ", ".join("?" for _ in channels)
     rows = reader.all(
-        "SELECT s.name, s.phone, n.first_linked_at FROM sessions AS s"
+        "SELECT s.name, s.phone, n.first_linked_at, s.time_zone, s.connection FROM sessions AS s"
         " JOIN numbers AS n ON n.phone = s.phone"
-        f" WHERE s.connection IN {format_sql_list(CAN_SEND_STATES)}"
-        " AND s.deleted_at IS NULL AND n.banned_at IS NULL"
-        " AND s.channel <> ? ORDER BY n.first_linked_at, s.name",
-        (BuiltinChannel.MANUAL,),  # a person's own phone, which can't be asked for a check
+        f" WHERE s.connection NOT IN {format_sql_list(BLOCKING_STATES)}"
+        f" AND s.phone_state <> '{PhoneState.UNLINKED}'"
+        f" AND s.deleted_at IS NULL AND n.banned_at IS NULL AND s.channel IN ({marks})"
+        " ORDER BY n.first_linked_at, s.name",
+        tuple(channels),
     )
     return [
-        CheckSession(row["name"], row["phone"], parse_timestamp(row["first_linked_at"]))
+        CheckSession(
+            row["name"],
+            row["phone"],
+            parse_timestamp(row["first_linked_at"]),
+            row["time_zone"],
+            ConnectionState(row["connection"]),
+        )
         for row in rows
     ]
+
+
+def list_messages_with_outdated_check_block(
+    reader: Reader, block: NumberCheckBlock | None, due_at: datetime | None, limit: int
+) -> list[str]:
+    """Return messages that wait for a check and name another block, or another time of its end."""
+    rows = reader.all(
+        f"SELECT m.id FROM messages AS m WHERE {WAITS_FOR_CHECK}"
+        " AND (m.blocked_by IS NOT ? OR m.due_at IS NOT ?) ORDER BY m.created_at, m.id LIMIT ?",
+        (block, due_at and format_timestamp(due_at), limit),
+    )
+    return [row["id"] for row in rows]
 
 
 def list_prospects_awaiting_check(
@@ -57,7 +95,7 @@ def list_prospects_awaiting_check(
     # Checked and still checkable: that check had no answer, and is repeated only after a while.
     rows = reader.all(
         "SELECT p.id FROM prospects AS p JOIN messages AS m ON m.contact = p.contact"
-        f" WHERE {_WAITS_FOR_CHECK}"
+        f" WHERE {WAITS_FOR_CHECK}"
         f" AND p.validation IN {format_sql_list(CHECKABLE_STATES)}"
         " AND (p.checked_at IS NULL OR p.checked_at <= ?)"
         " GROUP BY p.id ORDER BY min(m.created_at), p.id LIMIT ?",
@@ -70,7 +108,7 @@ def list_contacts_with_answered_check(reader: Reader) -> list[str]:
     """Return contacts whose messages wait for a check although its answer is stored."""
     rows = reader.all(
         "SELECT DISTINCT m.contact FROM messages AS m JOIN prospects AS p ON p.contact = m.contact"
-        f" WHERE {_WAITS_FOR_CHECK}"
+        f" WHERE {WAITS_FOR_CHECK}"
         f" AND p.validation IN {format_sql_list(DECIDED_STATES)}"
     )
     return [row["contact"] for row in rows]
@@ -120,3 +158,32 @@ def list_unanswered_checks(reader: Reader, before: datetime, limit: int) -> list
         (format_timestamp(before), limit),
     )
     return [prospect_from_row(row) for row in rows]
+
+
+def list_unannounced_expiries(reader: Reader, until: datetime, limit: int) -> list[MessageRecord]:
+    """Return messages that wait for a check, expire by ``until`` and were not announced yet."""
+    rows = reader.all(
+        f"SELECT m.* FROM messages AS m WHERE {WAITS_FOR_CHECK} AND m.expiry_announced_at IS NULL"
+        " AND m.not_after <= ? ORDER BY m.not_after, m.id LIMIT ?",
+        (format_timestamp(until), limit),
+    )
+    return [message_from_row(row) for row in rows]
+
+
+def mark_expiry_announced(tx: Tx, message: str, at: datetime) -> None:
+    """Note that the expiry of a message was announced; it is never announced again."""
+    tx.execute(
+        "UPDATE messages SET expiry_announced_at = ? WHERE id = ?", (format_timestamp(at), message)
+    )
+
+
+def count_expiring_messages(reader: Reader, until: datetime) -> WaitingCount:
+    """Return how many messages that wait for a check expire by ``until``, and since when."""
+    row = reader.one(
+        "SELECT count(*) AS n, min(m.changed_at) AS since FROM messages AS m"
+        f" WHERE {WAITS_FOR_CHECK} AND m.not_after <= ?",
+        (format_timestamp(until),),
+    )
+    if row is None or row["since"] is None:
+        return WaitingCount(0, None)
+    return WaitingCount(row["n"], parse_timestamp(row["since"]))

@@ -1,10 +1,12 @@
-"""`leadmaster review`: decide on messages that the gate holds and on prospects that wait."""
+"""`leadmaster review`: messages and prospects to decide on, and numbers to validate."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from daemon.cli.console import print_json, print_text
+from daemon.cli.console import print_hint, print_json, print_text
 from daemon.cli.context import (
     CliContext,
     CommandGroup,
@@ -29,6 +31,15 @@ _PROSPECT_COLUMNS = {
     "since": "waits since",
     "sentence": "why",
 }
+_NUMBER_COLUMNS = {
+    "id": "to validate",
+    "name": "name",
+    "phone": "phone",
+    "check_from": "phones may check from",
+    "messages": "messages",
+    "expires_at": "first expires",
+    "sentence": "why",
+}
 _EMPTY_HINT = "Nothing waits for you. The gate holds what the rules are not sure about."
 
 
@@ -41,14 +52,15 @@ def review() -> None:
 @json_option
 @pass_cli_context
 def list_reviews(cli: CliContext, *, json_: bool) -> None:
-    """Show what is held and which prospects wait, oldest first, and why."""
+    """Show what is held, which prospects wait and which numbers to validate, and why."""
     client = cli.client()
     answer = client.get("review")
     waiting = client.get("review", "prospects")["items"]
+    numbers = client.get("review", "numbers")["items"]
     if json_:
-        print_json({**answer, "prospects": waiting})
+        print_json({**answer, "prospects": waiting, "numbers": numbers})
         return
-    if answer["items"] or not waiting:
+    if answer["items"] or not (waiting or numbers):
         print_table(answer["items"], _MESSAGE_COLUMNS, empty=_EMPTY_HINT)
     if waiting:
         rows = [
@@ -56,6 +68,20 @@ def list_reviews(cli: CliContext, *, json_: bool) -> None:
             for each in waiting
         ]
         print_table(rows, _PROSPECT_COLUMNS, empty="")
+    if numbers:
+        print_table([_build_number_row(each) for each in numbers], _NUMBER_COLUMNS, empty="")
+        print_hint("Validate one: leadmaster prospects validate PROSPECT --reason …")
+
+
+def _build_number_row(number: dict[str, Any]) -> dict[str, Any]:
+    waiting = number["messages"]
+    return {
+        **number["prospect"],
+        "sentence": number["sentence"],
+        "check_from": number["check_from"],
+        "messages": ", ".join(message["id"] for message in waiting),
+        "expires_at": waiting[0]["expires_at"] if waiting else None,
+    }
 
 
 @review.command("approve")

@@ -16,6 +16,7 @@ from daemon.api.transport import NumberAnswer, OnWhatsApp
 from daemon.background import run_in_background
 from daemon.clock_event import ClockEvent
 from daemon.contacts.aliases import Aliases
+from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.validation_transitions import build_validation_transitions
 from daemon.errors import Conflict, NotFound, Unavailable, require_reason
 from daemon.gate.scoring import Scoring
@@ -24,11 +25,11 @@ from statemachines.machine import IllegalTransition
 from statemachines.prospect import CHECKABLE_STATES, VALIDATION_DEADLINES
 from statemachines.prospect import ValidationState as State
 from statemachines.vocabulary import WaitsFor
-from storage import audit, halts, prospects, queue, spends, validation_queries
+from storage import audit, prospects, queue, spends, validation_queries
 from storage.db import Database
 from storage.prospects import ProspectRecord
 from storage.spends import SpendKind
-from storage.tx import Reader, Tx
+from storage.tx import Tx
 from storage.validation_queries import CheckSession
 
 log = structlog.get_logger("validation")
@@ -39,7 +40,6 @@ RETRY_AFTER: Final = timedelta(minutes=10)
 """So long after an unknown answer the next question may come."""
 UNDELIVERED_AFTER: Final = timedelta(hours=72)
 """A message that has not arrived by then is undelivered."""
-_DAY: Final = timedelta(hours=24)
 _POLL_SECONDS: Final = 60.0
 _CHECK_BATCH_SIZE: Final = 10  # numbers in one question
 _SWEEP_LIMIT: Final = 500  # prospects in one sweep
@@ -68,10 +68,12 @@ class ValidationService:
         scoring: Scoring,
         aliases: Aliases,
         clock: Clock,
+        policy: NumberCheckPolicy,
         settings: Settings,
     ) -> None:
         self._database = database
         self._sessions = sessions
+        self._policy = policy
         self._transitions = build_validation_transitions(scoring, aliases, settings)
         self._clock = clock
         self._pacing = settings.pacing
@@ -222,10 +224,10 @@ class ValidationService:
         self, tx: Tx, prospect_ids: Sequence[str], who: str
     ) -> tuple[CheckSession | None, list[ProspectRecord]]:
         """Choose the session, book its budget and note what is asked, before the wire."""
-        session, left = self._choose_session(tx)
+        now = self._clock.now()
+        session, left = self._policy.choose_session(tx, now)
         if session is None:
             return None, []
-        now = self._clock.now()
         found = [prospects.get_prospect(tx, each) for each in prospect_ids]
         reserved = [each for each in found if each and each.validation in CHECKABLE_STATES][:left]
         for prospect in reserved:
@@ -235,19 +237,6 @@ class ValidationService:
             self._transitions.start_check(tx, prospect, now)
             audit.insert_audit_entry(tx, now, who, "check_number", prospect.id)
         return session, reserved
-
-    def _choose_session(self, reader: Reader) -> tuple[CheckSession | None, int]:
-        """Return the first session that may ask, and how often; none while sending is halted."""
-        now = self._clock.now()
-        old_enough = timedelta(days=self._pacing.number_check_min_age_days)
-        if halts.get_current_halt(reader) is not None:
-            return None, 0
-        for session in validation_queries.list_check_sessions(reader):
-            spent = spends.count_spends(reader, session.phone, SpendKind.CHECK, now - _DAY)
-            left = self._pacing.number_checks - spent
-            if left > 0 and now - session.linked_at >= old_enough:
-                return session, left
-        return None, 0
 
     async def _request_answers(
         self, session: CheckSession, phones: Sequence[str]

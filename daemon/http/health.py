@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from daemon.events import DomainEvent, GateFaulted, PluginFailed
 from daemon.http.bodies import ResponseBody, json_response
 from daemon.http.openapi import operation
 from daemon.http.version import VERSION
+from daemon.outbox.check_waits import count_expiring_messages
 from daemon.services import Services
 from daemon.sessions.status import describe_block
 from rules.evaluator import BOTH_ENGINES
@@ -128,7 +130,11 @@ class DaemonHealth:
         status = self.services.ruleset_service.get_status()
         is_checked_twice = status.gate.engine == status.score.engine == BOTH_ENGINES
         engines = [] if is_checked_twice else [ONE_ENGINE_WARNING]
-        return [*engines, *await _find_quarantine_warnings(self.services)]
+        return [
+            *engines,
+            *await _find_quarantine_warnings(self.services),
+            *await _find_expiry_warnings(self.services),
+        ]
 
     async def find_stalls(self) -> list[ReadinessBlocker]:
         """Return the parts that hang, for which the watchdog is not fed: a restart may help."""
@@ -193,6 +199,22 @@ async def _find_quarantine_warnings(services: Services) -> list[HealthWarning]:
     what = "1 incoming item" if count == 1 else f"{count} incoming items"
     sentence = f"{what} could not be stored and must be looked at: leadmaster quarantine list"
     return [HealthWarning("quarantine", sentence)]
+
+
+async def _find_expiry_warnings(services: Services) -> list[HealthWarning]:
+    now = services.clock.now()
+    try:
+        expiring = await services.database.read(partial(count_expiring_messages, at=now))
+    except StorageError:
+        return []  # that the database can't be asked is a blocker of its own
+    if not expiring.count:
+        return []
+    what = "1 message expires" if expiring.count == 1 else f"{expiring.count} messages expire"
+    sentence = (
+        f"{what} within a day because nobody checked the number. Validate numbers yourself: "
+        "leadmaster review list"
+    )
+    return [HealthWarning("expiring", sentence)]
 
 
 def _build_socket_blocker() -> ReadinessBlocker:

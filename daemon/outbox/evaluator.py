@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
+from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.events import GateFaulted
 from daemon.gate.gate import Evaluation, EvaluationFault, EvaluationPhase, Gate
 from daemon.outbox.release import store_decision
@@ -57,9 +58,12 @@ class EvaluatedBatch:
 class MessageEvaluator:
     """Evaluates queued messages in order, and stores the decision and the new state of each."""
 
-    def __init__(self, database: Database, gate: Gate, settings: SendingSettings) -> None:
+    def __init__(
+        self, database: Database, gate: Gate, checks: NumberCheckPolicy, settings: SendingSettings
+    ) -> None:
         self._database = database
         self._gate = gate
+        self._checks = checks
         self._settings = settings
         self.busy_since: float | None = None
         """Since when (`time.monotonic()`) a message is being evaluated; None if there is none."""
@@ -96,6 +100,7 @@ class MessageEvaluator:
         def job(tx: Tx) -> MessageRecord:
             require_fresh(tx, evaluation)
             transition = _hold_routing_loop(tx, evaluation, chosen)
+            transition = self._name_check_obstacle(tx, evaluation, transition)
             decision = new_id("dec", evaluation.at)
             store_decision(tx, evaluation, decision)
             if isinstance(evaluation.outcome, EvaluationFault):
@@ -176,6 +181,22 @@ class MessageEvaluator:
             "faults": 0,
         }
         return EvaluationTransition(MessageState.DEFERRED, reason_code, sentence, columns)
+
+    def _name_check_obstacle(
+        self, tx: Tx, evaluation: Evaluation, transition: EvaluationTransition
+    ) -> EvaluationTransition:
+        """Say from when on a number may be checked, or that nobody may; judge anew at that time."""
+        if transition.columns.get("waits_for") is not WaitsFor.CHECKED:
+            return transition
+        obstacle = self._checks.find_obstacle(tx, evaluation.at)
+        if obstacle is None:
+            return transition
+        return replace(
+            transition,
+            reason_code=obstacle.block.value,
+            sentence=obstacle.sentence,
+            columns={**transition.columns, "blocked_by": obstacle.block, "due_at": obstacle.at},
+        )
 
     def _build_fault_transition(
         self, message: MessageRecord, fault: EvaluationFault, at: datetime

@@ -10,7 +10,7 @@ from typing import Final
 from daemon.outbox.pacing import Pacing
 from daemon.sessions import Sessions
 from statemachines.message import MessageState
-from statemachines.vocabulary import BlockedBy, BuiltinChannel, WaitsFor
+from statemachines.vocabulary import BlockedBy, BuiltinChannel, NumberCheckBlock, WaitsFor
 from storage import evaluation_context, halts
 from storage.messages import MessageRecord
 from storage.tx import Reader
@@ -33,6 +33,16 @@ WAIT_SENTENCES: Final[Mapping[str, str]] = {
     "in_doubt": "Nobody knows whether it left; it is never sent again by itself. Say how it ended.",
     "due": "Then it is judged again.",
     WaitsFor.CHECKED: "It goes on once it is known whether the number is on WhatsApp.",
+    NumberCheckBlock.PHONE_LINKED_RECENTLY: (
+        "Then its number may be checked, unless a person validates it before."
+    ),
+    NumberCheckBlock.NO_PHONE_CHECKS: (
+        "It goes on once a person validates the number, or a phone that checks numbers is linked."
+    ),
+    "expires_unchecked": (
+        "It expires then, before a phone may check its number. Validate the number yourself, or "
+        "call."
+    ),
     WaitsFor.SESSION: "It goes once its session can send.",
     WaitsFor.HALT: "It goes once a person resumes sending.",
     "by_hand": "It goes when a person takes it and sends it by hand.",
@@ -44,6 +54,7 @@ WAIT_SENTENCES: Final[Mapping[str, str]] = {
 _ENDLESS_BLOCKS: Final = frozenset({BlockedBy.SESSION_DELETED, BlockedBy.NUMBER_BANNED})
 """Blocks that no change of the session ends: a person moves the message, or cancels it."""
 
+_CHECK_BLOCKS: Final = frozenset(NumberCheckBlock)
 _WAIT_BY_STATE: Final[Mapping[MessageState, str]] = {
     MessageState.QUEUED: "judged",
     MessageState.HELD: "approval",
@@ -66,11 +77,20 @@ def forecast_message(
         return _forecast_cleared(reader, sessions, pacing, message, now)
     if message.blocked_by in _ENDLESS_BLOCKS:
         return _build_forecast("stopped")
+    if message.blocked_by in _CHECK_BLOCKS:
+        return _forecast_unchecked(message)
     if message.state is MessageState.DEFERRED:
         due = None if message.waits_for else message.due_at
         return _build_forecast(message.waits_for or "due", due)
     plain = _WAIT_BY_STATE.get(message.state)
     return _build_forecast(plain) if plain else None
+
+
+def _forecast_unchecked(message: MessageRecord) -> SendForecast:
+    """Say when its number may be checked, or that it expires before."""
+    if message.due_at is not None and message.due_at >= message.not_after:
+        return _build_forecast("expires_unchecked", message.not_after)
+    return _build_forecast(str(message.blocked_by), message.due_at)
 
 
 def _forecast_cleared(

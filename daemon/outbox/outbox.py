@@ -11,7 +11,9 @@ import structlog
 
 from daemon.api.clock import Clock
 from daemon.clock_event import ClockEvent
+from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.errors import BadRequest, Conflict, NotFound, require_reason
+from daemon.outbox.check_waits import announce_expiries, requeue_outdated_check_waits
 from daemon.outbox.enqueue import MessageEnqueuer, SendRequest
 from daemon.outbox.evaluator import MessageEvaluator
 from daemon.outbox.sender import SessionSender
@@ -40,12 +42,14 @@ class Outbox:
         database: Database,
         evaluator: MessageEvaluator,
         enqueuer: MessageEnqueuer,
+        checks: NumberCheckPolicy,
         clock: Clock,
         make_sender: Callable[[str], SessionSender],
     ) -> None:
         self._database = database
         self._evaluator = evaluator
         self._enqueuer = enqueuer
+        self._checks = checks
         self._clock = clock
         self._evaluation_wakeup = ClockEvent(clock)
         self._timer_wakeup = ClockEvent(clock)
@@ -228,6 +232,8 @@ class Outbox:
             queue.end_expired_leases(tx, at)
             queue.requeue_due_messages(tx, at)
             refresh_blocked_messages(tx, at, describe_block)
+            requeue_outdated_check_waits(tx, self._checks.find_obstacle(tx, at), at)
+            announce_expiries(tx, at)
 
         try:
             await self._database.write(job)

@@ -25,7 +25,7 @@ from storage.db import Database
 from storage.messages import MessageRecord
 from storage.prospect_reviews import ProspectReview, ProspectReviewOutcome
 from storage.prospects import ProspectRecord
-from storage.review_queries import WaitingProspect
+from storage.review_queries import NumberToValidate, WaitingProspect
 from storage.tx import Tx
 
 
@@ -44,6 +44,12 @@ class ReviewService:
         """Return the messages that need a person's decision, longest waiting first."""
         return await self._database.read(
             lambda reader: queue.list_messages_for_review(reader, limit)
+        )
+
+    async def list_numbers(self, limit: int = 100) -> list[NumberToValidate]:
+        """Return the numbers that a person has to validate."""
+        return await self._database.read(
+            lambda reader: review_queries.list_numbers_to_validate(reader, limit)
         )
 
     async def take(self, message: str, who: str) -> MessageRecord:

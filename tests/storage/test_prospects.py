@@ -137,8 +137,11 @@ async def test_who_has_expired(database: Database) -> None:
     ]
 
 
-async def test_a_banned_or_closed_line_asks_nothing(database: Database) -> None:
-    """Who may ask has a line open, a number, and no ban; the longest linked goes first."""
+async def test_who_checks_numbers_is_linked_and_not_banned(database: Database) -> None:
+    """The longest linked first; one whose line is down for a moment is not connected.
+
+    Left out: other channels, banned numbers, and what only a person starts or links again.
+    """
 
     def job(tx: Tx) -> None:
         for n, (channel, connection, banned) in enumerate(
@@ -148,22 +151,28 @@ async def test_a_banned_or_closed_line_asks_nothing(database: Database) -> None:
                 ("simulated", "backoff", None),
                 ("simulated", "ready", "2026-11-01T00:00:00.000Z"),
                 ("simulated", "ready", None),
+                ("simulated", "stopped", None),
+                ("simulated", "logged_out", None),
+                ("simulated", "starting", None),
             ]
         ):
             linked = f"2026-10-0{9 - n}T00:00:00.000Z"
+            phone_state = "unlinked" if connection == "starting" else "seen"
             tx.execute("INSERT INTO numbers VALUES (?, ?, NULL, ?)", (f"+{n}", linked, banned))
             tx.execute(
-                "INSERT INTO sessions (name, channel, phone, time_zone, connection, since,"
-                " created_at) VALUES (?, ?, ?, 'UTC', ?, ?, ?)",
-                (f"s{n}", channel, f"+{n}", connection, linked, linked),
+                "INSERT INTO sessions (name, channel, phone, time_zone, connection, phone_state,"
+                " since, created_at) VALUES (?, ?, ?, 'UTC', ?, ?, ?, ?)",
+                (f"s{n}", channel, f"+{n}", connection, phone_state, linked, linked),
             )
 
     await database.write(job)
-    assert [
-        each.session for each in await database.read(validation_queries.list_check_sessions)
-    ] == [
-        "s4",
-        "s0",
+    found = await database.read(
+        lambda reader: validation_queries.list_check_sessions(reader, ("simulated", "linked"))
+    )
+    assert [(each.session, each.connected) for each in found] == [
+        ("s4", True),
+        ("s2", False),
+        ("s0", True),
     ]
 
 

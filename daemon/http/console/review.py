@@ -18,7 +18,6 @@ from daemon.http.console.review_case import (
     ReviewCase,
     build_review_case,
     find_other_reviewer,
-    get_unsettled_reason_key,
 )
 from daemon.http.health import get_services
 from statemachines.message import MessageState
@@ -38,7 +37,10 @@ REVIEW_DECISIONS: Final = frozenset({"approve", "reject"})
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueueEntry:
-    """One case of the queue; `reason` is a sentence in the reader's language."""
+    """One case of the queue; `reason` is a sentence in the reader's language.
+
+    Of a number, `messages` are how many wait for it, and `expires_at` when the first expires.
+    """
 
     id: str
     name: str
@@ -46,6 +48,8 @@ class ReviewQueueEntry:
     reason: str
     since: datetime
     taken_by: str = ""
+    messages: int = 0
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +205,13 @@ def _prospect_entries(
 def _number_entries(found: ReviewQueue, page: PageContext) -> list[ReviewQueueEntry]:
     return [
         ReviewQueueEntry(
-            prospect.id,
-            prospect.name,
-            prospect.phone,
-            page.words(get_unsettled_reason_key(prospect)),
-            prospect.created_at,
+            each.prospect.id,
+            each.prospect.name,
+            each.prospect.phone,
+            page.words.translate(each.sentence),
+            each.since,
+            messages=len(each.messages),
+            expires_at=each.messages[0].expires_at if each.messages else None,
         )
-        for prospect in found.numbers
+        for each in found.numbers
     ]

@@ -28,6 +28,7 @@ from storage import (
 from storage.evidence import Evidence
 from storage.messages import MessageRecord
 from storage.prospects import ProspectRecord
+from storage.review_queries import NumberToValidate
 from storage.timeline_queries import ConversationEntry
 from storage.tx import Reader
 
@@ -47,7 +48,7 @@ class ContactProfile:
 
 @dataclass(frozen=True, slots=True)
 class ReviewCase:
-    """A message or a prospect that waits for a decision, or a number that no check can settle.
+    """A message or a prospect that waits for a decision, or a number to validate.
 
     `awaits_decision` says that the decision is on the prospect itself. `taken_by` is another
     reviewer, who has the case until `taken_until`.
@@ -57,6 +58,7 @@ class ReviewCase:
     person: ContactProfile
     message: MessageRecord | None
     verdict: VerdictView | None
+    number: NumberToValidate | None
     reason: str
     since: datetime
     open: bool
@@ -75,16 +77,6 @@ class ReviewCase:
         if self.message is not None:
             return self.message.recipient
         return self.person.prospect.phone if self.person.prospect else ""
-
-    @property
-    def number_reason(self) -> str:
-        """Return the key of the reason why a number waits; empty for a case with a `reason`."""
-        prospect = self.person.prospect
-        return (
-            get_unsettled_reason_key(prospect)
-            if prospect and prospect.validation in CHECKABLE_STATES
-            else ""
-        )
 
 
 def build_contact_profile(reader: Reader, contact: str, now: datetime) -> ContactProfile:
@@ -127,6 +119,7 @@ def _case_from_message(
         verdict=verdict_view.build_verdict_view(judgements[-1].document, ruleset)
         if judgements
         else None,
+        number=None,
         reason=message.sentence,
         since=message.changed_at,
         open=message.state in REVIEWABLE_STATES,
@@ -139,20 +132,21 @@ def _case_from_message(
 def _case_from_prospect(
     reader: Reader, rulesets: CompiledRulesets, prospect: ProspectRecord, now: datetime
 ) -> ReviewCase:
-    unsettled = prospect.validation in CHECKABLE_STATES
-    waiting = (
-        None
-        if unsettled
-        else review_queries.get_waiting_prospect(reader, prospect, rulesets.review_band, now)
-    )
+    waiting = number = None
+    if prospect.validation in CHECKABLE_STATES:
+        number = review_queries.build_number_to_validate(reader, prospect)
+    else:
+        waiting = review_queries.get_waiting_prospect(reader, prospect, rulesets.review_band, now)
+    shown = number or waiting
     return ReviewCase(
         id=prospect.id,
         person=build_contact_profile(reader, prospect.contact, now),
         message=None,
         verdict=build_prospect_score_view(prospect, rulesets.score.ruleset),
-        reason=waiting.sentence if waiting else "",
-        since=waiting.since if waiting else prospect.created_at,
-        open=unsettled or waiting is not None,
+        number=number,
+        reason=shown.sentence if shown else "",
+        since=shown.since if shown else prospect.created_at,
+        open=shown is not None,
         awaits_decision=waiting is not None,
         taken_by="",
         taken_until=None,
@@ -163,14 +157,6 @@ def build_prospect_score_view(prospect: ProspectRecord, ruleset: Ruleset) -> Ver
     """Return a prospect's score with its points; None before the first scoring."""
     document = json.loads(prospect.score_explanation or "null")
     return verdict_view.build_score_view(document, ruleset) if document else None
-
-
-def get_unsettled_reason_key(prospect: ProspectRecord) -> str:
-    """Return the key of the reason why a number waits for a person."""
-    # Either WhatsApp gave no answer several times, or the number is a landline and is not asked
-    # about.
-    checked = prospect.check_attempts >= review_queries.MAX_UNKNOWN_ANSWERS
-    return "review.why.still_unknown" if checked else "review.why.landline"
 
 
 def find_other_reviewer(message: MessageRecord, who: str, now: datetime) -> str:

@@ -140,7 +140,7 @@ def read_today(reader: Reader, services: Services, midnight: datetime, now: date
         views=views,
         budgets=sessions.list_open_budgets(reader, services, views, now),
         answers=console_queries.count_unanswered_contacts(reader),
-        items=todo.list_todo_items(reader, views),
+        items=todo.list_todo_items(reader, views, now),
         funnel=build_funnel_chart(console_queries.get_message_funnel(reader, midnight)),
     )
 

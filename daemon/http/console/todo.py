@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemon import severity
+from daemon.outbox.check_waits import count_expiring_messages
 from daemon.sessions.status import SessionView, describe_block
 from daemon.severity import Severity
 from statemachines.message import MessageState
@@ -33,9 +34,14 @@ class TodoItem:
     sentence: str = ""
 
 
-def list_todo_items(reader: Reader, views: list[SessionView]) -> list[TodoItem]:
+def list_todo_items(reader: Reader, views: list[SessionView], now: datetime) -> list[TodoItem]:
     """Return everything that waits for a person, oldest first."""
-    found = [*_session_items(views), *_message_items(reader), *_blocked_items(reader)]
+    found = [
+        *_session_items(views),
+        *_message_items(reader),
+        *_queue_item("expiring", count_expiring_messages(reader, now), "/review"),
+        *_blocked_items(reader),
+    ]
     return sorted(found, key=lambda item: item.since)
 
 

@@ -11,7 +11,7 @@ from daemon.http.health import get_services
 from daemon.http.openapi import operation
 from storage.messages import MessageRecord
 from storage.prospect_reviews import ProspectReview
-from storage.review_queries import WaitingProspect
+from storage.review_queries import NumberToValidate, WaitingProspect
 
 routes = web.RouteTableDef()
 
@@ -78,6 +78,16 @@ async def list_prospects_for_review(request: web.Request) -> web.Response:
     return list_response(
         await services.review.list_prospects(services.rulesets.compiled.review_band)
     )
+
+
+@routes.get("/v1/review/numbers")
+@operation(ResultPage[NumberToValidate])
+async def list_numbers_for_review(request: web.Request) -> web.Response:
+    """Return numbers that a person has to validate, and why; with each, the messages that wait.
+
+    No check could tell, or no phone may check numbers yet: then `check_from` says when one may.
+    """
+    return list_response(await get_services(request).review.list_numbers())
 
 
 @routes.post("/v1/review/prospects/{id}/approve")

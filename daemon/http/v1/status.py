@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from daemon.http.bodies import RequestQuery, ResponseBody, json_response, read_q
 from daemon.http.health import DAEMON_HEALTH, HealthWarning, ReadinessBlocker, get_services
 from daemon.http.openapi import operation
 from daemon.http.version import VERSION
+from daemon.outbox.check_waits import count_expiring_messages
 from daemon.rulesets.status import RulesetStatus
 from daemon.sessions.status import SessionView
 from statemachines.message import MessageState
@@ -36,7 +38,8 @@ class RulesSummary(ResponseBody, frozen=True):
 class DaemonStatus(ResponseBody, frozen=True):
     """The state of the daemon; `seq` is the number of the last event in `epoch`.
 
-    `quarantined` counts signals that could not be stored and wait for a person.
+    `quarantined` counts signals that could not be stored and wait for a person, `expiring` messages
+    that expire within a day because nobody checked or validated their number.
     """
 
     version: str
@@ -50,6 +53,7 @@ class DaemonStatus(ResponseBody, frozen=True):
     halt: HaltRecord | None
     messages: Mapping[str, int]
     quarantined: int
+    expiring: int
     sessions: Sequence[SessionView]
     rules: RulesSummary
     seq: int
@@ -60,19 +64,21 @@ class DaemonStatus(ResponseBody, frozen=True):
 async def get_status(request: web.Request) -> web.Response:
     """Return version, times, addresses, halt, sessions, queue depths, and what blocks readiness."""
     services, daemon_health = get_services(request), request.app[DAEMON_HEALTH]
+    now = services.clock.now()
     return json_response(
         DaemonStatus(
             version=VERSION,
             instance=services.database.instance_id,
             epoch=services.database.epoch,
             started_at=services.started_at,
-            now=services.clock.now(),
+            now=now,
             addresses=daemon_health.addresses,
             blockers=await daemon_health.find_blockers(),
             warnings=await daemon_health.find_warnings(),
             halt=await services.halt.get_current(),
             messages=await services.database.read(messages.count_messages_by_state),
             quarantined=await services.signal_handlers.quarantine.count_unsettled(),
+            expiring=(await services.database.read(partial(count_expiring_messages, at=now))).count,
             sessions=services.sessions.views(),
             rules=_summarise_rules(services.ruleset_service.get_status()),
             seq=await services.database.high_water(),

@@ -152,11 +152,11 @@ async def test_what_waits_for_the_morning_says_that_its_session_is_stopped(
 
 
 async def test_a_check_and_a_person_are_waited_for_first(services: MessagingServices) -> None:
-    """Another phone may check the number, and a person may decide, while this one is off."""
+    """Another phone may check the number, and a person may decide, with this one off."""
     await services.add_prospect(BETO, on_whatsapp="unknown", validation=ValidationState.UNCHECKED)
     await change_session(services, connection=ConnectionState.STOPPED)
     unchecked = await services.get_message(await services.enqueue_and_settle(BETO))
-    assert (unchecked.waits_for, unchecked.blocked_by) == ("checked", None)
+    assert (unchecked.waits_for, unchecked.blocked_by) == ("checked", "no_phone_checks")
     customer = build_phone(1)
     await services.add_prospect(customer, permission="relationship")
     assert await services.get_state(await services.enqueue_and_settle(customer)) is S.HELD

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from daemon.api.transport import OnWhatsApp
+from daemon.contacts.number_checks import NumberCheckPolicy
 from daemon.contacts.validation import ValidationService
+from daemon.plugins.transport_simulated import leadmaster_declare_channels
 from daemon.settings import Settings
 from statemachines.message import MessageState
 from storage import contacts, evidence, messages, sessions, spends
@@ -115,7 +117,16 @@ async def open_validation_services(
         await imports.database.write(lambda tx: insert_prospects(tx, imports, at))
         await imports.database.write(lambda tx: insert_linked_session(tx, at, days=days))
         checker = ScriptedNumberChecker()
+        policy = NumberCheckPolicy(
+            settings.pacing, {each.name: each for each in leadmaster_declare_channels()}
+        )
         validation = ValidationService(
-            imports.database, checker, imports.scoring, imports.aliases, imports.clock, settings
+            imports.database,
+            checker,
+            imports.scoring,
+            imports.aliases,
+            imports.clock,
+            policy,
+            settings,
         )
         yield ValidationServices(imports, checker, validation)

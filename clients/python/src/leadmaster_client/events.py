@@ -140,6 +140,17 @@ class MessageChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryAnnounced(Event):
+    """A message expires within a day, at `expires_at`, and why (subject: the message id)."""
+
+    session: str
+    contact: str
+    expires_at: datetime
+    reason_code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginFailed(Event):
     """A plugin's hook raised or ran out of time (subject: the plugin's name)."""
 
@@ -266,6 +277,7 @@ BY_TYPE: dict[str, type[Event]] = {
     "import.finished": ImportFinished,
     "inbound.received": InboundReceived,
     "message.changed": MessageChanged,
+    "message.expiry_announced": ExpiryAnnounced,
     "plugin.failed": PluginFailed,
     "prospect.changed": ProspectChanged,
     "rules.awaiting_acceptance": RulesAwaitingAcceptance,

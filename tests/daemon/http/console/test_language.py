@@ -12,10 +12,13 @@ from hypothesis import strategies as some
 
 import rules
 from daemon.api.signals import InboundKind
+from daemon.contacts.number_checks import CHECK_BLOCK_SENTENCES
 from daemon.http.console.language import LANGUAGES, Language, choose_language, load_language
 from daemon.inbound.own_messages import ECHO_SENTENCE
 from daemon.inbound.quarantine import HOLD_REASON
 from daemon.inbound.reading import UNREADABLE_REASONS, WORDS_REVIEW_REASON
+from daemon.outbox.check_waits import EXPIRY_SENTENCE
+from daemon.outbox.forecast import WAIT_SENTENCES
 from daemon.sessions.status import (
     BLOCK_SENTENCES,
     MISSING_PHONE_SENTENCE,
@@ -29,7 +32,12 @@ from rules.ruleset import ScoreBand, ScoreGroup, ScoreRule, TimeWindow, Veto, Wo
 from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.message import MessageState
 from statemachines.session import ConnectionState, PhoneState, SendingState
-from statemachines.vocabulary import BlockedBy
+from statemachines.vocabulary import BlockedBy, NumberCheckBlock
+from storage.review_queries import (
+    LANDLINE_SENTENCE,
+    STILL_UNKNOWN_SENTENCE,
+    UNCHECKED_SENTENCE,
+)
 
 COMPARED = (ScoreBand, ScoreGroup, ScoreRule, Veto, TimeWindow, WordList)
 LISTS = ("thresholds", "vetoes", "scores")
@@ -46,7 +54,7 @@ WORDS = (
     *(f"timeline.{state}" for state in (*PhoneState, *SendingState)),
     *(f"message.{state}" for state in MessageState),
     *(f"said.{kind}" for kind in InboundKind),
-    *(f"blocked_by.{block}" for block in BlockedBy),
+    *(f"blocked_by.{block}" for block in (*BlockedBy, *NumberCheckBlock)),
     *(f"verdict.{verdict}" for verdict in Verdict),
     *(f"effect.{effect}" for effect in VetoEffect),
     *(f"change.{kind}" for kind in DeferKind),
@@ -61,6 +69,12 @@ RULE_REASONS = sorted(
     | {rule.reason for each in RULESETS for rule in each.scores}
 )
 INBOUND_SENTENCES = (ECHO_SENTENCE, HOLD_REASON, WORDS_REVIEW_REASON, *UNREADABLE_REASONS.values())
+NUMBER_SENTENCES = (
+    *CHECK_BLOCK_SENTENCES.values(),
+    *(WAIT_SENTENCES[block] for block in NumberCheckBlock),
+    *(WAIT_SENTENCES["expires_unchecked"], EXPIRY_SENTENCE),
+    *(STILL_UNKNOWN_SENTENCE, LANDLINE_SENTENCE, UNCHECKED_SENTENCE),
+)
 SESSION_SENTENCES = sorted(
     {
         *(words.sentence for words in STATE_TEXTS.values()),
@@ -103,7 +117,9 @@ def test_every_word_of_the_server_has_a_word_for_people(key: str) -> None:
     assert SPANISH.has(key)
 
 
-@pytest.mark.parametrize("sentence", [*SESSION_SENTENCES, *RULE_REASONS, *INBOUND_SENTENCES])
+@pytest.mark.parametrize(
+    "sentence", [*SESSION_SENTENCES, *RULE_REASONS, *INBOUND_SENTENCES, *NUMBER_SENTENCES]
+)
 def test_every_sentence_of_the_server_is_known_in_spanish(sentence: str) -> None:
     """States, reasons and the shipped rules are said in Spanish, with the same moment in them."""
     said = filled(sentence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from markupsafe import escape
 
@@ -25,6 +26,7 @@ from tests.helpers.client.console import (
     get_page,
     hold_messages,
     open_console,
+    render,
     wait_for_message_state,
 )
 from tests.helpers.client.http import DAYTIME, build_settings
@@ -89,7 +91,7 @@ async def test_a_number_waits_where_no_check_can_settle_it(console: ConsoleServe
     await console.import_list((PROSPECT_CSV_HEADER + LANDLINE_ROW + ANA_ROW).encode())
     database = console.services.database
     before = await database.read(lambda reader: review_queries.get_review_queue(reader, 10))
-    assert [each.name for each in before.numbers] == ["Carla"]
+    assert [each.prospect.name for each in before.numbers] == ["Carla"]
     ana = next(p for p in await database.read(prospect_search.search_prospects) if p.name == "Ana")
     await database.write(
         lambda tx: prospects.update_prospect(tx, ana.id, at=DAYTIME, check_attempts=3)
@@ -276,3 +278,41 @@ async def test_what_was_said_stands_in_the_case(console: ConsoleServer, short_fo
     assert "¿Quién es?" in shown
     assert "In conversation" in shown
     assert "they wrote to us" in shown
+
+
+async def test_a_number_that_nobody_may_check_yet_is_dated_with_what_waits_for_it(
+    short_folder: Path,
+) -> None:
+    """In the queue, in its case, on the message's page, and on Today once it expires within a day.
+
+    In both languages, and nowhere with a command.
+    """
+    built = build_settings(short_folder)
+    pacing = msgspec.structs.replace(built.pacing, number_check_min_age_days=14)
+    async with open_console(msgspec.structs.replace(built, pacing=pacing)) as console:
+        await console.add_ready_session()
+        await console.import_list((PROSPECT_CSV_HEADER + ANA_ROW).encode())
+        until = (console.services.clock.now() + timedelta(hours=20)).isoformat()
+        order = {"to": "+5491141234567", "text": "Hola Ana", "not_after": until}
+        reply = await console.api.call("POST", "/v1/messages", json=order)
+        message = reply.document["id"]
+        waiting = await wait_for_message_state(console, message, {MessageState.DEFERRED})
+        assert waiting.due_at is not None
+        [number] = await console.services.review.list_numbers()
+        dated = f"may check numbers from {waiting.due_at:%Y-%m-%d} on"
+        queue_piece = await render(console, "/pieces/review/queue")
+        assert dated in queue_piece
+        assert "1 message waits for it and expires" in queue_piece
+        case = await render(console, f"/review/{number.prospect.id}")
+        assert dated in case
+        assert f'href="/messages/{message}"' in case
+        assert 'data-shortcut="v"' in case
+        page = await render(console, f"/messages/{message}")
+        assert dated in page
+        assert "before a phone may check its number" in page
+        assert '<a href="/review">No phone may check numbers yet</a>' in page
+        assert "1 message expires within a day" in await render(console, "/")
+        for path in ("/review", f"/messages/{message}", "/"):
+            spanish = await console.api.call("GET", path, headers={"Cookie": "language=es"})
+            assert "validá el número vos o llamá" in spanish.document or path == "/"
+            assert "leadmaster" not in spanish.document.partition("<main")[2]

@@ -37,7 +37,7 @@ from rules.verdict import DeferKind, Verdict, VetoEffect
 from statemachines.message import MessageState
 from statemachines.prospect import ValidationState
 from statemachines.session import ConnectionState, PhoneState, SendingState
-from statemachines.vocabulary import BlockedBy
+from statemachines.vocabulary import BlockedBy, NumberCheckBlock
 from storage.console_queries import MessageFunnel
 from storage.evidence import EvidenceKind
 from storage.imports import ImportRowOutcome
@@ -59,11 +59,17 @@ GIVEN: Final = {
 }
 """The functions that render a template, and what each gives to it by itself."""
 _PAGE_KEYS: Final = {"move", "open", "search", "help", "halt", "close"}
-_ACTIONS: Final = {"held", "in_doubt", "by_hand", "quarantined", "answers", "blocked"} | {
-    f"session.{action}" for action in UserAction if action is not UserAction.NONE
-}
+_ACTIONS: Final = {
+    "held",
+    "in_doubt",
+    "by_hand",
+    "quarantined",
+    "answers",
+    "blocked",
+    "expiring",
+} | {f"session.{action}" for action in UserAction if action is not UserAction.NONE}
 MEMBERS: Final[Mapping[str, set[str]]] = {
-    "blocked_by.": set(BlockedBy),
+    "blocked_by.": {*BlockedBy, *NumberCheckBlock},
     "change.": {*DeferKind, "route", "approval", "points", "find_out", "nothing", "fault", "hours"},
     "column.": set(COLUMN_ORDER),
     "consent.by_": set(ConsentMethod),
@@ -125,9 +131,7 @@ PYTHON_MEMBERS: Final[Mapping[str, set[str]]] = {
     "time.": {f"{way}.{unit}" for way in ("ago", "in") for unit in ("minutes", "hours", "days")},
     "timeline.": {*AUDIT_SEVERITY, *PhoneState, *SendingState},
 }
-FROM_PYTHON: Final = frozenset(
-    {"entry.key", "item.key", "each.key", "evidence_key", "case.number_reason", "primary[1]"}
-)
+FROM_PYTHON: Final = frozenset({"entry.key", "item.key", "each.key", "evidence_key", "primary[1]"})
 """Keys that a template gets whole from the code, where they stand."""
 
 

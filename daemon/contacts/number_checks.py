@@ -1,0 +1,90 @@
+"""Which session may check numbers now, how many, and from when on one may if none does yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from daemon.api.transport import Channel
+from daemon.settings import PacingSettings
+from statemachines.vocabulary import NumberCheckBlock
+from storage import halts, spends, validation_queries
+from storage.spends import SpendKind
+from storage.tx import Reader
+from storage.validation_queries import CheckSession
+
+_DAY: Final = timedelta(hours=24)
+
+CHECK_BLOCK_SENTENCES: Final[Mapping[NumberCheckBlock, str]] = MappingProxyType(
+    {
+        NumberCheckBlock.PHONE_LINKED_RECENTLY: (
+            "The session {session} may check numbers from {date} on, {days} days after its phone "
+            "was linked. Until then validate the number yourself, or call."
+        ),
+        NumberCheckBlock.NO_PHONE_CHECKS: (
+            "No linked phone can check numbers now. Validate the number yourself, or call."
+        ),
+    }
+)
+"""Why nobody may check a number, and what a person can do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckObstacle:
+    """Why no session may check numbers; `at` is when one may, None where no time brings it."""
+
+    block: NumberCheckBlock
+    sentence: str
+    at: datetime | None = None
+
+
+class NumberCheckPolicy:
+    """Applies the limits of number checks: the age of a phone's link, and its count in 24 hours."""
+
+    def __init__(self, pacing: PacingSettings, channels: Mapping[str, Channel]) -> None:
+        self._budget = pacing.number_checks
+        self._min_age = timedelta(days=pacing.number_check_min_age_days)
+        self._channels = tuple(
+            name for name, channel in channels.items() if channel.capabilities.number_check
+        )
+
+    def choose_session(self, reader: Reader, now: datetime) -> tuple[CheckSession | None, int]:
+        """Return the first session that may check, and how often; none while sending is halted."""
+        if halts.get_current_halt(reader) is not None:
+            return None, 0
+        for session in validation_queries.list_check_sessions(reader, self._channels):
+            spent = spends.count_spends(reader, session.phone, SpendKind.CHECK, now - _DAY)
+            left = self._budget - spent
+            if session.connected and left > 0 and self._get_opening(session) <= now:
+                return session, left
+        return None, 0
+
+    def find_obstacle(self, reader: Reader, now: datetime) -> CheckObstacle | None:
+        """Return what keeps every session from checking; None where one may, now or soon.
+
+        A spent budget, a halt and a line that is down for a moment are no obstacles: they end
+        without anybody having to know of it here.
+        """
+        linked = validation_queries.list_check_sessions(reader, self._channels)
+        if not linked:
+            block = NumberCheckBlock.NO_PHONE_CHECKS
+            return CheckObstacle(block, CHECK_BLOCK_SENTENCES[block])
+        first = linked[0]
+        opening = self._get_opening(first)
+        return None if opening <= now else self._build_age_obstacle(first, opening)
+
+    def _get_opening(self, session: CheckSession) -> datetime:
+        return session.linked_at + self._min_age
+
+    def _build_age_obstacle(self, session: CheckSession, opening: datetime) -> CheckObstacle:
+        block = NumberCheckBlock.PHONE_LINKED_RECENTLY
+        sentence = CHECK_BLOCK_SENTENCES[block].format(
+            session=session.session,
+            date=f"{opening.astimezone(ZoneInfo(session.time_zone)):%Y-%m-%d}",
+            days=self._min_age.days,
+        )
+        return CheckObstacle(block, sentence, opening)
