@@ -26,9 +26,9 @@ _BATCH_SIZE: Final = 500
 
 
 def requeue_outdated_check_waits(tx: Tx, obstacle: CheckObstacle | None, at: datetime) -> int:
-    """Let the gate judge anew what would be told another date or reason now; return how many.
+    """Queue messages whose stored date or reason is out of date for the gate; return how many.
 
-    Phones are linked and unlinked, and the days of a young one pass.
+    Both change when phones are linked or unlinked, and when the first days of one have passed.
     """
     block, due_at = (obstacle.block, obstacle.at) if obstacle else (None, None)
     outdated = validation_queries.list_messages_with_outdated_check_block(
@@ -41,7 +41,7 @@ def requeue_outdated_check_waits(tx: Tx, obstacle: CheckObstacle | None, at: dat
             MessageState.QUEUED,
             at=at,
             reason_code="number_checks_changed",
-            sentence="When its number may be checked changed; it is judged anew.",
+            sentence="When its number may be checked changed; it is judged again.",
             who=TransitionActor.SESSION,
         )
     return len(outdated)

@@ -185,7 +185,7 @@ class MessageEvaluator:
     def _name_check_obstacle(
         self, tx: Tx, evaluation: Evaluation, transition: EvaluationTransition
     ) -> EvaluationTransition:
-        """Say from when on a number may be checked, or that nobody may; judge anew at that time."""
+        """Name the date from which the number may be checked, or that no phone can check it."""
         if transition.columns.get("waits_for") is not WaitsFor.CHECKED:
             return transition
         obstacle = self._checks.find_obstacle(tx, evaluation.at)
