@@ -1,4 +1,4 @@
-"""`leadmaster channels`: list the channels, and check one against the promises of its port."""
+"""`leadmaster channels`: lists the channels, and runs the conformance suite over one."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ def check_channel(
     Each promise of the transport port is one check, on a session and a folder of its own. Messages
     are sent to the probe's recipient, or to --recipient; without either, nothing is sent.
     """
+    # Imported here, as in every command: the start of the command line loads only what it needs.
     from daemon.conformance import CONFORMANCE_CHECKS, load_probe
     from daemon.errors import NotFound
 
@@ -124,6 +125,7 @@ def _print_result(result: ConformanceResult) -> None:
 def _load_channels(cli: CliContext) -> Mapping[str, Channel]:
     from daemon.plugin_manager import Plugins
 
+    # From the installed plugins themselves, so that no daemon has to run.
     plugins = Plugins()
     plugins.load(blocked=cli.load_settings().plugins.blocked)
     return plugins.channels()

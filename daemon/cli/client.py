@@ -1,4 +1,4 @@
-"""HTTP client of the control socket (AF_UNIX), from the standard library alone."""
+"""HTTP client of the control socket (AF_UNIX), with the standard library alone, to start fast."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ERROR: Final = 400
 
 
 class UnrecognisedError(LeadMasterError):
-    """The daemon refused with a code that the client has no class for."""
+    """An error of the daemon with a code that the client does not know."""
 
     code = "refused"
     hint = "Use the command line that came with the daemon; it knows all of its error codes."
@@ -34,13 +34,13 @@ class UnrecognisedError(LeadMasterError):
 
 
 class ControlClient:
-    """Asks the daemon behind one control socket. Each request is a connection of its own."""
+    """Sends requests to the daemon behind a control socket, each over its own connection."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def get(self, *parts: str, **query: object) -> Json:
-        """Send a GET request; raise the daemon's error as the class it had."""
+        """Send a GET request; raise the daemon's error as its own class."""
         return self._request_json("GET", _build_target(parts, query))
 
     def post(self, *parts: str, **body: object) -> Json:
@@ -83,7 +83,7 @@ class ControlClient:
     def _stream_lines(
         self, method: str, target: str, body: bytes | None
     ) -> Iterator[dict[str, Any]]:
-        connection = self._connect(None)
+        connection = self._connect(None)  # without a timeout: nothing may happen for hours
         try:
             response = self._send_request(connection, method, target, body)
             while line := _read_line(response):
@@ -128,6 +128,7 @@ class ControlClient:
         return response
 
     def _connect(self, seconds: float | None) -> HTTPConnection:
+        # The host is only a header here; the connected socket takes the place of the library's own.
         connection = HTTPConnection("leadmaster", timeout=seconds)
         connection.sock = _open_socket(self._path, seconds)
         return connection
@@ -158,7 +159,7 @@ def _connection_lost(path: Path) -> NotRunning:
 
 
 def _read_line(response: HTTPResponse) -> bytes:
-    """Return the next line; nothing when the stream ends, however it ends."""
+    """Return the next line; empty at the end of the stream, also where the daemon was killed."""
     try:
         return response.readline()
     except (OSError, HTTPException):

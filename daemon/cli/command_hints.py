@@ -1,4 +1,4 @@
-"""Rewrites a `leadmaster ...` command of a hint so that it can be copied on this machine."""
+"""Completes the `leadmaster ...` commands in hints, so that they can be copied and run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _OPTIONS: ContextVar[str] = ContextVar("options", default="")
 
 
 def program_name() -> str:
-    """Return the program's name, or its path where the shell does not find it by name."""
+    """Return the program's name, or its path where it is not on PATH."""
     path = sys.argv[0]
     return PROGRAM if shutil.which(PROGRAM) or Path(path).name != PROGRAM else shlex.quote(path)
 
 
 def remember_global_options(options: Iterable[tuple[str, object]]) -> None:
-    """Remember the global options: a hint without them would mean another daemon."""
+    """Store the global options for :func:`expand_commands`."""
+    # Without them, a copied command would go to another daemon.
     _OPTIONS.set("".join(f"{name} {shlex.quote(str(value))} " for name, value in options))
 
 

@@ -1,4 +1,4 @@
-"""Prints what commands say: wrapped text, hints, JSON, CSV files and errors."""
+"""Prints the output of commands: wrapped text, hints, JSON, CSV files and errors."""
 
 from __future__ import annotations
 
@@ -24,32 +24,30 @@ if TYPE_CHECKING:
 
 COLUMN_GAP: Final = 2
 READABLE_WIDTH: Final = 24
-"""The fewest columns in which a sentence is readable."""
+"""The least number of columns for a readable sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextCell:
-    """A value as it is shown. A whole one (an id, a time) is never wrapped."""
+    """A value of a table. A whole one (an id, a time) is never wrapped."""
 
     text: str
     style: str = ""
     whole: bool = False
 
     def wrap(self, width: int) -> list[str]:
-        """Return the text in lines of `width` at most, but for words that are wider by themselves.
-
-        Those stand alone on a line of their own: cut in two they could not be copied.
-        """
+        """Return the text in lines of at most `width`; a wider word gets a line of its own."""
+        # A path or an id that is cut in two could not be copied.
         return [line for part in self._split_words() for line in _wrap_words(part, width)]
 
     @property
     def natural_width(self) -> int:
-        """Return the width of the text as it is."""
+        """Return the width of the text without wrapping."""
         return max(map(text_width, self.text.split("\n")))
 
     @property
     def least_width(self) -> int:
-        """Return the width below which the text could not be read."""
+        """Return the least width at which the text is readable."""
         longest = max(
             (text_width(word) for part in self._split_words() for word in part), default=0
         )
@@ -60,8 +58,8 @@ class TextCell:
 
 
 def text_width(text: str) -> int:
-    """Return how many columns a terminal needs for the text: an emoji takes two."""
-    if text.isascii():
+    """Return how many columns of a terminal the text takes."""
+    if text.isascii():  # by far the most frequent; rich is slow to import
         return len(text)
     from rich.cells import cell_len
 
@@ -77,14 +75,14 @@ def wrap_hanging(line: str, width: int) -> list[str]:
 
 
 def pad_text(text: str, width: int) -> str:
-    """Return the text with spaces behind it, up to `width`."""
+    """Return the text filled with spaces to `width`."""
     return text + " " * (width - text_width(text))
 
 
 def fit_columns(columns: Iterable[Sequence[TextCell]], screen: int | None) -> list[int] | None:
     """Return the width of each column of a table; None where the screen is too narrow for it.
 
-    Without a screen (None, a pipe) every column is as wide as it likes.
+    Without a screen (None, a pipe) every column has its natural width.
     """
     columns = list(columns)
     natural = [max(cell.natural_width for cell in cells) for cells in columns]
@@ -97,8 +95,9 @@ def fit_columns(columns: Iterable[Sequence[TextCell]], screen: int | None) -> li
 
 
 def _share_width(spare: int, least: list[int], natural: list[int]) -> list[int]:
-    """Widen the columns evenly, none beyond its natural width."""
+    """Return the widths of the columns, widened evenly and none beyond its natural width."""
     found = list(least)
+    # Those that need least come first, so that what they leave goes to the others.
     by_need = sorted(range(len(least)), key=lambda index: natural[index] - least[index])
     for place, index in enumerate(by_need):
         more = min(natural[index] - least[index], spare // (len(by_need) - place))
@@ -123,7 +122,7 @@ _CONTROL_PICTURES: Final = {
     0x7F: 0x2421,
     **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
 }
-"""Control characters become the pictures that Unicode has for them; what turns a line round, �."""
+"""Control characters by their Unicode pictures; those that change the writing direction by �."""
 _SEVERITY_COLOURS: Final[Mapping[Severity, str]] = {
     Severity.READY: "green",
     Severity.WAITING: "blue",
@@ -136,7 +135,7 @@ STATE_COLOURS: Final[Mapping[str, str]] = {
     for severities in (CONNECTION_SEVERITY, MESSAGE_SEVERITY, VERDICT_SEVERITY)
     for word, severity in severities.items()
 }
-"""Colours of states; the state is always written out beside its colour."""
+"""Colours of states; the state itself is always printed too."""
 
 
 def build_console(*, stderr: bool = False) -> Console:
@@ -144,6 +143,7 @@ def build_console(*, stderr: bool = False) -> Console:
     from rich.console import Console
     from rich.text import Text
 
+    # Whatever is printed, also by rich itself, passes through here.
     class Screen(Console):
         def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401 - rich's own options
             return super().render_str(escape_controls(text), **how)
@@ -153,7 +153,7 @@ def build_console(*, stderr: bool = False) -> Console:
 
 
 def escape_controls(text: str) -> str:
-    """Return text with its control characters as signs: a name must not steer a terminal."""
+    """Return text with its control characters replaced: a name must not control a terminal."""
     return text.translate(_CONTROL_PICTURES)
 
 
@@ -172,33 +172,34 @@ def print_text(text: str) -> None:
 
 
 def print_raw(text: str) -> None:
-    """Print a text as it is, all at once: somebody else may be printing too."""
+    """Print a text as it is, in one write, since other threads may print too."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def print_hint(text: str) -> None:
-    """Print what to do next; a command in it is complete and on one line, to be copied."""
+    """Print what to do next; a command in it is completed, and not wrapped."""
     print_raw(escape_controls(expand_commands(text)))
 
 
 def print_json(document: object) -> None:
-    """Print a document as the daemon gave it: stable, for programs."""
+    """Print a document of the daemon unchanged, for programs."""
     print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
 def print_json_line(document: object) -> None:
-    """Print one document on one line, at once."""
+    """Print one document on one line, and flush it."""
     print(json.dumps(document, ensure_ascii=False), flush=True)
 
 
 def write_csv(content: bytes, path: Path | None, *, json_: bool) -> None:
-    """Write a CSV file that its owner alone may read, or print it; as JSON, its records."""
+    """Write a CSV file that only its owner may read, or print it, or print its records as JSON."""
     import csv
     import io
 
     records = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
     if path is not None:
+        # Created before it is written: with the umask alone, others might read the first bytes.
         path.touch(mode=0o600)
         path.write_bytes(content)
     if json_:

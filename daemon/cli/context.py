@@ -1,4 +1,4 @@
-"""What every command starts from: the global options, the shared options, and the command group."""
+"""The parts that all commands share: global options, shared options, and the command group."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class CliContext:
             "LEADMASTER_DAEMON__STATE_DIR": self.state_dir,
             "LEADMASTER_DAEMON__CONTROL_SOCKET": self.socket,
         }
+        # As variables of the environment, so that options overrule the file in the same way.
         environ = {name: str(value) for name, value in options.items() if value}
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
         return settings.load_settings(config, {**os.environ, **environ})
@@ -44,13 +45,13 @@ class CliContext:
         """Return a client of the daemon that these options mean."""
         from daemon.cli.client import ControlClient
 
-        if self.socket:
+        if self.socket:  # also where the settings can't be read by this user
             return ControlClient(self.socket)
         return ControlClient(self.load_settings().control_socket)
 
 
 class CommandGroup(click.Group):
-    """A group whose help tells each command's whole first sentence, in the order of use."""
+    """A group whose help lists the commands in order of use, with their whole first sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """Return the commands in the order in which they were added."""
@@ -61,7 +62,8 @@ class CommandGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002 - click's own signature
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the list of commands; a sentence that is cut short says nothing."""
+        """Write the list of commands."""
+        # click's own would shorten each sentence to what fits on one line.
         rows = [
             (name, command.get_short_help_str(_LONGEST_SENTENCE))
             for name, command in self.commands.items()
@@ -79,7 +81,7 @@ json_option = click.option(
 
 
 def parse_json_object(text: str) -> dict[str, Any]:
-    """Read what `--options` holds: what a channel understands, as a JSON object."""
+    """Return the JSON object in `--options`, which a channel defines."""
     try:
         options = json.loads(text)
     except ValueError as error:
@@ -90,7 +92,7 @@ def parse_json_object(text: str) -> dict[str, Any]:
 
 
 def list_options(command: F) -> F:
-    """Add the options of every list: how many, and from where on."""
+    """Add the options of a paged list: `--limit` and `--after`."""
     command = click.option("--after", default=None, help="Go on after this id (`next` in JSON).")(
         command
     )
@@ -100,5 +102,5 @@ def list_options(command: F) -> F:
 
 
 def reason_option(required: bool = True) -> Callable[[F], F]:  # noqa: FBT001, FBT002
-    """Return the option for a person's reason, which is kept in the audit."""
+    """Return the option for a person's reason, which the audit stores."""
     return click.option("--reason", required=required, help="Why; it is kept in the audit.")

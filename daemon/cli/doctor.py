@@ -1,4 +1,4 @@
-"""`leadmaster doctor`: checks the installation, and adopts a copied database on a person's word."""
+"""`leadmaster doctor`: checks the installation, and adopts a copied database."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run_doctor(cli: CliContext, *, adopt: str | None, json_: bool) -> int:
 
 
 def _print_findings(found: list[DoctorFinding]) -> None:
-    """Print one line a finding, whole: a path or a command that is folded can't be copied."""
+    """Print each finding, with its hint unwrapped."""
     for finding in found:
         print_text(f"{'ok ' if finding.ok else 'ILL'}  {finding.check:<9} {finding.sentence}")
         if finding.hint:
@@ -62,6 +62,7 @@ def _adopt_database(settings: Settings, reason: str) -> None:
     from storage.opening import adopt_database
     from storage.triggers import install_triggers
 
+    # Directly on the files: a daemon refuses to start on a database that is not adopted.
     adopt_database(
         settings.state_dir,
         reason,

@@ -1,7 +1,4 @@
-"""The checks of `leadmaster doctor`.
-
-Each answers one question about the installation in one sentence.
-"""
+"""The checks of `leadmaster doctor`: each yields findings about one part of the installation."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ from storage.state_folder import StateFolder
 
 MIN_FREE_BYTES: Final = 200 << 20
 UNIT_FOLDERS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))
-_EARLIEST_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_EARLIEST_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)  # the software is not older
 _PRIVATE_PATTERNS: Final = (
     "*.db*",
     "*.anchor",
@@ -53,18 +50,18 @@ class DoctorFinding:
 
 
 def run_checks(settings: Settings) -> list[DoctorFinding]:
-    """Return every finding, in the order in which trouble should be mended."""
+    """Return every finding, in the order in which problems should be solved."""
     return [finding for check in CHECKS for finding in check(settings)]
 
 
 def check_versions(_settings: Settings) -> Iterator[DoctorFinding]:
-    """Which versions of LeadMaster and Python run."""
+    """Report the versions of LeadMaster and Python."""
     both = f"leadmaster {version('leadmaster')}, Python {platform.python_version()}"
     yield DoctorFinding("versions", ok=True, sentence=both)
 
 
 def check_modes(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether the state folder is the daemon's alone."""
+    """Check that only the daemon's user may read the state folder."""
     if not settings.state_dir.exists():
         sentence = f"{settings.state_dir} is not there yet; the first start makes it."
         yield DoctorFinding("modes", ok=True, sentence=sentence)
@@ -82,7 +79,7 @@ def check_modes(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _private_paths(folder: Path) -> list[Path]:
-    """Return what holds people's data or secrets; the settings may be read by anybody."""
+    """Return the paths that hold personal data or secrets; the settings are no secret."""
     return [folder, *(path for each in _PRIVATE_PATTERNS for path in sorted(folder.glob(each)))]
 
 
@@ -91,7 +88,7 @@ def _mode(path: Path) -> int:
 
 
 def check_database(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether the database is there, ours, whole, known, and no copy."""
+    """Check that the database is ours, intact, of a known version, and no copy."""
     folder = StateFolder(settings.state_dir)
     try:
         anchor = check_state_folder(folder, MIGRATIONS)
@@ -103,7 +100,7 @@ def check_database(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def check_clock(_settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether the machine's clock can be true."""
+    """Check that the machine's clock is plausible."""
     now = datetime.now(UTC)
     yield DoctorFinding(
         "clock",
@@ -114,7 +111,8 @@ def check_clock(_settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def check_disk(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether the disk has enough free space."""
+    """Check that the disk has enough free space."""
+    # Before the first start the folder does not exist; its parent is on the same disk, most likely.
     free = shutil.disk_usage(_nearest_existing(settings.state_dir)).free
     yield DoctorFinding(
         "disk",
@@ -129,17 +127,17 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether the shipped rule sets load, and by which engines they are judged."""
+    """Check that the shipped rules load, and report which engines evaluate them."""
     try:
-        book = ActiveRulesets.load(settings.rules)
+        active = ActiveRulesets.load(settings.rules)
     except LeadMasterError as error:
         yield DoctorFinding("rules", ok=False, sentence=str(error), hint=error.hint)
         return
-    seen = f"gate {book.gate.ruleset.hash[:12]}, score {book.score.ruleset.hash[:12]}"
-    seen = f"Without your folder: {seen}, engine {book.gate.engine}."
+    seen = f"gate {active.gate.ruleset.hash[:12]}, score {active.score.ruleset.hash[:12]}"
+    seen = f"Without your folder: {seen}, engine {active.gate.engine}."
     sentence = f"{seen} In force: leadmaster rules status."
     yield DoctorFinding("rules", ok=True, sentence=sentence)
-    if book.gate.engine != BOTH_ENGINES:
+    if active.gate.engine != BOTH_ENGINES:
         is_chosen = settings.rules.engines == "reference"
         why = (
             "the settings say so." if is_chosen else "durable-rules is not installed or not loaded."
@@ -153,7 +151,7 @@ def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def check_unit(_settings: Settings) -> Iterator[DoctorFinding]:
-    """Whether systemd accepts the unit, where both are installed."""
+    """Check that systemd accepts the unit, where both are installed."""
     found = next(
         (path for each in UNIT_FOLDERS if (path := each / "leadmaster.service").exists()), None
     )
@@ -163,8 +161,8 @@ def check_unit(_settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("unit", ok=True, sentence=f"There is no {missing} here to verify.")
         return
     done = subprocesses.run_command([tool, "verify", os.fspath(found)], _VERIFY_SECONDS)
-    said = " ".join(done.stderr.split())
-    yield DoctorFinding("unit", ok=done.returncode == 0, sentence=said or f"{found} is accepted.")
+    output = " ".join(done.stderr.split())
+    yield DoctorFinding("unit", ok=done.returncode == 0, sentence=output or f"{found} is accepted.")
 
 
 CHECKS: Final[tuple[Callable[[Settings], Iterator[DoctorFinding]], ...]] = (

@@ -1,4 +1,4 @@
-"""Errors of the command line itself, and the confirmation prompt."""
+"""The errors of the command line itself, and the confirmation prompt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FileNotUsable(LeadMasterError):
 
 
 class ConfirmationMissing(LeadMasterError):
-    """A command that asks before it acts got no answer, because nobody is there to give one."""
+    """A command needs a confirmation, and its standard input gives none."""
 
     code = "unanswered"
     status = 400
@@ -34,7 +34,7 @@ class ConfirmationMissing(LeadMasterError):
 
 
 class ConfirmationDeclined(LeadMasterError):
-    """The question whether to go on was answered with no."""
+    """The confirmation was answered with no."""
 
     code = "declined"
     status = 400
@@ -42,15 +42,16 @@ class ConfirmationDeclined(LeadMasterError):
 
 
 def ask_confirmation(question: str, *, if_declined: str) -> None:
-    """Ask on standard error and return at a yes; `if_declined` says what a no leaves undone.
+    """Ask for a confirmation and return at a yes; `if_declined` is the sentence for a no.
 
     Raises :class:`ConfirmationDeclined` at a no, :class:`ConfirmationMissing` where standard input
     has no answer.
     """
     try:
+        # On standard error: standard output may be piped into a file.
         yes = click.confirm(question, default=False, err=True)
     except click.Abort:
-        if sys.stdin.isatty():
+        if sys.stdin.isatty():  # Ctrl-C or Ctrl-D by a person, and not an empty pipe
             raise
         click.echo(err=True)
         raise ConfirmationMissing(f"{if_declined} The question got no answer.") from None
@@ -59,7 +60,7 @@ def ask_confirmation(question: str, *, if_declined: str) -> None:
 
 
 def usage_error_from_click(error: click.ClickException) -> InvalidUsage:
-    """Return click's own complaint as a problem of ours."""
+    """Return click's own error as one of ours."""
     context = getattr(error, "ctx", None)
     name = context.command_path if context else "leadmaster"
     sentence = error.format_message()
@@ -69,5 +70,5 @@ def usage_error_from_click(error: click.ClickException) -> InvalidUsage:
 
 
 def file_error_from_os(error: OSError) -> FileNotUsable:
-    """Return the system's complaint about a file as a problem of ours."""
+    """Return an error of the system about a file as one of ours."""
     return FileNotUsable(f"{error.filename or 'a file'}: {error.strerror or error}.")

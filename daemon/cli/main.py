@@ -1,4 +1,4 @@
-"""`leadmaster`: the group of all commands, where an error becomes an exit status."""
+"""`leadmaster`: the group of all commands; turns errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -75,9 +75,11 @@ def leadmaster(
         for name, value in context.params.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     )
+    # Those that were typed alone: the others come from the environment, which a copy keeps.
     command_hints.remember_global_options(typed)
 
 
+# In the order of the help: from the first start to administration.
 for _command in (
     serve.run_daemon,
     walkthrough.run_demo,
@@ -104,10 +106,11 @@ for _command in (
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status: 0, 1 the daemon's fault, 2 the user's."""
+    """Run one command; return its exit status: 0, 1 for a fault of the daemon, 2 for a refusal."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a sign that a terminal lacks is no failure
+            stream.reconfigure(errors="replace")  # no crash on a terminal without the character
+    # Read from the raw arguments: an error of usage comes before click has parsed them.
     for_program = "--json" in arguments
     try:
         return _invoke_command(arguments)
@@ -126,6 +129,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _invoke_command(arguments: Sequence[str]) -> int:
     try:
+        # Not standalone: click would print errors in its own form, and call sys.exit().
         outcome = leadmaster.main(list(arguments), "leadmaster", standalone_mode=False)
     except click.exceptions.Exit as ended:
         return ended.exit_code
@@ -133,7 +137,7 @@ def _invoke_command(arguments: Sequence[str]) -> int:
 
 
 def _report_error(error: LeadMasterError, *, for_program: bool) -> int:
-    """Print an error: two lines, or one document where JSON was asked for."""
+    """Print an error as two lines, or as one JSON document; return the exit status."""
     problem = error.to_problem()
     if for_program:
         print_error_json(problem)
@@ -144,6 +148,6 @@ def _report_error(error: LeadMasterError, *, for_program: bool) -> int:
 
 
 def _print_help(error: click.exceptions.NoArgsIsHelpError) -> int:
-    """Show the help of a group that was called without a command."""
+    """Print the help of a group that was called without a command."""
     click.echo(error.format_message(), err=True)
     return EXIT_REFUSED

@@ -23,7 +23,7 @@ from statemachines.vocabulary import BuiltinChannel
 
 
 def print_timeline(transitions: Sequence[Mapping[str, Any]]) -> None:
-    """Print each move of a message on a line of its own."""
+    """Print each transition of a message on a line."""
     from rich.text import Text
 
     for move in transitions:
@@ -77,7 +77,7 @@ def send_message(
 
 
 def _next_command(message: Mapping[str, Any]) -> str:
-    """Return the command for the message's next step."""
+    """Return the command for the next step with a message."""
     match message["state"]:
         case "held":
             return f"leadmaster review approve {message['id']} --reason …, or reject"
@@ -151,7 +151,7 @@ def _print_message(cli: CliContext, answer: dict[str, Any]) -> None:
 
 
 def _format_forecast(forecast: dict[str, Any]) -> str:
-    """Return the server's sentence, after the moment that it tells of, where there is one."""
+    """Return the server's sentence, after its moment where there is one."""
     at, sentence = forecast["at"], forecast["sentence"]
     return f"{format_time(at)}: {sentence}" if at else sentence
 

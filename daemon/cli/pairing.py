@@ -1,7 +1,4 @@
-"""Shows pairing codes in the terminal.
-
-Drawn, counted down, redrawn as they rotate, until the phone is linked.
-"""
+"""Shows pairing codes in the terminal, with a countdown, until the phone is linked."""
 
 from __future__ import annotations
 
@@ -24,12 +21,13 @@ if TYPE_CHECKING:
 
 TICK_SECONDS: Final = 0.5
 PAIRING_STATES: Final = frozenset({"starting", "awaiting_scan", "pairing", "connecting", "syncing"})
-"""While the session is in one of these, there is something to watch."""
+"""Session states in which a pairing is under way."""
 
 
 def render_qr(code: str) -> str:
-    """Return a code as blocks of text, small enough for an 80 by 24 terminal."""
+    """Return a QR code as block characters."""
     out = io.StringIO()
+    # Two modules a character, low error correction and half the border: fits 80 by 24.
     segno.make(code, error="l", micro=False).terminal(out, compact=True, border=2)
     return out.getvalue().rstrip("\n")
 
@@ -46,11 +44,12 @@ class PairingDisplay:
     expires_at: float = 0.0
 
     def apply_event(self, event: Mapping[str, Any]) -> None:
-        """Take in one line of the daemon's pairing stream."""
+        """Apply one line of the daemon's pairing stream."""
         data = event["data"]
         if event["type"] == "session.qr_shown":
             self.code = render_qr(data["code"])
             self.position = f"code {data['index']} of {data['maximum']}"
+            # By the seconds left, since the daemon's clock need not agree with this one.
             self.expires_at = time.monotonic() + float(data["seconds_left"])
             return
         self.state, self.sentence = data["state"], data["sentence"]
@@ -59,12 +58,12 @@ class PairingDisplay:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether the pairing has ended, well or not."""
+        """Return whether the pairing has ended, with or without success."""
         return bool(self.state) and self.state not in PAIRING_STATES
 
     @property
     def status_line(self) -> str:
-        """Return the line below the code; short, since it is written over itself."""
+        """Return the line below the code; short, since it is overwritten in place."""
         if not self.code:
             return f"{self.name}: {self.state} — {self.sentence}"
         left = max(0, round(self.expires_at - time.monotonic()))
@@ -72,9 +71,9 @@ class PairingDisplay:
 
 
 def show_pairing(client: ControlClient, name: str) -> None:
-    """Show a pairing until it is over: each code as it comes, and below it what is.
+    """Show a pairing until it ends: each code as it comes, and a status line below.
 
-    On a terminal the line below counts down in place; in a pipe each change is a line.
+    On a terminal the status line counts down in place; in a pipe each change is a line.
     """
     lines, pairing, live = _start_reader(client, name), PairingDisplay(name), sys.stdout.isatty()
     drawn_last = ""
@@ -88,6 +87,7 @@ def show_pairing(client: ControlClient, name: str) -> None:
             drawn_last = pairing.code
             _print_code(drawn_last)
         if live and pairing.code:
+            # Back to the start of the line, and clear it.
             print(f"\r\x1b[K{pairing.status_line}", end="", flush=True)
         elif line:
             print("\r\x1b[K" if live else "", end="")
@@ -95,7 +95,7 @@ def show_pairing(client: ControlClient, name: str) -> None:
 
 
 def _print_code(code: str) -> None:
-    """Draw a code; say so where the window is too narrow for it to be scanned."""
+    """Print a code, with a warning where the window is too narrow for it to be scanned."""
     needed, screen = code.index("\n"), get_screen_width()
     if screen is not None and screen < needed:
         print_text(f"\nThe code is {needed} columns wide and this window {screen}: make it wider.")
@@ -106,7 +106,8 @@ PairingEvents = queue.SimpleQueue[dict[str, Any] | Exception | None]
 
 
 def _start_reader(client: ControlClient, name: str) -> PairingEvents:
-    """Read the stream beside, so that the countdown goes on between its lines."""
+    """Read the stream in a thread; return the queue of its lines."""
+    # In a thread, so that the countdown goes on between the lines.
     lines: PairingEvents = queue.SimpleQueue()
 
     def read() -> None:
@@ -122,9 +123,9 @@ def _start_reader(client: ControlClient, name: str) -> PairingEvents:
 
 
 def _next_event(lines: PairingEvents, seconds: float | None) -> dict[str, Any] | None:
-    """Return the next line, an empty one when none came in time, None at the end.
+    """Return the next line, an empty one after the timeout, None at the end.
 
-    Raises what the reading raised.
+    Raises what the reading thread raised.
     """
     try:
         line = lines.get(timeout=seconds)

@@ -1,4 +1,4 @@
-"""Imports a list of prospects at the terminal: preview, question, progress, report, rejects."""
+"""Imports a list of prospects: preview, confirmation, progress bar, report, rejects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def build_import_options(
     given_where: str | None = None,
     given_how: str | None = None,
 ) -> dict[str, Any]:
-    """Return the import's options as the daemon takes them; what was not given is left out."""
+    """Return the options of the import request; those that were not given are left out."""
     pairs = [each.partition("=") for each in mapped]
     if bad := next((column for column, sign, _ in pairs if not sign), None):
         raise click.BadParameter(f"{bad!r} is not COLUMN=HEADER", param_hint="--map")
@@ -56,12 +56,12 @@ def import_file(
     json_: bool = False,
     max_shown: int = MAX_SHOWN_REJECTS,
 ) -> None:
-    """Hand the file to the daemon and show each step; nothing is imported without a yes.
+    """Upload a file and import it after a confirmation, showing each step.
 
     At most `max_shown` rejects are listed; all of them go to the file `rejects`.
     """
     if rejects:
-        rejects.touch(mode=0o600)  # a file that can't be written is told before anything happens
+        rejects.touch(mode=0o600)  # a path that can't be written must fail before the import
     upload = client.upload(path.read_bytes(), "uploads", filename=path.name)["upload"]
     if not json_:
         print_preview(client.post("imports", "preview", upload=upload, options=options))
@@ -82,7 +82,7 @@ def import_file(
 
 
 def print_preview(preview: Mapping[str, Any]) -> None:
-    """Show the file's form, which header was taken for what, the first rows, and what would be."""
+    """Print the format, the mapping of headers, the first rows, and the counts of a preview."""
     print_text(f"{preview['form']}; {preview['total']} records")
     guessed = [{"ours": ours, "header": header} for ours, header in preview["mapping"].items()]
     print_table(guessed, {"ours": "column", "header": "header of the file"}, empty="")
@@ -97,7 +97,7 @@ def print_preview(preview: Mapping[str, Any]) -> None:
 
 
 def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:
-    """Show what became of the records, and why these were rejected."""
+    """Print the result of an import, and the reasons of the rejects."""
     if report["repeated"]:
         print_text("This very file was imported before; nothing has changed.")
     print_text(f"{report['id']}: {_format_counts(report['counts'])}")
@@ -107,14 +107,14 @@ def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]
 
 
 def _format_counts(counts: Mapping[str, int]) -> str:
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    return told or "nothing"
+    text = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    return text or "nothing"
 
 
 def _follow_import(
     client: ControlClient, upload: str, options: Mapping[str, Any], *, quiet: bool
 ) -> dict[str, Any]:
-    """Follow the import to its end; a bar on a terminal, nothing in a pipe."""
+    """Run the import and return its report, with a progress bar on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     bar = Progress(

@@ -101,7 +101,7 @@ def show_prospect(cli: CliContext, *, prospect: str, json_: bool) -> None:
     if json_:
         print_json(answer)
         return
-    hidden = {"score_explanation", "contact", "import_id", "record"}
+    hidden = {"score_explanation", "contact", "import_id", "record"}  # of no use to a person
     facts = {key: value for key, value in answer["prospect"].items() if key not in hidden}
     reviewed = answer["reviewed"] or {"who": None, "reason": None}
     state = {"suppressed": answer["suppressed"], "review": answer["review"]}

@@ -1,4 +1,4 @@
-"""`leadmaster quarantine`: what came in and could not be stored."""
+"""`leadmaster quarantine`: signals that could not be stored."""
 
 from __future__ import annotations
 

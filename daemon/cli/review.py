@@ -111,6 +111,7 @@ def reject_case(cli: CliContext, *, case: str, reason: str, json_: bool) -> None
 
 
 def _post_decision(cli: CliContext, case: str, action: str, reason: str, *, json_: bool) -> None:
+    # The kind of a case shows in its id, so that people need not say it.
     about_prospect = case.startswith("pro_")
     path = ("review", "prospects", case) if about_prospect else ("review", case)
     record = cli.client().post(*path, action, reason=reason)

@@ -1,4 +1,4 @@
-"""`leadmaster run`: the daemon, its servers and its periodic jobs, under the runtime."""
+"""`leadmaster run`: runs the daemon with its servers and periodic jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EXIT_REFUSED: Final = 2
 TASK_END_SECONDS: Final = 2.0
 EXIT_FAULT: Final = 3
-_HASH_LENGTH: Final = 12  # characters of a hash, as everywhere that a person sees it
+_HASH_LENGTH: Final = 12  # characters of a hash, as wherever people see one
 _OPEN_COMMAND: Final = "leadmaster open NAME"
 _FIRST_USER_COMMAND: Final = (
     f"leadmaster users add NAME --role admin --link-only; then {_OPEN_COMMAND}"
@@ -51,6 +51,7 @@ def run_daemon(cli: CliContext, *, verbose: bool) -> int:
     from daemon.runtime import Runtime
     from storage.errors import StorageError
 
+    # Before any file is created.
     os.umask(_PRIVATE_UMASK)
     logs.configure_logging(level=logging.DEBUG if verbose else logging.INFO)
     try:
@@ -59,14 +60,14 @@ def run_daemon(cli: CliContext, *, verbose: bool) -> int:
         return _report_refusal(error.code, str(error), error.hint)
     except StorageError as error:
         return _report_refusal(error.code, error.sentence, error.hint)
-    except Exception:  # noqa: BLE001 - logged whole, and told to the service manager
+    except Exception:  # noqa: BLE001 - logged in full; the exit status asks for a restart
         structlog.get_logger("runtime").exception("fault")
         print_error("fault", "The daemon failed; the log above says where.", "Please report it.")
         return EXIT_FAULT
 
 
 async def _run_to_end(runtime: Runtime) -> int:
-    """Run until the end; leave even where a plugin's task ignores its cancellation."""
+    """Run until the end, and then end the tasks that are left."""
     import asyncio
 
     import structlog
@@ -80,6 +81,7 @@ async def _run_to_end(runtime: Runtime) -> int:
         if stubborn:
             names = sorted(task.get_name() for task in stubborn)
             structlog.get_logger("runtime").error("tasks_left_behind", tasks=names)
+            # asyncio.run() would wait for them for ever: a plugin may ignore its cancellation.
             sys.stdout.flush()
             os._exit(status)
     return status
@@ -92,14 +94,14 @@ def _report_refusal(code: str, sentence: str, hint: str) -> int:
 
 
 class _DaemonService:
-    """The runtime's view of the open daemon."""
+    """What the runtime needs of the open daemon."""
 
     def __init__(self, health: DaemonHealth) -> None:
         self._health = health
         self.stalls = health.find_stalls
 
     async def status(self) -> str:
-        """Return how many sessions are ready, and the open addresses."""
+        """Return how many sessions are ready, whether sending is halted, and the open addresses."""
         services = self._health.services
         if services is None:
             return "starting"
@@ -115,12 +117,12 @@ class _DaemonService:
             self._health.services.ruleset_watcher.request_reload()
 
     def closing(self) -> None:
-        """Turn `/ready` to 503 before anything ends."""
+        """Let `/ready` answer 503 before anything is closed."""
         self._health.closing = True
 
 
 def _build_jobs(services: Services) -> list[PeriodicJob]:
-    """Return the periodic jobs of the services and the one that deletes old uploads."""
+    """Return the periodic jobs, with the one that deletes old uploads."""
     from daemon.http.uploads import UploadStore
     from daemon.scheduler import HOUR_SECONDS, PeriodicJob, build_periodic_jobs
 
@@ -133,6 +135,7 @@ def _build_jobs(services: Services) -> list[PeriodicJob]:
         before = services.clock.now() - timedelta(days=days)
         await asyncio.to_thread(uploads.delete_older, before)
 
+    # Here and not in the scheduler, which is below HTTP and knows no uploads.
     job = PeriodicJob("uploads", HOUR_SECONDS, delete_old_uploads)
     return [*build_periodic_jobs(services), job]
 
@@ -149,19 +152,21 @@ async def open_service(
 
     health = DaemonHealth(lag.seconds)
     async with contextlib.AsyncExitStack() as stack:
+        # First: /health and /ready answer while the database is opened and migrated.
         await stack.enter_async_context(serve_public(settings, health, passed.get("http")))
         services = await stack.enter_async_context(open_services(settings))
         health.services = services
         await stack.enter_async_context(health.event_counts.counting(services.bus))
         jobs = _build_jobs(services)
         await stack.enter_async_context(scheduler.run_scheduler(jobs, services.bus))
+        # Last: a command that reaches the socket finds everything open.
         await stack.enter_async_context(serve_control_socket(settings.control_socket, health))
         await _print_banner(services, health.addresses)
         yield _DaemonService(health)
 
 
 async def _print_banner(services: Services, addresses: Mapping[str, str]) -> None:
-    """Print the addresses as sentences on a terminal, or log them as one structured line."""
+    """Print the addresses as sentences on a terminal, or else log them as one line."""
     import structlog
 
     from daemon.cli.command_hints import expand_commands

@@ -154,7 +154,8 @@ def delete_session(
 def _ask_about_queue(
     client: ControlClient, name: str, refused: SessionQueueNotEmpty, *, may_ask: bool
 ) -> tuple[str, str | None]:
-    """Ask what becomes of the messages; return the choice, and the session that takes them."""
+    """Ask what to do with the messages; return the choice, and the session that takes them over."""
+    # With --yes nobody is asked, and cancelling messages is never a default.
     if not may_ask or not sys.stdin.isatty():
         hint = f"leadmaster sessions delete {name} --queue cancel, or --queue move --to NAME"
         raise SessionQueueNotEmpty(str(refused), hint=f"Say what becomes of them: {hint}")
@@ -190,6 +191,7 @@ def _build_action_command(action: str, summary: str) -> click.Command:
     return request_action
 
 
+# Made in a loop, because they differ in name and help only.
 for _action, _summary in {
     "start": "Start a session, or go on starting it.",
     "stop": "Stop a session; its login stays.",

@@ -1,7 +1,4 @@
-"""`leadmaster status`, `halt` and `resume`.
-
-Whether messages go out, and the stop of all sending.
-"""
+"""`leadmaster status`, `halt` and `resume`: shows the daemon's state, stops and resumes sending."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 
 ENGINES_AGREE: Final = "judged by two engines"
 ONE_ENGINE: Final = "one_engine"
-"""The code of the warning that the rules are judged by one engine alone."""
+"""The code of the warning that only one engine evaluates the rules."""
 
 
 @click.command("status")
@@ -56,7 +53,7 @@ def _join_sentences(found: list[dict[str, str]]) -> str:
 
 
 def print_halt(client: ControlClient) -> None:
-    """Print that sending is halted, if it is."""
+    """Print a line where sending is halted."""
     if (halt := client.get("halt")["halt"]) is not None:
         print_text(_format_sending(halt))
 

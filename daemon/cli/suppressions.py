@@ -1,4 +1,4 @@
-"""`leadmaster suppress`: the contacts who are never to be written to."""
+"""`leadmaster suppress`: lists and changes the contacts that must not be written to."""
 
 from __future__ import annotations
 

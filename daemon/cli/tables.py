@@ -1,4 +1,4 @@
-"""Prints tables: columns where they fit, else a card for each row; one line a row in a pipe."""
+"""Prints tables: as columns where they fit, else as a card for each row; in a pipe, as lines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNBROKEN_COLUMNS: Final = frozenset({"id", "state", "phone", "recipient", "alias", "score"})
-"""Columns that are never wrapped, because people copy or compare their values."""
+"""Columns that are never wrapped, since people copy or compare their values."""
 _COLOURED_COLUMNS: Final = frozenset({"state", "verdict", "connection"})
 _Pairs = Sequence[tuple[str, TextCell]]
 
@@ -33,10 +33,10 @@ _Pairs = Sequence[tuple[str, TextCell]]
 def print_table(
     rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, empty: str
 ) -> None:
-    """Print rows under headings (`columns` goes from key to heading), or what to do instead.
+    """Print rows under headings (`columns` maps keys to headings), or the hint `empty`.
 
-    Where the screen is too narrow for a table that can be read, each row is a card. Nothing is
-    ever cut. In a pipe every row is one line, however long.
+    Where the screen is too narrow for a readable table, each row is a card. Nothing is
+    ever cut off. In a pipe every row is one line.
     """
     if not rows:
         print_hint(empty)
@@ -61,7 +61,7 @@ def print_hanging(prefix: Text, text: str) -> None:
 
 
 def build_cell(key: str, value: object, *, flat: bool = False) -> TextCell:
-    """Return a value as a person reads it; a flat one is on one line."""
+    """Return a value formatted for people; a flat one is on one line."""
     if value is None:
         return TextCell("")
     if isinstance(value, bool):
@@ -76,7 +76,7 @@ def build_cell(key: str, value: object, *, flat: bool = False) -> TextCell:
 def render_table(
     rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], screen: int | None
 ) -> Iterator[Text]:
-    """Yield the lines of a table for a screen of so many columns, or for a pipe."""
+    """Yield the lines of a table for a screen of `screen` columns, or for a pipe (None)."""
     from rich.text import Text
 
     grid = [[build_cell(key, row.get(key), flat=screen is None) for key in columns] for row in rows]
@@ -99,6 +99,7 @@ def render_hanging(prefix: Text, text: str, screen: int | None) -> Iterator[Text
     if screen is None or first + text_width(text) <= screen:
         yield prefix.append(text)
         return
+    # A prefix that leaves too few columns for a sentence gets a line of its own.
     beside = screen - first >= READABLE_WIDTH
     indent = first if beside else COLUMN_GAP * 2
     lines = TextCell(text).wrap(max(screen - indent, 1))
@@ -137,7 +138,7 @@ def _render_cards(
 
 
 def _render_pairs(pairs: _Pairs, screen: int | None, indent: int = 0) -> Iterator[Text]:
-    """Yield name and value on a line; a value that does not fit there goes below."""
+    """Yield each name with its value on a line; a value that does not fit goes below."""
     from rich.text import Text
 
     label_width = indent + COLUMN_GAP + max((text_width(name) for name, _ in pairs), default=0)
@@ -158,4 +159,5 @@ def _render_pairs(pairs: _Pairs, screen: int | None, indent: int = 0) -> Iterato
 def _print_lines(lines: Iterable[Text]) -> None:
     from rich.text import Text
 
+    # In one print: in the demonstration, events are printed by another thread.
     build_console().print(Text("\n").join(lines))

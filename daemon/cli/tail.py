@@ -43,7 +43,7 @@ def tail_events(
 
 
 def format_event(event: Mapping[str, Any]) -> Text:
-    """Return one event as a line for people."""
+    """Return one event as a coloured line."""
     from rich.text import Text
 
     data = event.get("data", {})
@@ -61,7 +61,7 @@ def format_event(event: Mapping[str, Any]) -> Text:
 
 
 def format_value(value: object) -> str:
-    """Return a value of an event as people say it: without quotes and brackets."""
+    """Return a value of an event as text, without quotes and brackets."""
     match value:
         case bool():
             return "yes" if value else "no"

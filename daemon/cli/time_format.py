@@ -1,4 +1,4 @@
-"""Formats times for people, in the terminal's own zone, and parses times that were typed."""
+"""Formats times in the terminal's time zone, and parses typed ones."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def format_time(text: str) -> str:
 def parse_time_option(
     _context: click.Context, _option: click.Parameter, text: str | None
 ) -> str | None:
-    """Return a moment that was typed as the daemon takes it; without a zone: the terminal's.
+    """Return a typed moment with its offset from UTC; one without a zone is in the terminal's.
 
     A local time that the clocks skip is the next moment that exists; of one that comes twice the
     first is meant.
     """
     if text is None:
         return None
-    from rules.local_time import resolve_local_time  # loads the rules; few ask
+    from rules.local_time import resolve_local_time  # loads the rules: only if needed
 
     try:
         return resolve_local_time(datetime.fromisoformat(text)).astimezone().isoformat()
@@ -36,11 +36,12 @@ def parse_time_option(
 
 
 def is_iso_time(text: str) -> bool:
-    """Tell whether a text is nothing but an aware ISO moment."""
+    """Return whether a text is an aware ISO moment and nothing else."""
     return _parse_time(text) is not None
 
 
 def _parse_time(text: str) -> datetime | None:
+    # fromisoformat() accepts more: a bare date, and digits such as 20260302.
     if text[4:5] != "-" or text[10:11] != "T":
         return None
     try:
@@ -51,6 +52,6 @@ def _parse_time(text: str) -> datetime | None:
 
 
 def _format_zone(at: datetime) -> str:
-    """Return the zone's name; many zones have none but their distance from UTC."""
+    """Return the zone's name, or its offset from UTC where it has no name."""
     name = at.tzname() or ""
     return name if name.isalpha() else f"UTC{name}"

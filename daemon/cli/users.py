@@ -1,7 +1,4 @@
-"""`leadmaster users`, `tokens` and `open`.
-
-Who may sign in, in what role, and what programs sign in with.
-"""
+"""`leadmaster users`, `tokens` and `open`: users and their roles, API tokens, sign-in links."""
 
 from __future__ import annotations
 
@@ -104,7 +101,8 @@ def enable_user(cli: CliContext, *, name: str, json_: bool) -> None:
 
 
 def _ask_password() -> str:
-    """Ask twice on a terminal, read one line from a pipe: an argument would stand in `ps`."""
+    """Return a password: asked for twice on a terminal, or one line from a pipe."""
+    # Never as an argument: everybody on the machine could read it in `ps`.
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     return sys.stdin.readline().rstrip("\r\n")
@@ -144,6 +142,7 @@ def add_token(
         print_json(made)
         return
     print_text(made["token"])
+    # The rest on standard error, so that a pipe gets the token alone.
     until = format_time(made["record"]["expires_at"])
     click.echo(f"It is shown this once, and lives until {until}.", err=True)
 

@@ -1,4 +1,4 @@
-"""The conformance suite for transports, which plugin authors run over their channels."""
+"""The conformance suite for transports, which plugin authors run on their channels."""
 
 from __future__ import annotations
 

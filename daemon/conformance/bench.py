@@ -1,4 +1,4 @@
-"""The test bench of the conformance suite: permits, an open line, and what it reported so far."""
+"""The test bench of the conformance suite: permits, open transports, and their signals so far."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ SESSION = "conformance"
 
 
 class ConformanceFailure(Exception):
-    """The channel broke a promise; the message says what it did."""
+    """The channel broke a promise; the message says how."""
 
 
 class NotTestable(Exception):
-    """A promise can't be tested here; the message says why."""
+    """A promise can't be tested with this channel or probe; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """How many seconds a channel may take: to tell something, to answer a send, to close."""
+    """How many seconds a channel may take to report a signal, to answer a send, to close."""
 
     signal: float = 10.0
     answer: float = 80.0
@@ -55,7 +55,7 @@ class TimeLimits:
 
 @dataclass
 class OpenLine:
-    """One open transport; its stream is read from the beginning, and checked as the daemon does."""
+    """One open transport; its signals are read and checked as the daemon does it."""
 
     transport: Transport
     limits: TimeLimits
@@ -65,7 +65,7 @@ class OpenLine:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start_reading(self, checker: SignalChecker) -> None:
-        """Read the stream to its end, in a task of its own."""
+        """Start a task that reads the stream to its end."""
         self.reading = asyncio.create_task(self._read(checker))
         self.reading.add_done_callback(lambda _: self._news.set())
 
@@ -79,15 +79,15 @@ class OpenLine:
             self._news.set()
 
     def list_signals(self, kind: type[SignalT]) -> list[SignalT]:
-        """Return what was reported of one kind, in order."""
+        """Return the signals of one class so far, in order."""
         return [signal for signal in self.signals if isinstance(signal, kind)]
 
     def has_ended(self) -> bool:
-        """Return whether the stream is over."""
+        """Return whether the stream has ended."""
         return self.reading is not None and self.reading.done()
 
     async def wait_until(self, is_true: Callable[[], object], seconds: float | None = None) -> bool:
-        """Return whether it became true in time; it is looked at after each signal."""
+        """Return whether a condition became true in time; it is checked after each signal."""
         limit = self.limits.signal if seconds is None else seconds
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
@@ -97,7 +97,7 @@ class OpenLine:
         return bool(is_true())
 
     async def connect(self) -> None:
-        """Connect, and return when messages may be sent."""
+        """Connect, and return once messages may be sent."""
         await limit_time(self.transport.connect(), self.limits.signal, "connect()")
         if await self.wait_until(lambda: self.list_signals(Synced)):
             return
@@ -109,7 +109,7 @@ class OpenLine:
         )
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult | PermitRefused:
-        """Send, and return the answer, or the refusal of the permit."""
+        """Send, and return the answer or the refusal of the permit."""
         try:
             return await limit_time(
                 self.transport.send(permit, outgoing), self.limits.answer, "send()"
@@ -118,16 +118,17 @@ class OpenLine:
             return refused
 
     async def close(self) -> None:
-        """Close, as the daemon does: bounded, and whatever the state."""
+        """Close the transport, bounded, as the daemon does."""
         await limit_time(self.transport.close(), self.limits.close, "close()")
 
     def describe_signals(self) -> str:
-        """Return the names of what was reported, for a sentence."""
+        """Return the class names of the signals so far, for a sentence."""
         return ", ".join(type(signal).__name__ for signal in self.signals) or "nothing"
 
 
 async def limit_time(call: Awaitable[T], seconds: float, what: str) -> T:
-    """Await a call of the transport; one that takes too long, or cancels itself, is a failure."""
+    """Await a call of the transport; fail where it takes too long or cancels itself."""
+    # wait() and not wait_for(), which waits on for a call that ignores its cancellation.
     task = asyncio.ensure_future(call)
     try:
         await asyncio.wait({task}, timeout=seconds)
@@ -142,7 +143,7 @@ async def limit_time(call: Awaitable[T], seconds: float, what: str) -> T:
 
 @dataclass
 class ConformanceBench:
-    """What one test has: a channel, a probe, permits, and a folder for its session."""
+    """What a check works with: a channel, a probe, permits, and a folder for its session."""
 
     channel: Channel
     probe: ChannelProbe
@@ -156,7 +157,7 @@ class ConformanceBench:
 
     @property
     def recipient(self) -> str:
-        """Return the number that takes whatever is sent to it."""
+        """Return the number to send to; raise :class:`NotTestable` without one."""
         if self.probe.recipient is None:
             raise NotTestable("there is no number to send to; give one with --recipient")
         return self.probe.recipient
@@ -165,7 +166,7 @@ class ConformanceBench:
     async def open(
         self, scenario: ProbeScenario = ProbeScenario.FRIENDLY
     ) -> AsyncIterator[OpenLine]:
-        """Open a line in this scenario; whatever is open ends with the block."""
+        """Open a transport in this scenario; all open ones are closed after the block."""
         options = await self.probe.start(scenario, self.folder)
         try:
             if options is None:
@@ -181,15 +182,15 @@ class ConformanceBench:
     async def connected(
         self, scenario: ProbeScenario = ProbeScenario.FRIENDLY
     ) -> AsyncIterator[OpenLine]:
-        """Open a line and connect it."""
+        """Open a transport in this scenario and connect it."""
         async with self.open(scenario) as line:
             await line.connect()
             yield line
 
     async def open_line(self, *, paired: bool | None = None) -> OpenLine:
-        """Open one more transport of the same session, and read its stream.
+        """Open another transport of the same session, and read its stream.
 
-        ``paired`` is what the daemon knows of a login; None: what was reported so far.
+        ``paired`` is whether the daemon knows of a login; None: by the signals so far.
         """
         if self.channel.open is None:
             raise NotTestable("the channel has no connection")
@@ -212,7 +213,7 @@ class ConformanceBench:
         signer: PermitSigner | None = None,
         **otherwise: Any,  # noqa: ANN401 - any field of a permit
     ) -> tuple[Permit, Outgoing]:
-        """Return a message and the permit for it; ``otherwise`` is what the permit says instead."""
+        """Return a message and its permit; ``otherwise`` replaces fields of the permit."""
         number, now = next(self._numbers), self.clock.now()
         to = to or self.recipient
         outgoing = Outgoing(
@@ -232,22 +233,23 @@ class ConformanceBench:
         return (signer or self.signer).sign(replace(permit, **otherwise)), outgoing
 
     async def count_on_wire(self, outgoing: Outgoing) -> int | None:
-        """Return how often a message reached the outside; None where that can't be seen."""
+        """Return how often a message left; None where no probe can see that."""
         wire = await self.probe.read_wire()
         if wire is None:
             return None
+        # By hash: a probe need not show the texts of messages.
         sought = WireMessage(outgoing.recipient.value, hash_content(outgoing.content))
         return sum(each == sought for each in wire)
 
     async def require_not_sent(self, outgoing: Outgoing, why: str) -> None:
-        """Fail where a message reached the outside that must not have."""
+        """Fail where a message left that must not have."""
         if await self.count_on_wire(outgoing):
             raise ConformanceFailure(f"the message left, {why}")
 
 
 async def _end_line(line: OpenLine) -> None:
-    """Close what a test left open; how a channel closes is a test of its own."""
-    with contextlib.suppress(Exception):
+    """Close a transport after a check."""
+    with contextlib.suppress(Exception):  # how a channel closes is a check of its own
         await line.close()
     if line.reading is not None:
         line.reading.cancel()

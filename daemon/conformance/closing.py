@@ -1,4 +1,4 @@
-"""Conformance checks of how a channel is declared, and how its line ends."""
+"""Conformance checks of how a channel is declared, and how its connection ends."""
 
 from __future__ import annotations
 
@@ -56,11 +56,12 @@ async def check_stream_end(bench: ConformanceBench) -> None:
 async def check_leftovers(bench: ConformanceBench) -> None:
     """Nothing is left after `close()`: no task, no open file."""
     async with bench.connected() as line:
-        await line.close()  # whatever is opened once for all is open now
+        await line.close()  # once before counting: what is opened only once is open now
     tasks, files = asyncio.all_tasks(), _list_open_files()
     async with bench.connected() as line:
         await line.close()
         await line.wait_until(line.has_ended)
+        # Cancelled tasks and closed transports end some turns of the loop later.
         for _ in range(_SETTLE_TURNS):
             if not _list_left(tasks, files):
                 break
@@ -76,10 +77,10 @@ def _list_left(tasks: set[asyncio.Task[object]], files: set[str]) -> list[str]:
 
 
 def _list_open_files() -> set[str]:
-    """Return what this process has open; nothing where the system does not tell."""
+    """Return the open files of this process; empty on a system without /proc."""
     found = set()
     with contextlib.suppress(FileNotFoundError):
         for entry in Path("/proc/self/fd").iterdir():
-            with contextlib.suppress(OSError):  # the one by which they are listed
+            with contextlib.suppress(OSError):  # the descriptor of the listing itself
                 found.add(f"{entry.name} ({entry.readlink()})")
     return found

@@ -1,4 +1,4 @@
-"""Conformance checks of what a channel reports and answers: signals, names, receipts, numbers."""
+"""Conformance checks of signals and answers: connecting, identities, receipts, number checks."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from daemon.conformance.bench import (
 from daemon.sessions.answer_check import check_contacts, check_number_answers
 
 _MOMENT_SECONDS = 0.3
+# Platforms' clocks differ, and some report whole minutes only.
 _CLOCK_TOLERANCE = timedelta(minutes=1)
 _LOST = (Disconnected, ConnectionRefused, StreamErrorUnknown, TransportDied)
 
@@ -44,10 +45,11 @@ async def check_connecting(bench: ConformanceBench) -> None:
 
 
 async def check_signals_readable(bench: ConformanceBench) -> None:
-    """Every signal can be read: types, names, times, texts."""
+    """Every signal can be read: types, identities, times, texts."""
     async with bench.connected() as line:
         await _let_things_happen(bench, line)
         for rejected in line.rejected:
+            # What is undeclared belongs to the next check.
             if rejected.reason_code != "not_declared":
                 raise ConformanceFailure(rejected.sentence)
 
@@ -62,7 +64,7 @@ async def check_signals_declared(bench: ConformanceBench) -> None:
 
 
 async def check_identities(bench: ConformanceBench) -> None:
-    """A message is reported with its writer, in any form of a name; a group is no contact."""
+    """A message is reported with its writer, in any form of an identity; a group is no contact."""
     async with bench.connected(ProbeScenario.MESSAGES) as line:
         for sample, inbound in (await _receive_samples(bench, line)).items():
             if sample.identity is None:
@@ -154,6 +156,7 @@ async def check_lost_connection(bench: ConformanceBench) -> None:
     async with bench.connected(ProbeScenario.CUT) as line:
         if not await line.wait_until(lambda: _is_lost(line)):
             raise ConformanceFailure("it was not reported")
+        # When to connect again is the daemon's decision: it has the backoff, and knows of bans.
         known = len(line.list_signals(Connected))
         await asyncio.sleep(_MOMENT_SECONDS)
         if len(line.list_signals(Connected)) > known:
@@ -185,7 +188,7 @@ async def check_logout(bench: ConformanceBench) -> None:
 
 
 async def _let_things_happen(bench: ConformanceBench, line: OpenLine) -> None:
-    """Send a message where there is somebody to send to, and wait for what follows."""
+    """Send a message where there is a recipient, and wait a moment for signals."""
     if bench.probe.recipient is not None:
         await line.send(*bench.issue())
     await asyncio.sleep(_MOMENT_SECONDS)
@@ -194,7 +197,7 @@ async def _let_things_happen(bench: ConformanceBench, line: OpenLine) -> None:
 async def _receive_samples(
     bench: ConformanceBench, line: OpenLine
 ) -> dict[SampleMessage, InboundMessage]:
-    """Return the samples that were reported, each with its message; those of people must be."""
+    """Return the reported samples with their messages; fail where one of a person is missing."""
     samples = [sample for sample in bench.probe.samples if not sample.own]
     people = {sample.text for sample in samples if sample.identity is not None}
 
@@ -202,7 +205,7 @@ async def _receive_samples(
         return {inbound.text for inbound in line.list_signals(InboundMessage)}
 
     await line.wait_until(lambda: people <= list_texts())
-    await asyncio.sleep(_MOMENT_SECONDS)  # for those of nobody, which should not come
+    await asyncio.sleep(_MOMENT_SECONDS)  # a group's message, which must not come, may be the last
     if line.rejected:
         raise ConformanceFailure(line.rejected[0].sentence)
     if missing := people - list_texts():
@@ -228,14 +231,14 @@ def _list_receipts(line: OpenLine, wire_id: str) -> list[ReceiptKind]:
 async def _require_no_number_lost(
     bench: ConformanceBench, line: OpenLine, phones: list[str]
 ) -> None:
-    """Fail where a line that is closed says of a number that it is not on WhatsApp."""
+    """Fail where a closed transport answers that a number is not on WhatsApp."""
     await line.close()
     try:
         call = line.transport.check_numbers(phones)
         answers = await limit_time(call, bench.limits.answer, "check_numbers(), after close(),")
     except ConformanceFailure:
         raise
-    except Exception:  # noqa: BLE001 - whoever has no connection may say so in any way
+    except Exception:  # noqa: BLE001 - any error is fine where there is no connection
         return
     known = check_number_answers(answers, phones)
     if any(each.answer is OnWhatsApp.NO for each in known):

@@ -1,4 +1,4 @@
-"""Conformance checks of what a channel does with a message: permits, content, answers, doubts."""
+"""Conformance checks of sending: permits, content, acknowledgements, refusals, doubt."""
 
 from __future__ import annotations
 
@@ -113,8 +113,9 @@ async def check_no_acknowledgement(bench: ConformanceBench) -> None:
 
 
 async def check_text_unchanged(bench: ConformanceBench) -> None:
-    """What leaves is the permitted text, sign by sign, once, to whom it was permitted."""
+    """The permitted text leaves unchanged, once, to the permitted recipient."""
     async with bench.connected() as line:
+        # With what some libraries change: line breaks, tabs, quotes, a joiner, blanks at the end.
         permit, outgoing = bench.issue(content=Text("Línea 1\n\tlínea 2: «sí» 👍\u200d  "))
         _require_result(await line.send(permit, outgoing))
         wire = await bench.probe.read_wire()
@@ -143,7 +144,7 @@ async def check_undeclared_content(bench: ConformanceBench) -> None:
 
 
 async def check_refusal(bench: ConformanceBench) -> None:
-    """A refusal is certain, has a word and a sentence, and names nobody."""
+    """A refusal is certain, has a reason code and a sentence, and names no person."""
     if bench.probe.refused_recipient is None:
         raise NotTestable("no probe knows a number that is refused")
     async with bench.connected() as line:
@@ -175,10 +176,11 @@ async def check_unknown(bench: ConformanceBench) -> None:
 
 
 async def check_cancelled_send(bench: ConformanceBench) -> None:
-    """A send that is given up ends, has spent its permit, and leaves nothing twice."""
+    """A cancelled send ends, has used up its permit, and sends nothing twice."""
     async with bench.connected() as line:
         permit, outgoing = bench.issue(to=bench.probe.unanswered_recipient)
         sending = asyncio.create_task(line.transport.send(permit, outgoing))
+        # One turn of the loop: the send has begun, and may be anywhere.
         await asyncio.sleep(0)
         sending.cancel()
         await asyncio.wait({sending}, timeout=bench.limits.close)
@@ -229,7 +231,7 @@ async def _require_sent_once_at_most(bench: ConformanceBench, outgoing: Outgoing
 
 
 async def _send_acknowledged(bench: ConformanceBench, line: OpenLine) -> str:
-    """Send a message and return the id of its acknowledgement, which must be a good one."""
+    """Send a message and return the id of its acknowledgement; fail for an unusable one."""
     permit, outgoing = bench.issue()
     answer = await line.send(permit, outgoing)
     checked = check_send_result(answer, bench.channel.capabilities, bench.clock.now())

@@ -1,4 +1,4 @@
-"""The conformance suite: every promise of the transport port as one check, and how they are run."""
+"""The conformance suite: the list of its checks, one for each promise, and how they are run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _CHECKS: Final[tuple[ConformanceCheck, ...]] = (
 CONFORMANCE_CHECKS: Final[Mapping[str, ConformanceCheck]] = MappingProxyType(
     {check.__name__.removeprefix("check_"): check for check in _CHECKS}
 )
-"""Every check by its name, in the order in which they run; its docstring is the promise."""
+"""Every check by name, in the order in which they run; its docstring is the promise."""
 
 
 class ConformanceOutcome(StrEnum):
@@ -73,12 +73,12 @@ class ConformanceOutcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_TESTED = "not_tested"
-    """It does not apply, or nobody could see or do what it needs."""
+    """It does not apply, or the probe can't do or see what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConformanceResult:
-    """One check: its name, the promise in a sentence, how it ended, and why not well."""
+    """The result of a check: its name, the promise, the outcome, and why it did not pass."""
 
     check: str
     promise: str
@@ -93,11 +93,12 @@ async def check_channel(
     only: Collection[str] = (),
     limits: TimeLimits | None = None,
 ) -> AsyncIterator[ConformanceResult]:
-    """Run every check of the suite, or only some, each on a session and a folder of its own."""
+    """Run the checks, or only some; each has its own session and folder. Yield their results."""
     probe = probe or ChannelProbe({})
     for name, check in CONFORMANCE_CHECKS.items():
         if only and name not in only:
             continue
+        # A new folder for each check: a login that one leaves would change the next.
         with tempfile.TemporaryDirectory(prefix="leadmaster-") as folder:
             bench = ConformanceBench(
                 channel, probe, Path(folder) / "session", limits or TimeLimits()
@@ -109,8 +110,10 @@ async def check_channel(
 async def _run_check(
     check: ConformanceCheck, bench: ConformanceBench
 ) -> tuple[ConformanceOutcome, str]:
+    # Each check would find that out by itself, with a less clear sentence.
     if not bench.channel.connects and check is not closing.check_declaration:
         return ConformanceOutcome.NOT_TESTED, "the channel has no connection: people send by hand"
+    # Real messages go only to a number that somebody has named.
     if check.__module__ == sending.__name__ and bench.probe.recipient is None:
         return ConformanceOutcome.NOT_TESTED, "there is no number to send to: give --recipient"
     try:
@@ -125,7 +128,7 @@ async def _run_check(
 
 
 def get_promise(check: ConformanceCheck) -> str:
-    """Return the promise that a check is about."""
+    """Return the promise that a check tests."""
     return (check.__doc__ or "").strip()
 
 
@@ -136,9 +139,9 @@ def load_probe(
     path: str = "",
     recipient: str | None = None,
 ) -> ChannelProbe:
-    """Return the channel's own probe, the one at ``module:attribute``, or one that can do little.
+    """Return the probe at ``module:attribute``, or the channel's own, or a plain one.
 
-    Raises :class:`BadRequest` where there is none at that place.
+    Raises :class:`BadRequest` where there is no probe at that path.
     """
     place = path or channel.probe
     probe = _import_probe(place)(options) if place else ChannelProbe(options)

@@ -1,1 +1,1 @@
-"""The built-in plugins; each imports daemon.api and nothing else of the product."""
+"""The built-in plugins; like any other plugin, they import only daemon.api of the product."""

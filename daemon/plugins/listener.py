@@ -1,4 +1,4 @@
-"""The listener plugin: finds purchase intent in inbound messages, and questions of origin."""
+"""The listener plugin: finds purchase intent in inbound messages, and questions about origin."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _INTENT_PHRASES: dict[Intent, tuple[str, ...]] = {
         "more info",
     ),
 }
-"""By strength, the strongest first: the first phrase that is found decides."""
+"""Phrases by intent, the strongest first: the first phrase that is found decides."""
 
 _NEGATIONS = frozenset({"no", "not", "ni", "nunca", "dont", "tampoco", "sin", "never"})
 _ORIGIN_PHRASES = (
@@ -79,10 +79,7 @@ _QUOTE_LIMIT = 200
 
 
 def find_intent(text: str) -> tuple[Intent, str] | None:
-    """Return the strongest intent in the words, with the sentence that shows it, or None.
-
-    A phrase right behind a word such as "no" shows none: "no me interesa".
-    """
+    """Return the strongest intent in a text, with the sentence that shows it, or None."""
     sentences = [match.group().strip() for match in _SENTENCE.finditer(text)]
     for intent, phrases in _INTENT_PHRASES.items():
         for sentence in sentences:
@@ -93,20 +90,22 @@ def find_intent(text: str) -> tuple[Intent, str] | None:
 
 
 def is_origin_question(text: str) -> bool:
-    """Tell whether they ask where we have their number from."""
-    said = " ".join(_split_words(text))
-    return any(phrase in said for phrase in _ORIGIN_PHRASES)
+    """Return whether a text asks where we have the number from."""
+    words = " ".join(_split_words(text))
+    return any(phrase in words for phrase in _ORIGIN_PHRASES)
 
 
 def _split_words(text: str) -> list[str]:
-    """Return the words without case, accents and punctuation."""
+    """Return the words of a text without case, accents and punctuation."""
+    # Without apostrophes first: "don't" and "I'm" are one word each in the lists.
     plain = unicodedata.normalize("NFKD", text.casefold().replace("'", "").replace("’", ""))
     kept = "".join(each for each in plain if not unicodedata.combining(each))
     return "".join(each if each.isalnum() else " " for each in kept).split()
 
 
 def _has_phrase(phrase: list[str], words: list[str]) -> bool:
-    """Whether the phrase stands among the words, with no negation right before it."""
+    """Return whether the words contain the phrase, with no negation right before it."""
+    # "no me interesa" is no interest.
     return any(
         words[start : start + len(phrase)] == phrase
         and (start == 0 or words[start - 1] not in _NEGATIONS)
@@ -118,21 +117,19 @@ def _has_phrase(phrase: list[str], words: list[str]) -> bool:
 async def leadmaster_interpret_inbound(
     inbound: InboundMessage, contact: ContactView
 ) -> Sequence[InboundEffect]:
-    """Return the intent that the words show, and the answer to "where did you get my number?".
-
-    That answer is a person's to send: one key in the review, never a reply of our own accord.
-    """
+    """Return the intent in a message, and a review where it asks where we have the number from."""
     effects: list[InboundEffect] = []
     if found := find_intent(inbound.text):
         intent, quote = found
         effects.append(SetIntent(intent, quote))
     if is_origin_question(inbound.text):
+        # A review and not a reply: whether to answer, and how, is a person's decision.
         effects.append(AskReview(_build_origin_answer(contact)))
     return effects
 
 
 def _build_origin_answer(contact: ContactView) -> str:
-    """Return the question and the prepared answer, in the contact's language."""
+    """Return the reason for the review, with a prepared answer, in Spanish."""
     origin = contact.cartera_origen
     if origin is None:
         return "Pregunta de dónde sacamos su número, y no consta en ninguna cartera."

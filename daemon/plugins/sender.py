@@ -1,4 +1,4 @@
-"""The sender plugin: chooses the session that a message goes through."""
+"""The sender plugin: chooses the session of a message."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from daemon.api.transport import BuiltinChannel
 async def leadmaster_prepare_message(
     draft: Draft, sessions: Sequence[SessionChoice]
 ) -> Prepared | None:
-    """Return the text and the route; None where no session fits what the draft asks for.
+    """Return the text and the route of a draft, or None where no session fits.
 
-    The session that the draft names, whatever its state: the message then waits for it. Else, of
-    those on the draft's channel, a ready one with new chats left, then a ready one, then any; by
-    hand only where there is no other way, or the draft asks for it. By hand every number can be
-    written from: it needs a person with that phone, and no line of ours.
+    A named session is taken in any state: the message waits for it. Else, of those on the draft's
+    channel, a ready one with new chats left, then a ready one, then any; one that sends by hand
+    only where there is no other, or the draft asks for it.
     """
     fitting = [each for each in sessions if _fits(each, draft)]
     if not fitting:
@@ -30,16 +29,17 @@ async def leadmaster_prepare_message(
 
 
 def _fits(session: SessionChoice, draft: Draft) -> bool:
+    # By hand, any session's number will do: a person writes from that phone.
     channels = {None, BuiltinChannel.MANUAL, session.channel}
     return draft.session in {None, session.name} and draft.channel in channels
 
 
 def _sort_key(session: SessionChoice, *, by_hand: bool) -> tuple[bool, bool, bool, int, str]:
-    """Order sessions: the wanted way, ready before not, most room for new chats, name."""
+    """Order sessions by: the wanted way of sending, ready, most new chats left, name."""
     return (
         (session.channel == BuiltinChannel.MANUAL) is not by_hand,
         not session.ready,
         session.new_chats_left <= 0,
         -session.new_chats_left,
-        session.name,
+        session.name,  # the same session for the same state: decisions stay reproducible
     )

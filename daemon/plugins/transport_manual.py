@@ -1,4 +1,4 @@
-"""The manual channel: an operator sends by hand, so there is no connection to open."""
+"""The manual channel: an operator sends by hand, without a connection of ours."""
 
 from __future__ import annotations
 

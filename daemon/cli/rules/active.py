@@ -1,7 +1,4 @@
-"""`rules status`, `reload`, `accept`, `rollback`, `history`, `shadow` and `explain`.
-
-The rules in force, and why they decided so.
-"""
+"""The `rules` commands about the rules in force: show, explain, reload, accept and roll back."""
 
 from __future__ import annotations
 
@@ -128,7 +125,7 @@ def _print_rules_state(state: Mapping[str, Any], *, json_: bool) -> None:
 
 
 def _print_waiting(waiting: Mapping[str, Any]) -> None:
-    """Show what waits for a person; after a rollback, that the folder is to be mended."""
+    """Print the rules that wait for a person; after a rollback, that the folder still differs."""
     hash_, files = waiting["hash"][:_HASH_LENGTH], ", ".join(waiting["differs"])
     if waiting["undone"]:
         print_text(f"the folder still differs from the rules above, after a rollback: {files}")
@@ -165,7 +162,7 @@ def explain_decision(
 
 
 def _parse_suppositions(arguments: tuple[str, ...]) -> dict[str, str]:
-    """Return the facts by name; what has no `=` is a misuse."""
+    """Return the supposed facts by name; raise UsageError for an argument without `=`."""
     pairs = [argument.partition("=") for argument in arguments]
     unclear = next((name for name, equals, _ in pairs if not equals), None)
     if unclear is not None:

@@ -1,4 +1,4 @@
-"""`rules backtest`: what other rules would have decided in the past."""
+"""`rules backtest`: shows what other rules would have decided in the past."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from daemon.cli.tables import print_table
 
 EXIT_ALLOWS_TOO_MUCH = 1
 _BAR_WIDTH = 30
-_DAYS_PER_UNIT: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0}  # in days
-_PERCENT: Final = 100.0  # per cent
-_SHARE_PATTERN: Final = re.compile(r"(\d+(?:\.\d+)?)%?", re.ASCII)
+_DAYS_PER_UNIT: Final = {"d": 1.0, "h": 1 / 24, "w": 7.0}
+_PERCENT: Final = 100.0
+_SHARE_PATTERN: Final = re.compile(
+    r"(\d+(?:\.\d+)?)%?", re.ASCII
+)  # \d alone matches other scripts' digits
 
 
 def _parse_days(_context: click.Context, _option: click.Parameter, text: str) -> float:
-    """Return a stretch of time such as 30d, 12h or 4w in days."""
+    """Return a period such as 30d, 12h or 4w in days."""
     number, unit = text[:-1], text[-1:]
     if unit in _DAYS_PER_UNIT and number.isdecimal() and int(number):
         return int(number) * _DAYS_PER_UNIT[unit]
@@ -73,6 +75,7 @@ def run_backtest(
     """
     files = None
     if paths:
+        # Read here and sent as texts: the daemon may not be allowed to read the user's files.
         read = collect_rule_files(cli, paths)
         files = [{"path": each.path, "text": each.text, "own": each.own} for each in read]
     report = _follow_report(cli.client().follow("rules", "backtest", days=days, files=files))
@@ -88,7 +91,7 @@ def run_backtest(
 
 
 def _follow_report(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the report, with a bar on the way where somebody watches."""
+    """Return the report, with a progress bar on a terminal."""
     from daemon.errors import RulesRejected, Unavailable
 
     watched = sys.stderr.isatty()
@@ -139,7 +142,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
 
 
 def _format_aftermath(outcomes: Mapping[str, int]) -> str:
-    """Say what the people did afterwards."""
+    """Return what the contacts did afterwards, as the end of a sentence."""
     if not outcomes:
         return ""
     return "; of them " + ", ".join(f"{count} {word}" for word, count in outcomes.items())

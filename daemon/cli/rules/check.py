@@ -1,4 +1,4 @@
-"""`rules check`, `test` and `diff`: what a save of rule files would meet, without a daemon."""
+"""`rules check`, `test` and `diff`: check rule files as the daemon would check a change."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def run_rule_tests(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, jso
             print_text(f"{outcome.example.place}: {outcome.example.name}")
             for line in outcome.mismatch_diff():
                 print_text(f"    {line}")
+    # A wrong example is a problem too; its difference was printed above.
     printed = {str(outcome.example.place) for outcome in result.outcomes if outcome.wrong}
     for problem in result.problems:
         if f"{problem.file}:{problem.line}" not in printed:
@@ -106,9 +107,10 @@ def diff_rules(cli: CliContext, *, paths: tuple[Path, ...], alone: bool, json_: 
 
 
 def _load_active_rulesets(cli: CliContext) -> list[Ruleset]:
-    """Load the sets in force from the daemon, as they were when they went live."""
+    """Return the rulesets in force, loaded from the files that the daemon stored."""
     from rules import RuleFile
 
+    # From the database, since the files on the disk may have changed after they went live.
     client = cli.client()
     state = client.get("rules")
     files = [
@@ -122,12 +124,13 @@ def _load_active_rulesets(cli: CliContext) -> list[Ruleset]:
 def _check_rule_files(
     cli: CliContext, paths: Sequence[Path], *, alone: bool
 ) -> tuple[list[Ruleset], RulesetCheck]:
-    """Check files as a save would be checked; without a daemon, say what could not be checked."""
+    """Check files as a change of the folder is checked; return the rulesets and the result."""
     from rules.check import RulesetCheck, check_rulesets, find_unknown_routes
 
     files, channels = collect_rule_files(cli, paths, alone=alone), list_daemon_channels(cli)
     sets = load_or_reject(files, channels)
     result = check_rulesets(sets)
+    # Without a daemon nobody knows which channels there are: routes become warnings.
     unknown = [
         each for ruleset in sets if channels is None for each in find_unknown_routes(ruleset)
     ]

@@ -1,7 +1,4 @@
-"""The rule files that a command means.
-
-Those named, laid over the shipped ones, or the operator's folder.
-"""
+"""Collects the rule files of a command: those named, over the shipped ones, or the live folder."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ def rule_path_arguments(command: F) -> F:
 def collect_rule_files(
     cli: CliContext, paths: Sequence[Path], *, alone: bool = False
 ) -> tuple[RuleFile, ...]:
-    """Read the files that are meant; raise :class:`RulesRejected` where one can't be read."""
+    """Read the rule files of a command; raise :class:`RulesRejected` where one can't be read."""
     import rules
     from daemon.errors import RulesRejected
     from daemon.rulesets import rule_files
@@ -46,7 +43,7 @@ def collect_rule_files(
 
 
 def list_daemon_channels(cli: CliContext) -> tuple[str, ...] | None:
-    """Return the channels that the daemon can route to; None where none is there to tell."""
+    """Return the channels that a rule may route to; None where no daemon answers."""
     from daemon.errors import NotAllowed, NotRunning, Unavailable
 
     try:
@@ -58,7 +55,7 @@ def list_daemon_channels(cli: CliContext) -> tuple[str, ...] | None:
 def load_or_reject(
     files: Sequence[RuleFile], channels: Collection[str] | None = None
 ) -> list[Ruleset]:
-    """Load the sets that the files make; raise :class:`RulesRejected` with every problem."""
+    """Load the rulesets of the files; raise :class:`RulesRejected` with every problem."""
     import rules
     from daemon.errors import RulesRejected
 

@@ -1,4 +1,4 @@
-"""The sync plugin: declares the import sources that come with LeadMaster (CSV)."""
+"""The sync plugin: declares the built-in import source, CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV as an import source: finds encoding, delimiter and columns; numbers records."""
+"""CSV as an import source: detects encoding, delimiter and columns, and numbers the records."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ _BYTE_ORDER_MARKS: Final = (
 _WESTERN_CHARACTERS: Final = frozenset(
     "áéíóúàèìòùâêîôûäëïöüãõñçåæøßÿÁÉÍÓÚÀÈÌÒÙÂÊÎÔÛÄËÏÖÜÃÕÑÇÅÆØ¿¡ºª°«»€“”‘’–—…·´•™®©§²³½¼\xa0"  # noqa: RUF001 - these very characters
 )
-_SAMPLE_BYTES: Final = 200_000  # bytes; a guess from more is not better, only slower
+_SAMPLE_BYTES: Final = 200_000  # a guess from more is slower, and no better
 _ZIP_SIGNATURE: Final = b"PK\x03\x04"
 
 
 def decode_text(content: bytes) -> tuple[str, str]:
-    """Return the text and the name of the encoding that it was read in.
+    """Return the decoded text and the name of its encoding.
 
-    Raises :class:`SourceUnreadable` for what is no text.
+    Raises :class:`SourceUnreadable` for a file that is no text.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return _decode_strictly(content, encoding), encoding
     if content.startswith(_ZIP_SIGNATURE):
         raise SourceUnreadable("This is a spreadsheet or a ZIP file; save it as CSV and try again.")
+    # UTF-8 first: a text in another encoding is hardly ever valid in it by chance.
     for encoding in ("utf-8", "cp1252"):
         try:
             text = content.decode(encoding)
@@ -51,7 +52,8 @@ def decode_text(content: bytes) -> tuple[str, str]:
 
 
 def _looks_western(text: str) -> bool:
-    """Tell whether cp1252 made sense: it gives almost any byte a character, but not any sense."""
+    """Return whether a text decoded as cp1252 has only characters that people here write."""
+    # cp1252 decodes almost any bytes without an error: that alone proves nothing.
     return all(
         character in _WESTERN_CHARACTERS for character in set(text) if not character.isascii()
     )
@@ -101,11 +103,11 @@ HEADER_NAMES: Final[Mapping[str, Sequence[str]]] = {
     ),
     "notes": ("notas", "nota", "observaciones", "comentarios", "notes", "comments", "remarks"),
 }
-"""The names of each column, the best first: a mobile is preferred where a list has both."""
+"""Header names of each column, best first: a mobile number is preferred where a list has both."""
 
 
 def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
-    """Return which header holds which column; a column without one is left out."""
+    """Return the header of each column; a column without one is left out."""
     by_name: dict[str, str] = {}
     for header in headers:
         by_name.setdefault(normalise_text(header), header)
@@ -119,7 +121,7 @@ def guess_mapping(headers: Sequence[str]) -> dict[str, str]:
 _DELIMITERS: Final = {";": "semicolon", ",": "comma", "\t": "tab", "|": "bar"}
 _SAMPLED_RECORDS: Final = 60
 _PREVIEW_ROWS: Final = 5
-_MAX_FILE_BYTES: Final = 200_000_000  # bytes
+_MAX_FILE_BYTES: Final = 200_000_000
 FIRST_RECORD: Final = 2
 """The number of the first data record: the header is record 1."""
 
@@ -137,7 +139,7 @@ def open_csv(path: Path) -> CsvFile:
 
 
 class CsvFile:
-    """The text of a CSV file, understood."""
+    """A CSV file with its detected delimiter and headers."""
 
     def __init__(self, text: str, encoding: str) -> None:
         self._text, declared = _strip_delimiter_declaration(text)
@@ -149,7 +151,7 @@ class CsvFile:
         self._headers = _make_unique(header)
 
     def preview(self) -> SourcePreview:
-        """Return form, headers, guessed mapping and the first rows."""
+        """Return format, headers, guessed mapping and the first rows."""
         form = f"CSV, {self._encoding}, {_DELIMITERS.get(self._delimiter, self._delimiter)}"
         return SourcePreview(
             form=form,
@@ -161,8 +163,8 @@ class CsvFile:
     def rows(self) -> Iterator[ImportRow]:
         """Yield every data record once, in file order.
 
-        Empty ones are left out and keep their number. Raises :class:`SourceUnreadable` at a
-        record whose quotes do not end.
+        Empty ones are skipped and keep their number. Raises :class:`SourceUnreadable` at a
+        record with an unclosed quote.
         """
         width = len(self._headers)
         for number, cells in enumerate(islice(self._records(), 1, None), FIRST_RECORD):
@@ -175,7 +177,7 @@ class CsvFile:
 
 
 def _strip_delimiter_declaration(text: str) -> tuple[str, str | None]:
-    """Take off the line ``sep=;`` with which spreadsheets declare their delimiter."""
+    """Return the text without a first line ``sep=;``, and the delimiter that it declares."""
     first, _, rest = text.partition("\n")
     first = first.rstrip("\r")
     if first.lower().startswith("sep=") and len(first) == len("sep=;"):
@@ -184,14 +186,14 @@ def _strip_delimiter_declaration(text: str) -> tuple[str, str | None]:
 
 
 def _detect_delimiter(text: str) -> str:
-    """Return the delimiter under which most records have as many cells as the header."""
+    """Return the delimiter with which most records have as many cells as the header."""
     return max(_DELIMITERS, key=lambda delimiter: _rate_delimiter(text, delimiter))
 
 
 def _rate_delimiter(text: str, delimiter: str) -> tuple[float, int]:
-    """Measure a delimiter: the share of records like the header, then how many cells that has."""
+    """Return a rating: the share of records as wide as the header, then the header's width."""
     widths: list[int] = []
-    with contextlib.suppress(SourceUnreadable):  # what comes before still shows the delimiter
+    with contextlib.suppress(SourceUnreadable):  # the records before it are enough
         widths.extend(
             len(record) for record in islice(_read_records(text, delimiter), _SAMPLED_RECORDS)
         )
@@ -215,7 +217,7 @@ def _read_records(text: str, delimiter: str) -> Iterator[list[str]]:
 
 
 def _make_unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Give every column a name of its own: an empty one its place, a second one its count."""
+    """Return unique column names: an empty one gets its position, a repeated one a count."""
     unique: list[str] = []
     for place, name in enumerate(names, 1):
         plain = " ".join(name.split()) or f"column {place}"

@@ -1,7 +1,7 @@
-"""The simulated channel: a WhatsApp in the process, deterministic under a seed and a clock.
+"""The simulated channel: a WhatsApp in the process, deterministic for a seed and a clock.
 
 The options of a session are ``seed`` (default 1), ``script`` (a JSON file, see ``script.py``) and
-``phone`` (the number of the phone that scans the code; default: one that the seed gives).
+``phone`` (the number of the phone that scans the code; default: derived from the seed).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def leadmaster_declare_channels() -> Sequence[Channel]:
 
 
 async def open_simulated_transport(context: OpenContext) -> Transport:
-    """Open a line as the session's options say; raise :class:`CannotOpen` for a bad option."""
+    """Open a transport with the session's options; raise :class:`CannotOpen` for a bad one."""
     options = context.session.options
     seed = options.get("seed", 1)
     if not isinstance(seed, int):

@@ -44,16 +44,16 @@ KEEPALIVE_SECONDS = 20.0
 
 
 class EmitSignal(Protocol):
-    """Puts a signal on the stream; ``key`` names what must be told at least once."""
+    """Puts a signal on the stream; one with a ``key`` is repeated until it was delivered."""
 
     def __call__(self, signal: Signal, key: str | None = None) -> None:
-        """Put it on the stream, now."""
+        """Put the signal on the stream now."""
         ...
 
 
 @dataclass(slots=True)
 class SimulatedConnection:
-    """Pairs, logs in, syncs and disconnects; ``is_up`` says whether messages can go."""
+    """Pairs, logs in, syncs and disconnects; ``is_up`` is whether messages can be sent."""
 
     _: KW_ONLY
     context: OpenContext
@@ -76,32 +76,32 @@ class SimulatedConnection:
         self.timeline.schedule_after(self.script.step, step)
 
     def disconnect(self) -> None:
-        """Break the connection: nothing that was due happens, no answer comes any more."""
+        """Break the connection: scheduled events and pending answers are dropped."""
         self.is_up = self.is_silent = False
         self._held.clear()
         self.timeline.clear()
         self.on_down()
 
     def log_out(self) -> None:
-        """Forget the login and break the connection."""
+        """Delete the login and break the connection."""
         self.login.delete()
         self.disconnect()
 
     def schedule_signals_after(self, sent: SentMessage) -> None:
-        """Let happen what a sent message leads to, as far as it was not told yet."""
-        for news in self.contacts.list_signals_after(sent):
-            if self.timestamps.get(news.key) is None:
+        """Schedule what follows a sent message, except what was reported already."""
+        for each in self.contacts.list_signals_after(sent):
+            if self.timestamps.get(each.key) is None:
                 self.timeline.schedule_at(
-                    news.due, partial(self.emit_or_hold, news.signal, news.key)
+                    each.due, partial(self.emit_or_hold, each.signal, each.key)
                 )
 
     def restricted_until(self) -> datetime | None:
-        """Return until when new chats are closed, or None when they are not."""
+        """Return the moment until which new chats are closed, or None."""
         until = self.timestamps.get("restricted_until")
         return until if until and until > self.context.clock.now() else None
 
     def is_restricted(self, phone: str) -> bool:
-        """Return whether new chats are closed and this contact never wrote to us."""
+        """Return whether new chats are closed, and this contact never wrote to us."""
         return self.restricted_until() is not None and not self._has_written(phone)
 
     def _has_written(self, phone: str) -> bool:
@@ -116,18 +116,18 @@ class SimulatedConnection:
         return any(self.timestamps.get(key) for key in replies + own_accord)
 
     def silence(self) -> None:
-        """Go deaf: the connection stays up and nothing comes through."""
+        """Simulate silence: the connection stays up, and nothing is received."""
         self.is_silent = True
 
     def end_silence(self) -> None:
-        """Hear again; what was held up comes at once."""
+        """End the silence; the signals that were held are reported at once."""
         self.is_silent = False
         held, self._held = self._held, []
         for signal, key in held:
             self.emit(signal, key)
 
     def emit_or_hold(self, signal: Signal, key: str | None = None) -> None:
-        """Report something, now or when the connection is not deaf any more."""
+        """Report a signal now, or after the silence."""
         if self.is_silent:
             self._held.append((signal, key))
         else:
@@ -136,6 +136,7 @@ class SimulatedConnection:
     # Pairing.
 
     def _show_codes(self) -> None:
+        # The rhythm of WhatsApp: the first code lasts 60 s, the others 20 s each.
         begins = 0.0
         for index in range(1, CODE_COUNT + 1):
             valid = FIRST_CODE_SECONDS if index == 1 else NEXT_CODE_SECONDS
@@ -172,7 +173,7 @@ class SimulatedConnection:
     def _log_in(self) -> None:
         phone = self.login.get_phone()
         if phone and not self.context.session.paired:
-            self.emit(Paired(phone))  # the daemon died between our login and its own row
+            self.emit(Paired(phone))  # the daemon ended between our login and its commit
         self._connect()
 
     def _connect(self) -> None:
@@ -182,6 +183,7 @@ class SimulatedConnection:
             return
         self.is_up = True
         self.emit(Connected())
+        # What was due while the connection was down is reported now, as a real platform does.
         for sent in self.sent_log.sent:
             self.schedule_signals_after(sent)
         self.timeline.schedule_after(KEEPALIVE_SECONDS, self._keep_alive)

@@ -1,4 +1,4 @@
-"""Simulated contacts: how each behaves, derived from the seed and the number."""
+"""Simulated contacts, whose behaviour is derived from the seed and the number."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from daemon.plugins.transport_simulated.script import (
 )
 
 PACE_SPREAD = 0.25
-"""People who are not scripted are up to this much slower or faster than the defaults."""
+"""By how much, at most, a contact without a script is slower or faster than the defaults."""
 
 OWN_DIGITS = 8
 LID_DIGITS = 14
@@ -27,7 +27,7 @@ LID_DIGITS = 14
 
 @dataclass(frozen=True, slots=True)
 class ScheduledSignal:
-    """Something that the line will tell at ``due``. ``key`` is the same after every restart."""
+    """A signal that is due at a moment. ``key`` is the same after every restart."""
 
     key: str
     due: datetime
@@ -35,22 +35,24 @@ class ScheduledSignal:
 
 
 class SimulatedContacts:
-    """How contacts behave. The same seed and script give the same answers, in any order."""
+    """The behaviour of contacts. The same seed and script give the same answers, in any order."""
 
     def __init__(self, script: SimulationScript, seed: int) -> None:
         self._script = script
         self._seed = seed
 
     def chance(self, *what: str) -> float:
-        """Return a number in [0, 1) that belongs to these words under this seed."""
+        """Return the number in [0, 1) for these texts and the seed."""
+        # 52 bits, as many as a float keeps exactly. No random generator: that would depend on the
+        # order.
         return int(self.digest(*what)[:13], 16) / 16**13
 
     def digest(self, *what: str) -> str:
-        """Return 64 hex digits that belong to these words under this seed."""
+        """Return the 64 hex digits for these texts and the seed."""
         return hashlib.sha256("|".join((str(self._seed), *what)).encode()).hexdigest()
 
     def own_phone(self, session: str) -> str:
-        """Return the number of the phone that scans the codes of ``session``."""
+        """Return the number of the phone that scans the codes of a session."""
         digits = str(int(self.digest("own", session), 16))[:OWN_DIGITS]
         return f"+54911{digits}"
 
@@ -60,21 +62,21 @@ class SimulatedContacts:
         return Identity(IdentityKind.LID, f"1{digits}@lid")
 
     def behaviour(self, phone: str) -> ContactBehaviour:
-        """Return how the person behind a number behaves."""
+        """Return the behaviour of the person behind a number."""
         return self._script.contacts.get(phone, self._script.defaults)
 
     def pace(self, phone: str) -> float:
-        """Return by how much this person's delays differ from what is written: 1 if scripted."""
+        """Return the factor of this person's delays: 1 for a scripted contact."""
         if phone in self._script.contacts:
             return 1.0
         return 1.0 - PACE_SPREAD + 2 * PACE_SPREAD * self.chance("pace", phone)
 
     def ack_delay(self, phone: str) -> float:
-        """Return after how many seconds the server acknowledges a message to ``phone``."""
+        """Return the seconds until the server acknowledges a message to ``phone``."""
         return self.behaviour(phone).ack_delay * self.pace(phone)
 
     def answer_number_check(self, phone: str) -> NumberAnswer:
-        """Return what a check of the number says."""
+        """Return the answer to a check of the number."""
         answer = self.behaviour(phone).on_whatsapp
         if answer is not OnWhatsApp.YES:
             return NumberAnswer(phone, answer)
@@ -82,7 +84,7 @@ class SimulatedContacts:
         return NumberAnswer(phone, answer, whatsapp_id, self.lid(phone))
 
     def list_signals_after(self, sent: SentMessage) -> Iterator[ScheduledSignal]:
-        """Yield everything that a message which reached the wire leads to, in order of time."""
+        """Yield the signals that follow a sent message, in order of time."""
         phone, wire_id = sent.recipient, sent.wire_id
         behaviour, pace = self.behaviour(phone), self.pace(phone)
         after_ack = sent.at + timedelta(seconds=self.ack_delay(phone))
@@ -104,7 +106,7 @@ class SimulatedContacts:
     def _list_receipts(
         self, sent: SentMessage, delivered: datetime, read: datetime
     ) -> Iterator[ScheduledSignal]:
-        """Yield the receipts, each at its moment or as out of order as the script wants them."""
+        """Yield the receipts of a message, in the order that the script wants."""
         behaviour = self.behaviour(sent.recipient)
         if behaviour.receipts is ReceiptOrder.REVERSED:
             delivered, read = read, delivered
@@ -132,7 +134,7 @@ class SimulatedContacts:
     def list_names(
         self, phone: str, *, from_lid: bool, hide_phone: bool = False
     ) -> tuple[Identity, tuple[Identity, ...]]:
-        """Return the name under which somebody writes, and the names that come beside it."""
+        """Return the identity that a contact writes with, and the aliases reported with it."""
         number = parse_phone_identity(phone)
         return self.lid(phone) if from_lid else number, () if hide_phone else (number,)
 

@@ -1,4 +1,4 @@
-"""Files of a simulated session: its login, sent messages, and timestamps."""
+"""The files of a simulated session: login, sent messages, and timestamps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ from daemon.api.permit import Permit
 
 
 class JsonLinesFile:
-    """One private file of records. A last line that a crash tore is cut off when it is opened.
-
-    Writing waits for the disk on the spot, in the caller's thread: this wire is for training and
-    tests, where the same seed must give the same order, and a few milliseconds do not matter.
-    """
+    """A private file of records, one a line. Opening it cuts off a last line that is not whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,25 +27,28 @@ class JsonLinesFile:
         return iter(tuple(self._records))
 
     def append(self, record: Mapping[str, object]) -> None:
-        """Write one record; return when it is on the disk."""
+        """Write one record, durably."""
         line = msgspec.json.encode(record)
-        if self._file < 0:  # not before: a line that can't be opened has nothing to close
+        if self._file < 0:  # not earlier: a transport that fails to open is never closed
             self._file = _open_file(self._path)
+        # Blocking, in the event loop: the same seed must give the same order, and nobody sends
+        # enough through a simulated channel to notice.
         os.write(self._file, line + b"\n")
         os.fsync(self._file)
         self._records.append(msgspec.json.decode(line))
 
     def close(self) -> None:
-        """Let go of the file. Idempotent."""
+        """Close the file. Idempotent."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def _read_records(path: Path) -> list[dict[str, Any]]:
-    """Return the whole records of a file; make it where it is missing."""
+    """Return the records of a file; create it where it is missing."""
     with os.fdopen(_open_file(path), "r+b") as file:
         written = file.read()
+        # A crash may have torn the last line.
         whole = written[: written.rfind(b"\n") + 1]
         file.truncate(len(whole))
     return [msgspec.json.decode(line) for line in whole.splitlines()]
@@ -66,7 +65,7 @@ LOGIN_FILE = "login.json"
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A message that reached its contact. The text itself is not kept, only its hash."""
+    """A message that reached its contact; ``body`` is the hash of its text."""
 
     wire_id: str
     message: str
@@ -77,9 +76,9 @@ class SentMessage:
 
 
 class SentLog:
-    """The sent messages: a message is sent when it is written here, and not before.
+    """The sent messages: a message counts as sent once it is in this file.
 
-    A permit that brought one message here never brings another, restarts or not.
+    It also remembers the used permits, across restarts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,52 +96,52 @@ class SentLog:
         return permit.id in self._permits
 
     def append(self, sent: SentMessage) -> None:
-        """Carry a message to its contact; return when that is on the disk."""
+        """Store a message as sent, durably."""
         self._file.append(msgspec.to_builtins(sent))
         self._sent.append(sent)
         self._permits.add(sent.permit)
 
     def close(self) -> None:
-        """Let go of the file. Idempotent."""
+        """Close the file. Idempotent."""
         self._file.close()
 
 
 class TimestampLog:
-    """Moments that outlive a restart: when each signal was told, and when states began."""
+    """Moments that survive a restart: when each signal was reported, and when states began."""
 
     def __init__(self, folder: Path) -> None:
         self._file = JsonLinesFile(folder / TIMESTAMPS_FILE)
         self._timestamps = {str(record["key"]): record["at"] for record in self._file}
 
     def get(self, key: str) -> datetime | None:
-        """Return the moment that was noted under ``key``, or None."""
+        """Return the moment under ``key``, or None."""
         noted = self._timestamps.get(key)
         return None if noted is None else msgspec.convert(noted, datetime)
 
     def record(self, key: str, at: datetime) -> None:
-        """Remember a moment under ``key``; a later one replaces it."""
+        """Store a moment under ``key``; a later one replaces it."""
         self._file.append({"key": key, "at": at})
         self._timestamps[key] = at.isoformat()
 
     def close(self) -> None:
-        """Let go of the file. Idempotent."""
+        """Close the file. Idempotent."""
         self._file.close()
 
 
 class StoredLogin:
-    """The stored login: with it a session resumes without a code."""
+    """The stored login, with which a session connects without a QR code."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOGIN_FILE
 
     def get_phone(self) -> str | None:
-        """Return the number that is linked, or None when there is no login."""
+        """Return the linked number, or None without a login."""
         if not self._path.exists():
             return None
         return str(msgspec.json.decode(self._path.read_bytes())["phone"])
 
     def store(self, phone: str) -> None:
-        """Keep the login in a file that nobody else can read."""
+        """Store the login in a private file, atomically."""
         draft = self._path.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.write_bytes(msgspec.json.encode({"phone": phone}))

@@ -1,4 +1,4 @@
-"""The simulated channel's conformance probe: each scenario is a script."""
+"""The conformance probe of the simulated channel, which plays each scenario by a script."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SimulatedProbe(ChannelProbe):
     _folder: Path | None = None
 
     async def start(self, scenario: ProbeScenario, folder: Path) -> Mapping[str, object]:
-        """Write the script beside the session's own files."""
+        """Write the scenario's script into the session's folder; return the session's options."""
         script = {
             "scan_after": 0,
             "step": 0,
@@ -51,7 +51,7 @@ class SimulatedProbe(ChannelProbe):
         return {"seed": 1, **self.options, "script": str(folder / _SCRIPT_FILE)}
 
     async def read_wire(self) -> Sequence[WireMessage]:
-        """Return the records of the file in which each message stands that arrived."""
+        """Return the messages that reached the simulated contacts."""
         path = (self._folder or Path()) / SENT_FILE
         lines = await asyncio.to_thread(_read_lines, path)
         sent = [msgspec.json.decode(line) for line in lines]

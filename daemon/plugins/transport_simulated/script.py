@@ -1,4 +1,4 @@
-"""The simulation script: a JSON file, checked key by key."""
+"""The simulation script, a JSON file: its types, and how it is read and checked."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 
 class SimulationScriptPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the script; a key that it does not know is an error, never ignored."""
+    """A part of the script; unknown keys are errors."""
 
 
 class ScriptedPairing(StrEnum):
-    """What becomes of a scanned code."""
+    """The result of scanning a code."""
 
     ACCEPT = "accept"
     REFUSE = "refuse"
@@ -76,7 +76,7 @@ ACTION_MEANINGS: Mapping[ScriptedAction, str] = MappingProxyType(
 
 
 class ReceiptOrder(StrEnum):
-    """When the receipts of a message come."""
+    """The order of a message's receipts."""
 
     IN_ORDER = "in_order"
     REVERSED = "reversed"
@@ -86,7 +86,7 @@ class ReceiptOrder(StrEnum):
 
 
 class ScriptedReply(SimulationScriptPart, frozen=True):
-    """What a contact writes back to each message that was delivered."""
+    """A contact's reply to each delivered message."""
 
     text: str
     after: Seconds = 2.0
@@ -94,38 +94,38 @@ class ScriptedReply(SimulationScriptPart, frozen=True):
     from_lid: bool = False
     """The sender is the contact's hidden id."""
     hide_phone: bool = False
-    """The number is not told beside it."""
+    """The number is not reported with it."""
     kind: InboundKind = InboundKind.TEXT
     automatic: bool = False
     """Marked as written by a program."""
     quotes: bool = False
-    """It names our message as the one that it answers."""
+    """The reply quotes our message."""
 
 
 class ContactBehaviour(SimulationScriptPart, frozen=True):
     """How a contact behaves. Delays are seconds, each counted from the step before.
 
-    A rate is the share of *contacts* who do so; which ones belongs to the seed.
+    A rate is the share of *contacts* who do so; the seed decides which ones.
     """
 
     on_whatsapp: OnWhatsApp = OnWhatsApp.YES
     ack_delay: Seconds = 0.4
     drop_ack: bool = False
-    """The message arrives, and its acknowledgement does not."""
+    """The message arrives, but its acknowledgement does not."""
     refuse: str | None = None
-    """The word of a refusal; `463` also closes new chats."""
+    """The reason code of a refusal; `463` also closes new chats."""
     retryable: bool = False
     """The refused message may be tried again."""
     refusal_code: int | None = None
-    """The platform's number beside the refusal."""
+    """The platform's number of the refusal."""
     refusal_detail: str = ""
-    """The platform's own words."""
+    """The platform's own text."""
     retry_after: Seconds | None = None
     """How long the platform asks us to wait."""
     deliver_after: Seconds = 1.5
     deliver_rate: Rate = 1.0
     fail_after: Seconds | None = None
-    """It is never delivered, and that is reported so long after the acknowledgement."""
+    """The message is never delivered, which is reported so long after the acknowledgement."""
     read_after: Seconds = 5.0
     read_rate: Rate = 1.0
     receipts: ReceiptOrder = ReceiptOrder.IN_ORDER
@@ -134,28 +134,28 @@ class ContactBehaviour(SimulationScriptPart, frozen=True):
 
 
 class ScriptedEvent(SimulationScriptPart, frozen=True):
-    """Something that happens once, `at` seconds after the session was ready for the first time.
+    """An event that happens once, `at` seconds after the session was first ready.
 
-    What follows `contact` is for `write` (a contact writes to us) and `type` (the account's owner
-    types on the phone).
+    The fields from `contact` on are for `write` (a contact writes to us) and `type` (the owner of
+    the account types on the phone).
     """
 
     at: Seconds
     do: ScriptedAction
     session: str | None = None
-    """Only to the session of this name."""
+    """Only in the session of this name."""
     seconds: Seconds = 3600.0
     """How long a ban or a restriction lasts."""
     code: int | None = None
-    """Of a refused connection; of a ban, its own code."""
+    """The code of a refused connection, or of a ban."""
     contact: Phone | None = None
-    """Who writes, or to whom the owner types."""
+    """The contact who writes, or the recipient of what the owner types."""
     text: str = ""
     from_lid: bool = False
     """The sender is the contact's hidden id, with the number beside it."""
     address: str | None = None
-    """The name that the channel reports, in any raw form, in place of the contact's; the number of
-    `contact` then comes beside it, where one is given."""
+    """The identity that the channel reports, in any raw form, in place of the contact's; the
+    number of `contact`, if given, is reported as an alias."""
     kind: InboundKind = InboundKind.TEXT
     origin: Origin = Origin.LIVE
     written_ago: float = 0.0
@@ -163,7 +163,7 @@ class ScriptedEvent(SimulationScriptPart, frozen=True):
     without_zone: bool = False
     """The time of writing has no zone, as a faulty channel reports it."""
     wire_id: str | None = None
-    """Its id; without one, an id of its own."""
+    """The message's id; by default it is generated."""
     quoted_id: str | None = None
     """The id of the message that it answers, edits, deletes or reacts to."""
     automatic: bool = False
@@ -180,24 +180,25 @@ class SimulationScript(SimulationScriptPart, frozen=True):
     scan_after: Seconds | None = 3.0
     """Seconds until the code is scanned; `null`: nobody scans it."""
     step: Seconds = 0.5
-    """How long each step on the way up takes: reaching the server, pairing, login, sync."""
+    """How long each step takes: reaching the server, pairing, login, sync."""
     pairing: ScriptedPairing = ScriptedPairing.ACCEPT
     line: tuple[ScriptedEvent, ...] = ()
     defaults: ContactBehaviour = ContactBehaviour()
-    """How everybody behaves who is not among the contacts."""
+    """The behaviour of everybody who is not among the contacts."""
     contacts: dict[str, ContactBehaviour] = {}
-    """By number; what a contact does not say is as the defaults say."""
+    """By number; what a contact leaves out is as in the defaults."""
 
 
 def load_script(path: str) -> SimulationScript:
-    """Read the script; an empty path is the friendly world.
+    """Read the script; with an empty path, one in which every contact answers as hoped.
 
     Raises :class:`CannotOpen` with a sentence that names file and key.
     """
     if not path:
         return SimulationScript()
     try:
-        # The lenient reader: a script may say "\\ud83d", the half emoji of a faulty channel.
+        # Not msgspec, which refuses "\\ud83d": a script may contain the half emoji of a faulty
+        # channel.
         document = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise CannotOpen(f"{path}: the script can't be read: {error.strerror}.") from error
@@ -249,7 +250,7 @@ def _parse_event(index: int, document: object) -> ScriptedEvent:
 def _convert_values(
     where: str, kind: type[SimulationScriptPart], table: Mapping[str, object]
 ) -> dict[str, Any]:
-    """Convert key by key, so that the sentence can name the key."""
+    """Return a part's values, converted; raise ValidationError naming the key."""
     hints = get_type_hints(kind, include_extras=True)
     values = {}
     for key, value in table.items():

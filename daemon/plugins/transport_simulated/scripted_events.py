@@ -39,12 +39,12 @@ LOGIN_ENDING_ACTIONS = frozenset({ScriptedAction.BLOCK, ScriptedAction.LOG_OUT})
 
 @dataclass(frozen=True, slots=True)
 class ScriptedEventScheduler:
-    """Schedules the events of the script's ``line``, each once in a session's life."""
+    """Schedules the events of the script's ``line``, each once in a session's whole life."""
 
     connection: SimulatedConnection
 
     def schedule(self) -> None:
-        """Put every event that did not happen yet on the timeline."""
+        """Schedule every event that has not happened yet."""
         ready = self.connection.timestamps.get("ready")
         for index, event in enumerate(self.connection.script.line):
             is_for_session = event.session in {None, self.connection.context.session.name}
@@ -61,6 +61,8 @@ class ScriptedEventScheduler:
             for _ in range(event.times):
                 self.connection.emit_or_hold(message, key)
             return
+        # Recorded before it takes effect: an event that ends the connection must not happen again
+        # after the next one.
         self.connection.timestamps.record(key, now)
         if event.do in REFUSAL_CODES:
             self._refuse(event, now + timedelta(seconds=event.seconds))
@@ -118,11 +120,11 @@ class ScriptedEventScheduler:
         )
 
     def _list_names(self, event: ScriptedEvent) -> tuple[Identity, tuple[Identity, ...]]:
-        """Return the name that the channel tells, and those that come beside it."""
+        """Return the identity that the channel reports, and the aliases with it."""
         if event.address is None:
             return self.connection.contacts.list_names(str(event.contact), from_lid=event.from_lid)
         number = (parse_phone_identity(event.contact),) if event.contact else ()
-        # Raw, as some libraries hand names over: the daemon's port has to make sense of it.
+        # Raw, as some libraries report identities: the daemon's check must handle that.
         return cast("Identity", event.address), number
 
 

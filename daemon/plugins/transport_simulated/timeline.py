@@ -1,4 +1,4 @@
-"""Runs scheduled actions of a simulated session at their time on the injected clock."""
+"""Runs the scheduled actions of a simulated session by the injected clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemon.api.clock import Clock
 
 
 class SimulationTimeline:
-    """Scheduled actions. ``on_fault`` hears of one that raised: the session can't go on."""
+    """Runs scheduled actions. ``on_fault`` is called with the error of one that raised."""
 
     def __init__(self, clock: Clock, on_fault: Callable[[Exception], None]) -> None:
         self._clock = clock
@@ -18,7 +18,7 @@ class SimulationTimeline:
         self._waiting: set[asyncio.Task[None]] = set()
 
     def schedule_after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Run ``action`` in so many seconds of the clock."""
+        """Run ``action`` after so many seconds of the clock."""
         self.schedule_at(self._clock.now() + timedelta(seconds=seconds), action)
 
     def schedule_at(self, due: datetime, action: Callable[[], None]) -> None:
@@ -28,7 +28,8 @@ class SimulationTimeline:
         task.add_done_callback(self._waiting.discard)
 
     def clear(self) -> None:
-        """Forget everything that has not happened yet. An action may clear the timeline itself."""
+        """Cancel every action that has not run yet."""
+        # Not the present one: an action such as a disconnect clears the timeline itself.
         waiting = self._waiting - {_get_current_task()}
         for task in waiting:
             task.cancel()
@@ -37,7 +38,7 @@ class SimulationTimeline:
         await self._clock.sleep((due - self._clock.now()).total_seconds())
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the owner must hear of it
+        except Exception as error:  # noqa: BLE001 - any error ends the session, as on_fault decides
             self._on_fault(error)
 
 

@@ -1,4 +1,4 @@
-"""The simulated transport: as unreliable as real ones."""
+"""The simulated transport, which can be as unreliable as a real one."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from daemon.plugins.transport_simulated.scripted_events import ScriptedEventSche
 from daemon.plugins.transport_simulated.timeline import SimulationTimeline
 
 ANSWER_SECONDS = 75.0
-"""After so long without an acknowledgement nobody can say whether a message left."""
+"""After so many seconds without an acknowledgement, a message's fate is unknown."""
 
 CHECK_SECONDS = 0.3
 TIMELOCK_CODE = "463"
 
 
 class SimulatedTransport:
-    """The transport. Its ids are known on return only; what it sent is in ``wire.jsonl``."""
+    """A transport whose contacts are simulated; what it sent is in ``wire.jsonl``."""
 
     def __init__(self, context: OpenContext, script: SimulationScript, seed: int) -> None:
         self._context = context
@@ -71,21 +71,23 @@ class SimulatedTransport:
         )
 
     async def signals(self) -> AsyncIterator[Signal]:
-        """Yield signals; what was yielded counts as told once the next one is asked for."""
+        """Yield signals; one with a key counts as delivered once the next one is asked for."""
         while (item := await self._queue.get()) is not None:
             signal, key = item
             yield signal
+            # Not before: a daemon that crashes while it stores a signal gets it again after the
+            # restart.
             if key and not self._closed:
                 self._timestamps.record(key, self._clock.now())
             if isinstance(signal, TransportDied):
                 return
 
     async def connect(self) -> None:
-        """Log in with the stored login, or show codes where there is none."""
+        """Log in with the stored login, or show QR codes where there is none."""
         self._connection.start()
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Send what the permit allows; see :class:`daemon.api.transport.Transport`."""
+        """Send a message with its permit; see :class:`daemon.api.transport.Transport`."""
         self._redeem_permit(permit, outgoing)
         if outgoing.recipient.kind is not IdentityKind.PHONE:
             return Refused("recipient_not_supported", "This channel sends to numbers only.")
@@ -98,6 +100,8 @@ class SimulatedTransport:
         refusal = self._find_refusal(phone)
         if refusal is not None:
             return await self._answer_after(delay, refusal)
+        # Delivered before it is acknowledged: a crash in between leaves a message in doubt that
+        # arrived.
         sent = self._deliver(permit, outgoing)
         if self._contacts.behaviour(sent.recipient).drop_ack or self._connection.is_silent:
             unknown = Unknown("no_acknowledgement", "The server did not answer in time.")
@@ -106,14 +110,14 @@ class SimulatedTransport:
         return Acknowledged(sent.wire_id, self._clock.now()) if _is_acknowledged(result) else result
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Answer as each contact's behaviour says; unknown while the line is down."""
+        """Answer by each contact's behaviour; UNKNOWN while the connection is down or silent."""
         await self._clock.sleep(CHECK_SECONDS)
         if not self._connection.is_up or self._connection.is_silent:
             return [NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones]
         return [self._contacts.answer_number_check(phone) for phone in phones]
 
     async def contacts(self) -> Sequence[KnownContact]:
-        """Return everybody who was written to, with the hidden id that the platform knows."""
+        """Return the contacts that were written to, each with its number and hidden id."""
         phones = dict.fromkeys(sent.recipient for sent in self._sent_log.sent)
         return [
             KnownContact((parse_phone_identity(phone), self._contacts.lid(phone)))
@@ -121,11 +125,11 @@ class SimulatedTransport:
         ]
 
     async def logout(self) -> None:
-        """Forget the stored login and hang up."""
+        """Delete the stored login and disconnect."""
         self._connection.log_out()
 
     async def close(self) -> None:
-        """Hang up, answer what is unanswered with ``Unknown``, end the stream."""
+        """Disconnect, answer pending sends with ``Unknown``, and end the stream."""
         if self._closed:
             return
         self._closed = True
@@ -135,13 +139,14 @@ class SimulatedTransport:
         self._timestamps.close()
 
     def _redeem_permit(self, permit: Permit, outgoing: Outgoing) -> None:
-        """Check the permit: it must be for exactly this, and never used before."""
+        """Check that the permit is for exactly this message, and was never used."""
         redeem_permit(self._context, permit, outgoing)
+        # The daemon's own check forgets used permits at a restart; the file does not.
         if self._sent_log.has_permit(permit):
             raise PermitRefused("permit_used", "The permit brought a message to the wire before.")
 
     def _find_refusal(self, phone: str) -> Refused | None:
-        """Return why the platform will not take a message to this contact, if it will not."""
+        """Return the platform's refusal of a message to this contact, or None."""
         behaviour = self._contacts.behaviour(phone)
         if behaviour.on_whatsapp is OnWhatsApp.NO:
             return Refused("not_on_whatsapp", "The number is not on WhatsApp.")
@@ -161,7 +166,7 @@ class SimulatedTransport:
         return None
 
     def _deliver(self, permit: Permit, outgoing: Outgoing) -> SentMessage:
-        """Bring the message to its contact, before anybody acknowledges anything."""
+        """Store the message as sent, and schedule what follows."""
         count = str(len(self._sent_log.sent))
         sent = SentMessage(
             wire_id=f"3EB0{self._contacts.digest('wire', self._session, count)[:18].upper()}",
@@ -177,7 +182,7 @@ class SimulatedTransport:
         return sent
 
     async def _answer_after(self, delay: float, result: SendResult) -> SendResult:
-        """Return ``result`` after ``delay``, or ``Unknown`` when the line breaks before."""
+        """Return ``result`` after ``delay``, or ``Unknown`` where the connection breaks before."""
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
         self._unanswered.add(answer)
         self._timeline.schedule_after(delay, partial(_set_result, answer, result))
@@ -197,7 +202,7 @@ class SimulatedTransport:
         self._queue.put_nowait((signal, key))
 
     def _die(self, error: Exception) -> None:
-        """End as a worker does that met a fault of its own."""
+        """End the transport after an error of its own, as a worker that died."""
         self._connection.disconnect()
         self._emit(TransportDied(type(error).__name__))
 
