@@ -49,11 +49,13 @@ def test_no_sentence_names_a_class() -> None:
 PLAIN_PACKAGES: Final = (
     "daemon/auth",
     "daemon/backtest",
+    "daemon/conformance",
     "daemon/demo",
     "daemon/gate",
     "daemon/http",
     "daemon/logs",
     "daemon/outbox",
+    "daemon/plugins",
     "daemon/rulesets",
     "daemon/sessions",
     "rules",
