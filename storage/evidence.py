@@ -50,7 +50,7 @@ class EvidenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One dated piece of evidence, as stored; ``id`` is 0 for one that is not."""
+    """One dated piece of evidence; ``id`` is 0 where it is not stored."""
 
     kind: EvidenceKind
     value: str
@@ -84,13 +84,14 @@ def insert_evidence(
 def withdraw_evidence(
     tx: Tx, contact: str, piece: Evidence, *, at: datetime, source: str, quote: str = ""
 ) -> None:
-    """Append that a piece was wrong; it stays, and :func:`drop_withdrawn` leaves it out."""
+    """Append the withdrawal of a wrong piece, which :func:`drop_withdrawn` leaves out then."""
+    # Append-only: what was decided on the wrong piece has to stay explainable.
     kind = EvidenceKind.WITHDRAWN
     insert_evidence(tx, contact, kind, str(piece.id), at=at, source=source, quote=quote)
 
 
 def drop_withdrawn(pieces: Sequence[Evidence]) -> list[Evidence]:
-    """Return the pieces that still count, in the order given: without those that were withdrawn."""
+    """Return the pieces that were not withdrawn, in the order given."""
     withdrawn = {each.value for each in pieces if each.kind is EvidenceKind.WITHDRAWN}
     return [each for each in pieces if str(each.id) not in withdrawn]
 

@@ -145,9 +145,9 @@ def requeue_all_messages(tx: Tx, at: datetime) -> int:
 def requeue_contact_messages(
     tx: Tx, at: datetime, contact: str, *, reason_code: str, sentence: str, who: str
 ) -> int:
-    """Put everything of a contact that has not begun to leave back before the gate.
+    """Queue all messages of a contact whose sending has not begun; return how many.
 
-    What an operator has taken and not opened goes back too. Returns how many messages that were.
+    These include messages that an operator has taken, but not revealed.
     """
     rows = tx.all(
         "SELECT id, state FROM messages WHERE contact = ?"

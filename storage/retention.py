@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from storage.tx import Tx
 
 _SETTLED = format_sql_list(SETTLED_STATES)
-# Why we may write, and why a number counts as theirs, has to be shown for as long as it counts.
+# Kept, because a permission and a validated number have to be explained for as long as they count.
 _PROOFS = format_sql_list(
     {EvidenceKind.CONSENT, EvidenceKind.GIVEN_AS_WHATSAPP, EvidenceKind.WITHDRAWN}
 )

@@ -6,7 +6,7 @@
 -- Triggers are not here: which states a row may have, and which transitions are legal, is derived
 -- from the declarations in statemachines/ at every open (storage/triggers.py).
 
--- What storage itself needs: who this database is, and every event in the order of its commit.
+-- What storage itself needs: the identity of the database, and all events in commit order.
 
 CREATE TABLE epochs (
     epoch INTEGER PRIMARY KEY,           -- one more each time that a person adopts a copy
@@ -40,10 +40,10 @@ CREATE TABLE sessions (
     connection TEXT NOT NULL DEFAULT 'stopped',
     phone_state TEXT NOT NULL DEFAULT 'unlinked',
     sending TEXT NOT NULL DEFAULT 'all',
-    pairing TEXT NOT NULL DEFAULT 'none', -- how far the latest attempt to link by a code came
+    pairing TEXT NOT NULL DEFAULT 'none', -- state of the latest attempt to link by a code
     reason_code TEXT NOT NULL DEFAULT '',
     since TEXT NOT NULL,
-    due_at TEXT,                         -- when the connection's deadline moves it on
+    due_at TEXT,                         -- the connection's deadline
     phone_seen_at TEXT,                  -- when the phone that owns the account was last online
     sending_until TEXT,
     banned_until TEXT,
@@ -67,10 +67,10 @@ CREATE INDEX session_history_by_session ON session_history (session, id);
 CREATE TABLE contacts (
     id TEXT PRIMARY KEY,
     created_at TEXT NOT NULL,
-    revision INTEGER NOT NULL DEFAULT 0, -- grows with every fact about them: a send compares it
+    revision INTEGER NOT NULL DEFAULT 0, -- grows with each change of facts; a send compares it
     merged_into TEXT REFERENCES contacts (id),
     review_reason TEXT,                  -- why commercial messages wait for a person, if they do
-    review_asked_at TEXT                 -- when: a review from before it counts no more
+    review_asked_at TEXT                 -- when: reviews from before do not count
 ) STRICT;
 CREATE TABLE aliases (
     alias TEXT PRIMARY KEY,              -- E.164 in any of its forms, or a hidden id (LID)
@@ -101,7 +101,7 @@ CREATE TABLE evidence (
 CREATE INDEX evidence_by_contact ON evidence (contact, kind, at);
 CREATE TABLE imports (
     id TEXT PRIMARY KEY,
-    content_hash TEXT NOT NULL UNIQUE,   -- of file, mapping and options: twice changes nothing
+    content_hash TEXT NOT NULL UNIQUE,   -- of file, mapping and options: one import each
     source TEXT NOT NULL,
     filename TEXT NOT NULL,
     at TEXT NOT NULL,
@@ -115,7 +115,7 @@ CREATE TABLE imports (
 CREATE TABLE import_records (
     import TEXT NOT NULL REFERENCES imports (id),
     record INTEGER NOT NULL,
-    outcome TEXT NOT NULL,               -- accepted, duplicate, rejected, and their kinds
+    outcome TEXT NOT NULL,               -- accepted (of three kinds), duplicate, rejected
     phone TEXT,
     prospect TEXT,
     reason_code TEXT NOT NULL DEFAULT '',
@@ -174,9 +174,9 @@ CREATE TABLE messages (
     created_at TEXT NOT NULL,
     changed_at TEXT NOT NULL,
     not_before TEXT,
-    not_after TEXT NOT NULL,             -- past it the message expires; it never fires late
-    due_at TEXT,                         -- when a deferred message is judged again, if a time says
-    waits_for TEXT CHECK (waits_for IN ('checked', 'halt', 'session')), -- what else ends it
+    not_after TEXT NOT NULL,             -- past it the message expires, and is not sent late
+    due_at TEXT,                         -- when it is judged again, if a time ends the deferral
+    waits_for TEXT CHECK (waits_for IN ('checked', 'halt', 'session')), -- or the event that ends it
     blocked_by TEXT CHECK (blocked_by IN ('number_banned', 'session_banned_temporarily',
         'session_blocked', 'session_deleted', 'session_failed', 'session_logged_out',
         'session_outdated', 'session_qr_expired', 'session_replaced', 'session_reply_only',
@@ -185,7 +185,7 @@ CREATE TABLE messages (
     needs_review INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0, -- sends that were certainly refused
     faults INTEGER NOT NULL DEFAULT 0,   -- gate faults in a row
-    in_flight_key TEXT UNIQUE,           -- one message per contact on its way
+    in_flight_key TEXT UNIQUE,           -- one message per contact is in flight at a time
     decision TEXT,
     permit TEXT,
     wire_id TEXT,
@@ -219,7 +219,7 @@ CREATE TABLE decisions (
     verdict TEXT NOT NULL,
     body_hash TEXT NOT NULL,
     recipient TEXT NOT NULL,
-    document TEXT NOT NULL,              -- the decision whole: score, vetoes, contributions
+    document TEXT NOT NULL,              -- the whole decision: score, vetoes, contributions
     facts TEXT NOT NULL,                 -- the snapshot it was judged on; text only as a hash
     microseconds INTEGER NOT NULL
 ) STRICT;
@@ -246,12 +246,12 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_message ON approvals (message);
 CREATE TABLE spends (
     id INTEGER PRIMARY KEY,              -- the ledger that rolling budgets are counted from
-    phone TEXT NOT NULL,                 -- whose budget: the number's, or the session's name
+    phone TEXT NOT NULL,                 -- the number, or the session's name before pairing
     kind TEXT NOT NULL CHECK (kind IN ('message', 'new_chat', 'manual_new_chat', 'check')),
     session TEXT NOT NULL,
     message TEXT,
     at TEXT NOT NULL,
-    own_hash TEXT                        -- an own message's session and id, so that it counts once
+    own_hash TEXT                        -- of an own message's session and wire id: it counts once
 ) STRICT;
 CREATE INDEX spends_by_phone ON spends (phone, kind, at);
 CREATE UNIQUE INDEX spends_of_own_messages ON spends (own_hash, kind) WHERE own_hash IS NOT NULL;
@@ -264,11 +264,11 @@ CREATE TABLE inbound (
     received_at TEXT NOT NULL,
     text TEXT NOT NULL,
     request TEXT NOT NULL,
-    own INTEGER NOT NULL DEFAULT 0,      -- typed on the phone itself, by us, to them
+    own INTEGER NOT NULL DEFAULT 0,      -- the account's owner typed it on the phone
     kind TEXT NOT NULL DEFAULT 'text',
     origin TEXT NOT NULL DEFAULT 'live' CHECK (origin IN ('live', 'offline', 'history')),
-    past INTEGER NOT NULL DEFAULT 0,     -- told as part of the past: nobody waits for an answer
-    conversation INTEGER NOT NULL DEFAULT 1, -- 0: a reaction, an edit, a program: no answer of theirs
+    past INTEGER NOT NULL DEFAULT 0,     -- reported as history: nobody waits for an answer
+    conversation INTEGER NOT NULL DEFAULT 1, -- 0: a reaction, an edit, a program: no answer
     UNIQUE (session, contact, wire_id)   -- ids are made by the senders' phones
 ) STRICT;
 CREATE INDEX inbound_by_contact ON inbound (contact, at);
@@ -277,13 +277,13 @@ CREATE TABLE quarantined_signals (
     session TEXT NOT NULL REFERENCES sessions (name),
     channel TEXT NOT NULL,
     received_at TEXT NOT NULL,
-    signal TEXT NOT NULL,                -- which kind of signal, by its class
+    signal TEXT NOT NULL,                -- the class of the signal
     reason_code TEXT NOT NULL,
     sentence TEXT NOT NULL,
-    kept TEXT NOT NULL,                  -- what could be kept of its fields, as JSON
-    request TEXT NOT NULL,               -- what the kept words ask
+    kept TEXT NOT NULL,                  -- the fields that could be kept, as JSON
+    request TEXT NOT NULL,               -- what the kept text asks for
     contact TEXT REFERENCES contacts (id), -- null: the sender is not known, or it has none
-    fingerprint TEXT NOT NULL,           -- the same again is one row
+    fingerprint TEXT NOT NULL,           -- a repeated signal is one row
     settled_at TEXT,
     settled_by TEXT,
     settled_reason TEXT,
@@ -297,8 +297,8 @@ CREATE TABLE receipts (
     kind TEXT NOT NULL,
     at TEXT NOT NULL,
     reason_code TEXT NOT NULL DEFAULT '',
-    contact TEXT REFERENCES contacts (id), -- null: a recipient we hold nothing about
-    message TEXT,                        -- null: a receipt for an id we do not know
+    contact TEXT REFERENCES contacts (id), -- null: an unknown recipient
+    message TEXT,                        -- null: a receipt for an unknown id
     PRIMARY KEY (session, wire_id, kind)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX receipts_by_contact ON receipts (contact) WHERE contact IS NOT NULL;
@@ -328,7 +328,7 @@ CREATE INDEX audit_by_subject ON audit (subject, id);
 CREATE TABLE rulesets (
     hash TEXT PRIMARY KEY,
     format TEXT NOT NULL,
-    files TEXT NOT NULL,                 -- name and text of each, so that any set can come back
+    files TEXT NOT NULL,                 -- path and text of each, so that any can be restored
     loaded_at TEXT NOT NULL,
     loaded_by TEXT NOT NULL
 ) STRICT;
@@ -339,7 +339,7 @@ CREATE TABLE rulesets (
 CREATE TABLE users (
     name TEXT PRIMARY KEY,
     role TEXT NOT NULL CHECK (role IN ('viewer', 'operator', 'admin')),
-    password_hash TEXT,                  -- null: comes in by link only
+    password_hash TEXT,                  -- null: signs in by link only
     created_at TEXT NOT NULL,
     signed_in_at TEXT,
     disabled_at TEXT
@@ -365,7 +365,7 @@ CREATE TABLE tokens (
 ) STRICT;
 CREATE INDEX tokens_by_user ON tokens (user);
 CREATE TABLE sign_ins (
-    id_hash TEXT PRIMARY KEY,            -- of what the browser's cookie says
+    id_hash TEXT PRIMARY KEY,            -- of the browser's cookie
     user TEXT NOT NULL REFERENCES users (name),
     began_at TEXT NOT NULL,
     last_used_at TEXT NOT NULL,
@@ -382,10 +382,10 @@ CREATE TABLE sign_in_links (
     spent_at TEXT
 ) STRICT;
 
--- Which ruleset was live when, and what a shadow would have said.
+-- Which ruleset was live when, and what a shadow would have decided.
 
 CREATE TABLE ruleset_history (
-    id INTEGER PRIMARY KEY,              -- append-only: the last row of a format names its live set
+    id INTEGER PRIMARY KEY,              -- append-only: the last row of a format is the live one
     at TEXT NOT NULL,
     format TEXT NOT NULL,
     hash TEXT NOT NULL REFERENCES rulesets (hash),
@@ -399,8 +399,8 @@ CREATE TABLE shadow_decisions (
     decision TEXT PRIMARY KEY REFERENCES decisions (id) ON DELETE CASCADE,
     at TEXT NOT NULL,
     ruleset TEXT NOT NULL,
-    verdict TEXT NOT NULL,               -- never obeyed
-    live TEXT NOT NULL,                  -- what was
+    verdict TEXT NOT NULL,               -- the shadow's, which is only counted
+    live TEXT NOT NULL,                  -- the one in force
     document TEXT NOT NULL
 ) STRICT;
 CREATE INDEX shadow_decisions_by_ruleset ON shadow_decisions (ruleset, verdict = live, at);

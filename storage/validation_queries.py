@@ -25,9 +25,9 @@ from storage.sql_text import format_sql_list
 from storage.tx import Reader, Tx
 
 NOT_ON_WHATSAPP: Final = "not_on_whatsapp"
-"""A channel's reason for a send that was refused because the number is not there."""
+"""The reason code of a channel for a recipient that is not on WhatsApp."""
 WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{WaitsFor.CHECKED}'"
-"""A message ``m`` that waits until its number is checked or validated."""
+"""SQL for a message ``m`` that waits until its number is checked or validated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,12 @@ def list_expired_prospects(reader: Reader, at: datetime, limit: int) -> list[Pro
 def list_undelivered_given_numbers(
     reader: Reader, before: datetime, limit: int
 ) -> list[tuple[ProspectRecord, Evidence]]:
-    """Return prospects whose number was only given as WhatsApp, and that statement.
+    """Return prospects whose number was given as WhatsApp and failed since, with the statement.
 
-    After the statement, a message to them was sent by ``before`` and has not arrived, or one was
-    refused because the number is not on WhatsApp.
+    Failed: a message sent by ``before`` has not arrived, or one was refused because the number is
+    not on WhatsApp.
     """
+    # `e.at = p.validated_at`: the present validation rests on the statement and on nothing newer.
     rows = reader.all(
         "SELECT p.*, e.id AS given FROM prospects AS p JOIN evidence AS e"
         f" ON e.contact = p.contact AND e.kind = '{EvidenceKind.GIVEN_AS_WHATSAPP}'"

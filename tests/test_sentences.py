@@ -50,6 +50,7 @@ PLAIN_PACKAGES: Final = (
     "daemon/auth",
     "daemon/backtest",
     "daemon/conformance",
+    "daemon/contacts",
     "daemon/demo",
     "daemon/gate",
     "daemon/http",

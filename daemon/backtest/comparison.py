@@ -37,6 +37,7 @@ VerdictAndScore = tuple[str, int | None]
 Opinions = tuple[rules.Opinion, ...]
 
 
+# gc=False: there are very many of them, and none is part of a reference cycle.
 class _StoredDecision(msgspec.Struct, gc=False):
     """The parts of a stored decision that are compared; `fault` where the gate had none."""
 
@@ -93,6 +94,7 @@ class Backtest:
         for page in backtest_queries.iterate_decision_batches(
             self._reader, since, messages=messages
         ):
+            # Every n-th of all decisions, so that the samples are even across pages.
             samples = range(-done % every, len(page.ids), every) if self._two_engines else ()
             self._compare(page, samples)
             done += len(page.ids)

@@ -165,6 +165,7 @@ def _render_examples(
 
 
 def _render_row(flip: FlipDict) -> str:
+    # Names and sentences come from lists, people and plugins, so everything is escaped.
     who = _render_two_lines(flip["name"] or "no name", flip["phone"])
     why = _render_two_lines(flip["sentence"], ", ".join(flip["responsible_rules"]))
     outcomes = ", ".join(flip["outcomes"]) or "nothing yet"

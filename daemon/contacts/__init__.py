@@ -1,1 +1,1 @@
-"""Contacts: prospects, aliases, suppression, validation, imports and retention."""
+"""Services for contacts: prospects, aliases, suppression, validation, imports and retention."""

@@ -1,7 +1,7 @@
-"""The aliases of one contact: every form of the number, and hidden ids.
+"""Builds the aliases of a contact: every spelling of the number, and hidden ids.
 
-Suppression, deduplication and the one-message-at-a-time rule work on the whole set, because the
-platform, a list and a person each write the same number differently.
+Suppression, deduplication and the limit of one message at a time use the whole set, because
+WhatsApp, lists and people write the same number differently.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from storage.contacts import Alias, AliasKind
 
 
 class Aliases:
-    """Makes alias sets; ``keyed_hash`` is the suppression journal's."""
+    """Builds sets of aliases; ``keyed_hash`` is that of the suppression journal."""
 
     def __init__(self, keyed_hash: Callable[[str], str]) -> None:
         self._hash = keyed_hash
 
     def from_phone(self, phone: str) -> tuple[Alias, ...]:
-        """Return every form of an E.164 number."""
+        """Return an alias for every spelling of an E.164 number."""
         return tuple(
             Alias(form, self._hash(form), AliasKind.PHONE) for form in sorted(number_forms(phone))
         )
 
     def from_identities(self, *identities: Identity) -> tuple[Alias, ...]:
-        """Return the set that these identities of one person make, in their order."""
+        """Return the aliases of one person's identities, without repetition, in their order."""
         return tuple(
             dict.fromkeys(alias for each in identities for alias in self._from_identity(each))
         )

@@ -1,4 +1,4 @@
-"""Consent that a person records afterwards, and the withdrawal of a record that was wrong."""
+"""Records consent that was given elsewhere, and withdraws a record that was wrong."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from storage.suppressions import SuppressionSource
 from storage.tx import Reader, Tx
 
 _GRANTS: Final = frozenset({Permission.OPTED_IN.value, Permission.RELATIONSHIP.value})
-_MAX_RECORD_DIGITS: Final = 18  # what a database counts with
+_MAX_RECORD_DIGITS: Final = 18  # fits an integer column of SQLite
 _RECORD_HINT: Final = "The records and their numbers: leadmaster prospects show PROSPECT"
 _ASK_FOR_A_MESSAGE: Final = "Only a message of theirs opens it again."
 
 
 class ConsentMethod(StrEnum):
-    """How somebody agreed to be written to."""
+    """How a contact agreed to be written to."""
 
     CALL = "call"
     FORM = "form"
@@ -41,10 +41,10 @@ class ConsentMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentInput:
-    """A consent as a person reports it.
+    """A consent as a person enters it.
 
-    ``when`` is a day (2026-11-28: its beginning where the daemon is) or a moment with its zone.
-    ``heard_by`` is who took it, ``words`` what was said or written.
+    ``when`` is a day (2026-11-28: its beginning in the daemon's zone) or a moment with its zone.
+    ``heard_by`` is the person who took it, ``words`` the text of the consent.
     """
 
     how: ConsentMethod
@@ -55,17 +55,17 @@ class ConsentInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceResult:
-    """A piece of evidence that was recorded or withdrawn, and what followed from it."""
+    """The result of recording or withdrawing a piece of evidence."""
 
     prospect: ProspectRecord
     record: int
     """The id of the piece of evidence."""
     reevaluated: int
-    """How many waiting messages went back before the rules."""
+    """How many waiting messages were queued to be evaluated again."""
 
 
 class ConsentService:
-    """Records consent, and statements on numbers, and withdraws what was recorded wrongly."""
+    """Records consents and statements on numbers, and withdraws wrong records."""
 
     def __init__(
         self,
@@ -84,10 +84,10 @@ class ConsentService:
     async def record_consent(
         self, prospect: str, consent: ConsentInput, who: str
     ) -> EvidenceResult:
-        """Record that somebody agreed; what waits for them is evaluated again.
+        """Record a consent; the contact's waiting messages are evaluated again.
 
-        Raises NotFound; BadRequest for a moment that can't be, or a consent that nobody heard; and
-        Conflict, with the reason, for who opted out or said no: their own message opens that again.
+        Raises NotFound; BadRequest for an invalid moment, or where a text is empty; and Conflict,
+        with the reason, after an opt-out or a refusal, which only the contact's own message ends.
         """
         now = self._clock.now()
         agreed_at = parse_consent_time(consent.when, self._zone, now)
@@ -125,11 +125,10 @@ class ConsentService:
     async def record_given_number(
         self, prospect: str, *, where: str, how: str, who: str
     ) -> EvidenceResult:
-        """Take a person's word that somebody gave this number as their WhatsApp.
+        """Record that the contact gave this number as their WhatsApp, which validates it.
 
-        It validates the number until it expires, or until the first message that is not delivered.
-        Raises NotFound; BadRequest without where and how; and Conflict for a number of which
-        something else is known.
+        The validation ends when it expires, or with the first message that is not delivered. Raises
+        NotFound; BadRequest without where and how; and Conflict for a number that failed before.
         """
         now = self._clock.now()
         place = _require_text("where", where, hint="Say where they gave the number.")
@@ -154,10 +153,10 @@ class ConsentService:
     async def withdraw(
         self, prospect: str, record: int, *, who: str, reason: str
     ) -> EvidenceResult:
-        """Withdraw a piece of evidence that was wrong; what waits for them is evaluated again.
+        """Withdraw a wrong piece of evidence; the contact's waiting messages are evaluated again.
 
         Raises NotFound, BadRequest without a reason, and Conflict for a piece that is withdrawn
-        already, or that is no consent, permission or statement on a number: a no stays.
+        already, or that grants nothing: a refusal can't be withdrawn.
         """
         now, stated = self._clock.now(), require_reason(reason, hint="Say what was wrong with it.")
 
@@ -172,6 +171,7 @@ class ConsentService:
             audit.insert_audit_entry(
                 tx, now, who, "withdraw_evidence", found.id, stated, {"record": piece.id}
             )
+            # The validation rests on the statement, so it ends with it.
             if piece.kind is EvidenceKind.GIVEN_AS_WHATSAPP:
                 self._transitions.take_back_given_number(
                     tx, found, piece, now, source=f"operator {who}"
@@ -189,7 +189,7 @@ class ConsentService:
         return await self._database.write(job, urgent=True)
 
     async def find_consent_obstacle(self, prospect: str) -> Conflict | None:
-        """Return why a consent given now couldn't be recorded; None where it could.
+        """Return why a consent given now can't be recorded, or None where it can.
 
         Raises NotFound.
         """
@@ -206,7 +206,7 @@ class ConsentService:
         return await self._database.read(look)
 
     async def find_given_obstacle(self, prospect: str) -> Conflict | None:
-        """Return why a number can't be called given as WhatsApp; None where it can.
+        """Return why a number can't be recorded as given as WhatsApp, or None where it can.
 
         Raises NotFound.
         """
@@ -222,7 +222,7 @@ class ConsentService:
         return await self._database.read(look)
 
     async def get_withdrawable(self, prospect: str, record: int) -> Evidence:
-        """Return a piece of evidence that can be withdrawn; raise NotFound or Conflict."""
+        """Return a piece of evidence that can be withdrawn. Raises NotFound or Conflict."""
 
         def look(reader: Reader) -> Evidence:
             found = require_known_prospect(reader, prospect)
@@ -242,7 +242,7 @@ class ConsentService:
         reason_code: str,
         sentence: str,
     ) -> EvidenceResult:
-        """Recompute what derives, and put what waits back before the gate."""
+        """Recompute permission and score, and queue waiting messages to be evaluated again."""
         self._scoring.refresh_prospect(
             tx, prospect.contact, now, reason_code=reason_code, sentence=sentence
         )
@@ -255,7 +255,7 @@ class ConsentService:
     def _require_recordable(
         self, reader: Reader, prospect: ProspectRecord, agreed_at: datetime, now: datetime
     ) -> None:
-        """Raise Conflict where a consent that a person reports can't open what they closed."""
+        """Raise Conflict where an opt-out or a refusal of the contact excludes a consent."""
         if in_force := suppressions.list_contact_suppressions(reader, prospect.contact):
             since = self._format_day(min(each.at for each in in_force))
             if any(each.source is SuppressionSource.CONTACT for each in in_force):
@@ -289,11 +289,9 @@ class ConsentService:
 
 
 def parse_consent_time(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """Return when somebody agreed; raise BadRequest for what is no moment, or is still to come.
-
-    A day alone counts from its beginning in ``zone``, so that a no of that day is newer.
-    """
+    """Return the moment of a consent. Raises BadRequest for an invalid or a future one."""
     try:
+        # A day alone counts from its beginning in ``zone``, so that a refusal of that day is newer.
         moment = datetime.fromisoformat(text.strip())
         if len(text.strip()) == len("2026-11-28"):
             moment = datetime.combine(date.fromisoformat(text.strip()), time(), zone)
@@ -310,7 +308,7 @@ def parse_consent_time(text: str, zone: ZoneInfo, now: datetime) -> datetime:
 
 
 def parse_record_number(text: str) -> int:
-    """Return the number of a record; raise NotFound for a text that can't be one."""
+    """Return the id of a record. Raises NotFound for a text that can't be one."""
     if not text.isascii() or not text.isdecimal() or len(text) > _MAX_RECORD_DIGITS:
         raise NotFound(f"There is no record {text}.", hint=_RECORD_HINT)
     return int(text)
@@ -323,7 +321,7 @@ def _require_text(name: str, text: str, *, hint: str) -> str:
 
 
 def is_withdrawable(piece: Evidence) -> bool:
-    """Tell whether a piece is of a kind that can be withdrawn: one that grants something."""
+    """Return whether a piece can be withdrawn: whether it grants something."""
     granted = piece.kind is EvidenceKind.PERMISSION and piece.value in _GRANTS
     return granted or piece.kind in {EvidenceKind.CONSENT, EvidenceKind.GIVEN_AS_WHATSAPP}
 

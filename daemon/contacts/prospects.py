@@ -1,4 +1,4 @@
-"""Creates and corrects single prospects by hand; lists come in by imports."""
+"""Creates and corrects single prospects by hand. Lists are read by imports."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from storage.evidence import EvidenceKind
 from storage.prospects import NewProspectRecord, ProspectRecord
 from storage.tx import Reader, Tx
 
+# For a corrected number: what was found out about the wrong one says nothing of it.
 _RESET_VALIDATION: Final[Mapping[str, object]] = {
     "whatsapp_id": None,
     "on_whatsapp": "unknown",
@@ -32,12 +33,11 @@ _RESET_VALIDATION: Final[Mapping[str, object]] = {
     "validated_at": None,
     "expires_at": None,
 }
-"""What was found out about a number says nothing of another one."""
 
+# What a person agreed to, or did not, is about the prospect; all other evidence is about a number.
 _PERMISSION_KINDS: Final = frozenset(
     {EvidenceKind.PERMISSION, EvidenceKind.CONSENT, EvidenceKind.DECLINED}
 )
-"""What a person agreed to, or did not, is theirs under each of their numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class ProspectInput:
 
 
 class ProspectService:
-    """Enters and corrects prospects, one at a time; lists come in by `ImportService`."""
+    """Creates and corrects prospects, one at a time."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class ProspectService:
         self._region = settings.default_region
 
     async def create(self, entry: ProspectInput, who: str) -> ProspectRecord:
-        """Enter a prospect, with the permission that it comes with as evidence.
+        """Create a prospect, with its permission as evidence.
 
-        Raises :class:`NumberRejected`, :class:`BadRequest` for an opt-in that nobody can explain,
-        and :class:`Conflict` where the person is there already, in any form of the number.
+        Raises :class:`NumberRejected`, :class:`BadRequest` for an opt-in without a statement, and
+        :class:`Conflict` where the person is a prospect already, by any spelling of the number.
         """
         number = self._parse_number(entry.phone)
         if entry.permission is Permission.OPTED_IN and not entry.statement.strip():
@@ -99,7 +99,7 @@ class ProspectService:
     async def update_texts(
         self, prospect: str, who: str, reason: str, texts: Mapping[str, str]
     ) -> ProspectRecord:
-        """Set name, trade or notes; the audit keeps which, and why. Raises :class:`NotFound`."""
+        """Set name, trade or notes, with an audit entry. Raises :class:`NotFound`."""
         at = self._clock.now()
 
         def job(tx: Tx) -> ProspectRecord:
@@ -115,11 +115,10 @@ class ProspectService:
     async def correct_number(
         self, prospect: str, phone: str, who: str, reason: str
     ) -> ProspectRecord:
-        """Put a wrong number right: what was found out about the wrong one no longer counts.
+        """Replace a wrong number; its validation is reset. Another spelling changes nothing else.
 
-        Another form of the same line changes its spelling only. Raises :class:`NotFound`,
-        :class:`NumberRejected`, and :class:`Conflict` where the old number has a history that
-        can't be somebody else's: an opt-out, or a conversation; or where the new one is taken.
+        Raises :class:`NotFound`, :class:`NumberRejected`, and :class:`Conflict` where the old
+        number has an opt-out or a conversation, or where the new one is another prospect's.
         """
         number, at = self._parse_number(phone), self._clock.now()
 
@@ -155,7 +154,7 @@ class ProspectService:
 
 
 def require_known_prospect(reader: Reader, prospect: str) -> ProspectRecord:
-    """Return a prospect by its id; raise :class:`NotFound` for none, or an erased one."""
+    """Return a prospect by its id. Raises :class:`NotFound` for none, or an erased one."""
     found = prospects.get_prospect(reader, prospect)
     if found is None or found.validation is ValidationState.ERASED:
         raise NotFound(f"There is no prospect {prospect}.")
@@ -174,8 +173,12 @@ def _require_no_prospect(reader: Reader, contact: str) -> None:
 def _detach_from_contact(
     tx: Tx, found: ProspectRecord, contact: str, who: str, at: datetime
 ) -> None:
-    """Take a prospect away from a number that never was theirs; what lists said goes along."""
+    """Prepare a prospect's move to another contact: copy permissions, cancel waiting messages.
+
+    Raises :class:`Conflict` where the number cannot have been a wrong one.
+    """
     _require_no_prospect(tx, contact)
+    # An opt-out stays with its number, or a "correction" would be a way around it.
     if suppressions.is_contact_suppressed(tx, found.contact):
         raise Conflict("The number is suppressed; another number does not undo that.")
     if not inbound.is_new_chat(tx, found.contact) or queue.is_contact_busy(tx, found.contact, ""):

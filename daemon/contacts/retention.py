@@ -15,18 +15,18 @@ from storage.tx import Tx
 
 log = structlog.get_logger("retention")
 
-_BATCH_ROWS = 500
-"""How many rows one job takes, so that an opt-out never waits behind a sweep."""
+_BATCH_ROWS = 500  # in one job, so that an opt-out does not wait for a whole sweep
 
 SweepFunction = Callable[[Tx, datetime, int], int]
 
 
 class Retention:
-    """Deletes and blanks by the settings; the next sweep makes up for one that was missed."""
+    """Deletes and blanks data by the retention settings."""
 
     def __init__(self, database: Database, clock: Clock, settings: RetentionSettings) -> None:
         self._database = database
         self._clock = clock
+        # By the age of rows, so that a sweep that was missed is made up for by the next.
         self._sweeps: tuple[tuple[str, SweepFunction, int], ...] = (
             ("strangers", retention.forget_strangers, settings.strangers),
             ("never_contacted", retention.erase_uncontacted_prospects, settings.never_contacted),
@@ -37,7 +37,7 @@ class Retention:
         self._events = timedelta(days=settings.events)
 
     async def sweep(self) -> dict[str, int]:
-        """Forget everything that is over; return how much of each kind went."""
+        """Delete or blank everything that is too old; return how many rows of each kind."""
         now = self._clock.now()
         deleted = {
             name: await self._sweep_in_batches(sweep, now - timedelta(days=days))
@@ -47,7 +47,7 @@ class Retention:
         return deleted
 
     async def trim_events(self) -> int:
-        """Cut the event log; clients that lag behind it start over from a snapshot."""
+        """Delete old events; a client that has not read them gets a snapshot. Return how many."""
         return await self._database.trim_events(self._clock.now() - self._events)
 
     async def _sweep_in_batches(self, sweep: SweepFunction, before: datetime) -> int:

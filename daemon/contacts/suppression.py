@@ -1,7 +1,7 @@
-"""Suppression: who is never written to again, how they get in, and the two ways out.
+"""Suppression: records who must not be written to, and lifts a suppression in two cases only.
 
-Entering is easy and takes effect in the transaction that learns of it. Leaving is hard: only the
-contact's own opt-in, or the recorded correction of an operator's or an import's mistake.
+Suppressing takes effect in the transaction that learns of the reason. It is lifted by the contact's
+own opt-in, or by an audited correction of an operator's or an import's mistake.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _REPLAYED_REASON = "put back from the journal"
 
 @dataclass(frozen=True, slots=True)
 class SuppressionTarget:
-    """The target of a suppression: every alias hash, and the contact where there is one."""
+    """The person that a suppression is about: every alias hash, and the contact if there is one."""
 
     hashes: tuple[str, ...]
     contact: str | None
 
     @property
     def audit_subject(self) -> str:
-        """Return what the audit calls them."""
+        """The id by which the audit refers to the person."""
         return self.contact or self.hashes[0]
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionResult:
-    """What entering a suppression did. ``new`` counts aliases that were not suppressed before."""
+    """The result of a suppression. ``new`` counts aliases that were not suppressed before."""
 
     contact: str | None
     new: int
@@ -50,9 +50,9 @@ class SuppressionResult:
 
 
 class SuppressionService:
-    """Suppresses and lifts, in the table and in the journal together.
+    """Suppresses people and lifts suppressions, in the table and in the journal together.
 
-    The methods that take a transaction are for those who already have one; the others make it.
+    Methods with a ``tx`` run in the caller's transaction, the others in one of their own.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class SuppressionService:
     async def suppress(
         self, target: str, *, source: SuppressionSource, reason: str, who: str
     ) -> SuppressionResult:
-        """Suppress a contact (its id) or a number (E.164), and cancel all that waits for them."""
+        """Suppress a contact (its id) or a number (E.164), and cancel their unsent messages."""
         done = await self.suppress_all([target], source=source, reason=reason, who=who)
         return done[0]
 
     async def suppress_all(
         self, targets: Sequence[str], *, source: SuppressionSource, reason: str, who: str
     ) -> list[SuppressionResult]:
-        """Suppress all of them or, if the disk refuses, none; a list goes in by batches."""
+        """Suppress all targets in one transaction; import long lists in batches."""
         at, stated_reason = self._clock.now(), require_reason(reason)
 
         def job(tx: Tx) -> list[SuppressionResult]:
@@ -83,12 +83,13 @@ class SuppressionService:
                 for person in people
             ]
 
+        # A list may be long; a person's opt-out must not wait behind it.
         return await self._database.write(job, urgent=source is not SuppressionSource.IMPORT)
 
     async def correct(self, target: str, *, who: str, reason: str) -> None:
-        """Lift a suppression that an operator or an import entered by mistake; the audit keeps why.
+        """Lift a suppression that an operator or an import made by mistake, with an audit entry.
 
-        Raises :class:`Conflict` where it is the contact's own word, or where nothing is in force.
+        Raises :class:`Conflict` where the contact asked for it, or where none is in force.
         """
         at, stated_reason = self._clock.now(), require_reason(reason)
 
@@ -115,7 +116,7 @@ class SuppressionService:
         )
 
     async def iterate_records(self) -> AsyncIterator[SuppressionRecord]:
-        """Yield every suppression in force, read page by page."""
+        """Yield every suppression in force, read in pages."""
         after = ""
         while page := await self._database.read(
             partial(suppressions.list_suppressions, after=after)
@@ -125,9 +126,9 @@ class SuppressionService:
             after = page[-1].alias_hash
 
     async def replay_journal(self) -> int:
-        """Put back what the journal holds and the table lost; return how many aliases that were.
+        """Restore suppressions that the journal has and the table lacks; return how many aliases.
 
-        Call it at start, before anything can be sent: after a restore the table is older.
+        Call it at a start, before anything can be sent: after a restore the table may be older.
         """
         at = self._clock.now()
 
@@ -152,11 +153,15 @@ class SuppressionService:
         return await self._database.write(job, urgent=True)
 
     def resolve_target(self, reader: Reader, target: str) -> SuppressionTarget:
-        """Return who is meant by a contact's id, a number (E.164) or a hidden id (LID)."""
+        """Return the person of a contact's id, a number (E.164) or a hidden id (LID).
+
+        Raises :class:`NotFound` for an unknown contact id.
+        """
         if not target.startswith(CONTACT_ID_PREFIX):
             target_aliases = self._aliases.from_identities(parse_identity(target))
             found = (contacts.find_contact_by_alias(reader, alias.text) for alias in target_aliases)
             contact = next(filter(None, found), None)
+            # Also the contact's other aliases: WhatsApp may report the next message under those.
             contact_aliases = contacts.list_aliases(reader, contact) if contact else []
             return SuppressionTarget(
                 tuple(dict.fromkeys(alias.hash for alias in (*target_aliases, *contact_aliases))),
@@ -179,9 +184,9 @@ class SuppressionService:
         at: datetime,
         said_at: datetime | None = None,
     ) -> SuppressionResult:
-        """Suppress a person in this transaction: journal, table, and all that waits cancelled.
+        """Suppress a person in this transaction: table, journal, audit; cancels unsent messages.
 
-        ``said_at`` is when they said so, where that was before ``at``.
+        ``said_at`` is when they asked for it, where that was before ``at``.
         """
         new = suppressions.suppress_aliases(
             tx,
@@ -207,7 +212,7 @@ class SuppressionService:
         return SuppressionResult(person.contact, new, cancelled)
 
     def extend_to_new_aliases(self, tx: Tx, contact: str, *, at: datetime) -> bool:
-        """Stretch a suppression over aliases learned since; tell whether there is one.
+        """Suppress the contact's new aliases too; return whether the contact is suppressed.
 
         Call it whenever a contact may have got a new alias, or was merged with another.
         """
@@ -228,11 +233,12 @@ class SuppressionService:
         return True
 
     def reopen(self, tx: Tx, contact: str, *, at: datetime) -> list[str]:
-        """Lift everything on a contact who opted in at ``at``, after they were suppressed.
+        """Lift every suppression of a contact who opted in at ``at``; return the alias hashes.
 
-        Returns the hashes: give them to :meth:`journal_lifted` once this transaction is committed.
+        Give these to :meth:`journal_lifted` once this transaction is committed.
         """
         in_force = suppressions.list_contact_suppressions(tx, contact)
+        # An opt-in from before the opt-out, as a replayed history brings one, lifts nothing.
         if not in_force or any(record.at >= at for record in in_force):
             return []
         person = self.resolve_target(tx, contact)
@@ -241,10 +247,9 @@ class SuppressionService:
         )
 
     async def journal_lifted(self, hashes: Sequence[str]) -> None:
-        """Tell the journal of a lifting, after its commit; nothing to tell is fine.
-
-        A crash before this line costs nothing: the table knows that the lifting is the newer word.
-        """
+        """Write a lifting to the journal, after its commit; does nothing without hashes."""
+        # Not before the commit, or a crash in between would lose a suppression at the next restore.
+        # After a crash here the table's lifting is newer than the journal's entry, and holds.
         if not hashes:
             return
         at = self._clock.now()
@@ -252,6 +257,7 @@ class SuppressionService:
             JournalEntry(each, JournalAction.LIFTED, at, SuppressionSource.CONTACT)
             for each in hashes
         ]
+        # By the writer's thread, because the journal may only be used by one.
         await self._database.write(lambda _tx: self._journal.append(entries), urgent=True)
 
 
@@ -291,7 +297,7 @@ def _emit_suppressed(
     reason: str,
     at: datetime,
 ) -> None:
-    """Make the event, where there is a contact that it can be about."""
+    """Emit ``contact.suppressed``, where there is a contact."""
     if person.contact:
         tx.emit(
             ContactSuppressed(
@@ -306,7 +312,7 @@ def _emit_suppressed(
 
 
 def _cancel_waiting(tx: Tx, contact: str, at: datetime) -> int:
-    """Cancel all that waits for the contact, and make every open decision on them stale."""
+    """Cancel the contact's unsent messages, and make every open decision on them stale."""
     contacts.bump_contact_revision(tx, contact)
     return messages.cancel_unsent_messages(
         tx,

@@ -1,4 +1,4 @@
-"""Suppression lists as CSV: import and export."""
+"""Imports and exports suppression lists as CSV."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LID_SUFFIX = "@lid"
 
 @dataclass(frozen=True, slots=True)
 class RejectedListRecord:
-    """A record that could not be read: its number in the list (the first is 1), and why."""
+    """A record that could not be read: its number in the list (from 1), and the reason."""
 
     record: int
     sentence: str
@@ -31,7 +31,7 @@ class RejectedListRecord:
 
 @dataclass(slots=True)
 class SuppressionImportResult:
-    """What an import did; counts are records."""
+    """The result of importing a list; counts are records."""
 
     added: int = 0
     already: int = 0
@@ -43,9 +43,9 @@ async def import_suppression_list(
 ) -> SuppressionImportResult:
     """Suppress every number of a list, each with all of its aliases.
 
-    The numbers stand in the column whose header names them, else in the first; ``region`` is for
-    those without +. A bad record is rejected with its number (the first is 1) and the rest goes in.
-    Raises :class:`ImportRejected` where there is no record at all.
+    The numbers are in the column with a known header, else in the first; ``region`` is for those
+    without +. A bad record is rejected, the others are imported. Raises :class:`ImportRejected`
+    where there is no record at all.
     """
     result = SuppressionImportResult()
     records = enumerate(_read_alias_cells(text), start=1)
@@ -67,7 +67,7 @@ async def import_suppression_list(
 
 
 async def export_suppression_list(suppression: SuppressionService) -> str:
-    """Return all that is in force; a name that was erased is given by its hash alone."""
+    """Return all suppressions in force as CSV; an erased alias has its hash only."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_HEADER)
@@ -84,6 +84,7 @@ def _read_alias_cells(text: str) -> Iterator[str]:
     rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=delimiter)
     header = [cell.strip().lower() for cell in next(rows, [])]
     column = next((place for place, name in enumerate(header) if name in _ALIAS_HEADERS), 0)
+    # A list without a header: its first row is a number, too.
     if header and header[column] not in _ALIAS_HEADERS:
         yield header[column]
     for row in rows:
@@ -92,7 +93,7 @@ def _read_alias_cells(text: str) -> Iterator[str]:
 
 
 def _parse_alias(cell: str, region: str) -> str:
-    """Return a hidden id as it is, and a number in E.164."""
+    """Return a hidden id as it is, or a number in E.164. Raises ``NumberUnusable``."""
     if cell.endswith(_LID_SUFFIX):
         return cell
     return numbers.parse_phone(cell, region).e164

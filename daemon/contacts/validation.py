@@ -35,13 +35,13 @@ from storage.validation_queries import CheckSession
 log = structlog.get_logger("validation")
 
 NEGATIVE_ANSWER_VALID_FOR: Final = timedelta(days=7)
-"""For so long a no is taken as it is; a yes holds for as long as the validation does."""
+"""How long a negative answer is used again; a positive one is for as long as the validation."""
 RETRY_AFTER: Final = timedelta(minutes=10)
-"""So long after an unknown answer the next question may come."""
+"""The shortest time between a check without an answer and the next one."""
 UNDELIVERED_AFTER: Final = timedelta(hours=72)
-"""A message that has not arrived by then is undelivered."""
+"""A message without a sign of arrival counts as undelivered after this time."""
 _POLL_SECONDS: Final = 60.0
-_CHECK_BATCH_SIZE: Final = 10  # numbers in one question
+_CHECK_BATCH_SIZE: Final = 10  # numbers in one request to a transport
 _SWEEP_LIMIT: Final = 500  # prospects in one sweep
 
 
@@ -51,14 +51,14 @@ class NumberChecker(Protocol):
     def check_numbers(
         self, name: str, phones: Sequence[str]
     ) -> Coroutine[Any, Any, Sequence[NumberAnswer]]:
-        """Ask through the session of this name."""
+        """Check numbers (E.164) through the session of this name; return the answers."""
         ...
 
 
 class ValidationService:
     """Validates prospects: number checks within budgets, operators' decisions, expiry.
 
-    What a message waited for is over in the transaction that stores the answer.
+    Messages that waited for a check are queued in the transaction that stores its answer.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class ValidationService:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Check what is waited for, beside the block."""
+        """Check numbers that messages wait for, for the length of the block."""
         async with run_in_background(self._run(), "validation"):
             yield
 
     def wake(self) -> None:
-        """Look again at who waits for a check."""
+        """Check now whether messages wait for a number check."""
         self._clock_event.trigger()
 
     async def check(self, prospect: str, who: str) -> OnWhatsApp:
-        """Ask whether a prospect's number is on WhatsApp, unless the answer is fresh.
+        """Check whether a prospect's number is on WhatsApp, unless a fresh answer is stored.
 
-        Raises NotFound; Conflict where only an operator's word can help; Unavailable where no
-        session may ask now.
+        Raises NotFound; Conflict where only an operator can decide; Unavailable where no session
+        may check a number now.
         """
         found = await self._require_prospect(prospect)
         if _has_fresh_answer(found, self._clock.now()):
@@ -115,7 +115,7 @@ class ValidationService:
         return answers[found.id]
 
     async def check_waiting(self) -> int:
-        """Check those whose messages wait for it, as far as budgets reach; return how many."""
+        """Check prospects whose messages wait for it, as budgets allow; return how many."""
         done = 0
         while True:
             before = self._clock.now() - RETRY_AFTER
@@ -132,7 +132,7 @@ class ValidationService:
             done += len(answers)
 
     async def set_by_hand(self, prospect: str, *, validated: bool, who: str, reason: str) -> None:
-        """Take an operator's word that a number does, or does not, reach the prospect.
+        """Store an operator's decision that a number does, or does not, reach the prospect.
 
         It expires like any other validation. Raises NotFound, BadRequest without a reason, and
         Conflict for a prospect whose data is erased.
@@ -160,7 +160,7 @@ class ValidationService:
             raise Conflict("The prospect's data is erased.") from error
 
     async def sweep(self) -> int:
-        """Let old validations and unanswered checks lapse; return how many did.
+        """Expire old validations and unanswered checks; return how many there were.
 
         A number that was only given as WhatsApp is unchecked again once a message did not arrive.
         """
@@ -179,6 +179,7 @@ class ValidationService:
                 tx, now - UNDELIVERED_AFTER, _SWEEP_LIMIT
             ):
                 self._transitions.take_back_undelivered(tx, prospect, given, now)
+            # Messages deferred for a check right after its answer was stored.
             for contact in validation_queries.list_contacts_with_answered_check(tx):
                 queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=contact)
             return len(lapsed)
@@ -204,7 +205,7 @@ class ValidationService:
     async def _check_numbers(
         self, prospect_ids: Sequence[str], who: str
     ) -> Mapping[str, OnWhatsApp]:
-        """Ask about as many prospects as one session's budget allows; return the answers."""
+        """Check as many prospects as one session's budget allows; return the answers."""
         session, reserved = await self._database.write(
             partial(self._reserve_checks, prospect_ids=prospect_ids, who=who)
         )
@@ -223,7 +224,8 @@ class ValidationService:
     def _reserve_checks(
         self, tx: Tx, prospect_ids: Sequence[str], who: str
     ) -> tuple[CheckSession | None, list[ProspectRecord]]:
-        """Choose the session, book its budget and note what is asked, before the wire."""
+        """Choose a session, record the spends and mark the prospects as being checked."""
+        # Committed before the request is sent: after a crash the budget must count what was asked.
         now = self._clock.now()
         session, left = self._policy.choose_session(tx, now)
         if session is None:
@@ -241,7 +243,7 @@ class ValidationService:
     async def _request_answers(
         self, session: CheckSession, phones: Sequence[str]
     ) -> Mapping[str, NumberAnswer]:
-        """Return an answer for each number; whatever goes wrong is an unknown, never a no."""
+        """Return an answer for each number; UNKNOWN after an error, a timeout or no answer."""
         unknown = {phone: NumberAnswer(phone, OnWhatsApp.UNKNOWN) for phone in phones}
         check = asyncio.ensure_future(self._sessions.check_numbers(session.session, phones))
         timeout = asyncio.ensure_future(self._clock.sleep(self._answer_seconds))
@@ -254,11 +256,12 @@ class ValidationService:
         finally:
             check.cancel()
             timeout.cancel()
+        # Only numbers that were asked about: a transport may answer anything.
         return unknown | {answer.phone: answer for answer in answers if answer.phone in unknown}
 
 
 def _has_fresh_answer(prospect: ProspectRecord, now: datetime) -> bool:
-    """Whether there is an answer that is not asked for again: valid still, or a recent no."""
+    """Return whether the prospect is validated, or has a recent negative answer."""
     if prospect.validation is State.NOT_REACHABLE and prospect.on_whatsapp == OnWhatsApp.NO:
         return (
             prospect.checked_at is not None

@@ -1,4 +1,4 @@
-"""State transitions of a prospect's validation, with the evidence and events of each."""
+"""Applies transitions of a prospect's validation, with the evidence and events of each."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _ANSWER_SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class ValidationReason:
-    """Why a validation changes: a code for programs, a sentence for people."""
+    """The reason of a transition: a code for programs, a sentence for people."""
 
     reason_code: str
     sentence: str
 
 
 class ValidationTransitions:
-    """Applies transitions inside write jobs; ``validity`` is how long a validation holds."""
+    """Applies transitions in the caller's transaction; ``validity`` is how long one is valid."""
 
     def __init__(self, scoring: Scoring, aliases: Aliases, validity: timedelta) -> None:
         self._scoring = scoring
@@ -63,7 +63,7 @@ class ValidationTransitions:
         self._validity = validity
 
     def start_check(self, tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
-        """Note that the number is being asked about."""
+        """Mark the prospect's number as being checked."""
         self._apply_transition(
             tx,
             prospect,
@@ -74,8 +74,9 @@ class ValidationTransitions:
         )
 
     def apply_answer(self, tx: Tx, prospect: str, answer: NumberAnswer, now: datetime) -> None:
-        """Take a check's answer, unless a word of theirs or an operator's came first."""
+        """Apply a check's answer, if the prospect is still being checked."""
         before = self._resolve_prospect(tx, prospect, answer, now)
+        # An inbound or an operator's decision that came meanwhile is better evidence.
         if before is None or before.validation is not ValidationState.CHECKING:
             return
         on_whatsapp = answer.answer
@@ -106,7 +107,7 @@ class ValidationTransitions:
         reason: str,
         now: datetime,
     ) -> None:
-        """Take an operator's word; it expires like any other validation."""
+        """Apply an operator's decision; a validation by it expires like any other."""
         event, changes, source = _REJECTED, {}, f"operator {who}"
         if validated:
             event, changes = _VALIDATED, {"on_whatsapp": OnWhatsApp.YES.value}
@@ -122,7 +123,7 @@ class ValidationTransitions:
     def apply_given_number(
         self, tx: Tx, prospect: ProspectRecord, *, source: str, quote: str, now: datetime
     ) -> int:
-        """Validate a number because they gave it as their WhatsApp; return the evidence's id."""
+        """Validate a number that was given as WhatsApp; return the id of the evidence."""
         record = _add_evidence(
             tx,
             prospect,
@@ -148,10 +149,11 @@ class ValidationTransitions:
     def take_back_given_number(
         self, tx: Tx, prospect: ProspectRecord, given: Evidence, now: datetime, *, source: str
     ) -> None:
-        """Let a number that was validated by ``given`` be unchecked again, unless more is known.
+        """End a validation that rests on ``given``; the number is unchecked then.
 
-        Call it with the piece withdrawn: what a check, or a message of theirs, proved stays.
+        Call it after the piece was withdrawn.
         """
+        # What a check or a message of the contact has proved since then stays.
         if not is_validated_by(prospect, given):
             return
         known = evidence.list_contact_evidence(tx, prospect.contact)
@@ -171,12 +173,12 @@ class ValidationTransitions:
     def take_back_undelivered(
         self, tx: Tx, prospect: ProspectRecord, given: Evidence, now: datetime
     ) -> None:
-        """Take a given number back because a message to it was not delivered."""
+        """Withdraw a statement on a number because a message to it was not delivered."""
         evidence.withdraw_evidence(tx, prospect.contact, given, at=now, source=UNDELIVERED_SOURCE)
         self.take_back_given_number(tx, prospect, given, now, source=UNDELIVERED_SOURCE)
 
     def expire(self, tx: Tx, prospect: ProspectRecord, now: datetime) -> None:
-        """Let a validation that is too old, or a check without an answer, count no longer."""
+        """End a validation that is too old, or a check that got no answer."""
         if prospect.validation is ValidationState.CHECKING:
             reason = ValidationReason(
                 "check_unanswered", "The check was never answered; that says nothing."
@@ -196,7 +198,10 @@ class ValidationTransitions:
     def _resolve_prospect(
         self, tx: Tx, prospect: str, answer: NumberAnswer, now: datetime
     ) -> ProspectRecord | None:
-        """Return the prospect; a hidden id in the answer may show who it really is."""
+        """Return the prospect of an answer, or None.
+
+        A hidden id in the answer becomes an alias, which may merge the contact with another one.
+        """
         found = prospects.get_prospect(tx, prospect)
         if found is None or answer.alias is None:
             return found
@@ -217,10 +222,7 @@ class ValidationTransitions:
         changes: Mapping[str, object] = MappingProxyType({}),
         source: str = _CHECK_SOURCE,
     ) -> None:
-        """Fire the event and write all that follows from it; raise IllegalTransition.
-
-        Whatever the answer is, messages that waited for it are evaluated again.
-        """
+        """Fire the event and store all that follows from it. Raises IllegalTransition."""
         state = fire_event(restore_machine(ValidationMachine, prospect.validation), event)
         columns: dict[str, object] = {
             "validation": state.value,
@@ -241,13 +243,15 @@ class ValidationTransitions:
                 quote=reason.sentence,
             )
         self._refresh_and_emit(tx, prospect, now, reason)
+        # Whatever the result is, the gate decides what it means for the messages that waited.
         if state is not ValidationState.CHECKING:
             queue.requeue_waiting_messages(tx, now, WaitsFor.CHECKED, contact=prospect.contact)
 
     def _refresh_and_emit(
         self, tx: Tx, prospect: ProspectRecord, now: datetime, reason: ValidationReason
     ) -> None:
-        """Recompute what derives, and publish the change also where no score changed by it."""
+        """Recompute permission and score, and emit ``prospect.changed`` exactly once."""
+        # Scoring emits it only where a column of its own changed.
         emitted_before = len(tx.emitted)
         self._scoring.refresh_prospect(
             tx, prospect.contact, now, reason_code=reason.reason_code, sentence=reason.sentence
@@ -272,12 +276,12 @@ class ValidationTransitions:
 def build_validation_transitions(
     scoring: Scoring, aliases: Aliases, settings: Settings
 ) -> ValidationTransitions:
-    """Return the transitions with the validity that the settings say."""
+    """Return the transitions with the validity of the settings."""
     return ValidationTransitions(scoring, aliases, timedelta(days=settings.validation.valid_days))
 
 
 def is_validated_by(prospect: ProspectRecord, given: Evidence) -> bool:
-    """Tell whether a validation rests on this statement and on nothing newer."""
+    """Return whether a validation rests on this statement and on nothing newer."""
     return prospect.validation is ValidationState.VALIDATED and prospect.validated_at == given.at
 
 

@@ -37,8 +37,7 @@ def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission
     """Return the permission that ``evidence``, in any order, gives at ``now``.
 
     A refusal is suspended while a later conversation is open, and ends only by the contact's own
-    opt-in. Otherwise the best permission on record counts. What was
-    withdrawn is ignored.
+    opt-in. Otherwise the best permission on record counts. Withdrawn pieces are ignored.
     """
     evidence = drop_withdrawn(evidence)
     inbound = _latest_time(each.at for each in evidence if _is_welcoming_inbound(each))
@@ -71,7 +70,7 @@ def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
 
 
 def find_last_refusal(evidence: Sequence[Evidence]) -> Evidence | None:
-    """Return the newest piece that says no, whatever came after it."""
+    """Return the newest refusal, whatever came after it, or None."""
     return max(filter(_is_decline, evidence), key=lambda each: each.at, default=None)
 
 

@@ -1,4 +1,3 @@
-"""Imports of prospect lists: read by a child process, written by the daemon.
+"""Imports of prospect lists: a child process reads the file, the daemon writes the rows."""
 
-Nothing is imported here: the child process would load the writer, too.
-"""
+# Nothing is imported here: the child process would have to load the writer, too.

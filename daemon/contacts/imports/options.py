@@ -13,11 +13,11 @@ from daemon.errors import ImportRejected
 IMPORT_COLUMNS: Final = frozenset(
     {"phone", "name", "trade", "cartera_origen", "permission", "evidence", "data_date", "notes"}
 )
-"""What a header can be mapped to."""
+"""The columns that a header can be mapped to."""
 
 
 class ImportPermission(StrEnum):
-    """What a list can say of permission: the evidence that it gives."""
+    """The permissions that a list can give. `conversation` is not one: only an inbound gives it."""
 
     OPTED_IN = "opted_in"
     RELATIONSHIP = "relationship"
@@ -27,7 +27,7 @@ class ImportPermission(StrEnum):
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one file is to be read. The same file with the same options is the same import."""
+    """The options of an import. The same file with the same options is the same import."""
 
     region: (
         Annotated[
@@ -35,17 +35,17 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ]
         | None
     ) = None
-    """Where numbers without + belong; None: the installation's default region."""
+    """The region of numbers without +; None: the installation's default region."""
     source: str | None = None
-    """The import source by name; None: the one that the file's suffix belongs to."""
+    """The name of the import source; None: the one for the file's suffix."""
     mapping: dict[str, str] = {}
     """Our column → the file's header, where the guess is wrong."""
     cartera_origen: str | None = None
-    """Where all of these come from; None: each record's own column, else the file's name."""
+    """The origin of all records; None: each record's own column, else the file's name."""
     permission: ImportPermission = ImportPermission.PUBLIC_SOURCE
-    """What holds for records that say nothing of permission."""
+    """The permission of records whose cell on it is empty."""
     statement: str = ""
-    """How consent was obtained; only with it, or evidence in the record, «sí» is an opt-in."""
+    """How consent was obtained. Without it, or evidence in the record, «sí» is no opt-in."""
 
     given_where: str = ""
     """Where the people gave these numbers as their WhatsApp; with it, each number is validated."""
@@ -59,7 +59,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return f"{where}: {how}" if where else ""
 
     def __post_init__(self) -> None:
-        """Refuse what can't be meant."""
+        """Raise ImportRejected for an unknown column, or an opt-in without a statement."""
         if unknown := sorted(set(self.mapping) - IMPORT_COLUMNS):
             raise ImportRejected(
                 f"There is no column {unknown[0]!r} to map to.",
@@ -77,7 +77,10 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             )
 
     def resolve_mapping(self, headers: tuple[str, ...], guess: Mapping[str, str]) -> dict[str, str]:
-        """Return the guess, corrected by ``mapping``; raise where no header holds the number."""
+        """Return the guessed mapping, with ``mapping`` applied over it.
+
+        Raises ImportRejected for an unknown header, or where none is the phone number's.
+        """
         if missing := [header for header in self.mapping.values() if header not in headers]:
             raise ImportRejected(
                 f"The file has no header {missing[0]!r}; it has: {', '.join(headers)}."

@@ -1,7 +1,7 @@
 """The child process that reads an import file: messages, parent side and child side.
 
-A bad file can't hurt the daemon. ``python -m daemon.contacts.imports.process`` speaks the protocol
-of :mod:`daemon.worker_protocol`.
+A child, so that a bad file can't harm the daemon. ``python -m daemon.contacts.imports.process``
+uses the protocol of :mod:`daemon.worker_protocol`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from daemon.worker_protocol import (
 log = structlog.get_logger("imports")
 
 BATCH_SIZE: Final = 500
-"""Records in one line, at most."""
+"""The most records in one message of the protocol."""
 
 
 class ImportReadRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The file to read, and how: open it, map its columns, parse every record."""
+    """Request to open a file, map its columns and parse every record."""
 
     path: str
     source: str
@@ -52,7 +52,7 @@ class ImportReadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportFileSummary(msgspec.Struct, frozen=True, tag="opened"):
-    """The file was opened and read through once; ``rows`` are its first records' cells."""
+    """The first answer: what the file is. ``rows`` are the cells of its first records."""
 
     form: str
     headers: tuple[str, ...]
@@ -68,12 +68,12 @@ class ImportRowBatch(msgspec.Struct, frozen=True, tag="batch"):
 
 
 class ImportFileRefusal(msgspec.Struct, frozen=True, tag="refused"):
-    """The file can't be imported, and why."""
+    """The reason why the file can't be imported."""
 
     sentence: str
     hint: str = ""
     detail: str = ""
-    """The defect and its place where a source failed: for the log."""
+    """For the log: the defect and its location, where an import source failed."""
 
 
 ImportReadAnswer: TypeAlias = ImportFileSummary | ImportRowBatch | ImportFileRefusal
@@ -84,11 +84,11 @@ PROTOCOL: Final[WorkerProtocol[ImportReadRequest, ImportReadAnswer, Never, Never
 )
 WORKER_COMMAND: Final = (sys.executable, "-m", "daemon.contacts.imports.process")
 STALL_SECONDS: Final = 600.0
-"""Between two answers; a large file is read twice before the first."""
+"""The longest time between two answers, in seconds. A large file is read twice before the first."""
 
 
 class ImportProcess:
-    """Reads import files in a child process, so that a bad file can't hurt the daemon."""
+    """Reads import files in a child process."""
 
     def __init__(
         self, command: Sequence[str] = WORKER_COMMAND, *, silence_seconds: float = SILENCE_SECONDS
@@ -98,10 +98,10 @@ class ImportProcess:
 
     @contextlib.asynccontextmanager
     async def open_file(self, request: ImportReadRequest) -> AsyncIterator[OpenedImportFile]:
-        """Lend what the child reads; the child is gone when the block ends.
+        """Yield the file as the child reads it; the child has ended when the block ends.
 
-        Raises :class:`ImportRejected`, here or while it reads on, where the file is refused, and
-        where the child ends, falls silent or talks nonsense before it has handed all over.
+        Raises :class:`ImportRejected`, here or while batches are read, where the file is refused,
+        and where the child ends, stalls or breaks the protocol before all records have arrived.
         """
         async with (
             subprocesses.run_worker(self._command, PROTOCOL.max_line_bytes) as child,
@@ -115,7 +115,7 @@ class ImportProcess:
     async def _read_answers(
         self, child: subprocesses.WorkerProcess, request: ImportReadRequest
     ) -> AsyncGenerator[ImportFileSummary | ImportRowBatch, None]:
-        """Yield what the child answers; its refusal and its failure are raised."""
+        """Yield the child's answers. Raises ImportRejected for a refusal or a failed child."""
         asked = ask_worker(
             PROTOCOL,
             child,
@@ -145,12 +145,13 @@ async def _read_batches(
             raise _process_failure("said twice what it found")
         done += len(answer.records)
         yield answer.records
+    # A child that ended early must not make an import that looks complete.
     if done != total:
         raise _process_failure(f"found {total} records and handed over {done}")
 
 
 class OpenedImportFile:
-    """A file that the child has opened: what it is, and its records in file order, once."""
+    """A file that the child has opened: its summary, and batches of its records in file order."""
 
     def __init__(
         self, summary: ImportFileSummary, batches: AsyncIterator[Sequence[ParsedImportRow]]
@@ -180,7 +181,7 @@ def _send_answers(
 
 
 def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
-    """Yield what was found in the file; an expected problem is the last answer."""
+    """Yield the summary and the batches of a file, or at last a refusal (in the child)."""
     plugins = Plugins()
     try:
         plugins.load(blocked=request.blocked)
@@ -199,7 +200,8 @@ def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
 
 
 def _read_file(source: ImportSource, request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
-    """Read the file twice: an unreadable record is found before anything is imported."""
+    """Yield the summary and the batches of a file. Raises what the import source raises."""
+    # Read through once to count, so that an unreadable record is found before anything is written.
     path = Path(request.path)
     preview = source.open(path).preview()
     headers = tuple(preview.headers)

@@ -1,4 +1,4 @@
-"""Parses one row of an import: phone number, permission and date, or why it is rejected."""
+"""Parses one row of an import: phone number, permission and date, or the reason of a reject."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ _PERMISSION_WORDS: Final = {
 
 
 class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A record as understood. Without ``phone`` it is rejected, for ``reason_code``.
+    """A parsed record. Without ``phone`` it is rejected, for ``reason_code``.
 
-    With ``phone`` a reason is a remark: something in the record was held to be less than it says.
+    With ``phone`` a reason is a remark: the permission was lowered from what the record says.
     """
 
     record: int
@@ -71,7 +71,7 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
     cartera_origen: str = ""
     permission: ImportPermission = ImportPermission.NONE
     permission_text: str = ""
-    """The cell on permission, word for word."""
+    """The cell on permission, unchanged."""
     evidence: str = ""
     data_date: date | None = None
     reason_code: str = ""
@@ -81,7 +81,7 @@ class ParsedImportRow(msgspec.Struct, frozen=True, kw_only=True):
 def parse_row(
     row: ImportRow, mapping: Mapping[str, str], options: ImportOptions, *, region: str, today: date
 ) -> ParsedImportRow:
-    """Understand one record; what can't be used is said in the result, never raised."""
+    """Return one record parsed; a problem is in the result, never raised."""
     cells = {
         column: row.cells.get(header, "").strip()[:_MAX_CELL_LENGTH]
         for column, header in mapping.items()
@@ -116,8 +116,9 @@ def parse_row(
 def parse_permission(
     text: str, evidence: str, default: ImportPermission
 ) -> tuple[ImportPermission, str, str]:
-    """Return what a cell on permission grants, and a remark where that is less than it says."""
+    """Return (permission, reason code, sentence) of a cell; the last two are empty or a remark."""
     word = normalise_text(text)
+    # "no acepta", "no contactar": whatever follows a no, nobody is written to on it.
     granted = ImportPermission.REFUSED if word.startswith("no ") else _PERMISSION_WORDS.get(word)
     if not word:
         return default, "", ""
@@ -137,7 +138,7 @@ def parse_permission(
 
 
 def parse_date(text: str, today: date) -> date | None:
-    """Return the date in a cell: ISO, or dd/mm/yyyy; anything else, or a future one, is unknown."""
+    """Return the date in a cell (ISO, or dd/mm/yyyy); None for anything else, or a future one."""
     match = _ISO_DATE.fullmatch(text) or _LOCAL_DATE.fullmatch(text)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Imports of prospect lists: preview, import, report. One import runs at a time."""
+"""Previews, runs and reports imports of prospect lists. One import runs at a time."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from storage.tx import Reader, Tx
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """What an import would do. ``mapping`` goes from our column to the file's header.
+    """The expected result of an import. ``mapping`` is from our column to the file's header.
 
-    ``remarks`` counts records that would be held to be less than they say, by the sentence why.
+    ``remarks`` counts the records with a remark, by its sentence.
     """
 
     form: str
@@ -53,7 +53,7 @@ class ImportPreview:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of a file's records. ``repeated``: it was imported before, nothing changed."""
+    """The result of an import. ``repeated``: the file was imported before, nothing changed."""
 
     id: str
     filename: str
@@ -66,24 +66,24 @@ class ImportReport:
 
     @property
     def duplicates(self) -> int:
-        """Records of a line that is there already."""
+        """The number of records whose phone line was a prospect already."""
         return self.counts[ImportRowOutcome.DUPLICATE]
 
     @property
     def rejected(self) -> int:
-        """Records without a number that can be used."""
+        """The number of records without a usable phone number."""
         return self.counts[ImportRowOutcome.REJECTED]
 
     @property
     def accepted(self) -> int:
-        """Records that became a prospect, reachable or not."""
+        """The number of records that became a prospect, reachable or not."""
         return sum(self.counts.values()) - self.duplicates - self.rejected
 
 
 def get_import_report(
     reader: Reader, import_id: str, *, repeated: bool = False
 ) -> ImportReport | None:
-    """Return what became of an import's records so far, or None where there is none."""
+    """Return the report of an import so far, or None where there is none."""
     found = imports.get_import(reader, import_id)
     if found is None:
         return None
@@ -100,8 +100,7 @@ def get_import_report(
 
 
 ProgressCallback: TypeAlias = Callable[[int, int | None], None]
-_ROWS_PER_TRANSACTION: Final = 10
-"""Records in one write job: few, because an urgent job waits for the one that runs."""
+_ROWS_PER_TRANSACTION: Final = 10  # few, because an urgent write waits for the job that runs
 
 
 class ImportService:
@@ -130,7 +129,7 @@ class ImportService:
         self._running: set[asyncio.Task[ImportReport]] = set()
 
     async def preview(self, path: Path, options: ImportOptions) -> ImportPreview:
-        """Read the whole file and say what an import would do; nothing is written."""
+        """Read the whole file, and return the expected result; nothing is written."""
         counts = Counter(dict.fromkeys(ImportRowOutcome, 0))
         remarks: Counter[str] = Counter()
         seen: set[str] = set()
@@ -155,14 +154,15 @@ class ImportService:
     def start(
         self, path: Path, options: ImportOptions, who: str, on_progress: ProgressCallback
     ) -> asyncio.Task[ImportReport]:
-        """Import as :meth:`run`, beside whoever asks: it goes on when nobody waits any more."""
+        """Start :meth:`run` as a task, which goes on when nobody awaits it any more."""
         task = asyncio.create_task(self.run(path, options, who, on_progress))
+        # The loop itself holds tasks weakly only: without this one could be collected.
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def close(self) -> None:
-        """End what was started, between two writes: what was taken stays, as for a cut import."""
+        """Cancel the started imports, between two writes; what is written stays."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -174,12 +174,12 @@ class ImportService:
         who: str,
         on_progress: ProgressCallback = lambda _done, _total: None,
     ) -> ImportReport:
-        """Import a file; return what became of its records.
+        """Import a file; return the report.
 
-        The same file, mapping and options a second time change nothing: the first report comes
-        back, ``repeated``. One that was cut short goes on. ``on_progress`` hears done and total.
-        Raises :class:`ImportRejected` with what was wrong; what was taken till then stays, and
-        the import is not called finished.
+        The same file, mapping and options a second time change nothing, and return the first report
+        with ``repeated``. An import that was cut short is continued. ``on_progress`` is called with
+        (done, total). Raises :class:`ImportRejected`; what is written until then stays, and the
+        import is not marked as finished.
         """
         request = self._build_request(path, options)
         async with self._lock, self._import_process.open_file(request) as reading:
@@ -205,7 +205,7 @@ class ImportService:
         return await self.get_report(import_record.id)
 
     async def get_report(self, import_id: str, *, repeated: bool = False) -> ImportReport:
-        """Return what became of an import's records so far; raise NotFound for an unknown one."""
+        """Return the report of an import so far. Raises NotFound for an unknown one."""
         report = await self._database.read(
             partial(get_import_report, import_id=import_id, repeated=repeated)
         )
@@ -214,8 +214,8 @@ class ImportService:
         return report
 
     async def list_rejects(self, import_id: str) -> Sequence[ImportRowRecord]:
-        """Return the records that were rejected, in file order, with their reasons."""
-        await self.get_report(import_id)
+        """Return the rejected records with their reasons, in file order. Raises NotFound."""
+        await self.get_report(import_id)  # raises for an unknown id
         return await self._database.read(
             partial(
                 imports.list_import_rows, import_id=import_id, outcome=ImportRowOutcome.REJECTED
@@ -295,7 +295,7 @@ class ImportService:
     def _predict_outcomes(
         self, reader: Reader, records: Sequence[ParsedImportRow], seen: set[str]
     ) -> Counter[ImportRowOutcome]:
-        """Count what would become of records; ``seen`` are the lines that came before them."""
+        """Return the expected outcomes; ``seen`` are the spellings of all earlier numbers."""
         counts: Counter[ImportRowOutcome] = Counter()
         for record in records:
             forms = number_forms(record.phone) if record.phone else frozenset()
@@ -310,7 +310,7 @@ class ImportService:
 
 
 def _hash_import(path: Path, parameters: object) -> str:
-    """Return what makes two imports the same: the file's bytes, its mapping and the options."""
+    """Return a hash of the file's bytes, its mapping and the options: the import's identity."""
     digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
     with path.open("rb") as file:
         while block := file.read(2**20):

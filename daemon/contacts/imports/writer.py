@@ -1,4 +1,4 @@
-"""Writes parsed rows into the database: new prospects, duplicates, rejects."""
+"""Writes parsed rows to the database: as new prospects, duplicates or rejects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PERMISSIONS_BEST_FIRST: Final = (
 
 
 class ImportWriter:
-    """Writes records in file order: as a new prospect, a duplicate or a reject."""
+    """Writes records in file order, each as a new prospect, a duplicate or a reject."""
 
     def __init__(
         self, aliases: Aliases, scoring: Scoring, transitions: ValidationTransitions
@@ -49,11 +49,12 @@ class ImportWriter:
         *,
         given: str = "",
     ) -> None:
-        """Write these records in one transaction; one that was written before stays as it is.
+        """Write these records in this transaction; one that was written before is left alone.
 
-        ``given`` says where and how their numbers were given as WhatsApp; empty where nobody does.
+        ``given`` states where and how the numbers were given as WhatsApp; empty without a statement.
         """
         for record in records:
+            # An import that was cut short starts at its first record again.
             if not imports.has_import_row(tx, import_record.id, record.record):
                 outcome = self._write_row(tx, import_record, record, at)
                 imports.insert_import_row(tx, import_record.id, outcome)
@@ -61,7 +62,7 @@ class ImportWriter:
                     self._validate_given_number(tx, import_record, outcome, given, at)
 
     def predict_outcome(self, reader: Reader, record: ParsedImportRow) -> ImportRowOutcome:
-        """Foretell what would become of a record if it stood alone."""
+        """Return the expected outcome of a record, without the other records of its file."""
         if record.phone is None:
             return ImportRowOutcome.REJECTED
         contact = contacts.find_contact_by_alias(reader, record.phone)
@@ -105,7 +106,7 @@ class ImportWriter:
     def _validate_given_number(
         self, tx: Tx, import_record: ImportRecord, row: ImportRowRecord, given: str, at: datetime
     ) -> None:
-        """Validate a number by the statement on its list, unless more is known of it."""
+        """Validate a number by the statement on its list, unless it is decided or failed before."""
         prospect = prospects.require_prospect(tx, row.prospect or "")
         known = evidence.list_contact_evidence(tx, prospect.contact)
         if (
@@ -119,7 +120,7 @@ class ImportWriter:
 
 
 def get_accepted_outcome(line_type: str) -> ImportRowOutcome:
-    """Return how a number of this kind is accepted."""
+    """Return the outcome of a new prospect with a number of this line type."""
     if line_type in REACHABLE_LINE_TYPES:
         return ImportRowOutcome.ACCEPTED
     if line_type == LineType.FIXED_LINE:
@@ -157,7 +158,7 @@ def _build_prospect(
 
 
 def _upgrade_phone(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at: datetime) -> str:
-    """Return the prospect's number after a mobile form has taken the place of a landline form."""
+    """Replace a landline number by a mobile one of the same person; return the number in use."""
     if (
         existing.line_type in REACHABLE_LINE_TYPES
         or record.line_type not in REACHABLE_LINE_TYPES
@@ -176,7 +177,7 @@ def _upgrade_phone(tx: Tx, existing: ProspectRecord, record: ParsedImportRow, at
 
 
 def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:
-    """Return the best that lists have granted so far."""
+    """Return the best permission on record from lists."""
     known = {
         each.value
         for each in evidence.drop_withdrawn(evidence.list_contact_evidence(reader, contact))
@@ -188,7 +189,8 @@ def _get_recorded_permission(reader: Reader, contact: str) -> ImportPermission:
 
 
 def _limit_permission(claimed: ImportPermission, recorded: ImportPermission) -> ImportPermission:
-    """Let a duplicate refuse or lower, never raise: it may be a worse copy of the same list."""
+    """Return the permission of a duplicate: never better than the recorded one."""
+    # A duplicate may be a careless copy of the same list; a refusal in it always counts.
     if claimed is ImportPermission.REFUSED:
         return claimed
     return max(claimed, recorded, key=_PERMISSIONS_BEST_FIRST.index)
