@@ -47,6 +47,7 @@ def test_no_sentence_names_a_class() -> None:
 
 
 PLAIN_PACKAGES: Final = (
+    "daemon/api",
     "daemon/auth",
     "daemon/backtest",
     "daemon/conformance",

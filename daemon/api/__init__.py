@@ -1,4 +1,4 @@
-"""What plugins and transports see of the daemon: ports and value types, nothing else.
+"""The public interface for plugins and transports: ports (protocols) and value types.
 
 A plugin that imports only this package keeps working across releases.
 """
@@ -11,4 +11,4 @@ PROJECT = "leadmaster"
 """The pluggy project name, and the prefix of every hook."""
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Mark a function of a plugin as the implementation of the hook of the same name."""
+"""Decorator that marks a plugin's function as the implementation of the hook of its name."""

@@ -1,4 +1,4 @@
-"""The clock port, and its two implementations: system time and scaled time."""
+"""The clock port, and its two implementations: the system's time, and scaled time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Clock(Protocol):
-    """What every service may ask about time."""
+    """The clock that every service uses, so that tests and demonstrations can inject another."""
 
     def now(self) -> datetime:
         """Return the present moment, aware, in UTC; a wall clock may be set back or on."""
@@ -22,7 +22,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds of :meth:`monotonic`, whatever is done to the wall clock."""
+        """Return after ``seconds`` of :meth:`monotonic`, also where the wall clock is changed."""
         ...
 
 
@@ -31,7 +31,7 @@ def _read_wall_clock() -> datetime:
 
 
 class SystemClock:
-    """The machine's own clock. ``read_wall`` tells the moment; a test hands in another."""
+    """The machine's clock. ``read_wall`` returns the present moment; tests inject another."""
 
     def __init__(self, read_wall: Callable[[], datetime] = _read_wall_clock) -> None:
         self._read_wall = read_wall
@@ -50,10 +50,10 @@ class SystemClock:
 
 
 class ScaledClock:
-    """A clock that starts at a chosen moment and runs at a chosen rate.
+    """A clock that starts at a given moment and runs at a given rate (2.0 is twice as fast).
 
-    Only an installation whose sessions are all simulated may run on one: the
-    composition root refuses it otherwise.
+    Only an installation whose sessions are all simulated may use one; others are refused at the
+    start. Raises ValueError for a rate of 0 or less.
     """
 
     def __init__(self, start: datetime, rate: float = 1.0) -> None:
@@ -65,7 +65,7 @@ class ScaledClock:
         self._origin = time.monotonic()
 
     def now(self) -> datetime:
-        """Return the chosen start plus the scaled time that has passed."""
+        """Return the start plus the scaled time that has passed since."""
         return self._start + timedelta(seconds=self.monotonic())
 
     def monotonic(self) -> float:

@@ -1,7 +1,7 @@
-"""The conformance probe: how the suite of ``leadmaster channels check`` sees past a transport.
+"""The conformance probe: what ``leadmaster channels check`` needs to test a channel from outside.
 
-A transport is tested from outside: what reached the wire, who writes, when the line breaks. The
-author of a channel lends the suite a probe that can see and do these things, or some of them.
+The suite can't see what reached the platform, and can't make it send or break a connection. The
+author of a channel gives it a probe that can, or that can do some of these things.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from daemon.api.signals import InboundKind, Origin
 
 
 class ProbeScenario(StrEnum):
-    """What happens outside once a session is ready, or while it sends."""
+    """What a probe makes happen on the platform, once a session is ready or while it sends."""
 
     FRIENDLY = "friendly"
     """The account is linked, and every message arrives."""
     MESSAGES = "messages"
     """Each of the probe's ``samples`` is reported, in that order."""
     RECEIPTS_REVERSED = "receipts_reversed"
-    """What is sent is reported as read first and as delivered afterwards."""
+    """A sent message is reported as read first, and as delivered afterwards."""
     RECEIPTS_LATE = "receipts_late"
-    """What is sent is reported as delivered a second later; meanwhile the line is closed and
-    opened again, with the same options."""
+    """A sent message is reported as delivered a second later; meanwhile the suite closes the
+    transport and opens it again, with the same options."""
     CUT = "cut"
     """The platform closes the connection."""
     DEATH = "death"
-    """The worker behind the transport dies; of a transport without one, what it stands on."""
+    """The transport's worker process dies, or whatever else the transport depends on."""
 
 
 @dataclass(frozen=True, slots=True)
 class WireMessage:
-    """A message that reached the outside: the number, and the hash of the content.
+    """A message that reached the platform: the recipient's number, and the hash of the content.
 
-    ``body`` is :func:`daemon.api.transport.hash_content`, of a text
+    ``body`` is :func:`daemon.api.transport.hash_content`; for a text that is the same as
     :func:`daemon.api.permit.hash_body`.
     """
 
@@ -49,10 +49,11 @@ class WireMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleMessage:
-    """A message as a platform reports it, and whose it is; ``identity`` None: no contact's.
+    """A message as a platform reports it, and the identity that the channel should make of it.
 
-    ``address`` is the raw name of the sender; of the recipient where the account's owner typed it
-    (``own``). ``written_ago`` is how long ago it was written when it is reported.
+    ``address`` is the sender's raw address, or the recipient's for a message that the account's
+    owner typed (``own``). ``identity`` is None for an address that is no contact. ``written_ago``
+    is the message's age when it is reported.
     """
 
     address: str
@@ -73,6 +74,7 @@ SAMPLE_MESSAGES: Final = (
         address="5491155550201@s.whatsapp.net", text="sample 1", identity=_build_phone("201")
     ),
     SampleMessage(address="5491155550202@c.us", text="sample 2", identity=_build_phone("202")),
+    # From the sender's twelfth device: the same person.
     SampleMessage(
         address="5491155550203:12@s.whatsapp.net", text="sample 3", identity=_build_phone("203")
     ),
@@ -82,9 +84,11 @@ SAMPLE_MESSAGES: Final = (
         text="sample 5",
         identity=Identity(IdentityKind.LID, "199999000205@lid"),
     ),
+    # A group, a status update and a followed channel: none is a contact.
     SampleMessage(address="120363041234567890@g.us", text="sample 6", identity=None),
     SampleMessage(address="status@broadcast", text="sample 7", identity=None),
     SampleMessage(address="120363041234567890@newsletter", text="sample 8", identity=None),
+    # Replayed history, much older than anything that the daemon acts on.
     SampleMessage(
         address="5491155550209@s.whatsapp.net",
         text="sample 9",
@@ -107,17 +111,17 @@ SAMPLE_MESSAGES: Final = (
         own=True,
     ),
 )
-"""What channels were seen to tell. A probe whose platform writes otherwise has samples of its own;
-the texts tell them apart."""
+"""Messages in the forms that channels were seen to report. A probe whose platform uses other forms
+has samples of its own. Each text is different, so that the suite can recognise it."""
 
 
 class ChannelProbe:
-    """What the suite can see and do outside of one channel. Override what yours can.
+    """What the suite can see and do on the platform of one channel. Override what yours can.
 
-    ``recipient`` is a number that takes whatever is sent to it: **real messages go there**.
-    ``refused_recipient`` is one that the platform refuses for certain, ``unanswered_recipient`` one
-    to which messages leave without ever being acknowledged. What a probe can't do is not tested,
-    and is reported so.
+    ``recipient`` is a number that accepts messages: **real messages are sent to it**.
+    ``refused_recipient`` is one that the platform certainly refuses, ``unanswered_recipient`` one
+    whose messages leave but are never acknowledged. What a probe can't do is reported as not
+    tested.
     """
 
     recipient: str | None = None
@@ -127,19 +131,22 @@ class ChannelProbe:
 
     def __init__(self, options: Mapping[str, object]) -> None:
         self.options = options
-        """What the author of the channel gave the suite as options of the session."""
+        """The options of the session, as given to the suite."""
 
     async def start(self, scenario: ProbeScenario, folder: Path) -> Mapping[str, object] | None:
-        """Prepare a scenario, from nothing, and return the options of its session.
+        """Prepare a scenario, and return the options of its session; None if this probe can't.
 
-        ``folder`` is the session's own. None: this probe can't. Called once for each test.
+        ``folder`` is the session's own folder. Called once for each test.
         """
         del folder
         return self.options if scenario is ProbeScenario.FRIENDLY else None
 
     async def read_wire(self) -> Sequence[WireMessage] | None:
-        """Return what reached the outside since :meth:`start`, oldest first; None: not seen."""
+        """Return the messages that reached the platform since :meth:`start`, oldest first.
+
+        None where this probe can't see them.
+        """
         return None
 
     async def stop(self) -> None:
-        """Let go of what :meth:`start` made. Idempotent."""
+        """Release what :meth:`start` made. Idempotent."""

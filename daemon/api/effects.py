@@ -1,6 +1,7 @@
 """Data that plugins receive and return: effects of an inbound, drafts, session choices.
 
-A plugin never writes: the core commits the effects or refuses them.
+A plugin never writes to the database: the core checks the effects that it returns, and commits
+them or refuses them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TypeAlias
 
 
 class ContactRequest(StrEnum):
-    """What a contact's own words ask of us."""
+    """The request that is read from a contact's message."""
 
     OPT_OUT = "opt_out"
     OPT_IN = "opt_in"
@@ -21,7 +22,7 @@ class ContactRequest(StrEnum):
 
 
 class Intent(StrEnum):
-    """How clearly a contact wants to buy; the quote is kept as evidence."""
+    """How clearly a contact's message shows an intent to buy."""
 
     NONE = "none"
     WEAK = "weak"
@@ -31,7 +32,7 @@ class Intent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetIntent:
-    """Record the purchase intent that an inbound shows, with the words that show it."""
+    """Record the purchase intent of an inbound, with the quote that shows it as evidence."""
 
     intent: Intent
     quote: str
@@ -39,21 +40,21 @@ class SetIntent:
 
 @dataclass(frozen=True, slots=True)
 class AskReview:
-    """Hold commercial messages to this contact until a person has looked, and say why."""
+    """Hold commercial messages to this contact until a person has reviewed it, for this reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class QueueReply:
-    """Enqueue a reply; it passes the gate like any other message."""
+    """Enqueue a reply, which the gate evaluates like any other message."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AddNote:
-    """Append a note to the prospect's story."""
+    """Append a note to the prospect."""
 
     text: str
 
@@ -63,7 +64,7 @@ InboundEffect: TypeAlias = SetIntent | AskReview | QueueReply | AddNote
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message before it is enqueued. ``session`` and ``channel`` may still be open."""
+    """A message before it is enqueued. ``session`` and ``channel`` may be None: not chosen yet."""
 
     recipient: str
     text: str
@@ -75,7 +76,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the sender plugin made of a draft: rendered text and the route it chose."""
+    """A draft as the sender plugin prepared it: the rendered text, the session and the channel."""
 
     text: str
     session: str
@@ -84,7 +85,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class SessionChoice:
-    """One session that a draft could go through, as the sender plugin sees it."""
+    """One session that a draft could be sent through, as the sender plugin sees it.
+
+    ``new_chats_left`` is how many new chats its number has left in the rolling 24 hours.
+    """
 
     name: str
     channel: str
@@ -95,7 +99,7 @@ class SessionChoice:
 
 @dataclass(frozen=True, slots=True)
 class ContactView:
-    """What a plugin may know of the contact behind an inbound message."""
+    """The data of a contact that a plugin gets with an inbound message."""
 
     prospect: str | None
     name: str

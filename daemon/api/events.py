@@ -1,4 +1,4 @@
-"""The events that a plugin may observe: each stored one, and the pairing code that never is."""
+"""The events that a plugin may observe: all stored ones, and the pairing code, never stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identities: who a message is from or to, in the one form that the product stores and compares."""
+"""Identities of senders and recipients, in the normal form that is stored and compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 
 class IdentityKind(StrEnum):
-    """What kind of name a platform gives a person."""
+    """The kind of identifier that a platform gives a person."""
 
     PHONE = "phone"
     """E.164 with its plus sign."""
@@ -34,16 +34,15 @@ _SERVERS_OF_MANY: Final = {
     "call": ("call", "A call is not a contact."),
     "bot": ("bot", "A bot of the platform is not a contact."),
 }
-_PLATFORM_ADDRESS: Final = "0"
-"""WhatsApp's own notices come from here."""
+_PLATFORM_ADDRESS: Final = "0"  # WhatsApp's own notices come from it
 _MAX_RAW_LENGTH: Final = 200
 
 
 class NotAContact(Exception):
-    """A raw name belongs to no single person; ``reason_code`` is stable, ``sentence`` names nobody.
+    """A raw address belongs to no single person. ``sentence`` does not have the address in it.
 
-    Codes: ``empty``, ``group``, ``broadcast``, ``newsletter``, ``call``, ``bot``, ``platform`` and
-    ``unreadable``, the only one behind which there may be somebody.
+    ``reason_code`` is stable: ``empty``, ``group``, ``broadcast``, ``newsletter``, ``call``,
+    ``bot``, ``platform`` or ``unreadable``, the only one that could be a person's after all.
     """
 
     def __init__(self, reason_code: str, sentence: str) -> None:
@@ -54,17 +53,17 @@ class NotAContact(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One name of one person, tagged with its kind and always in its normal form.
+    """One identifier of one person: its kind, and its value in the normal form of that kind.
 
-    Raises :class:`ValueError` for a value that is not in the normal form of its kind: make one
-    from what a platform writes with :func:`parse_identity`.
+    Raises :class:`ValueError` for another form. Use :func:`parse_identity` for what a platform
+    writes.
     """
 
     kind: IdentityKind
     value: str
 
     def __post_init__(self) -> None:
-        """Check the form, so that no other code has to."""
+        """Raise ValueError for a value that is not in normal form, so that no other code checks."""
         if not _FORMS[self.kind].fullmatch(self.value):
             # The value stays out of the sentence: it may be somebody's number.
             raise ValueError(f"This is not the normal form of a {self.kind.value}.")
@@ -79,11 +78,11 @@ class Identity:
 
 
 def parse_identity(raw: str) -> Identity:
-    """Return the identity behind a raw name, as any WhatsApp library or webhook writes it.
+    """Return the identity of a raw address, as any WhatsApp library or webhook writes it.
 
     ``549…@s.whatsapp.net``, ``…@c.us``, ``…:12@…`` (a device), ``+549…`` and ``549…`` are one
     phone; ``…@lid`` is a hidden id; ``AR.1a2b`` a business-scoped id. Raises :class:`NotAContact`
-    for groups, ``status@broadcast``, newsletters, the empty name, and what can't be read.
+    for groups, ``status@broadcast``, newsletters, an empty address, and what can't be read.
     """
     text = raw.strip()
     if not text:
@@ -99,14 +98,15 @@ def parse_identity(raw: str) -> Identity:
 
 
 def parse_phone_identity(e164: str) -> Identity:
-    """Return the identity of a number in E.164; raise :class:`NotAContact` for anything else."""
+    """Return the identity of a number in E.164. Raises :class:`NotAContact` for anything else."""
     return _build_identity(IdentityKind.PHONE, e164)
 
 
 def _parse_address(user: str, server: str) -> Identity:
-    """Read ``user[.agent][:device]@server``; the device and its agent are not part of a person."""
+    """Return the identity of ``user[.agent][:device]@server``, without agent and device."""
     if server in _SERVERS_OF_MANY:
         raise NotAContact(*_SERVERS_OF_MANY[server])
+    # A point begins the agent, a colon the device; neither is part of the person.
     digits = re.split(r"[.:]", user, maxsplit=1)[0]
     if server in _PHONE_SERVERS:
         if digits == _PLATFORM_ADDRESS:

@@ -1,4 +1,4 @@
-"""Import sources: what a plugin declares to read prospect lists from files."""
+"""Import sources: the types by which a plugin reads prospect lists from files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class SourcePreview:
-    """What was found before anything is imported: form, headers and the first rows.
+    """A preview of a file: a description of its form, its headers and its first rows.
 
-    ``mapping`` goes from our column (``phone``, ``name``, ``trade``, ``cartera_origen``,
+    ``mapping`` is from our column (``phone``, ``name``, ``trade``, ``cartera_origen``,
     ``permission``, ``data_date``, ``notes``, ``evidence``) to the file's header.
     """
 
@@ -33,7 +33,7 @@ class SourcePreview:
 
 
 class OpenedSource(Protocol):
-    """A file opened for import: a preview, and all of its rows in order."""
+    """A file that is open for import."""
 
     def preview(self) -> SourcePreview:
         """Return form, headers, guessed mapping and the first rows."""
@@ -45,7 +45,7 @@ class OpenedSource(Protocol):
 
 
 class SourceUnreadable(Exception):
-    """The file can't be read as this source; the message says what, where, what to do."""
+    """The file can't be read by this source; the message says what is wrong, where, what to do."""
 
 
 OpenSource: TypeAlias = Callable[[Path], OpenedSource]
@@ -53,7 +53,7 @@ OpenSource: TypeAlias = Callable[[Path], OpenedSource]
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """An import source as its plugin declares it. ``suffixes`` are lower-case, with the dot."""
+    """An import source, as a plugin declares it. ``suffixes`` are lower-case, with the dot."""
 
     name: str
     summary: str
@@ -62,7 +62,7 @@ class ImportSource:
 
 
 def normalise_text(text: str) -> str:
-    """Return a header's or a cell's words without case, accents and punctuation."""
+    """Return the words of a header or a cell without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(each for each in plain if not unicodedata.combining(each))
     return " ".join(re.findall(r"[a-z0-9]+", letters))

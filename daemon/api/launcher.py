@@ -1,4 +1,4 @@
-"""The launcher: how a transport gets a worker process of its own, and talks with it."""
+"""The launcher port: starts a worker process for a transport, and connects to it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class Worker(Protocol):
-    """A running worker: a two-way stream of bytes, and its end."""
+    """A running worker process, with a two-way stream of bytes."""
 
     @property
     def reader(self) -> asyncio.StreamReader:
-        """What the worker writes; it ends when the worker does."""
+        """The bytes that the worker writes; the stream ends when the worker does."""
         ...
 
     @property
     def writer(self) -> asyncio.StreamWriter:
-        """What the worker reads."""
+        """The bytes that the worker reads."""
         ...
 
     @property
@@ -26,16 +26,16 @@ class Worker(Protocol):
         ...
 
     async def wait(self) -> int | None:
-        """Return the exit status once the worker has ended; None where nobody can say."""
+        """Return the exit status once the worker has ended; None where it is not known."""
         ...
 
     async def close(self) -> None:
-        """End the worker and all that it started. Idempotent, bounded, never raises."""
+        """End the worker and all processes that it started. Idempotent, bounded, never raises."""
         ...
 
 
 class LaunchWorker(Protocol):
-    """Starts a worker: a child process, or a service behind a socket of systemd."""
+    """A function that starts a worker: a child process, or a service behind a systemd socket."""
 
     async def __call__(
         self,

@@ -1,4 +1,4 @@
-"""Phone numbers: parsing to E.164, line type, spellings, masking.
+"""Phone numbers: parsing to E.164, line types, spellings, masking.
 
 The numbering-plan library is loaded at the first use, so that importing this module is cheap.
 """
@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 NUMBERING_LIBRARIES: Final = ("rphonenumbers", "phonenumbers")
-"""The same interface twice: the fast one first, the reference where that is not installed."""
+"""Two modules with the same interface: the fast one, and the reference where it is missing."""
 
 _MAX_CELL_LENGTH: Final = 200
 _MIN_PHONE_DIGITS: Final = 6  # a part with fewer is a range or an extension, not a second number
@@ -25,21 +25,25 @@ _EXTENSION: Final = re.compile(
     r"[\s;,]*(?:ext|extn|x|int|interno|#)[.:=\s]*\d{1,6}\s*$", re.IGNORECASE
 )
 _LETTER: Final = re.compile(r"[^\W\d_]")
+# Argentina writes a mobile number with 9 after the country code, or with 15 before the local
+# number; both at once is a common mistake.
 _AR_NINE_AND_FIFTEEN: Final = re.compile(r"\+549(?=\d{12}$)(\d{2,4}15\d{6,8})")
 _AR_FIFTEEN_ALONE: Final = re.compile(r"\+5415\d{6,8}")
+# Mexico dropped the 1 before mobile numbers, and Brazil added a 9. Lists and WhatsApp still have
+# the old forms.
 _MX_OLD_MOBILE: Final = re.compile(r"\+521(\d{10})")
 _BR_OLD_MOBILE: Final = re.compile(r"\+55(\d{2})([6-9]\d{7})")
 
 _SPELLINGS: Final = (
     (re.compile(r"\+549?(\d{10})"), ("+54{}", "+549{}")),
     (re.compile(r"\+521?(\d{10})"), ("+52{}", "+521{}")),
-    # Only lines that existed before the ninth digit came are known without it; they begin with 6-9.
+    # Only lines from before the ninth digit are also known without it; these begin with 6 to 9.
     (re.compile(r"\+55(\d{2})9?([6-9]\d{7})"), ("+55{}{}", "+55{}9{}")),
 )
 
 
 class LineType(StrEnum):
-    """What the numbering plan says of a line; the words are those of the rules' vocabulary."""
+    """The type of a line by the numbering plan; the values are those of `prospect.line_type`."""
 
     FIXED_LINE = "fixed_line"
     MOBILE = "mobile"
@@ -55,16 +59,16 @@ class LineType(StrEnum):
     UNKNOWN = "unknown"
 
 
+# The library counts its types from 0, in the order above; an unknown type is 99.
 _LINE_TYPES: Final = dict(enumerate(LineType))
-"""The library counts its types from 0, in the order above; what it can't tell is 99."""
 
 REACHABLE_LINE_TYPES: Final = frozenset({LineType.MOBILE, LineType.FIXED_LINE_OR_MOBILE})
-"""Lines that can plausibly have WhatsApp; a landline counts only once it was seen there."""
+"""Types of lines that can plausibly have WhatsApp. (A landline can, but few do.)"""
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """A valid number: canonical E.164, its kind of line, and its country (ISO 3166, or None)."""
+    """A valid number: in canonical E.164, with its line type and country (ISO 3166, or None)."""
 
     e164: str
     line_type: LineType
@@ -72,15 +76,15 @@ class PhoneNumber:
 
     @property
     def reachable(self) -> bool:
-        """Return whether the numbering plan allows WhatsApp on this line."""
+        """Whether lines of this type can plausibly have WhatsApp."""
         return self.line_type in REACHABLE_LINE_TYPES
 
 
 class NumberUnusable(Exception):
-    """A text is no number that can be used; ``reason_code`` is stable, ``sentence`` names no digit.
+    """A text is no usable phone number. ``sentence`` has no digit of it.
 
-    Codes: ``empty``, ``several_numbers``, ``not_a_number``, ``unknown_country``,
-    ``area_code_missing``, ``too_short``, ``too_long``, ``not_in_plan``.
+    ``reason_code`` is stable: ``empty``, ``several_numbers``, ``not_a_number``,
+    ``unknown_country``, ``area_code_missing``, ``too_short``, ``too_long`` or ``not_in_plan``.
     """
 
     def __init__(self, reason_code: str, sentence: str) -> None:
@@ -90,7 +94,7 @@ class NumberUnusable(Exception):
 
 
 def parse_phone(raw: str, region: str) -> PhoneNumber:
-    """Read a number as people write it; ``region`` (such as AR) is where one without + belongs.
+    """Parse a number as people write it; ``region`` (such as AR) is for one without +.
 
     Raises :class:`NumberUnusable`, and nothing else, for any text.
     """
@@ -110,7 +114,7 @@ def load_numbering_library(names: Sequence[str] = NUMBERING_LIBRARIES) -> Any:  
 
 
 def parse_phone_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: ANN401 - see library()
-    """Do the work of :func:`parse` with the given numbering-plan module."""
+    """Parse a number as :func:`parse_phone`, with the given numbering-plan module."""
     text = _extract_number(raw)
     try:
         number = plan.parse(text, region)
@@ -128,10 +132,10 @@ def parse_phone_with(plan: Any, raw: str, region: str) -> PhoneNumber:  # noqa: 
 
 
 def list_phone_spellings(e164: str) -> frozenset[str]:
-    """Return every form under which the same line is known, this one included.
+    """Return all spellings of the same line in E.164, this one included.
 
-    Argentina with and without 9, Mexico with and without 1, Brazil with and without the
-    ninth digit. Every member of a set has the same set.
+    These are Argentina with and without 9, Mexico with and without 1, Brazil with and without the
+    ninth digit. Every spelling of a line has the same set.
     """
     for pattern, forms in _SPELLINGS:
         if match := pattern.fullmatch(e164):
@@ -141,9 +145,9 @@ def list_phone_spellings(e164: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def mask_phone(e164: str) -> str:
-    """Return the number for logs and errors: four digits before the last four are hidden.
+    """Return the number for logs and errors, with the four digits before the last four hidden.
 
-    What is no number of a country keeps only its last four characters, if it is long enough.
+    A text that is no phone number keeps only its last four characters, if it is long enough.
     """
     plan = load_numbering_library()
     try:
@@ -156,13 +160,13 @@ def mask_phone(e164: str) -> str:
 
 
 def build_wa_link(e164: str, text: str = "") -> str:
-    """Return the link that opens a chat with this number, with ``text`` ready to send."""
+    """Return the ``wa.me`` link that opens a chat with this number, with ``text`` filled in."""
     query = f"?text={quote(text, safe='')}" if text else ""
     return f"https://wa.me/{e164.removeprefix('+')}{query}"
 
 
 def _extract_number(raw: str) -> str:
-    """Cut a cell down to the one number in it; a vanity word must never become digits."""
+    """Return the one number in a cell. Raises NumberUnusable for none or several."""
     text = unicodedata.normalize("NFKC", raw).strip()
     if not text:
         raise NumberUnusable("empty", "There is no number.")
@@ -177,6 +181,7 @@ def _extract_number(raw: str) -> str:
         text = text.split(";", 1)[0]
     start = re.search(r"[+\d]", text)
     number = _EXTENSION.sub("", text[start.start() :]) if start else ""
+    # The library would turn letters into digits ("0800-PIZZA"), which is somebody else's number.
     if not number or _LETTER.search(number):
         raise NumberUnusable("not_a_number", "The text is not a phone number.")
     return number
@@ -187,7 +192,7 @@ def _count_digits(text: str) -> int:
 
 
 def _normalise_spelling(e164: str) -> str:
-    """Bring the spellings that a numbering plan calls invalid into the one that it knows."""
+    """Return the spelling that the numbering plan knows, for one that it calls invalid."""
     if match := _AR_NINE_AND_FIFTEEN.fullmatch(e164):
         return f"+540{match[1]}"  # the library itself turns 0 … 15 … into 9
     if match := _MX_OLD_MOBILE.fullmatch(e164):

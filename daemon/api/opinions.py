@@ -1,4 +1,4 @@
-"""Opinions of plugins on a message before the gate; they can only be stricter."""
+"""Opinions of plugins on a message that the gate evaluates; they can only make it stricter."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["Defer", "DeferKind", "Opinion", "OpinionRequest", "VetoEffect"]
 
 @dataclass(frozen=True, slots=True)
 class OpinionRequest:
-    """One message before the gate: its id, recipient (E.164), session, channel and facts.
+    """A message that the gate evaluates: its id, recipient (E.164), session, channel and facts.
 
-    ``facts`` is the snapshot that the rules will see, by vocabulary name; a copy.
+    ``facts`` is a copy of the facts that the rules read, by name.
     """
 
     message: str

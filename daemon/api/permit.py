@@ -1,7 +1,7 @@
-"""Permits: the gate's signature that one text may go to one recipient, once.
+"""Permits: the gate's signed authorisation to send one text to one recipient, once.
 
-Signed with Ed25519 (RFC 8032), so that a transport can verify with the public key alone and needs
-to trust nobody in between.
+They are signed with Ed25519 (RFC 8032), so that a transport can verify them with the public key
+alone, and need not trust the code that calls it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 
 def hash_body(text: str) -> str:
-    """Return the SHA-256 of a text as hex: what permits and approvals bind to."""
+    """Return the SHA-256 of a text as hex, to which permits and approvals are bound."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class PermitRefused(Exception):
     """A permit does not allow this send; ``reason_code`` says why.
 
-    ``retryable`` tells whether another permit may be had for it: its time was over, nothing else.
+    ``retryable``: only the time of the permit is wrong, so the gate may give another one.
     """
 
     def __init__(self, reason_code: str, sentence: str, *, retryable: bool = False) -> None:
@@ -36,10 +36,10 @@ class PermitRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Authorisation of one send: one message, recipient, text and session, once.
+    """The authorisation to send one message, with one text, to one recipient by one session, once.
 
-    ``recipient`` is E.164; ``body`` is :func:`hash_body` of the text;
-    It is valid from ``issued_at`` to ``expires_at``, both aware UTC; ``signature`` is hex.
+    ``recipient`` is E.164; ``body`` is :func:`hash_body` of the text. It is valid from
+    ``issued_at`` to ``expires_at``, both aware UTC; ``signature`` is hex.
     """
 
     id: str
@@ -54,37 +54,38 @@ class Permit:
     signature: str = ""
 
     def signed_bytes(self) -> bytes:
-        """Return the exact bytes under the signature."""
+        """Return the bytes that are signed: all fields but the signature, as sorted JSON."""
         unsigned = replace(self, signature="")
         return msgspec.json.encode(unsigned, order="sorted")
 
 
 class PermitSigner:
-    """Signs permits with an Ed25519 key that is kept in memory only; one exists per process."""
+    """Signs permits with an Ed25519 key that exists in memory only."""
 
     def __init__(self, key: Ed25519PrivateKey | None = None) -> None:
+        # A new key for each process: permits of an earlier one are worth nothing.
         self._key = key or Ed25519PrivateKey.generate()
 
     @property
     def public_key(self) -> Ed25519PublicKey:
-        """Return the key that verifies what this signer signed."""
+        """The public key by which a verifier checks this signer's permits."""
         return self._key.public_key()
 
     def sign(self, permit: Permit) -> Permit:
-        """Return the same permit, signed."""
+        """Return a copy of the permit with its signature."""
         return replace(permit, signature=self._key.sign(permit.signed_bytes()).hex())
 
 
+# How far the wall clock may be set back after a permit was issued; time servers do that.
 _CLOCK_TOLERANCE = timedelta(seconds=5)
-"""By so much the wall clock may be set back, as time servers do, before a permit is not its own."""
-_USED_KEPT_SECONDS = 24 * 3600.0
+_USED_KEPT_SECONDS = 24 * 3600.0  # much longer than any permit is valid
 
 
 class PermitVerifier:
     """Verifies permits, and accepts each of them once.
 
-    ``elapsed`` tells seconds that never run backwards: a used permit is kept in mind by those, so
-    that a wall clock which is set back does not make it a fresh one.
+    ``elapsed`` returns seconds that never run backwards. Used permits are remembered by these, so
+    that setting back the wall clock does not make a used permit acceptable again.
     """
 
     def __init__(
@@ -104,11 +105,12 @@ class PermitVerifier:
         session: str,
         now: datetime,
     ) -> None:
-        """Take the permit for exactly this send; raise :class:`PermitRefused` if it is not for it.
+        """Redeem the permit for exactly this send. Raises :class:`PermitRefused` otherwise.
 
-        ``body`` is the hash of the content. A permit counts as used from here on, whatever the
-        platform answers. Transports call :func:`daemon.api.transport.redeem_permit`.
+        ``body`` is the hash of the content. The permit is used from then on, whatever the platform
+        answers. Transports call :func:`daemon.api.transport.redeem_permit`.
         """
+        # First, since nothing in an unsigned permit means anything.
         self._check_signature(permit)
         for name, given, allowed in (
             ("message", message, permit.message),
@@ -123,6 +125,7 @@ class PermitVerifier:
         self._check_time(permit, now)
         if permit.id in self._used:
             raise PermitRefused("permit_used", "The permit was used before; each is for one send.")
+        # Last, so that a call for another message does not use up the permit.
         self._store_used(permit)
 
     def _check_signature(self, permit: Permit) -> None:
@@ -142,8 +145,9 @@ class PermitVerifier:
             raise PermitRefused("permit_not_yet_valid", sentence, retryable=True)
 
     def _store_used(self, permit: Permit) -> None:
-        """Keep the id for a day: far longer than any permit is valid."""
+        """Remember the id of a used permit for a day, and forget older ones."""
         now = self._elapsed()
+        # Oldest first, since a dict keeps the order in which permits were used.
         while self._used and now - next(iter(self._used.values())) > _USED_KEPT_SECONDS:
             del self._used[next(iter(self._used))]
         self._used[permit.id] = now

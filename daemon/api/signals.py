@@ -1,9 +1,9 @@
-"""Signals: typed facts that a transport reports.
+"""Signals: typed facts that a transport reports to its session.
 
-A transport never reconnects by itself and never decides; the session that owns it reads these and
-drives its state machines. Each signal is checked as it comes in: a field of another type, a text
-that can't be stored or a time without zone sets that signal aside, under the channel's name. Where
-an identity belongs, the raw name of a library may stand.
+A transport never reconnects and never decides by itself: the session reads its signals and drives
+the state machines. Each signal is checked when it arrives; one with a field of another type, a text
+that can't be stored or a time without zone is quarantined. In place of an identity a channel may
+give the raw address of its library.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from daemon.api.identity import Identity
 
 
 class Signal:
-    """Marker for everything that a transport's stream may carry."""
+    """The base class of all signals."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class QrIssued(Signal):
-    """Code ``index`` of ``maximum`` (1-based) is on show. The code is a secret."""
+    """A new pairing code: number ``index`` of ``maximum``, from 1. The code is a secret."""
 
     code: str
     index: int
@@ -38,7 +38,7 @@ class QrIssued(Signal):
 
 @dataclass(frozen=True, slots=True)
 class QrExhausted(Signal):
-    """Every code of this pairing has run out unscanned."""
+    """All codes of this pairing attempt have expired without being scanned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,22 @@ class PairingFailed(Signal):
 
 @dataclass(frozen=True, slots=True)
 class Connected(Signal):
-    """Logged in; the offline queue is being synced."""
+    """The session is logged in; messages from its time offline are being synced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synced(Signal):
-    """The offline queue is through: messages may be sent."""
+    """The messages from the time offline are synced: messages may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive(Signal):
-    """A frame or keep-alive came in: the line lives."""
+    """A frame or keep-alive arrived, so the connection is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAliveLost(Signal):
-    """The keep-alive went unanswered."""
+    """A keep-alive was not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +93,18 @@ class Disconnected(Signal):
 
 
 class RefusalKind(StrEnum):
-    """Why a platform does not let a session connect; each leads to one state of the session."""
+    """Why a platform refuses a session; each kind leads to one state of the connection."""
 
     LOGGED_OUT = "logged_out"
     BANNED = "banned"
-    """For a time; ``until`` says for how long, where the platform tells it."""
+    """Banned for a time; ``until`` is its end, where the platform names one."""
     BLOCKED = "blocked"
     OUTDATED = "outdated"
     REPLACED = "replaced"
     SERVER_TROUBLE = "server_trouble"
-    """The platform's own failure: the session comes back later."""
+    """A failure of the platform; the session connects again later."""
     REJECTED = "rejected"
-    """Anything that trying again soon does not mend."""
+    """Any other refusal, which trying again soon does not solve."""
 
 
 REFUSAL_KINDS: Final = {
@@ -122,15 +122,15 @@ REFUSAL_KINDS: Final = {
     501: RefusalKind.REJECTED,
     503: RefusalKind.SERVER_TROUBLE,
 }
-"""What WhatsApp's codes mean; any other code is taken for trouble on its side."""
+"""The kind of refusal for WhatsApp's codes. Any other code counts as SERVER_TROUBLE."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRefused(Signal):
     """The platform refused the login or the connection.
 
-    ``code`` and ``ban_code`` are the platform's numbers and ``detail`` its own word, where it
-    gives any. ``until`` is when a ban ends, aware.
+    ``code`` and ``ban_code`` are the platform's numbers and ``detail`` its text, where it gives
+    any. ``until`` is when a ban ends, aware.
     """
 
     kind: RefusalKind
@@ -143,19 +143,19 @@ class ConnectionRefused(Signal):
     def from_code(
         cls, code: int, ban_code: int | None = None, until: datetime | None = None
     ) -> ConnectionRefused:
-        """Return the refusal that one of WhatsApp's codes stands for."""
+        """Return the refusal for one of WhatsApp's codes."""
         kind = REFUSAL_KINDS.get(code, RefusalKind.SERVER_TROUBLE)
         return cls(kind, code, ban_code, until)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamErrorUnknown(Signal):
-    """The socket stays up but the platform has logged us out of it."""
+    """The socket is still open, but the platform has ended the login on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendingRestricted(Signal):
-    """New chats are closed (463, timelock, capping); replies still go."""
+    """The platform allows no new chats (463, timelock, capping); replies may still be sent."""
 
     reason_code: str
     until: datetime | None = None
@@ -168,30 +168,30 @@ class SendingReopened(Signal):
 
 @dataclass(frozen=True, slots=True)
 class PhoneSeen(Signal):
-    """The phone that owns the account was online at ``at``."""
+    """The phone that owns the account was online at this moment (aware)."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class TransportDied(Signal):
-    """The worker behind the transport ended without being asked to."""
+    """The transport's worker process ended by itself."""
 
     detail: str = ""
 
 
 class Origin(StrEnum):
-    """When a session learned of a message."""
+    """How a message reached the session."""
 
     LIVE = "live"
     OFFLINE = "offline"
-    """It waited on the platform while the session was away."""
+    """It waited on the platform while the session was offline."""
     HISTORY = "history"
-    """It is part of the past that a platform replays when a phone is linked."""
+    """It is part of the history that a platform replays when a phone is linked."""
 
 
 class InboundKind(StrEnum):
-    """What a message is; the text of any but ``text`` is its caption, and may be empty."""
+    """The kind of a message. For other kinds than ``text`` the text is a caption, or empty."""
 
     TEXT = "text"
     MEDIA = "media"
@@ -211,10 +211,10 @@ class InboundKind(StrEnum):
 class InboundMessage(Signal):
     """A message from a contact.
 
-    ``aliases`` are other names of the sender that came with it (the number beside a hidden id).
-    ``written_at`` is the sender's clock, aware; the daemon bounds it to its own. ``quoted_id`` is
-    the wire id of the message that it answers, reacts to, edits or deletes. ``automatic``: the
-    platform marks it as sent by a program.
+    ``aliases`` are other identities of the sender that came with it (the number beside a hidden
+    id). ``written_at`` is by the sender's clock, aware; the daemon bounds it by its own.
+    ``quoted_id`` is the wire id of the message that it answers, reacts to, edits or deletes.
+    ``automatic``: the platform marks it as sent by a program.
     """
 
     wire_id: str
@@ -237,8 +237,8 @@ class InboundMessage(Signal):
 class OwnMessage(Signal):
     """A message that the account's owner typed on the phone itself.
 
-    ``text_hash`` is :func:`daemon.api.text.hash_folded_text` of its text, made where the text is:
-    the text does not travel. None where the message has no text.
+    ``text_hash`` is :func:`daemon.api.text.hash_folded_text` of its text, None without one. The
+    transport computes it, so that the text of a private chat does not reach the daemon.
     """
 
     wire_id: str
@@ -249,7 +249,7 @@ class OwnMessage(Signal):
 
 
 class ReceiptKind(StrEnum):
-    """What a receipt says about a message that we sent."""
+    """The kind of a receipt for a message that we sent."""
 
     DELIVERED = "delivered"
     READ = "read"
@@ -258,10 +258,10 @@ class ReceiptKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt(Signal):
-    """The platform's word on a message, by its acknowledged id and recipient.
+    """The platform's receipt for a message, by its acknowledged id and its recipient.
 
-    Of a failed one's reasons, ``undeliverable`` and ``refused_marketing`` tell something of the
-    person; ``code`` is the platform's number, where there is one.
+    Of the reason codes of a failed one, ``undeliverable`` and ``refused_marketing`` become evidence
+    about the contact. ``code`` is the platform's number, where it gives one.
     """
 
     wire_id: str
@@ -274,7 +274,7 @@ class Receipt(Signal):
 
 @dataclass(frozen=True, slots=True)
 class AliasLearned(Signal):
-    """Two names belong to one person: a hidden or business-scoped id, and a phone number."""
+    """A hidden or business-scoped id and a phone number belong to one person."""
 
     alias: Identity
     phone: Identity

@@ -1,4 +1,4 @@
-"""The transport port: what a channel must offer, and what it answers."""
+"""The transport port: the protocol that a channel implements, and the types of its results."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text that the platform approved before; ``variables`` fill its gaps in order."""
+    """A text that the platform has approved; ``variables`` fill its placeholders in order."""
 
     name: str
     language: str
     variables: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Keep what fills the gaps out of logs."""
+        """Keep the variables out of logs."""
         return f"Template({self.name!r}, {self.language!r}, {len(self.variables)} variables)"
 
 
@@ -88,10 +88,11 @@ Content: TypeAlias = Text | Template | Media
 
 
 def hash_content(content: Content) -> str:
-    """Return what a permit binds to: the SHA-256, as hex, of everything that would go out."""
+    """Return the SHA-256, as hex, of all content that would be sent; permits are bound to it."""
     match content:
         case Text(text):
             return hash_body(text)
+        # Tagged by kind, so that two contents of different kinds never have one hash.
         case Template(name, language, variables):
             document: tuple[object, ...] = ("template", name, language, variables)
         case Media(_, mime_type, sha256, caption):
@@ -101,7 +102,7 @@ def hash_content(content: Content) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message as it goes to the wire; ``message`` is our own id of it."""
+    """One message to send; ``message`` is our own id of it."""
 
     message: str
     recipient: Identity
@@ -110,7 +111,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A server acknowledged the message under ``wire_id``."""
+    """The platform's server acknowledged the message under ``wire_id``."""
 
     wire_id: str
     at: datetime
@@ -118,10 +119,10 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Certainly not sent. ``retryable`` says whether the same message may be tried later.
+    """The message was certainly not sent. ``retryable``: the same message may be tried later.
 
-    ``reason_code`` is the channel's stable word; ``code`` and ``detail`` are the platform's number
-    and its own word, where it gives any; ``retry_after`` is how long it asks us to wait.
+    ``reason_code`` is the channel's stable code; ``code`` and ``detail`` are the platform's number
+    and text, where it gives any; ``retry_after`` is how long it asks us to wait.
     """
 
     reason_code: str
@@ -134,7 +135,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody can say whether it left. It is never sent again blindly."""
+    """It is not known whether the message was sent. The daemon never sends it again by itself."""
 
     reason_code: str
     sentence: str
@@ -144,14 +145,14 @@ SendResult: TypeAlias = Acknowledged | Refused | Unknown
 
 
 class CannotOpen(Exception):
-    """A line can't be opened as it is configured; the message says what, where, what to do.
+    """A session can't be opened as it is configured; the message says what, where, what to do.
 
-    Raise it from a channel's ``open``: the session fails at once, because trying again is no use.
+    Raise it from a channel's ``open``: the session fails at once, and is not tried again.
     """
 
 
 class OnWhatsApp(StrEnum):
-    """The three answers of a number check; unknown never becomes no."""
+    """The answer of a number check. UNKNOWN is never treated as NO."""
 
     YES = "yes"
     NO = "no"
@@ -160,7 +161,7 @@ class OnWhatsApp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NumberAnswer:
-    """One number's answer; ``alias`` and ``whatsapp_id`` where the platform tells them."""
+    """The answer for one number; ``alias`` and ``whatsapp_id`` where the platform gives them."""
 
     phone: str
     answer: OnWhatsApp
@@ -170,7 +171,7 @@ class NumberAnswer:
 
 @dataclass(frozen=True, slots=True)
 class KnownContact:
-    """Somebody whom the account knows: every identity of theirs, and the name that they chose."""
+    """A contact of the account: all identities of the person, and the name that they chose."""
 
     identities: tuple[Identity, ...]
     name: str = ""
@@ -182,7 +183,7 @@ class KnownContact:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """What a transport may know of the session it serves."""
+    """The data of a session that its transport gets."""
 
     name: str
     paired: bool
@@ -192,7 +193,7 @@ class SessionInfo:
 
 
 class Transport(Protocol):
-    """The open connection of one session. It reports by ``signals()``, never acts by itself."""
+    """The open connection of one session. It reports by ``signals()``, and never acts by itself."""
 
     def signals(self) -> AsyncIterator[Signal]:
         """Yield signals until the transport is closed; ends after ``TransportDied``."""
@@ -206,36 +207,36 @@ class Transport(Protocol):
         ...
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Send exactly what the permit allows.
+        """Send exactly the message that the permit is for, and return the result.
 
-        First call :func:`redeem_permit`: it raises ``PermitRefused`` for anything else,
-        and accepts each permit once. Return :class:`Acknowledged` for a server's acknowledgement
-        only, :class:`Refused` only for what certainly did not leave, else :class:`Unknown`.
+        First call :func:`redeem_permit`, which raises ``PermitRefused`` for anything else. Return
+        :class:`Acknowledged` only for an acknowledgement by the platform's server, :class:`Refused`
+        only where the message was certainly not sent, else :class:`Unknown`.
         """
         ...
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Answer yes, no or unknown for each E.164 number, in any order."""
+        """Return yes, no or unknown for each E.164 number, in any order."""
         ...
 
     async def contacts(self) -> Sequence[KnownContact]:
-        """Return whom the account knows, as far as the platform tells; empty where it does not."""
+        """Return the account's contacts, as far as the platform gives them; else an empty list."""
         ...
 
     async def logout(self) -> None:
-        """Unlink this device; the stored login is gone afterwards."""
+        """Unlink this device, and delete the stored login."""
         ...
 
     async def close(self) -> None:
-        """Close the connection. Idempotent, bounded, never raises where it is closed already."""
+        """Close the connection. Idempotent, bounded; does not raise where it is closed already."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OpenContext:
-    """What a channel is given to open the connection of one session.
+    """What a channel's ``open`` gets: the session, the clock, the verifier of permits, a launcher.
 
-    ``launch`` starts the worker process of a transport that needs one.
+    ``launch`` starts a worker process, for a transport that needs one.
     """
 
     session: SessionInfo
@@ -245,7 +246,7 @@ class OpenContext:
 
 
 def redeem_permit(context: OpenContext, permit: Permit, outgoing: Outgoing) -> None:
-    """Spend the permit for exactly this message, as the first thing that ``send`` does.
+    """Redeem the permit for exactly this message; ``send`` has to do this before anything else.
 
     Raises ``PermitRefused`` where it was given for anything else, or was used before.
     """
@@ -272,14 +273,14 @@ class Pairing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a channel can do. What is not declared is not expected, and not believed.
+    """What a channel can do. What it does not declare is neither used nor accepted from it.
 
-    ``acks``: a server acknowledges each message; without it the answer of a send is never
+    ``acks``: a server acknowledges each message; without it the result of a send is never
     :class:`Acknowledged`. ``chooses_id``: it sends under our id. ``templates`` and ``media``: it
-    takes that content. ``number_check``: it can say whether a number is on WhatsApp. ``receipts``:
-    it reports delivery. ``history``: it replays the past when a phone is linked. ``window_24h``:
-    free text goes within 24 h of their last message only. ``restrictions``: it reports limits on
-    new chats.
+    sends that content. ``number_check``: it can check whether a number is on WhatsApp.
+    ``receipts``: it reports delivery. ``history``: it replays history when a phone is linked.
+    ``window_24h``: free text is allowed within 24 h of the contact's last message only.
+    ``restrictions``: it reports limits on new chats.
     """
 
     acks: bool = False
@@ -296,12 +297,12 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel as its plugin declares it.
+    """A channel, as its plugin declares it.
 
-    ``name`` is the word in rule files, rows and pages. ``open`` is None for a channel without a
+    ``name`` is its name in rule files, rows and pages. ``open`` is None for a channel without a
     connection (manual). ``simulated`` channels may run on an injected clock. ``probe`` names a
-    :class:`daemon.api.conformance.ChannelProbe` as ``module:attribute``: with it the conformance
-    suite sees and moves what is outside of the channel.
+    :class:`daemon.api.conformance.ChannelProbe` as ``module:attribute``, which the conformance
+    suite uses to see and cause what happens on the platform.
     """
 
     name: str
@@ -313,5 +314,5 @@ class Channel:
 
     @property
     def connects(self) -> bool:
-        """Return whether it has a connection; without one a person sends by hand."""
+        """Whether it has a connection; without one a person sends by hand."""
         return self.open is not None
