@@ -48,13 +48,13 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How consent was obtained. Without it, or evidence in the record, «sí» is no opt-in."""
 
     given_where: str = ""
-    """Where the people gave these numbers as their WhatsApp; with it, each number is validated."""
+    """Where the contacts gave these numbers as their WhatsApp, which validates each number."""
     given_how: str = ""
     """How they gave them, such as in which field of a form."""
 
     @property
     def given_statement(self) -> str:
-        """Return where and how the numbers were given as WhatsApp; empty where nobody says so."""
+        """Where and how the numbers were given as WhatsApp; empty without such a statement."""
         where, how = self.given_where.strip(), self.given_how.strip()
         return f"{where}: {how}" if where else ""
 

@@ -51,7 +51,7 @@ class ImportWriter:
     ) -> None:
         """Write these records in this transaction; one that was written before is left alone.
 
-        ``given`` states where and how the numbers were given as WhatsApp; empty without a statement.
+        ``given`` states where and how the numbers were given as WhatsApp; empty without one.
         """
         for record in records:
             # An import that was cut short starts at its first record again.
