@@ -50,7 +50,7 @@ class BadRequest(LeadMasterError):
     hint = "Check the value that the sentence names."
 
 
-def require_reason(reason: str, *, hint: str = "Say why; it is kept in the audit.") -> str:
+def require_reason(reason: str, *, hint: str = "Say why; it is recorded in the audit.") -> str:
     """Return a person's reason without blanks around it; raise :class:`BadRequest` for none."""
     stated = reason.strip()
     if not stated:
@@ -71,7 +71,7 @@ class NotFound(LeadMasterError):
 
     code = "not_found"
     status = 404
-    hint = "List what is there and check the id."
+    hint = "Check the id against the list."
 
 
 class Conflict(LeadMasterError):
@@ -79,7 +79,7 @@ class Conflict(LeadMasterError):
 
     code = "conflict"
     status = 409
-    hint = "Look at the present state and decide anew."
+    hint = "Look at the current state and decide again."
 
 
 class SessionQueueNotEmpty(LeadMasterError):
@@ -98,7 +98,7 @@ class IdempotencyConflict(LeadMasterError):
 
     code = "idempotency_conflict"
     status = 409
-    hint = "Use a new key for a new message; the same key only repeats the same one."
+    hint = "Use a new key for a new message; the same key repeats the same message."
 
 
 class BodyTooLarge(LeadMasterError):
@@ -106,7 +106,7 @@ class BodyTooLarge(LeadMasterError):
 
     code = "body_too_large"
     status = 413
-    hint = "Send it in several parts; a file of prospects goes to POST /v1/uploads."
+    hint = "Send it in several parts; upload a file of prospects with POST /v1/uploads."
 
 
 class EncodingRefused(LeadMasterError):
@@ -138,7 +138,7 @@ class RulesRejected(LeadMasterError):
 
     code = "rules_rejected"
     status = 422
-    hint = "Mend the lines named, then run: leadmaster rules check"
+    hint = "Correct the lines named, then run: leadmaster rules check"
 
 
 class PhrasesRejected(LeadMasterError):
@@ -146,7 +146,9 @@ class PhrasesRejected(LeadMasterError):
 
     code = "phrases_rejected"
     status = 422
-    hint = "Mend the lines named; the shipped file, daemon/inbound/phrases.txt, shows every list."
+    hint = (
+        "Correct the lines named; the shipped file, daemon/inbound/phrases.txt, shows every list."
+    )
 
 
 class SettingsRejected(LeadMasterError):
@@ -154,7 +156,7 @@ class SettingsRejected(LeadMasterError):
 
     code = "settings_rejected"
     status = 422
-    hint = "Mend leadmaster.toml or the environment at the keys named."
+    hint = "Correct the keys named, in leadmaster.toml or the environment."
 
 
 class Unavailable(LeadMasterError):
@@ -170,7 +172,7 @@ class StorageFull(LeadMasterError):
 
     code = "storage_full"
     status = 507
-    hint = "Free disk space; nothing that was accepted is lost."
+    hint = "Free some disk space; nothing that was accepted is lost."
 
 
 class NotRunning(LeadMasterError):

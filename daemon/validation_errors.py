@@ -132,9 +132,9 @@ _EXPLANATIONS: Final[Mapping[str, ErrorExplainer]] = {
         "must name its time zone, such as 2026-03-02T14:00:00Z"
     ),
     r"Invalid RFC3339 encoded datetime": _fixed_explanation(
-        "is no moment; write it such as 2026-03-02T14:00:00Z"
+        "is not a date and time; write it like 2026-03-02T14:00:00Z"
     ),
-    r"Invalid RFC3339 encoded date": _fixed_explanation("is no date; write it such as 2026-03-02"),
+    r"Invalid RFC3339 encoded date": _fixed_explanation("is not a date; write it like 2026-03-02"),
     r"Invalid (?:enum )?value (?P<word>.+)": _explain_unknown_choice,
     r"Expected `str` matching regex .+": _explain_pattern,
     r"Object missing required field `(?P<field>.*)`": _fixed_explanation("is missing"),

@@ -106,7 +106,7 @@ def _choose_block_reason(
         certain = not isinstance(voice, FiredVeto) or voice.id not in guessed
         if voice.effect is VetoEffect.BLOCK and certain:
             return _verdict_of_voice(Verdict.BLOCK, voice)
-    sentence = f"It can't be judged while this is not known: {', '.join(unknown)}"
+    sentence = f"It can't be checked while this is not known: {', '.join(unknown)}"
     return ReasonedVerdict(Verdict.BLOCK, FACT_MISSING, sentence)
 
 
@@ -144,7 +144,7 @@ def _verdict_of_band(score: ScoreBreakdown, *, approved: bool) -> ReasonedVerdic
         return ReasonedVerdict(Verdict.ALLOW, "approved", "A person approved this very message")
     match score.band:
         case Verdict.ALLOW:
-            sentence = f"Nothing speaks against it, with {score.value} points"
+            sentence = f"No rule stops it, with {score.value} points"
             return ReasonedVerdict(Verdict.ALLOW, "allowed", sentence)
         case Verdict.REVIEW:
             sentence = f"A score of {score.value} needs a person's approval"

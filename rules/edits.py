@@ -122,7 +122,7 @@ class EditableValue:
 
     def _find_joint_errors(self, numbers: list[float]) -> Iterator[tuple[str, str]]:
         if all(new == each.now for new, each in zip(numbers, self.numbers, strict=True)):
-            yield self.numbers[0].name, "It is that already: write another number."
+            yield self.numbers[0].name, "It has that value already: write another number."
         elif self.fact and numbers[0] >= numbers[2]:
             yield "to_value", "A ramp ends at a higher value than it starts."
         elif self.one_sided and numbers[1] * numbers[3] < 0:
@@ -176,7 +176,7 @@ def _editable_threshold(ruleset: Ruleset, name: str) -> EditableValue:
     band = ruleset.bands[at]
     # The last band has to start at the minimum, or some scores would have no verdict.
     if band == ruleset.bands[-1]:
-        raise EditNotAllowed(f"{name} starts at the lowest score there is: it can't be moved.")
+        raise EditNotAllowed(f"{name} starts at the lowest possible score, so it can't be moved.")
     above = ruleset.bands[at - 1].start - 1 if at else ruleset.maximum
     number = EditableNumber(VALUE_FIELD, band.start, ruleset.bands[at + 1].start + 1, above)
     return EditableValue(band.start, band.place, (number,))
@@ -190,7 +190,7 @@ def _number_error(number: EditableNumber, given: Mapping[str, float | None]) -> 
     if number.whole and new != int(new):
         return "Write a whole number."
     if not number.low <= new <= number.high:
-        return f"It lies from {format_number(number.low)} to {format_number(number.high)}."
+        return f"It goes from {format_number(number.low)} to {format_number(number.high)}."
     return ""
 
 

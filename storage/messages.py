@@ -63,7 +63,7 @@ class MessageRecord:
     first_contact: bool = False
     state: MessageState = MessageState.QUEUED
     reason_code: str = "queued"
-    sentence: str = "Waiting for the gate."
+    sentence: str = "Waiting for the rules to check it."
     due_at: datetime | None = None
     waits_for: str | None = None
     blocked_by: str | None = None
@@ -105,8 +105,8 @@ class MessageStateConflict(StorageError):
     def __init__(self, message: str, state: str, target: str) -> None:
         """Take the message's id, its present state and the target that was refused."""
         super().__init__(
-            f"The message {message} is {state}, and can't become {target} from there.",
-            "Look at the message again; it has moved meanwhile.",
+            f"The message {message} is {state}, so it can't become {target}.",
+            "Look at the message again; it has changed meanwhile.",
         )
         self.state = state
 

@@ -95,7 +95,7 @@ def is_contact_busy(reader: Reader, contact: str, other_than: str) -> bool:
 def requeue_due_messages(tx: Tx, at: datetime) -> int:
     """Queue deferred messages that are due, to be judged again; return how many."""
     return _requeue_messages(
-        tx, at, "due_at <= ?", (format_timestamp(at),), "due", "Its time has come."
+        tx, at, "due_at <= ?", (format_timestamp(at),), "due", "It is time to send it."
     )
 
 
@@ -138,7 +138,7 @@ def requeue_sendable_messages(tx: Tx, at: datetime) -> int:
 def requeue_all_messages(tx: Tx, at: datetime) -> int:
     """Queue everything deferred or cleared, because the rules changed; return how many."""
     return _requeue_messages(
-        tx, at, "1", (), "rules_changed", "The rules changed; it is judged anew.", cleared=True
+        tx, at, "1", (), "rules_changed", "The rules changed; it is checked again.", cleared=True
     )
 
 
@@ -204,7 +204,7 @@ def expire_messages(tx: Tx, at: datetime) -> int:
             MessageState.EXPIRED,
             at=at,
             reason_code="past_its_window",
-            sentence="It could not go within its time, and is not sent late.",
+            sentence="It expired: it could not go out in time.",
             who=_CLOCK_ACTOR,
         )
     return len(rows)
@@ -229,7 +229,7 @@ def end_expired_leases(tx: Tx, at: datetime) -> int:
             reason_code="lease_over",
             sentence="The link was shown and nobody said whether it was sent."
             if revealed
-            else "Nobody finished it in time; it is free to be taken again.",
+            else "Nobody finished it in time; it is back in the queue.",
             who=_CLOCK_ACTOR,
         )
     return len(rows)
@@ -245,7 +245,7 @@ def return_taken_messages(tx: Tx, at: datetime, *, who: str) -> None:
             MessageState.CLEARED,
             at=at,
             reason_code="halted",
-            sentence="Sending was halted; the message went back.",
+            sentence="Sending was halted; the message went back to the queue.",
             who=who,
         )
 
@@ -264,7 +264,7 @@ def mark_sending_in_doubt(tx: Tx, at: datetime) -> int:
             MessageState.IN_DOUBT,
             at=at,
             reason_code="daemon_stopped_while_sending",
-            sentence="The daemon stopped while this was on its way; it is not sent again.",
+            sentence="The daemon stopped while it was being sent; it is not sent again.",
             who="daemon",
         )
         receipts.settle_doubt(tx, row["contact"], at)

@@ -134,7 +134,7 @@ def settle_doubt(tx: Tx, contact: str, at: datetime) -> MessageRecord | None:
         MessageState.SENT,
         at=at,
         reason_code="settled_by_receipt",
-        sentence="A receipt shows that it did go out.",
+        sentence="A receipt shows that it was sent.",
         who=_RECEIPT_ACTOR,
         wire_id=wire_id,
         sent_at=seen_at,

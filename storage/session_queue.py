@@ -142,7 +142,7 @@ def _requeue_outdated(
             MessageState.QUEUED,
             at=at,
             reason_code="session_changed",
-            sentence="Its session changed; it is judged anew.",
+            sentence="Its session changed; it is checked again.",
             who=TransitionActor.SESSION,
         )
     return len(rows)
@@ -213,7 +213,7 @@ def move_message(
             target,
             at=at,
             reason_code="session_moved",
-            sentence=f"It goes by the session {to.name} now.",
+            sentence=f"It goes out by the session {to.name} now.",
             who=who,
             **columns,
         )

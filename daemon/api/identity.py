@@ -30,9 +30,9 @@ _LID_SERVERS: Final = frozenset({"lid", "hosted.lid"})
 _SERVERS_OF_MANY: Final = {
     "g.us": ("group", "A group is not a contact."),
     "broadcast": ("broadcast", "Status updates and broadcast lists are not contacts."),
-    "newsletter": ("newsletter", "A channel that one follows is not a contact."),
+    "newsletter": ("newsletter", "A channel that the phone follows is not a contact."),
     "call": ("call", "A call is not a contact."),
-    "bot": ("bot", "A bot of the platform is not a contact."),
+    "bot": ("bot", "A WhatsApp bot is not a contact."),
 }
 _PLATFORM_ADDRESS: Final = "0"  # WhatsApp's own notices come from it
 _MAX_RAW_LENGTH: Final = 200
@@ -110,11 +110,11 @@ def _parse_address(user: str, server: str) -> Identity:
     digits = re.split(r"[.:]", user, maxsplit=1)[0]
     if server in _PHONE_SERVERS:
         if digits == _PLATFORM_ADDRESS:
-            raise NotAContact("platform", "The platform itself is not a contact.")
+            raise NotAContact("platform", "WhatsApp itself is not a contact.")
         return _build_identity(IdentityKind.PHONE, f"+{digits.removeprefix('+')}")
     if server in _LID_SERVERS:
         return _build_identity(IdentityKind.LID, f"{digits}@lid")
-    raise NotAContact("unreadable", "The name is of a kind that no contact has.")
+    raise NotAContact("unreadable", "The address is not of a kind that a contact has.")
 
 
 def _build_identity(kind: IdentityKind, value: str) -> Identity:

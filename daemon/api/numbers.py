@@ -169,13 +169,13 @@ def _extract_number(raw: str) -> str:
     """Return the one number in a cell. Raises NumberUnusable for none or several."""
     text = unicodedata.normalize("NFKC", raw).strip()
     if not text:
-        raise NumberUnusable("empty", "There is no number.")
+        raise NumberUnusable("empty", "The number is missing.")
     if len(text) > _MAX_CELL_LENGTH:
         raise NumberUnusable("too_long", "The text is too long for a number.")
     parts = [part for part in _SEPARATORS.split(text) if _count_digits(part) >= _MIN_PHONE_DIGITS]
     if len(parts) > 1:
         raise NumberUnusable(
-            "several_numbers", "The cell holds several numbers; give each a record of its own."
+            "several_numbers", "The cell has several numbers; put each in a row of its own."
         )
     if text.lower().startswith("tel:"):
         text = text.split(";", 1)[0]
@@ -205,7 +205,8 @@ def _normalise_spelling(e164: str) -> str:
 def _build_parse_error(plan: Any, error: Any, region: str) -> NumberUnusable:  # noqa: ANN401 - see library()
     if error.error_type == plan.NumberParseException.INVALID_COUNTRY_CODE:
         return NumberUnusable(
-            "unknown_country", f"No country has this code, and {region} does not make it a number."
+            "unknown_country",
+            f"It is neither a number with a country code nor a number of {region}.",
         )
     if error.error_type == plan.NumberParseException.TOO_LONG:
         return NumberUnusable("too_long", "The number has too many digits.")

@@ -18,7 +18,7 @@ class SignInFailed(LeadMasterError):
 
     code = "sign_in_failed"
     status = 401
-    hint = "Check both; an administrator can set a new password or make a sign-in link."
+    hint = "Check both; an administrator can set a new password or create a sign-in link."
 
 
 class SignInEnded(LeadMasterError):
@@ -42,11 +42,11 @@ class SignInThrottled(LeadMasterError):
 
     code = "sign_in_throttled"
     status = 429
-    hint = "Wait as long as it says; attempts in between change nothing."
+    hint = "Wait that long; attempts before then are refused."
 
     def __init__(self, seconds: int) -> None:
         """Build the error; `seconds` is how long the next attempt must wait."""
-        super().__init__(f"Too many attempts failed. The next one is looked at in {seconds} s.")
+        super().__init__(f"Too many failed attempts. The next one is possible in {seconds} s.")
         self.seconds = seconds
 
 
@@ -55,7 +55,7 @@ class TokenUnreadable(LeadMasterError):
 
     code = "token_unreadable"
     status = 401
-    hint = "Send the token whole, as it was shown when it was made."
+    hint = "Send the whole token, as it was shown when it was created."
 
 
 class TokenAlgorithmRefused(LeadMasterError):
@@ -63,7 +63,7 @@ class TokenAlgorithmRefused(LeadMasterError):
 
     code = "token_algorithm_refused"
     status = 401
-    hint = "Only EdDSA is accepted; use a token that this installation made."
+    hint = "Only EdDSA is accepted; use a token of this installation."
 
 
 class TokenKeyUnknown(LeadMasterError):
@@ -71,7 +71,7 @@ class TokenKeyUnknown(LeadMasterError):
 
     code = "token_key_unknown"
     status = 401
-    hint = "Make a new token here."
+    hint = "Create a new token here."
 
 
 class TokenAudienceMismatch(LeadMasterError):
@@ -79,7 +79,7 @@ class TokenAudienceMismatch(LeadMasterError):
 
     code = "token_for_elsewhere"
     status = 401
-    hint = "Use a token that this installation made."
+    hint = "Use a token of this installation."
 
 
 class TokenExpired(LeadMasterError):
@@ -87,7 +87,7 @@ class TokenExpired(LeadMasterError):
 
     code = "token_expired"
     status = 401
-    hint = "Make a new token."
+    hint = "Create a new token."
 
 
 class TokenRevoked(LeadMasterError):
@@ -124,4 +124,4 @@ class PasswordRefused(LeadMasterError):
 
     code = "password_refused"
     status = 422
-    hint = "Take 12 characters or more: several words are easy to remember."
+    hint = "Use 12 characters or more: several words are easy to remember."

@@ -110,7 +110,7 @@ class SignIns:
             # In one transaction with the sign-in: of two attempts at once, one succeeds.
             user = users.redeem_sign_in_link(tx, hash_secret(secret), now)
             if user is None:
-                raise SignInLinkSpent("This sign-in link was used before, or its time is over.")
+                raise SignInLinkSpent("This sign-in link was already used, or has expired.")
             fresh = self._build_sign_in(user)
             self._insert_sign_in(tx, fresh, now, "link", address)
             return fresh

@@ -63,7 +63,7 @@ class CredentialKeySource:
         """Raise :class:`Conflict`: the daemon can't write there."""
         raise Conflict(
             f"The key is the credential {CREDENTIAL}, which the daemon can't change.",
-            hint="Replace the credential and restart; tokens of the old key stay good.",
+            hint="Replace the credential and restart; tokens of the old key stay valid.",
         )
 
 

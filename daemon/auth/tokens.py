@@ -77,7 +77,9 @@ def decode_token(
     """
     key = find_key(_read_key_id(token))
     if key is None:
-        raise TokenKeyUnknown("The token's key is not, or no longer, one of this installation.")
+        raise TokenKeyUnknown(
+            "The token was signed with a key that this installation does not have."
+        )
     try:
         decoded = jwt.decode(
             token, key, [ALGORITHM], audience=audience, issuer=ISSUER, options=_DECODE_OPTIONS
@@ -86,13 +88,15 @@ def decode_token(
     except jwt.InvalidSignatureError:
         raise TokenKeyUnknown("The token was not signed by this installation.") from None
     except (jwt.InvalidAudienceError, jwt.InvalidIssuerError):
-        raise TokenAudienceMismatch("The token was made for another place than this one.") from None
+        raise TokenAudienceMismatch("The token is for another installation.") from None
     except jwt.MissingRequiredClaimError as error:
         raise TokenUnreadable(f"The token does not say {error.claim}.") from None
     except (jwt.InvalidTokenError, msgspec.ValidationError):
-        raise TokenUnreadable("The token is not as this installation writes them.") from None
+        raise TokenUnreadable(
+            "The token does not have the form that this installation writes."
+        ) from None
     if claims.exp <= now.timestamp():
-        raise TokenExpired("The token's life is over.")
+        raise TokenExpired("The token has expired.")
     return claims
 
 
@@ -148,7 +152,9 @@ class Tokens:
         if not scopes:
             raise BadRequest("scopes: a token needs at least one.")
         if not timedelta() < life <= self._longest:
-            raise BadRequest(f"A token lives up to {self._longest / timedelta(days=1):g} days.")
+            raise BadRequest(
+                f"A token is valid for up to {self._longest / timedelta(days=1):g} days."
+            )
         for scope in sorted(scopes):
             maker.require(scope)
         # Whole seconds, as the claims have them.
@@ -184,7 +190,7 @@ class Tokens:
         if found is None:
             raise TokenRevoked("The token was revoked.")
         if found.token.expires_at <= self._clock.now():
-            raise TokenExpired("The token's life is over.")
+            raise TokenExpired("The token has expired.")
         await self._record_use(found.token)
         mine = ROLE_SCOPES[Role(found.role)]
         scopes = mine.intersection(map(Scope, found.token.scopes))

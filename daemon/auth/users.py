@@ -45,14 +45,14 @@ class Users:
         if not _USER_NAME_PATTERN.fullmatch(name):
             raise BadRequest(
                 f"name: {name[:40]!r} can't be a user's name.",
-                hint="Take up to 32 small letters, digits, points, hyphens or underscores.",
+                hint="Use up to 32 lower-case letters, digits, dots, hyphens or underscores.",
             )
         hashed = None if password is None else await self._passwords.hash(password, name)
         now = self._clock.now()
 
         def job(tx: Tx) -> UserRecord:
             if not users.insert_user(tx, name, role, hashed, now):
-                raise Conflict(f"There is a user {name} already.")
+                raise Conflict(f"The user {name} exists already.")
             audit.insert_audit_entry(tx, now, who, "create_user", name, detail={"role": role})
             return _require_user(tx, name)
 
@@ -147,5 +147,5 @@ def _require_another_admin(tx: Tx, name: str) -> None:
     is_admin = user.role == Role.ADMIN and user.disabled_at is None
     if is_admin and users.count_active_users(tx, Role.ADMIN) == 1:
         raise Conflict(
-            f"{name} is the only administrator.", hint="Make somebody else administrator first."
+            f"{name} is the only administrator.", hint="Make somebody else an administrator first."
         )

@@ -41,7 +41,7 @@ def list_channels(cli: CliContext, *, json_: bool) -> None:
     print_table(
         rows,
         {"name": "channel", "summary": "what it is", "capabilities": "can do"},
-        empty="No plugin brings a channel.",
+        empty="No plugin provides a channel.",
     )
 
 

@@ -153,7 +153,7 @@ def _open_socket(path: Path, seconds: float | None) -> socket.socket:
 
 def _connection_lost(path: Path) -> NotRunning:
     return NotRunning(
-        f"The daemon on {path} went away before it answered.",
+        f"The daemon on {path} stopped before it answered.",
         hint="Look at its log; then ask again: a request repeated with --key is carried out once.",
     )
 

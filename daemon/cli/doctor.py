@@ -49,7 +49,7 @@ def run_doctor(cli: CliContext, *, adopt: str | None, json_: bool) -> int:
 def _print_findings(found: list[DoctorFinding]) -> None:
     """Print each finding, with its hint unwrapped."""
     for finding in found:
-        print_text(f"{'ok ' if finding.ok else 'ILL'}  {finding.check:<9} {finding.sentence}")
+        print_text(f"{'ok ' if finding.ok else 'BAD'}  {finding.check:<9} {finding.sentence}")
         if finding.hint:
             print_hint(f"{'':15}{finding.hint}")
 

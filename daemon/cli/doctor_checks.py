@@ -74,7 +74,7 @@ def check_modes(settings: Settings) -> Iterator[DoctorFinding]:
         for path in loose
     )
     if not loose:
-        sentence = f"{settings.state_dir} is the daemon's alone."
+        sentence = f"{settings.state_dir} is open to the daemon only."
         yield DoctorFinding("modes", ok=True, sentence=sentence)
 
 
@@ -95,7 +95,7 @@ def check_database(settings: Settings) -> Iterator[DoctorFinding]:
     except StorageError as error:
         yield DoctorFinding("database", ok=False, sentence=error.sentence, hint=error.hint)
         return
-    seen = f"{folder.database} is whole." if anchor else "There is no database yet."
+    seen = f"{folder.database} is intact." if anchor else "There is no database yet."
     yield DoctorFinding("database", ok=True, sentence=seen)
 
 
@@ -145,7 +145,7 @@ def check_rules(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(
             "engine",
             ok=True,
-            sentence=f"One rule engine judges alone: {why}",
+            sentence=f"Only one rule engine is in use: {why}",
             hint="" if is_chosen else "Build it as systemd/README.md says, then start again.",
         )
 

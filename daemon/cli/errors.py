@@ -30,7 +30,7 @@ class ConfirmationMissing(LeadMasterError):
 
     code = "unanswered"
     status = 400
-    hint = "Say yes beforehand: the same command with --yes"
+    hint = "Confirm in advance: run the same command with --yes"
 
 
 class ConfirmationDeclined(LeadMasterError):

@@ -40,7 +40,7 @@ def list_manual_messages(cli: CliContext, *, json_: bool) -> None:
             "lease_until": "until",
             "text": "text",
         },
-        empty="Nothing is to be sent by hand just now.",
+        empty="There is nothing to send by hand now.",
     )
 
 

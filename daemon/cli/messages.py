@@ -84,7 +84,7 @@ def _next_command(message: Mapping[str, Any]) -> str:
         case "cleared" if message["channel"] == BuiltinChannel.MANUAL:
             return f"leadmaster manual take {message['id']}"
         case "queued" | "deferred" if message["channel"] == BuiltinChannel.MANUAL:
-            return f"once the gate has let it through: leadmaster manual take {message['id']}"
+            return f"once the rules allow it: leadmaster manual take {message['id']}"
         case _:
             return f"leadmaster queue show {message['id']}"
 
@@ -145,7 +145,7 @@ def _print_message(cli: CliContext, answer: dict[str, Any]) -> None:
         print_text(f"When will it go? {_format_forecast(answer['forecast'])}")
     print_halt(cli.client())
     if answer["decisions"]:
-        print_text("The gate's last word:")
+        print_text("The verdict of the rules:")
         for line in cli.client().get("rules", "explain", message["id"])["lines"]:
             print_text(f"  {line}")
 

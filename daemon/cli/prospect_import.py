@@ -89,7 +89,7 @@ def print_preview(preview: Mapping[str, Any]) -> None:
     rows = [{"record": row["record"], **row["cells"]} for row in preview["rows"]]
     columns = {"record": "record", **{header: header for header in preview["headers"]}}
     print_table(rows, columns, empty="The file has no rows.")
-    print_text(f"It would give: {_format_counts(preview['counts'])}")
+    print_text(f"The import would give: {_format_counts(preview['counts'])}")
     for sentence, count in preview["remarks"].items():
         print_text(f"{count} of them: {sentence}")
     if preview["remarks"]:
@@ -99,7 +99,7 @@ def print_preview(preview: Mapping[str, Any]) -> None:
 def print_report(report: Mapping[str, Any], rejected: Sequence[Mapping[str, Any]]) -> None:
     """Print the result of an import, and the reasons of the rejects."""
     if report["repeated"]:
-        print_text("This very file was imported before; nothing has changed.")
+        print_text("This file was imported before; nothing changed.")
     print_text(f"{report['id']}: {_format_counts(report['counts'])}")
     columns = {"record": "record", "reason_code": "reason", "sentence": "what is wrong"}
     if rejected:
@@ -136,8 +136,8 @@ def _follow_import(
             else:
                 raise error_from_problem(line["problem"])
     raise NotRunning(
-        "The daemon went away during the import.",
-        hint="Import the same file again: it goes on where it stopped.",
+        "The daemon stopped during the import.",
+        hint="Import the same file again: it continues where it stopped.",
     )
 
 

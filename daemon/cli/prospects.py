@@ -127,7 +127,9 @@ def _print_score(score: dict[str, Any] | None) -> None:
 
 @prospects.command("validate")
 @click.argument("prospect")
-@click.option("--not-reachable", is_flag=True, help="Say that the number does not reach them.")
+@click.option(
+    "--not-reachable", is_flag=True, help="Record that the number does not work on WhatsApp."
+)
 @reason_option()
 @json_option
 @pass_cli_context

@@ -48,7 +48,7 @@ def list_quarantined_signals(
         "text": "words",
         "sentence": "why",
     }
-    print_table(rows, columns, empty="Nothing waits: everything that came in was stored.")
+    print_table(rows, columns, empty="Nothing to settle: everything that came in was stored.")
 
 
 @quarantine.command("settle")

@@ -40,7 +40,7 @@ _NUMBER_COLUMNS = {
     "expires_at": "first expires",
     "sentence": "why",
 }
-_EMPTY_HINT = "Nothing waits for you. The gate holds what the rules are not sure about."
+_EMPTY_HINT = "There is nothing to review. Messages that the rules can't decide on wait here."
 
 
 @click.group(cls=CommandGroup)

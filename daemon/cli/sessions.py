@@ -124,7 +124,7 @@ def show_qr(cli: CliContext, *, name: str, once: bool, json_: bool) -> None:
     "--queue",
     type=click.Choice(_QUEUE_CHOICES),
     default=None,
-    help="What becomes of messages that have not left.",
+    help="What happens to messages that have not left.",
 )
 @click.option("--to", default=None, help="With --queue move: a session of the same number.")
 @json_option
@@ -138,7 +138,9 @@ def delete_session(
     """
     client = cli.client()
     if not yes:
-        ask_confirmation("The session and its login go. Delete it?", if_declined=_NOT_DELETED)
+        ask_confirmation(
+            "The session and its login are deleted. Delete it?", if_declined=_NOT_DELETED
+        )
     try:
         answer = client.delete("sessions", name, queue=queue, to=to)
     except SessionQueueNotEmpty as refused:
@@ -158,12 +160,14 @@ def _ask_about_queue(
     # With --yes nobody is asked, and cancelling messages is never a default.
     if not may_ask or not sys.stdin.isatty():
         hint = f"leadmaster sessions delete {name} --queue cancel, or --queue move --to NAME"
-        raise SessionQueueNotEmpty(str(refused), hint=f"Say what becomes of them: {hint}")
+        raise SessionQueueNotEmpty(str(refused), hint=f"Choose what happens to them: {hint}")
     items = client.get("sessions")["items"]
     phone = next(each["phone"] for each in items if each["name"] == name)
     others = [each["name"] for each in items if each["phone"] == phone and each["name"] != name]
     possible = [*_QUEUE_CHOICES[: 2 if phone and others else 1], "keep"]
-    choice = click.prompt(f"{refused} What becomes of them?", type=click.Choice(possible), err=True)
+    choice = click.prompt(
+        f"{refused} What should happen to them?", type=click.Choice(possible), err=True
+    )
     if choice == "keep":
         raise ConfirmationDeclined(_NOT_DELETED)
     if choice == "cancel":
@@ -195,8 +199,8 @@ def _build_action_command(action: str, summary: str) -> click.Command:
 for _action, _summary in {
     "start": "Start a session, or go on starting it.",
     "stop": "Stop a session; its login stays.",
-    "restart": "Start afresh, with the stored login or a new code.",
+    "restart": "Connect again, with the stored login or a new code.",
     "logout": "Unlink the phone; a new pairing will be needed.",
-    "acknowledge": "Confirm that you have read why it stopped.",
+    "acknowledge": "Acknowledge that you have seen why it stopped.",
 }.items():
     sessions.add_command(_build_action_command(_action, _summary))

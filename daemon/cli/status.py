@@ -14,7 +14,7 @@ from daemon.cli.time_format import format_time
 if TYPE_CHECKING:
     from daemon.cli.client import ControlClient
 
-ENGINES_AGREE: Final = "judged by two engines"
+ENGINES_AGREE: Final = "checked by two engines"
 ONE_ENGINE: Final = "one_engine"
 """The code of the warning that only one engine evaluates the rules."""
 
@@ -75,7 +75,7 @@ def halt_sending(cli: CliContext, *, reason: str, json_: bool) -> None:
         print_json(state)
     else:
         print_text(f"halted since {format_time(state['at'])} by {state['who']}: {state['reason']}")
-        print_hint("Nothing goes out any more. Lift it with: leadmaster resume REASON")
+        print_hint("Nothing goes out now. Resume with: leadmaster resume REASON")
 
 
 @click.command("resume")
@@ -88,4 +88,4 @@ def resume_sending(cli: CliContext, *, reason: str, json_: bool) -> None:
     if json_:
         print_json(state)
     else:
-        print_text("Sending is resumed; what waited is being judged again.")
+        print_text("Sending is resumed; waiting messages are checked again.")

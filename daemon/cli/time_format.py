@@ -32,7 +32,7 @@ def parse_time_option(
         return resolve_local_time(datetime.fromisoformat(text)).astimezone().isoformat()
     except (ValueError, OverflowError):
         example = "write it such as 2026-03-02T14:00, by your clock"
-        raise click.BadParameter(f"{text} is no moment; {example}") from None
+        raise click.BadParameter(f"{text} is not a date and time; {example}") from None
 
 
 def is_iso_time(text: str) -> bool:

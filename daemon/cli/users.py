@@ -29,14 +29,14 @@ def users() -> None:
 @users.command("add")
 @click.argument("name")
 @click.option("--role", type=_ROLE_CHOICE, required=True, help="What they may do.")
-@click.option("--link-only", is_flag=True, help="No password: they come in by `leadmaster open`.")
+@click.option("--link-only", is_flag=True, help="No password: they sign in with `leadmaster open`.")
 @json_option
 @pass_cli_context
 def add_user(cli: CliContext, *, name: str, role: str, link_only: bool, json_: bool) -> None:
     """Add a user. The first one can be added by root alone, here."""
     password = None if link_only else _ask_password()
     made = cli.client().post("users", name=name, role=role, password=password)
-    _print_result(made, f"{name} is {role}. Let them in with: leadmaster open {name}", json_=json_)
+    _print_result(made, f"{name} is {role}. They sign in with: leadmaster open {name}", json_=json_)
 
 
 @users.command("list")
@@ -52,10 +52,10 @@ def list_users(cli: CliContext, *, json_: bool) -> None:
         "name": "name",
         "role": "role",
         "has_password": "password",
-        "signed_in_at": "last came in at",
+        "signed_in_at": "last signed in at",
         "disabled_at": "disabled at",
     }
-    hint = "There is nobody yet. Begin with: leadmaster users add NAME --role admin"
+    hint = "There are no users yet. Start with: leadmaster users add NAME --role admin"
     print_table(answer["items"], columns, empty=hint)
 
 
@@ -87,7 +87,7 @@ def set_role(cli: CliContext, *, name: str, role: str, json_: bool) -> None:
 def disable_user(cli: CliContext, *, name: str, json_: bool) -> None:
     """Disable a user at once: every browser session and every token ends."""
     done = cli.client().post("users", name, "disable")
-    _print_result(done, f"{name} is shut out.", json_=json_)
+    _print_result(done, f"{name} can no longer sign in.", json_=json_)
 
 
 @users.command("enable")
@@ -97,7 +97,7 @@ def disable_user(cli: CliContext, *, name: str, json_: bool) -> None:
 def enable_user(cli: CliContext, *, name: str, json_: bool) -> None:
     """Enable a user again; revoked tokens stay revoked."""
     done = cli.client().post("users", name, "enable")
-    _print_result(done, f"{name} may come in again.", json_=json_)
+    _print_result(done, f"{name} can sign in again.", json_=json_)
 
 
 def _ask_password() -> str:
@@ -122,9 +122,11 @@ def tokens() -> None:
 
 @tokens.command("add")
 @click.argument("name")
-@click.option("--user", required=True, help="For whom it acts; it never may more than they may.")
+@click.option(
+    "--user", required=True, help="The user it acts for; it never has more rights than they have."
+)
 @click.option("--scope", "scopes", multiple=True, required=True, help="Such as messages:read.")
-@click.option("--hours", type=float, default=None, help="How long it lives; 24 without.")
+@click.option("--hours", type=float, default=None, help="Hours it is valid; 24 by default.")
 @json_option
 @pass_cli_context
 def add_token(
@@ -144,7 +146,7 @@ def add_token(
     print_text(made["token"])
     # The rest on standard error, so that a pipe gets the token alone.
     until = format_time(made["record"]["expires_at"])
-    click.echo(f"It is shown this once, and lives until {until}.", err=True)
+    click.echo(f"It is shown only now, and is valid until {until}.", err=True)
 
 
 @tokens.command("list")
@@ -167,7 +169,9 @@ def list_tokens(cli: CliContext, *, limit: int, after: str | None, json_: bool) 
         "last_used_at": "last used at",
         "revoked_at": "revoked at",
     }
-    print_table(rows, columns, empty="There is no token. Make one: leadmaster tokens add NAME")
+    print_table(
+        rows, columns, empty="There are no tokens yet. Create one: leadmaster tokens add NAME"
+    )
     if answer["next"]:
         print_text(f"There are more: --after {answer['next']}")
 

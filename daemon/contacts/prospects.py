@@ -79,8 +79,8 @@ class ProspectService:
         number = self._parse_number(entry.phone)
         if entry.permission is Permission.OPTED_IN and not entry.statement.strip():
             raise BadRequest(
-                "statement: an opt-in needs a word on how it was obtained.",
-                hint="Say how and when they agreed, or take another permission.",
+                "statement: an opt-in needs a sentence on how they agreed.",
+                hint="Say how and when they agreed, or choose another permission.",
             )
         at = self._clock.now()
 
@@ -165,8 +165,8 @@ def _require_no_prospect(reader: Reader, contact: str) -> None:
     existing = prospects.find_prospect_by_contact(reader, contact)
     if existing is not None:
         raise Conflict(
-            f"They are there already, as {existing.id}.",
-            hint="Correct that one; a person is one prospect, under every form of the number.",
+            f"This prospect exists already, as {existing.id}.",
+            hint="Correct that one: each person is one prospect, under every form of the number.",
         )
 
 
@@ -180,11 +180,11 @@ def _detach_from_contact(
     _require_no_prospect(tx, contact)
     # An opt-out stays with its number, or a "correction" would be a way around it.
     if suppressions.is_contact_suppressed(tx, found.contact):
-        raise Conflict("The number is suppressed; another number does not undo that.")
+        raise Conflict("They opted out; another number does not undo that.")
     if not inbound.is_new_chat(tx, found.contact) or queue.is_contact_busy(tx, found.contact, ""):
         raise Conflict(
-            "There is a conversation with this number, so it is somebody's.",
-            hint="Enter the other number as a prospect of its own.",
+            "There is a conversation with this number, so it belongs to somebody.",
+            hint="Add the other number as another prospect.",
         )
     known = evidence.drop_withdrawn(evidence.list_contact_evidence(tx, found.contact))
     for piece in reversed(known):
@@ -203,7 +203,7 @@ def _detach_from_contact(
         found.contact,
         at=at,
         reason_code="number_corrected",
-        sentence="It was for a number that was wrong.",
+        sentence="It was for the wrong number.",
         who=who,
         commercial_only=False,
     )

@@ -23,8 +23,8 @@ from storage.suppressions import CORRECTABLE_SOURCES, SuppressionRecord, Suppres
 from storage.tx import Reader, Tx
 
 CONTACT_ID_PREFIX = "con_"
-OPTED_IN_REASON = "said that we may write"
-_REPLAYED_REASON = "put back from the journal"
+OPTED_IN_REASON = "opted in again, in a message"
+_REPLAYED_REASON = "restored from the opt-out journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class SuppressionService:
                 raise Conflict("They are not suppressed.", hint="There is nothing to correct.")
             if any(record.source not in CORRECTABLE_SOURCES for record in in_force):
                 raise Conflict(
-                    "They asked for it themselves, so nobody here can lift it.",
-                    hint="Only their own opt-in does, such as START or ALTA.",
+                    "They opted out themselves, so nobody here can undo it.",
+                    hint="Only a message from them, such as START or ALTA, does.",
                 )
             return _lift(
                 tx, person, in_force, source="correction", reason=stated_reason, who=who, at=at

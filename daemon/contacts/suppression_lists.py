@@ -62,7 +62,7 @@ async def import_suppression_list(
         result.added += sum(each.new > 0 for each in done)
         result.already += sum(each.new == 0 for each in done)
     if not (result.added or result.already or result.rejected):
-        raise ImportRejected("The list holds no number.", hint="Give one number a line.")
+        raise ImportRejected("The list has no number.", hint="Write one number a line.")
     return result
 
 

@@ -102,13 +102,13 @@ class ValidationService:
         if found.validation not in CHECKABLE_STATES:
             raise Conflict(
                 f"The prospect is {found.validation.value}; a check can't change that.",
-                hint="Validate by hand if you know better.",
+                hint="Validate it by hand if you know that it works.",
             )
         answers = await self._check_numbers([found.id], who)
         if not answers:
             raise Unavailable(
-                "No session may check a number now.",
-                hint=f"It takes one that is ready, with checks left of its"
+                "No session can check a number now.",
+                hint=f"It takes a session that is ready, with checks left of its"
                 f" {self._pacing.number_checks} in 24 h, whose number has been linked for"
                 f" {self._pacing.number_check_min_age_days} days.",
             )
@@ -137,7 +137,7 @@ class ValidationService:
         It expires like any other validation. Raises NotFound, BadRequest without a reason, and
         Conflict for a prospect whose data is erased.
         """
-        stated_reason = require_reason(reason, hint="Say how you know; it is kept.")
+        stated_reason = require_reason(reason, hint="Say how you know; it is recorded.")
         found = await self._require_prospect(prospect)
         now = self._clock.now()
 

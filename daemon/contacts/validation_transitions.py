@@ -40,9 +40,9 @@ _CHECK_SOURCE = "number check"
 GIVEN: Final = "given"
 UNDELIVERED_SOURCE: Final = "a message that was not delivered"
 _ANSWER_SENTENCES = {
-    OnWhatsApp.YES: "WhatsApp knows the number.",
-    OnWhatsApp.NO: "WhatsApp does not know the number.",
-    OnWhatsApp.UNKNOWN: "WhatsApp gave no answer; that says nothing about the number.",
+    OnWhatsApp.YES: "The number is on WhatsApp.",
+    OnWhatsApp.NO: "The number is not on WhatsApp.",
+    OnWhatsApp.UNKNOWN: "WhatsApp did not answer; nothing is known about the number yet.",
 }
 
 
@@ -115,7 +115,7 @@ class ValidationTransitions:
             _add_evidence(
                 tx, prospect, kind, OnWhatsApp.YES.value, now=now, source=source, quote=reason
             )
-        transition_reason = ValidationReason(event.value, f"An operator's word: {reason}")
+        transition_reason = ValidationReason(event.value, f"Entered by an operator: {reason}")
         self._apply_transition(
             tx, prospect, event, now, reason=transition_reason, changes=changes, source=source
         )
@@ -181,7 +181,8 @@ class ValidationTransitions:
         """End a validation that is too old, or a check that got no answer."""
         if prospect.validation is ValidationState.CHECKING:
             reason = ValidationReason(
-                "check_unanswered", "The check was never answered; that says nothing."
+                "check_unanswered",
+                "The check got no answer; nothing is known about the number yet.",
             )
             changes = {"check_attempts": prospect.check_attempts + 1}
             self._apply_transition(

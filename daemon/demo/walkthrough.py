@@ -103,7 +103,7 @@ def _run_visitor_turn(environment: DemoEnvironment, events: EventPrinter) -> Non
     )
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
-    print_text("\nThat was it.")
+    print_text("\nEnd of the demonstration.")
 
 
 def _run_scenes(environment: DemoEnvironment) -> EventPrinter:
@@ -151,7 +151,7 @@ def _queue_messages(
 ) -> dict[str, dict[str, Any]]:
     """Queue a message for each role, and wait until each is settled."""
     _print_heading(
-        5, "Eight messages are queued. The gate judges each; a number not known is checked"
+        5, "Eight messages are queued. The rules check each; an unknown number is checked first"
     )
     messages = {role: _queue_message(client, recipients[role]) for role in _ROLES}
     for message in messages.values():
@@ -211,7 +211,7 @@ def _break_connection(
 ) -> None:
     from daemon.demo.script import SALES
 
-    _print_heading(8, "The line breaks. What is queued waits, and says so; then the phone is back")
+    _print_heading(8, "The connection breaks. Queued messages wait; then the phone is back")
     _wait_for_event(events, lambda event: _is_down(event, SALES))
     message = _queue_message(client, recipients["waits"])
     _wait_for_state(events, message["id"], {"read"})
@@ -235,7 +235,7 @@ def _wait_for_event(events: EventPrinter, is_wanted: Callable[[Mapping[str, Any]
 
 
 def _print_summary(client: ControlClient) -> None:
-    _print_heading(9, "What became of it")
+    _print_heading(9, "The result")
     found = client.get("messages", limit=50)["items"]
     columns = {"state": "state", "channel": "by", "recipient": "to", "sentence": "why"}
     print_table(found, columns, empty="")

@@ -187,7 +187,7 @@ def _explain_prospect(
 
 
 def _explain_fault(subject: str, record: DecisionRecord) -> VerdictExplanation:
-    sentence = f"The gate could not judge, and let nothing through: {record.document['sentence']}"
+    sentence = f"The rules could not be applied, so nothing was sent: {record.document['sentence']}"
     lines = (sentence, f"rules {record.ruleset[:12]}")
     return VerdictExplanation(subject, record.id, record.verdict, None, record.ruleset, lines, {})
 

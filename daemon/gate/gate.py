@@ -126,7 +126,7 @@ class Gate:
         except Exception:
             log.exception("gate_failed", message=message.id)
             outcome = self._record_fault(
-                "gate_failed", "The rules could not be applied; the log says why.", {}
+                "gate_failed", "The rules could not be applied; see the log.", {}
             )
         return Evaluation(
             message=message,
@@ -228,7 +228,7 @@ class Gate:
             if isinstance(answer.value, Opinion) and _is_valid_opinion(answer.value):
                 opinions.append(answer.value)
             elif answer.value is not None:
-                sentence = f"The plugin {answer.plugin!r} gave an answer that is no opinion."
+                sentence = f"The plugin {answer.plugin!r} gave an answer that is not an opinion."
                 return self._record_fault(
                     "plugin_opinion_invalid", sentence, {"plugin": answer.plugin}
                 )

@@ -79,7 +79,7 @@ def check_csrf(request: web.Request, secret: str) -> None:
         return
     _require_own_origin(request)
     if not is_same_secret(request.headers.get(CSRF_HEADER, ""), derive_csrf_token(secret)):
-        raise CsrfRefused(f"The header {CSRF_HEADER} is missing, or not this sign-in's.")
+        raise CsrfRefused(f"The header {CSRF_HEADER} is missing, or belongs to another sign-in.")
 
 
 def _require_own_origin(request: web.Request) -> None:

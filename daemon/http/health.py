@@ -88,7 +88,7 @@ class HealthWarning:
 
 ONE_ENGINE_WARNING: Final = HealthWarning(
     "one_engine",
-    "One rule engine judges alone: durable-rules is not installed, does not load, or is switched "
+    "Only one rule engine is in use: durable-rules is not installed, does not load, or is switched "
     "off.",
 )
 
@@ -110,12 +110,14 @@ class DaemonHealth:
     async def find_blockers(self) -> list[ReadinessBlocker]:
         """Return every reason why the daemon is not ready; empty means ready."""
         if self.closing:
-            return [ReadinessBlocker("closing", "The daemon drains and will end.")]
+            return [ReadinessBlocker("closing", "The daemon is shutting down.")]
         if self.services is None:
             return [
                 ReadinessBlocker("migrations", "The database is being opened and migrated."),
                 ReadinessBlocker("rules", "The rules are not loaded yet."),
-                ReadinessBlocker("outbox", "The outbox is not recovered yet."),
+                ReadinessBlocker(
+                    "outbox", "The messages of before the start are not restored yet."
+                ),
             ]
         sockets = [] if "control" in self.addresses else [_build_socket_blocker()]
         delays, writer = self._find_delays(self.services), await _check_writer(self.services)

@@ -31,9 +31,7 @@ def allow_body_up_to(limit: int) -> Callable[[Handled], Handled]:
 
 def build_body_too_large(limit: int, hint: str = "") -> BodyTooLarge:
     """Return the error for a body of more than `limit` bytes."""
-    return BodyTooLarge(
-        f"The body is larger than {limit:,} bytes, the most that is taken here.", hint=hint
-    )
+    return BodyTooLarge(f"The body is larger than {limit:,} bytes, the limit here.", hint=hint)
 
 
 @web.middleware
@@ -48,7 +46,9 @@ async def limit_body(request: web.Request, handler: Handler) -> web.StreamRespon
     # A few bytes that unpack to gigabytes would pass any limit on what arrives.
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in _ACCEPTED_ENCODINGS:
-        raise EncodingRefused(f"The body is encoded as {encoding[:20]!r}; a small one may be huge.")
+        raise EncodingRefused(
+            f"The body is compressed as {encoding[:20]!r}, which is not accepted."
+        )
     expected = "100-continue" in request.headers.get("Expect", "").lower()
     if expected and request.match_info.http_exception is None:  # else aiohttp did so
         await request.writer.write(_CONTINUE)

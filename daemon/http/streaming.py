@@ -65,7 +65,7 @@ async def cancel_at_shutdown(request: web.Request) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not limit.expired():  # a timeout of the block itself
             raise
-        raise Unavailable("The daemon ends before this was done.") from error
+        raise Unavailable("The daemon stopped before this was done.") from error
 
 
 @contextlib.asynccontextmanager

@@ -55,7 +55,7 @@ class UploadStore:
         # The id comes from the client: nothing but the form of our own may become a path.
         if not _UPLOAD_ID.fullmatch(upload) or not folder.is_dir():
             raise NotFound(
-                f"There is no upload {upload}.", hint="Uploads are kept for some days only."
+                f"There is no upload {upload}.", hint="Uploads are kept for a few days only."
             )
         return next(folder.iterdir())
 

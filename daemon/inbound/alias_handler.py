@@ -52,5 +52,5 @@ class AliasHandler:
             contact,
             now,
             reason_code="name_learned",
-            sentence="A hidden id and a number turned out to be one person.",
+            sentence="A hidden id and a number belong to the same person.",
         )

@@ -35,7 +35,7 @@ from storage.suppressions import SuppressionSource
 from storage.tx import Reader, Tx
 
 CONFIRMATION_WINDOW: Final = timedelta(minutes=5)
-OPT_OUT_REASON: Final = "said stop in their own words"
+OPT_OUT_REASON: Final = "asked us to stop, in a message"
 
 _INBOUND_SOURCE: Final = "their own message"
 _NOES: Final = frozenset({ContactRequest.OPT_OUT, ContactRequest.REFUSED})

@@ -22,7 +22,7 @@ from storage.inbound import InboundRecord
 from storage.messages import MessageRecord
 from storage.tx import Tx
 
-ECHO_SENTENCE: Final = "The linked phone saw it leave, with the same words."
+ECHO_SENTENCE: Final = "The linked phone sent the same text."
 
 
 class OwnMessageHandler:
@@ -70,7 +70,7 @@ class OwnMessageHandler:
             contact,
             now,
             reason_code="own_message",
-            sentence="Somebody wrote to them on the phone itself.",
+            sentence="Somebody wrote to them from the phone itself.",
         )
 
 

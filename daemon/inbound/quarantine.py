@@ -26,7 +26,7 @@ from storage.quarantine import QuarantinedSignal
 from storage.suppressions import SuppressionSource
 from storage.tx import Tx
 
-HOLD_REASON: Final = "A message of theirs could not be stored; a person should look at it."
+HOLD_REASON: Final = "A message from them could not be stored; a person should look at it."
 _KEPT_SOURCE: Final = "what was kept of their message"
 
 
@@ -74,7 +74,7 @@ class SignalQuarantine:
     async def settle(self, id_: str, who: str, reason: str) -> QuarantinedSignal:
         """Say that a person looked, and why it is done; the last one of a contact ends its hold.
 
-        Raises :class:`NotFound`, and :class:`Conflict` where somebody has settled it already.
+        Raises :class:`NotFound`, and :class:`Conflict` where somebody has already settled it.
         """
         at, stated_reason = self._clock.now(), require_reason(reason)
         return await self._database.write(
@@ -149,7 +149,7 @@ def _settle_signal(tx: Tx, id_: str, *, at: datetime, who: str, reason: str) -> 
     if found is None:
         raise NotFound(f"There is no quarantined signal {id_}.")
     if found.settled_at is not None:
-        raise Conflict(f"{found.settled_by} has settled it already.")
+        raise Conflict(f"{found.settled_by} has already settled it.")
     quarantine.settle_quarantined_signal(tx, id_, at=at, who=who, reason=reason)
     audit.insert_audit_entry(
         tx, at=at, who=who, action="settle_quarantined_signal", subject=id_, reason=reason

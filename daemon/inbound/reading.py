@@ -20,13 +20,15 @@ _CAPTIONED_KINDS: Final = frozenset(
     {InboundKind.MEDIA, InboundKind.LOCATION, InboundKind.CONTACT, InboundKind.VOICE}
 )
 
-WORDS_REVIEW_REASON: Final = "Their words may ask us to stop; a person should read them."
+WORDS_REVIEW_REASON: Final = "They may be asking us to stop; a person should read the message."
 UNREADABLE_REASONS: Final = {
-    InboundKind.MEDIA: "They sent a picture, video or file without words; look at it on the phone.",
-    InboundKind.LOCATION: "They sent a location without words; look at it on the phone.",
-    InboundKind.CONTACT: "They sent a contact card without words; look at it on the phone.",
+    InboundKind.MEDIA: "They sent a picture, video or file without text; look at it on the phone.",
+    InboundKind.LOCATION: "They sent a location without text; look at it on the phone.",
+    InboundKind.CONTACT: "They sent a contact card without text; look at it on the phone.",
     InboundKind.VOICE: "They sent a voice message; listen to it on the phone.",
-    InboundKind.UNSUPPORTED: "They sent what can't be shown here; look at it on the phone.",
+    InboundKind.UNSUPPORTED: (
+        "They sent something that can't be shown here; look at it on the phone."
+    ),
 }
 
 

@@ -107,5 +107,5 @@ class ReceiptHandler:
             contact,
             now,
             reason_code="refused_marketing",
-            sentence="They told WhatsApp that they want no marketing.",
+            sentence="They told WhatsApp that they don't want marketing.",
         )

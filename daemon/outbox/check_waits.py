@@ -41,7 +41,7 @@ def requeue_outdated_check_waits(tx: Tx, obstacle: CheckObstacle | None, at: dat
             MessageState.QUEUED,
             at=at,
             reason_code="number_checks_changed",
-            sentence="When its number may be checked changed; it is judged again.",
+            sentence="The date from which its number may be checked changed; it is checked again.",
             who=TransitionActor.SESSION,
         )
     return len(outdated)

@@ -43,10 +43,10 @@ def validate_text(text: str) -> str:
     """
     text = text.replace("\r\n", "\n")
     if all(each.isspace() or unicodedata.category(each) == _FORMAT_CATEGORY for each in text):
-        raise BadRequest("text: there is nothing to send.", hint="Give the message a text.")
+        raise BadRequest("text: the message is empty.", hint="Give the message a text.")
     if len(text) > MAX_TEXT_LENGTH:
         raise BadRequest(
-            f"text: {len(text)} characters are more than a message carries.",
+            f"text: {len(text)} characters are more than a message can have.",
             hint=f"Keep it within {MAX_TEXT_LENGTH}.",
         )
     if found := _CONTROL_CHARACTER.search(text):
@@ -267,4 +267,4 @@ def _validate_request(request: SendRequest) -> None:
     validate_text(request.text)
     begins, ends = request.not_before, request.not_after
     if begins and ends and ends <= begins:
-        raise BadRequest("not_after: it ends before it may begin.", hint="Swap the two times.")
+        raise BadRequest("not_after: it ends before not_before.", hint="Swap the two times.")

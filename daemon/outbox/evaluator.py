@@ -223,5 +223,5 @@ def _hold_routing_loop(
         and not decisions.is_message_rerouted(tx, evaluation.message.id)
     ):
         return transition
-    sentence = "The rules send it from channel to channel; a person has to decide"
+    sentence = "The rules move it from channel to channel; a person has to decide"
     return EvaluationTransition(MessageState.HELD, "routed_in_circles", sentence, {"faults": 0})

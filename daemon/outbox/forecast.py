@@ -26,28 +26,30 @@ class SendForecast:
 
 
 WAIT_SENTENCES: Final[Mapping[str, str]] = {
-    "judged": "The gate judges it in a moment.",
-    "approval": "It goes when a person approves it.",
+    "judged": "The rules check it in a moment.",
+    "approval": "It goes out when a person approves it.",
     "on_its_way": "It is on its way now.",
     "in_hands": "A person is sending it by hand.",
-    "in_doubt": "Nobody knows whether it left; it is never sent again by itself. Say how it ended.",
-    "due": "Then it is judged again.",
-    WaitsFor.CHECKED: "It goes on once it is known whether the number is on WhatsApp.",
+    "in_doubt": (
+        "We can't tell whether it left; it is never sent again by itself. Say how it ended."
+    ),
+    "due": "Then it is checked again.",
+    WaitsFor.CHECKED: "It continues once it is known whether the number is on WhatsApp.",
     NumberCheckBlock.PHONE_LINKED_RECENTLY: (
-        "Then its number may be checked, unless a person validates it before."
+        "Then its number can be checked, unless a person validates it before."
     ),
     NumberCheckBlock.NO_PHONE_CHECKS: (
-        "It goes on once a person validates the number, or a phone that checks numbers is linked."
+        "It continues once a person validates the number, or a phone that checks numbers is linked."
     ),
     "expires_unchecked": (
-        "It expires then, before a phone may check its number. Validate the number yourself, or "
+        "It expires then, before a phone can check its number. Validate the number yourself, or "
         "call."
     ),
-    WaitsFor.SESSION: "It goes once its session can send.",
-    WaitsFor.HALT: "It goes once a person resumes sending.",
-    "by_hand": "It goes when a person takes it and sends it by hand.",
-    "any_moment": "It goes any moment now.",
-    "stopped": "It does not go before a person changes something.",
+    WaitsFor.SESSION: "It goes out once its session can send.",
+    WaitsFor.HALT: "It goes out once a person resumes sending.",
+    "by_hand": "It goes out when a person takes it and sends it by hand.",
+    "any_moment": "It goes out any moment now.",
+    "stopped": "It does not go out until a person changes something.",
 }
 """The sentence for each thing that a message waits for; those of budgets are in `pacing`."""
 

@@ -94,6 +94,6 @@ def halt_and_cancel_pending(tx: Tx, *, reason: str) -> None:
                 MessageState.CANCELLED,
                 at=at,
                 reason_code="database_adopted",
-                sentence="It waited in a copy; the original may have sent it.",
+                sentence="It was waiting in a copied database; the original may have sent it.",
                 who=_ADOPTED_BY,
             )

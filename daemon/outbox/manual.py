@@ -23,10 +23,10 @@ from storage.tx import Tx
 
 _STALE_SENTENCES = {
     "halted": "Sending is halted.",
-    "not_its_time": "Its time has not come yet, or is over.",
-    "contact_busy": "Another message to this contact is on its way, or in doubt.",
-    "manual_new_chat_budget": "Today's new chats by hand of this number are spent.",
-    "no_manual_new_chats": "This number has no budget for new chats by hand.",
+    "not_its_time": "It is not time to send it yet, or it has expired.",
+    "contact_busy": "Another message to this contact is being sent, or unconfirmed.",
+    "manual_new_chat_budget": "Today's new chats by hand of this number are used up.",
+    "no_manual_new_chats": "No new chats by hand are allowed for this number.",
 }
 
 
@@ -65,7 +65,9 @@ class ManualSending:
         evaluation = await self._gate.evaluate(found, EvaluationPhase.RELEASE)
         if not evaluation.is_allowed:
             after = await self._evaluator.store_evaluation(evaluation)
-            raise Conflict(after.sentence if after else f"The message {message} has moved.")
+            raise Conflict(
+                after.sentence if after else f"The message {message} has changed meanwhile."
+            )
         lease = timedelta(minutes=self._settings.manual_lease_minutes)
         decision = new_id("dec", evaluation.at)
         permit = self._gate.sign_permit(evaluation, decision, lease)
@@ -81,7 +83,8 @@ class ManualSending:
         )
         if open_message:
             raise Conflict(
-                f"{who} has {open_message} open.", hint="Confirm, cancel or return that one first."
+                f"{who} has {open_message} open.",
+                hint="Finish that one first: confirm, cancel or return it.",
             )
         return found
 
@@ -106,7 +109,7 @@ class ManualSending:
             return await self._database.write(job)
         except EvaluationStale as stale:
             sentence = _STALE_SENTENCES.get(
-                stale.reason_code, "Something changed meanwhile; try again."
+                stale.reason_code, "Something changed meanwhile: try again."
             )
             raise Conflict(sentence) from stale
 
@@ -136,7 +139,7 @@ class ManualSending:
     async def return_message(self, message: str, who: str) -> MessageRecord:
         """Put back a message whose link was not shown; any operator may take it again."""
         return await self._move_taken(
-            message, who, MessageState.CLEARED, "returned", "Returned unseen."
+            message, who, MessageState.CLEARED, "returned", "Returned unopened."
         )
 
     async def _move_taken(
@@ -164,7 +167,7 @@ class ManualSending:
         if found.taken_by != who:
             raise NotAllowed(f"{found.taken_by} has taken this message.")
         if found.lease_until is not None and found.lease_until <= at:
-            raise Conflict("The lease is over.", hint="Take the message again.")
+            raise Conflict("The time to send it is over.", hint="Take the message again.")
 
     async def _require_message(self, message: str) -> MessageRecord:
         found = await self._database.read(lambda reader: messages.get_message(reader, message))

@@ -154,7 +154,7 @@ class Outbox:
         if state not in SETTLEMENT_STATES:
             words = ", ".join(sorted(SETTLEMENT_STATES))
             raise BadRequest(
-                f"A person settles a message in doubt as one of: {words}.",
+                f"An unconfirmed message can be settled as one of: {words}.",
                 hint="sent needs the id that WhatsApp acknowledged; only a receipt brings it.",
             )
         return await self._move_by_person(

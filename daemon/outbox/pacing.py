@@ -102,7 +102,11 @@ class Pacing:
             reader, "session", session.name, SpendKind.MESSAGE, self._settings.messages_per_minute
         )
         return _slot_after(
-            newest, _MINUTE, now, "messages_per_minute", "One after the other: so many a minute."
+            newest,
+            _MINUTE,
+            now,
+            "messages_per_minute",
+            f"Waiting its turn: at most {self._settings.messages_per_minute} messages a minute.",
         )
 
     def _find_new_chat_slot(
@@ -113,17 +117,21 @@ class Pacing:
             return _NEW_CHATS_STOPPED
         budget = self.get_new_chat_budget(session, now)
         if budget == 0:
-            return PacingSlot(None, "no_new_chats", "This number has no budget for new chats.")
+            return PacingSlot(None, "no_new_chats", "No new chats are allowed for this number.")
         # With a budget of n, the next is free a day after the n-th newest one was spent.
         full = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, budget)
         gap = timedelta(minutes=self._settings.new_chat_gap_minutes)
         newest = spends.get_nth_newest_spend(reader, "phone", phone, SpendKind.NEW_CHAT, 1)
         return max(
             _slot_after(
-                full, _DAY, now, "new_chat_budget", "Today's new chats of this number are spent."
+                full, _DAY, now, "new_chat_budget", "Today's new chats of this number are used up."
             ),
             _slot_after(
-                newest, gap, now, "new_chat_gap", "New chats of a number keep their distance."
+                newest,
+                gap,
+                now,
+                "new_chat_gap",
+                f"Waiting its turn: one new chat every {self._settings.new_chat_gap_minutes} min.",
             ),
             key=lambda slot: slot.at or now,
         )
@@ -136,13 +144,13 @@ class Pacing:
         budget = self._settings.manual_new_chats
         if budget == 0:
             return PacingSlot(
-                None, "no_manual_new_chats", "This number has no budget for new chats by hand."
+                None, "no_manual_new_chats", "No new chats by hand are allowed for this number."
             )
         full = spends.get_nth_newest_spend(
             reader, "phone", get_budget_key(session), SpendKind.MANUAL_NEW_CHAT, budget
         )
         return _slot_after(
-            full, _DAY, now, "manual_new_chat_budget", "Today's new chats by hand are spent."
+            full, _DAY, now, "manual_new_chat_budget", "Today's new chats by hand are used up."
         )
 
 

@@ -238,8 +238,11 @@ def _require_reviewable(tx: Tx, message: str, who: str, at: datetime) -> Message
     if found is None:
         raise NotFound(f"There is no message {message}.")
     if found.state not in REVIEWABLE_STATES:
-        raise Conflict(f"The message {message} is {found.state}; only what waits can be decided.")
+        raise Conflict(
+            f"The message {message} is {found.state}; "
+            "only a message that waits for approval can be decided."
+        )
     leased = found.lease_until is not None and found.lease_until > at
     if leased and found.taken_by != who:
-        raise Conflict(f"{found.taken_by} looks at it just now.", hint="Take the next one.")
+        raise Conflict(f"{found.taken_by} is looking at it now.", hint="Take the next one.")
     return found

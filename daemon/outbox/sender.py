@@ -269,7 +269,7 @@ class SessionSender:
                     self._pacing,
                     MessageState.SENDING,
                     who="outbox",
-                    sentence="On its way to the wire.",
+                    sentence="Being handed to WhatsApp.",
                 )
             )
         except (EvaluationStale, MessageStateConflict) as stale:
@@ -334,9 +334,7 @@ class SessionSender:
                 log.exception("answer_unusable", message=message.id)
                 if isinstance(result, Unknown):
                     raise
-                result = Unknown(
-                    "answer_unusable", "The answer could not be stored; the log says why."
-                )
+                result = Unknown("answer_unusable", "The answer could not be stored; see the log.")
             else:
                 return
 

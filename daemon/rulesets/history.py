@@ -32,7 +32,7 @@ def find_stored_files(
     stored = rulesets.find_rulesets(reader, hash_)
     if not stored:
         hint = "leadmaster rules history lists the sets that were live."
-        raise NotFound(f"No rules of the hash {hash_} were ever live.", hint=hint)
+        raise NotFound(f"No rules of the hash {hash_} were ever in force.", hint=hint)
     if len(stored) > 1:
         raise Conflict(f"Several rule sets begin with {hash_}: write more of the hash.")
     others = [

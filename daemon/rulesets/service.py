@@ -188,7 +188,7 @@ class RulesetService:
             candidate = self._candidate
             if candidate is None or not candidate.pending.hash.startswith(hash_):
                 raise NotFound(
-                    f"No rules of the hash {hash_} wait to be accepted.",
+                    f"No rules of the hash {hash_} are waiting to be accepted.",
                     hint="leadmaster rules status shows what waits.",
                 )
             await self._activate(candidate.compiled, RulesetActivationKind.ACCEPTED, who, reason)
@@ -211,7 +211,7 @@ class RulesetService:
                 CompiledRulesets.compile_files, files, self._settings
             )
             if compiled.is_equivalent_to(self._active.compiled):
-                raise Conflict(f"The rules {hash_} are live already.")
+                raise Conflict(f"The rules {hash_} are in force already.")
             await self._activate(compiled, RulesetActivationKind.ROLLED_BACK, who, reason)
             # The folder still has the rules that were rolled back: they wait from now on.
             await self._reload(who, "", undone=True)

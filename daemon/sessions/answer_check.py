@@ -74,7 +74,7 @@ def _check_acknowledgement(
     result: Acknowledged, capabilities: Capabilities, now: datetime
 ) -> SendResult:
     if not capabilities.acks:
-        sentence = "The channel declares no acknowledgements, so this one proves nothing."
+        sentence = "The channel declares no acknowledgements, so this one does not count."
         return Unknown("acknowledgement_not_declared", sentence)
     try:
         wire_id, at = check_word("wire_id", result.wire_id), check_time(result.at)

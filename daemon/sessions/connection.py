@@ -145,7 +145,7 @@ class SessionConnection:
         if refused := refuse_content(outgoing.content, capabilities):
             return refused
         # Once the transport has the message, no failure proves that it did not leave.
-        in_doubt = Unknown("line_closed", "The line was closed before the server answered.")
+        in_doubt = Unknown("line_closed", "The connection was closed before WhatsApp answered.")
         try:
             result = await self._await_unless_closed(transport.send(permit, outgoing), in_doubt)
         except PermitRefused as refused_permit:

@@ -131,7 +131,7 @@ async def acknowledge_session(session: Session, who: str) -> None:
     if record.connection is ConnectionState.BANNED_TEMPORARILY and record.due_at is not None:
         raise Conflict(
             f"The ban on {record.name} lasts until {record.due_at:%Y-%m-%d %H:%M} UTC.",
-            hint="Wait until then, and confirm afterwards.",
+            hint="Wait until then, and acknowledge it afterwards.",
         )
     if record.connection in NEEDS_PERSON_STATES:
         trigger = ConnectionTrigger(ConnectionEvent.ACKNOWLEDGE, "acknowledged")
@@ -142,7 +142,7 @@ async def acknowledge_session(session: Session, who: str) -> None:
         after = session.transitions.reopen_sending("sending_reopened")
     else:
         raise Conflict(
-            f"There is nothing to confirm about {record.name}: it is {record.connection}."
+            f"There is nothing to acknowledge about {record.name}: it is {record.connection}."
         )
     await _commit_command(session, after, who, "session_acknowledged")
 
@@ -171,7 +171,7 @@ def _build_started_record(session: Session) -> SessionRecord:
     if record.connection in MUST_ACKNOWLEDGE_STATES:
         raise Conflict(
             f"The session {record.name} is {record.connection}; it can't start before that is"
-            " confirmed.",
+            " acknowledged.",
             hint=f"Look at what happened, then: leadmaster sessions acknowledge {record.name}",
         )
     # A session that waits to reconnect or failed is not stopped: to the machine that is a restart.
@@ -345,7 +345,7 @@ class Sessions:
             if record.channel not in self._dependencies.channels:
                 raise StartRefused(
                     f"The session {record.name} belongs to the channel {record.channel!r}, which"
-                    " no plugin brings.",
+                    " no plugin provides.",
                     hint="Install or unblock the plugin of that channel.",
                 )
         self._sessions = {record.name: Session(record, self._dependencies) for record in records}
@@ -402,15 +402,15 @@ class Sessions:
     def _validate_new_session(self, name: str, channel: str, time_zone: str) -> None:
         if not SESSION_NAME_PATTERN.match(name):
             raise BadRequest(
-                f"{name!r} is no name for a session.",
-                hint="Use up to 32 of a-z, 0-9, - and _, beginning with a letter or a digit.",
+                f"{name!r} can't be the name of a session.",
+                hint="Use up to 32 of a-z, 0-9, - and _, starting with a letter or a digit.",
             )
         if channel not in self._dependencies.channels:
             known = ", ".join(sorted(self._dependencies.channels))
             raise BadRequest(f"There is no channel {channel!r}.", hint=f"There are: {known}.")
         if time_zone not in available_timezones():
             raise BadRequest(
-                f"{time_zone!r} is no time zone.", hint="Write it like America/Bogota."
+                f"{time_zone!r} is not a time zone.", hint="Write it like America/Bogota."
             )
 
     def _build_record(
@@ -440,7 +440,8 @@ def _insert_session(record: SessionRecord, who: str, tx: Tx) -> None:
     # Deleted names count too: events and messages name their session, and must stay unambiguous.
     if sessions.is_session_name_used(tx, record.name):
         raise Conflict(
-            f"The name {record.name!r} is taken, or was once; messages point to it.",
+            f"The name {record.name!r} is taken, by a session or by a deleted one"
+            " whose messages are kept.",
             hint="Choose another name.",
         )
     sessions.insert_session(tx, record)

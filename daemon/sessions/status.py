@@ -52,14 +52,18 @@ STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
         ConnectionState.AWAITING_SCAN: StatusText(
             "SCAN_QR_CODE", "Scan the code with the phone, under Linked devices.", _A.SCAN_QR
         ),
-        ConnectionState.PAIRING: StatusText("STARTING", "The code was scanned; pairing.", _A.NONE),
+        ConnectionState.PAIRING: StatusText(
+            "STARTING", "The code was scanned; the phone is being linked.", _A.NONE
+        ),
         ConnectionState.CONNECTING: StatusText(
             "STARTING", "Connecting with the stored login.", _A.NONE
         ),
-        ConnectionState.SYNCING: StatusText("STARTING", "Connected; catching up.", _A.NONE),
+        ConnectionState.SYNCING: StatusText(
+            "STARTING", "Connected; loading what was missed.", _A.NONE
+        ),
         ConnectionState.READY: StatusText("WORKING", "Ready.", _A.NONE),
         ConnectionState.DEGRADED: StatusText(
-            "STARTING", "The line is silent; nothing is sent until it answers.", _A.NONE
+            "STARTING", "WhatsApp is not answering; nothing is sent until it does.", _A.NONE
         ),
         ConnectionState.BACKOFF: StatusText(
             "STARTING", "Not connected; the next attempt is at {deadline}.", _A.WAIT_UNTIL
@@ -78,19 +82,20 @@ STATE_TEXTS: Mapping[ConnectionState, StatusText] = MappingProxyType(
             "FAILED", "WhatsApp banned the number until {deadline}; nothing is sent.", _A.WAIT_UNTIL
         ),
         ConnectionState.BLOCKED: StatusText(
-            "FAILED", "WhatsApp blocked the account; confirm that you have seen it.", _A.ACKNOWLEDGE
+            "FAILED",
+            "WhatsApp blocked the account; acknowledge it before starting again.",
+            _A.ACKNOWLEDGE,
         ),
         ConnectionState.REPLACED: StatusText(
             "FAILED",
-            "Another program took this login over; decide which one is to have it, "
-            "then start again.",
+            "Another program is using this login; close it, then start again.",
             _A.ACKNOWLEDGE,
         ),
         ConnectionState.OUTDATED: StatusText(
-            "FAILED", "WhatsApp refuses this version: upgrade the library.", _A.UPGRADE
+            "FAILED", "WhatsApp refuses this version: upgrade LeadMaster.", _A.UPGRADE
         ),
         ConnectionState.FAILED: StatusText(
-            "FAILED", "The session failed; look into it, then start again.", _A.ACKNOWLEDGE
+            "FAILED", "The session has an error; see the reason, then restart it.", _A.ACKNOWLEDGE
         ),
     }
 )
@@ -102,21 +107,23 @@ REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
         "daemon_restarted": "The daemon restarted; connecting again at {deadline}.",
         "stopped_by_person": "Stopped by a person.",
         "logged_out_by_person": "Unlinked by a person; the next start shows a new code.",
-        "acknowledged": "Confirmed by a person; start it when you are ready.",
+        "acknowledged": "Acknowledged by a person; it can be started.",
         "login_missing": "The stored login is gone; link the phone again with a new code.",
         "pairing_refused": "The phone refused the pairing; start again to get a new code.",
         "passkey_requested": "The phone asks for a passkey, which this channel can't give.",
         "pairing_timed_out": "The pairing took too long; starting again.",
-        "start_timed_out": "The channel showed neither a code nor a login; again at {deadline}.",
-        "connect_timed_out": "No connection in time; again at {deadline}.",
+        "start_timed_out": (
+            "The channel gave neither a code nor a login; the next attempt is at {deadline}."
+        ),
+        "connect_timed_out": "No connection in time; the next attempt is at {deadline}.",
         "keepalive_lost": "WhatsApp does not answer; nothing is sent until it does.",
-        "line_silent": "Nothing was heard for 45 seconds; nothing is sent until the line answers.",
-        "stream_error": "WhatsApp ended the login on an open line; a new one is made in a moment.",
-        "silent_too_long": "The line stayed silent; connecting anew.",
+        "line_silent": "WhatsApp has not answered for 45 seconds; nothing is sent until it does.",
+        "stream_error": "WhatsApp closed the connection; a new one is made in a moment.",
+        "silent_too_long": "WhatsApp still did not answer; connecting again.",
         "disconnected": "The connection was lost; the next attempt is at {deadline}.",
         "server_trouble": "WhatsApp has trouble; the next attempt is at {deadline}.",
-        "worker_died": "The channel's worker died; a new one starts at {deadline}.",
-        "crashed_too_often": "The channel's worker died five times in ten minutes; look into it.",
+        "worker_died": "The channel's process ended; a new one starts at {deadline}.",
+        "crashed_too_often": "The channel's process ended five times in ten minutes; see the log.",
         "channel_not_opened": "The channel can't be opened as it is configured; see the log.",
         "connection_refused": "WhatsApp refused the connection{retry}.",
         "banned_too_many_unknown_people": (
@@ -131,7 +138,7 @@ REASON_SENTENCES: Mapping[str, str] = MappingProxyType(
             "WhatsApp banned the number until {deadline}: the same message to too many people."
         ),
         "banned_broadcast": "WhatsApp banned the number until {deadline}: its use of broadcasts.",
-        "ban_expired": "The ban is over; confirm that you have seen it.",
+        "ban_expired": "The ban is over; acknowledge it before starting again.",
         "phone_seen": "The phone was online again.",
         "sending_reopened": "New chats are open again.",
         "restriction_ended": "The restriction is over; new chats are open again.",
@@ -157,24 +164,24 @@ BLOCK_SENTENCES: Mapping[BlockedBy, str] = MappingProxyType(
             "leadmaster sessions restart {session}, leadmaster sessions qr {session}."
         ),
         BlockedBy.SESSION_REPLACED: (
-            "Another program took over the login of the session {session}. Close that program, "
+            "Another program is using the login of the session {session}. Close that program, "
             "then: leadmaster sessions restart {session}."
         ),
         BlockedBy.SESSION_BANNED_TEMPORARILY: (
             "WhatsApp banned the number of the session {session} for a time. When the ban is over, "
-            "confirm it and start: leadmaster sessions acknowledge {session}, "
+            "acknowledge it and start: leadmaster sessions acknowledge {session}, "
             "leadmaster sessions start {session}."
         ),
         BlockedBy.SESSION_BLOCKED: (
-            "WhatsApp blocked the account of the session {session}. Confirm that you have seen it: "
-            "leadmaster sessions acknowledge {session}."
+            "WhatsApp blocked the account of the session {session}. "
+            "Acknowledge it: leadmaster sessions acknowledge {session}."
         ),
         BlockedBy.SESSION_OUTDATED: (
             "WhatsApp refuses the version that the session {session} uses. Upgrade it, then: "
             "leadmaster sessions restart {session}."
         ),
         BlockedBy.SESSION_FAILED: (
-            "The session {session} failed. See why with leadmaster sessions list, then: "
+            "The session {session} has an error. See why with leadmaster sessions list, then: "
             "leadmaster sessions restart {session}."
         ),
         BlockedBy.SESSION_DELETED: (
@@ -182,8 +189,8 @@ BLOCK_SENTENCES: Mapping[BlockedBy, str] = MappingProxyType(
             "and write it again from another session."
         ),
         BlockedBy.SESSION_REPLY_ONLY: (
-            "New chats of the session {session} are closed; replies still go. "
-            "It goes when WhatsApp or a person opens them: leadmaster sessions list."
+            "New chats of the session {session} are closed; replies still go out. "
+            "It goes out when WhatsApp or a person opens them: leadmaster sessions list."
         ),
         BlockedBy.NUMBER_BANNED: (
             "The number of the session {session} was banned; nothing goes from it by hand. "
@@ -199,10 +206,10 @@ def describe_block(block: BlockedBy, session: str) -> str:
     return BLOCK_SENTENCES[block].format(session=session)
 
 
-RESTRICTION_SENTENCE = "New chats are closed {until}; replies still go."
+RESTRICTION_SENTENCE = "New chats are closed {until}; replies still go out."
 MISSING_PHONE_SENTENCE = (
-    "The phone was not online since {seen}; open WhatsApp on it, "
-    "or it is unlinked about {unlinked}."
+    "The phone has been offline since {seen}; open WhatsApp on it, "
+    "or it will be unlinked around {unlinked}."
 )
 
 
@@ -251,7 +258,7 @@ def _fill_sentence(sentence: str, record: SessionRecord) -> str:
         deadline=_format_time(due, record) if due else "once",
         retry=f"; one more attempt at {_format_time(due, record)}"
         if due
-        else " again; look into it",
+        else " again; see the log",
     )
 
 

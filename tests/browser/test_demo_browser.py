@@ -140,7 +140,7 @@ async def test_a_stranger_needs_no_documentation(browser: Browser) -> None:
         assert await shown.interrupt() == 0
     assert set(audit["validate_by_hand"]) >= {"I called the number", "my own client"}
     assert {"session_created", "session_started", "halt"} <= set(audit)
-    assert "That was it." in shown.output
+    assert "End of the demonstration." in shown.output
     assert not shown.folder.exists()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", URL(shown.link).port)

@@ -120,7 +120,7 @@ async def test_points_are_live_at_once_and_a_bad_number_says_why(
         await wait_until_live(page)
         await asked(page, "allow", 40)
         problem = page.locator("#bounds-value")
-        await expect(problem).to_have_text("It lies from 51 to 100.")
+        await expect(problem).to_have_text("It goes from 51 to 100.")
         await expect(page.get_by_label("Points (now")).to_be_focused()
         await expect(page.get_by_label("Points (now")).to_have_value("40")
         assert await list_axe_violations(page) == []

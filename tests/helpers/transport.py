@@ -222,7 +222,7 @@ class PuppetTransport:
             self._queue.put_nowait(signal)
 
     def end_stream(self) -> None:
-        """Let the stream end without a word."""
+        """Let the stream end without saying."""
         self._queue.put_nowait(StopAsyncIteration)
 
     async def signals(self) -> AsyncIterator[Signal]:

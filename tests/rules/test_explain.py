@@ -30,7 +30,7 @@ def test_an_allowed_message_shows_its_score_and_its_rules() -> None:
     """Verdict, bar, base, each rule with points and place, and who decided."""
     lines = _lines(prospect__validation_age_days=60)
     assert lines[:3] == [
-        "allow: Nothing speaks against it, with 70 points (allowed)",
+        "allow: No rule stops it, with 70 points (allowed)",
         "score 70 [##############......] allow",
         "  +80  the fact prospect.score_contactabilidad: where it starts",
     ]

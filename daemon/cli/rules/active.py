@@ -67,11 +67,11 @@ def list_rules_history(cli: CliContext, *, json_: bool) -> None:
         return
     rows = [{**item, "hash": item["hash"][:_HASH_LENGTH]} for item in items]
     columns = {key: key for key in ("at", "format", "hash", "how", "who", "reason")}
-    print_table(rows, columns, empty="Nothing went live yet.")
+    print_table(rows, columns, empty="No rules have been in force yet.")
 
 
 _NO_SHADOW: Final = "There is no shadow: name its folder in [rules] shadow."
-_NO_SHADOW_YET: Final = "There is no shadow until its files are mended: see above."
+_NO_SHADOW_YET: Final = "There is no shadow until its files are corrected: see above."
 
 
 @click.command("shadow")
@@ -113,13 +113,13 @@ def _print_rules_state(state: Mapping[str, Any], *, json_: bool) -> None:
     if state["waiting"]:
         _print_waiting(state["waiting"])
     if rejected := state["rejected"]:
-        print_text(f"refused at {format_time(rejected['at'])}, the rules above go on:")
+        print_text(f"refused at {format_time(rejected['at'])}, the rules above stay in force:")
         for problem in rejected["problems"]:
             print_text(f"  {problem}")
     for warning in state["warnings"]:
         print_text(f"warning: {warning}")
     if shadow := state["shadow"]:
-        print_text(f"shadow {shadow['hash'][:_HASH_LENGTH]}, never obeyed")
+        print_text(f"shadow {shadow['hash'][:_HASH_LENGTH]}, for comparison only")
     for problem in state["shadow_problems"]:
         print_text(f"shadow: {problem}")
 
@@ -134,7 +134,7 @@ def _print_waiting(waiting: Mapping[str, Any]) -> None:
     for change in waiting["changes"]:
         print_text(f"  {change}")
     if waiting["undone"]:
-        print_text("  change that back, or take it away; or put it in force after all:")
+        print_text("  correct or remove that; or put it in force anyway:")
     print_hint(f"  leadmaster rules accept {hash_} --reason …")
 
 

@@ -29,7 +29,7 @@ def _parse_days(_context: click.Context, _option: click.Parameter, text: str) ->
     number, unit = text[:-1], text[-1:]
     if unit in _DAYS_PER_UNIT and number.isdecimal() and int(number):
         return int(number) * _DAYS_PER_UNIT[unit]
-    raise click.BadParameter(f"{text} is no stretch of time: write 30d, 12h or 4w")
+    raise click.BadParameter(f"{text} is not a length of time: write 30d, 12h or 4w")
 
 
 def _parse_share(
@@ -40,7 +40,7 @@ def _parse_share(
         return None
     if (found := _SHARE_PATTERN.fullmatch(text)) and (percent := float(found.group(1))) <= _PERCENT:
         return percent / _PERCENT
-    raise click.BadParameter(f"{text} is no share: write 5%, and 100% at most")
+    raise click.BadParameter(f"{text} is not a share: write 5%, and 100% at most")
 
 
 @click.command("backtest")
@@ -106,7 +106,7 @@ def _follow_report(answers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
             bar = "#" * round(share * _BAR_WIDTH)
             end = "\n" if answer["done"] >= answer["total"] else ""
             print(f"\r[{bar:.<{_BAR_WIDTH}}] {answer['done']} decisions", end=end, file=sys.stderr)
-    raise Unavailable("The daemon ended before the backtest did.")
+    raise Unavailable("The daemon stopped before the backtest ended.")
 
 
 def _newly_allowed_share(report: Mapping[str, Any]) -> float:

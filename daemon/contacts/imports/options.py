@@ -67,8 +67,8 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             )
         if self.permission is ImportPermission.OPTED_IN and not self.statement.strip():
             raise ImportRejected(
-                "A whole list can't be opted in without a word on how that was obtained.",
-                hint="State how consent was obtained, or leave the permission at public_source.",
+                "A whole list can't be opted in without saying how they agreed.",
+                hint="Say how they agreed, or leave the permission at public_source.",
             )
         if bool(self.given_where.strip()) != bool(self.given_how.strip()):
             raise ImportRejected(

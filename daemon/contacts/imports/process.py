@@ -163,7 +163,7 @@ class OpenedImportFile:
 def _process_failure(what: str) -> ImportRejected:
     return ImportRejected(
         f"The process that reads the file {what}.",
-        hint="Nothing is lost: import the same file again and it goes on where it stopped.",
+        hint="Nothing is lost: import the same file again, and it continues where it stopped.",
     )
 
 
@@ -194,7 +194,7 @@ def answer_import(request: ImportReadRequest) -> Iterator[ImportReadAnswer]:
         yield ImportFileRefusal(
             f"The import source {request.source!r} failed while it read the file;"
             " the log says where.",
-            "Fix or replace the plugin that brings it.",
+            "Fix or replace the plugin that provides it.",
             describe_defect(defect),
         )
 

@@ -126,13 +126,13 @@ def parse_permission(
         return (
             ImportPermission.NONE,
             "permission_not_understood",
-            "What it says of permission is not understood; nobody is written to on that.",
+            "The permission is not understood, so it counts as none.",
         )
     if granted is ImportPermission.OPTED_IN and not evidence:
         return (
             ImportPermission.PUBLIC_SOURCE,
             "consent_without_evidence",
-            "It says yes, but not how that was obtained; held as a public source.",
+            "It says yes, but not how they agreed; it counts as a public listing.",
         )
     return granted, "", ""
 

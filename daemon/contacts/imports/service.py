@@ -224,7 +224,7 @@ class ImportService:
 
     def _build_request(self, path: Path, options: ImportOptions) -> process.ImportReadRequest:
         if not path.is_file():
-            raise ImportRejected(f"{path} is no file.", hint="Check the path.")
+            raise ImportRejected(f"{path} is not a file.", hint="Check the path.")
         return process.ImportReadRequest(
             path=str(path.absolute()),
             source=self._choose_source(path, options),

@@ -99,7 +99,7 @@ class ImportWriter:
             contact,
             at,
             reason_code="imported",
-            sentence=f"Brought by {import_record.filename}, record {record.record}.",
+            sentence=f"Imported from {import_record.filename}, record {record.record}.",
         )
         return outcome
 

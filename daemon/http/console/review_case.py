@@ -103,7 +103,7 @@ def build_review_case(
         return _case_from_message(reader, services.rulesets.gate.ruleset, message, who, now)
     prospect = prospects.get_prospect(reader, case_id)
     if prospect is None:
-        raise NotFound(f"There is no case {case_id}.", hint="It may have been decided already.")
+        raise NotFound(f"There is no case {case_id}.", hint="Somebody may have decided it already.")
     return _case_from_prospect(reader, services.rulesets.compiled, prospect, now)
 
 

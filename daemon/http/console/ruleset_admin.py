@@ -94,7 +94,7 @@ async def show_accept_dialog(request: web.Request) -> web.StreamResponse:
     service = get_services(request).ruleset_service
     waiting = service.get_status().waiting
     if waiting is None:
-        raise NotFound("No rules wait to be accepted.")
+        raise NotFound("No rules are waiting to be accepted.")
     changes = service.get_pending_changes()
     return render_piece(
         request,
@@ -114,7 +114,7 @@ async def show_rollback_dialog(request: web.Request) -> web.StreamResponse:
         lambda reader: rulesets.find_rulesets(reader, prefix, 1)
     )
     if not found:
-        raise NotFound(f"No rules of the hash {prefix} were ever live.")
+        raise NotFound(f"No rules of the hash {prefix} were ever in force.")
     return render_piece(request, "pieces/rules_rollback.html", stored=found[0])
 
 

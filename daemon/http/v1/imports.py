@@ -40,8 +40,8 @@ from storage.imports import ImportRowRecord
 routes = web.RouteTableDef()
 CHUNK_BYTES = 1 << 18
 _CUT_SHORT = Unavailable(
-    "The daemon ended during the import.",
-    hint="Import the same file again: it goes on where it stopped.",
+    "The daemon stopped during the import.",
+    hint="Import the same file again: it continues where it stopped.",
 )
 
 

@@ -107,7 +107,9 @@ async def explain_message(request: web.Request) -> web.Response:
     """Return the last decision on a message: verdict, score, vetoes, contributions, facts."""
     message_id, detail = request.match_info["id"], await _load_message_detail(request)
     if not detail.decisions:
-        raise NotFound(f"The gate has not judged {message_id} yet.", hint="Ask again in a moment.")
+        raise NotFound(
+            f"The rules have not checked {message_id} yet.", hint="Ask again in a moment."
+        )
     return json_response(detail.decisions[-1])
 
 

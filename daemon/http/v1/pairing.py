@@ -63,7 +63,7 @@ async def get_qr_code(request: web.Request) -> web.Response:
     shown = services.sessions.qr(name)
     if shown is None:
         raise NotFound(
-            f"The session {name} shows no code just now; its pairing is: {view.pairing}.",
+            f"The session {name} shows no code now; its pairing is: {view.pairing}.",
             hint=f"Start it with: leadmaster sessions start {name}",
         )
     response = (

@@ -156,7 +156,7 @@ async def correct_prospect(request: web.Request) -> web.Response:
         if (value := getattr(asked, name)) is not None
     }
     if not texts and asked.phone is None:
-        raise BadRequest("There is nothing to put right.", hint="Give phone, name, trade or notes.")
+        raise BadRequest("There is nothing to correct.", hint="Give phone, name, trade or notes.")
     if asked.phone is not None:
         prospect = await services.prospects.correct_number(
             prospect.id, asked.phone, who, asked.reason

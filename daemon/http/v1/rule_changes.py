@@ -125,7 +125,7 @@ async def _get_backtest_report(asked: messages.BacktestRequest) -> messages.Back
     if isinstance(last, messages.BacktestReport):
         return last
     raise Unavailable(
-        last.sentence if isinstance(last, messages.BacktestRefusal) else "It was cut short."
+        last.sentence if isinstance(last, messages.BacktestRefusal) else "It was interrupted."
     )
 
 

@@ -94,7 +94,7 @@ async def get_ruleset(request: web.Request) -> web.Response:
         lambda reader: rulesets.find_rulesets(reader, hash_, 1)
     )
     if not found:
-        raise NotFound(f"No rules of the hash {hash_} were ever live.")
+        raise NotFound(f"No rules of the hash {hash_} were ever in force.")
     return json_response(found[0])
 
 

@@ -62,7 +62,7 @@ def _looks_western(text: str) -> bool:
 def _decode_by_guess(content: bytes) -> tuple[str, str]:
     best = charset_normalizer.from_bytes(content[:_SAMPLE_BYTES]).best()
     if best is None or "\0" in str(best):
-        raise SourceUnreadable("This is no text in any known encoding; save it as CSV in UTF-8.")
+        raise SourceUnreadable("This is not text in any known encoding; save it as CSV in UTF-8.")
     return _decode_strictly(content, best.encoding), best.encoding
 
 
@@ -71,7 +71,8 @@ def _decode_strictly(content: bytes, encoding: str) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise SourceUnreadable(
-            f"The text looks like {encoding}, but byte {error.start} is none; save it in UTF-8."
+            f"The text looks like {encoding}, but byte {error.start} does not fit; "
+            "save it in UTF-8."
         ) from None
 
 
@@ -147,7 +148,9 @@ class CsvFile:
         self._encoding = encoding
         header = next(self._records(), [])
         if not any(name.strip() for name in header):
-            raise SourceUnreadable("The file is empty: it needs a header line and records below.")
+            raise SourceUnreadable(
+                "The file is empty: it needs a line with headers, and records below it."
+            )
         self._headers = _make_unique(header)
 
     def preview(self) -> SourcePreview:

@@ -94,7 +94,9 @@ class SimulatedTransport:
         if not isinstance(outgoing.content, Text):
             return Refused("content_not_supported", "This channel sends texts only.")
         if not self._connection.is_up:
-            return Refused("not_connected", "The line is down; nothing was sent.", retryable=True)
+            return Refused(
+                "not_connected", "There is no connection; nothing was sent.", retryable=True
+            )
         phone = outgoing.recipient.value
         delay = self._contacts.ack_delay(phone)
         refusal = self._find_refusal(phone)
@@ -152,7 +154,7 @@ class SimulatedTransport:
             return Refused("not_on_whatsapp", "The number is not on WhatsApp.")
         if behaviour.refuse == TIMELOCK_CODE or self._connection.is_restricted(phone):
             self._emit(SendingRestricted("reach_out_timelock", self._connection.restricted_until()))
-            return Refused(TIMELOCK_CODE, "The platform closed new chats for this number.")
+            return Refused(TIMELOCK_CODE, "WhatsApp closed new chats for this number.")
         if behaviour.refuse is not None:
             wait = behaviour.retry_after
             return Refused(
@@ -196,7 +198,9 @@ class SimulatedTransport:
 
     def _answer_pending_unknown(self) -> None:
         for answer in self._unanswered:
-            _set_result(answer, Unknown("line_lost", "The line broke before the server answered."))
+            _set_result(
+                answer, Unknown("line_lost", "The connection broke before WhatsApp answered.")
+            )
 
     def _emit(self, signal: Signal, key: str | None = None) -> None:
         self._queue.put_nowait((signal, key))

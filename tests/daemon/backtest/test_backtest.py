@@ -90,7 +90,7 @@ async def test_a_message_is_explained_by_the_rules_that_decided(
     message = await services.enqueue_and_settle()
     found = await _explain(services, message)
     assert found.verdict == "allow"
-    assert found.lines[0].startswith("allow: Nothing speaks against it")
+    assert found.lines[0].startswith("allow: No rule stops it")
     gate = services.rulesets.gate
     assert found.lines[-1] == f"rules {gate.ruleset.hash[:12]}, decided by {gate.engine}"
     supposed = await _explain(services, message, message__links=0)
@@ -150,7 +150,10 @@ async def test_a_fault_explains_itself(services: MessagingServices) -> None:
     services.rulesets.compiled = CompiledRulesets(forgetful, services.rulesets.score)
     await services.clock.leap(8 * 3600)  # at night, when a forgotten rule speaks
     found = await _explain(services, await services.enqueue_and_settle())
-    assert "could not judge, and let nothing through: The two engines disagree" in found.lines[0]
+    assert (
+        "rules could not be applied, so nothing was sent: The two engines disagree"
+        in found.lines[0]
+    )
     assert found.score is None
 
 

@@ -160,7 +160,7 @@ def test_settings_name_every_problem(tmp_path: Path) -> None:
 
 def test_sessions_are_listed_in_the_servers_words(cli: DaemonCommands) -> None:
     """The table shows state and sentence; JSON is the daemon's answer."""
-    assert "judged by two engines" in cli("status").out
+    assert "checked by two engines" in cli("status").out
     assert "ready" in cli("sessions", "list").out
     session = cli("sessions", "list", "--json").document["items"][0]
     assert (session["name"], session["state"], session["sentence"]) == ("ventas", "ready", "Ready.")
@@ -279,7 +279,7 @@ def test_an_import_asks_reports_and_writes_its_rejects(cli: DaemonCommands, tmp_
     assert silent.status == 2
     assert silent.err.splitlines()[-2:] == [
         "unanswered: Nothing was imported. The question got no answer.",
-        "hint: Say yes beforehand: the same command with --yes",
+        "hint: Confirm in advance: run the same command with --yes",
     ]
     program = cli.run_unchecked("prospects", "import", str(file), "--json")
     assert json.loads(program.err.splitlines()[-1])["code"] == "unanswered"
@@ -342,7 +342,7 @@ def test_by_hand_from_take_to_confirmed(cli: DaemonCommands, tmp_path: Path) -> 
     file = tmp_path / "guia.csv"
     file.write_text("phone\n+5491141235001\n+5491141235002\n", encoding="utf-8")
     cli("prospects", "import", str(file), "--yes")
-    assert "Nothing is to be sent by hand" in cli("manual", "list").out
+    assert "There is nothing to send by hand" in cli("manual", "list").out
     sent = cli("send", "+5491141235001", "Buenas, vimos su local", "--json").document
     _await_state(cli, sent["id"], "cleared")
     assert sent["id"] in cli("manual", "list").out
@@ -486,10 +486,10 @@ def test_a_second_daemon_is_refused_in_a_sentence(cli: DaemonCommands) -> None:
 
 
 def test_the_doctor_finds_a_healthy_house_and_an_open_file(cli: DaemonCommands) -> None:
-    """All is ok while it runs; a file that others may read is ILL, exit 1."""
+    """All is ok while it runs; a file that others may read is BAD, exit 1."""
     healthy = cli.run_unchecked("doctor", "--json").document
     assert [finding for finding in healthy["findings"] if not finding["ok"]] == []
-    assert "is the daemon's alone" in cli("doctor").out
+    assert "is open to the daemon only" in cli("doctor").out
     assert {finding["check"] for finding in healthy["findings"]} >= {"database", "rules", "disk"}
     rules = next(each for each in healthy["findings"] if each["check"] == "rules")
     assert rules["sentence"].startswith("Without your folder: gate ")

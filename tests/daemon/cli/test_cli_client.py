@@ -53,7 +53,7 @@ def test_a_daemon_that_goes_away_is_named(path: Path, answer: bytes) -> None:
     """A torn answer is not taken for one; the hint says that --key repeats safely."""
     with (
         serve_raw_answers(path, answer) as client,
-        pytest.raises(NotRunning, match="went away") as caught,
+        pytest.raises(NotRunning, match="stopped before it answered") as caught,
     ):
         client.post("halt", reason="x")
     assert "--key" in caught.value.hint

@@ -39,7 +39,7 @@ def test_a_prospect_waits_and_is_decided_by_its_id(cli: DaemonCommands) -> None:
     assert "A score of 50 needs a person's approval" in told
     approved = cli("review", "approve", prospect, "--reason", "we met at the fair")
     assert approved.out == f"{prospect}: approved — we met at the fair\n"
-    assert "Nothing waits for you" in cli("review", "list").err + cli("review", "list").out
+    assert "There is nothing to review" in cli("review", "list").err + cli("review", "list").out
     said = cli("review", "reject", prospect, "--reason", "a competitor", "--json").document
     assert (said["outcome"], said["expires_at"]) == ("rejected", None)
     gone = cli.run_unchecked("review", "approve", "pro_0", "--reason", "why not")

@@ -102,13 +102,13 @@ def test_a_file_that_can_not_be_read_is_told(
     ("words", "sentence"),
     [
         (("explain", "msg_1", "--what-if", "prospect.intent"), "--what-if takes FACT=VALUE"),
-        (("backtest", "--since", "soon"), "soon is no stretch of time: write 30d, 12h or 4w"),
-        (("backtest", "--since", "0d"), "0d is no stretch of time"),
-        (("backtest", "--since", "nand"), "nand is no stretch of time"),
-        (("backtest", "--fail-if-allows-more", "some"), "some is no share: write 5%"),
-        (("backtest", "--fail-if-allows-more", "nan%"), "nan% is no share: write 5%"),
-        (("backtest", "--fail-if-allows-more", "200%"), "200% is no share: write 5%"),
-        (("backtest", "--fail-if-allows-more", "-1%"), "-1% is no share: write 5%"),
+        (("backtest", "--since", "soon"), "soon is not a length of time: write 30d, 12h or 4w"),
+        (("backtest", "--since", "0d"), "0d is not a length of time"),
+        (("backtest", "--since", "nand"), "nand is not a length of time"),
+        (("backtest", "--fail-if-allows-more", "some"), "some is not a share: write 5%"),
+        (("backtest", "--fail-if-allows-more", "nan%"), "nan% is not a share: write 5%"),
+        (("backtest", "--fail-if-allows-more", "200%"), "200% is not a share: write 5%"),
+        (("backtest", "--fail-if-allows-more", "-1%"), "-1% is not a share: write 5%"),
         (("accept", "abcd"), "Missing option '--reason'"),
     ],
 )
@@ -181,4 +181,4 @@ def test_a_daemon_that_ends_before_the_backtest_is_told(
 ) -> None:
     """Two lines, and no report that is half of one."""
     assert _run_backtest_command(short_folder, PROGRESS) == 1
-    assert "The daemon ended before the backtest did." in capsys.readouterr().err
+    assert "The daemon stopped before the backtest ended." in capsys.readouterr().err

@@ -109,7 +109,7 @@ def test_a_rollback_says_that_the_folder_still_differs(
     said = terminal.run_command("rules", "rollback", before, "--reason", "too strict")
     assert f"the folder still differs from the rules above, after a rollback: {own}\n" in said
     assert f"  vetoes many: is new ({own}:2)\n" in said
-    assert "change that back, or take it away; or put it in force after all:\n" in said
+    assert "correct or remove that; or put it in force anyway:\n" in said
     assert f"rules accept {waiting(daemon)['hash'][:12]} --reason …" in said
     assert said == terminal.run_command("rules", "status")
     assert f"  vetoes many: is new ({own}:2)\n" in terminal.run_command("rules", "diff")
@@ -120,7 +120,7 @@ def test_a_rollback_says_that_the_folder_still_differs(
     assert (last["how"], last["reason"]) == ("rolled_back", "too strict")
     assert "too strict" in terminal.run_command("rules", "history")
     again = terminal.run_command("rules", "rollback", before, "--reason", "twice", expect=2)
-    assert again.splitlines()[0] == f"conflict: The rules {before} are live already."
+    assert again.splitlines()[0] == f"conflict: The rules {before} are in force already."
 
 
 def test_what_waits_is_accepted_by_its_hash(
@@ -140,7 +140,7 @@ def test_what_waits_is_accepted_by_its_hash(
     assert "! vetoes first_time_relationship: when: " in terminal.run_command("rules", "diff")
     wrong = terminal.run_command("rules", "accept", "ffffffff", "--reason", "a typo", expect=2)
     first, second = wrong.splitlines()
-    assert first == "not_found: No rules of the hash ffffffff wait to be accepted."
+    assert first == "not_found: No rules of the hash ffffffff are waiting to be accepted."
     assert second.startswith("hint: ")
     problem = terminal.run_command(
         "rules", "accept", "ffffffff", "--reason", "typo", "--json", expect=2
@@ -158,7 +158,7 @@ def test_a_reload_that_is_refused_exits_with_2(terminal: InProcessCli, own: Path
     """The lines that are wrong, and what goes on."""
     own.write_text("- broken\n", encoding="utf-8")
     said = terminal.run_command("rules", "reload", expect=2)
-    assert "the rules above go on:" in said
+    assert "the rules above stay in force:" in said
     assert f"  {own}:1:1: A rule file is a mapping" in said
     assert json.loads(terminal.run_command("rules", "reload", "--json", expect=2))["rejected"]
 
@@ -187,7 +187,7 @@ def test_a_shadow_is_told_once_there_is_one(daemon: DaemonProcess, terminal: InP
     daemon.client.post("rules", "reload")
     refused = terminal.run_command("rules", "shadow").splitlines()
     assert refused[0].startswith(f"{file}:1:1: ")
-    assert refused[-1].startswith("There is no shadow until its files are mended")
+    assert refused[-1].startswith("There is no shadow until its files are corrected")
     file.write_text(STRICT.replace("links|gte: 9", "length|lte: 20"), encoding="utf-8")
     client = daemon.client
     client.post("rules", "reload")

@@ -169,7 +169,7 @@ async def test_nobody_here_lifts_what_the_contact_asked_for(people: ContactServi
     """Not even where an operator had suppressed them before."""
     await suppress(people, ANA)
     await suppress(people, ANA, SuppressionSource.CONTACT)
-    with pytest.raises(Conflict, match="asked for it themselves"):
+    with pytest.raises(Conflict, match="opted out themselves"):
         await people.suppression.correct(ANA, who="eva", reason="but I want to")
     assert await is_suppressed(people, ANA)
 

@@ -336,7 +336,7 @@ async def test_a_row_that_the_gate_cannot_read_is_a_fault_of_that_message_alone(
     assert await services.get_state(fine) is S.SENT
     found = await services.get_message(stuck)
     assert (found.state, found.reason_code) == (S.DEFERRED, "gate_fault")
-    assert found.sentence == "The rules could not be applied; the log says why."
+    assert found.sentence == "The rules could not be applied; see the log."
 
 
 async def test_a_row_that_nobody_can_read_does_not_stand_in_the_queues_way(

@@ -210,7 +210,7 @@ async def test_after_the_lease_the_taker_is_too_late(services: MessagingServices
     message = await by_hand(services)
     await services.manual.take(message, "eva")
     await services.execute_sql("UPDATE messages SET lease_until = '2026-03-03T14:00:00.000Z'")
-    with pytest.raises(Conflict, match="lease"):
+    with pytest.raises(Conflict, match="time to send it is over"):
         await services.manual.reveal(message, "eva")
 
 
@@ -269,7 +269,7 @@ async def test_the_days_new_chats_by_hand_are_counted(services: MessagingService
     first = await by_hand(services)
     second = await by_hand(services, BETO, "Buen día, vi su negocio en la guía")
     await services.manual.take(first, "eva")
-    with pytest.raises(Conflict, match="spent"):
+    with pytest.raises(Conflict, match="used up"):
         await services.manual.take(second, "leo")
     assert await services.get_state(second) is S.CLEARED
     await services.clock.leap(86_400)
@@ -296,7 +296,7 @@ async def test_a_contact_with_a_message_in_doubt_is_not_written_to_by_hand(
     services.wire.results.append(ScriptedSendResult.UNKNOWN)
     doubtful = await services.enqueue_and_settle(BETO, "Sí, el jueves", session="main")
     message = await services.enqueue_and_settle(BETO, "¿A qué hora le queda bien?", session="hand")
-    with pytest.raises(Conflict, match="in doubt"):
+    with pytest.raises(Conflict, match="unconfirmed"):
         await services.manual.take(message, "eva")
     await services.outbox.settle(doubtful, S.FAILED, "eva", "their phone shows nothing")
     assert (await services.manual.take(message, "eva")).state is S.TAKEN

@@ -25,7 +25,7 @@ from tests.helpers.services.messaging_scenarios import get_facts, write_gate_rul
 
 S = MessageState
 DAY = 86_400.0
-LOOK = "Their words may ask us to stop; a person should read them."
+LOOK = "They may be asking us to stop; a person should read the message."
 
 
 async def standing(services: MessagingServices, to: str = ANA) -> object:

@@ -241,7 +241,7 @@ async def test_nobody_settles_a_doubt_as_sent(services: MessagingServices) -> No
     """`sent` needs the server's id; only a receipt brings it."""
     services.wire.results.append(ScriptedSendResult.UNKNOWN)
     message = await services.enqueue_and_settle()
-    with pytest.raises(BadRequest, match="settles"):
+    with pytest.raises(BadRequest, match="can be settled"):
         await services.outbox.settle(message, S.SENT, "eva", "I saw it")
     assert await services.get_state(message) is S.IN_DOUBT
 

@@ -263,7 +263,7 @@ async def test_a_set_that_was_live_can_come_back_and_its_undoing_lasts(tmp_path:
         assert state.waiting.differs == (str(tmp_path / "rules.d" / "gate.yaml"),)
         again = (await services.service.reload("eva")).waiting
         assert (again is not None and again.undone, services.active_hash) == (True, before)
-        with pytest.raises(Conflict, match="live already"):
+        with pytest.raises(Conflict, match="in force already"):
             await services.service.rollback(before, "ada", "again")
         with pytest.raises(NotFound, match="ever live"):
             await services.service.rollback("0000", "ada", "typo")

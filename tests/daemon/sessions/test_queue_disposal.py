@@ -141,7 +141,7 @@ async def test_its_messages_go_to_a_session_of_the_same_number(
     found = await get_message(services, message)
     assert (found.state, found.session, found.taken_by) == (S.QUEUED, to, None)
     assert found.channel == ("manual" if state is S.TAKEN else channel)
-    assert found.sentence == f"It goes by the session {to} now."
+    assert found.sentence == f"It goes out by the session {to} now."
     assert not await is_there(services)
 
 

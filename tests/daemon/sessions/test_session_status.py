@@ -68,7 +68,7 @@ def test_every_reason_has_a_sentence_or_its_states_own() -> None:
 
 
 def test_every_deadline_has_a_reason() -> None:
-    """No state is left by time without saying why."""
+    """No state is left by time without a word on why."""
     assert set(DEADLINE_REASONS) == set(CONNECTION_DEADLINES)
     assert set(STATE_TEXTS) == set(ConnectionState)
 
@@ -92,7 +92,7 @@ def test_a_ready_session_says_what_is_closed_and_what_is_missing() -> None:
     words = describe_session(record)
     assert (
         words.sentence
-        == "Ready. New chats are closed until 2026-03-03 10:00:00 Bogota; replies still go."
+        == "Ready. New chats are closed until 2026-03-03 10:00:00 Bogota; replies still go out."
     )
     assert words.action is UserAction.WAIT_UNTIL
     assert build_session_view(record).ready

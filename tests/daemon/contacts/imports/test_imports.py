@@ -192,7 +192,7 @@ async def test_a_preview_says_what_a_yes_is_worth_without_evidence(
     path.write_text(HEADER + f"Ana;{ANA};f;sí;\n", encoding="utf-8")
     bare = await import_services.imports.preview(path, ImportOptions())
     assert list(bare.remarks.values()) == [1]
-    assert "not how that was obtained" in next(iter(bare.remarks))
+    assert "not how they agreed" in next(iter(bare.remarks))
     told = await import_services.imports.preview(
         path, ImportOptions(statement="the form on our page")
     )
@@ -203,7 +203,7 @@ async def test_what_can_not_be_imported_is_refused_with_a_sentence(
     import_services: ImportServices,
 ) -> None:
     """No file, no source for it, an unknown source, no number, and a broken file."""
-    with pytest.raises(ImportRejected, match="no file"):
+    with pytest.raises(ImportRejected, match="not a file"):
         await import_services.imports.run(
             import_services.folder / "gone.csv", ImportOptions(), "ana"
         )
@@ -349,7 +349,7 @@ def test_a_strangers_source_may_raise_anything(tmp_path: Path) -> None:
     assert answer.sentence == (
         "The import source 'gone' failed while it read the file; the log says where."
     )
-    assert answer.hint == "Fix or replace the plugin that brings it."
+    assert answer.hint == "Fix or replace the plugin that provides it."
     assert answer.detail.startswith("KeyError at process.py:")
 
 

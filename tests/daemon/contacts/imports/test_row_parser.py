@@ -127,7 +127,7 @@ def test_options_that_can_not_be_meant_are_refused() -> None:
     """An unknown column, and an opt-in of a whole list without a word on how."""
     with pytest.raises(ImportRejected, match="no column 'telefono'"):
         ImportOptions(mapping={"telefono": "Tel"})
-    with pytest.raises(ImportRejected, match="without a word"):
+    with pytest.raises(ImportRejected, match="without saying"):
         ImportOptions(permission=ImportPermission.OPTED_IN)
     assert ImportOptions(permission=ImportPermission.OPTED_IN, statement="form").statement == "form"
 

@@ -22,7 +22,7 @@ FIELD = "user: is missing."
         ),
         ("[0].text: is missing.", "[0].text: falta."),
         ("hours: must be more than 0.", "hours: tiene que ser más de 0."),
-        ("text: there is nothing to send.", "text: no hay nada para enviar."),
+        ("text: the message is empty.", "text: no hay nada para enviar."),
         ("Nobody knows this: a sentence.", "Nobody knows this: a sentence."),
     ],
 )

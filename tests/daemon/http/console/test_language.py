@@ -148,7 +148,7 @@ def test_a_page_says_what_to_do_about_a_session_without_a_command(block: Blocked
 
 def test_sentences_in_a_row_are_translated_one_by_one() -> None:
     """What the server joins is told whole."""
-    said = "Ready. New chats are closed until 2026-03-03 12:00:00; replies still go."
+    said = "Ready. New chats are closed until 2026-03-03 12:00:00; replies still go out."
     assert SPANISH.translate(said).startswith(
         "Listo. Los chats nuevos están cerrados hasta 2026-03-03"
     )

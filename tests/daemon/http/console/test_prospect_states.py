@@ -227,7 +227,7 @@ async def test_a_prospect_that_waits_for_a_word(console: ConsoleServer) -> None:
     content = (PROSPECT_CSV_HEADER + ANA_ROW + BETO_ROW + people).encode()
     await console.import_list(content, statement="ticked the box")
     ana, beto = await find_prospect(console), await find_prospect(console, "Beto")
-    look = "Their words may ask us to stop; a person should read them."
+    look = "They may be asking us to stop; a person should read the message."
 
     def ask(tx: Tx) -> None:
         tx.execute("UPDATE prospects SET validation = 'validated', check_attempts = 3")
@@ -277,7 +277,7 @@ async def test_a_report_in_every_state(console: ConsoleServer) -> None:
     path = f"/prospects/imports/{past.record.id}"
     shown = await render(console, path, f"/prospects?import_id={past.record.id}", *LISTS)
     assert "And 2 more." in shown
-    assert "It says yes, but not how that was obtained" in shown
+    assert "It says yes, but not how they agreed" in shown
     assert len((await render(console, f"{path}/rejects.csv")).splitlines()) > 100
     await console.services.database.write(
         lambda tx: tx.execute("UPDATE imports SET finished_at = NULL")

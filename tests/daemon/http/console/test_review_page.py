@@ -113,7 +113,7 @@ async def test_a_prospect_whose_words_are_to_be_read_is_decided_on_itself(
     ana = next(p for p in await database.read(prospect_search.search_prospects) if p.name == "Ana")
     room = console.services.validation
     await room.set_by_hand(ana.id, validated=True, who="eva", reason="I called her")
-    look = "Their words may ask us to stop; a person should read them."
+    look = "They may be asking us to stop; a person should read the message."
     await database.write(lambda tx: contacts.request_contact_review(tx, ana.contact, look, DAYTIME))
     shown = (await get_page(console, "/review")).document
     assert shown.index("queue-prospects") < shown.index("queue-numbers")
@@ -309,7 +309,7 @@ async def test_a_number_that_nobody_may_check_yet_is_dated_with_what_waits_for_i
         assert 'data-shortcut="v"' in case
         page = await render(console, f"/messages/{message}")
         assert dated in page
-        assert "before a phone may check its number" in page
+        assert "before a phone can check its number" in page
         assert '<a href="/review">No phone may check numbers yet</a>' in page
         assert "1 message expires within a day" in await render(console, "/")
         for path in ("/review", f"/messages/{message}", "/"):

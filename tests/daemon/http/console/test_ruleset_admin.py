@@ -94,8 +94,12 @@ async def test_a_question_about_what_is_not_there_is_answered(rule_editor: Conso
 @pytest.mark.parametrize(
     ("asked", "field", "said"),
     [
-        ("gate.thresholds.allow&value=70", "value", "It is that already: write another number."),
-        ("gate.thresholds.allow&value=40", "value", "It lies from 51 to 100."),
+        (
+            "gate.thresholds.allow&value=70",
+            "value",
+            "It has that value already: write another number.",
+        ),
+        ("gate.thresholds.allow&value=40", "value", "It goes from 51 to 100."),
         ("gate.thresholds.allow&value=nan", "value", "Write a number."),
         ("gate.groups.fatigue&value=", "value", "Write a number."),
         ("gate.scores.unanswered&value=1.5", "value", "Write a whole number."),

@@ -6,7 +6,7 @@ from storage import contacts
 from tests.helpers.client.http import DAYTIME, HttpClient, HttpServer
 
 PHONE = "+5491141234567"
-LOOK = "Their words may ask us to stop; a person should read them."
+LOOK = "They may be asking us to stop; a person should read the message."
 
 
 async def waiting(api: HttpClient, doors: HttpServer) -> str:

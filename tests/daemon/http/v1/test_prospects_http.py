@@ -125,7 +125,7 @@ async def test_a_new_number_is_no_way_out_of_an_opt_out(api: HttpClient) -> None
     await api.post("/v1/suppressions", phone=PHONE, reason="asked on the phone")
     body = {"phone": OTHER, "reason": "misread"}
     reply = await api.call("PATCH", f"/v1/prospects/{made['id']}", json=body)
-    assert (reply.status, "suppressed" in reply.document["detail"]) == (409, True)
+    assert (reply.status, "opted out" in reply.document["detail"]) == (409, True)
 
 
 async def test_a_number_that_somebody_has_is_not_given_twice(api: HttpClient) -> None:

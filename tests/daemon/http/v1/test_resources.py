@@ -111,7 +111,7 @@ async def test_stats_count_what_there_is(api: HttpClient) -> None:
     assert found["for_review"]["count"] == 1
     for number in ("4", "-1.5", "1e9"):
         refused = await api.get(f"/v1/stats?since={number}")
-        said = "since: is no moment; write it such as 2026-03-02T14:00:00Z."
+        said = "since: is not a date and time; write it like 2026-03-02T14:00:00Z."
         assert (refused.status, refused.document["detail"]) == (400, said)
     later = (await api.get("/v1/stats?since=2026-04-01T00:00:00Z")).document
     assert later["funnel"]["asked"] == 0

@@ -133,7 +133,7 @@ async def test_a_ramp_is_changed_by_its_ends(rule_editor: HttpServer, own: Path)
     assert noted.detail["after"] == "{from: [30, 0], to: [60, -40]}"
 
 
-@pytest.mark.parametrize(("name", "said"), [("", "is set"), ("/nowhere/rules.d", "not there")])
+@pytest.mark.parametrize(("name", "said"), [("", "is set"), ("/nowhere/rules.d", "does not exist")])
 async def test_without_a_folder_it_says_what_to_do(
     short_folder: Path, name: str, said: str
 ) -> None:
