@@ -32,7 +32,7 @@ LANDLINE_SENTENCE: Final = (
     "It is a landline: only a person can find out whether it answers on WhatsApp."
 )
 UNCHECKED_SENTENCE: Final = "Nobody has checked or validated the number yet."
-"""Why a number waits for a person, where no message that waits for it says so."""
+"""The sentences for a number that waits for a person, where its message has none."""
 
 _FIXED_LINE: Final = "fixed_line"
 _OUT_OF_REACH: Final = format_sql_list({ValidationState.NOT_REACHABLE, ValidationState.ERASED})
@@ -44,7 +44,7 @@ _NO_MESSAGE_NEEDS_REVIEW: Final = (
     f"NOT EXISTS (SELECT 1 FROM messages AS m WHERE m.contact = p.contact AND {NEEDS_REVIEW})"
 )
 _WAITS_UNCHECKED: Final = f"{WAITS_FOR_CHECK} AND m.blocked_by IS NOT NULL"
-"""A message ``m`` whose number nobody may check yet."""
+"""SQL for a message ``m`` whose number no session may check yet."""
 _NUMBER_NEEDS_REVIEW: Final = (
     f"p.validation IN {format_sql_list(CHECKABLE_STATES)} AND {_MAY_BE_WRITTEN_TO}"
     f" AND ((p.check_attempts >= {MAX_UNKNOWN_ANSWERS} OR p.line_type = '{_FIXED_LINE}')"
@@ -132,7 +132,7 @@ def get_review_queue(reader: Reader, limit: int) -> ReviewQueue:
 
 
 def list_numbers_to_validate(reader: Reader, limit: int) -> list[NumberToValidate]:
-    """Return the numbers that a person has to validate; whose message expires first comes first."""
+    """Return the numbers that a person has to validate, by when their first message expires."""
     rows = reader.all(
         f"SELECT p.* FROM prospects AS p WHERE {_NUMBER_NEEDS_REVIEW} ORDER BY"
         f" (SELECT min(m.not_after) FROM messages AS m WHERE m.contact = p.contact"

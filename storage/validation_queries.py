@@ -1,8 +1,4 @@
-"""Lists what number checks need.
-
-Sessions that check, prospects and messages that wait for it, checks without answer, expired
-validations.
-"""
+"""Lists for number checks: sessions that can check, waiting prospects and messages, expiries."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ WAITS_FOR_CHECK = f"m.state = '{MessageState.DEFERRED}' AND m.waits_for = '{Wait
 
 @dataclass(frozen=True, slots=True)
 class CheckSession:
-    """A linked session whose channel checks numbers, and since when its phone is linked here."""
+    """A linked session whose channel checks numbers, and when its phone was first linked here."""
 
     session: str
     phone: str
@@ -42,14 +38,14 @@ class CheckSession:
 
     @property
     def connected(self) -> bool:
-        """Return whether it can be asked now."""
+        """Whether it is connected, so that it can check numbers now."""
         return self.connection in CAN_SEND_STATES
 
 
 def list_check_sessions(reader: Reader, channels: Collection[str]) -> list[CheckSession]:
     """Return the sessions of these channels that check numbers now or soon, longest linked first.
 
-    Left out is what only a person brings back: stopped and unlinked sessions, banned numbers.
+    Left out are those that a person has to bring back: stopped and unlinked ones, banned numbers.
     """
     marks = ", ".join("?" for _ in channels)
     rows = reader.all(
@@ -172,7 +168,7 @@ def list_unannounced_expiries(reader: Reader, until: datetime, limit: int) -> li
 
 
 def mark_expiry_announced(tx: Tx, message: str, at: datetime) -> None:
-    """Note that the expiry of a message was announced; it is never announced again."""
+    """Mark the expiry of a message as announced, so that it is announced once only."""
     tx.execute(
         "UPDATE messages SET expiry_announced_at = ? WHERE id = ?", (format_timestamp(at), message)
     )

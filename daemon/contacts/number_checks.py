@@ -1,4 +1,4 @@
-"""Which session may check numbers now, how many, and from when on one may if none does yet."""
+"""Chooses the session that may check numbers, or finds when one may if none may yet."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CHECK_BLOCK_SENTENCES: Final[Mapping[NumberCheckBlock, str]] = MappingProxyType(
         ),
     }
 )
-"""Why nobody may check a number, and what a person can do about it."""
+"""The sentence for each reason why no session may check a number, with what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckObstacle:
-    """Why no session may check numbers; `at` is when one may, None where no time brings it."""
+    """Why no session may check numbers; `at` is when one may, None where time alone won't help."""
 
     block: NumberCheckBlock
     sentence: str
@@ -53,7 +53,7 @@ class NumberCheckPolicy:
         )
 
     def choose_session(self, reader: Reader, now: datetime) -> tuple[CheckSession | None, int]:
-        """Return the first session that may check, and how often; none while sending is halted."""
+        """Return the first session that may check numbers, and how many; None during a halt."""
         if halts.get_current_halt(reader) is not None:
             return None, 0
         for session in validation_queries.list_check_sessions(reader, self._channels):
@@ -64,11 +64,8 @@ class NumberCheckPolicy:
         return None, 0
 
     def find_obstacle(self, reader: Reader, now: datetime) -> CheckObstacle | None:
-        """Return what keeps every session from checking; None where one may, now or soon.
-
-        A spent budget, a halt and a line that is down for a moment are no obstacles: they end
-        without anybody having to know of it here.
-        """
+        """Return why no session may check numbers, or None where one may, now or soon."""
+        # A spent budget, a halt and a short loss of connection end soon, so they are no obstacles.
         linked = validation_queries.list_check_sessions(reader, self._channels)
         if not linked:
             block = NumberCheckBlock.NO_PHONE_CHECKS

@@ -1,7 +1,7 @@
-"""Messages that wait until their number is checked: kept to what phones may do, and announced.
+"""Updates messages that wait for a number check, and announces those that will expire.
 
-A number is checked by a phone, or validated by a person. Where neither happens in time, the message
-expires; that is said a day before, once for each message.
+A number is checked by a session, or validated by a person. Where neither happens in time, the
+message expires, which is announced a day before, once for each message.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EXPIRY_SENTENCE: Final = (
     "yourself, or call."
 )
 _BATCH_SIZE: Final = 500
-"""Messages that one transaction moves at most; the outbox's timer goes on with the rest."""
+"""How many messages one transaction moves; the outbox's timer does the rest."""
 
 
 def requeue_outdated_check_waits(tx: Tx, obstacle: CheckObstacle | None, at: datetime) -> int:
@@ -67,5 +67,5 @@ def announce_expiries(tx: Tx, at: datetime) -> int:
 
 
 def count_expiring_messages(reader: Reader, at: datetime) -> WaitingCount:
-    """Return how many messages expire within a day because nobody checked their number."""
+    """Return how many messages that wait for a check expire within a day, and since when."""
     return validation_queries.count_expiring_messages(reader, at + ANNOUNCED_BEFORE)
