@@ -41,8 +41,6 @@ new_chats_first_week = 500
 new_chat_gap_minutes = 0
 messages_per_minute = 120
 manual_new_chats = 50
-number_checks = 500
-number_check_min_age_days = 0
 
 [simulated]
 script = "{folder}/{visitor}"

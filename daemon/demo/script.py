@@ -53,6 +53,10 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Hola {name}, vimos su comercio en la guía de la feria. ¿Podemos contarle algo?",
     ),
     "said no": (SALES, "{name}, una última oportunidad para sumarte a la promoción de invierno."),
+    "was not reached": (
+        SUPPORT,
+        "{name}, te mandamos la guía que pediste en el formulario. ¿Te llegó bien?",
+    ),
     "waits": (SALES, "{name}, confirmamos tu turno de mañana con nuestro asesor. ¡Gracias!"),
 }
 _REQUIREMENTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -60,6 +64,7 @@ _REQUIREMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "opts out": ("opted_in", "+549"),
     "reads": ("opted_in", "+549"),
     "is not there": ("opted_in", "+549"),
+    "was not reached": ("opted_in", "+549"),
     "waits": ("opted_in", "+549"),
     "sleeps": ("opted_in", "+52"),
     "was a customer": ("relationship", "+549"),

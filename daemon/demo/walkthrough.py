@@ -1,4 +1,4 @@
-"""`leadmaster demo`: the command, and the ten scenes of the demonstration."""
+"""`leadmaster demo`: the command, and the eleven scenes of the demonstration."""
 
 from __future__ import annotations
 
@@ -40,7 +40,19 @@ _ROLES: Final = (
     "was a customer",
     "was found",
     "said no",
+    "was not reached",
 )
+_NUMBER_WORKS: Final = {
+    "asks": True,
+    "opts out": True,
+    "reads": True,
+    "is not there": False,
+    "sleeps": True,
+    "was a customer": True,
+    "was found": True,
+    "waits": True,
+}
+"""Whether a call shows that the number works; who was not reached stays to be validated."""
 
 
 @click.command("demo")
@@ -88,9 +100,11 @@ def _run_visitor_turn(environment: DemoEnvironment, events: EventPrinter) -> Non
     from daemon.demo.script import choose_visitor_messages, map_contact_names
 
     _print_heading(
-        10, "Your turn: link a phone, validate prospects, send one by hand, stop everything"
+        11, "Your turn: link a phone, validate prospects, send one by hand, stop everything"
     )
     recipients = choose_visitor_messages(environment.client)
+    for recipient in recipients:
+        _validate_number(environment.client, recipient.phone, works=True)
     events.add_names(map_contact_names(recipients))
     waiting = [_queue_message(environment.client, message) for message in recipients]
     for message in waiting:
@@ -116,6 +130,7 @@ def _run_scenes(environment: DemoEnvironment) -> EventPrinter:
     _pair_phones(client, environment.write_script(build_phone_script(recipients)))
     events = EventPrinter(client, map_contact_names(recipients.values()))
     messages = _queue_messages(client, recipients, events)
+    _validate_by_person(client, recipients, messages, events)
     _decide_by_person(client, messages, events)
     _receive_answers(client, recipients, messages, events)
     _break_connection(client, recipients, events)
@@ -149,14 +164,40 @@ def _pair_phones(client: ControlClient, script: str) -> None:
 def _queue_messages(
     client: ControlClient, recipients: Mapping[str, DemoMessage], events: EventPrinter
 ) -> dict[str, dict[str, Any]]:
-    """Queue a message for each role, and wait until each is settled."""
+    """Queue a message for each role, and wait until each waits for something or is finished."""
     _print_heading(
-        5, "Eight messages are queued. The rules check each; an unknown number is checked first"
+        5, "Nine messages are queued. The rules check each; phones linked today check no numbers"
     )
     messages = {role: _queue_message(client, recipients[role]) for role in _ROLES}
     for message in messages.values():
-        _wait_for_event(events, partial(_is_settled, message["id"]))
+        _wait_for_event(events, partial(_is_unchecked_or_settled, message["id"]))
     return messages
+
+
+def _validate_by_person(
+    client: ControlClient,
+    recipients: Mapping[str, DemoMessage],
+    messages: Mapping[str, Mapping[str, Any]],
+    events: EventPrinter,
+) -> None:
+    """Show the numbers to validate, then validate those of the people who answered a call."""
+    _print_heading(6, "Numbers to validate. A person calls them, and reaches all but one")
+    rows = [
+        {**number, **number["prospect"], "messages": len(number["messages"])}
+        for number in client.get("review", "numbers")["items"]
+        if number["messages"]
+    ]
+    columns = {"name": "name", "phone": "number", "check_from": "phones may check from"}
+    print_table(rows, columns | {"messages": "messages that wait"}, empty="")
+    for role, works in _NUMBER_WORKS.items():
+        _validate_number(client, recipients[role].phone, works=works)
+    for role in _NUMBER_WORKS.keys() & messages.keys():
+        _wait_for_event(events, partial(_is_settled, messages[role]["id"]))
+
+
+def _validate_number(client: ControlClient, phone: str, *, works: bool) -> None:
+    reason = "they answered our call" if works else "we called: nobody has WhatsApp there"
+    client.post("prospects", phone, "validate", validated=works, reason=reason)
 
 
 def _queue_message(client: ControlClient, message: DemoMessage) -> dict[str, Any]:
@@ -164,20 +205,26 @@ def _queue_message(client: ControlClient, message: DemoMessage) -> dict[str, Any
     return queued
 
 
+def _is_unchecked_or_settled(message: str, event: Mapping[str, Any]) -> bool:
+    """Return whether a message waits for its number to be validated, or is settled."""
+    unchecked = event["subject"] == message and event["data"].get("waits_for") == "checked"
+    return unchecked or _is_settled(message, event)
+
+
 def _is_settled(message: str, event: Mapping[str, Any]) -> bool:
     """Return whether a message waits for a person or a time, or is finished, by an event."""
-    if event["subject"] != message:
-        return False
     data = event["data"]
+    if event["subject"] != message or "state" not in data:
+        return False
     manual = data["state"] == "cleared" and data["channel"] == BuiltinChannel.MANUAL
-    waits = data["state"] == "deferred" and data["due_at"] is not None
+    waits = data["state"] == "deferred" and data["waits_for"] is None
     return manual or waits or data["state"] in {"held", "blocked", "failed", "delivered", "read"}
 
 
 def _decide_by_person(
     client: ControlClient, messages: Mapping[str, Mapping[str, Any]], events: EventPrinter
 ) -> None:
-    _print_heading(6, "A person decides: one message is approved, one is sent by hand")
+    _print_heading(7, "A person decides: one message is approved, one is sent by hand")
     held, found = messages["was a customer"]["id"], messages["was found"]["id"]
     client.post("review", held, "approve", reason="I know them; they asked to be called")
     client.post("manual", found, "take")
@@ -193,7 +240,7 @@ def _receive_answers(
     messages: Mapping[str, Mapping[str, Any]],
     events: EventPrinter,
 ) -> None:
-    _print_heading(7, "Answers come in. BAJA suppresses a person under every name that they have")
+    _print_heading(8, "Answers come in. BAJA suppresses a person under every name that they have")
     _wait_for_state(events, messages["asks"]["id"], {"read"})
     _wait_for_event(events, lambda event: event["type"] == "contact.suppressed")
     gone = recipients["opts out"]
@@ -211,7 +258,7 @@ def _break_connection(
 ) -> None:
     from daemon.demo.script import SALES
 
-    _print_heading(8, "The connection breaks. Queued messages wait; then the phone is back")
+    _print_heading(9, "The connection breaks. Queued messages wait; then the phone is back")
     _wait_for_event(events, lambda event: _is_down(event, SALES))
     message = _queue_message(client, recipients["waits"])
     _wait_for_state(events, message["id"], {"read"})
@@ -235,7 +282,7 @@ def _wait_for_event(events: EventPrinter, is_wanted: Callable[[Mapping[str, Any]
 
 
 def _print_summary(client: ControlClient) -> None:
-    _print_heading(9, "The result")
+    _print_heading(10, "The result")
     found = client.get("messages", limit=50)["items"]
     columns = {"state": "state", "channel": "by", "recipient": "to", "sentence": "why"}
     print_table(found, columns, empty="")

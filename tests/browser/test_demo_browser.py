@@ -109,6 +109,7 @@ async def sees_why_one_was_blocked(page: Page) -> None:
 
 async def stops_everything(page: Page) -> None:
     """One red button, one question; then every page says who stopped it."""
+    await wait_until_live(page)
     await page.get_by_role("button", name="Stop all").click()
     await page.get_by_role("button", name="Stop all sending").click()
     await expect(page.locator("#halt-banner")).to_contain_text("visitor stopped all sending")
