@@ -146,9 +146,7 @@ class PhrasesRejected(LeadMasterError):
 
     code = "phrases_rejected"
     status = 422
-    hint = (
-        "Correct the lines named; the shipped file, daemon/inbound/phrases.txt, shows every list."
-    )
+    hint = "Correct the lines named; the shipped file phrases.txt shows every list."
 
 
 class SettingsRejected(LeadMasterError):

@@ -46,7 +46,7 @@ _EVIDENCE_SINCE = "EXISTS (SELECT 1 FROM evidence AS e WHERE e.contact = c.conta
 _ANSWERED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}')"
 _ANSWERED_WITHOUT_REFUSAL = (
     f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.INBOUND}'"
-    " AND e.value NOT IN ('refused', 'opt_out'))"
+    " AND e.value NOT IN ('declined', 'opt_out'))"
 )
 _COMPLAINED = f"{_EVIDENCE_SINCE} AND e.kind = '{EvidenceKind.COMPLAINT}')"
 # An answer proves that a message arrived, though no receipt came.

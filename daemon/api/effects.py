@@ -12,13 +12,32 @@ from typing import TypeAlias
 
 
 class ContactRequest(StrEnum):
-    """The request that is read from a contact's message."""
+    """What a contact's own words ask of us, or what they say."""
 
     OPT_OUT = "opt_out"
+    """Do not write again."""
     OPT_IN = "opt_in"
-    REFUSED = "refused"
-    REVIEW = "review"
-    NONE = "none"
+    """Asks for our messages."""
+    DECLINED = "declined"
+    """No to the offer."""
+    COMPLAINT = "complaint"
+    """An insult, or a threat to report, block or sue."""
+    WRONG_PERSON = "wrong_person"
+    """A wrong number, another owner, somebody who left."""
+    MINOR = "minor"
+    """Says, or is said, to be under 18."""
+    DECEASED = "deceased"
+    """The person died."""
+    AUTOMATIC = "automatic"
+    """A program wrote it: a greeting, an absence notice, a menu."""
+    INTERESTED = "interested"
+    """Wants the offer, or asks for information or a call."""
+    QUESTION = "question"
+    """Asks about the offer, or about us."""
+    COURTESY = "courtesy"
+    """Thanks, a greeting, an ok."""
+    UNCLEAR = "unclear"
+    """Anything else: a person reads it."""
 
 
 class Intent(StrEnum):

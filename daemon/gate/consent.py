@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -16,7 +16,21 @@ CONVERSATION_WINDOW: Final = timedelta(hours=24)
 REFUSED_SENTENCE: Final = "They said no"
 """The reason for a contact who refused, in the shipped rules and in the hard limit."""
 
-_DECLINING_REQUESTS: Final = frozenset({ContactRequest.REFUSED, ContactRequest.OPT_OUT})
+QUESTION_ABOUT_US: Final = "question_about_us"
+"""The value of an inbound that asks who we are: a conversation, and no interest in the offer."""
+
+_REFUSALS: Final = frozenset(
+    {ContactRequest.OPT_OUT, ContactRequest.DECLINED, ContactRequest.COMPLAINT}
+)
+_NOBODY_TO_WRITE_TO: Final = frozenset(
+    {ContactRequest.WRONG_PERSON, ContactRequest.MINOR, ContactRequest.DECEASED}
+)
+_WELCOMES: Final = frozenset({ContactRequest.INTERESTED, ContactRequest.QUESTION})
+_OPENS_CONVERSATION: Final = _WELCOMES | {
+    ContactRequest.COURTESY,
+    ContactRequest.OPT_IN,
+    QUESTION_ABOUT_US,
+}
 
 
 class Permission(StrEnum):
@@ -30,39 +44,55 @@ class Permission(StrEnum):
     REFUSED = "refused"
 
 
-_BEST_FIRST: Final = (Permission.OPTED_IN, Permission.RELATIONSHIP, Permission.PUBLIC_SOURCE)
-
-
 def derive_permission(evidence: Sequence[Evidence], now: datetime) -> Permission:
     """Return the permission that ``evidence``, in any order, gives at ``now``.
 
-    A refusal is suspended while a later conversation is open, and ends only by the contact's own
-    opt-in. Otherwise the best permission on record counts. Withdrawn pieces are ignored.
+    Only what was understood as a welcome raises it. What was agreed before a refusal never returns
+    by itself: a welcome or an opt-in of their own must come after it. Withdrawn pieces
+    are ignored.
     """
     evidence = drop_withdrawn(evidence)
-    inbound = _latest_time(each.at for each in evidence if _is_welcoming_inbound(each))
-    refusal = _latest_decline(evidence)
-    if refusal and (inbound is None or inbound <= refusal):
-        return Permission.REFUSED
-    if inbound and inbound > now - CONVERSATION_WINDOW:
-        return Permission.CONVERSATION
-    if refusal:
-        return Permission.REFUSED
-    on_record = {each.value for each in evidence if each.kind is EvidenceKind.PERMISSION}
+    welcome = _latest_inbound(evidence, _WELCOMES)
+    opt_in = _latest_inbound(evidence, {ContactRequest.OPT_IN})
+    reopened = _latest_time(filter(None, (welcome, opt_in)))
+    nobody = _latest_inbound(evidence, _NOBODY_TO_WRITE_TO)
+    if nobody:
+        return Permission.NONE
     last_no = find_last_refusal(evidence)
-    if any(
-        each.kind is EvidenceKind.CONSENT and (last_no is None or each.at > last_no.at)
-        for each in evidence
-    ):
+    refusal = last_no.at if last_no else None
+    if refusal and (reopened is None or reopened <= refusal):
+        return Permission.REFUSED
+    spoken = _latest_inbound(evidence, _OPENS_CONVERSATION)
+    if spoken and spoken > now - CONVERSATION_WINDOW:
+        return Permission.CONVERSATION
+    return _derive_from_record(evidence, refusal, welcome)
+
+
+def _derive_from_record(
+    evidence: Sequence[Evidence], refusal: datetime | None, welcome: datetime | None
+) -> Permission:
+    """Return what is on record outside a conversation, as far as it is later than a refusal."""
+    later = [each for each in evidence if refusal is None or each.at > refusal]
+    on_record = {each.value for each in later if each.kind is EvidenceKind.PERMISSION}
+    if any(each.kind is EvidenceKind.CONSENT for each in later):
         on_record.add(Permission.OPTED_IN)
-    if inbound:
-        on_record.add(Permission.RELATIONSHIP)  # they have written to us before
-    return next((each for each in _BEST_FIRST if each in on_record), Permission.NONE)
+    if Permission.OPTED_IN in on_record:
+        return Permission.OPTED_IN
+    welcomed = welcome is not None and (refusal is None or welcome > refusal)
+    if welcomed or Permission.RELATIONSHIP in on_record:
+        return Permission.RELATIONSHIP
+    if Permission.PUBLIC_SOURCE in on_record and refusal is None:
+        return Permission.PUBLIC_SOURCE
+    return Permission.NONE
 
 
 def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
     """Return when the contact last refused; None where only an import or a form says so."""
-    refusal = _latest_decline(evidence)
+    last_no = find_last_refusal(evidence)
+    refusal = last_no.at if last_no else None
+    opt_in = _latest_inbound(evidence, {ContactRequest.OPT_IN})
+    if refusal is None or (opt_in and opt_in > refusal):
+        return None
     # An import or a form is dated by when it was entered, which is not when they refused.
     own = {EvidenceKind.INBOUND, EvidenceKind.COMPLAINT}
     told = any(each.kind in own and each.at == refusal for each in evidence)
@@ -71,30 +101,26 @@ def find_refusal_time(evidence: Sequence[Evidence]) -> datetime | None:
 
 def find_last_refusal(evidence: Sequence[Evidence]) -> Evidence | None:
     """Return the newest refusal, whatever came after it, or None."""
-    return max(filter(_is_decline, evidence), key=lambda each: each.at, default=None)
+    return max(filter(_is_refusal, evidence), key=lambda each: each.at, default=None)
 
 
-def _latest_decline(evidence: Sequence[Evidence]) -> datetime | None:
-    """Return the time of the last refusal, unless the contact's own opt-in came after it."""
-    refusal = _latest_time(each.at for each in evidence if _is_decline(each))
-    opt_in = _latest_time(
-        each.at
-        for each in evidence
-        if each.kind is EvidenceKind.INBOUND and each.value == ContactRequest.OPT_IN
+def _is_refusal(piece: Evidence) -> bool:
+    """Tell whether they said no, in their own words or on an imported list."""
+    match piece.kind:
+        case EvidenceKind.DECLINED:
+            return True
+        case EvidenceKind.PERMISSION:
+            return piece.value == Permission.REFUSED
+        case EvidenceKind.INBOUND:
+            return piece.value in _REFUSALS
+    return False
+
+
+def _latest_inbound(evidence: Sequence[Evidence], values: Collection[str]) -> datetime | None:
+    """Return when they last wrote something that was read as one of the values."""
+    return _latest_time(
+        each.at for each in evidence if each.kind is EvidenceKind.INBOUND and each.value in values
     )
-    return None if refusal and opt_in and opt_in > refusal else refusal
-
-
-def _is_decline(piece: Evidence) -> bool:
-    """Return whether this is a refusal, by the contact or on an imported list."""
-    return piece.kind is EvidenceKind.DECLINED or (
-        piece.kind is EvidenceKind.PERMISSION and piece.value == Permission.REFUSED
-    )
-
-
-def _is_welcoming_inbound(piece: Evidence) -> bool:
-    """Return whether this is an inbound that was no refusal."""
-    return piece.kind is EvidenceKind.INBOUND and piece.value not in _DECLINING_REQUESTS
 
 
 def _latest_time(moments: Iterable[datetime]) -> datetime | None:

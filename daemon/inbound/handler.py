@@ -13,7 +13,7 @@ from daemon.api.signals import InboundMessage
 from daemon.contacts.aliases import Aliases
 from daemon.contacts.suppression import SuppressionService
 from daemon.events import InboundReceived
-from daemon.gate.consent import derive_permission
+from daemon.gate.consent import Permission, derive_permission
 from daemon.gate.scoring import Scoring
 from daemon.inbound import plugin_effects
 from daemon.inbound.contact_requests import ContactRequestReader
@@ -38,7 +38,7 @@ CONFIRMATION_WINDOW: Final = timedelta(minutes=5)
 OPT_OUT_REASON: Final = "asked us to stop, in a message"
 
 _INBOUND_SOURCE: Final = "their own message"
-_NOES: Final = frozenset({ContactRequest.OPT_OUT, ContactRequest.REFUSED})
+_NOES: Final = frozenset({ContactRequest.OPT_OUT, ContactRequest.DECLINED})
 _RENEWABLE_STATES: Final = frozenset(
     {
         ValidationState.UNCHECKED,
@@ -254,8 +254,8 @@ def _insert_evidence(tx: Tx, context: InboundContext) -> None:
     found = [(EvidenceKind.ON_WHATSAPP, "yes", "")]
     if context.reading.opens_conversation or request in _NOES:
         found.append((EvidenceKind.INBOUND, record.request, ""))
-    if request is ContactRequest.REFUSED:
-        found.append((EvidenceKind.DECLINED, ContactRequest.REFUSED.value, record.text))
+    if request is ContactRequest.DECLINED:
+        found.append((EvidenceKind.DECLINED, Permission.REFUSED.value, record.text))
     if request is ContactRequest.OPT_IN:
         found.append((EvidenceKind.PERMISSION, "opted_in", record.text))
     for kind, value, quote in found:

@@ -128,7 +128,7 @@ def _insert_own_message(
         at=at,
         received_at=now,
         text="",
-        request=ContactRequest.NONE.value,
+        request=ContactRequest.UNCLEAR.value,
         own=True,
         origin=signal.origin.value,
     )

@@ -112,11 +112,14 @@ class SignalQuarantine:
     def _read_kept(self, rejected: RejectedSignal) -> tuple[ContactRequest, tuple[Identity, ...]]:
         """Return what the kept words of a contact ask, and every name of whom they come from."""
         if rejected.signal != InboundMessage.__name__:
-            return ContactRequest.NONE, ()
+            return ContactRequest.UNCLEAR, ()
         text, aliases = rejected.kept.get("text"), rejected.kept.get("aliases")
         names = [rejected.kept.get("sender"), *(aliases if isinstance(aliases, list) else [])]
         sender = tuple(filter(None, map(_parse_name, names)))
-        return self._request_reader.read_request(text if isinstance(text, str) else ""), sender
+        return self._read_text(text), sender
+
+    def _read_text(self, text: object) -> ContactRequest:
+        return self._request_reader.read(text if isinstance(text, str) else "").first.request
 
     def _suppress_contact(self, tx: Tx, contact: str, *, said_at: datetime, now: datetime) -> None:
         """Suppress a contact, unless they opted in after they said so."""

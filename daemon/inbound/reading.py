@@ -8,7 +8,7 @@ from typing import Final
 
 from daemon.api.effects import ContactRequest
 from daemon.api.signals import InboundKind, InboundMessage, Origin
-from daemon.inbound.contact_requests import ContactRequestReader
+from daemon.inbound.contact_requests import ContactRequestReader, Reading
 
 PAST_AFTER: Final = timedelta(days=14)
 """A linked device that is away for longer is unlinked: what is older is replayed history."""
@@ -20,6 +20,14 @@ _CAPTIONED_KINDS: Final = frozenset(
     {InboundKind.MEDIA, InboundKind.LOCATION, InboundKind.CONTACT, InboundKind.VOICE}
 )
 
+_READ_BY_A_PERSON: Final = frozenset(
+    {
+        ContactRequest.COMPLAINT,
+        ContactRequest.WRONG_PERSON,
+        ContactRequest.MINOR,
+        ContactRequest.DECEASED,
+    }
+)
 WORDS_REVIEW_REASON: Final = "They may be asking us to stop; a person should read the message."
 UNREADABLE_REASONS: Final = {
     InboundKind.MEDIA: "They sent a picture, video or file without text; look at it on the phone.",
@@ -60,7 +68,7 @@ class InboundReading:
 
         What nobody could read holds them instead, until a person has looked.
         """
-        said_no = self.request in {ContactRequest.REFUSED, ContactRequest.OPT_OUT}
+        said_no = self.request in {ContactRequest.DECLINED, ContactRequest.OPT_OUT}
         return said_no or (self.opens_conversation and self.is_readable)
 
 
@@ -72,21 +80,20 @@ def read_inbound(
     Words of every kind are read for a no, an edit's once more; only a text can be an opt-in.
     """
     past = signal.origin is Origin.HISTORY or now - signal.written_at > PAST_AFTER
-    request = reader.read_request(signal.text)
+    words = reader.read(signal.text)
+    request = words.first.request
     if request is ContactRequest.OPT_IN and (
         signal.automatic or signal.kind is not InboundKind.TEXT
     ):
-        request = ContactRequest.NONE
-    is_readable = request is not ContactRequest.NONE or not _is_wordless(signal)
-    if not is_readable and not past and not signal.automatic:
-        request = ContactRequest.REVIEW
+        request = ContactRequest.UNCLEAR
+    is_readable = request is not ContactRequest.UNCLEAR or not _is_wordless(signal)
     return InboundReading(
         request=request,
         past=past,
         opens_conversation=signal.kind not in _NO_CONVERSATION_KINDS and not signal.automatic,
         is_readable=is_readable,
         automatic=signal.automatic,
-        review_reason=_find_review_reason(request, signal, is_readable=is_readable),
+        review_reason=_find_review_reason(words, signal, is_readable=is_readable, past=past),
     )
 
 
@@ -98,8 +105,9 @@ def _is_wordless(signal: InboundMessage) -> bool:
 
 
 def _find_review_reason(
-    request: ContactRequest, signal: InboundMessage, *, is_readable: bool
+    words: Reading, signal: InboundMessage, *, is_readable: bool, past: bool
 ) -> str | None:
-    if request is not ContactRequest.REVIEW:
-        return None
-    return WORDS_REVIEW_REASON if is_readable else UNREADABLE_REASONS[signal.kind]
+    if not is_readable:
+        return None if past or signal.automatic else UNREADABLE_REASONS[signal.kind]
+    asks_a_person = words.requests & _READ_BY_A_PERSON
+    return WORDS_REVIEW_REASON if asks_a_person or words.first.may_ask_to_stop else None

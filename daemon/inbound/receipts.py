@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from daemon.api.clock import Clock
-from daemon.api.effects import ContactRequest
 from daemon.api.signals import Receipt
 from daemon.contacts.aliases import Aliases
+from daemon.gate.consent import Permission
 from daemon.gate.scoring import Scoring
 from daemon.inbound.durable_write import DurableWriter
 from statemachines.message import MessageState
@@ -99,7 +99,7 @@ class ReceiptHandler:
         """Store that they refused marketing: a complaint about our number, and a plain no."""
         for kind, value in (
             (EvidenceKind.COMPLAINT, "refused_marketing"),
-            (EvidenceKind.DECLINED, ContactRequest.REFUSED.value),
+            (EvidenceKind.DECLINED, Permission.REFUSED.value),
         ):
             evidence.insert_evidence(tx, contact, kind, value, at=at, source=_RECEIPT_SOURCE)
         self._scoring.refresh_prospect(

@@ -47,7 +47,7 @@ EVIDENCE_SEVERITY: Mapping[tuple[EvidenceKind, str], Severity] = MappingProxyTyp
 )
 """Every value that has words of its own; any other one has the words of its kind."""
 
-_DECLINING_VALUES = frozenset({ContactRequest.REFUSED.value, ContactRequest.OPT_OUT.value})
+_DECLINING_VALUES = frozenset({ContactRequest.DECLINED.value, ContactRequest.OPT_OUT.value})
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ async def _inbound(people: ContactServices, phone: str) -> None:
             at=at,
             received_at=at,
             text="hola",
-            request=ContactRequest.NONE,
+            request=ContactRequest.COURTESY,
         )
         inbound.insert_inbound(tx, record)
 

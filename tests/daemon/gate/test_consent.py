@@ -20,14 +20,14 @@ def piece(kind: EvidenceKind, value: str, hours_ago: float) -> Evidence:
     return Evidence(kind, value, NOW - timedelta(hours=hours_ago), "test", "")
 
 
-def inbound(hours_ago: float, request: str = "none") -> Evidence:
+def inbound(hours_ago: float, request: str = "interested") -> Evidence:
     """They wrote to us."""
     return piece(K.INBOUND, request, hours_ago)
 
 
 def refusal(hours_ago: float) -> list[Evidence]:
     """They wrote "no, gracias": the inbound and what it said."""
-    return [inbound(hours_ago, "refused"), piece(K.DECLINED, "refused", hours_ago)]
+    return [inbound(hours_ago, "declined"), piece(K.DECLINED, "refused", hours_ago)]
 
 
 def on_record(value: str, hours_ago: float = 1000) -> Evidence:
@@ -52,12 +52,29 @@ def on_record(value: str, hours_ago: float = 1000) -> Evidence:
         (refusal(1), Permission.REFUSED),
         ([*refusal(1), inbound(1)], Permission.REFUSED),
         ([*refusal(2), inbound(1)], Permission.CONVERSATION),
-        ([*refusal(30), inbound(29)], Permission.REFUSED),
+        ([*refusal(30), inbound(29)], Permission.RELATIONSHIP),
+        ([on_record("opted_in"), *refusal(30), inbound(29)], Permission.RELATIONSHIP),
+        ([inbound(50), *refusal(30), inbound(29, "opt_in")], Permission.NONE),
+        ([*refusal(2), inbound(1, "courtesy")], Permission.REFUSED),
+        ([*refusal(2), inbound(1, "question_about_us")], Permission.REFUSED),
+        ([*refusal(2), inbound(1, "unclear")], Permission.REFUSED),
+        ([*refusal(2), inbound(1, "question")], Permission.CONVERSATION),
+        ([inbound(1, "unclear"), on_record("public_source")], Permission.PUBLIC_SOURCE),
+        ([inbound(1, "automatic"), on_record("public_source")], Permission.PUBLIC_SOURCE),
+        ([inbound(30, "unclear")], Permission.NONE),
+        ([inbound(1, "courtesy")], Permission.CONVERSATION),
+        ([inbound(30, "courtesy"), on_record("public_source")], Permission.PUBLIC_SOURCE),
+        ([inbound(1, "question_about_us")], Permission.CONVERSATION),
+        ([inbound(30, "question_about_us")], Permission.NONE),
+        ([inbound(1, "complaint"), on_record("opted_in")], Permission.REFUSED),
+        ([inbound(9, "wrong_person"), inbound(1), on_record("opted_in")], Permission.NONE),
+        ([inbound(9, "minor"), inbound(1), on_record("opted_in")], Permission.NONE),
+        ([inbound(9, "deceased"), inbound(1), on_record("opted_in")], Permission.NONE),
         ([*refusal(30), on_record("opted_in", 1)], Permission.REFUSED),
         ([inbound(2), *refusal(1)], Permission.REFUSED),
-        ([inbound(1, "opt_out")], Permission.NONE),
+        ([inbound(1, "opt_out")], Permission.REFUSED),
         ([*refusal(2), inbound(1, "opt_out")], Permission.REFUSED),
-        ([inbound(1, "review")], Permission.CONVERSATION),
+        ([inbound(1, "review")], Permission.NONE),
         (
             [*refusal(60), inbound(50, "opt_in"), on_record("opted_in", 50)],
             Permission.OPTED_IN,
@@ -76,7 +93,20 @@ def test_the_order_of_the_derivation(evidence: list[Evidence], permission: Permi
 pieces = st.builds(
     piece,
     st.sampled_from(K),
-    st.sampled_from(["refused", "opt_out", "opt_in", "none", "opted_in", "relationship", "yes"]),
+    st.sampled_from(
+        [
+            "refused",
+            "opt_out",
+            "opt_in",
+            "declined",
+            "interested",
+            "courtesy",
+            "unclear",
+            "opted_in",
+            "relationship",
+            "yes",
+        ]
+    ),
     st.integers(min_value=0, max_value=96),
 )
 
@@ -102,7 +132,9 @@ def test_a_fresh_refusal_always_closes_and_only_their_own_word_reopens(
     assert derive_permission(refused, later) is Permission.REFUSED
     listed = [*refused, Evidence(K.PERMISSION, "opted_in", later + timedelta(1), "list", "")]
     assert derive_permission(listed, later + timedelta(2)) is Permission.REFUSED
-    wrote = [*refused, Evidence(K.INBOUND, "none", later + timedelta(1), "whatsapp", "")]
+    polite = [*refused, Evidence(K.INBOUND, "courtesy", later + timedelta(1), "whatsapp", "")]
+    assert derive_permission(polite, later + timedelta(1)) is Permission.REFUSED
+    wrote = [*refused, Evidence(K.INBOUND, "interested", later + timedelta(1), "whatsapp", "")]
     assert derive_permission(wrote, later + timedelta(1)) is Permission.CONVERSATION
 
 

@@ -153,7 +153,7 @@ async def test_nobody_is_answered_who_refused(services: MessagingServices) -> No
     contact = await services.resolve_contact(ANA)
     await services.add_inbound(contact)
     await services.clock.advance(60)
-    await services.add_inbound(contact, "refused")
+    await services.add_inbound(contact, "declined")
     await services.add_evidence(contact, EvidenceKind.DECLINED, "refused")
     given = await known(services)
     assert given["message.kind"] == "commercial"

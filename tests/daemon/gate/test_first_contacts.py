@@ -93,7 +93,7 @@ async def test_people_have_three_days_to_answer(services: MessagingServices) -> 
     assert (await record_of(services)).answered == FirstContactShare(1, 10)
 
 
-@pytest.mark.parametrize("contact_request", [ContactRequest.REFUSED, ContactRequest.OPT_OUT])
+@pytest.mark.parametrize("contact_request", [ContactRequest.DECLINED, ContactRequest.OPT_OUT])
 async def test_a_refusal_is_no_answer(
     services: MessagingServices, contact_request: ContactRequest
 ) -> None:

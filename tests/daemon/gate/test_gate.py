@@ -389,7 +389,7 @@ async def test_the_column_follows_the_evidence_and_says_so(services: MessagingSe
     """An inbound brings score and permission up, in its own transaction, with one event."""
     contact = await services.resolve_contact(ANA)
     before = len([e for e in services.published if e.type == "prospect.changed"])
-    await services.add_evidence(contact, EvidenceKind.INBOUND, "none")
+    await services.add_evidence(contact, EvidenceKind.INBOUND, "interested")
     [(score, permission)] = await services.query_rows(
         "SELECT score_contactabilidad, permission FROM prospects"
     )

@@ -163,7 +163,7 @@ async def test_an_opt_out_from_a_hidden_id_suppresses_every_form_of_the_number(
     await desk.receive_text("BAJA 🙏", sender=LID)
     assert await desk.people.suppression.check(ANA_OLD_FORM)
     assert await desk.people.get_message_state(message) is MessageState.CANCELLED
-    assert await permission(desk) is Permission.NONE
+    assert await permission(desk) is Permission.REFUSED
 
 
 async def test_a_pair_learned_after_the_opt_out_is_suppressed_too(desk: InboundServices) -> None:

@@ -57,7 +57,7 @@ async def test_replayed_history_cancels_nothing_that_was_queued_after_it_was_wri
     await desk.receive_case("F1-history")
     assert await desk.people.get_message_state(theirs) is MessageState.QUEUED
     assert await desk.people.get_message_state(typed) is MessageState.QUEUED
-    assert await read_permission(desk, PAST_PEER) is Permission.RELATIONSHIP
+    assert await read_permission(desk, PAST_PEER) is Permission.NONE
 
 
 @pytest.mark.parametrize("origin", [Origin.LIVE, Origin.OFFLINE, Origin.HISTORY])

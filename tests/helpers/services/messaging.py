@@ -219,7 +219,7 @@ class MessagingServices(Services):
 
         await self.database.write(job)
 
-    async def add_inbound(self, contact: str, request: str = "none") -> None:
+    async def add_inbound(self, contact: str, request: str = "interested") -> None:
         """Let a contact write to us: the row, its evidence, and what waited is withdrawn."""
         at = self.clock.now()
 

@@ -270,7 +270,12 @@ async def test_what_was_said_stands_in_the_case(console: ConsoleServer, short_fo
             (found.contact, "2026-03-03T14:00:00.000Z", "2026-03-03T14:00:00.000Z"),
         )
         evidence.insert_evidence(
-            tx, found.contact, EvidenceKind.INBOUND, "none", at=DAYTIME, source="their message"
+            tx,
+            found.contact,
+            EvidenceKind.INBOUND,
+            "question_about_us",
+            at=DAYTIME,
+            source="their message",
         )
 
     await console.services.database.write(wrote)

@@ -1,0 +1,195 @@
+"""Folds a message to plain words, so that one way of writing is left for each.
+
+Case, accents, invisible marks, look-alike letters, stretched letters, spelled words and signature
+lines make no difference to what a message asks. An emoji that means something becomes a word.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Final
+
+READ_CHARACTERS: Final = 4_000
+"""A message is read so far; a person's wish stands in the beginning of what they write."""
+
+_SPELLED_LETTERS: Final = 3
+"""A run of single letters; two may be initials or a hesitation."""
+
+BREAK: Final = "|"
+QUESTION: Final = "?"
+
+_SIGNATURE: Final = re.compile(
+    r"(?im)^[ \t>*_-]{0,8}(?:enviado desde|enviado do|enviado por|sent from|get outlook"
+    r"|obtener outlook|obter o outlook).{0,80}$"
+)
+_STRETCHED: Final = re.compile(r"([a-z])\1{2,}")
+_APOSTROPHES: Final = frozenset("'’‘`´ʼ")  # noqa: RUF001 - the marks that people type
+_JOINING_MARKS: Final = frozenset("_*~^")
+_INVISIBLE_CATEGORIES: Final = frozenset({"Mn", "Me", "Cf"})
+
+_LOOK_ALIKES: Final = Path(__file__).with_name("lexicon") / "look_alikes.toml"
+_EMOJI_WORDS: Final = {
+    **dict.fromkeys("👎❌✖🙅🚷", "emojino"),
+    **dict.fromkeys("🛑🚫⛔", "emojistop"),
+    **dict.fromkeys("🖕", "emojiinsult"),
+    **dict.fromkeys("🤬😡😠", "emojianger"),
+    **dict.fromkeys("👍🙏👌🤝👏❤😊🙂💪✅😀😃😄😁🤗", "emojicourtesy"),
+}
+
+_EMOJI_NAMES: Final = frozenset(_EMOJI_WORDS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word, or one break between clauses, with its place in the message as it was written."""
+
+    word: str
+    start: int
+    end: int
+    capitalised: bool = False
+
+    @property
+    def is_break(self) -> bool:
+        """Tell whether a clause ends here."""
+        return self.word in {BREAK, QUESTION}
+
+
+def fold_tokens(text: str) -> list[Token]:
+    """Return the words and breaks of a message, a break at either end.
+
+    It is read so far as :data:`READ_CHARACTERS`, and to its signature line.
+    """
+    shown = text[:READ_CHARACTERS]
+    signature = _SIGNATURE.search(shown)
+    if signature:
+        shown = shown[: signature.start()]
+    words = _join_spelled_words(_collect_tokens(shown))
+    return [Token(BREAK, 0, 0), *words, Token(BREAK, len(shown), len(shown))]
+
+
+def _collect_tokens(text: str) -> list[Token]:
+    tokens: list[Token] = []
+    letters, start = "", 0
+    for index, character in enumerate(text):
+        folded = _fold_character(character)
+        if folded.isalnum() and folded not in _EMOJI_NAMES:
+            start = start if letters else index
+            letters += folded
+        elif folded and not (letters and folded == BREAK and _is_inside_number(text, index)):
+            if letters:
+                tokens.append(_build_token(letters, start, index, text))
+                letters = ""
+            tokens += _build_marks(folded, index, tokens)
+    if letters:
+        tokens.append(_build_token(letters, start, len(text), text))
+    return tokens
+
+
+def _build_marks(folded: str, index: int, before: list[Token]) -> list[Token]:
+    """Return a break, or an emoji as a clause of its own; the same one in a row says it once."""
+    end = index + 1
+    if folded in {BREAK, QUESTION}:
+        return [Token(folded, index, end)]
+    if folded not in _EMOJI_NAMES or any(each.word == folded for each in before[-2:]):
+        return []
+    return [Token(BREAK, index, end), Token(folded, index, end), Token(BREAK, end, end)]
+
+
+def _build_token(letters: str, start: int, end: int, text: str) -> Token:
+    word = _STRETCHED.sub(r"\1", letters)
+    return Token(word, start, end, capitalised=text[start].isupper())
+
+
+def _is_inside_number(text: str, index: int) -> bool:
+    """Tell whether a mark parts the digits of one number, as in 1.500 or 10:30."""
+    return text[index - 1].isdigit() and text[index + 1 : index + 2].isdigit()
+
+
+@cache
+def _load_look_alikes() -> dict[str, str]:
+    data = tomllib.loads(_LOOK_ALIKES.read_text(encoding="utf-8"))
+    return {
+        letter: latin
+        for alphabet in data.values()
+        for letter, latin in zip(alphabet["letters"], alphabet["latin"], strict=True)
+    }
+
+
+@lru_cache(maxsize=4096)
+def _fold_character(character: str) -> str:
+    """Return letters and digits, a space, a break, an emoji's word, or nothing."""
+    if character in _EMOJI_WORDS:
+        return _EMOJI_WORDS[character]
+    if character in _APOSTROPHES or character in _JOINING_MARKS:
+        return "" if character in _APOSTROPHES else " "
+    if "🇦" <= character <= "🇿":
+        return chr(ord("a") + ord(character) - ord("🇦"))
+    for first in "🅐🅰":
+        if first <= character <= chr(ord(first) + 25):
+            return chr(ord("a") + ord(character) - ord(first))
+    plain = unicodedata.normalize("NFKD", character).casefold()
+    plain = unicodedata.normalize("NFKD", plain)
+    look_alikes = _load_look_alikes()
+    kept = "".join(
+        look_alikes.get(each, each)
+        for each in plain
+        if unicodedata.category(each) not in _INVISIBLE_CATEGORIES
+    )
+    if kept.isalnum() or kept == "":
+        return kept
+    return _fold_mark(character, kept)
+
+
+def _fold_mark(character: str, kept: str) -> str:
+    if character in "?¿？":  # noqa: RUF001 - the full-width one is typed too
+        return QUESTION if character != "¿" else BREAK
+    if kept.isspace() and character != "\n":
+        return " "
+    if character in "-/'&@%$+#=":
+        return " "
+    return BREAK
+
+
+def _join_spelled_words(tokens: list[Token]) -> list[Token]:
+    """Return the tokens with spelled words joined (`b a j a`, `S.T.O.P`).
+
+    The letters of one word stand equally far from each other.
+    """
+    joined: list[Token] = []
+    index = 0
+    while index < len(tokens):
+        letters = _list_spelled_letters(tokens, index)
+        if len(letters) < _SPELLED_LETTERS:
+            joined.append(tokens[index])
+            index += 1
+            continue
+        first, last = tokens[letters[0]], tokens[letters[-1]]
+        word = _STRETCHED.sub(r"\1", "".join(tokens[at].word for at in letters))
+        joined.append(Token(word, first.start, last.end, first.capitalised))
+        index = letters[-1] + 1
+    return joined
+
+
+def _list_spelled_letters(tokens: list[Token], index: int) -> list[int]:
+    """Return where the letters of a word stand that is spelled from here on."""
+    letters: list[int] = []
+    distance = 0
+    for at in range(index, len(tokens)):
+        token = tokens[at]
+        if token.word == BREAK and letters:
+            continue
+        gap = token.start - tokens[letters[-1]].end if letters else 0
+        if not _is_letter(token) or (len(letters) > 1 and gap != distance):
+            break
+        distance = gap
+        letters.append(at)
+    return letters
+
+
+def _is_letter(token: Token) -> bool:
+    return len(token.word) == 1 and token.word.isalpha()

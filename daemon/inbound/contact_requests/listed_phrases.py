@@ -1,0 +1,148 @@
+"""The listed phrases: a whole message that is one of them, alone or with courtesy around it.
+
+The lists are in a file that operators can edit; each hit stands, whatever the lexicon would say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from daemon.api.effects import ContactRequest
+from daemon.errors import PhrasesRejected
+from daemon.inbound.contact_requests.folding import Token, fold_tokens
+
+SHIPPED_PHRASES: Final = Path(__file__).with_name("phrases.txt")
+
+_REQUESTS: Final = {
+    "opt_out": ContactRequest.OPT_OUT,
+    "opt_in": ContactRequest.OPT_IN,
+    "declined": ContactRequest.DECLINED,
+}
+_LISTS: Final = (*_REQUESTS, "courtesy")
+
+
+def normalise_text(text: str) -> str:
+    """Return only what counts of a text: plain lower-case words with one space between them.
+
+    Case, accents, punctuation, emoji, invisible characters and a word's immediate repetition
+    make no difference.
+    """
+    return " ".join(_list_words(fold_tokens(text)))
+
+
+def _list_words(tokens: Sequence[Token]) -> list[str]:
+    words = [token.word for token in tokens if not token.is_break and _counts(token.word)]
+    return [word for at, word in enumerate(words) if at == 0 or word != words[at - 1]]
+
+
+def _counts(word: str) -> bool:
+    """Tell whether a word is more than decoration: courtesy's emojis are, beside a listed word."""
+    return word not in {"emojicourtesy", "emojianger"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPhrases:
+    """The lists, each a set of folded phrases. Which one means what stands in the shipped file."""
+
+    by_phrase: Mapping[str, ContactRequest]
+    courtesy: frozenset[str]
+
+    def find_request(self, tokens: Sequence[Token]) -> ContactRequest | None:
+        """Return what a whole message is listed as, alone or with courtesy around it."""
+        words = _list_words(tokens)
+        for core in self._list_cores(words):
+            if request := self.by_phrase.get(" ".join(core)):
+                return request
+        return None
+
+    def _list_cores(self, words: list[str]) -> Iterator[list[str]]:
+        """Yield the message as it is, and without the courtesy before it, after it, and both."""
+        yield words
+        opening, closing = self._count_opening(words), self._count_closing(words)
+        yield words[opening:]
+        yield words[: len(words) - closing]
+        yield words[opening : len(words) - closing]
+
+    def _count_opening(self, words: list[str]) -> int:
+        count = 0
+        while length := self._match_courtesy(words[count : count + _LONGEST_COURTESY]):
+            count += length
+        return count
+
+    def _count_closing(self, words: list[str]) -> int:
+        count = 0
+        while count < len(words):
+            rest = words[: len(words) - count]
+            length = next((n for n in _COURTESY_LENGTHS if " ".join(rest[-n:]) in self.courtesy), 0)
+            if not length:
+                break
+            count += min(length, len(rest))
+        return count
+
+    def _match_courtesy(self, words: list[str]) -> int:
+        return next(
+            (
+                n
+                for n in _COURTESY_LENGTHS
+                if n <= len(words) and " ".join(words[:n]) in self.courtesy
+            ),
+            0,
+        )
+
+
+_LONGEST_COURTESY: Final = 3
+_COURTESY_LENGTHS: Final = range(_LONGEST_COURTESY, 0, -1)
+
+
+def load_listed_phrases(path: Path = SHIPPED_PHRASES) -> ListedPhrases:
+    """Read a phrase file; raises :class:`PhrasesRejected` with every problem and its line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PhrasesRejected(f"{path}: can't be read: {error}") from error
+    lists: dict[str, set[str]] = {name: set() for name in _LISTS}
+    problems: list[str] = []
+    for number, name, phrase in parse_phrase_entries(text):
+        problem = _find_problem(name, phrase, lists)
+        if problem:
+            problems.append(f"{path}:{number}: {problem}")
+        elif phrase:
+            lists[name].add(normalise_text(phrase))
+    problems += [
+        f"{path}: the list [{name}] is missing or empty" for name in _REQUESTS if not lists[name]
+    ]
+    if problems:
+        raise PhrasesRejected("The phrase lists have problems: " + "; ".join(problems))
+    by_phrase = {phrase: request for name, request in _REQUESTS.items() for phrase in lists[name]}
+    return ListedPhrases(by_phrase, frozenset(lists["courtesy"]))
+
+
+def parse_phrase_entries(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line number, list and phrase; a list's own line has no phrase."""
+    name = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        entry = line.strip()
+        if entry.startswith("[") and entry.endswith("]"):
+            name = entry[1:-1].strip()
+            yield number, name, ""
+        elif entry and not entry.startswith("#"):
+            yield number, name, entry
+
+
+def _find_problem(name: str, phrase: str, lists: dict[str, set[str]]) -> str:
+    """Say what is wrong with an entry, or nothing."""
+    if name not in lists:
+        known = ", ".join(f"[{each}]" for each in _LISTS)
+        return f"there is no list [{name}]; the lists are {known}"
+    if not phrase:
+        return ""
+    folded = normalise_text(phrase)
+    if not folded:
+        return f"{phrase!r} has no letter or digit, so it would never be found"
+    other = next((each for each in _REQUESTS if each != name and folded in lists[each]), None)
+    if other and name in _REQUESTS:
+        return f"{phrase!r} stands in [{other}] too; it can't mean both"
+    return ""

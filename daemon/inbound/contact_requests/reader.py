@@ -1,0 +1,190 @@
+"""Reads what a contact's own words ask of us: a set of findings, strictest first.
+
+Pure text in, :class:`Reading` out; no model, no network, nothing is stored. What is not understood
+is `unclear`: never a welcome, and never an opt-out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from daemon.api.effects import ContactRequest
+from daemon.inbound.contact_requests.clauses import Clause, split_clauses
+from daemon.inbound.contact_requests.findings import Finding, Reading
+from daemon.inbound.contact_requests.folding import Token, fold_tokens
+from daemon.inbound.contact_requests.listed_phrases import (
+    ListedPhrases,
+    load_listed_phrases,
+)
+from daemon.inbound.contact_requests.opt_outs import (
+    OptOutStrength,
+    asks_for_message,
+    may_ask_to_stop,
+    read_opt_out,
+)
+from daemon.inbound.contact_requests.patterns import WordLine
+from daemon.inbound.contact_requests.situations import (
+    PROBABLE_WEIGHT,
+    SURE_WEIGHT,
+    find_situations,
+    load_situations,
+    measure_automatic,
+)
+from daemon.inbound.contact_requests.welcome import find_welcome
+from daemon.inbound.contact_requests.word_kinds import WordKind, load_lexicon
+
+_ONLY_COURTESY = frozenset({WordKind.COURTESY, WordKind.FILLER})
+
+
+@dataclass(frozen=True)
+class _Message:
+    """A message, folded and cut."""
+
+    text: str
+    line: WordLine
+    clauses: Sequence[Clause]
+
+    def quote(self, start: int, end: int) -> str:
+        return self.text[start:end].strip()
+
+
+class ContactRequestReader:
+    """Reads messages by one set of listed phrases and the shipped lexicon."""
+
+    def __init__(self, phrases: ListedPhrases) -> None:
+        self._phrases = phrases
+
+    def read(self, text: str) -> Reading:
+        """Return what ``text`` says. Never raises; takes time in proportion to its length."""
+        tokens = fold_tokens(text)
+        if listed := self._phrases.find_request(tokens):
+            return _read_as(listed, text.strip(), listed=listed is ContactRequest.OPT_OUT)
+        clauses = split_clauses(tokens, load_lexicon(), load_situations().complete)
+        message = _Message(text, WordLine(tokens), clauses)
+        weight, mark = measure_automatic(message.line)
+        suspicious = any(map(may_ask_to_stop, clauses))
+        if mark and (weight >= SURE_WEIGHT or (weight >= PROBABLE_WEIGHT and not suspicious)):
+            quote = message.quote(tokens[mark.start].start, tokens[mark.end - 1].end)
+            return _read_as(ContactRequest.AUTOMATIC, quote)
+        return _read_person(message)
+
+
+def _read_as(request: ContactRequest, quote: str, *, listed: bool = False) -> Reading:
+    return Reading(frozenset({Finding(request, quote, listed=listed)}))
+
+
+def _read_person(message: _Message) -> Reading:
+    """Return what a person wrote: every no first, a welcome last."""
+    findings = _find_situations(message)
+    opt_out, unsure = _find_opt_out(message, covered=bool(findings))
+    findings |= opt_out
+    if not opt_out and not unsure:
+        findings |= _find_declined(message)
+    if not findings and not unsure:
+        findings |= find_welcome(message.text, message.line, message.clauses)
+    if not findings:
+        findings = {_find_courtesy_or_unclear(message, unsure=unsure)}
+    elif unsure and not opt_out:
+        findings.add(Finding(ContactRequest.UNCLEAR, message.text.strip(), may_ask_to_stop=True))
+    return Reading(frozenset(findings))
+
+
+def _find_situations(message: _Message) -> set[Finding]:
+    found: dict[ContactRequest, Finding] = {}
+    for request, match in find_situations(message.line):
+        tokens = message.line.tokens
+        start, end = tokens[match.start].start, tokens[match.end - 1].end
+        quote = message.quote(start, end)
+        if request not in found or len(found[request].quote) < len(quote):
+            found[request] = Finding(request, quote)
+    return set(found.values())
+
+
+def _find_opt_out(message: _Message, *, covered: bool) -> tuple[set[Finding], bool]:
+    """Return an opt-out, and whether it is unsure that there is none.
+
+    ``covered``: a situation was found, so what is not understood may belong to it.
+    """
+    strengths = [(clause, read_opt_out(clause)) for clause in message.clauses]
+    shaped = [clause for clause, strength in strengths if strength is not OptOutStrength.NONE]
+    if not shaped:
+        return set(), any(
+            may_ask_to_stop(clause) for clause in message.clauses if not _is_declined(clause)
+        )
+    others = [clause for clause, strength in strengths if strength is OptOutStrength.NONE]
+    if any(_speaks_otherwise(clause) for clause in others):
+        return set(), True
+    strong = any(strength is OptOutStrength.STRONG for _, strength in strengths)
+    if strong or all(_is_understood(clause) for clause in others) or covered:
+        quote = message.quote(shaped[0].start, shaped[0].end)
+        return {Finding(ContactRequest.OPT_OUT, quote)}, False
+    return set(), True
+
+
+def _speaks_otherwise(clause: Clause) -> bool:
+    """Tell whether a clause asks for something, so an opt-out beside it is unsure."""
+    kinds = {kind for word in clause.words for kind in word.kinds}
+    asking = next(load_situations().asking.find_all(WordLine(clause.tokens)), None)
+    wanted = asking is not None and WordKind.NEGATION not in kinds
+    return wanted or asks_for_message(clause) or WordKind.LIMIT in kinds
+
+
+def _is_understood(clause: Clause) -> bool:
+    """Tell whether nothing in a clause can change what the others say."""
+    return _is_courtesy(clause) or _is_declined(clause)
+
+
+def _is_courtesy(clause: Clause) -> bool:
+    return all(kind in _ONLY_COURTESY for word in clause.words for kind in word.kinds)
+
+
+def _is_declined(clause: Clause) -> bool:
+    spoken = [token for token in clause.tokens if not _is_polite(token)]
+    patterns = load_situations().declined
+    return any(patterns.find_whole(WordLine(said)) for said in (clause.tokens, spoken))
+
+
+def _is_polite(token: Token) -> bool:
+    kinds = load_lexicon().get_kinds(token.word)
+    return kinds == (WordKind.COURTESY,) and token.word not in {"si", "sim", "yes"}
+
+
+def _find_declined(message: _Message) -> set[Finding]:
+    """Return a plain no, where no other clause asks for something."""
+    declined: list[Clause] = []
+    others: list[Clause] = []
+    for clause in message.clauses:
+        (declined if _is_declined(clause) else others).append(clause)
+    if not declined or any(map(_speaks_otherwise, others)):
+        return set()
+    return {
+        Finding(ContactRequest.DECLINED, message.quote(declined[0].start, declined[0].end)),
+    }
+
+
+def _find_courtesy_or_unclear(message: _Message, *, unsure: bool) -> Finding:
+    said = message.text.strip()
+    polite = all(map(_is_courtesy, message.clauses)) and any(
+        map(_has_courtesy_word, message.clauses)
+    )
+    if polite and not unsure:
+        return Finding(ContactRequest.COURTESY, said)
+    return Finding(ContactRequest.UNCLEAR, said, may_ask_to_stop=unsure)
+
+
+def _has_courtesy_word(clause: Clause) -> bool:
+    kinds: Iterable[WordKind] = (kind for word in clause.words for kind in word.kinds)
+    return WordKind.COURTESY in kinds
+
+
+@cache
+def load_contact_request_reader() -> ContactRequestReader:
+    """Return the reader by the shipped lists."""
+    return ContactRequestReader(load_listed_phrases())
+
+
+def read_contact_request(text: str) -> Reading:
+    """Return what ``text`` says by the shipped lists; see :class:`ContactRequestReader`."""
+    return load_contact_request_reader().read(text)

@@ -1,0 +1,201 @@
+"""The kinds of words that the shapes of an opt-out are made of, and the lexicon that knows them.
+
+The words stand in `lexicon/words.toml`. A verb counts in the forms of a wish alone: infinitive,
+imperative and subjunctive; other tenses are words like any other, and not understood.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from daemon.inbound.contact_requests.folding import Token
+from daemon.inbound.contact_requests.key_slips import KeySlips, build_key_slips
+from daemon.inbound.contact_requests.patterns import PatternSet, WordLine
+
+LEXICON_FOLDER: Final = Path(__file__).with_name("lexicon")
+
+
+class WordKind(Enum):
+    """The kind of a word; the value is its letter in the code of a clause."""
+
+    NEGATION = "n"
+    ME = "m"
+    MY = "y"
+    THIS = "z"
+    WANT = "w"
+    SEND = "s"
+    ASK_TO_SEND = "S"
+    RECEIVE = "e"
+    STOP = "t"
+    QUIT_DOING = "j"
+    ADD = "A"
+    REMOVE = "r"
+    REMOVE_ME = "R"
+    REMOVE_ASKED = "Q"
+    TAKE = "k"
+    TAKE_DOWN = "V"
+    BAJA = "b"
+    GIVE = "g"
+    UNSUBSCRIBE = "u"
+    CANCEL = "c"
+    SUBSCRIPTION = "i"
+    LIST = "l"
+    MESSAGE_WORD = "o"
+    INFO = "I"
+    DATA = "d"
+    AGAIN = "a"
+    PERMISSION = "p"
+    LEAVE = "v"
+    OTHER_TIME = "q"
+    LIMIT = "L"
+    UNABLE = "U"
+    NOT_OTHERWISE = "N"
+    PEACE = "P"
+    REGISTER = "G"
+    OPT_OUT_PHRASE = "O"
+    COURTESY = "+"
+    FILLER = "."
+    UNKNOWN = "x"
+
+
+WordKinds = tuple[WordKind, ...]
+
+_ATTACHED_ME: Final = ("me", "nos", "melo", "mela", "noslo", "nosla", "melos", "melas")
+_ATTACHED_OTHERS: Final = ("lo", "la", "los", "las", "le", "les", "te", "se")
+_WISH_ENDINGS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    # before a or o, and before e or i: a stem may be spelled in two ways
+    "es_ar": (("ar", "ara", "aran", "aras", "ando"), ("e", "en", "es")),
+    "es_er": (("er", "a", "an", "as", "iera", "ieran", "ieras", "iendo"), ()),
+    "es_ir": (("ir", "a", "an", "as", "iera", "ieran", "ieras", "iendo"), ()),
+    "pt_ar": (("ar", "arem", "ando"), ("e", "em", "es")),
+    "pt_er": (("er", "a", "am", "endo"), ()),
+    "pt_ir": (("ir", "a", "am", "indo"), ()),
+}
+_COMMAND_ENDINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    # a command to one person looks like the indicative, so it counts where nothing negates it
+    "es_ar": ("a", "ad"),
+    "es_er": ("e",),
+    "es_ir": ("e", "i"),
+    "pt_ar": ("a",),
+    "pt_er": ("e",),
+    "pt_ir": ("e", "i"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWord:
+    """A word or a fixed phrase with its kinds, and the tokens that it stands for."""
+
+    kinds: WordKinds
+    tokens: tuple[Token, ...]
+
+
+class Lexicon:
+    """Every word that is known, with its kind."""
+
+    def __init__(self, words: Mapping[str, WordKind], fixed: PatternSet, slips: KeySlips) -> None:
+        self._words = words
+        self._fixed = fixed
+        self._slips = slips
+
+    def read_words(self, tokens: Sequence[Token]) -> list[ReadWord]:
+        """Return the words of a clause with their kinds; the longest fixed phrase goes first."""
+        found: list[ReadWord] = []
+        line = WordLine(tokens)
+        index = 0
+        while index < len(tokens):
+            phrase = self._fixed.find_longest_at(line, index)
+            if phrase:
+                kinds = tuple(WordKind[name.upper()] for name in phrase.label.split())
+                found.append(ReadWord(kinds, tuple(tokens[index : phrase.end])))
+                index = phrase.end
+            else:
+                found.append(ReadWord(self.get_kinds(tokens[index].word), (tokens[index],)))
+                index += 1
+        return found
+
+    def get_kinds(self, word: str) -> WordKinds:
+        """Return the kinds of one folded word: one, or more for words written as one."""
+        if kind := self.find_kind(word):
+            return (kind,)
+        return self._read_glued(word) or (WordKind.UNKNOWN,)
+
+    def find_kind(self, word: str) -> WordKind | None:
+        """Return the kind of a listed word, or of one that a key slip made of a core word."""
+        kind = self._words.get(word)
+        if kind is None and (meant := self._slips.find_word(word)):
+            kind = self._words[meant]
+        return kind
+
+    def _read_glued(self, word: str) -> WordKinds | None:
+        """Return the kinds of a no that was written without spaces (`nomandenmas`)."""
+        for no in ("nao", "no"):
+            rest = word.removeprefix(no)
+            if rest == word or len(rest) < 4:  # noqa: PLR2004 - shorter ones are other words
+                continue
+            rest = rest.removeprefix("me") if rest[2:] else rest
+            core = rest.removesuffix("mas").removesuffix("mais")
+            if self._words.get(core) is WordKind.SEND and len(core) > 3:  # noqa: PLR2004
+                again = (WordKind.AGAIN,) if core != rest else ()
+                return (WordKind.NEGATION, WordKind.SEND, *again)
+        return None
+
+
+@cache
+def load_lexicon() -> Lexicon:
+    """Return the shipped lexicon, read once."""
+    data = tomllib.loads((LEXICON_FOLDER / "words.toml").read_text(encoding="utf-8"))
+    words: dict[str, WordKind] = {}
+    for name, verbs in data["verbs"].items():
+        words |= dict(_list_verb_forms(WordKind[name.upper()], verbs))
+    for name, text in data["words"].items():
+        words |= dict.fromkeys(text.split(), WordKind[name.upper()])
+    return Lexicon(words, PatternSet(data["fixed"]), _load_key_slips(words))
+
+
+def _load_key_slips(known_words: Mapping[str, WordKind]) -> KeySlips:
+    text = (LEXICON_FOLDER / "key_slips.toml").read_text(encoding="utf-8")
+    data = {name: frozenset(words.split()) for name, words in tomllib.loads(text).items()}
+    core = {name: [w for w in data[name] if w in known_words] for name in ("words", "verbs")}
+    return build_key_slips(
+        sorted(core["words"]),
+        sorted(core["verbs"]),
+        real_words=data["real_words"],
+        known_words=known_words,
+    )
+
+
+def _list_verb_forms(kind: WordKind, verbs: Mapping[str, str]) -> Iterator[tuple[str, WordKind]]:
+    with_me = WordKind.REMOVE_ME if kind is WordKind.REMOVE else kind
+    command = WordKind.ASK_TO_SEND if kind is WordKind.SEND else kind
+    for conjugation, stems in verbs.items():
+        if conjugation == "words":
+            yield from ((word, kind) for word in stems.split())
+            continue
+        hard, soft = _WISH_ENDINGS[conjugation]
+        for stem in stems.split():
+            before_a, _, before_e = stem.partition("/")
+            wishes = [before_a + ending for ending in hard]
+            wishes += [(before_e or before_a) + ending for ending in soft]
+            commands = [before_a + ending for ending in _COMMAND_ENDINGS[conjugation]]
+            yield from _attach_pronouns(commands, command, with_me)
+            yield from _attach_pronouns(wishes, kind, with_me)
+
+
+def _attach_pronouns(
+    forms: Iterable[str], kind: WordKind, with_me: WordKind
+) -> Iterator[tuple[str, WordKind]]:
+    for form in forms:
+        yield form, kind
+        yield from ((form + pronoun, kind) for pronoun in _ATTACHED_OTHERS)
+        yield from ((form + pronoun, _choose_kind(kind, with_me)) for pronoun in _ATTACHED_ME)
+
+
+def _choose_kind(kind: WordKind, with_me: WordKind) -> WordKind:
+    return with_me if with_me is WordKind.REMOVE_ME else kind
