@@ -64,7 +64,7 @@ class Shard:
     @cached_property
     def _form(self) -> str:
         """A format string for the JSON of a fact: its bounds first, then its codes."""
-        # Formatting integers into it is faster than encoding JSON at each decision.
+        # Integers are formatted into it, instead of encoding JSON at each decision.
         keys = [key for _, *ends in self.bounds for key in ends]
         keys += [key for _, key in self.codes]
         fixed = json.dumps({"id": "1", "sid": SID, _GUARD_KEY: 1})

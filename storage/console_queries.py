@@ -146,8 +146,8 @@ def get_session_activity(reader: Reader, session: str, since: datetime) -> Sessi
 
 def count_unanswered_contacts(reader: Reader, *, session: str = "") -> WaitingCount:
     """Return how many contacts wrote last, are not suppressed, and wait for our answer."""
-    # Answered is also who was answered on the phone itself (own = 1), and whoever a message that
-    # may have left went to. Replayed history (past = 1) waits for nobody.
+    # An answer may also be typed on the phone itself (own = 1), or be a message that perhaps left.
+    # Replayed history (past = 1) does not wait for one.
     row = reader.one(
         "SELECT count(*) AS n, min(last) AS since FROM (SELECT contact, max(at) AS last"
         " FROM inbound WHERE own = 0 AND conversation = 1 AND past = 0"

@@ -37,7 +37,7 @@ def search_prospect_directory(
     `text` is part of a name, a trade or an origin, or digits of a number in any notation.
     """
     digits = "".join(filter(str.isdigit, text))
-    # A line break between the columns: no search text has one, so no match spans two of them.
+    # Line breaks between the columns, so that a match does not span two of them.
     rows = reader.all(
         f"SELECT p.*, {_IS_SUPPRESSED} AS suppressed FROM prospects AS p"
         " WHERE (:after = '' OR id < :after) AND (:validation = '' OR validation = :validation)"

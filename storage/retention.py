@@ -96,7 +96,7 @@ def erase_uncontacted_prospects(tx: Tx, before: datetime, limit: int) -> int:
 
 def _erase_contact(tx: Tx, contact: str) -> None:
     """Delete everything about a contact; a suppression stays, by its keyed hash alone."""
-    # Kept without the person: suppressions hold for ever, the other two end by their own periods.
+    # Unlinked, not deleted: a suppression holds for ever, by its keyed hash.
     for table in ("suppressions", "quarantined_signals", "receipts"):
         tx.execute(f"UPDATE {table} SET contact = NULL WHERE contact = ?", (contact,))
     for table in ("prospects", "prospect_reviews", "inbound", "evidence", "aliases"):

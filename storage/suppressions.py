@@ -165,7 +165,7 @@ def _is_suppression_missing(reader: Reader, entry: JournalEntry) -> bool:
     record = _find_by_hash(reader, entry.alias_hash)
     if record is None:
         return True
-    # Lifted after the journal's entry: the crash came between that commit and the journal's line.
+    # Not missing where it was lifted later: a crash came before the journal's line of that.
     return record.lifted_at is not None and record.lifted_at <= entry.at
 
 
