@@ -147,7 +147,7 @@ def test_what_cannot_be_stored_waits_for_a_person_and_what_comes_behind_it_is_he
 
     settle = ("quarantine", "settle", kept["id"], "--reason", "a greeting")
     assert "a greeting" in replay.daemon.run_command(*settle)
-    assert "Nothing waits" in replay.daemon.run_command("quarantine", "list")
+    assert "Nothing to settle" in replay.daemon.run_command("quarantine", "list")
     [settled] = replay.daemon.run_json_command("quarantine", "list", "--settled")["items"]
     assert settled["id"] == kept["id"]
     assert _find_prospect(replay, HISTORIC)["review"] == "none"

@@ -85,14 +85,14 @@ def test_it_says_everywhere_that_one_engine_judges(daemon: DaemonProcess) -> Non
         "halt": None,
     }
     assert daemon.client.get("status")["warnings"] == [warning]
-    assert "One rule engine judges alone" in daemon.run_command("status")
+    assert "Only one rule engine is in use" in daemon.run_command("status")
     state = daemon.client.get("rules")
     assert {state["gate"]["engine"], state["score"]["engine"]} == {"reference"}
     assert "one engine alone" in _told(daemon, "/rules")
     assert ", reference, " in daemon.run_command("rules", "status")
     found = daemon.run_command("doctor", expect=0)
     assert "engine reference" in found
-    assert "One rule engine judges alone" in found
+    assert "Only one rule engine is in use" in found
 
 
 def test_messages_are_judged_sent_and_judged_anew(daemon: DaemonProcess) -> None:
