@@ -1,1 +1,1 @@
-"""What writes schemas, diagrams and reference pages; not part of the wheel."""
+"""Tools that write schemas, diagrams and reference pages; not part of the wheel."""

@@ -14,16 +14,16 @@ from daemon.http.problems import PROBLEM_JSON
 from tools.reference_tables import render_table
 
 COMMON_ANSWERS = {"401", "413", "415", "503", "507"}
-"""Answers of every route that asks who comes, takes a body or writes: the page says so once."""
+"""Statuses of every route with authentication, a body or a change: the page lists them once."""
 
 
 def render_tags() -> str:
-    """List the subjects, each with a link to its routes."""
+    """Return the tags, each with a link to its routes."""
     return " · ".join(f"[{tag}](#{tag})" for tag in group_by_tag(get_api_document()))
 
 
 def render_routes() -> str:
-    """Describe every route: what it takes, answers and refuses."""
+    """Return a description of every route: parameters, body and answers."""
     texts = {tag["name"]: tag["description"] for tag in get_api_document()["tags"]}
     return "\n\n".join(
         f"## {tag}\n\n{texts[tag]}\n\n{chr(10).join(map(_render_route, operations))}".rstrip()
@@ -32,42 +32,42 @@ def render_routes() -> str:
 
 
 def render_types() -> str:
-    """Describe every type that routes take or give."""
+    """Return a description of every type of bodies and answers."""
     schemas = get_api_document()["components"]["schemas"]
     return "\n\n".join(_render_type(name, schemas[name]) for name in sorted(schemas))
 
 
 def render_commands() -> str:
-    """Describe every command: how it is called, what it does, its options."""
+    """Return a description of every command: usage, help and options."""
     return "\n\n".join(
         _render_command(path, command) for path, command in _iter_commands("", leadmaster)
     )
 
 
-def _render_route(said: Mapping[str, Any]) -> str:
-    lines = [f"### `{said['method']} {said['path']}`", "", said["description"], ""]
-    if said["parameters"]:
+def _render_route(route: Mapping[str, Any]) -> str:
+    lines = [f"### `{route['method']} {route['path']}`", "", route["description"], ""]
+    if route["parameters"]:
         rows = [
             (
                 f"`{given['name']}`",
                 f"{given['in']}{', needed' if given.get('required') else ''}",
                 _link_types(given["schema"]),
             )
-            for given in said["parameters"]
+            for given in route["parameters"]
         ]
         lines += [render_table(("given", "in", "what"), rows), ""]
-    for media, body in said.get("requestBody", {}).get("content", {}).items():
+    for media, body in route.get("requestBody", {}).get("content", {}).items():
         lines += [f"Body (`{media}`): {_link_types(body['schema'])}.", ""]
     answers = "; ".join(
         f"**{status}** {_describe_content(answer) or answer['description']}"
-        for status, answer in said["responses"].items()
+        for status, answer in route["responses"].items()
         if status not in COMMON_ANSWERS
     )
     return "\n".join([*lines, f"Answers: {answers}.", ""])
 
 
 def _describe_content(answer: Mapping[str, Any]) -> str:
-    """Say what an answer carries: a document, a kind of file, or the codes of a problem."""
+    """Return what an answer carries: a type, a media type, or the codes of a problem."""
     content = dict(answer.get("content", {}))
     if content.pop(PROBLEM_JSON, None) and not content:
         return str(answer["description"])
@@ -90,11 +90,12 @@ def _render_type(name: str, schema: Mapping[str, Any]) -> str:
 
 
 def _link_types(schema: Mapping[str, Any]) -> str:
+    # A bare | would end the cell of the Markdown table.
     return describe_schema(schema, lambda name: f"[{name}](#{name.lower()})").replace("|", "\\|")
 
 
 def _iter_commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    """Yield every command that does something, with its whole name."""
+    """Yield every command that is no group, with its full name."""
     here = f"{path} {command.name}".strip()
     if not isinstance(command, click.Group):
         yield here, command
@@ -104,6 +105,7 @@ def _iter_commands(path: str, command: click.Command) -> Iterator[tuple[str, cli
 
 
 def _render_command(path: str, command: click.Command) -> str:
+    # By its full path, so that the usage begins with it.
     context = click.Context(command, info_name=path)
     usage = command.get_usage(context).removeprefix("Usage: ").replace("\n", " ")
     lines = [f"## `{path}`", "", f"```\n{' '.join(usage.split())}\n```", "", _help_text(command)]

@@ -22,13 +22,13 @@ Words = dict[str, list[str]]
 
 
 def load_words(path: Path) -> Words:
-    """Read which words of data were renamed, and to what."""
+    """Return the renamed words of data, each with its new names."""
     words = tomllib.loads(path.read_text(encoding="utf-8")).get("words", {})
     return {old: [new] if isinstance(new, str) else new for old, new in words.items()}
 
 
 def unify_words(line: str, words: Words) -> str:
-    """Return a line as it stands with old and new words alike, its keys in order."""
+    """Return a line with renamed words unified and its keys sorted."""
     found = DOCUMENT.search(line)
     if found is None:
         return line
@@ -37,7 +37,7 @@ def unify_words(line: str, words: Words) -> str:
 
 
 def unify_document(document: Any, words: Words) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """Return a document whose renamed keys have one name, whether it is of before or after."""
+    """Return a document in which old and new names of a key are the same."""
     if isinstance(document, list):
         return [unify_document(each, words) for each in document]
     if isinstance(document, dict):
@@ -52,7 +52,7 @@ def unify_document(document: Any, words: Words) -> Any:  # noqa: ANN401 - JSON h
 
 
 def unify_word(word: str, words: Words) -> str:
-    """Return the one name of a renamed word; nothing for a word that is gone."""
+    """Return the unified name of a word; empty for one that was removed."""
     if word in words:
         return "" if words[word] == [""] else f"<{'|'.join([word, *words[word]])}>"
     old = next((old for old, new in words.items() if word in new), None)
@@ -60,17 +60,18 @@ def unify_word(word: str, words: Words) -> str:
 
 
 def compare_file(before: Path, after: Path, words: Words) -> list[str]:
-    """Return the lines that only one of two files has."""
+    """Return the lines that only one of the two files has, as - and +."""
     old, new = (
         Counter(unify_words(line, words) for line in path.read_text(encoding="utf-8").splitlines())
         for path in (before, after)
     )
+    # As counted sets: the order of lines may differ from run to run.
     gone, added = sorted((old - new).elements()), sorted((new - old).elements())
     return [*(f"- {line}" for line in gone), *(f"+ {line}" for line in added)]
 
 
 def main(before: Path, after: Path, renames: Path) -> int:
-    """Print what differs in each of the three files."""
+    """Print the differences of the three files; return 1 where there are any."""
     words, left = load_words(renames), 0
     for name in FILES:
         lines = (before / name).read_text(encoding="utf-8").count("\n")

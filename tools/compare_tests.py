@@ -26,7 +26,7 @@ IDENTIFIERS = frozenset({"id", "attr", "arg", "name", "asname", "module"})
 
 @dataclass
 class Renames:
-    """What may stand today where another name or word stood before."""
+    """The map of renames: old modules, names and words, each with its new ones."""
 
     modules: dict[str, str]
     names: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -51,11 +51,11 @@ class Renames:
         return found
 
     def same_name(self, old: object, new: object) -> bool:
-        """Whether a name of today is the older one, or what the map makes of it."""
+        """Return whether a new name is the old one, or its rename."""
         return old == new or new in self.names.get(str(old), ())
 
     def same_text(self, old: object, new: object) -> bool:
-        """Whether a literal is the same, or the same but for the names and words in it."""
+        """Return whether two literals are the same but for renamed words in them."""
         if old == new:
             return True
         if not (isinstance(old, str) and isinstance(new, str)):
@@ -66,11 +66,12 @@ class Renames:
         return new in self.words.get(old, ()) or self.through_modules(old) == new
 
     def same_word(self, old: str, new: str) -> bool:
-        """Whether one word of a literal is the same, or renamed."""
+        """Return whether one word of a literal is the same, or renamed."""
         return self.same_name(old, new) or new in self.words.get(old, ())
 
     def through_modules(self, text: str) -> str:
-        """Replace the dotted names and paths of modules that moved."""
+        """Return a text with the names and paths of moved modules replaced."""
+        # The longest first: a package's name is the beginning of its modules'.
         for old in sorted(self.modules, key=len, reverse=True):
             text = text.replace(old, self.modules[old])
             text = text.replace(old.replace(".", "/"), self.modules[old].replace(".", "/"))
@@ -79,7 +80,7 @@ class Renames:
 
 @dataclass(frozen=True)
 class Test:
-    """One test function, and the file in which it stands."""
+    """A test function and its file."""
 
     file: str
     name: str
@@ -120,6 +121,7 @@ def find_differences(old: object, new: object, renames: Renames, name: str = "")
             yield f"{format_node(old)}  ->  {format_node(new)}"
             return
         for part, before in ast.iter_fields(old):
+            # These follow from the rest of the tree, or are spelling.
             if part not in {"ctx", "type_comment", "kind"}:
                 yield from find_differences(before, getattr(new, part), renames, part)
     elif isinstance(old, list) and isinstance(new, list):
@@ -131,7 +133,7 @@ def find_differences(old: object, new: object, renames: Renames, name: str = "")
 def find_list_differences(
     old: list[object], new: list[object], renames: Renames, name: str
 ) -> Iterator[str]:
-    """Yield what differs of two lists of parts: of each pair, or both whole."""
+    """Yield the differences of two lists: pair by pair, or as removed and added parts."""
     if len(old) == len(new):
         for before, after in zip(old, new, strict=True):
             yield from find_differences(before, after, renames, name)
@@ -146,7 +148,7 @@ def find_list_differences(
 
 
 def is_equal(new: object, old: object, renames: Renames) -> bool:
-    """Whether two parts differ in names at most."""
+    """Return whether two parts differ in renamed names at most."""
     return next(find_differences(old, new, renames), None) is None
 
 
@@ -164,7 +166,7 @@ def count_assertions(tests: list[Test]) -> int:
 def pair_tests(
     old: list[Test], new: list[Test], renames: Renames
 ) -> list[tuple[Test, Test | None]]:
-    """Find for each older test the one that is most alike among those of its name."""
+    """Pair each old test with the most similar new one of its name, or with None."""
     left = list(new)
     pairs: list[tuple[Test, Test | None]] = []
     for test in old:
@@ -175,6 +177,7 @@ def pair_tests(
             default=None,
         )
         if best is not None:
+            # Several tests may have one name, in different files: each is used once.
             left.remove(best)
         pairs.append((test, best))
     return pairs

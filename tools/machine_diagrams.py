@@ -1,4 +1,4 @@
-"""Prints docs/reference/machines.md from the running machines; `make docs` writes it there."""
+"""Prints docs/reference/machines.md from the declared machines, for `make docs`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from statemachines.machine import StateDeadline, StrictMachine
 
 MIN_GROUP_SIZE = 5
 MAX_EXCEPTIONS = 3
-"""So many states with the same move, all but so few, are drawn as one place with one arrow."""
+"""A group of at least five states, which are all but three at most, is drawn as one node."""
 
 HEADER = """\
 # State machines
@@ -31,7 +31,7 @@ that many states share is told once, for all of them, at the end of its table.
 
 @dataclass(frozen=True, slots=True)
 class MachineSection:
-    """One machine on the page: a heading, one sentence, and what the machine itself cannot say."""
+    """One machine of the page: heading, sentence, and what the machine itself does not declare."""
 
     title: str
     sentence: str
@@ -43,7 +43,7 @@ class MachineSection:
 
 @dataclass(frozen=True, slots=True)
 class DiagramArrow:
-    """All moves from one place of a drawing to a state; a place may stand for many states."""
+    """All transitions from a node to a state; a node may represent several states."""
 
     source: str
     target: str
@@ -51,7 +51,7 @@ class DiagramArrow:
 
 
 def collect_arrows(section: MachineSection) -> list[DiagramArrow]:
-    """Collect the moves of a machine into one arrow for each pair of places."""
+    """Return the transitions of a machine, with one arrow for each pair of nodes."""
     sources: dict[tuple[str, str], list[str]] = {}
     for state in section.machine.states_map.values():
         for step in state.transitions:
@@ -65,7 +65,7 @@ def collect_arrows(section: MachineSection) -> list[DiagramArrow]:
 
 
 def _event_label(step: Transition) -> str:
-    """Name the event and the condition on which it is accepted."""
+    """Return the event with its guards."""
     names = [step.event]
     for guard in step.cond:
         words = str(guard).removeprefix("!").replace("_", " ")
@@ -74,7 +74,7 @@ def _event_label(step: Transition) -> str:
 
 
 def _name_sources(section: MachineSection, crowd: list[str]) -> Iterable[str]:
-    """Give the one place that stands for all these states, if it has a name; else each state."""
+    """Return the name of the group of these states, if they have one; else each state."""
     if frozenset(crowd) in section.state_groups:
         return [section.state_groups[frozenset(crowd)]]
     others = [state for state in section.machine.states_map if state not in crowd]
@@ -88,7 +88,7 @@ def _join_words(words: list[str]) -> str:
 
 
 def render_mermaid(section: MachineSection) -> list[str]:
-    """Draw one machine as the lines of a Mermaid state diagram."""
+    """Return one machine as the lines of a Mermaid state diagram."""
     found = collect_arrows(section)
     many = dict.fromkeys(a.source for a in found if a.source not in section.machine.states_map)
     lines = [f'state "{place}" as {_mermaid_identifier(place)}' for place in many]
@@ -97,8 +97,8 @@ def render_mermaid(section: MachineSection) -> list[str]:
         lines += [f"{state.value} --> [*]"] * state.final
     for arrow in found:
         # An arrow need not repeat the name of the state that it leads to.
-        told = (label.removeprefix(arrow.target).strip() for label in arrow.labels)
-        label = ", ".join(filter(None, told))
+        shortened = (label.removeprefix(arrow.target).strip() for label in arrow.labels)
+        label = ", ".join(filter(None, shortened))
         step = f"{_mermaid_identifier(arrow.source)} --> {arrow.target}"
         lines.append(f"{step}: {label}" if label else step)
     return ["stateDiagram-v2", *(f"    {line}" for line in lines)]
@@ -109,7 +109,7 @@ def _mermaid_identifier(place: str) -> str:
 
 
 def render_state_table(section: MachineSection) -> list[str]:
-    """List each place: how long it may last, and where its events lead."""
+    """Return the table of a machine's nodes: the longest stay, and the transitions."""
     exits: dict[str, list[str]] = {state: [] for state in section.machine.states_map}
     for arrow in collect_arrows(section):
         events = ", ".join(f"`{label}`" for label in arrow.labels)
@@ -142,7 +142,7 @@ def _format_seconds(seconds: int | None) -> str:
 
 
 def render_transition_table(section: MachineSection) -> list[str]:
-    """List the declared moves of a message: by whom, by which channels, and why."""
+    """Return the table of a message's transitions: actors, channels, and why."""
     rows = [
         f"| {move.source} | {move.target} | {_join_words(list(move.actors))}"
         f" | {move.channels} | {move.why} |"
@@ -205,7 +205,7 @@ SECTIONS = (
 
 
 def render_page() -> str:
-    """Write the whole page."""
+    """Return the whole page."""
     lines = [HEADER]
     for section in SECTIONS:
         lines += [f"## {section.title}", "", section.sentence, ""]

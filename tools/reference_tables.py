@@ -1,4 +1,4 @@
-"""Writes the tables of the reference pages from the code's own registries."""
+"""Renders the tables of the reference pages from the registries in the code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAGE_KINDS = {
     "reference": "Look it up",
     "explanation": "Understand why",
 }
-"""The four kinds of page, by folder, in the order in which a newcomer needs them."""
+"""The kinds of pages by folder, in the order in which a newcomer needs them."""
 
 NUMBER_WORDS = {msgspec.inspect.IntType: "whole number", msgspec.inspect.FloatType: "number"}
 TYPE_WORDS = {
@@ -51,7 +51,7 @@ SCRIPT_HEADINGS: dict[type, str] = {part: f'"{heading}"' for heading, part in SC
 
 
 def render_page_list() -> str:
-    """List every page under its kind, by its own heading."""
+    """Return the list of pages by kind, each by its heading."""
     blocks = []
     for folder, heading in PAGE_KINDS.items():
         links = [
@@ -64,17 +64,17 @@ def render_page_list() -> str:
 
 
 def render_events() -> str:
-    """Describe every event: its word, when it happens, and its data."""
+    """Return a section for every event: its type, when it happens, and its data."""
     return "\n\n".join(_render_event(word, EVENT_CLASSES[word]) for word in sorted(EVENT_CLASSES))
 
 
 def render_hooks() -> str:
-    """Describe every hook: how it is written, when it is called, what an error means."""
+    """Return a section for every hook: signature, when it is called, what an error means."""
     return "\n\n".join(_render_hook(name, spec) for name, spec in sorted(_hook_specs()))
 
 
 def render_errors() -> str:
-    """Tabulate every error code, with its HTTP status, its meaning and its hint."""
+    """Return the table of error codes, with HTTP status, meaning and hint."""
     for module in pkgutil.walk_packages(daemon.__path__, "daemon."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)  # adds its errors to the registry
@@ -87,7 +87,7 @@ def render_errors() -> str:
 
 
 def render_roles() -> str:
-    """Tabulate which role has which scope."""
+    """Return the table of roles and their scopes."""
     head = ("scope", *(f"`{role}`" for role in ROLE_SCOPES))
     rows = [
         (f"`{scope}`", *("yes" if scope in has else "" for has in ROLE_SCOPES.values()))
@@ -97,7 +97,7 @@ def render_roles() -> str:
 
 
 def render_route_scopes() -> str:
-    """Tabulate the scope that each route asks for."""
+    """Return the table of routes and their required scopes."""
     rows = [
         (f"`{method} {path}`", _describe_access(access))
         for (method, path), access in ROUTE_SCOPES.items()
@@ -116,13 +116,13 @@ def _describe_access(access: RequiredAccess) -> str:
 
 
 def render_topic_scopes() -> str:
-    """Tabulate the scope that it takes to hear of each event."""
+    """Return the table of events and their required scopes."""
     rows = [(f"`{topic}`", f"`{scope}`") for topic, scope in sorted(TOPIC_SCOPES.items())]
     return render_table(("event", "scope"), rows)
 
 
 def render_settings() -> str:
-    """Describe every setting: key, kind of value, default, and its meaning where it needs one."""
+    """Return a section for every table of settings: key, value, default and note."""
     notes = read_attribute_notes(settings)
     blocks = []
     for section in msgspec.structs.fields(settings.Settings):
@@ -132,7 +132,7 @@ def render_settings() -> str:
 
 
 def render_simulation_script() -> str:
-    """Describe the parts of a simulation script, and what may happen on its line."""
+    """Return a section for every part of a simulation script, and the table of its events."""
     notes = read_attribute_notes(script)
     blocks = [
         f"## {heading}\n\n{_first_paragraphs(part)}\n\n{_render_keys(part, notes)}"
@@ -144,13 +144,13 @@ def render_simulation_script() -> str:
 
 
 def render_conformance_checks() -> str:
-    """Tabulate every check of the conformance suite with the promise that it is about."""
+    """Return the table of conformance checks and their promises."""
     rows = [(f"`{name}`", get_promise(check)) for name, check in CONFORMANCE_CHECKS.items()]
     return render_table(("check", "promise"), rows)
 
 
 def _render_keys(part: type[msgspec.Struct], notes: Mapping[tuple[str, str], str]) -> str:
-    """Tabulate the keys of a table or object: values, default, and a note where it needs one."""
+    """Return the table of keys of a section or object: value, default and note."""
     rows = [
         (
             f"`{field.name}`",
@@ -172,7 +172,7 @@ def _render_default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def render_facts() -> str:
-    """Tabulate the vocabulary of the rules, group by group."""
+    """Return the tables of facts that rules may use, by group."""
     groups: dict[str, list[tuple[str, ...]]] = {}
     for name, fact in FACTS.items():
         mark = "required" if fact.required else ""
@@ -217,13 +217,13 @@ def _hook_specs() -> Iterator[tuple[str, object]]:
 
 
 def _describe_setting(info: msgspec.inspect.Type) -> str:
-    """Return the words that a declaration has of its own, else what it may be."""
+    """Return a setting's own description, or else one of its type."""
     own = getattr(info, "extra_json_schema", None) or {}
     return str(own.get("description") or _describe_type(info))
 
 
 def _describe_type(info: msgspec.inspect.Type) -> str:
-    """Say in words what a value may be."""
+    """Return a description of a type."""
     match info:
         case msgspec.inspect.EnumType(cls=kind):
             return " or ".join(f"`{each.value}`" for each in kind)
@@ -238,7 +238,7 @@ def _describe_type(info: msgspec.inspect.Type) -> str:
 
 
 def _describe_container(info: msgspec.inspect.Type) -> str:
-    """Say in words what a value may be that holds others."""
+    """Return a description of a type that contains others."""
     match info:
         case msgspec.inspect.UnionType():
             named = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
@@ -256,13 +256,14 @@ def _describe_container(info: msgspec.inspect.Type) -> str:
 
 def _describe_bounds(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     limits = (("over", info.gt), ("from", info.ge), ("under", info.lt), ("to", info.le))
-    said = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
-    return f" {' '.join(said)}" if said else ""
+    bounds = [f"{word} {limit:g}" for word, limit in limits if limit is not None]
+    return f" {' '.join(bounds)}" if bounds else ""
 
 
 def read_attribute_notes(module: object) -> dict[tuple[str, str], str]:
-    """Return the strings that stand under attributes, by class and attribute."""
+    """Return the docstrings of attributes, by class and attribute."""
     assert inspect.ismodule(module)
+    # From the source: Python does not keep these strings at run time.
     notes = {}
     for kind in ast.parse(inspect.getsource(module)).body:
         if not isinstance(kind, ast.ClassDef):
@@ -278,7 +279,7 @@ def read_attribute_notes(module: object) -> dict[tuple[str, str], str]:
 
 
 def render_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Write a Markdown table."""
+    """Return a Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -291,6 +292,7 @@ def _first_paragraphs(kind: type) -> str:
 
 def _first_line(kind: type) -> str:
     text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+    # Roles such as :class: are for the source; a page shows the name alone.
     return re.sub(r":\w+:`(\w+)`", r"`\1`", text)
 
 

@@ -1,4 +1,4 @@
-"""Writes the tables of the rule language from the code that reads it."""
+"""Renders the tables of the rule language from the code that reads it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MIN_LENGTH = 12  # characters: shorter strings are names of fields
 
 
 def render_operators() -> str:
-    """Tabulate every operator: what it asks, and of which types of fact."""
+    """Return the table of operators: their meaning, and the types of fact that they apply to."""
     lines = ["| operator | the fact … | types |", "| --- | --- | --- |"]
     for op, meaning in _MEANINGS.items():
         types = ", ".join(str(kind) for kind, allowed in OPERATORS.items() if op in allowed)
@@ -39,7 +39,7 @@ def render_operators() -> str:
 
 
 def render_problem_sentences() -> str:
-    """List every sentence that reading a rule file may answer with; `…` is what stood there."""
+    """Return the list of sentences about problems in rule files; `…` takes the place of values."""
     folder = Path(rules.__file__).parent
     found = {text for path in sorted(folder.glob("*.py")) for text in _iter_sentences(path)}
     return "\n".join(f"- {text}" for text in sorted(found, key=str.casefold))
@@ -53,12 +53,13 @@ def _iter_sentences(path: Path) -> Iterator[str]:
         local = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in _PROBLEM_METHODS or local in _PROBLEM_FUNCTIONS:
             text = _sentence_pattern(node.args[-1])
+            # Some calls pass a field's name last.
             if len(text) >= _MIN_LENGTH:
                 yield text.replace("……", "…")
 
 
 def _sentence_pattern(node: ast.expr) -> str:
-    """A sentence as it is written, with `…` where a value stands."""
+    """Return a sentence from its source, with `…` in place of values."""
     match node:
         case ast.Constant(value=str(text)):
             return text

@@ -1,7 +1,4 @@
-"""Writes the JSON Schemas of both rule formats from the vocabulary, for editors.
-
-`python -m tools.rule_schemas`.
-"""
+"""Writes the JSON Schemas of both rule formats, for editors: `python -m tools.rule_schemas`."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ _DEFER = r"^(until_checked|until_session_can_send|until_window\(\w+\)|[0-9]{1,4}
 
 
 def build_schema(kind: RuleFormat) -> JsonSchema:
-    """The schema of rule files of one format."""
+    """Return the schema of rule files of one format."""
     gate = kind is RuleFormat.GATE
     facts = [fact for fact in FACTS.values() if gate or fact.name.startswith("prospect.")]
     return {
@@ -65,12 +62,12 @@ def build_schema(kind: RuleFormat) -> JsonSchema:
 
 
 def render_schema(kind: RuleFormat) -> str:
-    """The schema as the file that is shipped: compact, a line for what fits on one."""
+    """Return the text of the shipped schema: compact, with one line for what fits on one."""
     return "\n".join(_render_lines(build_schema(kind))) + "\n"
 
 
 def _render_lines(value: object) -> list[str]:
-    """Break an object or array over several lines where one does not hold it."""
+    """Return the lines of a value, broken where it does not fit on one."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if len(text) <= LINE_WIDTH or not isinstance(value, dict | list):
         return [text]
@@ -86,7 +83,7 @@ def _render_lines(value: object) -> list[str]:
 
 
 def main() -> None:
-    """Write both schemas beside the shipped rules."""
+    """Write both schemas into the folder of the shipped rules."""
     for kind in RuleFormat:
         path = DEFAULTS / f"{kind.name.lower()}.schema.json"
         path.write_text(render_schema(kind), encoding="utf-8")
@@ -102,7 +99,7 @@ def _object_schema(properties: JsonSchema, required: tuple[str, ...] = ()) -> Js
 
 
 def _nullable(item: JsonSchema) -> JsonSchema:
-    """What `null` may take away again."""
+    """Return a schema that allows null too, with which an overriding file removes a value."""
     return {"anyOf": [item, {"type": "null"}]}
 
 
@@ -170,6 +167,7 @@ def _score_rule_schema(facts: list[Fact]) -> JsonSchema:
         {"ramp": {"enum": numbers}, "from": end, "to": end}, required=("ramp", "from", "to")
     )
     rule = _rule_schema({"points": {"anyOf": [_POINTS, ramp]}}, required=("points",))
+    # A rule needs a condition, unless a ramp gives its points, or it only changes another rule.
     rule["anyOf"] = [
         {"required": ["when"]},
         {"properties": {"points": {"type": "object"}}},

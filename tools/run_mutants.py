@@ -2,10 +2,10 @@
 
     python tools/run_mutants.py --tree DIR [--only ID,...] [--report FILE] [--find]
 
-A fault is found by the text of its anchor, in whichever file of the product that stands; white
-space and a comma before a closing bracket make no difference. After a change of names, `--find`
-tells in a few seconds which faults are to be written anew. While it runs, leave the tree alone:
-a file is put back as it was before its fault.
+A fault is found by the text of its anchor, in any file of the product; white space and a comma
+before a closing bracket make no difference. After a change of names, `--find` shows in a few
+seconds which faults have to be rewritten. Do not edit the tree while it runs: each file is
+restored to its content before the fault.
 Exit code 1: a fault survived, or could not be planted. 2: the tests fail without any.
 """
 
@@ -41,7 +41,7 @@ _KNOWN_EVERYWHERE = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builti
 
 
 class MutantNotPlanted(Exception):
-    """A fault can't be tried as it is written; the text says why."""
+    """A fault can't be planted; the text says why."""
 
     def __init__(self, why: str, fate: str = BROKEN) -> None:
         super().__init__(why)
@@ -50,7 +50,7 @@ class MutantNotPlanted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: a sentence of what it breaks, which text becomes which, and who should notice."""
+    """One fault: what it breaks, the text to replace, and the tests that should notice."""
 
     id: str
     breaks: str
@@ -61,7 +61,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a fault goes: the file, its line, and the file's text with the fault in it."""
+    """The place of a fault: file, line, and the file's text with the fault in it."""
 
     path: Path
     line: int
@@ -69,7 +69,7 @@ class Place:
 
 
 class SourceTree:
-    """A checkout: its product's files, its tests, its interpreter."""
+    """A checkout: its source files, its tests, its interpreter."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -81,11 +81,11 @@ class SourceTree:
         self._compiled = tempfile.TemporaryDirectory(prefix="mutants-")
 
     def close(self) -> None:
-        """Remove what was compiled beside the tree."""
+        """Remove the bytecode of the runs."""
         self._compiled.cleanup()
 
     def find_place(self, mutant: Mutant) -> Place:
-        """Return where a fault goes: to the one place that has its anchor."""
+        """Return the place of a fault; raise :class:`MutantNotPlanted` unless there is one."""
         places = self._places(mutant.anchor, mutant.replacement)
         if len(places) != 1:
             raise MutantNotPlanted(f"it stands {len(places)} times in the product", UNPLANTED)
@@ -93,7 +93,7 @@ class SourceTree:
         return places[0]
 
     def find_tests(self, mutant: Mutant) -> list[str]:
-        """Return the paths of a fault's tests."""
+        """Return the paths of a fault's tests; raise :class:`MutantNotPlanted` without them."""
         found = []
         for given in mutant.tests:
             name, _, test = given.partition("::")
@@ -108,9 +108,10 @@ class SourceTree:
         return found
 
     def run(self, tests: Sequence[str], limit: float) -> tuple[int | None, str]:
-        """Run tests up to the first that fails; return exit code (None: out of time) and output."""
+        """Run tests up to the first failure; return exit code (None: out of time) and output."""
         python = str(self.root / ".venv" / "bin" / "python")
         command = [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        # Apart from the tree's own: a fault of the same size and time would be served from there.
         apart = {"PYTHONPYCACHEPREFIX": self._compiled.name, "PYTHONDONTWRITEBYTECODE": ""}
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
@@ -136,7 +137,7 @@ class SourceTree:
 
 
 def compile_anchor(anchor: str) -> re.Pattern[str]:
-    """Return what finds an anchor however the formatter has laid it out."""
+    """Return a pattern that finds an anchor in any layout of the formatter."""
     words = _WORD_OR_MARK.findall(re.sub(r",\s*([)\]}])", r"\1", anchor))
     parts = [r"\b" if words[0][0].isalnum() else "", re.escape(words[0])]
     for before, word in pairwise(words):
@@ -147,7 +148,7 @@ def compile_anchor(anchor: str) -> re.Pattern[str]:
 
 
 def _build_place(path: Path, text: str, match: re.Match[str], replacement: str) -> Place:
-    """Put a replacement in the place of a match, as deep as the line that it begins on."""
+    """Return the place of a match, with the replacement indented as its line is."""
     before, after = text[: match.start()], text[match.end() :]
     line = before.rpartition("\n")[2]
     margin = line[: len(line) - len(line.lstrip())]
@@ -156,7 +157,8 @@ def _build_place(path: Path, text: str, match: re.Match[str], replacement: str) 
 
 
 def require_sound(before: str, after: str) -> None:
-    """Raise :class:`MutantNotPlanted` for a fault that tests would notice by its grammar alone."""
+    """Raise :class:`MutantNotPlanted` for a fault that breaks syntax or names an unknown thing."""
+    # Any test would notice such a fault, which says nothing about the tests.
     try:
         tree = ast.parse(after)
     except SyntaxError as error:
@@ -167,7 +169,7 @@ def require_sound(before: str, after: str) -> None:
 
 
 def _list_names(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that code asks for, whatever stands in its texts."""
+    """Yield the names, attributes and keywords in code, without its texts."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
@@ -175,31 +177,33 @@ def _list_names(tree: ast.AST) -> Iterator[str]:
 
 
 def _wait_or_kill(process: subprocess.Popen[bytes], limit: float) -> int | None:
-    """Return a process's exit code, None where its time was over; nothing of it stays behind."""
+    """Return a process's exit code, or None after killing it and its children at the limit."""
     try:
         return process.wait(limit)
     except subprocess.TimeoutExpired:
         return None
     finally:
         if process.poll() is None:
+            # The whole group: tests start daemons and browsers of their own.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 @contextmanager
 def hold_mutant(place: Place) -> Iterator[None]:
-    """Hold a fault in its file; whatever happens, the file is afterwards as it was."""
+    """Write a fault into its file for the length of the block; then restore content and times."""
     content, stat = place.path.read_bytes(), place.path.stat()
     try:
         place.path.write_text(place.text, encoding="utf-8")
         yield
     finally:
         place.path.write_bytes(content)
+        # With its times, by which Python decides whether its bytecode is still good.
         os.utime(place.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def try_mutant(tree: SourceTree, mutant: Mutant, limit: float, *, find: bool) -> tuple[str, str]:
-    """Plant one fault and run its tests, or only find it; return its fate, and the line on it."""
+    """Plant one fault and run its tests, or only find it; return the outcome and a report line."""
     where, begun = "-", time.monotonic()
     try:
         place, tests = tree.find_place(mutant), tree.find_tests(mutant)
@@ -215,18 +219,19 @@ def try_mutant(tree: SourceTree, mutant: Mutant, limit: float, *, find: bool) ->
 
 
 def read_verdict(code: int | None, output: str) -> tuple[str, str]:
-    """Return what a run says of a fault, and by which test."""
+    """Return the outcome of a run, and the test that noticed the fault."""
     if code is None:
         return KILLED, "out of time"
     if code == 0:
         return SURVIVED, ""
     failure = _FAILURE.search(output)
     what = " ".join(failure["what"].split())[:150] if failure else f"exit code {code}"
+    # Noticed by a test, and not by a module that can no longer be imported.
     return KILLED if "::" in what and not _STUMBLE.search(output) else BROKEN, what
 
 
 def read_mutants(path: Path, only: str) -> list[Mutant]:
-    """Return the faults of a file, or those of them that are asked for."""
+    """Return the faults of a file, or only those with the given ids."""
     written = tomllib.loads(path.read_text(encoding="utf-8"))["mutant"]
     every = [Mutant(**{**each, "tests": tuple(each["tests"])}) for each in written]
     ids = {each.id for each in every}
@@ -237,7 +242,7 @@ def read_mutants(path: Path, only: str) -> list[Mutant]:
 
 
 def passes_unmutated(tree: SourceTree, mutants: Sequence[Mutant], limit: float) -> bool:
-    """Run all tests once on the tree as it is; tell whether a failure would mean anything."""
+    """Return whether all tests pass without a fault; only then does a failure mean anything."""
     tests: dict[str, None] = {}
     for mutant in mutants:
         try:
@@ -250,7 +255,7 @@ def passes_unmutated(tree: SourceTree, mutants: Sequence[Mutant], limit: float) 
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Return what was asked for."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     here = Path(__file__).with_name("mutants.toml")
     parser.add_argument("--tree", type=Path, required=True, help="the checkout, with its .venv")
@@ -263,7 +268,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def try_all(tree: SourceTree, mutants: Sequence[Mutant], asked: argparse.Namespace) -> int:
-    """Try every fault and report on it; return the exit code."""
+    """Try every fault and print a report; return the exit code."""
     begun, lines = time.monotonic(), list[str]()
 
     def report(line: str) -> None:
@@ -288,7 +293,8 @@ def try_all(tree: SourceTree, mutants: Sequence[Mutant], asked: argparse.Namespa
 
 
 def main() -> int:
-    """Read what was asked for, and try every fault; return the exit code."""
+    """Parse the command line and try every fault; return the exit code."""
+    # As an exception, so that the file with the present fault is restored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = parse_arguments()
     with closing(SourceTree(asked.tree)) as tree:

@@ -1,4 +1,4 @@
-"""Let one seeded daemon of some tree work through 200 messages, and write down all that came of it.
+"""Run one seeded daemon of a tree through 200 messages, and write its answers, events and rows.
 
 `python tools/seeded_run.py OUT [--tree DIR]` writes three files of JSON lines into the folder OUT:
 `answers` (what HTTP said), `events` (the log, by subject) and `database` (each row of each table).
@@ -52,7 +52,7 @@ number_checks = 1000
 number_check_min_age_days = 0
 """
 NOT_THERE, REFUSES = 2, 3
-"""Which of 23 contacts is not on WhatsApp, which of 29 refuses what we send."""
+"""Which of 23 contacts is not on WhatsApp, and to which of 29 messages are refused."""
 DEFAULTS: dict[str, Json] = {"ack_delay": 0.2, "deliver_after": 0.2, "read_after": 0.2}
 REPLIES = ("BAJA", "Sí, me interesa. ¿Cuánto sale?", "no gracias", "STOP", "¿Quién sos?")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?")
@@ -65,19 +65,19 @@ NUMBERED = re.compile(
 )
 HASH = re.compile(r"\b(?=[0-9a-f]*[a-f])[0-9a-f]{12,64}\b|[A-Za-z0-9_-]{43,}={0,2}")
 PASSING = frozenset({"_sqlite_migrations", "sqlite_sequence", "epochs", "signing_keys", "identity"})
-"""Tables that say of the file itself who and how old it is."""
+"""Tables about the database file itself, which differ in every run."""
 
 
 @dataclass
 class Recorder:
-    """Asks one daemon through its control socket, and remembers what it answered."""
+    """Sends requests to one daemon through its control socket, and records its answers."""
 
     socket_path: Path
     answers: list[str] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, body: object = None, key: str = "") -> Json:
-        """Send one request and return the answer's document; nothing is remembered."""
+        """Send one request and return the answer's document, without recording it."""
         return json.loads(self.ask_raw(method, path, body, key)[1] or b"null")
 
     def ask_raw(
@@ -96,14 +96,14 @@ class Recorder:
             return answer.status, answer.read()
 
     def record(self, label: str, method: str, path: str, body: object = None) -> Json:
-        """Send one request, remember status and document under a label that has no identifier."""
+        """Send one request; record status and document under a label without an id."""
         status, content = self.ask_raw(method, path, body)
         document = json.loads(content or b"null")
         self.answers.append(f"{label} {status} {self.plain(document)}")
         return document
 
     def plain(self, document: object) -> str:
-        """Return a document as one line without anything that differs from run to run."""
+        """Return a document as one line, with everything replaced that differs from run to run."""
         text = json.dumps(document, sort_keys=True, ensure_ascii=False)
         text = IDENTIFIER.sub(lambda found: self.known.get(found[0], f"{found[1]}_#"), text)
         text = NUMBERED.sub(r"\g<1>0", PLACE.sub("<folder>/", MOMENT.sub("<moment>", text)))
@@ -112,16 +112,17 @@ class Recorder:
 
 
 def round_number(found: re.Match[str]) -> str:
-    """Return a number with one decimal: days since a moment differ from run to run."""
+    """Return a fraction with one decimal: days since a moment differ slightly in each run."""
     return found[0] if found[0].isdigit() else f"{float(found[0]):.1f}"
 
 
 @contextlib.contextmanager
 def run_daemon(tree: Path, folder: Path) -> Iterator[Recorder]:
-    """Run the tree's daemon over a state folder; stop it in order at the end."""
+    """Run the tree's daemon on a state folder for the length of the block."""
     settings = folder / "leadmaster.toml"
     settings.write_text(SETTINGS.format(folder=folder / "state"), encoding="utf-8")
     command = [str(tree / ".venv/bin/python"), "-m", "daemon", "--config", str(settings), "run"]
+    # The tree's packages, and not those installed in its environment.
     environment = os.environ | {"PYTHONPATH": str(tree)}
     with (
         (folder / "log").open("wb") as log,
@@ -137,14 +138,14 @@ def run_daemon(tree: Path, folder: Path) -> Iterator[Recorder]:
 
 
 def is_up(recorder: Recorder) -> bool:
-    """Whether the daemon answers."""
+    """Return whether the daemon answers."""
     with contextlib.suppress(OSError):
         return bool(recorder.ask("GET", "status"))
     return False
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
-    """Ask again and again until the answer is yes, or the patience is over."""
+    """Poll a condition; return whether it became true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if is_true():
@@ -154,7 +155,7 @@ def wait_until(is_true: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -
 
 
 def import_people(recorder: Recorder, sample: Path) -> list[Json]:
-    """Bring the sample list in; return its prospects by number."""
+    """Import the sample list; return its prospects, sorted by number."""
     content = sample.read_bytes()
     upload = recorder.ask("POST", "uploads?filename=people.csv", content)["upload"]
     body = {"upload": upload, "options": {"statement": STATEMENT}}
@@ -176,7 +177,7 @@ def import_people(recorder: Recorder, sample: Path) -> list[Json]:
 
 
 def build_script(people: list[Json]) -> Json:
-    """Return how the simulated contacts behave: by their place in the list, never by chance."""
+    """Return the script of the simulated contacts, by their position in the list."""
     contacts: dict[str, Json] = {}
     for place, person in enumerate(people):
         phone = person["phone"]
@@ -200,12 +201,12 @@ def link_phones(recorder: Recorder, script: Path) -> None:
 
 
 def is_ready(recorder: Recorder, session: str) -> bool:
-    """Whether a session can send."""
+    """Return whether a session is ready."""
     return bool(recorder.ask("GET", f"sessions/{session}")["state"] == "ready")
 
 
 def choose_people(people: list[Json]) -> list[Json]:
-    """Return 200 of the people, some of each permission."""
+    """Return 200 prospects, with some of each permission."""
     by_permission: dict[str, list[Json]] = {}
     for person in people:
         by_permission.setdefault(person["permission"], []).append(person)
@@ -216,7 +217,7 @@ def choose_people(people: list[Json]) -> list[Json]:
 
 
 def send_all(recorder: Recorder, people: list[Json]) -> list[str]:
-    """Enqueue a message for each, one after another; decide on what waits for a person."""
+    """Send a message to each prospect, one after the other, and decide on those that wait."""
     messages = []
     for place, person in enumerate(people):
         body = {"to": person["phone"], "text": f"Hola {person['name']}, mensaje {place}"}
@@ -224,6 +225,7 @@ def send_all(recorder: Recorder, people: list[Json]) -> list[str]:
         stored = recorder.ask("POST", "messages?wait=verdict", body, key=f"m{place:03}")
         recorder.known[stored["id"]] = f"message {place:03}"
         messages.append(stored["id"])
+        # One at a time: only so does the order of events not depend on the machine's speed.
         wait_until(partial(is_at_rest, recorder, stored["id"]), 10)
         state = recorder.ask("GET", f"messages/{stored['id']}")["message"]
         decide_message(recorder, place, state)
@@ -232,7 +234,7 @@ def send_all(recorder: Recorder, people: list[Json]) -> list[str]:
 
 
 def is_at_rest(recorder: Recorder, message: str) -> bool:
-    """Whether a message will not move any more by itself, or waits for a person or a day."""
+    """Return whether a message is finished, or waits for a person or for a later time."""
     found = recorder.ask("GET", f"messages/{message}")["message"]
     waits = found["state"] == "deferred" and not found.get("waits_for")
     by_hand = found["state"] == "cleared" and found["channel"] == "manual"
@@ -240,7 +242,7 @@ def is_at_rest(recorder: Recorder, message: str) -> bool:
 
 
 def is_quiet(recorder: Recorder) -> bool:
-    """Whether nothing was logged for a moment."""
+    """Return whether no event was stored for a moment."""
     before = get_last_event(recorder)
     time.sleep(0.08)
     return get_last_event(recorder) == before
@@ -254,7 +256,7 @@ def get_last_event(recorder: Recorder) -> int:
 
 
 def decide_message(recorder: Recorder, place: int, message: Json) -> None:
-    """Decide on a message that waits for a person: the place in the list says how."""
+    """Decide on a message that waits for a person, by its position in the list."""
     name, path = f"message {place:03}", message["id"]
     reason = {"reason": "seeded run"}
     if message["state"] == "held":
@@ -270,7 +272,7 @@ def decide_message(recorder: Recorder, place: int, message: Json) -> None:
 
 
 def read_back(recorder: Recorder, messages: list[str]) -> None:
-    """Remember what the daemon says of everything at the end."""
+    """Record the final state of every message and list."""
     for place, message in enumerate(messages):
         recorder.record(f"message {place:03}", "GET", f"messages/{message}")
         recorder.record(f"explain {place:03}", "GET", f"messages/{message}/explain")
@@ -281,7 +283,7 @@ def read_back(recorder: Recorder, messages: list[str]) -> None:
 
 
 def read_rows(path: Path, recorder: Recorder) -> Iterator[str]:
-    """Yield each row of each table as a line, in an order that does not depend on identifiers."""
+    """Yield each row of each table as a line, in an order that does not depend on ids."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -295,12 +297,12 @@ def read_rows(path: Path, recorder: Recorder) -> Iterator[str]:
 
 
 def format_value(value: object) -> object:
-    """Return a column's value as JSON can hold it."""
+    """Return a column's value as a JSON value."""
     return "<bytes>" if isinstance(value, bytes) else value
 
 
 def main() -> None:
-    """Run, and write the three files."""
+    """Run the daemon and write the three files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--tree", type=Path, default=ROOT)

@@ -1,4 +1,4 @@
-"""Writes the tables of the WebSocket page, and the event types of the Python client."""
+"""Renders the tables of the WebSocket page, and the event types of the Python client."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from storage.halts import HaltRecord
 from tools.reference_tables import read_attribute_notes, render_table
 
 _STATE_ENUMS = re.compile(r"\b(ConnectionState|PhoneState|QrState|SendingState)\b")
-"""Enums of the daemon's, which a client reads as the words that they are."""
+"""Enumerations of the daemon, which the client has as plain strings."""
 
 
 def render_gaps() -> str:
-    """Tabulate why a client has to begin anew."""
+    """Return the table of reasons for which a client gets a new snapshot."""
     rows = [(f"`{gap}`", sentence) for gap, sentence in GAP_SENTENCES.items()]
     return render_table(("reason_code", "what it says"), rows)
 
 
 def render_close_codes() -> str:
-    """Tabulate the close codes, with their reasons."""
+    """Return the table of close codes and their reasons."""
     own = [each for each in vars(frames).values() if isinstance(each, frames.CloseReason)]
-    told = [(str(int(each.code)), each.reason or "You closed, or hung up.") for each in own]
+    named = [(str(int(each.code)), each.reason or "You closed, or hung up.") for each in own]
     others = [
         (str(int(WSCloseCode.POLICY_VIOLATION)), "The code of an error, whose frame came before."),
         (str(int(WSCloseCode.MESSAGE_TOO_BIG)), "A message was too long."),
         (str(int(WSCloseCode.TRY_AGAIN_LATER)), "`unavailable`: there is no room for more."),
     ]
-    return render_table(("code", "reason"), sorted(told + others))
+    return render_table(("code", "reason"), sorted(named + others))
 
 
 def render_limits() -> str:
-    """Tabulate the bounds."""
+    """Return the table of limits."""
     notes = read_attribute_notes(limits_module)
     rows = [
         (f"`{field.name}`", f"{field.default:g}", notes["StreamLimits", field.name])
@@ -50,7 +50,7 @@ def render_limits() -> str:
 
 
 def render_client_types() -> str:
-    """Write every event, and what a snapshot consists of, as frozen dataclasses."""
+    """Return every event, and the parts of a snapshot, as frozen dataclasses."""
     events = [_render_event_class(EVENT_CLASSES[word]) for word in sorted(EVENT_CLASSES)]
     records = [
         _render_record_class(SessionView, "SessionState"),
@@ -60,7 +60,7 @@ def render_client_types() -> str:
         f'    "{word}": {EVENT_CLASSES[word].__name__}' for word in sorted(EVENT_CLASSES)
     )
     register = f"BY_TYPE: dict[str, type[Event]] = {{\n{words},\n}}"
-    note = '"""Each class by the word that stands in a frame\'s `type`."""'
+    note = '"""Each class by the `type` of its frames."""'
     return "\n\n\n".join([*records, *events, f"{register}\n{note}"])
 
 
@@ -76,8 +76,8 @@ def _render_record_class(kind: type, name: str) -> str:
 
 
 def _render_class(head: str, kind: type, body: list[str]) -> str:
-    said = (inspect.getdoc(kind) or "").splitlines()[0].replace("``", "`")
-    lines = [_DECORATOR, f"class {head}:", f'    """{said}"""', "", *body]
+    text = (inspect.getdoc(kind) or "").splitlines()[0].replace("``", "`")
+    lines = [_DECORATOR, f"class {head}:", f'    """{text}"""', "", *body]
     return "\n".join(lines)
 
 

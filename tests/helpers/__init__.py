@@ -1,1 +1,1 @@
-"""What tests stand on: a clock that they move, a house that they start."""
+"""Helpers of the tests: an injected clock, the services, clients, transports and processes."""

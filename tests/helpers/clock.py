@@ -1,4 +1,4 @@
-"""A clock that stands still until a test advances it, and then wakes sleepers in due order."""
+"""A clock that moves only when a test advances it, and then wakes sleepers in due order."""
 
 from __future__ import annotations
 
@@ -18,38 +18,39 @@ MICROSECONDS = 1_000_000
 class FakeClock:
     """A :class:`daemon.api.clock.Clock` that only moves by :meth:`advance`.
 
-    ``busy`` holds questions such as "is a write under way?": work in other threads that the loop
-    can't see. Time does not move on while one of them answers yes.
+    ``busy`` holds functions that return whether work is under way in other threads, which the
+    event loop can't see. Time does not advance while one of them returns True.
     """
 
     def __init__(self, start: datetime = MIDDAY) -> None:
         self._start = start
-        self._passed = 0  # whole microseconds: what is added up in floats drifts
+        self._passed = 0  # whole microseconds: sums of floats drift
         self._set_by = timedelta()
         self._order = itertools.count()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self.busy: list[Callable[[], bool]] = []
 
     def now(self) -> datetime:
-        """Return the moment at which the clock stands, aware, in UTC."""
+        """Return the present moment of the clock, aware, in UTC."""
         return self._start + timedelta(microseconds=self._passed) + self._set_by
 
     def monotonic(self) -> float:
-        """Return the seconds that were advanced since this clock was made."""
+        """Return the seconds that the clock was advanced since it was made."""
         return self._passed / MICROSECONDS
 
     async def sleep(self, seconds: float) -> None:
         """Return once the clock was advanced by ``seconds``."""
-        if seconds <= 0:
+        if seconds <= 0:  # as asyncio.sleep(): the other tasks get a turn
             await asyncio.sleep(0)
             return
+        # Rounded up: a sleeper that wakes a microsecond early would find that nothing is due.
         due = self._passed + math.ceil(seconds * MICROSECONDS)
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (due, next(self._order), woken))
         await woken
 
     async def advance(self, seconds: float) -> None:
-        """Move on, waking each sleeper at its own moment and letting the loop settle in between."""
+        """Advance the clock; wake each sleeper at its moment, with the loop settled in between."""
         target = self._passed + round(seconds * MICROSECONDS)
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= target:
@@ -63,7 +64,7 @@ class FakeClock:
         await self.settle()
 
     async def leap(self, seconds: float) -> None:
-        """Move on at once, as a machine does that was suspended: whoever was due wakes late."""
+        """Advance the clock in one step, as after a suspend: sleepers that are due wake late."""
         await self.settle()
         self._passed += round(seconds * MICROSECONDS)
         while self._sleepers and self._sleepers[0][0] <= self._passed:
@@ -73,14 +74,15 @@ class FakeClock:
         await self.settle()
 
     def set_back(self, seconds: float) -> None:
-        """Set the wall clock back, as an operator or a time server does; no time passes by it."""
+        """Set the wall clock back, as an operator or a time server does; no time elapses."""
         self._set_by -= timedelta(seconds=seconds)
 
     async def settle(self) -> None:
-        """Return when no task can go on without time passing or the outside world acting."""
+        """Return when no task can continue before time advances or something happens outside."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(0)
+            # asyncio's own queue of callbacks: nothing public says whether the loop has work.
             if getattr(loop, "_ready", ()):
                 continue
             if not any(busy() for busy in self.busy):

@@ -1,4 +1,4 @@
-"""What was opened and not closed: connections to databases, and descriptors."""
+"""Finds connections to databases and file descriptors that were opened and not closed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _POLLS: Final = 20
 _POLL_SECONDS: Final = 0.05  # seconds
 
 _connections: list[sqlite3.Connection] = []
-"""Every connection that this process made, held: to forget one is not to close it.
+"""Every connection that this process has made, kept alive: a collected one would be closed.
 
-From Python 3.13 on the interpreter warns of one that is forgotten; before that, only this shows it.
+Python 3.13 warns of a connection that was not closed; earlier versions say nothing.
 """
 
 
@@ -26,6 +26,7 @@ def _record_connection(event: str, arguments: tuple[object, ...]) -> None:
         _connections.extend(each for each in arguments if isinstance(each, sqlite3.Connection))
 
 
+# An audit hook sees every connection, whatever code makes it. It can't be removed again.
 sys.addaudithook(_record_connection)
 
 
@@ -43,7 +44,7 @@ def assert_none_left_open() -> Iterator[None]:
 
 
 def wait_until_none(list_left: Callable[[], list[T]]) -> list[T]:
-    """Return what is left; a thread that nobody waits for has a moment to close its own."""
+    """Return what is left after a moment, in which other threads may close theirs."""
     for _ in range(_POLLS):
         if not (left := list_left()):
             return left
@@ -52,28 +53,28 @@ def wait_until_none(list_left: Callable[[], list[T]]) -> list[T]:
 
 
 def list_open_connections() -> list[sqlite3.Connection]:
-    """Return the open connections of this process, the oldest first; forget those that closed."""
+    """Return the open connections of this process, oldest first."""
     _connections[:] = [each for each in _connections if _is_open(each)]
     return list(_connections)
 
 
 def _is_open(connection: sqlite3.Connection) -> bool:
     try:
-        connection.in_transaction  # noqa: B018 - asked for its error
+        connection.in_transaction  # noqa: B018 - raises for a closed connection
     except sqlite3.ProgrammingError:
         return False
     return True
 
 
 def list_open_files(folders: Collection[Path]) -> list[str]:
-    """Return what this process has open below these folders."""
+    """Return the open files of this process below these folders."""
     return [to for to in list_descriptors().values() if any(map(Path(to).is_relative_to, folders))]
 
 
 def list_descriptors() -> dict[int, str]:
-    """Return the open descriptors of this process, and what each leads to."""
+    """Return the open descriptors of this process with their targets."""
     found = {}
     for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # the one by which they were listed
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of the listing itself
             found[int(entry.name)] = str(entry.readlink())
     return found

@@ -1,4 +1,4 @@
-"""What the tests of all machines share: which machines there are, and walks through them."""
+"""Shared by the tests of all state machines: the list of machines, and walks through them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from statemachines.session import (
 
 
 class MachineKind(NamedTuple):
-    """One machine, its vocabulary, and where it may come to rest."""
+    """One machine with its states, its events, and the states in which it may rest."""
 
     machine: type[StrictMachine[Any]]
     states: type[StrEnum]
@@ -58,7 +58,7 @@ MACHINE_KINDS = (
 
 
 def is_accepted(machine: StrictMachine[Any], event: StrEnum) -> bool:
-    """Fire the event and tell whether the machine accepted it."""
+    """Fire the event; return whether the machine accepted it."""
     try:
         fire_event(machine, event)
     except IllegalTransition:
@@ -67,7 +67,7 @@ def is_accepted(machine: StrictMachine[Any], event: StrEnum) -> bool:
 
 
 def fire_all(machine: StrictMachine[Any], events: Iterable[StrEnum]) -> None:
-    """Fire all events, whatever the machine says to each."""
+    """Fire all events, whether the machine accepts them or not."""
     for event in events:
         is_accepted(machine, event)
 
@@ -75,7 +75,7 @@ def fire_all(machine: StrictMachine[Any], events: Iterable[StrEnum]) -> None:
 def list_reachable_states(
     machine: type[StrictMachine[Any]], start: str, without: str | None = None
 ) -> set[str]:
-    """Collect all states that can follow `start`, itself included, without the named event."""
+    """Return all states reachable from `start`, itself included, without the event `without`."""
     seen: set[str] = set()
     ahead = [start]
     while ahead:

@@ -1,4 +1,4 @@
-"""A real nginx on loopback with the shipped configuration: only addresses and files are ours."""
+"""Runs a real nginx on loopback with the shipped configuration; only addresses and files differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.helpers.client.process import poll_until
 SHIPPED_CONFIG = Path(__file__).parents[2] / "systemd" / "nginx" / "leadmaster.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 TRUSTED_PROXY = "127.0.0.2"
-"""Stands for Cloudflare: the one address whose word on the client's own is believed."""
+"""Takes Cloudflare's place: the one address whose header about the client is trusted."""
 MAIN_CONFIG = """\
 {user}
 daemon off;
@@ -45,7 +45,7 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class NginxProxy:
-    """A running nginx: where it listens, and what it wrote."""
+    """A running nginx: its ports and its folder."""
 
     folder: Path
     tls: int
@@ -57,26 +57,28 @@ class NginxProxy:
         return f"https://127.0.0.1:{self.tls}"
 
     def read_log(self) -> str:
-        """Return all that it logged."""
+        """Return everything that was logged."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     async def wait_for_log(self, word: str) -> str:
-        """Return all that it logged, once a word stands there: nginx answers first, then writes."""
+        """Return everything that was logged, once it contains `word`."""
 
-        def there() -> str | None:
+        def read_if_found() -> str | None:
             log = self.read_log()
             return log if word in log else None
 
-        return await asyncio.to_thread(poll_until, there, f"{word} in nginx's log")
+        # nginx answers first, and writes its log afterwards.
+        return await asyncio.to_thread(poll_until, read_if_found, f"{word} in nginx's log")
 
 
 @contextlib.contextmanager
 def run_nginx(upstream: int, folder: Path) -> Iterator[NginxProxy]:
-    """Run nginx in front of a port of this machine, and end it with the block."""
+    """Run nginx in front of a port of this machine for the length of the block."""
     assert NGINX is not None, "nginx is not installed; on Debian: apt-get install nginx"
     proxy = NginxProxy(folder, free_port(), free_port())
     write_certificate(folder)
     (folder / "leadmaster.conf").write_text(adapt_config(proxy, upstream))
+    # Started by root, nginx becomes `nobody`, who may not read the test's folder.
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(MAIN_CONFIG.format(folder=folder, user=user))
     command = [NGINX, "-c", str(folder / "nginx.conf"), "-e", str(folder / "start.log")]
@@ -90,7 +92,7 @@ def run_nginx(upstream: int, folder: Path) -> Iterator[NginxProxy]:
 
 
 def adapt_config(proxy: NginxProxy, upstream: int) -> str:
-    """Return the shipped configuration with this test's addresses and files; each must be there."""
+    """Return the shipped configuration with this test's addresses and files."""
     text = SHIPPED_CONFIG.read_text()
     for ours, theirs in (
         ("server 127.0.0.1:3012;", f"server 127.0.0.1:{upstream};"),
@@ -102,13 +104,14 @@ def adapt_config(proxy: NginxProxy, upstream: int) -> str:
         ("/var/log/nginx/", f"{proxy.folder}/"),
         ("set_real_ip_from 173.245.48.0/20;", f"set_real_ip_from {TRUSTED_PROXY};"),
     ):
-        assert ours in text, ours
+        assert ours in text, ours  # else the shipped file has changed, and nothing is replaced
         text = text.replace(ours, theirs)
     return text
 
 
 def free_port() -> int:
     """Return a port that nobody listens on."""
+    # Free at this moment: another process may take it before nginx does, but hardly ever does.
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -127,7 +130,7 @@ def wait_until_listening(process: subprocess.Popen[bytes], proxy: NginxProxy) ->
 
 
 def write_certificate(folder: Path) -> None:
-    """Write a key and a certificate that it signed itself."""
+    """Write a key and a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leads.example.org")])
     now = datetime.now(UTC)

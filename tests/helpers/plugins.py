@@ -1,4 +1,4 @@
-"""The built-in plugins by name, for tests that let some of them out."""
+"""The names of the built-in plugins, for tests that block some of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel refuses this process: files past a size, other users' files."""
+"""Limits for this process: file size, privileges, modes of files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def limit_file_size(size: int) -> Iterator[None]:
-    """Make the kernel refuse to write past a size, as a full disk does."""
+    """Make writes past a size fail for the length of the block, as on a full disk."""
+    # Python ignores SIGXFSZ, so that a write past the limit raises an error.
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -25,9 +26,10 @@ NOBODY_UID = 65534
 
 @contextlib.contextmanager
 def drop_privileges() -> Iterator[None]:
-    """Be a user whom modes stop: root ignores them."""
+    """Run the block as a user other than root, to which file modes apply."""
     before = os.geteuid()
     if before == 0:
+        # The effective id alone, so that root can be had back.
         os.seteuid(NOBODY_UID)
     try:
         yield
@@ -37,7 +39,7 @@ def drop_privileges() -> Iterator[None]:
 
 @contextlib.contextmanager
 def change_mode(path: Path, bits: int) -> Iterator[None]:
-    """Give a path other rights for a while."""
+    """Give a path other permissions for the length of the block."""
     path.chmod(bits)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A channel whose connections do what a test says, as a plugin of the test declares it."""
+"""A channel whose connections do what a test says, declared as a plugin."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _CAPABILITIES: Final = Capabilities(
 
 
 class ScriptedSendResult(StrEnum):
-    """How the wire answers one send."""
+    """How one send is answered."""
 
     ACK = "ack"
     REFUSE = "refuse"
@@ -66,12 +66,12 @@ NOT_SENT_RESULTS = frozenset({ScriptedSendResult.REFUSE, ScriptedSendResult.RETR
 
 
 class TransportBroke(Exception):
-    """What a transport may raise in the middle of a send."""
+    """An error that a transport raises during a send."""
 
 
 @dataclass(frozen=True)
 class RecordedSend:
-    """One message that reached the wire, at which moment, and what the wire said."""
+    """One message that reached the wire: when, and how it was answered."""
 
     session: str
     permit: Permit
@@ -82,10 +82,10 @@ class RecordedSend:
 
 @dataclass
 class PuppetChannel:
-    """The channel, its open connections by session, and all that was sent through them.
+    """The channel, its open connections by session, and everything sent through them.
 
-    ``results`` holds the next answers; after it, ``default_result`` is given. While it is not
-    ``up``, nobody gets a connection. It outlives the services, as a platform does.
+    ``results`` holds the next answers; after them ``default_result`` is given. While it is not
+    ``up``, no connection is made. It outlives the services, as a platform does.
     """
 
     clock: FakeClock
@@ -95,13 +95,13 @@ class PuppetChannel:
     sends: list[RecordedSend] = field(default_factory=list)
     lines: dict[str, PuppetLine] = field(default_factory=dict)
     answers: dict[str, NumberAnswer] = field(default_factory=dict)
-    """What is said of a number; of any other, that it is on WhatsApp."""
+    """Answers of the number check; any other number is on WhatsApp."""
     verifier: PermitVerifier | None = None
-    """Who verifies permits in place of the daemon's own verifier, where a test says so."""
+    """Verifies permits in place of the daemon's own verifier, where a test sets it."""
 
     @hookimpl
     def leadmaster_declare_channels(self) -> Sequence[Channel]:
-        """Declare it, in place of the simulated one."""
+        """Declare the channel, in place of the simulated one."""
         return [
             Channel(
                 BuiltinChannel.SIMULATED,
@@ -117,13 +117,13 @@ class PuppetChannel:
         return line
 
     def drop_lines(self) -> None:
-        """Let every connection break, and none come up again until ``up`` is set."""
+        """Break every connection; none is made again until ``up`` is set."""
         self.up = False
         for line in self.lines.values():
             line.report(Disconnected())
 
     def trust_another_key(self) -> None:
-        """Trust another key than the gate's from now on."""
+        """Trust another key than the gate's, so that every permit is refused."""
         self.verifier = PermitVerifier(PermitSigner().public_key)
 
     def sent_texts(self) -> list[str]:
@@ -131,15 +131,15 @@ class PuppetChannel:
         return [read_text(sent.outgoing) for sent in self.sends]
 
     def record_send(self, session: str, permit: Permit, outgoing: Outgoing) -> ScriptedSendResult:
-        """Note what reached the wire; return how it is to be answered."""
-        said = self.results.popleft() if self.results else self.default_result
-        self.sends.append(RecordedSend(session, permit, outgoing, self.clock.now(), said))
-        return said
+        """Record a message that reached the wire; return its result."""
+        result = self.results.popleft() if self.results else self.default_result
+        self.sends.append(RecordedSend(session, permit, outgoing, self.clock.now(), result))
+        return result
 
-    async def answer_send(self, said: ScriptedSendResult) -> SendResult:
-        """Answer a send, in time or not."""
-        number = 1 if said is ScriptedSendResult.SAME_ID else len(self.sends)
-        match said:
+    async def answer_send(self, result: ScriptedSendResult) -> SendResult:
+        """Answer a send with its result, at once, late or never."""
+        number = 1 if result is ScriptedSendResult.SAME_ID else len(self.sends)
+        match result:
             case ScriptedSendResult.SLOW:
                 await self.clock.sleep(1)
             case ScriptedSendResult.SILENCE:
@@ -148,7 +148,7 @@ class PuppetChannel:
                 raise TransportBroke
             case ScriptedSendResult.CANCELLED:
                 raise asyncio.CancelledError
-        return _ANSWERS.get(said) or Acknowledged(f"wire-{number}", self.clock.now())
+        return _ANSWERS.get(result) or Acknowledged(f"wire-{number}", self.clock.now())
 
 
 _ANSWERS: Mapping[ScriptedSendResult, SendResult] = {
@@ -160,7 +160,7 @@ _ANSWERS: Mapping[ScriptedSendResult, SendResult] = {
 
 
 class PuppetLine(PuppetTransport):
-    """A connection that comes up at once while its channel is up, and shows that it lives."""
+    """A connection that comes up at once while its channel is up, and sends keep-alives."""
 
     def __init__(self, context: OpenContext, channel: PuppetChannel) -> None:
         super().__init__(context)
@@ -168,7 +168,7 @@ class PuppetLine(PuppetTransport):
         self._pulse: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        """Connect; pair before, where nobody did, if the session's options have a number."""
+        """Connect; pair first where no phone is linked and the session's options have a number."""
         await super().connect()
         if not self._channel.up:
             return
@@ -179,28 +179,29 @@ class PuppetLine(PuppetTransport):
         self._pulse = asyncio.create_task(self._keep_alive())
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:
-        """Verify the permit, note the send, and answer by the script."""
+        """Verify the permit, record the send, and answer with its result."""
         verifier = self._channel.verifier or self.context.verifier
         redeem_permit(replace(self.context, verifier=verifier), permit, outgoing)
         self.sent.append(outgoing)
-        said = self._channel.record_send(self.context.session.name, permit, outgoing)
-        if said is ScriptedSendResult.NO_ID:
+        result = self._channel.record_send(self.context.session.name, permit, outgoing)
+        if result is ScriptedSendResult.NO_ID:
             return Acknowledged("", self.context.clock.now())
-        return await self._channel.answer_send(said)
+        return await self._channel.answer_send(result)
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Answer as the channel was told."""
+        """Answer with the channel's answers."""
         self.checked += phones
         found = self._channel.answers
         return [found.get(phone, NumberAnswer(phone, OnWhatsApp.YES)) for phone in phones]
 
     async def close(self) -> None:
-        """Close, and let the pulse end."""
+        """Close, and end the keep-alives."""
         if self._pulse is not None:
             self._pulse.cancel()
         await super().close()
 
     async def _keep_alive(self) -> None:
+        # More often than every 45 s, after which a session counts as silent.
         while self._channel.up:
             await self.context.clock.sleep(_KEEP_ALIVE_SECONDS)
             self.report(KeepAlive())

@@ -1,4 +1,4 @@
-"""Rule sets for tests, written as the text an operator would write."""
+"""Rulesets for tests, from texts such as an operator would write."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ bands: [{band: good, from: 50}, {band: bad, from: 0}]
 
 
 def load_rules(text: str, *more: str) -> Ruleset:
-    """The set that these files' texts make."""
+    """Return the ruleset of files with these texts."""
     with tempfile.TemporaryDirectory() as folder:
         return load_ruleset(_write_rule_files(Path(folder), (text, *more)))
 
 
 def build_gate_evaluator(rules: str) -> RuleEvaluator:
-    """A judge of a gate with the usual head and these sections."""
+    """Return an evaluator of a gate with the usual head and these sections."""
     return RuleEvaluator(load_rules(GATE_HEAD + rules))
 
 
 def build_score_evaluator(rules: str) -> RuleEvaluator:
-    """A judge of a score set with the usual head and these sections."""
+    """Return an evaluator of a score with the usual head and these sections."""
     return RuleEvaluator(load_rules(SCORE_HEAD + rules))
 
 
 def build_facts(judge: RuleEvaluator, **changes: object) -> dict[str, object]:
-    """Facts under which everything is allowed, with `group__name` changes."""
+    """Return facts under which everything is allowed, changed by `group__name` keywords."""
     changed = {name.replace("__", "."): value for name, value in changes.items()}
     return {**baseline_facts(judge.ruleset), **changed}
 
 
 def list_problems(text: str, *more: str) -> list[str]:
-    """`line:column: sentence` of each problem; in several files `name:line:column: sentence`."""
+    """Return each problem as `line:column: sentence`, with the file's name if there are several."""
     with tempfile.TemporaryDirectory() as folder:
         paths = _write_rule_files(Path(folder), (text, *more))
         with pytest.raises(RulesInvalid) as caught:

@@ -1,4 +1,4 @@
-"""Signals of a channel as JSON lines: the cases in tests/data/signals, and others in their form."""
+"""Builds signals from JSON lines, such as the cases in tests/data/signals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_signal_cases(name: str) -> list[dict[str, Any]]:
 
 
 def build_signals(cases: Iterable[dict[str, Any]], now: datetime) -> list[Signal]:
-    """Return what a channel that checks nothing makes of the lines: names stay raw."""
+    """Return the signals of lines, with raw identities, as from a channel that checks nothing."""
     return [build_signal(case, now) for case in cases]
 
 

@@ -1,4 +1,4 @@
-"""A command in a pseudo-terminal: what is shown there, and the keys that are pressed."""
+"""Runs a command in a pseudo-terminal: reads its screen, and presses keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 
 @dataclass
 class PseudoTerminal:
-    """A command in the foreground of a terminal; what a signal key does, the kernel does."""
+    """A command in the foreground of a pseudo-terminal, where Ctrl-C is a signal of the kernel."""
 
     process: subprocess.Popen[bytes]
     _master: int
@@ -28,17 +28,17 @@ class PseudoTerminal:
 
     @property
     def screen(self) -> str:
-        """Return all that was shown so far."""
+        """Return the output so far."""
         return self._shown.decode(errors="replace")
 
     @property
     def is_restored(self) -> bool:
-        """Tell whether whoever types next sees the cursor, and what they type."""
+        """Return whether the terminal shows the cursor and echoes keys, as it did before."""
         echoes = termios.tcgetattr(self._master)[_ECHO_FLAGS] & termios.ECHO
         return bool(echoes) and self.screen.rfind(_HIDE) <= self.screen.rfind(_SHOW)
 
     def wait_for_text(self, text: str) -> None:
-        """Wait until something is shown."""
+        """Wait until a text is shown."""
         try:
             poll_until(lambda: text in self.screen, repr(text))
         except AssertionError as error:
@@ -54,8 +54,8 @@ class PseudoTerminal:
         return self.process.wait(TIMEOUT_SECONDS)
 
     def collect_output(self) -> None:
-        """Take in what is shown until the last writer has gone."""
-        with contextlib.suppress(OSError):
+        """Read the output until the last process has closed the terminal."""
+        with contextlib.suppress(OSError):  # Linux reports the end as EIO
             while piece := os.read(self._master, 65536):
                 self._shown += piece
 
@@ -64,8 +64,9 @@ class PseudoTerminal:
 def open_terminal(
     command: Sequence[str], environ: Mapping[str, str] | None = None
 ) -> Iterator[PseudoTerminal]:
-    """Run a command in a terminal of its own; it is gone when the block ends."""
+    """Run a command in a new pseudo-terminal for the length of the block."""
     master, slave = pty.openpty()
+    # A session of its own, with this as the controlling terminal: only so does Ctrl-C reach it.
     process = subprocess.Popen(
         ["setsid", "--ctty", *command],
         stdin=slave,
@@ -82,6 +83,7 @@ def open_terminal(
         if process.poll() is None:
             process.kill()
             process.wait()
+        # Only when every holder of this end has closed it does the reading thread see the end.
         os.close(slave)
         reading.join()
         os.close(master)

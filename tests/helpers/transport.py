@@ -1,4 +1,4 @@
-"""Harness: puppet and simulated transports, a fake sending port, scripted number answers."""
+"""Transports for tests: simulated ones, puppets, permits, and scripted number checks."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ SignalT = TypeVar("SignalT", bound=Signal)
 
 
 def build_outgoing(message: str, recipient: str, text: str) -> Outgoing:
-    """Return a text to a number, as it goes to the wire."""
+    """Return a text message to a number."""
     return Outgoing(message, parse_identity(recipient), Text(text))
 
 
 @dataclass
 class PermitFactory:
-    """Signs permits for tests; each call makes a new permit."""
+    """Issues signed permits for tests."""
 
     clock: FakeClock
     signer: PermitSigner = field(default_factory=PermitSigner)
@@ -53,7 +53,7 @@ class PermitFactory:
     def issue(
         self, recipient: str = ANA, text: str = "Hola", *, session: str = "ventas"
     ) -> tuple[Permit, Outgoing]:
-        """Return a signed permit, valid for ten minutes, and the message that it is for."""
+        """Return a new permit, valid for ten minutes, and its message."""
         number = next(self._count)
         permit = Permit(
             id=f"per_{number}",
@@ -71,7 +71,7 @@ class PermitFactory:
 
 @dataclass
 class SimulatedTransportSession:
-    """An open line and the signals that it has told."""
+    """An open transport and the signals that it reported."""
 
     transport: Transport
     clock: FakeClock
@@ -79,19 +79,20 @@ class SimulatedTransportSession:
     received_signals: list[Signal]
 
     def signals_of(self, kind: type[SignalT]) -> list[SignalT]:
-        """Return the signals of one kind, in order."""
+        """Return the signals of one class, in order."""
         return [signal for signal in self.received_signals if isinstance(signal, kind)]
 
     async def connect_until_ready(self) -> None:
-        """Connect, and let the script scan."""
+        """Connect, and advance the clock until the script has scanned the code."""
         await self.transport.connect()
         await self.clock.advance(10)
 
     async def send(
         self, recipient: str = ANA, text: str = "Hola", *, within: float = 80
     ) -> SendResult:
-        """Send with a permit of its own; the clock advances until the answer is there."""
+        """Send with a new permit; advance the clock until the answer is there."""
         sending = asyncio.create_task(self.transport.send(*self.permits.issue(recipient, text)))
+        # In small steps, so that everything due in between happens at its own moment.
         for _ in range(round(within * 10)):
             if sending.done():
                 break
@@ -99,7 +100,7 @@ class SimulatedTransportSession:
         return await sending
 
     async def check_numbers(self, *phones: str) -> Sequence[NumberAnswer]:
-        """Ask about numbers; the clock advances until the answer is there."""
+        """Check numbers; advance the clock until the answer is there."""
         checking = asyncio.create_task(self.transport.check_numbers(phones))
         await self.clock.advance(1)
         return await checking
@@ -123,7 +124,7 @@ async def open_test_transport(
     permits: PermitFactory | None = None,
     paired: bool = False,
 ) -> AsyncIterator[SimulatedTransportSession]:
-    """Open a line of session ``ventas`` and read its stream until the end of the block."""
+    """Open a transport of session ``ventas`` and read its signals until the end of the block."""
     options: dict[str, object] = {"seed": seed}
     if script is not None:
         options["script"] = write_script(folder, script)
@@ -149,7 +150,7 @@ async def open_unread_transport(
     permits: PermitFactory | None = None,
     paired: bool = True,
 ) -> AsyncIterator[Transport]:
-    """Open a line of session ``ventas`` whose stream nobody reads yet."""
+    """Open a transport of session ``ventas``, without reading its signals."""
     info = SessionInfo("ventas", paired, None, folder / "ventas", options or {})
     permits = permits or PermitFactory(clock)
     transport = await open_simulated_transport(
@@ -167,18 +168,18 @@ async def _collect_signals(line: SimulatedTransportSession) -> None:
 
 
 def read_text(outgoing: Outgoing) -> str:
-    """Return the text of a message that is one."""
+    """Return the text of a text message."""
     assert isinstance(outgoing.content, Text)
     return outgoing.content.text
 
 
 async def answer_at_once() -> None:
-    """Happen while an answer is on its way."""
+    """Do nothing before an answer."""
 
 
 @dataclass
 class ScriptedNumberChecker:
-    """Stands at the port where sessions ask: answers as it was told, and remembers questions."""
+    """Answers number checks in place of the sessions, and records the questions."""
 
     answers: dict[str, NumberAnswer] = field(default_factory=dict)
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
@@ -186,11 +187,12 @@ class ScriptedNumberChecker:
     before_answer: Callable[[], Awaitable[object]] = answer_at_once
 
     async def check_numbers(self, name: str, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Answer in the reverse order, and only what it knows."""
+        """Answer the known numbers, in reverse order."""
         self.asked.append((name, tuple(phones)))
         await self.before_answer()
         if self.fails:
             raise OSError
+        # In reverse, because nobody may rely on the order of answers.
         return [self.answers[phone] for phone in reversed(phones) if phone in self.answers]
 
     def set_answer(self, phone: str, answer: str, whatsapp_id: str = "", lid: str = "") -> None:
@@ -201,7 +203,7 @@ class ScriptedNumberChecker:
 
 
 class PuppetTransport:
-    """A transport that reports what a test says, and remembers what it was asked."""
+    """A transport that reports what a test says, and records the calls."""
 
     def __init__(self, context: OpenContext) -> None:
         self.context = context
@@ -222,22 +224,22 @@ class PuppetTransport:
             self._queue.put_nowait(signal)
 
     def end_stream(self) -> None:
-        """Let the stream end without saying."""
+        """End the stream of signals, without a signal."""
         self._queue.put_nowait(StopAsyncIteration)
 
     async def signals(self) -> AsyncIterator[Signal]:
-        """Yield what the test said, be it a signal or not."""
+        """Yield what the test reported, also what is no signal."""
         while (signal := await self._queue.get()) is not StopAsyncIteration:
             if isinstance(signal, Exception):
                 raise signal
             yield cast("Signal", signal)
 
     async def connect(self) -> None:
-        """Remember it."""
+        """Record the call."""
         self.connected = True
 
     async def send(self, permit: Permit, outgoing: Outgoing) -> SendResult:  # noqa: ARG002
-        """Give the answer that the test chose; None: never."""
+        """Return or raise the answer that the test chose; None: never answer."""
         self.sent.append(outgoing)
         if isinstance(self.answer, BaseException):
             raise self.answer
@@ -247,24 +249,24 @@ class PuppetTransport:
         return self.answer
 
     async def check_numbers(self, phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Say yes to everything, or fail as sending does."""
+        """Answer yes for every number, or raise as sending does."""
         self.checked += phones
         if isinstance(self.answer, BaseException):
             raise self.answer
         return [NumberAnswer(phone, OnWhatsApp.YES) for phone in phones]
 
     async def contacts(self) -> Sequence[KnownContact]:
-        """Know whom the test says, or fail as sending does."""
+        """Return the contacts that the test set, or raise as sending does."""
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.known
 
     async def logout(self) -> None:
-        """Remember it."""
+        """Record the call."""
         self.logged_out = True
 
     async def close(self) -> None:
-        """Remember it; hang or fail if the test wants that."""
+        """Record the call; hang or fail where the test says so."""
         self.closed = True
         if self.close_fails:
             raise self.close_fails

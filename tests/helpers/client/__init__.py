@@ -1,1 +1,1 @@
-"""Harness: clients of every kind, and the servers and processes that they talk to."""
+"""Clients of every kind, and the servers and processes that they connect to."""

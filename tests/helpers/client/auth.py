@@ -1,4 +1,4 @@
-"""The auth service behind small HTTP servers, and a client that sends any header."""
+"""The auth service behind small HTTP servers, and a client that can send any header."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from argon2 import PasswordHasher
 from daemon.auth import ALL_SCOPES, AuthService, Principal, Role, Scope, SignInMethod
 from daemon.auth.password_check import Passwords
 from daemon.http import authentication, control_socket, v1
-from daemon.http import authentication as door_auth
 from daemon.http.health import DAEMON_HEALTH, DaemonHealth
 from daemon.http.problems import answer_errors_with_problems
 from daemon.settings import AuthSettings, DaemonSettings, Settings
@@ -28,13 +27,13 @@ from tests.helpers.services.database import open_database
 
 PASSWORD = "correct horse battery"
 FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-"""As argon2id as the real one, and a thousand times cheaper."""
+"""argon2id like the real one, but about a thousand times cheaper."""
 CONTROL_IDENTITY = Principal("root", "", ALL_SCOPES, SignInMethod.CONTROL)
 
 
 @dataclass(slots=True)
 class AuthClient:
-    """Sends requests with whatever headers a test wants, and the body as keywords."""
+    """Sends requests with the headers that a test wants, and keywords as the body."""
 
     http: HttpClient
     headers: dict[str, str] = field(default_factory=dict)
@@ -58,7 +57,7 @@ class AuthClient:
         return await self.http.call(method, path, headers=sent, data=data)
 
     def with_headers(self, **headers: str) -> AuthClient:
-        """Return a client that always sends these headers too; `_` stands for a hyphen."""
+        """Return a client that always sends these headers too, with `_` in place of hyphens."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return AuthClient(self.http, {**self.headers, **named})
 
@@ -92,7 +91,7 @@ class AuthServices:
         return self.public.with_headers(Authorization=f"Bearer {token}")
 
     async def sign_in_browser(self, user: str) -> AuthClient:
-        """Return a client that is signed in, and does what our own pages do."""
+        """Return a client that is signed in, with the headers that our pages send."""
         reply = await self.public.call("POST", "/v1/sign-in", user=user, password=PASSWORD)
         assert reply.status == 200, reply.document
         return self.public.with_headers(
@@ -100,7 +99,7 @@ class AuthServices:
         )
 
     async def list_audited_actions(self, subject: str) -> list[str]:
-        """Return what the audit says was done to a subject, oldest first."""
+        """Return the audited actions on a subject, oldest first."""
         found = await self.database.read(
             lambda reader: audit.list_subject_audit_entries(reader, subject)
         )
@@ -113,16 +112,16 @@ async def open_auth_services(
 ) -> AsyncIterator[AuthServices]:
     """Open the database, the auth service and both servers in `folder`."""
     wanted = Settings(daemon=DaemonSettings(state_dir=str(folder)), auth=settings or AuthSettings())
-    clock, vitals = FakeClock(), DaemonHealth(lambda: 0.0)
+    clock, health = FakeClock(), DaemonHealth(lambda: 0.0)
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(folder))
         auth = await AuthService.open(
             database, clock, wanted, environ={}, passwords=Passwords(FAST_HASHER)
         )
-        base = await stack.enter_async_context(_serve_public(vitals, auth))
-        vitals.addresses["http"] = base
+        base = await stack.enter_async_context(_serve_public(health, auth))
+        health.addresses["http"] = base
         socket = folder / "control.sock"
-        await stack.enter_async_context(_serve_control(vitals, auth, socket))
+        await stack.enter_async_context(_serve_control(health, auth, socket))
         tcp = await stack.enter_async_context(_open_client_session(aiohttp.TCPConnector()))
         unix = await stack.enter_async_context(
             _open_client_session(aiohttp.UnixConnector(str(socket)))
@@ -138,42 +137,46 @@ async def open_auth_services(
 
 
 def _open_client_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    # Without a cookie jar: each test says itself which cookie is sent.
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 @contextlib.asynccontextmanager
-async def _serve_public(vitals: DaemonHealth, auth: AuthService) -> AsyncIterator[str]:
-    application = web.Application(middlewares=[answer_errors_with_problems, door_auth.authenticate])
-    _add_routes(application, vitals, auth)
+async def _serve_public(health: DaemonHealth, auth: AuthService) -> AsyncIterator[str]:
+    application = web.Application(
+        middlewares=[answer_errors_with_problems, authentication.authenticate]
+    )
+    _add_routes(application, health, auth)
     async with serve_application(application) as runner:
         yield get_base_url(runner)
 
 
 @contextlib.asynccontextmanager
 async def _serve_control(
-    vitals: DaemonHealth, auth: AuthService, path: Path
+    health: DaemonHealth, auth: AuthService, path: Path
 ) -> AsyncIterator[None]:
     peers = control_socket.build_peer_check(control_socket.get_allowed_uids())
     application = web.Application(
-        middlewares=[answer_errors_with_problems, peers, door_auth.grant_all_scopes]
+        middlewares=[answer_errors_with_problems, peers, authentication.grant_all_scopes]
     )
-    _add_routes(application, vitals, auth)
+    _add_routes(application, health, auth)
     application.add_routes(v1.CONTROL_SOCKET_ROUTES)
     bound = control_socket.bind_control_socket(path)
     async with serve_application(application, bound=bound):
         yield
 
 
-def _add_routes(application: web.Application, vitals: DaemonHealth, auth: AuthService) -> None:
-    """Add the sign-in routes, and a few of the real table that say who came in."""
-    application[DAEMON_HEALTH] = vitals
-    door_auth.install_authentication(application, lambda: auth)
+def _add_routes(application: web.Application, health: DaemonHealth, auth: AuthService) -> None:
+    """Add the sign-in routes, and a few real paths that answer with the caller's identity."""
+    application[DAEMON_HEALTH] = health
+    authentication.install_authentication(application, lambda: auth)
     application.add_routes(v1.ACCOUNT_ROUTES)
     application.router.add_get("/health", _answer_health)
     application.router.add_get("/v1/sessions", _answer_identity)
     application.router.add_post("/v1/halt", _answer_identity)
     application.router.add_get("/v1/rules", _answer_identity)
     application.router.add_get("/v1/events", _answer_stream)
+    # A path without a row in the table of scopes, which must be refused.
     application.router.add_get("/v1/forgotten", _answer_identity)
 
 
@@ -182,7 +185,7 @@ async def _answer_health(_request: web.Request) -> web.Response:
 
 
 async def _answer_identity(request: web.Request) -> web.Response:
-    identity = door_auth.get_identity(request)
+    identity = authentication.get_identity(request)
     return web.json_response(
         {
             "who": request[authentication.ACTOR],
@@ -192,13 +195,15 @@ async def _answer_identity(request: web.Request) -> web.Response:
     )
 
 
-@door_auth.allow_late_sign_in
+@authentication.allow_late_sign_in
 async def _answer_stream(request: web.Request) -> web.StreamResponse:
-    """Answer whoever signed in, at the handshake or by the first message."""
+    """Answer with the identity that signed in, at the handshake or by the first message."""
     socket = web.WebSocketResponse(protocols=("leadmaster.v1",))
     await socket.prepare(request)
     if request.get(authentication.ACTOR) is None:
-        await door_auth.authenticate_first_message(request, (await socket.receive_json())["token"])
-    await socket.send_json({"hello": door_auth.get_identity(request).who})
+        await authentication.authenticate_first_message(
+            request, (await socket.receive_json())["token"]
+        )
+    await socket.send_json({"hello": authentication.get_identity(request).who})
     await socket.close()
     return socket

@@ -1,7 +1,4 @@
-"""Chromium on the console.
-
-Pages opened at several sizes, checked by axe and for policy violations.
-"""
+"""Chromium on the console: opens pages, and checks them with axe and for policy violations."""
 
 from __future__ import annotations
 
@@ -24,6 +21,7 @@ from tests.helpers.client.console import ConsoleServer
 from tests.helpers.client.http import Json
 
 CHROMIUM: Final = "/usr/bin/chromium"
+# Chromium does not start with its sandbox as root, as which containers run tests.
 CHROMIUM_FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -36,14 +34,14 @@ CHROMIUM_FLAGS: Final = (
 LAPTOP_VIEWPORT: Final[ViewportSize] = {"width": 1280, "height": 860}
 PHONE_VIEWPORT: Final[ViewportSize] = {"width": 390, "height": 844}
 EXPECT_TIMEOUT_MS: Final = 20_000
-"""Milliseconds that whatever is expected may take on a busy machine; else it is there at once."""
+"""How long an expectation may take on a busy machine, in milliseconds."""
 
 expect.set_options(timeout=EXPECT_TIMEOUT_MS)
 
 
 @contextlib.asynccontextmanager
 async def launch_chromium() -> AsyncIterator[Browser]:
-    """Start Debian's Chromium, with nothing that asks the network by itself."""
+    """Start Debian's Chromium without its own background requests."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS)
@@ -58,7 +56,7 @@ async def launch_chromium() -> AsyncIterator[Browser]:
 async def open_page(
     browser: Browser, console: ConsoleServer, path: str = "/", **options: Json
 ) -> AsyncIterator[Page]:
-    """Open a page; the test fails for anything that its console or its policy complains of."""
+    """Open a page; fail for any script error and any violation of the security policy."""
     context: BrowserContext = await browser.new_context(
         base_url=console.url, **{"viewport": LAPTOP_VIEWPORT, "locale": "en-GB", **options}
     )
@@ -67,18 +65,19 @@ async def open_page(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",
-        lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
+        lambda line: complaints.append(line.text) if "Content Security" in line.text else None,
     )
     try:
         await page.goto(path)
         yield page
     finally:
         await context.close()
+    # Not in the `finally`, where it would replace the test's own failure.
     assert complaints == []
 
 
 async def wait_until_live(page: Page) -> None:
-    """Wait until the page hears the stream."""
+    """Wait until the page is subscribed to the event stream."""
     await expect(page.locator("#live")).to_have_attribute("data-state", "live")
 
 
@@ -98,7 +97,7 @@ AXE_TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best
 
 
 async def list_axe_violations(page: Page) -> list[str]:
-    """Return what axe finds serious or worse, each with its rule and element."""
+    """Return axe's serious and critical findings, each with rule and element."""
     await page.evaluate(AXE_SCRIPT)
     found: dict[str, Any] = await page.evaluate(
         "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", AXE_TAGS

@@ -1,4 +1,4 @@
-"""The console behind a server where everybody is signed in, and rows for its pages."""
+"""The console behind a server on which everybody is signed in, and data for its pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.helpers.client.http import DAYTIME, IMMEDIATE_SCRIPT, HttpClient, Htt
 
 @dataclass(slots=True)
 class ConsoleServer:
-    """A console that is open: the application behind it, a client of its `/v1`, and its address."""
+    """A running console: its services, a client of its `/v1`, and its address."""
 
     services: Services
     api: HttpClient
@@ -47,11 +47,11 @@ class ConsoleServer:
     runner: web.AppRunner
 
     async def stop_serving(self) -> None:
-        """Stop serving, as a daemon does that is restarted."""
+        """Stop serving, as a daemon that is being restarted."""
         await self.runner.cleanup()
 
     async def serve_again(self) -> None:
-        """Serve at the same address, as the daemon does that was restarted."""
+        """Serve at the same address again, as a daemon that was restarted."""
         self.runner = web.AppRunner(
             build_console_application(self.runner.app[DAEMON_HEALTH]), shutdown_timeout=1
         )
@@ -59,7 +59,7 @@ class ConsoleServer:
         await web.TCPSite(self.runner, "127.0.0.1", URL(self.url).port).start()
 
     async def add_ready_session(self, name: str = "ventas", **options: Json) -> None:
-        """Add a session and wait until it is ready; without a script it is so at once."""
+        """Add a session and wait until it is ready, which takes no time without a script."""
         at_once = {"script": write_phone_script(self.services.settings.state_dir, {}, name)}
         await self.start_session(name, **(at_once | options))
         await self.wait_for_session_state(name, {"ready"})
@@ -71,6 +71,7 @@ class ConsoleServer:
 
     async def wait_for_session_state(self, name: str, wanted: Iterable[str]) -> None:
         """Wait until a session is in one of these states."""
+        # Subscribed before the first comparison, so that no change is missed.
         news = self.services.bus.subscribe()
         try:
             async with asyncio.timeout(20):
@@ -80,7 +81,7 @@ class ConsoleServer:
             news.close()
 
     async def import_list(self, content: bytes, **options: Json) -> None:
-        """Bring a list in."""
+        """Import a list."""
         upload = await self.api.call("POST", "/v1/uploads?filename=l.csv", data=content)
         order = {"upload": upload.document["upload"], "options": options}
         await self.api.call("POST", "/v1/imports", json=order)
@@ -89,7 +90,7 @@ class ConsoleServer:
 def build_console_application(
     daemon_health: DaemonHealth, scopes: frozenset[Scope] = ALL_SCOPES
 ) -> web.Application:
-    """Return the console and `/v1`, where everybody is Ana with these scopes."""
+    """Return the console and `/v1`; every request is Ana's, with these scopes."""
 
     @web.middleware
     async def as_ana(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -126,7 +127,7 @@ async def open_console(
 
 
 def write_phone_script(folder: Path, script: Mapping[str, Any], name: str = "script") -> str:
-    """Store what the virtual phones do, else at once; return the path for a session's options."""
+    """Write a script for the simulated phones; return its path, for a session's options."""
     path = folder / f"{name}.json"
     path.write_text(json.dumps({**IMMEDIATE_SCRIPT, **script}), encoding="utf-8")
     return str(path)
@@ -165,7 +166,7 @@ async def wait_for_message_state(
 
 
 async def hold_messages(console: ConsoleServer, folder: Path, *people: str) -> list[str]:
-    """Bring people in and ask for a message to each; return the ids, held one and all."""
+    """Import people and queue a message to each; return the ids once all are held."""
     script = write_phone_script(folder, {"scan_after": 0.1, "defaults": {"ack_delay": 0.05}})
     await console.add_ready_session("ventas", script=script)
     await console.import_list((PROSPECT_CSV_HEADER + "".join(people)).encode())
@@ -179,13 +180,13 @@ async def hold_messages(console: ConsoleServer, folder: Path, *people: str) -> l
 
 
 def build_prospect_csv(count: int) -> bytes:
-    """Return a list of people who were found, not asked."""
+    """Return a list of people from a public source, without their consent."""
     rows = (f"Persona {n};+54911412345{n:02d};guía" for n in range(count))
     return ("Nombre;Teléfono;Origen\n" + "\n".join(rows) + "\n").encode()
 
 
 async def queue_manual_messages(console: ConsoleServer, folder: Path, count: int) -> list[str]:
-    """Ask for a message to each of so many people; return the ids, all waiting for a person."""
+    """Queue a message to each of so many people; return the ids once all wait for a person."""
     script = write_phone_script(folder, {"scan_after": 0.1})
     await console.add_ready_session("ventas", script=script)
     await console.import_list(build_prospect_csv(count))
@@ -204,12 +205,13 @@ HTMX_HEADERS = {"HX-Request": "true"}
 
 
 async def get_page(console: ConsoleServer, path: str, **headers: str) -> HttpReply:
-    """Ask for a page; the test fails where it is none."""
+    """Return a page; fail for another status than 200."""
     reply = await console.api.call("GET", path, headers=headers)
     assert reply.status == 200, reply.document
     return reply
 
 
+# Parts of a page in which braces may be: code, and values for scripts.
 _NOT_FOR_READERS = re.compile(
     r"<pre.*?</pre>|<code.*?</code>|<meta[^>]*>|data-(?:and-)?then=\"[^\"]*\"", re.DOTALL
 )
@@ -222,9 +224,9 @@ async def render(
     status: int = 200,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Ask for pages in every language; return the English ones, one after the other.
+    """Render pages in every language; return the English ones, joined.
 
-    The test fails where one is not there, or where a word in it was left without what fills it.
+    Fails for another status, and for a placeholder that was not filled in.
     """
     found = []
     for path in paths:
@@ -239,14 +241,16 @@ async def render(
 
 
 async def update_session_record(console: ConsoleServer, name: str, **columns: Json) -> None:
-    """Store a session as it stands in some state: no script leads through all of them."""
+    """Change columns of a session's record."""
+    # Past the state machine: no script leads through every state.
     repository = console.services.sessions._require_session(name).repository  # noqa: SLF001
     changed = replace(repository.record, **columns)
     await repository.save(changed, console.services.clock.now())
 
 
 def find_message_path(target: MessageState, channel: str) -> list[MessageState]:
-    """Return the shortest legal life of a message that ends in a state."""
+    """Return the shortest legal path of a message to a state."""
+    # Breadth first: the first path that arrives is the shortest.
     paths = deque([[MessageState.QUEUED]])
     while paths[0][-1] is not target:
         path = paths.popleft()
@@ -259,7 +263,7 @@ def find_message_path(target: MessageState, channel: str) -> list[MessageState]:
 
 
 def move_message_to_state(message: str, target: MessageState, channel: str, tx: Tx) -> None:
-    """Lead a message to a state, with the proof that each step on the way asks for."""
+    """Move a message to a state, with the proofs that each transition on the way requires."""
     for step in find_message_path(target, channel):
         proofs: dict[MessageState, dict[str, Any]] = {
             MessageState.SENDING: {"decision": "dec_1", "permit": f"per_{message}"},

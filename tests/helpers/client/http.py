@@ -1,4 +1,4 @@
-"""The application behind its real HTTP servers in this process, and a client for either."""
+"""The daemon's HTTP servers in this process, and a client for each."""
 
 from __future__ import annotations
 
@@ -32,19 +32,17 @@ DAYTIME = datetime(2026, 3, 3, 14, 0, tzinfo=UTC)
 """A Tuesday morning in Buenos Aires: every window is open."""
 
 IMMEDIATE_SCRIPT = {"scan_after": 0.05, "step": 0.02}
-"""A world whose people scan a code as soon as it is shown, and whose lines come up at once."""
+"""A script with which codes are scanned and connections come up almost at once."""
 
 
 def build_settings(folder: Path, **daemon: Json) -> Settings:
-    """Return settings for a test's own folder: daytime, generous budgets, any free port.
-
-    Whoever holds the virtual phones scans a code at once.
-    """
+    """Return settings for a test's folder: daytime, large budgets, any port, fast phones."""
     folder.mkdir(exist_ok=True)
     script = folder / "at_once.json"
     script.write_text(json.dumps(IMMEDIATE_SCRIPT), encoding="utf-8")
     return Settings(
         daemon=DaemonSettings(state_dir=str(folder), port=0, drain_seconds=1, **daemon),
+        # An injected clock, so that business hours do not depend on when the tests run.
         clock=ClockSettings(start=DAYTIME),
         pacing=UNLIMITED_PACING,
         simulated=SimulatedSettings(script=str(script)),
@@ -53,7 +51,7 @@ def build_settings(folder: Path, **daemon: Json) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """An answer as it came: its status, its document, its headers."""
+    """An answer: its status, its document, its headers."""
 
     status: int
     document: Json
@@ -62,12 +60,12 @@ class HttpReply:
 
     @property
     def code(self) -> str:
-        """Return the code of a problem; empty where it is none."""
+        """Return the code of a problem; empty for another document."""
         return self.document.get("code", "") if isinstance(self.document, dict) else ""
 
 
 class HttpClient:
-    """Sends requests to one server, as any client does."""
+    """Sends requests to one server."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self.session = session
@@ -82,7 +80,7 @@ class HttpClient:
         return await self.call("POST", path, json=body)
 
     async def call(self, method: str, path: str, **options: Json) -> HttpReply:
-        """Make any request; what is no JSON comes back as text."""
+        """Send any request; an answer that is no JSON is returned as text."""
         async with self.session.request(method, self.base + path, **options) as response:
             text = await response.text()
             document: Json = text
@@ -102,7 +100,7 @@ async def serve_application(
     bound: socket.socket | None = None,
     shutdown_seconds: float = 0.1,
 ) -> AsyncIterator[web.AppRunner]:
-    """Serve an application on any free port of this machine, or on a socket that is bound."""
+    """Serve an application on any free port, or on a bound socket."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=shutdown_seconds)
     await runner.setup()
     try:
@@ -120,7 +118,7 @@ def get_base_url(runner: web.AppRunner) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HttpServer:
-    """The open servers, and the application behind them."""
+    """The running servers and the services behind them."""
 
     services: Services
     health: DaemonHealth
@@ -130,7 +128,7 @@ class HttpServer:
 
 @contextlib.asynccontextmanager
 async def open_http_server(settings: Settings) -> AsyncIterator[HttpServer]:
-    """Open the application and its servers, in the order in which `leadmaster run` does."""
+    """Open services and servers in the order of `leadmaster run`."""
     health = DaemonHealth(lambda: 0.0)
     path = settings.control_socket
     async with contextlib.AsyncExitStack() as stack:
@@ -157,7 +155,7 @@ async def read_lines_until(
     wanted: Callable[[dict[str, Any]], bool],
     meanwhile: Callable[[], Awaitable[object]] | None = None,
 ) -> list[dict[str, Any]]:
-    """Read a stream up to the line that is wanted, doing something once it has begun."""
+    """Read a stream up to the wanted line; run `meanwhile` once the stream has begun."""
     found: list[dict[str, Any]] = []
     async with asyncio.timeout(20), caller.session.get(caller.base + path) as response:
         if meanwhile is not None:
@@ -170,12 +168,12 @@ async def read_lines_until(
 
 
 def is_ready_line(line: dict[str, Any]) -> bool:
-    """Tell whether a line of a pairing says that the phone is linked."""
+    """Return whether a line of a pairing says that the session is ready."""
     return bool(line["data"].get("state") == "ready")
 
 
 async def create_ready_session(api: HttpClient, name: str = "ventas") -> None:
-    """Add a session whose phone scans after a while, and wait until it is ready."""
+    """Add a session and wait until it is ready."""
     await api.post("/v1/sessions", name=name, channel="simulated")
     await api.post(f"/v1/sessions/{name}/start")
     await read_lines_until(api, f"/v1/sessions/{name}/pairing", is_ready_line)
@@ -185,7 +183,7 @@ HELD_PHONE = "+5491141234567"
 
 
 async def hold_message(api: HttpClient) -> dict[str, Any]:
-    """Return a message that waits for a person: a customer's first one."""
+    """Return a held message, the first one to a customer."""
     await create_ready_session(api)
     entry = {"phone": HELD_PHONE, "cartera_origen": "feria", "permission": "relationship"}
     made = (await api.post("/v1/prospects", **entry)).document

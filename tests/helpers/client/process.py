@@ -1,4 +1,4 @@
-"""The real daemon, its command line and the demonstration as processes."""
+"""The real daemon, its command line and the demonstration, as processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ rate = 20.0
 dir = "{folder}/rules.d"
 check_seconds = 30.0
 """
-"""Settings of a house by day whose rules are edited in its folder; more of `[rules]` may follow."""
+"""Settings of a daemon with a rules folder, in daytime; more of `[rules]` may be appended."""
 SCRIPTED_SETTINGS = """
 [daemon]
 state_dir = "{folder}/state"
@@ -52,7 +52,7 @@ messages_per_minute = 600
 [simulated]
 script = "{folder}/script.json"
 """
-"""Settings of a daemon whose phones follow a script, with budgets that stop nothing."""
+"""Settings of a daemon whose phones follow a script, with large budgets."""
 CLI_SETTINGS = """
 [daemon]
 state_dir = "{folder}"
@@ -68,7 +68,7 @@ manual_new_chats = 50
 number_checks = 500
 number_check_min_age_days = 0
 """
-"""Settings of a daemon whose state lies in its own folder, with budgets that stop nothing."""
+"""Settings of a daemon with its state in the same folder, with large budgets."""
 CLI_PHONE_SCRIPT = {
     "scan_after": 4,
     "defaults": {"ack_delay": 0.1, "deliver_after": 0.1, "read_after": 0.1},
@@ -77,7 +77,7 @@ _POLL_SECONDS = 0.05
 
 
 def poll_until(get_answer: Callable[[], T | None], what: str) -> T:
-    """Return the first true answer; fail with ``what`` when none comes."""
+    """Return the first true answer; fail with ``what`` after the timeout."""
     ends = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < ends:
         if found := get_answer():
@@ -88,7 +88,7 @@ def poll_until(get_answer: Callable[[], T | None], what: str) -> T:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """Exit status and output of a command."""
+    """The exit status and the output of a command."""
 
     status: int
     out: str
@@ -96,12 +96,13 @@ class CommandResult:
 
     @property
     def document(self) -> Json:
-        """Return what it printed as JSON."""
+        """Return the JSON document that the command printed."""
         return json.loads(self.out)
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and was not collected does not."""
+    """Return whether a process runs; a zombie does not."""
+    # The state comes after the name in brackets, which may contain blanks and brackets.
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -124,15 +125,16 @@ def run_cli(*arguments: str, text: str = "", **environ: str) -> CommandResult:
         env={**os.environ, **environ},
         check=False,
     )
+    # Whatever happens, a person must never see a traceback.
     assert "Traceback" not in done.stderr, done.stderr
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass
 class DaemonProcess:
-    """One installation in a folder. ``settings`` are the lines of its leadmaster.toml.
+    """One installation in a folder. ``settings`` is the text of its leadmaster.toml.
 
-    ``state`` is where below the folder those settings have its state.
+    ``state`` is the state folder in these settings, relative to the folder.
     """
 
     folder: Path
@@ -153,7 +155,7 @@ class DaemonProcess:
 
     @property
     def log(self) -> Path:
-        """Return the file that the daemon's output goes to."""
+        """Return the file with the daemon's output."""
         return self.folder / "daemon.log"
 
     @property
@@ -162,7 +164,7 @@ class DaemonProcess:
         return ControlClient(self.state_dir / "control.sock")
 
     def start(self) -> None:
-        """Start the process and return once it is ready."""
+        """Start the process; return once it is ready."""
         self.config.write_text(self.settings, encoding="utf-8")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -206,20 +208,20 @@ class DaemonProcess:
             return response.status, json.loads(response.read())
 
     def run_command(self, *words: str, expect: int = 0) -> str:
-        """Run the real command line and return what it printed; fail on another exit status."""
+        """Run a command and return its output; fail for another exit status."""
         environ = {"NO_COLOR": "1", **self.environ}
         done = run_cli("--config", str(self.config), *words, **environ)
         assert done.status == expect, f"{words}: {done.status}\n{done.out}{done.err}"
         return done.out + done.err
 
     def run_json_command(self, *words: str) -> Json:
-        """Run the command line with ``--json`` and return the document."""
+        """Run a command with ``--json`` and return the document."""
         return json.loads(self.run_command(*words, "--json"))
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonCommands:
-    """The command line on the socket of a running daemon, as a callable."""
+    """Runs commands on the state folder of a running daemon."""
 
     daemon: DaemonProcess
 
@@ -236,7 +238,7 @@ class DaemonCommands:
     def __call__(
         self, *words: str, text: str = "", status: int = 0, **environ: str
     ) -> CommandResult:
-        """Run a command with a text on its standard input; fail on another exit status."""
+        """Run a command with a text on its standard input; fail for another exit status."""
         ran = self.run_unchecked(*words, text=text, **environ)
         assert ran.status == status, ran.out + ran.err
         return ran
@@ -246,7 +248,7 @@ class DaemonCommands:
         return run_cli("--state-dir", str(self.folder), *words, text=text, **environ)
 
     def run_json_command(self, *words: str, text: str = "") -> Json:
-        """Run a command and return what it says as JSON."""
+        """Run a command with ``--json`` and return the document."""
         return self(*words, "--json", text=text).document
 
     def call_http(self, path: str, token: str = "", **body: str) -> tuple[int, Json]:
@@ -266,7 +268,7 @@ class DaemonCommands:
 def run_daemon(
     folder: Path, settings: str, environ: Mapping[str, str] | None = None, *, state: str = "state"
 ) -> Iterator[DaemonProcess]:
-    """Start a daemon and end it with the block, whatever happened."""
+    """Run a daemon for the length of the block."""
     daemon = DaemonProcess(folder, settings, environ=environ or {}, state=state)
     daemon.start()
     try:
@@ -279,7 +281,7 @@ def run_daemon(
 
 @contextlib.contextmanager
 def run_daemon_in_state_folder(folder: Path) -> Iterator[DaemonProcess]:
-    """Start a daemon by `CLI_SETTINGS`, whose state lies beside its settings."""
+    """Run a daemon with `CLI_SETTINGS`, whose state is in the folder of its settings."""
     with run_daemon(folder, CLI_SETTINGS.format(folder=folder), state=".") as daemon:
         yield daemon
 
@@ -297,14 +299,14 @@ def find_demo_folder(output: str) -> Path:
 
 @dataclass(slots=True)
 class DemoProcess:
-    """A demonstration that waits for its visitor: what it has said so far, and its process."""
+    """A demonstration that waits for its visitor: its output so far, and its process."""
 
     process: asyncio.subprocess.Process
     output: str = ""
 
     @property
     def link(self) -> str:
-        """Return the newest link that signs the visitor in."""
+        """Return the newest sign-in link in the output."""
         return str(_LINK.findall(self.output)[-1])
 
     @property
@@ -318,7 +320,7 @@ class DemoProcess:
         return ControlClient(self.folder / "control.sock")
 
     async def wait_for_visitor_turn(self) -> None:
-        """Read what it says until nothing more is told but how to end it."""
+        """Read the output until the demonstration waits for its visitor."""
         assert self.process.stdout is not None
         while _VISITOR_PROMPT not in self.output:
             line = await self.process.stdout.readline()
@@ -326,7 +328,7 @@ class DemoProcess:
             self.output += line.decode()
 
     async def interrupt(self) -> int:
-        """Press Ctrl-C; return its exit status once it is gone."""
+        """Press Ctrl-C; return the exit status after the end."""
         self.process.send_signal(signal.SIGINT)
         rest, _ = await asyncio.wait_for(self.process.communicate(), 2 * STOP_SECONDS)
         self.output += rest.decode()
@@ -336,7 +338,7 @@ class DemoProcess:
 
 @contextlib.asynccontextmanager
 async def run_demo(rate: float) -> AsyncIterator[DemoProcess]:
-    """Start the demonstration, wait for the visitor's turn, and leave nothing of it behind."""
+    """Run the demonstration up to the visitor's turn, and end it after the block."""
     words = ["-m", "daemon", "demo", "--stay", "--rate", str(rate)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -1,7 +1,4 @@
-"""Peers that speak raw bytes.
-
-A WebSocket client made by hand, and a server of ready-made answers.
-"""
+"""Peers that send raw bytes: a WebSocket client by hand, and a server of prepared answers."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ _KEY = base64.b64encode(b"sixteen bytes ok").decode()
 
 
 def mask_frame(payload: bytes, opcode: int = TEXT, *, claimed: int | None = None) -> bytes:
-    """Return one client frame; `claimed` is a length that it says and does not have."""
+    """Return one client frame; `claimed` is a false length for its head."""
     size = len(payload) if claimed is None else claimed
     if size < 126:
         head = struct.pack("!BB", 0x80 | opcode, 0x80 | size)
@@ -37,13 +34,14 @@ def mask_frame(payload: bytes, opcode: int = TEXT, *, claimed: int | None = None
         head = struct.pack("!BBH", 0x80 | opcode, 0xFE, size)
     else:
         head = struct.pack("!BBQ", 0x80 | opcode, 0xFF, size)
+    # Clients must mask their frames; to a server, an unmasked one is an error (RFC 6455, 5.1).
     mask = os.urandom(4)
     return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
 
 
 @dataclass(slots=True)
 class RawSocket:
-    """A connection after the handshake. Its buffers are small, and nothing answers by itself."""
+    """A connection after the handshake, with small buffers and no automatic answers."""
 
     status: str
     headers: str
@@ -74,7 +72,7 @@ class RawSocket:
         return [(await self.read_until("event"))[-1] for _ in range(count)]
 
     async def read_close(self) -> tuple[int | None, list[dict[str, Any]]]:
-        """Return the close code, None where the line just broke, and the documents before it."""
+        """Return the close code, None where the connection broke, and the documents before it."""
         found: list[dict[str, Any]] = []
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
@@ -87,9 +85,10 @@ class RawSocket:
 
 @contextlib.asynccontextmanager
 async def open_raw_socket(url: str, headers: Sequence[str]) -> AsyncIterator[RawSocket]:
-    """Shake hands with a server at `http://…`, with these header lines beside the usual ones."""
+    """Connect to a WebSocket at `http://…`, with these header lines besides the usual ones."""
     where = urlsplit(url)
     line = socket.socket()
+    # Small, so that a client that does not read is full after a few frames.
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
     line.setblocking(False)
     await asyncio.get_running_loop().sock_connect(line, (where.hostname, where.port))
@@ -116,7 +115,7 @@ async def open_raw_socket(url: str, headers: Sequence[str]) -> AsyncIterator[Raw
 
 @contextlib.contextmanager
 def serve_raw_answers(path: Path, *answers: bytes) -> Iterator[ControlClient]:
-    """Serve these raw bytes, one connection after the other."""
+    """Serve these raw answers, one for each connection."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -125,6 +124,8 @@ def serve_raw_answers(path: Path, *answers: bytes) -> Iterator[ControlClient]:
             for answer in answers:
                 line, _ = listener.accept()
                 with line, line.makefile("rb") as request:
+                    # The request is read to its end: closing with unread bytes would reset the
+                    # connection.
                     head = b"".join(iter(request.readline, b"\r\n"))
                     length = re.search(rb"Content-Length: (\d+)", head)
                     request.read(int(length[1]) if length else 0)

@@ -1,4 +1,4 @@
-"""A TCP relay in front of a server, which a test can cut, keep shut, and point elsewhere."""
+"""A TCP relay in front of a server, which a test can cut, close, and redirect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK = 1 << 16
 
 @dataclass
 class TcpRelay:
-    """Passes bytes on to `target` (``http://host:port``) for as long as it is `up`."""
+    """Forwards bytes to `target` (``http://host:port``) while it is `up`."""
 
     target: str
     up: bool = True
@@ -22,12 +22,13 @@ class TcpRelay:
     _lines: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self) -> None:
-        """Break every connection, as a lost network does."""
+        """Abort every connection, as a network failure does."""
+        # abort() and not close(): what is buffered must not arrive.
         for line in tuple(self._lines):
             line.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection until either side ends."""
+        """Forward one connection until either side ends."""
         self.accepted += 1
         if not self.up:
             writer.transport.abort()
@@ -51,7 +52,7 @@ async def _copy_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 
 @contextlib.asynccontextmanager
 async def open_tcp_relay(target: str) -> AsyncIterator[TcpRelay]:
-    """Open a relay on a port of its own."""
+    """Run a relay on a free port."""
     opened = TcpRelay(target)
     server = await asyncio.start_server(opened.serve, "127.0.0.1", 0)
     opened.url = "http://{}:{}".format(*server.sockets[0].getsockname()[:2])

@@ -1,4 +1,4 @@
-"""The event stream behind a server of its own, and a WebSocket client."""
+"""A server with the event stream, and a WebSocket client for it."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ Frame = dict[str, Any]
 
 
 class StreamClient:
-    """A client of the stream that a test holds in its hands."""
+    """A client of the event stream, driven by a test."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
 
     async def read_frame(self) -> Frame:
-        """Return the next frame; fail where the connection ends instead."""
-        said = await asyncio.wait_for(self.socket.receive(), FRAME_TIMEOUT)
-        assert said.type is aiohttp.WSMsgType.TEXT, (said, self.socket.close_code)
-        frame: Frame = json.loads(said.data)
+        """Return the next frame; fail where the connection ends."""
+        message = await asyncio.wait_for(self.socket.receive(), FRAME_TIMEOUT)
+        assert message.type is aiohttp.WSMsgType.TEXT, (message, self.socket.close_code)
+        frame: Frame = json.loads(message.data)
         return frame
 
     async def read_until(self, kind: str) -> list[Frame]:
@@ -59,7 +59,7 @@ class StreamClient:
         return found
 
     async def read_events(self, count: int) -> list[Frame]:
-        """Return the next so many events; other frames in between are dropped."""
+        """Return the next so many events, without other frames."""
         found: list[Frame] = []
         while len(found) < count:
             frame = await self.read_frame()
@@ -73,13 +73,13 @@ class StreamClient:
     async def read_close(self) -> tuple[int | None, list[Frame]]:
         """Return the close code that comes, and the frames before it."""
         async with asyncio.timeout(FRAME_TIMEOUT):
-            frames: list[Frame] = [json.loads(said.data) async for said in self.socket]
+            frames: list[Frame] = [json.loads(message.data) async for message in self.socket]
         return self.socket.close_code, frames
 
 
 @dataclass(slots=True)
 class StreamServer:
-    """The house, its auth room, and the address of the stream."""
+    """The services, the auth service, and the address of the stream."""
 
     services: Services
     auth: AuthService
@@ -89,7 +89,7 @@ class StreamServer:
     registry: ClientRegistry
 
     async def create_token(self, *scopes: Scope) -> str:
-        """Return a token with these scopes, with all where none is named."""
+        """Return a token with these scopes, by default all."""
         made = await self.auth.tokens.issue_token(
             CONTROL_IDENTITY, "ana", "crm", scopes or tuple(ALL_SCOPES), timedelta(hours=1)
         )
@@ -97,7 +97,7 @@ class StreamServer:
 
     @contextlib.asynccontextmanager
     async def connect(self, token: str = "", query: str = "") -> AsyncIterator[StreamClient]:
-        """Connect with a token in the subprotocols, with none where it is empty."""
+        """Connect with a token in the subprotocols, or without one."""
         protocols = ["leadmaster.v1", *([f"leadmaster.token.{token}"] if token else [])]
         async with self.session.ws_connect(
             f"{self.base}/v1/events{query}", protocols=protocols, autoping=True
@@ -107,37 +107,37 @@ class StreamServer:
     @contextlib.asynccontextmanager
     async def subscribe(self, token: str, query: str = "") -> AsyncIterator[StreamClient]:
         """Connect and return once the stream is live."""
-        async with self.connect(token, query) as ear:
-            await ear.read_until("subscribed")
-            yield ear
+        async with self.connect(token, query) as client:
+            await client.read_until("subscribed")
+            yield client
 
     @contextlib.asynccontextmanager
     async def connect_unread(self, token: str) -> AsyncIterator[RawSocket]:
-        """Connect, wait until the stream is live, and then read nothing unless told to."""
+        """Connect and wait until the stream is live; after that, only the test reads."""
         offer = f"Sec-WebSocket-Protocol: leadmaster.v1, leadmaster.token.{token}"
         async with open_raw_socket(f"{self.base}/v1/events", [offer]) as line:
             await line.read_until("subscribed")
             yield line
 
     async def wait_until_empty(self) -> None:
-        """Return once nobody is connected any more."""
+        """Return once no client is connected."""
         async with asyncio.timeout(FRAME_TIMEOUT):
-            while self.registry.connected:  # noqa: ASYNC110 - the room tells nobody
+            while self.registry.connected:  # noqa: ASYNC110 - the registry has no event
                 await asyncio.sleep(0.01)
 
     async def commit_halts(self, count: int = 1, start: int = 0) -> None:
-        """Let so many events be committed together."""
+        """Commit so many events in one transaction."""
         await self.commit_events(
             *(self.build_halt_event(f"r{start + index}") for index in range(count))
         )
 
     def build_halt_event(self, reason: str) -> SendingHalted:
-        """Return an event that anybody may hear."""
+        """Return an event that every scope may read."""
         at = self.services.clock.now()
         return SendingHalted(subject="installation", at=at, who="ana", reason=reason)
 
     async def commit_events(self, *happened: DomainEvent) -> None:
-        """Store events in one transaction, and so publish them."""
+        """Commit events in one transaction, which publishes them."""
         await self.services.database.write(lambda tx: [tx.emit(event) for event in happened])
 
 
@@ -145,8 +145,8 @@ class StreamServer:
 async def open_stream_server(
     folder: Path, limits: StreamLimits | None = None
 ) -> AsyncIterator[StreamServer]:
-    """Open a house in `folder` and a door to its stream."""
-    # On a busy machine a plugin that is slow would be an event that no test expects.
+    """Open services in `folder` and a server with their event stream."""
+    # On a busy machine a plugin may be late, and its failure would be an unexpected event.
     settings = msgspec.structs.replace(
         build_settings(folder), plugins=PluginSettings(limit_seconds=60)
     )
@@ -159,7 +159,9 @@ async def open_stream_server(
         runner = await stack.enter_async_context(_serve_stream(house, auth, limits))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+                # aiohttp's own limit of 100 connections would stop a test of the server's.
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         )
         base = get_base_url(runner)
@@ -184,18 +186,18 @@ def _get_registry(runner: web.AppRunner) -> ClientRegistry:
 
 
 def sequence_numbers(frames: list[Frame]) -> list[int]:
-    """Return the places of events in the log."""
+    """Return the sequence numbers of events."""
     return [frame["seq"] for frame in frames]
 
 
 @pytest.fixture
 async def stream(short_folder: Path) -> AsyncIterator[StreamServer]:
-    """Open a house and its stream, with the usual limits."""
+    """Open a stream server with the usual limits."""
     async with open_stream_server(short_folder) as opened:
         yield opened
 
 
 @pytest.fixture
 async def token(stream: StreamServer) -> str:
-    """Return a token that may hear everything."""
+    """Return a token with all scopes."""
     return await stream.create_token()

@@ -1,6 +1,6 @@
-"""A plugin: a channel that reports what stands in a file of JSON lines, and checks nothing itself.
+"""A plugin with a channel that reports the signals in a file of JSON lines, unchecked.
 
-Lines may be added while it runs. They have the form of tests/data/signals, names raw as there.
+Lines may be added while it runs. They have the form of tests/data/signals, with raw identities.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _POLL_SECONDS: Final = 0.05
 
 
 class ReplayTransport:
-    """One open line: it is ready at once, reports the lines of its file, and sends nothing."""
+    """A transport that is ready at once, reports the lines of its file, and sends nothing."""
 
     def __init__(self, context: OpenContext, path: Path) -> None:
         self._context = context
@@ -40,44 +40,44 @@ class ReplayTransport:
         self._closed = False
 
     async def signals(self) -> AsyncIterator[Signal]:
-        """Yield the lines, and those that are added, until it is closed."""
+        """Yield the signals of all lines, also of later ones, until it is closed."""
         await self._connected.wait()
         yield Connected()
         yield Synced()
-        told = 0
+        reported = 0
         while not self._closed:
             lines = await asyncio.to_thread(self._read_lines)
-            for line in lines[told:]:
+            for line in lines[reported:]:
                 yield build_signal(json.loads(line), self._context.clock.now())
-            told = len(lines)
-            await asyncio.sleep(_POLL_SECONDS)
+            reported = len(lines)
+            await asyncio.sleep(_POLL_SECONDS)  # another process adds the lines
 
     def _read_lines(self) -> list[str]:
-        """Return the lines that are written to their end."""
+        """Return the complete lines."""
         text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         return text[: text.rfind("\n") + 1].splitlines()
 
     async def connect(self) -> None:
-        """Be ready."""
+        """Let the signals begin."""
         self._connected.set()
 
     async def send(self, _permit: Permit, _outgoing: Outgoing) -> SendResult:
-        """Refuse: this channel only reports."""
+        """Refuse every message."""
         return Refused("not_supported", "This channel sends nothing.")
 
     async def check_numbers(self, _phones: Sequence[str]) -> Sequence[NumberAnswer]:
-        """Answer nothing."""
+        """Return no answer."""
         return []
 
     async def contacts(self) -> Sequence[KnownContact]:
-        """Return nobody."""
+        """Return no contact."""
         return []
 
     async def logout(self) -> None:
         """Do nothing: there is no login."""
 
     async def close(self) -> None:
-        """End the line."""
+        """End the stream of signals."""
         self._closed = True
 
 
@@ -86,13 +86,13 @@ async def _open_replay(context: OpenContext) -> ReplayTransport:
 
 
 class ReplayPlugin:
-    """Brings the channel ``replay``."""
+    """Declares the channel ``replay``."""
 
     @hookimpl
     def leadmaster_declare_channels(self) -> Sequence[Channel]:
-        """Declare it as simulated, so that it may run on an injected clock."""
+        """Declare the channel as simulated, so that it may run on an injected clock."""
         return [Channel("replay", "Reports a file", _open_replay, simulated=True)]
 
 
 plugin = ReplayPlugin()
-"""What the entry point names."""
+"""The object of the entry point."""

@@ -1,4 +1,4 @@
-"""A program: loads every installed plugin and uses all that the example plugin offers."""
+"""A program that loads every installed plugin and uses every part of the example plugin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOW = datetime.now(UTC)
 
 
 def sign_permit(signer: PermitSigner, text: str) -> Permit:
-    """Return the gate's leave for one text to Ana."""
+    """Return a signed permit for one text to Ana."""
     return signer.sign(
         Permit(
             id=f"per_{text}",
@@ -40,12 +40,12 @@ def sign_permit(signer: PermitSigner, text: str) -> Permit:
 
 
 def build_outgoing(message: str, text: str) -> Outgoing:
-    """Return a text to Ana, as it goes to the wire."""
+    """Return a text message to Ana."""
     return Outgoing(message, parse_identity(ANA), Text(text))
 
 
 async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
-    """Connect the file channel, send once with a permit, and try without."""
+    """Connect the file channel, send once with a permit, and try three wrong ones."""
     signer = PermitSigner()
     info = SessionInfo("folder", paired=False, phone=None, folder=folder)
     context = OpenContext(info, SystemClock(), PermitVerifier(signer.public_key), launch_worker)
@@ -55,13 +55,13 @@ async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
     await line.connect()
     answer = await line.send(sign_permit(signer, "Hola"), build_outgoing("msg_1", "Hola"))
     refusals = []
-    for leave, text in (
+    for permit, text in (
         (sign_permit(signer, "Hola"), "Hola"),
         (sign_permit(signer, "uno"), "otro"),
         (sign_permit(PermitSigner(), "tres"), "tres"),
     ):
         try:
-            await line.send(leave, build_outgoing("msg_1", text))
+            await line.send(permit, build_outgoing("msg_1", text))
         except PermitRefused as refused:
             refusals.append(refused.reason_code)
     checked = await line.check_numbers([ANA])
@@ -77,12 +77,12 @@ async def use_channel(plugins: Plugins, folder: Path) -> dict[str, Any]:
 
 
 def read_texts(folder: Path) -> dict[str, str]:
-    """Return what lies in a folder."""
+    """Return the texts of the files in a folder."""
     return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
 
 
 async def collect_opinions(plugins: Plugins) -> list[list[str]]:
-    """Ask about a quiet country, a delicate word, and an ordinary message."""
+    """Return the plugin's opinions on a quiet country, a delicate word, and an ordinary message."""
     found: list[list[str]] = []
     for country, text in (("BR", "Hola"), ("AR", "¡URGENTE!"), ("AR", "Hola")):
         facts = {"prospect.country": country, "message.text": text}
@@ -94,7 +94,7 @@ async def collect_opinions(plugins: Plugins) -> list[list[str]]:
 
 
 async def main(folder: Path) -> None:
-    """Show everything."""
+    """Print the results as JSON."""
     plugins = Plugins()
     plugins.load()
     numbers = folder / "people.numbers"

@@ -1,4 +1,4 @@
-"""A program: a transport's worker that answers each line on the socket that it inherited."""
+"""A program: a transport's worker that answers each line on its inherited socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 
 def answer(command: str, argument: str) -> str:
-    """Do what a line asks, and return what to say of it."""
+    """Run the command in a line; return the answer."""
     match command:
         case "arguments":
             return " ".join(sys.argv[1:])
@@ -18,6 +18,7 @@ def answer(command: str, argument: str) -> str:
         case "print":
             print(argument, flush=True)
         case "start":
+            # Left behind on purpose: the test sees that it is killed together with this process.
             child = subprocess.Popen(["sleep", "99"])
             return str(child.pid)
         case "die":
@@ -26,7 +27,7 @@ def answer(command: str, argument: str) -> str:
 
 
 def main() -> None:
-    """Answer until the other end closes; hear nothing of a polite signal."""
+    """Answer lines until the other end closes."""
     with (
         socket.socket(fileno=int(os.environ["LEADMASTER_WORKER_FD"])) as ours,
         ours.makefile("rw", encoding="utf-8") as stream,

@@ -1,4 +1,4 @@
-"""A program: writes as fast as it can and prints which writes were acknowledged, until killed."""
+"""A program that writes as fast as it can and prints each acknowledged write, until killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PRODUCERS = 8
 
 
 async def write_until_killed(folder: Path) -> None:
-    """Write for ever; one line on the standard output for each acknowledgement."""
+    """Write for ever; print one line for each acknowledged write."""
     async with open_notes_database(folder) as database:
 
         async def produce(producer: int) -> None:
@@ -21,6 +21,7 @@ async def write_until_killed(folder: Path) -> None:
             while True:
                 word = f"{producer}-{number}"
                 await database.write(add_note(word), urgent=producer % 2 == 0)
+                # Past Python's buffer, which would be lost when the process is killed.
                 os.write(sys.stdout.fileno(), f"{word}\n".encode())
                 number += 1
 

@@ -1,1 +1,1 @@
-"""Harness: real services over a real database, one file a service."""
+"""Real services over a real database, with a file for each service."""

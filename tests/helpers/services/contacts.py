@@ -68,7 +68,7 @@ class ContactServices:
     published: list[CommittedEvent] = field(default_factory=list)
 
     async def resolve_contact(self, phone: str) -> str:
-        """Make or find the contact of a number."""
+        """Return the contact of a number, created if needed."""
         return await resolve_contact(self.database, self.aliases, phone, self.clock.now())
 
     async def queue_message(
@@ -84,7 +84,7 @@ class ContactServices:
         return await self.database.write(job)
 
     async def get_message_state(self, message: str) -> MessageState:
-        """Return where a message stands."""
+        """Return the state of a message."""
         return await self.database.read(
             lambda reader: messages.require_message(reader, message).state
         )
@@ -96,7 +96,7 @@ class ContactServices:
 
 @contextlib.asynccontextmanager
 async def open_contact_services(folder: Path) -> AsyncIterator[ContactServices]:
-    """Open (or open again) everything in a folder."""
+    """Open the services on a folder, which may have been open before."""
     clock = FakeClock()
     published: list[CommittedEvent] = []
     async with open_database(folder, published) as database:
@@ -113,12 +113,12 @@ def _insert_session(tx: Tx) -> None:
 
 
 BLOCKED_BUT_LISTENER = block_all_but("listener")
-"""The built-in plugins that stay out where only the listener is looked at."""
+"""The plugins to block in tests of the listener alone."""
 
 
 @dataclass
 class InboundServices:
-    """The handlers of signals over :class:`ContactServices`, and what they reported."""
+    """The signal handlers over :class:`ContactServices`, and the failures of plugins."""
 
     people: ContactServices
     handlers: SignalHandlers
@@ -138,7 +138,7 @@ class InboundServices:
         origin: Origin = Origin.LIVE,
         automatic: bool = False,
     ) -> None:
-        """Let a contact write; each message has an id of its own, unless one is given."""
+        """Receive a message from a contact, with a new id unless one is given."""
         self.received += 1
         at = self.people.clock.now() - age
         signal = InboundMessage(
@@ -154,12 +154,12 @@ class InboundServices:
         await self.handlers.inbound.handle_inbound("main", signal)
 
     async def receive_case(self, name: str) -> None:
-        """Let a channel report what a file of tests/data/signals says, line by line."""
+        """Receive the signals in a file of tests/data/signals, line by line."""
         for signal in build_signals(read_signal_cases(name), self.people.clock.now()):
             await self.receive(signal)
 
     async def receive(self, signal: Signal) -> None:
-        """Let a channel report a message, checked at the port as a session does."""
+        """Receive a message of a channel, checked as a session does it."""
         checked = SignalChecker("main", Channel("simulated", "", open=None)).check(signal)
         if checked.rejected is not None:
             await self.handlers.quarantine.handle_rejected("main", checked.rejected)
@@ -177,7 +177,7 @@ class InboundServices:
         recipient: str = ANA,
         age: timedelta = timedelta(0),
     ) -> None:
-        """Let a receipt come in."""
+        """Receive a receipt."""
         at = self.people.clock.now() - age
         await self.handlers.receipts.handle_receipt(
             "main", Receipt(wire_id, parse_identity(recipient), kind, at, reason_code)
@@ -192,7 +192,7 @@ class InboundServices:
         age: timedelta = timedelta(0),
         session: str = "main",
     ) -> None:
-        """Let the account's owner type on the phone itself."""
+        """Receive a message that the account's owner typed on the phone."""
         at = self.people.clock.now() - age
         text_hash = None if text is None else hash_folded_text(text)
         await self.handlers.own_messages.handle_own_message(
@@ -200,12 +200,12 @@ class InboundServices:
         )
 
     async def learn_alias(self, hidden_id: str = LID, phone: str = ANA) -> None:
-        """Let the platform tell that a hidden id and a number are one person."""
+        """Receive the platform's report that a hidden id and a number are one person."""
         pair = AliasLearned(parse_identity(hidden_id), parse_identity(phone))
         await self.handlers.aliases.handle_alias("main", pair)
 
     async def add_prospect(self, phone: str = ANA) -> str:
-        """Make a prospect as an import does, never checked."""
+        """Insert a prospect as an import does, unchecked."""
         people = self.people
         contact = await people.resolve_contact(phone)
         at = people.clock.now()
@@ -214,7 +214,7 @@ class InboundServices:
         )
 
     async def get_prospect(self, prospect: str) -> prospects.ProspectRecord:
-        """Return the prospect as it stands."""
+        """Return a prospect."""
         return await self.people.database.read(lambda r: prospects.require_prospect(r, prospect))
 
 
@@ -223,6 +223,7 @@ def build_inbound_services(
 ) -> InboundServices:
     """Build the handlers with the real scoring, the shipped phrases and the real listener."""
     failures: list[tuple[str, str, str]] = []
+    # Short, because tests of a late plugin wait for this limit in real time.
     plugins = Plugins(limit=0.1, on_failure=lambda *failure: failures.append(failure))
     plugins.load(blocked=BLOCKED_BUT_LISTENER, more=more)
     handlers = build_signal_handlers(
@@ -239,7 +240,7 @@ def build_inbound_services(
 
 
 class InboundInterpreter:
-    """A stranger's plugin that answers every inbound with the same thing."""
+    """A plugin that answers every inbound with the same value."""
 
     def __init__(self, answer: object) -> None:
         self.answer = answer
@@ -249,7 +250,7 @@ class InboundInterpreter:
     async def leadmaster_interpret_inbound(
         self, inbound: InboundMessage, contact: ContactView
     ) -> Sequence[InboundEffect]:
-        """Remember the call, and answer."""
+        """Record the call, and return or raise the answer."""
         self.calls.append((inbound, contact))
         if isinstance(self.answer, Exception):
             raise self.answer

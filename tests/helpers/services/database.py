@@ -1,4 +1,4 @@
-"""The product's database in a test's own folder, its events, and the rows most tests begin with."""
+"""The product's database in a test's folder, its events, and the rows that most tests need."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ AnyDatabase = TypeVar("AnyDatabase", bound=Database)
 
 
 class WatchedDatabase(Database):
-    """A database that tells whether it is at work, so that a fake clock waits for it.
+    """A database that counts its pending jobs, so that a fake clock can wait for them.
 
-    While ``refuses`` is set its disk takes nothing: ``refusal`` says how storage puts that.
-    ``before_read`` is awaited with each query, so that something can happen right before it.
+    While ``refuses`` is set, every write raises ``refusal``, as on a full disk. ``before_read`` is
+    awaited before each query, for tests of races.
     """
 
     pending = 0
@@ -43,7 +43,7 @@ class WatchedDatabase(Database):
     refusal: StorageError = DiskFault("The disk takes nothing.", "Mend the disk.")
 
     async def write(self, job: Callable[[Tx], T], *, urgent: bool = False) -> T:
-        """Write, counted."""
+        """Write, and count the job while it runs."""
         if self.refuses:
             raise self.refusal
         self.pending += 1
@@ -53,7 +53,7 @@ class WatchedDatabase(Database):
             self.pending -= 1
 
     async def read(self, query: Callable[[Reader], T]) -> T:
-        """Read, counted."""
+        """Read, and count the query while it runs."""
         self.pending += 1
         try:
             if self.before_read is not None:
@@ -69,7 +69,7 @@ async def open_database(
     published: list[CommittedEvent] | None = None,
     on_events: Callable[[Sequence[CommittedEvent]], None] | None = None,
 ) -> AsyncIterator[Database]:
-    """Open (or make) the database of ``folder``; committed events are added to ``published``."""
+    """Open or create the database of ``folder``; add committed events to ``published``."""
     async with open_database_as(Database, folder, published, on_events) as database:
         yield database
 
@@ -81,7 +81,7 @@ async def open_database_as(
     published: list[CommittedEvent] | None = None,
     on_events: Callable[[Sequence[CommittedEvent]], None] | None = None,
 ) -> AsyncIterator[AnyDatabase]:
-    """Open the database of ``folder`` as one of a class of its own."""
+    """Open the database of ``folder`` as an instance of ``kind``."""
     events = published if published is not None else []
     database = await kind.open(
         folder,
@@ -89,6 +89,7 @@ async def open_database_as(
         on_events=on_events or events.extend,
         at_open=triggers.install_triggers,
     )
+    # The method is declared to return a Database; it returns an instance of its class.
     assert isinstance(database, kind)
     try:
         yield database
@@ -96,9 +97,9 @@ async def open_database_as(
         await database.close()
 
 
-@functools.cache
+@functools.cache  # rulesets are immutable
 def load_active_rulesets(settings: RulesSettings) -> ActiveRulesets:
-    """Load a rule set once: it is pure, and compiling it takes longer than most tests."""
+    """Load rulesets once for each settings: compiling them takes longer than most tests."""
     return ActiveRulesets.load(settings)
 
 
@@ -111,7 +112,7 @@ def build_session_record(
     linked_days: float = 0,
     **columns: object,
 ) -> SessionRecord:
-    """Return a ready session, linked so many days before ``at``."""
+    """Return a ready session, linked ``linked_days`` before ``at``."""
     record = SessionRecord(
         name=name,
         channel=channel,
@@ -130,7 +131,7 @@ def build_session_record(
 
 
 async def resolve_contact(database: Database, aliases: Aliases, phone: str, at: datetime) -> str:
-    """Make or find the contact of a number."""
+    """Return the contact of a number, created if needed."""
     return await database.write(
         lambda tx: contacts.resolve_contact(tx, aliases.from_phone(phone), at)
     )
@@ -147,7 +148,7 @@ def insert_prospect(
     country: str = "",
     data_date: datetime | None = None,
 ) -> str:
-    """Enter a prospect as an import does, never checked; return its id."""
+    """Insert a prospect as an import does, unchecked; return its id."""
     new = NewProspectRecord(
         contact=contact,
         phone=phone,

@@ -29,17 +29,17 @@ from tests.helpers.services.database import load_active_rulesets, open_database
 
 IMPORTED_AT = datetime(2026, 11, 20, tzinfo=UTC)
 SYNC_ONLY_SETTINGS = Settings(plugins=PluginSettings(blocked=block_all_but("sync")))
-"""Only the sync plugin: an import needs no other."""
+"""Settings with the sync plugin alone, which is all that an import needs."""
 
 
 class InProcessImportReader(ImportProcess):
-    """Does what the child process does, without the process: starting one takes half a second."""
+    """Runs the worker's code in this process, since starting one takes half a second."""
 
     @contextlib.asynccontextmanager
     async def open_file(
         self, request: process.ImportReadRequest
     ) -> AsyncIterator[OpenedImportFile]:
-        """Lend what the worker's own code answers."""
+        """Yield the answers of the worker's own code."""
         answers = map(_raise_refusal, answer_import(request))
         opened = next(answers)
         assert isinstance(opened, process.ImportFileSummary)
@@ -60,7 +60,7 @@ def _raise_refusal(answer: process.ImportReadAnswer) -> process.ImportReadAnswer
 
 @dataclass
 class ImportServices:
-    """A database, the services that an import needs, and what was published."""
+    """A database, the services that an import needs, and the published events."""
 
     folder: Path
     database: Database
@@ -79,13 +79,13 @@ class ImportServices:
         return await self.imports.run(path, options or ImportOptions(), "ana")
 
     async def list_prospects(self) -> Sequence[ProspectRecord]:
-        """Return every prospect, in the order they came."""
+        """Return every prospect, in order of creation."""
         return await self.database.read(
             lambda reader: prospect_search.search_prospects(reader, limit=10_000)
         )
 
     async def get_prospect(self, phone: str) -> ProspectRecord:
-        """Return the prospect behind any form of a number."""
+        """Return the prospect of a number in any form."""
         found = await self.database.read(
             lambda reader: prospects.find_prospect_by_contact(
                 reader, contacts.find_contact_by_alias(reader, phone) or ""
@@ -99,7 +99,7 @@ class ImportServices:
 async def open_import_services(
     folder: Path, *, child: ImportProcess | None = None
 ) -> AsyncIterator[ImportServices]:
-    """Open the service; without a ``child`` of its own the file is read in this process."""
+    """Open the import service; without ``child``, files are read in this process."""
     published: list[CommittedEvent] = []
     clock = FakeClock(IMPORTED_AT)
     plugins = Plugins()

@@ -1,4 +1,4 @@
-"""The daemon's own services over a real database, and a channel that does as a test says."""
+"""All services of the daemon over a real database, and a channel that a test controls."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ thresholds:
   - {verdict: allow, from: 1}
   - {verdict: block, from: 0}
 """
-"""What a careless operator could write: everything goes."""
+"""Rules without any veto, which allow everything."""
 
 _BUILT_IN = {"the_sender": sender, "the_manual_channel": transport_manual}
 
@@ -73,7 +73,7 @@ UNLIMITED_PACING = PacingSettings(
     number_checks=1000,
     number_check_min_age_days=0,
 )
-"""Budgets that never stand in the way of a test about something else."""
+"""Budgets that no test reaches by accident."""
 
 
 def build_phone(number: int) -> str:
@@ -83,9 +83,9 @@ def build_phone(number: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagingServices(Services):
-    """The daemon's services, what they send through, and ``published``: every committed event.
+    """The daemon's services, the channel that they send through, and every committed event.
 
-    ``reactions`` are called with each event as it is committed, before anybody else hears of it.
+    ``reactions`` are called with each event after its commit, before it is published.
     """
 
     clock: FakeClock
@@ -103,14 +103,15 @@ class MessagingServices(Services):
         linked_days: float = 100,
         time_zone: str = "America/Argentina/Buenos_Aires",
     ) -> None:
-        """Enter a ready session whose number has been linked for some days.
+        """Add a ready session whose number has been linked for some days.
 
-        Without a number, it is one of a channel that links none.
+        Without a number, it is on a channel that links none.
         """
         options = {} if number is None else {"phone": number}
         await self.sessions.create(name, channel, time_zone, options, who="daemon")
         await self.sessions.start(name, "daemon")
         await self.clock.settle()
+        # By SQL, because the sessions would store the present moment.
         linked_at = format_timestamp(self.clock.now() - timedelta(days=linked_days))
         await self.execute_sql(
             "UPDATE numbers SET first_linked_at = min(first_linked_at, ?) WHERE phone = ?",
@@ -120,29 +121,29 @@ class MessagingServices(Services):
         assert self.sessions.view(name).ready
 
     async def bring_line_down(self) -> None:
-        """Let every connection break, and none come up again."""
+        """Break every connection; none comes up again."""
         self.wire.drop_lines()
         await self.clock.settle()
 
     async def bring_line_up(self) -> None:
-        """Let connections come up again, at once."""
+        """Let every connection come up again at once."""
         self.wire.up = True
         for view in self.sessions.views():
             if not view.ready:
                 await self.sessions.restart(view.name, "daemon")
 
     async def restrict_session(self, name: str = "main") -> None:
-        """Let the platform close new chats of a session."""
+        """Close new chats of a session, as the platform does."""
         self.wire.lines[name].report(SendingRestricted("restricted"))
         await self.clock.settle()
 
     async def reopen_session(self, name: str = "main") -> None:
-        """Let the platform open new chats of a session again."""
+        """Reopen new chats of a session, as the platform does."""
         self.wire.lines[name].report(SendingReopened())
         await self.clock.settle()
 
     async def update_session(self, name: str = "main", **columns: object) -> None:
-        """Change how a session stands, and tell, as sessions do."""
+        """Change a session's record and emit the event, as sessions do."""
 
         def job(tx: Tx) -> None:
             before = sessions.get_session(tx, name)
@@ -154,7 +155,7 @@ class MessagingServices(Services):
         await self.database.write(job)
 
     async def resolve_contact(self, number: str) -> str:
-        """Make or find the contact of a number."""
+        """Return the contact of a number, created if needed."""
         return await resolve_contact(self.database, self.aliases, number, self.clock.now())
 
     async def add_prospect(
@@ -167,7 +168,7 @@ class MessagingServices(Services):
         line_type: str = "mobile",
         data_days: float = 0,
     ) -> str:
-        """Enter a prospect that everything speaks for, but for what a test changes."""
+        """Add a prospect with every permission, except for what a test changes."""
         at = self.clock.now()
         known = {ValidationState.VALIDATED: True, ValidationState.NOT_REACHABLE: False}
 
@@ -208,7 +209,7 @@ class MessagingServices(Services):
     async def add_evidence(
         self, contact: str, kind: EvidenceKind, value: str, *, at: datetime | None = None
     ) -> None:
-        """Add a piece of evidence, as the services that learn something do."""
+        """Add a piece of evidence, and refresh the score, as the services do."""
         now = self.clock.now()
 
         def job(tx: Tx) -> None:
@@ -220,7 +221,7 @@ class MessagingServices(Services):
         await self.database.write(job)
 
     async def add_inbound(self, contact: str, request: str = "interested") -> None:
-        """Let a contact write to us: the row, its evidence, and what waited is withdrawn."""
+        """Insert a message from a contact with its evidence, and cancel what waited for them."""
         at = self.clock.now()
 
         def job(tx: Tx) -> None:
@@ -250,47 +251,47 @@ class MessagingServices(Services):
         await self.database.write(job)
 
     async def suppress(self, number: str) -> None:
-        """Enter an opt-out that an operator heard of."""
+        """Add a suppression by an operator."""
         await self.suppression.suppress(
             number, source=SuppressionSource.OPERATOR, reason="asked by phone", who="eva"
         )
 
     async def execute_sql(self, sql: str, *params: object) -> None:
-        """Change rows without the services knowing."""
+        """Execute SQL directly, past the services."""
         await self.database.write(lambda tx: tx.execute(sql, params))
 
     async def query_rows(self, sql: str, *params: object) -> list[tuple[object, ...]]:
-        """Return plain rows."""
+        """Return the rows of a query as tuples."""
         return await self.database.read(
             lambda reader: [tuple(row) for row in reader.all(sql, params)]
         )
 
     async def list_audit_entries(self) -> list[tuple[object, ...]]:
-        """Return who did what to what, and why, but for what the daemon did by itself."""
+        """Return actor, action, subject and reason of each audited action of a person."""
         return await self.query_rows(
             "SELECT who, action, subject, reason FROM audit WHERE who <> 'daemon'"
         )
 
     async def enqueue(self, to: str = ANA, text: str = "Hola, Ana", **more: object) -> str:
-        """Enqueue a message and return its id, before the gate looks."""
+        """Enqueue a message; return its id, before the gate has judged it."""
         request = SendRequest(**{"to": to, "text": text, **more})  # type: ignore[arg-type]
         return (await self.outbox.enqueue(request, "eva")).id
 
     async def enqueue_and_settle(
         self, to: str = ANA, text: str = "Hola, Ana", **more: object
     ) -> str:
-        """Enqueue a message and wait until nothing moves any more."""
+        """Enqueue a message and wait until no task can continue."""
         message = await self.enqueue(to, text, **more)
         await self.clock.settle()
         return message
 
     async def approve_and_settle(self, message: str) -> None:
-        """Approve a held message and wait until nothing moves any more."""
+        """Approve a held message and wait until no task can continue."""
         await self.review.approve(message, "eva", "I know them")
         await self.clock.settle()
 
     async def get_message(self, message: str) -> MessageRecord:
-        """Return a message as it is stored."""
+        """Return a stored message."""
         return await self.database.read(lambda reader: messages.require_message(reader, message))
 
     async def get_state(self, message: str) -> MessageState:
@@ -322,12 +323,13 @@ async def open_messaging_services(
     rules: RulesSettings | None = None,
     rulesets: ActiveRulesets | None = None,
     plugins: Mapping[str, object] | None = None,
+    # Long, because on a busy machine a late plugin would be a gate fault.
     plugin_limit: float = 30,
     started: bool = True,
 ) -> AsyncIterator[MessagingServices]:
-    """Open (or open again) the services of a folder; on the way out drop everything at once.
+    """Open the services on a folder, which may have been open before; end them as a crash does.
 
-    Leaving is a crash: what is on the wire stays ``sending`` for the next one to find.
+    What is on the wire stays ``sending``, for the next start to find.
     """
     clock = clock or FakeClock()
     wire = wire or PuppetChannel(clock)
@@ -339,6 +341,7 @@ async def open_messaging_services(
     )
     loaded = Plugins(limit=plugin_limit)
     installed = [point.name for point in entry_points(group=ENTRY_POINT_GROUP)]
+    # Not the installed plugins: one of them declares the name of the test's channel.
     loaded.load(blocked=installed, more=_BUILT_IN | {"puppets": wire} | dict(plugins or {}))
     published: list[CommittedEvent] = []
     reactions: list[Callable[[CommittedEvent], None]] = []
@@ -351,6 +354,7 @@ async def open_messaging_services(
         publish_events(bus, events)
 
     async with open_database_as(WatchedDatabase, folder, on_events=publish) as database:
+        # The clock must wait for the database's threads, which the event loop does not know.
         clock.busy = [lambda: database.pending > 0]
         foundation = Foundation(
             settings=settings,
@@ -361,12 +365,14 @@ async def open_messaging_services(
             bus=bus,
             database=database,
             channels=loaded.channels(),
+            # No environment: a credential of this machine must not become the key.
             auth=await AuthService.open(database, clock, settings, environ={}),
         )
         built = copy_fields(build_services(foundation))
         services = MessagingServices(**built, wire=wire, published=published, reactions=reactions)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(services.sessions.close)
+            # Without a time to drain: as far as the messages are concerned, the process was killed.
             stack.push_async_callback(services.outbox.stop, 0)
             if started:
                 await services.outbox.start()

@@ -1,7 +1,4 @@
-"""Scenarios on the messaging services.
-
-A ready session with a prospect, first messages, receipts, facts, rule files.
-"""
+"""Scenarios on the messaging services: sessions, first messages, receipts, facts, rule files."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from tests.helpers.services.messaging import (
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
-    """Let a traceback be a few lines: the pretty ones cost more than the tests."""
+    """Log plain tracebacks: rendering the pretty ones takes longer than the tests."""
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, plain])
     yield
@@ -36,7 +33,7 @@ def plain_logs() -> Iterator[None]:
 
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[MessagingServices]:
-    """Open it, with the shipped rules, and let it live."""
+    """Open the services with the shipped rules, a session and a prospect."""
     async with open_messaging_services(tmp_path) as opened:
         await opened.add_session()
         await opened.add_prospect()
@@ -51,17 +48,17 @@ async def get_facts(
     message = await services.get_message(
         await services.enqueue(to, "Hola, ¿qué tal?", not_before=later, **more)
     )
-    look = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
+    evaluation = await services.gate.evaluate(message, EvaluationPhase.ENQUEUE)
     await services.clock.settle()
     if await services.get_state(message.id) is not MessageState.BLOCKED:
         await services.outbox.cancel(message.id, "eva", "only looking")
-    return dict(look.facts)
+    return dict(evaluation.facts)
 
 
 async def send_first_messages(
     services: MessagingServices, many: int, *, start: int = 0, session: str = "main"
 ) -> list[str]:
-    """Send so many first messages, each to somebody new; return their ids."""
+    """Send so many first messages, each to a new contact; return their ids."""
     sent = []
     for number in range(start, start + many):
         await services.add_prospect(build_phone(number))
@@ -83,16 +80,16 @@ async def send_first_messages_apart(services: MessagingServices, many: int) -> l
 async def add_receipt(
     services: MessagingServices, message: str, kind: str, *, wire_id: str = ""
 ) -> None:
-    """Let the platform say something about a message, or about an id that it may have."""
+    """Store a receipt for a message, or for a wire id that it does not have yet."""
     at, record = services.clock.now(), await services.get_message(message)
-    said = ReceiptRecord(
+    receipt = ReceiptRecord(
         session=record.session,
         wire_id=record.wire_id or wire_id,
         kind=kind,
         at=at,
         contact=record.contact,
     )
-    await services.database.write(lambda tx: store_receipt(tx, said, at))
+    await services.database.write(lambda tx: store_receipt(tx, receipt, at))
 
 
 def write_gate_rules(folder: Path, text: str = GATE_WITHOUT_VETOES) -> RulesSettings:

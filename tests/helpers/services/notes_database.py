@@ -1,4 +1,4 @@
-"""The storage package on a schema of two tables, and ways to hold its writer."""
+"""The storage package with a schema of two tables, and ways to block its writer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTES_MIGRATIONS = Migrations("small")
 
 @NOTES_MIGRATIONS()
 def m001_notes(db: SchemaDatabase) -> None:
-    """Make what storage itself needs, and two tables, the second of which refers to the first."""
+    """Create the tables that storage itself needs, and two more, one with a foreign key."""
     for statement in split_statements(read_schema()):
         if "CREATE TABLE epochs" in statement or "CREATE TABLE events" in statement:
             db.execute(statement)
@@ -54,7 +54,7 @@ class NoteAdded:
 
 
 def add_note(text: str) -> Callable[[Tx], int]:
-    """Return a job that adds a note, tells of it, and returns the event's number."""
+    """Return a job that adds a note, emits an event, and returns its number."""
 
     def job(tx: Tx) -> int:
         tx.execute("INSERT INTO notes (text) VALUES (?)", (text,))
@@ -64,12 +64,12 @@ def add_note(text: str) -> Callable[[Tx], int]:
 
 
 def list_note_texts(reader: Reader) -> list[str]:
-    """Return all notes in the order of their making."""
+    """Return all notes, in order of creation."""
     return [row["text"] for row in reader.all("SELECT text FROM notes ORDER BY id")]
 
 
 def ignore_events(_events: Sequence[CommittedEvent]) -> None:
-    """Stand for a subscriber that does not care."""
+    """Ignore committed events."""
 
 
 @contextlib.asynccontextmanager
@@ -92,19 +92,19 @@ async def open_notes_database(
 
 
 async def fill_notes_database(folder: Path, *words: str) -> None:
-    """Leave a closed database with these notes."""
+    """Create a database with these notes, and close it."""
     async with open_notes_database(folder) as database:
         for word in words:
             await database.write(add_note(word))
 
 
 def connect_directly(path: Path) -> contextlib.closing[sqlite3.Connection]:
-    """Open the file behind the room's back."""
+    """Open the database file directly, past the storage package."""
     return contextlib.closing(sqlite3.connect(path))
 
 
 class WriterHold:
-    """A job that holds the writer until it is let go, so that others gather behind it."""
+    """A job that blocks the writer until it is released, so that others queue behind it."""
 
     def __init__(self) -> None:
         self._entered = threading.Event()
@@ -113,20 +113,21 @@ class WriterHold:
     def __call__(self, _tx: Tx) -> None:
         """Wait in the writer's thread."""
         self._entered.set()
+        # Bounded: after a failed test, the writer's thread would wait for ever.
         assert self._open.wait(10)
 
     async def wait_until_held(self) -> None:
-        """Wait until the writer is held."""
+        """Wait until the writer is blocked."""
         assert await asyncio.to_thread(self._entered.wait, 10)
 
     def release(self) -> None:
-        """Let the writer go."""
+        """Release the writer."""
         self._open.set()
 
 
 @contextlib.asynccontextmanager
 async def hold_writer(database: Database, *, urgent: bool = False) -> AsyncIterator[None]:
-    """Hold the writer inside; let it go at the end, whatever becomes of its transaction."""
+    """Block the writer for the length of the block."""
     gate = WriterHold()
     holding = asyncio.create_task(database.write(gate, urgent=urgent))
     await gate.wait_until_held()
@@ -138,6 +139,6 @@ async def hold_writer(database: Database, *, urgent: bool = False) -> AsyncItera
 
 
 async def yield_to_tasks(count: int = 5) -> None:
-    """Let tasks that can run, run."""
+    """Let the other tasks run for some turns of the event loop."""
     for _ in range(count):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The ruleset service over a database and an operator's folder, without a daemon around it."""
+"""The ruleset service over a database and an operator's folder, without a daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real sessions over a real database, each on a puppet transport."""
+"""The real sessions over a real database, each with a puppet transport."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PUPPET_CAPABILITIES = Capabilities(
 
 @dataclass
 class SessionServices:
-    """The sessions of a test and everything around them."""
+    """The sessions of a test, what they stored, and the failures that a test injects."""
 
     clock: FakeClock
     database: WatchedDatabase
@@ -53,12 +53,12 @@ class SessionServices:
 
     @property
     def puppet(self) -> PuppetTransport:
-        """Return the line that was opened last."""
+        """Return the transport that was opened last."""
         return self.opened[-1]
 
     @property
     def view(self) -> SessionView:
-        """Return session ``ventas`` as it stands."""
+        """Return the view of session ``ventas``."""
         return self.sessions.view(SESSION_NAME)
 
     async def get_row(self) -> SessionRecord:
@@ -73,43 +73,43 @@ class SessionServices:
         await self.clock.settle()
 
     async def start_session(self, channel: str = "puppet", **options: object) -> None:
-        """Make and start session ``ventas``."""
+        """Create and start session ``ventas``."""
         await self.sessions.create(SESSION_NAME, channel, "America/Bogota", options)
         await self.sessions.start(SESSION_NAME, "ana")
         await self.clock.settle()
 
     async def pair_session(self) -> None:
-        """Bring session ``ventas`` to ready, through a code."""
+        """Create session ``ventas``, pair it by a code, and bring it to ready."""
         await self.start_session()
         await self.report_signals(QrIssued("secret", 1, 6, 60), Scanned(), Paired(SESSION_PHONE))
         await self.report_signals(Connected(), Synced())
 
     async def open_transport(self, context: OpenContext) -> Transport:
-        """Open a puppet, or fail as the test wants."""
+        """Open a puppet transport, or raise the next injected error."""
         if self.fail_to_open:
             raise self.fail_to_open.pop(0)
         self.opened.append(PuppetTransport(context))
         return self.puppet
 
     async def store_signal(self, session: str, signal: Signal) -> None:
-        """Store a signal that must not be lost, or fail as the test wants."""
+        """Record a signal that must not be lost, or raise the next injected error."""
         if self.fail_to_store:
             raise self.fail_to_store.pop(0)
         self.stored.append((session, signal))
 
     async def quarantine_signal(self, session: str, rejected: RejectedSignal) -> None:
-        """Take a rejected signal, or fail as the test wants."""
+        """Record a rejected signal, or raise the next injected error."""
         assert session == rejected.session
         if self.fail_to_quarantine:
             raise self.fail_to_quarantine.pop(0)
         self.rejected.append(rejected)
 
     def reason_codes(self) -> list[str]:
-        """Return the reason codes of everything that was told of sessions."""
+        """Return the reason codes of all session events."""
         return [str(event.data["reason_code"]) for event in self.events]
 
     async def list_shown_codes(self) -> list[SessionQrShown]:
-        """Return the codes that went over the bus so far."""
+        """Return the QR codes published so far."""
         self.subscription.close()
         return [
             each.event async for each in self.subscription if isinstance(each.event, SessionQrShown)
@@ -126,7 +126,7 @@ async def open_session_services(
     rng: Random | None = None,
     capabilities: Capabilities = PUPPET_CAPABILITIES,
 ) -> AsyncIterator[SessionServices]:
-    """Open sessions over the database in ``folder``; nothing is restored yet."""
+    """Open sessions over the database in ``folder``, without restoring them."""
     clock = clock or FakeClock()
     events: list[CommittedEvent] = []
     async with open_database_as(WatchedDatabase, folder, events) as database:
@@ -152,6 +152,7 @@ def _build_services(
     capabilities: Capabilities,
 ) -> SessionServices:
     bus, permits = EventBus(), permits or PermitFactory(clock)
+    # The sessions are set below: they need its methods as sinks.
     services = SessionServices(clock, database, None, bus.subscribe(), events, permits)  # type: ignore[arg-type]
     channels = {
         channel.name: channel
@@ -180,7 +181,7 @@ def _build_services(
 
 
 def build_stored_session(state: ConnectionState, **columns: object) -> SessionRecord:
-    """Return a linked session that stood in ``state`` when the daemon was killed."""
+    """Return a linked session that was in ``state`` when the daemon was killed."""
     record = build_session_record(
         SESSION_NAME,
         channel="puppet",
@@ -194,7 +195,7 @@ def build_stored_session(state: ConnectionState, **columns: object) -> SessionRe
 
 
 async def leave_stored_sessions(folder: Path, *records: SessionRecord) -> None:
-    """Leave a database behind as a killed daemon would."""
+    """Create a database with these sessions, as a killed daemon leaves it."""
     async with open_session_services(folder) as services:
         for record in records:
             await services.database.write(partial(_insert_session_row, record))

@@ -1,4 +1,4 @@
-"""The validation service with two prospects, one session and scripted answers on numbers."""
+"""The validation service with two prospects, one session and scripted number checks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OUR_PHONE = "+5491150001111"
 
 @dataclass
 class ValidationServices:
-    """The validation service with two prospects and one session that may ask."""
+    """The validation service with two prospects and one session that may check numbers."""
 
     import_services: ImportServices
     number_checker: ScriptedNumberChecker
@@ -41,7 +41,7 @@ class ValidationServices:
 
     @property
     def requeued_contacts(self) -> list[object]:
-        """Return whose messages went back to the gate, because what they waited for happened."""
+        """Return the contacts whose messages were queued again after a check."""
         return [
             event.data["contact"]
             for event in self.import_services.published
@@ -53,7 +53,7 @@ class ValidationServices:
         return await self.import_services.get_prospect(phone)
 
     async def check_number(self, phone: str) -> OnWhatsApp:
-        """Check a number by hand."""
+        """Check a number by an operator's command."""
         return await self.validation.check((await self.get_prospect(phone)).id, "ana")
 
     async def list_evidence(self, phone: str, kind: EvidenceKind) -> list[str]:
@@ -65,14 +65,14 @@ class ValidationServices:
         return [each.value for each in known if each.kind is kind]
 
     async def count_checks(self) -> int:
-        """Return how many checks were booked."""
+        """Return how many checks were charged to the budget."""
         long_ago = self.import_services.clock.now() - timedelta(days=400)
         return await self.import_services.database.read(
             lambda r: spends.count_spends(r, OUR_PHONE, SpendKind.CHECK, long_ago)
         )
 
     async def defer_until_checked(self, phone: str) -> str:
-        """Leave a message of the prospect waiting for its check; return the contact."""
+        """Defer a message of the prospect until its check; return the contact."""
         prospect, at = await self.get_prospect(phone), self.import_services.clock.now()
 
         def job(tx: Tx) -> None:
@@ -92,7 +92,7 @@ class ValidationServices:
 
 
 def insert_prospects(tx: Tx, services: ImportServices, at: datetime) -> None:
-    """Enter two prospects."""
+    """Insert two prospects."""
     for phone in (ANA, BETO):
         contact = contacts.resolve_contact(tx, services.aliases.from_phone(phone), at)
         insert_prospect(tx, contact, phone, at)
@@ -102,7 +102,7 @@ def insert_prospects(tx: Tx, services: ImportServices, at: datetime) -> None:
 def insert_linked_session(
     tx: Tx, at: datetime, *, days: int = 30, name: str = "main", phone: str = OUR_PHONE
 ) -> None:
-    """Enter a ready session whose number was linked so many days before ``at``."""
+    """Insert a ready session whose number was linked ``days`` before ``at``."""
     record = build_session_record(name, phone=phone, at=at, linked_days=days)
     sessions.insert_session(tx, record)
 
@@ -111,7 +111,7 @@ def insert_linked_session(
 async def open_validation_services(
     folder: Path, *, days: int = 30, settings: Settings = SYNC_ONLY_SETTINGS
 ) -> AsyncIterator[ValidationServices]:
-    """Open the service with two prospects, and one session linked so many days ago."""
+    """Open the service with two prospects, and one session linked ``days`` ago."""
     async with open_import_services(folder) as imports:
         at = imports.clock.now()
         await imports.database.write(lambda tx: insert_prospects(tx, imports, at))

@@ -1,4 +1,4 @@
-"""Listen to a LeadMaster daemon: `async for` over its events, past hang-ups and restarts."""
+"""A client of LeadMaster's event stream: `async for` over its events, across reconnects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the daemon tells: every event and the parts of a snapshot. Written by `make docs`."""
+"""The types of the stream: every event, and the parts of a snapshot. Written by `make docs`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened `at` to `subject`; `seq` is its place in the log of `epoch`.
+    """Something that happened `at` to `subject`; `seq` is its number in the log of `epoch`.
 
-    A pairing code has no place: it is never stored.
+    Both are None for a pairing code, which is never stored.
     """
 
     subject: str
@@ -22,7 +22,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownEvent(Event):
-    """An event of a newer daemon than this client knows, as it came."""
+    """An event of a type that this client does not know, from a newer daemon."""
 
     type: str
     data: dict[str, Any]
@@ -291,5 +291,5 @@ BY_TYPE: dict[str, type[Event]] = {
     "signal.quarantined": SignalQuarantined,
     "signal.settled": SignalSettled,
 }
-"""Each class by the word that stands in a frame's `type`."""
+"""Each class by the `type` of its frames."""
 # [[[end]]]

@@ -1,4 +1,4 @@
-"""The frames of the stream, from their JSON to what a program handles, and the one refusal."""
+"""Decodes the frames of the stream into events and snapshots; the error of a refused client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leadmaster_client.events import BY_TYPE, Event, Halt, SessionState, Unknown
 
 
 class Refused(Exception):
-    """The daemon refuses this client; to try again would not help.
+    """The daemon refuses this client; trying again would not help.
 
     `code` is stable, such as `token_revoked`; `hint` says what to do.
     """
@@ -27,7 +27,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the daemon's log: everything up to `seq` of this `epoch` was heard."""
+    """A position in the daemon's log: everything up to `seq` of this `epoch` was handled."""
 
     epoch: int
     seq: int
@@ -35,10 +35,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything as it stands after the event `seq`. What the token may not read is None.
+    """The whole state after the event `seq`; parts that the token may not read are None.
 
-    Whatever a program knew before is replaced by it. `because` is None at the first one, else
-    why the events in between could not be told, such as `log_trimmed`.
+    It replaces everything that a program knew before. `because` is None at the first one, else
+    why the events in between can't be sent, such as `log_trimmed`.
     """
 
     epoch: int
@@ -51,7 +51,7 @@ class Snapshot:
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """Any frame; the fields of other kinds stay at their defaults."""
+    """A frame of any kind; fields that it does not have keep their defaults."""
 
     frame: str
     epoch: int | None = None
@@ -71,19 +71,19 @@ class Frame(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(Frame)
 
 
-def frame_of(said: str) -> Frame:
-    """Return a frame; unknown fields of a newer daemon are left out."""
-    return _DECODER.decode(said)
+def frame_of(text: str) -> Frame:
+    """Decode a frame; unknown fields of a newer daemon are ignored."""
+    return _DECODER.decode(text)
 
 
-def snapshot_of(said: str, because: str | None) -> Snapshot:
-    """Return the snapshot that a frame is."""
-    taken = msgspec.json.decode(said, type=Snapshot)
+def snapshot_of(text: str, because: str | None) -> Snapshot:
+    """Decode the snapshot in a frame."""
+    taken = msgspec.json.decode(text, type=Snapshot)
     return replace(taken, because=because)
 
 
 def event_of(frame: Frame) -> Event:
-    """Return the event that a frame tells; one that this client does not know as it is."""
+    """Return the event in a frame; an :class:`UnknownEvent` for an unknown type."""
     common = {"subject": frame.subject, "at": frame.at, "seq": frame.seq, "epoch": frame.epoch}
     kind = BY_TYPE.get(frame.type)
     if kind is None:

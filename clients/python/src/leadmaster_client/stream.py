@@ -1,4 +1,4 @@
-"""The stream: connects, listens, and connects again from where it was, until it is closed."""
+"""The event stream: connects, reads, and reconnects from its last position, until closed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from leadmaster_client.frames import (
 
 @dataclass(slots=True)
 class Backoff:
-    """Waits between `first` and `most` seconds, doubling; each is cut by chance, to half at most.
+    """Computes waits that double from `first` to `most` seconds, each between half and all of that.
 
-    One belongs to one stream.
+    It keeps a count, so that each stream needs its own.
     """
 
     first: float = 0.5
@@ -38,14 +38,15 @@ class Backoff:
     failures: int = 0
 
     def next(self) -> float:
-        """Return the seconds to wait after one more failure."""
-        # The exponent is capped: after days of failures the power alone would be a huge number.
+        """Count a failure; return the seconds to wait."""
+        # The exponent is bounded: after days of failures the power would overflow.
         whole = min(self.most, math.ldexp(self.first, min(self.failures, 32)))
         self.failures += 1
+        # At random, so that the clients of a daemon that restarts do not all come at once.
         return whole * self.rng.uniform(0.5, 1.0)
 
     def reset(self) -> None:
-        """Begin with short waits again."""
+        """Start with the shortest wait again."""
         self.failures = 0
 
 
@@ -59,11 +60,11 @@ News = Snapshot | Event
 
 
 class EventStream:
-    """What happens in a daemon, in order and without holes: ``async for news in stream``.
+    """The events of a daemon, in order and without gaps: ``async for news in stream``.
 
-    It begins with a :class:`Snapshot`, unless `place` says what was heard before. Hang-ups and
-    restarts are bridged; where the daemon can't tell what was missed, another snapshot comes,
-    which says why. :class:`Refused` is raised where no further attempt would help.
+    It begins with a :class:`Snapshot`, unless `place` is given. After a lost connection or a
+    restart it resumes; where the daemon can't send what was missed, another snapshot comes, which
+    says why. :class:`Refused` is raised where no further attempt would help.
     """
 
     def __init__(
@@ -77,14 +78,14 @@ class EventStream:
         backoff: Backoff | None = None,
         http: aiohttp.ClientSession | None = None,
     ) -> None:
-        """`url` is the daemon's, such as ``https://leads.example``; `token` may be a coroutine.
+        """`url` is the daemon's, like ``https://leads.example``; `token` may be an async function.
 
-        `http` is yours to close: pass one for a unix socket, a proxy or certificates.
+        Pass `http` for a unix socket, a proxy or certificates; the caller closes it.
         """
         self.place = place
-        """What was heard and is done with: pass it to the next stream to go on from there."""
+        """The position up to which everything was handled; pass it to another stream to resume."""
         self.connects = 0
-        """How often a connection came to be."""
+        """How many connections were made."""
         self._url = url.rstrip("/") + "/v1/events"
         self._token = token
         self._topics = topics
@@ -100,7 +101,7 @@ class EventStream:
         self._refused: Refused | None = None
 
     async def __aenter__(self) -> Self:
-        """Make ready; the connection is made with the first step of the iteration."""
+        """Return the stream; it connects at the first step of the iteration."""
         return self
 
     async def __aexit__(
@@ -109,27 +110,28 @@ class EventStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close."""
+        """Close the stream."""
         await self.close()
 
     def __aiter__(self) -> Self:
-        """Iterate; leaving the loop and coming back goes on where it was."""
+        """Return the stream itself; a later loop continues where an earlier one was left."""
         return self
 
     async def __anext__(self) -> News:
-        """Return what comes next, however often the connection has to be made anew for it."""
+        """Return the next event or snapshot, reconnecting as often as needed."""
+        # Asking for the next one means that the last one was handled.
         self._settle()
         while not self._closed.is_set():
             try:
                 socket = self._socket or await self._connect()
-                if (news := self._taken(await socket.receive())) is not None:
+                if (news := self._read_message(await socket.receive())) is not None:
                     return news
             except (aiohttp.ClientError, OSError, TimeoutError):
                 await self._pause()
         raise StopAsyncIteration
 
     async def close(self) -> None:
-        """Say goodbye; an iteration under way ends."""
+        """Close the connection; an iteration under way ends."""
         self._closed.set()
         self._settle()
         if self._socket is not None:
@@ -139,9 +141,9 @@ class EventStream:
     async def subscribe(
         self, *, topics: Sequence[str] | None = None, sessions: Sequence[str] | None = None
     ) -> None:
-        """Hear only this from now on, and after every reconnect; None: all that the token may.
+        """Change the filter, also for later reconnects; None: all that the token may read.
 
-        Whoever hears more than before gets a fresh snapshot.
+        A wider filter than before brings a new snapshot.
         """
         self._topics, self._sessions = topics, sessions
         if self._socket is not None and not self._socket.closed:
@@ -150,50 +152,54 @@ class EventStream:
             )
 
     async def _connect(self) -> aiohttp.ClientWebSocketResponse:
-        """Connect, ask for what follows :attr:`place`, and say who we are."""
+        """Connect after :attr:`place`, and sign in."""
         if self._http is None:
             self._http = await self._opened.enter_async_context(aiohttp.ClientSession())
+        # Asked for at each connection: the last token may have expired meanwhile.
         token = await self._token() if callable(self._token) else self._token
         try:
             socket = await self._http.ws_connect(
                 self._url,
-                params=self._wanted(),
+                params=self._build_query(),
                 protocols=(PROTOCOL,),
                 heartbeat=HEARTBEAT_SECONDS,
             )
         except aiohttp.WSServerHandshakeError as error:
+            # Before the stream begins, the daemon answers errors by HTTP; these would be the same
+            # again.
             if error.status in _CLIENTS_FAULT:
                 raise Refused(f"http_{error.status}", error.message) from error
             raise
         self._socket = socket
         self.connects += 1
+        # In a message and not in the address, which servers and proxies log.
         if token:
             await socket.send_json({"frame": "sign_in", "token": token})
         return socket
 
-    def _wanted(self) -> dict[str, str]:
-        wanted: dict[str, str] = {}
+    def _build_query(self) -> dict[str, str]:
+        query: dict[str, str] = {}
         if self._topics is not None:
-            wanted["topics"] = ",".join(self._topics)
+            query["topics"] = ",".join(self._topics)
         if self._sessions is not None:
-            wanted["sessions"] = ",".join(self._sessions)
+            query["sessions"] = ",".join(self._sessions)
         if self.place is not None:
-            wanted |= {"after": str(self.place.seq), "epoch": str(self.place.epoch)}
-        return wanted
+            query |= {"after": str(self.place.seq), "epoch": str(self.place.epoch)}
+        return query
 
-    def _taken(self, message: aiohttp.WSMessage) -> News | None:
-        """Return the news in a message, if it brings any.
+    def _read_message(self, message: aiohttp.WSMessage) -> News | None:
+        """Return the event or snapshot in a message, or None.
 
-        Raises :class:`Refused` for good, ConnectionResetError where the connection has ended.
+        Raises :class:`Refused` for a final refusal, ConnectionResetError for a closed connection.
         """
         if message.type is aiohttp.WSMsgType.TEXT:
-            return self._told(frame_of(message.data), message.data)
+            return self._apply_frame(frame_of(message.data), message.data)
         code = self._socket.close_code if self._socket is not None else None
         if code == _POLICY:
             raise self._refused or Refused("policy_violation", "The daemon closed the stream.")
         raise ConnectionResetError
 
-    def _told(self, frame: Frame, said: str) -> News | None:
+    def _apply_frame(self, frame: Frame, text: str) -> News | None:
         match frame.frame:
             case "hello":
                 self._epoch = frame.epoch or 0
@@ -202,7 +208,7 @@ class EventStream:
             case "resync_required":
                 self._because = frame.reason_code
             case "snapshot":
-                taken, self._because = snapshot_of(said, self._because), None
+                taken, self._because = snapshot_of(text, self._because), None
                 self._handed = Place(taken.epoch, taken.seq)
                 return taken
             case "event":
@@ -210,18 +216,20 @@ class EventStream:
                 return event_of(frame)
             case "qr":
                 return event_of(frame)
+            # Only now and not at the handshake: a daemon that closes every connection at once must
+            # not be asked in a tight loop.
             case "subscribed" | "through":
                 self.place = Place(self._epoch, frame.through_seq or 0)
                 self._backoff.reset()
         return None
 
     def _settle(self) -> None:
-        """Note that what was handed out last is done with."""
+        """Advance :attr:`place` to what was returned last."""
         if self._handed is not None:
             self.place, self._handed = self._handed, None
 
     async def _pause(self) -> None:
-        """Wait a while after a hang-up, or until closed."""
+        """Wait before the next attempt, or until closed."""
         self._socket = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._backoff.next()):
