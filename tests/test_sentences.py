@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +25,9 @@ NOT_FOR_PEOPLE: Final = {
 """Files that write a class's name into a text, and who reads it."""
 
 
-def list_trees() -> Iterator[tuple[str, ast.Module]]:
-    """Yield each file of the product, by its path from the root."""
-    for package in PRODUCT:
+def list_trees(packages: Iterable[str] = PRODUCT) -> Iterator[tuple[str, ast.Module]]:
+    """Yield each file of these packages, by its path from the root."""
+    for package in packages:
         for path in sorted((ROOT / package).rglob("*.py")):
             yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
 
@@ -65,6 +65,8 @@ PLAIN_PACKAGES: Final = (
     "storage",
 )
 """Packages whose docstrings are in plain English; each of the others joins when it is."""
+PLAIN_BESIDE: Final = ("clients/python/src", "tests/helpers", "tools")
+"""Packages outside the product, in plain English too."""
 PLAIN_FOLDERS: Final = ("daemon",)
 """Folders of which only the files themselves are checked, without the packages in them."""
 DIALECT: Final = re.compile(
@@ -86,7 +88,7 @@ def list_docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def is_plain(path: str) -> bool:
     """Return whether a file is among those whose docstrings must be in plain English."""
-    packages = tuple(f"{package}/" for package in PLAIN_PACKAGES)
+    packages = tuple(f"{package}/" for package in (*PLAIN_PACKAGES, *PLAIN_BESIDE))
     return path.startswith(packages) or path.rpartition("/")[0] in PLAIN_FOLDERS
 
 
@@ -94,7 +96,7 @@ def test_docstrings_are_plain_english() -> None:
     """Code is not told, hears nothing and does not stand: a docstring says what a thing does."""
     found = [
         f"{path}:{line}: {word[0]}"
-        for path, tree in list_trees()
+        for path, tree in list_trees((*PRODUCT, *PLAIN_BESIDE))
         if is_plain(path)
         for line, text in list_docstrings(tree)
         for word in DIALECT.finditer(text)
